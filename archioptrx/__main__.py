@@ -1,0 +1,8 @@
+"""`python -m archioptrx SUBCOMMAND`."""
+
+import sys
+
+from archioptrx.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

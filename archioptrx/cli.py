@@ -1,0 +1,81 @@
+"""The console script and what all commands share: exit codes, one line per fault, `--debug`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from archioptrx.errors import ArchiOpTrXError, did_you_mean
+
+COMMANDS = {
+    "search": "search a space of networks: the main job",
+    "sample": "sample and print architectures without training",
+    "inspect": "show the best architectures of a search",
+    "train": "train one architecture to the end",
+    "evaluate": "score a trained model on any data",
+    "data": "make a data set, or look at one",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose faults are one line, like all others."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def new_parser(name: str, description: str) -> argparse.ArgumentParser:
+    """A parser for one command, with the options that all commands have."""
+    parser = _Parser(prog=f"archioptrx {name}", description=description, allow_abbrev=False)
+    parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
+    return parser
+
+
+def command(
+    parser: Callable[[], argparse.ArgumentParser], run: Callable[[argparse.Namespace], int]
+) -> Callable[[Sequence[str] | None], int]:
+    """Make a `main` that maps what happens to an exit code.
+
+    0 done, 2 the user's error (one line per fault on stderr), 130 stopped by Ctrl-C, 1 our own fault.
+    """
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        args = parser().parse_args(argv)
+        try:
+            code = run(args)
+            sys.stdout.flush()
+            return code
+        except ArchiOpTrXError as error:
+            if args.debug:
+                raise
+            print(error, file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:
+            print("stopped", file=sys.stderr)
+            return 130
+        except BrokenPipeError:
+            # The reader of our output (head, say) has gone: nobody is left to tell.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+
+    return main
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `archioptrx SUBCOMMAND …`."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: archioptrx COMMAND …\n")
+        for name, text in COMMANDS.items():
+            print(f"  {name:10} {text}")
+        print("\n`archioptrx COMMAND --help` lists the options of a command.")
+        return 0
+    name = arguments[0]
+    if name not in COMMANDS:
+        print(f"archioptrx: {name!r} is no command; {did_you_mean(name, COMMANDS)}", file=sys.stderr)
+        return 2
+    module = "archioptrx.search.__main__" if name == "search" else f"archioptrx.{name}"
+    return int(importlib.import_module(module).main(arguments[1:]))

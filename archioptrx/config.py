@@ -1,0 +1,194 @@
+"""Reading the user's YAML: where a file is found, and how its keys are taken and checked, all faults at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from archioptrx.errors import InputError, did_you_mean
+
+PACKAGE = Path(__file__).resolve().parent
+REQUIRED: Any = object()
+NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list",
+         dict: "a mapping", type(None): "null"}  # fmt: skip
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a repeated key is a fault and 1e-3 is a number (YAML 1.1 reads a text there)."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            mark = node.value[index][0].start_mark
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", mark)
+    return {
+        key: loader.construct_object(value, deep=True)
+        for key, (_, value) in zip(keys, node.value, strict=True)
+    }
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.yaml_implicit_resolvers = {k: list(v) for k, v in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_FLOAT = yaml.resolver.re.compile(r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
+for _first in "-+0123456789.":
+    _Loader.yaml_implicit_resolvers.setdefault(_first, []).insert(0, ("tag:yaml.org,2002:float", _FLOAT))
+
+
+def read_yaml(path: str | Path) -> Any:
+    """Parse a YAML file.
+
+    Raises
+    ------
+    InputError
+        The file is missing, a folder, empty, not UTF-8 text or not YAML; the line is named.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {(error.strerror or str(error)).lower()}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not a text file; legal: YAML in UTF-8") from error
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, place: str) -> Any:
+    """Parse YAML text; `place` names it in messages."""
+    try:
+        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f" line {mark.line + 1}:" if mark else ""
+        raise InputError(f"{place}:{line} {error.problem or 'is not YAML'}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{place}: is not YAML: {' '.join(str(error).split())}") from error
+    if content is None:
+        raise InputError(f"{place}: is empty")
+    return content
+
+
+def folder(kind: str) -> Path:
+    """Where the bundled files of a kind lie: beside the package in a checkout, inside it when installed."""
+    beside = PACKAGE.parent / kind
+    return beside if (PACKAGE.parent / "setup.cfg").is_file() and beside.is_dir() else PACKAGE / kind
+
+
+def bundled_names(kind: str) -> list[str]:
+    """Names of the bundled files of a kind (`function_graphs`, `search_spaces`, `experiments` …), sorted."""
+    return sorted(path.stem for path in folder(kind).glob("*.yaml"))
+
+
+def bundled(kind: str, name: str | Path) -> Path:
+    """Find a file by its bundled name (with or without .yaml) or by its path; a path that exists comes first.
+
+    Raises
+    ------
+    InputError
+        There is no such file; the bundled names are listed.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    inside = folder(kind) / (path.name if path.suffix in (".yaml", ".yml") else f"{path.name}.yaml")
+    if str(path) == path.name and inside.is_file():
+        return inside
+    noun = kind.split("/")[-1].removesuffix("s").replace("_", " ")
+    raise InputError(
+        f"{name}: no such {noun}; a path, or bundled: {did_you_mean(path.stem, bundled_names(kind))}"
+    )
+
+
+def kind_of(value: object) -> str:
+    """Name a value's type as a user would."""
+    return NAMES.get(type(value), type(value).__name__)
+
+
+class Fields:
+    """Takes keys from a mapping and collects every fault instead of stopping at the first.
+
+    Parameters
+    ----------
+    content
+        What was read; anything but a mapping is a fault.
+    place
+        Where it stands (`file: path.inside`), the start of every message.
+    faults
+        The list that faults are added to, shared by the readers of one file.
+    """
+
+    def __init__(self, content: object, place: str, faults: list[str]) -> None:
+        self.place, self.faults = place, faults
+        self.taken: list[str] = []
+        if not isinstance(content, Mapping):
+            self.fault("", f"is {kind_of(content)}; legal: a mapping")
+            content = {}
+        self.content: Mapping[str, Any] = {str(key): value for key, value in content.items()}
+
+    def at(self, key: str) -> str:
+        """Place of a key."""
+        if not key:
+            return self.place
+        return f"{self.place}.{key}" if ": " in self.place else f"{self.place}: {key}"
+
+    def fault(self, key: str, what: str) -> None:
+        """Add a fault at a key."""
+        self.faults.append(f"{self.at(key)}: {what}")
+
+    def take(
+        self,
+        key: str,
+        types: type | tuple[type, ...],
+        default: Any = REQUIRED,
+        choices: Iterable[str] | None = None,
+        minimum: float | None = None,
+        maximum: float | None = None,
+    ) -> Any:
+        """Take one key, checked. On a fault the default (or None) comes back, so that reading goes on."""
+        self.taken.append(key)
+        fallback = None if default is REQUIRED else default
+        if key not in self.content:
+            if default is REQUIRED:
+                self.fault(key, "is missing")
+            return fallback
+        value = self.content[key]
+        kinds = types if isinstance(types, tuple) else (types,)
+        if float in kinds and isinstance(value, int) and not isinstance(value, bool) and int not in kinds:
+            value = float(value)
+        if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+            self.fault(key, f"is {value!r}; legal: {' or '.join(NAMES.get(k, k.__name__) for k in kinds)}")
+            return fallback
+        if choices is not None and isinstance(value, str) and value not in (legal := list(choices)):
+            self.fault(key, f"is {value!r}; {did_you_mean(value, legal)}")
+            return fallback
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            low = minimum is not None and not value >= minimum
+            high = maximum is not None and not value <= maximum
+            if low or high:
+                bounds = [f"{minimum:g} or more"] * (minimum is not None) + [f"{maximum} or less"] * (
+                    maximum is not None
+                )
+                self.fault(key, f"is {value!r}; legal: {', '.join(bounds)}")
+                return fallback
+        return value
+
+    def inside(self, key: str, default: Any = REQUIRED) -> Fields:
+        """Read a mapping inside this one."""
+        content = self.take(key, dict, default)
+        return Fields({} if content is None else content, self.at(key), self.faults)
+
+    def rest(self) -> None:
+        """Every key that was not taken is unknown."""
+        for key in self.content:
+            if key not in self.taken:
+                self.fault(key, f"is unknown; {did_you_mean(key, self.taken)}")
+
+
+def finish(faults: list[str]) -> None:
+    """Raise an InputError if anything was wrong."""
+    if faults:
+        raise InputError(*faults)
