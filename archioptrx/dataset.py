@@ -1,0 +1,249 @@
+"""A data set: graphs, what their numbers mean, and how they are divided into training, validation and test."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from archioptrx.doublets import EDGE_FEATURES, EDGE_SCALE, doublet_features
+from archioptrx.errors import InputError
+from archioptrx.hitgraph import HitGraph, sorted_graph, subgraph
+
+CUT_SECTORS = 8
+"""φ sectors that a whole event is cut into where a data set has fewer than three events."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What the numbers of a data set mean. It travels with a model.
+
+    Attributes
+    ----------
+    source
+        Name of the source that made the data set.
+    node_features
+        Names of the columns of `x`; the first three are r, φ, z.
+    node_scale
+        Physical unit of each column: x times scale is mm, rad, mm (φ: π / sectors).
+    edge_features, edge_scale
+        The same for `edge_attr`: mm, rad, mm, rad/mm, mm.
+    sectors
+        Number of φ sectors that an event was divided into; 1 means whole events, whose Δφ wraps around.
+    options
+        What the source was told and what it found, for the record.
+    """
+
+    source: str
+    node_features: tuple[str, ...] = ("r", "φ", "z")
+    node_scale: tuple[float, ...] = (1000.0, math.pi, 1000.0)
+    edge_features: tuple[str, ...] = EDGE_FEATURES
+    edge_scale: tuple[float, ...] = EDGE_SCALE
+    sectors: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Width of each field that a network may read."""
+        return {"x": len(self.node_features), "edge_attr": len(self.edge_features)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON or YAML."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Metadata:
+        """Read what `to_dict` wrote."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Graphs for training, for choosing (validation) and for the last word (test), and the rule that made them."""
+
+    train: tuple[HitGraph, ...]
+    validation: tuple[HitGraph, ...]
+    test: tuple[HitGraph, ...]
+    rule: str
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Graphs in the order of their names, with the meaning of their numbers. Cheap to pickle."""
+
+    graphs: tuple[HitGraph, ...]
+    metadata: Metadata
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Names of the events, sorted."""
+        return tuple(sorted({g.event for g in self.graphs}))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content: graphs, scales and sectors; not of file names, options or the order of graphs."""
+        about = self.metadata
+        scales = (about.node_features, about.node_scale, about.edge_features, about.edge_scale, about.sectors)
+        digest = hashlib.sha256(repr(scales).encode())
+        for one in sorted(graph_digest(g) for g in self.graphs):
+            digest.update(one)
+        return digest.hexdigest()
+
+    def scaled_like(self, metadata: Metadata) -> Dataset:
+        """Express x and edge_attr in another data set's scales: a model sees what it was trained on.
+
+        Raises
+        ------
+        InputError
+            The two have different features.
+        """
+        own = self.metadata
+        for kind in ("node_features", "edge_features"):
+            if getattr(own, kind) != getattr(metadata, kind):
+                raise InputError(
+                    f"data: has the {kind} {', '.join(getattr(own, kind))}; legal here: "
+                    + ", ".join(getattr(metadata, kind))
+                )
+        if (own.node_scale, own.edge_scale) == (metadata.node_scale, metadata.edge_scale):
+            return self
+        x = torch.tensor(np.divide(own.node_scale, metadata.node_scale), dtype=torch.float32)
+        e = torch.tensor(np.divide(own.edge_scale, metadata.edge_scale), dtype=torch.float32)
+        graphs = tuple(_replaced(g, x=g.x * x, edge_attr=g.edge_attr * e) for g in self.graphs)
+        about = replace(own, node_scale=metadata.node_scale, edge_scale=metadata.edge_scale)
+        return Dataset(graphs, about)
+
+    def split(self, validation: float = 0.15, test: float | Dataset = 0.15, seed: int = 0) -> Splits:
+        """Divide by event, or with fewer than three events by φ sector without the crossing edges.
+
+        Parameters
+        ----------
+        validation, test
+            Shares of the events; each part gets at least one where its share isn't 0. `test` may be another data set:
+            all of its events are test events, in the scales of this one.
+        seed
+            The same seed gives the same parts in any process.
+
+        Raises
+        ------
+        InputError
+            A share is out of range, too few events or sectors, or a test event that is among the others.
+        """
+        share = 0.0 if isinstance(test, Dataset) else test
+        if not (0 <= validation < 1 and 0 <= share < 1 and validation + share < 1):
+            raise InputError(
+                f"split: validation {validation:g} and test {share:g}; legal: 0 … 1, together below 1"
+            )
+        units, what = self._units()
+        sizes = [max(1, round(s * len(units))) if s else 0 for s in (validation, share)]
+        if len(units) <= sum(sizes):
+            raise InputError(
+                f"data: {len(units)} {what} can't be divided into {1 + sum(s > 0 for s in sizes)} parts"
+            )
+        order = np.random.default_rng(seed).permutation(len(units))
+        cuts = (len(units) - sum(sizes), len(units) - sizes[1])
+        parts = [tuple(g for i in sorted(p) for g in units[i]) for p in np.split(order, cuts)]
+        if isinstance(test, Dataset):
+            parts[2] = self._strangers(test)
+        counts = f"{cuts[0]} training, {sizes[0]} validation, {sizes[1] or len(parts[2])} test"
+        where = " (test: events of its own, counted as graphs)" if isinstance(test, Dataset) else ""
+        return Splits(*parts, rule=f"by {what}, seed {seed}: {counts}{where}")
+
+    def _units(self) -> tuple[list[list[HitGraph]], str]:
+        """What is divided: events, or sectors where there are fewer than three events."""
+        events = {name: [g for g in self.graphs if g.event == name] for name in self.events}
+        if len(events) >= 3:
+            return list(events.values()), "events"
+        pieces = []
+        for graphs in events.values():
+            pieces += graphs if len(graphs) > 1 else cut_sectors(graphs[0], self.metadata, CUT_SECTORS)
+        return [[g] for g in pieces], "φ sectors without crossing edges (fewer than 3 events)"
+
+    def _strangers(self, test: Dataset) -> tuple[HitGraph, ...]:
+        known = {graph_digest(g) for g in self.graphs}
+        twins = sorted({g.event for g in test.graphs if graph_digest(g) in known})
+        if twins:
+            raise InputError(
+                f"test: holds events of the training data: {', '.join(twins[:5])}; legal: other events"
+            )
+        return test.scaled_like(self.metadata).graphs
+
+
+def graph_digest(graph: HitGraph) -> bytes:
+    """SHA-256 of a graph's content, the same on any machine."""
+    digest = hashlib.sha256(f"{graph.event} {graph.sector}".encode())
+    for key, value in sorted(graph.to_dict().items()):
+        if isinstance(value, Tensor):
+            array = value.numpy()
+            digest.update(f"{key} {array.shape} {array.dtype.str[1:]}".encode())
+            digest.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
+    return digest.digest()
+
+
+def _replaced(graph: HitGraph, **fields: Tensor) -> HitGraph:
+    return HitGraph(**{**graph.to_dict(), **fields})
+
+
+def make_graph(arrays: Mapping[str, Any], metadata: Metadata, event: str, sector: int) -> HitGraph:
+    """Complete a source's arrays (edges in any order) to a hit graph: edge features, positions, types, order.
+
+    Edge features are computed in double precision from the float32 `x`, so that data written and read again are equal.
+    """
+    content = dict(arrays)
+    x = np.ascontiguousarray(content["x"], dtype=np.float32)
+    nodes = x.astype(np.float64) * np.asarray(metadata.node_scale)
+    edges = np.ascontiguousarray(content["edge_index"], dtype=np.int64)
+    features = doublet_features(nodes, edges) / np.asarray(metadata.edge_scale)
+    if content.get("pos") is None:
+        r, phi, z = nodes[:, :3].T
+        content["pos"] = np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
+    content.update(x=x, edge_index=edges, edge_attr=features)
+    kinds = {"pid": np.int64, "hit_id": np.int64, "edge_mask": np.bool_, "edge_index": np.int64}
+    typed = {
+        k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items() if v is not None
+    }
+    return sorted_graph(typed, event, sector)
+
+
+def cut_sectors(graph: HitGraph, metadata: Metadata, parts: int) -> list[HitGraph]:
+    """Cut a graph into φ sectors, without the edges that cross; φ then counts from the middle of each new sector."""
+    half = math.pi / metadata.sectors / metadata.node_scale[1]
+    place = ((graph.x[:, 1] + half) / (2 * half) * parts).floor().long().clamp(0, parts - 1)
+    pieces = []
+    for k in range(parts):
+        piece = subgraph(graph, place == k)
+        piece.x[:, 1] -= half * (2 * k + 1 - parts) / parts
+        piece.sector = graph.sector * parts + k
+        pieces.append(piece)
+    return [p for p in pieces if p.num_edges]
+
+
+def summary(dataset: Dataset) -> dict[str, Any]:
+    """Count what a data set holds; plain data for printing or JSON."""
+    graphs = dataset.graphs
+    hits, edges = [len(g.x) for g in graphs], [g.num_edges for g in graphs]
+    true = [float(g.y.sum()) for g in graphs]
+    spread = {
+        "hits": _spread(hits),
+        "edges": _spread(edges),
+        "true_fraction": _spread([t / e for t, e in zip(true, edges, strict=True) if e]),
+    }
+    about = {"events": len(dataset.events), "graphs": len(graphs), "hits": sum(hits), "edges": sum(edges)}
+    about["true_fraction"] = sum(true) / max(1, sum(edges))
+    return {
+        **about,
+        "per_graph": spread,
+        "metadata": dataset.metadata.to_dict(),
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    levels = np.percentile(values, [0, 50, 100]) if len(values) else [0.0] * 3
+    return dict(zip(("minimum", "median", "maximum"), map(float, levels), strict=True))

@@ -1,0 +1,290 @@
+"""Hit graphs of HEP.TrkX: one `.npz` file per graph, also the form in which data sets are written.
+
+Arrays: `X [N, F]` = r/1000 mm, φ/(π/sectors) from the middle of the φ sector, z/1000 mm; edge `Ri_cols[k]` ends in hit
+`Ri_rows[k]`, edge `Ro_cols[k]` starts in hit `Ro_rows[k]`; `y [E]` the truth; optionally `pid [N]` and, in files that
+ArchiOpTrX wrote, further fields of `HitGraph`. Edge features `Ra` are left aside: they are computed at load, the same
+way for all data. Format: Farrell et al., arXiv:1810.06111 (heptrkx-gnn-tracking).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import zipfile
+import zlib
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archioptrx.dataset import Dataset, Metadata, make_graph
+from archioptrx.errors import InputError
+from archioptrx.hitgraph import HitGraph
+from archioptrx.sources.options import HitgraphsOptions
+
+EDGE_KEYS = ("Ri_rows", "Ri_cols", "Ro_rows", "Ro_cols", "y")
+OPTIONAL = {"pid": "X", "hit_id": "X", "pt": "X", "pos": "X", "edge_weight": "y", "edge_mask": "y"}
+"""Further arrays, and the array that each has as many rows as."""
+METADATA = "metadata.json"
+MOST_FAULTS = 20
+Arrays = dict[str, np.ndarray[Any, Any]]
+_NAME = re.compile(r"^(?P<event>.*?)_?g(?P<sector>\d+)$")
+
+
+def load(options: HitgraphsOptions) -> Dataset:
+    """Read a file or a folder.
+
+    Raises
+    ------
+    InputError
+        Files are missing or break the contract, or no edge at all is true: one line per file.
+    """
+    files = find_files(options.path)
+    metadata = read_metadata(options.path if options.path.is_dir() else options.path.parent)
+    width = len(metadata.node_features) if metadata else 3
+    with ThreadPoolExecutor(2) as pool:  # unpacking releases the interpreter's lock
+        results = list(pool.map(lambda file: read_arrays(file, width), files))
+    faults = [f"{file}: {fault}" for file, (_, found) in zip(files, results, strict=True) for fault in found]
+    good = {file: arrays for file, (arrays, found) in zip(files, results, strict=True) if not found}
+    if faults and not (options.skip_bad and good):
+        raise InputError(*bounded(faults))
+    if not any((arrays["y"] > 0.5).any() for arrays in good.values()):
+        raise InputError(
+            f"{options.path}: no edge is true in all {len(good)} graphs; legal: at least one true edge"
+        )
+    return assemble(good, metadata, options, len(files) - len(good))
+
+
+def assemble(
+    good: dict[Path, Arrays], metadata: Metadata | None, options: HitgraphsOptions, skipped: int
+) -> Dataset:
+    """Make the data set of what was read: metadata first, then the graphs."""
+    found: dict[str, Any] = {"skipped": skipped} if skipped else {}
+    if metadata is None:
+        sectors, how = (options.sectors, "given") if options.sectors else infer_sectors(good)
+        found |= {"sectors": how}
+        metadata = Metadata("hitgraphs", node_scale=(1000.0, math.pi / sectors, 1000.0), sectors=sectors)
+    elif options.sectors and options.sectors != metadata.sectors:
+        raise InputError(
+            f"{options.path}: sectors is {options.sectors}; legal: {metadata.sectors}, by its {METADATA}"
+        )
+    if shift_pids(good):
+        found["pid"] = "one added: 0 was a particle, and means noise here"
+    metadata = replace(metadata, options={**metadata.options, **found})
+    graphs = tuple(to_graph(file, arrays, metadata) for file, arrays in good.items())
+    return Dataset(graphs, metadata)
+
+
+def bounded(faults: list[str]) -> list[str]:
+    """Keep the first faults and say how many more there are."""
+    more = len(faults) - MOST_FAULTS
+    return faults if more <= 0 else [*faults[:MOST_FAULTS], f"and {more} more"]
+
+
+def find_files(path: Path) -> list[Path]:
+    """Name the `.npz` files of a folder, sorted, or the one file."""
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"{path}: no such file or folder; legal: a .npz file or a folder of them")
+    files = sorted(path.glob("*.npz"))
+    if not files:
+        raise InputError(
+            f"{path}: holds no .npz file; legal: HEP.TrkX graphs such as event000001000_g000.npz"
+        )
+    return files
+
+
+def read_metadata(folder: Path) -> Metadata | None:
+    """Read `metadata.json` where a folder has one."""
+    file = folder / METADATA
+    if not file.is_file():
+        return None
+    try:
+        return Metadata.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{file}: isn't what the command `data` wrote: {error}") from error
+
+
+def read_arrays(file: Path, width: int) -> tuple[Arrays, list[str]]:
+    """Read and check one file: its arrays, and what is wrong with it."""
+    try:
+        with np.load(file, allow_pickle=False) as content:
+            if not isinstance(content, np.lib.npyio.NpzFile):
+                return {}, ["is a single array; legal: an .npz file of HEP.TrkX"]
+            missing = [key for key in ("X", *EDGE_KEYS) if key not in content.files]
+            if missing:
+                return {}, [f"lacks {', '.join(missing)}; legal: X, {', '.join(EDGE_KEYS)}"]
+            arrays = {k: content[k] for k in ("X", *EDGE_KEYS, *OPTIONAL) if k in content.files}
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        KeyError,
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+    ) as error:
+        size = file.stat().st_size if file.is_file() else 0
+        what = "is empty" if not size else f"can't be read ({first_line(error)})"
+        return {}, [f"{what}; legal: an .npz file of HEP.TrkX"]
+    return arrays, array_faults(arrays, width) or edge_faults(arrays)
+
+
+def first_line(error: Exception) -> str:
+    """Shorten an exception of numpy or zipfile to what fits a line."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:80]
+
+
+def array_faults(arrays: Arrays, width: int) -> list[str]:
+    """Check kinds, shapes and values of the arrays one by one."""
+    faults = [f"{k} holds {v.dtype}; legal: numbers" for k, v in arrays.items() if v.dtype.kind not in "fiub"]
+    faults += [
+        f"{k} holds {v.dtype}; legal: whole numbers"
+        for k, v in arrays.items()
+        if k[0] == "R" and v.dtype.kind == "f"
+    ]
+    x, edges = arrays["X"], arrays["y"]
+    if x.ndim != 2 or x.shape[1] != width:
+        faults.append(f"X has the shape {list(x.shape)}; legal: [hits, {width}]")
+    elif not len(x):
+        faults.append("X holds no hit; legal: at least one")
+    faults += [
+        f"{k} has the shape {list(arrays[k].shape)}; legal: [{edges.size}], one number per edge of y"
+        for k in EDGE_KEYS
+        if arrays[k].shape != (edges.size,)
+    ]
+    for key, like in OPTIONAL.items():
+        if key in arrays and len(np.atleast_1d(arrays[key])) != len(np.atleast_1d(arrays[like])):
+            faults.append(
+                f"{key} has {len(np.atleast_1d(arrays[key]))} rows; legal: as many as {like}, {len(arrays[like])}"
+            )
+    if faults:
+        return faults
+    faults += [
+        f"{k} holds {int((~np.isfinite(v)).sum())} NaN or infinite numbers; legal: finite ones"
+        for k, v in arrays.items()
+        if v.dtype.kind == "f" and not np.isfinite(v).all()
+    ]
+    if not faults and not np.isin(edges, (0, 1)).all():
+        faults.append(f"y holds {edges[~np.isin(edges, (0, 1))][0]:g}; legal: 0 and 1")
+    return faults
+
+
+def edge_faults(arrays: Arrays) -> list[str]:
+    """Check that every edge has one start and one end, both among the hits."""
+    hits, edges = len(arrays["X"]), len(arrays["y"])
+    faults = []
+    for key in ("Ri_rows", "Ro_rows"):
+        outside = (arrays[key] < 0) | (arrays[key] >= hits)
+        if outside.any():
+            faults.append(
+                f"{key} points outside the {hits} hits ({arrays[key][outside][0]}); legal: 0 … {hits - 1}"
+            )
+    for key in ("Ri_cols", "Ro_cols"):
+        if not np.array_equal(np.sort(arrays[key]), np.arange(edges)):
+            faults.append(f"{key} doesn't name every edge once; legal: each of 0 … {edges - 1} once")
+    return faults
+
+
+def edge_index_of(arrays: Arrays) -> np.ndarray[Any, Any]:
+    """Start and end of each edge, in the order of y. Shapes: -> [2, E]."""
+    edge_index = np.empty((2, len(arrays["y"])), dtype=np.int64)
+    edge_index[0, arrays["Ro_cols"]] = arrays["Ro_rows"]
+    edge_index[1, arrays["Ri_cols"]] = arrays["Ri_rows"]
+    return edge_index
+
+
+def name_of(file: Path) -> tuple[str, int]:
+    """Event and sector from a file's name: event000001000_g003 -> ("event000001000", 3).
+
+    >>> name_of(Path("event000001000_g003.npz"))
+    ('event000001000', 3)
+    >>> name_of(Path("other.npz"))
+    ('other', 0)
+    """
+    match = _NAME.match(file.stem)
+    return (match["event"], int(match["sector"])) if match else (file.stem, 0)
+
+
+def infer_sectors(good: dict[Path, Arrays]) -> tuple[int, str]:
+    """Guess the number of φ sectors: graphs per event, by two if the graphs also divide z into two halves.
+
+    Edges whose Δφ spans more than half of the range wrap around, which only whole events have.
+
+    Raises
+    ------
+    InputError
+        There is one graph an event and none wraps around: it may be a sector as well as a whole event.
+    """
+    for arrays in good.values():
+        start, end = edge_index_of(arrays)
+        if (np.abs(arrays["X"][end, 1] - arrays["X"][start, 1]) > 1).any():
+            return 1, "inferred: 1, edges wrap around in φ"
+    names = [name_of(file) for file in good]
+    graphs = max(*Counter(event for event, _ in names).values(), *(sector + 1 for _, sector in names))
+    if graphs == 1:
+        raise InputError(
+            f"{next(iter(good)).parent}: sectors can't be told from one graph an event; "
+            "legal: give the number of φ sectors (1: whole events)"
+        )
+    upper = np.array([np.mean(arrays["X"][:, 2] > 0) for arrays in good.values()])
+    halves = graphs % 2 == 0 and bool(((upper < 0.02) | (upper > 0.98)).all())
+    how = f"inferred: {graphs} graphs an event" + ", each one half of z" * halves
+    return graphs // (1 + halves), how
+
+
+def shift_pids(good: dict[Path, Arrays]) -> bool:
+    """Free 0 for noise where a data set uses it for a particle, which a true edge between two such hits shows."""
+    with_pid = [arrays for arrays in good.values() if "pid" in arrays]
+    for arrays in with_pid:
+        pid = arrays["pid"][edge_index_of(arrays)]
+        if ((pid == 0).all(axis=0) & (arrays["y"] > 0.5)).any():
+            for other in with_pid:
+                other["pid"] = other["pid"].astype(np.int64) + 1
+            return True
+    return False
+
+
+def to_graph(file: Path, arrays: Arrays, metadata: Metadata) -> HitGraph:
+    """Make a hit graph of checked arrays."""
+    event, sector = name_of(file)
+    content = {"x": arrays["X"], "edge_index": edge_index_of(arrays), "y": arrays["y"]}
+    return make_graph(content | {k: arrays[k] for k in OPTIONAL if k in arrays}, metadata, event, sector)
+
+
+def write(dataset: Dataset, folder: Path) -> None:
+    """Write a data set: one file per graph and `metadata.json`, so that it is read again without options.
+
+    Raises
+    ------
+    InputError
+        The folder already holds something, or two graphs have one name.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: already holds something; legal: a new or empty folder")
+    names = Counter((g.event, g.sector) for g in dataset.graphs)
+    twice = [f"{event} sector {sector}" for (event, sector), count in names.items() if count > 1]
+    if twice:
+        raise InputError(f"{folder}: two graphs are called {twice[0]}; legal: names of their own")
+    folder.mkdir(parents=True, exist_ok=True)
+    for graph in dataset.graphs:
+        np.savez_compressed(folder / f"{graph.event}_g{graph.sector:03d}.npz", **to_arrays(graph))
+    text = json.dumps(dataset.metadata.to_dict(), indent=1, ensure_ascii=False)
+    (folder / METADATA).write_text(text + "\n", encoding="utf-8")
+
+
+def to_arrays(graph: HitGraph) -> dict[str, Any]:
+    """Turn a hit graph into the arrays of its file, edges in the caller's order."""
+    start, end = graph.in_file_order(graph.edge_index.T).T.numpy()
+    edge = np.arange(graph.num_edges)
+    arrays = {"X": graph.x.numpy(), "Ri_rows": end, "Ri_cols": edge, "Ro_rows": start, "Ro_cols": edge}
+    arrays["y"] = graph.in_file_order(graph.y).numpy()
+    for key, like in OPTIONAL.items():
+        if graph.get(key) is not None:
+            arrays[key] = (graph[key] if like == "X" else graph.in_file_order(graph[key])).numpy()
+    return arrays
