@@ -27,10 +27,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
         if key in keys[:index]:
             mark = node.value[index][0].start_mark
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", mark)
-    return {
-        key: loader.construct_object(value, deep=True)
-        for key, (_, value) in zip(keys, node.value, strict=True)
-    }
+    return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
@@ -99,9 +96,7 @@ def bundled(kind: str, name: str | Path) -> Path:
     if str(path) == path.name and inside.is_file():
         return inside
     noun = kind.split("/")[-1].removesuffix("s").replace("_", " ")
-    raise InputError(
-        f"{name}: no such {noun}; a path, or bundled: {did_you_mean(path.stem, bundled_names(kind))}"
-    )
+    raise InputError(f"{name}: no such {noun}; a path, or bundled: {did_you_mean(path.stem, bundled_names(kind))}")
 
 
 def kind_of(value: object) -> str:

@@ -116,8 +116,16 @@ class Parameter:
         return None
 
     def _legal(self) -> str:
-        noun = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", dict: "a mapping"}
-        bounds = [f"from {self.minimum:g}"] * (self.minimum is not None) + [f"below {self.below}"] * (self.below is not None)
+        noun = {
+            int: "a whole number",
+            float: "a number",
+            bool: "true or false",
+            str: "a text",
+            dict: "a mapping",
+        }
+        bounds = [f"from {self.minimum:g}"] * (self.minimum is not None) + [f"below {self.below}"] * (
+            self.below is not None
+        )
         return " ".join([" or ".join(noun.get(t, t.__name__) for t in self.types), *bounds])
 
 

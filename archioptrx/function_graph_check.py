@@ -1,0 +1,165 @@
+"""Everything that can be wrong with a function graph, one line each."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from archioptrx.errors import InputError, did_you_mean
+from archioptrx.signatures import SIGNATURES, Choice, Hyperparameter, Width
+
+if TYPE_CHECKING:
+    from archioptrx.function_graph import DataNode, FunctionGraph, FunctionNode
+
+
+def faults(graph: FunctionGraph) -> list[str]:
+    """Every fault of a function graph as `path: what is wrong; what would be legal`.
+
+    Later stages look only at graphs whose earlier stages are sound: names, then types, then what can be reached.
+    """
+    for stage in (_names, _types, _reach):
+        if found := list(stage(graph)):
+            return found
+    return []
+
+
+def _names(graph: FunctionGraph) -> Iterator[str]:
+    known = [node.name for node in graph.data]
+    legal = did_you_mean
+    every = known + [f.name for f in graph.functions]
+    for name in sorted({name for name in every if every.count(name) > 1}):
+        yield f"{name}: stands for several nodes; legal: one node a name"
+    for name in every:
+        if not name.isidentifier():
+            yield f"{name!r}: is no name; legal: letters, digits and _, not a digit first"
+    for function in graph.functions:
+        where = f"functions.{function.name}"
+        if function.block not in SIGNATURES:
+            yield f"{where}.block: is {function.block!r}; {legal(function.block, SIGNATURES)}"
+        for name in (*function.inputs, function.output):
+            if name not in known:
+                slot = "output" if name == function.output else "inputs"
+                yield f"{where}.{slot}: no data node is named {name!r}; {legal(name, known)}"
+        if function.output in graph.sources:
+            yield f"{where}.output: {function.output} is a source; legal: a data node that the data set doesn't fill"
+        if function.weights not in ("own", "shared"):
+            yield f"{where}.weights: is {function.weights!r}; {legal(function.weights, ('own', 'shared'))}"
+    for key, names in (("sources", graph.sources), ("targets", graph.targets)):
+        if not names:
+            yield f"{key}: is empty; legal: one data node or more"
+        for name in names:
+            if name not in known:
+                yield f"{key}: no data node is named {name!r}; {legal(name, known)}"
+        if len(set(names)) < len(names):
+            yield f"{key}: a name stands twice; legal: each once"
+    for name in sorted(set(graph.sources) & set(graph.targets)):
+        yield f"targets: {name} is a source; legal: a data node that functions produce"
+    for node in graph.data:
+        yield from _node(graph, node)
+
+
+def _node(graph: FunctionGraph, node: DataNode) -> Iterator[str]:
+    where, is_source = f"data.{node.name}", node.name in graph.sources
+    if is_source and node.field is None:
+        yield f"{where}.field: is missing; legal: the field of the data set that fills this source (x, edge_attr …)"
+    if is_source and node.width is not None:
+        yield f"{where}.width: is {_form(node.width)}; legal: none, as a source is as wide as its data"
+    if not is_source and node.field is not None:
+        yield f"{where}.field: is {node.field!r}; legal: for sources only (add {node.name} to sources?)"
+    if isinstance(node.width, Hyperparameter) and node.width.name in (*graph.sources, "target"):
+        yield f"{where}.width: the hyperparameter {node.width.name} has the name of a source or of the target's width"
+
+
+def _form(width: object) -> str:
+    return f"{{hyperparameter: {width.name}}}" if isinstance(width, Hyperparameter) else str(width)
+
+
+def _types(graph: FunctionGraph) -> Iterator[str]:
+    found = [fault for function in graph.functions for fault in _function(graph, function)]
+    yield from found
+    if found:
+        return
+    try:
+        widths = graph.width
+    except InputError as error:  # the inference met two inputs that don't fit; told per function below
+        yield str(error)
+        return
+    for node in graph.data:
+        if node.name not in widths:
+            yield (
+                f"data.{node.name}.width: is missing and can't be inferred; "
+                "legal: a whole number, target, {hyperparameter: NAME}"
+            )
+    for function in graph.functions:
+        yield from _widths(graph, function, widths)
+
+
+def _function(graph: FunctionGraph, function: FunctionNode) -> Iterator[str]:
+    where, signature = f"functions.{function.name}", function.signature
+    domains = tuple(graph.node[name].domain for name in function.inputs)
+    if fault := signature.accepts(domains, graph.node[function.output].domain):
+        yield f"{where}: {function.block} {fault}"
+    known = {parameter.name: parameter for parameter in signature.parameters}
+    for key, value in function.params:
+        if key not in known:
+            yield f"{where}.params.{key}: {function.block} has no such parameter; {did_you_mean(key, known)}"
+            continue
+        for option in value.options if isinstance(value, Choice) else (value,):
+            plain = dict(option) if isinstance(option, tuple) else option
+            if not isinstance(option, Hyperparameter) and (fault := known[key].fault(plain)):
+                yield f"{where}.params.{key}: {fault}"
+
+
+def _widths(graph: FunctionGraph, function: FunctionNode, widths: dict[str, Width]) -> Iterator[str]:
+    where = f"functions.{function.name}"
+    if not all(name in widths for name in (*function.inputs, function.output)):
+        return
+    for parameters in function.variants():
+        try:
+            width = function.signature.width(tuple(widths[name] for name in function.inputs), parameters)
+        except InputError as error:
+            yield f"{where}: {error}"
+            return
+        if width is not None and width != widths[function.output]:
+            others = [f.name for f in graph.producers[function.output] if f is not function]
+            also = f" (as {', '.join(others)} gives)" if others and graph.node[function.output].width is None else ""
+            yield f"{where}: gives width {width}, but data node {function.output} has {widths[function.output]}{also}"
+            return
+
+
+def _reach(graph: FunctionGraph) -> Iterator[str]:
+    made = costs(graph)
+    useful = set(graph.targets)
+    while grown := {n for f in graph.functions if f.output in useful for n in f.inputs} - useful:
+        useful |= grown
+    for node in graph.data:
+        if not math.isinf(made[node.name]):
+            if node.name not in useful:
+                uses = [f.name for f in graph.consumers[node.name]]
+                why = f"{', '.join(uses)} lead to no target" if uses else "nothing uses it"
+                yield f"data.{node.name}: {why}; legal: each data node leads to a target"
+        elif node.name in graph.targets:
+            yield f"targets: no walk can reach {node.name}: {_missing(graph, node.name, made)}"
+        else:
+            yield f"data.{node.name}: can't be made from the sources: {_missing(graph, node.name, made)}"
+
+
+def costs(graph: FunctionGraph) -> dict[str, float]:
+    """Least number of steps that make each data node from the sources; infinite where nothing does."""
+    made = {node.name: 0.0 if node.name in graph.sources else math.inf for node in graph.data}
+    for _ in graph.data:
+        for f in graph.functions:
+            made[f.output] = min(made[f.output], 1 + sum(made[name] for name in f.inputs))
+    return made
+
+
+def _missing(graph: FunctionGraph, name: str, made: dict[str, float]) -> str:
+    producers = graph.producers[name]
+    if not producers:
+        return "nothing produces it; legal: a function with this output, or a source"
+    lacking = itertools.chain.from_iterable(
+        [f"{f.name} needs {n}" for n in dict.fromkeys(f.inputs) if math.isinf(made[n])] for f in producers
+    )
+    return ", ".join(lacking)
