@@ -1,0 +1,372 @@
+"""Training of a network: a generator of one report per epoch, which leaves the best weights in the model."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archioptrx.errors import InputError, TrialError
+from archioptrx.hitgraph import HitGraph, batch_graphs
+from archioptrx.tasks.task import Task
+from archioptrx.training import Training
+
+EDGES_PER_STEP = 4000
+EDGES_PER_EVALUATION = 16000
+LAST_RATE = 0.01
+CHECK_EVERY = 25
+"""Steps between looks at the loss: on a GPU each look waits for it."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one epoch gave.
+
+    Attributes
+    ----------
+    epoch
+        1, 2, …
+    loss
+        Mean training loss of the epoch's steps.
+    metrics
+        Metrics of the task on the validation graphs (empty without any).
+    best
+        Whether this is the best epoch so far by the task's objective.
+    learning_rate
+        After the epoch's last step.
+    gradient_norm
+        Mean over the steps, before clipping.
+    steps
+        Steps of this epoch.
+    train_seconds, seconds
+        Time for the steps alone, and with validation.
+    """
+
+    epoch: int
+    loss: float
+    metrics: dict[str, Any]
+    best: bool
+    learning_rate: float
+    gradient_norm: float
+    steps: int
+    train_seconds: float
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+
+def fit(
+    model: nn.Module,
+    task: Task,
+    train: Sequence[HitGraph],
+    validation: Sequence[HitGraph],
+    training: Training | None = None,
+    device: str | torch.device = "cpu",
+    state: dict[str, Any] | None = None,
+) -> Iterator[Report]:
+    """Train a model in place.
+
+    Parameters
+    ----------
+    model
+        Called as `model(batch) -> Tensor`; moved to the device.
+    task
+        Gives loss, metrics and the objective that says which epoch is best.
+    train, validation
+        Graphs. Without validation graphs the training loss decides.
+    training
+        Settings; None means the defaults.
+    device
+        Where to train.
+    state
+        What `Fitting.state_dict` gave after some epoch: training goes on from there, to the same numbers.
+
+    Yields
+    ------
+    One report per epoch. When the generator ends, or is closed early, the model holds the best epoch's weights.
+
+    Raises
+    ------
+    InputError
+        There is nothing to train with, or the precision doesn't suit the device.
+    TrialError
+        The loss or a score isn't a number; epoch and step are named.
+    """
+    fitting = Fitting(model, task, train, validation, training or Training(), device)
+    if state is not None:
+        fitting.load_state_dict(state)
+    try:
+        while not fitting.done:
+            yield fitting.epoch()
+    finally:
+        fitting.close()
+
+
+class Fitting:
+    """The state of one training: `fit` with the epochs in your own hands.
+
+    Call `epoch()` until `done`, then `close()`. Parameters: see `fit`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        task: Task,
+        train: Sequence[HitGraph],
+        validation: Sequence[HitGraph],
+        training: Training,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        self.model, self.task, self.training, self.device = model, task, training, torch.device(device)
+        if not train:
+            raise InputError("training: has no graphs; legal: at least one")
+        if training.precision != "float32" and self.device.type != "cuda":
+            raise InputError(f"training: precision {training.precision} needs CUDA; legal here: float32")
+        self._threads = torch.get_num_threads()
+        if training.threads:
+            torch.set_num_threads(training.threads)
+        model.to(self.device)
+        self.graphs = on_device(train, self.device)
+        self.batch_size = training.batch_size or graphs_for(train, EDGES_PER_STEP)
+        self.batches = batched(on_device(validation, self.device), graphs_for(validation, EDGES_PER_EVALUATION))
+        self.optimizer = make_optimizer(model, training)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=training.precision == "float16")
+        self.shuffler = torch.Generator().manual_seed(training.seed)
+        self._dropout = _seeded_state(training.seed, self.device)
+        self.epochs, self.waited, self.best_value = 0, 0, -math.inf
+        self.best_weights = copy.deepcopy(model.state_dict())
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs are over, or patience is."""
+        patience = self.training.patience
+        return self.epochs >= self.training.epochs or (patience is not None and self.waited >= patience)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps that one epoch takes."""
+        return math.ceil(len(self.graphs) / self.batch_size)
+
+    def epoch(self) -> Report:
+        """Train for one epoch and validate."""
+        start = time.perf_counter()
+        losses, norms = self._train()
+        loss, norm = float(losses.mean()), float(norms.mean())
+        train_seconds = time.perf_counter() - start
+        metrics: dict[str, Any] = {}
+        if self.batches:
+            try:
+                outputs = predict(self.model, self.batches, self.training.precision)
+                metrics = self.task.metrics(outputs, self.batches)
+            except TrialError as error:
+                raise TrialError(*(f"epoch {self.epochs + 1}, validation: {f}" for f in error.faults)) from error
+        self.epochs += 1
+        best = self._remember(metrics, loss)
+        rate = self.optimizer.param_groups[0]["lr"]
+        seconds = time.perf_counter() - start
+        return Report(self.epochs, loss, metrics, best, rate, norm, len(losses), train_seconds, seconds)
+
+    def close(self) -> None:
+        """Put the best weights into the model, and the number of threads back."""
+        self.model.load_state_dict(self.best_weights)
+        self.model.eval()
+        torch.set_num_threads(self._threads)
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that going on from here needs, apart from the arguments."""
+        return copy.deepcopy(
+            {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "scaler": self.scaler.state_dict(),
+                "shuffler": self.shuffler.get_state(),
+                "dropout": self._dropout,
+                "best": (self.best_value, self.best_weights),
+                "epochs": (self.epochs, self.waited),
+            }
+        )
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.shuffler.set_state(state["shuffler"])
+        self._dropout = state["dropout"]
+        self.best_value, self.best_weights = copy.deepcopy(state["best"])
+        self.epochs, self.waited = state["epochs"]
+
+    def _train(self) -> tuple[Tensor, Tensor]:
+        """Take the steps of one epoch. Shapes: losses [steps], gradient norms [steps]."""
+        self.model.train()
+        losses: list[Tensor] = []
+        norms: list[Tensor] = []
+        order = torch.randperm(len(self.graphs), generator=self.shuffler).tolist()
+        with self._own_randomness():
+            for first in range(0, len(order), self.batch_size):
+                batch = batch_graphs([self.graphs[i] for i in order[first : first + self.batch_size]])
+                loss, norm = self._step(batch, self.epochs * self.steps_per_epoch + len(losses))
+                losses.append(loss)
+                norms.append(norm)
+                if self.device.type == "cpu" or len(losses) % CHECK_EVERY == 0:
+                    self._check(losses)
+        self._check(losses)
+        return torch.stack(losses), torch.stack(norms)
+
+    def _step(self, batch: HitGraph, number: int) -> tuple[Tensor, Tensor]:
+        """Take one step: loss, gradient, clipping, new weights."""
+        training = self.training
+        for group in self.optimizer.param_groups:
+            group["lr"] = training.learning_rate * rate_factor(training, number, self.steps_per_epoch)
+        self.optimizer.zero_grad(set_to_none=True)
+        with _autocast(self.device, training.precision):
+            output = self.model(batch)
+        loss = self.task.loss(output.float(), batch)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        limit = math.inf if training.gradient_clip is None else training.gradient_clip
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return loss.detach(), norm.detach()
+
+    def _check(self, losses: list[Tensor]) -> None:
+        """Look at the losses since the last look."""
+        recent = torch.stack(losses[-CHECK_EVERY:]) if self.device.type != "cpu" else losses[-1][None]
+        bad = torch.nonzero(~torch.isfinite(recent)).flatten().tolist()
+        if bad:
+            step = len(losses) - len(recent) + bad[0] + 1
+            raise TrialError(f"epoch {self.epochs + 1}, step {step}: the loss is {float(recent[bad[0]])}")
+
+    def _remember(self, metrics: dict[str, Any], loss: float) -> bool:
+        """Keep the weights if this epoch is the best one."""
+        value = self.task.objective.value(metrics)
+        if value is None:  # no validation graphs, or only one class in them
+            value = -float(metrics.get("loss", loss))
+        if value <= self.best_value:
+            self.waited += 1
+            return False
+        self.best_value, self.waited = value, 0
+        self.best_weights = copy.deepcopy(self.model.state_dict())
+        return True
+
+    @contextlib.contextmanager
+    def _own_randomness(self) -> Iterator[None]:
+        """Draw dropout from this training's own stream, and leave torch's global one as it was."""
+        cuda = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(cuda):
+            torch.set_rng_state(self._dropout[0])
+            if cuda:
+                torch.cuda.set_rng_state(self._dropout[1], self.device)
+            yield
+            self._dropout = _random_state(self.device)
+
+
+def evaluate_model(
+    model: nn.Module,
+    task: Task,
+    graphs: Sequence[HitGraph],
+    cut: float = 0.5,
+    batch_size: int | None = None,
+    device: str | torch.device = "cpu",
+    bins: bool = True,
+) -> dict[str, Any]:
+    """Score a model on graphs.
+
+    Parameters
+    ----------
+    model, task, graphs, device
+        See `fit`.
+    cut
+        Probability at which a row counts as accepted.
+    batch_size
+        Graphs at once; None: about 16,000 edges.
+    bins
+        Add scores per bin, see `Task.metrics`.
+    """
+    device = torch.device(device)
+    size = batch_size or graphs_for(graphs, EDGES_PER_EVALUATION)
+    batches = batched(on_device(graphs, device), size)
+    return task.metrics(predict(model.to(device), batches), batches, cut=cut, bins=bins)
+
+
+def predict(model: nn.Module, batches: Sequence[HitGraph], precision: str = "float32") -> list[Tensor]:
+    """Run a model without training it; one output per graph or batch, as float32."""
+    before = model.training
+    model.eval()
+    with torch.no_grad():
+        outputs = []
+        for batch in batches:
+            with _autocast(batch.x.device, precision):
+                outputs.append(model(batch).float())
+    model.train(before)
+    return outputs
+
+
+def batched(graphs: Sequence[HitGraph], size: int) -> list[HitGraph]:
+    """Join graphs, in order, to batches of a size."""
+    return [batch_graphs(graphs[i : i + size]) for i in range(0, len(graphs), size)]
+
+
+def graphs_for(graphs: Sequence[HitGraph], edges: int) -> int:
+    """Number of graphs that have about so many edges together."""
+    total = sum(g.num_edges for g in graphs)
+    return max(1, min(len(graphs), round(edges * len(graphs) / total))) if total else 1
+
+
+def on_device(graphs: Sequence[HitGraph], device: torch.device) -> Sequence[HitGraph]:
+    """Copy graphs to a device; those that are there stay as they are."""
+    return [g if g.x.device == device else copy.copy(g).to(device) for g in graphs]
+
+
+def rate_factor(training: Training, step: int, steps_per_epoch: int) -> float:
+    """Learning rate at a step, as a share of the highest: a linear rise, then a cosine down to 1 %."""
+    warmup = training.warmup * steps_per_epoch
+    if step + 1 < warmup:
+        return (step + 1) / warmup
+    if training.schedule == "constant":
+        return 1.0
+    rest = max(1.0, training.epochs * steps_per_epoch - warmup)
+    progress = min(1.0, max(0.0, step + 1 - warmup) / rest)
+    return LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def make_optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
+    """Make the optimizer. Only matrices decay: a bias or the scale of a norm has no reason to be small."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    if not weights:
+        raise TrialError(f"{type(model).__name__} has no weights to train")
+    groups = [
+        {"params": [p for p in weights if p.dim() > 1], "weight_decay": training.weight_decay},
+        {"params": [p for p in weights if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    rate = training.learning_rate
+    if training.optimizer == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=0.9)
+    kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "adamax": torch.optim.Adamax}
+    return kinds[training.optimizer](groups, lr=rate)
+
+
+def _autocast(device: torch.device, precision: str) -> torch.autocast:
+    kind = torch.float16 if precision == "float16" else torch.bfloat16
+    return torch.autocast(device.type, dtype=kind, enabled=precision != "float32")
+
+
+def _random_state(device: torch.device) -> tuple[Tensor, Tensor | None]:
+    cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return torch.get_rng_state(), cuda
+
+
+def _seeded_state(seed: int, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        return _random_state(device)

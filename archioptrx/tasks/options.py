@@ -1,0 +1,36 @@
+"""What each task can be told. No torch here: an experiment file is checked without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archioptrx.config import Fields
+
+WEIGHTINGS = ("none", "balanced")
+
+
+@dataclass(frozen=True)
+class EdgeOptions:
+    """Edge classification; see `archioptrx.tasks.edge_classification`.
+
+    Attributes
+    ----------
+    class_weight
+        Weight of true edges in the loss: a number, `none` (1) or `balanced` (false edges per true one of the batch).
+    """
+
+    name: ClassVar[str] = "edge_classification"
+    class_weight: str | float = "none"
+
+    @classmethod
+    def read(cls, fields: Fields) -> EdgeOptions:
+        """Take and check the options."""
+        weight = fields.take("class_weight", (str, int, float, type(None)), "none", choices=WEIGHTINGS)
+        if isinstance(weight, int | float) and not 0 < weight < float("inf"):
+            fields.fault("class_weight", f"is {weight}; legal: above 0, none or balanced")
+        return cls("none" if weight is None else weight)
+
+
+TASKS: dict[str, type[EdgeOptions]] = {"edge_classification": EdgeOptions}
+"""Each task by name. The module of that name in this package has `make(options) -> Task`."""
