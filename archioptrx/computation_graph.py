@@ -1,0 +1,356 @@
+"""The computation graph: steps in order, loops, targets. Immutable, checked, printed, compared by fingerprint.
+
+Values are numbered: value i is source i while i < len(sources), and the result of step i - len(sources) from there
+on (static single assignment). A back edge carries a value to an earlier one, the *head* of a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import networkx as nx
+
+from archioptrx.errors import GraphError, InputError, did_you_mean
+from archioptrx.fingerprint import fingerprint
+from archioptrx.loops import Components, components, live_values
+from archioptrx.signatures import SIGNATURES, Hyperparameter, Signature, Width
+
+
+@dataclass(frozen=True, slots=True)
+class DataType:
+    """What a value is: the name of its data node, its domain, its symbolic width, a source's data set field."""
+
+    name: str
+    domain: str
+    width: Width
+    field: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One application of a function.
+
+    Attributes
+    ----------
+    function, block
+        Name of the function node (free text: it is no part of the identity) and its building block.
+    inputs
+        Value numbers, in the order of the function's slots.
+    type
+        Data type of the result.
+    params
+        Sorted pairs; a literal or a Hyperparameter. A parameter that isn't there has its default.
+    weights
+        Name of the weights, "" for none; steps of the same name share them.
+    per_pass
+        In a loop each pass has weights of its own.
+    """
+
+    function: str
+    block: str
+    inputs: tuple[int, ...]
+    type: str
+    params: tuple[tuple[str, Any], ...] = ()
+    weights: str = ""
+    per_pass: bool = False
+
+    @property
+    def signature(self) -> Signature:
+        """The type of the block."""
+        return SIGNATURES[self.block]
+
+    @property
+    def all_params(self) -> dict[str, Any]:
+        """Parameters completed with defaults."""
+        return self.signature.complete(dict(self.params))
+
+
+@dataclass(frozen=True, slots=True)
+class BackEdge:
+    """After each pass but the last, `head` becomes the value of `carried`; `iterations` times."""
+
+    carried: int
+    head: int
+    iterations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A recurrence, ready to run: forward; then `iterations` times: back, heads := carried (all at once), forward.
+
+    `heads` are (head, carried) pairs of values; `forward` and `back` are step numbers in order. Steps in `once` run
+    in pass 0 only: they make the first value of a head from the loop itself (where loops overlap).
+    """
+
+    heads: tuple[tuple[int, int], ...]
+    iterations: int
+    forward: tuple[int, ...]
+    back: tuple[int, ...]
+    once: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ComputationGraph:
+    """A network before it is built.
+
+    Attributes
+    ----------
+    types
+        The data types that occur, sources first.
+    sources
+        Names of the types of values 0 … len(sources) - 1.
+    steps
+        In an order in which each step reads earlier values only.
+    back_edges
+        At most one per head. Overlapping ones are one loop with the largest of the iterations.
+    targets
+        Value numbers.
+
+    Raises
+    ------
+    GraphError
+        A rule is broken; the message holds the offender, the rule and the graph.
+    """
+
+    types: tuple[DataType, ...]
+    sources: tuple[str, ...]
+    steps: tuple[Step, ...]
+    back_edges: tuple[BackEdge, ...]
+    targets: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    @cached_property
+    def type(self) -> dict[str, DataType]:
+        """Data types by name."""
+        return {t.name: t for t in self.types}
+
+    def type_of(self, value: int) -> DataType:
+        """Data type of a value."""
+        count = len(self.sources)
+        return self.type[self.sources[value] if value < count else self.steps[value - count].type]
+
+    @cached_property
+    def values(self) -> tuple[str, ...]:
+        """Printed name of each value: a source's own, `x0, x1 …` by type for the rest."""
+        names, counts = list(self.sources), dict[str, int]()
+        for step in self.steps:
+            names.append(f"{step.type}{counts.setdefault(step.type, 0)}")
+            counts[step.type] += 1
+        return tuple(names)
+
+    def check(self) -> None:
+        """Raise GraphError where a rule is broken."""
+        count = len(self.sources)
+        for index, step in enumerate(self.steps):
+            if step.block not in SIGNATURES:
+                raise GraphError(
+                    f"step {index} ({step.function}): block {step.block}; {did_you_mean(step.block, SIGNATURES)}"
+                )
+            for value in step.inputs:
+                if not 0 <= value < count + index:
+                    legal = f"legal: 0 to {count + index - 1}"
+                    raise GraphError(f"step {index} ({step.function}) reads value {value}; {legal}\n{self.steps}")
+            if step.type not in self.type:
+                raise GraphError(
+                    f"step {index} ({step.function}) has type {step.type}; {did_you_mean(step.type, self.type)}"
+                )
+        total = count + len(self.steps)
+        named = [("target", v) for v in self.targets] + [
+            ("back edge", v) for e in self.back_edges for v in (e.carried, e.head)
+        ]
+        for what, value in named:
+            if not count <= value < total:
+                raise GraphError(
+                    f"{what} at value {value}; legal: results of steps, {count} to {total - 1}\n{self.steps}"
+                )
+        if not self.targets or len(set(self.targets)) < len(self.targets):
+            raise GraphError(f"targets {self.targets}; legal: one or more different values\n{self.steps}")
+        heads = [edge.head for edge in self.back_edges]
+        for edge in self.back_edges:
+            same = self.type_of(edge.carried).name == self.type_of(edge.head).name
+            if not same or edge.iterations < 1 or heads.count(edge.head) > 1 or edge.carried == edge.head:
+                raise GraphError(
+                    f"{edge}: legal: two different values of one type, 1 iteration or more, one a head\n{self.steps}"
+                )
+
+    def check_types(self) -> None:
+        """Raise GraphError where a block doesn't accept the domains or widths. For graphs that come from a file."""
+        for step, name in zip(self.steps, self.values[len(self.sources) :], strict=True):
+            known = {parameter.name: parameter for parameter in step.signature.parameters}
+            for key, value in step.params:
+                if key not in known:
+                    raise GraphError(
+                        f"{name} = {step.function}: {step.block} has no parameter {key}; {did_you_mean(key, known)}"
+                    )
+                plain = dict(value) if isinstance(value, tuple) else value
+                if not isinstance(value, Hyperparameter) and (fault := known[key].fault(plain)):
+                    raise GraphError(f"{name} = {step.function}: {key} {fault}")
+            given = [self.type_of(value) for value in step.inputs]
+            result = self.type[step.type]
+            if fault := step.signature.accepts(tuple(t.domain for t in given), result.domain):
+                raise GraphError(f"{name} = {step.function}: {step.block} {fault}\n{self}")
+            try:
+                width = step.signature.width(tuple(t.width for t in given), step.all_params)
+            except InputError as error:
+                raise GraphError(f"{name} = {step.function}: {error}\n{self}") from error
+            if width is not None and width != result.width:
+                raise GraphError(f"{name} = {step.function}: gives width {width}, not {result.width}\n{self}")
+
+    @cached_property
+    def _components(self) -> Components:
+        return components(len(self.sources), [s.inputs for s in self.steps], self._edges)
+
+    @property
+    def _edges(self) -> list[tuple[int, int, int]]:
+        return [(edge.carried, edge.head, edge.iterations) for edge in self.back_edges]
+
+    @cached_property
+    def schedule(self) -> tuple[int | Loop, ...]:
+        """Step numbers and loops in order of execution."""
+        count, found = len(self.sources), self._components
+        if not found.loops:
+            return tuple(range(len(self.steps)))
+        loops = []
+        for members in found.loops:
+            edges = [edge for edge in self.back_edges if members >> edge.head & 1 and members >> edge.carried & 1]
+            inner = [i for i in range(len(self.steps)) if found.inside(i + count, members)]
+            forward = found.forward(members, self.targets)
+            loops.append(
+                Loop(
+                    heads=tuple((edge.head, edge.carried) for edge in edges),
+                    iterations=max(edge.iterations for edge in edges),
+                    forward=tuple(i for i in inner if forward >> (i + count) & 1),
+                    back=tuple(i for i in inner if not forward >> (i + count) & 1),
+                    once=tuple(i for i in inner if any(edge.head == i + count for edge in edges)),
+                )
+            )
+        return _arrange(self, loops)
+
+    @cached_property
+    def loops(self) -> tuple[Loop, ...]:
+        """The loops in order of execution."""
+        return tuple(item for item in self.schedule if isinstance(item, Loop))
+
+    @cached_property
+    def passes(self) -> dict[int, int]:
+        """How many times each step is executed."""
+        times = dict.fromkeys(range(len(self.steps)), 1)
+        for loop in self.loops:
+            times.update(dict.fromkeys(loop.forward, loop.iterations + 1))
+            times.update(dict.fromkeys(loop.back, loop.iterations))
+            times.update(dict.fromkeys(loop.once, 1))
+        return times
+
+    @property
+    def executed(self) -> int:
+        """Number of executed steps, loops counted pass by pass."""
+        return sum(self.passes.values())
+
+    @property
+    def rounds(self) -> int:
+        """Number of executed message-passing steps."""
+        return sum(n for i, n in self.passes.items() if self.steps[i].signature.passes_messages)
+
+    @cached_property
+    def depth(self) -> int:
+        """Steps on the longest path from a source to a target, each loop counted once."""
+        depth = [0] * len(self.sources)
+        for step in self.steps:
+            depth.append(1 + max((depth[v] for v in step.inputs), default=0))
+        return max(depth[target] for target in self.targets)
+
+    def pruned(self) -> ComputationGraph:
+        """Without steps whose result nobody uses and back edges that change nothing."""
+        count = len(self.sources)
+        live, edges = live_values(count, [s.inputs for s in self.steps], self._edges, self.targets)
+        kept = [i for i in range(len(self.steps)) if live >> (i + count) & 1]
+        if len(kept) == len(self.steps) and len(edges) == len(self.back_edges):
+            return self
+        new = {i: i for i in range(count)} | {old + count: k + count for k, old in enumerate(kept)}
+        steps = [replace(self.steps[i], inputs=tuple(new[v] for v in self.steps[i].inputs)) for i in kept]
+        return ComputationGraph(
+            self.types,
+            self.sources,
+            tuple(steps),
+            tuple(BackEdge(new[c], new[h], n) for c, h, n in edges),
+            tuple(new[t] for t in self.targets),
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits, equal for the same architecture and for nothing else."""
+        return fingerprint(self.pruned())
+
+    def to_networkx(self) -> nx.MultiDiGraph:
+        """Values and steps as nodes (attribute `kind`), back edges with `kind="back"` and their iterations."""
+        graph, names = nx.MultiDiGraph(), self.values
+        for value, name in enumerate(names):
+            kind = self.type_of(value)
+            graph.add_node(
+                name,
+                kind="data",
+                type=kind.name,
+                domain=kind.domain,
+                width=str(kind.width),
+                target=value in self.targets,
+            )
+        for index, step in enumerate(self.steps):
+            node, output = f"{step.function} {index}", names[index + len(self.sources)]
+            graph.add_node(node, kind="function", function=step.function, block=step.block, weights=step.weights)
+            for slot, value in enumerate(step.inputs):
+                graph.add_edge(names[value], node, kind="input", slot=slot)
+            graph.add_edge(node, output, kind="output")
+        for edge in self.back_edges:
+            graph.add_edge(names[edge.carried], names[edge.head], kind="back", iterations=edge.iterations)
+        return graph
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON or YAML; `from_dict` inverts it."""
+        from archioptrx.graph_form import graph_to_dict
+
+        return graph_to_dict(self)
+
+    @staticmethod
+    def from_dict(content: Mapping[str, Any], place: str = "computation graph") -> ComputationGraph:
+        """Read the plain data; every fault is an InputError that begins with `place`."""
+        from archioptrx.graph_form import graph_from_dict
+
+        return graph_from_dict(content, place)
+
+    def __str__(self) -> str:
+        from archioptrx.graph_form import graph_to_text
+
+        return graph_to_text(self)
+
+
+def _arrange(graph: ComputationGraph, loops: list[Loop]) -> tuple[int | Loop, ...]:
+    """Put steps and loops in order: each after all that makes what it reads, the earliest step first."""
+    count = len(graph.sources)
+    owner = {i: loop for loop in loops for i in (*loop.forward, *loop.back)}
+    head_of = {head - count: loop for loop in loops for head, _ in loop.heads}
+    waiting = list(dict.fromkeys(owner.get(i, i) for i in range(len(graph.steps))))
+    order: list[int | Loop] = []
+    done: set[int] = set()
+
+    def given(index: int) -> bool:
+        # A head isn't given before its loop has run: what stands outside reads its last value.
+        return index < 0 or (index in done and (index not in head_of or head_of[index] in order))
+
+    def ready(item: int | Loop) -> bool:
+        if isinstance(item, int):
+            return all(given(value - count) for value in graph.steps[item].inputs)
+        inner, heads = {*item.forward, *item.back}, {head - count for head, _ in item.heads}
+        outer = {value - count for i in inner for value in graph.steps[i].inputs} - inner - heads
+        return all(given(index) for index in outer) and heads - inner <= done
+
+    while waiting:
+        item = next(item for item in waiting if ready(item))
+        waiting.remove(item)
+        order.append(item)
+        done |= {*item.forward, *item.back} if isinstance(item, Loop) else {item}
+    return tuple(order)
