@@ -137,15 +137,11 @@ class Dataset:
         """
         share = 0.0 if isinstance(test, Dataset) else test
         if not (0 <= validation < 1 and 0 <= share < 1 and validation + share < 1):
-            raise InputError(
-                f"split: validation {validation:g} and test {share:g}; legal: 0 … 1, together below 1"
-            )
+            raise InputError(f"split: validation {validation:g} and test {share:g}; legal: 0 … 1, together below 1")
         units, what = self._units()
         sizes = [max(1, round(s * len(units))) if s else 0 for s in (validation, share)]
         if len(units) <= sum(sizes):
-            raise InputError(
-                f"data: {len(units)} {what} can't be divided into {1 + sum(s > 0 for s in sizes)} parts"
-            )
+            raise InputError(f"data: {len(units)} {what} can't be divided into {1 + sum(s > 0 for s in sizes)} parts")
         order = np.random.default_rng(seed).permutation(len(units))
         cuts = (len(units) - sum(sizes), len(units) - sizes[1])
         parts = [tuple(g for i in sorted(p) for g in units[i]) for p in np.split(order, cuts)]
@@ -157,7 +153,9 @@ class Dataset:
 
     def _units(self) -> tuple[list[list[HitGraph]], str]:
         """What is divided: events, or sectors where there are fewer than three events."""
-        events = {name: [g for g in self.graphs if g.event == name] for name in self.events}
+        events: dict[str, list[HitGraph]] = {name: [] for name in self.events}
+        for graph in self.graphs:
+            events[graph.event].append(graph)
         if len(events) >= 3:
             return list(events.values()), "events"
         pieces = []
@@ -169,9 +167,7 @@ class Dataset:
         known = {graph_digest(g) for g in self.graphs}
         twins = sorted({g.event for g in test.graphs if graph_digest(g) in known})
         if twins:
-            raise InputError(
-                f"test: holds events of the training data: {', '.join(twins[:5])}; legal: other events"
-            )
+            raise InputError(f"test: holds events of the training data: {', '.join(twins[:5])}; legal: other events")
         return test.scaled_like(self.metadata).graphs
 
 
@@ -205,9 +201,7 @@ def make_graph(arrays: Mapping[str, Any], metadata: Metadata, event: str, sector
         content["pos"] = np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
     content.update(x=x, edge_index=edges, edge_attr=features)
     kinds = {"pid": np.int64, "hit_id": np.int64, "edge_mask": np.bool_, "edge_index": np.int64}
-    typed = {
-        k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items() if v is not None
-    }
+    typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items() if v is not None}
     return sorted_graph(typed, event, sector)
 
 

@@ -53,15 +53,11 @@ def load(options: HitgraphsOptions) -> Dataset:
     if faults and not (options.skip_bad and good):
         raise InputError(*bounded(faults))
     if not any((arrays["y"] > 0.5).any() for arrays in good.values()):
-        raise InputError(
-            f"{options.path}: no edge is true in all {len(good)} graphs; legal: at least one true edge"
-        )
+        raise InputError(f"{options.path}: no edge is true in all {len(good)} graphs; legal: at least one true edge")
     return assemble(good, metadata, options, len(files) - len(good))
 
 
-def assemble(
-    good: dict[Path, Arrays], metadata: Metadata | None, options: HitgraphsOptions, skipped: int
-) -> Dataset:
+def assemble(good: dict[Path, Arrays], metadata: Metadata | None, options: HitgraphsOptions, skipped: int) -> Dataset:
     """Make the data set of what was read: metadata first, then the graphs."""
     found: dict[str, Any] = {"skipped": skipped} if skipped else {}
     if metadata is None:
@@ -69,9 +65,7 @@ def assemble(
         found |= {"sectors": how}
         metadata = Metadata("hitgraphs", node_scale=(1000.0, math.pi / sectors, 1000.0), sectors=sectors)
     elif options.sectors and options.sectors != metadata.sectors:
-        raise InputError(
-            f"{options.path}: sectors is {options.sectors}; legal: {metadata.sectors}, by its {METADATA}"
-        )
+        raise InputError(f"{options.path}: sectors is {options.sectors}; legal: {metadata.sectors}, by its {METADATA}")
     if shift_pids(good):
         found["pid"] = "one added: 0 was a particle, and means noise here"
     metadata = replace(metadata, options={**metadata.options, **found})
@@ -93,9 +87,7 @@ def find_files(path: Path) -> list[Path]:
         raise InputError(f"{path}: no such file or folder; legal: a .npz file or a folder of them")
     files = sorted(path.glob("*.npz"))
     if not files:
-        raise InputError(
-            f"{path}: holds no .npz file; legal: HEP.TrkX graphs such as event000001000_g000.npz"
-        )
+        raise InputError(f"{path}: holds no .npz file; legal: HEP.TrkX graphs such as event000001000_g000.npz")
     return files
 
 
@@ -144,9 +136,7 @@ def array_faults(arrays: Arrays, width: int) -> list[str]:
     """Check kinds, shapes and values of the arrays one by one."""
     faults = [f"{k} holds {v.dtype}; legal: numbers" for k, v in arrays.items() if v.dtype.kind not in "fiub"]
     faults += [
-        f"{k} holds {v.dtype}; legal: whole numbers"
-        for k, v in arrays.items()
-        if k[0] == "R" and v.dtype.kind == "f"
+        f"{k} holds {v.dtype}; legal: whole numbers" for k, v in arrays.items() if k[0] == "R" and v.dtype.kind == "f"
     ]
     x, edges = arrays["X"], arrays["y"]
     if x.ndim != 2 or x.shape[1] != width:
@@ -182,9 +172,7 @@ def edge_faults(arrays: Arrays) -> list[str]:
     for key in ("Ri_rows", "Ro_rows"):
         outside = (arrays[key] < 0) | (arrays[key] >= hits)
         if outside.any():
-            faults.append(
-                f"{key} points outside the {hits} hits ({arrays[key][outside][0]}); legal: 0 … {hits - 1}"
-            )
+            faults.append(f"{key} points outside the {hits} hits ({arrays[key][outside][0]}); legal: 0 … {hits - 1}")
     for key in ("Ri_cols", "Ro_cols"):
         if not np.array_equal(np.sort(arrays[key]), np.arange(edges)):
             faults.append(f"{key} doesn't name every edge once; legal: each of 0 … {edges - 1} once")
