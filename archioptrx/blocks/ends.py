@@ -1,0 +1,159 @@
+"""Two end points per row: edges on nodes, triplets on edges. The fused gathers of the fast form."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from archioptrx.blocks.segments import Segments, bags
+
+
+class Ends:
+    """The end points of M upper rows (edges, say) among `size` lower rows (nodes).
+
+    Attributes
+    ----------
+    index : Tensor [2, M] int64
+        Row 0: where an upper row starts; row 1: where it ends.
+    size : int
+        The number of lower rows.
+    start, end : Segments
+        The same, grouped by the lower row in which an upper row starts or ends.
+    """
+
+    def __init__(self, index: Tensor, size: int) -> None:
+        self.index = index
+        self.size = size
+        self.start = Segments(index[0].contiguous(), size)
+        self.end = Segments(index[1].contiguous(), size)
+
+    @cached_property
+    def slots(self) -> Tensor:
+        """Rows of a table [size, 2, D] seen as [2 · size, D]: `2 · start, 2 · end + 1` by turns. Tensor [2 · M]."""
+        return torch.stack([2 * self.start.index, 2 * self.end.index + 1], dim=1).flatten()
+
+    @cached_property
+    def slot_offsets(self) -> Tensor:
+        """Bags of two slots each: Tensor [M + 1]."""
+        return torch.arange(0, 2 * self.index.shape[1] + 1, 2, device=self.index.device)
+
+    @cached_property
+    def incident(self) -> tuple[Tensor, Tensor]:
+        """For each slot the upper rows that read it: rows [2 · M] and offsets [2 · size + 1].
+
+        Both groupings are known, so that merging them needs no further sort.
+        """
+        start, end = self.start, self.end
+        rows = torch.empty_like(self.slots)
+        place = torch.arange(self.index.shape[1], device=rows.device)
+        rows[place + end.offsets[start.index[start.order]]] = start.order
+        rows[place + start.offsets[end.index[end.order] + 1]] = end.order
+        counts = torch.stack([start.counts, end.counts], dim=1).flatten()
+        return rows, torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+
+    @cached_property
+    def opposite(self) -> Tensor:
+        """For each entry of `incident` the lower row at the other end: Tensor [2 · M]."""
+        rows, offsets = self.incident
+        at_start = torch.arange(2, device=rows.device).repeat(self.size)
+        flag = torch.repeat_interleave(at_start, offsets.diff(), output_size=rows.numel())
+        return self.index[1 - flag, rows]
+
+    @cached_property
+    def neighbours(self) -> tuple[Tensor, Tensor, Tensor]:
+        """For each lower row what flows in and out: slots [2 · M], upper rows [2 · M], offsets [size + 1].
+
+        What flows in along j -> i is slot 0 of j, what flows against i -> j is slot 1 of j.
+        """
+        rows, offsets = self.incident
+        flag = torch.repeat_interleave(
+            torch.arange(2, device=rows.device).repeat(self.size), offsets.diff(), output_size=rows.numel()
+        )
+        return 2 * self.opposite + 1 - flag, rows, offsets[::2].contiguous()
+
+
+class _Lift(torch.autograd.Function):
+    """`table[start, 0] + table[end, 1] (+ base)`."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, base: Tensor | None, ends: Ends) -> Tensor:
+        ctx.ends = ends
+        out = bags(table.view(2 * ends.size, -1), ends.slots, ends.slot_offsets)
+        return out if base is None else out.add_(base)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        table = None
+        if ctx.needs_input_grad[0]:
+            table = bags(grad, *ctx.ends.incident).view(ctx.ends.size, -1)
+        return table, grad if ctx.needs_input_grad[1] else None, None
+
+
+def lift(table: Tensor, base: Tensor | None, ends: Ends) -> Tensor:
+    """Give every upper row the sum of what its two end points offer.
+
+    Parameters
+    ----------
+    table : Tensor [size, 2 · D]
+        What a lower row offers to the upper rows that start in it (first half) and that end in it (second half).
+    base : Tensor [M, D] or None
+        Added to the result.
+
+    Returns
+    -------
+    Tensor [M, D]
+    """
+    return _Lift.apply(table.contiguous(), base, ends)
+
+
+def _products(table: Tensor, grad: Tensor, ends: Ends) -> Tensor:
+    """`table[start, 0] · grad[end] + table[end, 1] · grad[start]` for each upper row: Tensor [M]."""
+    slots = table.view(2 * ends.size, -1).index_select(0, ends.slots).view(-1, 1, 2 * grad.shape[1])
+    swapped = grad.index_select(0, ends.index.flip(0).t().flatten()).view(-1, 2 * grad.shape[1], 1)
+    return torch.bmm(slots, swapped).view(-1)
+
+
+class _Flow(torch.autograd.Function):
+    """The weighted sum of what the neighbours offer along incoming and against outgoing upper rows."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, weights: Tensor, ends: Ends) -> Tensor:
+        ctx.ends = ends
+        ctx.save_for_backward(table, weights)
+        slots, rows, offsets = ends.neighbours
+        return bags(table.view(2 * ends.size, -1), slots, offsets, weights.index_select(0, rows))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        ends, (table, weights) = ctx.ends, ctx.saved_tensors
+        grad_table = grad_weights = None
+        if ctx.needs_input_grad[0]:
+            rows, offsets = ends.incident
+            grad_table = bags(grad, ends.opposite, offsets, weights.index_select(0, rows)).view_as(table)
+        if ctx.needs_input_grad[1]:
+            grad_weights = _products(table, grad, ends)
+        return grad_table, grad_weights, None
+
+
+def flow(table: Tensor, weights: Tensor, ends: Ends) -> Tensor:
+    """Sum over the neighbours of each lower row, weighted by the upper rows between them.
+
+    Parameters
+    ----------
+    table : Tensor [size, 2 · D]
+        What a lower row offers along the upper rows that start in it (first half) and against those that end in it.
+    weights : Tensor [M]
+        One factor per upper row.
+
+    Returns
+    -------
+    Tensor [size, D]
+        Row i: Σ over j -> i of w · table[j, first half] + Σ over i -> j of w · table[j, second half].
+    """
+    return _Flow.apply(table.contiguous(), weights, ends)

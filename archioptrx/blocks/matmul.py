@@ -1,0 +1,101 @@
+"""Matrix products and activations in their fastest exact form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# oneDNN writes a kernel for each new shape, which takes about 0.6 ms. Products run over blocks of a few fixed heights,
+# so that batches of any size meet kernels that exist already. What is left below the smallest block goes to BLAS.
+BLOCKS = (32768, 16384, 8192, 4096, 2048, 1024)
+WIDE = 16  # below this width a product moves memory rather than computes, and BLAS is as good
+
+
+def _has_onednn() -> bool:
+    """Whether oneDNN multiplies float32 here. On AMD processors it is three times as fast as MKL."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    try:
+        return torch.ops.mkldnn._linear_pointwise(torch.ones(2, 3), torch.ones(4, 3), None, "none", [], "").sum() == 24
+    except (AttributeError, RuntimeError):
+        return False
+
+
+_ONEDNN = _has_onednn()
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x @ weight.T + bias` without a gradient: [R, i], [o, i], [o] -> [R, o]."""
+    rows = x.shape[0]
+    if rows < BLOCKS[-1] or min(weight.shape) < WIDE or not _ONEDNN:
+        return F.linear(x, weight, bias)
+    out, place = x.new_empty(rows, weight.shape[0]), 0
+    weight = weight.contiguous()
+    for block in BLOCKS:
+        while rows - place >= block:
+            part = x[place : place + block]
+            out[place : place + block] = torch.ops.mkldnn._linear_pointwise(part, weight, bias, "none", [], "")
+            place += block
+    if place < rows:
+        out[place:] = F.linear(x[place:], weight, bias)
+    return out
+
+
+class _Linear(torch.autograd.Function):
+    """`x @ weight.T + bias` for float32 on a CPU."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return product(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        x, weight = ctx.saved_tensors
+        grad_x = product(grad, weight.t()) if ctx.needs_input_grad[0] else None
+        grad_weight = grad.t() @ x if ctx.needs_input_grad[1] else None
+        return grad_x, grad_weight, grad.sum(0) if ctx.needs_input_grad[2] else None
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """`x @ weight.T + bias`: [R, i], [o, i], [o] -> [R, o]."""
+    if x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
+        return _Linear.apply(x, weight, bias)
+    return F.linear(x, weight, bias)
+
+
+class _Tanh(torch.autograd.Function):
+    """tanh(x) = 2 σ(2x) - 1, to 2e-7. PyTorch's own tanh on a CPU takes four times as long."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        out = (2 * x).sigmoid_().mul_(2).sub_(1)
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (out,) = ctx.saved_tensors
+        return torch.ops.aten.tanh_backward(grad, out)
+
+
+def tanh(x: Tensor) -> Tensor:
+    """The hyperbolic tangent."""
+    return _Tanh.apply(x) if x.device.type == "cpu" and x.dtype == torch.float32 else torch.tanh(x)
+
+
+ACTIVATIONS = {
+    "relu": torch.relu,
+    "tanh": tanh,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "elu": F.elu,
+    "leaky_relu": F.leaky_relu,
+    "sigmoid": torch.sigmoid,
+}

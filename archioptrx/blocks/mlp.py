@@ -1,0 +1,88 @@
+"""The building block `mlp`, and `attention` that ends in one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from archioptrx.blocks.matmul import ACTIVATIONS, linear
+from archioptrx.blocks.normal import plain_norm
+from archioptrx.blocks.projection import Neighbourhood, Projection
+from archioptrx.blocks.value import Piece, Run, Shape, Value
+
+
+class MLP(nn.Module):
+    """Linear layers with norm and activation between, on any inputs at or below the output's rung.
+
+    Parameters
+    ----------
+    inputs, output
+        Shapes of the inputs in order, and of the result.
+    layers
+        Number of linear layers; all but the last are `hidden` wide.
+    hidden, activation, norm, output_activation, dropout
+        As in the block's signature. A norm stands before each activation; no activation, no norm.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Shape],
+        output: Shape,
+        layers: int = 2,
+        hidden: int = 64,
+        activation: str = "relu",
+        norm: str = "layer",
+        output_activation: str = "none",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        widths = [hidden] * (layers - 1) + [output.width]
+        first = self._first(inputs, Shape(output.domain, widths[0]))
+        rest = [nn.Linear(a, b) for a, b in pairwise(widths)]
+        self.layers = nn.ModuleList([first, *rest])
+        self.activations = [activation] * (layers - 1) + [output_activation]
+        normed = [norm != "none" and kind != "none" for kind in self.activations]
+        self.norms = nn.ModuleList(
+            plain_norm(norm, w) if yes else nn.Identity() for w, yes in zip(widths, normed, strict=True)
+        )
+        self.dropout = dropout
+
+    def _first(self, inputs: Sequence[Shape], output: Shape) -> nn.Module:
+        return Projection(inputs, output)
+
+    def forward(self, values: Sequence[Value], run: Run, pending: bool = False) -> Value:
+        """Apply the network; `pending` leaves its last linear layer to those who read the result."""
+        x = self._activated(0, self.layers[0](values, run))
+        last = len(self.layers) - 1
+        for place in range(1, last + 1):
+            layer = self.layers[place]
+            if place == last and pending:
+                return Value((Piece(x, layer.weight, layer.bias),))
+            x = self._activated(place, linear(x, layer.weight, layer.bias))
+        return Value.of(x)
+
+    def _activated(self, place: int, x: Tensor) -> Tensor:
+        kind = self.activations[place]
+        if kind == "none":
+            return self._dropped(place, x)
+        x = self.norms[place](x)
+        return self._dropped(place, ACTIVATIONS[kind](x))
+
+    def _dropped(self, place: int, x: Tensor) -> Tensor:
+        if self.dropout and place < len(self.layers) - 1:
+            return F.dropout(x, self.dropout, self.training)
+        return x
+
+
+class Attention(MLP):
+    """The building block `attention`: an MLP on what flows in, what flows out and the value itself.
+
+    `mlp([Σ_{j→i} σ(e_ji) x_j, Σ_{i→j} σ(e_ij) x_j, x_i])`. Source: Farrell et al., "Novel deep learning methods for
+    track reconstruction" (2018), the node network.
+    """
+
+    def _first(self, inputs: Sequence[Shape], output: Shape) -> nn.Module:
+        return Neighbourhood(inputs, output)

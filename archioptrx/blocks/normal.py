@@ -1,0 +1,71 @@
+"""Normalisations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from archioptrx.blocks.segments import Segments, mean, take
+from archioptrx.blocks.value import Run, Shape, Value
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation over rows; a batch of fewer than two rows has no spread and uses the running averages."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and x.shape[0] < 2:
+            return nn.functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(x)
+
+
+class GraphNorm(nn.Module):
+    """Normalise each channel over the rows of each graph, with a learned share of the mean.
+
+    `(x - α mean) / sqrt(mean((x - α mean)²) + ε) · γ + β`. Source: Cai et al., "GraphNorm: A Principled Approach to
+    Accelerating Graph Neural Network Training" (2021), eq. 3.
+    """
+
+    def __init__(self, width: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.mean_scale = nn.Parameter(torch.ones(width))
+        self.eps = eps
+
+    def forward(self, x: Tensor, segments: Segments) -> Tensor:
+        """Normalise: [R, w] -> [R, w]."""
+        centred = x - take(mean(x, segments), segments) * self.mean_scale
+        spread = (mean(centred.square(), segments) + self.eps).sqrt()
+        return self.weight * centred / take(spread, segments) + self.bias
+
+
+def plain_norm(kind: str, width: int) -> nn.Module:
+    """A normalisation that needs no topology: "layer" or "batch"."""
+    return nn.LayerNorm(width) if kind == "layer" else BatchNorm(width)
+
+
+class Norm(nn.Module):
+    """The building block `norm`: one value, normalised.
+
+    The state dict names its parameters `layer.weight` and so on, after the kind.
+    """
+
+    def __init__(self, inputs: Sequence[Shape], output: Shape, kind: str = "layer") -> None:
+        super().__init__()
+        self.domain = output.domain
+        self.layer = GraphNorm(output.width) if kind == "graph" else plain_norm(kind, output.width)
+
+    def forward(self, values: Sequence[Value], run: Run) -> Tensor:
+        """Normalise: value -> [R, w]."""
+        x = values[0].tensor()
+        if not isinstance(self.layer, GraphNorm):
+            return self.layer(x)
+        if self.domain != "graph":
+            return self.layer(x, run.topology.batch(self.domain))
+        # A graph value has one row per graph: nothing to average over but the channel itself.
+        rows = torch.arange(x.shape[0], device=x.device)
+        return self.layer(x, Segments(rows, x.shape[0]))

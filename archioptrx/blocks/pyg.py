@@ -1,0 +1,114 @@
+"""The building block `pyg`: any convolution of torch_geometric.nn by the name of its class."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+import torch_geometric.nn as pyg_nn
+from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
+
+from archioptrx.blocks.value import Run, Shape, Value
+from archioptrx.errors import GraphError, did_you_mean
+
+
+def convolutions() -> dict[str, type]:
+    """The convolution classes of torch_geometric.nn by name."""
+    found = {name: getattr(pyg_nn, name) for name in dir(pyg_nn) if name.endswith("Conv")}
+    return {k: v for k, v in found.items() if isinstance(v, type) and issubclass(v, MessagePassing)}
+
+
+class Convolution(nn.Module):
+    """A convolution on the edges as given, with edge features if there is a second input.
+
+    Edge features go to `edge_attr` where the class takes it (its `edge_dim` or `dim` is set), else, when they are
+    one number per edge, to `edge_weight`. With several concatenated `heads` each gets its share of the width.
+
+    Parameters
+    ----------
+    conv
+        Name of the class.
+    arguments
+        Further keyword arguments of the class.
+
+    Raises
+    ------
+    GraphError
+        No such class, arguments it doesn't take, or a result of another width.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Shape],
+        output: Shape,
+        conv: str = "GCNConv",
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        known = convolutions()
+        if conv not in known:
+            raise GraphError(f"pyg: {conv} is no convolution of torch_geometric.nn; {did_you_mean(conv, known)}")
+        self.name = conv
+        taken = inspect.signature(known[conv].__init__).parameters
+        fed = inspect.signature(known[conv].forward).parameters
+        self.keyword = self._keyword(inputs, fed)
+        given = _sizes(inputs, output, taken, self.keyword) | dict(arguments or {})
+        if given.get("heads", 1) > 1 and given.get("concat", True) and "out_channels" in given:
+            given["out_channels"] = output.width // given["heads"]
+        try:
+            self.conv = known[conv](**given)
+            width = self._dry_run(inputs)
+        except Exception as error:
+            raise GraphError(f"pyg: {conv}({_text(given)}) fails: {type(error).__name__}: {error}") from error
+        if width != output.width:
+            raise GraphError(f"pyg: {conv}({_text(given)}) gives width {width}, not {output.width}")
+
+    def _keyword(self, inputs: Sequence[Shape], fed: Mapping[str, Any]) -> str | None:
+        if len(inputs) < 2:
+            return None
+        if "edge_attr" in fed:
+            return "edge_attr"
+        if "edge_weight" in fed and inputs[1].width == 1:
+            return "edge_weight"
+        need = "edge features of width 1" if "edge_weight" in fed else "no edge features"
+        raise GraphError(f"pyg: {self.name} takes {need}, not {inputs[1].width} channels")
+
+    def _dry_run(self, inputs: Sequence[Shape]) -> int:
+        """Width of the result on two nodes and one edge; this also makes parameters that wait for an input."""
+        self.conv.eval()
+        with torch.no_grad():
+            edges = torch.ones(2, inputs[1].width) if len(inputs) > 1 else None
+            result = self._call(torch.ones(2, inputs[0].width), torch.tensor([[0, 1], [1, 0]]), edges)
+        self.conv.train()
+        return int(result.shape[1])
+
+    def _call(self, x: Tensor, edge_index: Tensor, edges: Tensor | None) -> Tensor:
+        if edges is None or self.keyword is None:
+            return self.conv(x, edge_index)
+        return self.conv(x, edge_index, **{self.keyword: edges[:, 0] if self.keyword == "edge_weight" else edges})
+
+    def forward(self, values: Sequence[Value], run: Run) -> Tensor:
+        """Convolve: [N, i], optionally [E, e] -> [N, o]."""
+        edges = values[1].tensor() if len(values) > 1 else None
+        return self._call(values[0].tensor(), run.topology.edges.index, edges)
+
+
+def _sizes(
+    inputs: Sequence[Shape], output: Shape, taken: Mapping[str, Any], keyword: str | None
+) -> dict[str, Any]:
+    """The keyword arguments that say how wide things are, as far as the class takes them."""
+    sizes: dict[str, Any] = {
+        "in_channels": inputs[0].width,
+        "channels": inputs[0].width,
+        "out_channels": output.width,
+    }
+    if keyword == "edge_attr":
+        sizes |= {"edge_dim": inputs[1].width, "dim": inputs[1].width, "in_edge_channels": inputs[1].width}
+    return {name: size for name, size in sizes.items() if name in taken}
+
+
+def _text(arguments: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())

@@ -1,0 +1,264 @@
+"""From a computation graph to a network: an interpreter over a table of values, planned when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from archioptrx.binding import bound_parameters, shapes, weight_names
+from archioptrx.blocks import Run, Shape, Topology, Value, apply, build
+from archioptrx.computation_graph import ComputationGraph, Loop, Step
+from archioptrx.errors import ArchiOpTrXError, GraphError, InputError, TrialError
+from archioptrx.fusion import pending_steps
+
+Table = dict[int, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One planned step: which value it makes from which, and its module for each pass of its loop."""
+
+    step: int
+    inputs: tuple[int, ...]
+    output: int
+    modules: tuple[nn.Module, ...]
+    pending: bool
+
+    def module(self, turn: int) -> nn.Module:
+        """The module of a pass; all passes share the last one where there are fewer modules."""
+        return self.modules[min(turn, len(self.modules) - 1)]
+
+
+class Model(nn.Module):
+    """A compiled network. `model(data)` gives the target.
+
+    Attributes
+    ----------
+    graph, hyperparameters, source_widths, target_width
+        What it was compiled from: with the state dict all that is needed to build it again.
+    """
+
+    def __init__(
+        self,
+        graph: ComputationGraph,
+        hyperparameters: Mapping[str, Any],
+        source_widths: Mapping[str, int],
+        target_width: int = 1,
+    ) -> None:
+        super().__init__()
+        self.graph = graph
+        self.hyperparameters = dict(hyperparameters)
+        self.source_widths = {name: source_widths[name] for name in graph.sources if name in source_widths}
+        self.target_width = target_width
+        self._shapes = [Shape(*shape) for shape in shapes(graph, hyperparameters, source_widths, target_width)]
+        self._calls = _calls(self)
+        self._last = _last_uses(graph)
+
+    def forward(self, data: Any, passes: bool = False) -> Any:
+        """Run the network on one graph or a batch of graphs.
+
+        Parameters
+        ----------
+        data : HitGraph, torch_geometric.data.Data or Batch
+            With the fields of the graph's sources.
+        passes
+            Return the target of each pass of the last loop, in order, instead of the last one only.
+
+        Returns
+        -------
+        Tensor [rows of the target's domain, target_width], or [rows] when the target has one channel; a tuple of
+        them for several targets. With `passes` a list of these.
+
+        Raises
+        ------
+        InputError
+            A field is missing, has a wrong width or number of rows, or an index points outside.
+        TrialError
+            A step fails; the message names it and the shapes of its inputs.
+        """
+        run = Run(Topology(data))
+        table = {i: self._source(i, run.topology) for i in range(len(self.graph.sources))}
+        seen: list[Any] = []
+        schedule = self.graph.schedule
+        last_loop = max((i for i, item in enumerate(schedule) if isinstance(item, Loop)), default=-1)
+        for place, item in enumerate(schedule):
+            if isinstance(item, int):
+                self._step(item, table, run, 0)
+            else:
+                tail = schedule[place + 1 :] if passes and place == last_loop else None
+                self._loop(item, table, run, seen, tail)
+            for value in self._last.get(place, ()):
+                table.pop(value, None)
+        result = self._targets(table)
+        return [*seen, result] if passes else result
+
+    def _source(self, value: int, topology: Topology) -> Value:
+        kind, shape = self.graph.type_of(value), self._shapes[value]
+        rows = getattr(topology.data, kind.field or kind.name, None)
+        name = f"data.{kind.field or kind.name}"
+        if not isinstance(rows, Tensor):
+            raise InputError(f"{name}: is missing; source {kind.name} of this network reads it")
+        if rows.dim() == 1:
+            rows = rows.unsqueeze(1)
+        if rows.dim() != 2 or rows.shape[1] != shape.width:
+            raise InputError(f"{name}: has width {list(rows.shape[1:])}; this network was made for width {shape.width}")
+        if rows.shape[0] != topology.rows(shape.domain):
+            raise InputError(f"{name}: has {rows.shape[0]} rows for {topology.rows(shape.domain)} {shape.domain}s")
+        if not rows.is_floating_point():
+            raise InputError(f"{name}: is {rows.dtype}; legal: floating point numbers")
+        return Value.of(rows)
+
+    def _step(self, index: int, table: Table, run: Run, turn: int) -> None:
+        call = self._calls[index]
+        values = [table[value] for value in call.inputs]
+        try:
+            table[call.output] = apply(call.module(turn), values, run, call.pending)
+        except ArchiOpTrXError:
+            raise
+        except Exception as error:
+            raise TrialError(self._failure(call, error)) from error
+
+    def _failure(self, call: Call, error: Exception) -> str:
+        step, names = self.graph.steps[call.step], self.graph.values
+        text = f"{names[call.output]} = {step.function}({', '.join(names[v] for v in call.inputs)})"
+        shapes = ", ".join(f"{names[v]} {self._shapes[v].domain} [{self._shapes[v].width}]" for v in call.inputs)
+        message = " ".join(str(error).split())
+        out = self._shapes[call.output]
+        return (
+            f"step {text}, block {step.block}: {type(error).__name__}: {message}; "
+            f"inputs {shapes}; output {out.domain} [{out.width}]"
+        )
+
+    def _loop(
+        self, loop: Loop, table: Table, run: Run, seen: list[Any], tail: Sequence[int | Loop] | None
+    ) -> None:
+        """Run a loop; with a tail, also what follows after each pass but the last."""
+        changing = {self._calls[i].output for i in (*loop.forward, *loop.back)} | {head for head, _ in loop.heads}
+        run.enter(id(piece) for value in table if value not in changing for piece in table[value].pieces)
+        for turn in range(loop.iterations + 1):
+            if turn:
+                self._pass(loop.back, loop.once if turn > 1 else (), table, run, turn - 1)
+                table.update({head: table[value] for head, value in loop.heads})
+            self._pass(loop.forward, loop.once if turn else (), table, run, turn)
+            if tail is not None and turn < loop.iterations:
+                seen.append(self._glimpse(table, run, tail))
+        run.leave()
+
+    def _pass(self, steps: Iterable[int], done: Sequence[int], table: Table, run: Run, turn: int) -> None:
+        """Run some steps, but for those that made a head's first value."""
+        for index in steps:
+            if index not in done:
+                self._step(index, table, run, turn)
+
+    def _glimpse(self, table: Table, run: Run, tail: Sequence[int | Loop]) -> Any:
+        """The targets as they would be if the loop ended now."""
+        copy = dict(table)
+        for item in tail:
+            assert isinstance(item, int)  # the tail follows the last loop
+            self._step(item, copy, run, 0)
+        return self._targets(copy)
+
+    def _targets(self, table: Table) -> Any:
+        found = []
+        for target in self.graph.targets:
+            rows = table[target].tensor()
+            found.append(rows.squeeze(1) if rows.shape[1] == 1 else rows)
+        return found[0] if len(found) == 1 else tuple(found)
+
+
+def _calls(model: Model) -> list[Call]:
+    """Plan each step: build its modules, or share them, and choose which linear layers are left pending."""
+    graph, names = model.graph, weight_names(model.graph)
+    bound = [(shape.domain, shape.width) for shape in model._shapes]
+    pending = pending_steps(graph, bound, model.hyperparameters)
+    made: dict[str, tuple[Any, tuple[nn.Module, ...]]] = {}
+    calls = []
+    for index, step in enumerate(graph.steps):
+        recipe = _recipe(model, index)
+        if step.weights in made:
+            form, modules = made[step.weights]
+            if form != _form(recipe):
+                fault = f"{step.function}: shares the weights {step.weights} with a step of another form"
+                raise GraphError(f"{fault}\n{graph}")
+        else:
+            modules = tuple(build(*recipe) for _ in range(max(1, len(names[index]))))
+            _register(model, step, names[index], modules)
+            if step.weights:
+                made[step.weights] = (_form(recipe), modules)
+        calls.append(Call(index, step.inputs, index + len(graph.sources), modules, index in pending))
+    return calls
+
+
+def _recipe(model: Model, index: int) -> tuple[str, tuple[Shape, ...], Shape, dict[str, Any]]:
+    """What `build` needs for a step."""
+    graph, step = model.graph, model.graph.steps[index]
+    inputs = tuple(model._shapes[value] for value in step.inputs)
+    return step.block, inputs, model._shapes[index + len(graph.sources)], bound_parameters(step, model.hyperparameters)
+
+
+def _form(recipe: tuple[str, tuple[Shape, ...], Shape, dict[str, Any]]) -> Any:
+    block, inputs, output, parameters = recipe
+    return block, [(s.domain, s.width) for s in inputs], (output.domain, output.width), parameters
+
+
+def _register(model: Model, step: Step, names: Sequence[str], modules: Sequence[nn.Module]) -> None:
+    """Make the modules part of the model under the name of their weights.
+
+    They go to `_modules` directly, since a function may be called `train`, `graph` or anything else that an attribute
+    of a module is called.
+    """
+    if not names:
+        if any(True for module in modules for _ in module.parameters()):
+            fault = f"{step.function}: {step.block} has parameters, but the step names no weights"
+            raise GraphError(f"{fault}\n{model.graph}")
+        return
+    name = names[0].split(".")[0]
+    model._modules[name] = modules[0] if names == (name,) else nn.ModuleList(modules)
+
+
+def _last_uses(graph: ComputationGraph) -> dict[int, tuple[int, ...]]:
+    """The values that nobody reads after each entry of the schedule."""
+    last: dict[int, int] = {}
+    count = len(graph.sources)
+    for place, item in enumerate(graph.schedule):
+        steps = [item] if isinstance(item, int) else [*item.forward, *item.back]
+        heads = () if isinstance(item, int) else item.heads
+        touched = [v for i in steps for v in (*graph.steps[i].inputs, i + count)]
+        last.update(dict.fromkeys([*touched, *(v for pair in heads for v in pair)], place))
+    found: dict[int, tuple[int, ...]] = {}
+    for value, place in last.items():
+        if value not in graph.targets:
+            found[place] = (*found.get(place, ()), value)
+    return found
+
+
+def compile_model(
+    graph: ComputationGraph,
+    hyperparameters: Mapping[str, Any],
+    source_widths: Mapping[str, int],
+    target_width: int = 1,
+) -> Model:
+    """Build the network of a computation graph, with fresh weights from torch's global generator.
+
+    Parameters
+    ----------
+    graph
+    hyperparameters
+        A value for each hyperparameter that the graph names.
+    source_widths
+        Channels of each source, by the name of its data node.
+    target_width
+        Channels that the task asks for.
+
+    Raises
+    ------
+    GraphError
+        A block doesn't accept its inputs.
+    InputError
+        A hyperparameter or a source's width is missing.
+    """
+    graph.check_types()
+    return Model(graph, hyperparameters, source_widths, target_width)

@@ -1,0 +1,76 @@
+"""The exact number of parameters of a network, without building it. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from archioptrx.binding import bound_parameters, copies, shapes, weight_names
+from archioptrx.computation_graph import ComputationGraph
+
+Shape = tuple[str, int]
+Count = Callable[[Sequence[Shape], Shape, Mapping[str, Any]], int]
+
+
+def _layers(first: int, output: int, parameters: Mapping[str, Any]) -> int:
+    """Linear layers from `first` to `output` channels, two numbers per channel for each norm."""
+    number = parameters["layers"]
+    widths = [first] + [parameters.get("hidden", 0)] * (number - 1) + [output]
+    total = sum(a * b + b for a, b in pairwise(widths))
+    if parameters.get("norm", "none") == "none":
+        return total
+    activations = [parameters.get("activation", "none")] * (number - 1) + [parameters["output_activation"]]
+    return total + sum(2 * w for w, kind in zip(widths[1:], activations, strict=True) if kind != "none")
+
+
+def _mlp(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> int:
+    first = sum(copies(domain, output[0]) * width for domain, width in inputs)
+    return _layers(first, output[1], parameters)
+
+
+def _attention(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> int:
+    return _layers(3 * inputs[0][1], output[1], parameters)
+
+
+def _gru(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> int:
+    state = output[1]
+    return 3 * state * (inputs[0][1] + state) + 6 * state
+
+
+def _norm(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> int:
+    return (3 if parameters["kind"] == "graph" else 2) * output[1]
+
+
+COUNTS: dict[str, Count] = {"mlp": _mlp, "attention": _attention, "gru": _gru, "norm": _norm}
+
+
+def count_parameters(
+    graph: ComputationGraph,
+    hyperparameters: Mapping[str, Any],
+    source_widths: Mapping[str, int],
+    target_width: int = 1,
+) -> int | None:
+    """Count the parameters that the compiled network would have.
+
+    A user's block can add its formula to `COUNTS`: (input shapes, output shape, parameters) -> number, where a
+    shape is (domain, width).
+
+    Returns
+    -------
+    int, or None where a step's block is known to torch alone (`pyg`, a user's block without a formula).
+    """
+    bound = shapes(graph, hyperparameters, source_widths, target_width)
+    seen: set[str] = set()
+    total = 0
+    for index, (step, names) in enumerate(zip(graph.steps, weight_names(graph), strict=True)):
+        fresh = [name for name in names if name not in seen]
+        if not fresh or not step.signature.has_weights:
+            continue
+        if step.block not in COUNTS:
+            return None
+        seen.update(fresh)
+        inputs = [bound[value] for value in step.inputs]
+        output = bound[len(graph.sources) + index]
+        total += len(fresh) * COUNTS[step.block](inputs, output, bound_parameters(step, hyperparameters))
+    return total
