@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 EDGE_FEATURES = ("Δr", "Δφ", "Δz", "Δφ/Δr", "z0")
-EDGE_SCALE = (100.0, 0.03, 100.0, 3e-4, 100.0)
+EDGE_SCALE = (50.0, 0.03, 100.0, 3e-4, 20.0)
 """Fixed divisors in mm, rad, mm, rad/mm, mm: about one standard deviation in a silicon barrel. Being the same for every
 data set they need no training events, and a model meets the same numbers wherever it is used."""
 

@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from archioptrx.errors import InputError, TrialError
-from archioptrx.hitgraph import HitGraph, batch_graphs
+from archioptrx.hitgraph import HitGraph, batch_graphs, subgraph
 from archioptrx.tasks.task import Task
 from archioptrx.training import Training
 
-EDGES_PER_STEP = 4000
 EDGES_PER_EVALUATION = 16000
 LAST_RATE = 0.01
 CHECK_EVERY = 25
@@ -135,8 +134,10 @@ class Fitting:
         if training.threads:
             torch.set_num_threads(training.threads)
         model.to(self.device)
+        if training.batch_size is None and task.divisible:
+            train = [piece for graph in train for piece in pieces_of(graph, training.edges_per_step)]
         self.graphs = on_device(train, self.device)
-        self.batch_size = training.batch_size or graphs_for(train, EDGES_PER_STEP)
+        self.batch_size = training.batch_size or graphs_for(train, training.edges_per_step)
         self.batches = batched(on_device(validation, self.device), graphs_for(validation, EDGES_PER_EVALUATION))
         self.optimizer = make_optimizer(model, training)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=training.precision == "float16")
@@ -315,6 +316,18 @@ def predict(model: nn.Module, batches: Sequence[HitGraph], precision: str = "flo
 def batched(graphs: Sequence[HitGraph], size: int) -> list[HitGraph]:
     """Join graphs, in order, to batches of a size."""
     return [batch_graphs(graphs[i : i + size]) for i in range(0, len(graphs), size)]
+
+
+def pieces_of(graph: HitGraph, edges: int) -> list[HitGraph]:
+    """Cut a graph into φ sectors of about so many edges, without those that cross; features stay as they are."""
+    parts = round(graph.num_edges / edges)
+    if parts < 2 or graph.get("pos") is None:
+        return [graph]
+    phi = torch.atan2(graph.pos[:, 1], graph.pos[:, 0])
+    low, high = float(phi.min()), float(phi.max())
+    place = ((phi - low) / max(high - low, 1e-9) * parts).long().clamp(max=parts - 1)
+    pieces = [subgraph(graph, place == k) for k in range(parts)]
+    return [piece for piece in pieces if piece.num_edges] or [graph]
 
 
 def graphs_for(graphs: Sequence[HitGraph], edges: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -53,7 +54,7 @@ class EdgeClassification(Task):
             output, truth, reduction="none", pos_weight=self._positive(truth, mask)
         )
         if weight is None:
-            return losses.mean()
+            return losses.sum() / max(1, losses.numel())
         return (losses * weight).sum() / weight.sum().clamp(min=1e-12)
 
     def _positive(self, truth: Tensor, mask: Tensor | None) -> Tensor | None:
@@ -87,7 +88,7 @@ class EdgeClassification(Task):
         truth = _joined([g.y for g in graphs]) > 0.5
         result = _scores(logits[kept], truth[kept], cut)
         losses = [float(self.loss(o.detach().float(), g)) for o, g in zip(outputs, graphs, strict=True)]
-        weights = [max(1, g.num_edges) for g in graphs]
+        weights = [max(1, int(_mask(g).sum())) for g in graphs]
         result = {"loss": float(np.average(losses, weights=weights)) if losses else None, **result}
         for name, limits, values in _binned(graphs) if bins else ():
             result[name] = _per_bin(logits[kept], truth[kept], values[kept], limits, cut)
@@ -149,7 +150,7 @@ def _per_bin(
 ) -> list[dict[str, Any]]:
     """Score each bin that holds an edge."""
     rows = []
-    for low, high in zip(limits, limits[1:], strict=False):
+    for low, high in itertools.pairwise(limits):
         inside = (values >= low) & (values < high)
         if inside.any():
             ends: dict[str, Any] = {"from": low, "to": high if math.isfinite(high) else None}

@@ -38,12 +38,15 @@ class Task(ABC):
         Width of the output; with 1 a model gives [rows] instead of [rows, 1].
     objective
         What a search improves unless told otherwise.
+    divisible
+        Whether a part of a graph can be trained on: true where targets belong to hits, edges or triplets.
     """
 
     name: str
     domain: str
     target_width: int
     objective: Objective
+    divisible: bool = True
 
     @abstractmethod
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
