@@ -136,11 +136,13 @@ class ComputationGraph:
 
     @cached_property
     def values(self) -> tuple[str, ...]:
-        """Printed name of each value: a source's own, `x0, x1 …` by type for the rest."""
-        names, counts = list(self.sources), dict[str, int]()
-        for step in self.steps:
-            names.append(f"{step.type}{counts.setdefault(step.type, 0)}")
-            counts[step.type] += 1
+        """Printed name of each value: a source's own, `x0, x1 …` by type, in order of execution, for the rest."""
+        names, ages = [*self.sources, *([""] * len(self.steps))], dict[str, int]()
+        for item in self.schedule:
+            for index in (item,) if isinstance(item, int) else sorted((*item.forward, *item.back)):
+                kind = self.steps[index].type
+                ages[kind] = ages.get(kind, -1) + 1
+                names[len(self.sources) + index] = f"{kind}{ages[kind]}"
         return tuple(names)
 
     def check(self) -> None:

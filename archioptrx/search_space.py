@@ -1,0 +1,180 @@
+"""The search space file: hyperparameters and the limits of the walk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from archioptrx.config import Fields, bundled, finish, read_yaml
+from archioptrx.errors import InputError
+
+Literal = int | float | str | bool
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The values of one hyperparameter, in order; a range is divided into `bins` values, both ends included."""
+
+    name: str
+    values: tuple[Literal, ...]
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Stable names of the values."""
+        return tuple(f"{v:.6g}" if isinstance(v, float) else str(v) for v in self.values)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits and probabilities of the walk (DESIGN: the walk).
+
+    Attributes
+    ----------
+    max_steps, max_walks
+        Of one architecture; max_walks counts the further walks too.
+    extra
+        Steps that a walk may take beyond its shortest plan: of the first walk, of each later one.
+    recurrence
+        Probability of another walk (the talk's Y %).
+    reuse
+        Probability of an existing value where one could be used or made.
+    branch
+        Probability of a branch where both a branch and a recurrence are possible.
+    iterations
+        Legal iterations of a loop.
+    max_executed
+        Executed steps, loops counted pass by pass.
+    """
+
+    max_steps: int = 32
+    max_walks: int = 3
+    extra: tuple[int, ...] = (16, 8)
+    recurrence: float = 0.8
+    reuse: float = 0.7
+    branch: float = 0.5
+    iterations: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
+    max_executed: int = 64
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """A checked search space.
+
+    Attributes
+    ----------
+    hyperparameters
+        By name: what a candidate may have, and what a training may be told (learning_rate …). One value: fixed.
+    walk
+        The limits.
+    """
+
+    name: str
+    hyperparameters: tuple[Grid, ...] = ()
+    walk: Limits = field(default_factory=Limits)
+
+    @cached_property
+    def grid(self) -> dict[str, Grid]:
+        """Hyperparameters by name."""
+        return {grid.name: grid for grid in self.hyperparameters}
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the content."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The YAML form with ranges as their grids; `from_dict` inverts it."""
+        walk = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.walk).items()}
+        grids = {g.name: {"choice": list(g.values)} for g in self.hyperparameters}
+        return {"name": self.name, "hyperparameters": grids, "walk": walk}
+
+    @staticmethod
+    def from_dict(content: object, place: str = "search space") -> SearchSpace:
+        """Build from the YAML form, all faults at once."""
+        faults: list[str] = []
+        top = Fields(content, place, faults)
+        name = top.take("name", str)
+        section = top.inside("hyperparameters", {})
+        grids = tuple(_parse_grid(section, key) for key in section.content)
+        walk = _parse_limits(top.inside("walk", {}))
+        top.rest()
+        finish(faults)
+        return SearchSpace(name, grids, walk)
+
+    @staticmethod
+    def load(name: str | Path) -> SearchSpace:
+        """Read a bundled search space by its name, or any by its path."""
+        path = bundled("search_spaces", name)
+        return SearchSpace.from_dict(read_yaml(path), str(path))
+
+
+def _parse_grid(section: Fields, key: str) -> Grid:
+    value = section.content[key]
+    if not isinstance(value, dict):
+        value = section.take(key, (int, float, str, bool))
+        return Grid(key, (value,))
+    inner = section.inside(key)
+    if "choice" in value:
+        values = inner.take("choice", list) or [0]
+        if not all(isinstance(v, int | float | str | bool) for v in values) or len(set(values)) < len(values):
+            inner.fault("choice", f"is {values!r}; legal: a list of different numbers or texts")
+        inner.rest()
+        return Grid(key, tuple(values))
+    ends = inner.take("range", list) or []
+    scale = inner.take("scale", str, "linear", choices=("linear", "log"))
+    bins = inner.take("bins", int, 8, minimum=2)
+    inner.rest()
+    numbers = len(ends) == 2 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in ends)
+    if not numbers or not ends[0] < ends[1] or (scale == "log" and ends[0] <= 0):
+        inner.fault("range", f"is {ends!r}; legal: [low, high]" + (" above 0" if scale == "log" else ""))
+        return Grid(key, (0,))
+    return Grid(key, _spread(ends[0], ends[1], scale, bins))
+
+
+def _spread(low: float, high: float, scale: str, bins: int) -> tuple[Literal, ...]:
+    shares = [i / (bins - 1) for i in range(bins)]
+    if scale == "log":
+        points = [math.exp(math.log(low) + s * (math.log(high) - math.log(low))) for s in shares]
+    else:
+        points = [low + s * (high - low) for s in shares]
+    if isinstance(low, int) and isinstance(high, int):
+        return tuple(dict.fromkeys(round(p) for p in points))
+    return tuple(float(f"{p:.6g}") for p in points)
+
+
+def _parse_limits(section: Fields) -> Limits:
+    default = Limits()
+    taken: dict[str, Any] = {}
+    for item in fields(Limits):
+        value = getattr(default, item.name)
+        if isinstance(value, tuple):
+            least = 1 if item.name == "iterations" else 0
+            given = section.take(item.name, list, list(value))
+            if not given or not all(isinstance(v, int) and not isinstance(v, bool) and v >= least for v in given):
+                section.fault(item.name, f"is {given!r}; legal: a list of whole numbers from {least}")
+                given = value
+            taken[item.name] = tuple(given)
+        elif isinstance(value, float):
+            taken[item.name] = section.take(item.name, float, value, minimum=0, maximum=1)
+        else:
+            taken[item.name] = section.take(item.name, int, value, minimum=1)
+    section.rest()
+    return Limits(**taken)
+
+
+def check_covers(space: SearchSpace, needed: tuple[str, ...], who: str) -> None:
+    """Raise InputError naming hyperparameters that a function graph refers to and the space doesn't have."""
+    missing = [name for name in needed if name not in space.grid]
+    if missing:
+        have = ", ".join(sorted(space.grid)) or "none"
+        raise InputError(
+            *(
+                f"search space {space.name}: hyperparameter {m} is missing, {who} needs it; it has: {have}"
+                for m in missing
+            )
+        )
