@@ -13,7 +13,10 @@ from archioptrx.errors import InputError
 
 
 class Point(NamedTuple):
-    """Where a choice is made: its kind (`function`, `extra`, `hyperparameter` …) and its place (a data node, say)."""
+    """Where a choice is made: its kind (`function`, `extra` …) and its place (a data node, say).
+
+    The kind `hyperparameter` has a meaning for samplers: such a decision changes no architecture.
+    """
 
     kind: str
     place: str

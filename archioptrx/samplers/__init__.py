@@ -1,0 +1,66 @@
+"""Samplers: what answers the decisions of a space. They know neither the walk nor torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from archioptrx.choices import Space
+from archioptrx.errors import InputError, did_you_mean
+from archioptrx.samplers.base import Proposer, Sampler
+from archioptrx.samplers.deduplicated import Deduplicated
+from archioptrx.samplers.exhaustive import ExhaustiveSampler, enumerate_space
+from archioptrx.samplers.random import RandomSampler
+from archioptrx.samplers.replay import ReplaySampler, replay
+
+__all__ = [
+    "SAMPLERS",
+    "Deduplicated",
+    "ExhaustiveSampler",
+    "Proposer",
+    "RandomSampler",
+    "ReplaySampler",
+    "Sampler",
+    "enumerate_space",
+    "make_sampler",
+    "replay",
+]
+
+SAMPLERS: dict[str, Callable[..., Proposer]] = {
+    "random": RandomSampler,
+    "replay": ReplaySampler,
+    "exhaustive": ExhaustiveSampler,
+}
+
+
+def make_sampler(
+    name: str, space: Space, seed: int = 0, dedup: str = "architecture", place: str = "sampler", **options: Any
+) -> Deduplicated:
+    """Make a sampler by name, wrapped in canonical deduplication.
+
+    Parameters
+    ----------
+    name
+        One of SAMPLERS.
+    space
+        A program with choices.
+    dedup
+        `architecture`: no fingerprint twice; `hyperparameters`: none with the same hyperparameters.
+    **options
+        Of the sampler.
+
+    Raises
+    ------
+    InputError
+        The name or an option is unknown.
+    """
+    if name not in SAMPLERS:
+        raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, SAMPLERS)}")
+    kind = SAMPLERS[name]
+    legal = list(getattr(kind, "OPTIONS", ()))
+    unknown = [
+        f"{place}.{o}: sampler {name} has no such option; {did_you_mean(o, legal)}" for o in options if o not in legal
+    ]
+    if unknown:
+        raise InputError(*unknown)
+    return Deduplicated(kind(space, seed, **options), space, dedup)

@@ -1,0 +1,54 @@
+"""What a sampler is, to a search and to who writes one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Sampler(Protocol):
+    """What a search needs."""
+
+    def propose(self) -> Any | None:
+        """The next candidate; None: there is no other."""
+
+    def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
+        """Hear of an ended trial.
+
+        Parameters
+        ----------
+        score
+            Larger is better; None: the trial failed, or its score is not a number.
+        epochs
+            What it was trained for: a pruned trial is compared with others at equal epochs only.
+        """
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """All that changes, as plain data."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another sampler of the same kind, space and seed was."""
+
+
+class Proposer(Protocol):
+    """What a sampler's own part is; `Deduplicated` makes a Sampler of it."""
+
+    def draw(self, number: int, attempt: int) -> Any | None:
+        """Candidate `number`; attempt 1, 2 … where the ones before were refused. None: there is no other."""
+
+    def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
+        """As Sampler.observe; a refused candidate is told too, with the score that its architecture had."""
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """As Sampler.state_dict."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """As Sampler.load_state_dict."""
+
+
+def seed_of(seed: int, *numbers: int) -> int:
+    """A seed for one draw that depends on these numbers alone."""
+    words = np.random.SeedSequence(seed, spawn_key=numbers).generate_state(4)
+    return int.from_bytes(words.tobytes(), "little")

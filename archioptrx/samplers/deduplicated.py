@@ -1,0 +1,113 @@
+"""Canonical deduplication: nothing equal is trained twice, whatever the sampler."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from archioptrx.choices import Space
+from archioptrx.samplers.base import Proposer, seed_of
+from archioptrx.samplers.exhaustive import enumerate_space
+from archioptrx.samplers.random import random_choices
+
+REDRAWS = 100
+COMPLETION = 20_000
+"""Candidates that are looked at, in all, to find what is left of a small space."""
+
+
+class Deduplicated:
+    """A sampler around another that never proposes the same twice.
+
+    A candidate that was proposed before is refused: the inner sampler is told the score that it had (where it is
+    known already) and asked again, up to 100 times. After that the space may be small: what is left of it is looked
+    for by enumeration, up to 20,000 candidates. When no new architecture is left, known ones with other
+    hyperparameters are proposed; when none of these is left either, the space is exhausted.
+
+    Attributes
+    ----------
+    refused
+        How many candidates were refused, by cause.
+    """
+
+    def __init__(self, inner: Proposer, space: Space, dedup: str = "architecture") -> None:
+        self.inner, self.space = inner, space
+        self.by_architecture = dedup == "architecture"
+        self.number = 0
+        self.refused: Counter[str] = Counter()
+        self._architectures: set[str] = set()
+        self._scores: dict[str, tuple[float | None, int] | None] = {}  # by key; None: proposed, no score yet
+        self._path: list[int] | None = []  # how far the enumeration is; None: at its end
+        self._looked = 0
+
+    def propose(self) -> Any | None:
+        """The next candidate that is new; None: there is no other."""
+        number, self.number = self.number, self.number + 1
+        for attempt in range(REDRAWS):
+            candidate = self.inner.draw(number, attempt)
+            if candidate is None:
+                break
+            if self._is_new(candidate):
+                return self._note(candidate)
+            self.refused["duplicate"] += 1
+            if known := self._scores.get(candidate.key):
+                self.inner.observe(candidate, *known)
+        return self._complete()
+
+    def _is_new(self, candidate: Any) -> bool:
+        if self.by_architecture:
+            return candidate.fingerprint not in self._architectures
+        return candidate.key not in self._scores
+
+    def _note(self, candidate: Any) -> Any:
+        self._architectures.add(candidate.fingerprint)
+        self._scores.setdefault(candidate.key, None)
+        return candidate
+
+    def _complete(self) -> Any | None:
+        while True:
+            if self._path is not None:
+                # While architectures are what is wanted, each gets one random set of hyperparameters.
+                fixed = ("hyperparameter",) if self.by_architecture else ()
+                answer = random_choices(seed_of(self.number))
+                walks = enumerate_space(self.space, self._path, fixed, answer)
+                if self._path:
+                    next(walks)
+                for candidate, path in walks:
+                    self._path, self._looked = path, self._looked + 1
+                    if self._is_new(candidate):
+                        return self._note(candidate)
+                    if self._looked >= COMPLETION:
+                        return None
+                self._path = None
+            if not self.by_architecture:
+                return None
+            self.by_architecture, self._path = False, []
+
+    def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
+        """Hear of an ended trial."""
+        self._note(candidate)
+        self._scores[candidate.key] = (score, epochs)
+        self.inner.observe(candidate, score, epochs)
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """All that changes, as plain data."""
+        return {
+            "number": self.number,
+            "by_architecture": self.by_architecture,
+            "architectures": sorted(self._architectures),
+            "scores": {key: list(known) if known else None for key, known in sorted(self._scores.items())},
+            "path": self._path,
+            "looked": self._looked,
+            "refused": dict(self.refused),
+            "inner": dict(self.inner.state_dict()),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another one was."""
+        self.number, self.by_architecture = state["number"], state["by_architecture"]
+        self._architectures = set(state["architectures"])
+        self._scores = {key: (known[0], known[1]) if known else None for key, known in state["scores"].items()}
+        self._path, self._looked = state["path"], state["looked"]
+        self.refused = Counter(state["refused"])
+        self.inner.load_state_dict(state["inner"])
