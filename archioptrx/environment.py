@@ -1,0 +1,60 @@
+"""What a search or a training ran on: versions, hardware, data, commit. For the record only."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import archioptrx
+
+PACKAGES = ("torch", "torch-geometric", "ray", "numpy", "networkx", "pyyaml")
+
+
+def environment(**more: Any) -> dict[str, Any]:
+    """Describe this process and machine; what the caller adds (data, seeds …) stands beside it."""
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": sys.argv,
+        "folder": os.getcwd(),
+        "versions": {"archioptrx": archioptrx.__version__, "python": platform.python_version(), **_versions()},
+        "hardware": {
+            "platform": platform.platform(),
+            "processor": platform.processor() or platform.machine(),
+            "cpus": os.cpu_count(),
+            "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        },
+        "commit": _commit(),
+        **more,
+    }
+
+
+def _versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _commit() -> str | None:
+    """The commit of a checkout that the package is run from; None elsewhere."""
+    root = Path(archioptrx.__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        told = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip()

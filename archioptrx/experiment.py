@@ -1,0 +1,409 @@
+"""The experiment file: everything that one search is told, as frozen data. Torch- and ray-free.
+
+Every key but `name` may be left out. The *resolved* form (`Experiment.to_dict`) has all of them and is what a run
+folder keeps; reading it again gives an equal experiment.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from archioptrx.config import Fields, bundled, finish, parse_yaml, read_yaml
+from archioptrx.errors import InputError
+from archioptrx.sources import check_spec
+from archioptrx.tasks import check_task
+from archioptrx.training import Training
+
+_DURATION = re.compile(r"^(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?$")
+NUMBER = (int, float)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Shares of the events that are for validation and for the test, and the seed that divides them."""
+
+    validation: float = 0.15
+    test: float = 0.15
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """When a trial is pruned.
+
+    Attributes
+    ----------
+    name
+        `asha`: asynchronous successive halving (Li et al. 2018, arXiv:1810.05934); `fifo`: never.
+    grace_epochs
+        Epochs that every trial may run.
+    reduction_factor
+        One in this many goes on at each rung.
+    """
+
+    name: str = "asha"
+    grace_epochs: int = 1
+    reduction_factor: float = 3.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Where a search ends: ended trials (finished, pruned or failed), and wall time in seconds (None: no limit)."""
+
+    trials: int = 12
+    time: float | None = None
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The validation metric that is searched, and whether it shall be large (`max`) or small (`min`)."""
+
+    metric: str | None = None
+    mode: str = "max"
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """Upper limits; None: no limit. A proposal beyond one is refused before it is trained and writes no row.
+
+    Attributes
+    ----------
+    parameters
+        Trained numbers of the network.
+    steps, executed, rounds
+        Steps of the computation graph; steps × passes; executed rounds of message passing.
+    seconds_per_step
+        One training step on the first batch, measured by the worker, in seconds.
+    """
+
+    parameters: int | None = None
+    steps: int | None = None
+    executed: int | None = None
+    rounds: int | None = None
+    seconds_per_step: float | None = None
+
+
+@dataclass(frozen=True)
+class Retrain:
+    """The end of a search: its `top` candidates are trained again under `seeds` seeds (epochs None: as in training)."""
+
+    top: int = 3
+    seeds: int = 3
+    epochs: int | None = None
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Trials at one time, and what each of them gets. Whole CPUs are its threads; a GPU may be shared (0.25)."""
+
+    workers: int = 2
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float = 0.0
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One search, resolved.
+
+    Attributes
+    ----------
+    name
+        Names the run folder.
+    imports
+        Modules with the user's own blocks, imported before anything is read.
+    data, test
+        Source of the events (`source`, `path`, options of the source); path of test events, None: split from data.
+    task
+        What is learnt, and its options.
+    function_graph, search_space
+        Bundled name or path.
+    sampler
+        Its name and options.
+    training
+        How every candidate is trained; a hyperparameter of a field's name overrides it per candidate. Its seed comes
+        from `seed` and the proposal's number, its threads from `resources` unless they are given.
+    references
+        Architectures (bundled name or path) that are trials 0 … k.
+    dedup
+        `architecture`: no fingerprint is trained twice; `hyperparameters`: none with the same hyperparameters.
+    seed
+        Of the sampler and, with the number of a proposal, of its training.
+    """
+
+    name: str
+    imports: tuple[str, ...]
+    data: Mapping[str, Any]
+    test: str | None
+    split: Split
+    task: Mapping[str, Any]
+    function_graph: str
+    search_space: str
+    sampler: Mapping[str, Any]
+    scheduler: Scheduler
+    budget: Budget
+    training: Training
+    objective: Objective
+    constraints: Constraints
+    references: tuple[str, ...]
+    retrain: Retrain
+    resources: Resources
+    dedup: str
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for YAML."""
+        content = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        del content["training"]["seed"]
+        return copy.deepcopy(content)
+
+
+def duration(value: object) -> float | None:
+    """Read a time as seconds.
+
+    >>> duration("1h30m"), duration("90s"), duration(45), duration("soon")
+    (5400.0, 90.0, 45.0, None)
+    """
+    if isinstance(value, NUMBER) and not isinstance(value, bool):
+        return float(value) if value > 0 else None
+    match = _DURATION.match(str(value).strip())
+    if not match or not any(match.groups()):
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds or None
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Read one `key.sub=value` of `--set`.
+
+    >>> assignment("training.learning_rate=1e-3")
+    ('training.learning_rate', 0.001)
+
+    Raises
+    ------
+    InputError
+        There is no `=`, no key, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not all(key.split(".")):
+        raise InputError(f"--set {text}: is no assignment; legal: key.sub=value")
+    return key, parse_yaml(value, f"--set {key}") if value.strip() not in ("", "null", "~") else None
+
+
+def apply(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay dotted keys over a document, which stays as it is.
+
+    >>> apply({"budget": {"trials": 12}}, {"budget.trials": 3, "seed": 1})
+    {'budget': {'trials': 3}, 'seed': 1}
+    """
+    result: dict[str, Any] = copy.deepcopy(dict(document))
+    for dotted, value in overrides.items():
+        *path, last = dotted.split(".")
+        inside = result
+        for part in path:
+            if not isinstance(inside.get(part), dict):
+                inside[part] = {}
+            inside = inside[part]
+        inside[last] = value
+    return result
+
+
+def load_experiment(
+    name: str | Path, overrides: Mapping[str, Any] | None = None, options: Mapping[str, str] | None = None
+) -> Experiment:
+    """Read an experiment file by bundled name or path.
+
+    Parameters
+    ----------
+    overrides
+        Dotted keys and the values that replace the file's.
+    options
+        What a fault in an overridden key is called instead of its place in the file, `--trials` say.
+
+    Raises
+    ------
+    InputError
+        One line for every fault.
+    """
+    path = bundled("experiments", name)
+    return _overridden(read_yaml(path), str(path), overrides or {}, options or {})
+
+
+def resumed(experiment: Experiment, path: Path, overrides: Mapping[str, Any], options: Mapping[str, str]) -> Experiment:
+    """Lay overrides over a run's own experiment; see `load_experiment`."""
+    return _overridden(experiment.to_dict(), str(path), overrides, options)
+
+
+def _overridden(document: object, place: str, overrides: Mapping[str, Any], options: Mapping[str, str]) -> Experiment:
+    if isinstance(document, Mapping):
+        document = apply(_with_files(document, overrides), overrides)
+    try:
+        return parse_experiment(document, place)
+    except InputError as error:
+        raise InputError(*(_renamed(fault, place, options) for fault in error.faults)) from error
+
+
+def _with_files(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str, Any]:
+    """`--data PATH` on an experiment whose events are made, not read: read them as hit graphs."""
+    data = document.get("data") or {}
+    reads = isinstance(data, Mapping) and ("path" in data or data.get("source") not in (None, "toy"))
+    return document if reads or "data.path" not in overrides else {**document, "data": {}}
+
+
+def _renamed(fault: str, place: str, options: Mapping[str, str]) -> str:
+    for dotted, option in options.items():
+        if fault.startswith(f"{place}: {dotted}: "):
+            return f"{option}: {fault.removeprefix(f'{place}: {dotted}: ')}"
+    return fault
+
+
+def parse_experiment(document: object, place: str) -> Experiment:
+    """Check a document and fill in what it leaves out. Raises InputError with one line for every fault."""
+    faults: list[str] = []
+    top = Fields(document, place, faults)
+    experiment = Experiment(
+        name=_name(top),
+        imports=_texts(top, "imports"),
+        data=_data(top),
+        test=_absolute(top.take("test", (str, type(None)), None)),
+        split=_split(top.inside("split", {})),
+        task=_task(top),
+        function_graph=top.take("function_graph", str, "tracking"),
+        search_space=top.take("search_space", str, "small"),
+        sampler=_sampler(top),
+        scheduler=_scheduler(top.inside("scheduler", {})),
+        budget=_budget(top.inside("budget", {})),
+        training=_training(top),
+        objective=_objective(top.inside("objective", {})),
+        constraints=_constraints(top.inside("constraints", {})),
+        references=_texts(top, "references"),
+        retrain=_retrain(top.inside("retrain", {})),
+        resources=_resources(top.inside("resources", {})),
+        dedup=top.take("dedup", str, "architecture", choices=("architecture", "hyperparameters")),
+        seed=top.take("seed", int, 0, minimum=0),
+    )
+    top.rest()
+    finish(faults)
+    return experiment
+
+
+def _name(top: Fields) -> str:
+    name = top.take("name", str)
+    if name is not None and not re.fullmatch(r"[\w.-]+", name):
+        top.fault("name", f"is {name!r}; legal: letters, digits, '_', '-' and '.', for it names a folder")
+    return str(name)
+
+
+def _texts(top: Fields, key: str) -> tuple[str, ...]:
+    found = top.take(key, list, [])
+    for index, one in enumerate(found):
+        if not isinstance(one, str):
+            top.fault(f"{key}[{index}]", f"is {one!r}; legal: a text")
+    return tuple(str(one) for one in found)
+
+
+def _data(top: Fields) -> dict[str, Any]:
+    """A path is made absolute, for a run is resumed from any folder."""
+    content = dict(top.inside("data", {}).content)
+    content.setdefault("source", "hitgraphs" if "path" in content else "toy")
+    check_spec(content, top.at("data"), top.faults)
+    if isinstance(content.get("path"), str):
+        content["path"] = _absolute(content["path"])
+    return content
+
+
+def _task(top: Fields) -> dict[str, Any]:
+    content = {"name": "edge_classification", **top.inside("task", {}).content}
+    check_task(content, top.at("task"), top.faults)
+    return content
+
+
+def _sampler(top: Fields) -> dict[str, Any]:
+    inside = top.inside("sampler", {})
+    return {"name": inside.take("name", str, "random"), **inside.content}
+
+
+def _training(top: Fields) -> Training:
+    content = top.inside("training", {}).content
+    if "seed" in content:
+        top.fault("training.seed", "is not for this file; legal: the key seed, from which every trial gets its own")
+        content = {key: value for key, value in content.items() if key != "seed"}
+    return Training.read(content, top.at("training"), top.faults)
+
+
+def _absolute(path: str | None) -> str | None:
+    return None if path is None else str(Path(path).expanduser().resolve())
+
+
+def _split(inside: Fields) -> Split:
+    below = 0.9999
+    split = Split(
+        inside.take("validation", float, 0.15, minimum=0.0001, maximum=below),
+        inside.take("test", float, 0.15, minimum=0.0001, maximum=below),
+        inside.take("seed", int, 0, minimum=0),
+    )
+    if split.validation + split.test >= 1:
+        inside.fault("", f"validation and test add to {split.validation + split.test:g}; legal: below 1 together")
+    inside.rest()
+    return split
+
+
+def _scheduler(inside: Fields) -> Scheduler:
+    result = Scheduler(
+        inside.take("name", str, "asha", choices=("asha", "fifo")),
+        inside.take("grace_epochs", int, 1, minimum=1),
+        inside.take("reduction_factor", float, 3.0, minimum=1.1),
+    )
+    inside.rest()
+    return result
+
+
+def _budget(inside: Fields) -> Budget:
+    trials = inside.take("trials", int, 12, minimum=1)
+    written = inside.take("time", (str, int, float, type(None)), None)
+    seconds = None if written is None else duration(written)
+    if written is not None and seconds is None:
+        inside.fault("time", f"is {written!r}; legal: a time above 0 such as 4h, 90m, 45s, 1h30m")
+    inside.rest()
+    return Budget(trials, seconds)
+
+
+def _objective(inside: Fields) -> Objective:
+    result = Objective(
+        inside.take("metric", (str, type(None)), None),
+        inside.take("mode", str, "max", choices=("max", "min")),
+    )
+    inside.rest()
+    return result
+
+
+def _constraints(inside: Fields) -> Constraints:
+    counts = ("parameters", "steps", "executed", "rounds")
+    found = {key: inside.take(key, (int, type(None)), None, minimum=1) for key in counts}
+    seconds = inside.take("seconds_per_step", (*NUMBER, type(None)), None, minimum=1e-6)
+    inside.rest()
+    return Constraints(**found, seconds_per_step=None if seconds is None else float(seconds))
+
+
+def _retrain(inside: Fields) -> Retrain:
+    result = Retrain(
+        inside.take("top", int, 3, minimum=1),
+        inside.take("seeds", int, 3, minimum=1),
+        inside.take("epochs", (int, type(None)), None, minimum=1),
+    )
+    inside.rest()
+    return result
+
+
+def _resources(inside: Fields) -> Resources:
+    result = Resources(
+        inside.take("workers", int, 2, minimum=1),
+        inside.take("cpus_per_trial", float, 1.0, minimum=0.01),
+        inside.take("gpus_per_trial", float, 0.0, minimum=0),
+    )
+    inside.rest()
+    return result

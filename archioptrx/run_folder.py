@@ -1,0 +1,295 @@
+"""The run folder: the whole truth of a search. It outlives a crash at any moment.
+
+========================  ==================================================================================
+`experiment.yaml`         the experiment, resolved
+`function_graph.yaml`     the function graph and the search space as they were when the search began
+`search_space.yaml`
+`environment.json`        versions, hardware, fingerprint and split of the data, command, commit
+`proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` says which results
+                          the sampler had been told since the line before, so that a replay is exact
+`trials.jsonl`            one line per ended trial, on disk before the sampler hears of it
+`retrain.jsonl`           one line per ended retraining of the best candidates
+`retrain/`                weights of retrainings, until the winner is known
+`best/`                   the winner: a model folder
+`lock`                    held by the process that writes
+========================  ==================================================================================
+
+A line counts when its newline is on disk. Whole files and folders are written beside their place and renamed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import yaml
+
+from archioptrx.config import read_yaml
+from archioptrx.errors import InputError
+from archioptrx.experiment import Experiment, parse_experiment
+
+
+def plain(value: Any) -> Any:
+    """Make JSON of nested data: numpy numbers become Python's, what is not a finite number becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    if not isinstance(value, str) and hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader, or a crash, sees the old one or the new one."""
+    data = content.encode() if isinstance(content, str) else content
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
+    """Give an empty folder that becomes `target` when the block ends.
+
+    Parameters
+    ----------
+    replace
+        Whether what stands there makes way. If not, only an empty folder may stand there.
+
+    Raises
+    ------
+    InputError
+        The folder can't be written, or something has appeared in its place.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.new.", dir=target.parent))
+    except OSError as error:
+        raise InputError(f"{target}: can't be made: {(error.strerror or str(error)).lower()}") from error
+    os.chmod(fresh, 0o755)
+    old = target.parent / f".{target.name}.old"
+    try:
+        yield fresh
+        if replace and target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.rename(target, old)
+        try:
+            os.rename(fresh, target)
+        except OSError as error:
+            raise InputError(f"{target}: is in use; legal: a new or empty folder") from error
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+class Journal:
+    """Lines of JSON, each flushed to the disk before `append` returns.
+
+    Parameters
+    ----------
+    path
+        The file; missing is the same as empty. A last line without its newline is what a crash left: readers skip
+        it, and the first `append` removes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[bytes] | None = None
+
+    def read(self) -> list[dict[str, Any]]:
+        """All complete lines.
+
+        Raises
+        ------
+        InputError
+            A complete line is not JSON: someone else wrote to the file.
+        """
+        if not self.path.exists():
+            return []
+        *lines, _ = self.path.read_bytes().split(b"\n")
+        rows = []
+        for number, line in enumerate(lines, 1):
+            try:
+                rows.append(json.loads(line))
+            except ValueError as error:
+                raise InputError(f"{self.path}: line {number}: is not JSON; the file has been changed") from error
+        return rows
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Add one line and wait until it is on disk."""
+        if self._file is None:
+            self._file = self._repaired()
+        self._file.write(json.dumps(plain(row), ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _repaired(self) -> IO[bytes]:
+        file = open(self.path, "ab")  # noqa: SIM115 - closed by close()
+        content = self.path.read_bytes()
+        file.truncate(content.rfind(b"\n") + 1)
+        return file
+
+    def close(self) -> None:
+        """Close the file; a later `append` opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class RunFolder:
+    """A run folder that exists. Reading needs no lock; `locked` is for the one process that writes.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    proposals, trials, retrained : Journal
+        Its journals.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "experiment.yaml").is_file():
+            what = "holds no search" if self.path.is_dir() else "is no folder"
+            raise InputError(f"{self.path}: {what}; legal: a folder that `archioptrx search` wrote")
+        self.proposals = Journal(self.path / "proposals.jsonl")
+        self.trials = Journal(self.path / "trials.jsonl")
+        self.retrained = Journal(self.path / "retrain.jsonl")
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        experiment: Experiment,
+        environment: Mapping[str, Any],
+        files: Mapping[str, Path],
+    ) -> RunFolder:
+        """Make a run folder; it appears complete or not at all.
+
+        Parameters
+        ----------
+        files
+            What is copied into it, by name.
+
+        Raises
+        ------
+        InputError
+            The folder holds something already.
+        """
+        path = Path(path)
+        refuse_used(path)
+        with new_folder(path) as fresh:
+            (fresh / "experiment.yaml").write_text(dump(experiment))
+            (fresh / "environment.json").write_text(json.dumps(plain(environment), indent=2) + "\n")
+            for name, source in files.items():
+                shutil.copyfile(source, fresh / name)
+            for name in ("proposals.jsonl", "trials.jsonl"):
+                (fresh / name).touch()
+        return cls(path)
+
+    @property
+    def best(self) -> Path:
+        """Folder of the winner."""
+        return self.path / "best"
+
+    def experiment(self) -> Experiment:
+        """The experiment, with the function graph and the search space that this folder keeps."""
+        place = self.path / "experiment.yaml"
+        return parse_experiment(read_yaml(place), str(place))
+
+    def environment(self) -> dict[str, Any]:
+        """What `environment.json` holds."""
+        content: dict[str, Any] = json.loads((self.path / "environment.json").read_text())
+        return content
+
+    def update(self, experiment: Experiment) -> None:
+        """Write the experiment anew: its budget has been raised, say."""
+        write_atomically(self.path / "experiment.yaml", dump(experiment))
+
+    @contextmanager
+    def locked(self) -> Iterator[RunFolder]:
+        """Hold the right to write. The kernel gives it back when the process ends, however it ends.
+
+        Raises
+        ------
+        InputError
+            Another process holds it.
+        """
+        with open(self.path / "lock", "a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                owner = file.read().strip() or "unknown"
+                raise InputError(f"{self.path}: process {owner} is writing to it; legal: wait, or stop it") from error
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            try:
+                yield self
+            finally:
+                for journal in (self.proposals, self.trials, self.retrained):
+                    journal.close()
+                file.truncate(0)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Ended trials, best first: finished before pruned before failed, each by score."""
+        order = {"finished": 0, "pruned": 1, "failed": 2}
+        worst = -math.inf
+        return sorted(
+            self.trials.read(),
+            key=lambda r: (order[r["status"]], -(worst if r["score"] is None else r["score"]), r["proposal"]),
+        )
+
+    def proposal(self, number: int) -> dict[str, Any]:
+        """The line of a proposal. Raises InputError if there is none."""
+        lines = {line["proposal"]: line for line in self.proposals.read() if "refused" not in line}
+        if number not in lines:
+            raise InputError(f"{self.path}/{number}: no such trial; legal: 0 … {max(lines, default=-1)}")
+        return lines[number]
+
+
+def dump(experiment: Experiment) -> str:
+    """The text of a resolved experiment."""
+    return yaml.safe_dump(plain(experiment.to_dict()), sort_keys=False, allow_unicode=True)
+
+
+def refuse_used(path: Path) -> None:
+    """Raise InputError if a new run, or model, can't be put there."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise InputError(f"{path}: is a file; legal: a new or empty folder")
+    if (path / "experiment.yaml").exists():
+        raise InputError(f"{path}: holds another search; legal: --resume {path}, or another --output")
+    if any(path.iterdir()):
+        raise InputError(f"{path}: holds other files; legal: a new or empty folder")
+
+
+def next_folder(name: str, parent: Path = Path("runs")) -> Path:
+    """First of `runs/<name>-1`, `runs/<name>-2` … after all that exist."""
+    numbers = [0]
+    for path in parent.glob(f"{name}-*"):
+        tail = path.name.removeprefix(f"{name}-")
+        if tail.isdecimal():
+            numbers.append(int(tail))
+    return parent / f"{name}-{max(numbers) + 1}"

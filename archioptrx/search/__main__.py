@@ -1,0 +1,156 @@
+"""`archioptrx search [EXPERIMENT]`: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archioptrx.cli import command, new_parser
+from archioptrx.config import finish
+from archioptrx.errors import InputError
+from archioptrx.experiment import Experiment, assignment, load_experiment, resumed
+from archioptrx.run_folder import RunFolder, next_folder, refuse_used
+from archioptrx.search.setup import Setup, prepare
+
+if TYPE_CHECKING:
+    from archioptrx.search.run import Events, Found
+
+KEYS = {
+    "data": "data.path",
+    "test": "test",
+    "function_graph": "function_graph",
+    "search_space": "search_space",
+    "sampler": "sampler.name",
+    "trials": "budget.trials",
+    "time": "budget.time",
+    "epochs": "training.epochs",
+    "seed": "seed",
+    "cpus_per_trial": "resources.cpus_per_trial",
+    "gpus_per_trial": "resources.gpus_per_trial",
+}
+"""The key of the experiment file that each option stands for."""
+ON_RESUME = ("data", "test", "trials", "time", "cpus_per_trial", "gpus_per_trial")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this command."""
+    new = new_parser("search", "Search a space of networks: the main job.")
+    new.add_argument("experiment", nargs="?", metavar="EXPERIMENT", help="bundled name or file (default: quickstart)")
+    new.add_argument("--data", metavar="PATH", help="events to search on")
+    new.add_argument("--test", metavar="PATH", help="test events (default: a share of the data)")
+    new.add_argument("--function-graph", metavar="NAME", help="bundled name or file: what may be combined")
+    new.add_argument("--search-space", metavar="NAME", help="bundled name or file: hyperparameters and limits")
+    new.add_argument("--sampler", metavar="NAME", help="what proposes architectures")
+    new.add_argument("--trials", type=int, metavar="N", help="ended trials that end the search")
+    new.add_argument("--time", metavar="T", help="stop trials after this time (4h, 90m); retraining follows")
+    new.add_argument("--epochs", type=int, metavar="N", help="epochs of a whole trial")
+    new.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same proposals")
+    new.add_argument("--output", type=Path, metavar="DIR", help="the run folder (default: runs/EXPERIMENT-n)")
+    new.add_argument("--resume", type=Path, metavar="RUN", help="go on with a search that was stopped, in any way")
+    new.add_argument("--backend", choices=("ray", "local"), default="ray", help="local: in this process, no Ray")
+    new.add_argument("--address", metavar="A", help="of a running Ray cluster (default: Ray is started here)")
+    new.add_argument("--cpus-per-trial", type=float, metavar="F", help="CPUs, and threads, of a trial")
+    new.add_argument("--gpus-per-trial", type=float, metavar="F", help="0.25: four trials share a GPU")
+    new.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key: training.patience=2")
+    new.add_argument("--dry-run", action="store_true", help="size of the space, one timed step, estimated hours")
+    new.add_argument("--json", action="store_true", help="print one JSON document")
+    return new
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check everything, then search."""
+    overrides, options = overrides_of(args)
+    if args.address and args.backend == "local":
+        raise InputError("--address: is for --backend ray only")
+    if args.resume:
+        folder = RunFolder(args.resume)
+        experiment = resumed(folder.experiment(), folder.path / "experiment.yaml", overrides, options)
+        return searched(args, prepare(experiment, folder.path), folder)
+    experiment = load_experiment(args.experiment or "quickstart", overrides, options)
+    setup = prepare(experiment)
+    if args.dry_run:
+        from archioptrx.search.dry_run import dry_run
+
+        return dry_run(setup, args.json)
+    if args.output:
+        refuse_used(args.output)
+    return searched(args, setup, None)
+
+
+def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
+    """Dotted keys with the values that replace a file's, and the option that each came from."""
+    flags = {flag: value for flag in KEYS if (value := getattr(args, flag)) is not None}
+    faults = []
+    if args.resume:
+        given = {"EXPERIMENT": args.experiment, "--output": args.output, "--dry-run": args.dry_run or None}
+        wrong = [name for name, value in given.items() if value is not None]
+        wrong += [f"--{flag.replace('_', '-')}" for flag in flags if flag not in ON_RESUME]
+        wrong += ["--set"] if args.set else []
+        legal = ", ".join(f"--{flag.replace('_', '-')}" for flag in ON_RESUME)
+        faults = [f"{name}: can't be changed on --resume; legal: {legal}, --backend, --address" for name in wrong]
+    overrides = {KEYS[flag]: value for flag, value in flags.items()}
+    options = {KEYS[flag]: f"--{flag.replace('_', '-')}" for flag in flags}
+    for text in args.set:
+        try:
+            key, value = assignment(text)
+            overrides[key], options[key] = value, f"--set {key}"
+        except InputError as error:
+            faults += error.faults
+    finish(faults)
+    return overrides, options
+
+
+def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -> int:
+    """Read the data, make or open the run folder, search, and print what was found."""
+    # torch is imported from here on: what can be wrong without it has been checked.
+    from archioptrx.search.report import as_json, as_text
+    from archioptrx.search.run import check_same_data, load_events, new_run, widths_of
+
+    events = load_events(setup.experiment)
+    widths_of(setup.space.function_graph, events.data.metadata)
+    if folder is None:
+        path = args.output or next_folder(setup.experiment.name)
+        folder = new_run(path, setup, events)
+    else:
+        check_same_data(folder, events)
+        folder.update(setup.experiment)
+    with folder.locked():
+        try:
+            found = _search(args, setup, events, folder)
+        except KeyboardInterrupt:
+            print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
+            return 130
+    print(as_json(found, setup.experiment) if args.json else as_text(found, setup.experiment))
+    return 0
+
+
+def _search(args: argparse.Namespace, setup: Setup, events: Events, folder: RunFolder) -> Found:
+    from archioptrx.search.progress import make_progress
+    from archioptrx.search.run import metric_of, run_search
+
+    experiment = setup.experiment
+    limit = experiment.budget.time
+    deadline = None if limit is None else time.monotonic() + limit
+    print(f"searching in {folder.path}: {events.data.splits.rule}", file=sys.stderr)
+    workers = experiment.resources.workers
+    with make_progress(experiment.budget.trials, workers, metric_of(experiment), deadline) as progress:
+        return run_search(setup, events, folder, _backend(args, experiment), progress, deadline)
+
+
+def _backend(args: argparse.Namespace, experiment: Experiment) -> Any:
+    if args.backend == "local":
+        from archioptrx.search.local_backend import run_locally
+
+        return lambda data: lambda work: run_locally(work, data)
+    from archioptrx.search.ray_backend import run_on_ray
+
+    return lambda data: lambda work: run_on_ray(work, data, experiment.resources, args.address)
+
+
+main = command(parser, run)
+
+if __name__ == "__main__":
+    sys.exit(main())

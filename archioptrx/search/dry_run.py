@@ -1,0 +1,107 @@
+"""What a search would be: size of the space, seconds of one training step, estimated hours. Nothing is written."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from archioptrx.fit import Fitting
+from archioptrx.run_folder import plain
+from archioptrx.samplers import RandomSampler
+from archioptrx.search.loop import trial_seed
+from archioptrx.search.run import check_task, load_events, rules_of, task_of
+from archioptrx.search.setup import Setup, Specs
+from archioptrx.search.text import duration_text
+from archioptrx.trial import build, step_seconds
+from archioptrx.walk import Candidate
+
+DRAWN = 500
+"""Candidates that are drawn to judge the space."""
+TIMED = 3
+"""Networks whose step is timed; the median counts."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Random candidates of a space: those within the constraints, distinct ones, and how many were drawn."""
+
+    allowed: list[Candidate]
+    distinct: int
+    seen_once: int
+    seen_twice: int
+
+    @property
+    def size(self) -> float:
+        """At least so many architectures: Chao's estimate from what was seen once and twice (Chao 1984)."""
+        return self.distinct + self.seen_once**2 / (2 * max(1, self.seen_twice))
+
+
+def draw(setup: Setup, refuse: Any) -> Sample:
+    """Draw from the space by its prior weights."""
+    sampler = RandomSampler(setup.space, setup.experiment.seed)
+    found: dict[str, list[Candidate]] = {}
+    for number in range(DRAWN):
+        candidate = sampler.draw(number, 0)
+        found.setdefault(candidate.fingerprint, []).append(candidate)
+    times = [len(same) for same in found.values()]
+    allowed = [same[0] for same in found.values() if refuse(same[0]) is None]
+    return Sample(allowed, len(found), times.count(1), times.count(2))
+
+
+def dry_run(setup: Setup, as_json: bool) -> int:
+    """Print what a search would be."""
+    experiment = setup.experiment
+    events = load_events(experiment)
+    task = task_of(experiment.task, experiment.objective.metric, experiment.objective.mode)
+    check_task(setup, task)
+    specs = Specs(experiment, "cuda" if experiment.resources.gpus_per_trial else "cpu")
+    sample = draw(setup, rules_of(setup, events, specs, task, None).refuse)
+    train, validation = events.data.splits.train, events.data.splits.validation
+    steps, seconds = 0, []
+    for number, candidate in enumerate(sample.allowed[:TIMED]):
+        training = specs.training(candidate.hyperparameters, trial_seed(experiment.seed, number))
+        model = build(candidate.graph, candidate.hyperparameters, events.data.metadata, task, training.seed)
+        fitting = Fitting(model, task, train, validation, training, specs.device)
+        seconds.append(step_seconds(fitting))
+        steps = fitting.steps_per_epoch
+        fitting.close()
+    step = statistics.median(seconds) if seconds else None
+    retrain = experiment.retrain.top * experiment.retrain.seeds
+    trainings = experiment.budget.trials + retrain
+    # Validation and what else an epoch needs come to about a fifth of its steps.
+    total = None if step is None else 1.2 * step * steps * experiment.training.epochs * trainings
+    about = {
+        "architectures_at_least": round(sample.size),
+        "distinct": sample.distinct / DRAWN,
+        "within_constraints": len(sample.allowed) / sample.distinct,
+        "split": events.data.splits.rule,
+        "steps_per_epoch": steps,
+        "seconds_per_step": step,
+        "trainings": trainings,
+        "hours": None if total is None else total / experiment.resources.workers / 3600,
+    }
+    print(json.dumps(plain(about), indent=1, ensure_ascii=False) if as_json else text(about))
+    print("nothing was trained or written", file=sys.stderr)
+    return 0
+
+
+def text(about: dict[str, Any]) -> str:
+    """For reading."""
+    hours, step = about["hours"], about["seconds_per_step"]
+    rows = [
+        ("architectures", f"at least {about['architectures_at_least']:,} (estimated from {DRAWN} draws)"),
+        ("distinct draws", f"{about['distinct']:.0%}"),
+        ("within constraints", f"{about['within_constraints']:.0%} of the architectures drawn"),
+        ("events", about["split"]),
+        ("one training step", "unknown" if step is None else f"{step:.3g} s, {about['steps_per_epoch']} an epoch"),
+        (
+            "whole search",
+            "unknown: no architecture is within the constraints"
+            if hours is None
+            else f"{about['trainings']} trainings, at most about {duration_text(hours * 3600)}",
+        ),
+    ]
+    return "\n".join(f"{name:20}{what}" for name, what in rows)

@@ -1,0 +1,360 @@
+"""The trials of a search: proposals, refusals, rows, replay. No Ray and no torch here.
+
+Under `fifo`, proposal n is made when the results of all proposals up to n - lag have been told to the sampler, in
+order, and of no other: it then depends on nothing that has to do with time (lag: `delay`). Under `asha` results are
+told as they come. Either way a line of `proposals.jsonl` says which results were new to the sampler, and a resumed
+search tells them in the same order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from archioptrx.errors import InputError
+from archioptrx.run_folder import RunFolder
+from archioptrx.search.schedule import Fifo
+from archioptrx.search.work import Job
+from archioptrx.walk import Candidate
+
+PATIENCE = 1000
+"""Draws in a row that may be refused before the search gives up."""
+
+
+class Sampler(Protocol):
+    """What the loop needs of a sampler."""
+
+    def propose(self) -> Candidate | None:
+        """The next candidate; None: there is no other."""
+
+    def observe(self, candidate: Candidate, score: float | None, epochs: int) -> None:
+        """Hear of an ended trial."""
+
+
+class Listener(Protocol):
+    """Who shows a search to a person."""
+
+    def started(self, proposal: Mapping[str, Any]) -> None:
+        """A trial starts."""
+
+    def epoch(self, number: int, message: Mapping[str, Any]) -> None:
+        """A trial has finished an epoch."""
+
+    def ended(self, row: Mapping[str, Any]) -> None:
+        """A trial has ended."""
+
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An architecture that is a trial before the sampler is asked."""
+
+    name: str
+    candidate: Candidate
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the loop is told once.
+
+    Attributes
+    ----------
+    spec
+        Makes the plain description of a trial from a line of `proposals.jsonl`.
+    refuse
+        Says why a candidate is beyond a constraint; None: it isn't.
+    trials, epochs
+        Ended trials that end the search; epochs of a whole trial.
+    workers
+        Trials at one time.
+    delay
+        See above; None: results are told as they come.
+    deadline
+        `time.monotonic()` at which trials stop, with the score they have.
+    by_architecture
+        Whether a fingerprint is trained once, whatever its hyperparameters.
+    seed
+        Of the experiment.
+    """
+
+    spec: Callable[[Mapping[str, Any]], dict[str, Any]]
+    refuse: Callable[[Candidate], str | None]
+    trials: int
+    epochs: int
+    workers: int
+    delay: int | None
+    deadline: float | None
+    by_architecture: bool
+    seed: int
+
+
+@dataclass
+class Running:
+    """A trial that runs: its proposal, when it was started, and what it has reported."""
+
+    line: dict[str, Any]
+    started: float
+    reports: list[dict[str, Any]] = field(default_factory=list)
+
+
+def trial_seed(seed: int, proposal: int, repeat: int = 0) -> int:
+    """Seed of a training: it depends on nothing but these numbers."""
+    return int(np.random.SeedSequence([seed, proposal, repeat]).generate_state(1)[0] % 2**31)
+
+
+class Trials:
+    """The first work of a search; see `archioptrx.search.work.Work`.
+
+    Parameters
+    ----------
+    folder
+        A locked run folder. What it holds is replayed; trials that were running are run again.
+    sampler
+        A fresh one.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        sampler: Sampler,
+        schedule: Fifo,
+        rules: Rules,
+        references: Sequence[Reference],
+        listener: Listener,
+    ) -> None:
+        self.folder, self.sampler, self.schedule, self.rules = folder, sampler, schedule, rules
+        self.references, self.listener = references, listener
+        self.candidates: dict[int, Candidate] = {}
+        self.running: dict[int, Running] = {}
+        self.rows: dict[int, dict[str, Any]] = {}
+        self.refusals: Counter[str] = Counter()
+        self._over = False
+        self._seen: set[str] = set()
+        self._given = {reference.candidate.fingerprint for reference in references}
+        self._void: set[int] = set()
+        self._untold: list[int] = []
+        self._again: list[dict[str, Any]] = []
+        self._told = self._next = 0
+        self._replay()
+
+    # --- Work -----------------------------------------------------------------------------------------------------
+
+    @property
+    def done(self) -> bool:
+        """Whether the budget is used up, or nothing new can be drawn."""
+        return not self.running and (self._late() or len(self.rows) >= self.rules.trials or self._exhausted())
+
+    def next(self) -> Job | None:
+        """The next trial, if one may start now."""
+        full = len(self.running) >= self.rules.workers
+        if full or self._late() or len(self.rows) + len(self.running) >= self.rules.trials:
+            return None
+        line = self._again.pop(0) if self._again else self._propose()
+        if line is None:
+            return None
+        self.running[line["proposal"]] = Running(line, time.time())
+        self.listener.started(line)
+        return Job(str(line["proposal"]), self.rules.spec(line))
+
+    def message(self, key: str, message: dict[str, Any]) -> bool:
+        """Take a message; True: the trial is over."""
+        number = int(key)
+        running = self.running[number]
+        if message["kind"] == "epoch":
+            running.reports.append(message)
+            self.listener.epoch(number, message)
+            pruned = message["epoch"] < running.line["epochs"] and self.schedule.prunes(
+                number, message["epoch"], message["score"]
+            )
+            if not (pruned or (self._late() and message["epoch"] < running.line["epochs"])):
+                return False
+            self._end(number, "pruned", message)
+        elif message["kind"] == "refused":
+            self._refuse(number, message["reason"])
+        else:
+            self._end(number, "failed" if message["kind"] == "error" else "finished", message)
+        return True
+
+    # --- proposals ------------------------------------------------------------------------------------------------
+
+    def _late(self) -> bool:
+        return self.rules.deadline is not None and time.monotonic() >= self.rules.deadline
+
+    def _exhausted(self) -> bool:
+        return self._over and not self._again
+
+    def _propose(self) -> dict[str, Any] | None:
+        number = self._next
+        if self._over or not self._may_propose(number):
+            return None
+        told = self._tell(number)
+        if number < len(self.references):
+            reference = self.references[number]
+            candidate, draws, name = reference.candidate, 0, reference.name
+        else:
+            drawn, draws = self._draw()
+            if drawn is None:
+                self._over = True
+                return None
+            candidate, name = drawn, None
+        line = self._line(number, candidate, draws, told, name)
+        self.folder.proposals.append(line)
+        self._accept(number, candidate)
+        return line
+
+    def _may_propose(self, number: int) -> bool:
+        """Whether all the results are there that this proposal is to know."""
+        if self.rules.delay is None:
+            return True
+        return all(n in self.rows or n in self._void for n in range(self._told, number - self.rules.delay + 1))
+
+    def _tell(self, number: int) -> list[int]:
+        """Tell the sampler what it is to know before this proposal; the numbers that were new to it."""
+        if self.rules.delay is None:
+            told, self._untold = self._untold, []
+        else:
+            last = max(self._told, number - self.rules.delay + 1)
+            told = [n for n in range(self._told, last) if n in self.rows]
+            self._told = last
+            self._untold = [n for n in self._untold if n not in told]
+        for one in told:
+            self._observe(one)
+        return told
+
+    def _observe(self, number: int) -> None:
+        row = self.rows[number]
+        self.sampler.observe(self.candidates[number], row["score"], row["epochs"])
+
+    def _draw(self) -> tuple[Candidate | None, int]:
+        """Draw until a candidate is new and within the constraints; also the number of draws."""
+        reasons: Counter[str] = Counter()
+        for draws in range(1, PATIENCE + 1):
+            candidate = self.sampler.propose()
+            if candidate is None:
+                self.listener.note(f"the space is exhausted after {self._next} candidates")
+                return None, draws
+            reason = "seen" if self._is_known(candidate) else self.rules.refuse(candidate)
+            if reason is None:
+                return candidate, draws
+            reasons[reason.split()[0]] += 1
+            self.refusals[reason.split()[0]] += 1
+        why = ", ".join(f"{name} ({count})" for name, count in reasons.most_common())
+        text = f"{PATIENCE} draws in a row were refused: {why}"
+        if not self.rows and not self.running:
+            raise InputError(f"constraints: {text}; legal: wider constraints or another search space")
+        self.listener.note(f"the search ends early: {text}")
+        return None, PATIENCE
+
+    def _is_known(self, candidate: Candidate) -> bool:
+        """Whether it was a trial. A sampler knows that of its own proposals, but not yet of a reference."""
+        return candidate.key in self._seen or (self.rules.by_architecture and candidate.fingerprint in self._given)
+
+    def _line(
+        self, number: int, candidate: Candidate, draws: int, told: Sequence[int], reference: str | None
+    ) -> dict[str, Any]:
+        return {
+            "proposal": number,
+            "draws": draws,
+            "observed": list(told),
+            "reference": reference,
+            "fingerprint": candidate.fingerprint,
+            "hyperparameters": dict(candidate.hyperparameters),
+            "seed": trial_seed(self.rules.seed, number),
+            "epochs": int(candidate.hyperparameters.get("epochs", self.rules.epochs)),
+            "trace": candidate.trace.to_json(),
+            "graph": candidate.graph.to_dict(),
+        }
+
+    def _accept(self, number: int, candidate: Candidate) -> None:
+        self.candidates[number] = candidate
+        self._seen.add(candidate.key)
+        self._next = number + 1
+
+    # --- ends -----------------------------------------------------------------------------------------------------
+
+    def _refuse(self, number: int, reason: str) -> None:
+        self.folder.proposals.append({"proposal": number, "refused": reason})
+        del self.running[number]
+        self._void.add(number)
+        self.refusals[reason.split()[0]] += 1
+        self.listener.note(f"trial {number} is not run: {reason}")
+
+    def _end(self, number: int, status: str, message: Mapping[str, Any]) -> None:
+        running = self.running.pop(number)
+        row = make_row(running, status, message)
+        self.folder.trials.append(row)
+        self.rows[number] = row
+        self._untold.append(number)
+        self.listener.ended(row)
+
+    # --- replay ---------------------------------------------------------------------------------------------------
+
+    def _replay(self) -> None:
+        """Bring the sampler where it was, and find the trials that were running."""
+        lines = self.folder.proposals.read()
+        self._void = {line["proposal"] for line in lines if "refused" in line}
+        order = self.folder.trials.read()
+        self.rows = {row["proposal"]: row for row in order}
+        told: set[int] = set()
+        for line in lines:
+            if "refused" in line:
+                continue
+            for number in line["observed"]:
+                self._observe(number)
+            told.update(line["observed"])
+            self._accept(line["proposal"], self._redraw(line))
+            if line["proposal"] not in self.rows and line["proposal"] not in self._void:
+                self._again.append(line)
+        self._untold = [row["proposal"] for row in order if row["proposal"] not in told]
+        self._told = max(told, default=-1) + 1
+        for row in order:
+            self.schedule.remember(row["proposal"], row["curve"])
+
+    def _redraw(self, line: Mapping[str, Any]) -> Candidate:
+        """Ask the sampler again for what it proposed."""
+        if line["reference"] is not None:
+            return self.references[line["proposal"]].candidate
+        candidate = None
+        for _ in range(line["draws"]):
+            candidate = self.sampler.propose()
+        if candidate is None or candidate.fingerprint != line["fingerprint"]:
+            raise InputError(
+                f"{self.folder.path}: proposal {line['proposal']} can't be drawn again: the sampler, or the program, "
+                "has changed since; legal: the version in environment.json, or a new search"
+            )
+        return candidate
+
+
+def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of `trials.jsonl` for an ended trial; metrics are those of its best epoch."""
+    line, reports = running.line, running.reports
+    best = max(reports, key=lambda report: report["score"], default=None)
+    failed = status == "failed"
+    known = best or {"metrics": {}, "parameters": None}
+    return {
+        "id": f"{line['proposal']:04d}",
+        "proposal": line["proposal"],
+        "fingerprint": line["fingerprint"],
+        "trace": line["trace"],
+        "hyperparameters": line["hyperparameters"],
+        "status": status,
+        "score": None if failed or best is None else best["score"],
+        "epochs": len(reports),
+        "metrics": known["metrics"],
+        "parameters": known["parameters"],
+        "seconds": message["seconds"],
+        "train_seconds": reports[-1]["train_seconds"] if reports else 0.0,
+        "error": message["error"] if failed else None,
+        "curve": [report["score"] for report in reports],
+        "reference": line["reference"],
+        "seed": line["seed"],
+        "started": running.started,
+        "ended": time.time(),
+    }

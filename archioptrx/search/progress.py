@@ -1,0 +1,182 @@
+"""Shows a search to a person, on stderr: a live view on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from archioptrx.computation_graph import ComputationGraph
+from archioptrx.search.text import brief, duration_text, score_text
+
+REFRESH = 2
+"""Redraws of the live view per second."""
+
+
+class Progress:
+    """Counts what happens in a search and prints one line for each ended trial.
+
+    Parameters
+    ----------
+    trials, workers
+        Budget, and trials at one time.
+    metric
+        What the score is called.
+    deadline
+        `time.monotonic()` at which the search stops, or None.
+    """
+
+    def __init__(self, console: Console, trials: int, workers: int, metric: str, deadline: float | None = None) -> None:
+        self.console, self.trials, self.workers = console, trials, workers
+        self.metric, self.deadline = metric, deadline
+        self.counts: Counter[str] = Counter()
+        self.running: dict[int, str] = {}
+        self.forms: dict[int, str] = {}
+        self.seconds = 0.0
+        self.best: tuple[float, int] | None = None
+        self.retrained = (0, 0)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to put back."""
+
+    # --- what the works of a search tell ---------------------------------------------------------------------------
+
+    def started(self, proposal: Mapping[str, Any]) -> None:
+        """A trial starts."""
+        number = proposal["proposal"]
+        self.forms[number] = brief(ComputationGraph.from_dict(proposal["graph"]))
+        self.running[number] = "starts"
+        self.changed()
+
+    def epoch(self, number: int, message: Mapping[str, Any]) -> None:
+        """A trial has finished an epoch."""
+        self.running[number] = f"epoch {message['epoch']}, {self.metric} {score_text(message['score'])}"
+        self.changed()
+
+    def ended(self, row: Mapping[str, Any]) -> None:
+        """A trial has ended."""
+        self.running.pop(row["proposal"], None)
+        self.take(row)
+        self.line(row)
+        self.changed()
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        """Count an ended trial, of before a resume too."""
+        self.counts[row["status"]] += 1
+        self.seconds += row["seconds"]
+        if row["score"] is not None and (self.best is None or row["score"] > self.best[0]):
+            self.best = (row["score"], row["proposal"])
+
+    def retraining(self, done: int, total: int) -> None:
+        """So many of the trainings at the end have ended."""
+        self.retrained = (done, total)
+        self.tell(f"training the best again: {done} of {total}")
+        self.changed()
+
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
+        self.tell(text)
+
+    # --- how it looks ---------------------------------------------------------------------------------------------
+
+    @property
+    def done(self) -> int:
+        """Ended trials."""
+        return self.counts.total()
+
+    def left(self) -> float | None:
+        """Seconds that the trials will still take; None: unknown."""
+        if not self.done:
+            return None
+        rest = (self.trials - self.done) * self.seconds / self.done / self.workers
+        return rest if self.deadline is None else max(0.0, min(rest, self.deadline - time.monotonic()))
+
+    def line(self, row: Mapping[str, Any]) -> None:
+        """Print an ended trial as one line."""
+        what = row["error"] if row["status"] == "failed" else f"{self.metric} {score_text(row['score'])}"
+        size = "" if row["parameters"] is None else f"{row['parameters']:,} parameters, "
+        rest = self.left()
+        left = "" if not rest else f"; {duration_text(rest)} left"
+        self.tell(
+            f"[{self.done}/{self.trials}] trial {row['id']} {row['status']}: {what}; {row['epochs']} epochs, {size}"
+            f"{duration_text(row['seconds'])}; best {score_text(self.best[0] if self.best else None)}{left}"
+        )
+
+    def tell(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(Text(text), soft_wrap=True)
+
+    def changed(self) -> None:
+        """Something that a live view shows is different now."""
+
+
+class LiveProgress(Progress):
+    """A view that is redrawn in place."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._live = Live(console=self.console, refresh_per_second=REFRESH, transient=True)
+
+    def __enter__(self) -> LiveProgress:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the terminal back."""
+        self._live.stop()
+
+    def line(self, row: Mapping[str, Any]) -> None:
+        """Print failures only: the view has the rest."""
+        if row["status"] == "failed":
+            self.tell(f"trial {row['id']} failed: {row['error']}")
+
+    def retraining(self, done: int, total: int) -> None:
+        """So many of the trainings at the end have ended."""
+        self.retrained = (done, total)
+        self.changed()
+
+    def changed(self) -> None:
+        """Redraw."""
+        self._live.update(self.view())
+
+    def view(self) -> Group:
+        """What is on the screen now."""
+        done, total = self.retrained if self.retrained[1] else (self.done, self.trials)
+        head = Table.grid(padding=(0, 2))
+        counts = ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "none ended yet"
+        what = "training the best again" if self.retrained[1] else "trials"
+        rest = None if self.retrained[1] else self.left()
+        left = "" if rest is None else f"about {duration_text(rest)} left"
+        head.add_row(f"{what} {done}/{total}", ProgressBar(total, done, width=30), left)
+        lines: list[Any] = [head, Text(f"{counts}; {len(self.running)} running")]
+        for number, text in sorted(self.running.items()):
+            lines.append(Text(f"  {number:04d}  {text}  {self.forms[number]}", overflow="ellipsis", no_wrap=True))
+        if self.best:
+            score, number = self.best
+            form = f"  {self.forms[number]}" if number in self.forms else ""
+            lines.append(
+                Text(f"best {self.metric} {score_text(score)}, trial {number:04d}{form}", "bold", no_wrap=True)
+            )
+        return Group(*lines)
+
+
+def make_progress(trials: int, workers: int, metric: str, deadline: float | None = None) -> Progress:
+    """The view that suits stderr."""
+    console = Console(stderr=True, highlight=False)
+    kind = LiveProgress if console.is_terminal else Progress
+    return kind(console, trials, workers, metric, deadline)

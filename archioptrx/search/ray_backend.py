@@ -1,0 +1,285 @@
+"""Runs the work of a search on Ray Tune: the only file that imports Ray.
+
+Tune owns processes and resources: it starts workers, gives each a job, and uses it again for the next one. Which job
+comes next and when one stops is decided by the work: three adapters pass the questions on (`Searcher.suggest`,
+`TrialScheduler.on_trial_result`, `Callback.on_trial_result`). Tune's own files go to a folder that is removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import math
+import os
+import shutil
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RAY_enable_metrics_collection": "false",
+    "RAY_enable_open_telemetry": "false",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+}
+"""What keeps Ray from talking, to people or to the network. Ray reads some of it while it is imported."""
+for _name, _value in QUIET.items():
+    os.environ.setdefault(_name, _value)
+
+import ray  # noqa: E402
+from ray import tune  # noqa: E402
+from ray.tune.experiment import Trial  # noqa: E402
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
+from ray.tune.search import Searcher  # noqa: E402
+
+from archioptrx.errors import InputError  # noqa: E402
+from archioptrx.experiment import Resources  # noqa: E402
+from archioptrx.search.work import Work  # noqa: E402
+from archioptrx.trial import TrialData, messages  # noqa: E402
+
+SPARE_MEMORY = 200 * 2**20
+"""Bytes of the object store beside the data set."""
+LONGEST_FOLDER = 30
+"""Ray puts sockets below its folder, and the path of a socket has at most 107 characters."""
+
+
+class Worker(tune.Trainable):  # type: ignore[misc]
+    """A process that runs one job after the other. It imports torch and gets the data once."""
+
+    def setup(self, config: dict[str, Any], data: TrialData | None = None) -> None:
+        """Keep the data and take the first job."""
+        self.data = data
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take the next job."""
+        assert self.data is not None
+        self._messages = messages(json.loads(new_config["spec"]), self.data)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Run to the next message."""
+        message = next(self._messages)
+        weights = message.pop("weights", None)
+        result = {"message": json.dumps(message), "done": message["kind"] != "epoch"}
+        return result if weights is None else {**result, "weights": weights}
+
+
+class Finished(BaseException):
+    """Leaves Tune at once. Its own way out waits seconds for workers that end with our Ray anyway."""
+
+
+class Desk:
+    """Which job each of Tune's trials runs; shared by the three adapters. `own`: whether Ray ends with the work."""
+
+    def __init__(self, work: Work, own: bool) -> None:
+        self.work, self.own = work, own
+        self.keys: dict[str, str] = {}
+        self.since: dict[str, float] = {}
+
+    def message(self, trial: str, result: Mapping[str, Any], weights: bytes | None = None) -> bool:
+        """Pass on a worker's message; True: the job is over."""
+        message = json.loads(result["message"])
+        if weights is not None:
+            message["weights"] = weights
+        return self.work.message(self.keys[trial], message)
+
+    def lost(self, trial: str, error: str) -> None:
+        """Tell the work that a worker died."""
+        seconds = time.monotonic() - self.since[trial]
+        self.work.message(self.keys[trial], {"kind": "error", "error": error, "seconds": seconds})
+
+
+class Asking(Searcher):  # type: ignore[misc]
+    """Tune asks here for the next job."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next job; FINISHED when there is nothing more to do."""
+        if self.desk.work.done:
+            if self.desk.own:
+                raise Finished
+            return str(Searcher.FINISHED)
+        job = self.desk.work.next()
+        if job is None:
+            return None
+        self.desk.keys[trial_id] = job.key
+        self.desk.since[trial_id] = time.monotonic()
+        return {"spec": json.dumps(job.spec)}
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """The work knows already."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: the run folder holds the state of a search."""
+        Path(checkpoint_path).touch()
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing."""
+
+
+class Deciding(FIFOScheduler):  # type: ignore[misc]
+    """Tune asks here after each epoch whether a job goes on, and tells of workers that died."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.desk = desk
+
+    def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
+        """Stop a job or let it go on."""
+        over = self.desk.message(trial.trial_id, result)
+        return str(TrialScheduler.STOP if over else TrialScheduler.CONTINUE)
+
+    def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
+        """Record a dead worker as a failed job."""
+        error = trial.get_pickled_error()
+        lines = str(error or "").strip().splitlines()
+        self.desk.lost(trial.trial_id, f"the worker died: {lines[0] if lines else 'out of memory?'}")
+
+
+class Ending(tune.Callback):  # type: ignore[misc]
+    """Hears of last messages, which Tune doesn't show to a scheduler, and keeps weights out of Tune's books."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Take the weights out and pass on a last message."""
+        weights = result.pop("weights", None)
+        if json.loads(result["message"])["kind"] != "epoch":
+            self.desk.message(trial.trial_id, result, weights)
+
+
+def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str | None = None) -> None:
+    """Run all jobs on Ray Tune.
+
+    Parameters
+    ----------
+    address
+        Of a running cluster (`auto`, `host:port`); None starts Ray on this machine for the time of the call.
+
+    Raises
+    ------
+    InputError
+        There is no such cluster, or it can't hold even one trial.
+    """
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.workers)
+    with _ray(resources, data, address) as (folder, own):
+        _check_resources(resources)
+        desk = Desk(work, own)
+        with warnings.catch_warnings(), contextlib.suppress(Finished):
+            warnings.simplefilter("ignore")  # Tune's own, on its own calls: nothing that a user can act on
+            tune.run(
+                tune.with_parameters(Worker, data=data),
+                name="search",
+                num_samples=-1,
+                search_alg=Asking(desk),
+                scheduler=Deciding(desk),
+                callbacks=[Ending(desk)],
+                resources_per_trial={"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
+                storage_path=str(folder / "tune"),
+                reuse_actors=True,
+                raise_on_failed_trial=False,
+                verbose=0,
+                trial_name_creator=_short,
+                trial_dirname_creator=_short,
+            )
+
+
+def _short(trial: Trial) -> str:
+    return str(trial.trial_id)
+
+
+def _check_resources(resources: Resources) -> None:
+    there = ray.cluster_resources()
+    wanted = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+    faults = [
+        f"resources: a trial wants {amount:g} {name}; legal here: {there.get(name, 0):g} or less"
+        for name, amount in wanted.items()
+        if amount > there.get(name, 0)
+    ]
+    if faults:
+        raise InputError(*faults)
+
+
+@contextlib.contextmanager
+def _ray(resources: Resources, data: TrialData, address: str | None) -> Iterator[tuple[Path, bool]]:
+    """A folder for what Ray writes, and whether Ray is ours: one that runs in this process already is left."""
+    folder = _own_folder()
+    own = not ray.is_initialized()
+    try:
+        if own:
+            _start(resources, data, address, folder)
+        yield folder, own
+    finally:
+        if own:
+            ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(resources: Resources, data: TrialData, address: str | None, folder: Path) -> None:
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    if address is not None:
+        try:
+            ray.init(address=address, **quiet)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"--address {address}: no Ray cluster answers: {reason}") from error
+        return
+    ray.init(
+        num_cpus=max(1, math.ceil(resources.workers * resources.cpus_per_trial)),
+        num_gpus=None if resources.gpus_per_trial else 0,
+        include_dashboard=False,
+        object_store_memory=SPARE_MEMORY + 2 * size_of(data),
+        _temp_dir=str(folder),
+        _node_ip_address="127.0.0.1",
+        **quiet,
+    )
+
+
+def size_of(data: TrialData) -> int:
+    """Bytes of all tensors of a data set."""
+    splits = data.splits
+    total = 0
+    for graph in (*splits.train, *splits.validation, *splits.test):
+        for value in graph.to_dict().values():
+            total += value.numel() * value.element_size() if hasattr(value, "numel") else 0
+    return total
+
+
+def _own_folder() -> Path:
+    """A new folder named after this process; those of processes that were killed are removed."""
+    base = tempfile.gettempdir()
+    base = base if len(base) <= LONGEST_FOLDER else "/tmp"
+    for old in Path(base).glob("archioptrx-*-*"):
+        owner = old.name.split("-")[1]
+        if owner.isdecimal() and not _alive(int(owner)):
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"archioptrx-{os.getpid()}-", dir=base))
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,89 @@
+"""What a search prints when it ends: the leaderboard, the best architecture, its test metrics, what to do next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from archioptrx.computation_graph import ComputationGraph
+from archioptrx.experiment import Experiment
+from archioptrx.run_folder import RunFolder, plain
+from archioptrx.search.run import Found, metric_of
+from archioptrx.search.text import hyperparameters_text, leaderboard
+
+SHOWN = 10
+"""Trials in the leaderboard at the end of a search."""
+TEST_METRICS = ("auc", "average_precision", "purity", "efficiency", "purity_at_efficiency_0.98")
+WIDTH = 120
+"""Columns of the table where stdout is no terminal."""
+
+
+def graphs_of(folder: RunFolder) -> dict[int, ComputationGraph]:
+    """Computation graph of each proposal."""
+    lines = folder.proposals.read()
+    return {line["proposal"]: ComputationGraph.from_dict(line["graph"]) for line in lines if "refused" not in line}
+
+
+def table_text(rows: Sequence[Mapping[str, Any]], metric: str, graphs: Mapping[int, ComputationGraph]) -> str:
+    """The leaderboard as text, in colour on a terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
+    with console.capture() as capture:
+        console.print(leaderboard(rows, metric, graphs))
+    return capture.get().rstrip()
+
+
+def as_text(found: Found, experiment: Experiment) -> str:
+    """What a person reads at the end."""
+    folder, winner = found.folder, found.winner
+    rows, graphs, metric = folder.rows(), graphs_of(folder), metric_of(experiment)
+    line = folder.proposal(winner.proposal)
+    refused = ", ".join(f"{name} {count}" for name, count in sorted(found.refusals.items()))
+    tests = [f"  {name:26} {winner.test[name]}" for name in TEST_METRICS if name in winner.test]
+    run = folder.path
+    parts = [
+        table_text(rows[:SHOWN], metric, graphs),
+        f"... and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "",
+        f"refused before training: {refused}" if refused else "",
+        "",
+        f"best: trial {winner.proposal:04d}, fingerprint {line['fingerprint'][:12]}, "
+        f"validation {metric} {winner.score} over {winner.seeds} seeds",
+        str(graphs[winner.proposal]),
+        f"hyperparameters: {hyperparameters_text(line['hyperparameters'])}",
+        "",
+        f"on test events, mean and spread over {winner.seeds} seeds:",
+        *tests,
+        "",
+        f"inspect    archioptrx inspect {run}",
+        f"evaluate   archioptrx evaluate {run}",
+        f"go on      archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
+    ]
+    return "\n".join(part for index, part in enumerate(parts) if part or index > 2)
+
+
+def as_json(found: Found, experiment: Experiment) -> str:
+    """What a program reads at the end."""
+    winner = found.winner
+    line = found.folder.proposal(winner.proposal)
+    rows = [{key: row[key] for key in row if key not in ("trace", "curve")} for row in found.folder.rows()]
+    content = {
+        "run": str(found.folder.path),
+        "metric": metric_of(experiment),
+        "trials": rows,
+        "refused": dict(found.refusals),
+        "best": {
+            "id": f"{winner.proposal:04d}",
+            "proposal": winner.proposal,
+            "fingerprint": line["fingerprint"],
+            "hyperparameters": line["hyperparameters"],
+            "text": str(ComputationGraph.from_dict(line["graph"])),
+            "seeds": winner.seeds,
+            "validation": {"mean": winner.score.mean, "deviation": winner.score.deviation},
+            "test": {k: {"mean": v.mean, "deviation": v.deviation} for k, v in winner.test.items()},
+        },
+    }
+    return json.dumps(plain(content), indent=1, ensure_ascii=False)

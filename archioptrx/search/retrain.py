@@ -1,0 +1,222 @@
+"""The end of a search: the best candidates are trained again under several seeds, and a winner is chosen.
+
+The best of N by one validation score is the luckiest. The winner has the highest mean validation score over its
+seeds; what is reported of it is mean and spread on test events, which have had no say in anything before.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from archioptrx.errors import InputError
+from archioptrx.run_folder import RunFolder, write_atomically
+from archioptrx.search.loop import trial_seed
+from archioptrx.search.work import Job
+
+
+class Listener(Protocol):
+    """Who shows the retraining to a person."""
+
+    def retraining(self, done: int, total: int) -> None:
+        """So many of the trainings have ended."""
+
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained again.
+
+    Attributes
+    ----------
+    spec
+        Makes the plain description of a training from a proposal's line and a seed.
+    top, seeds
+        Candidates, and trainings of each.
+    workers
+        Trainings at one time.
+    seed
+        Of the experiment.
+    """
+
+    spec: Callable[[Mapping[str, Any], int], dict[str, Any]]
+    top: int
+    seeds: int
+    workers: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A score over seeds. `deviation` is the sample's standard deviation, 0 for one seed."""
+
+    mean: float
+    deviation: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """Mean and standard deviation."""
+        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
+
+    def __str__(self) -> str:
+        return f"{self.mean:.5f} ± {self.deviation:.5f}"
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The candidate with the highest mean validation score.
+
+    Attributes
+    ----------
+    proposal, repeat
+        Its number, and the retraining with the best validation score, whose weights are in `best/`.
+    score, seeds
+        Validation score over the seeds, and how many there are.
+    test
+        Each metric on test events over the seeds.
+    """
+
+    proposal: int
+    repeat: int
+    score: Spread
+    seeds: int
+    test: dict[str, Spread]
+
+
+class Retraining:
+    """The second work of a search. Ended trainings are in `retrain.jsonl`, their weights in `retrain/`.
+
+    Parameters
+    ----------
+    folder
+        A locked run folder whose trials have ended.
+    """
+
+    def __init__(self, folder: RunFolder, plan: Plan, listener: Listener) -> None:
+        self.folder, self.plan, self.listener = folder, plan, listener
+        self.rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
+        self.chosen = chosen(folder, plan.top)
+        everything = [(number, repeat) for number in self.chosen for repeat in range(plan.seeds)]
+        self.total = len(everything)
+        self._waiting = [job for job in everything if job not in self.rows]
+        self._running: dict[str, tuple[int, int]] = {}
+        self._best: dict[tuple[int, int], float] = {}
+        if self._waiting:
+            listener.retraining(self.total - len(self._waiting), self.total)
+
+    def _weights(self, job: tuple[int, int]) -> Path:
+        return self.folder.path / "retrain" / f"{job[0]:04d}-{job[1]}.pt"
+
+    @property
+    def done(self) -> bool:
+        """Whether all of them have ended, and the winner's weights are there."""
+        if self._waiting or self._running:
+            return False
+        winner = self.winner()
+        job = (winner.proposal, winner.repeat)
+        if self.in_place(winner) or self._weights(job).is_file():
+            return True
+        # Trials were added to a search whose weights had been cleaned away: this one is trained again, to the same.
+        self._waiting.append(job)
+        return False
+
+    def in_place(self, winner: Winner) -> bool:
+        """Whether `best/` holds the winner."""
+        try:
+            held = json.loads((self.folder.best / "metrics.json").read_text())
+        except FileNotFoundError:
+            return False
+        return (held["proposal"], held["repeat"]) == (winner.proposal, winner.repeat)
+
+    def next(self) -> Job | None:
+        """The next training."""
+        if not self._waiting or len(self._running) >= self.plan.workers:
+            return None
+        number, repeat = job = self._waiting.pop(0)
+        key = f"retrain-{number}-{repeat}"
+        self._running[key] = job
+        seed = trial_seed(self.plan.seed, number, repeat + 1)
+        return Job(key, self.plan.spec(self.folder.proposal(number), seed))
+
+    def message(self, key: str, message: dict[str, Any]) -> bool:
+        """Take a message; True: the training is over."""
+        job = self._running[key]
+        if message["kind"] == "epoch":
+            self._best[job] = max(message["score"], self._best.get(job, message["score"]))
+            return False
+        self._end(job, message)
+        del self._running[key]
+        self.listener.retraining(self.total - len(self._waiting) - len(self._running), self.total)
+        return True
+
+    def _end(self, job: tuple[int, int], message: Mapping[str, Any]) -> None:
+        failed = message["kind"] == "error"
+        row = {
+            "proposal": job[0],
+            "repeat": job[1],
+            "seed": trial_seed(self.plan.seed, job[0], job[1] + 1),
+            "status": "failed" if failed else "finished",
+            "score": None if failed else self._best[job],
+            "test": None if failed else {k: v for k, v in message["test"].items() if not isinstance(v, list)},
+            "bins": None if failed else {k: v for k, v in message["test"].items() if isinstance(v, list)},
+            "seconds": message["seconds"],
+            "error": message.get("error"),
+        }
+        if failed:
+            self.listener.note(f"retraining of trial {job[0]} failed: {message['error']}")
+        else:
+            # The weights first: a row says that they are there.
+            self._weights(job).parent.mkdir(exist_ok=True)
+            write_atomically(self._weights(job), message["weights"])
+        if job not in self.rows:
+            self.folder.retrained.append(row)
+            self.rows[job] = row
+
+    def winner(self) -> Winner:
+        """Choose. Raises InputError if every retraining failed."""
+        return choose(list(self.rows.values()), self.chosen)
+
+    def weights(self, winner: Winner) -> bytes:
+        """The winner's weights."""
+        return self._weights((winner.proposal, winner.repeat)).read_bytes()
+
+    def clean(self) -> None:
+        """Remove weights that nobody needs any more."""
+        shutil.rmtree(self.folder.path / "retrain", ignore_errors=True)
+
+
+def chosen(folder: RunFolder, top: int) -> list[int]:
+    """Numbers of the trials that are trained again, best first.
+
+    Raises
+    ------
+    InputError
+        No trial has a score.
+    """
+    rows = folder.rows()
+    good = [row["proposal"] for row in rows if row["score"] is not None]
+    if not good:
+        last = rows[-1]["error"] if rows else "there was none"
+        raise InputError(f"{folder.path}: all {len(rows)} trials failed; the last one: {last}")
+    return good[:top]
+
+
+def choose(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> Winner:
+    """The winner among the retrained candidates; the earlier of `numbers` wins a tie."""
+    finished = {n: [r for r in rows if r["proposal"] == n and r["status"] == "finished"] for n in numbers}
+    scores = {n: Spread.of([r["score"] for r in found]) for n, found in finished.items() if found}
+    if not scores:
+        raise InputError(f"retraining failed for every one of the best: {rows[-1]['error'] if rows else 'none ran'}")
+    number = max(scores, key=lambda n: scores[n].mean)
+    found = finished[number]
+    best = max(found, key=lambda r: r["score"])
+    metrics = [name for name in best["test"] if all(isinstance(r["test"][name], int | float) for r in found)]
+    test = {name: Spread.of([float(r["test"][name]) for r in found]) for name in metrics}
+    return Winner(number, best["repeat"], scores[number], len(found), test)

@@ -1,0 +1,74 @@
+"""When a trial is pruned: the same rule in every backend, and it remembers the trials of before a resume."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from archioptrx.experiment import Scheduler
+
+
+class Fifo:
+    """Never prunes."""
+
+    def prunes(self, trial: int, epoch: int, score: float) -> bool:
+        """Whether the trial shall stop after this epoch."""
+        return False
+
+    def remember(self, trial: int, curve: Sequence[float]) -> None:
+        """Take in the scores of an earlier trial, one per epoch."""
+
+
+class Asha(Fifo):
+    """Asynchronous successive halving, in the form that stops trials (Li et al. 2018, arXiv:1810.05934).
+
+    At epoch `grace * factor**k` a trial goes on if its best score is among the best 1/factor (rounded up) of those
+    that have come to this rung so far. Ray's own ASHA decides alike, but forgets everything when a search is resumed
+    and exists for Ray only.
+
+    Parameters
+    ----------
+    grace
+        First rung, in epochs.
+    factor
+        One in this many goes on.
+    """
+
+    def __init__(self, grace: int = 1, factor: float = 3.0) -> None:
+        self.grace, self.factor = grace, factor
+        self._rungs: dict[int, dict[int, float]] = {}
+        self._best: dict[int, float] = {}
+
+    def rung(self, epoch: int) -> int | None:
+        """The rung at an epoch; None between two rungs.
+
+        >>> [Asha(1, 3.0).rung(epoch) for epoch in (1, 2, 3, 4, 9)]
+        [0, None, 1, None, 2]
+        """
+        level = 0
+        while (at := round(self.grace * self.factor**level)) < epoch:
+            level += 1
+        return level if at == epoch else None
+
+    def prunes(self, trial: int, epoch: int, score: float) -> bool:
+        """Whether the trial shall stop after this epoch."""
+        self._best[trial] = best = max(score, self._best.get(trial, -math.inf))
+        level = self.rung(epoch)
+        if level is None:
+            return False
+        scores = self._rungs.setdefault(level, {})
+        scores[trial] = best
+        ahead = sum(other > best for other in scores.values())
+        return ahead >= math.ceil(len(scores) / self.factor)
+
+    def remember(self, trial: int, curve: Sequence[float]) -> None:
+        """Take in the scores of an earlier trial, one per epoch."""
+        for epoch, score in enumerate(curve, 1):
+            self.prunes(trial, epoch, score)
+
+
+def make_schedule(scheduler: Scheduler) -> Fifo:
+    """The rule that an experiment asks for."""
+    if scheduler.name == "asha":
+        return Asha(scheduler.grace_epochs, scheduler.reduction_factor)
+    return Fifo()

@@ -1,0 +1,220 @@
+"""Everything of a search that can be checked before torch is imported, and all of it at once."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from archioptrx.architecture import Architecture
+from archioptrx.choices import Trace
+from archioptrx.config import bundled, finish
+from archioptrx.errors import ArchiOpTrXError
+from archioptrx.experiment import Constraints, Experiment
+from archioptrx.function_graph import FunctionGraph
+from archioptrx.parameter_count import count_parameters
+from archioptrx.samplers import make_sampler
+from archioptrx.search.loop import Reference, Sampler
+from archioptrx.search_space import SearchSpace
+from archioptrx.training import Training
+from archioptrx.walk import Candidate, WalkSpace
+
+TRAINING_FIELDS = frozenset(field.name for field in fields(Training)) - {"seed", "threads"}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A checked search.
+
+    Attributes
+    ----------
+    experiment
+        What the file says.
+    files
+        Function graph and search space, to be copied into the run folder.
+    space
+        The walk.
+    references
+        Trials 0 … k.
+    """
+
+    experiment: Experiment
+    files: Mapping[str, Path]
+    space: WalkSpace
+    references: tuple[Reference, ...]
+
+    def sampler(self) -> Sampler:
+        """A fresh sampler."""
+        options = {key: value for key, value in self.experiment.sampler.items() if key != "name"}
+        sampler: Sampler = make_sampler(
+            self.experiment.sampler["name"], self.space, self.experiment.seed, dedup=self.experiment.dedup, **options
+        )
+        return sampler
+
+
+def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
+    """Import the user's blocks, read function graph, search space and references, and make the sampler once.
+
+    Parameters
+    ----------
+    run
+        A run folder, whose own copies of function graph and search space are read.
+
+    Raises
+    ------
+    InputError
+        One line for every fault.
+    """
+    faults: list[str] = []
+    load_imports(experiment, faults)
+    files: dict[str, Path] = {}
+    for kind, name in (("function_graph", experiment.function_graph), ("search_space", experiment.search_space)):
+        path = run / f"{kind}.yaml" if run else _tried(faults, lambda k=kind, n=name: bundled(f"{k}s", n))
+        if path is not None:
+            files[f"{kind}.yaml"] = path
+    graph = _tried(faults, lambda: FunctionGraph.load(files["function_graph.yaml"])) if files else None
+    space = _tried(faults, lambda: SearchSpace.load(files["search_space.yaml"])) if files else None
+    references = [_tried(faults, lambda n=name: _reference(n)) for name in experiment.references]
+    if graph is not None and space is not None:
+        faults += _hyperparameter_faults(experiment, graph, space)
+    walk = None if faults or graph is None or space is None else _tried(faults, lambda: WalkSpace(graph, space))
+    if walk is None:
+        finish(faults)
+        raise AssertionError("a search without a space has a fault")
+    setup = Setup(experiment, files, walk, tuple(r for r in references if r is not None))
+    _tried(faults, setup.sampler)
+    finish(faults)
+    return setup
+
+
+def load_imports(experiment: Experiment, faults: list[str]) -> None:
+    """Import the modules with the user's own blocks; the current folder is searched too."""
+    if experiment.imports and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    for module in experiment.imports:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # whatever a module of the user does while it is imported
+            faults.append(f"imports: {module}: can't be imported: {type(error).__name__}: {error}")
+
+
+def _tried(faults: list[str], act: Callable[[], T]) -> T | None:
+    try:
+        return act()
+    except ArchiOpTrXError as error:
+        faults.extend(error.faults)
+        return None
+
+
+def _reference(name: str) -> Reference:
+    path = bundled("experiments/architectures", name)
+    found = Architecture.load(path)
+    trace = getattr(found, "trace", None) or Trace(())
+    return Reference(path.stem, Candidate(trace, found.graph, found.hyperparameters))
+
+
+def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: SearchSpace) -> list[str]:
+    """Each hyperparameter must be used by the function graph, or be a legal setting of the training."""
+    faults = []
+    for name, grid in space.grid.items():
+        place = f"{experiment.search_space}: hyperparameters.{name}"
+        if name in TRAINING_FIELDS:
+            for value in grid.values:
+                _tried(faults, lambda n=name, v=value: Training(**{n: v}))
+        elif name not in graph.hyperparameters:
+            known = ", ".join(sorted({*graph.hyperparameters, *TRAINING_FIELDS}))
+            faults.append(f"{place}: is used neither by {graph.name} nor by training; legal: {known}")
+    return faults
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Says why a candidate is beyond the constraints.
+
+    Attributes
+    ----------
+    constraints
+        Upper limits.
+    widths
+        Width of each source in the data set.
+    target_width
+        What the task asks for.
+    """
+
+    constraints: Constraints
+    widths: Mapping[str, int]
+    target_width: int
+
+    def __call__(self, candidate: Candidate) -> str | None:
+        """The first constraint that is broken, or None. What only torch can count is left to the worker."""
+        graph, limits = candidate.graph, self.constraints
+        known: list[tuple[str, int | None, Callable[[], int | None]]] = [
+            ("steps", limits.steps, lambda: len(graph.steps)),
+            ("executed", limits.executed, lambda: graph.executed),
+            ("rounds", limits.rounds, lambda: graph.rounds),
+            ("parameters", limits.parameters, lambda: self._parameters(candidate)),
+        ]
+        for name, limit, count in known:
+            number = None if limit is None else count()
+            if limit is not None and number is not None and number > limit:
+                return f"{name} {number} > {limit}"
+        return None
+
+    def _parameters(self, candidate: Candidate) -> int | None:
+        return count_parameters(candidate.graph, candidate.hyperparameters, self.widths, self.target_width)
+
+
+@dataclass(frozen=True)
+class Specs:
+    """Makes the plain description of a training.
+
+    Attributes
+    ----------
+    experiment
+        What the file says.
+    device
+        `cpu` or `cuda`.
+    """
+
+    experiment: Experiment
+    device: str
+
+    def trial(self, line: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a trial, from its line in `proposals.jsonl`."""
+        constraints = self.experiment.constraints
+        limits = {"seconds_per_step": constraints.seconds_per_step, "parameters": constraints.parameters}
+        return self._spec(line, line["seed"], line["epochs"], limits, final=False)
+
+    def retraining(self, line: Mapping[str, Any], seed: int) -> dict[str, Any]:
+        """Of a retraining of that trial."""
+        epochs = self.experiment.retrain.epochs or line["epochs"]
+        return self._spec(line, seed, epochs, {"seconds_per_step": None, "parameters": None}, final=True)
+
+    def training(self, hyperparameters: Mapping[str, Any], seed: int, epochs: int | None = None) -> Training:
+        """The settings for a candidate: those of the file, then its own hyperparameters, then what is given here."""
+        experiment = self.experiment
+        own = {name: value for name, value in hyperparameters.items() if name in TRAINING_FIELDS}
+        threads = experiment.training.threads or max(1, int(experiment.resources.cpus_per_trial))
+        told = {"epochs": epochs} if epochs else {}
+        return experiment.training.but(**{**own, **told, "seed": seed, "threads": threads})
+
+    def _spec(
+        self, line: Mapping[str, Any], seed: int, epochs: int, limits: Mapping[str, Any], final: bool
+    ) -> dict[str, Any]:
+        experiment = self.experiment
+        return {
+            "graph": line["graph"],
+            "hyperparameters": line["hyperparameters"],
+            "training": self.training(line["hyperparameters"], seed, epochs).to_dict(),
+            "task": dict(experiment.task),
+            "objective": {"metric": experiment.objective.metric, "mode": experiment.objective.mode},
+            "imports": list(experiment.imports),
+            "device": self.device,
+            "limits": dict(limits),
+            "final": final,
+        }

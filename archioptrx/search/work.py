@@ -1,0 +1,60 @@
+"""What a backend runs: jobs in, messages out. A backend knows nothing of searches, a search nothing of Ray."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training. `spec` is plain data that `archioptrx.trial.messages` understands; `key` names it."""
+
+    key: str
+    spec: dict[str, Any]
+
+
+class Work(Protocol):
+    """Hands out jobs and hears of them; all calls come from one thread.
+
+    A backend asks `next` whenever a worker is free, starts what it gets, and passes every message of a worker to
+    `message` until that returns True: then the job is over, and the worker is free. A worker that dies is the message
+    `{"kind": "error", …}`. `next` may give None (nothing now) only while jobs run; `done` ends the backend.
+    """
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing more to do, and nothing runs."""
+
+    def next(self) -> Job | None:
+        """A job to start now."""
+
+    def message(self, key: str, message: dict[str, Any]) -> bool:
+        """Take a message of a job; True: the job is over."""
+
+
+Backend = Callable[[Work], None]
+
+
+class Phases:
+    """Works one after the other, each made when the one before it is done."""
+
+    def __init__(self, makers: Sequence[Callable[[], Work]]) -> None:
+        self._makers = list(makers)
+        self._now = self._makers.pop(0)()
+
+    @property
+    def done(self) -> bool:
+        """Whether the last one is done."""
+        while self._now.done and self._makers:
+            self._now = self._makers.pop(0)()
+        return self._now.done
+
+    def next(self) -> Job | None:
+        """A job of the first one that isn't done."""
+        return None if self.done else self._now.next()
+
+    def message(self, key: str, message: dict[str, Any]) -> bool:
+        """Pass on to the one that runs."""
+        return self._now.message(key, message)
