@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from archioptrx.walk import WalkSpace
 
 Chosen = tuple[tuple[str, Any], ...]
+UP_TO_TWO = (0, 1, *([2] * 1023))
 
 
 class Draft:
@@ -85,7 +86,7 @@ class Draft:
         """The costs at what may be read now."""
         if self._plan is None:
             now, unlike = self.open, self.open & ~self._idempotent
-            counts = tuple([min(2, (mask & now).bit_count()) for mask in self._of_type])
+            counts = tuple([UP_TO_TWO[(mask & now).bit_count()] for mask in self._of_type])
             plain = tuple([bool(mask & unlike) for mask in self._of_type])
             self._plan = self.space.plans.at(counts, plain)
         return self._plan

@@ -116,6 +116,7 @@ class Plan:
             pass
         self._ways: dict[int, tuple[list[int], list[int]]] = {}
         self._menus: dict[tuple[Any, ...], Menu] = {}
+        self._reach: dict[tuple[int, int], tuple[tuple[int, bool], ...]] = {}
 
     def _improve(self) -> bool:
         changed = False
@@ -171,6 +172,15 @@ class Plan:
                                 changed = True
             self._ways[target] = (free, after)
         return self._ways[target]
+
+    def reach(self, target: int, room: int) -> tuple[tuple[int, bool], ...]:
+        """Types from which a target is reached within the room, and whether by no result of an idempotent block."""
+        key = (target, room)
+        if key not in self._reach:
+            free, after = self.ways(target)
+            found = [(kind, after[kind] > room) for kind, cost in enumerate(free) if cost <= room]
+            self._reach[key] = tuple(found)
+        return self._reach[key]
 
     def rest(self, f: Function, target: int) -> int:
         """Cost from the result of a function to a target."""

@@ -283,13 +283,20 @@ class _Walk:
     def recurrences(self, room: int) -> dict[int, int]:
         """By target: values that a recurrence may start from."""
         draft, pairs = self.draft, {}
-        looped = _union(draft.loops)
+        looped, closed = _union(draft.loops), -1
+        known: dict[int, tuple[int, int]] = {}
         for target in draft.results():
             if looped >> target & 1:
                 continue
-            draft.open_all_but(self.nested(target))
-            if starts := draft.down[target] & self.starts(target, room):
-                pairs[target] = starts
+            if (nested := self.nested(target)) != closed:
+                draft.open_all_but(nested)
+                closed, known = nested, {}
+            name = draft.type[target]
+            if name not in known:
+                known[name] = self.starts(name, room)
+            walks, shortcuts = known[name]
+            if found := draft.down[target] & (walks | shortcuts & ~(1 << target)):
+                pairs[target] = found
         return pairs
 
     def nested(self, target: int) -> int:
@@ -304,24 +311,21 @@ class _Walk:
     def branches(self, room: int) -> dict[int, int]:
         """By target: values that a branch may start from."""
         draft, pairs = self.draft, {}
+        if room < 0:
+            return pairs
         for target in draft.results():
             draft.open_all_but(draft.down[target] & ~(1 << target))
-            if starts := self.starts(target, room):
-                pairs[target] = starts
+            walks, shortcuts = self.starts(draft.type[target], room)
+            if found := walks | shortcuts & ~(1 << target):
+                pairs[target] = found
         return pairs
 
-    def starts(self, target: int, room: int) -> int:
-        """Readable values from which the type of a target is reached within the room."""
-        draft = self.draft
-        name = draft.type[target]
-        if room < 0:
-            return 0
-        free, after = draft.plan().ways(name)
-        found = draft.readable(name, False) & ~(1 << target)  # no step at all: a shortcut
-        for kind, cost in enumerate(free):
-            if cost <= room:
-                found |= draft.readable(kind, after[kind] > room)
-        return found
+    def starts(self, name: int, room: int) -> tuple[int, int]:
+        """Readable values from which a type is reached within the room: by one step or more, by none."""
+        draft, found = self.draft, 0
+        for kind, plain in draft.plan().reach(name, room):
+            found |= draft.readable(kind, plain)
+        return found, draft.readable(name, False)
 
     def travel(self, start: int, target: int, room: int) -> int:
         """The walk of a recurrence or a branch; without a step where the start has the type and no step is wanted."""
