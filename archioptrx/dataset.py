@@ -200,7 +200,7 @@ def make_graph(arrays: Mapping[str, Any], metadata: Metadata, event: str, sector
         r, phi, z = nodes[:, :3].T
         content["pos"] = np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
     content.update(x=x, edge_index=edges, edge_attr=features)
-    kinds = {"pid": np.int64, "hit_id": np.int64, "edge_mask": np.bool_, "edge_index": np.int64}
+    kinds = dict.fromkeys(("pid", "hit_id", "edge_index", "triplet_index"), np.int64) | {"edge_mask": np.bool_}
     typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items() if v is not None}
     return sorted_graph(typed, event, sector)
 

@@ -59,9 +59,7 @@ class HitGraph(Data):
         return super().__inc__(key, value, *args, **kwargs)
 
     def __cat_dim__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
-        return (
-            1 if key in ("edge_index", "triplet_index") else super().__cat_dim__(key, value, *args, **kwargs)
-        )
+        return 1 if key in ("edge_index", "triplet_index") else super().__cat_dim__(key, value, *args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as numpy arrays: Ray's object store then holds plain buffers."""
@@ -186,7 +184,7 @@ def graph_faults(graph: HitGraph) -> list[str]:
                 faults.append(f"{key} has {len(value)} rows; legal: one per {kind}, {rows}")
             if value is not None and value.is_floating_point() and not torch.isfinite(value).all():
                 faults.append(f"{key} holds NaN or infinite numbers; legal: finite ones")
-    if edges and not (0 <= int(graph.edge_index.min()) and int(graph.edge_index.max()) < hits):
+    if edges and not (int(graph.edge_index.min()) >= 0 and int(graph.edge_index.max()) < hits):
         faults.append(f"edge_index points outside the {hits} hits; legal: 0 … {hits - 1}")
     elif edges and bool((graph.edge_index[1].diff() < 0).any()):
         faults.append("edge_index isn't sorted by destination; sorted_graph does it")

@@ -54,7 +54,7 @@ class Training:
     weight_decay: float = 1e-4
     optimizer: str = "adamw"
     batch_size: int | None = None
-    edges_per_step: int = 2000
+    edges_per_step: int = 1000
     warmup: float = 0.2
     schedule: str = "cosine"
     gradient_clip: float | None = 1.0
