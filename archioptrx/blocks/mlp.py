@@ -8,7 +8,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archioptrx.blocks.matmul import ACTIVATIONS, linear
+from archioptrx.blocks.fused import dense, norm_act
 from archioptrx.blocks.normal import plain_norm
 from archioptrx.blocks.projection import Neighbourhood, Projection
 from archioptrx.blocks.value import Piece, Run, Shape, Value
@@ -55,21 +55,14 @@ class MLP(nn.Module):
 
     def forward(self, values: Sequence[Value], run: Run, pending: bool = False) -> Value:
         """Apply the network; `pending` leaves its last linear layer to those who read the result."""
-        x = self._activated(0, self.layers[0](values, run))
+        x = self._dropped(0, norm_act(self.layers[0](values, run), self.norms[0], self.activations[0]))
         last = len(self.layers) - 1
         for place in range(1, last + 1):
             layer = self.layers[place]
             if place == last and pending:
                 return Value((Piece(x, layer.weight, layer.bias),))
-            x = self._activated(place, linear(x, layer.weight, layer.bias))
+            x = self._dropped(place, dense(x, layer, self.norms[place], self.activations[place]))
         return Value.of(x)
-
-    def _activated(self, place: int, x: Tensor) -> Tensor:
-        kind = self.activations[place]
-        if kind == "none":
-            return self._dropped(place, x)
-        x = self.norms[place](x)
-        return self._dropped(place, ACTIVATIONS[kind](x))
 
     def _dropped(self, place: int, x: Tensor) -> Tensor:
         if self.dropout and place < len(self.layers) - 1:
