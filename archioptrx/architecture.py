@@ -13,7 +13,6 @@ from archioptrx.choices import Trace
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import Fields, bundled, finish, read_yaml
 from archioptrx.errors import InputError
-from archioptrx.signatures import Hyperparameter
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Architecture:
         top.rest()
         finish(faults)
         network = ComputationGraph.from_dict(graph, f"{place}: graph")
-        missing = sorted(symbols(network) - set(hyperparameters))
+        missing = sorted(network.symbols - set(hyperparameters))
         finish([f"{place}: hyperparameters.{key}: is missing, the graph refers to it" for key in missing])
         found = Trace.from_json(trace, f"{place}: trace") if trace else None
         return Architecture(network, hyperparameters, name, about, found)
@@ -81,15 +80,6 @@ class Architecture:
             raise InputError(f"{path}: is nested too deeply to be an architecture") from error
 
 
-def symbols(graph: ComputationGraph) -> set[str]:
-    """Names of the hyperparameters that the steps' parameters and widths refer to."""
-    names = {symbol for t in graph.types for symbol, _ in t.width.terms} - {"target", *graph.sources}
-    for step in graph.steps:
-        relevant = step.signature.relevant(dict(step.params))
-        names |= {value.name for _, value in relevant if isinstance(value, Hyperparameter)}
-    return names
-
-
 class _Dumper(yaml.SafeDumper):
     """Short lists and mappings on one line each."""
 
@@ -101,7 +91,9 @@ class _Dumper(yaml.SafeDumper):
     def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.Node:
         """Flow style for a step, a type, a back edge."""
         items = mapping.values() if isinstance(mapping, dict) else [value for _, value in mapping]
-        nested = any(isinstance(item, dict | list) and any(isinstance(i, dict | list) for i in _inner(item)) for item in items)
+        nested = any(
+            isinstance(item, dict | list) and any(isinstance(i, dict | list) for i in _inner(item)) for item in items
+        )
         return super().represent_mapping(tag, mapping, flow_style=not nested and len(mapping) < 9)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from archioptrx.errors import InputError
 
@@ -64,20 +64,6 @@ class Trace:
         return Trace(tuple(Decision(*row) for row in rows), *digests)
 
 
-class Candidate(Protocol):
-    """What a sampler needs to know of what it proposes."""
-
-    @property
-    def trace(self) -> Trace:
-        """The decisions that lead to it."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Equal for equal architectures."""
-
-    @property
-    def key(self) -> str:
-        """Equal for equal architectures with equal hyperparameters."""
-
-
 Space = Callable[[Choose], Any]
+"""What it gives must have `trace`, `fingerprint` (equal for equal architectures) and `key` (equal for equal ones with
+equal hyperparameters); `archioptrx.candidate.Candidate` has."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import networkx as nx
@@ -144,6 +144,12 @@ class ComputationGraph:
                 ages[kind] = ages.get(kind, -1) + 1
                 names[len(self.sources) + index] = f"{kind}{ages[kind]}"
         return tuple(names)
+
+    @cached_property
+    def symbols(self) -> frozenset[str]:
+        """Names of the hyperparameters that the steps' parameters and the widths refer to."""
+        names = {symbol for t in self.types for symbol, _ in t.width.terms} - {"target", *self.sources}
+        return frozenset(names.union(*(_symbols(step.block, step.params) for step in self.steps)))
 
     def check(self) -> None:
         """Raise GraphError where a rule is broken."""
@@ -328,6 +334,12 @@ class ComputationGraph:
         from archioptrx.graph_form import graph_to_text
 
         return graph_to_text(self)
+
+
+@lru_cache(maxsize=65536)
+def _symbols(block: str, params: tuple[tuple[str, Any], ...]) -> frozenset[str]:
+    relevant = SIGNATURES[block].relevant(dict(params))
+    return frozenset(value.name for _, value in relevant if isinstance(value, Hyperparameter))
 
 
 def _arrange(graph: ComputationGraph, loops: list[Loop]) -> tuple[int | Loop, ...]:

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.config import Fields
 from archioptrx.errors import GraphError, InputError, did_you_mean
 from archioptrx.function_graph import _symbol, _symbol_form, frozen
-from archioptrx.signatures import DOMAINS, SIGNATURES, Width
+from archioptrx.signatures import DOMAINS, SIGNATURES, Hyperparameter, Width
 
 if TYPE_CHECKING:
     from archioptrx.computation_graph import ComputationGraph, Loop, Step
 
 
 def graph_to_text(graph: ComputationGraph) -> str:
-    """One line a step; a loop's steps are indented under its heads.
+    """One line a step: result, function, type, literal parameters that aren't defaults, the name of shared weights.
+
+    A loop's steps are indented under its heads.
 
     ::
 
@@ -52,8 +54,10 @@ def _in_order(loop: Loop) -> list[int]:
 def _line(graph: ComputationGraph, index: int) -> tuple[str, str, str]:
     step, names = graph.steps[index], graph.values
     inputs = ", ".join(names[value] for value in step.inputs)
-    kind = graph.type[step.type]
-    note = f", weights {step.weights}" if _shared(graph, step) else ""
+    kind, defaults = graph.type[step.type], step.signature.complete({})
+    told = [(k, v) for k, v in step.params if not isinstance(v, Hyperparameter) and v != defaults.get(k)]
+    note = "".join(f", {key}={_symbol_form(value)}" for key, value in told)
+    note += f", weights {step.weights}" if _shared(graph, step) else ""
     return names[len(graph.sources) + index], f"{step.function}({inputs})", f"{kind.domain} [{kind.width}]{note}"
 
 

@@ -7,11 +7,10 @@ wanted within the budget are offered, so a walk never runs into a dead end.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from archioptrx.candidate import DROPPED, Candidate
 from archioptrx.choices import Choose, Decision, Point, Trace
 from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType
 from archioptrx.draft import Draft
@@ -20,41 +19,9 @@ from archioptrx.function_graph import FunctionGraph
 from archioptrx.loops import Components, bits, components
 from archioptrx.plans import Function, Plan, Plans, functions_of
 from archioptrx.search_space import SearchSpace, check_covers
-from archioptrx.signatures import SIGNATURES, Hyperparameter
 
+EVENTS = ("walks", "reverse walks", "recurrences", "branches", *DROPPED)
 EVEN: tuple[tuple[float, ...], ...] = tuple((1.0,) * n for n in range(257))
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """What a walk gives.
-
-    Attributes
-    ----------
-    trace
-        Its decisions.
-    graph
-        The pruned computation graph.
-    hyperparameters
-        Values of all that the graph refers to, and of all that only training knows.
-    events
-        What happened on the way: counts of `walks, reverse walks, recurrences, branches` and of what was dropped.
-    """
-
-    trace: Trace
-    graph: ComputationGraph
-    hyperparameters: Mapping[str, Any]
-    events: Mapping[str, int] = field(default_factory=dict, compare=False)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Of the architecture."""
-        return self.graph.fingerprint
-
-    @cached_property
-    def key(self) -> str:
-        """Of the architecture with its hyperparameters, as gridded."""
-        return self.fingerprint + "".join(f" {k}={v}" for k, v in sorted(self.hyperparameters.items()))
 
 
 class WalkSpace:
@@ -127,7 +94,7 @@ class _Walk:
         self.limits = space.search_space.walk
         self.draft = Draft(space)
         self.decisions: list[Decision] = []
-        self.events: Counter[str] = Counter()
+        self.events: Counter[str] = Counter(dict.fromkeys(EVENTS, 0))
         self.left = 0  # steps that the present walk may still take
         self.targets: list[int] = []
 
@@ -398,7 +365,7 @@ class _Walk:
 
     def pick_hyperparameters(self, graph: ComputationGraph) -> dict[str, Any]:
         """Values of those that this graph refers to, and of those that only training knows."""
-        used = hyperparameters_of(graph)
+        used = graph.symbols
         values: dict[str, Any] = {}
         for grid in self.space.search_space.hyperparameters:
             if grid.name in used or grid.name not in self.space.graph_names:
@@ -417,17 +384,3 @@ def _union(masks: Iterable[int]) -> int:
     for mask in masks:
         total |= mask
     return total
-
-
-@lru_cache(maxsize=65536)
-def _named(block: str, params: tuple[Any, ...]) -> frozenset[str]:
-    relevant = SIGNATURES[block].relevant(dict(params))
-    return frozenset(value.name for _, value in relevant if isinstance(value, Hyperparameter))
-
-
-def hyperparameters_of(graph: ComputationGraph) -> set[str]:
-    """Names that the graph's parameters and widths refer to."""
-    names = {symbol for t in graph.types for symbol, _ in t.width.terms} - {"target", *graph.sources}
-    for step in graph.steps:
-        names |= _named(step.block, step.params)
-    return names

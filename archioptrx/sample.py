@@ -1,0 +1,135 @@
+"""`archioptrx sample`: sample and print architectures without training. Imports neither torch nor ray."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from archioptrx.candidate import Candidate
+from archioptrx.cli import command, new_parser
+from archioptrx.config import bundled_names
+from archioptrx.errors import InputError, did_you_mean
+from archioptrx.function_graph import FunctionGraph
+from archioptrx.sample_statistics import Statistics
+from archioptrx.samplers import RandomSampler, enumerate_space, make_sampler
+from archioptrx.search_space import SearchSpace
+from archioptrx.walk import WalkSpace
+
+KINDS = ("random", "distinct", "exhaustive")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Options of the command."""
+    made = new_parser("sample", "Sample architectures from a function graph and print them, without training.")
+    graphs, spaces = (", ".join(bundled_names(kind)) for kind in ("function_graphs", "search_spaces"))
+    made.add_argument("function_graph", metavar="FUNCTION_GRAPH", help=f"a bundled name ({graphs}) or a file")
+    made.add_argument("--search-space", metavar="NAME", default="full", help=f"a bundled name ({spaces}) or a file")
+    made.add_argument("--count", type=int, metavar="N", help="how many (default 5; exhaustive: all)")
+    made.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same list (default 0)")
+    made.add_argument(
+        "--sampler",
+        default="random",
+        metavar="KIND",
+        help="random walks (the default), distinct ones, or an exhaustive list of the distinct architectures",
+    )
+    made.add_argument("--max-steps", type=int, metavar="N", help="instead of the search space's walk.max_steps")
+    made.add_argument("--stats", action="store_true", help="print distributions of the sample instead of the sample")
+    made.add_argument("--json", action="store_true", help="print one JSON document")
+    return made
+
+
+def run(args: argparse.Namespace) -> int:
+    """Sample, then print."""
+    space = _space(args)
+    found = _candidates(args, space)
+    start = time.perf_counter()
+    if args.stats:
+        statistics = Statistics(space)
+        for candidate in found:
+            statistics.add(candidate)
+        statistics.seconds = time.perf_counter() - start
+        print(json.dumps(statistics.to_json(), indent=1) if args.json else statistics.text())
+    elif args.json:
+        _print_json(found)
+    else:
+        for number, candidate in enumerate(found):
+            _print_text(number, candidate)
+    return 0
+
+
+def _space(args: argparse.Namespace) -> WalkSpace:
+    faults = []
+    if args.count is not None and args.count < 1:
+        faults.append(f"--count: is {args.count}; legal: 1 or more")
+    if args.seed < 0:
+        faults.append(f"--seed: is {args.seed}; legal: 0 or more")
+    if args.max_steps is not None and args.max_steps < 1:
+        faults.append(f"--max-steps: is {args.max_steps}; legal: 1 or more")
+    if args.sampler not in KINDS:
+        faults.append(f"--sampler: is {args.sampler!r}; {did_you_mean(args.sampler, KINDS)}")
+    if faults:
+        raise InputError(*faults)
+    search_space = SearchSpace.load(args.search_space)
+    if args.max_steps is not None:
+        search_space = replace(search_space, walk=replace(search_space.walk, max_steps=args.max_steps))
+    return WalkSpace(FunctionGraph.load(args.function_graph), search_space)
+
+
+def _candidates(args: argparse.Namespace, space: WalkSpace) -> Iterator[Candidate]:
+    if args.sampler == "exhaustive":
+        return islice(_distinct(space), args.count)
+    count = 5 if args.count is None else args.count
+    if args.sampler == "random":
+        sampler = RandomSampler(space, args.seed)
+        return (sampler.draw(number, 0) for number in range(count))
+    once = make_sampler("random", space, args.seed)
+    return (candidate for candidate in (once.propose() for _ in range(count)) if candidate is not None)
+
+
+def _distinct(space: WalkSpace) -> Iterator[Candidate]:
+    """One candidate per architecture, each with the first value of every hyperparameter."""
+    seen: set[str] = set()
+    for candidate, _ in enumerate_space(space, fixed=("hyperparameter",)):
+        if candidate.fingerprint not in seen:
+            seen.add(candidate.fingerprint)
+            yield candidate
+
+
+def _print_text(number: int, candidate: Candidate) -> None:
+    values = ", ".join(f"{name}={value}" for name, value in candidate.hyperparameters.items())
+    print(f"{number}: {candidate.fingerprint}" + (f"  {values}" if values else ""))
+    print("\n".join(f"   {line}" for line in str(candidate.graph).splitlines()) + "\n")
+
+
+def _form(candidate: Candidate) -> dict[str, Any]:
+    graph = candidate.graph
+    return {
+        "fingerprint": candidate.fingerprint,
+        "steps": len(graph.steps),
+        "loops": len(graph.loops),
+        "walks": candidate.events["walks"],
+        "hyperparameters": dict(candidate.hyperparameters),
+        "text": str(graph),
+        "trace": candidate.trace.to_json(),
+    }
+
+
+def _print_json(found: Iterator[Candidate]) -> None:
+    """One list, written as it comes."""
+    separator = "[\n"
+    for candidate in found:
+        print(separator + json.dumps(_form(candidate), ensure_ascii=False), end="")
+        separator = ",\n"
+    print("\n]" if separator == ",\n" else "[]")
+
+
+main = command(parser, run)
+
+if __name__ == "__main__":
+    sys.exit(main())
