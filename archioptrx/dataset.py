@@ -49,6 +49,16 @@ class Metadata:
     sectors: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        if self.node_features[:3] != ("r", "φ", "z"):
+            raise ValueError(f"node_features begins with {self.node_features[:3]}; legal: r, φ, z, …")
+        for kind in ("node", "edge"):
+            names, scales = getattr(self, f"{kind}_features"), getattr(self, f"{kind}_scale")
+            if len(names) != len(scales) or not all(0 < scale < math.inf for scale in scales):
+                raise ValueError(f"{kind}_scale is {scales}; legal: one positive number for each of {names}")
+        if not (isinstance(self.sectors, int) and self.sectors >= 1):
+            raise ValueError(f"sectors is {self.sectors!r}; legal: 1 or more")
+
     @property
     def widths(self) -> dict[str, int]:
         """Width of each field that a network may read."""

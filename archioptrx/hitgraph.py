@@ -109,19 +109,18 @@ def sorted_graph(content: Mapping[str, Any], event: str, sector: int) -> HitGrap
     event, sector
         Where the graph comes from.
     """
-    fields = {k: torch.as_tensor(v) for k, v in content.items() if v is not None}
-    order = torch.argsort(fields["edge_index"][1], stable=True)
-    fields["edge_index"] = fields["edge_index"][:, order].contiguous()
+    # In numpy: torch would wake its threads for each of these small operations.
+    fields = {k: np.asarray(v) for k, v in content.items() if v is not None}
+    order = np.argsort(fields["edge_index"][1], kind="stable")
+    fields["edge_index"] = np.ascontiguousarray(fields["edge_index"][:, order])
     for key in EDGE_FIELDS:
         if key in fields:
             fields[key] = fields[key][order]
     fields.setdefault("edge_order", order)
     if "triplet_index" in fields:
-        place = torch.empty_like(order)
-        place[order] = torch.arange(len(order))
-        fields["triplet_index"] = place[fields["triplet_index"]]
-    fields.setdefault("hit_id", torch.arange(len(fields["x"])))
-    return HitGraph(**fields, event=event, sector=sector)
+        fields["triplet_index"] = np.argsort(order)[fields["triplet_index"]]
+    fields.setdefault("hit_id", np.arange(len(fields["x"])))
+    return HitGraph(**{k: torch.tensor(v) for k, v in fields.items()}, event=event, sector=sector)
 
 
 def batch_graphs(graphs: Sequence[HitGraph]) -> HitGraph:

@@ -118,8 +118,9 @@ def test_scales_of_another_data_set():
 
 
 def test_other_features_are_refused():
+    charged = Metadata("test", node_features=("r", "φ", "z", "charge"), node_scale=(1.0,) * 4)
     with pytest.raises(InputError, match=r"^data: has the node_features r, φ, z; legal here: r, φ, z, charge$"):
-        random_dataset(3).scaled_like(Metadata("test", node_features=("r", "φ", "z", "charge")))
+        random_dataset(3).scaled_like(charged)
 
 
 def test_metadata_round_trip():

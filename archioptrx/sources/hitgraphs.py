@@ -104,26 +104,18 @@ def read_metadata(folder: Path) -> Metadata | None:
 
 def read_arrays(file: Path, width: int) -> tuple[Arrays, list[str]]:
     """Read and check one file: its arrays, and what is wrong with it."""
+    if not file.is_file() or not file.stat().st_size:
+        return {}, [f"is {'empty' if file.is_file() else 'no file'}; legal: an .npz file of HEP.TrkX"]
+    if not zipfile.is_zipfile(file):
+        return {}, ["is cut short or no .npz file (a zip archive of arrays); legal: an .npz file of HEP.TrkX"]
     try:
         with np.load(file, allow_pickle=False) as content:
-            if not isinstance(content, np.lib.npyio.NpzFile):
-                return {}, ["is a single array; legal: an .npz file of HEP.TrkX"]
             missing = [key for key in ("X", *EDGE_KEYS) if key not in content.files]
             if missing:
                 return {}, [f"lacks {', '.join(missing)}; legal: X, {', '.join(EDGE_KEYS)}"]
             arrays = {k: content[k] for k in ("X", *EDGE_KEYS, *OPTIONAL) if k in content.files}
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        KeyError,
-        zipfile.BadZipFile,
-        zlib.error,
-        NotImplementedError,
-    ) as error:
-        size = file.stat().st_size if file.is_file() else 0
-        what = "is empty" if not size else f"can't be read ({first_line(error)})"
-        return {}, [f"{what}; legal: an .npz file of HEP.TrkX"]
+    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        return {}, [f"can't be read ({first_line(error)}); legal: an .npz file of HEP.TrkX"]
     return arrays, array_faults(arrays, width) or edge_faults(arrays)
 
 

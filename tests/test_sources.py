@@ -1,0 +1,367 @@
+"""Sources: the toy detector, HEP.TrkX files, everything that can be wrong with them."""
+
+import json
+import math
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from graphs import toy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archioptrx.errors import InputError
+from archioptrx.hitgraph import graph_faults
+from archioptrx.sources import check_spec, load_dataset
+from archioptrx.sources.hitgraphs import write
+
+NAMES = ("event1_g000", "event1_g001", "event2_g000", "event2_g001")
+
+
+def arrays(**changes):
+    """A file's content: four hits on three layers, five edges, two of them true."""
+    content = {
+        "X": np.array([[0.1, -0.2, 0], [0.2, -0.15, 0.1], [0.3, -0.1, 0.2], [0.2, 0.4, -0.3]], np.float32),
+        "Ro_rows": np.array([0, 1, 0, 3, 1]),
+        "Ro_cols": np.array([0, 1, 2, 3, 4]),
+        "Ri_rows": np.array([1, 2, 3, 2, 2]),
+        "Ri_cols": np.array([0, 1, 2, 3, 4]),
+        "y": np.array([1, 1, 0, 0, 0], np.float32),
+    }
+    return {key: value for key, value in (content | changes).items() if value is not None}
+
+
+def folder_of(path: Path, changes=None, names=NAMES):
+    """A folder of good files, the first of them changed."""
+    path.mkdir(exist_ok=True)
+    for k, name in enumerate(names):
+        np.savez(path / f"{name}.npz", **arrays(**(changes or {} if k == 0 else {})))
+    return path
+
+
+def read(path, **options):
+    return load_dataset({"source": "hitgraphs", "path": str(path), **options})
+
+
+def faults_of(path, **options):
+    with pytest.raises(InputError) as error:
+        read(path, **options)
+    return [fault.replace(f"{path}/", "") for fault in error.value.faults]
+
+
+def test_a_file_becomes_a_graph(tmp_path):
+    dataset = read(folder_of(tmp_path))
+    graph = dataset.graphs[0]
+    assert [(g.event, g.sector) for g in dataset.graphs] == [(n[:6], int(n[-1])) for n in NAMES]
+    assert graph.edge_index.tolist() == [[0, 1, 3, 1, 0], [1, 2, 2, 2, 3]]
+    assert graph.edge_order.tolist() == [0, 1, 3, 4, 2]
+    assert graph.y.tolist() == [1, 1, 0, 0, 0]
+    assert graph.x.tolist() == arrays()["X"].tolist()
+    assert graph_faults(graph) == []
+    step = np.array([100, 0.05 * math.pi / 2, 100, 0.05 * math.pi / 2 / 100, -100]) / dataset.metadata.edge_scale
+    assert np.allclose(graph.edge_attr[0], step, rtol=1e-5)
+    assert np.allclose(graph.pos[3], [200 * math.cos(0.2 * math.pi), 200 * math.sin(0.2 * math.pi), -300], rtol=1e-5)
+
+
+def test_edges_may_stand_in_any_order_in_both_lists(tmp_path):
+    swapped = {"Ro_rows": np.array([1, 3, 0, 1, 0]), "Ro_cols": np.array([4, 3, 2, 1, 0])}
+    changed = read(folder_of(tmp_path / "changed", swapped)).graphs[0]
+    assert torch.equal(changed.edge_index, read(folder_of(tmp_path / "plain")).graphs[0].edge_index)
+
+
+WRONG = [
+    ({"y": None}, "lacks y; legal: X, Ri_rows, Ri_cols, Ro_rows, Ro_cols, y"),
+    ({"X": np.zeros((4, 2))}, "X has the shape [4, 2]; legal: [hits, 3]"),
+    ({"X": np.zeros((0, 3))}, "X holds no hit; legal: at least one"),
+    ({"X": np.full((4, 3), np.nan)}, "X holds 12 NaN or infinite numbers; legal: finite ones"),
+    ({"X": np.full((4, 3), "a")}, "X holds <U1; legal: numbers"),
+    ({"Ri_rows": np.array([1, 2])}, "Ri_rows has the shape [2]; legal: [5], one number per edge of y"),
+    ({"Ri_rows": np.array([1.0, 2, 3, 2, 2])}, "Ri_rows holds float64; legal: whole numbers"),
+    ({"Ri_rows": np.array([1, 2, 3, 2, 4])}, "Ri_rows points outside the 4 hits (4); legal: 0 … 3"),
+    ({"Ro_rows": np.array([0, -1, 0, 3, 1])}, "Ro_rows points outside the 4 hits (-1); legal: 0 … 3"),
+    ({"Ro_cols": np.array([0, 1, 2, 3, 3])}, "Ro_cols doesn't name every edge once; legal: each of 0 … 4 once"),
+    ({"y": np.array([1, 0, 2, 0, 0])}, "y holds 2; legal: 0 and 1"),
+    ({"y": np.array([1, 0, np.inf, 0, 0])}, "y holds 1 NaN or infinite numbers; legal: finite ones"),
+    ({"pid": np.array([1, 2])}, "pid has 2 rows; legal: as many as X, 4"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), WRONG)
+def test_every_fault_of_a_file_is_named(tmp_path, changes, message):
+    folder = folder_of(tmp_path, changes)
+    assert faults_of(folder) == [f"event1_g000.npz: {message}"]
+    dataset = read(folder, skip_bad=True)
+    assert len(dataset.graphs) == 3
+    assert dataset.metadata.options["skipped"] == 1
+
+
+def pickled(path):
+    np.savez(path, **arrays(pid=np.array([{}, {}, {}, {}], dtype=object)))
+
+
+def truncated(path):
+    np.savez(path, **arrays())
+    path.write_bytes(path.read_bytes()[:-200])
+
+
+def damaged(path):
+    np.savez_compressed(path, **arrays(X=np.random.default_rng(0).random((4000, 3))))
+    content = bytearray(path.read_bytes())
+    content[5000:5100] = bytes(100)
+    path.write_bytes(content)
+
+
+def foreign_zip(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("readme.txt", "hello")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.write_bytes(b""), "is empty; legal: an .npz file of HEP.TrkX"),
+        (
+            lambda path: path.write_text("hit_id,x,y\n1,2,3\n"),
+            "is cut short or no .npz file (a zip archive of arrays); ",
+        ),
+        (pickled, "can't be read (Object arrays cannot be loaded"),
+        (truncated, "is cut short or no .npz file (a zip archive of arrays); legal: an .npz file of HEP.TrkX"),
+        (damaged, "can't be read ("),
+        (foreign_zip, "lacks X, Ri_rows, Ri_cols, Ro_rows, Ro_cols, y; legal: X, Ri_rows"),
+        (lambda path: np.save(path.open("wb"), np.zeros(3)), "is cut short or no .npz file"),
+        (lambda path: path.mkdir(), "is no file; legal: an .npz file of HEP.TrkX"),
+    ],
+    ids=["empty", "text", "pickle", "truncated", "damaged", "zip", "npy", "folder"],
+)
+def test_foreign_and_damaged_files_are_named(tmp_path, make, message):
+    folder = folder_of(tmp_path)
+    (folder / "event1_g000.npz").unlink()
+    make(folder / "event1_g000.npz")
+    (fault,) = faults_of(folder)
+    assert fault.startswith(f"event1_g000.npz: {message}")
+    assert "\n" not in fault
+
+
+def test_all_faulty_files_are_reported_up_to_a_limit(tmp_path):
+    for k in range(37):
+        (tmp_path / f"event{k:02d}_g000.npz").write_bytes(b"")
+    faults = faults_of(tmp_path)
+    assert len(faults) == 21
+    assert faults[-1] == "and 17 more"
+    assert len(faults_of(tmp_path, skip_bad=True)) == 21, "nothing is left to go on with"
+
+
+def test_missing_and_empty_folders_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"nowhere: no such file or folder; legal: a .npz file or a folder of them$"):
+        read(tmp_path / "nowhere")
+    with pytest.raises(InputError, match=r": holds no .npz file; legal: HEP.TrkX graphs such as event000001000_g000"):
+        read(tmp_path)
+
+
+def test_a_data_set_without_any_true_edge_is_refused_but_a_graph_is_not(tmp_path):
+    nothing = {"y": np.zeros(5)}
+    assert float(read(folder_of(tmp_path / "one", nothing)).graphs[0].y.sum()) == 0
+    folder = folder_of(tmp_path / "all", nothing, names=NAMES[:1])
+    (fault,) = faults_of(folder, sectors=2)
+    assert fault.endswith("no edge is true in all 1 graphs; legal: at least one true edge")
+
+
+@pytest.mark.parametrize(
+    ("names", "change", "sectors"),
+    [
+        (NAMES, {}, 2),
+        (("event1_g003",), {}, 4),
+        (("event1_g000",), {"X": np.array([[0.1, -0.99, 0], [0.2, 0.99, 0.1], [0.3, 0.99, 0.2], [0.2, 0.4, 0]])}, 1),
+    ],
+)
+def test_the_number_of_sectors_is_inferred(tmp_path, names, change, sectors):
+    metadata = read(folder_of(tmp_path, change, names)).metadata
+    assert metadata.sectors == sectors
+    assert metadata.node_scale[1] == pytest.approx(math.pi / sectors)
+    assert metadata.options["sectors"].startswith("inferred: ")
+
+
+def test_halves_of_z_are_no_phi_sectors(tmp_path):
+    for k in range(8):
+        half = np.abs(arrays()["X"]) * [1, 1, -1 if k % 2 else 1] + [0, 0, -1e-3 if k % 2 else 1e-3]
+        np.savez(tmp_path / f"event1_g{k:03d}.npz", **arrays(X=half))
+    assert read(tmp_path).metadata.sectors == 4
+
+
+def test_sectors_that_can_t_be_told_must_be_given(tmp_path):
+    folder = folder_of(tmp_path, names=("event1_g000", "event2_g000"))
+    (fault,) = faults_of(folder)
+    assert "sectors can't be told from one graph an event" in fault
+    assert read(folder, sectors=8).metadata.sectors == 8
+    assert read(folder / "event1_g000.npz", sectors=1).metadata.options["sectors"] == "given"
+
+
+def test_zero_is_a_particle_where_a_true_edge_says_so(tmp_path):
+    zero = read(folder_of(tmp_path / "zero", {"pid": np.array([0, 0, 0, 5])})).graphs[0]
+    assert zero.pid.tolist() == [1, 1, 1, 6]
+    noise = read(folder_of(tmp_path / "noise", {"pid": np.array([7, 7, 7, 0])}))
+    assert noise.graphs[0].pid.tolist() == [7, 7, 7, 0]
+    assert "pid" not in noise.metadata.options
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 99), st.integers(1, 6))
+def test_written_data_are_read_to_the_same_fingerprint(tmp_path_factory, seed, events):
+    dataset = toy(events, seed=seed)
+    folder = tmp_path_factory.mktemp("data") / "toy"
+    write(dataset, folder)
+    again = read(folder)
+    assert again.fingerprint == dataset.fingerprint
+    assert again.metadata == dataset.metadata
+
+
+def test_edges_are_written_in_the_callers_order(tmp_path):
+    dataset = read(folder_of(tmp_path / "in", {"pid": np.array([1, 1, 1, 0]), "hit_id": np.array([9, 8, 7, 6])}))
+    write(dataset, tmp_path / "out")
+    with np.load(tmp_path / "out" / "event1_g000.npz") as written:
+        for key, value in arrays().items():
+            assert np.array_equal(written[key], value), key
+        assert written["hit_id"].tolist() == [9, 8, 7, 6]
+
+
+def test_a_folder_that_holds_something_is_not_written_to(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match=r"already holds something; legal: a new or empty folder$"):
+        write(toy(2), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]
+
+
+def test_metadata_that_aren_t_ours_or_contradict_are_named(tmp_path):
+    write(toy(3), tmp_path / "toy")
+    with pytest.raises(InputError, match=r"sectors is 4; legal: 1, by its metadata.json$"):
+        read(tmp_path / "toy", sectors=4)
+    for text in (
+        "{",
+        "[]",
+        json.dumps({"colour": 1}),
+        json.dumps({"source": "toy", "node_scale": [1.0]}),
+        '{"source": "x", "sectors": 0}',
+    ):
+        (tmp_path / "toy" / "metadata.json").write_text(text)
+        with pytest.raises(InputError, match=r"metadata.json: isn't what the command `data` wrote"):
+            read(tmp_path / "toy")
+
+
+@given(st.integers(0, 50))
+@settings(max_examples=10)
+def test_toy_tracks_are_circles_through_the_origin(seed):
+    graph = toy(1, seed=seed).graphs[0]
+    r, phi = graph.x[:, 0].double() * 1000, graph.x[:, 1].double() * math.pi
+    radius = graph.pt.double() / (0.3e-3 * 2)
+    for pid in graph.pid.unique():
+        mine = graph.pid == pid
+        bend = torch.asin(r[mine] / (2 * radius[mine]))
+        spread = [(phi[mine] + sign * bend).max() - (phi[mine] + sign * bend).min() for sign in (1, -1)]
+        assert min(spread) < 1e-4, "φ0 is the same for all hits of a track"
+        assert abs(phi[mine][r[mine].argmin()]) <= 0.35 * math.pi + 0.05
+    assert set(np.round(r.numpy()).astype(int)) <= set(range(100, 1001, 100))
+
+
+def test_toy_edges_join_adjacent_layers_and_true_ones_one_track():
+    dataset = toy(20)
+    for graph in dataset.graphs:
+        layer = torch.round(graph.x[:, 0] * 10)
+        start, end = graph.edge_index
+        assert torch.all(layer[end] - layer[start] == 1)
+        assert torch.equal(graph.y > 0.5, graph.pid[start] == graph.pid[end])
+        assert int(graph.y.sum()) == 9 * len(graph.pid.unique()), "every consecutive pair is a candidate"
+        assert graph_faults(graph) == []
+    tracks = {len(g.pid.unique()) for g in toy(200).graphs}
+    assert tracks == set(range(4, 13))
+
+
+def test_toy_tracks_end_where_they_turn_back():
+    graph = toy(5, curve_min=2.0, curve_max=3.0).graphs[0]
+    assert float(graph.x[:, 0].max()) * 10 <= 6
+    assert len(graph.x) < 10 * len(graph.pid.unique())
+
+
+def test_toy_geometry_alone_can_t_separate_the_edges():
+    dataset = toy(100)
+    slope = torch.cat([g.edge_attr[:, 3] for g in dataset.graphs]).abs()
+    truth = torch.cat([g.y for g in dataset.graphs]) > 0.5
+    inside = slope <= slope[truth].max()
+    assert 0.6 < float(truth[inside].float().mean()) < 0.9
+
+
+def test_the_same_seed_gives_the_same_toy_data():
+    assert toy(5).fingerprint == toy(5).fingerprint != toy(5, seed=1).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("spec", "faults"),
+    [
+        ({"source": "toys"}, ["data: source: is 'toys'; legal: hitgraphs, toy (did you mean toy?)"]),
+        ({"source": "hitgraphs"}, ["data: path: is missing"]),
+        ({"path": "x", "sectors": 0}, ["data: sectors: is 0; legal: 1 or more"]),
+        ({"path": "x", "sectors": "four"}, ["data: sectors: is 'four'; legal: auto"]),
+        (
+            {"num_samples": -3, "curve_min": 60, "colour": 1},
+            [
+                "data: num_samples: is -3; legal: 1 or more",
+                "data: curve_min: is 60.0; legal: curve_max or less, 50.0",
+                "data: colour: is unknown; legal: curve_max",
+            ],
+        ),
+        (
+            {"curve_min": 0.5},
+            ["data: curve_min: is 0.5: no track that reaches two layers; legal: 1 or more"],
+        ),
+        ({"max_angle": 7.0}, ["data: max_angle: is 7; legal: 2π rad or less"]),
+    ],
+)
+def test_wrong_descriptions_are_named_all_at_once(spec, faults):
+    with pytest.raises(InputError) as error:
+        load_dataset(spec)
+    assert len(error.value.faults) == len(faults)
+    assert all(ours.startswith(wanted) for ours, wanted in zip(error.value.faults, faults, strict=True))
+
+
+def test_a_description_is_checked_without_torch():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys\n"
+        "from archioptrx.sources import check_spec\nfrom archioptrx.tasks import check_task\n"
+        "from archioptrx.training import Training\n"
+        "faults = []\ncheck_spec({'source': 'toy'}, 'x: data', faults)\n"
+        "check_task('edge_classification', 'x: task', faults)\n"
+        "Training.read({'epochs': 0}, 'x: training', faults)\nprint(faults, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['x: training.epochs: is 0; legal: 1 or more'] False"
+    assert check_spec({"source": "toy"}, "x", []) is not None
+
+
+def test_real_sector_graphs(shared_data):
+    dataset = load_dataset({"path": str(shared_data / "hitgraphs")})
+    assert (len(dataset.events), len(dataset.graphs), dataset.metadata.sectors) == (60, 240, 4)
+    assert sum(g.num_edges for g in dataset.graphs) == 1_050_732
+    for graph in dataset.graphs[::40]:
+        slope, z0 = (graph.edge_attr[:, 3:] * torch.tensor(dataset.metadata.edge_scale[3:])).abs().max(dim=0).values
+        assert 9e-4 < slope < 1.0001e-3, "the cuts that the graphs were built with: |Δφ/Δr| < 0.001 …"
+        assert 190 < z0 < 200.01, "… and |z0| < 200 mm"
+
+
+def test_real_whole_events(shared_data):
+    dataset = load_dataset({"path": str(shared_data / "hitgraphs_hard")})
+    assert (len(dataset.graphs), dataset.metadata.sectors) == (24, 1)
+    assert all(int(g.pid.min()) >= 1 for g in dataset.graphs)
+    for graph in dataset.graphs[::8]:
+        same = graph.pid[graph.edge_index[0]] == graph.pid[graph.edge_index[1]]
+        assert bool(same[graph.y > 0.5].all())
+        assert float(graph.edge_attr[:, 3].abs().max()) * 3e-4 < 1e-3, "Δφ wraps around"
+
+
+def test_real_graphs_of_half_sectors(shared_data):
+    dataset = load_dataset({"path": str(shared_data / "hitgraphs_nocut")})
+    assert (len(dataset.graphs), dataset.metadata.sectors) == (16, 8)
+    assert "by φ sectors" in dataset.split().rule
