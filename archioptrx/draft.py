@@ -50,6 +50,7 @@ class Draft:
         self._plan: Plan | None = None
         for name in space.function_graph.sources:
             self._add(space.number[name], (), ("source", ()), False)
+            self.labels[-1] = name
 
     @property
     def made(self) -> int:
