@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.cli import command, new_parser
-from archioptrx.sources import SOURCES, load_dataset
+from archioptrx.config import finish
+from archioptrx.sources import SOURCES, check_spec, load_dataset
 from archioptrx.sources.options import HitgraphsOptions, ToyOptions
 
 TOY_FLAGS = {name: type(field.default) for name, field in ToyOptions.__dataclass_fields__.items() if name != "source"}
@@ -37,11 +38,16 @@ def run(args: argparse.Namespace) -> int:
     """Make or read the data set, write it if asked to, and print what it holds."""
     names = ("path", *HitgraphsOptions.__dataclass_fields__, *TOY_FLAGS)
     told = {name: getattr(args, name) for name in names if getattr(args, name, None) is not None}
-    dataset = load_dataset({"source": args.source, **told}, place="data")
+    faults: list[str] = []
+    check_spec({"source": args.source, **told}, "data", faults)
+    finish(faults)
     # These import torch, which `--help` and a wrong option need not wait for.
     from archioptrx.dataset import summary
-    from archioptrx.sources.hitgraphs import write
+    from archioptrx.sources.hitgraphs import check_empty, write
 
+    if args.output:
+        check_empty(args.output)
+    dataset = load_dataset({"source": args.source, **told})
     if args.output:
         write(dataset, args.output)
     about = summary(dataset)

@@ -1,9 +1,13 @@
 """What all tests share."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+# Small graphs, several workers: a second thread only waits. Has to be said before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A first call may load torch: no time limit for a single example.
 settings.register_profile("archioptrx", deadline=None)

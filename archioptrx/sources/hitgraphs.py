@@ -245,8 +245,7 @@ def write(dataset: Dataset, folder: Path) -> None:
     InputError
         The folder already holds something, or two graphs have one name.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: already holds something; legal: a new or empty folder")
+    check_empty(folder)
     names = Counter((g.event, g.sector) for g in dataset.graphs)
     twice = [f"{event} sector {sector}" for (event, sector), count in names.items() if count > 1]
     if twice:
@@ -256,6 +255,12 @@ def write(dataset: Dataset, folder: Path) -> None:
         np.savez_compressed(folder / f"{graph.event}_g{graph.sector:03d}.npz", **to_arrays(graph))
     text = json.dumps(dataset.metadata.to_dict(), indent=1, ensure_ascii=False)
     (folder / METADATA).write_text(text + "\n", encoding="utf-8")
+
+
+def check_empty(folder: Path) -> None:
+    """Refuse a folder that already holds something."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: already holds something; legal: a new or empty folder")
 
 
 def to_arrays(graph: HitGraph) -> dict[str, Any]:

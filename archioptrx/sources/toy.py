@@ -48,7 +48,8 @@ def load(options: ToyOptions) -> Dataset:
     )
     seeds = np.random.SeedSequence(options.seed).spawn(options.num_samples)
     console = Console(file=sys.stderr)
-    steps = track(enumerate(seeds), "toy events", len(seeds), console=console, transient=True)
+    quiet = not console.is_terminal
+    steps = track(enumerate(seeds), "toy events", len(seeds), console=console, transient=True, disable=quiet)
     graphs = [toy_event(options, metadata, np.random.default_rng(seed), i) for i, seed in steps]
     return Dataset(tuple(graphs), metadata)
 
