@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from archioptrx.blocks.matmul import blocks
 from archioptrx.blocks.segments import Segments, bags
 
 
@@ -116,17 +117,17 @@ def lift(table: Tensor, base: Tensor | None, ends: Ends) -> Tensor:
     return _Lift.apply(table.contiguous(), base, ends)
 
 
-def _products(table: Tensor, grad: Tensor, ends: Ends, block: int = 2048) -> Tensor:
+def _products(table: Tensor, grad: Tensor, ends: Ends) -> Tensor:
     """`table[start, 0] · grad[end] + table[end, 1] · grad[start]` for each upper row: Tensor [M].
 
     In blocks of rows that stay in the cache: the gathered rows together take more room than all else.
     """
     rows, width = table.view(2 * ends.size, -1), grad.shape[1]
     out = table.new_empty(ends.index.shape[1])
-    for start in range(0, len(out), block):
-        part = slice(start, start + block)
-        offered = rows.index_select(0, ends.slots[2 * start : 2 * (start + block)]).view(-1, 1, 2 * width)
-        wanted = grad.index_select(0, ends.opposed[2 * start : 2 * (start + block)]).view(-1, 2 * width, 1)
+    for part in blocks(len(out)):
+        both = slice(2 * part.start, 2 * part.stop)
+        offered = rows.index_select(0, ends.slots[both]).view(-1, 1, 2 * width)
+        wanted = grad.index_select(0, ends.opposed[both]).view(-1, 2 * width, 1)
         out[part] = torch.bmm(offered, wanted).view(-1)
     return out
 

@@ -6,7 +6,6 @@ activation, forward and backward, a block of rows never leaves the cache.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from archioptrx.blocks.matmul import BLOCK, linear, multiply, tanh
+from archioptrx.blocks.matmul import blocks, linear, multiply, tanh
 
 ACTIVATIONS = {
     "relu": torch.relu,
@@ -25,11 +24,6 @@ ACTIVATIONS = {
     "leaky_relu": F.leaky_relu,
     "sigmoid": torch.sigmoid,
 }
-
-
-def _blocks(rows: int) -> Iterator[slice]:
-    for start in range(0, rows, BLOCK):
-        yield slice(start, min(start + BLOCK, rows))
 
 
 class _Normed:
@@ -76,7 +70,7 @@ class _NormAct(torch.autograd.Function):
         eps, kind = ctx.form
         normed, out = _Normed(kind, weight, bias, eps), torch.empty_like(z)
         grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-        for part in _blocks(len(z)):
+        for part in blocks(len(z)):
             inner = normed.backward(grad[part], y[part], z[part], mean[part], spread[part])
             out[part] = inner[0]
             grad_weight += inner[1]
@@ -95,7 +89,7 @@ class _Dense(torch.autograd.Function):
         normed = _Normed(kind, weight, bias, eps)
         z, y = x.new_empty(len(x), len(matrix)), x.new_empty(len(x), len(matrix))
         mean, spread = x.new_empty(len(x), 1), x.new_empty(len(x), 1)
-        for part in _blocks(len(x)):
+        for part in blocks(len(x)):
             block = multiply(x[part], matrix, shift)
             z[part] = block
             y[part], mean[part], spread[part] = normed.forward(block)
@@ -111,7 +105,7 @@ class _Dense(torch.autograd.Function):
         out = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         grad_matrix, grad_shift = torch.zeros_like(matrix), torch.zeros_like(matrix[:, 0])
         grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-        for part in _blocks(len(x)):
+        for part in blocks(len(x)):
             inner = normed.backward(grad[part], y[part], z[part], mean[part], spread[part])
             if out is not None:
                 out[part] = multiply(inner[0], transposed, None)

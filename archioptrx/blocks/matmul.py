@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 # oneDNN writes a kernel for each new shape, which takes about 0.6 ms: all but the last rows of a batch go in blocks of
 # one height, so that batches of any size meet kernels that exist already. The blocks stay in the cache, too.
-BLOCK = 2048
+BLOCK = 2048  # rows for each thread
 WIDE = 16  # below this width a product moves memory rather than computes, and BLAS is as good
 
 
@@ -28,9 +29,17 @@ def _has_onednn() -> bool:
 _ONEDNN = _has_onednn()
 
 
+def blocks(rows: int) -> Iterator[slice]:
+    """Blocks of rows: all of one height but the last."""
+    height = BLOCK * torch.get_num_threads()
+    for start in range(0, rows, height):
+        yield slice(start, min(start + height, rows))
+
+
 def multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`x @ weight.T + bias` without a gradient, for at most one block of rows."""
-    if len(x) == BLOCK and _ONEDNN and x.dtype == torch.float32 and min(weight.shape) >= WIDE:
+    """`x @ weight.T + bias` without a gradient, for one block of rows."""
+    whole = len(x) == BLOCK * torch.get_num_threads()
+    if whole and _ONEDNN and x.dtype == torch.float32 and min(weight.shape) >= WIDE:
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
     return F.linear(x, weight, bias)
 
@@ -40,8 +49,7 @@ def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if len(x) < BLOCK or min(weight.shape) < WIDE or not _ONEDNN:
         return F.linear(x, weight, bias)
     out, weight = x.new_empty(len(x), weight.shape[0]), weight.contiguous()
-    for start in range(0, len(x), BLOCK):
-        part = slice(start, start + BLOCK)
+    for part in blocks(len(x)):
         out[part] = multiply(x[part], weight, bias)
     return out
 
