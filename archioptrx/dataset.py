@@ -71,7 +71,8 @@ class Metadata:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Metadata:
         """Read what `to_dict` wrote."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in content.items()})
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+        return cls(**fields)
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ class Dataset:
             parts[2] = self._strangers(test)
         counts = f"{cuts[0]} training, {sizes[0]} validation, {sizes[1] or len(parts[2])} test"
         where = " (test: events of its own, counted as graphs)" if isinstance(test, Dataset) else ""
-        return Splits(*parts, rule=f"by {what}, seed {seed}: {counts}{where}")
+        return Splits(parts[0], parts[1], parts[2], f"by {what}, seed {seed}: {counts}{where}")
 
     def _units(self) -> tuple[list[list[HitGraph]], str]:
         """What is divided: events, or sectors where there are fewer than three events."""

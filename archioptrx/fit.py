@@ -13,13 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archioptrx.batches import batched, graphs_for, on_device, pieces_of
 from archioptrx.errors import InputError, TrialError
-from archioptrx.hitgraph import HitGraph, batch_graphs, subgraph
+from archioptrx.hitgraph import HitGraph, batch_graphs
+from archioptrx.optimization import make_optimizer, rate_factor
 from archioptrx.tasks.task import Task
 from archioptrx.training import Training
 
 EDGES_PER_EVALUATION = 16000
-LAST_RATE = 0.01
 CHECK_EVERY = 25
 """Steps between looks at the loss: on a GPU each look waits for it."""
 
@@ -232,7 +233,7 @@ class Fitting:
         with _autocast(self.device, training.precision):
             output = self.model(batch)
         loss = self.task.loss(output.float(), batch)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if training.gradient_clip is None else training.gradient_clip
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)
@@ -266,7 +267,7 @@ class Fitting:
         cuda = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(cuda):
             torch.set_rng_state(self._dropout[0])
-            if cuda:
+            if self._dropout[1] is not None:
                 torch.cuda.set_rng_state(self._dropout[1], self.device)
             yield
             self._dropout = _random_state(self.device)
@@ -311,62 +312,6 @@ def predict(model: nn.Module, batches: Sequence[HitGraph], precision: str = "flo
                 outputs.append(model(batch).float())
     model.train(before)
     return outputs
-
-
-def batched(graphs: Sequence[HitGraph], size: int) -> list[HitGraph]:
-    """Join graphs, in order, to batches of a size."""
-    return [batch_graphs(graphs[i : i + size]) for i in range(0, len(graphs), size)]
-
-
-def pieces_of(graph: HitGraph, edges: int) -> list[HitGraph]:
-    """Cut a graph into φ sectors of about so many edges, without those that cross; features stay as they are."""
-    parts = round(graph.num_edges / edges)
-    if parts < 2 or graph.get("pos") is None:
-        return [graph]
-    phi = torch.atan2(graph.pos[:, 1], graph.pos[:, 0])
-    low, high = float(phi.min()), float(phi.max())
-    place = ((phi - low) / max(high - low, 1e-9) * parts).long().clamp(max=parts - 1)
-    pieces = [subgraph(graph, place == k) for k in range(parts)]
-    return [piece for piece in pieces if piece.num_edges] or [graph]
-
-
-def graphs_for(graphs: Sequence[HitGraph], edges: int) -> int:
-    """Number of graphs that have about so many edges together."""
-    total = sum(g.num_edges for g in graphs)
-    return max(1, min(len(graphs), round(edges * len(graphs) / total))) if total else 1
-
-
-def on_device(graphs: Sequence[HitGraph], device: torch.device) -> Sequence[HitGraph]:
-    """Copy graphs to a device; those that are there stay as they are."""
-    return [g if g.x.device == device else copy.copy(g).to(device) for g in graphs]
-
-
-def rate_factor(training: Training, step: int, steps_per_epoch: int) -> float:
-    """Learning rate at a step, as a share of the highest: a linear rise, then a cosine down to 1 %."""
-    warmup = training.warmup * steps_per_epoch
-    if step + 1 < warmup:
-        return (step + 1) / warmup
-    if training.schedule == "constant":
-        return 1.0
-    rest = max(1.0, training.epochs * steps_per_epoch - warmup)
-    progress = min(1.0, max(0.0, step + 1 - warmup) / rest)
-    return LAST_RATE + (1 - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def make_optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
-    """Make the optimizer. Only matrices decay: a bias or the scale of a norm has no reason to be small."""
-    weights = [p for p in model.parameters() if p.requires_grad]
-    if not weights:
-        raise TrialError(f"{type(model).__name__} has no weights to train")
-    groups = [
-        {"params": [p for p in weights if p.dim() > 1], "weight_decay": training.weight_decay},
-        {"params": [p for p in weights if p.dim() < 2], "weight_decay": 0.0},
-    ]
-    rate = training.learning_rate
-    if training.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=rate, momentum=0.9)
-    kinds = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam, "adamax": torch.optim.Adamax}
-    return kinds[training.optimizer](groups, lr=rate)
 
 
 def _autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -34,8 +34,7 @@ class Ranking:
         """Rank rows. Shapes: scores [N], truth bool [N]."""
         order = np.argsort(-scores, kind="stable")
         ranked, hit = scores[order], truth[order]
-        last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1) if len(ranked) else []
-        ends = np.asarray(last, dtype=np.int64)
+        ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], [True] * (len(ranked) > 0)))
         true = np.cumsum(hit, dtype=np.int64)[ends]
         return cls(ranked[ends], true, ends + 1 - true)
 

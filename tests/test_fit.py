@@ -9,9 +9,11 @@ import torch
 from graphs import random_graph, toy
 from torch import nn
 
+from archioptrx.batches import graphs_for, pieces_of
 from archioptrx.errors import InputError, TrialError
-from archioptrx.fit import Fitting, evaluate_model, fit, graphs_for, pieces_of, predict, rate_factor
+from archioptrx.fit import Fitting, evaluate_model, fit, predict
 from archioptrx.hitgraph import batch_graphs
+from archioptrx.optimization import rate_factor
 from archioptrx.tasks import make_task
 from archioptrx.training import Training
 

@@ -55,7 +55,8 @@ class EdgeClassification(Task):
         )
         if weight is None:
             return losses.sum() / max(1, losses.numel())
-        return (losses * weight).sum() / weight.sum().clamp(min=1e-12)
+        mean: Tensor = (losses * weight).sum() / weight.sum().clamp(min=1e-12)
+        return mean
 
     def _positive(self, truth: Tensor, mask: Tensor | None) -> Tensor | None:
         """Weight of true edges, None for 1."""
@@ -86,7 +87,7 @@ class EdgeClassification(Task):
             raise TrialError(f"{bad} of {len(logits)} scores aren't finite numbers")
         kept = _joined([_mask(g) for g in graphs]).astype(bool)
         truth = _joined([g.y for g in graphs]) > 0.5
-        result = _scores(logits[kept], truth[kept], cut)
+        result: dict[str, Any] = _scores(logits[kept], truth[kept], cut)
         losses = [float(self.loss(o.detach().float(), g)) for o, g in zip(outputs, graphs, strict=True)]
         weights = [max(1, int(_mask(g).sum())) for g in graphs]
         result = {"loss": float(np.average(losses, weights=weights)) if losses else None, **result}
