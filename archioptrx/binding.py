@@ -27,7 +27,7 @@ def shapes(
     source_widths: Mapping[str, int],
     target_width: int = 1,
 ) -> Shapes:
-    """Domain and width of each value.
+    """Domain and width of each value; a source that nothing reads has width 0.
 
     Parameters
     ----------
@@ -50,11 +50,18 @@ def shapes(
     clash = (set(source_widths) & set(hyperparameters)) | ({"target"} & (set(source_widths) | set(hyperparameters)))
     if clash:
         raise GraphError(f"{min(clash)}: is the name of both a width and a hyperparameter; legal: different names")
-    missing = [name for name in graph.sources if name not in source_widths]
+    read = read_sources(graph)
+    missing = [name for value, name in enumerate(graph.sources) if value in read and name not in source_widths]
     if missing:
         raise InputError(f"source {missing[0]}: its width is unknown; {did_you_mean(missing[0], source_widths)}")
+    idle = set(range(len(graph.sources))) - read
     kinds = [graph.type_of(value) for value in range(len(graph.values))]
-    return [(kind.domain, kind.width.bind(symbols)) for kind in kinds]
+    return [(kind.domain, 0 if value in idle else kind.width.bind(symbols)) for value, kind in enumerate(kinds)]
+
+
+def read_sources(graph: ComputationGraph) -> set[int]:
+    """The sources that a step reads; a network asks for no others."""
+    return {value for step in graph.steps for value in step.inputs if value < len(graph.sources)}
 
 
 def bound_parameters(step: Step, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,10 +104,9 @@ def weight_names(graph: ComputationGraph) -> list[tuple[str, ...]]:
 
     A name is the prefix of the weights' keys in the state dict.
     """
-    names = []
+    names: list[tuple[str, ...]] = []
     for index, step in enumerate(graph.steps):
-        name = step.weights.replace(".", "_")
-        number = graph.passes[index]
+        name, number = step.weights, graph.passes[index]
         if not name:
             names.append(())
         elif step.per_pass and number > 1:

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archioptrx.binding import bound_parameters, shapes, weight_names
+from archioptrx.binding import bound_parameters, read_sources, shapes, weight_names
 from archioptrx.blocks import Run, Shape, Topology, Value, apply, build
 from archioptrx.computation_graph import ComputationGraph, Loop, Step
 from archioptrx.errors import ArchiOpTrXError, GraphError, InputError, TrialError
@@ -51,7 +51,7 @@ class Model(nn.Module):
         super().__init__()
         self.graph = graph
         self.hyperparameters = dict(hyperparameters)
-        self.source_widths = {name: source_widths[name] for name in graph.sources if name in source_widths}
+        self.source_widths = dict(source_widths)
         self.target_width = target_width
         self._shapes = [Shape(*shape) for shape in shapes(graph, hyperparameters, source_widths, target_width)]
         self._calls = _calls(self)
@@ -80,7 +80,7 @@ class Model(nn.Module):
             A step fails; the message names it and the shapes of its inputs.
         """
         run = Run(Topology(data))
-        table = {i: self._source(i, run.topology) for i in range(len(self.graph.sources))}
+        table = {value: self._source(value, run.topology) for value in sorted(read_sources(self.graph))}
         seen: list[Any] = []
         schedule = self.graph.schedule
         last_loop = max((i for i, item in enumerate(schedule) if isinstance(item, Loop)), default=-1)
@@ -205,18 +205,22 @@ def _form(recipe: tuple[str, tuple[Shape, ...], Shape, dict[str, Any]]) -> Any:
 
 
 def _register(model: Model, step: Step, names: Sequence[str], modules: Sequence[nn.Module]) -> None:
-    """Make the modules part of the model under the name of their weights.
+    """Make the modules part of the model under the names of their weights; a dot in a name makes a level.
 
     They go to `_modules` directly, since a function may be called `train`, `graph` or anything else that an attribute
     of a module is called.
     """
-    if not names:
-        if any(True for module in modules for _ in module.parameters()):
-            fault = f"{step.function}: {step.block} has parameters, but the step names no weights"
-            raise GraphError(f"{fault}\n{model.graph}")
-        return
-    name = names[0].split(".")[0]
-    model._modules[name] = modules[0] if names == (name,) else nn.ModuleList(modules)
+    if not names and any(True for module in modules for _ in module.parameters()):
+        fault = f"{step.function}: {step.block} has parameters, but the step names no weights"
+        raise GraphError(f"{fault}\n{model.graph}")
+    for name, module in zip(names, modules, strict=False):
+        owner: nn.Module = model
+        *levels, last = name.split(".")
+        for level in levels:
+            owner = owner._modules.setdefault(level, nn.Module()) or owner
+        if last in owner._modules:
+            raise GraphError(f"{step.function}: the name of its weights, {name}, is taken\n{model.graph}")
+        owner._modules[last] = module
 
 
 def _last_uses(graph: ComputationGraph) -> dict[int, tuple[int, ...]]:

@@ -27,7 +27,7 @@ def _pays(graph: ComputationGraph, shapes: Shapes, bound: list[dict[str, Any]], 
     if not plain or parameters["layers"] < 2:
         return False
     domain, width = shapes[value]
-    hidden = parameters["hidden"]
+    hidden: int = parameters["hidden"]
     outputs, products = _readers(graph, shapes, bound, value)
     at_once = ROWS[domain] * hidden * width + products * width
     later = products * hidden + sum(ROWS[d] for d in outputs) * hidden * width
@@ -71,7 +71,7 @@ def _readers(
 
 def passes_on(step: Step, parameters: Mapping[str, Any]) -> bool:
     """Whether a step hands on a pending layer instead of multiplying it out."""
-    sums = step.block in ("aggregate", "readout") and parameters["reduce"] in ("sum", "mean")
+    sums: bool = step.block in ("aggregate", "readout") and parameters["reduce"] in ("sum", "mean")
     return sums or step.block in ("concat", "identity")
 
 
@@ -84,6 +84,6 @@ def multiplies(step: Step, slot: int, shapes: Shapes) -> bool:
 
 def _products(step: Step, shapes: Shapes, parameters: Mapping[str, Any], result: int, domain: str) -> float:
     output, width = shapes[result]
-    first = width if parameters["layers"] == 1 else parameters["hidden"]
+    first: int = width if parameters["layers"] == 1 else parameters["hidden"]
     parts = 3 if step.block == "attention" else copies(domain, output)
     return ROWS[domain] * parts * first

@@ -15,8 +15,8 @@ Count = Callable[[Sequence[Shape], Shape, Mapping[str, Any]], int]
 
 def _layers(first: int, output: int, parameters: Mapping[str, Any]) -> int:
     """Linear layers from `first` to `output` channels, two numbers per channel for each norm."""
-    number = parameters["layers"]
-    widths = [first] + [parameters.get("hidden", 0)] * (number - 1) + [output]
+    number: int = parameters["layers"]
+    widths: list[int] = [first] + [parameters.get("hidden", 0)] * (number - 1) + [output]
     total = sum(a * b + b for a, b in pairwise(widths))
     if parameters.get("norm", "none") == "none":
         return total

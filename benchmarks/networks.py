@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -26,7 +27,8 @@ class MLP(nn.Module):
         super().__init__()
         kinds = [activation] * (len(widths) - 2) + [last]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.norms = nn.ModuleList(nn.LayerNorm(w) if k else nn.Identity() for w, k in zip(widths[1:], kinds, strict=True))
+        normed = zip(widths[1:], kinds, strict=True)
+        self.norms = nn.ModuleList(nn.LayerNorm(w) if kind else nn.Identity() for w, kind in normed)
         self.acts = nn.ModuleList(ACTIVATIONS[k]() if k else nn.Identity() for k in kinds)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,15 +54,17 @@ class Sum(MessagePassing):
 
 
 class Interaction(nn.Module):
-    """An interaction network whose edge and node states both recur."""
+    """An interaction network whose edge and node states both recur; `last` is the activation that ends an update."""
+
+    last: str | None = None
 
     def __init__(self, width: int, rounds: int, hits: int, doublet: int) -> None:
         super().__init__()
         self.rounds = rounds
         self.encode = MLP(hits, width, last="relu")
         self.encode_edge = MLP(doublet, width, last="relu")
-        self.edge_update = MLP(3 * width, width, width)
-        self.node_update = MLP(2 * width, width, width)
+        self.edge_update = MLP(3 * width, width, width, last=self.last)
+        self.node_update = MLP(2 * width, width, width, last=self.last)
         self.edge_net = MLP(3 * width, width, 1)
         self.sum = Sum()
 
@@ -72,6 +76,12 @@ class Interaction(nn.Module):
             e = self.edge_update(torch.cat([x[src], x[dst], e], dim=1))
             x = self.node_update(torch.cat([x, self.sum(len(x), data.edge_index, e)], dim=1))
         return self.edge_net(torch.cat([x[src], x[dst], e], dim=1)).squeeze(1)
+
+
+class ActivatedInteraction(Interaction):
+    """The same with LayerNorm and relu after each update, too."""
+
+    last = "relu"
 
 
 class RecursiveAttention(nn.Module):
@@ -101,8 +111,8 @@ def _mlp(name: str, inputs: tuple[int, ...], output: str, layers: int, **params:
     return Step(name, "mlp", inputs, output, tuple(sorted({"layers": layers, **params}.items())), name)
 
 
-def interaction_graph(rounds: int) -> ComputationGraph:
-    """The computation graph of `Interaction`."""
+def interaction_graph(rounds: int, last: str = "none") -> ComputationGraph:
+    """The computation graph of `Interaction`; `last` is the activation that ends an update."""
     types = (
         HITS,
         DOUBLET,
@@ -114,9 +124,9 @@ def interaction_graph(rounds: int) -> ComputationGraph:
     steps = (
         _mlp("encode", (0,), "x", 1, output_activation="relu"),
         _mlp("encode_edge", (1,), "e", 1, output_activation="relu"),
-        _mlp("edge_update", (2, 3), "e", 2),
+        _mlp("edge_update", (2, 3), "e", 2, output_activation=last),
         Step("sum", "aggregate", (4,), "received"),
-        _mlp("node_update", (2, 5), "x", 2),
+        _mlp("node_update", (2, 5), "x", 2, output_activation=last),
         _mlp("edge_net", (2, 3), "score", 2),
     )
     edges = (BackEdge(6, 2, rounds), BackEdge(4, 3, rounds))
@@ -143,5 +153,6 @@ def recursive_attention_graph(rounds: int) -> ComputationGraph:
 
 NETWORKS = {
     "interaction": (interaction_graph, Interaction),
+    "interaction, activated updates": (partial(interaction_graph, last="relu"), ActivatedInteraction),
     "recursive attention": (recursive_attention_graph, RecursiveAttention),
 }

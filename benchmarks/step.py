@@ -127,7 +127,8 @@ def report(arguments: argparse.Namespace, device: str, precision: torch.dtype, w
     data = [b.to(device) for b in batches(arguments.data, arguments.batch, arguments.batches)]
     hits, edges = (statistics.mean(values) for values in ([len(b.x) for b in data], [b.num_edges for b in data]))
     print(f"{len(data)} batches of {arguments.batch} graphs: {hits:,.0f} hits, {edges:,.0f} edges on average")
-    print(f"width {arguments.width}, {arguments.rounds} rounds, {device}, {precision}, {torch.get_num_threads()} threads")
+    threads = f"{torch.get_num_threads()} threads"
+    print(f"width {arguments.width}, {arguments.rounds} rounds, {device}, {precision}, {threads}")
     for name in NETWORKS:
         torch.manual_seed(0)
         ours, plain = pair(name, arguments.width, arguments.rounds, device)
