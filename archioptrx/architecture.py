@@ -83,12 +83,12 @@ class Architecture:
 class _Dumper(yaml.SafeDumper):
     """Short lists and mappings on one line each."""
 
-    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.Node:
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
         """Flow style for lists of plain values."""
         flat = all(not isinstance(item, list | dict) for item in sequence)
         return super().represent_sequence(tag, sequence, flow_style=flat)
 
-    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.Node:
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
         """Flow style for a step, a type, a back edge."""
         items = mapping.values() if isinstance(mapping, dict) else [value for _, value in mapping]
         nested = any(

@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from archioptrx.errors import ArchiOpTrXError, did_you_mean
 
@@ -18,6 +19,13 @@ COMMANDS = {
     "evaluate": "score a trained model on any data",
     "data": "make a data set, or look at one",
 }
+
+
+class Main(Protocol):
+    """The `main` of a command: arguments (None: those of the process) to exit code."""
+
+    def __call__(self, argv: Sequence[str] | None = None) -> int:
+        """Run it."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -34,9 +42,7 @@ def new_parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-def command(
-    parser: Callable[[], argparse.ArgumentParser], run: Callable[[argparse.Namespace], int]
-) -> Callable[[Sequence[str] | None], int]:
+def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argparse.Namespace], int]) -> Main:
     """Make a `main` that maps what happens to an exit code.
 
     0 done, 2 the user's error (one line per fault on stderr), 130 stopped by Ctrl-C, 1 our own fault.

@@ -273,18 +273,19 @@ class ComputationGraph:
         return max(depth[target] for target in self.targets)
 
     def pruned(self) -> ComputationGraph:
-        """Without steps whose result nobody uses and back edges that change nothing."""
+        """Without sources and steps that nobody uses and back edges that change nothing."""
         count = len(self.sources)
         live, edges = live_values(count, [s.inputs for s in self.steps], self._edges, self.targets)
-        kept = [i for i in range(len(self.steps)) if live >> (i + count) & 1]
-        if len(kept) == len(self.steps) and len(edges) == len(self.back_edges):
+        kept = [value for value in range(count + len(self.steps)) if live >> value & 1]
+        if len(kept) == count + len(self.steps) and len(edges) == len(self.back_edges):
             return self
-        new = {i: i for i in range(count)} | {old + count: k + count for k, old in enumerate(kept)}
-        steps = [replace(self.steps[i], inputs=tuple(new[v] for v in self.steps[i].inputs)) for i in kept]
+        new = {old: i for i, old in enumerate(kept)}
+        steps = [self.steps[value - count] for value in kept if value >= count]
+        used = {self.type_of(value).name for value in kept}
         return ComputationGraph(
-            self.types,
-            self.sources,
-            tuple(steps),
+            tuple(t for t in self.types if t.name in used),
+            tuple(self.sources[value] for value in kept if value < count),
+            tuple(replace(step, inputs=tuple(new[v] for v in step.inputs)) for step in steps),
             tuple(BackEdge(new[c], new[h], n) for c, h, n in edges),
             tuple(new[t] for t in self.targets),
         )

@@ -96,7 +96,7 @@ def bundled(kind: str, name: str | Path) -> Path:
     if str(path) == path.name and inside.is_file():
         return inside
     noun = kind.split("/")[-1].removesuffix("s").replace("_", " ")
-    raise InputError(f"{name}: no such {noun}; a path, or bundled: {did_you_mean(path.stem, bundled_names(kind))}")
+    raise InputError(f"{name}: no such {noun}; {did_you_mean(path.stem, bundled_names(kind))}, or a path")
 
 
 def kind_of(value: object) -> str:

@@ -182,11 +182,12 @@ class Draft:
         count, steps = self.sources, self.inputs[self.sources :]
         edges = [(carried, head, iterations) for head, carried in self.back.items()]
         live, edges = live_values(count, steps, edges, targets)
+        sources = [value for value in range(count) if live >> value & 1]
         kept = [value for value in self.results() if live >> value & 1]
-        new = {v: v for v in range(count)} | {v: count + i for i, v in enumerate(kept)}
+        new = {v: i for i, v in enumerate(sources + kept)}
         names = self.space.names
         numbers: dict[str, int] = {}
-        found, merges, used = [], 0, set(self.type[:count])
+        found, merges, used = [], 0, {self.type[v] for v in sources}
         for value in kept:
             used.add(self.type[value])
             inputs, kind = tuple([new[v] for v in self.inputs[value]]), names[self.type[value]]
@@ -199,7 +200,7 @@ class Draft:
         types = tuple(t for t in self.space.types if self.space.number[t.name] in used)
         back = tuple(BackEdge(new[c], new[h], n) for c, h, n in edges)
         graph = ComputationGraph(
-            types, self.space.function_graph.sources, tuple(found), back, tuple(new[t] for t in targets)
+            types, tuple(names[self.type[v]] for v in sources), tuple(found), back, tuple(new[t] for t in targets)
         )
         return graph, merges
 

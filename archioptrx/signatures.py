@@ -195,7 +195,7 @@ def _mlp_accepts(domains: Domains, output: str) -> str | None:
         if domain == "graph" or (output in LADDER and domain in LADDER and LADDER[domain] <= LADDER[output]):
             continue
         first = "readout" if output == "graph" else "aggregate"
-        return f"can't turn a {domain} value into a {output} value; legal: {first} it first"
+        return f"can't turn {domain} values into {output} values; legal: {first} it first"
     return None if domains else "takes one input or more, not 0"
 
 

@@ -249,7 +249,7 @@ class _Walk:
 
     def recurrences(self, room: int) -> dict[int, int]:
         """By target: values that a recurrence may start from."""
-        draft, pairs = self.draft, {}
+        draft, pairs = self.draft, dict[int, int]()
         looped, closed = _union(draft.loops), -1
         known: dict[int, tuple[int, int]] = {}
         for target in draft.results():
@@ -277,7 +277,7 @@ class _Walk:
 
     def branches(self, room: int) -> dict[int, int]:
         """By target: values that a branch may start from."""
-        draft, pairs = self.draft, {}
+        draft, pairs = self.draft, dict[int, int]()
         if room < 0:
             return pairs
         for target in draft.results():

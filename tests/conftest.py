@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from archioptrx.function_graph import FunctionGraph
+from archioptrx.search_space import SearchSpace
+from archioptrx.walk import WalkSpace
+
 # Small graphs, several workers: a second thread only waits. Has to be said before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -21,3 +25,9 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the real data in {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tracking() -> WalkSpace:
+    """The default space."""
+    return WalkSpace(FunctionGraph.load("tracking"), SearchSpace.load("full"))

@@ -15,6 +15,9 @@ REDRAWS = 100
 COMPLETION = 20_000
 """Candidates that are looked at, in all, to find what is left of a small space."""
 
+Known = tuple[float | None, int] | None
+"""Score and epochs; None: proposed, and no score yet."""
+
 
 class Deduplicated:
     """A sampler around another that never proposes the same twice.
@@ -35,8 +38,8 @@ class Deduplicated:
         self.by_architecture = dedup == "architecture"
         self.number = 0
         self.refused: Counter[str] = Counter()
-        self._architectures: set[str] = set()
-        self._scores: dict[str, tuple[float | None, int] | None] = {}  # by key; None: proposed, no score yet
+        self._architectures: dict[str, Known] = {}  # by fingerprint; the score heard last
+        self._candidates: dict[str, Known] = {}  # by key
         self._path: list[int] | None = []  # how far the enumeration is; None: at its end
         self._looked = 0
 
@@ -50,18 +53,23 @@ class Deduplicated:
             if self._is_new(candidate):
                 return self._note(candidate)
             self.refused["duplicate"] += 1
-            if known := self._scores.get(candidate.key):
+            if known := self._known(candidate):
                 self.inner.observe(candidate, *known)
         return self._complete()
 
     def _is_new(self, candidate: Any) -> bool:
         if self.by_architecture:
             return candidate.fingerprint not in self._architectures
-        return candidate.key not in self._scores
+        return candidate.key not in self._candidates
+
+    def _known(self, candidate: Any) -> Known:
+        if self.by_architecture:
+            return self._architectures[candidate.fingerprint]
+        return self._candidates[candidate.key]
 
     def _note(self, candidate: Any) -> Any:
-        self._architectures.add(candidate.fingerprint)
-        self._scores.setdefault(candidate.key, None)
+        self._architectures.setdefault(candidate.fingerprint, None)
+        self._candidates.setdefault(candidate.key, None)
         return candidate
 
     def _complete(self) -> Any | None:
@@ -86,8 +94,7 @@ class Deduplicated:
 
     def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
         """Hear of an ended trial."""
-        self._note(candidate)
-        self._scores[candidate.key] = (score, epochs)
+        self._architectures[candidate.fingerprint] = self._candidates[candidate.key] = (score, epochs)
         self.inner.observe(candidate, score, epochs)
 
     def state_dict(self) -> Mapping[str, Any]:
@@ -95,8 +102,8 @@ class Deduplicated:
         return {
             "number": self.number,
             "by_architecture": self.by_architecture,
-            "architectures": sorted(self._architectures),
-            "scores": {key: list(known) if known else None for key, known in sorted(self._scores.items())},
+            "architectures": dict(self._architectures),
+            "candidates": dict(self._candidates),
             "path": self._path,
             "looked": self._looked,
             "refused": dict(self.refused),
@@ -106,8 +113,10 @@ class Deduplicated:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another one was."""
         self.number, self.by_architecture = state["number"], state["by_architecture"]
-        self._architectures = set(state["architectures"])
-        self._scores = {key: (known[0], known[1]) if known else None for key, known in state["scores"].items()}
+        self._architectures, self._candidates = (
+            {name: (known[0], known[1]) if known else None for name, known in state[part].items()}
+            for part in ("architectures", "candidates")
+        )
         self._path, self._looked = state["path"], state["looked"]
         self.refused = Counter(state["refused"])
         self.inner.load_state_dict(state["inner"])

@@ -1,0 +1,130 @@
+"""`archioptrx sample` as a user runs it."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from archioptrx.choices import Trace
+from archioptrx.config import bundled, bundled_names
+from archioptrx.sample import main
+from archioptrx.samplers import replay
+
+
+def test_it_prints_architectures(capsys):
+    assert main(["attention", "--count", "2", "--seed", "5"]) == 0
+    out = capsys.readouterr().out
+    assert re.match(r"0: [0-9a-f]{32}  hidden=\d+, depth=\d+, activation=\w+, learning_rate=\S+\n   x0 +=", out)
+    assert len(re.findall(r"^   -> score\d+$", out, re.MULTILINE)) == 2
+
+
+def test_json_is_one_document_whose_traces_replay(capsys, tracking):
+    assert main(["tracking", "--count", "30", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len(rows) == 30
+    for row in rows:
+        assert {"fingerprint", "steps", "loops", "walks", "text", "trace"} <= set(row)
+        candidate = replay(tracking, Trace.from_json(row["trace"]))
+        assert candidate.fingerprint == row["fingerprint"]
+        assert (str(candidate.graph), len(candidate.graph.steps)) == (row["text"], row["steps"])
+        assert row["text"].count(" passes, ") == row["loops"]
+
+
+def test_statistics_are_those_of_the_sample(capsys):
+    assert main(["tracking", "--count", "200", "--seed", "1", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert main(["tracking", "--count", "200", "--seed", "1", "--stats", "--json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["architectures"] == 200
+    assert about["distinct"] == len({row["fingerprint"] for row in rows})
+    assert about["refused"]["duplicates"] == 200 - about["distinct"]
+    assert about["distributions"]["steps"]["mean"] == sum(row["steps"] for row in rows) / 200
+    assert about["shares"]["loops"] == sum(row["loops"] > 0 for row in rows) / 200
+    assert set(about["distributions"]) >= {"steps", "depth", "loops", "branches", "message rounds", "parameters"}
+    assert main(["tracking", "--count", "200", "--seed", "1", "--stats"]) == 0
+    assert f"{about['distinct']:,} distinct" in capsys.readouterr().out
+
+
+def test_distinct_architectures_only(capsys):
+    assert main(["attention", "--count", "60", "--sampler", "distinct", "--json", "--search-space", "small"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert len({row["fingerprint"] for row in rows}) == 60
+
+
+@pytest.mark.parametrize("name", bundled_names("function_graphs"))
+def test_each_function_graph_says_how_many_architectures_it_holds(name, capsys):
+    """The first number of the comment is counted again here, all of them by the `long` test below."""
+    check_sizes(name, sizes_of(name)[:1], capsys)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", bundled_names("function_graphs"))
+def test_all_numbers_of_the_comments(name, capsys):
+    check_sizes(name, sizes_of(name), capsys)
+
+
+def sizes_of(name: str) -> list[tuple[int, int]]:
+    text = bundled("function_graphs", name).read_text(encoding="utf-8")
+    found = re.findall(r"([\d,]+) architectures of up to (\d+) steps", " ".join(text.replace("\n# ", " ").split()))
+    assert found, "the comment states no number"
+    return [(int(count.replace(",", "")), int(steps)) for count, steps in found]
+
+
+def check_sizes(name, sizes, capsys):
+    for count, steps in sizes:
+        arguments = ["--sampler", "exhaustive", "--max-steps", str(steps), "--stats", "--json"]
+        assert main([name, *arguments]) == 0
+        assert json.loads(capsys.readouterr().out)["distinct"] == count
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["trakcing"], "trakcing: no such function graph; legal: attention, interaction, message_passing, tracking "
+         "(did you mean tracking?), or a path"),
+        (["tracking", "--search-space", "fulll"], "fulll: no such search space; legal: full, small (did you mean full?), or a path"),
+        (["tracking", "--count", "-1"], "--count: is -1; legal: 1 or more"),
+        (["tracking", "--seed", "-1"], "--seed: is -1; legal: 0 or more"),
+        (["tracking", "--sampler", "rando"], "--sampler: is 'rando'; legal: distinct, exhaustive, random (did you mean random?)"),
+        (["tracking", "--max-steps", "2"], "search space full: walk.max_steps: is 2, but the shortest way to score takes 3 "
+         "(encode, shortcut, edge_net); legal: 3 or more"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == message + "\n"
+
+
+def test_faults_of_options_come_together(capsys):
+    assert main(["tracking", "--count", "0", "--sampler", "x"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_neither_torch_nor_ray_is_imported():
+    program = (
+        "import sys; from archioptrx.sample import main; main(['tracking', '--count', '3', '--stats']);"
+        "sys.exit(any(name.split('.')[0] in ('torch', 'ray', 'torch_geometric') for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
+
+
+def test_the_console_script_knows_its_commands(capsys):
+    from archioptrx.cli import main as script
+
+    assert script([]) == 0
+    assert "sample" in capsys.readouterr().out
+    assert script(["smaple"]) == 2
+    assert "'smaple' is no command; legal:" in capsys.readouterr().err
+    assert script(["sample", "attention", "--count", "1"]) == 0
+
+
+def test_a_wrong_option_is_one_line(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["tracking", "--cuont", "3"])
+    assert stop.value.code == 2
+    assert (
+        capsys.readouterr().err
+        == "archioptrx sample: unrecognized arguments: --cuont 3; see archioptrx sample --help\n"
+    )

@@ -1,0 +1,181 @@
+"""Samplers on spaces small enough to know by heart, and on the default space."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+
+from archioptrx.choices import Choose, Decision, Point, Trace
+from archioptrx.errors import InputError
+from archioptrx.function_graph import FunctionGraph
+from archioptrx.samplers import RandomSampler, enumerate_space, make_sampler
+from archioptrx.samplers.random import random_choices
+from archioptrx.search_space import SearchSpace
+from archioptrx.walk import WalkSpace
+
+
+@dataclass(frozen=True)
+class Word:
+    """A candidate of the toy space: a word whose letters, in any order, are its architecture."""
+
+    trace: Trace
+    letters: str
+    size: str
+
+    @property
+    def fingerprint(self) -> str:
+        return "".join(sorted(self.letters))
+
+    @property
+    def key(self) -> str:
+        return f"{self.fingerprint} {self.size}"
+
+
+def words(choose: Choose) -> Word:
+    """One to three letters of two: 2 + 3 + 4 architectures, each in two sizes."""
+    decisions: list[Decision] = []
+
+    def pick(kind: str, place: str, labels: Sequence[str]) -> str:
+        label = labels[choose(Point(kind, place), labels, [1.0] * len(labels))]
+        decisions.append(Decision(kind, place, label))
+        return label
+
+    length = int(pick("length", "", ["1", "2", "3"]))
+    letters = "".join(pick("letter", str(i), ["a", "b"]) for i in range(length))
+    size = pick("hyperparameter", "size", ["small", "large"])
+    return Word(Trace(tuple(decisions)), letters, size)
+
+
+def drain(sampler, most=1000):
+    found = []
+    while len(found) < most and (candidate := sampler.propose()) is not None:
+        found.append(candidate)
+    return found
+
+
+def test_the_enumeration_has_every_path_once():
+    found = [candidate for candidate, _ in enumerate_space(words)]
+    assert len(found) == len(set(found)) == 2 * (2 + 4 + 8)
+    assert len({w.fingerprint for w in found}) == 9
+
+
+def test_fixed_kinds_are_not_varied():
+    found = [candidate for candidate, _ in enumerate_space(words, fixed=("hyperparameter",))]
+    assert len(found) == 14
+    assert {w.size for w in found} == {"small"}
+
+
+@pytest.mark.parametrize("name", ["random", "exhaustive"])
+@pytest.mark.parametrize("seed", range(5))
+def test_no_architecture_comes_twice_until_all_were_there(name, seed):
+    found = drain(make_sampler(name, words, seed))
+    assert len({w.fingerprint for w in found[:9]}) == 9
+    assert len(found) == len({w.key for w in found}) == 18
+
+
+def test_by_hyperparameters_a_candidate_comes_once():
+    sampler = make_sampler("random", words, 3, dedup="hyperparameters")
+    found = drain(sampler)
+    assert len(found) == len({w.key for w in found}) == 18
+    assert sampler.refused["duplicate"] > 0
+    assert sampler.propose() is None
+
+
+class Listening(RandomSampler):
+    """Random, but keeps what it is told."""
+
+    told: list[tuple[str, float | None, int]]
+
+    def observe(self, candidate, score, epochs):
+        self.told.append((candidate.key, score, epochs))
+
+
+def test_a_sampler_is_told_the_score_of_what_was_refused(monkeypatch):
+    from archioptrx import samplers
+
+    monkeypatch.setitem(samplers.SAMPLERS, "listening", Listening)
+    sampler = make_sampler("listening", words, 1)
+    sampler.inner.told = []
+    first = sampler.propose()
+    sampler.observe(first, 0.7, 4)
+    drain(sampler, 8)
+    assert sampler.inner.told[0] == (first.key, 0.7, 4)
+    again = sampler.inner.told[1:]
+    assert again and {row[1:] for row in again} == {(0.7, 4)}
+    assert {row[0].split()[0] for row in again} == {first.fingerprint}
+
+
+def test_state_round_trip_in_the_middle():
+    one = make_sampler("random", words, 2)
+    for candidate in drain(one, 5):
+        one.observe(candidate, None, 0)
+    state = json.loads(json.dumps(one.state_dict()))
+    other = make_sampler("random", words, 2)
+    other.load_state_dict(state)
+    assert drain(one) == drain(other)
+
+
+def test_an_exhaustive_sampler_goes_on_after_its_state():
+    one, other = make_sampler("exhaustive", words), make_sampler("exhaustive", words)
+    drain(one, 4)
+    other.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    assert drain(one) == drain(other)
+
+
+def test_replay_proposes_its_traces():
+    traces = [w.trace for w in drain(make_sampler("random", words, 4), 3)]
+    sampler = make_sampler("replay", words, traces=[traces[0], traces[1].to_json(), traces[2]])
+    assert [w.trace for w in drain(sampler, 3)] == traces
+
+
+def test_proposal_n_depends_on_the_seed_and_n_alone(tracking):
+    whole = [make.trace for make in drain(make_sampler("random", tracking, 11), 20)]
+    sampler = RandomSampler(tracking, 11)
+    assert [sampler.draw(n, 0).trace for n in (19, 3, 7)] == [whole[n] for n in (19, 3, 7)]
+    assert sampler.draw(3, 1).trace != whole[3]
+
+
+def test_prior_weights_are_followed():
+    choose = random_choices(1)
+    point, labels = Point("k", "p"), ("a", "b", "c")
+    drawn = [choose(point, labels, (0.0, 3.0, 1.0)) for _ in range(4000)]
+    assert drawn.count(0) == 0
+    # 4,000 draws of probability 0.75: five standard deviations are 137.
+    assert abs(drawn.count(1) - 3000) < 137
+    assert {choose(point, labels, (0.0, 0.0, 0.0)) for _ in range(100)} == {0, 1, 2}
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "12345"])
+def test_the_same_seed_gives_the_same_list_in_another_process(tracking, hash_seed):
+    here = [[c.fingerprint, c.trace.to_json()] for c in drain(make_sampler("random", tracking, 7), 40)]
+    program = (
+        "import json; from archioptrx.samplers import make_sampler; from archioptrx.walk import WalkSpace;"
+        "from archioptrx.function_graph import FunctionGraph; from archioptrx.search_space import SearchSpace;"
+        "s = make_sampler('random', WalkSpace(FunctionGraph.load('tracking'), SearchSpace.load('full')), 7);"
+        "c = [s.propose() for _ in range(40)];"
+        "print(json.dumps([[x.fingerprint, x.trace.to_json()] for x in c]))"
+    )
+    environment = {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": ":".join(filter(None, sys.path))}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
+    assert json.loads(done.stdout) == here
+
+
+def test_a_small_space_of_networks_is_exhausted():
+    space = SearchSpace.load("full")
+    limits = replace(space.walk, max_steps=4, iterations=(1, 2))
+    small = WalkSpace(
+        FunctionGraph.load("interaction"), replace(space, hyperparameters=space.hyperparameters, walk=limits)
+    )
+    known = {c.fingerprint for c, _ in enumerate_space(small, fixed=("hyperparameter",))}
+    sampler = make_sampler("random", small, 0)
+    assert {c.fingerprint for c in drain(sampler, len(known))} == known
+
+
+def test_unknown_names_and_options_are_told():
+    with pytest.raises(InputError, match=r"sampler\.name: is 'rnadom'; legal: .*\(did you mean random\?\)"):
+        make_sampler("rnadom", words)
+    with pytest.raises(InputError, match=r"sampler\.size: sampler random has no such option; nothing is legal here"):
+        make_sampler("random", words, size=3)
