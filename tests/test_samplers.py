@@ -101,7 +101,7 @@ def test_a_sampler_is_told_the_score_of_what_was_refused(monkeypatch):
     sampler.inner.told = []
     first = sampler.propose()
     sampler.observe(first, 0.7, 4)
-    drain(sampler, 8)
+    drain(sampler, 9)
     assert sampler.inner.told[0] == (first.key, 0.7, 4)
     again = sampler.inner.told[1:]
     assert again and {row[1:] for row in again} == {(0.7, 4)}
