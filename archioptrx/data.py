@@ -11,7 +11,7 @@ from typing import Any
 from archioptrx.cli import command, new_parser
 from archioptrx.config import finish
 from archioptrx.sources import SOURCES, check_spec, load_dataset
-from archioptrx.sources.options import HitgraphsOptions, ToyOptions
+from archioptrx.sources.options import ToyOptions
 
 TOY_FLAGS = {name: type(field.default) for name, field in ToyOptions.__dataclass_fields__.items() if name != "source"}
 
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Make or read the data set, write it if asked to, and print what it holds."""
-    names = ("path", *HitgraphsOptions.__dataclass_fields__, *TOY_FLAGS)
+    names = ("path", "sectors", "skip_bad", *TOY_FLAGS)
     told = {name: getattr(args, name) for name in names if getattr(args, name, None) is not None}
     faults: list[str] = []
     check_spec({"source": args.source, **told}, "data", faults)

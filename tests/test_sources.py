@@ -14,6 +14,7 @@ from graphs import toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archioptrx.dataset import Metadata
 from archioptrx.errors import InputError
 from archioptrx.hitgraph import graph_faults
 from archioptrx.sources import check_spec, load_dataset
@@ -203,6 +204,19 @@ def test_sectors_that_can_t_be_told_must_be_given(tmp_path):
     assert "sectors can't be told from one graph an event" in fault
     assert read(folder, sectors=8).metadata.sectors == 8
     assert read(folder / "event1_g000.npz", sectors=1).metadata.options["sectors"] == "given"
+
+
+def test_a_model_s_metadata_bring_its_sectors_and_scales(tmp_path):
+    model = Metadata("test", sectors=4, node_scale=(500.0, math.pi / 4, 1000.0))
+    spec = {"path": str(folder_of(tmp_path / "one", names=("event1_g000",)))}
+    dataset = load_dataset(spec, like=model)
+    assert (dataset.metadata.sectors, dataset.metadata.node_scale) == (4, model.node_scale)
+    assert torch.allclose(dataset.graphs[0].x, torch.tensor(arrays()["X"]) * torch.tensor([2.0, 1.0, 1.0]))
+    whole = {"X": np.array([[0.1, -0.99, 0], [0.2, 0.99, 0.1], [0.3, 0.99, 0.2], [0.2, 0.4, 0]])}
+    wrapping = {"path": str(folder_of(tmp_path / "whole", whole, names=("event1_g000",)))}
+    dataset = load_dataset(wrapping, like=model)
+    assert dataset.metadata.sectors == 1
+    assert float(dataset.graphs[0].x[0, 1]) == pytest.approx(-0.99 * 4), "the same angle in the model's unit"
 
 
 def test_zero_is_a_particle_where_a_true_edge_says_so(tmp_path):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.config import Fields, finish
-from archioptrx.sources.options import SOURCES, Options
+from archioptrx.sources.options import SOURCES, HitgraphsOptions, Options
 
 if TYPE_CHECKING:
-    from archioptrx.dataset import Dataset
+    from archioptrx.dataset import Dataset, Metadata
 
 __all__ = ["SOURCES", "check_spec", "load_dataset"]
 
@@ -42,7 +43,7 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
     return options if len(faults) == before else None
 
 
-def load_dataset(spec: Mapping[str, Any], place: str = "data") -> Dataset:
+def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | None = None) -> Dataset:
     """Read or make a data set.
 
     Parameters
@@ -51,6 +52,9 @@ def load_dataset(spec: Mapping[str, Any], place: str = "data") -> Dataset:
         See `check_spec`.
     place
         Where the description stands, the start of messages about it.
+    like
+        Metadata of a model's training data: the data come in its scales, and with its number of φ sectors where neither
+        the description nor `metadata.json` nor edges that wrap around tell it.
 
     Raises
     ------
@@ -61,5 +65,7 @@ def load_dataset(spec: Mapping[str, Any], place: str = "data") -> Dataset:
     options = check_spec(spec, place, faults)
     finish(faults)
     assert options is not None
+    if like is not None and isinstance(options, HitgraphsOptions):
+        options = replace(options, usual_sectors=like.sectors)
     dataset: Dataset = importlib.import_module(f"archioptrx.sources.{options.source}").load(options)
-    return dataset
+    return dataset if like is None else dataset.scaled_like(like)

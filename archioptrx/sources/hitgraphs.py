@@ -61,7 +61,7 @@ def assemble(good: dict[Path, Arrays], metadata: Metadata | None, options: Hitgr
     """Make the data set of what was read: metadata first, then the graphs."""
     found: dict[str, Any] = {"skipped": skipped} if skipped else {}
     if metadata is None:
-        sectors, how = (options.sectors, "given") if options.sectors else infer_sectors(good)
+        sectors, how = (options.sectors, "given") if options.sectors else infer_sectors(good, options.usual_sectors)
         found |= {"sectors": how}
         metadata = Metadata("hitgraphs", node_scale=(1000.0, math.pi / sectors, 1000.0), sectors=sectors)
     elif options.sectors and options.sectors != metadata.sectors:
@@ -191,10 +191,11 @@ def name_of(file: Path) -> tuple[str, int]:
     return (match["event"], int(match["sector"])) if match else (file.stem, 0)
 
 
-def infer_sectors(good: dict[Path, Arrays]) -> tuple[int, str]:
+def infer_sectors(good: dict[Path, Arrays], usual: int | None = None) -> tuple[int, str]:
     """Guess the number of φ sectors: graphs per event, by two if the graphs also divide z into two halves.
 
-    Edges whose Δφ spans more than half of the range wrap around, which only whole events have.
+    Edges whose Δφ spans more than half of the range wrap around, which only whole events have. Otherwise the number of
+    a model's training data, where there is a model, comes before the guess.
 
     Raises
     ------
@@ -205,6 +206,8 @@ def infer_sectors(good: dict[Path, Arrays]) -> tuple[int, str]:
         start, end = edge_index_of(arrays)
         if (np.abs(arrays["X"][end, 1] - arrays["X"][start, 1]) > 1).any():
             return 1, "inferred: 1, edges wrap around in φ"
+    if usual:
+        return usual, "as in the model's training data"
     names = [name_of(file) for file in good]
     graphs = max(*Counter(event for event, _ in names).values(), *(sector + 1 for _, sector in names))
     if graphs == 1:

@@ -76,12 +76,15 @@ class HitgraphsOptions:
         inferred from the files; what was found is kept in the metadata.
     skip_bad
         Leave out files that break the contract (and count them) instead of refusing the whole data set.
+    usual_sectors
+        Number of φ sectors to expect where nothing else tells it: that of a model's training data. Not for files.
     """
 
     source: ClassVar[str] = "hitgraphs"
     path: Path
     sectors: int | None = None
     skip_bad: bool = False
+    usual_sectors: int | None = None
 
     @classmethod
     def read(cls, fields: Fields) -> HitgraphsOptions:
