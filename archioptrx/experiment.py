@@ -7,8 +7,11 @@ folder keeps; reading it again gives an equal experiment.
 from __future__ import annotations
 
 import copy
+import importlib
+import os
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -212,6 +215,25 @@ def apply(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str
     return result
 
 
+def import_modules(names: Sequence[str]) -> None:
+    """Import the modules with the user's own blocks; the current folder is searched too.
+
+    Raises
+    ------
+    InputError
+        One can't be imported, for whatever reason.
+    """
+    if names and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    faults = []
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # a module may do anything while it is imported
+            faults.append(f"imports: {name}: can't be imported: {type(error).__name__}: {error}")
+    finish(faults)
+
+
 def load_experiment(
     name: str | Path, overrides: Mapping[str, Any] | None = None, options: Mapping[str, str] | None = None
 ) -> Experiment:
@@ -230,25 +252,17 @@ def load_experiment(
         One line for every fault.
     """
     path = bundled("experiments", name)
-    return _overridden(read_yaml(path), str(path), overrides or {}, options or {})
+    return parse_experiment(override(read_yaml(path), overrides or {}), str(path), options)
 
 
-def resumed(experiment: Experiment, path: Path, overrides: Mapping[str, Any], options: Mapping[str, str]) -> Experiment:
-    """Lay overrides over a run's own experiment; see `load_experiment`."""
-    return _overridden(experiment.to_dict(), str(path), overrides, options)
-
-
-def _overridden(document: object, place: str, overrides: Mapping[str, Any], options: Mapping[str, str]) -> Experiment:
-    if isinstance(document, Mapping):
-        document = apply(_with_files(document, overrides), overrides)
-    try:
-        return parse_experiment(document, place)
-    except InputError as error:
-        raise InputError(*(_renamed(fault, place, options) for fault in error.faults)) from error
+def override(document: Any, overrides: Mapping[str, Any]) -> Any:
+    """Lay dotted keys over a document; `data.path` on events that are made, not read, makes them hit graphs."""
+    if not isinstance(document, Mapping):
+        return document
+    return apply(_with_files(document, overrides), overrides)
 
 
 def _with_files(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`--data PATH` on an experiment whose events are made, not read: read them as hit graphs."""
     data = document.get("data") or {}
     reads = isinstance(data, Mapping) and ("path" in data or data.get("source") not in (None, "toy"))
     return document if reads or "data.path" not in overrides else {**document, "data": {}}
@@ -261,8 +275,19 @@ def _renamed(fault: str, place: str, options: Mapping[str, str]) -> str:
     return fault
 
 
-def parse_experiment(document: object, place: str) -> Experiment:
-    """Check a document and fill in what it leaves out. Raises InputError with one line for every fault."""
+def parse_experiment(document: object, place: str, options: Mapping[str, str] | None = None) -> Experiment:
+    """Check a document and fill in what it leaves out.
+
+    Parameters
+    ----------
+    place, options
+        The file; what a fault in an overridden key is called instead of its place there, `--trials` say.
+
+    Raises
+    ------
+    InputError
+        One line for every fault.
+    """
     faults: list[str] = []
     top = Fields(document, place, faults)
     experiment = Experiment(
@@ -287,7 +312,7 @@ def parse_experiment(document: object, place: str) -> Experiment:
         seed=top.take("seed", int, 0, minimum=0),
     )
     top.rest()
-    finish(faults)
+    finish([_renamed(fault, place, options or {}) for fault in faults])
     return experiment
 
 

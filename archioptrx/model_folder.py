@@ -21,6 +21,7 @@ from archioptrx.compile import compile_model
 from archioptrx.config import Fields, finish
 from archioptrx.dataset import Metadata
 from archioptrx.errors import InputError
+from archioptrx.experiment import import_modules
 from archioptrx.run_folder import new_folder, plain, write_atomically
 from archioptrx.tasks import make_task
 from archioptrx.tasks.task import Task
@@ -141,6 +142,7 @@ def load_model(name: str | Path) -> TrainedModel:
     finish(faults)
     metadata = Metadata.from_dict(parts[0])
     provenance = Provenance(**{**parts[1], "imports": tuple(parts[1]["imports"])})
+    import_modules(provenance.imports)
     task = make_task(provenance.task)
     architecture = Architecture.load(folder / "architecture.yaml")
     model = compile_model(
@@ -153,7 +155,7 @@ def load_model(name: str | Path) -> TrainedModel:
         state = torch.load(io.BytesIO((folder / "weights.pt").read_bytes()), weights_only=True, map_location="cpu")
         model.load_state_dict(state)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{folder / 'weights.pt'}: doesn't fit the architecture: {reason}") from error
     return TrainedModel(architecture, model.eval(), task, metadata, provenance, _json(folder / "metrics.json"))
 

@@ -252,12 +252,10 @@ class RunFolder:
                 file.truncate(0)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Ended trials, best first: finished before pruned before failed, each by score."""
-        order = {"finished": 0, "pruned": 1, "failed": 2}
-        worst = -math.inf
+        """Ended trials, best first. A pruned one stands by its score: with more epochs it could only be better."""
         return sorted(
             self.trials.read(),
-            key=lambda r: (order[r["status"]], -(worst if r["score"] is None else r["score"]), r["proposal"]),
+            key=lambda row: (math.inf if row["score"] is None else -row["score"], row["proposal"]),
         )
 
     def proposal(self, number: int) -> dict[str, Any]:

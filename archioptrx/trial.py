@@ -16,7 +16,6 @@ Messages are plain data, told apart by `kind`:
 
 from __future__ import annotations
 
-import importlib
 import io
 import math
 import time
@@ -31,6 +30,7 @@ from archioptrx.compile import compile_model
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.dataset import Metadata, Splits
 from archioptrx.errors import InputError, TrialError
+from archioptrx.experiment import import_modules
 from archioptrx.fit import Fitting, evaluate_model, fit
 from archioptrx.hitgraph import batch_graphs
 from archioptrx.tasks import make_task
@@ -134,8 +134,7 @@ def one_line(error: BaseException) -> str:
 
 
 def _messages(spec: Mapping[str, Any], data: TrialData, start: float) -> Iterator[dict[str, Any]]:
-    for module in spec["imports"]:
-        importlib.import_module(module)
+    import_modules(spec["imports"])
     training, task = Training(**spec["training"]), task_of(spec["task"], **spec["objective"])
     graph = ComputationGraph.from_dict(spec["graph"])
     model = build(graph, spec["hyperparameters"], data.metadata, task, training.seed).to(spec["device"])

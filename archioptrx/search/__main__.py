@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.cli import command, new_parser
 from archioptrx.config import finish
 from archioptrx.errors import InputError
-from archioptrx.experiment import Experiment, assignment, load_experiment, resumed
+from archioptrx.experiment import Experiment, assignment, load_experiment, override, parse_experiment
 from archioptrx.run_folder import RunFolder, next_folder, refuse_used
 from archioptrx.search.setup import Setup, prepare
 
 if TYPE_CHECKING:
     from archioptrx.search.run import Events, Found
+    from archioptrx.search.work import Backend, Work
+    from archioptrx.trial import TrialData
 
 KEYS = {
     "data": "data.path",
@@ -67,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--address: is for --backend ray only")
     if args.resume:
         folder = RunFolder(args.resume)
-        experiment = resumed(folder.experiment(), folder.path / "experiment.yaml", overrides, options)
+        document = override(folder.experiment().to_dict(), overrides)
+        experiment = parse_experiment(document, str(folder.path / "experiment.yaml"), options)
         return searched(args, prepare(experiment, folder.path), folder)
     experiment = load_experiment(args.experiment or "quickstart", overrides, options)
     setup = prepare(experiment)
@@ -129,7 +132,8 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
 
 def _search(args: argparse.Namespace, setup: Setup, events: Events, folder: RunFolder) -> Found:
     from archioptrx.search.progress import make_progress
-    from archioptrx.search.run import metric_of, run_search
+    from archioptrx.search.run import run_search
+    from archioptrx.search.text import metric_of
 
     experiment = setup.experiment
     limit = experiment.budget.time
@@ -140,14 +144,18 @@ def _search(args: argparse.Namespace, setup: Setup, events: Events, folder: RunF
         return run_search(setup, events, folder, _backend(args, experiment), progress, deadline)
 
 
-def _backend(args: argparse.Namespace, experiment: Experiment) -> Any:
+def _backend(args: argparse.Namespace, experiment: Experiment) -> Backend:
     if args.backend == "local":
         from archioptrx.search.local_backend import run_locally
 
-        return lambda data: lambda work: run_locally(work, data)
-    from archioptrx.search.ray_backend import run_on_ray
+        return run_locally
 
-    return lambda data: lambda work: run_on_ray(work, data, experiment.resources, args.address)
+    def on_ray(work: Work, data: TrialData) -> None:
+        from archioptrx.search.ray_backend import run_on_ray
+
+        run_on_ray(work, data, experiment.resources, args.address)
+
+    return on_ray
 
 
 main = command(parser, run)

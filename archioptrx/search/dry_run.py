@@ -56,7 +56,7 @@ def dry_run(setup: Setup, as_json: bool) -> int:
     experiment = setup.experiment
     events = load_events(experiment)
     task = task_of(experiment.task, experiment.objective.metric, experiment.objective.mode)
-    check_task(setup, task)
+    check_task(setup, task, events)
     specs = Specs(experiment, "cuda" if experiment.resources.gpus_per_trial else "cpu")
     sample = draw(setup, rules_of(setup, events, specs, task, None).refuse)
     train, validation = events.data.splits.train, events.data.splits.validation

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
 
-from rich.console import Console
-
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.experiment import Experiment
-from archioptrx.run_folder import RunFolder, plain
-from archioptrx.search.run import Found, metric_of
-from archioptrx.search.text import hyperparameters_text, leaderboard
+from archioptrx.run_folder import plain
+from archioptrx.search.run import Found
+from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, table_text
 
 SHOWN = 10
 """Trials in the leaderboard at the end of a search."""
 TEST_METRICS = ("auc", "average_precision", "purity", "efficiency", "purity_at_efficiency_0.98")
-WIDTH = 120
-"""Columns of the table where stdout is no terminal."""
-
-
-def graphs_of(folder: RunFolder) -> dict[int, ComputationGraph]:
-    """Computation graph of each proposal."""
-    lines = folder.proposals.read()
-    return {line["proposal"]: ComputationGraph.from_dict(line["graph"]) for line in lines if "refused" not in line}
-
-
-def table_text(rows: Sequence[Mapping[str, Any]], metric: str, graphs: Mapping[int, ComputationGraph]) -> str:
-    """The leaderboard as text, in colour on a terminal."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH)
-    with console.capture() as capture:
-        console.print(leaderboard(rows, metric, graphs))
-    return capture.get().rstrip()
 
 
 def as_text(found: Found, experiment: Experiment) -> str:
@@ -80,7 +57,7 @@ def as_json(found: Found, experiment: Experiment) -> str:
             "proposal": winner.proposal,
             "fingerprint": line["fingerprint"],
             "hyperparameters": line["hyperparameters"],
-            "text": str(ComputationGraph.from_dict(line["graph"])),
+            "text": str(graphs_of(found.folder)[winner.proposal]),
             "seeds": winner.seeds,
             "validation": {"mean": winner.score.mean, "deviation": winner.score.deviation},
             "test": {k: {"mean": v.mean, "deviation": v.deviation} for k, v in winner.test.items()},

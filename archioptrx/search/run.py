@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from archioptrx.architecture import Architecture
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.dataset import Dataset, Metadata
+from archioptrx.dataset import Dataset, Metadata, Splits
 from archioptrx.environment import environment
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.experiment import Experiment
@@ -23,6 +23,7 @@ from archioptrx.search.schedule import make_schedule
 from archioptrx.search.setup import Limits, Setup, Specs
 from archioptrx.search.work import Backend, Phases
 from archioptrx.sources import load_dataset
+from archioptrx.tasks.oracles import ConstantOracle
 from archioptrx.tasks.task import Task
 from archioptrx.trial import TrialData, task_of
 
@@ -45,21 +46,26 @@ class Found:
 
 
 def load_events(experiment: Experiment) -> Events:
-    """Read and divide the data of an experiment.
+    """Read and divide the data of an experiment; see `load_splits`."""
+    metadata, splits, fingerprint = load_splits(experiment.data, asdict(experiment.split), experiment.test)
+    return Events(TrialData(splits, metadata), fingerprint)
+
+
+def load_splits(data: Mapping[str, Any], split: Mapping[str, Any], test: str | None) -> tuple[Metadata, Splits, str]:
+    """Read and divide data; also their fingerprint.
 
     Raises
     ------
     InputError
         The data are wrong, or too few to be divided.
     """
-    dataset = load_dataset(experiment.data)
-    test: float | Dataset = experiment.split.test
+    dataset = load_dataset(data)
     fingerprint = dataset.fingerprint
-    if experiment.test is not None:
-        test = load_dataset({**experiment.data, "path": experiment.test}, place="test")
-        fingerprint += f"+{test.fingerprint}"
-    splits = dataset.split(experiment.split.validation, test, experiment.split.seed)
-    return Events(TrialData(splits, dataset.metadata), fingerprint)
+    last: float | Dataset = split["test"]
+    if test is not None:
+        last = load_dataset({**data, "path": test}, place="test")
+        fingerprint += f"+{last.fingerprint}"
+    return dataset.metadata, dataset.split(split["validation"], last, split["seed"]), fingerprint
 
 
 def widths_of(graph: FunctionGraph, metadata: Metadata) -> dict[str, int]:
@@ -81,19 +87,27 @@ def widths_of(graph: FunctionGraph, metadata: Metadata) -> dict[str, int]:
     return {name: metadata.widths[field] for name, field in fields.items()}
 
 
-def check_task(setup: Setup, task: Task) -> None:
-    """Raise InputError if the function graph's targets aren't what the task is about."""
+def check_task(setup: Setup, task: Task, events: Events) -> None:
+    """Refuse a search whose targets or objective the task doesn't have.
+
+    Raises
+    ------
+    InputError
+        The function graph has other targets, or there is no such metric.
+    """
     graph = setup.space.function_graph
     wrong = [name for name in graph.targets if graph.node[name].domain != task.domain]
     if wrong or len(graph.targets) != 1:
         raise InputError(
             f"{graph.name}: targets: {', '.join(graph.targets)}; legal for {task.name}: one of domain {task.domain}"
         )
-
-
-def metric_of(experiment: Experiment) -> str:
-    """What the score is called."""
-    return task_of(experiment.task, experiment.objective.metric, experiment.objective.mode).objective.metric
+    one = events.data.splits.validation[0]
+    known = [
+        name for name, value in task.metrics([ConstantOracle()(one)], [one]).items() if not isinstance(value, list)
+    ]
+    metric = task.objective.metric
+    if metric not in known:
+        raise InputError(f"{setup.experiment.name}: objective.metric: is {metric!r}; {did_you_mean(metric, known)}")
 
 
 def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
@@ -114,7 +128,7 @@ def run_search(
     setup: Setup,
     events: Events,
     folder: RunFolder,
-    backend: Callable[[TrialData], Backend],
+    backend: Backend,
     progress: Progress,
     deadline: float | None = None,
 ) -> Found:
@@ -123,7 +137,7 @@ def run_search(
     Parameters
     ----------
     backend
-        Runs work on the events.
+        Runs the work.
     deadline
         `time.monotonic()` at which trials stop; the retraining follows.
 
@@ -134,7 +148,7 @@ def run_search(
     """
     experiment = setup.experiment
     task = task_of(experiment.task, experiment.objective.metric, experiment.objective.mode)
-    check_task(setup, task)
+    check_task(setup, task, events)
     specs = Specs(experiment, "cuda" if experiment.resources.gpus_per_trial else "cpu")
     for row in folder.trials.read():
         progress.take(row)
@@ -153,7 +167,9 @@ def run_search(
         ends.append(Retraining(folder, plan, progress))
         return ends[0]
 
-    backend(events.data)(Phases([first, second]))
+    work = Phases([first, second])
+    if not work.done:
+        backend(work, events.data)
     winner = ends[0].winner()
     if not ends[0].in_place(winner):
         _save_best(folder, setup, events, specs, winner, ends[0].weights(winner))

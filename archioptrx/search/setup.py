@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,7 +11,7 @@ from archioptrx.architecture import Architecture
 from archioptrx.choices import Trace
 from archioptrx.config import bundled, finish
 from archioptrx.errors import ArchiOpTrXError
-from archioptrx.experiment import Constraints, Experiment
+from archioptrx.experiment import Constraints, Experiment, import_modules
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.parameter_count import count_parameters
 from archioptrx.samplers import make_sampler
@@ -71,7 +68,7 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
         One line for every fault.
     """
     faults: list[str] = []
-    load_imports(experiment, faults)
+    _tried(faults, lambda: import_modules(experiment.imports))
     files: dict[str, Path] = {}
     for kind, name in (("function_graph", experiment.function_graph), ("search_space", experiment.search_space)):
         path = run / f"{kind}.yaml" if run else _tried(faults, lambda k=kind, n=name: bundled(f"{k}s", n))
@@ -90,17 +87,6 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
     _tried(faults, setup.sampler)
     finish(faults)
     return setup
-
-
-def load_imports(experiment: Experiment, faults: list[str]) -> None:
-    """Import the modules with the user's own blocks; the current folder is searched too."""
-    if experiment.imports and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    for module in experiment.imports:
-        try:
-            importlib.import_module(module)
-        except Exception as error:  # whatever a module of the user does while it is imported
-            faults.append(f"imports: {module}: can't be imported: {type(error).__name__}: {error}")
 
 
 def _tried(faults: list[str], act: Callable[[], T]) -> T | None:

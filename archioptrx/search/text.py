@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 from archioptrx.computation_graph import ComputationGraph, Loop
+from archioptrx.experiment import Experiment
+from archioptrx.run_folder import RunFolder
+
+WIDTH = 120
+"""Columns of the table where stdout is no terminal."""
+DEFAULT_METRIC = "auc"
+"""What an experiment that names no metric searches: the objective of edge classification."""
 
 
 def brief(graph: ComputationGraph) -> str:
@@ -71,6 +79,27 @@ def leaderboard(rows: Sequence[Mapping[str, Any]], metric: str, graphs: Mapping[
             row["fingerprint"][:12],
         )
     return table
+
+
+def graphs_of(folder: RunFolder) -> dict[int, ComputationGraph]:
+    """Computation graph of each proposal."""
+    lines = folder.proposals.read()
+    return {line["proposal"]: ComputationGraph.from_dict(line["graph"]) for line in lines if "refused" not in line}
+
+
+def table_text(rows: Sequence[Mapping[str, Any]], metric: str, graphs: Mapping[int, ComputationGraph]) -> str:
+    """The table as text, in colour on a terminal."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=WIDTH)
+    with console.capture() as capture:
+        console.print(leaderboard(rows, metric, graphs))
+    return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+
+
+def metric_of(experiment: Experiment) -> str:
+    """What the score is called."""
+    return experiment.objective.metric or DEFAULT_METRIC
 
 
 def hyperparameters_text(hyperparameters: Mapping[str, Any]) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from archioptrx.trial import TrialData
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Work(Protocol):
         """Take a message of a job; True: the job is over."""
 
 
-Backend = Callable[[Work], None]
+Backend = Callable[[Work, "TrialData"], None]
+"""Runs all jobs of a work on the events."""
 
 
 class Phases:

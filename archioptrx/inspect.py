@@ -1,0 +1,110 @@
+"""`archioptrx inspect RUN`: the best architectures of a search, also while it runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from archioptrx.cli import command, new_parser
+from archioptrx.computation_graph import ComputationGraph
+from archioptrx.errors import InputError, did_you_mean
+from archioptrx.run_folder import RunFolder, plain
+from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, score_text, table_text
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this command."""
+    new = new_parser("inspect", "Show the best architectures of a search, also while it runs.")
+    new.add_argument("run_folder", metavar="RUN", type=Path, help="folder that `archioptrx search` wrote")
+    new.add_argument("--top", type=int, default=10, metavar="K", help="trials in the table (default: 10)")
+    new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
+    new.add_argument("--json", action="store_true", help="print one JSON document")
+    return new
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table and one architecture."""
+    if args.top < 1:
+        raise InputError(f"--top: is {args.top}; legal: 1 or more")
+    folder = RunFolder(args.run_folder)
+    experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
+    shown = chosen(rows, args.fingerprint) if args.fingerprint or rows else None
+    metric = metric_of(experiment)
+    if args.json:
+        content = document(folder, rows[: args.top], shown, graphs, metric)
+        print(json.dumps(plain(content), indent=1, ensure_ascii=False))
+        return 0
+    running = len(graphs) - len(rows)
+    print(f"{folder.path}: {len(rows)} of {experiment.budget.trials} trials ended, {running} not", file=sys.stderr)
+    if shown is None:
+        print("no trial has ended yet")
+        return 0
+    print(table_text(rows[: args.top], metric, graphs))
+    print()
+    print(architecture_text(shown, graphs[shown["proposal"]], metric))
+    if folder.best.is_dir():
+        print(best_text(folder))
+    return 0
+
+
+def chosen(rows: list[dict[str, Any]], fingerprint: str | None) -> dict[str, Any]:
+    """The row of a fingerprint, or the best one."""
+    if fingerprint is None:
+        return rows[0]
+    found = [row for row in rows if row["fingerprint"].startswith(fingerprint)]
+    if not found:
+        known = did_you_mean(fingerprint, [row["fingerprint"][:12] for row in rows])
+        raise InputError(f"--fingerprint {fingerprint}: no ended trial has it; {known}")
+    if len({row["fingerprint"] for row in found}) > 1:
+        raise InputError(f"--fingerprint {fingerprint}: {len(found)} trials have it; legal: more digits")
+    return found[0]
+
+
+def architecture_text(row: Mapping[str, Any], graph: ComputationGraph, metric: str) -> str:
+    """One architecture, with what its trial gave."""
+    scores = ", ".join(score_text(score) for score in row["curve"])
+    lines = [
+        f"trial {row['id']}, fingerprint {row['fingerprint']}, {row['status']}",
+        str(graph),
+        f"hyperparameters: {hyperparameters_text(row['hyperparameters'])}",
+    ]
+    lines += [f"validation {metric} after each epoch: {scores}"] if scores else []
+    lines += [f"error: {row['error']}"] if row["error"] else []
+    return "\n".join(lines)
+
+
+def best_text(folder: RunFolder) -> str:
+    """The winner of the retraining."""
+    metrics = json.loads((folder.best / "metrics.json").read_text())
+    tests = {name: metrics["test"][name] for name in ("auc", "purity", "efficiency") if name in metrics["test"]}
+    text = ", ".join(f"{name} {spread['mean']:.5f} ± {spread['deviation']:.5f}" for name, spread in tests.items())
+    return f"\nwinner: trial {metrics['proposal']:04d}, trained under {metrics['seeds']} seeds; on test events {text}"
+
+
+def document(
+    folder: RunFolder,
+    rows: list[dict[str, Any]],
+    shown: Mapping[str, Any] | None,
+    graphs: Mapping[int, ComputationGraph],
+    metric: str,
+) -> dict[str, Any]:
+    """The same for a program."""
+    best = folder.best / "metrics.json"
+    return {
+        "run": str(folder.path),
+        "metric": metric,
+        "proposals": len(graphs),
+        "trials": [{**row, "text": str(graphs[row["proposal"]])} for row in rows],
+        "shown": None if shown is None else shown["id"],
+        "winner": json.loads(best.read_text()) if best.is_file() else None,
+    }
+
+
+main = command(parser, run)
+
+if __name__ == "__main__":
+    sys.exit(main())

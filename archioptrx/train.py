@@ -1,0 +1,192 @@
+"""`archioptrx train ARCHITECTURE`: train one architecture to the end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archioptrx.architecture import Architecture
+from archioptrx.cli import command, new_parser
+from archioptrx.computation_graph import ComputationGraph
+from archioptrx.config import finish
+from archioptrx.errors import InputError, TrialError
+from archioptrx.experiment import Experiment, assignment, import_modules, override, parse_experiment
+from archioptrx.run_folder import RunFolder, next_folder, plain, refuse_used
+
+if TYPE_CHECKING:
+    from archioptrx.search.run import Events
+
+KEYS = {"data": "data.path", "test": "test", "epochs": "training.epochs"}
+"""The key of an experiment that each option stands for."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is trained: the architecture, a name for it, the experiment it belongs to, and a trial's own seed."""
+
+    architecture: Architecture
+    name: str
+    experiment: Experiment
+    seed: int
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this command."""
+    new = new_parser("train", "Train one architecture to the end.")
+    new.add_argument(
+        "architecture",
+        metavar="ARCHITECTURE",
+        help="bundled name or file; a run (its best) or RUN/ID (that trial again)",
+    )
+    new.add_argument("--data", metavar="PATH", help="events to train on (default: the run's, else toy events)")
+    new.add_argument("--test", metavar="PATH", help="test events (default: a share of the data)")
+    new.add_argument("--epochs", type=int, metavar="N", help="epochs")
+    new.add_argument("--seed", type=int, metavar="N", help="of the weights and the order of events")
+    new.add_argument("--output", type=Path, metavar="DIR", help="the model folder (default: models/NAME-n)")
+    new.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="training.learning_rate=1e-3 …")
+    new.add_argument("--json", action="store_true", help="print one JSON document")
+    return new
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check, train, write the model, print its test metrics."""
+    choice = choose(args)
+    if args.output:
+        refuse_used(args.output)
+    # torch is imported from here on: what can be wrong without it has been checked.
+    from archioptrx.search.run import load_events
+
+    events = load_events(choice.experiment)
+    folder = args.output or next_folder(choice.name, Path("models"))
+    metrics = train(choice, events, folder)
+    if args.json:
+        print(json.dumps(plain({"model": str(folder), **metrics}), indent=1, ensure_ascii=False))
+    else:
+        print("on test events:")
+        for name, spread in metrics["test"].items():
+            mean = spread["mean"]
+            print(f"  {name:26} {mean:,}" if isinstance(mean, int) else f"  {name:26} {mean:.5f}")
+        print(f"\nevaluate   archioptrx evaluate {folder}")
+    return 0
+
+
+def choose(args: argparse.Namespace) -> Choice:
+    """Find the architecture, and the experiment that says how it is trained.
+
+    Raises
+    ------
+    InputError
+        One line for every fault.
+    """
+    overrides = {KEYS[flag]: value for flag in KEYS if (value := getattr(args, flag)) is not None}
+    options = {KEYS[flag]: f"--{flag}" for flag in KEYS}
+    faults: list[str] = []
+    for text in args.set:
+        try:
+            key, value = assignment(text)
+            overrides[key], options[key] = value, f"--set {key}"
+        except InputError as error:
+            faults += error.faults
+    if args.seed is not None and args.seed < 0:
+        faults.append(f"--seed: is {args.seed}; legal: 0 or more")
+    finish(faults)
+    trial = of_run(args.architecture)
+    if trial is None:
+        usual = {"name": "train", "resources": {"cpus_per_trial": _cpus()}}
+        experiment = parse_experiment(override(usual, overrides), "train", options)
+        import_modules(experiment.imports)
+        found = Architecture.load(args.architecture)
+        return Choice(found, Path(args.architecture).stem, experiment, args.seed or 0)
+    folder, line = trial
+    place = str(folder.path / "experiment.yaml")
+    experiment = parse_experiment(override(folder.experiment().to_dict(), overrides), place, options)
+    import_modules(experiment.imports)
+    if args.epochs is None and "training.epochs" not in overrides:
+        experiment = parse_experiment(override(experiment.to_dict(), {"training.epochs": line["epochs"]}), place)
+    architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
+    seed = line["seed"] if args.seed is None else args.seed
+    return Choice(architecture, f"{experiment.name}-{line['proposal']:04d}", experiment, seed)
+
+
+def of_run(name: str) -> tuple[RunFolder, dict[str, Any]] | None:
+    """A run and a trial of it, where `name` is RUN or RUN/ID; None: it is an architecture."""
+    path = Path(name)
+    if (path / "experiment.yaml").is_file():
+        folder = RunFolder(path)
+        if (folder.best / "metrics.json").is_file():
+            return folder, folder.proposal(json.loads((folder.best / "metrics.json").read_text())["proposal"])
+        rows = folder.rows()
+        if not rows or rows[0]["score"] is None:
+            raise InputError(f"{name}: no trial has a score yet; legal: archioptrx search --resume {name}")
+        return folder, folder.proposal(rows[0]["proposal"])
+    if (path.parent / "experiment.yaml").is_file() and path.suffix != ".yaml" and not path.exists():
+        folder = RunFolder(path.parent)
+        if not path.name.isdecimal():
+            raise InputError(
+                f"{name}: {path.name!r} is no trial; legal: a number, see archioptrx inspect {path.parent}"
+            )
+        return folder, folder.proposal(int(path.name))
+    return None
+
+
+def _cpus() -> int:
+    """CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
+    """Train, write the model folder and give its metrics.
+
+    Raises
+    ------
+    TrialError
+        The training failed.
+    """
+    import torch
+
+    from archioptrx.model_folder import save_model
+    from archioptrx.search.run import provenance_of
+    from archioptrx.search.setup import Specs
+    from archioptrx.search.text import duration_text
+    from archioptrx.trial import messages
+
+    architecture, experiment = choice.architecture, choice.experiment
+    specs = Specs(experiment, "cuda" if torch.cuda.is_available() else "cpu")
+    line = {"graph": architecture.graph.to_dict(), "hyperparameters": dict(architecture.hyperparameters)}
+    spec = specs.retraining({**line, "epochs": experiment.training.epochs}, choice.seed)
+    print(f"{choice.name}: {events.data.splits.rule}", file=sys.stderr)
+    best: dict[str, Any] = {"score": float("-inf")}
+    end: dict[str, Any] = {}
+    for message in messages(spec, events.data):
+        if message["kind"] == "error":
+            raise TrialError(f"{choice.name}: {message['error']}")
+        if message["kind"] == "epoch":
+            best = message if message["score"] > best["score"] else best
+            tail = f"{message['parameters']:,} parameters, {duration_text(message['train_seconds'])}"
+            print(f"epoch {message['epoch']}: validation score {message['score']:.5f}; {tail}", file=sys.stderr)
+        end = message
+    test = end["test"]
+    metrics = {
+        "proposal": None,
+        "repeat": None,
+        "seeds": 1,
+        "seed": choice.seed,
+        "validation": {"mean": best["score"], "deviation": 0.0},
+        "test": {k: {"mean": v, "deviation": 0.0} for k, v in test.items() if isinstance(v, int | float)},
+        "bins": {k: v for k, v in test.items() if isinstance(v, list)},
+    }
+    provenance = provenance_of(experiment, events, spec["training"])
+    save_model(folder, architecture, end["weights"], events.data.metadata, provenance, metrics)
+    return metrics
+
+
+main = command(parser, run)
+
+if __name__ == "__main__":
+    sys.exit(main())
