@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
-from archioptrx.signatures import Hyperparameter, Width
+from archioptrx.signatures import Width
 
 HIDDEN, TARGET = Width.of("hidden"), Width.of("target")
 HITS = DataType("hits", "node", Width.of("hits"), "x")
@@ -198,4 +198,3 @@ def load_weights(plain: nn.Module, compiled: nn.Module) -> None:
     plain.load_state_dict(state)
 
 
-DEPTH = Hyperparameter("depth")

@@ -59,7 +59,7 @@ class Blocked(nn.Linear):
         return run.hoist(piece, key, lambda: self._multiply(piece, columns, bias, run))
 
     def _multiply(self, piece: Piece, columns: tuple[int, ...], bias: Tensor | None, run: Run) -> Tensor:
-        weight = run.keep((id(self), columns), lambda: self._blocks(columns, piece.width))
+        weight = run.keep((id(self), columns, piece.width), lambda: self._blocks(columns, piece.width))
         if bias is not None and len(columns) > 1:
             bias = torch.cat([bias, bias.new_zeros(bias.numel() * (len(columns) - 1))])
         pending = piece.weight

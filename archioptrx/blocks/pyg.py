@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-import torch_geometric.nn as pyg_nn
 from torch import Tensor, nn
-from torch_geometric.nn import MessagePassing
 
 from archioptrx.blocks.value import Run, Shape, Value
 from archioptrx.errors import GraphError, did_you_mean
@@ -17,8 +15,10 @@ from archioptrx.errors import GraphError, did_you_mean
 
 def convolutions() -> dict[str, type]:
     """The convolution classes of torch_geometric.nn by name."""
+    import torch_geometric.nn as pyg_nn  # here, because it takes seconds and few networks want it
+
     found = {name: getattr(pyg_nn, name) for name in dir(pyg_nn) if name.endswith("Conv")}
-    return {k: v for k, v in found.items() if isinstance(v, type) and issubclass(v, MessagePassing)}
+    return {k: v for k, v in found.items() if isinstance(v, type) and issubclass(v, pyg_nn.MessagePassing)}
 
 
 class Convolution(nn.Module):
