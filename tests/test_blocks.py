@@ -5,14 +5,12 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
+from comparison import agree
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from archioptrx.blocks import BLOCKS, Run, Shape, Topology, Value, apply, block, build
-from archioptrx.blocks.ends import Ends, flow, lift
-from archioptrx.blocks.fused import dense, norm_act
-from archioptrx.blocks.matmul import linear, tanh
-from archioptrx.blocks.segments import REDUCE, Segments, take
+from archioptrx.blocks.segments import REDUCE
 from archioptrx.blocks.value import Piece
 from archioptrx.errors import GraphError, InputError
 from archioptrx.signatures import SIGNATURES, Parameter, Signature, Width
@@ -62,19 +60,6 @@ def plain_mlp(module: nn.Module, x: Tensor, kind: str, last: str) -> Tensor:
         x = norm(F.linear(x, layer.weight, layer.bias))
         x = x if act == "none" else getattr(torch, act)(x)
     return x
-
-
-def agree(fast: Tensor, plain: Tensor, *leaves: Tensor, tolerance: float = 1e-9) -> None:
-    """Compare values, and the gradients of a random functional of them."""
-    assert fast.shape == plain.shape
-    torch.testing.assert_close(fast, plain, rtol=tolerance, atol=tolerance)
-    probe = torch.randn(fast.shape, dtype=fast.dtype, generator=torch.Generator().manual_seed(5))
-    ours = torch.autograd.grad((fast * probe).sum(), leaves, allow_unused=True)
-    theirs = torch.autograd.grad((plain * probe).sum(), leaves, allow_unused=True)
-    for a, b in zip(ours, theirs, strict=True):
-        assert (a is None) == (b is None)
-        if a is not None:
-            torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
 def call(module: nn.Module, inputs: list[Tensor], data: Data, pending: bool = False) -> Tensor:
@@ -350,69 +335,6 @@ def test_a_users_block_gets_tensors_and_the_topology(data):
 
 def test_every_signature_has_a_module():
     assert set(SIGNATURES) == set(BLOCKS)
-
-
-# Large float32 inputs go through other kernels than the small ones above: oneDNN in blocks of rows.
-
-
-@pytest.mark.parametrize("count", [1, 2047, 2048, 5000])
-@pytest.mark.parametrize("biased", [True, False])
-def test_linear_of_any_height(count, biased):
-    x = torch.randn(count, 32, requires_grad=True)
-    weight, bias = torch.randn(48, 32, requires_grad=True), torch.randn(48, requires_grad=True)
-    fast = linear(x, weight, bias if biased else None)
-    plain = x.double() @ weight.double().T + (bias.double() if biased else 0)
-    torch.testing.assert_close(fast.double(), plain, rtol=1e-4, atol=1e-4)
-    leaves = (x, weight, bias) if biased else (x, weight)
-    ours = torch.autograd.grad(fast.square().mean(), leaves)
-    theirs = torch.autograd.grad(plain.square().mean(), leaves)
-    for a, b in zip(ours, theirs, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("kind", ["relu", "tanh"])
-@pytest.mark.parametrize("count", [0, 1, 5000])
-def test_fused_layer_equals_its_parts(count, kind):
-    layer, norm = nn.Linear(32, 24), nn.LayerNorm(24)
-    nn.init.normal_(norm.weight)
-    nn.init.normal_(norm.bias)
-    x = torch.randn(count, 32, requires_grad=True)
-    leaves = (x, *layer.parameters(), *norm.parameters())
-    plain = getattr(torch, kind)(norm(layer(x)))
-    agree(dense(x, layer, norm, kind), plain, *leaves, tolerance=2e-4)
-    z = torch.randn(count, 24, requires_grad=True)
-    agree(norm_act(z, norm, kind), getattr(torch, kind)(norm(z)), z, *norm.parameters(), tolerance=2e-4)
-
-
-def test_tanh_is_exact_to_rounding():
-    x = torch.linspace(-12, 12, 4001, requires_grad=True)
-    agree(tanh(x), torch.tanh(x), x, tolerance=1e-6)
-
-
-@pytest.mark.parametrize("count", [0, 1, 5000])
-def test_lift_and_flow_on_many_edges(count):
-    generator = torch.Generator().manual_seed(2)
-    index = torch.randint(0, 300, (2, count), generator=generator)
-    ends, (src, dst) = Ends(index, 300), index
-    table = torch.randn(300, 16, generator=generator, requires_grad=True)
-    base = torch.randn(count, 8, generator=generator, requires_grad=True)
-    agree(lift(table, base, ends), table[src, :8] + table[dst, 8:] + base, table, base, tolerance=1e-4)
-    agree(lift(table, None, ends), table[src, :8] + table[dst, 8:], table, tolerance=1e-4)
-    weights = torch.rand(count, generator=generator, requires_grad=True)
-    plain = torch.zeros(300, 8).index_add(0, dst, weights[:, None] * table[src, :8])
-    plain = plain.index_add(0, src, weights[:, None] * table[dst, 8:])
-    agree(flow(table, weights, ends), plain, table, weights, tolerance=1e-4)
-
-
-def test_sorted_edges_are_not_sorted_again():
-    sorted_rows, other = Segments(torch.tensor([0, 0, 2]), 3), Segments(torch.tensor([2, 0, 0]), 3)
-    assert sorted_rows.is_sorted
-    assert not other.is_sorted
-    assert sorted_rows.order.tolist() == [0, 1, 2]
-    assert other.order.tolist() == [1, 2, 0]
-    assert other.offsets.tolist() == [0, 2, 2, 3]
-    x = torch.randn(3, 2, requires_grad=True)
-    agree(take(x, other), x[other.index], x)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -58,7 +59,7 @@ class MLP(nn.Module):
         x = self._dropped(0, norm_act(self.layers[0](values, run), self.norms[0], self.activations[0]))
         last = len(self.layers) - 1
         for place in range(1, last + 1):
-            layer = self.layers[place]
+            layer = cast(nn.Linear, self.layers[place])
             if place == last and pending:
                 return Value((Piece(x, layer.weight, layer.bias),))
             x = self._dropped(place, dense(x, layer, self.norms[place], self.activations[place]))

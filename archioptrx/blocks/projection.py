@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 
 import torch
 from torch import Tensor, nn
@@ -158,20 +160,19 @@ class Neighbourhood(Blocked):
 
     def _scalar(self, value: Value, weights: Tensor, run: Run) -> Tensor:
         """One weight per edge: both sums run over rows that are multiplied already, in one pass."""
-        neighbours: Tensor | None = None
-        own: Tensor | None = None
+        neighbours, own = [], []
         for piece, offset in spread(value):
-            table = self.multiplied(piece, (offset, self.width + offset), None, run)
-            row = self.multiplied(piece, (2 * self.width + offset,), self.bias if own is None else None, run)
-            neighbours = table if neighbours is None else neighbours + table
-            own = row if own is None else own + row
-        return flow(neighbours, weights.flatten(), run.topology.ends(self.above)) + own
+            neighbours.append(self.multiplied(piece, (offset, self.width + offset), None, run))
+            bias = None if own else self.bias
+            own.append(self.multiplied(piece, (2 * self.width + offset,), bias, run))
+        received = flow(reduce(add, neighbours), weights.flatten(), run.topology.ends(self.above))
+        return received + reduce(add, own)
 
     def _by_channel(self, value: Value, weights: Tensor, run: Run) -> Tensor:
         x, ends = value.tensor(), run.topology.ends(self.above)
         received = total(weights * take(x, ends.start), ends.end)
         sent = total(weights * take(x, ends.end), ends.start)
-        w_in, w_out, w_own = self.weight.split(self.width, dim=1)
+        w_in, w_out, w_own = self.weight.chunk(3, dim=1)
         return linear(received, w_in) + linear(sent, w_out) + linear(x, w_own, self.bias)
 
 

@@ -13,7 +13,7 @@ from archioptrx.blocks.value import Run, Shape, Value
 from archioptrx.errors import GraphError, did_you_mean
 
 
-def convolutions() -> dict[str, type]:
+def convolutions() -> dict[str, Any]:
     """The convolution classes of torch_geometric.nn by name."""
     import torch_geometric.nn as pyg_nn  # here, because it takes seconds and few networks want it
 
