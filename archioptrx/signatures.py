@@ -96,7 +96,7 @@ class Parameter:
 
     name: str
     types: tuple[type, ...]
-    default: Any
+    default: Any = field(hash=False)  # may be a mapping
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     below: float | None = None
