@@ -1,0 +1,68 @@
+"""The README's commands and files do what it says. Its two set-up commands are what CI begins with."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from archioptrx.architecture import Architecture
+from archioptrx.config import bundled
+from archioptrx.experiment import parse_experiment
+from archioptrx.function_graph import FunctionGraph
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[str]:
+    return [line for block in blocks("sh") for line in block.splitlines() if line.startswith("archioptrx ")]
+
+
+def test_the_two_set_up_commands_are_single_lines_at_the_margin():
+    lines = re.findall(r"^pip install -c .*$", README, re.MULTILINE)
+    assert len(lines) == 2
+    assert lines[0].endswith("python -m archioptrx.search")
+    assert "pytest" in lines[1]
+
+
+def test_every_command_works(tmp_path):
+    """In order, in one folder, as a reader would type them."""
+    assert len(commands()) > 8
+    for command in commands():
+        arguments = shlex.split(command)[1:]
+        done = subprocess.run(
+            [sys.executable, "-m", "archioptrx", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        assert done.stdout.strip(), command
+        assert "Warning" not in done.stderr, f"{command}\n{done.stderr}"
+    # What the last search left behind is complete: six ended trials, a trained best network.
+    assert len((tmp_path / "runs/first/trials.jsonl").read_text().splitlines()) == 6
+    assert Architecture.load(tmp_path / "runs/first/best/architecture.yaml").graph.steps
+
+
+@pytest.mark.parametrize("text", blocks("yaml"), ids=lambda text: text.split("\n")[0])
+def test_every_file_is_valid(text):
+    content = yaml.safe_load(text)
+    if "functions" in content:
+        assert FunctionGraph.from_dict(content).targets
+    else:
+        shown = parse_experiment(content, "README").to_dict()
+        assert shown["name"] == content["name"]
+
+
+def test_the_printed_network_is_the_reference():
+    assert f"```\n{Architecture.load('attention_recursive').graph}\n```" in README
+
+
+def test_the_shown_experiment_is_the_bundled_one():
+    shown = next(yaml.safe_load(text) for text in blocks("yaml") if "budget" in text)
+    real = yaml.safe_load(bundled("experiments", "hitgraphs").read_text())
+    assert {**real, "constraints": None} == {**shown, "constraints": None}
