@@ -54,6 +54,7 @@ def test_every_file_is_valid(text):
     if "functions" in content:
         assert FunctionGraph.from_dict(content).targets
     else:
+        content["data"]["path"] = "events"  # comes with --data
         shown = parse_experiment(content, "README").to_dict()
         assert shown["name"] == content["name"]
 
