@@ -86,27 +86,26 @@ class _Dense(torch.autograd.Function):
         ctx: Any, x: Tensor, matrix: Tensor, shift: Tensor, weight: Tensor, bias: Tensor, eps: float, kind: str
     ) -> Tensor:
         ctx.form = eps, kind
-        normed = _Normed(kind, weight, bias, eps)
-        z, y = x.new_empty(len(x), len(matrix)), x.new_empty(len(x), len(matrix))
-        mean, spread = x.new_empty(len(x), 1), x.new_empty(len(x), 1)
+        normed, y = _Normed(kind, weight, bias, eps), x.new_empty(len(x), len(matrix))
+        saved = []  # of each block: the norm's input, mean and spread, as they come; joining them would be a copy
         for part in blocks(len(x)):
-            block = multiply(x[part], matrix, shift)
-            z[part] = block
-            y[part], mean[part], spread[part] = normed.forward(block)
-        ctx.save_for_backward(x, matrix, weight, bias, y, z, mean, spread)
+            z = multiply(x[part], matrix, shift)
+            y[part], mean, spread = normed.forward(z)
+            saved += [z, mean, spread]
+        ctx.save_for_backward(x, matrix, weight, bias, y, *saved)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, matrix, weight, bias, y, z, mean, spread = ctx.saved_tensors
+        x, matrix, weight, bias, y, *saved = ctx.saved_tensors
         eps, kind = ctx.form
         normed, transposed = _Normed(kind, weight, bias, eps), matrix.t().contiguous()
         out = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         grad_matrix, grad_shift = torch.zeros_like(matrix), torch.zeros_like(matrix[:, 0])
         grad_weight, grad_bias = torch.zeros_like(weight), torch.zeros_like(bias)
-        for part in blocks(len(x)):
-            inner = normed.backward(grad[part], y[part], z[part], mean[part], spread[part])
+        for number, part in enumerate(blocks(len(x))):
+            inner = normed.backward(grad[part], y[part], *saved[3 * number : 3 * number + 3])
             if out is not None:
                 out[part] = multiply(inner[0], transposed, None)
             grad_matrix.addmm_(inner[0].t(), x[part])

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# oneDNN writes a kernel for each new shape, which takes about 0.6 ms: all but the last rows of a batch go in blocks of
-# one height, so that batches of any size meet kernels that exist already. The blocks stay in the cache, too.
+# oneDNN writes a kernel for each new shape, which takes 0.6 ms and 0.7 MB that it keeps: all but the last rows of a
+# batch go in blocks of one height, so that batches of any size meet the same few kernels. The blocks stay in the
+# processor's cache, too.
 BLOCK = 2048  # rows for each thread
 WIDE = 16  # below this width a product moves memory rather than computes, and BLAS is as good
 

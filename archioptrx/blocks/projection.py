@@ -160,7 +160,8 @@ class Neighbourhood(Blocked):
 
     def _scalar(self, value: Value, weights: Tensor, run: Run) -> Tensor:
         """One weight per edge: both sums run over rows that are multiplied already, in one pass."""
-        neighbours, own = [], []
+        neighbours: list[Tensor] = []
+        own: list[Tensor] = []
         for piece, offset in spread(value):
             neighbours.append(self.multiplied(piece, (offset, self.width + offset), None, run))
             bias = None if own else self.bias
