@@ -277,7 +277,7 @@ class ComputationGraph:
         count = len(self.sources)
         live, edges = live_values(count, [s.inputs for s in self.steps], self._edges, self.targets)
         kept = [value for value in range(count + len(self.steps)) if live >> value & 1]
-        if len(kept) == count + len(self.steps) and len(edges) == len(self.back_edges):
+        if len(kept) == count + len(self.steps) and edges == self._edges:
             return self
         new = {old: i for i, old in enumerate(kept)}
         steps = [self.steps[value - count] for value in kept if value >= count]
@@ -349,6 +349,7 @@ def _arrange(graph: ComputationGraph, loops: list[Loop]) -> tuple[int | Loop, ..
     owner = {i: loop for loop in loops for i in (*loop.forward, *loop.back)}
     head_of = {head - count: loop for loop in loops for head, _ in loop.heads}
     waiting = list(dict.fromkeys(owner.get(i, i) for i in range(len(graph.steps))))
+    waiting += [loop for loop in loops if not loop.forward + loop.back]  # heads that only exchange their values
     order: list[int | Loop] = []
     done: set[int] = set()
 

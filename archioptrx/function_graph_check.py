@@ -151,8 +151,14 @@ def costs(graph: FunctionGraph) -> dict[str, float]:
     made = {node.name: 0.0 if node.name in graph.sources else math.inf for node in graph.data}
     for _ in graph.data:
         for f in graph.functions:
-            made[f.output] = min(made[f.output], 1 + sum(made[name] for name in f.inputs))
+            if not _needs_twice(f, graph.sources):
+                made[f.output] = min(made[f.output], 1 + sum(made[name] for name in f.inputs))
     return made
+
+
+def _needs_twice(f: FunctionNode, sources: tuple[str, ...]) -> bool:
+    """Whether a function needs two different values of a source, which has one."""
+    return f.signature.distinct and any(f.inputs.count(name) > 1 for name in sources)
 
 
 def _missing(graph: FunctionGraph, name: str, made: dict[str, float]) -> str:
@@ -160,6 +166,8 @@ def _missing(graph: FunctionGraph, name: str, made: dict[str, float]) -> str:
     if not producers:
         return "nothing produces it; legal: a function with this output, or a source"
     lacking = itertools.chain.from_iterable(
-        [f"{f.name} needs {n}" for n in dict.fromkeys(f.inputs) if math.isinf(made[n])] for f in producers
+        [f"{f.name} needs {n}" for n in dict.fromkeys(f.inputs) if math.isinf(made[n])]
+        or [f"{f.name} needs two different values of a source, which has one"]
+        for f in producers
     )
     return ", ".join(lacking)

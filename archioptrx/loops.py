@@ -115,19 +115,31 @@ def components(count: int, inputs: Inputs, edges: Edges) -> Components:
 def live_values(
     count: int, inputs: Inputs, edges: Edges, targets: Sequence[int]
 ) -> tuple[int, list[tuple[int, int, int]]]:
-    """The values that a target depends on, and the back edges that change it.
+    """The values that a target depends on, and the back edges that change one, with the iterations of their loop.
 
     A back edge stands while it is part of a loop and what it carries reaches a target in a later pass.
     """
     kept = list(edges)
     while True:
         found = components(count, inputs, kept)
-        looped = [e for e in kept if any(m >> e[0] & 1 and m >> e[1] & 1 for m in found.loops)]
+        looped = _of_loops(kept, found)
         live = _closure(count, inputs, looped, targets)
-        after = [e for e in looped if live >> e[1] & 1 and _felt(e, looped, found, targets)]
+        after = [e for e in looped if live >> e[1] & 1]
+        if len(after) > len(found.loops):
+            after = _useful(count, inputs, after, targets)
         if len(after) == len(kept):
             return live, after
         kept = after
+
+
+def _of_loops(edges: Edges, found: Components) -> list[tuple[int, int, int]]:
+    """Back edges that are part of a loop; in one loop the largest number of iterations counts."""
+    looped = []
+    for carried, head, _ in edges:
+        members = next((m for m in found.loops if m >> carried & 1 and m >> head & 1), 0)
+        if members:
+            looped.append((carried, head, max(n for c, h, n in edges if members >> c & 1 and members >> h & 1)))
+    return looped
 
 
 def _closure(count: int, inputs: Inputs, edges: Edges, targets: Sequence[int]) -> int:
@@ -145,33 +157,49 @@ def _closure(count: int, inputs: Inputs, edges: Edges, targets: Sequence[int]) -
     return live
 
 
-def _felt(edge: tuple[int, int, int], edges: Edges, found: Components, targets: Sequence[int]) -> bool:
-    """Whether an output of the loop at the last pass depends on what this edge carried in some pass.
+def _useful(
+    count: int, inputs: Inputs, edges: list[tuple[int, int, int]], targets: Sequence[int]
+) -> list[tuple[int, int, int]]:
+    """Less the back edges without which the targets are the same, where several make up one loop.
 
-    In a loop of one back edge it always does. With several, one may feed another only, and the passes may end
-    before that shows: follow the dependence back from the last pass.
+    The passes may end before what one edge carries is seen. A loop of one back edge always needs it.
     """
-    members = next(m for m in found.loops if m >> edge[0] & 1 and m >> edge[1] & 1)
-    inner = [e for e in edges if members >> e[1] & 1]
-    if len(inner) == 1:
-        return True
-    outputs = found.outputs(members, targets)
-    heads = {head: carried for carried, head, _ in inner}
-    up = _ancestors_inside(found, members, heads)
-    wanted = {value for value in bits(outputs) for value in bits(up[value])} & set(heads)
-    for _ in range(max(e[2] for e in inner)):
-        if edge[1] in wanted:
-            return True
-        wanted = {head for value in wanted for head in bits(up[heads[value]]) if head in heads}
-    return False
+    table: dict[tuple[int, ...], int] = {}
+    before = _unrolled(count, inputs, edges, targets, table)
+    spare = [e for e in edges if _unrolled(count, inputs, [o for o in edges if o != e], targets, table) == before]
+    # All or none, so that their order makes no difference: two together may hold loops in step that either alone holds.
+    rest = [e for e in edges if e not in spare]
+    return rest if _unrolled(count, inputs, rest, targets, table) == before else edges
 
 
-def _ancestors_inside(found: Components, members: int, heads: dict[int, int]) -> dict[int, int]:
-    """Within one pass: ancestors of each member, heads being given."""
-    up: dict[int, int] = {}
-    for value in bits(members):
-        up[value] = 1 << value
-        if value not in heads and value >= found.count:
-            for source in found.inputs[value - found.count]:
-                up[value] |= up.get(source, 0)
-    return up
+def _unrolled(
+    count: int, inputs: Inputs, edges: Edges, targets: Sequence[int], table: dict[tuple[int, ...], int]
+) -> list[int]:
+    """The targets as numbers of hash-consed terms, by the meaning of a loop; steps are told apart by their number."""
+    loops = components(count, inputs, edges).loops
+    loop = {value: members for members in loops for value in bits(members)}
+    carried = {h: (c, n) for c, h, n in edges if loop.get(h, 0) >> c & 1}
+    passes = {members: max(n for h, (_, n) in carried.items() if members >> h & 1) for members in loops}
+
+    def parts(value: int, turn: int) -> list[tuple[int, int]]:
+        if turn and value in carried:
+            return [(carried[value][0], turn - 1)]
+        members = loop.get(value, 0)
+        given = inputs[value - count] if value >= count else ()
+        return [(v, turn if members >> v & 1 else passes.get(loop.get(v, 0), 0)) for v in given]
+
+    wanted = [(target, passes.get(loop.get(target, 0), 0)) for target in targets]
+    known: dict[tuple[int, int], int] = {}
+    stack = list(wanted)
+    while stack:
+        value, turn = stack[-1]
+        needed = parts(value, turn)
+        if missing := [part for part in needed if part not in known]:
+            stack += missing
+            continue
+        stack.pop()
+        if turn and value in carried:
+            known[value, turn] = known[needed[0]]
+        else:
+            known[value, turn] = table.setdefault((value, *(known[part] for part in needed)), len(table))
+    return [known[part] for part in wanted]

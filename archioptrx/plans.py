@@ -191,7 +191,7 @@ class Plan:
 
     def onward(self, name: int, idempotent: bool, target: int, left: int) -> Menu:
         """Functions that a walk may take from a value of a type with `left` steps to go."""
-        key = (name, idempotent, target, left)
+        key = ("onward", name, idempotent, target, left)
         if key not in self._menus:
             legal = [
                 f
@@ -214,7 +214,7 @@ class Plan:
 
     def makers(self, name: int, fresh: bool, plain: bool, left: int) -> Menu:
         """Functions that may make a value of a type within `left` steps."""
-        key = (name, fresh, plain, left)
+        key = ("makers", name, fresh, plain, left)
         if key not in self._menus:
             legal = [
                 f

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from archioptrx.candidate import DROPPED, Candidate
 from archioptrx.choices import Choose, Decision, Point, Trace
-from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType
+from archioptrx.computation_graph import ComputationGraph, DataType
 from archioptrx.draft import Draft
 from archioptrx.errors import InputError
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.loops import Components, bits, components
-from archioptrx.plans import Function, Plan, Plans, functions_of
+from archioptrx.plans import NEVER, Function, Plan, Plans, functions_of
 from archioptrx.search_space import SearchSpace, check_covers
 
 EVENTS = ("walks", "reverse walks", "recurrences", "branches", *DROPPED)
@@ -66,7 +67,14 @@ class WalkSpace:
         needed = 0
         for target in self.targets:
             ways = draft.plan().ways(target)[0]
-            needed += min(ways[self.number[name]] for name in self.function_graph.sources)
+            least = min(ways[self.number[name]] for name in self.function_graph.sources)
+            if least >= NEVER:
+                raise InputError(
+                    f"function graph {self.function_graph.name}: targets: no walk can reach {self.names[target]}: on "
+                    "each way to it a function needs several different values of a type that can have only one; "
+                    "legal: own weights or a further function for that type"
+                )
+            needed += least
         limit = self.search_space.walk.max_steps
         if needed > limit:
             path = ", ".join(self._shortest(draft.plan()))
@@ -184,7 +192,10 @@ class _Walk:
         given = next(iter(inputs), None)
         for position, slot in enumerate(open_slots):
             plan = self.draft.plan()
-            later = sum(plan.slot(f, other, given) for other in open_slots[position + 1 :])
+            later = sum(
+                plan.fresh[f.inputs[other]] if other == fresh else plan.slot(f, other, given)
+                for other in open_slots[position + 1 :]
+            )
             after = 1 + later + rest + (plan.rest(f, target) if target is not None else 0)
             avoid = 0
             if f.distinct:
@@ -354,14 +365,16 @@ class _Walk:
             legal = [n for n in self.limits.iterations if (n - least) * size <= spare]
             chosen.append(legal[self.pick("iterations", str(number), [str(n) for n in legal])])
             spare -= (chosen[-1] - least) * size
+        if chosen:
+            edges = tuple(
+                replace(e, iterations=next(n for n, m in zip(chosen, found.loops, strict=True) if m >> e.head & 1))
+                for e in graph.back_edges
+            )
+            graph = replace(graph, back_edges=edges)
+        if len(graph.back_edges) > len(sizes):
+            graph = graph.pruned()  # which back edges of one loop are felt depends on how often it goes round
         self.events["recurrences"] = len(graph.back_edges)
-        if not chosen:
-            return graph
-        edges = tuple(
-            BackEdge(e.carried, e.head, next(n for n, m in zip(chosen, found.loops, strict=True) if m >> e.head & 1))
-            for e in graph.back_edges
-        )
-        return ComputationGraph(graph.types, graph.sources, graph.steps, edges, graph.targets)
+        return graph
 
     def pick_hyperparameters(self, graph: ComputationGraph) -> dict[str, Any]:
         """Values of those that this graph refers to, and of those that only training knows."""
