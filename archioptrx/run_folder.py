@@ -108,7 +108,7 @@ class Journal:
     ----------
     path
         The file; missing is the same as empty. A last line without its newline is what a crash left: readers skip
-        it, and the first `append` removes it.
+        it, and `repair`, which every writer begins with, removes it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -136,17 +136,17 @@ class Journal:
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one line and wait until it is on disk."""
-        if self._file is None:
-            self._file = self._repaired()
+        self.repair()
+        assert self._file is not None
         self._file.write(json.dumps(plain(row), ensure_ascii=False, allow_nan=False).encode() + b"\n")
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def _repaired(self) -> IO[bytes]:
-        file = open(self.path, "ab")  # noqa: SIM115 - closed by close()
-        content = self.path.read_bytes()
-        file.truncate(content.rfind(b"\n") + 1)
-        return file
+    def repair(self) -> None:
+        """Open the file for writing and remove what a crash left of a line."""
+        if self._file is None:
+            self._file = open(self.path, "ab")  # noqa: SIM115 - closed by close()
+            self._file.truncate(self.path.read_bytes().rfind(b"\n") + 1)
 
     def close(self) -> None:
         """Close the file; a later `append` opens it again."""
@@ -244,10 +244,13 @@ class RunFolder:
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
+            journals = (self.proposals, self.trials, self.retrained)
             try:
+                for journal in journals:
+                    journal.repair()
                 yield self
             finally:
-                for journal in (self.proposals, self.trials, self.retrained):
+                for journal in journals:
                     journal.close()
                 file.truncate(0)
 

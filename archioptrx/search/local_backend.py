@@ -10,7 +10,6 @@ def run_locally(work: Work, data: TrialData) -> None:
     """Run all jobs. A Ctrl-C ends it between any two instructions; a run folder bears that."""
     while not work.done:
         job = work.next()
-        assert job is not None, "a work that isn't done and runs nothing has a job"
-        for message in messages(job.spec, data):
-            if work.message(job.key, message):
+        for message in messages(job.spec, data) if job else ():
+            if job and work.message(job.key, message):
                 break

@@ -202,9 +202,10 @@ def chosen(folder: RunFolder, top: int) -> list[int]:
     """
     rows = folder.rows()
     good = [row["proposal"] for row in rows if row["score"] is not None]
+    if not rows:
+        raise InputError(f"{folder.path}: no trial has ended; legal: more --time, then --resume {folder.path}")
     if not good:
-        last = rows[-1]["error"] if rows else "there was none"
-        raise InputError(f"{folder.path}: all {len(rows)} trials failed; the last one: {last}")
+        raise InputError(f"{folder.path}: all {len(rows)} trials failed; the last one: {rows[-1]['error']}")
     return good[:top]
 
 

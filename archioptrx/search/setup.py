@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,21 +69,23 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
         One line for every fault.
     """
     faults: list[str] = []
-    _tried(faults, lambda: import_modules(experiment.imports))
-    files: dict[str, Path] = {}
-    for kind, name in (("function_graph", experiment.function_graph), ("search_space", experiment.search_space)):
-        path = run / f"{kind}.yaml" if run else _tried(faults, lambda k=kind, n=name: bundled(f"{k}s", n))
-        if path is not None:
-            files[f"{kind}.yaml"] = path
-    graph = _tried(faults, lambda: FunctionGraph.load(files["function_graph.yaml"])) if files else None
-    space = _tried(faults, lambda: SearchSpace.load(files["search_space.yaml"])) if files else None
-    references = [_tried(faults, lambda n=name: _reference(n)) for name in experiment.references]
+    _tried(faults, partial(import_modules, experiment.imports))
+    names = {"function_graph": experiment.function_graph, "search_space": experiment.search_space}
+    paths = {
+        kind: run / f"{kind}.yaml" if run else _tried(faults, partial(bundled, f"{kind}s", name))
+        for kind, name in names.items()
+    }
+    graph_file, space_file = paths["function_graph"], paths["search_space"]
+    graph = None if graph_file is None else _tried(faults, partial(FunctionGraph.load, graph_file))
+    space = None if space_file is None else _tried(faults, partial(SearchSpace.load, space_file))
+    references = [_tried(faults, partial(_reference, name)) for name in experiment.references]
     if graph is not None and space is not None:
         faults += _hyperparameter_faults(experiment, graph, space)
-    walk = None if faults or graph is None or space is None else _tried(faults, lambda: WalkSpace(graph, space))
+    walk = None if faults or graph is None or space is None else _tried(faults, partial(WalkSpace, graph, space))
     if walk is None:
         finish(faults)
         raise AssertionError("a search without a space has a fault")
+    files = {f"{kind}.yaml": path for kind, path in paths.items() if path is not None}
     setup = Setup(experiment, files, walk, tuple(r for r in references if r is not None))
     _tried(faults, setup.sampler)
     finish(faults)
@@ -111,7 +114,7 @@ def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: 
         place = f"{experiment.search_space}: hyperparameters.{name}"
         if name in TRAINING_FIELDS:
             for value in grid.values:
-                _tried(faults, lambda n=name, v=value: Training(**{n: v}))
+                _tried(faults, partial(Training, **{name: value}))
         elif name not in graph.hyperparameters:
             known = ", ".join(sorted({*graph.hyperparameters, *TRAINING_FIELDS}))
             faults.append(f"{place}: is used neither by {graph.name} nor by training; legal: {known}")
@@ -174,6 +177,9 @@ class Specs:
         """Of a trial, from its line in `proposals.jsonl`."""
         constraints = self.experiment.constraints
         limits = {"seconds_per_step": constraints.seconds_per_step, "parameters": constraints.parameters}
+        if line["reference"] is not None:
+            # Whoever names an architecture wants to see it.
+            limits = dict.fromkeys(limits)
         return self._spec(line, line["seed"], line["epochs"], limits, final=False)
 
     def retraining(self, line: Mapping[str, Any], seed: int) -> dict[str, Any]:

@@ -23,7 +23,8 @@ class Work(Protocol):
 
     A backend asks `next` whenever a worker is free, starts what it gets, and passes every message of a worker to
     `message` until that returns True: then the job is over, and the worker is free. A worker that dies is the message
-    `{"kind": "error", …}`. `next` may give None (nothing now) only while jobs run; `done` ends the backend.
+    `{"kind": "error", …}`. `next` may give None (nothing now) while jobs run, or when that ends the work; `done`
+    ends the backend.
     """
 
     @property

@@ -1,0 +1,143 @@
+"""A search of seconds, for tests: sixteen toy events, five trials, two epochs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from archioptrx.experiment import Experiment, override, parse_experiment
+from archioptrx.run_folder import RunFolder
+from archioptrx.search.local_backend import run_locally
+from archioptrx.search.progress import Progress
+from archioptrx.search.run import Events, Found, load_events, new_run, run_search
+from archioptrx.search.setup import prepare
+from archioptrx.search.work import Backend
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "data": {"source": "toy", "num_samples": 16},
+    "search_space": "small",
+    "scheduler": {"name": "fifo"},
+    "budget": {"trials": 5},
+    "training": {"epochs": 2},
+    "constraints": {"executed": 10, "parameters": 8000},
+    "retrain": {"top": 1, "seeds": 2},
+}
+
+BLOCKS = '''
+"""Blocks that go wrong."""
+import os
+
+import torch
+from torch import nn
+
+from archioptrx.blocks import block
+from archioptrx.signatures import Signature
+
+
+def same(domains, output):
+    return None
+
+
+def width(widths, parameters):
+    return widths[0]
+
+
+class Odd(nn.Module):
+    def __init__(self, inputs, output):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1))
+
+
+@block(Signature("raising", accepts=same, width=width))
+class Raising(Odd):
+    def forward(self, inputs, topology):
+        raise ValueError("this block never works")
+
+
+@block(Signature("exploding", accepts=same, width=width))
+class Exploding(Odd):
+    def forward(self, inputs, topology):
+        return inputs[0] * self.weight * float("inf")
+
+
+@block(Signature("dying", accepts=same, width=width))
+class Dying(Odd):
+    def forward(self, inputs, topology):
+        os._exit(9)
+'''
+
+
+def graph_with(*blocks: str) -> dict[str, Any]:
+    """A function graph of an mlp on the doublets, with some of the bad blocks before its last step."""
+    functions: dict[str, Any] = {
+        "first": {"block": "mlp", "inputs": ["doublet"], "output": "e", "params": {"layers": 1}},
+        "again": {"block": "mlp", "inputs": ["e"], "output": "e", "params": {"layers": 1}},
+        "classify": {"block": "mlp", "inputs": ["e"], "output": "score", "params": {"layers": 1}},
+    }
+    for name in blocks:
+        functions[name] = {"block": name, "inputs": ["e"], "output": "e"}
+    return {
+        "name": "odd",
+        "data": {
+            "doublet": {"domain": "edge", "field": "edge_attr"},
+            "e": {"domain": "edge", "width": {"hyperparameter": "hidden"}},
+            "score": {"domain": "edge", "width": "target"},
+        },
+        "functions": functions,
+        "sources": ["doublet"],
+        "targets": ["score"],
+    }
+
+
+def write_odd(folder: Path, *blocks: str) -> dict[str, Any]:
+    """Write module and function graph to a folder; what an experiment says to use them."""
+    (folder / "odd_blocks.py").write_text(BLOCKS)
+    (folder / "odd.yaml").write_text(yaml.safe_dump(graph_with(*blocks)))
+    walk = {"max_steps": 6, "max_walks": 1, "extra": [4]}
+    (folder / "few.yaml").write_text(yaml.safe_dump({"name": "few", "hyperparameters": {"hidden": 8}, "walk": walk}))
+    files = {"function_graph": str(folder / "odd.yaml"), "search_space": str(folder / "few.yaml")}
+    return {"imports": ["odd_blocks"], **files}
+
+
+def small(**overrides: Any) -> Experiment:
+    """The small experiment with other values; `__` stands for the dots of a key."""
+    dotted = {key.replace("__", "."): value for key, value in overrides.items()}
+    return parse_experiment(override(SMALL, dotted), "small.yaml")
+
+
+def quiet(trials: int = 5) -> Progress:
+    """A progress view that shows nothing."""
+    return Progress(Console(quiet=True), trials, 2, "auc")
+
+
+def searched(
+    folder: Path, experiment: Experiment, backend: Backend = run_locally, deadline: float | None = None
+) -> Found:
+    """Run a search in a new folder, or the rest of one."""
+    new = not folder.exists()
+    setup = prepare(experiment, None if new else folder)
+    events: Events = load_events(experiment)
+    run = new_run(folder, setup, events) if new else RunFolder(folder)
+    with run.locked():
+        return run_search(setup, events, run, backend, quiet(experiment.budget.trials), deadline)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a journal."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def results(folder: Path) -> list[tuple[Any, ...]]:
+    """What two runs of one search have in common, in the order of proposals."""
+    rows = sorted(lines(folder / "trials.jsonl"), key=lambda row: row["proposal"])
+    return [(r["proposal"], r["fingerprint"], r["hyperparameters"], r["status"], r["curve"], r["seed"]) for r in rows]
+
+
+def proposed(folder: Path) -> list[tuple[Any, ...]]:
+    """Proposals, and what the sampler knew."""
+    return [(p["proposal"], p["fingerprint"], p["draws"], p["observed"]) for p in lines(folder / "proposals.jsonl")]

@@ -1,0 +1,110 @@
+"""Experiment files: defaults, faults, overrides, resolved form."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from archioptrx.config import bundled_names
+from archioptrx.errors import InputError
+from archioptrx.experiment import duration, load_experiment, override, parse_experiment
+
+
+def test_a_name_is_enough() -> None:
+    experiment = parse_experiment({"name": "one"}, "one.yaml")
+    assert experiment.data == {"source": "toy"}
+    assert experiment.budget.trials == 12
+    assert experiment.objective.mode == "max"
+
+
+@pytest.mark.parametrize("name", bundled_names("experiments"))
+def test_bundled_experiments_are_legal_and_round_trip(name: str, tmp_path: Path) -> None:
+    experiment = load_experiment(name, {"data.path": str(tmp_path)} if name != "quickstart" else {})
+    assert parse_experiment(experiment.to_dict(), "again") == experiment
+
+
+def test_all_faults_are_reported_at_once() -> None:
+    document = {
+        "name": "a b",
+        "budjet": {},
+        "budget": {"trials": -1, "time": "soon"},
+        "training": {"learning_rate": "fast"},
+        "task": {"name": "edges"},
+        "scheduler": {"name": "ashes"},
+        "split": {"validation": 0.6, "test": 0.6},
+        "references": [3],
+    }
+    with pytest.raises(InputError) as caught:
+        parse_experiment(document, "x.yaml")
+    faults = caught.value.faults
+    for start in (
+        "x.yaml: name: is 'a b'",
+        "x.yaml: budjet: is unknown",
+        "x.yaml: budget.trials: is -1; legal: 1 or more",
+        "x.yaml: budget.time: is 'soon'",
+        "x.yaml: training.learning_rate: is 'fast'",
+        "x.yaml: task.name: is 'edges'; legal: edge_classification",
+        "x.yaml: scheduler.name: is 'ashes'; legal: asha, fifo (did you mean asha?)",
+        "x.yaml: split: validation and test add to 1.2",
+        "x.yaml: references[0]: is 3",
+    ):
+        assert [fault for fault in faults if fault.startswith(start)], (start, faults)
+    assert len(faults) == 9
+
+
+def test_a_fault_in_an_option_names_the_option() -> None:
+    with pytest.raises(InputError, match=r"^--trials: is 0; legal: 1 or more$"):
+        load_experiment("quickstart", {"budget.trials": 0}, {"budget.trials": "--trials"})
+
+
+def test_unknown_experiment_lists_the_bundled_ones() -> None:
+    with pytest.raises(InputError, match=r"quickstrat: no such experiment.*did you mean quickstart\?"):
+        load_experiment("quickstrat")
+
+
+def test_a_data_path_turns_made_events_into_read_ones(tmp_path: Path) -> None:
+    experiment = load_experiment("quickstart", {"data.path": str(tmp_path)})
+    assert experiment.data == {"path": str(tmp_path), "source": "hitgraphs"}
+
+
+def test_paths_are_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    experiment = load_experiment("hitgraphs", {"data.path": "events", "test": "others"})
+    assert experiment.data["path"] == str(tmp_path / "events")
+    assert experiment.test == str(tmp_path / "others")
+
+
+def test_overrides_leave_the_document_as_it_is() -> None:
+    document = {"budget": {"trials": 3}}
+    assert override(document, {"budget.trials": 4, "task.name": "x"}) == {
+        "budget": {"trials": 4},
+        "task": {"name": "x"},
+    }
+    assert document == {"budget": {"trials": 3}}
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("4h", 14400), ("90m", 5400), ("1h30m5s", 5405), (7, 7), ("0.5h", 1800)])
+def test_times(text: object, seconds: float) -> None:
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "h", "-1h", "soon", 0, -3, True, "0s"])
+def test_what_is_no_time(text: object) -> None:
+    assert duration(text) is None
+
+
+def test_a_seed_for_training_is_refused() -> None:
+    with pytest.raises(InputError, match=r"training\.seed: is not for this file"):
+        parse_experiment({"name": "one", "training": {"seed": 1}}, "one.yaml")
+
+
+def test_neither_torch_nor_ray_is_imported() -> None:
+    code = (
+        "import sys; import archioptrx.search.setup, archioptrx.search.__main__, archioptrx.train\n"
+        "from archioptrx.experiment import load_experiment\n"
+        "archioptrx.search.setup.prepare(load_experiment('quickstart'))\n"
+        "print(sorted({'torch', 'ray'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"

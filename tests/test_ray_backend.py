@@ -1,0 +1,95 @@
+"""The search on Ray: the same results as in this process, also when it is stopped; workers that die; no noise."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from small_search import SMALL, lines, proposed, results, searched, small, write_odd
+
+COMMAND = [sys.executable, "-m", "archioptrx.search"]
+
+
+def write(folder: Path, **more: Any) -> Path:
+    """Write the small experiment."""
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump({**SMALL, **more}))
+    return path
+
+
+def interrupted(command: list[str], rows: Path, count: int) -> tuple[int, str]:
+    """Run a command and press Ctrl-C as soon as so many rows are on disk; exit code and stderr."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (rows.exists() and rows.read_bytes().count(b"\n") >= count):
+        os.sched_yield()
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    return process.returncode, stderr
+
+
+def test_stopped_and_resumed_on_ray_is_the_same_as_in_one_go_without(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    more = {"budget": {"trials": 8}}
+    code, stderr = interrupted(
+        [*COMMAND, str(write(tmp_path, **more)), "--output", str(run)], run / "trials.jsonl", count=2
+    )
+    assert code == 130
+    assert stderr.splitlines()[-1] == f"stopped; go on with: archioptrx search --resume {run}"
+    assert len(lines(run / "trials.jsonl")) < 8
+    told = subprocess.run([*COMMAND, "--resume", str(run), "--json"], capture_output=True, text=True, check=True)
+    assert len(json.loads(told.stdout)["trials"]) == 8
+    searched(tmp_path / "local", small(budget__trials=8))
+    assert results(run) == results(tmp_path / "local")
+    assert proposed(run) == proposed(tmp_path / "local")
+    best = [json.loads((folder / "best" / "metrics.json").read_text()) for folder in (run, tmp_path / "local")]
+    assert best[0] == best[1]
+    for line in (stderr + told.stderr).splitlines():
+        assert line.startswith(("searching in", "[", "training the best again", "stopped; ")), line
+
+
+def test_a_worker_that_dies_is_a_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, **write_odd(tmp_path, "dying", "raising"), training={"epochs": 1}, budget={"trials": 10})
+    told = subprocess.run([*COMMAND, str(path), "--output", "run", "--json"], capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
+    rows = json.loads(told.stdout)["trials"]
+    errors = [row["error"] for row in rows if row["status"] == "failed"]
+    assert len(rows) == 10
+    assert [error for error in errors if error.startswith("the worker died")]
+    assert [error for error in errors if "this block never works" in error]
+    assert any(row["status"] == "finished" for row in rows)
+
+
+@pytest.mark.long
+def test_killed_at_fifty_moments(tmp_path: Path) -> None:
+    """SIGKILL at random moments, again and again, until the search is over: nothing lost and nothing twice."""
+
+    draw = random.Random(0)
+    kills = 0
+    searched(tmp_path / "local", small(budget__trials=8))
+    for attempt in range(100):
+        run = tmp_path / f"run{attempt}"
+        command = [*COMMAND, str(write(tmp_path, budget={"trials": 8})), "--output", str(run), "--backend", "local"]
+        for _ in range(20):
+            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                process.wait(timeout=draw.uniform(2.0, 12.0))
+                break
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                kills += 1
+            if (run / "experiment.yaml").exists():
+                command = [*COMMAND, "--resume", str(run), "--backend", "local"]
+        assert process.returncode == 0
+        assert results(run) == results(tmp_path / "local")
+        assert proposed(run) == proposed(tmp_path / "local")
+        if kills >= 50:
+            break
+    assert kills >= 50

@@ -1,0 +1,144 @@
+"""The run folder: what a crash can leave, who may write, what is refused."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_search import small
+
+from archioptrx.errors import InputError
+from archioptrx.run_folder import Journal, RunFolder, new_folder, next_folder, plain, refuse_used, write_atomically
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunFolder:
+    source = tmp_path / "graph.yaml"
+    source.write_text("name: g\n")
+    return RunFolder.create(tmp_path / "run", small(), {"seed": 0}, {"function_graph.yaml": source})
+
+
+def test_a_truncated_last_line_is_dropped_and_then_removed(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"id": 1}\n{"id": 2}\n{"id": 3, "sco')
+    journal = Journal(path)
+    assert [row["id"] for row in journal.read()] == [1, 2]
+    journal.append({"id": 4})
+    journal.close()
+    assert path.read_bytes() == b'{"id": 1}\n{"id": 2}\n{"id": 4}\n'
+
+
+def test_a_line_without_its_newline_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"id": 1}\n{"id": 2}')
+    assert len(Journal(path).read()) == 1
+
+
+def test_a_changed_line_is_the_users_fault(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"id": 1}\nhello\n')
+    with pytest.raises(InputError, match="line 2: is not JSON"):
+        Journal(path).read()
+
+
+def test_numbers_become_json() -> None:
+    content = {"a": np.float32(0.5), "b": float("nan"), "c": (np.int64(3), [float("inf")]), 4: "é"}
+    assert json.loads(json.dumps(plain(content))) == {"a": 0.5, "b": None, "c": [3, [None]], "4": "é"}
+
+
+def test_create_keeps_everything(run: RunFolder) -> None:
+    assert run.experiment() == small()
+    assert run.environment() == {"seed": 0}
+    assert (run.path / "function_graph.yaml").read_text() == "name: g\n"
+    assert run.rows() == [] and run.proposals.read() == []
+
+
+def test_a_used_folder_is_refused(run: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds another search; legal: --resume .*run"):
+        RunFolder.create(run.path, small(), {}, {})
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").touch()
+    with pytest.raises(InputError, match="mine: holds other files"):
+        refuse_used(tmp_path / "mine")
+    with pytest.raises(InputError, match=r"graph.yaml: is a file"):
+        refuse_used(tmp_path / "graph.yaml")
+
+
+def test_what_appears_in_the_place_of_a_new_folder_is_kept(tmp_path: Path) -> None:
+    target = tmp_path / "run"
+    with pytest.raises(InputError, match="run: is in use"), new_folder(target):
+        target.mkdir()
+        (target / "theirs").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert (target / "theirs").exists()
+
+
+def test_a_replaced_folder_is_the_old_or_the_new_one(tmp_path: Path) -> None:
+    target = tmp_path / "best"
+    for text in ("old", "new"):
+        with new_folder(target, replace=True) as fresh:
+            (fresh / "file").write_text(text)
+    with pytest.raises(KeyError), new_folder(target, replace=True) as fresh:
+        (fresh / "file").write_text("half")
+        raise KeyError
+    assert (target / "file").read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["best"]
+
+
+def test_one_process_writes(run: RunFolder) -> None:
+    with run.locked(), pytest.raises(InputError, match=f"process {os.getpid()} is writing to it"), run.locked():
+        pass
+    with run.locked():
+        pass
+
+
+def test_the_lock_of_a_killed_process_is_free(run: RunFolder) -> None:
+    code = (
+        "import os, signal, sys; from archioptrx.run_folder import RunFolder\n"
+        "with RunFolder(sys.argv[1]).locked(): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(run.path)], check=False)
+    assert (run.path / "lock").read_text().strip().isdecimal()
+    with run.locked():
+        pass
+
+
+def test_rows_are_sorted_by_score(run: RunFolder) -> None:
+    with run.locked():
+        for number, score in enumerate((0.5, None, 0.9, 0.5)):
+            run.trials.append({"proposal": number, "score": score})
+    assert [row["proposal"] for row in run.rows()] == [2, 0, 3, 1]
+
+
+def test_no_such_trial(run: RunFolder) -> None:
+    with run.locked():
+        run.proposals.append({"proposal": 0})
+        run.proposals.append({"proposal": 1})
+        run.proposals.append({"proposal": 1, "refused": "steps 9 > 8"})
+    assert run.proposal(1) == {"proposal": 1}
+    with pytest.raises(InputError, match=r"run/7: no such trial; legal: 0 … 1"):
+        run.proposal(7)
+
+
+def test_what_is_no_run_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no search"):
+        RunFolder(tmp_path)
+    with pytest.raises(InputError, match="is no folder"):
+        RunFolder(tmp_path / "nowhere")
+
+
+def test_next_folder_counts_on(tmp_path: Path) -> None:
+    for name in ("quick-1", "quick-9", "quick-old", "other-12"):
+        (tmp_path / name).mkdir()
+    assert next_folder("quick", tmp_path).name == "quick-10"
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, "one")
+    write_atomically(path, b"two")
+    assert path.read_text() == "two"
+    assert list(tmp_path.iterdir()) == [path]

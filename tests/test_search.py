@@ -1,0 +1,297 @@
+"""The search in this process: proposals, rows, replay, failures, retraining."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from small_search import SMALL, lines, proposed, results, searched, small, write_odd
+
+from archioptrx.errors import InputError
+from archioptrx.run_folder import RunFolder
+from archioptrx.search.local_backend import run_locally
+from archioptrx.search.loop import trial_seed
+from archioptrx.search.retrain import Spread, choose
+from archioptrx.search.schedule import Asha
+from archioptrx.search.work import Work
+from archioptrx.trial import TrialData, messages
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("search") / "whole"
+    searched(folder, small())
+    return folder
+
+
+class Crash(Exception):
+    """Stands for the moment at which a process dies."""
+
+
+def crashing(after: int) -> Any:
+    """A backend that dies after so many messages."""
+
+    def run(work: Work, data: TrialData) -> None:
+        left = after
+        while not work.done:
+            job = work.next()
+            assert job is not None
+            for message in messages(job.spec, data):
+                left -= 1
+                if left < 0:
+                    raise Crash
+                if work.message(job.key, message):
+                    break
+
+    return run
+
+
+def test_a_search_has_its_rows(whole: Path) -> None:
+    rows = lines(whole / "trials.jsonl")
+    assert [row["proposal"] for row in rows] == [0, 1, 2, 3, 4]
+    assert len({row["fingerprint"] for row in rows}) == 5
+    for row in rows:
+        assert row["status"] == "finished" and row["error"] is None
+        assert row["epochs"] == len(row["curve"]) == 2
+        assert row["score"] == max(row["curve"]) == row["metrics"]["auc"]
+        assert 0 < row["train_seconds"] <= row["seconds"] <= row["ended"] - row["started"] + 0.1
+        assert row["parameters"] <= 8000
+
+
+def test_best_is_a_model_that_scores_as_reported(whole: Path) -> None:
+    from archioptrx.evaluate import events_for
+    from archioptrx.fit import evaluate_model
+    from archioptrx.model_folder import load_model
+
+    model = load_model(whole)
+    row = next(r for r in lines(whole / "retrain.jsonl") if r["repeat"] == model.metrics["repeat"])
+    scores = evaluate_model(model.model, model.task, events_for(model, None))
+    assert scores["auc"] == pytest.approx(row["test"]["auc"], abs=1e-6)
+    assert model.metrics["test"]["auc"]["mean"] == pytest.approx(
+        sum(r["test"]["auc"] for r in lines(whole / "retrain.jsonl")) / 2
+    )
+    assert not (whole / "retrain").exists()
+
+
+@pytest.mark.parametrize("after", [0, 1, 4, 8, 14, 16, 20])
+def test_a_search_that_died_goes_on_to_the_same_end(whole: Path, tmp_path: Path, after: int) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(Crash):
+        searched(folder, small(), crashing(after))
+    with (folder / "trials.jsonl").open("ab") as file:
+        file.write(b'{"id": "00')
+    searched(folder, small())
+    assert results(folder) == results(whole)
+    assert proposed(folder) == proposed(whole)
+    metrics = [json.loads((run / "best" / "metrics.json").read_text()) for run in (folder, whole)]
+    assert metrics[0] == metrics[1]
+    assert len(lines(folder / "retrain.jsonl")) == 2
+
+
+def test_a_search_that_has_ended_does_nothing_more(whole: Path) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in (whole / "best").iterdir()}
+
+    def never(work: Work, data: TrialData) -> None:
+        raise AssertionError("nothing is left to do")
+
+    searched(whole, small(), never)
+    assert {path.name: path.stat().st_mtime_ns for path in (whole / "best").iterdir()} == before
+
+
+def test_more_trials_go_on_where_it_ended(tmp_path: Path) -> None:
+    searched(tmp_path / "short", small(budget__trials=3))
+    searched(tmp_path / "short", small(budget__trials=5))
+    searched(tmp_path / "long", small(budget__trials=5))
+    assert results(tmp_path / "short") == results(tmp_path / "long")
+    best = [json.loads((tmp_path / name / "best" / "metrics.json").read_text()) for name in ("short", "long")]
+    assert best[0] == best[1]
+
+
+def test_a_proposal_knows_results_up_to_a_fixed_distance(whole: Path) -> None:
+    observed = [line["observed"] for line in lines(whole / "proposals.jsonl")]
+    assert observed == [[], [], [], [0], [1]]
+
+
+def test_another_seed_gives_other_proposals(whole: Path, tmp_path: Path) -> None:
+    searched(tmp_path / "run", small(seed=1))
+    assert not {r[1] for r in results(tmp_path / "run")} & {r[1] for r in results(whole)}
+
+
+def test_references_are_the_first_trials(tmp_path: Path) -> None:
+    references = ["interaction", "message_passing"]
+    searched(tmp_path / "run", small(budget__trials=3, references=references, training__epochs=1, retrain__seeds=1))
+    rows = lines(tmp_path / "run" / "trials.jsonl")
+    assert [row["reference"] for row in rows] == [*references, None]
+    assert len({row["fingerprint"] for row in rows}) == 3
+
+
+def test_failed_trials_are_recorded_and_the_search_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    odd = write_odd(tmp_path, "raising", "exploding")
+    found = searched(tmp_path / "run", small(**odd, budget__trials=10, training__epochs=1))
+    rows = lines(tmp_path / "run" / "trials.jsonl")
+    failed = [row for row in rows if row["status"] == "failed"]
+    errors = " | ".join(row["error"] for row in failed)
+    assert "this block never works" in errors and "raising" in errors
+    assert "the loss is nan" in errors
+    assert all(row["score"] is None and "\n" not in row["error"] for row in failed)
+    assert 0 < len(failed) < len(rows) == 10
+    assert found.winner.proposal not in {row["proposal"] for row in failed}
+
+
+def test_a_search_in_which_all_trials_fail_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    odd = write_odd(tmp_path, "raising")
+    graph = yaml.safe_load((tmp_path / "odd.yaml").read_text())
+    graph["functions"]["first"]["output"] = graph["functions"]["raising"]["inputs"][0] = "d"
+    graph["data"]["d"] = graph["data"]["e"]
+    (tmp_path / "odd.yaml").write_text(yaml.safe_dump(graph))
+    with pytest.raises(InputError, match=r"all 2 trials failed; the last one: .*this block never works"):
+        searched(tmp_path / "run", small(**odd, budget__trials=2))
+    assert len(lines(tmp_path / "run" / "trials.jsonl")) == 2
+
+
+def test_constraints_refuse_before_training(tmp_path: Path) -> None:
+    found = searched(tmp_path / "run", small(constraints__steps=4, constraints__rounds=1, budget__trials=4))
+    graphs = [line["graph"] for line in lines(tmp_path / "run" / "proposals.jsonl")]
+    assert all(len(graph["steps"]) <= 4 for graph in graphs)
+    assert set(found.refusals) <= {"steps", "rounds", "executed", "parameters"}
+    assert sum(found.refusals.values()) == sum(
+        line["draws"] - 1 for line in lines(tmp_path / "run" / "proposals.jsonl")
+    )
+
+
+def test_constraints_that_nothing_meets(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"constraints: 1000 draws in a row were refused: parameters \(\d+\)"):
+        searched(tmp_path / "run", small(constraints__parameters=1))
+
+
+def test_a_step_that_takes_too_long_is_refused_by_the_worker(tmp_path: Path) -> None:
+    slow = small(constraints__seconds_per_step=1e-6, budget__time=2)
+    with pytest.raises(InputError, match="no trial has ended"):
+        searched(tmp_path / "run", slow, deadline=time.monotonic() + 1)
+    proposals = lines(tmp_path / "run" / "proposals.jsonl")
+    assert any(line.get("refused", "").startswith("seconds_per_step") for line in proposals)
+    assert lines(tmp_path / "run" / "trials.jsonl") == []
+
+
+def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
+    space = {"name": "one", "hyperparameters": {"hidden": 4, "depth": 1, "activation": "relu"}}
+    space["walk"] = {"max_steps": 4, "max_walks": 1, "extra": [0]}
+    (tmp_path / "one.yaml").write_text(yaml.safe_dump(space))
+    searched(tmp_path / "run", small(search_space=str(tmp_path / "one.yaml"), budget__trials=500, training__epochs=1))
+    rows = lines(tmp_path / "run" / "trials.jsonl")
+    assert 0 < len(rows) < 500
+    assert len({row["fingerprint"] for row in rows}) == len(rows)
+
+
+def test_time_stops_trials_with_the_score_they_have(tmp_path: Path) -> None:
+    """The time is over when the first trial reports: the backend waits for it."""
+    deadline = time.monotonic() + 1.0
+
+    def late(work: Work, data: TrialData) -> None:
+        job = work.next()
+        assert job is not None
+        for message in messages(job.spec, data):
+            while time.monotonic() < deadline:
+                os.sched_yield()
+            if work.message(job.key, message):
+                break
+        run_locally(work, data)
+
+    searched(tmp_path / "run", small(training__epochs=50, retrain__epochs=1), late, deadline)
+    rows = lines(tmp_path / "run" / "trials.jsonl")
+    assert [(row["status"], row["epochs"]) for row in rows] == [("pruned", 1)]
+
+
+def test_a_time_in_which_no_trial_ends(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no trial has ended; legal: more --time"):
+        searched(tmp_path / "run", small(), deadline=time.monotonic())
+
+
+def test_a_changed_search_space_file_does_not_change_a_run(tmp_path: Path, whole: Path) -> None:
+    space = Path(__file__).parents[1] / "search_spaces" / "small.yaml"
+    own = tmp_path / "own.yaml"
+    own.write_text(space.read_text())
+    experiment = small(search_space=str(own))
+    with pytest.raises(Crash):
+        searched(tmp_path / "run", experiment, crashing(4))
+    own.unlink()
+    searched(tmp_path / "run", experiment)
+    assert results(tmp_path / "run") == results(whole)
+
+
+def test_asha_lets_the_best_third_go_on() -> None:
+    asha = Asha(grace=1, factor=3.0)
+    assert not asha.prunes(0, 1, 0.5)
+    assert asha.prunes(1, 1, 0.4)
+    assert not asha.prunes(2, 1, 0.6)
+    assert not asha.prunes(2, 2, 0.1), "epoch 2 is no rung"
+    assert not asha.prunes(2, 3, 0.2), "the best score so far counts: 0.6"
+    assert asha.prunes(3, 1, 0.55) is False, "second of four: the best third, rounded up"
+
+
+def test_asha_remembers_the_trials_of_before() -> None:
+    fresh, told = Asha(), Asha()
+    told.remember(0, [0.9, 0.9, 0.95])
+    assert not fresh.prunes(1, 1, 0.5)
+    assert told.prunes(1, 1, 0.5)
+
+
+def test_asha_prunes_in_a_search_and_never_at_the_last_epoch(tmp_path: Path) -> None:
+    searched(tmp_path / "run", small(scheduler={"name": "asha"}, budget__trials=8, training__epochs=3))
+    rows = lines(tmp_path / "run" / "trials.jsonl")
+    assert {row["status"] for row in rows} == {"finished", "pruned"}
+    assert all(row["epochs"] == (3 if row["status"] == "finished" else 1) for row in rows)
+
+
+def row(proposal: int, repeat: int, score: float, test: float) -> Mapping[str, Any]:
+    return {"proposal": proposal, "repeat": repeat, "score": score, "status": "finished", "test": {"auc": test}}
+
+
+def test_the_winner_has_the_best_mean_and_gives_the_weights_of_its_best_seed() -> None:
+    rows = [row(3, 0, 0.99, 0.7), row(3, 1, 0.80, 0.9), row(5, 0, 0.91, 0.6), row(5, 1, 0.93, 0.8)]
+    winner = choose(rows, [3, 5])
+    assert (winner.proposal, winner.repeat) == (5, 1)
+    assert winner.test["auc"] == Spread.of([0.6, 0.8])
+    assert str(winner.test["auc"]) == "0.70000 ± 0.14142"
+
+
+def test_failed_retrainings_do_not_count() -> None:
+    failed = {"proposal": 1, "repeat": 0, "score": None, "status": "failed", "error": "nan", "test": None}
+    assert choose([failed, row(2, 0, 0.5, 0.5)], [1, 2]).proposal == 2
+    with pytest.raises(InputError, match=r"retraining failed .* nan"):
+        choose([failed], [1])
+
+
+def test_seeds_depend_on_their_numbers_alone() -> None:
+    assert trial_seed(0, 1) == trial_seed(0, 1)
+    assert len({trial_seed(s, p, r) for s in range(3) for p in range(5) for r in range(3)}) == 45
+
+
+def test_sigkill_and_resume(whole: Path, tmp_path: Path) -> None:
+    """Kill the process itself as soon as its second row is on disk."""
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "archioptrx.search", "--backend", "local"]
+    process = subprocess.Popen([*command, str(tmp_path / "small.yaml"), "--output", str(run)], stderr=subprocess.PIPE)
+    rows = run / "trials.jsonl"
+    while process.poll() is None and not (rows.exists() and rows.read_bytes().count(b"\n") >= 2):
+        os.sched_yield()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert 2 <= rows.read_bytes().count(b"\n") <= 5
+    told = subprocess.run([*command, "--resume", str(run), "--json"], capture_output=True, text=True, check=True)
+    assert len(json.loads(told.stdout)["trials"]) == 5
+    assert results(run) == results(whole)
+    assert RunFolder(run).best.is_dir()
