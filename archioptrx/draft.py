@@ -27,8 +27,8 @@ class Draft:
         Back edges, head to carried.
     open
         Values that the present walk may read.
-    down, loops
-        Descendants of each value and the loops, as of the last `refresh`.
+    down, readers
+        Descendants of each value; by loop, the descendants of its members. Both as of the last `refresh`.
     """
 
     def __init__(self, space: WalkSpace) -> None:
@@ -41,13 +41,14 @@ class Draft:
         self.labels: list[str] = []
         self.back: dict[int, int] = {}
         self.down: list[int] = []
-        self.loops: tuple[int, ...] = ()
+        self.readers: dict[int, int] = {}
         self.open = 0
         self._of_type = [0] * len(space.names)
         self._idempotent = 0
         self._age = [0] * len(space.names)
         self._twins: dict[Any, int] = {}
         self._plan: Plan | None = None
+        self._before: list[tuple[list[list[Any]], dict[int, int], list[int]]] = []  # each loop was added
         for name in space.function_graph.sources:
             self._add(space.number[name], (), ("source", ()), False)
             self.labels[-1] = name
@@ -119,11 +120,15 @@ class Draft:
         return value
 
     def refresh(self) -> None:
-        """Bring `down` and `loops` up to date."""
+        """Bring `down` and `readers` up to date."""
         steps = self.inputs[self.sources :]
         self.down = descendants(self.sources, steps)
         edges = [(carried, head, 1) for head, carried in self.back.items()]
-        self.loops = components(self.sources, steps, edges).loops
+        self.readers = {}
+        for members in components(self.sources, steps, edges).loops:
+            self.readers[members] = 0
+            for value in bits(members):
+                self.readers[members] |= self.down[value]
 
     def learns(self, head: int, carried: int) -> bool:
         """Whether the loop from a head to what is carried back holds a step with weights."""
@@ -173,9 +178,21 @@ class Draft:
                 self._twins[f.number, chosen, tuple(sorted(inputs)) if f.commutative else inputs] = value
         self.open_all()
 
-    def drop_last_loop(self) -> None:
-        """Forget the back edge that came last."""
-        self.back.popitem()
+    def add_loop(self, head: int, carried: int, targets: list[int]) -> None:
+        """Carry a value back to a head; `targets` are the walk's until now."""
+        lists = (self.type, self.inputs, self.made_by, self.idempotent, self.labels)
+        self._before.append(([list(values) for values in lists], dict(self.back), list(targets)))
+        self.back[head] = carried
+
+    def drop_last_loop(self) -> list[int]:
+        """Forget the back edge that came last and all that came after it; gives the targets of then.
+
+        What came later may be another step only because the head differs from its first value.
+        """
+        lists, self.back, targets = self._before.pop()
+        self.type, self.inputs, self.made_by, self.idempotent, self.labels = lists
+        self._restore()
+        return targets
 
     def graph(self, targets: list[int], iterations: int) -> tuple[ComputationGraph, int]:
         """The pruned computation graph, each loop with these iterations, and its number of merges."""

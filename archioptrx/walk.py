@@ -261,7 +261,7 @@ class _Walk:
     def recurrences(self, room: int) -> dict[int, int]:
         """By target: values that a recurrence may start from."""
         draft, pairs = self.draft, dict[int, int]()
-        looped, closed = _union(draft.loops), -1
+        looped, closed = _union(draft.readers), -1
         known: dict[int, tuple[int, int]] = {}
         for target in draft.results():
             if looped >> target & 1:
@@ -279,11 +279,11 @@ class _Walk:
 
     def nested(self, target: int) -> int:
         """Values that read a loop which the target precedes: a recurrence that reads them would enclose it."""
-        mask, down = 0, self.draft.down
-        for members in self.draft.loops:
-            if down[target] & members:
-                for value in bits(members):
-                    mask |= down[value]
+        waiting, seen, mask = list(self.draft.readers.items()), self.draft.down[target], 0
+        while found := [(members, readers) for members, readers in waiting if members & seen]:
+            waiting = [item for item in waiting if item not in found]
+            mask |= _union(readers for _, readers in found)
+            seen |= mask  # another loop that these enter is read by all that reads it
         return mask
 
     def branches(self, room: int) -> dict[int, int]:
@@ -326,7 +326,7 @@ class _Walk:
         if carried == target or not draft.learns(target, carried):
             self.events["recurrences without weights"] += 1
             return
-        draft.back[target] = carried
+        draft.add_loop(target, carried, self.targets)
 
     def branch(self, start: int, target: int, room: int) -> None:
         """A branch: what the walk ends at is merged into the target, and old consumers read the merge."""
@@ -359,7 +359,7 @@ class _Walk:
             if spare >= 0:
                 break
             self.events["loops over the limit of executed steps"] += 1
-            draft.drop_last_loop()
+            self.targets = draft.drop_last_loop()
         chosen = []
         for number, size in enumerate(sizes):
             legal = [n for n in self.limits.iterations if (n - least) * size <= spare]
