@@ -9,6 +9,7 @@ from archioptrx.choices import Space
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.samplers.base import Proposer, Sampler
 from archioptrx.samplers.deduplicated import Deduplicated
+from archioptrx.samplers.evolution import EvolutionSampler
 from archioptrx.samplers.exhaustive import ExhaustiveSampler, enumerate_space
 from archioptrx.samplers.random import RandomSampler
 from archioptrx.samplers.replay import ReplaySampler, replay
@@ -16,6 +17,7 @@ from archioptrx.samplers.replay import ReplaySampler, replay
 __all__ = [
     "SAMPLERS",
     "Deduplicated",
+    "EvolutionSampler",
     "ExhaustiveSampler",
     "Proposer",
     "RandomSampler",
@@ -30,6 +32,7 @@ SAMPLERS: dict[str, Callable[..., Proposer]] = {
     "random": RandomSampler,
     "replay": ReplaySampler,
     "exhaustive": ExhaustiveSampler,
+    "evolution": EvolutionSampler,
 }
 
 

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from archioptrx.samplers.ranking import Score
+
 
 class Sampler(Protocol):
     """What a search needs."""
@@ -14,13 +16,14 @@ class Sampler(Protocol):
     def propose(self) -> Any | None:
         """The next candidate; None: there is no other."""
 
-    def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
+    def observe(self, candidate: Any, score: Score, epochs: int) -> None:
         """Hear of an ended trial.
 
         Parameters
         ----------
         score
-            Larger is better; None: the trial failed, or its score is not a number.
+            Larger is better; one number of each objective where there are several. None: the trial failed, or a
+            number is not finite.
         epochs
             What it was trained for: a pruned trial is compared with others at equal epochs only.
         """
@@ -38,7 +41,7 @@ class Proposer(Protocol):
     def draw(self, number: int, attempt: int) -> Any | None:
         """Candidate `number`; attempt 1, 2 … where the ones before were refused. None: there is no other."""
 
-    def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
+    def observe(self, candidate: Any, score: Score, epochs: int) -> None:
         """As Sampler.observe; a refused candidate is told too, with the score that its architecture had."""
 
     def state_dict(self) -> Mapping[str, Any]:

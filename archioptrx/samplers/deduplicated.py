@@ -10,13 +10,14 @@ from archioptrx.choices import Space
 from archioptrx.samplers.base import Proposer, seed_of
 from archioptrx.samplers.exhaustive import enumerate_space
 from archioptrx.samplers.random import random_choices
+from archioptrx.samplers.ranking import Score, clean
 
 REDRAWS = 100
 COMPLETION = 20_000
 """Candidates that are looked at, in all, to find what is left of a small space."""
 
-Known = tuple[float | None, int] | None
-"""Score and epochs; None: proposed, and no score yet."""
+Known = tuple[Score, int] | None
+"""Score (plain: None where it is not finite) and epochs; None: proposed, and no score yet."""
 
 
 class Deduplicated:
@@ -92,10 +93,11 @@ class Deduplicated:
                 return None
             self.by_architecture, self._path = False, []
 
-    def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
-        """Hear of an ended trial."""
-        self._architectures[candidate.fingerprint] = self._candidates[candidate.key] = (score, epochs)
-        self.inner.observe(candidate, score, epochs)
+    def observe(self, candidate: Any, score: Any, epochs: int) -> None:
+        """Hear of an ended trial. A score, or one of several, that is not finite is a failure's: None."""
+        known = clean(score), epochs
+        self._architectures[candidate.fingerprint] = self._candidates[candidate.key] = known
+        self.inner.observe(candidate, *known)
 
     def state_dict(self) -> Mapping[str, Any]:
         """All that changes, as plain data."""
@@ -114,7 +116,7 @@ class Deduplicated:
         """Go on where another one was."""
         self.number, self.by_architecture = state["number"], state["by_architecture"]
         self._architectures, self._candidates = (
-            {name: (known[0], known[1]) if known else None for name, known in state[part].items()}
+            {name: (clean(known[0]), known[1]) if known else None for name, known in state[part].items()}
             for part in ("architectures", "candidates")
         )
         self._path, self._looked = state["path"], state["looked"]

@@ -64,7 +64,7 @@ class ExhaustiveSampler:
         candidate, self.path = found
         return candidate
 
-    def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
+    def observe(self, candidate: Any, score: Any, epochs: int) -> None:
         """Nothing is learnt from scores."""
 
     def state_dict(self) -> Mapping[str, Any]:

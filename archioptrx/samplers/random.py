@@ -41,7 +41,7 @@ class RandomSampler:
         """A random candidate."""
         return self.space(random_choices(seed_of(self.seed, number, attempt)))
 
-    def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
+    def observe(self, candidate: Any, score: Any, epochs: int) -> None:
         """Nothing is learnt from scores."""
 
     def state_dict(self) -> Mapping[str, Any]:

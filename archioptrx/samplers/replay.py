@@ -59,7 +59,7 @@ class ReplaySampler:
         self.next += 1
         return replay(self.space, self.traces[self.next - 1])
 
-    def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
+    def observe(self, candidate: Any, score: Any, epochs: int) -> None:
         """Nothing is learnt from scores."""
 
     def state_dict(self) -> Mapping[str, Any]:

@@ -1,0 +1,73 @@
+"""What a sampler has been told: observations in order, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archioptrx.choices import Trace
+from archioptrx.samplers.ranking import Score, clean, order
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One candidate that was told, and how it scored.
+
+    Attributes
+    ----------
+    trace, fingerprint, key
+        Of the candidate.
+    score
+        A finite number, or one of each objective; None: it failed.
+    epochs
+        What it was trained for.
+    """
+
+    trace: Trace
+    fingerprint: str
+    key: str
+    score: Score
+    epochs: int
+
+
+class Memory:
+    """All observations in the order in which they came; a repeated one is kept once.
+
+    Deduplication tells the score of an architecture again when it is proposed once more, perhaps with other
+    hyperparameters, which were never trained: the same fingerprint with the same score and epochs is no news.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[Observation] = []
+        self._known: set[tuple[str, Score, int]] = set()
+
+    def add(self, candidate: Any, score: Any, epochs: int) -> bool:
+        """Note an observation; whether it is news."""
+        plain = clean(score)
+        return self._add(Observation(candidate.trace, candidate.fingerprint, candidate.key, plain, epochs))
+
+    def _add(self, one: Observation) -> bool:
+        known = (one.fingerprint, one.score, one.epochs)
+        if known in self._known:
+            return False
+        self._known.add(known)
+        self.told.append(one)
+        return True
+
+    def ranked(self, last: int | None = None) -> list[Observation]:
+        """Those that have a score, best first; only the `last` that came, where a number is given."""
+        scored = [one for one in self.told if one.score is not None]
+        scored = scored[-last:] if last else scored
+        return [scored[i] for i in order([(one.score, one.epochs) for one in scored])]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data."""
+        rows = [[one.trace.to_json(), one.fingerprint, one.key, one.score, one.epochs] for one in self.told]
+        return {"told": rows}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another one was."""
+        self.told, self._known = [], set()
+        for trace, fingerprint, key, score, epochs in state["told"]:
+            self._add(Observation(Trace.from_json(trace), fingerprint, key, clean(score), epochs))

@@ -1,0 +1,34 @@
+"""Checks of a sampler's options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archioptrx.errors import InputError, did_you_mean
+
+
+class OptionChecks:
+    """Collects faults of options, each a line `sampler.NAME: is …; legal: …`."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+
+    def whole(self, name: str, value: object, minimum: int) -> None:
+        """A whole number."""
+        if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+            self.faults.append(f"sampler.{name}: is {value!r}; legal: a whole number from {minimum}")
+
+    def share(self, name: str, value: object) -> None:
+        """A number from 0 to 1."""
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+            self.faults.append(f"sampler.{name}: is {value!r}; legal: a number from 0 to 1")
+
+    def one_of(self, name: str, value: object, legal: Sequence[str]) -> None:
+        """A name."""
+        if value not in legal:
+            self.faults.append(f"sampler.{name}: is {value!r}; {did_you_mean(str(value), legal)}")
+
+    def finish(self) -> None:
+        """Raise InputError with all faults."""
+        if self.faults:
+            raise InputError(*self.faults)

@@ -1,0 +1,99 @@
+"""Order of observations: by rank, never by difference; one score or several.
+
+Scores saturate, and a pruned trial has the score of fewer epochs. So only this is used: at equal epochs, the larger
+score is better; a trial that was let go on is better than one that was stopped before. A trial that failed, or whose
+score is not a finite number, is worse than all that have one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+Score = float | tuple[float, ...] | None
+"""One number, or one of each objective; larger is better. None: failed."""
+
+
+def clean(score: Any) -> Score:
+    """A score as plain data; None where it, or one of its numbers, is not finite."""
+    if score is None:
+        return None
+    if isinstance(score, list | tuple):
+        numbers = tuple(float(one) for one in score)
+        return numbers if all(map(math.isfinite, numbers)) else None
+    return float(score) if math.isfinite(score) else None
+
+
+def order(observations: Sequence[tuple[Score, int]]) -> list[int]:
+    """Numbers of the (score, epochs) pairs, best first; equal ones in their own order.
+
+    >>> order([(0.5, 4), (None, 4), (0.9, 1), (0.7, 4)])
+    [3, 0, 2, 1]
+    >>> order([((1.0, 0.0), 1), ((0.0, 0.0), 1), ((0.0, 1.0), 1)])
+    [0, 2, 1]
+    """
+    by_epochs: dict[int, list[int]] = {}
+    for number, (score, epochs) in enumerate(observations):
+        by_epochs.setdefault(-1 if score is None else epochs, []).append(number)
+    result: list[int] = []
+    for epochs in sorted(by_epochs, reverse=True):
+        members = by_epochs[epochs]
+        if epochs < 0:
+            result += members
+            continue
+        rows = [_tuple(observations[number][0]) for number in members]
+        result += [members[i] for i in (_order_fronts(rows) if len(rows[0]) > 1 else _order_numbers(rows))]
+    return result
+
+
+def _tuple(score: Score) -> tuple[float, ...]:
+    return score if isinstance(score, tuple) else (float(score or 0.0),)
+
+
+def _order_numbers(rows: Sequence[tuple[float, ...]]) -> list[int]:
+    return sorted(range(len(rows)), key=lambda i: -rows[i][0])
+
+
+def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
+    """Whether one is nowhere worse and somewhere better."""
+    return all(a >= b for a, b in zip(one, other, strict=True)) and tuple(one) != tuple(other)
+
+
+def fronts(rows: Sequence[Sequence[float]]) -> list[list[int]]:
+    """Non-dominated sorting (Deb et al. 2002): the Pareto front, then that of the rest, and so on.
+
+    >>> fronts([(1, 1), (2, 0), (0, 0), (2, 0)])
+    [[0, 1, 3], [2]]
+    """
+    better = [[j for j, other in enumerate(rows) if dominates(other, row)] for row in rows]
+    left, result = set(range(len(rows))), list[list[int]]()
+    while left:
+        front = [i for i in sorted(left) if not any(j in left for j in better[i])]
+        result.append(front)
+        left -= set(front)
+    return result
+
+
+def crowding(rows: Sequence[Sequence[float]]) -> list[float]:
+    """Crowding distance in a front (Deb et al. 2002): how far its neighbours are apart; infinite at the ends.
+
+    >>> crowding([(0, 4), (1, 1), (4, 0)])
+    [inf, 2.0, inf]
+    """
+    distance = [0.0] * len(rows)
+    for axis in range(len(rows[0]) if rows else 0):
+        line = sorted(range(len(rows)), key=lambda i: rows[i][axis])
+        span = rows[line[-1]][axis] - rows[line[0]][axis]
+        distance[line[0]] = distance[line[-1]] = math.inf
+        for before, at, after in zip(line, line[1:], line[2:], strict=False):
+            distance[at] += (rows[after][axis] - rows[before][axis]) / span if span > 0 else 0.0
+    return distance
+
+
+def _order_fronts(rows: Sequence[tuple[float, ...]]) -> list[int]:
+    result: list[int] = []
+    for front in fronts(rows):
+        apart = crowding([rows[i] for i in front])
+        result += [front[k] for k in sorted(range(len(front)), key=lambda k: -apart[k])]
+    return result

@@ -1,0 +1,192 @@
+"""Evolution: who is a parent, what children are, local search; and the order of observations."""
+
+import json
+import math
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from spaces import Words
+
+from archioptrx.choices import Trace
+from archioptrx.errors import InputError
+from archioptrx.samplers import EvolutionSampler, make_sampler
+from archioptrx.samplers.random import random_choices
+from archioptrx.samplers.ranking import clean, crowding, dominates, fronts, order
+
+WORDS = Words(alphabet="abcdefgh")
+
+
+def value(word):
+    """The more a, and the longer, the better."""
+    return word.letters.count("a") + 0.1 * len(word.letters)
+
+
+def best_of(name, seed, trials=150, **options):
+    sampler, best = make_sampler(name, WORDS, seed, **options), -math.inf
+    for _ in range(trials):
+        word = sampler.propose()
+        best = max(best, value(word))
+        sampler.observe(word, value(word), 1)
+    return best
+
+
+@pytest.mark.parametrize("options", [{}, {"mode": "local_search"}, {"crossover": 0.5}])
+def test_it_finds_far_better_words_than_random_search(options):
+    found = [best_of("evolution", seed, **options) for seed in range(5)]
+    chance = [best_of("random", seed) for seed in range(5)]
+    assert min(found) > max(chance)
+    assert sum(found) / 5 > 7.5
+
+
+def told(sampler, number, score=0.5, epochs=1):
+    words = [WORDS(random_choices(1000 + i)) for i in range(number)]
+    for word in words:
+        sampler.observe(word, score, epochs)
+    return words
+
+
+def parents(sampler, words, draws=200):
+    """How often each word is the one that a child has most in common with."""
+    count = Counter()
+    for number in range(draws):
+        child = Counter(sampler.draw(number, 0).trace.decisions)
+        count[max(words, key=lambda w: (child & Counter(w.trace.decisions)).total()).letters] += 1
+    return count
+
+
+def test_old_members_die():
+    sampler = EvolutionSampler(WORDS, 0, population=3, tournament=1, initial=0, crossover=0)
+    old = told(sampler, 1, score=0.9)[0]
+    assert {m.fingerprint for m in sampler.memory.ranked(3)} == {old.letters}
+    words = told(sampler, 4)
+    assert old.letters not in {m.fingerprint for m in sampler.memory.ranked(3)}
+    assert set(parents(sampler, [old, *words])) <= {w.letters for w in words}
+
+
+def test_a_tournament_prefers_the_best():
+    words = [WORDS(random_choices(seed)) for seed in (3, 4, 5, 6)]
+    chosen = []
+    for size in (1, 8):
+        sampler = EvolutionSampler(WORDS, 0, tournament=size, initial=0, crossover=0)
+        for rank, word in enumerate(words):
+            sampler.observe(word, float(rank), 1)
+        chosen.append(parents(sampler, words)[words[-1].letters])
+    assert chosen[0] < 100 < chosen[1]
+
+
+def test_failures_and_what_is_not_finite_are_no_parents():
+    sampler = EvolutionSampler(WORDS, 0, initial=0)
+    for score in (None, math.nan, math.inf, -math.inf):
+        told(sampler, 2, score)
+    assert sampler.memory.ranked() == []
+    assert sampler.draw(0, 0) is not None
+
+
+def test_a_refused_twin_with_other_hyperparameters_is_no_member():
+    sampler = EvolutionSampler(WORDS, 0)
+    small, large = (
+        next(w for s in range(999) if (w := WORDS(random_choices(s))).letters == "a" and w.size == size)
+        for size in ("small", "large")
+    )
+    sampler.observe(small, 0.5, 4)
+    sampler.observe(large, 0.5, 4)
+    assert [m.key for m in sampler.memory.told] == [small.key]
+    sampler.observe(large, 0.6, 4)
+    assert [m.key for m in sampler.memory.told] == [small.key, large.key]
+
+
+def test_a_reference_is_food_if_it_replays():
+    sampler = EvolutionSampler(WORDS, 0)
+    word = told(sampler, 1)[0]
+    sampler.observe(type(word)(Trace(()), "foreign", "small"), 0.9, 1)
+    assert [m.fingerprint for m in sampler.memory.told] == [word.letters]
+
+
+def test_hyperparameters_change_too_where_an_architecture_comes_once():
+    sampler = make_sampler("evolution", Words(3, "abcdefghijklmnop", [str(n) for n in range(50)]), 1, initial=5)
+    sizes = set()
+    for _ in range(100):
+        word = sampler.propose()
+        sizes.add(word.size)
+        sampler.observe(word, len(word.letters), 1)
+    # Five are those of the random start.
+    assert len(sizes) > 10
+
+
+def test_local_search_proposes_all_neighbours_of_the_best():
+    space = Words(longest=2, alphabet="abc", sizes=("one",))
+    sampler = EvolutionSampler(space, 3, initial=0, mode="local_search")
+    start = next(w for s in range(99) if (w := space(random_choices(s))).letters == "ab")
+    sampler.observe(start, 1.0, 1)
+    near = [sampler.draw(number, 0).letters for number in range(5)]
+    assert sorted(near) == sorted(["bb", "cb", "aa", "ac", "a"])
+
+
+def test_options_are_checked_all_at_once():
+    with pytest.raises(InputError) as error:
+        make_sampler("evolution", WORDS, population=0, tournament="x", crossover=2, mode="agein", initial=True)
+    assert error.value.faults == (
+        "sampler.population: is 0; legal: a whole number from 1",
+        "sampler.tournament: is 'x'; legal: a whole number from 1",
+        "sampler.initial: is True; legal: a whole number from 0",
+        "sampler.crossover: is 2; legal: a number from 0 to 1",
+        "sampler.mode: is 'agein'; legal: ageing, local_search (did you mean ageing?)",
+    )
+
+
+SCORES = st.one_of(st.none(), st.floats(-5, 5))
+
+
+@given(st.lists(st.tuples(SCORES, st.integers(1, 4)), max_size=20))
+def test_the_order_never_compares_scores_of_different_epochs(rows):
+    ranked = [rows[i] for i in order(rows)]
+    assert Counter(ranked) == Counter(rows)
+    for (score, epochs), (other, later) in zip(ranked, ranked[1:], strict=False):
+        if other is not None:
+            assert score is not None
+            assert epochs > later or (epochs == later and score >= other)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=15))
+def test_fronts_are_the_pareto_fronts(rows):
+    found = fronts(rows)
+    assert sorted(i for front in found for i in front) == list(range(len(rows)))
+    for number, front in enumerate(found):
+        assert not any(dominates(rows[i], rows[j]) for i in front for j in front)
+        for i in front:
+            assert number == 0 or any(dominates(rows[j], rows[i]) for j in found[number - 1])
+        assert len(crowding([rows[i] for i in front])) == len(front)
+
+
+def test_several_objectives_are_ordered_by_front_then_by_crowding():
+    rows = [((1.0, 1.0), 1), ((3.0, 0.0), 1), ((0.0, 3.0), 1), ((0.9, 1.0), 1), (None, 1), ((1.1, 0.9), 1)]
+    ranked = order(rows)
+    assert set(ranked[:2]) == {1, 2}
+    assert set(ranked[2:4]) == {0, 5}
+    assert ranked[4:] == [3, 4]
+
+
+def test_several_scores_survive_the_state():
+    one = make_sampler("evolution", WORDS, 1, initial=4)
+    for _ in range(12):
+        word = one.propose()
+        one.observe(word, (float(len(word.letters)), -float(word.letters.count("a"))), 1)
+    other = make_sampler("evolution", WORDS, 1, initial=4)
+    other.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    assert [one.propose() for _ in range(10)] == [other.propose() for _ in range(10)]
+    assert clean([1, 2]) == (1.0, 2.0)
+    assert clean((1.0, math.nan)) is None
+
+
+def test_draws_depend_on_seed_number_attempt_and_what_was_told():
+    one, other = (EvolutionSampler(WORDS, 5, initial=0) for _ in range(2))
+    for sampler in (one, other):
+        told(sampler, 6)
+    drawn = [one.draw(number, attempt) for number in range(5) for attempt in range(3)]
+    pairs = [(number, attempt) for number in range(5) for attempt in range(3)]
+    random.Random(0).shuffle(pairs)
+    again = {pair: other.draw(*pair) for pair in pairs}
+    assert [again[number, attempt] for number in range(5) for attempt in range(3)] == drawn
