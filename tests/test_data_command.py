@@ -50,7 +50,7 @@ def test_faults_are_one_line_each_and_end_with_2(arguments, faults, capsys):
 
 def test_an_output_folder_that_holds_something_is_refused_before_any_work(tmp_path, capsys):
     (tmp_path / "file").write_text("mine")
-    assert main(["toy", "--num-samples", "2", "--output", str(tmp_path)]) == 2
+    assert main(["hitgraphs", "nowhere", "--output", str(tmp_path)]) == 2
     captured = capsys.readouterr()
     assert captured.err.splitlines() == [f"{tmp_path}: already holds something; legal: a new or empty folder"]
 

@@ -19,6 +19,8 @@ from archioptrx.errors import InputError
 from archioptrx.hitgraph import graph_faults
 from archioptrx.sources import check_spec, load_dataset
 from archioptrx.sources.hitgraphs import write
+from archioptrx.sources.options import ToyOptions
+from archioptrx.sources.toy import WINDOW, largest_step
 
 NAMES = ("event1_g000", "event1_g001", "event2_g000", "event2_g001")
 
@@ -239,12 +241,16 @@ def test_written_data_are_read_to_the_same_fingerprint(tmp_path_factory, seed, e
 
 
 def test_edges_are_written_in_the_callers_order(tmp_path):
-    dataset = read(folder_of(tmp_path / "in", {"pid": np.array([1, 1, 1, 0]), "hit_id": np.array([9, 8, 7, 6])}))
+    weighted = {"edge_weight": np.arange(5, dtype=np.float32)}
+    dataset = read(
+        folder_of(tmp_path / "in", {"pid": np.array([1, 1, 1, 0]), "hit_id": np.array([9, 8, 7, 6]), **weighted})
+    )
     write(dataset, tmp_path / "out")
     with np.load(tmp_path / "out" / "event1_g000.npz") as written:
         for key, value in arrays().items():
             assert np.array_equal(written[key], value), key
         assert written["hit_id"].tolist() == [9, 8, 7, 6]
+        assert written["edge_weight"].tolist() == [0, 1, 2, 3, 4]
 
 
 def test_a_folder_that_holds_something_is_not_written_to(tmp_path):
@@ -294,6 +300,8 @@ def test_toy_edges_join_adjacent_layers_and_true_ones_one_track():
         assert torch.equal(graph.y > 0.5, graph.pid[start] == graph.pid[end])
         assert int(graph.y.sum()) == 9 * len(graph.pid.unique()), "every consecutive pair is a candidate"
         assert graph_faults(graph) == []
+    step = max(float(g.edge_attr[:, 1].abs().max()) * dataset.metadata.edge_scale[1] for g in dataset.graphs)
+    assert 0.9 < step / (WINDOW * largest_step(ToyOptions())) <= 1.00001, "candidates fill their window"
     tracks = {len(g.pid.unique()) for g in toy(200).graphs}
     assert tracks == set(range(4, 13))
 
