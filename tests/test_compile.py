@@ -9,12 +9,14 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch_geometric.data import Batch, Data
 
+from archioptrx.binding import shapes
 from archioptrx.blocks import BLOCKS, block
 from archioptrx.compile import compile_model
 from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
 from archioptrx.errors import GraphError, InputError, TrialError
+from archioptrx.fusion import pending_steps
 from archioptrx.parameter_count import count_parameters
-from archioptrx.signatures import SIGNATURES, Hyperparameter, Signature
+from archioptrx.signatures import SIGNATURES, Hyperparameter, Signature, Width
 
 WIDTHS = {"hits": 3, "doublet": 5}
 HYPER = {"hidden": 8}
@@ -309,3 +311,41 @@ def test_what_a_loop_does_not_change_is_multiplied_once(iterations):
     with Products(data.edge_attr) as products:
         compile_model(graph, HYPER, WIDTHS)(data)
     assert products.count == 2  # relate once, classify once
+
+
+def test_a_head_made_inside_its_loop_is_made_once():
+    """Two heads, x0 and x1 = f(x0): after pass 0 both are what the back edges carry, and f runs no more."""
+    types = (HITS, DataType("x", "node", HIDDEN), DataType("score", "edge", TARGET))
+    steps = (mlp("encode", (0,), "x", 1), mlp("f", (1,), "x", 2), mlp("g", (2,), "x", 2), mlp("read", (3,), "score", 1))
+    looped = ComputationGraph(types, ("hits",), steps, (BackEdge(3, 1, 2), BackEdge(3, 2, 2)), (4,))
+    rolled = mlp("g", (2,), "x", 2), mlp("g", (3,), "x", 2), mlp("g", (4,), "x", 2)
+    flat = ComputationGraph(types, ("hits",), (*steps[:2], *rolled, mlp("read", (5,), "score", 1)), (), (6,))
+    model, plain = compile_model(looped, HYPER, WIDTHS), compile_model(flat, HYPER, WIDTHS)
+    plain.load_state_dict(model.state_dict())
+    torch.testing.assert_close(model(graph_data()), plain(graph_data()))
+
+
+def waiting(graph: ComputationGraph, **hyperparameters: int) -> set[str]:
+    """Functions whose last linear layer is left pending."""
+    bound = shapes(graph, hyperparameters, WIDTHS)
+    return {graph.steps[index].function for index in pending_steps(graph, bound, hyperparameters)}
+
+
+def test_last_layers_wait_where_that_saves_products():
+    assert waiting(reference("message_passing")[0], hidden=64) == {"message", "update"}
+    assert waiting(reference("interaction")[0], hidden=64) == {"edge_update", "node_update"}
+    assert waiting(reference("recursive_attention")[0], hidden=64) == set()  # activated, or targets
+
+
+def test_last_layers_do_not_wait_where_that_costs_products():
+    types = (HITS, DOUBLET, DataType("narrow", "edge", Width.of(2)), DataType("score", "edge", TARGET))
+    for width, expected in ((2, set()), (64, {"squeeze"})):
+        named = (*types[:2], DataType("narrow", "edge", Width.of(width)), types[3])
+        steps = (mlp("squeeze", (1,), "narrow", 2, hidden=32), mlp("read", (2,), "score", 2, hidden=64))
+        assert waiting(ComputationGraph(named, ("hits", "doublet"), steps, (), (3,))) == expected
+
+
+def test_a_normalised_value_is_multiplied_out():
+    types = (HITS, DataType("x", "node", HIDDEN), DataType("score", "edge", TARGET))
+    steps = (mlp("encode", (0,), "x", 2), Step("normalise", "norm", (1,), "x", (), "n"), mlp("read", (2,), "score", 1))
+    assert waiting(ComputationGraph(types, ("hits",), steps, (), (3,)), hidden=8) == set()
