@@ -1,5 +1,6 @@
 """Evolution: who is a parent, what children are, local search; and the order of observations."""
 
+import itertools
 import json
 import math
 import random
@@ -144,7 +145,7 @@ SCORES = st.one_of(st.none(), st.floats(-5, 5))
 def test_the_order_never_compares_scores_of_different_epochs(rows):
     ranked = [rows[i] for i in order(rows)]
     assert Counter(ranked) == Counter(rows)
-    for (score, epochs), (other, later) in zip(ranked, ranked[1:], strict=False):
+    for (score, epochs), (other, later) in itertools.pairwise(ranked):
         if other is not None:
             assert score is not None
             assert epochs > later or (epochs == later and score >= other)

@@ -1,0 +1,72 @@
+"""A sampler of one's own: each proposal takes the best one so far and decides about a third of it anew.
+
+A search finds it by name when the experiment file says
+
+    imports: [custom_sampler]
+    sampler: {name: thirds, share: 0.3}
+
+and this file's folder is the current one. `pytest custom_sampler.py` checks it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archioptrx.choices import Point, Space, Trace
+from archioptrx.samplers import SAMPLERS, Deduplicated
+from archioptrx.samplers.base import seed_of
+from archioptrx.samplers.random import random_choices
+from archioptrx.samplers.variation import Heritage
+from archioptrx.testing import check_sampler
+
+
+class Thirds:
+    """Keeps the best trace; everything else is in `draw`."""
+
+    OPTIONS = ("share",)
+
+    def __init__(self, space: Space, seed: int = 0, share: float = 0.3) -> None:
+        self.space, self.seed, self.share = space, seed, share
+        self.best: Trace | None = None
+        self.rank: tuple[int, float] = (0, 0.0)
+
+    def draw(self, number: int, attempt: int) -> Any:
+        """Depends on the seed, the two numbers and what was observed: nothing else."""
+        lots = random.Random(seed_of(self.seed, number, attempt))
+        anew = random_choices(lots.getrandbits(64))
+        old = Heritage(self.best.decisions if self.best else ())
+
+        def choose(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
+            taken = old.take(point, labels)
+            return anew(point, labels, weights) if taken is None or lots.random() < self.share else taken
+
+        return self.space(choose)
+
+    def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
+        """A failed trial has no score; one that was pruned has fewer epochs."""
+        if score is not None and (epochs, score) > self.rank:
+            self.best, self.rank = candidate.trace, (epochs, score)
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """Plain data."""
+        return {"best": self.best.to_json() if self.best else None, "rank": list(self.rank)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """The inverse."""
+        self.best = Trace.from_json(state["best"]) if state["best"] else None
+        self.rank = (int(state["rank"][0]), float(state["rank"][1]))
+
+
+SAMPLERS["thirds"] = Thirds
+
+
+def make(space: Space, seed: int = 0, **options: Any) -> Deduplicated:
+    """What a search makes of it: nothing is proposed twice."""
+    return Deduplicated(Thirds(space, seed, **options), space)
+
+
+def test_it_is_a_sampler() -> None:
+    """The suite that all bundled samplers pass."""
+    check_sampler(make)

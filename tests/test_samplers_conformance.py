@@ -1,0 +1,140 @@
+"""The conformance suite: all samplers pass it, and it catches the faults it's there for."""
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from archioptrx.samplers import Deduplicated, RandomSampler, make_sampler
+from archioptrx.testing import CHECKS, SINGLE, Subject, check_sampler
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "custom_sampler.py"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("random", {}),
+        ("exhaustive", {}),
+        ("evolution", {"initial": 8}),
+        ("evolution", {"mode": "local_search", "initial": 8}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(map(str, value.values())),
+)
+def test_a_sampler_conforms(name, options):
+    check_sampler(name, **options)
+
+
+def test_the_example_of_a_users_sampler_passes():
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(EXAMPLE)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+class Unseeded(RandomSampler):
+    """Draws that depend on how often it was asked."""
+
+    calls = itertools.count()
+
+    def draw(self, number, attempt):
+        return super().draw(number + 1000 * next(Unseeded.calls), attempt)
+
+
+class Hashed(RandomSampler):
+    """Draws that depend on the process."""
+
+    def draw(self, number, attempt):
+        return super().draw(number, hash(f"{number} {attempt}") % 2**32)
+
+
+class Wild(RandomSampler):
+    """Answers beyond the options."""
+
+    def draw(self, number, attempt):
+        return self.space(lambda point, labels, weights: len(labels))
+
+
+class Careless(RandomSampler):
+    """Takes every score for a number."""
+
+    def observe(self, candidate, score, epochs):
+        self.best = max(getattr(self, "best", 0.0), score)
+
+
+class Forgetful(RandomSampler):
+    """Has a state, and doesn't say so."""
+
+    told = 0
+
+    def observe(self, candidate, score, epochs):
+        self.told += 1
+
+    def draw(self, number, attempt):
+        return super().draw(number, attempt + 1000 * self.told)
+
+
+def unseeded(space, seed):
+    return Deduplicated(Unseeded(space, seed), space)
+
+
+def hashed(space, seed):
+    return Deduplicated(Hashed(space, seed), space)
+
+
+def wild(space, seed):
+    return Deduplicated(Wild(space, seed), space)
+
+
+def careless(space, seed):
+    return Deduplicated(Careless(space, seed), space)
+
+
+def forgetful(space, seed):
+    return Deduplicated(Forgetful(space, seed), space)
+
+
+class Repeating:
+    """A sampler without deduplication, and without a state."""
+
+    def __init__(self, space, seed=0):
+        self.inner, self.number = RandomSampler(space, seed), 0
+
+    def propose(self):
+        self.number += 1
+        return self.inner.draw(self.number, 0)
+
+    def observe(self, candidate, score, epochs):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (unseeded, "two searches of the same seed in one process differ"),
+        (hashed, "in another process"),
+        (wild, r"legal: 0 to 4"),
+        (forgetful, "goes on differently after a state round trip"),
+        (Repeating, "proposed twice"),
+    ],
+    ids=str,
+)
+def test_faulty_samplers_are_caught(make, message):
+    with pytest.raises(AssertionError, match=message):
+        check_sampler(make)
+
+
+def test_a_sampler_that_computes_with_a_failure_is_caught():
+    with pytest.raises(TypeError):
+        check_sampler(careless)
+
+
+def test_each_check_has_a_name_and_a_sampler_made_on_the_spot_is_refused():
+    assert len({check.__name__ for check in CHECKS}) == len(CHECKS)
+    with pytest.raises(AssertionError, match="another process must find it"):
+        Subject(lambda space, seed: make_sampler("random", space, seed), {}).description()
+    assert make_sampler("random", SINGLE).propose().key == "0 0"
