@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
 from archioptrx.choices import Space
 from archioptrx.errors import InputError, did_you_mean
@@ -26,6 +27,7 @@ __all__ = [
     "enumerate_space",
     "make_sampler",
     "replay",
+    "sampler_names",
 ]
 
 SAMPLERS: dict[str, Callable[..., Proposer]] = {
@@ -34,6 +36,21 @@ SAMPLERS: dict[str, Callable[..., Proposer]] = {
     "exhaustive": ExhaustiveSampler,
     "evolution": EvolutionSampler,
 }
+
+LEARNING_ELSEWHERE = {"controller": "archioptrx.controller:Controller"}
+"""Samplers that need torch: loaded when they are asked for."""
+
+
+def sampler_names() -> list[str]:
+    """Names that `make_sampler` takes."""
+    return sorted({*SAMPLERS, *LEARNING_ELSEWHERE})
+
+
+def _kind(name: str) -> Callable[..., Proposer]:
+    if name in SAMPLERS:
+        return SAMPLERS[name]
+    module, attribute = LEARNING_ELSEWHERE[name].split(":")
+    return cast(Callable[..., Proposer], getattr(import_module(module), attribute))
 
 
 def make_sampler(
@@ -44,7 +61,7 @@ def make_sampler(
     Parameters
     ----------
     name
-        One of SAMPLERS.
+        One of `sampler_names()`.
     space
         A program with choices.
     dedup
@@ -57,9 +74,9 @@ def make_sampler(
     InputError
         The name or an option is unknown.
     """
-    if name not in SAMPLERS:
-        raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, SAMPLERS)}")
-    kind = SAMPLERS[name]
+    if name not in (names := sampler_names()):
+        raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, names)}")
+    kind = _kind(name)
     legal = list(getattr(kind, "OPTIONS", ()))
     unknown = [
         f"{place}.{o}: sampler {name} has no such option; {did_you_mean(o, legal)}" for o in options if o not in legal
