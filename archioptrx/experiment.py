@@ -16,13 +16,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from archioptrx.config import Fields, bundled, finish, parse_yaml, read_yaml
-from archioptrx.errors import InputError
+from archioptrx.config import Fields, bundled, finish, read_yaml
+from archioptrx.overrides import duration, override
 from archioptrx.sources import check_spec
 from archioptrx.tasks import check_task
 from archioptrx.training import Training
 
-_DURATION = re.compile(r"^(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?$")
 NUMBER = (int, float)
 
 
@@ -160,59 +159,9 @@ class Experiment:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for YAML."""
-        content = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        content: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         del content["training"]["seed"]
         return copy.deepcopy(content)
-
-
-def duration(value: object) -> float | None:
-    """Read a time as seconds.
-
-    >>> duration("1h30m"), duration("90s"), duration(45), duration("soon")
-    (5400.0, 90.0, 45.0, None)
-    """
-    if isinstance(value, NUMBER) and not isinstance(value, bool):
-        return float(value) if value > 0 else None
-    match = _DURATION.match(str(value).strip())
-    if not match or not any(match.groups()):
-        return None
-    hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return hours * 3600 + minutes * 60 + seconds or None
-
-
-def assignment(text: str) -> tuple[str, Any]:
-    """Read one `key.sub=value` of `--set`.
-
-    >>> assignment("training.learning_rate=1e-3")
-    ('training.learning_rate', 0.001)
-
-    Raises
-    ------
-    InputError
-        There is no `=`, no key, or the value is not YAML.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not all(key.split(".")):
-        raise InputError(f"--set {text}: is no assignment; legal: key.sub=value")
-    return key, parse_yaml(value, f"--set {key}") if value.strip() not in ("", "null", "~") else None
-
-
-def apply(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay dotted keys over a document, which stays as it is.
-
-    >>> apply({"budget": {"trials": 12}}, {"budget.trials": 3, "seed": 1})
-    {'budget': {'trials': 3}, 'seed': 1}
-    """
-    result: dict[str, Any] = copy.deepcopy(dict(document))
-    for dotted, value in overrides.items():
-        *path, last = dotted.split(".")
-        inside = result
-        for part in path:
-            if not isinstance(inside.get(part), dict):
-                inside[part] = {}
-            inside = inside[part]
-        inside[last] = value
-    return result
 
 
 def import_modules(names: Sequence[str]) -> None:
@@ -255,26 +204,6 @@ def load_experiment(
     return parse_experiment(override(read_yaml(path), overrides or {}), str(path), options)
 
 
-def override(document: Any, overrides: Mapping[str, Any]) -> Any:
-    """Lay dotted keys over a document; `data.path` on events that are made, not read, makes them hit graphs."""
-    if not isinstance(document, Mapping):
-        return document
-    return apply(_with_files(document, overrides), overrides)
-
-
-def _with_files(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str, Any]:
-    data = document.get("data") or {}
-    reads = isinstance(data, Mapping) and ("path" in data or data.get("source") not in (None, "toy"))
-    return document if reads or "data.path" not in overrides else {**document, "data": {}}
-
-
-def _renamed(fault: str, place: str, options: Mapping[str, str]) -> str:
-    for dotted, option in options.items():
-        if fault.startswith(f"{place}: {dotted}: "):
-            return f"{option}: {fault.removeprefix(f'{place}: {dotted}: ')}"
-    return fault
-
-
 def parse_experiment(document: object, place: str, options: Mapping[str, str] | None = None) -> Experiment:
     """Check a document and fill in what it leaves out.
 
@@ -314,6 +243,13 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
     top.rest()
     finish([_renamed(fault, place, options or {}) for fault in faults])
     return experiment
+
+
+def _renamed(fault: str, place: str, options: Mapping[str, str]) -> str:
+    for dotted, option in options.items():
+        if fault.startswith(f"{place}: {dotted}: "):
+            return f"{option}: {fault.removeprefix(f'{place}: {dotted}: ')}"
+    return fault
 
 
 def _name(top: Fields) -> str:

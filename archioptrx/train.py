@@ -16,7 +16,8 @@ from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import finish
 from archioptrx.errors import InputError, TrialError
-from archioptrx.experiment import Experiment, assignment, import_modules, override, parse_experiment
+from archioptrx.experiment import Experiment, import_modules, parse_experiment
+from archioptrx.overrides import assignment, override
 from archioptrx.run_folder import RunFolder, next_folder, plain, refuse_used
 
 if TYPE_CHECKING:

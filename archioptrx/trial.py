@@ -16,6 +16,7 @@ Messages are plain data, told apart by `kind`:
 
 from __future__ import annotations
 
+import copy
 import io
 import math
 import time
@@ -31,7 +32,7 @@ from archioptrx.computation_graph import ComputationGraph
 from archioptrx.dataset import Metadata, Splits
 from archioptrx.errors import InputError, TrialError
 from archioptrx.experiment import import_modules
-from archioptrx.fit import Fitting, evaluate_model, fit
+from archioptrx.fit import Fitting, evaluate_model
 from archioptrx.hitgraph import batch_graphs
 from archioptrx.tasks import make_task
 from archioptrx.tasks.task import Objective, Task
@@ -87,14 +88,17 @@ def task_of(spec: Mapping[str, Any], metric: str | None, mode: str) -> Task:
 def step_seconds(fitting: Fitting) -> float:
     """Seconds of one training step (forward and backward) on the first batch, after one to warm up."""
     batch, model = batch_graphs(fitting.graphs[: fitting.batch_size]), fitting.model
+    before = copy.deepcopy(model.state_dict())
     seconds = 0.0
     for _ in range(2):
         start = time.perf_counter()
-        fitting.task.loss(model(batch), batch).backward()
+        loss = fitting.task.loss(model(batch), batch)
+        torch.autograd.backward(loss)
         if batch.x.is_cuda:
             torch.cuda.synchronize()
         seconds = time.perf_counter() - start
     model.zero_grad(set_to_none=True)
+    model.load_state_dict(before)
     return seconds
 
 
@@ -139,37 +143,40 @@ def _messages(spec: Mapping[str, Any], data: TrialData, start: float) -> Iterato
     graph = ComputationGraph.from_dict(spec["graph"])
     model = build(graph, spec["hyperparameters"], data.metadata, task, training.seed).to(spec["device"])
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    train, validation, device = data.splits.train, data.splits.validation, spec["device"]
-    limits = spec["limits"]
-    if limits["parameters"] and parameters > limits["parameters"]:
-        yield {"kind": "refused", "reason": f"parameters {parameters} > {limits['parameters']}"}
-        return
-    if limits["seconds_per_step"]:
-        seconds = step_seconds(Fitting(model, task, train, validation, training, device))
-        if seconds > limits["seconds_per_step"]:
-            yield {"kind": "refused", "reason": f"seconds_per_step {seconds:.3g} > {limits['seconds_per_step']:g}"}
+    fitting = Fitting(model, task, data.splits.train, data.splits.validation, training, spec["device"])
+    try:
+        if reason := _refusal(fitting, parameters, spec["limits"]):
+            yield {"kind": "refused", "reason": reason}
             return
-    reports, train_seconds = fit(model, task, train, validation, training, device), 0.0
-    while True:
-        before = time.perf_counter()
-        report = next(reports, None)
-        train_seconds += time.perf_counter() - before
-        if report is None:
-            break
-        score = task.objective.value(report.metrics)
-        if score is None or not math.isfinite(score):
-            raise TrialError(f"epoch {report.epoch}: the validation {task.objective.metric} is {score}, no number")
-        yield {
-            "kind": "epoch",
-            "epoch": report.epoch,
-            "score": score,
-            "metrics": dict(report.metrics),
-            "parameters": parameters,
-            "train_seconds": train_seconds,
-            "seconds": time.perf_counter() - start,
-        }
+        train_seconds = 0.0
+        while not fitting.done:
+            report = fitting.epoch()
+            train_seconds += report.seconds
+            score = task.objective.value(report.metrics)
+            if score is None or not math.isfinite(score):
+                raise TrialError(f"epoch {report.epoch}: the validation {task.objective.metric} is {score}, no number")
+            yield {
+                "kind": "epoch",
+                "epoch": report.epoch,
+                "score": score,
+                "metrics": dict(report.metrics),
+                "parameters": parameters,
+                "train_seconds": train_seconds,
+                "seconds": time.perf_counter() - start,
+            }
+    finally:
+        fitting.close()
     end: dict[str, Any] = {"kind": "end"}
     if spec["final"]:
-        end["test"] = evaluate_model(model, task, data.splits.test, device=device)
+        end["test"] = evaluate_model(model, task, data.splits.test, device=spec["device"])
         end["weights"] = weights_of(model)
     yield {**end, "train_seconds": train_seconds, "seconds": time.perf_counter() - start}
+
+
+def _refusal(fitting: Fitting, parameters: int, limits: Mapping[str, Any]) -> str | None:
+    """Why a trial isn't run, or None."""
+    if limits["parameters"] and parameters > limits["parameters"]:
+        return f"parameters {parameters} > {limits['parameters']}"
+    if limits["seconds_per_step"] and (seconds := step_seconds(fitting)) > limits["seconds_per_step"]:
+        return f"seconds_per_step {seconds:.3g} > {limits['seconds_per_step']:g}"
+    return None

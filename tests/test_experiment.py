@@ -8,7 +8,8 @@ import pytest
 
 from archioptrx.config import bundled_names
 from archioptrx.errors import InputError
-from archioptrx.experiment import duration, load_experiment, override, parse_experiment
+from archioptrx.experiment import load_experiment, parse_experiment
+from archioptrx.overrides import duration, override
 
 
 def test_a_name_is_enough() -> None:

@@ -55,12 +55,12 @@ def test_stopped_and_resumed_on_ray_is_the_same_as_in_one_go_without(tmp_path: P
 
 def test_a_worker_that_dies_is_a_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    path = write(tmp_path, **write_odd(tmp_path, "dying", "raising"), training={"epochs": 1}, budget={"trials": 10})
+    path = write(tmp_path, **write_odd(tmp_path, "dying", "raising"), training={"epochs": 1}, budget={"trials": 6})
     told = subprocess.run([*COMMAND, str(path), "--output", "run", "--json"], capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     rows = json.loads(told.stdout)["trials"]
     errors = [row["error"] for row in rows if row["status"] == "failed"]
-    assert len(rows) == 10
+    assert len(rows) == 6
     assert [error for error in errors if error.startswith("the worker died")]
     assert [error for error in errors if "this block never works" in error]
     assert any(row["status"] == "finished" for row in rows)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.cli import command, new_parser
 from archioptrx.config import finish
 from archioptrx.errors import InputError
-from archioptrx.experiment import Experiment, assignment, load_experiment, override, parse_experiment
+from archioptrx.experiment import Experiment, load_experiment, parse_experiment
+from archioptrx.overrides import assignment, override
 from archioptrx.run_folder import RunFolder, next_folder, refuse_used
 from archioptrx.search.setup import Setup, prepare
 
@@ -110,10 +111,10 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
     """Read the data, make or open the run folder, search, and print what was found."""
     # torch is imported from here on: what can be wrong without it has been checked.
     from archioptrx.search.report import as_json, as_text
-    from archioptrx.search.run import check_same_data, load_events, new_run, widths_of
+    from archioptrx.search.run import check_events, check_same_data, load_events, new_run
 
     events = load_events(setup.experiment)
-    widths_of(setup.space.function_graph, events.data.metadata)
+    check_events(setup, events)
     if folder is None:
         path = args.output or next_folder(setup.experiment.name)
         folder = new_run(path, setup, events)

@@ -8,15 +8,15 @@ import sys
 from dataclasses import dataclass
 from typing import Any
 
+from archioptrx.candidate import Candidate
 from archioptrx.fit import Fitting
 from archioptrx.run_folder import plain
 from archioptrx.samplers import RandomSampler
 from archioptrx.search.loop import trial_seed
-from archioptrx.search.run import check_task, load_events, rules_of, task_of
+from archioptrx.search.run import check_events, load_events, rules_of
 from archioptrx.search.setup import Setup, Specs
 from archioptrx.search.text import duration_text
 from archioptrx.trial import build, step_seconds
-from archioptrx.walk import Candidate
 
 DRAWN = 500
 """Candidates that are drawn to judge the space."""
@@ -55,8 +55,7 @@ def dry_run(setup: Setup, as_json: bool) -> int:
     """Print what a search would be."""
     experiment = setup.experiment
     events = load_events(experiment)
-    task = task_of(experiment.task, experiment.objective.metric, experiment.objective.mode)
-    check_task(setup, task, events)
+    task = check_events(setup, events)
     specs = Specs(experiment, "cuda" if experiment.resources.gpus_per_trial else "cpu")
     sample = draw(setup, rules_of(setup, events, specs, task, None).refuse)
     train, validation = events.data.splits.train, events.data.splits.validation

@@ -16,11 +16,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from archioptrx.candidate import Candidate
 from archioptrx.errors import InputError
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.schedule import Fifo
 from archioptrx.search.work import Job
-from archioptrx.walk import Candidate
 
 PATIENCE = 1000
 """Draws in a row that may be refused before the search gives up."""
@@ -321,7 +321,7 @@ class Trials:
         """Ask the sampler again for what it proposed."""
         if line["reference"] is not None:
             return self.references[line["proposal"]].candidate
-        candidate = None
+        candidate: Candidate | None = None
         for _ in range(line["draws"]):
             candidate = self.sampler.propose()
         if candidate is None or candidate.fingerprint != line["fingerprint"]:

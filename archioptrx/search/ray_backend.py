@@ -54,7 +54,7 @@ LONGEST_FOLDER = 30
 """Ray puts sockets below its folder, and the path of a socket has at most 107 characters."""
 
 
-class Worker(tune.Trainable):  # type: ignore[misc]
+class Worker(tune.Trainable):
     """A process that runs one job after the other. It imports torch and gets the data once."""
 
     def setup(self, config: dict[str, Any], data: TrialData | None = None) -> None:
@@ -101,14 +101,14 @@ class Desk:
         self.work.message(self.keys[trial], {"kind": "error", "error": error, "seconds": seconds})
 
 
-class Asking(Searcher):  # type: ignore[misc]
+class Asking(Searcher):
     """Tune asks here for the next job."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__()
         self.desk = desk
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def suggest(self, trial_id: str) -> Any:
         """The next job; FINISHED when there is nothing more to do."""
         if self.desk.work.done:
             if self.desk.own:
@@ -132,11 +132,11 @@ class Asking(Searcher):  # type: ignore[misc]
         """Nothing."""
 
 
-class Deciding(FIFOScheduler):  # type: ignore[misc]
+class Deciding(FIFOScheduler):
     """Tune asks here after each epoch whether a job goes on, and tells of workers that died."""
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.desk = desk
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
@@ -151,7 +151,7 @@ class Deciding(FIFOScheduler):  # type: ignore[misc]
         self.desk.lost(trial.trial_id, f"the worker died: {lines[0] if lines else 'out of memory?'}")
 
 
-class Ending(tune.Callback):  # type: ignore[misc]
+class Ending(tune.Callback):
     """Hears of last messages, which Tune doesn't show to a scheduler, and keeps weights out of Tune's books."""
 
     def __init__(self, desk: Desk) -> None:
@@ -183,7 +183,7 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
     with _ray(resources, data, address) as (folder, own):
         _check_resources(resources)
         desk = Desk(work, own)
-        with warnings.catch_warnings(), contextlib.suppress(Finished):
+        with warnings.catch_warnings(), contextlib.suppress(Finished), _no_stdout():
             warnings.simplefilter("ignore")  # Tune's own, on its own calls: nothing that a user can act on
             tune.run(
                 tune.with_parameters(Worker, data=data),
@@ -202,12 +202,19 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
             )
 
 
+@contextlib.contextmanager
+def _no_stdout() -> Iterator[None]:
+    """Ray prints dead workers to stdout whatever it is told; a search records them, and prints when it is over."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
+
+
 def _short(trial: Trial) -> str:
     return str(trial.trial_id)
 
 
 def _check_resources(resources: Resources) -> None:
-    there = ray.cluster_resources()
+    there = ray.cluster_resources()  # type: ignore[no-untyped-call]
     wanted = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
     faults = [
         f"resources: a trial wants {amount:g} {name}; legal here: {there.get(name, 0):g} or less"

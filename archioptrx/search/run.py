@@ -87,15 +87,17 @@ def widths_of(graph: FunctionGraph, metadata: Metadata) -> dict[str, int]:
     return {name: metadata.widths[field] for name, field in fields.items()}
 
 
-def check_task(setup: Setup, task: Task, events: Events) -> None:
-    """Refuse a search whose targets or objective the task doesn't have.
+def check_events(setup: Setup, events: Events) -> Task:
+    """Check what takes both torch and the data; the task of the search.
 
     Raises
     ------
     InputError
-        The function graph has other targets, or there is no such metric.
+        The data lack a field, the function graph has other targets than the task, or there is no such metric.
     """
-    graph = setup.space.function_graph
+    experiment, graph = setup.experiment, setup.space.function_graph
+    widths_of(graph, events.data.metadata)
+    task = task_of(experiment.task, experiment.objective.metric, experiment.objective.mode)
     wrong = [name for name in graph.targets if graph.node[name].domain != task.domain]
     if wrong or len(graph.targets) != 1:
         raise InputError(
@@ -107,7 +109,8 @@ def check_task(setup: Setup, task: Task, events: Events) -> None:
     ]
     metric = task.objective.metric
     if metric not in known:
-        raise InputError(f"{setup.experiment.name}: objective.metric: is {metric!r}; {did_you_mean(metric, known)}")
+        raise InputError(f"{experiment.name}: objective.metric: is {metric!r}; {did_you_mean(metric, known)}")
+    return task
 
 
 def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
@@ -147,8 +150,7 @@ def run_search(
         No candidate is within the constraints, or all trials failed.
     """
     experiment = setup.experiment
-    task = task_of(experiment.task, experiment.objective.metric, experiment.objective.mode)
-    check_task(setup, task, events)
+    task = check_events(setup, events)
     specs = Specs(experiment, "cuda" if experiment.resources.gpus_per_trial else "cpu")
     for row in folder.trials.read():
         progress.take(row)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from archioptrx.architecture import Architecture
+from archioptrx.candidate import Candidate
 from archioptrx.choices import Trace
 from archioptrx.config import bundled, finish
 from archioptrx.errors import ArchiOpTrXError
@@ -19,7 +20,7 @@ from archioptrx.samplers import make_sampler
 from archioptrx.search.loop import Reference, Sampler
 from archioptrx.search_space import SearchSpace
 from archioptrx.training import Training
-from archioptrx.walk import Candidate, WalkSpace
+from archioptrx.walk import WalkSpace
 
 TRAINING_FIELDS = frozenset(field.name for field in fields(Training)) - {"seed", "threads"}
 T = TypeVar("T")
@@ -109,16 +110,20 @@ def _reference(name: str) -> Reference:
 
 def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: SearchSpace) -> list[str]:
     """Each hyperparameter must be used by the function graph, or be a legal setting of the training."""
-    faults = []
+    faults: list[str] = []
     for name, grid in space.grid.items():
         place = f"{experiment.search_space}: hyperparameters.{name}"
         if name in TRAINING_FIELDS:
             for value in grid.values:
-                _tried(faults, partial(Training, **{name: value}))
+                _tried(faults, partial(_setting, name, value))
         elif name not in graph.hyperparameters:
             known = ", ".join(sorted({*graph.hyperparameters, *TRAINING_FIELDS}))
             faults.append(f"{place}: is used neither by {graph.name} nor by training; legal: {known}")
     return faults
+
+
+def _setting(name: str, value: Any) -> Training:
+    return Training().but(**{name: value})
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,76 @@
+"""Options laid over a document: `--set key.sub=value`, and times such as 4h."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from archioptrx.config import parse_yaml
+from archioptrx.errors import InputError
+
+_DURATION = re.compile(r"^(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?$")
+
+
+def duration(value: object) -> float | None:
+    """Read a time as seconds.
+
+    >>> duration("1h30m"), duration("90s"), duration(45), duration("soon")
+    (5400.0, 90.0, 45.0, None)
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value) if value > 0 else None
+    match = _DURATION.match(str(value).strip())
+    if not match or not any(match.groups()):
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return hours * 3600 + minutes * 60 + seconds or None
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Read one `key.sub=value` of `--set`.
+
+    >>> assignment("training.learning_rate=1e-3")
+    ('training.learning_rate', 0.001)
+
+    Raises
+    ------
+    InputError
+        There is no `=`, no key, or the value is not YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not all(key.split(".")):
+        raise InputError(f"--set {text}: is no assignment; legal: key.sub=value")
+    return key, parse_yaml(value, f"--set {key}") if value.strip() not in ("", "null", "~") else None
+
+
+def apply(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay dotted keys over a document, which stays as it is.
+
+    >>> apply({"budget": {"trials": 12}}, {"budget.trials": 3, "seed": 1})
+    {'budget': {'trials': 3}, 'seed': 1}
+    """
+    result: dict[str, Any] = copy.deepcopy(dict(document))
+    for dotted, value in overrides.items():
+        *path, last = dotted.split(".")
+        inside = result
+        for part in path:
+            if not isinstance(inside.get(part), dict):
+                inside[part] = {}
+            inside = inside[part]
+        inside[last] = value
+    return result
+
+
+def override(document: Any, overrides: Mapping[str, Any]) -> Any:
+    """Lay dotted keys over a document; `data.path` on events that are made, not read, makes them hit graphs."""
+    if not isinstance(document, Mapping):
+        return document
+    return apply(_with_files(document, overrides), overrides)
+
+
+def _with_files(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str, Any]:
+    data = document.get("data") or {}
+    reads = isinstance(data, Mapping) and ("path" in data or data.get("source") not in (None, "toy"))
+    return document if reads or "data.path" not in overrides else {**document, "data": {}}

@@ -1,0 +1,256 @@
+"""Commands search, inspect, train and evaluate: exit codes, messages, what they print."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from small_search import SMALL, lines, small
+from test_ray_backend import interrupted
+
+from archioptrx import evaluate, inspect, train
+from archioptrx.run_folder import RunFolder
+from archioptrx.search.__main__ import main as search
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished search, by its command."""
+    folder = tmp_path_factory.mktemp("commands")
+    path = folder / "small.yaml"
+    path.write_text(yaml.safe_dump(SMALL))
+    assert search([str(path), "--backend", "local", "--output", str(folder / "run")]) == 0
+    return folder / "run"
+
+
+def faults(capsys: pytest.CaptureFixture[str], *arguments: str, main: Any = search) -> list[str]:
+    """Run a command that must refuse its arguments; the lines on stderr."""
+    try:
+        code = main(list(arguments))
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    return told.err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        (("--trials", "-3"), "--trials: is -3; legal: 1 or more"),
+        (("--trials", "many"), "archioptrx search: argument --trials: invalid int value: 'many'"),
+        (("--time", "soon"), "--time: is 'soon'; legal: a time above 0"),
+        (("--sampler", "randon"), "sampler.name: is 'randon'; legal: "),
+        (("--search-space", "smal"), "smal: no such search space"),
+        (("--function-graph", "trackin"), "trackin: no such function graph"),
+        (("--set", "training.epoch=3"), "--set training.epoch: is unknown; legal: batch_size"),
+        (("--set", "training.epochs=0"), "--set training.epochs: is 0; legal: 1 or more"),
+        (("--set", "epochs"), "--set epochs: is no assignment; legal: key.sub=value"),
+        (("--set", "references=[atention]"), "atention: no such architecture"),
+        (("--data", "/nowhere"), "/nowhere: "),
+        (("--backend", "local", "--address", "auto"), "--address: is for --backend ray only"),
+        (("--resume", "/nowhere"), "/nowhere: is no folder"),
+        (("nothing",), "nothing: no such experiment"),
+        (("--set", "objective.metric=acc"), "quickstart: objective.metric: is 'acc'; legal: accuracy"),
+        (("--set", "imports=[no_such_module]"), "imports: no_such_module: can't be imported: ModuleNotFoundError"),
+    ],
+)
+def test_a_fault_is_one_line(
+    arguments: tuple[str, ...], start: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    told = (
+        faults(capsys, "--output", str(tmp_path / "run"), *arguments)
+        if arguments[0] != "--resume"
+        else faults(capsys, *arguments)
+    )
+    assert len(told) == 1, told
+    assert told[0].startswith(start), told
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_output_folder_in_use_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert faults(capsys, "--output", str(run)) == [
+        f"{run}: holds another search; legal: --resume {run}, or another --output"
+    ]
+
+
+def test_what_can_not_change_on_resume(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = faults(capsys, "--resume", str(run), "--sampler", "random", "--set", "seed=1")
+    assert [line.split(":")[0] for line in told] == ["--sampler", "--set"]
+
+
+def test_a_running_search_is_not_resumed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with RunFolder(run).locked():
+        told = faults(capsys, "--resume", str(run), "--backend", "local")
+    assert "is writing to it" in told[-1]
+
+
+def test_a_search_prints_what_a_person_needs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert search(["--resume", str(run), "--backend", "local"]) == 0
+    told = capsys.readouterr().out
+    for part in ("fingerprint", "-> score", "on test events", "±", f"archioptrx inspect {run}", f"--resume {run}"):
+        assert part in told
+
+
+def test_a_search_prints_one_document(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert search(["--resume", str(run), "--backend", "local", "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["run"] == str(run) and len(content["trials"]) == 5
+    assert 0 <= content["best"]["test"]["auc"]["mean"] <= 1
+
+
+def test_the_run_folder_is_complete(run: Path) -> None:
+    names = {path.name for path in run.iterdir()}
+    assert names >= {"experiment.yaml", "environment.json", "proposals.jsonl", "trials.jsonl", "best"}
+    assert {path.name for path in (run / "best").iterdir()} == {
+        "architecture.yaml", "weights.pt", "metadata.json", "metrics.json"
+    }  # fmt: skip
+    assert isinstance(torch.load(run / "best" / "weights.pt", weights_only=True), dict)
+    environment = json.loads((run / "environment.json").read_text())
+    assert len(environment["data"]["fingerprint"]) == 64 and environment["versions"]["torch"]
+    keys = "id proposal fingerprint trace hyperparameters status score epochs metrics parameters seconds train_seconds"
+    for row in lines(run / "trials.jsonl"):
+        assert {*keys.split(), "error"} <= set(row)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    path, run = tmp_path / "small.yaml", tmp_path / "run"
+    path.write_text(yaml.safe_dump({**SMALL, "budget": {"trials": 500}}))
+    command = [sys.executable, "-m", "archioptrx.search", str(path), "--backend", "local", "--output", str(run)]
+    code, stderr = interrupted(command, run / "trials.jsonl", 2)
+    assert code == 130 == 128 + signal.SIGINT
+    assert stderr.splitlines()[-1] == f"stopped; go on with: archioptrx search --resume {run}"
+
+
+def test_a_dry_run_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    assert search(["small.yaml", "--dry-run", "--json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert about["architectures_at_least"] > 100 and about["seconds_per_step"] > 0 and about["hours"] > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_inspect_shows_table_and_architecture(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert inspect.main([str(run), "--top", "2"]) == 0
+    told = capsys.readouterr().out
+    best = RunFolder(run).rows()
+    assert best[0]["fingerprint"] in told and best[1]["fingerprint"][:12] in told
+    assert best[2]["fingerprint"][:12] not in told
+    assert "-> score" in told and "hyperparameters: " in told and "winner: trial" in told
+
+
+def test_inspect_one_fingerprint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    third = RunFolder(run).rows()[2]
+    assert inspect.main([str(run), "--fingerprint", third["fingerprint"][:10], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["shown"] == third["id"]
+    told = faults(capsys, str(run), "--fingerprint", "xyz", main=inspect.main)
+    assert told[0].startswith("--fingerprint xyz: no ended trial has it; legal: ")
+
+
+def test_inspect_an_empty_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = RunFolder.create(tmp_path / "run", small(), {}, {})
+    assert inspect.main([str(folder.path)]) == 0
+    assert capsys.readouterr().out == "no trial has ended yet\n"
+    assert inspect.main([str(folder.path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["trials"] == []
+
+
+def test_inspect_while_a_line_is_written(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = RunFolder.create(tmp_path / "run", small(), {}, {})
+    rows, proposals = ((run / name).read_bytes() for name in ("trials.jsonl", "proposals.jsonl"))
+    (folder.path / "proposals.jsonl").write_bytes(proposals)
+    (folder.path / "trials.jsonl").write_bytes(rows[: rows.index(b"\n") + 40])
+    assert inspect.main([str(folder.path), "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["trials"]) == 1
+
+
+def test_train_a_trial_again_gives_its_scores(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = lines(run / "trials.jsonl")[3]
+    assert train.main([f"{run}/{row['id']}", "--output", str(tmp_path / "model"), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert content["validation"]["mean"] == row["score"]
+    assert evaluate.main([str(tmp_path / "model"), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["auc"] == pytest.approx(content["test"]["auc"]["mean"], abs=1e-6)
+
+
+def test_train_the_best_of_a_run(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main([str(run), "--epochs", "1", "--output", str(tmp_path / "model")]) == 0
+    told = capsys.readouterr()
+    assert "epoch 1: validation score" in told.err and "epoch 2" not in told.err
+    assert "on test events:" in told.out and f"archioptrx evaluate {tmp_path / 'model'}" in told.out
+
+
+def test_train_a_bundled_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "model"
+    options = ["--epochs", "1", "--set", "data.num_samples=16", "--output", str(output)]
+    assert train.main(["interaction", *options]) == 0
+    capsys.readouterr()
+    assert faults(capsys, "interaction", *options, main=train.main) == [
+        f"{output}: holds other files; legal: a new or empty folder"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        (("interactoin",), "interactoin: no such architecture"),
+        (("{run}/77",), "{run}/77: no such trial; legal: 0 … 4"),
+        (("{run}/best7",), "{run}/best7: 'best7' is no trial"),
+        (("interaction", "--epochs", "0"), "--epochs: is 0; legal: 1 or more"),
+        (("interaction", "--seed", "-1"), "--seed: is -1; legal: 0 or more"),
+        (("interaction", "--data", "/nowhere"), "/nowhere: "),
+    ],
+)
+def test_faults_of_train(arguments: tuple[str, ...], start: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = faults(capsys, *(one.format(run=run) for one in arguments), main=train.main)
+    assert len(told) == 1 and told[0].startswith(start.format(run=run)), told
+
+
+def test_evaluate_for_reading(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main([str(run), "--cut", "0.7"]) == 0
+    told = capsys.readouterr().out
+    assert "auc" in told and "pT [GeV]" in told and "cut                        0.70000" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "start"),
+    [
+        (("/nowhere",), "/nowhere: no such folder"),
+        (("{run}", "--cut", "1.5"), "--cut: is 1.5; legal: between 0 and 1"),
+        (("{run}", "--data", "/nowhere"), "/nowhere: "),
+    ],
+)
+def test_faults_of_evaluate(
+    arguments: tuple[str, ...], start: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = faults(capsys, *(one.format(run=run) for one in arguments), main=evaluate.main)
+    assert len(told) == 1 and told[0].startswith(start), told
+
+
+def test_evaluate_a_search_without_a_winner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = RunFolder.create(tmp_path / "run", small(), {}, {})
+    told = faults(capsys, str(folder.path), main=evaluate.main)
+    assert "the search has no trained winner yet" in told[0]
+
+
+@pytest.mark.parametrize("module", ["search", "inspect", "train", "evaluate"])
+def test_help_is_instant_and_needs_neither_torch_nor_ray(module: str) -> None:
+    name = "archioptrx.search.__main__" if module == "search" else f"archioptrx.{module}"
+    code = (
+        f"import sys, {name} as command\n"
+        "try: command.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'ray'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert f"usage: archioptrx {module}" in told.stdout and told.stdout.splitlines()[-1] == "[]"
