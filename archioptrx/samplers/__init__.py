@@ -12,6 +12,7 @@ from archioptrx.samplers.base import Proposer, Sampler
 from archioptrx.samplers.deduplicated import Deduplicated
 from archioptrx.samplers.evolution import EvolutionSampler
 from archioptrx.samplers.exhaustive import ExhaustiveSampler, enumerate_space
+from archioptrx.samplers.gp import GaussianProcessSampler
 from archioptrx.samplers.random import RandomSampler
 from archioptrx.samplers.replay import ReplaySampler, replay
 
@@ -20,6 +21,7 @@ __all__ = [
     "Deduplicated",
     "EvolutionSampler",
     "ExhaustiveSampler",
+    "GaussianProcessSampler",
     "Proposer",
     "RandomSampler",
     "ReplaySampler",
@@ -35,6 +37,7 @@ SAMPLERS: dict[str, Callable[..., Proposer]] = {
     "replay": ReplaySampler,
     "exhaustive": ExhaustiveSampler,
     "evolution": EvolutionSampler,
+    "gp": GaussianProcessSampler,
 }
 
 LEARNING_ELSEWHERE = {"controller": "archioptrx.controller:Controller"}

@@ -11,7 +11,7 @@ from archioptrx.samplers.base import seed_of
 from archioptrx.samplers.memory import Memory, Observation
 from archioptrx.samplers.options import OptionChecks
 from archioptrx.samplers.random import random_choices
-from archioptrx.samplers.variation import HYPERPARAMETER, cross, mutate, options_of, replays
+from archioptrx.samplers.variation import HYPERPARAMETER, cross, mutate, options_of
 
 MODES = ("ageing", "local_search")
 PATIENCE = 10
@@ -65,7 +65,7 @@ class EvolutionSampler:
         checks.finish()
         self.space, self.seed, self.mode = space, seed, mode
         self.population, self.tournament, self.initial, self.crossover = population, tournament, initial, crossover
-        self.memory = Memory()
+        self.memory = Memory(space)
         self._ranked: list[Observation] | None = None
         self._next: dict[str, int] = {}  # local search: by key, how many neighbours were proposed
         self._changes_of: tuple[str, list[tuple[int, str]]] = ("", [])
@@ -136,7 +136,7 @@ class EvolutionSampler:
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
         """Make it a member, unless it is known or can't be replayed (a reference of another space)."""
-        if replays(self.space, candidate.trace) and self.memory.add(candidate, score, epochs):
+        if self.memory.add(candidate, score, epochs):
             self._ranked = None
 
     def state_dict(self) -> Mapping[str, Any]:

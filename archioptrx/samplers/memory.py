@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archioptrx.choices import Trace
+from archioptrx.choices import Space, Trace
 from archioptrx.samplers.ranking import Score, clean, order
+from archioptrx.samplers.variation import replays
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,21 @@ class Memory:
     """All observations in the order in which they came; a repeated one is kept once.
 
     Deduplication tells the score of an architecture again when it is proposed once more, perhaps with other
-    hyperparameters, which were never trained: the same fingerprint with the same score and epochs is no news.
+    hyperparameters, which were never trained: the same fingerprint with the same score and epochs is no news. What
+    can't be replayed in this space (a reference that it doesn't hold) is left out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, space: Space) -> None:
+        self.space = space
         self.told: list[Observation] = []
         self._known: set[tuple[str, Score, int]] = set()
 
     def add(self, candidate: Any, score: Any, epochs: int) -> bool:
         """Note an observation; whether it is news."""
         plain = clean(score)
-        return self._add(Observation(candidate.trace, candidate.fingerprint, candidate.key, plain, epochs))
+        return replays(self.space, candidate.trace) and self._add(
+            Observation(candidate.trace, candidate.fingerprint, candidate.key, plain, epochs)
+        )
 
     def _add(self, one: Observation) -> bool:
         known = (one.fingerprint, one.score, one.epochs)

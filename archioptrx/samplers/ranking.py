@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist, fmean
 from typing import Any
 
 Score = float | tuple[float, ...] | None
@@ -45,6 +46,21 @@ def order(observations: Sequence[tuple[Score, int]]) -> list[int]:
         rows = [_tuple(observations[number][0]) for number in members]
         result += [members[i] for i in (_order_fronts(rows) if len(rows[0]) > 1 else _order_numbers(rows))]
     return result
+
+
+def quantiles(observations: Sequence[tuple[Score, int]]) -> list[float]:
+    """Normal quantiles of the ranks, the best highest, equal observations at their mean; variance 1 in all.
+
+    >>> [round(q, 3) for q in quantiles([(0.5, 1), (0.9, 1), (0.5, 1)])]
+    [-0.707, 1.414, -0.707]
+    """
+    count, normal = len(observations), NormalDist()
+    shared: dict[tuple[Score, int], list[float]] = {}
+    for rank, number in enumerate(order(observations)):
+        shared.setdefault(observations[number], []).append(normal.inv_cdf(1 - (rank + 0.5) / count))
+    raw = [fmean(shared[one]) for one in observations]
+    spread = math.sqrt(fmean(value * value for value in raw))
+    return [value / spread if spread > 0 else 0.0 for value in raw]
 
 
 def _tuple(score: Score) -> tuple[float, ...]:
