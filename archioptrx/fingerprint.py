@@ -10,11 +10,11 @@ whole canonical form, never of colours, so equal colours by accident cost time a
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.loops import components
 from archioptrx.signatures import SIGNATURES, Signature, Width
 
 if TYPE_CHECKING:
@@ -38,7 +38,23 @@ def _operation(
     """What a step does, as text, and its first colour."""
     relevant = signature.relevant(dict(params))
     text = f"{signature.name} {domain} {width} {relevant!r}" + " per pass" * per_pass
-    return text, int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
+    return text, _colour(text)
+
+
+@lru_cache(maxsize=65536)
+def _colour(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
+
+
+@dataclass(slots=True)
+class _Row:
+    """A value as identity sees it; `inputs` are numbers of rows."""
+
+    text: str
+    colour: int
+    inputs: tuple[int, ...]
+    ordered: bool
+    weights: str  # "": none, or none that another step could share
 
 
 @dataclass(slots=True)
@@ -49,7 +65,7 @@ class _Plain:
     colour: list[int]
     inputs: list[tuple[int, ...]]
     ordered: list[bool]
-    group: list[str]  # of shared weights; "" where a step shares with no other
+    groups: list[list[int]]  # values whose steps share weights
     back: list[tuple[int, int, int]]  # carried, head, iterations of the loop
     targets: tuple[int, ...]
 
@@ -62,67 +78,85 @@ def fingerprint(graph: ComputationGraph) -> str:
 
 
 def _reduce(graph: ComputationGraph) -> _Plain:
-    """Contract identity steps, join duplicates, drop what is unused then, number anew."""
-    count = len(graph.sources)
-    heads = {edge.head for edge in graph.back_edges}
-    alias = list(range(count + len(graph.steps)))
-    known: dict[tuple[Any, ...], int] = {}
-    text, colour = [], []
-    for name in graph.sources:
+    """Contract identity steps, join duplicates, drop what is unused then, number anew.
+
+    A head changes from pass to pass: it is a row of its own, and the step that makes its first value another.
+    """
+    count, total = len(graph.sources), len(graph.sources) + len(graph.steps)
+    back = _changing(graph)
+    passes = graph.passes if any(step.per_pass for step in graph.steps) else {}
+    rows: dict[int, _Row] = {}
+    for value, name in enumerate(graph.sources):
         kind = graph.type[name]
-        source = f"source {kind.field} {kind.domain} {kind.width}"
-        text.append(source)
-        colour.append(int.from_bytes(hashlib.blake2b(source.encode(), digest_size=8).digest()))
+        text = f"source {kind.field} {kind.domain} {kind.width}"
+        rows[value] = _Row(text, _colour(text), (), False, "")
+    alias = list(range(total))
+    known: dict[tuple[Any, ...], int] = {}
     for index, step in enumerate(graph.steps):
-        value, kind, signature = count + index, graph.type[step.type], SIGNATURES[step.block]
-        what, first = _operation(signature, step.params, kind.domain, kind.width, step.per_pass)
-        text.append(what)
-        colour.append(first)
-        if value in heads:  # a head changes from pass to pass: it is no copy of anything
-            continue
+        kind, signature = graph.type[step.type], SIGNATURES[step.block]
+        own = step.per_pass and signature.has_weights and passes[index] > 1
+        operation = _operation.__wrapped__ if signature.structured else _operation
+        text, colour = operation(signature, step.params, kind.domain, kind.width, own)
         inputs = [alias[v] for v in step.inputs]
-        if step.block == "identity" or (step.block == "concat" and len(inputs) == 1):
-            alias[value] = inputs[0]
-            continue
         if signature.commutative:
             inputs.sort()
-        if not signature.has_weights or step.weights:
-            key = (what, step.weights if signature.has_weights else "", *inputs)
-            alias[value] = known.setdefault(key, value)
-    return _number(graph, alias, text, colour)
+        value = count + index
+        made = value + total if value in back else value
+        if step.block == "identity" or (step.block == "concat" and len(inputs) == 1):
+            made = inputs[0]
+        else:
+            weights = step.weights if signature.has_weights else ""
+            rows[made] = _Row(text, colour, tuple(inputs), not signature.commutative, weights)
+            if not signature.has_weights or weights:
+                made = known.setdefault((text, weights, *inputs), made)
+        if value in back:
+            text = f"head {kind.domain} {kind.width}"
+            rows[value] = _Row(text, _colour(text), (made,), True, "")
+        else:
+            alias[value] = made
+    carried = {head: (alias[source], iterations) for head, (source, iterations) in back.items()}
+    return _number(rows, carried, [alias[target] for target in graph.targets], total)
 
 
-def _number(graph: ComputationGraph, alias: list[int], text: list[str], colour: list[int]) -> _Plain:
-    count = len(graph.sources)
-    carried = {edge.head: alias[edge.carried] for edge in graph.back_edges if alias[edge.carried] != edge.head}
-    stack, used = [alias[target] for target in graph.targets], set[int]()
+def _changing(graph: ComputationGraph) -> dict[int, tuple[int, int]]:
+    """By head: what is carried to it and how often, but for heads that only an identity step carries to themselves."""
+    count, back = len(graph.sources), {}
+    heads = {edge.head for edge in graph.back_edges}
+    for edge in graph.back_edges:
+        value = edge.carried
+        while value not in heads and value >= count and graph.steps[value - count].block == "identity":
+            value = graph.steps[value - count].inputs[0]
+        # A first value that is made inside the loop would change without the back edge.
+        if value != edge.head or any(edge.head - count in loop.once for loop in graph.loops):
+            back[edge.head] = (edge.carried, edge.iterations)
+    return back
+
+
+def _number(
+    rows: Mapping[int, _Row], carried: Mapping[int, tuple[int, int]], targets: Sequence[int], total: int
+) -> _Plain:
+    stack, used = list(targets), set[int]()
     while stack:
         value = stack.pop()
         if value not in used:
             used.add(value)
-            stack.extend(alias[v] for v in (graph.steps[value - count].inputs if value >= count else ()))
-            stack.extend([carried[value]] if value in carried else [])
-    order = sorted(used)
+            stack.extend(rows[value].inputs)
+            stack.extend([carried[value][0]] if value in carried else [])
+    # The first value of a head stands right before it.
+    order = sorted(used, key=lambda value: value - total - 0.5 if value >= total else value)
     new = {value: i for i, value in enumerate(order)}
-    steps = {value: graph.steps[value - count] for value in order if value >= count}
-    names = [step.weights for step in steps.values() if SIGNATURES[step.block].has_weights]
-    inputs = [tuple(new[alias[v]] for v in steps[value].inputs) if value in steps else () for value in order]
-    iterations = {edge.head: edge.iterations for edge in graph.back_edges}
-    back = [(new[c], new[h], iterations[h]) for h, c in carried.items() if h in used]
-    if len(back) > 1:  # in one loop the largest number counts
-        loops = components(0, inputs, back).loops
-        back = [
-            (c, h, max(m for _, g, m in back if g == h or any(s >> h & s >> g & 1 for s in loops))) for c, h, _ in back
-        ]
-    shared = [steps[v].weights if v in steps and names.count(steps[v].weights) > 1 else "" for v in order]
+    members: dict[str, list[int]] = {}
+    for value in order:
+        if rows[value].weights:
+            members.setdefault(rows[value].weights, []).append(new[value])
     return _Plain(
-        text=[text[v] for v in order],
-        colour=[colour[v] for v in order],
-        inputs=inputs,
-        ordered=[v in steps and not SIGNATURES[steps[v].block].commutative for v in order],
-        group=shared,
-        back=back,
-        targets=tuple(new[alias[target]] for target in graph.targets),
+        text=[rows[value].text for value in order],
+        colour=[rows[value].colour for value in order],
+        inputs=[tuple([new[v] for v in rows[value].inputs]) for value in order],
+        ordered=[rows[value].ordered for value in order],
+        groups=[values for values in members.values() if len(values) > 1],
+        back=[(new[source], new[head], iterations) for head, (source, iterations) in carried.items() if head in used],
+        targets=tuple(new[target] for target in targets),
     )
 
 
@@ -143,13 +177,13 @@ def _refine(plain: _Plain, colours: list[int]) -> list[int]:
             for slot, source in enumerate(plain.inputs[value]):
                 # A sum over consumers, so that their order doesn't matter.
                 colours[source] = (colours[source] + _mix(own, slot + 101 if plain.ordered[value] else 101)) & MASK
-        for carried, head, iterations in plain.back:
-            one, other = colours[carried], colours[head]
-            colours[carried] = _mix(one, _mix(other, 2 * iterations))
-            colours[head] = _mix(other, _mix(one, 2 * iterations + 1))
-        for name in set(plain.group) - {""}:
-            members = [v for v in range(total) if plain.group[v] == name]
-            together = sum(_mix(colours[v], 55) for v in members)
+        if plain.back:
+            seen = list(colours)  # a value may stand at several back edges, whose order mustn't matter
+            for carried, head, iterations in plain.back:
+                colours[carried] = (colours[carried] + _mix(seen[head], 2 * iterations)) & MASK
+                colours[head] = (colours[head] + _mix(seen[carried], 2 * iterations + 1)) & MASK
+        for members in plain.groups:
+            together = sum([_mix(colours[v], 55) for v in members])
             for v in members:
                 colours[v] = _mix(colours[v], together)
         now = len(set(colours))
@@ -198,12 +232,10 @@ def _certificate(plain: _Plain, colours: list[int]) -> tuple[Any, ...]:
     """The whole graph with values numbered by colour. All colours differ."""
     order = sorted(range(len(colours)), key=colours.__getitem__)
     rank = {value: i for i, value in enumerate(order)}
-    groups: dict[str, int] = {}
     rows = []
     for value in order:
         inputs = [rank[v] for v in plain.inputs[value]]
-        name = plain.group[value]
-        group = groups.setdefault(name, len(groups)) if name else -1
-        rows.append((plain.text[value], tuple(inputs if plain.ordered[value] else sorted(inputs)), group))
+        rows.append((plain.text[value], tuple(inputs if plain.ordered[value] else sorted(inputs))))
+    groups = sorted([sorted([rank[v] for v in members]) for members in plain.groups])
     back = sorted((rank[c], rank[h], n) for c, h, n in plain.back)
-    return tuple(rows), tuple(back), tuple(rank[target] for target in plain.targets)
+    return tuple(rows), groups, tuple(back), tuple(rank[target] for target in plain.targets)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from archioptrx.errors import InputError, did_you_mean
@@ -178,7 +179,15 @@ class Signature:
     def relevant(self, given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
         """The parameters that have an effect, sorted: what identity is judged by."""
         complete = self.complete(given)
+        for parameter in self.parameters:  # 0 and 0.0 are one number
+            if float in parameter.types and type(complete[parameter.name]) is int:
+                complete[parameter.name] = float(complete[parameter.name])
         return tuple(sorted((k, v) for k, v in complete.items() if k not in set(self.irrelevant(complete))))
+
+    @cached_property
+    def structured(self) -> bool:
+        """Whether a parameter is a mapping, in which 1 and true may mean different things but compare equal."""
+        return any(dict in parameter.types for parameter in self.parameters)
 
 
 def _ladder(domains: Domains) -> str | None:

@@ -1,0 +1,166 @@
+"""Rewriting of computation graphs: what keeps the architecture, and changes of one place."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+from archioptrx.computation_graph import BackEdge, ComputationGraph, Step
+from archioptrx.signatures import SIGNATURES, Hyperparameter
+
+UNORDERED = {"add", "mean", "concat", "mlp"}
+FREE = {"add", "mean", "concat", "aggregate", "identity", "readout", "broadcast"}
+
+
+def rebuilt(graph: ComputationGraph, order: list[int], steps: list[Step]) -> ComputationGraph:
+    """The same steps in another order; inputs of `steps` are in the old numbers."""
+    count = len(graph.sources)
+    new = {v: v for v in range(count)} | {count + old: count + i for i, old in enumerate(order)}
+    return ComputationGraph(
+        graph.types,
+        graph.sources,
+        tuple(replace(steps[i], inputs=tuple(new[v] for v in steps[i].inputs)) for i in order),
+        tuple(BackEdge(new[e.carried], new[e.head], e.iterations) for e in graph.back_edges),
+        tuple(new[t] for t in graph.targets),
+    )
+
+
+def shuffled(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
+    """Steps in another order, back edges too."""
+    count, order, left = len(graph.sources), list[int](), list(range(len(graph.steps)))
+    while left:
+        ready = [i for i in left if all(v - count in order or v < count for v in graph.steps[i].inputs)]
+        order.append(rng.choice(ready))
+        left.remove(order[-1])
+    found = rebuilt(graph, order, list(graph.steps))
+    return replace(found, back_edges=tuple(rng.sample(found.back_edges, len(found.back_edges))))
+
+
+def renamed(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
+    """Other names of functions, weights and types."""
+    used = sorted({step.weights for step in graph.steps} - {""})
+    weights = dict(zip(used, rng.sample(range(100), len(used)), strict=True))
+    kinds = {t.name: t.name if t.field else f"type_{t.name}" for t in graph.types}
+    steps = [
+        replace(s, function=f"g{rng.random()}", type=kinds[s.type], weights=s.weights and f"w{weights[s.weights]}")
+        for s in graph.steps
+    ]
+    return replace(graph, types=tuple(replace(t, name=kinds[t.name]) for t in graph.types), steps=tuple(steps))
+
+
+def turned(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
+    """Inputs of commutative blocks in another order."""
+    steps = [
+        replace(s, inputs=tuple(rng.sample(s.inputs, len(s.inputs)))) if s.block in UNORDERED else s
+        for s in graph.steps
+    ]
+    return replace(graph, steps=tuple(steps))
+
+
+def inserted(graph: ComputationGraph, place: int, step: Step) -> tuple[ComputationGraph, int]:
+    """With a step at a place, which nothing reads yet; and the number of its value."""
+    value = len(graph.sources) + place
+
+    def new(v: int) -> int:
+        return v + (v >= value)
+
+    steps = [replace(s, inputs=tuple(new(v) for v in s.inputs)) for s in graph.steps]
+    edges = tuple(BackEdge(new(e.carried), new(e.head), e.iterations) for e in graph.back_edges)
+    made = (*steps[:place], step, *steps[place:])
+    return replace(graph, steps=made, back_edges=edges, targets=tuple(new(t) for t in graph.targets)), value
+
+
+def with_identity(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
+    """An identity step of some value; some of its readers read that instead, maybe a back edge or a target too."""
+    count = len(graph.sources)
+    old = rng.randrange(count, count + len(graph.steps))
+    step = Step("same", "identity", (old,), graph.type_of(old).name)
+    graph, value = inserted(graph, rng.randint(old + 1 - count, len(graph.steps)), step)
+
+    def read(v: int, reader: int) -> int:
+        return value if v == old and reader > value and rng.random() < 0.5 else v
+
+    steps = [replace(s, inputs=tuple(read(v, count + i) for v in s.inputs)) for i, s in enumerate(graph.steps)]
+    # Not between heads: those that only exchange their values may be useless, which pruning sees before contraction.
+    head = any(edge.head == old for edge in graph.back_edges)
+    edges = tuple(e if head else replace(e, carried=read(e.carried, 10**6)) for e in graph.back_edges)
+    return replace(graph, steps=tuple(steps), back_edges=edges, targets=tuple(read(t, 10**6) for t in graph.targets))
+
+
+def with_identity_before_a_head(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
+    """A head's first value is made by a step of its own; the head is an identity of that."""
+    if not graph.back_edges:
+        return graph
+    head = rng.choice(graph.back_edges).head
+    place = head - len(graph.sources)
+    graph, first = inserted(graph, place, graph.steps[place])
+    steps = list(graph.steps)
+    steps[place + 1] = Step("same", "identity", (first,), steps[place].type)
+    return replace(graph, steps=tuple(steps))
+
+
+def with_a_duplicate(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
+    """A step without weights, or with shared ones, stands twice; some readers read the second."""
+    count, heads = len(graph.sources), {edge.head for edge in graph.back_edges}
+    legal = [i for i, s in enumerate(graph.steps) if (s.block in FREE or s.weights) and count + i not in heads]
+    if not legal:
+        return graph
+    place = rng.choice(legal)
+    old = count + place
+    graph, value = inserted(graph, place + 1, replace(graph.steps[place], function="twin"))
+
+    def read(v: int) -> int:
+        return value if v == old and rng.random() < 0.5 else v
+
+    steps = [replace(s, inputs=tuple(map(read, s.inputs))) for s in graph.steps]
+    edges = [replace(e, carried=read(e.carried)) for e in graph.back_edges]
+    return replace(graph, steps=tuple(steps), back_edges=tuple(edges), targets=tuple(map(read, graph.targets)))
+
+
+SAME = (shuffled, renamed, turned, with_identity, with_identity_before_a_head, with_a_duplicate)
+
+
+def mutations(rng: random.Random, graph: ComputationGraph) -> Iterator[ComputationGraph]:
+    """Graphs that differ in one place; most are other architectures, the oracle says which."""
+    count = len(graph.sources)
+
+    def with_step(index: int, step: Step) -> ComputationGraph:
+        return replace(graph, steps=(*graph.steps[:index], step, *graph.steps[index + 1 :]))
+
+    for index, step in enumerate(graph.steps):
+        for parameter in SIGNATURES[step.block].parameters:
+            now = step.all_params[parameter.name]
+            others = {"layers": (1, 2, 3), "dropout": (0, 0.0, 0.5), "hidden": (8, Hyperparameter("hidden"))}
+            other = rng.choice([v for v in others.get(parameter.name, parameter.choices) if v != now])
+            params = {**dict(step.params), parameter.name: other}
+            yield with_step(index, replace(step, params=tuple(sorted(params.items()))))
+        kind = graph.type_of(count + index).name
+        for slot, value in enumerate(step.inputs):
+            legal = [v for v in range(count + index) if v != value and graph.type_of(v) == graph.type_of(value)]
+            if legal:
+                inputs = (*step.inputs[:slot], rng.choice(legal), *step.inputs[slot + 1 :])
+                yield with_step(index, replace(step, inputs=inputs))
+        if len(step.inputs) > 1:
+            yield with_step(index, replace(step, inputs=step.inputs[::-1]))
+        if step.block not in FREE:
+            yield with_step(index, replace(step, per_pass=not step.per_pass))
+            kind_of = (step.block, step.params, step.type)
+            alike = [s.weights for s in graph.steps if (s.block, s.params, s.type) == kind_of]
+            yield with_step(index, replace(step, weights=rng.choice([*alike, "another"])))
+        if step.block in ("add", "mean"):
+            yield with_step(index, replace(step, block="mean" if step.block == "add" else "add"))
+        ends = [count + i for i, s in enumerate(graph.steps) if s.type == kind and count + i not in graph.targets]
+        if count + index in graph.targets and ends:
+            yield replace(graph, targets=tuple(rng.choice(ends) if t == count + index else t for t in graph.targets))
+    yield replace(graph, targets=graph.targets[::-1])
+    heads = {edge.head for edge in graph.back_edges}
+    for position, edge in enumerate(graph.back_edges):
+        rest = graph.back_edges[:position] + graph.back_edges[position + 1 :]
+        yield replace(graph, back_edges=rest)
+        yield replace(graph, back_edges=(*rest, replace(edge, iterations=edge.iterations + 1)))
+        alike = [v for v in range(count, count + len(graph.steps)) if graph.type_of(v) == graph.type_of(edge.head)]
+        if moved := [v for v in alike if v not in heads and v != edge.carried]:
+            yield replace(graph, back_edges=(*rest, replace(edge, head=rng.choice(moved))))
+        if moved := [v for v in alike if v not in (edge.head, edge.carried)]:
+            yield replace(graph, back_edges=(*rest, replace(edge, carried=rng.choice(moved))))
