@@ -295,9 +295,10 @@ class ComputationGraph:
         """32 hexadecimal digits, equal for the same architecture and for nothing else."""
         return fingerprint(self.pruned())
 
-    def to_networkx(self) -> nx.MultiDiGraph:
+    def to_networkx(self) -> nx.MultiDiGraph[Any]:
         """Values and steps as nodes (attribute `kind`), back edges with `kind="back"` and their iterations."""
-        graph, names = nx.MultiDiGraph(), self.values
+        graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+        names = self.values
         for value, name in enumerate(names):
             kind = self.type_of(value)
             graph.add_node(

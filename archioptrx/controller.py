@@ -256,7 +256,7 @@ class Controller:
                 gain = (logs * advantages).mean()
             loss = -gain - self.entropy * entropies.mean()
             self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
             self.optimizer.step()
         self.updates += 1

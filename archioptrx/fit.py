@@ -233,7 +233,7 @@ class Fitting:
         with _autocast(self.device, training.precision):
             output = self.model(batch)
         loss = self.task.loss(output.float(), batch)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if training.gradient_clip is None else training.gradient_clip
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), limit)

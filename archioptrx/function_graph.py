@@ -178,9 +178,9 @@ class FunctionGraph:
         """Identity of the content, file name and comments apart."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
-    def to_networkx(self) -> nx.DiGraph:
+    def to_networkx(self) -> nx.DiGraph[Any]:
         """The bipartite digraph: data and function nodes (attribute `kind`), arrows with their input slot."""
-        graph = nx.DiGraph(name=self.name)
+        graph: nx.DiGraph[Any] = nx.DiGraph(name=self.name)
         graph.add_nodes_from((node.name, {"kind": "data", "domain": node.domain}) for node in self.data)
         for function in self.functions:
             graph.add_node((function.name,), kind="function", block=function.block)
