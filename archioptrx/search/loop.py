@@ -320,7 +320,8 @@ class Trials:
     def _redraw(self, line: Mapping[str, Any]) -> Candidate:
         """Ask the sampler again for what it proposed."""
         if line["reference"] is not None:
-            return self.references[line["proposal"]].candidate
+            number: int = line["proposal"]
+            return self.references[number].candidate
         candidate: Candidate | None = None
         for _ in range(line["draws"]):
             candidate = self.sampler.propose()
