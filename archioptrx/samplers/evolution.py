@@ -75,7 +75,7 @@ class EvolutionSampler:
         draw = random.Random(seed_of(self.seed, number, attempt))
         answer = random_choices(draw.getrandbits(64))
         if self._ranked is None:
-            self._ranked = self.memory.ranked(self.population if self.mode == "ageing" else None)
+            self._ranked = self._members()
         if number < self.initial or not self._ranked:
             return self.space(answer)
         if self.mode == "local_search":
@@ -84,6 +84,12 @@ class EvolutionSampler:
             child = cross(self.space, self._parent(draw), self._parent(draw), draw, answer)
             return child if attempt < PATIENCE else self._mutant(child.trace, number, attempt, draw, answer)
         return self._mutant(self._parent(draw), number, attempt, draw, answer)
+
+    def _members(self) -> list[Observation]:
+        """Possible parents, best first. With several objectives nobody ages: a front is found by many together."""
+        if any(isinstance(one.score, tuple) for one in self.memory.told):
+            return self.memory.ranked()[: self.population]
+        return self.memory.ranked(self.population if self.mode == "ageing" else None)
 
     def _parent(self, draw: random.Random) -> Trace:
         ranked = self._ranked or []

@@ -25,6 +25,9 @@ ACQUISITIONS = ("thompson", "expected_improvement")
 GROWTH = 1.15
 """The kernel's weights are fitted anew when there are so many times the observations."""
 
+FURTHER = 0.25
+"""Probability that a mutated candidate is mutated once more."""
+
 
 class GaussianProcessSampler:
     """Proposes what a sample of the posterior likes best, among mutated, crossed and random candidates.
@@ -105,20 +108,21 @@ class GaussianProcessSampler:
         parents = [one.trace for one in self.memory.ranked()[: self.best]]
         made = [self.space(answer) for _ in range(self.pool // 4 if parents else self.pool)]
         if parents:
-            made += [self._mutant(draw.choice(parents), draw, answer) for _ in range(self.pool // 2)]
+            places = {trace: _free(self.space, trace) for trace in parents}
+            made += [self._mutant(draw.choice(parents), places, draw, answer) for _ in range(self.pool // 2)]
             pairs = [(draw.choice(parents), draw.choice(parents)) for _ in range(self.pool // 4)]
             made += [cross(self.space, *pair, draw, answer) for pair in pairs]
         keys = {one.key for one in self.memory.told}
         return list({c.key: c for c in made if c.key not in keys}.values())
 
-    def _mutant(self, trace: Trace, draw: random.Random, answer: Choose) -> Any:
+    def _mutant(self, trace: Trace, places: dict[Trace, list[int]], draw: random.Random, answer: Choose) -> Any:
         """Mutated once, in one of four cases twice, and so on."""
         while True:
-            free = [i for i, labels in enumerate(options_of(self.space, trace)) if len(labels) > 1]
+            free = places[trace] if trace in places else _free(self.space, trace)
             if not free:
                 return self.space(answer)
             child = mutate(self.space, trace, draw.choice(free), answer)
-            if draw.random() >= 0.25:
+            if draw.random() >= FURTHER:
                 return child
             trace = child.trace
 
@@ -150,3 +154,8 @@ class GaussianProcessSampler:
         self._rows = [features(replay(self.space, one.trace)) for one in self.memory.told]
         self._theta, self._fitted = list(state["theta"]), int(state["fitted"])
         self._known, self._liked = None, (-1, [])
+
+
+def _free(space: Space, trace: Trace) -> list[int]:
+    """Decisions that have another option."""
+    return [i for i, labels in enumerate(options_of(space, trace)) if len(labels) > 1]
