@@ -22,10 +22,14 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "custom_sampler.py"
         ("evolution", {"initial": 8}),
         ("evolution", {"mode": "local_search", "initial": 8}),
         ("gp", {"initial": 8, "pool": 24}),
+        ("optuna:TPESampler", {"n_startup_trials": 6}),
+        ("optuna:NSGAIISampler", {"population_size": 6}),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(map(str, value.values())),
 )
 def test_a_sampler_conforms(name, options):
+    if name.startswith("optuna:"):
+        pytest.importorskip("optuna", reason="needs the extra `optuna`")
     check_sampler(name, **options)
 
 

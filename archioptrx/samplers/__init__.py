@@ -13,6 +13,7 @@ from archioptrx.samplers.deduplicated import Deduplicated
 from archioptrx.samplers.evolution import EvolutionSampler
 from archioptrx.samplers.exhaustive import ExhaustiveSampler, enumerate_space
 from archioptrx.samplers.gp import GaussianProcessSampler
+from archioptrx.samplers.optuna import PREFIX, optuna_kind
 from archioptrx.samplers.random import RandomSampler
 from archioptrx.samplers.replay import ReplaySampler, replay
 
@@ -49,7 +50,11 @@ def sampler_names() -> list[str]:
     return sorted({*SAMPLERS, *LEARNING_ELSEWHERE})
 
 
-def _kind(name: str) -> Callable[..., Proposer]:
+def _kind(name: str, place: str) -> Callable[..., Proposer]:
+    if name.startswith(PREFIX):
+        return optuna_kind(name, place)
+    if name not in (names := sampler_names()):
+        raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, [*names, PREFIX + 'TPESampler'])}")
     if name in SAMPLERS:
         return SAMPLERS[name]
     module, attribute = LEARNING_ELSEWHERE[name].split(":")
@@ -64,7 +69,7 @@ def make_sampler(
     Parameters
     ----------
     name
-        One of `sampler_names()`.
+        One of `sampler_names()`, or `optuna:` and a class of optuna.samplers.
     space
         A program with choices.
     dedup
@@ -77,9 +82,7 @@ def make_sampler(
     InputError
         The name or an option is unknown.
     """
-    if name not in (names := sampler_names()):
-        raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, names)}")
-    kind = _kind(name)
+    kind = _kind(name, place)
     legal = list(getattr(kind, "OPTIONS", ()))
     unknown = [
         f"{place}.{o}: sampler {name} has no such option; {did_you_mean(o, legal)}" for o in options if o not in legal
