@@ -199,6 +199,11 @@ CASES = {
     ),
     "heads that only exchange their values": (chain([(1, 2, 3), (2, 1, 3)], (0,), (0,), (2,)), 2),
     "a head made inside its loop": (chain([(3, 1, 2), (4, 2, 2)], (0,), (1,), (2,), (1, 3)), 2),
+    "edges of which each is useless and all are not": (
+        # One alone may go; without all of them, 2 would never become 3.
+        chain([(3, 2, 1), (2, 1, 1), (2, 3, 1)], (0,), (0,), (1,), target=2),
+        3,
+    ),
     "a loop that nothing reads": (chain([(2, 1, 2)], (0,), (1,), (0,)), 0),
     "a back edge that closes no loop": (chain([(2, 1, 2)], (0,), (0,), (1, 2)), 0),
     "loops one after the other": (chain([(2, 1, 2), (4, 3, 5)], (0,), (1,), (2,), (3,)), 2),

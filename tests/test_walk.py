@@ -294,6 +294,27 @@ def test_a_loop_over_the_limit_takes_along_what_only_it_made_different() -> None
     assert dropped
 
 
+def test_recurrences_do_not_join_loops_through_back_edges() -> None:
+    # A loop that reads another through its head's back edge only is closed to what the other's target precedes, too.
+    space = small(
+        FunctionNode("enc", "mlp", ("hits",), "a"),
+        FunctionNode("mix", "mlp", ("a", "b"), "b"),
+        FunctionNode("back", "mlp", ("a", "b"), "a"),
+        FunctionNode("start", "mlp", ("hits",), "b"),
+        FunctionNode("end", "mlp", ("b",), "out"),
+        max_steps=14, max_walks=4, extra=(2, 1), iterations=(1,), max_executed=99,
+    )  # fmt: skip
+    wanted = {"another": "go on", "walk": "recurrence", "shortcut": "no step"}
+    for seed in range(150):
+        even = even_choices(random.Random(seed))
+
+        def loops_only(point: Point, labels: Sequence[str], weights: Sequence[float], even: Choose = even) -> int:
+            answer = wanted.get(point.kind)
+            return labels.index(answer) if answer in labels else even(point, labels, weights)
+
+        assert_loops(space(loops_only))
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_distribution_of_the_default(seed: int) -> None:
     sampler = RandomSampler(WalkSpace(FunctionGraph.load("tracking"), SearchSpace.load("full")), seed)
