@@ -1,0 +1,90 @@
+"""Samplers of Optuna drive the same decisions."""
+
+import json
+import sys
+
+import pytest
+from spaces import Words
+
+from archioptrx.errors import InputError
+from archioptrx.samplers import make_sampler
+from archioptrx.samplers.random import random_choices
+
+optuna = pytest.importorskip("optuna", reason="needs the extra `optuna`")
+
+WORDS = Words(longest=4, alphabet="abcd")
+
+
+def value(word):
+    return word.letters.count("a") + 0.1 * len(word.letters)
+
+
+def search(sampler, trials):
+    found = []
+    for _ in range(trials):
+        found.append(sampler.propose())
+        sampler.observe(found[-1], value(found[-1]), 1)
+    return found
+
+
+def test_tpe_learns():
+    long = Words(longest=6, alphabet="abcdefgh")
+    best = {name: max(map(value, search(make_sampler(name, long, 0), 80))) for name in ("random", "optuna:TPESampler")}
+    assert best["optuna:TPESampler"] > best["random"]
+
+
+def test_a_parameter_is_named_by_point_occurrence_and_labels():
+    sampler = make_sampler("optuna:RandomSampler", Words(longest=1, alphabet="ab"), 0)
+    search(sampler, 2)
+    one, other = (record.choices for record in sampler.inner.records[:2])
+    assert [name.rsplit(" ", 1)[0] for name in one] == ["letter 0 0", "hyperparameter size 0"]
+    assert list(one) == list(other)
+    wider = make_sampler("optuna:RandomSampler", Words(longest=1, alphabet="abc"), 0)
+    search(wider, 1)
+    assert set(wider.inner.records[0].choices).isdisjoint({next(iter(one))})
+
+
+def test_outcomes_are_told_as_optuna_knows_them():
+    sampler = make_sampler("optuna:RandomSampler", WORDS, 1)
+    words = [sampler.propose() for _ in range(5)]
+    for word, score, epochs in zip(words, (0.5, 0.9, None, float("nan")), (4, 1, 4, 4), strict=False):
+        sampler.observe(word, score, epochs)
+    states = [trial.state.name for trial in sampler.inner._study(0).trials]
+    assert states == ["COMPLETE", "PRUNED", "FAIL", "FAIL", "RUNNING"]
+
+
+def test_a_reference_is_a_trial_of_the_study():
+    sampler = make_sampler("optuna:TPESampler", WORDS, 1)
+    word = WORDS(random_choices(3))
+    sampler.observe(word, 0.7, 1)
+    sampler.observe(word, 0.7, 1)
+    trials = sampler.inner._study(0).trials
+    assert [trial.value for trial in trials] == [0.7]
+    assert sorted(trials[0].params.values()) == sorted(d.label for d in word.trace.decisions)
+
+
+def test_several_objectives_make_a_study_of_several_directions():
+    sampler = make_sampler("optuna:NSGAIISampler", WORDS, 2, population_size=4)
+    for _ in range(12):
+        word = sampler.propose()
+        sampler.observe(word, (float(len(word.letters)), -value(word)), 1)
+    state = json.loads(json.dumps(sampler.state_dict()))
+    other = make_sampler("optuna:NSGAIISampler", WORDS, 2, population_size=4)
+    other.load_state_dict(state)
+    assert len(sampler.inner._study(0).directions) == 2
+    assert [sampler.propose() for _ in range(3)] == [other.propose() for _ in range(3)]
+
+
+def test_unknown_samplers_and_arguments_are_told():
+    with pytest.raises(InputError, match=r"sampler\.name: is 'optuna:TPE'; legal: .*did you mean optuna:\w+\?"):
+        make_sampler("optuna:TPE", WORDS)
+    with pytest.raises(InputError, match=r"sampler\.size: sampler optuna:TPESampler has no such option"):
+        make_sampler("optuna:TPESampler", WORDS, size=3)
+    with pytest.raises(InputError, match=r"GridSampler of Optuna: .*search_space"):
+        make_sampler("optuna:GridSampler", WORDS)
+
+
+def test_without_optuna_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(InputError, match=r"pip install 'archioptrx\[optuna\]'"):
+        make_sampler("optuna:TPESampler", WORDS)
