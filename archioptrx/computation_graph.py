@@ -6,7 +6,7 @@ on (static single assignment). A back edge carries a value to an earlier one, th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -138,11 +138,12 @@ class ComputationGraph:
     def values(self) -> tuple[str, ...]:
         """Printed name of each value: a source's own, `x0, x1 …` by type, in order of execution, for the rest."""
         names, ages = [*self.sources, *([""] * len(self.steps))], dict[str, int]()
+        stems = name_stems(self.sources, self.type)
         for item in self.schedule:
             for index in (item,) if isinstance(item, int) else sorted((*item.forward, *item.back)):
                 kind = self.steps[index].type
                 ages[kind] = ages.get(kind, -1) + 1
-                names[len(self.sources) + index] = f"{kind}{ages[kind]}"
+                names[len(self.sources) + index] = f"{stems[kind]}{ages[kind]}"
         return tuple(names)
 
     @cached_property
@@ -336,6 +337,21 @@ class ComputationGraph:
         from archioptrx.graph_form import graph_to_text
 
         return graph_to_text(self)
+
+
+def name_stems(sources: Iterable[str], types: Iterable[str]) -> dict[str, str]:
+    """By type: what stands before the age in a value's name, so that no two values of a graph have one name.
+
+    >>> name_stems(["hits", "e0"], ["x", "x1", "e"])
+    {'x': 'x', 'x1': 'x1_', 'e': 'e_'}
+    """
+    stems, known = {}, set(sources)
+    for kind in types:
+        stem = kind + "_" * (kind[-1:].isdigit() or kind[-1:] == "_")
+        while any(name.startswith(stem) and name[len(stem) :].isdigit() for name in known):
+            stem += "_"
+        stems[kind] = stem
+    return stems
 
 
 @lru_cache(maxsize=65536)

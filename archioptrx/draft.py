@@ -110,7 +110,7 @@ class Draft:
         self.inputs.append(inputs)
         self.made_by.append(made_by)
         self.idempotent.append(idempotent)
-        self.labels.append(f"{self.space.names[name]}{self._age[name]}")
+        self.labels.append(f"{self.space.stems[name]}{self._age[name]}")
         self._age[name] += 1
         bit = 1 << value
         self._of_type[name] |= bit

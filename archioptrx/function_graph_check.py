@@ -106,6 +106,9 @@ def _function(graph: FunctionGraph, function: FunctionNode) -> Iterator[str]:
         if key not in known:
             yield f"{where}.params.{key}: {function.block} has no such parameter; {did_you_mean(key, known)}"
             continue
+        labels = [str(option) for option in value.options] if isinstance(value, Choice) else []
+        if len(set(labels)) < len(labels):
+            yield f"{where}.params.{key}.choice: has {', '.join(labels)}; legal: each value once"
         for option in value.options if isinstance(value, Choice) else (value,):
             plain = dict(option) if isinstance(option, tuple) else option
             if not isinstance(option, Hyperparameter) and (fault := known[key].fault(plain)):

@@ -13,7 +13,7 @@ from typing import Any
 
 from archioptrx.candidate import DROPPED, Candidate
 from archioptrx.choices import Choose, Decision, Point, Trace
-from archioptrx.computation_graph import ComputationGraph, DataType
+from archioptrx.computation_graph import ComputationGraph, DataType, name_stems
 from archioptrx.draft import Draft
 from archioptrx.errors import InputError
 from archioptrx.function_graph import FunctionGraph
@@ -47,6 +47,7 @@ class WalkSpace:
         nodes = function_graph.data
         self.names = tuple(node.name for node in nodes)
         self.number = {name: i for i, name in enumerate(self.names)}
+        self.stems = tuple(name_stems(function_graph.sources, self.names).values())
         self.merges = tuple(node.merge for node in nodes)
         self.targets = tuple(self.number[name] for name in function_graph.targets)
         sources = [function_graph.node[name] for name in function_graph.sources]

@@ -17,11 +17,11 @@ from archioptrx.candidate import Candidate
 from archioptrx.choices import Choose, Point, Trace
 from archioptrx.computation_graph import ComputationGraph, Step
 from archioptrx.config import bundled_names
-from archioptrx.errors import ReplayError
+from archioptrx.errors import InputError, ReplayError
 from archioptrx.function_graph import DataNode, FunctionGraph, FunctionNode
 from archioptrx.samplers import RandomSampler, enumerate_space, replay
 from archioptrx.search_space import Grid, Limits, SearchSpace
-from archioptrx.signatures import SIGNATURES
+from archioptrx.signatures import SIGNATURES, Choice
 from archioptrx.walk import WalkSpace
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -277,6 +277,26 @@ def test_a_target_that_is_the_first_data_node_has_menus_of_its_own() -> None:
     space = WalkSpace(graph, SearchSpace("small", (Grid("hidden", (8,)),), limits))
     for candidate, _ in enumerate_space(space):
         assert_useful(space, candidate.graph)
+
+
+def test_no_two_values_have_one_name() -> None:
+    data = [DataNode("x0", "node", field="x"), *(DataNode(n, "node", 4) for n in ("x", "x1"))]
+    functions = (
+        FunctionNode("start", "mlp", ("x0",), "x"),
+        FunctionNode("more", "mlp", ("x",), "x"),
+        FunctionNode("turn", "mlp", ("x", "x1"), "x"),
+        FunctionNode("end", "mlp", ("x",), "x1"),
+    )
+    graph = FunctionGraph("names", tuple(data), functions, ("x0",), ("x1",))
+    limits = Limits(max_steps=20, max_walks=3, extra=(12, 3), recurrence=1)
+    space = WalkSpace(graph, SearchSpace("small", (Grid("hidden", (8,)),), limits))
+    for seed in range(30):
+        assert_candidate(space, space(checked(even_choices(random.Random(seed)))))
+
+
+def test_a_choice_has_each_value_once() -> None:
+    with pytest.raises(InputError, match=r"end\.params\.layers\.choice: has 1, 2, 1; legal: each value once"):
+        small(FunctionNode("end", "mlp", ("hits",), "out", (("layers", Choice((1, 2, 1))),)))
 
 
 def test_a_loop_over_the_limit_takes_along_what_only_it_made_different() -> None:
