@@ -8,7 +8,7 @@ from typing import Any
 
 from archioptrx.choices import Choose, Space, Trace
 from archioptrx.samplers.base import seed_of
-from archioptrx.samplers.memory import Memory, Observation
+from archioptrx.samplers.memory import Memory, Observation, ranked
 from archioptrx.samplers.options import OptionChecks
 from archioptrx.samplers.random import random_choices
 from archioptrx.samplers.variation import HYPERPARAMETER, cross, mutate, options_of
@@ -16,6 +16,8 @@ from archioptrx.samplers.variation import HYPERPARAMETER, cross, mutate, options
 MODES = ("ageing", "local_search")
 PATIENCE = 10
 """Refused draws after which a child gets one more mutation."""
+PAIR = 2
+"""Members in a tournament with several objectives: a larger one would keep to one part of the front."""
 
 
 class EvolutionSampler:
@@ -67,6 +69,7 @@ class EvolutionSampler:
         self.population, self.tournament, self.initial, self.crossover = population, tournament, initial, crossover
         self.memory = Memory(space)
         self._ranked: list[Observation] | None = None
+        self._elite: list[Observation] = []
         self._next: dict[str, int] = {}  # local search: by key, how many neighbours were proposed
         self._changes_of: tuple[str, list[tuple[int, str]]] = ("", [])
 
@@ -86,14 +89,15 @@ class EvolutionSampler:
         return self._mutant(self._parent(draw), number, attempt, draw, answer)
 
     def _members(self) -> list[Observation]:
-        """Possible parents, best first. With several objectives nobody ages: a front is found by many together."""
-        if any(isinstance(one.score, tuple) for one in self.memory.told):
-            return self.memory.ranked()[: self.population]
+        """Possible parents, best first."""
+        if self._elite:
+            return self._elite
         return self.memory.ranked(self.population if self.mode == "ageing" else None)
 
     def _parent(self, draw: random.Random) -> Trace:
-        ranked = self._ranked or []
-        return ranked[min(draw.randrange(len(ranked)) for _ in range(self.tournament))].trace
+        members = self._ranked or []
+        rivals = min(self.tournament, PAIR) if self._elite else self.tournament
+        return members[min(draw.randrange(len(members)) for _ in range(rivals))].trace
 
     def _mutant(self, trace: Trace, number: int, attempt: int, draw: random.Random, answer: Choose) -> Any:
         """Mutated in one decision; in more where such children were refused.
@@ -143,7 +147,13 @@ class EvolutionSampler:
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
         """Make it a member, unless it is known or can't be replayed (a reference of another space)."""
         if self.memory.add(candidate, score, epochs):
-            self._ranked = None
+            self._welcome(self.memory.told[-1])
+
+    def _welcome(self, one: Observation) -> None:
+        """With several objectives nobody ages, for many together are the front: the best of all are kept."""
+        self._ranked = None
+        if isinstance(one.score, tuple):
+            self._elite = ranked([*self._elite, one])[: self.population]
 
     def state_dict(self) -> Mapping[str, Any]:
         """All that was told, and which neighbours were proposed."""
@@ -152,4 +162,6 @@ class EvolutionSampler:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another one was."""
         self.memory.load_state_dict(state)
-        self._next, self._ranked = dict(state["next"]), None
+        self._next, self._ranked, self._elite = dict(state["next"]), None, []
+        for one in self.memory.told:
+            self._welcome(one)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,8 +63,7 @@ class Memory:
     def ranked(self, last: int | None = None) -> list[Observation]:
         """Those that have a score, best first; only the `last` that came, where a number is given."""
         scored = [one for one in self.told if one.score is not None]
-        scored = scored[-last:] if last else scored
-        return [scored[i] for i in order([(one.score, one.epochs) for one in scored])]
+        return ranked(scored[-last:] if last else scored)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -76,3 +75,8 @@ class Memory:
         self.told, self._known = [], set()
         for trace, fingerprint, key, score, epochs in state["told"]:
             self._add(Observation(Trace.from_json(trace), fingerprint, key, clean(score), epochs))
+
+
+def ranked(observations: Sequence[Observation]) -> list[Observation]:
+    """Best first."""
+    return [observations[i] for i in order([(one.score, one.epochs) for one in observations])]
