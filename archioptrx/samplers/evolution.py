@@ -24,8 +24,9 @@ class EvolutionSampler:
     """Children of the best of a few that are drawn from a sliding population.
 
     The population is what was told last, so that each member dies of age and a lucky score is forgotten. Members are
-    compared by rank; with several objectives by front and crowding (NSGA-II, Deb et al. 2002). References and all
-    else that is told without having been proposed are members like others; a failed trial is none.
+    compared by rank. References and all else that is told without having been proposed are members like others; a
+    failed trial is none. Where a score has several objectives, the population is the best of all that was told, by
+    front and crowding (NSGA-II, Deb et al. 2002).
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ class EvolutionSampler:
         seed: int = 0,
         population: int = 50,
         tournament: int = 20,
-        initial: int = 20,
+        initial: int = 10,
         crossover: float = 0.1,
         mode: str = "ageing",
     ) -> None:
