@@ -58,13 +58,19 @@ def parents(sampler, words, draws=200):
     return count
 
 
+def word_of(letters, longest=8):
+    """The word, by its decisions."""
+    answers = iter([str(len(letters)), *letters, "small"])
+    return Words(longest, "abcdefgh")(lambda point, labels, weights: labels.index(next(answers)))
+
+
 def test_old_members_die():
-    sampler = EvolutionSampler(WORDS, 0, population=3, tournament=1, initial=0, crossover=0)
-    old = told(sampler, 1, score=0.9)[0]
-    assert {m.fingerprint for m in sampler.memory.ranked(3)} == {old.letters}
-    words = told(sampler, 4)
-    assert old.letters not in {m.fingerprint for m in sampler.memory.ranked(3)}
-    assert set(parents(sampler, [old, *words])) <= {w.letters for w in words}
+    sampler = EvolutionSampler(WORDS, 0, population=3, tournament=50, initial=0, crossover=0)
+    sampler.observe(word_of("hhhhhhhh"), 0.9, 1)
+    assert all(sampler.draw(number, 0).letters.count("h") >= 3 for number in range(5))
+    for letters in ("aaaaaaaa", "bbbbbbbb", "cccccccc"):
+        sampler.observe(word_of(letters), 0.1, 1)
+    assert all(sampler.draw(number, 0).letters.count("h") <= 1 for number in range(50))
 
 
 def test_a_tournament_prefers_the_best():
