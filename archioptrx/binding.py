@@ -114,4 +114,3 @@ def weight_names(graph: ComputationGraph) -> list[tuple[str, ...]]:
         else:
             names.append((name,))
     return names
-

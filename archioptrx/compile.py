@@ -132,9 +132,7 @@ class Model(nn.Module):
             f"inputs {shapes}; output {out.domain} [{out.width}]"
         )
 
-    def _loop(
-        self, loop: Loop, table: Table, run: Run, seen: list[Any], tail: Sequence[int | Loop] | None
-    ) -> None:
+    def _loop(self, loop: Loop, table: Table, run: Run, seen: list[Any], tail: Sequence[int | Loop] | None) -> None:
         """Run a loop; with a tail, also what follows after each pass but the last."""
         changing = {self._calls[i].output for i in (*loop.forward, *loop.back)} | {head for head, _ in loop.heads}
         run.enter(id(piece) for value in table if value not in changing for piece in table[value].pieces)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.cli import command, new_parser
+from archioptrx.config import finish
 from archioptrx.errors import InputError
 
 if TYPE_CHECKING:
+    from archioptrx.dataset import Splits
     from archioptrx.hitgraph import HitGraph
     from archioptrx.model_folder import TrainedModel
 
@@ -25,15 +27,22 @@ def parser() -> argparse.ArgumentParser:
     new = new_parser("evaluate", "Score a trained model on any data.")
     new.add_argument("model", metavar="MODEL", help="folder that `train` wrote, or a run, which stands for its best")
     new.add_argument("--data", metavar="PATH", help="events to score, all of them (default: the model's test events)")
-    new.add_argument("--cut", type=float, default=0.5, metavar="F", help="probability that accepts (default: 0.5)")
+    new.add_argument("--cut", type=float, metavar="F", help="probability that accepts (default: 0.5)")
+    new.add_argument(
+        "--efficiency", type=float, metavar="F", help="instead: the cut that has this efficiency on validation events"
+    )
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
 
 def run(args: argparse.Namespace) -> int:
     """Load the model and the events, and print the scores."""
-    if not 0 < args.cut < 1:
-        raise InputError(f"--cut: is {args.cut:g}; legal: between 0 and 1")
+    options = (("--cut", args.cut), ("--efficiency", args.efficiency))
+    given = [(name, value) for name, value in options if value is not None]
+    faults = [f"{name}: is {value:g}; legal: between 0 and 1" for name, value in given if not 0 < value < 1]
+    if args.cut is not None and args.efficiency is not None:
+        faults.append("--cut and --efficiency: both set the cut; legal: one of them")
+    finish(faults)
     # torch is imported from here on.
     from archioptrx.fit import evaluate_model
     from archioptrx.model_folder import load_model
@@ -41,7 +50,10 @@ def run(args: argparse.Namespace) -> int:
 
     model = load_model(args.model)
     graphs = events_for(model, args.data)
-    scores = evaluate_model(model.model, model.task, graphs, cut=args.cut)
+    cut = 0.5 if args.cut is None else args.cut
+    if args.efficiency is not None:
+        cut = cut_of(model, args.efficiency)
+    scores = evaluate_model(model.model, model.task, graphs, cut=cut)
     if args.json:
         print(json.dumps(plain(scores), indent=1, ensure_ascii=False))
     else:
@@ -57,18 +69,51 @@ def events_for(model: TrainedModel, path: str | None) -> Sequence[HitGraph]:
     InputError
         The data are missing, wrong, of another kind, or no longer those of the training.
     """
-    from archioptrx.search.run import load_splits
     from archioptrx.sources import load_dataset
 
     provenance = model.provenance
     if path is not None:
         known = provenance.data["source"]
         spec = {"source": "hitgraphs" if known == "toy" else known, "path": str(Path(path).expanduser())}
-        return load_dataset(spec).scaled_like(model.metadata).graphs
+        return load_dataset(spec, like=model.metadata).graphs
+    return own_splits(model).test
+
+
+def own_splits(model: TrainedModel) -> Splits:
+    """The events that the model was trained, validated and tested on.
+
+    Raises
+    ------
+    InputError
+        They are gone or no longer the same.
+    """
+    from archioptrx.search.run import load_splits
+
+    provenance = model.provenance
     _, splits, fingerprint = load_splits(provenance.data, provenance.split, provenance.test)
     if fingerprint != provenance.fingerprint:
         raise InputError("data: have changed since the training; legal: --data PATH")
-    return splits.test
+    return splits
+
+
+def cut_of(model: TrainedModel, efficiency: float) -> float:
+    """The cut that has an efficiency on the model's validation events: chosen on other events than it is judged on.
+
+    Raises
+    ------
+    InputError
+        There is no true edge among them.
+    """
+    from archioptrx.fit import predict
+    from archioptrx.tasks.edge_classification import EdgeClassification
+
+    if not isinstance(model.task, EdgeClassification):
+        raise InputError(f"--efficiency: {model.task.name} has no cut; legal: models of edge_classification")
+    graphs = own_splits(model).validation
+    cut = model.task.cut(predict(model.model, graphs), graphs, efficiency)
+    if cut is None:
+        raise InputError("--efficiency: the validation events have no true edge; legal: --cut")
+    return cut
 
 
 def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:

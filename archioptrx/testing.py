@@ -151,9 +151,7 @@ class Subject:
         if isinstance(self.make, str):
             return {"name": self.make, "options": self.options}
         file, name = inspect.getsourcefile(self.make), getattr(self.make, "__qualname__", "<nameless>")
-        require(
-            bool(file) and "<" not in name, f"{name} must be a function of a module: another process must find it"
-        )
+        require(bool(file) and "<" not in name, f"{name} must be a function of a module: another process must find it")
         return {"file": file, "name": name, "options": self.options}
 
 

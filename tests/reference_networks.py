@@ -72,12 +72,8 @@ class Attention(nn.Module):
         wide = hidden + hits
         sets = 1 if recursive else iterations
         edge_sets = 1 if recursive else iterations + 1
-        self.edge_net = nn.ModuleList(
-            PlainMLP(2 * wide, *deep[:3], 1, activation="tanh") for _ in range(edge_sets)
-        )
-        self.attend = nn.ModuleList(
-            PlainMLP(3 * wide, *deep, activation="tanh", last="tanh") for _ in range(sets)
-        )
+        self.edge_net = nn.ModuleList(PlainMLP(2 * wide, *deep[:3], 1, activation="tanh") for _ in range(edge_sets))
+        self.attend = nn.ModuleList(PlainMLP(3 * wide, *deep, activation="tanh", last="tanh") for _ in range(sets))
 
     def forward(self, data) -> Tensor:
         src, dst = data.edge_index
@@ -196,5 +192,3 @@ def load_weights(plain: nn.Module, compiled: nn.Module) -> None:
         lone = isinstance(getattr(plain, head), nn.ModuleList) and not rest[0].isdigit()
         state[f"{head}.0.{rest}" if lone else name] = tensor
     plain.load_state_dict(state)
-
-

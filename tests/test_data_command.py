@@ -32,7 +32,7 @@ def test_the_summary_is_short_and_readable(capsys):
 @pytest.mark.parametrize(
     ("arguments", "faults"),
     [
-        (["hitgraphs"], ["data: path: is missing"]),
+        (["hitgraphs"], ["data: path: is missing; legal: a folder of .npz files or one of them, also as --data PATH"]),
         (["hitgraphs", "nowhere"], ["nowhere: no such file or folder; legal: a .npz file or a folder of them"]),
         (["toy", "--num-samples", "-1", "--seed", "-2"], ["data: num_samples: is -1; ", "data: seed: is -2; "]),
         (["toy", "--sectors", "4"], ["data: sectors: is unknown; legal: "]),

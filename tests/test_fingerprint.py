@@ -105,9 +105,7 @@ def encoded(graph: ComputationGraph) -> nx.DiGraph:
 
 
 def isomorphic(one: nx.DiGraph, other: nx.DiGraph) -> bool:
-    return nx.is_isomorphic(
-        one, other, lambda a, b: a["label"] == b["label"], lambda a, b: a["kinds"] == b["kinds"]
-    )
+    return nx.is_isomorphic(one, other, lambda a, b: a["label"] == b["label"], lambda a, b: a["kinds"] == b["kinds"])
 
 
 def sampled(rng: random.Random) -> ComputationGraph:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 import yaml
 from small_search import SMALL, lines, proposed, results, searched, small, write_odd
+
+from archioptrx.errors import InputError
+from archioptrx.search.ray_backend import _knock
 
 COMMAND = [sys.executable, "-m", "archioptrx.search"]
 
@@ -93,3 +97,11 @@ def test_killed_at_fifty_moments(tmp_path: Path) -> None:
         if kills >= 50:
             break
     assert kills >= 50
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once():
+    with socket.socket() as closed:  # bound, but nobody listens
+        closed.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+        with pytest.raises(InputError, match=f"--address {address}: no Ray cluster answers: .*refused"):
+            _knock(address)

@@ -237,6 +237,20 @@ def test_faults_of_evaluate(
     assert len(told) == 1 and told[0].startswith(start), told
 
 
+def test_evaluate_at_a_cut_that_validation_events_choose(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert evaluate.main([str(run), "--efficiency", "0.9", "--json"]) == 0
+    loose = json.loads(capsys.readouterr().out)
+    assert evaluate.main([str(run), "--efficiency", "0.5", "--json"]) == 0
+    tight = json.loads(capsys.readouterr().out)
+    assert loose["cut"] < tight["cut"] and loose["efficiency"] > tight["efficiency"]
+    # Validation and test events are alike, not the same, and here there are few.
+    assert abs(loose["efficiency"] - 0.9) < 0.25
+    assert faults(capsys, str(run), "--efficiency", "2", "--cut", "0.5", main=evaluate.main) == [
+        "--efficiency: is 2; legal: between 0 and 1",
+        "--cut and --efficiency: both set the cut; legal: one of them",
+    ]
+
+
 def test_evaluate_a_search_without_a_winner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = RunFolder.create(tmp_path / "run", small(), {}, {})
     told = faults(capsys, str(folder.path), main=evaluate.main)

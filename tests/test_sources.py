@@ -328,7 +328,10 @@ def test_the_same_seed_gives_the_same_toy_data():
     ("spec", "faults"),
     [
         ({"source": "toys"}, ["data: source: is 'toys'; legal: hitgraphs, toy (did you mean toy?)"]),
-        ({"source": "hitgraphs"}, ["data: path: is missing"]),
+        (
+            {"source": "hitgraphs"},
+            ["data: path: is missing; legal: a folder of .npz files or one of them, also as --data PATH"],
+        ),
         ({"path": "x", "sectors": 0}, ["data: sectors: is 0; legal: 1 or more"]),
         ({"path": "x", "sectors": "four"}, ["data: sectors: is 'four'; legal: auto"]),
         (

@@ -168,3 +168,18 @@ def test_objective_turns_so_that_larger_is_better():
     assert Objective("loss", "min").value({"loss": 0.3}) == -0.3
     assert Objective("auc").value({"auc": 0.9}) == 0.9
     assert Objective("auc").value({}) is None
+
+
+def test_the_cut_for_an_efficiency_keeps_that_share_of_true_edges():
+    generator = torch.Generator().manual_seed(3)
+    graphs = [random_graph(seed, hits=20, edges=90) for seed in (1, 2)]
+    outputs = [torch.randn(90, generator=generator) + graph.y for graph in graphs]
+    task = EdgeClassification()
+    for efficiency in (0.3, 0.8, 0.98, 1.0):
+        cut = task.cut(outputs, graphs, efficiency)
+        scores = task.metrics(outputs, graphs, cut=cut)
+        true = sum(float(graph.y.sum()) for graph in graphs)
+        assert efficiency <= scores["efficiency"] < efficiency + 1 / true + 1e-9
+    for graph in graphs:
+        graph.y = torch.zeros(90)
+    assert task.cut(outputs, graphs, 0.9) is None

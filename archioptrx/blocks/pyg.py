@@ -96,9 +96,7 @@ class Convolution(nn.Module):
         return self._call(values[0].tensor(), run.topology.edges.index, edges)
 
 
-def _sizes(
-    inputs: Sequence[Shape], output: Shape, taken: Mapping[str, Any], keyword: str | None
-) -> dict[str, Any]:
+def _sizes(inputs: Sequence[Shape], output: Shape, taken: Mapping[str, Any], keyword: str | None) -> dict[str, Any]:
     """The keyword arguments that say how wide things are, as far as the class takes them."""
     sizes: dict[str, Any] = {
         "in_channels": inputs[0].width,

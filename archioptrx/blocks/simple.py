@@ -73,9 +73,7 @@ class Aggregate(nn.Module):
         in: upper rows that end here; out: that start here; both: [in, out].
     """
 
-    def __init__(
-        self, inputs: Sequence[Shape], output: Shape, reduce: str = "sum", direction: str = "in"
-    ) -> None:
+    def __init__(self, inputs: Sequence[Shape], output: Shape, reduce: str = "sum", direction: str = "in") -> None:
         super().__init__()
         self.domain = inputs[0].domain
         self.reduce = reduce

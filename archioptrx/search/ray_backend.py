@@ -13,6 +13,7 @@ import logging
 import math
 import os
 import shutil
+import socket
 import tempfile
 import time
 import warnings
@@ -244,6 +245,7 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     logging.getLogger("ray").setLevel(logging.ERROR)
     if address is not None:
+        _knock(address)
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -259,6 +261,17 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
         _node_ip_address="127.0.0.1",
         **quiet,
     )
+
+
+def _knock(address: str) -> None:
+    """Ray waits a minute for a cluster that isn't there, and talks meanwhile; a closed port tells at once."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not (host and port.isdecimal()):
+        return  # `auto` and the like: Ray finds out itself
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--address {address}: no Ray cluster answers: {str(error).lower()}") from error
 
 
 def size_of(data: TrialData) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from archioptrx.config import REQUIRED, Fields
+from archioptrx.config import Fields
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,9 @@ class HitgraphsOptions:
     @classmethod
     def read(cls, fields: Fields) -> HitgraphsOptions:
         """Take and check the options."""
-        path = fields.take("path", str, REQUIRED)
+        path = fields.take("path", str, "")
+        if not path:
+            fields.fault("path", "is missing; legal: a folder of .npz files or one of them, also as --data PATH")
         sectors = fields.take("sectors", (int, str), "auto", choices=["auto"], minimum=1)
         skip_bad = fields.take("skip_bad", bool, False)
         return cls(Path(path or "."), None if sectors == "auto" else sectors, skip_bad)

@@ -14,7 +14,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from archioptrx.errors import InputError, TrialError
 from archioptrx.hitgraph import HitGraph
-from archioptrx.metrics import Bools, Floats, Ranking, rates
+from archioptrx.metrics import Bools, Floats, Ranking, cut_for_efficiency, rates
 from archioptrx.tasks.options import EdgeOptions
 from archioptrx.tasks.task import Objective, Task
 
@@ -94,6 +94,17 @@ class EdgeClassification(Task):
         for name, limits, values in _binned(graphs) if bins else ():
             result[name] = _per_bin(logits[kept], truth[kept], values[kept], limits, cut)
         return result
+
+    def cut(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], efficiency: float) -> float | None:
+        """The highest cut on the probability that keeps this share of the true edges; None without true edges.
+
+        Take it from validation events and apply it to others.
+        """
+        kept = _joined([_mask(g) for g in graphs]).astype(bool)
+        logits = _joined([o.detach() for o in outputs])[kept]
+        found = cut_for_efficiency(logits, (_joined([g.y for g in graphs]) > 0.5)[kept], efficiency)
+        # A hair lower, so that the logit of the cut, rounded, doesn't lose the edge that it was taken from.
+        return None if found is None else 1 / (1 + math.exp(-(found - 1e-9)))
 
 
 def make(options: EdgeOptions) -> EdgeClassification:
