@@ -23,7 +23,7 @@ from archioptrx.samplers.ranking import clean
 from archioptrx.samplers.variation import replays
 
 PREFIX = "optuna:"
-PATIENCE = 5
+PATIENCE = 3
 """Refused draws after which a candidate is drawn at random."""
 
 
