@@ -22,6 +22,7 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "custom_sampler.py"
         ("evolution", {"initial": 8}),
         ("evolution", {"mode": "local_search", "initial": 8}),
         ("gp", {"initial": 8, "pool": 24}),
+        ("controller", {}),
         ("optuna:TPESampler", {"n_startup_trials": 6}),
         ("optuna:NSGAIISampler", {"population_size": 6}),
     ],
