@@ -127,7 +127,7 @@ class Repeating:
         (forgetful, "goes on differently after a state round trip"),
         (Repeating, "proposed twice"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", None),
 )
 def test_faulty_samplers_are_caught(make, message):
     with pytest.raises(AssertionError, match=message):
