@@ -8,7 +8,7 @@ import pytest
 
 from archioptrx.config import bundled_names
 from archioptrx.errors import InputError
-from archioptrx.experiment import load_experiment, parse_experiment
+from archioptrx.experiment import import_modules, load_experiment, parse_experiment
 from archioptrx.overrides import duration, override
 
 
@@ -109,3 +109,14 @@ def test_neither_torch_nor_ray_is_imported() -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "[]"
+
+
+def test_a_missing_module_says_where_it_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "needs_another.py").write_text("import no_such_module\n")
+    with pytest.raises(InputError) as caught:
+        import_modules(["no_such_module", "needs_another"])
+    first, second = caught.value.faults
+    assert first.endswith(f"one in the current folder, {tmp_path}")
+    assert "legal" not in second  # this one was found

@@ -1,6 +1,10 @@
 """The building blocks as torch modules.
 
-A user adds a block with one decorated class, in a module that the experiment names under `imports`::
+A user adds a block with one decorated class, in a module that the experiment names under `imports` and that is
+installed or lies in the folder where the command is run::
+
+    import torch
+    from torch import nn
 
     from archioptrx.blocks import block
     from archioptrx.signatures import Parameter, Signature
