@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from archioptrx import __version__
 from archioptrx.errors import ArchiOpTrXError, did_you_mean
 
 COMMANDS = {
@@ -78,6 +79,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, text in COMMANDS.items():
             print(f"  {name:10} {text}")
         print("\n`archioptrx COMMAND --help` lists the options of a command.")
+        return 0
+    if arguments[0] == "--version":
+        print(f"archioptrx {__version__}")
         return 0
     name = arguments[0]
     if name not in COMMANDS:

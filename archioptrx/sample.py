@@ -13,8 +13,9 @@ from typing import Any
 
 from archioptrx.candidate import Candidate
 from archioptrx.cli import command, new_parser
-from archioptrx.config import bundled_names
-from archioptrx.errors import InputError, did_you_mean
+from archioptrx.config import bundled_names, finish
+from archioptrx.errors import did_you_mean
+from archioptrx.experiment import import_modules
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.sample_statistics import Statistics
 from archioptrx.samplers import RandomSampler, enumerate_space, make_sampler
@@ -30,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     graphs, spaces = (", ".join(bundled_names(kind)) for kind in ("function_graphs", "search_spaces"))
     made.add_argument("function_graph", metavar="FUNCTION_GRAPH", help=f"a bundled name ({graphs}) or a file")
     made.add_argument("--search-space", metavar="NAME", default="full", help=f"a bundled name ({spaces}) or a file")
-    made.add_argument("--count", type=int, metavar="N", help="how many (default 5; exhaustive: all)")
+    made.add_argument("--count", type=int, metavar="N", help="how many (default 5; exhaustive: all within --max-steps)")
     made.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same list (default 0)")
     made.add_argument(
         "--sampler",
@@ -39,6 +40,13 @@ def parser() -> argparse.ArgumentParser:
         help="random walks (the default), distinct ones, or an exhaustive list of the distinct architectures",
     )
     made.add_argument("--max-steps", type=int, metavar="N", help="instead of the search space's walk.max_steps")
+    made.add_argument(
+        "--imports",
+        nargs="+",
+        default=[],
+        metavar="MODULE",
+        help="modules with your own blocks, as experiments name them",
+    )
     made.add_argument("--stats", action="store_true", help="print distributions of the sample instead of the sample")
     made.add_argument("--json", action="store_true", help="print one JSON document")
     return made
@@ -73,8 +81,12 @@ def _space(args: argparse.Namespace) -> WalkSpace:
         faults.append(f"--max-steps: is {args.max_steps}; legal: 1 or more")
     if args.sampler not in KINDS:
         faults.append(f"--sampler: is {args.sampler!r}; {did_you_mean(args.sampler, KINDS)}")
-    if faults:
-        raise InputError(*faults)
+    if args.sampler == "exhaustive" and args.count is None and args.max_steps is None:
+        faults.append(
+            "--sampler exhaustive: lists a whole space, which may take years; legal: with --max-steps N or --count N"
+        )
+    finish(faults)
+    import_modules(args.imports)
     search_space = SearchSpace.load(args.search_space)
     if args.max_steps is not None:
         search_space = replace(search_space, walk=replace(search_space.walk, max_steps=args.max_steps))

@@ -11,6 +11,7 @@ from archioptrx.choices import Trace
 from archioptrx.config import bundled, bundled_names
 from archioptrx.sample import main
 from archioptrx.samplers import replay
+from archioptrx.signatures import SIGNATURES
 
 
 def test_it_prints_architectures(capsys):
@@ -97,6 +98,32 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):
     assert capsys.readouterr().err == message + "\n"
 
 
+def test_the_whole_of_a_large_space_is_not_listed(capsys):
+    assert main(["attention", "--sampler", "exhaustive"]) == 2
+    assert "legal: with --max-steps N or --count N" in capsys.readouterr().err
+    assert main(["attention", "--sampler", "exhaustive", "--count", "3", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)) == 3
+
+
+def test_own_blocks_are_known_after_an_import(tmp_path, monkeypatch, capsys):
+    (tmp_path / "blocks_of_mine.py").write_text(
+        "from archioptrx.signatures import SIGNATURES, register\n"
+        "from dataclasses import replace\n"
+        "register(replace(SIGNATURES['norm'], name='calm'))\n"
+    )
+    graph = bundled("function_graphs", "tracking").read_text(encoding="utf-8").replace("block: norm", "block: calm")
+    (tmp_path / "mine.yaml").write_text(graph, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert main(["mine.yaml"]) == 2
+    assert "functions.normalise.block: is 'calm'; legal:" in capsys.readouterr().err
+    try:
+        assert main(["mine.yaml", "--imports", "blocks_of_mine", "--count", "1"]) == 0
+    finally:
+        SIGNATURES.pop("calm")
+    assert main(["mine.yaml", "--imports", "no_such_module"]) == 2
+    assert "no_such_module" in capsys.readouterr().err
+
+
 def test_faults_of_options_come_together(capsys):
     assert main(["tracking", "--count", "0", "--sampler", "x"]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
@@ -113,6 +140,8 @@ def test_neither_torch_nor_ray_is_imported():
 def test_the_console_script_knows_its_commands(capsys):
     from archioptrx.cli import main as script
 
+    assert script(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("archioptrx 0.")
     assert script([]) == 0
     assert "sample" in capsys.readouterr().out
     assert script(["smaple"]) == 2

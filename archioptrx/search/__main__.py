@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -121,12 +122,19 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
     else:
         check_same_data(folder, events)
         folder.update(setup.experiment)
+    found = None
     with folder.locked():
         try:
             found = _search(args, setup, events, folder)
         except KeyboardInterrupt:
             print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
-            return 130
+    if found is None:
+        if "ray" in sys.modules:
+            # Interrupted while it starts, Ray may crash when the interpreter ends, and hide the exit code.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(130)
+        return 130
     print(as_json(found, setup.experiment) if args.json else as_text(found, setup.experiment))
     return 0
 
