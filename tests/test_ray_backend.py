@@ -105,3 +105,21 @@ def test_a_cluster_that_is_not_there_is_told_at_once():
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         with pytest.raises(InputError, match=f"--address {address}: no Ray cluster answers: .*refused"):
             _knock(address)
+
+
+@pytest.mark.long
+def test_a_search_joins_a_cluster_that_runs(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    environment = {**os.environ, "RAY_AUTH_MODE": "disabled"}
+    head = ["ray", "start", "--head", f"--port={address.split(':')[1]}", "--num-cpus=2", "--include-dashboard=false"]
+    subprocess.run([*head, "--disable-usage-stats"], env=environment, check=True, capture_output=True)
+    try:
+        command = [*COMMAND, str(write(tmp_path)), "--output", str(tmp_path / "run"), "--address", address]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    finally:
+        subprocess.run(["ray", "stop"], env=environment, check=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert len(lines(tmp_path / "run" / "trials.jsonl")) == SMALL["budget"]["trials"]
+    assert "gcs_client" not in done.stderr

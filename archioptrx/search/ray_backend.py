@@ -25,6 +25,7 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_BACKEND_LOG_LEVEL": "error",
     "RAY_DEDUP_LOGS": "0",
     "RAY_enable_metrics_collection": "false",
     "RAY_enable_open_telemetry": "false",
@@ -250,7 +251,9 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
             ray.init(address=address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise InputError(f"--address {address}: no Ray cluster answers: {reason}") from error
+            # Ray 2.60 starts clusters with a token, and wants to be told on the other side.
+            hint = "" if "RAY_AUTH_MODE" in os.environ else "; a cluster with tokens needs RAY_AUTH_MODE=token here too"
+            raise InputError(f"--address {address}: no Ray cluster answers: {reason}{hint}") from error
         return
     ray.init(
         num_cpus=max(1, math.ceil(resources.workers * resources.cpus_per_trial)),
