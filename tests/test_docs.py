@@ -1,0 +1,49 @@
+"""The documentation of the user's files names everything that the files may hold."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+
+from archioptrx.experiment import Experiment
+from archioptrx.samplers import sampler_names
+from archioptrx.search_space import Limits, SearchSpace
+from archioptrx.signatures import SIGNATURES
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+FILES = (DOCS / "files.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["mlp", "aggregate", "attention", "gru", "norm", "readout", "broadcast", "pyg"])
+def test_each_block_stands_with_all_of_its_parameters(name):
+    row = next(line for line in FILES.splitlines() if line.startswith(f"| `{name}` |"))
+    for parameter in SIGNATURES[name].parameters:
+        assert f"`{parameter.name}`" in row or "as `mlp`" in row
+
+
+def test_no_block_is_missing():
+    assert [name for name in SIGNATURES if f"`{name}`" not in FILES] == []
+
+
+def test_all_keys_of_an_experiment_and_of_a_walk_are_there():
+    first = {
+        word
+        for line in FILES.splitlines()
+        for word in re.findall(r"`(\w+)`", line.split("|")[1] if "|" in line else "")
+    }
+    assert {field.name for field in fields(Experiment)} <= first
+    assert {field.name for field in fields(Limits)} <= first
+
+
+def test_the_search_space_shown_is_valid():
+    shown = re.search(r"```yaml\n(.*?)```", FILES, re.DOTALL)
+    space = SearchSpace.from_dict(yaml.safe_load(shown[1]))
+    assert len(space.grid["learning_rate"].values) == 8
+
+
+def test_every_sampler_is_described():
+    text = (DOCS / "samplers.md").read_text(encoding="utf-8")
+    assert [name for name in sampler_names() if f"`{name}`" not in text and not name.startswith("optuna:")] == []
+    assert "`optuna:NAME`" in text
