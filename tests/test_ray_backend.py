@@ -27,9 +27,16 @@ def write(folder: Path, **more: Any) -> Path:
     return path
 
 
+def _hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def interrupted(command: list[str], rows: Path, count: int) -> tuple[int, str]:
     """Run a command and press Ctrl-C as soon as so many rows are on disk; exit code and stderr."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell that runs the tests in the background lets its children ignore Ctrl-C: this one shall hear it.
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_ctrl_c
+    )
     while process.poll() is None and not (rows.exists() and rows.read_bytes().count(b"\n") >= count):
         os.sched_yield()
     process.send_signal(signal.SIGINT)
