@@ -26,6 +26,41 @@ CHECK_EVERY = 25
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """Graphs as a training wants them, for several trainings on the same events.
+
+    Attributes
+    ----------
+    graphs
+        Of training, large ones cut where the task allows it, on the device.
+    batch_size
+        Graphs per step.
+    batches
+        Of validation, on the device.
+    """
+
+    graphs: Sequence[HitGraph]
+    batch_size: int
+    batches: Sequence[HitGraph]
+
+
+def prepare(
+    task: Task,
+    train: Sequence[HitGraph],
+    validation: Sequence[HitGraph],
+    training: Training,
+    device: str | torch.device = "cpu",
+) -> Prepared:
+    """Cut, join and move graphs. Of the training only `batch_size` and `edges_per_step` matter."""
+    device = torch.device(device)
+    if training.batch_size is None and task.divisible:
+        train = [piece for graph in train for piece in pieces_of(graph, training.edges_per_step)]
+    size = training.batch_size or graphs_for(train, training.edges_per_step)
+    batches = batched(on_device(validation, device), graphs_for(validation, EDGES_PER_EVALUATION))
+    return Prepared(on_device(train, device), size, batches)
+
+
+@dataclass(frozen=True)
 class Report:
     """What one epoch gave.
 
@@ -114,7 +149,8 @@ def fit(
 class Fitting:
     """The state of one training: `fit` with the epochs in your own hands.
 
-    Call `epoch()` until `done`, then `close()`. Parameters: see `fit`.
+    Call `epoch()` until `done`, then `close()`. Parameters: see `fit`; `prepared` is what `prepare` made of the same
+    graphs and settings, where that is at hand.
     """
 
     def __init__(
@@ -125,6 +161,7 @@ class Fitting:
         validation: Sequence[HitGraph],
         training: Training,
         device: str | torch.device = "cpu",
+        prepared: Prepared | None = None,
     ) -> None:
         self.model, self.task, self.training, self.device = model, task, training, torch.device(device)
         if not train:
@@ -135,11 +172,8 @@ class Fitting:
         if training.threads:
             torch.set_num_threads(training.threads)
         model.to(self.device)
-        if training.batch_size is None and task.divisible:
-            train = [piece for graph in train for piece in pieces_of(graph, training.edges_per_step)]
-        self.graphs = on_device(train, self.device)
-        self.batch_size = training.batch_size or graphs_for(train, training.edges_per_step)
-        self.batches = batched(on_device(validation, self.device), graphs_for(validation, EDGES_PER_EVALUATION))
+        ready = prepared or prepare(task, train, validation, training, self.device)
+        self.graphs, self.batch_size, self.batches = ready.graphs, ready.batch_size, ready.batches
         self.optimizer = make_optimizer(model, training)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=training.precision == "float16")
         self.shuffler = torch.Generator().manual_seed(training.seed)

@@ -21,7 +21,7 @@ import io
 import math
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -32,7 +32,7 @@ from archioptrx.computation_graph import ComputationGraph
 from archioptrx.dataset import Metadata, Splits
 from archioptrx.errors import InputError, TrialError
 from archioptrx.experiment import import_modules
-from archioptrx.fit import Fitting, evaluate_model
+from archioptrx.fit import Fitting, Prepared, evaluate_model, prepare
 from archioptrx.hitgraph import batch_graphs
 from archioptrx.tasks import make_task
 from archioptrx.tasks.task import Objective, Task
@@ -45,6 +45,15 @@ class TrialData:
 
     splits: Splits
     metadata: Metadata
+    _prepared: dict[Any, Prepared] = field(default_factory=dict, repr=False, compare=False)
+
+    def prepared(self, task: Task, training: Training, device: str) -> Prepared:
+        """The events cut and joined for training, once for all trials of a worker that want the same."""
+        key = (task.divisible, training.batch_size, training.edges_per_step, device)
+        if key not in self._prepared:
+            self._prepared.clear()  # one at a time: a search may vary what they are cut by
+            self._prepared[key] = prepare(task, self.splits.train, self.splits.validation, training, device)
+        return self._prepared[key]
 
 
 def source_widths(graph: ComputationGraph, metadata: Metadata) -> dict[str, int]:
@@ -143,7 +152,9 @@ def _messages(spec: Mapping[str, Any], data: TrialData, start: float) -> Iterato
     graph = ComputationGraph.from_dict(spec["graph"])
     model = build(graph, spec["hyperparameters"], data.metadata, task, training.seed).to(spec["device"])
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    fitting = Fitting(model, task, data.splits.train, data.splits.validation, training, spec["device"])
+    train, validation, device = data.splits.train, data.splits.validation, spec["device"]
+    ready = data.prepared(task, training, device)
+    fitting = Fitting(model, task, train, validation, training, device, ready)
     try:
         if reason := _refusal(fitting, parameters, spec["limits"]):
             yield {"kind": "refused", "reason": reason}

@@ -19,8 +19,11 @@ from archioptrx.run_folder import RunFolder
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.loop import trial_seed
 from archioptrx.search.retrain import Spread, choose
+from archioptrx.search.run import load_events
 from archioptrx.search.schedule import Asha
 from archioptrx.search.work import Work
+from archioptrx.tasks import make_task
+from archioptrx.training import Training
 from archioptrx.trial import TrialData, messages
 
 
@@ -295,3 +298,12 @@ def test_sigkill_and_resume(whole: Path, tmp_path: Path) -> None:
     assert len(json.loads(told.stdout)["trials"]) == 5
     assert results(run) == results(whole)
     assert RunFolder(run).best.is_dir()
+
+
+def test_a_worker_prepares_the_events_once() -> None:
+    events = load_events(small())
+    task, training = make_task({"name": "edge_classification"}), Training(edges_per_step=200)
+    first = events.data.prepared(task, training, "cpu")
+    assert events.data.prepared(task, training.but(learning_rate=0.1, epochs=9), "cpu") is first
+    coarser = events.data.prepared(task, training.but(edges_per_step=2000), "cpu")
+    assert coarser.batch_size > first.batch_size
