@@ -17,8 +17,8 @@ from small_search import SMALL, lines, proposed, results, searched, small, write
 from archioptrx.errors import InputError
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.local_backend import run_locally
-from archioptrx.search.loop import trial_seed
 from archioptrx.search.retrain import Spread, choose
+from archioptrx.search.rules import trial_seed
 from archioptrx.search.run import load_events
 from archioptrx.search.schedule import Asha
 from archioptrx.search.work import Work

@@ -12,7 +12,7 @@ from archioptrx.candidate import Candidate
 from archioptrx.fit import Fitting
 from archioptrx.run_folder import plain
 from archioptrx.samplers import RandomSampler
-from archioptrx.search.loop import trial_seed
+from archioptrx.search.rules import trial_seed
 from archioptrx.search.run import check_events, load_events, rules_of
 from archioptrx.search.setup import Setup, Specs
 from archioptrx.search.text import duration_text

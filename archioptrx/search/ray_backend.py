@@ -46,8 +46,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 from archioptrx.errors import InputError  # noqa: E402
-from archioptrx.experiment import Resources  # noqa: E402
 from archioptrx.search.work import Work  # noqa: E402
+from archioptrx.settings import Resources  # noqa: E402
 from archioptrx.trial import TrialData, messages  # noqa: E402
 
 SPARE_MEMORY = 200 * 2**20

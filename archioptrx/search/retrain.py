@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from archioptrx.errors import InputError
 from archioptrx.run_folder import RunFolder, write_atomically
-from archioptrx.search.loop import trial_seed
+from archioptrx.search.rules import trial_seed
 from archioptrx.search.work import Job
 
 

@@ -16,9 +16,10 @@ from archioptrx.experiment import Experiment
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.model_folder import Provenance, save_model
 from archioptrx.run_folder import RunFolder
-from archioptrx.search.loop import Rules, Trials
+from archioptrx.search.loop import Trials
 from archioptrx.search.progress import Progress
 from archioptrx.search.retrain import Plan, Retraining, Winner
+from archioptrx.search.rules import Rules
 from archioptrx.search.schedule import make_schedule
 from archioptrx.search.setup import Limits, Setup, Specs
 from archioptrx.search.work import Backend, Phases

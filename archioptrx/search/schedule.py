@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from archioptrx.experiment import Scheduler
+from archioptrx.settings import Scheduler
 
 
 class Fifo:

@@ -13,12 +13,13 @@ from archioptrx.candidate import Candidate
 from archioptrx.choices import Trace
 from archioptrx.config import bundled, finish
 from archioptrx.errors import ArchiOpTrXError
-from archioptrx.experiment import Constraints, Experiment, import_modules
+from archioptrx.experiment import Experiment, import_modules
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.parameter_count import count_parameters
 from archioptrx.samplers import make_sampler
-from archioptrx.search.loop import Reference, Sampler
+from archioptrx.search.rules import Reference, Sampler
 from archioptrx.search_space import SearchSpace
+from archioptrx.settings import Constraints
 from archioptrx.training import Training
 from archioptrx.walk import WalkSpace
 

@@ -1,0 +1,123 @@
+"""What the loop of a search is told, and the rows that it writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from archioptrx.candidate import Candidate
+
+
+class Sampler(Protocol):
+    """What the loop needs of a sampler."""
+
+    def propose(self) -> Candidate | None:
+        """The next candidate; None: there is no other."""
+
+    def observe(self, candidate: Candidate, score: float | None, epochs: int) -> None:
+        """Hear of an ended trial."""
+
+
+class Listener(Protocol):
+    """Who shows a search to a person."""
+
+    def started(self, proposal: Mapping[str, Any]) -> None:
+        """A trial starts."""
+
+    def epoch(self, number: int, message: Mapping[str, Any]) -> None:
+        """A trial has finished an epoch."""
+
+    def ended(self, row: Mapping[str, Any]) -> None:
+        """A trial has ended."""
+
+    def note(self, text: str) -> None:
+        """Something that a person should know."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An architecture that is a trial before the sampler is asked."""
+
+    name: str
+    candidate: Candidate
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the loop is told once.
+
+    Attributes
+    ----------
+    spec
+        Makes the plain description of a trial from a line of `proposals.jsonl`.
+    refuse
+        Says why a candidate is beyond a constraint; None: it isn't.
+    trials, epochs
+        Ended trials that end the search; epochs of a whole trial.
+    workers
+        Trials at one time.
+    delay
+        See above; None: results are told as they come.
+    deadline
+        `time.monotonic()` at which trials stop, with the score they have.
+    by_architecture
+        Whether a fingerprint is trained once, whatever its hyperparameters.
+    seed
+        Of the experiment.
+    """
+
+    spec: Callable[[Mapping[str, Any]], dict[str, Any]]
+    refuse: Callable[[Candidate], str | None]
+    trials: int
+    epochs: int
+    workers: int
+    delay: int | None
+    deadline: float | None
+    by_architecture: bool
+    seed: int
+
+
+@dataclass
+class Running:
+    """A trial that runs: its proposal, when it was started, and what it has reported."""
+
+    line: dict[str, Any]
+    started: float
+    reports: list[dict[str, Any]] = field(default_factory=list)
+
+
+def trial_seed(seed: int, proposal: int, repeat: int = 0) -> int:
+    """Seed of a training: it depends on nothing but these numbers."""
+    return int(np.random.SeedSequence([seed, proposal, repeat]).generate_state(1)[0] % 2**31)
+
+
+def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of `trials.jsonl` for an ended trial; metrics are those of its best epoch."""
+    line, reports = running.line, running.reports
+    best = max(reports, key=lambda report: report["score"], default=None)
+    failed = status == "failed"
+    known = best or {"metrics": {}, "parameters": None}
+    return {
+        "id": f"{line['proposal']:04d}",
+        "proposal": line["proposal"],
+        "fingerprint": line["fingerprint"],
+        "trace": line["trace"],
+        "hyperparameters": line["hyperparameters"],
+        "status": status,
+        "score": None if failed or best is None else best["score"],
+        "epochs": len(reports),
+        "metrics": known["metrics"],
+        "parameters": known["parameters"],
+        "seconds": message["seconds"],
+        "train_seconds": reports[-1]["train_seconds"] if reports else 0.0,
+        "error": message["error"] if failed else None,
+        "curve": [report["score"] for report in reports],
+        "reference": line["reference"],
+        "seed": line["seed"],
+        "started": running.started,
+        "ended": time.time(),
+    }
