@@ -38,6 +38,9 @@ class Experiment:
         Source of the events (`source`, `path`, options of the source); path of test events, None: split from data.
     task
         What is learnt, and its options.
+    architecture
+        Bundled name or path of one architecture whose hyperparameters are searched; the function graph isn't read
+        then. None: architectures are searched.
     function_graph, search_space
         Bundled name or path.
     sampler
@@ -59,6 +62,7 @@ class Experiment:
     test: str | None
     split: Split
     task: Mapping[str, Any]
+    architecture: str | None
     function_graph: str
     search_space: str
     sampler: Mapping[str, Any]
@@ -138,6 +142,7 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
     """
     faults: list[str] = []
     top = Fields(document, place, faults)
+    architecture = top.take("architecture", (str, type(None)), None)
     experiment = Experiment(
         name=_name(top),
         imports=_texts(top, "imports"),
@@ -145,8 +150,9 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         test=_absolute(top.take("test", (str, type(None)), None)),
         split=Split.read(top.inside("split", {})),
         task=_task(top),
+        architecture=architecture,
         function_graph=top.take("function_graph", str, "tracking"),
-        search_space=top.take("search_space", str, "small"),
+        search_space=top.take("search_space", str, "hyperparameters" if architecture else "small"),
         sampler=_sampler(top),
         scheduler=Scheduler.read(top.inside("scheduler", {})),
         budget=Budget.read(top.inside("budget", {})),
@@ -156,7 +162,7 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         references=_texts(top, "references"),
         retrain=Retrain.read(top.inside("retrain", {})),
         resources=Resources.read(top.inside("resources", {})),
-        dedup=top.take("dedup", str, "architecture", choices=("architecture", "hyperparameters")),
+        dedup=_dedup(top, architecture),
         seed=top.take("seed", int, 0, minimum=0),
     )
     top.rest()
@@ -205,6 +211,14 @@ def _task(top: Fields) -> dict[str, Any]:
 def _sampler(top: Fields) -> dict[str, Any]:
     inside = top.inside("sampler", {})
     return {"name": inside.take("name", str, "random"), **inside.content}
+
+
+def _dedup(top: Fields, architecture: str | None) -> str:
+    usual = "hyperparameters" if architecture else "architecture"
+    found: str = top.take("dedup", str, usual, choices=("architecture", "hyperparameters"))
+    if architecture and found == "architecture":
+        top.fault("dedup", "is 'architecture', but only one is searched; legal: hyperparameters")
+    return found
 
 
 def _training(top: Fields) -> Training:

@@ -92,6 +92,15 @@ def test_failures_and_what_is_not_finite_are_no_parents():
     assert sampler.draw(0, 0) is not None
 
 
+def test_what_a_constraint_refused_is_no_member():
+    sampler = EvolutionSampler(WORDS, 0)
+    word = WORDS(random_choices(1))
+    sampler.observe(word, None, 0)
+    assert sampler.memory.told == []
+    sampler.observe(word, None, 1)
+    assert [one.key for one in sampler.memory.told] == [word.key]
+
+
 def test_a_refused_twin_with_other_hyperparameters_is_no_member():
     sampler = EvolutionSampler(WORDS, 0)
     small, large = (

@@ -2,10 +2,12 @@
 
 import json
 import sys
+from dataclasses import dataclass
 
 import pytest
 from spaces import Words
 
+from archioptrx.choices import Decision, Point, Trace
 from archioptrx.errors import InputError
 from archioptrx.samplers import make_sampler
 from archioptrx.samplers.random import random_choices
@@ -13,6 +15,21 @@ from archioptrx.samplers.random import random_choices
 optuna = pytest.importorskip("optuna", reason="needs the extra `optuna`")
 
 WORDS = Words(longest=4, alphabet="abcd")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A candidate that is its trace."""
+
+    trace: Trace
+
+    @property
+    def fingerprint(self):
+        return self.key
+
+    @property
+    def key(self):
+        return " ".join(d.label for d in self.trace.decisions)
 
 
 def value(word):
@@ -42,6 +59,32 @@ def test_a_parameter_is_named_by_point_occurrence_and_labels():
     wider = make_sampler("optuna:RandomSampler", Words(longest=1, alphabet="abc"), 0)
     search(wider, 1)
     assert set(wider.inner.records[0].choices).isdisjoint({next(iter(one))})
+
+
+def test_numbers_in_rising_order_are_ordinal():
+    options = [["8", "16", "32.5"], ["relu", "tanh"], ["3", "1"], ["0", "1"]]
+    points = [Point("hyperparameter", name) for name in ("size", "name", "odd")] + [Point("extra", "x")]
+
+    def space(choose):
+        taken = [choose(point, labels, [1] * len(labels)) for point, labels in zip(points, options, strict=True)]
+        return Taken(Trace(tuple(Decision(*p, labels[i]) for p, labels, i in zip(points, options, taken, strict=True))))
+
+    sampler = make_sampler("optuna:TPESampler", space, 0, dedup="hyperparameters")
+    first = sampler.propose()
+    sampler.observe(first, 1.0, 1)
+    (trial,) = sampler.inner._study(0).trials
+    kinds = {name.split()[1]: type(one).__name__ for name, one in trial.distributions.items()}
+    assert kinds.pop("size") == "IntDistribution"
+    assert kinds == dict.fromkeys(("name", "odd", "x"), "CategoricalDistribution")
+    size = next(value for name, value in trial.params.items() if "size" in name)
+    assert options[0][size] == first.trace.decisions[0].label
+
+
+def test_what_a_constraint_refused_is_no_trial():
+    sampler = make_sampler("optuna:TPESampler", WORDS, 1)
+    refused, kept = sampler.propose(), sampler.propose()
+    sampler.observe(refused, None, 0)
+    assert [record.key for record in sampler.inner.records] == [kept.key]
 
 
 def test_outcomes_are_told_as_optuna_knows_them():

@@ -11,7 +11,7 @@ import pytest
 from archioptrx.choices import Choose, Decision, Point, Trace
 from archioptrx.errors import InputError
 from archioptrx.function_graph import FunctionGraph
-from archioptrx.samplers import RandomSampler, enumerate_space, make_sampler
+from archioptrx.samplers import Deduplicated, RandomSampler, enumerate_space, make_sampler
 from archioptrx.samplers.random import random_choices
 from archioptrx.search_space import SearchSpace
 from archioptrx.walk import WalkSpace
@@ -116,6 +116,38 @@ def test_state_round_trip_in_the_middle():
     other = make_sampler("random", words, 2)
     other.load_state_dict(state)
     assert drain(one) == drain(other)
+
+
+def test_several_scores_come_back_from_json_as_they_were():
+    one = make_sampler("random", words, 3)
+    first = one.propose()
+    one.observe(first, (0.5, -2.0), 4)
+    other = make_sampler("random", words, 3)
+    other.load_state_dict(json.loads(json.dumps(one.state_dict())))
+    assert other._known(first) == one._known(first) == ((0.5, -2.0), 4)
+
+
+def test_what_a_constraint_refused_may_come_with_other_hyperparameters():
+    told = []
+
+    class Fixed(RandomSampler):
+        """Proposes one architecture in both sizes."""
+
+        def draw(self, number: int, attempt: int) -> Word:
+            answers = iter(["1", "a", ["small", "small", "large"][min(attempt, 2)]])
+            return words(lambda point, labels, weights: labels.index(next(answers)))
+
+        def observe(self, candidate: Word, score: object, epochs: int) -> None:
+            told.append((candidate.key, score, epochs))
+
+    sampler = Deduplicated(Fixed(words), words)
+    first = sampler.propose()
+    sampler.observe(first, None, 0)
+    second = sampler.propose()
+    assert (first.key, second.key) == ("a small", "a large")
+    assert told == [("a small", None, 0)] * 3  # refused by a constraint once, then as a duplicate twice
+    sampler.observe(second, None, 1)  # a failure is a trial: the architecture is done with
+    assert sampler.propose().fingerprint != "a"
 
 
 def test_an_exhaustive_sampler_goes_on_after_its_state():

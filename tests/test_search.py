@@ -12,15 +12,17 @@ from typing import Any
 
 import pytest
 import yaml
-from small_search import SMALL, lines, proposed, results, searched, small, write_odd
+from small_search import SMALL, lines, proposed, quiet, results, searched, small, write_odd
 
 from archioptrx.errors import InputError
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.local_backend import run_locally
+from archioptrx.search.loop import Trials
 from archioptrx.search.retrain import Spread, choose
 from archioptrx.search.rules import trial_seed
-from archioptrx.search.run import load_events
-from archioptrx.search.schedule import Asha
+from archioptrx.search.run import check_events, load_events, new_run, rules_of
+from archioptrx.search.schedule import Asha, Fifo
+from archioptrx.search.setup import Specs, prepare
 from archioptrx.search.work import Work
 from archioptrx.tasks import make_task
 from archioptrx.training import Training
@@ -172,6 +174,55 @@ def test_constraints_refuse_before_training(tmp_path: Path) -> None:
     assert sum(found.refusals.values()) == sum(
         line["draws"] - 1 for line in lines(tmp_path / "run" / "proposals.jsonl")
     )
+
+
+class Listening:
+    """A sampler that notes what it is told."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner, self.told = inner, list[tuple[Any, ...]]()
+
+    def propose(self) -> Any:
+        return self.inner.propose()
+
+    def observe(self, candidate: Any, score: Any, epochs: int) -> None:
+        self.told.append((candidate.key, score, epochs))
+        self.inner.observe(candidate, score, epochs)
+
+
+@pytest.mark.parametrize("limits", [{"steps": 5}, {"seconds_per_step": 1e-6}])
+def test_the_sampler_hears_of_what_a_constraint_refused(tmp_path: Path, limits: Mapping[str, Any]) -> None:
+    """By the loop before a trial, or by the worker; and a replay tells the same in the same order."""
+    experiment = small(constraints=limits, budget__trials=20)
+    setup, events = prepare(experiment), load_events(experiment)
+    rules = rules_of(setup, events, Specs(experiment, "cpu"), check_events(setup, events), None)
+    first, again = Listening(setup.sampler()), Listening(setup.sampler())
+    with new_run(tmp_path / "run", setup, events).locked() as folder:
+        trials = Trials(folder, first, Fifo(), rules, (), quiet())
+        for _ in range(8):
+            job = trials.next()
+            assert job is not None
+            for message in messages(job.spec, events.data):
+                trials.message(job.key, message)
+        Trials(folder, again, Fifo(), rules, (), quiet())
+    refused = [one for one in first.told if one[1:] == (None, 0)]
+    assert len(refused) >= 3
+    assert again.told == first.told
+
+
+def test_a_resumed_search_tells_the_refusal_that_was_last(tmp_path: Path) -> None:
+    experiment = small(constraints={"seconds_per_step": 1e-6}, scheduler__name="asha")
+    setup, events = prepare(experiment), load_events(experiment)
+    rules = rules_of(setup, events, Specs(experiment, "cpu"), check_events(setup, events), None)
+    again = Listening(setup.sampler())
+    with new_run(tmp_path / "run", setup, events).locked() as folder:
+        trials = Trials(folder, setup.sampler(), Fifo(), rules, (), quiet())
+        job = trials.next()
+        assert job is not None
+        for message in messages(job.spec, events.data):
+            trials.message(job.key, message)
+        Trials(folder, again, Fifo(), rules, (), quiet()).next()
+    assert again.told == [(trials.candidates[0].key, None, 0)]
 
 
 def test_constraints_that_nothing_meets(tmp_path: Path) -> None:

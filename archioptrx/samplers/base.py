@@ -25,7 +25,8 @@ class Sampler(Protocol):
             Larger is better; one number of each objective where there are several. None: the trial failed, or a
             number is not finite.
         epochs
-            What it was trained for: a pruned trial is compared with others at equal epochs only.
+            What it was trained for: a pruned trial is compared with others at equal epochs only. 0, and no score:
+            a constraint refused the candidate before it was trained.
         """
 
     def state_dict(self) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from archioptrx.choices import Space
 from archioptrx.samplers.base import Proposer, seed_of
 from archioptrx.samplers.exhaustive import enumerate_space
 from archioptrx.samplers.random import random_choices
-from archioptrx.samplers.ranking import Score, clean
+from archioptrx.samplers.ranking import REFUSED, Score, clean
 
 REDRAWS = 100
 COMPLETION = 20_000
@@ -59,12 +59,12 @@ class Deduplicated:
         return self._complete()
 
     def _is_new(self, candidate: Any) -> bool:
-        if self.by_architecture:
-            return candidate.fingerprint not in self._architectures
+        if self.by_architecture and candidate.fingerprint in self._architectures:
+            return False
         return candidate.key not in self._candidates
 
     def _known(self, candidate: Any) -> Known:
-        if self.by_architecture:
+        if self.by_architecture and candidate.fingerprint in self._architectures:
             return self._architectures[candidate.fingerprint]
         return self._candidates[candidate.key]
 
@@ -94,9 +94,16 @@ class Deduplicated:
             self.by_architecture, self._path = False, []
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Hear of an ended trial. A score, or one of several, that is not finite is a failure's: None."""
+        """Hear of an ended trial. A score, or one of several, that is not finite is a failure's: None.
+
+        One that a constraint refused isn't proposed again, but its architecture may be, with other hyperparameters.
+        """
         known = clean(score), epochs
-        self._architectures[candidate.fingerprint] = self._candidates[candidate.key] = known
+        self._candidates[candidate.key] = known
+        if known != REFUSED:
+            self._architectures[candidate.fingerprint] = known
+        elif self._architectures.get(candidate.fingerprint, known) is None:
+            del self._architectures[candidate.fingerprint]
         self.inner.observe(candidate, *known)
 
     def state_dict(self) -> Mapping[str, Any]:

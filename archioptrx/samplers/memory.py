@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archioptrx.choices import Space, Trace
-from archioptrx.samplers.ranking import Score, clean, order
+from archioptrx.samplers.ranking import REFUSED, Score, clean, order
 from archioptrx.samplers.variation import replays
 
 
@@ -37,7 +37,7 @@ class Memory:
 
     Deduplication tells the score of an architecture again when it is proposed once more, perhaps with other
     hyperparameters, which were never trained: the same fingerprint with the same score and epochs is no news. What
-    can't be replayed in this space (a reference that it doesn't hold) is left out.
+    can't be replayed in this space (a reference that it doesn't hold) is left out, and so is what a constraint refused.
     """
 
     def __init__(self, space: Space) -> None:
@@ -48,6 +48,8 @@ class Memory:
     def add(self, candidate: Any, score: Any, epochs: int) -> bool:
         """Note an observation; whether it is news."""
         plain = clean(score)
+        if (plain, epochs) == REFUSED:
+            return False
         return replays(self.space, candidate.trace) and self._add(
             Observation(candidate.trace, candidate.fingerprint, candidate.key, plain, epochs)
         )

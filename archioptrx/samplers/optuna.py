@@ -1,5 +1,6 @@
 """Any sampler of Optuna (Akiba et al. 2019) by name, `optuna:TPESampler` say: every decision is a categorical
-parameter. Needs the extra `optuna`.
+parameter; a hyperparameter whose values are numbers in rising order is the number of its value, so that what is near
+counts as near (a logarithmic range is even in these numbers). Needs the extra `optuna`.
 
 The choices of a parameter of Optuna may not change under one name, so a name consists of the point, how often the
 point came before in the same walk, and a digest of the labels.
@@ -13,14 +14,15 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from archioptrx.choices import Choose, Point, Space
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.samplers.base import seed_of
 from archioptrx.samplers.random import random_choices
-from archioptrx.samplers.ranking import clean
-from archioptrx.samplers.variation import replays
+from archioptrx.samplers.ranking import REFUSED, clean
+from archioptrx.samplers.variation import HYPERPARAMETER, replays
 
 PREFIX = "optuna:"
 PATIENCE = 3
@@ -36,7 +38,7 @@ class Record:
     key
         Of the candidate.
     choices, params
-        By parameter: its labels; the one that was taken.
+        By parameter: its labels, or how many values in rising order it has; the label, or number, that was taken.
     notes
         What the sampler of Optuna noted on the trial (a generation, say).
     number
@@ -46,8 +48,8 @@ class Record:
     """
 
     key: str
-    choices: dict[str, list[str]]
-    params: dict[str, str]
+    choices: dict[str, list[str] | int]
+    params: dict[str, str | int]
     notes: dict[str, Any]
     number: int | None = None
     told: tuple[Any, int] | None = None
@@ -64,10 +66,27 @@ def noting(record: Record, answer: Callable[[str, Point, Sequence[str], Sequence
         count[place] += 1
         index = int(answer(name, point, labels, weights))
         if len(labels) > 1:
-            record.choices[name], record.params[name] = list(labels), labels[index]
+            rising = is_rising(point, labels)
+            record.choices[name] = len(labels) if rising else list(labels)
+            record.params[name] = index if rising else labels[index]
         return index
 
     return choose
+
+
+def is_rising(point: Point, labels: Sequence[str]) -> bool:
+    """Whether these are the values of a hyperparameter, numbers in rising order.
+
+    >>> is_rising(Point("hyperparameter", "hidden"), ["16", "32"]), is_rising(Point("extra", "x"), ["0", "1"])
+    (True, False)
+    """
+    if point.kind != HYPERPARAMETER:
+        return False
+    try:
+        numbers = [float(label) for label in labels]
+    except ValueError:
+        return False
+    return all(low < high for low, high in pairwise(numbers))
 
 
 class OptunaSampler:
@@ -115,7 +134,11 @@ class OptunaSampler:
             trial = self._study(seed).ask()
 
             def answer(name: str, point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
-                return 0 if len(labels) == 1 else labels.index(trial.suggest_categorical(name, list(labels)))
+                if len(labels) == 1:
+                    return 0
+                if is_rising(point, labels):
+                    return int(trial.suggest_int(name, 0, len(labels) - 1))
+                return labels.index(trial.suggest_categorical(name, list(labels)))
 
             candidate = self.space(noting(record, answer))
             record.notes = dict(trial.study.get_trials(deepcopy=False)[-1].system_attrs)
@@ -138,6 +161,9 @@ class OptunaSampler:
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
         """Tell the oldest open trial of that candidate; where there is none, it becomes one (a reference, say)."""
         told = clean(score), epochs
+        if told == REFUSED:
+            self.records = [one for one in self.records if one.key != candidate.key or one.told is not None]
+            return
         for one in self.records:
             if one.key == candidate.key and one.told is None:
                 one.told = told
@@ -167,7 +193,7 @@ class OptunaSampler:
 
 def _trial(record: Record, longest: int) -> Any:
     """A trial of Optuna: running, failed, pruned or complete."""
-    from optuna.distributions import CategoricalDistribution
+    from optuna.distributions import CategoricalDistribution, IntDistribution
     from optuna.trial import TrialState, create_trial
 
     outcome: dict[str, Any] = {"state": TrialState.RUNNING}
@@ -183,7 +209,10 @@ def _trial(record: Record, longest: int) -> Any:
             outcome = {"state": TrialState.COMPLETE, "value": score}
     return create_trial(
         params=dict(record.params),
-        distributions={name: CategoricalDistribution(labels) for name, labels in record.choices.items()},
+        distributions={
+            name: IntDistribution(0, values - 1) if isinstance(values, int) else CategoricalDistribution(values)
+            for name, values in record.choices.items()
+        },
         system_attrs=dict(record.notes),
         **outcome,
     )

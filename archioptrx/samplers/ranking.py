@@ -15,6 +15,9 @@ from typing import Any
 Score = float | tuple[float, ...] | None
 """One number, or one of each objective; larger is better. None: failed."""
 
+REFUSED: tuple[Score, int] = (None, 0)
+"""What is told of a candidate that a constraint refused: no score, and no epoch. It says nothing of its quality."""
+
 
 def clean(score: Any) -> Score:
     """A score as plain data; None where it, or one of its numbers, is not finite."""

@@ -27,6 +27,7 @@ KEYS = {
     "test": "test",
     "function_graph": "function_graph",
     "search_space": "search_space",
+    "architecture": "architecture",
     "sampler": "sampler.name",
     "trials": "budget.trials",
     "time": "budget.time",
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--test", metavar="PATH", help="test events (default: a share of the data)")
     new.add_argument("--function-graph", metavar="NAME", help="bundled name or file: what may be combined")
     new.add_argument("--search-space", metavar="NAME", help="bundled name or file: hyperparameters and limits")
+    new.add_argument("--architecture", metavar="FILE", help="bundled name or file: search its hyperparameters alone")
     new.add_argument("--sampler", metavar="NAME", help="what proposes architectures")
     new.add_argument("--trials", type=int, metavar="N", help="ended trials that end the search")
     new.add_argument("--time", metavar="T", help="stop trials after this time (4h, 90m); retraining follows")
@@ -97,6 +99,8 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
         legal = ", ".join(f"--{flag.replace('_', '-')}" for flag in ON_RESUME)
         faults = [f"{name}: can't be changed on --resume; legal: {legal}, --backend, --address" for name in wrong]
     overrides = {KEYS[flag]: value for flag, value in flags.items()}
+    if args.architecture and not args.search_space:
+        overrides["search_space"] = "hyperparameters"  # the file's own is for its function graph
     options = {KEYS[flag]: f"--{flag.replace('_', '-')}" for flag in flags}
     for text in args.set:
         try:

@@ -45,7 +45,8 @@ def draw(setup: Setup, refuse: Any) -> Sample:
     found: dict[str, list[Candidate]] = {}
     for number in range(DRAWN):
         candidate = sampler.draw(number, 0)
-        found.setdefault(candidate.fingerprint, []).append(candidate)
+        identity = candidate.key if setup.experiment.architecture else candidate.fingerprint
+        found.setdefault(identity, []).append(candidate)
     times = [len(same) for same in found.values()]
     allowed = [same[0] for same in found.values() if refuse(same[0]) is None]
     return Sample(allowed, len(found), times.count(1), times.count(2))

@@ -16,12 +16,15 @@ from typing import Any
 from archioptrx.candidate import Candidate
 from archioptrx.errors import InputError
 from archioptrx.run_folder import RunFolder
+from archioptrx.samplers.ranking import REFUSED
 from archioptrx.search.rules import Listener, Reference, Rules, Running, Sampler, make_row, trial_seed
 from archioptrx.search.schedule import Fifo
 from archioptrx.search.work import Job
 
 PATIENCE = 1000
 """Draws in a row that may be refused before the search gives up."""
+SEEN = "seen"
+"""Why a candidate is refused that was a trial."""
 
 
 class Trials:
@@ -136,7 +139,7 @@ class Trials:
             told, self._untold = self._untold, []
         else:
             last = max(self._told, number - self.rules.delay + 1)
-            told = [n for n in range(self._told, last) if n in self.rows]
+            told = [n for n in range(self._told, last) if n in self.rows or n in self._void]
             self._told = last
             self._untold = [n for n in self._untold if n not in told]
         for one in told:
@@ -144,6 +147,9 @@ class Trials:
         return told
 
     def _observe(self, number: int) -> None:
+        if number in self._void:
+            self.sampler.observe(self.candidates[number], *REFUSED)
+            return
         row = self.rows[number]
         self.sampler.observe(self.candidates[number], row["score"], row["epochs"])
 
@@ -155,17 +161,22 @@ class Trials:
             if candidate is None:
                 self.listener.note(f"the space is exhausted after {self._next} candidates")
                 return None, draws
-            reason = "seen" if self._is_known(candidate) else self.rules.refuse(candidate)
+            reason = self._refusal(candidate)
             if reason is None:
                 return candidate, draws
             reasons[reason.split()[0]] += 1
             self.refusals[reason.split()[0]] += 1
+            if reason != SEEN:
+                self.sampler.observe(candidate, *REFUSED)
         why = ", ".join(f"{name} ({count})" for name, count in reasons.most_common())
         text = f"{PATIENCE} draws in a row were refused: {why}"
         if not self.rows and not self.running:
             raise InputError(f"constraints: {text}; legal: wider constraints or another search space")
         self.listener.note(f"the search ends early: {text}")
         return None, PATIENCE
+
+    def _refusal(self, candidate: Candidate) -> str | None:
+        return SEEN if self._is_known(candidate) else self.rules.refuse(candidate)
 
     def _is_known(self, candidate: Candidate) -> bool:
         """Whether it was a trial. A sampler knows that of its own proposals, but not yet of a reference."""
@@ -198,6 +209,7 @@ class Trials:
         self.folder.proposals.append({"proposal": number, "refused": reason})
         del self.running[number]
         self._void.add(number)
+        self._untold.append(number)
         self.refusals[reason.split()[0]] += 1
         self.listener.note(f"trial {number} is not run: {reason}")
 
@@ -227,7 +239,8 @@ class Trials:
             self._accept(line["proposal"], self._redraw(line))
             if line["proposal"] not in self.rows and line["proposal"] not in self._void:
                 self._again.append(line)
-        self._untold = [row["proposal"] for row in order if row["proposal"] not in told]
+        ended = [*(row["proposal"] for row in order), *sorted(self._void)]
+        self._untold = [number for number in ended if number not in told]
         self._told = max(told, default=-1) + 1
         for row in order:
             self.schedule.remember(row["proposal"], row["curve"])
@@ -237,9 +250,11 @@ class Trials:
         if line["reference"] is not None:
             number: int = line["proposal"]
             return self.references[number].candidate
-        candidate: Candidate | None = None
-        for _ in range(line["draws"]):
-            candidate = self.sampler.propose()
+        for _ in range(line["draws"] - 1):
+            refused = self.sampler.propose()
+            if refused is not None and not self._is_known(refused):
+                self.sampler.observe(refused, *REFUSED)
+        candidate = self.sampler.propose()
         if candidate is None or candidate.fingerprint != line["fingerprint"]:
             raise InputError(
                 f"{self.folder.path}: proposal {line['proposal']} can't be drawn again: the sampler, or the program, "

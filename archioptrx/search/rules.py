@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from archioptrx.candidate import Candidate
+from archioptrx.samplers.ranking import Score
 
 
 class Sampler(Protocol):
@@ -18,8 +19,8 @@ class Sampler(Protocol):
     def propose(self) -> Candidate | None:
         """The next candidate; None: there is no other."""
 
-    def observe(self, candidate: Candidate, score: float | None, epochs: int) -> None:
-        """Hear of an ended trial."""
+    def observe(self, candidate: Candidate, score: Score, epochs: int) -> None:
+        """Hear of an ended trial, or of a candidate that a constraint refused."""
 
 
 class Listener(Protocol):

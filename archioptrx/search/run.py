@@ -13,7 +13,6 @@ from archioptrx.dataset import Dataset, Metadata, Splits
 from archioptrx.environment import environment
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.experiment import Experiment
-from archioptrx.function_graph import FunctionGraph
 from archioptrx.model_folder import Provenance, save_model
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.loop import Trials
@@ -22,6 +21,7 @@ from archioptrx.search.retrain import Plan, Retraining, Winner
 from archioptrx.search.rules import Rules
 from archioptrx.search.schedule import make_schedule
 from archioptrx.search.setup import Limits, Setup, Specs
+from archioptrx.search.space import Ends
 from archioptrx.search.work import Backend, Phases
 from archioptrx.sources import load_dataset
 from archioptrx.tasks.oracles import ConstantOracle
@@ -69,23 +69,22 @@ def load_splits(data: Mapping[str, Any], split: Mapping[str, Any], test: str | N
     return dataset.metadata, dataset.split(split["validation"], last, split["seed"]), fingerprint
 
 
-def widths_of(graph: FunctionGraph, metadata: Metadata) -> dict[str, int]:
-    """Width of each source of a function graph in a data set.
+def widths_of(ends: Ends, metadata: Metadata) -> dict[str, int]:
+    """Width of each source of a space in a data set.
 
     Raises
     ------
     InputError
         The data set lacks a field that a source reads.
     """
-    fields = {name: str(graph.node[name].field) for name in graph.sources}
     faults = [
-        f"{graph.name}: data.{name}.field: the data have no {field}; {did_you_mean(field, metadata.widths)}"
-        for name, field in fields.items()
+        f"{ends.name}: data.{name}.field: the data have no {field}; {did_you_mean(field, metadata.widths)}"
+        for name, field in ends.sources.items()
         if field not in metadata.widths
     ]
     if faults:
         raise InputError(*faults)
-    return {name: metadata.widths[field] for name, field in fields.items()}
+    return {name: metadata.widths[field] for name, field in ends.sources.items()}
 
 
 def check_events(setup: Setup, events: Events) -> Task:
@@ -96,14 +95,12 @@ def check_events(setup: Setup, events: Events) -> Task:
     InputError
         The data lack a field, the function graph has other targets than the task, or there is no such metric.
     """
-    experiment, graph = setup.experiment, setup.space.function_graph
-    widths_of(graph, events.data.metadata)
+    experiment, ends = setup.experiment, setup.ends
+    widths_of(ends, events.data.metadata)
     task = task_of(experiment.task, experiment.objective.metric, experiment.objective.mode)
-    wrong = [name for name in graph.targets if graph.node[name].domain != task.domain]
-    if wrong or len(graph.targets) != 1:
-        raise InputError(
-            f"{graph.name}: targets: {', '.join(graph.targets)}; legal for {task.name}: one of domain {task.domain}"
-        )
+    if [domain for _, domain in ends.targets] != [task.domain]:
+        names = ", ".join(f"{name} ({domain})" for name, domain in ends.targets)
+        raise InputError(f"{ends.name}: targets: {names}; legal for {task.name}: one of domain {task.domain}")
     one = events.data.splits.validation[0]
     known = [
         name for name, value in task.metrics([ConstantOracle()(one)], [one]).items() if not isinstance(value, list)
@@ -184,7 +181,7 @@ def rules_of(setup: Setup, events: Events, specs: Specs, task: Task, deadline: f
     """What the loop is told."""
     experiment = setup.experiment
     workers = experiment.resources.workers
-    widths = widths_of(setup.space.function_graph, events.data.metadata)
+    widths = widths_of(setup.ends, events.data.metadata)
     return Rules(
         spec=specs.trial,
         refuse=Limits(experiment.constraints, widths, task.target_width),

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from archioptrx.architecture import Architecture
 from archioptrx.candidate import Candidate
 from archioptrx.choices import Trace
 from archioptrx.config import bundled, finish
-from archioptrx.errors import ArchiOpTrXError
 from archioptrx.experiment import Experiment, import_modules
-from archioptrx.function_graph import FunctionGraph
+from archioptrx.fixed_space import FixedSpace
 from archioptrx.parameter_count import count_parameters
 from archioptrx.samplers import make_sampler
 from archioptrx.search.rules import Reference, Sampler
-from archioptrx.search_space import SearchSpace
+from archioptrx.search.space import TRAINING_FIELDS, Ends, make_space, tried
 from archioptrx.settings import Constraints
 from archioptrx.training import Training
 from archioptrx.walk import WalkSpace
-
-TRAINING_FIELDS = frozenset(field.name for field in fields(Training)) - {"seed", "threads"}
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -38,14 +34,17 @@ class Setup:
     files
         Function graph and search space, to be copied into the run folder.
     space
-        The walk.
+        The walk, or the hyperparameters of one architecture.
+    ends
+        What it reads and gives.
     references
         Trials 0 … k.
     """
 
     experiment: Experiment
     files: Mapping[str, Path]
-    space: WalkSpace
+    space: WalkSpace | FixedSpace
+    ends: Ends
     references: tuple[Reference, ...]
 
     def sampler(self) -> Sampler:
@@ -63,7 +62,7 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
     Parameters
     ----------
     run
-        A run folder, whose own copies of function graph and search space are read.
+        A run folder, whose own copies of function graph (or architecture) and search space are read.
 
     Raises
     ------
@@ -71,35 +70,18 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
         One line for every fault.
     """
     faults: list[str] = []
-    _tried(faults, partial(import_modules, experiment.imports))
-    names = {"function_graph": experiment.function_graph, "search_space": experiment.search_space}
-    paths = {
-        kind: run / f"{kind}.yaml" if run else _tried(faults, partial(bundled, f"{kind}s", name))
-        for kind, name in names.items()
-    }
-    graph_file, space_file = paths["function_graph"], paths["search_space"]
-    graph = None if graph_file is None else _tried(faults, partial(FunctionGraph.load, graph_file))
-    space = None if space_file is None else _tried(faults, partial(SearchSpace.load, space_file))
-    references = [_tried(faults, partial(_reference, name)) for name in experiment.references]
-    if graph is not None and space is not None:
-        faults += _hyperparameter_faults(experiment, graph, space)
-    walk = None if faults or graph is None or space is None else _tried(faults, partial(WalkSpace, graph, space))
-    if walk is None:
+    tried(faults, partial(import_modules, experiment.imports))
+    made = make_space(experiment, run, faults)
+    references = [tried(faults, partial(_reference, name)) for name in experiment.references]
+    if made is None:
         finish(faults)
         raise AssertionError("a search without a space has a fault")
-    files = {f"{kind}.yaml": path for kind, path in paths.items() if path is not None}
-    setup = Setup(experiment, files, walk, tuple(r for r in references if r is not None))
-    _tried(faults, setup.sampler)
+    own = () if made.own is None else (Reference(made.ends.name, made.own),)
+    setup = Setup(experiment, made.files, made.space, made.ends, (*own, *(r for r in references if r is not None)))
+    if not faults:
+        tried(faults, setup.sampler)
     finish(faults)
     return setup
-
-
-def _tried(faults: list[str], act: Callable[[], T]) -> T | None:
-    try:
-        return act()
-    except ArchiOpTrXError as error:
-        faults.extend(error.faults)
-        return None
 
 
 def _reference(name: str) -> Reference:
@@ -107,24 +89,6 @@ def _reference(name: str) -> Reference:
     found = Architecture.load(path)
     trace = getattr(found, "trace", None) or Trace(())
     return Reference(path.stem, Candidate(trace, found.graph, found.hyperparameters))
-
-
-def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: SearchSpace) -> list[str]:
-    """Each hyperparameter must be used by the function graph, or be a legal setting of the training."""
-    faults: list[str] = []
-    for name, grid in space.grid.items():
-        place = f"{experiment.search_space}: hyperparameters.{name}"
-        if name in TRAINING_FIELDS:
-            for value in grid.values:
-                _tried(faults, partial(_setting, name, value))
-        elif name not in graph.hyperparameters:
-            known = ", ".join(sorted({*graph.hyperparameters, *TRAINING_FIELDS}))
-            faults.append(f"{place}: is used neither by {graph.name} nor by training; legal: {known}")
-    return faults
-
-
-def _setting(name: str, value: Any) -> Training:
-    return Training().but(**{name: value})
 
 
 @dataclass(frozen=True)

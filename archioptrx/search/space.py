@@ -1,0 +1,150 @@
+"""What a search samples from, read from its files, with every fault. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from archioptrx.architecture import Architecture
+from archioptrx.candidate import Candidate
+from archioptrx.config import bundled, finish
+from archioptrx.errors import ArchiOpTrXError
+from archioptrx.experiment import Experiment
+from archioptrx.fixed_space import FixedSpace
+from archioptrx.function_graph import FunctionGraph
+from archioptrx.search_space import SearchSpace
+from archioptrx.training import Training
+from archioptrx.walk import WalkSpace
+
+TRAINING_FIELDS = frozenset(field.name for field in fields(Training)) - {"seed", "threads"}
+"""Hyperparameters that are settings of the training."""
+FOLDERS = {
+    "architecture": "experiments/architectures",
+    "function_graph": "function_graphs",
+    "search_space": "search_spaces",
+}
+T = TypeVar("T")
+
+
+def tried(faults: list[str], act: Callable[[], T]) -> T | None:
+    try:
+        return act()
+    except ArchiOpTrXError as error:
+        faults.extend(error.faults)
+        return None
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What the networks of a space read and give.
+
+    Attributes
+    ----------
+    name
+        Of the function graph or architecture.
+    sources
+        Field of the data that each source is filled from, by name.
+    targets
+        Name and domain of each target.
+    """
+
+    name: str
+    sources: Mapping[str, str]
+    targets: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of_function_graph(cls, graph: FunctionGraph) -> Ends:
+        """Of all that a walk can give."""
+        sources = {name: str(graph.node[name].field) for name in graph.sources}
+        return cls(graph.name, sources, tuple((name, graph.node[name].domain) for name in graph.targets))
+
+    @classmethod
+    def of_architecture(cls, architecture: Architecture, name: str) -> Ends:
+        """Of one network; `name` is what it is called where its file doesn't say."""
+        graph = architecture.graph
+        types = [graph.type_of(value) for value in graph.targets]
+        sources = {name: str(graph.type[name].field) for name in graph.sources}
+        return cls(architecture.name or name, sources, tuple((one.name, one.domain) for one in types))
+
+
+@dataclass(frozen=True)
+class Made:
+    """A space with its files.
+
+    Attributes
+    ----------
+    files
+        By their name in a run folder.
+    space, ends
+        What is sampled; what it reads and gives.
+    own
+        The candidate that is tried first, where there is one.
+    """
+
+    files: Mapping[str, Path]
+    space: WalkSpace | FixedSpace
+    ends: Ends
+    own: Candidate | None = None
+
+
+def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> Made | None:
+    """Read the files of a space, its own copies where there is a run; None, and faults, where that can't be.
+
+    Blocks of the user have been imported before.
+    """
+    kind = "architecture" if experiment.architecture else "function_graph"
+    names = {kind: experiment.architecture or experiment.function_graph, "search_space": experiment.search_space}
+    paths = [
+        run / f"{kind}.yaml" if run else tried(faults, partial(bundled, FOLDERS[kind], name))
+        for kind, name in names.items()
+    ]
+    what, limits = paths
+    space = None if limits is None else tried(faults, partial(SearchSpace.load, limits))
+    read: Any = Architecture.load if experiment.architecture else FunctionGraph.load
+    found = None if what is None else tried(faults, partial(read, what))
+    if space is None or found is None or limits is None or what is None:
+        return None
+    make: Any = _fixed if experiment.architecture else _walk
+    files = {f"{kind}.yaml": what, "search_space.yaml": limits}
+    made: Made | None = tried(faults, partial(make, experiment, files, found, space))
+    return made
+
+
+def _walk(experiment: Experiment, files: Mapping[str, Path], graph: FunctionGraph, space: SearchSpace) -> Made:
+    """All architectures of a function graph."""
+    finish(_hyperparameter_faults(experiment, graph, space))
+    return Made(files, WalkSpace(graph, space), Ends.of_function_graph(graph))
+
+
+def _fixed(experiment: Experiment, files: Mapping[str, Path], architecture: Architecture, space: SearchSpace) -> Made:
+    """The hyperparameters of one architecture."""
+    finish(_setting_faults(experiment, space))
+    fixed = FixedSpace(architecture, space, TRAINING_FIELDS)
+    return Made(files, fixed, Ends.of_architecture(architecture, Path(str(experiment.architecture)).stem), fixed.own())
+
+
+def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: SearchSpace) -> list[str]:
+    """Each hyperparameter must be used by the function graph, or be a legal setting of the training."""
+    known = {*graph.hyperparameters, *TRAINING_FIELDS}
+    unknown = [
+        f"{experiment.search_space}: hyperparameters.{name}: is used neither by {graph.name} nor by training; legal: "
+        + ", ".join(sorted(known))
+        for name in space.grid
+        if name not in known
+    ]
+    return [*_setting_faults(experiment, space), *unknown]
+
+
+def _setting_faults(experiment: Experiment, space: SearchSpace) -> list[str]:
+    faults: list[str] = []
+    for name in TRAINING_FIELDS & set(space.grid):
+        for value in space.grid[name].values:
+            tried(faults, partial(_setting, name, value))
+    return faults
+
+
+def _setting(name: str, value: Any) -> Training:
+    return Training().but(**{name: value})
