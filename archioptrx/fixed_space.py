@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from archioptrx.architecture import Architecture
@@ -47,6 +48,11 @@ class FixedSpace:
                 f"search space {search_space.name}: hyperparameters: none with several values is one of "
                 f"{architecture.name or 'this architecture'} or of its training; legal: {names}"
             )
+
+    @property
+    def size(self) -> int:
+        """Number of candidates."""
+        return math.prod(len(grid.values) for grid in self.grids)
 
     def __call__(self, choose: Choose) -> Candidate:
         """Decide every hyperparameter."""

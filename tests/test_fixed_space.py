@@ -1,6 +1,7 @@
 """One architecture as a space of its hyperparameters, and the search of it."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,14 @@ def test_faults_are_one_line(arguments, start, capsys: pytest.CaptureFixture[str
     assert search(list(arguments)) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(start)
+
+
+def test_a_dry_run_counts_the_candidates(capsys: pytest.CaptureFixture[str]):
+    assert search(["--architecture", "interaction", "--dry-run", "--json"]) == 0
+    grids = SearchSpace.load("hyperparameters").hyperparameters
+    assert json.loads(capsys.readouterr().out)["candidates"] == math.prod(len(grid.values) for grid in grids)
+    assert search(["--architecture", "interaction", "--dry-run"]) == 0
+    assert "6,480, of one architecture" in capsys.readouterr().out
 
 
 def test_a_node_network_is_no_edge_classifier(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

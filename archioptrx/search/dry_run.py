@@ -10,6 +10,7 @@ from typing import Any
 
 from archioptrx.candidate import Candidate
 from archioptrx.fit import Fitting
+from archioptrx.fixed_space import FixedSpace
 from archioptrx.run_folder import plain
 from archioptrx.samplers import RandomSampler
 from archioptrx.search.rules import trial_seed
@@ -45,7 +46,7 @@ def draw(setup: Setup, refuse: Any) -> Sample:
     found: dict[str, list[Candidate]] = {}
     for number in range(DRAWN):
         candidate = sampler.draw(number, 0)
-        identity = candidate.key if setup.experiment.architecture else candidate.fingerprint
+        identity = candidate.key if isinstance(setup.space, FixedSpace) else candidate.fingerprint
         found.setdefault(identity, []).append(candidate)
     times = [len(same) for same in found.values()]
     allowed = [same[0] for same in found.values() if refuse(same[0]) is None]
@@ -73,8 +74,13 @@ def dry_run(setup: Setup, as_json: bool) -> int:
     trainings = experiment.budget.trials + retrain
     # Validation and what else an epoch needs come to about a fifth of its steps.
     total = None if step is None else 1.2 * step * steps * experiment.training.epochs * trainings
+    size = (
+        {"candidates": setup.space.size}
+        if isinstance(setup.space, FixedSpace)
+        else {"architectures_at_least": round(sample.size)}
+    )
     about = {
-        "architectures_at_least": round(sample.size),
+        **size,
         "distinct": sample.distinct / DRAWN,
         "within_constraints": len(sample.allowed) / sample.distinct,
         "split": events.data.splits.rule,
@@ -91,10 +97,14 @@ def dry_run(setup: Setup, as_json: bool) -> int:
 def text(about: dict[str, Any]) -> str:
     """For reading."""
     hours, step = about["hours"], about["seconds_per_step"]
+    if "candidates" in about:
+        what, size = "candidates", f"{about['candidates']:,}, of one architecture"
+    else:
+        what, size = "architectures", f"at least {about['architectures_at_least']:,} (estimated from {DRAWN} draws)"
     rows = [
-        ("architectures", f"at least {about['architectures_at_least']:,} (estimated from {DRAWN} draws)"),
+        (what, size),
         ("distinct draws", f"{about['distinct']:.0%}"),
-        ("within constraints", f"{about['within_constraints']:.0%} of the architectures drawn"),
+        ("within constraints", f"{about['within_constraints']:.0%} of the {what} drawn"),
         ("events", about["split"]),
         ("one training step", "unknown" if step is None else f"{step:.3g} s, {about['steps_per_epoch']} an epoch"),
         (
