@@ -8,6 +8,7 @@
 `proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` says which results
                           the sampler had been told since the line before, so that a replay is exact
 `trials.jsonl`            one line per ended trial, on disk before the sampler hears of it
+`weights/`                trained weights of ended trials, where children inherit them
 `retrain.jsonl`           one line per ended retraining of the best candidates
 `retrain/`                weights of retrainings, until the winner is known
 `best/`                   the winner: a model folder
@@ -210,6 +211,10 @@ class RunFolder:
     def best(self) -> Path:
         """Folder of the winner."""
         return self.path / "best"
+
+    def weights(self, number: int) -> Path:
+        """File of the trained weights of a trial, where the search keeps them."""
+        return self.path / "weights" / f"{number:04d}.pt"
 
     def experiment(self) -> Experiment:
         """The experiment, with the function graph and the search space that this folder keeps."""
