@@ -186,6 +186,10 @@ def test_of_two_parents_the_first_one_counts_and_of_a_neighbour_the_one_it_is_ne
     near.observe(word_of("hhhh"), 0.9, 1)
     near.draw(0, 0)
     assert near.parent.fingerprint == "hhhh"
+    only = EvolutionSampler(Words(1, "ab", ("one",)), 3, initial=0, mode="local_search")
+    only.observe(only.space(random_choices(0)), 0.9, 1)
+    assert only.draw(0, 0) is not None and only.parent is not None
+    assert only.draw(1, 0) is not None and only.parent is None, "no neighbour is left: it is a random one"
 
 
 def test_what_completes_a_small_space_has_no_parent():

@@ -128,8 +128,16 @@ def test_one_more_step_leaves_the_others_their_weights(seed):
     for found in (matching(child, graph), matching(graph, child)):
         assert set(found) == set(found.values()) == names(graph)
         # Only twins may stand in for each other.
-        what = {step.weights: (step.function, step.inputs) for step in graph.steps}
-        assert all(what[one] == what[other] for one, other in found.items() if one in what)
+        made = makings(graph)
+        assert all(made[one] == made[other] for one, other in found.items() if one != other)
+
+
+def makings(graph: ComputationGraph) -> dict[str, object]:
+    """How what each weights give is made from the sources, step by step."""
+    values: list[object] = list(graph.sources)
+    for step in graph.steps:
+        values.append((step.function, tuple(values[v] for v in step.inputs)))
+    return {step.weights: value for step, value in zip(graph.steps, values[len(graph.sources) :], strict=True)}
 
 
 X = DataType("x", "node", Width.of("hidden"))
@@ -138,9 +146,11 @@ PARAMS = (("layers", 1),)
 
 
 def mlps(*steps: tuple[str, tuple[int, ...]], loop: BackEdge | None = None, per_pass: bool = False) -> ComputationGraph:
-    """A graph of the hits (value 0) and mlps, each named by its function's name and its number."""
+    """A graph of the hits (value 0) and mlps, whose weights are called by function and number; `add` adds."""
     made = tuple(
-        Step(function, "mlp", inputs, "x", PARAMS, f"{function}.{i}", per_pass)
+        Step("add", "add", inputs, "x")
+        if function == "add"
+        else Step(function, "mlp", inputs, "x", PARAMS, f"{function}.{i}", per_pass)
         for i, (function, inputs) in enumerate(steps)
     )
     return ComputationGraph((HITS, X), ("hits",), made, (loop,) if loop else (), (len(steps),))
@@ -154,12 +164,16 @@ def test_a_step_in_the_middle_is_told_by_what_leads_to_it_or_by_what_follows():
 
 
 def test_branches_that_look_alike_are_not_mixed_up():
-    parent = mlps(("f", (0,)), ("f", (0,)), ("g", (1,)), ("g", (2,)), ("join", (3, 4)))
-    child = mlps(("f", (0,)), ("f", (0,)), ("g", (2,)), ("g", (1,)), ("join", (4, 3)))
+    parent = mlps(("f", (0,)), ("f", (0,)), ("g", (1,)), ("g", (2,)), ("add", (3, 4)))
+    child = mlps(("f", (0,)), ("f", (0,)), ("g", (2,)), ("g", (1,)), ("add", (3, 4)))
     found = matching(child, parent)
-    assert len(found) == 5
-    assert (found["f.0"], found["g.3"]) in {("f.0", "g.2"), ("f.1", "g.3")}
-    assert (found["f.1"], found["g.2"]) in {("f.0", "g.2"), ("f.1", "g.3")}
+    assert found == {"f.0": "f.0", "g.3": "g.2", "f.1": "f.1", "g.2": "g.3"}
+
+
+def test_of_two_alike_the_one_in_a_loop_is_that_in_a_loop():
+    steps = (("f", (0,)), ("f", (0,)), ("g", (1,)), ("g", (2,)), ("add", (3, 4)))
+    first, second = mlps(*steps, loop=BackEdge(3, 1, 2)), mlps(*steps, loop=BackEdge(4, 2, 2))
+    assert matching(first, second) == {"f.0": "f.1", "f.1": "f.0", "g.2": "g.3", "g.3": "g.2"}
 
 
 def test_the_rest_goes_by_function_in_order_and_what_has_no_like_starts_fresh():
