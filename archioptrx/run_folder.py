@@ -8,7 +8,7 @@
 `proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` says which results
                           the sampler had been told since the line before, so that a replay is exact
 `trials.jsonl`            one line per ended trial, on disk before the sampler hears of it
-`weights/`                trained weights of ended trials, where children inherit them
+`weights/`                weights of ended trials, where children inherit them; on disk before the trial's line
 `retrain.jsonl`           one line per ended retraining of the best candidates
 `retrain/`                weights of retrainings, until the winner is known
 `best/`                   the winner: a model folder
