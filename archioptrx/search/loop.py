@@ -56,7 +56,7 @@ class Trials:
         self._over = False
         self._seen: set[str] = set()
         self._given = {reference.candidate.fingerprint for reference in references}
-        self._numbers: dict[str, int] = {}  # of proposals, by key and by fingerprint
+        self._scored: dict[str, int] = {}  # numbers of trials that the sampler knows, by key and by fingerprint
         self._void: set[int] = set()
         self._untold: list[int] = []
         self._again: list[dict[str, Any]] = []
@@ -152,8 +152,10 @@ class Trials:
         if number in self._void:
             self.sampler.observe(self.candidates[number], *REFUSED)
             return
-        row = self.rows[number]
-        self.sampler.observe(self.candidates[number], row["score"], row["epochs"])
+        row, candidate = self.rows[number], self.candidates[number]
+        self.sampler.observe(candidate, row["score"], row["epochs"])
+        if row["score"] is not None:
+            self._scored[candidate.fingerprint] = self._scored[candidate.key] = number
 
     def _draw(self) -> tuple[Candidate | None, int]:
         """Draw until a candidate is new and within the constraints; also the number of draws."""
@@ -204,8 +206,6 @@ class Trials:
     def _accept(self, number: int, candidate: Candidate) -> None:
         self.candidates[number] = candidate
         self._seen.add(candidate.key)
-        self._numbers.setdefault(candidate.fingerprint, number)
-        self._numbers.setdefault(candidate.key, number)
         self._next = number + 1
 
     def _parent(self) -> int | None:
@@ -216,7 +216,7 @@ class Trials:
         parent = self.sampler.parent
         if parent is None:
             return None
-        return self._numbers.get(parent.key, self._numbers.get(parent.fingerprint))
+        return self._scored.get(parent.key, self._scored.get(parent.fingerprint))
 
     def _heritage(self, line: Mapping[str, Any]) -> dict[str, Any]:
         """What a trial is told beside its spec where children inherit weights."""
