@@ -1,4 +1,4 @@
-"""`archioptrx inspect RUN`: the best architectures of a search, also while it runs."""
+"""`archioptrx inspect RUN`: the best architectures of a search, or a comparison of a study's, also while it runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from typing import Any
 from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.errors import InputError, did_you_mean
-from archioptrx.run_folder import RunFolder, plain
+from archioptrx.run_folder import RunFolder, is_study, plain
+from archioptrx.search import comparison
+from archioptrx.search.study_run import StudyFolder
 from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, score_text, table_text
 
 
@@ -30,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the table and one architecture."""
     if args.top < 1:
         raise InputError(f"--top: is {args.top}; legal: 1 or more")
+    if is_study(args.run_folder):
+        return show_study(args)
     folder = RunFolder(args.run_folder)
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
     shown = chosen(rows, args.fingerprint) if args.fingerprint or rows else None
@@ -48,6 +52,16 @@ def run(args: argparse.Namespace) -> int:
     print(architecture_text(shown, graphs[shown["proposal"]], metric))
     if folder.best.is_dir():
         print(best_text(folder))
+    return 0
+
+
+def show_study(args: argparse.Namespace) -> int:
+    """Print the comparison of the searches of a study."""
+    folder = StudyFolder(args.run_folder)
+    if args.fingerprint:
+        run = folder.path / folder.combinations[0].name
+        raise InputError(f"--fingerprint: is for one search of the study; legal: archioptrx inspect {run} …")
+    print(comparison.as_json(folder) if args.json else comparison.as_text(folder))
     return 0
 
 
