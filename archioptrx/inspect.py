@@ -13,7 +13,7 @@ from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.run_folder import RunFolder, is_study, plain
-from archioptrx.search import comparison
+from archioptrx.search import comparison_report
 from archioptrx.search.study_run import StudyFolder
 from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, score_text, table_text
 
@@ -61,7 +61,7 @@ def show_study(args: argparse.Namespace) -> int:
     if args.fingerprint:
         run = folder.path / folder.combinations[0].name
         raise InputError(f"--fingerprint: is for one search of the study; legal: archioptrx inspect {run} …")
-    print(comparison.as_json(folder) if args.json else comparison.as_text(folder))
+    print(comparison_report.as_json(folder) if args.json else comparison_report.as_text(folder))
     return 0
 
 

@@ -36,7 +36,6 @@ from archioptrx.config import read_yaml
 from archioptrx.errors import InputError
 from archioptrx.experiment import Experiment, parse_experiment
 
-
 SEARCHES = "searches.jsonl"
 """A file that only the folder of a study has: of several searches, each with its run folder inside."""
 

@@ -149,7 +149,7 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
 
 def studied(args: argparse.Namespace, folder: StudyFolder, setups: list[Setup], events: EventsOf) -> int:
     """Run what is left of a study and print the comparison, also where a search of it found no winner."""
-    from archioptrx.search.comparison import as_json, as_text
+    from archioptrx.search.comparison_report import as_json, as_text
 
     fault = None
     try:

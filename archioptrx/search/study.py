@@ -11,8 +11,6 @@ a whole section where the value is a mapping. `vary: {sampler: {name: [...]}}` i
 from __future__ import annotations
 
 import itertools
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,12 +21,11 @@ from archioptrx.errors import ArchiOpTrXError
 from archioptrx.experiment import Experiment, parse_experiment
 from archioptrx.overrides import override
 from archioptrx.run_folder import SEARCHES
+from archioptrx.search.labels import distinct, labels_of
 
 VARY = "vary"
 OWN_FILES = frozenset({"experiment.yaml", SEARCHES, "lock"})
 """What a study's folder holds beside its searches."""
-LONGEST_LABEL = 32
-"""Characters of one value in the name of a folder."""
 T = TypeVar("T")
 
 
@@ -172,9 +169,6 @@ def _remove(document: dict[str, Any], dotted: str) -> None:
         inside.pop(last, None)
 
 
-# --- names ------------------------------------------------------------------------------------------------------------
-
-
 def combinations(vary: Mapping[str, Sequence[Any]]) -> tuple[Combination, ...]:
     """All combinations of the values, the last key changing fastest.
 
@@ -185,59 +179,11 @@ def combinations(vary: Mapping[str, Sequence[Any]]) -> tuple[Combination, ...]:
     chosen = [dict(zip(vary, choice, strict=True)) for choice in itertools.product(*pairs)]
     labels = [{key: label for key, (_, label) in one.items()} for one in chosen]
     # A label holds no hyphen, so that different ones can't be joined to the same name.
-    names = _distinct(["-".join(one.values()) for one in labels], OWN_FILES)
+    names = distinct(["-".join(one.values()) for one in labels], OWN_FILES)
     return tuple(
         Combination({key: value for key, (value, _) in one.items()}, label, name)
         for one, label, name in zip(chosen, labels, names, strict=True)
     )
-
-
-def labels_of(values: Sequence[Any]) -> list[str]:
-    """A short text for each value, safe in a folder's name and different from all others.
-
-    >>> labels_of([{"name": "random"}, {"name": "gp", "initial": 5}, {"name": "gp", "initial": 10}])
-    ['random', 'gp_initial_5', 'gp_initial_10']
-    >>> labels_of(["optuna:TPESampler", "spaces/mine.yaml", 1.0e-05, None, ""])
-    ['optuna_TPESampler', 'mine', '1e_05', 'null', '_']
-    """
-    short = [_label(value) for value in values]
-    folded = [label.casefold() for label in short]
-    longer = [
-        _label(value, whole=True) if folded.count(one) > 1 else label
-        for value, label, one in zip(values, short, folded, strict=True)
-    ]
-    return _distinct(longer)
-
-
-def _label(value: object, whole: bool = False) -> str:
-    text = re.sub(r"[^A-Za-z0-9_.]+", "_", _text(value, whole)).strip(".")
-    return text[:LONGEST_LABEL].rstrip(".") or "_"
-
-
-def _text(value: object, whole: bool) -> str:
-    if isinstance(value, Mapping):
-        named = isinstance(value.get("name"), str)
-        if named and not whole:
-            return str(value["name"])
-        parts = [str(value["name"])] if named else []
-        parts += [f"{key}_{_text(one, whole)}" for key, one in value.items() if not (named and key == "name")]
-        return "_".join(parts)
-    if isinstance(value, str):
-        return value if whole else re.sub(r"\.ya?ml$", "", Path(value).name)
-    return json.dumps(value, default=str)
-
-
-def _distinct(names: Sequence[str], taken: frozenset[str] = frozenset()) -> list[str]:
-    """Add numbers where a name was there before; a folder's name may not tell `A` from `a`."""
-    known, result = set(taken), []
-    for name in names:
-        numbered = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
-        result.append(next(one for one in numbered if one.casefold() not in known))
-        known.add(result[-1].casefold())
-    return result
-
-
-# --- all of them ------------------------------------------------------------------------------------------------------
 
 
 def for_each(combinations: Sequence[Combination], act: Callable[[Combination], T]) -> list[T]:
