@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from small_search import SMALL, lines, proposed, results, searched, small, write_odd
+from small_search import SMALL, graph_with, lines, proposed, results, searched, small, write_odd
 from test_search_commands import faults
 
 from archioptrx import evaluate, inspect, train
@@ -41,8 +41,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def own(whole: Path, tmp_path: Path) -> Path:
+def own(whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     """A copy to change."""
+    capsys.readouterr()  # what the study printed, where this is the first test
     for file in sorted(whole.rglob("*")):
         target = tmp_path / "study" / file.relative_to(whole)
         if file.is_file():
@@ -134,9 +135,9 @@ def test_inspect_compares_what_has_ended(own: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("main", [train.main, evaluate.main])
-def test_what_wants_one_search_refuses_a_study(main: Any, whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert faults(capsys, str(whole), main=main) == [
-        f"{whole}: holds a study of several searches; legal: one of them, such as {whole / 'evolution-0'}"
+def test_what_wants_one_search_refuses_a_study(main: Any, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert faults(capsys, str(own), main=main) == [
+        f"{own}: holds a study of several searches; legal: one of them, such as {own / 'evolution-0'}"
     ]
 
 
@@ -156,13 +157,14 @@ def test_a_search_without_a_winner_does_not_stop_the_others(
     graph["functions"]["first"]["output"] = graph["functions"]["raising"]["inputs"][0] = "d"
     graph["data"]["d"] = graph["data"]["e"]
     (tmp_path / "odd.yaml").write_text(yaml.safe_dump(graph))
-    vary = {"function_graph": [odd.pop("function_graph"), "tracking"]}
-    path = write(tmp_path, **{**odd, "search_space": "small"}, vary=vary, budget={"trials": 2})
+    (tmp_path / "good.yaml").write_text(yaml.safe_dump(graph_with()))
+    vary = {"function_graph": [odd.pop("function_graph"), "good.yaml"]}
+    path = write(tmp_path, **odd, vary=vary, budget={"trials": 2})
     assert search([str(path), "--backend", "local", "--output", "study"]) == 2
     told = capsys.readouterr()
     assert told.err.splitlines()[-1].startswith("odd: study/odd: all 2 trials failed")
     assert "1 of 2 searches ended" in told.out
-    assert [line["search"] for line in lines(tmp_path / "study/searches.jsonl")] == ["tracking"]
+    assert [line["search"] for line in lines(tmp_path / "study/searches.jsonl")] == ["good"]
 
 
 def test_data_are_read_once() -> None:

@@ -151,19 +151,15 @@ def studied(args: argparse.Namespace, folder: StudyFolder, setups: list[Setup], 
     """Run what is left of a study and print the comparison, also where a search of it found no winner."""
     from archioptrx.search.comparison_report import as_json, as_text
 
-    fault = None
     try:
-        run_study(folder, setups, events, partial(_search, args))
-    except InputError as error:
-        fault = error
+        faults = run_study(folder, setups, events, partial(_search, args))
     except KeyboardInterrupt:
         print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
         return _stopped()
-    if folder.ends():
+    if len(faults) < len(setups):
         hint = f"\n\ninspect    archioptrx inspect {folder.path}"
         print(as_json(folder) if args.json else as_text(folder) + hint)
-    if fault is not None:
-        raise fault
+    finish(faults)
     return 0
 
 

@@ -118,13 +118,17 @@ def reopened(path: Path, overrides: Mapping[str, Any], options: Mapping[str, str
     return folder, setups
 
 
-def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, search: Search) -> None:
+def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, search: Search) -> list[str]:
     """Run the searches that have not ended.
+
+    Returns
+    -------
+    Faults of searches that ran but found no winner (all trials failed, say): the others go on.
 
     Raises
     ------
     InputError
-        Searches found no winner: those with an ended trial when all others are done, another one at once.
+        A search could not even begin, or another process writes to the folder.
     """
     from archioptrx.search.run import check_same_data
 
@@ -151,8 +155,7 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
             seconds = before + time.monotonic() - begun
             folder.searches.append({"search": one.name, "budget": asdict(setup.experiment.budget), "seconds": seconds})
         folder.searches.close()
-    if faults:
-        raise InputError(*faults)
+    return faults
 
 
 def _has_ended(line: Mapping[str, Any] | None, experiment: Experiment) -> bool:
