@@ -21,7 +21,12 @@ from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, s
 def parser() -> argparse.ArgumentParser:
     """The options of this command."""
     new = new_parser("inspect", "Show the best architectures of a search, also while it runs.")
-    new.add_argument("run_folder", metavar="RUN", type=Path, help="folder that `archioptrx search` wrote")
+    new.add_argument(
+        "run_folder",
+        metavar="RUN",
+        type=Path,
+        help="folder that `archioptrx search` wrote (of a study: compares its searches)",
+    )
     new.add_argument("--top", type=int, default=10, metavar="K", help="trials in the table (default: 10)")
     new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
     new.add_argument("--json", action="store_true", help="print one JSON document")

@@ -182,3 +182,18 @@ def test_a_dry_run_estimates_all(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert search([str(write(tmp_path)), "--dry-run"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("whole study         4 searches, at most about ")
     assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_the_bundled_comparison_of_samplers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its file, on toy events, with two seeds, two trials and one epoch."""
+    changes = {
+        "data": {"source": "toy", "num_samples": 12},
+        "vary.seed": [0, 1],
+        "constraints": {"parameters": 3000, "executed": 8},
+    }
+    options = [text for key, value in changes.items() for text in ("--set", f"{key}={json.dumps(value)}")]
+    output = ["--trials", "2", "--epochs", "1", "--backend", "local", "--output", str(tmp_path / "study"), "--json"]
+    assert search(["samplers", *options, *output]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert [row["label"] for row in content["comparison"]] == ["random", "evolution", "controller", "gp"]
+    assert [len(row["figures"]["test"]["values"]) for row in content["comparison"]] == [2] * 4

@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--epochs", type=int, metavar="N", help="epochs of a whole trial")
     new.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same proposals")
     new.add_argument("--output", type=Path, metavar="DIR", help="the run folder (default: runs/EXPERIMENT-n)")
-    new.add_argument("--resume", type=Path, metavar="RUN", help="go on with a search that was stopped, in any way")
+    new.add_argument("--resume", type=Path, metavar="RUN", help="go on with a search, or study, that was stopped")
     new.add_argument("--backend", choices=("ray", "local"), default="ray", help="local: in this process, no Ray")
     new.add_argument("--address", metavar="A", help="of a running Ray cluster (default: Ray is started here)")
     new.add_argument("--cpus-per-trial", type=float, metavar="F", help="CPUs, and threads, of a trial")
