@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from small_search import SMALL, graph_with, lines, proposed, results, searched, small, write_odd
+from test_ray_backend import interrupted
 from test_search_commands import faults
 
 from archioptrx import evaluate, inspect, train
@@ -89,6 +90,14 @@ def test_sigkill_and_resume(whole: Path, tmp_path: Path) -> None:
     assert [one["ended"] for one in json.loads(told.stdout)["searches"]] == [True] * 4
 
 
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    path = write(tmp_path, budget={"trials": 500})
+    code, stderr = interrupted([*COMMAND, str(path), "--output", str(study)], study / "random-0" / "trials.jsonl", 2)
+    assert code == 130
+    assert stderr.splitlines()[-1] == f"stopped; go on with: archioptrx search --resume {study}"
+
+
 def test_what_has_ended_is_only_read(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {file: file.read_bytes() for file in own.rglob("*") if file.is_file() and file.name != "lock"}
     assert search(["--resume", str(own), "--backend", "local"]) == 0
@@ -123,6 +132,7 @@ def test_inspect_compares_what_has_ended(own: Path, capsys: pytest.CaptureFixtur
     told = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in told[2:4]] == [["random", "2"], ["evolution", "1"]]
     assert "1 of 2" in told[3] and "±" in told[2] and "±" not in told[3]
+    assert not told[-1].startswith("*")  # one pair has no standard error
     assert "3 of 4 searches ended; mean ± sample standard deviation over seeds" in told
     assert inspect.main([str(own), "--json"]) == 0
     content = json.loads(capsys.readouterr().out)

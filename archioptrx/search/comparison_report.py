@@ -33,7 +33,7 @@ def as_text(folder: StudyFolder) -> str:
         "",
         f"{ended} of {len(outcomes)} searches ended; mean ± sample standard deviation over seeds",
     ]
-    if len(rows) > 1:
+    if any(one.error is not None for row in rows for one in row.differences.values()):
         parts.append(
             f"* differs from {rows[0].label} by more than the standard error of the difference, paired by seed\n"
             "  (where nothing differs, chance alone does so in three to five of ten cases)"
