@@ -37,6 +37,9 @@ from archioptrx.config import read_yaml
 from archioptrx.errors import InputError
 from archioptrx.experiment import Experiment, parse_experiment
 
+SEARCHES = "searches.jsonl"
+"""A file that only the folder of a study has: of several searches, each with its run folder inside."""
+
 
 def plain(value: Any) -> Any:
     """Make JSON of nested data: numpy numbers become Python's, what is not a finite number becomes null."""
@@ -156,6 +159,31 @@ class Journal:
             self._file = None
 
 
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold the right to write to a folder. The kernel gives it back when the process ends, however it ends.
+
+    Raises
+    ------
+    InputError
+        Another process holds it.
+    """
+    with open(folder / "lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise InputError(f"{folder}: process {owner} is writing to it; legal: wait, or stop it") from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
 class RunFolder:
     """A run folder that exists. Reading needs no lock; `locked` is for the one process that writes.
 
@@ -172,6 +200,9 @@ class RunFolder:
         if not (self.path / "experiment.yaml").is_file():
             what = "holds no search" if self.path.is_dir() else "is no folder"
             raise InputError(f"{self.path}: {what}; legal: a folder that `archioptrx search` wrote")
+        if is_study(self.path):
+            one = next((str(path.parent) for path in sorted(self.path.glob("*/experiment.yaml"))), "none is left")
+            raise InputError(f"{self.path}: holds a study of several searches; legal: one of them, such as {one}")
         self.proposals = Journal(self.path / "proposals.jsonl")
         self.trials = Journal(self.path / "trials.jsonl")
         self.retrained = Journal(self.path / "retrain.jsonl")
@@ -232,24 +263,9 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[RunFolder]:
-        """Hold the right to write. The kernel gives it back when the process ends, however it ends.
-
-        Raises
-        ------
-        InputError
-            Another process holds it.
-        """
-        with open(self.path / "lock", "a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.seek(0)
-                owner = file.read().strip() or "unknown"
-                raise InputError(f"{self.path}: process {owner} is writing to it; legal: wait, or stop it") from error
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
-            journals = (self.proposals, self.trials, self.retrained)
+        """Hold the right to write; see `hold`."""
+        journals = (self.proposals, self.trials, self.retrained)
+        with hold(self.path):
             try:
                 for journal in journals:
                     journal.repair()
@@ -257,7 +273,6 @@ class RunFolder:
             finally:
                 for journal in journals:
                     journal.close()
-                file.truncate(0)
 
     def rows(self) -> list[dict[str, Any]]:
         """Ended trials, best first. A pruned one stands by its score: with more epochs it could only be better."""
@@ -272,6 +287,11 @@ class RunFolder:
         if number not in lines:
             raise InputError(f"{self.path}/{number}: no such trial; legal: 0 … {max(lines, default=-1)}")
         return lines[number]
+
+
+def is_study(path: Path) -> bool:
+    """Whether a folder holds a study, not one search."""
+    return (path / SEARCHES).is_file()
 
 
 def dump(experiment: Experiment) -> str:
