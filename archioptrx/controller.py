@@ -7,7 +7,7 @@ queue training, Abolafia et al. 2018, arXiv:1801.03526).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +19,13 @@ from archioptrx.errors import ReplayError
 from archioptrx.policy import Batch, Episode, Player, Policy, episode_of, one_thread
 from archioptrx.samplers.base import seed_of
 from archioptrx.samplers.options import OptionChecks
-from archioptrx.samplers.ranking import Score, clean, order
+from archioptrx.samplers.ranking import REFUSED, Score, clean, order
 
 ALGORITHMS = ("ppo", "reinforce")
 RANKED = 500
 """Observations that a new one is ranked among: the last ones, so that a long search costs no more each time."""
 REPLAY_WEIGHT = 0.5
-"""Of the mean log-likelihood of the best candidates in what is maximised."""
+"""Of the mean log-likelihood of examples of what is good in what is maximised."""
 REFUSED_WEIGHT = 0.5
 """Of all refused candidates of an update together, where its trained ones together weigh 1."""
 
@@ -61,7 +61,8 @@ class Controller:
 
     A candidate that a constraint refused (`observe(candidate, None, 0)`) counts as the worst. There may be hundreds
     of them for each that is trained, so the last `batch` of them join the next update with half its weight; and where
-    no update comes, they are one of their own after `batch`, 2 `batch`, 4 `batch` … of them.
+    no update comes, they are one of their own after `batch`, 2 `batch`, 4 `batch` … of them, with what was allowed as
+    examples.
 
     Parameters
     ----------
@@ -144,7 +145,9 @@ class Controller:
 
         What was told before, has no choices, or is not of this space (a reference) teaches nothing.
         """
-        news = candidate.fingerprint, clean(score), epochs
+        told = clean(score), epochs
+        # A refusal says nothing of an architecture with other hyperparameters; a score that is told of one is its old.
+        news = (candidate.key if told == REFUSED else candidate.fingerprint), *told
         if news in self._known:
             return
         self._known.add(news)
@@ -154,13 +157,15 @@ class Controller:
             return
         if not any(len(menu.labels) > 1 for menu in episode.menus):
             return
-        if news[1] is None and epochs == 0:
+        if told == REFUSED:
             self._refuse(candidate.trace, episode)
             return
-        self.scores = [*self.scores, news[1:]][-max(RANKED, self.batch) :]
-        self.waiting.append(Told(candidate.trace, episode, *news[1:]))
+        self.scores = [*self.scores, told][-max(RANKED, self.batch) :]
+        self.waiting.append(Told(candidate.trace, episode, *told))
         if len(self.waiting) >= self.batch:
-            self._update()
+            full, self.waiting = self.waiting, []
+            self._welcome(full)
+            self._update(full, self._advantages(len(full)), self.best)
             self.refusals, self.patience = 0, self.batch
 
     def _refuse(self, trace: Trace, episode: Episode) -> None:
@@ -169,9 +174,8 @@ class Controller:
         if self.refusals >= self.patience:
             # Twice as many until the next time: else hundreds of refusals would be all that it learns from.
             self.patience *= 2
-            waiting, self.waiting = self.waiting, []
-            self._update()
-            self.waiting = waiting
+            allowed = [*self.best, *(one for one in self.waiting if one.score is not None)]
+            self._update([], torch.zeros(0), allowed)
 
     def learned(self) -> Mapping[str, float]:
         """By function: its mean probability under the present policy.
@@ -181,45 +185,40 @@ class Controller:
         """
         return dict(self._learned)
 
-    def _rewards(self) -> Tensor:
-        """Rank of each waiting one among the last scores, 1 the best, 0 the worst: scores saturate, ranks don't."""
+    def _rewards(self, count: int) -> Tensor:
+        """Rank of each of the newest among the last scores, 1 the best, 0 the worst: scores saturate, ranks don't."""
         places = order(self.scores)
         share = {number: 1 - place / max(1, len(places) - 1) for place, number in enumerate(places)}
-        first = len(self.scores) - len(self.waiting)
-        return torch.tensor([share[first + i] for i in range(len(self.waiting))])
+        return torch.tensor([share[len(places) - count + i] for i in range(count)])
 
-    def _advantages(self) -> Tensor:
-        """Rewards less the moving baseline, normalised."""
-        rewards = self._rewards()
+    def _advantages(self, count: int) -> Tensor:
+        """Rewards of the newest less the moving baseline, normalised."""
+        rewards = self._rewards(count)
         mean = float(rewards.mean())
         before = mean if self.baseline is None else self.baseline
         self.baseline = self.decay * before + (1 - self.decay) * mean
         return (rewards - before) / (rewards.std(unbiased=False) + 0.1)
 
-    def _update(self) -> None:
-        """Learn from what waits, from what was refused, and from the best so far."""
-        told, refused = len(self.waiting), len(self.refused)
-        weighted = torch.full((told + refused,), -REFUSED_WEIGHT / max(1, refused))  # advantage -1 each
-        if told:
-            weighted[:told] = self._advantages() / told
-            self._welcome()
-        news = [one.episode for one in self.waiting] + [episode for _, episode in self.refused]
-        batch = Batch(news + [one.episode for one in self.best])
+    def _welcome(self, told: Sequence[Told]) -> None:
+        """Keep the best candidates for replay."""
+        rivals = [one for one in (*self.best, *told) if one.score is not None]
+        self.best = [rivals[i] for i in order([(one.score, one.epochs) for one in rivals])[: self.replay]]
+
+    def _update(self, told: Sequence[Told], advantages: Tensor, examples: Sequence[Told]) -> None:
+        """Learn from what was told and what was refused, and from examples of what is good."""
+        refused, self.refused = [episode for _, episode in self.refused], []
+        weighted = torch.full((len(told) + len(refused),), -REFUSED_WEIGHT / max(1, len(refused)))  # advantage -1
+        weighted[: len(told)] = advantages / max(1, len(told))
+        batch = Batch([*(one.episode for one in told), *refused, *(one.episode for one in examples)])
         with one_thread():
             self._improve(batch, weighted)
             with torch.no_grad():
-                self._learned = batch.labels("function", self.policy(batch)[: len(news)])
+                self._learned = batch.labels("function", self.policy(batch)[: len(weighted)])
         self.player = Player(self.policy)
-        self.waiting, self.refused = [], []
         self.updates += 1
 
-    def _welcome(self) -> None:
-        """Keep the best candidates for replay."""
-        rivals = [one for one in (*self.best, *self.waiting) if one.score is not None]
-        self.best = [rivals[i] for i in order([(one.score, one.epochs) for one in rivals])[: self.replay]]
-
     def _improve(self, batch: Batch, weighted: Tensor) -> None:
-        """Steps of Adam; the first rows of the batch have weighted advantages, the others are the best so far."""
+        """Steps of Adam; the first rows of the batch have weighted advantages, the others are examples."""
         count, before = len(weighted), None
         for _ in range(self.passes):
             logs = self.policy(batch)

@@ -37,7 +37,11 @@ class Sampler(Protocol):
 
 
 class Proposer(Protocol):
-    """What a sampler's own part is; `Deduplicated` makes a Sampler of it."""
+    """What a sampler's own part is; `Deduplicated` makes a Sampler of it.
+
+    It may have one more method, `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
+    probability that it gives it now; empty while it knows nothing. It must change nothing.
+    """
 
     def draw(self, number: int, attempt: int) -> Any | None:
         """Candidate `number`; attempt 1, 2 … where the ones before were refused. None: there is no other."""
