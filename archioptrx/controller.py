@@ -32,14 +32,14 @@ REFUSED_WEIGHT = 0.5
 
 @dataclass(frozen=True)
 class Told:
-    """A candidate that was trained.
+    """A candidate that was trained, or refused by a constraint.
 
     Attributes
     ----------
     trace, episode
         Its decisions; the second is made of the first.
     score, epochs
-        As observed; None: it failed.
+        As observed.
     """
 
     trace: Trace
@@ -129,7 +129,7 @@ class Controller:
         self.baseline: float | None = None
         self.waiting: list[Told] = []
         self.best: list[Told] = []
-        self.refused: list[tuple[Trace, Episode]] = []  # the last `batch` since the last update
+        self.refused: list[Told] = []  # the last `batch` since the last update
         self.refusals = 0  # since the last update of trained ones
         self.patience = batch  # refusals after which they are an update of their own
         self.updates = 0
@@ -157,19 +157,20 @@ class Controller:
             return
         if not any(len(menu.labels) > 1 for menu in episode.menus):
             return
+        one = Told(candidate.trace, episode, *told)
         if told == REFUSED:
-            self._refuse(candidate.trace, episode)
+            self._refuse(one)
             return
         self.scores = [*self.scores, told][-max(RANKED, self.batch) :]
-        self.waiting.append(Told(candidate.trace, episode, *told))
+        self.waiting.append(one)
         if len(self.waiting) >= self.batch:
             full, self.waiting = self.waiting, []
             self._welcome(full)
             self._update(full, self._advantages(len(full)), self.best)
             self.refusals, self.patience = 0, self.batch
 
-    def _refuse(self, trace: Trace, episode: Episode) -> None:
-        self.refused = [*self.refused, (trace, episode)][-self.batch :]
+    def _refuse(self, one: Told) -> None:
+        self.refused = [*self.refused, one][-self.batch :]
         self.refusals += 1
         if self.refusals >= self.patience:
             # Twice as many until the next time: else hundreds of refusals would be all that it learns from.
@@ -206,10 +207,10 @@ class Controller:
 
     def _update(self, told: Sequence[Told], advantages: Tensor, examples: Sequence[Told]) -> None:
         """Learn from what was told and what was refused, and from examples of what is good."""
-        refused, self.refused = [episode for _, episode in self.refused], []
+        refused, self.refused = self.refused, []
         weighted = torch.full((len(told) + len(refused),), -REFUSED_WEIGHT / max(1, len(refused)))  # advantage -1
         weighted[: len(told)] = advantages / max(1, len(told))
-        batch = Batch([*(one.episode for one in told), *refused, *(one.episode for one in examples)])
+        batch = Batch([one.episode for one in (*told, *refused, *examples)])
         with one_thread():
             self._improve(batch, weighted)
             with torch.no_grad():
@@ -223,8 +224,8 @@ class Controller:
         for _ in range(self.passes):
             logs = self.policy(batch)
             taken = batch.taken(logs)
-            gain = self._gain(taken[:count], taken[:count].detach() if before is None else before, weighted)
-            before = taken[:count].detach() if before is None else before
+            before = taken.detach() if before is None else before
+            gain = self._gain(taken[:count], before[:count], weighted)
             if len(taken) > count:
                 gain = gain + REPLAY_WEIGHT * taken[count:].sum(1).mean()
             entropy = batch.entropy(logs)[:count].sum() / batch.free[:count].sum()
@@ -266,7 +267,7 @@ class Controller:
             "baseline": self.baseline,
             "waiting": [one.to_json() for one in self.waiting],
             "best": [one.to_json() for one in self.best],
-            "refused": [trace.to_json() for trace, _ in self.refused],
+            "refused": [one.to_json() for one in self.refused],
             "counts": [self.refusals, self.patience, self.updates],
             "known": sorted(map(list, self._known), key=repr),
             "learned": dict(self._learned),
@@ -286,8 +287,7 @@ class Controller:
         self.baseline = state["baseline"]
         self.waiting = [self._told(row) for row in state["waiting"]]
         self.best = [self._told(row) for row in state["best"]]
-        traces = [Trace.from_json(trace) for trace in state["refused"]]
-        self.refused = [(trace, episode_of(self.space, trace)) for trace in traces]
+        self.refused = [self._told(row) for row in state["refused"]]
         self.refusals, self.patience, self.updates = state["counts"]
         self._known = {(fingerprint, clean(score), epochs) for fingerprint, score, epochs in state["known"]}
         self._learned = dict(state["learned"])

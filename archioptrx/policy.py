@@ -213,7 +213,7 @@ class Batch:
 
 
 class Player:
-    """A policy as it is now, for draws: without autograd, with everything looked up once.
+    """A policy as it is now, for draws: its weights without gradients, everything looked up once.
 
     Parameters
     ----------
@@ -248,7 +248,7 @@ class Player:
             last = options[index]
             return index
 
-        with torch.inference_mode(), one_thread():
+        with one_thread():
             return space(choose)
 
     def _look(self, menu: Menu) -> tuple[Tensor, Tensor, Tensor, Tensor]:
