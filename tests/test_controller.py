@@ -11,7 +11,9 @@ from letters import functions, score, words
 from archioptrx.choices import Trace
 from archioptrx.controller import Controller
 from archioptrx.errors import InputError
+from archioptrx.policy import Batch, Player, episode_of
 from archioptrx.samplers import Deduplicated, make_sampler
+from archioptrx.samplers.base import seed_of
 from archioptrx.samplers.random import RandomSampler
 
 ALGORITHMS = pytest.mark.parametrize("options", [{}, {"replay": 0}, {"algorithm": "reinforce", "learning_rate": 0.03}])
@@ -187,6 +189,31 @@ def test_it_learns_to_stay_within_constraints(options):
     assert share_of("b", controller) < 0.2  # by chance 0.4
 
 
+@ALGORITHMS
+def test_what_was_refused_becomes_less_likely(options):
+    controller = Controller(words, seed=6, batch=4, **options)
+    refused = [controller.draw(number, 0) for number in range(4)]
+    batch = Batch([episode_of(words, word.trace) for word in refused])
+
+    def likely() -> float:
+        with torch.no_grad():
+            return float(batch.taken(controller.policy(batch)).sum())
+
+    before = likely()
+    for number, word in enumerate(refused):
+        controller.observe(told(word, number), None, 0)
+    assert controller.updates == 1
+    assert likely() < before - 0.05
+
+
+def test_draws_follow_the_policy_of_the_last_update():
+    controller = Controller(words, seed=1)
+    search(controller, 80)
+    fresh = Player(controller.policy)
+    expected = [fresh.draw(words, seed_of(1, 500 + n, 0)) for n in range(30)]
+    assert [controller.draw(500 + n, 0) for n in range(30)] == expected
+
+
 def test_hundreds_of_refusals_are_a_few_updates():
     controller = Controller(words, seed=6)
     for number in range(500):
@@ -231,6 +258,7 @@ def test_state_round_trip_in_the_middle(options):
     refuse(one, 15, 500)
     assert one.refused
     state = json.loads(json.dumps(one.state_dict()))
+    other.draw(0, 0)  # what it has looked up must not outlive the load
     other.load_state_dict(state)
     assert other.learned() == one.learned() != {}
     for controller in (one, other):
