@@ -10,6 +10,7 @@ from archioptrx.config import bundled_names
 from archioptrx.errors import InputError
 from archioptrx.experiment import import_modules, load_experiment, parse_experiment
 from archioptrx.overrides import duration, override
+from archioptrx.search.study import load_study, parse_study
 
 
 def test_a_name_is_enough() -> None:
@@ -21,7 +22,12 @@ def test_a_name_is_enough() -> None:
 
 @pytest.mark.parametrize("name", bundled_names("experiments"))
 def test_bundled_experiments_are_legal_and_round_trip(name: str, tmp_path: Path) -> None:
-    experiment = load_experiment(name, {"data.path": str(tmp_path)} if name != "quickstart" else {})
+    overrides = {"data.path": str(tmp_path)} if name != "quickstart" else {}
+    study = load_study(name, overrides)
+    if study is not None:
+        assert parse_study(study.document, "again") == study
+        return
+    experiment = load_experiment(name, overrides)
     assert parse_experiment(experiment.to_dict(), "again") == experiment
 
 

@@ -39,7 +39,10 @@ class Sampler(Protocol):
 class Proposer(Protocol):
     """What a sampler's own part is; `Deduplicated` makes a Sampler of it.
 
-    It may have one more method, `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
+    Two attributes are optional. `parent`: the observed candidate that the last draw came from (something with its
+    `key` and `fingerprint`), or None. `inherit`: whether trials shall start from the trained weights of the parent.
+
+    One method is optional. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
     probability that it gives it now; empty while it knows nothing. It must change nothing.
     """
 

@@ -88,12 +88,17 @@ def graphs_of(folder: RunFolder) -> dict[int, ComputationGraph]:
 
 
 def table_text(rows: Sequence[Mapping[str, Any]], metric: str, graphs: Mapping[int, ComputationGraph]) -> str:
-    """The table as text, in colour on a terminal."""
+    """The table of trials as text."""
+    return plain_text(leaderboard(rows, metric, graphs))
+
+
+def plain_text(table: Table) -> str:
+    """A table as text, in colour on a terminal."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
     with console.capture() as capture:
-        console.print(leaderboard(rows, metric, graphs))
+        console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
 
 
