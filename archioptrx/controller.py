@@ -1,195 +1,94 @@
 """The RNN controller: a policy that learns by reinforcement which decisions lead to good candidates.
 
-An LSTM reads the decisions made so far and scores the options of the next one by a pointer (Zoph and Le 2017,
-arXiv:1611.01578; pointer scores: Vinyals et al. 2015, arXiv:1506.03134). Kinds, places and labels of decisions are
-hashed into one table of embeddings, so any space with choices works without change, and options that were never seen
-have scores too. The scores are added to the logarithm of the prior weights: an untrained controller *is* the random
-walk. It learns by REINFORCE (Williams 1992) or PPO (Schulman et al. 2017, arXiv:1707.06347).
+The policy (archioptrx.policy) is drawn from; what it proposed is rewarded by its rank. It learns by REINFORCE
+(Williams 1992) or PPO (Schulman et al. 2017, arXiv:1707.06347), helped by a replay of the best candidates (priority
+queue training, Abolafia et al. 2018, arXiv:1801.03526).
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from archioptrx.choices import Point, Space, Trace
-from archioptrx.errors import InputError, did_you_mean
+from archioptrx.choices import Space, Trace
+from archioptrx.errors import ReplayError
+from archioptrx.policy import Batch, Episode, Player, Policy, episode_of, one_thread
 from archioptrx.samplers.base import seed_of
-from archioptrx.samplers.ranking import clean, order
+from archioptrx.samplers.options import OptionChecks
+from archioptrx.samplers.ranking import REFUSED, Score, clean, order
 
-BUCKETS = 2048
-
-
-@lru_cache(maxsize=65536)
-def bucket(text: str) -> int:
-    """Row of the embedding table for a text, the same in every process."""
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) % BUCKETS
+ALGORITHMS = ("ppo", "reinforce")
+RANKED = 500
+"""Observations that a new one is ranked among: the last ones, so that a long search costs no more each time."""
+REPLAY_WEIGHT = 0.5
+"""Of the mean log-likelihood of examples of what is good in what is maximised."""
+REFUSED_WEIGHT = 0.5
+"""Of all refused candidates of an update together, where its trained ones together weigh 1."""
 
 
 @dataclass(frozen=True)
-class Episode:
-    """The decisions of one candidate as numbers.
+class Told:
+    """A candidate that was trained, or refused by a constraint.
 
     Attributes
     ----------
-    points, taken
-        Rows of the embedding table, one a decision: where, and the option that was taken.
-    options, priors
-        Of each decision: rows of its options, logarithms of their prior weights.
-    index
-        Which option was taken.
+    trace, episode
+        Its decisions; the second is made of the first.
+    score, epochs
+        As observed.
     """
 
-    points: tuple[int, ...]
-    taken: tuple[int, ...]
-    options: tuple[tuple[int, ...], ...]
-    priors: tuple[tuple[float, ...], ...]
-    index: tuple[int, ...]
+    trace: Trace
+    episode: Episode
+    score: Score
+    epochs: int
 
-
-class Policy(nn.Module):
-    """LSTM with a pointer over the options of a decision.
-
-    Parameters
-    ----------
-    width
-        Channels of embeddings and of the LSTM's state.
-    """
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(BUCKETS, width)
-        self.lstm = nn.LSTM(2 * width, width, batch_first=True)
-        self.query = nn.Linear(width, width)
-        self.bias = nn.Embedding(BUCKETS, 1)
-        # Scores of 0: the first policy is the prior.
-        nn.init.zeros_(self.query.weight)
-        nn.init.zeros_(self.query.bias)
-        nn.init.zeros_(self.bias.weight)
-
-    def scores(self, hidden: Tensor, options: Tensor) -> Tensor:
-        """Scores of options [..., K] at hidden states [..., width]."""
-        embedded = self.embedding(options)
-        pointer = (embedded @ self.query(hidden).unsqueeze(-1)).squeeze(-1) / math.sqrt(hidden.shape[-1])
-        result: Tensor = pointer + self.bias(options).squeeze(-1)
-        return result
-
-    def log_probabilities(self, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor]:
-        """Of the options taken, summed over each episode; and the mean entropy of each episode's decisions."""
-        length = max(len(e.points) for e in episodes)
-        most = max(len(o) for e in episodes for o in e.options)
-        count = len(episodes)
-        points = torch.zeros(count, length, dtype=torch.long)
-        before = torch.full((count, length), bucket("start"))
-        options = torch.zeros(count, length, most, dtype=torch.long)
-        priors = torch.full((count, length, most), -math.inf)
-        index = torch.zeros(count, length, dtype=torch.long)
-        real = torch.zeros(count, length)
-        for row, e in enumerate(episodes):
-            size = len(e.points)
-            points[row, :size] = torch.tensor(e.points)
-            before[row, 1:size] = torch.tensor(e.taken[:-1], dtype=torch.long)
-            index[row, :size] = torch.tensor(e.index)
-            real[row, :size] = 1
-            for step, (rows, weights) in enumerate(zip(e.options, e.priors, strict=True)):
-                options[row, step, : len(rows)] = torch.tensor(rows)
-                priors[row, step, : len(rows)] = torch.tensor(weights)
-        priors[..., 0].masked_fill_(real == 0, 0.0)
-        inputs = torch.cat([self.embedding(before), self.embedding(points)], -1)
-        hidden, _ = self.lstm(inputs)
-        logits = torch.log_softmax(self.scores(hidden, options) + priors, -1)
-        chosen = logits.gather(-1, index.unsqueeze(-1)).squeeze(-1)
-        entropy = -(logits.exp() * logits.masked_fill(torch.isinf(logits), 0.0)).sum(-1)
-        decisions = ((options != 0).sum(-1) > 1).float() * real
-        return (chosen * real).sum(-1), (entropy * real).sum(-1) / decisions.sum(-1).clamp(min=1)
-
-
-class _Player:
-    """Answers the decisions of one candidate by the policy."""
-
-    def __init__(self, policy: Policy, seed: int) -> None:
-        self.policy, self.draw = policy, random.Random(seed).random
-        self.state: tuple[Tensor, Tensor] | None = None
-        self.last = bucket("start")
-
-    def __call__(self, point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
-        where, rows, priors = encode(point, labels, weights)
-        inputs = self.policy.embedding(torch.tensor([[self.last, where]])).view(1, 1, -1)
-        hidden, self.state = self.policy.lstm(inputs, self.state)
-        index = 0
-        if len(labels) > 1:
-            logits = self.policy.scores(hidden[0, 0], torch.tensor(rows)) + torch.tensor(priors)
-            index = _pick(torch.softmax(logits.double(), 0).tolist(), self.draw())
-        self.last = rows[index]
-        return index
-
-
-def _pick(probabilities: Sequence[float], share: float) -> int:
-    for index, probability in enumerate(probabilities):
-        share -= probability
-        if share < 0:
-            return index
-    return max(range(len(probabilities)), key=probabilities.__getitem__)  # what rounding left over
-
-
-def encode(
-    point: Point, labels: Sequence[str], weights: Sequence[float]
-) -> tuple[int, tuple[int, ...], tuple[float, ...]]:
-    """Rows of a decision and of its options, and the logarithms of the prior weights."""
-    even = not any(weight > 0 for weight in weights)
-    priors = tuple(0.0 if even else math.log(w) if w > 0 else -math.inf for w in weights)
-    rows = tuple(bucket(f"{point.kind} {point.place} {label}") for label in labels)
-    return bucket(f"{point.kind} {point.place}"), rows, priors
-
-
-def episode_of(space: Space, trace: Trace) -> Episode:
-    """Walk a trace again to see the options of each of its decisions."""
-    points, rows, priors, index = [], [], [], []
-    labels_taken = iter(trace.decisions)
-
-    def choose(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
-        taken = list(labels).index(next(labels_taken).label)
-        where, options, logs = encode(point, labels, weights)
-        points.append(where)
-        rows.append(options)
-        priors.append(logs)
-        index.append(taken)
-        return taken
-
-    space(choose)
-    taken = tuple(options[i] for options, i in zip(rows, index, strict=True))
-    return Episode(tuple(points), taken, tuple(rows), tuple(priors), tuple(index))
+    def to_json(self) -> list[Any]:
+        """Plain data; `_told` of a controller inverts it."""
+        return [self.trace.to_json(), self.score, self.epochs]
 
 
 class Controller:
     """Reinforcement learning of a policy over decisions.
+
+    Each full batch of trained candidates is an update. A reward is the rank of a score among the last ones; from it
+    goes a moving baseline, and what is left is normalised over the batch. The same news twice is no news: a duplicate
+    that was refused teaches nothing again.
+
+    A candidate that a constraint refused (`observe(candidate, None, 0)`) counts as the worst. There may be hundreds
+    of them for each that is trained, so the last `batch` of them join the next update with half its weight; and where
+    no update comes, they are one of their own after `batch`, 2 `batch`, 4 `batch` … of them, with what was allowed as
+    examples.
 
     Parameters
     ----------
     algorithm
         `reinforce` or `ppo`.
     batch
-        Observed candidates per update. Proposals never wait for an update: those in flight were drawn from an older
+        Trained candidates per update. Proposals never wait for an update: those in flight were drawn from an older
         policy, as in any asynchronous search.
     learning_rate, entropy
-        Of Adam; weight of the entropy bonus.
+        Of Adam; weight of the entropy bonus (mean over decisions, nats).
     baseline
         Decay of the moving baseline.
     epochs, clip
-        Of PPO: passes over a batch, clipping range of the ratio.
+        Of PPO: passes over a batch, clipping range of a decision's ratio.
     width
         Channels of the policy.
+    replay
+        So many of the best candidates join each update with their log-likelihood; 0: none.
+    flatten
+        Draw k of a proposal (those before were duplicates) counts the learned scores by 1 / (1 + flatten · k): nearer
+        to the random walk, so that a policy that is sure of itself finds something new in a few draws.
     """
 
-    OPTIONS = ("algorithm", "batch", "learning_rate", "entropy", "baseline", "epochs", "clip", "width")
+    OPTIONS = (
+        "algorithm", "batch", "learning_rate", "entropy", "baseline", "epochs", "clip", "width", "replay", "flatten",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -202,64 +101,158 @@ class Controller:
         baseline: float = 0.9,
         epochs: int = 4,
         clip: float = 0.2,
-        width: int = 48,
+        width: int = 32,
+        replay: int = 10,
+        flatten: float = 0.4,
     ) -> None:
-        if algorithm not in ("reinforce", "ppo"):
-            raise InputError(f"sampler.algorithm: is {algorithm!r}; {did_you_mean(algorithm, ('reinforce', 'ppo'))}")
+        checks = OptionChecks()
+        checks.one_of("algorithm", algorithm, ALGORITHMS)
+        for name, whole, minimum in (("batch", batch, 1), ("epochs", epochs, 1), ("width", width, 1)):
+            checks.whole(name, whole, minimum)
+        checks.whole("replay", replay, 0)
+        checks.share("baseline", baseline)
+        checks.number("learning_rate", learning_rate, above=True)
+        checks.number("clip", clip, above=True)
+        checks.number("entropy", entropy)
+        checks.number("flatten", flatten)
+        checks.finish()
         self.space, self.seed = space, seed
-        self.algorithm, self.batch, self.decay = algorithm, batch, baseline
-        self.entropy, self.epochs, self.clip = entropy, epochs, clip
+        self.passes = epochs if algorithm == "ppo" else 1
+        self.batch, self.decay, self.entropy, self.replay = batch, baseline, entropy, replay
+        self.clip, self.flatten = clip if algorithm == "ppo" else None, flatten
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed_of(seed) % 2**63)
             self.policy = Policy(width)
-        self.optimizer = torch.optim.Adam(self.policy.parameters(), learning_rate)
-        self.scores: list[tuple[Any, int]] = []  # (score, epochs) of all that was observed
+        self.optimizer = torch.optim.Adam(self.policy.parameters(), learning_rate, fused=True)
+        self.player = Player(self.policy)
+        self.scores: list[tuple[Score, int]] = []  # the last RANKED, those that wait at the end
         self.baseline: float | None = None
-        self.waiting: list[Trace] = []  # those of the last scores
+        self.waiting: list[Told] = []
+        self.best: list[Told] = []
+        self.refused: list[Told] = []  # the last `batch` since the last update
+        self.refusals = 0  # since the last update of trained ones
+        self.patience = batch  # refusals after which they are an update of their own
         self.updates = 0
+        self._known: set[tuple[str, Score, int]] = set()
+        self._learned: dict[str, float] = {}
 
     def draw(self, number: int, attempt: int) -> Any:
-        """A candidate of the present policy."""
-        with torch.no_grad():
-            return self.space(_Player(self.policy, seed_of(self.seed, number, attempt)))
+        """A candidate of the present policy; a later attempt is nearer to the random walk."""
+        return self.player.draw(self.space, seed_of(self.seed, number, attempt), 1 / (1 + self.flatten * attempt))
 
-    def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
-        """Hear of an ended trial; each full batch is an update. A failed trial counts as the worst."""
-        self.scores.append((clean(score), epochs))
-        self.waiting.append(candidate.trace)
+    def observe(self, candidate: Any, score: Any, epochs: int) -> None:
+        """Hear of an ended trial, or of a candidate that a constraint refused (no score, 0 epochs).
+
+        What was told before, has no choices, or is not of this space (a reference) teaches nothing.
+        """
+        told = clean(score), epochs
+        # A refusal says nothing of an architecture with other hyperparameters; a score that is told of one is its old.
+        news = (candidate.key if told == REFUSED else candidate.fingerprint), *told
+        if news in self._known:
+            return
+        self._known.add(news)
+        try:
+            episode = episode_of(self.space, candidate.trace)
+        except ReplayError:
+            return
+        if not any(len(menu.labels) > 1 for menu in episode.menus):
+            return
+        one = Told(candidate.trace, episode, *told)
+        if told == REFUSED:
+            self._refuse(one)
+            return
+        self.scores = [*self.scores, told][-max(RANKED, self.batch) :]
+        self.waiting.append(one)
         if len(self.waiting) >= self.batch:
-            self._update()
-            self.waiting.clear()
+            full, self.waiting = self.waiting, []
+            self._welcome(full)
+            self._update(full, self._advantages(len(full)), self.best)
+            self.refusals, self.patience = 0, self.batch
 
-    def _advantages(self) -> Tensor:
-        """Rank of each score among all seen (scores saturate, ranks don't), less the baseline, normalised."""
+    def _refuse(self, one: Told) -> None:
+        self.refused = [*self.refused, one][-self.batch :]
+        self.refusals += 1
+        if self.refusals >= self.patience:
+            # Twice as many until the next time: else hundreds of refusals would be all that it learns from.
+            self.patience *= 2
+            allowed = [*self.best, *(one for one in self.waiting if one.score is not None)]
+            self._update([], torch.zeros(0), allowed)
+
+    def learned(self) -> Mapping[str, float]:
+        """By function: its mean probability under the present policy.
+
+        Averaged over the decisions of kind `function` in the last update's candidates (trained or refused) in which
+        it was an option. Empty before the first update.
+        """
+        return dict(self._learned)
+
+    def _rewards(self, count: int) -> Tensor:
+        """Rank of each of the newest among the last scores, 1 the best, 0 the worst: scores saturate, ranks don't."""
         places = order(self.scores)
         share = {number: 1 - place / max(1, len(places) - 1) for place, number in enumerate(places)}
-        first = len(self.scores) - len(self.waiting)
-        rewards = torch.tensor([share[first + i] for i in range(len(self.waiting))])
-        before = float(rewards.mean()) if self.baseline is None else self.baseline
-        self.baseline = self.decay * before + (1 - self.decay) * float(rewards.mean())
-        advantages = rewards - before
-        return advantages / (advantages.std() + 0.1) if len(advantages) > 1 else advantages
+        return torch.tensor([share[len(places) - count + i] for i in range(count)])
 
-    def _update(self) -> None:
-        episodes = [episode_of(self.space, trace) for trace in self.waiting]
-        advantages, old = self._advantages(), None
-        for _ in range(self.epochs if self.algorithm == "ppo" else 1):
-            logs, entropies = self.policy.log_probabilities(episodes)
-            if self.algorithm == "ppo":
-                old = logs.detach() if old is None else old
-                ratio = (logs - old).exp()
-                clipped = ratio.clamp(1 - self.clip, 1 + self.clip)
-                gain = torch.minimum(ratio * advantages, clipped * advantages).mean()
-            else:
-                gain = (logs * advantages).mean()
-            loss = -gain - self.entropy * entropies.mean()
+    def _advantages(self, count: int) -> Tensor:
+        """Rewards of the newest less the moving baseline, normalised."""
+        rewards = self._rewards(count)
+        mean = float(rewards.mean())
+        before = mean if self.baseline is None else self.baseline
+        self.baseline = self.decay * before + (1 - self.decay) * mean
+        return (rewards - before) / (rewards.std(unbiased=False) + 0.1)
+
+    def _welcome(self, told: Sequence[Told]) -> None:
+        """Keep the best candidates for replay."""
+        rivals = [one for one in (*self.best, *told) if one.score is not None]
+        self.best = [rivals[i] for i in order([(one.score, one.epochs) for one in rivals])[: self.replay]]
+
+    def _update(self, told: Sequence[Told], advantages: Tensor, examples: Sequence[Told]) -> None:
+        """Learn from what was told and what was refused, and from examples of what is good."""
+        refused, self.refused = self.refused, []
+        weighted = torch.full((len(told) + len(refused),), -REFUSED_WEIGHT / max(1, len(refused)))  # advantage -1
+        weighted[: len(told)] = advantages / max(1, len(told))
+        batch = Batch([one.episode for one in (*told, *refused, *examples)])
+        with one_thread():
+            self._improve(batch, weighted)
+            with torch.no_grad():
+                self._learned = batch.labels("function", self.policy(batch)[: len(weighted)])
+        self.player = Player(self.policy)
+        self.updates += 1
+
+    def _improve(self, batch: Batch, weighted: Tensor) -> None:
+        """Steps of Adam; the first rows of the batch have weighted advantages, the others are examples."""
+        count, before = len(weighted), None
+        for _ in range(self.passes):
+            logs = self.policy(batch)
+            taken = batch.taken(logs)
+            before = taken.detach() if before is None else before
+            gain = self._gain(taken[:count], before[:count], weighted)
+            if len(taken) > count:
+                gain = gain + REPLAY_WEIGHT * taken[count:].sum(1).mean()
+            entropy = batch.entropy(logs)[:count].sum() / batch.free[:count].sum()
+            loss = -gain - self.entropy * entropy
             self.optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
             self.optimizer.step()
-        self.updates += 1
+
+    def _gain(self, taken: Tensor, before: Tensor, weighted: Tensor) -> Tensor:
+        """What a step of REINFORCE or of PPO makes larger.
+
+        Parameters
+        ----------
+        taken, before
+            [B, T]: logarithms of the probabilities of the decisions taken, now and before the update.
+        weighted
+            [B]: advantages by their weights.
+        """
+        if self.clip is None:
+            return (taken.sum(1) * weighted).sum()
+        ratio, gain = (taken - before).exp(), weighted.unsqueeze(1)
+        return torch.minimum(ratio * gain, ratio.clamp(1 - self.clip, 1 + self.clip) * gain).sum()
+
+    def _told(self, row: Any) -> Told:
+        trace = Trace.from_json(row[0])
+        return Told(trace, episode_of(self.space, trace), clean(row[1]), row[2])
 
     def state_dict(self) -> Mapping[str, Any]:
         """Policy, optimiser, baseline and what waits for an update, as lists of numbers."""
@@ -272,8 +265,12 @@ class Controller:
             "moments": moments,
             "scores": [list(row) for row in self.scores],
             "baseline": self.baseline,
-            "waiting": [trace.to_json() for trace in self.waiting],
-            "updates": self.updates,
+            "waiting": [one.to_json() for one in self.waiting],
+            "best": [one.to_json() for one in self.best],
+            "refused": [one.to_json() for one in self.refused],
+            "counts": [self.refusals, self.patience, self.updates],
+            "known": sorted(map(list, self._known), key=repr),
+            "learned": dict(self._learned),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -285,7 +282,12 @@ class Controller:
             for key, moment in state["moments"].items()
         }
         self.optimizer.load_state_dict(whole)
+        self.player = Player(self.policy)
         self.scores = [(clean(score), epochs) for score, epochs in state["scores"]]
         self.baseline = state["baseline"]
-        self.waiting = [Trace.from_json(trace) for trace in state["waiting"]]
-        self.updates = state["updates"]
+        self.waiting = [self._told(row) for row in state["waiting"]]
+        self.best = [self._told(row) for row in state["best"]]
+        self.refused = [self._told(row) for row in state["refused"]]
+        self.refusals, self.patience, self.updates = state["counts"]
+        self._known = {(fingerprint, clean(score), epochs) for fingerprint, score, epochs in state["known"]}
+        self._learned = dict(state["learned"])

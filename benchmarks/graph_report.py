@@ -26,7 +26,8 @@ def format_table(document: Mapping[str, Any]) -> str:
     names = list(next(iter(results.values())))
     heading = "share of the hypervolume" if document["protocol"] == "pareto" else "test accuracy"
     seeds = document["seeds"]
-    lines = [f"protocol {document['protocol']}, seeds {seeds[0]} to {seeds[-1]}: mean {heading} in per cent"]
+    options = "".join(f", {name}={value}" for name, value in document.get("options", {}).items())
+    lines = [f"protocol {document['protocol']}, seeds {seeds[0]} to {seeds[-1]}{options}: mean {heading} in per cent"]
     lines.append(f"{'':28}" + "".join(f"{name:>11}" for name in names))
     for sampler, inner in results.items():
         for stop in next(iter(inner.values()))["mean"]:

@@ -13,12 +13,13 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from archioptrx.cli import command, new_parser
 from archioptrx.errors import InputError, did_you_mean
+from archioptrx.overrides import assignment
 from archioptrx.samplers import make_sampler
 from benchmarks.graph_report import draw_curves, format_table
 from benchmarks.graph_space import DATA_SETS, Table
@@ -29,9 +30,16 @@ Curve = list[float]
 """What counts, in per cent, after 1, 2 … evaluations."""
 
 
-def run_search(sampler_name: str, table: Table, seed: int, evaluations: int, protocol: str) -> Curve:
+def run_search(
+    sampler_name: str,
+    table: Table,
+    seed: int,
+    evaluations: int,
+    protocol: str,
+    options: Mapping[str, Any] | None = None,
+) -> Curve:
     """One search. In a space that is exhausted before, the last value is repeated."""
-    sampler = make_sampler(sampler_name, table.space, seed)
+    sampler = make_sampler(sampler_name, table.space, seed, **options or {})
     shares = Shares(table.rows.values()) if protocol == "pareto" else None
     curve, selected, best = list[float](), -math.inf, -math.inf
     while len(curve) < evaluations and (candidate := sampler.propose()) is not None:
@@ -73,9 +81,15 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--protocol", choices=("A", "B"), default="A", help="what is the reward (see the docs)")
     result.add_argument("--pareto", action="store_true", help="validation accuracy and latency together")
     result.add_argument("--data-sets", default=",".join(DATA_SETS), metavar="A,B")
+    result.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the samplers")
     result.add_argument("--plot", type=Path, metavar="FILE", help="draw what counts over evaluations")
     result.add_argument("--json", action="store_true", help="print one JSON document")
     return result
+
+
+def options_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Options of the samplers; InputError where one is no assignment."""
+    return dict(assignment(text) for text in args.set)
 
 
 def check(args: argparse.Namespace) -> tuple[list[str], list[str]]:
@@ -93,7 +107,7 @@ def check(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     except ModuleNotFoundError as error:
         raise InputError(f"{error}; legal: pip install 'archioptrx[benchmark]' first") from error
     for name in samplers if table is not None else ():
-        make_sampler(name, table.space, place="--samplers")
+        make_sampler(name, table.space, place="--samplers", **options_of(args))
     if faults:
         raise InputError(*faults)
     return samplers, data_sets
@@ -108,6 +122,7 @@ def tell(text: str) -> None:
 def run(args: argparse.Namespace) -> int:
     """All searches, then the report."""
     samplers, data_sets = check(args)
+    options = options_of(args)
     protocol = "pareto" if args.pareto else args.protocol
     stops = sorted({stop for stop in STOPS if stop < args.evaluations} | {args.evaluations})
     seeds = range(args.first_seed, args.first_seed + args.seeds)
@@ -118,14 +133,15 @@ def run(args: argparse.Namespace) -> int:
             found = []
             for seed in seeds:
                 tell(f"{data_set} {name}: seed {seed}")
-                found.append(run_search(name, table, seed, args.evaluations, protocol))
+                found.append(run_search(name, table, seed, args.evaluations, protocol, options))
             curves[name][data_set] = found
     tell("")
     results = {
         name: {data_set: summary(found, stops) for data_set, found in inner.items()} for name, inner in curves.items()
     }
     document: dict[str, Any] = {
-        "protocol": protocol, "evaluations": args.evaluations, "seeds": list(seeds), "results": results,
+        "protocol": protocol, "options": options, "evaluations": args.evaluations, "seeds": list(seeds),
+        "results": results,
     }  # fmt: skip
     print(json.dumps(document, indent=1) if args.json else format_table(document))
     if args.plot:

@@ -118,11 +118,26 @@ def test_the_table_says_how_often_the_published_best_is_beaten():
     document = {"protocol": "A", "evaluations": 200, "seeds": [0, 1], "results": {"mine": mean}}
     text = format_table(document)
     assert "beats published on 8 of 8; ranks 1.00" in text
+    assert "initial=3" in format_table({**document, "options": {"initial": 3}})
     assert average_rank([1.0], [[2.0], [3.0]]) == 3
     assert summary([[1.0, 2.0], [3.0, 4.0]], (2,)) == {"mean": {"2": 3.0}, "error": {"2": 1.0}}
 
 
+def test_options_of_a_sampler_can_be_set(capsys):
+    options = ["--samplers", "evolution", "--evaluations", "60", "--seeds", "3", "--data-sets", "cora", "--json"]
+    found = []
+    for more in ([], ["--set", "initial=60", "--set", "population=5"]):
+        assert main([*options, *more]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert [document["options"] for document in found] == [{}, {"initial": 60, "population": 5}]
+    assert found[0]["results"] != found[1]["results"]
+
+
 def test_faults_are_told_on_one_line_each(capsys):
+    assert main(["--samplers", "evolution", "--set", "initial=-1"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith("sampler.initial: is -1; legal: a whole number from 0")
+    assert main(["--samplers", "evolution", "--set", "initial"]) == 2
+    assert "--set initial: is no assignment" in capsys.readouterr().err
     assert main(["--samplers", "evolutoin"]) == 2
     assert "--samplers.name: is 'evolutoin'" in capsys.readouterr().err
     assert main(["--data-sets", "corra", "--seeds", "0"]) == 2

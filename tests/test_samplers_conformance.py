@@ -24,6 +24,7 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "custom_sampler.py"
         ("evolution", {"inherit": True, "crossover": 0.5, "initial": 8}),
         ("gp", {"initial": 8, "pool": 24}),
         ("controller", {}),
+        ("controller", {"algorithm": "reinforce", "replay": 0, "batch": 4}),
         ("optuna:TPESampler", {"n_startup_trials": 6}),
         ("optuna:NSGAIISampler", {"population_size": 6}),
     ],

@@ -41,6 +41,9 @@ class Proposer(Protocol):
 
     Two attributes are optional. `parent`: the observed candidate that the last draw came from (something with its
     `key` and `fingerprint`), or None. `inherit`: whether trials shall start from the trained weights of the parent.
+
+    One method is optional. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
+    probability that it gives it now; empty while it knows nothing. It must change nothing.
     """
 
     def draw(self, number: int, attempt: int) -> Any | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from archioptrx.errors import InputError, did_you_mean
@@ -22,6 +23,12 @@ class OptionChecks:
         """A number from 0 to 1."""
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
             self.faults.append(f"sampler.{name}: is {value!r}; legal: a number from 0 to 1")
+
+    def number(self, name: str, value: object, above: bool = False) -> None:
+        """A finite number from 0, or above 0."""
+        legal = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not legal or value < 0 or (above and value == 0):  # type: ignore[operator]
+            self.faults.append(f"sampler.{name}: is {value!r}; legal: a number {'above' if above else 'from'} 0")
 
     def one_of(self, name: str, value: object, legal: Sequence[str]) -> None:
         """A name."""
