@@ -24,6 +24,7 @@ from archioptrx.choices import Point, Space, Trace
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.samplers.base import seed_of
 from archioptrx.samplers.ranking import clean, order
+from archioptrx.samplers.variation import replays
 
 BUCKETS = 2048
 
@@ -131,6 +132,15 @@ class _Player:
         self.last = rows[index]
         return index
 
+    def probabilities(self, point: Point, labels: Sequence[str], weights: Sequence[float], index: int) -> list[float]:
+        """Of the options of a decision that is then answered by `index`."""
+        where, rows, priors = encode(point, labels, weights)
+        inputs = self.policy.embedding(torch.tensor([[self.last, where]])).view(1, 1, -1)
+        hidden, self.state = self.policy.lstm(inputs, self.state)
+        logits = self.policy.scores(hidden[0, 0], torch.tensor(rows)) + torch.tensor(priors)
+        self.last = rows[index]
+        return torch.softmax(logits.double(), 0).tolist()
+
 
 def _pick(probabilities: Sequence[float], share: float) -> int:
     for index, probability in enumerate(probabilities):
@@ -217,6 +227,7 @@ class Controller:
         self.baseline: float | None = None
         self.waiting: list[Trace] = []  # those of the last scores
         self.updates = 0
+        self._learned: dict[str, float] = {}
 
     def draw(self, number: int, attempt: int) -> Any:
         """A candidate of the present policy."""
@@ -224,7 +235,12 @@ class Controller:
             return self.space(_Player(self.policy, seed_of(self.seed, number, attempt)))
 
     def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
-        """Hear of an ended trial; each full batch is an update. A failed trial counts as the worst."""
+        """Hear of an ended trial; each full batch is an update. A failed trial counts as the worst.
+
+        What can't be replayed (a reference that this space doesn't hold) teaches nothing.
+        """
+        if not replays(self.space, candidate.trace):
+            return
         self.scores.append((clean(score), epochs))
         self.waiting.append(candidate.trace)
         if len(self.waiting) >= self.batch:
@@ -260,6 +276,32 @@ class Controller:
             nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
             self.optimizer.step()
         self.updates += 1
+        self._learned = self._probabilities()
+
+    def _probabilities(self) -> dict[str, float]:
+        """Mean probability of each option of the decisions of kind `function`, over those of the last batch."""
+        sums: dict[str, list[float]] = {}
+        for trace in self.waiting:
+            player = _Player(self.policy, 0)
+            taken = iter(trace.decisions)
+
+            def choose(
+                point: Point, labels: Sequence[str], weights: Sequence[float], player: Any = player, taken: Any = taken
+            ) -> int:
+                index = list(labels).index(next(taken).label)
+                found = player.probabilities(point, labels, weights, index)
+                if point.kind == "function":
+                    for label, probability in zip(labels, found, strict=True):
+                        sums.setdefault(label, []).append(probability)
+                return index
+
+            with torch.no_grad():
+                self.space(choose)
+        return {label: sum(found) / len(found) for label, found in sorted(sums.items())}
+
+    def learned(self) -> Mapping[str, float]:
+        """Of each function: its mean probability where it could be chosen; empty before the first update."""
+        return dict(self._learned)
 
     def state_dict(self) -> Mapping[str, Any]:
         """Policy, optimiser, baseline and what waits for an update, as lists of numbers."""
@@ -274,6 +316,7 @@ class Controller:
             "baseline": self.baseline,
             "waiting": [trace.to_json() for trace in self.waiting],
             "updates": self.updates,
+            "learned": dict(self._learned),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -289,3 +332,4 @@ class Controller:
         self.baseline = state["baseline"]
         self.waiting = [Trace.from_json(trace) for trace in state["waiting"]]
         self.updates = state["updates"]
+        self._learned = dict(state["learned"])

@@ -29,6 +29,9 @@ class Sampler(Protocol):
             a constraint refused the candidate before it was trained.
         """
 
+    def learned(self) -> Mapping[str, float]:
+        """Probability of each function; empty: it learns none."""
+
     def state_dict(self) -> Mapping[str, Any]:
         """All that changes, as plain data."""
 
@@ -41,6 +44,9 @@ class Proposer(Protocol):
 
     Two attributes are optional. `parent`: the observed candidate that the last draw came from (something with its
     `key` and `fingerprint`), or None. `inherit`: whether trials shall start from the trained weights of the parent.
+
+    One that learns how good functions are may have `learned() -> Mapping[str, float]` besides: the probability that it
+    now gives to each, by name. The run folder keeps it, and `archioptrx inspect` shows it.
     """
 
     def draw(self, number: int, attempt: int) -> Any | None:

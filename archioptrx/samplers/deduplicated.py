@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from archioptrx.choices import Space
@@ -116,6 +116,11 @@ class Deduplicated:
         elif self._architectures.get(candidate.fingerprint, known) is None:
             del self._architectures[candidate.fingerprint]
         self.inner.observe(candidate, *known)
+
+    def learned(self) -> Mapping[str, float]:
+        """Probability that the inner sampler gives to each function; empty where it has none."""
+        learned: Callable[[], Mapping[str, float]] | None = getattr(self.inner, "learned", None)
+        return learned() if learned else {}
 
     def state_dict(self) -> Mapping[str, Any]:
         """All that changes, as plain data."""
