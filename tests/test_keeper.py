@@ -245,7 +245,7 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 def test_what_a_controller_has_learned_is_written_when_it_changes(tmp_path: Path) -> None:
     run(tmp_path / "run", "controller")
     found = learned(tmp_path / "run")
-    assert 2 <= len(found) <= TRIALS // 4
+    assert 2 <= len(found) < TRIALS
     assert all(0 <= p <= 1 for row in found for p in row["functions"].values())
     assert {"edge_net", "classify"} & set(found[-1]["functions"])
     assert all(a["functions"] != b["functions"] for a, b in itertools.pairwise(found))

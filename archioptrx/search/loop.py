@@ -40,7 +40,7 @@ class Trials:
     sampler
         A fresh one.
     keeper
-        Of the same folder.
+        Of the same folder; None: neither state nor what is learned is kept.
 
     Raises
     ------
@@ -56,7 +56,7 @@ class Trials:
         rules: Rules,
         references: Sequence[Reference],
         listener: Listener,
-        keeper: Keeper,
+        keeper: Keeper | None = None,
     ) -> None:
         self.folder, self.sampler, self.schedule, self.rules = folder, sampler, schedule, rules
         self.references, self.listener, self.keeper = references, listener, keeper
@@ -138,9 +138,9 @@ class Trials:
         line = self._line(number, candidate, draws, told, name)
         self.folder.proposals.append(line)
         self._accept(number, candidate)
-        self.keeper.proposed(
-            self.sampler, line, self.rows, last=len(self.rows) + len(self.running) + 1 >= self.rules.trials
-        )
+        if self.keeper:
+            last = len(self.rows) + len(self.running) + 1 >= self.rules.trials
+            self.keeper.proposed(self.sampler, line, self.rows, last)
         return line
 
     def _may_propose(self, number: int) -> bool:
@@ -275,7 +275,7 @@ class Trials:
         self.rows = {row["proposal"]: row for row in order}
         told: set[int] = set()
         lines = [line for line in lines if "refused" not in line]
-        start = self.keeper.restore(self.sampler, lines, self.rows)
+        start = self.keeper.restore(self.sampler, lines, self.rows) if self.keeper else 0
         for place, line in enumerate(lines):
             told.update(line["observed"])
             self._accept(line["proposal"], self._again_made(line, place < start, start > 0))
@@ -300,7 +300,8 @@ class Trials:
                 if trusted:
                     raise SnapshotError(*error.faults) from error
                 raise
-        self.keeper.replayed(None if kept else self.sampler, line, self.rows)
+        if self.keeper:
+            self.keeper.replayed(None if kept else self.sampler, line, self.rows)
         return candidate
 
     def _recorded(self, line: Mapping[str, Any]) -> Candidate:
