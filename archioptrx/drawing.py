@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.errors import InputError
-from archioptrx.function_columns import bracketed, columns_of
+from archioptrx.function_columns import bracketed, columns_of, is_function
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.layout import Layout, layered
 
@@ -24,6 +24,8 @@ BOX, OVAL = (1.9, 1.02), (1.75, 0.78)
 DATA, FUNCTION, FULL, INK, BACK = "#cfe3f5", "#ffffff", "#f28e2b", "#222222", "#a03070"
 """Data nodes; functions of value 0 and of the largest; text and arrows; arrows to the left."""
 FORMATS = ("svg", "png")
+Port = tuple[str, int, tuple[str, str]]
+"""A node, its right side (1) or left one (-1), and the arrow that begins or ends there."""
 
 
 @dataclass(frozen=True)
@@ -97,21 +99,22 @@ def picture(graph: FunctionGraph, title: str, course: Course | None = None) -> F
     low, high = min(layout.height.values()), max(layout.height.values())
     low = min([low, *(at for way in layout.ways.values() for _, at in way)])
     high = max([high, *(at for way in layout.ways.values() for _, at in way)])
-    bottom, top = low - ROW / 2 - 1.1, high + ROW / 2 + 0.7
+    bottom, top = low - ROW / 2 - 1.3, high + ROW / 2 + 0.7
     figure = Figure(figsize=(width, top - bottom))
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(-BOX[0] / 2 - 0.4, width - BOX[0] / 2 - 0.4), ylim=(bottom, top))
     axes.set_axis_off()
     axes.text(-BOX[0] / 2 - 0.1, top - 0.3, title, fontsize=14, va="center", color=INK)
-    for arrow in arrows:
-        _arrow(axes, layout, arrow)
+    ports = _ports(layout)
+    for arrow in layout.ways:
+        _arrow(axes, layout, arrow, ports)
     for node in graph.data:
         _data_node(axes, graph, node.name, (COLUMN * layout.column[node.name], layout.height[node.name]))
     for function in graph.functions:
         key = bracketed(function.name)
         _function(axes, function.name, (COLUMN * layout.column[key], layout.height[key]), course)
-    _legend(axes, bottom + 0.5, course)
+    _legend(axes, bottom + 0.8, course)
     return figure
 
 
@@ -171,21 +174,18 @@ def shade(share: float) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _arrow(axes: Axes, layout: Layout, arrow: tuple[str, str]) -> None:
+def _arrow(axes: Axes, layout: Layout, arrow: tuple[str, str], ports: Mapping[Port, float]) -> None:
     """A smooth way from side to side, level where it passes a column."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Way
 
-    start, end = arrow
-    ahead = 1 if layout.column[end] > layout.column[start] else -1
-    both = (end, start) in layout.ways
-    shift = (0.12 if ahead > 0 else -0.12) if both else 0.0
-    points = [_side(layout, start, ahead, shift)]
+    ahead = _ahead(layout, arrow)
+    points = [_side(layout, arrow[0], ahead, ports[arrow[0], ahead, arrow])]
     for column, height in layout.ways[arrow]:
         points += [(COLUMN * column - ahead * BOX[0] / 2, height), (COLUMN * column + ahead * BOX[0] / 2, height)]
-    points.append(_side(layout, end, -ahead, shift))
+    points.append(_side(layout, arrow[1], -ahead, ports[arrow[1], -ahead, arrow]))
     vertices, codes = [points[0]], [Way.MOVETO]
-    for number, ((x, y), (to_x, to_y)) in enumerate(itertools.pairwise(points)):
+    for number, ((x, y), (to_x, to_y)) in enumerate(pairwise(points)):
         if number % 2:  # along a column
             vertices.append((to_x, to_y))
             codes.append(Way.LINETO)
@@ -193,15 +193,41 @@ def _arrow(axes: Axes, layout: Layout, arrow: tuple[str, str]) -> None:
         bend = (to_x - x) * 0.5
         vertices += [(x + bend, y), (to_x - bend, to_y), (to_x, to_y)]
         codes += [Way.CURVE4] * 3
-    style = {"color": INK if ahead > 0 else BACK, "linewidth": 1.1, "mutation_scale": 13, "zorder": 2}
-    axes.add_patch(FancyArrowPatch(path=Way(vertices, codes), arrowstyle="-|>", shrinkA=0, shrinkB=0, **style))
+    colour = INK if ahead > 0 else BACK
+    way = Way(vertices, codes)
+    arrowhead = FancyArrowPatch(path=way, arrowstyle="-|>", shrinkA=0, shrinkB=0, mutation_scale=12, color=colour)
+    arrowhead.set(linewidth=1.1, zorder=2)
+    axes.add_patch(arrowhead)
 
 
-def _side(layout: Layout, name: str, ahead: int, shift: float) -> tuple[float, float]:
-    """Where an arrow leaves a node or arrives: on its right side (1) or on its left one (-1)."""
-    half = (BOX if name.startswith("(") else OVAL)[0] / 2
-    inset = half * (1 - (1 - (shift / (OVAL[1] / 2)) ** 2) ** 0.5) if not name.startswith("(") else 0.0
-    return COLUMN * layout.column[name] + ahead * (half - inset), layout.height[name] + shift
+def _ahead(layout: Layout, arrow: tuple[str, str]) -> int:
+    """1: to the right, -1: to the left."""
+    return 1 if layout.column[arrow[1]] > layout.column[arrow[0]] else -1
+
+
+def _ports(layout: Layout) -> dict[Port, float]:
+    """Where on its side of a node each arrow begins or ends: one above the other, in the order of where they go."""
+    sides: dict[tuple[str, int], list[tuple[float, int, tuple[str, str]]]] = {}
+    for arrow, way in layout.ways.items():
+        ahead = _ahead(layout, arrow)
+        first = way[0][1] if way else layout.height[arrow[1]]
+        last = way[-1][1] if way else layout.height[arrow[0]]
+        sides.setdefault((arrow[0], ahead), []).append((first, ahead, arrow))
+        sides.setdefault((arrow[1], -ahead), []).append((last, ahead, arrow))
+    ports = {}
+    for (name, side), ends in sides.items():
+        room = 0.7 * (BOX if is_function(name) else OVAL)[1]
+        step = min(0.18, room / max(1, len(ends) - 1))
+        for number, (_, _, arrow) in enumerate(sorted(ends)):
+            ports[name, side, arrow] = step * (number - (len(ends) - 1) / 2)
+    return ports
+
+
+def _side(layout: Layout, name: str, side: int, shift: float) -> tuple[float, float]:
+    """A place on the right side of a node (1), or on its left one (-1), so far above its middle."""
+    width, height = BOX if is_function(name) else OVAL
+    inset = 0.0 if is_function(name) else 1 - (1 - (2 * shift / height) ** 2) ** 0.5
+    return COLUMN * layout.column[name] + side * width / 2 * (1 - inset), layout.height[name] + shift
 
 
 def _legend(axes: Axes, height: float, course: Course | None) -> None:
@@ -218,14 +244,15 @@ def _legend(axes: Axes, height: float, course: Course | None) -> None:
     x = label("data (bold: source, target)", x + 0.35)
     _box(axes, (x + 0.1, height), FUNCTION, size=(0.45, 0.26))
     x = label("function", x + 0.45)
-    for colour, text in ((INK, "forward"), (BACK, "back, or beside")):
+    for colour, text in ((INK, "forward"), (BACK, "back")):
         axes.annotate("", (x + 0.5, height), (x, height), arrowprops={"arrowstyle": "-|>", "color": colour})
         x = label(text, x + 0.6)
     if course is None:
         return
+    x, height = -BOX[0] / 2 - 0.05, height - 0.45
     for number in range(20):
         place = (x + 0.05 * number, height - 0.13)
         axes.add_patch(Rectangle(place, 0.05, 0.26, facecolor=shade(number / 19), edgecolor="none"))
     axes.add_patch(Rectangle((x, height - 0.13), 1.0, 0.26, facecolor="none", edgecolor=INK, linewidth=0.8))
-    text = f"0 … {course.top:.1f}: {course.what} now; curve: from the first to the last, same scale; dashed: none"
+    text = f"0 … {course.top:.1f}: {course.what} now; curve: from first to last, same scale; dashed: not known"
     label(text, x + 1.1)

@@ -32,6 +32,11 @@ def bracketed(function: str) -> str:
     return f"({function})"
 
 
+def is_function(node: str) -> bool:
+    """Whether a node of a drawing is a function."""
+    return node.startswith("(")
+
+
 def earliest(graph: FunctionGraph) -> dict[str, int]:
     """How many functions in a row it takes, at least, before each data node exists."""
     known = dict.fromkeys(graph.sources, 0)
