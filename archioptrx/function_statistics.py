@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 WINDOWS = 6
@@ -52,7 +52,7 @@ def windows_of(
     names, total = list(functions), len(lines)
     count = min(count, total)
     cuts = [round(total * number / count) for number in range(count + 1)] if count else []
-    return [_window(lines[start:end], learned, names) for start, end in itertools.pairwise(cuts)]
+    return [_window(lines[start:end], learned, names) for start, end in pairwise(cuts)]
 
 
 def _window(lines: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Window:

@@ -65,10 +65,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if shown is None:
         print("no trial has ended yet")
-        return 0
-    print(table_text(rows[: args.top], metric, graphs))
-    print()
-    print(architecture_text(shown, graphs[shown["proposal"]], metric))
+    else:
+        print(table_text(rows[: args.top], metric, graphs))
+        print()
+        print(architecture_text(shown, graphs[shown["proposal"]], metric))
     if folder.best.is_dir():
         print(best_text(folder))
     if functions and (text := functions.summary()):

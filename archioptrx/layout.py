@@ -7,9 +7,9 @@ leave room for (least squares under minimal distances, by pooling adjacent viola
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 SWEEPS = 24
 Arrow = tuple[str, str]
@@ -53,7 +53,7 @@ def layered(columns: Mapping[str, int], arrows: Sequence[Arrow], room: float = 1
     near: dict[Item, list[Item]] = {item: [] for row in rows.values() for item in row}
     for arrow, between in chains.items():
         path: list[Item] = [arrow[0], *((arrow, column) for column in between), arrow[1]]
-        for one, other in itertools.pairwise(path):
+        for one, other in pairwise(path):
             near[one].append(other)
             near[other].append(one)
     size = {item: room if isinstance(item, str) else passing for item in near}
@@ -104,7 +104,7 @@ def _by_neighbours(
 def crossings(order: Sequence[Sequence[Item]], near: Mapping[Item, Sequence[Item]]) -> int:
     """How many pairs of lines between adjacent columns cross."""
     count = 0
-    for left, right in itertools.pairwise(order):
+    for left, right in pairwise(order):
         places = {item: place for place, item in enumerate(right)}
         ends = [place for item in left for place in sorted(places[other] for other in near[item] if other in places)]
         count += sum(a > b for i, a in enumerate(ends) for b in ends[i + 1 :])
@@ -135,7 +135,7 @@ def _weight(item: Item) -> float:
 def _offsets(row: Sequence[Item], size: Mapping[Item, float]) -> list[float]:
     """Smallest possible height of each item above the first."""
     offsets = [0.0]
-    for below, item in itertools.pairwise(row):
+    for below, item in pairwise(row):
         offsets.append(offsets[-1] + (size[below] + size[item]) / 2)
     return offsets
 
