@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from small_search import lines, proposed, quiet, small
 
@@ -142,7 +142,7 @@ def same(one: Path, other: Path) -> None:
     assert ends[0] == ends[1]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, phases=[Phase.generate])  # shrinking would take minutes
 @given(data=st.data())
 def test_a_search_killed_at_any_moment_proposes_the_same(
     whole: Whole, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
