@@ -254,5 +254,5 @@ def _legend(axes: Axes, height: float, course: Course | None) -> None:
         place = (x + 0.05 * number, height - 0.13)
         axes.add_patch(Rectangle(place, 0.05, 0.26, facecolor=shade(number / 19), edgecolor="none"))
     axes.add_patch(Rectangle((x, height - 0.13), 1.0, 0.26, facecolor="none", edgecolor=INK, linewidth=0.8))
-    text = f"0 … {course.top:.1f}: {course.what} now; curve: from first to last, same scale; dashed: not known"
+    text = f"0 … {course.top:.1f}: {course.what} now; curve: from first to last, same scale; dashed: none now"
     label(text, x + 1.1)

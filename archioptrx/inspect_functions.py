@@ -18,8 +18,8 @@ from archioptrx.function_statistics import Window, changes, windows_of
 from archioptrx.run_folder import RunFolder
 
 BARS = "▁▂▃▄▅▆▇█"
-SHARE = "share of the proposals in which it occurs"
-PROBABILITY = "probability where it may be chosen, mean"
+SHARE = "share of the proposals that have each function"
+PROBABILITY = "mean probability of each function where it may be chosen"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Functions:
         with console.capture() as capture:
             console.print(table)
         body = "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
-        return f"{title}; proposals\n{body}"
+        return f"{title}, by number of the proposal\n{body}"
 
     def summary(self, count: int = 3) -> str | None:
         """One line of what has changed most; None where nothing was learned."""
@@ -112,12 +112,12 @@ class Functions:
         if self.learned:
             rows = [row["functions"] for row in self.learned]
             course = Course("probability", {name: [row.get(name) for row in rows] for name in self.graph.function})
-            title = f"{self.run}: what {self.sampler} has learned {now}: each function's {PROBABILITY}"
+            title = f"{self.run}: what the {self.sampler} has learned {now}: {PROBABILITY}"
             return draw_function_graph(self.graph, folder, title, course)
         if not self.windows:
             return draw_function_graph(self.graph, folder, f"{self.run}: function graph {self.graph.name}")
         shares = {name: [window.share[name] for window in self.windows] for name in self.graph.function}
-        title = f"{self.run}: {self.sampler} {now}: each function's {SHARE}"
+        title = f"{self.run}: {self.sampler} search {now}: {SHARE}"
         return draw_function_graph(self.graph, folder, title, Course("share", shares))
 
 

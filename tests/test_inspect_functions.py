@@ -70,7 +70,7 @@ def learn(folder: RunFolder) -> None:
 def test_a_table_for_any_sampler(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect.main([str(folder.path), "--functions"]) == 0
     told = capsys.readouterr().out
-    assert told.startswith("share of the proposals in which it occurs; proposals\nfunction ")
+    assert told.startswith("share of the proposals that have each function, by number of the proposal\nfunction ")
     assert "probability" not in told and "edge_update" in told
     assert len(told.splitlines()) == 2 + 14
 
@@ -81,7 +81,7 @@ def test_a_table_of_what_was_learned(folder: RunFolder, capsys: pytest.CaptureFi
         file.write('{"proposal": 7, "func')
     assert inspect.main([str(folder.path), "--functions"]) == 0
     told = capsys.readouterr().out
-    last = told[told.index("controller: probability") :].splitlines()
+    last = told[told.index("controller: mean probability") :].splitlines()
     assert last[2].split()[0] == "edge_net" and last[2].split()[-2:] == ["0.75", "▃▃██"]
     assert last[3].split()[0] == "classify"
     assert inspect.main([str(folder.path), "--functions", "--json"]) == 0
