@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from archioptrx.errors import InputError
 from archioptrx.function_columns import bracketed, columns_of, is_function
@@ -24,6 +24,7 @@ BOX, OVAL = (1.9, 1.02), (1.75, 0.78)
 DATA, FUNCTION, FULL, INK, BACK = "#cfe3f5", "#ffffff", "#f28e2b", "#222222", "#a03070"
 """Data nodes; functions of value 0 and of the largest; text and arrows; arrows to the left."""
 FORMATS = ("svg", "png")
+Side = Literal["left", "center", "right"]
 Port = tuple[str, int, tuple[str, str]]
 """A node, its right side (1) or left one (-1), and the arrow that begins or ends there."""
 
@@ -105,7 +106,7 @@ def picture(graph: FunctionGraph, title: str, course: Course | None = None) -> F
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(-BOX[0] / 2 - 0.4, width - BOX[0] / 2 - 0.4), ylim=(bottom, top))
     axes.set_axis_off()
-    axes.text(-BOX[0] / 2 - 0.1, top - 0.3, title, fontsize=14, va="center", color=INK)
+    _text(axes, (-BOX[0] / 2 - 0.1, top - 0.3), title, 14, width - 0.6)
     ports = _ports(layout)
     for arrow in layout.ways:
         _arrow(axes, layout, arrow, ports)
@@ -123,10 +124,10 @@ def _data_node(axes: Axes, graph: FunctionGraph, name: str, at: tuple[float, flo
 
     end = name in graph.sources or name in graph.targets
     axes.add_patch(Ellipse(at, *OVAL, facecolor=DATA, edgecolor=INK, linewidth=2.4 if end else 1.0, zorder=3))
-    axes.text(at[0], at[1] + 0.11, name, ha="center", va="center", fontsize=11, weight="bold", color=INK, zorder=4)
+    _text(axes, (at[0], at[1] + 0.11), name, 11, OVAL[0] - 0.3, "center", "bold")
     role = "source" if name in graph.sources else "target" if name in graph.targets else f"[{graph.width[name]}]"
     text = f"{graph.node[name].domain} {role}"
-    axes.text(at[0], at[1] - 0.15, text, ha="center", va="center", fontsize=7.5, color=INK, zorder=4)
+    _text(axes, (at[0], at[1] - 0.15), text, 7.5, OVAL[0] - 0.35, "center")
 
 
 def _function(axes: Axes, name: str, at: tuple[float, float], course: Course | None) -> None:
@@ -134,13 +135,28 @@ def _function(axes: Axes, name: str, at: tuple[float, float], course: Course | N
     fill = FUNCTION if course is None or value is None else shade(value / course.top)
     _box(axes, at, fill, dashed=course is not None and value is None)
     if course is None:
-        axes.text(*at, name, ha="center", va="center", fontsize=10.5, color=INK, zorder=4)
+        _text(axes, at, name, 10.5, BOX[0] - 0.2, "center")
         return
     left, upper = at[0] - BOX[0] / 2 + 0.1, at[1] + BOX[1] / 2 - 0.21
-    axes.text(left, upper, name, va="center", fontsize=10.5, color=INK, zorder=4)
+    _text(axes, (left, upper), name, 10.5, BOX[0] - 0.65)
     text = "–" if value is None else f"{value:.2f}"
-    axes.text(at[0] + BOX[0] / 2 - 0.1, upper, text, ha="right", va="center", fontsize=10.5, color=INK, zorder=4)
+    _text(axes, (at[0] + BOX[0] / 2 - 0.1, upper), text, 10.5, 0.5, "right")
     _curve(axes, (left, at[1] - BOX[1] / 2 + 0.1), course.values.get(name, ()), course.top)
+
+
+def _text(
+    axes: Axes,
+    at: tuple[float, float],
+    text: str,
+    size: float,
+    room: float,
+    side: Side = "left",
+    weight: str = "normal",
+) -> None:
+    """A text, smaller where it would be wider than its room."""
+    made = axes.text(*at, text, fontsize=size, ha=side, va="center", color=INK, zorder=4, weight=weight)
+    width = made.get_window_extent().transformed(axes.transData.inverted()).width
+    made.set_fontsize(size * min(1.0, 0.96 * room / width))
 
 
 def _box(axes: Axes, at: tuple[float, float], fill: Any, dashed: bool = False, size: tuple[float, float] = BOX) -> None:

@@ -48,6 +48,17 @@ def test_texts_lie_inside_the_picture_and_do_not_overlap(name: str) -> None:
         assert not any(box.overlaps(other) for other in boxes[number + 1 :])
 
 
+def test_long_names_stay_inside() -> None:
+    content = FunctionGraph.load("attention").to_dict()
+    content["functions"]["a_function_with_quite_a_long_name"] = content["functions"].pop("edge_net")
+    graph = FunctionGraph.from_dict(content)
+    figure = picture(graph, "a title " * 40, Course("share", {"a_function_with_quite_a_long_name": [1.0]}))
+    figure.canvas.draw()
+    texts = {text.get_text(): text.get_window_extent() for text in figure.axes[0].texts}
+    assert texts["a title " * 40].x1 <= figure.bbox.x1
+    assert not texts["a_function_with_quite_a_long_name"].overlaps(texts["1.00"])
+
+
 digraphs = st.integers(2, 12).flatmap(
     lambda count: st.tuples(
         st.lists(st.integers(0, 4), min_size=count, max_size=count),
