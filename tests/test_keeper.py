@@ -107,19 +107,27 @@ class Whole:
         shutil.copytree(self.path, self.moments / str(self.count))
         self.count += 1
 
-    def killed(self, target: Path, moment: int, torn: int = 0) -> Path:
-        """The folder as a process left it that was killed then, with so many bytes of lines that it was writing."""
-        shutil.copytree(self.moments / str(moment), target)
+    def unlearned(self, target: Path) -> None:
+        """Killed before the line of what was learned by the last proposal was on disk, and so before its snapshot."""
+        state = target / "sampler.json"
+        content, count = read_snapshot(state) if state.exists() else None, len(lines(target / "proposals.jsonl"))
+        if (target / "learned.jsonl").exists() and (content is None or content["proposals"] < count):
+            kept = [line for line in learned(target) if line["proposal"] < count - 1]
+            (target / "learned.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
+
+    def killed(self, target: Path, moment: int) -> Path:
+        """The folder as a process left it that was killed then."""
+        return Path(shutil.copytree(self.moments / str(moment), target))
+
+    def tear(self, target: Path, torn: int) -> None:
+        """Add so many bytes of the lines that were being written."""
         for name in ("proposals.jsonl", "trials.jsonl", "learned.jsonl"):
-            whole, part = self.path / name, target / name
-            if (
-                torn
-                and whole.exists()
-                and (size := part.stat().st_size if part.exists() else 0) < len(content := whole.read_bytes())
-            ):
-                rest = content[size:].partition(b"\n")[0]
-                part.write_bytes(content[:size] + rest[: torn % (len(rest) + 1)])
-        return target
+            if not (self.path / name).exists():
+                continue
+            content, part = (self.path / name).read_bytes(), target / name
+            size = part.stat().st_size if part.exists() else 0
+            rest = content[size:].partition(b"\n")[0]
+            part.write_bytes(content[:size] + rest[: torn % (len(rest) + 1)])
 
 
 @pytest.fixture(scope="module", params=list(SAMPLERS))
@@ -148,7 +156,10 @@ def test_a_search_killed_at_any_moment_proposes_the_same(
     whole: Whole, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     moment, torn = data.draw(st.integers(0, whole.count - 1)), data.draw(st.integers(0, 5000))
-    target = whole.killed(tmp_path_factory.mktemp("killed") / "run", moment, torn)
+    target = whole.killed(tmp_path_factory.mktemp("killed") / "run", moment)
+    if data.draw(st.booleans()):
+        whole.unlearned(target)
+    whole.tear(target, torn)
     notes = Notes()
     run(target, whole.name, notes=notes)
     assert notes == []
