@@ -146,6 +146,8 @@ def strip(rows: list[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
 def same(one: Path, other: Path) -> None:
     assert proposed(one) == proposed(other)
     assert learned(one) == learned(other)
+    parents = [[line["parent"] for line in lines(path / "proposals.jsonl")] for path in (one, other)]
+    assert parents[0] == parents[1]
     ends = [sorted(strip(lines(path / "trials.jsonl"))) for path in (one, other)]
     assert ends[0] == ends[1]
 

@@ -166,9 +166,14 @@ class Trials:
         if number in self._void:
             self.sampler.observe(self.candidates[number], *REFUSED)
             return
-        row, candidate = self.rows[number], self.candidates[number]
-        self.sampler.observe(candidate, row["score"], row["epochs"])
-        if row["score"] is not None:
+        row = self.rows[number]
+        self.sampler.observe(self.candidates[number], row["score"], row["epochs"])
+        self._note_scored(number)
+
+    def _note_scored(self, number: int) -> None:
+        """The sampler knows this trial, or void proposal, from now on."""
+        candidate = self.candidates[number]
+        if number in self.rows and self.rows[number]["score"] is not None:
             self._scored[candidate.fingerprint] = self._scored[candidate.key] = number
 
     def _draw(self) -> tuple[Candidate | None, int]:
@@ -290,6 +295,8 @@ class Trials:
     def _again_made(self, line: Mapping[str, Any], kept: bool, trusted: bool) -> Candidate:
         """The candidate of a line: what the snapshot stands for is read, all else is told and drawn again."""
         if kept:
+            for number in line["observed"]:
+                self._note_scored(number)
             candidate = self._recorded(line)
         else:
             for number in line["observed"]:
