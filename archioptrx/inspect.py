@@ -12,6 +12,7 @@ from typing import Any
 from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.errors import InputError, did_you_mean
+from archioptrx.inspect_functions import Functions
 from archioptrx.run_folder import RunFolder, is_study, plain
 from archioptrx.search import comparison_report
 from archioptrx.search.study_run import StudyFolder
@@ -29,6 +30,8 @@ def parser() -> argparse.ArgumentParser:
     )
     new.add_argument("--top", type=int, default=10, metavar="K", help="trials in the table (default: 10)")
     new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
+    new.add_argument("--functions", action="store_true", help="how often each function is proposed, and how probable")
+    new.add_argument("--draw", metavar="DIR", type=Path, help="draw the function graph with that: functions.svg, .png")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -43,20 +46,33 @@ def run(args: argparse.Namespace) -> int:
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
     shown = chosen(rows, args.fingerprint) if args.fingerprint or rows else None
     metric = metric_of(experiment)
+    learned = (folder.path / "learned.jsonl").exists()
+    functions = Functions.of(folder, experiment) if args.functions or args.draw or learned else None
+    drawings = functions.draw(args.draw) if functions and args.draw else []
     if args.json:
         content = document(folder, rows[: args.top], shown, graphs, metric)
+        content |= {"functions": functions.document()} if functions and args.functions else {}
+        content |= {"drawings": [str(path) for path in drawings]} if args.draw else {}
         print(json.dumps(plain(content), indent=1, ensure_ascii=False))
         return 0
     running = len(graphs) - len(rows)
     print(f"{folder.path}: {len(rows)} of {experiment.budget.trials} trials ended, {running} not", file=sys.stderr)
+    if functions and args.functions:
+        print(functions.text())
+    for path in drawings:
+        print(f"drawn: {path}")
+    if args.functions or args.draw:
+        return 0
     if shown is None:
         print("no trial has ended yet")
-        return 0
-    print(table_text(rows[: args.top], metric, graphs))
-    print()
-    print(architecture_text(shown, graphs[shown["proposal"]], metric))
+    else:
+        print(table_text(rows[: args.top], metric, graphs))
+        print()
+        print(architecture_text(shown, graphs[shown["proposal"]], metric))
     if folder.best.is_dir():
         print(best_text(folder))
+    if functions and (text := functions.summary()):
+        print(f"\n{text}")
     return 0
 
 

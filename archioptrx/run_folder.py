@@ -11,6 +11,9 @@
 `weights/`                weights of ended trials, where children inherit them; on disk before the trial's line
 `retrain.jsonl`           one line per ended retraining of the best candidates
 `retrain/`                weights of retrainings, until the winner is known
+`sampler.json`            the sampler's state after some proposal, with a digest of what led to it: a resume need
+                          not begin at the first; nothing is lost without it
+`learned.jsonl`           of a sampler that learns: one line whenever the functions' probabilities have changed
 `best/`                   the winner: a model folder
 `lock`                    held by the process that writes
 ========================  ==================================================================================
@@ -191,7 +194,7 @@ class RunFolder:
     ----------
     path : Path
         The folder.
-    proposals, trials, retrained : Journal
+    proposals, trials, retrained, learned : Journal
         Its journals.
     """
 
@@ -206,6 +209,7 @@ class RunFolder:
         self.proposals = Journal(self.path / "proposals.jsonl")
         self.trials = Journal(self.path / "trials.jsonl")
         self.retrained = Journal(self.path / "retrain.jsonl")
+        self.learned = Journal(self.path / "learned.jsonl")
 
     @classmethod
     def create(
@@ -271,7 +275,7 @@ class RunFolder:
                     journal.repair()
                 yield self
             finally:
-                for journal in journals:
+                for journal in (*journals, self.learned):  # few samplers learn: it isn't made empty
                     journal.close()
 
     def rows(self) -> list[dict[str, Any]]:

@@ -29,6 +29,9 @@ class Sampler(Protocol):
             a constraint refused the candidate before it was trained.
         """
 
+    def learned(self) -> Mapping[str, float]:
+        """Probability that it gives to each function now; empty where it learns none."""
+
     def state_dict(self) -> Mapping[str, Any]:
         """All that changes, as plain data."""
 

@@ -14,9 +14,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archioptrx.candidate import Candidate
+from archioptrx.choices import Trace
+from archioptrx.computation_graph import ComputationGraph
 from archioptrx.errors import InputError
 from archioptrx.run_folder import RunFolder, write_atomically
 from archioptrx.samplers.ranking import REFUSED
+from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.rules import Listener, Reference, Rules, Running, Sampler, make_row, trial_seed
 from archioptrx.search.schedule import Fifo
 from archioptrx.search.work import Job
@@ -36,6 +39,13 @@ class Trials:
         A locked run folder. What it holds is replayed; trials that were running are run again.
     sampler
         A fresh one.
+    keeper
+        Of the same folder; None: neither state nor what is learned is kept.
+
+    Raises
+    ------
+    SnapshotError
+        The keeper's snapshot is none of this sampler: a keeper that isn't trusting is needed.
     """
 
     def __init__(
@@ -46,9 +56,10 @@ class Trials:
         rules: Rules,
         references: Sequence[Reference],
         listener: Listener,
+        keeper: Keeper | None = None,
     ) -> None:
         self.folder, self.sampler, self.schedule, self.rules = folder, sampler, schedule, rules
-        self.references, self.listener = references, listener
+        self.references, self.listener, self.keeper = references, listener, keeper
         self.candidates: dict[int, Candidate] = {}
         self.running: dict[int, Running] = {}
         self.rows: dict[int, dict[str, Any]] = {}
@@ -127,6 +138,9 @@ class Trials:
         line = self._line(number, candidate, draws, told, name)
         self.folder.proposals.append(line)
         self._accept(number, candidate)
+        if self.keeper:
+            last = len(self.rows) + len(self.running) + 1 >= self.rules.trials
+            self.keeper.proposed(self.sampler, line, self.rows, last)
         return line
 
     def _may_propose(self, number: int) -> bool:
@@ -152,9 +166,14 @@ class Trials:
         if number in self._void:
             self.sampler.observe(self.candidates[number], *REFUSED)
             return
-        row, candidate = self.rows[number], self.candidates[number]
-        self.sampler.observe(candidate, row["score"], row["epochs"])
-        if row["score"] is not None:
+        row = self.rows[number]
+        self.sampler.observe(self.candidates[number], row["score"], row["epochs"])
+        self._note_scored(number)
+
+    def _note_scored(self, number: int) -> None:
+        """The sampler knows this trial, or void proposal, from now on."""
+        candidate = self.candidates[number]
+        if number in self.rows and self.rows[number]["score"] is not None:
             self._scored[candidate.fingerprint] = self._scored[candidate.key] = number
 
     def _draw(self) -> tuple[Candidate | None, int]:
@@ -260,13 +279,11 @@ class Trials:
         order = self.folder.trials.read()
         self.rows = {row["proposal"]: row for row in order}
         told: set[int] = set()
-        for line in lines:
-            if "refused" in line:
-                continue
-            for number in line["observed"]:
-                self._observe(number)
+        lines = [line for line in lines if "refused" not in line]
+        start = self.keeper.restore(self.sampler, lines, self.rows) if self.keeper else 0
+        for place, line in enumerate(lines):
             told.update(line["observed"])
-            self._accept(line["proposal"], self._redraw(line))
+            self._accept(line["proposal"], self._again_made(line, place < start, start > 0))
             if line["proposal"] not in self.rows and line["proposal"] not in self._void:
                 self._again.append(line)
         ended = [*(row["proposal"] for row in order), *sorted(self._void)]
@@ -274,6 +291,33 @@ class Trials:
         self._told = max(told, default=-1) + 1
         for row in order:
             self.schedule.remember(row["proposal"], row["curve"])
+
+    def _again_made(self, line: Mapping[str, Any], kept: bool, trusted: bool) -> Candidate:
+        """The candidate of a line: what the snapshot stands for is read, all else is told and drawn again."""
+        if kept:
+            for number in line["observed"]:
+                self._note_scored(number)
+            candidate = self._recorded(line)
+        else:
+            for number in line["observed"]:
+                self._observe(number)
+            try:
+                candidate = self._redraw(line)
+            except InputError as error:
+                if trusted:
+                    raise SnapshotError(*error.faults) from error
+                raise
+        if self.keeper:
+            self.keeper.replayed(None if kept else self.sampler, line, self.rows)
+        return candidate
+
+    def _recorded(self, line: Mapping[str, Any]) -> Candidate:
+        """The candidate that a line describes."""
+        if line["reference"] is not None:
+            number: int = line["proposal"]
+            return self.references[number].candidate
+        graph = ComputationGraph.from_dict(line["graph"])
+        return Candidate(Trace.from_json(line["trace"]), graph, line["hyperparameters"])
 
     def _redraw(self, line: Mapping[str, Any]) -> Candidate:
         """Ask the sampler again for what it proposed."""

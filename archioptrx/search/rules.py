@@ -28,6 +28,15 @@ class Sampler(Protocol):
     def observe(self, candidate: Candidate, score: Score, epochs: int) -> None:
         """Hear of an ended trial, or of a candidate that a constraint refused."""
 
+    def state_dict(self) -> Mapping[str, Any]:
+        """All that changes, as plain data."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another one was."""
+
+    def learned(self) -> Mapping[str, float]:
+        """Probability of each function; empty: it learns none."""
+
 
 class Listener(Protocol):
     """Who shows a search to a person."""

@@ -15,6 +15,7 @@ from archioptrx.errors import InputError, did_you_mean
 from archioptrx.experiment import Experiment
 from archioptrx.model_folder import Provenance, save_model
 from archioptrx.run_folder import RunFolder
+from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.loop import Trials
 from archioptrx.search.progress import Progress
 from archioptrx.search.retrain import Plan, Retraining, Winner
@@ -159,8 +160,7 @@ def run_search(
 
     def first() -> Trials:
         rules = rules_of(setup, events, specs, task, deadline)
-        schedule = make_schedule(experiment.scheduler)
-        trials.append(Trials(folder, setup.sampler(), schedule, rules, setup.references, progress))
+        trials.append(trials_of(setup, folder, rules, progress))
         return trials[0]
 
     def second() -> Retraining:
@@ -177,6 +177,21 @@ def run_search(
         _save_best(folder, setup, events, specs, winner, ends[0].weights(winner))
     ends[0].clean()
     return Found(folder, winner, trials[0].refusals)
+
+
+def trials_of(setup: Setup, folder: RunFolder, rules: Rules, progress: Progress) -> Trials:
+    """The trials of a run folder, from the sampler's snapshot where there is one that holds."""
+
+    def made(trusting: bool) -> Trials:
+        keeper = Keeper(folder, setup.identity, progress.note, trusting)
+        schedule = make_schedule(setup.experiment.scheduler)
+        return Trials(folder, setup.sampler(), schedule, rules, setup.references, progress, keeper)
+
+    try:
+        return made(trusting=True)
+    except SnapshotError as error:
+        progress.note(f"{error}; all proposals are drawn again instead of going on from {folder.path}/sampler.json")
+        return made(trusting=False)
 
 
 def rules_of(setup: Setup, events: Events, specs: Specs, task: Task, deadline: float | None) -> Rules:

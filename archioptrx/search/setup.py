@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +47,17 @@ class Setup:
     space: WalkSpace | FixedSpace
     ends: Ends
     references: tuple[Reference, ...]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the sampler is made of."""
+        return {
+            "sampler": dict(self.experiment.sampler),
+            "dedup": self.experiment.dedup,
+            "seed": self.experiment.seed,
+            "files": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self.files.items()},
+            "references": [reference.candidate.key for reference in self.references],
+        }
 
     def sampler(self) -> Sampler:
         """A fresh sampler."""

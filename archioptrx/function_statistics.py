@@ -1,0 +1,73 @@
+"""How often the proposals of a search have each function, and what its sampler has learned of them, over its course."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+WINDOWS = 6
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some proposals in a row.
+
+    Attributes
+    ----------
+    first, last
+        Numbers of the proposals at its ends.
+    proposals
+        How many it has.
+    share
+        Of each function: the share of these proposals in which it occurs.
+    probability
+        Of each function: what the sampler gave to it when the last of them was made. Empty: it had learned nothing
+        yet. One that is missing could not be chosen lately.
+    """
+
+    first: int
+    last: int
+    proposals: int
+    share: Mapping[str, float]
+    probability: Mapping[str, float]
+
+
+def windows_of(
+    lines: Sequence[Mapping[str, Any]],
+    learned: Sequence[Mapping[str, Any]],
+    functions: Iterable[str],
+    count: int = WINDOWS,
+) -> list[Window]:
+    """The search in windows of equal size (but for one proposal), fewer where it has fewer proposals.
+
+    Parameters
+    ----------
+    lines, learned
+        Of `proposals.jsonl` (without those that void another) and `learned.jsonl`.
+    functions
+        All names.
+    """
+    names, total = list(functions), len(lines)
+    count = min(count, total)
+    cuts = [round(total * number / count) for number in range(count + 1)] if count else []
+    return [_window(lines[start:end], learned, names) for start, end in pairwise(cuts)]
+
+
+def _window(lines: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Window:
+    occurring = [{step["function"] for step in line["graph"]["steps"]} for line in lines]
+    share = {name: sum(name in found for found in occurring) / len(lines) for name in names}
+    first, last = lines[0]["proposal"], lines[-1]["proposal"]
+    known: Mapping[str, float] = next((row["functions"] for row in reversed(learned) if row["proposal"] <= last), {})
+    return Window(first, last, len(lines), share, {name: known[name] for name in names if name in known})
+
+
+def changes(learned: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, float]]:
+    """Functions with their first and last probability, those first that have changed most."""
+    first: dict[str, float] = {}
+    for row in learned:
+        first = {**row["functions"], **first}
+    last = learned[-1]["functions"] if learned else {}
+    found = [(name, first[name], now) for name, now in last.items()]
+    return sorted(found, key=lambda one: (-abs(one[2] - one[1]), one[0]))

@@ -1,0 +1,140 @@
+"""What `archioptrx inspect` tells of the functions: how often each is proposed, and what a sampler has learned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from archioptrx.drawing import Course, draw_function_graph
+from archioptrx.errors import InputError
+from archioptrx.experiment import Experiment, import_modules
+from archioptrx.function_graph import FunctionGraph
+from archioptrx.function_statistics import Window, changes, windows_of
+from archioptrx.run_folder import RunFolder
+
+BARS = "▁▂▃▄▅▆▇█"
+SHARE = "share of the proposals that have each function"
+PROBABILITY = "mean probability of each function where it may be chosen"
+
+
+@dataclass(frozen=True)
+class Functions:
+    """The functions of a run.
+
+    Attributes
+    ----------
+    run, sampler
+        Name of the run's folder and of its sampler.
+    graph
+        The function graph.
+    windows
+        The search so far, in parts.
+    learned
+        Lines of `learned.jsonl`.
+    """
+
+    run: str
+    sampler: str
+    graph: FunctionGraph
+    windows: Sequence[Window]
+    learned: Sequence[Mapping[str, Any]]
+
+    @classmethod
+    def of(cls, folder: RunFolder, experiment: Experiment) -> Functions:
+        """Read a run folder.
+
+        Raises
+        ------
+        InputError
+            The search was over one architecture.
+        """
+        path = folder.path / "function_graph.yaml"
+        if not path.is_file():
+            raise InputError(f"{folder.path}: has no function graph: one architecture was searched; legal: another run")
+        import_modules(experiment.imports)
+        graph = FunctionGraph.load(path)
+        lines = [line for line in folder.proposals.read() if "refused" not in line]
+        learned = folder.learned.read()
+        windows = windows_of(lines, learned, graph.function)
+        return cls(folder.path.resolve().name, str(experiment.sampler["name"]), graph, windows, learned)
+
+    @property
+    def proposals(self) -> int:
+        """How many there are."""
+        return sum(window.proposals for window in self.windows)
+
+    def text(self) -> str:
+        """Tables for a terminal: functions that are now most probable, or most frequent, first."""
+        if not self.windows:
+            return "no proposal yet"
+        parts = [self._table(SHARE, lambda window: window.share)]
+        if self.learned:
+            parts.append(self._table(f"{self.sampler}: {PROBABILITY}", lambda window: window.probability))
+        return "\n\n".join(parts)
+
+    def _names(self) -> list[str]:
+        last = self.windows[-1]
+        return sorted(self.graph.function, key=lambda n: (-last.probability.get(n, -1.0), -last.share[n], n))
+
+    def _table(self, title: str, values: Callable[[Window], Mapping[str, float]]) -> str:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("function", no_wrap=True)
+        for window in self.windows:
+            table.add_column(span_text(window), justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True)
+        rows = {name: [values(window).get(name) for window in self.windows] for name in self._names()}
+        top = max((value for row in rows.values() for value in row if value is not None), default=1.0)
+        for name, row in rows.items():
+            table.add_row(name, *("–" if value is None else f"{value:.2f}" for value in row), bars(row, top))
+        console = Console(highlight=False, width=120)
+        with console.capture() as capture:
+            console.print(table)
+        body = "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
+        return f"{title}, by number of the proposal\n{body}"
+
+    def summary(self, count: int = 3) -> str | None:
+        """One line of what has changed most; None where nothing was learned."""
+        found = [f"{name} {first:.2f} → {now:.2f}" for name, first, now in changes(self.learned)[:count]]
+        return f"{self.sampler} has learned: {', '.join(found)}; all: --functions" if found else None
+
+    def document(self) -> dict[str, Any]:
+        """The same for a program."""
+        return {"windows": [asdict(window) for window in self.windows], "learned": list(self.learned)}
+
+    def draw(self, folder: Path) -> list[Path]:
+        """Draw the function graph; see `draw_function_graph`."""
+        now = f"after {self.proposals} proposals"
+        if self.learned:
+            rows = [row["functions"] for row in self.learned]
+            course = Course("probability", {name: [row.get(name) for row in rows] for name in self.graph.function})
+            title = f"{self.run}: what the {self.sampler} has learned {now}: {PROBABILITY}"
+            return draw_function_graph(self.graph, folder, title, course)
+        if not self.windows:
+            return draw_function_graph(self.graph, folder, f"{self.run}: function graph {self.graph.name}")
+        shares = {name: [window.share[name] for window in self.windows] for name in self.graph.function}
+        title = f"{self.run}: {self.sampler} search {now}: {SHARE}"
+        return draw_function_graph(self.graph, folder, title, Course("share", shares))
+
+
+def span_text(window: Window) -> str:
+    """Numbers of a window's proposals.
+
+    >>> span_text(Window(0, 9, 10, {}, {})), span_text(Window(3, 3, 1, {}, {}))
+    ('0–9', '3')
+    """
+    return f"{window.first}–{window.last}" if window.last > window.first else str(window.first)
+
+
+def bars(values: Sequence[float | None], top: float) -> str:
+    """A curve of bars between 0 and the largest value.
+
+    >>> bars([0.0, None, 0.25, 0.5], 0.5)
+    '▁ ▅█'
+    """
+    share = [None if value is None else value / top if top > 0 else 0.0 for value in values]
+    return "".join(" " if one is None else BARS[min(7, int(one * 8))] for one in share)
