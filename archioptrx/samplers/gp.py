@@ -57,7 +57,7 @@ class GaussianProcessSampler:
         self,
         space: Space,
         seed: int = 0,
-        initial: int = 20,
+        initial: int = 10,
         pool: int = 200,
         best: int = 10,
         acquisition: str = "thompson",
