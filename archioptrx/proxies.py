@@ -1,8 +1,8 @@
 """Zero-cost proxies: what an untrained network and one batch tell about the score after training.
 
-`score(name, model, batches, task)` gives a number, larger is better, None where there is none. It works on a copy: weights,
-buffers and gradients of the model stay as they are. All run on a CPU without drawing a random number, so that they
-depend on weights and batches alone, and the order of the nodes and edges of a batch does not matter.
+`score(name, model, batches, task)` gives a number, larger is better, None where there is none. It works on a copy:
+weights, buffers and gradients of the model stay as they are. All run on a CPU without drawing a random number, so that
+they depend on weights and batches alone, and the order of the nodes and edges of a batch does not matter.
 
 ================  ====================================================================================================
 `synflow`         logarithm of Σ |θ · ∂R/∂θ|, R the sum of the outputs for inputs of ones, weights |θ| and no norms
@@ -92,7 +92,7 @@ def score(name: str, model: Model, batches: Batches, task: Task) -> float | None
     return value if value is not None and math.isfinite(value) else None
 
 
-# --- parameters and synflow --------------------------------------------------------------------------------------------
+# --- parameters and synflow ------------------------------------------------------------------------------------------
 
 
 def parameters(model: Model, batches: Batches, task: Task) -> float:
@@ -142,7 +142,7 @@ def inputs_of(batch: HitGraph) -> list[str]:
     return [name for name in INPUTS if batch.get(name) is not None]
 
 
-# --- rows of the target, and what belongs to them ----------------------------------------------------------------------
+# --- rows of the target, and what belongs to them --------------------------------------------------------------------
 
 Places = dict[str, list[Tensor]]
 """By domain: rows that belong to some rows of the target, in step with them. Of an edge: its start and its end."""
@@ -172,7 +172,7 @@ def sampled(batch: HitGraph, domain: str, topology: Topology) -> Places:
     return places_of(torch.from_numpy(chosen), domain, topology)
 
 
-# --- naswot and jacob_cov ----------------------------------------------------------------------------------------------
+# --- naswot and jacob_cov --------------------------------------------------------------------------------------------
 
 
 class Signs(TorchDispatchMode):

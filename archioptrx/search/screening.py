@@ -1,0 +1,92 @@
+"""The zero-cost screen of a search: scores untrained candidates in this process and keeps the values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import cast
+
+import torch
+
+from archioptrx.candidate import Candidate
+from archioptrx.compile import Model
+from archioptrx.proxies import Batches, proxy_batches, score
+from archioptrx.run_folder import Journal
+from archioptrx.tasks.task import Task
+from archioptrx.trial import TrialData, build, one_line
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Scores untrained networks of a search on its first training events, on the CPU.
+
+    All start from the same seed, so that a value belongs to the candidate and not to its number in the search.
+
+    Attributes
+    ----------
+    data, task
+        Of the search.
+    seed
+        Of the weights.
+    threads
+        Of torch: sums depend on their number.
+    """
+
+    data: TrialData
+    task: Task
+    seed: int
+    threads: int
+
+    @cached_property
+    def batches(self) -> Batches:
+        """What the networks are shown."""
+        return proxy_batches(self.data.splits.train, self.task)
+
+    def __call__(self, candidate: Candidate, proxy: str) -> float | None:
+        """The proxy's value, larger is better; None: no finite number. torch's generator and threads are put back."""
+        batches, threads = self.batches, torch.get_num_threads()
+        with torch.random.fork_rng(devices=()):
+            try:
+                torch.set_num_threads(self.threads)
+                model = build(candidate.graph, candidate.hyperparameters, self.data.metadata, self.task, self.seed)
+                return score(proxy, cast(Model, model), batches, self.task)
+            finally:
+                torch.set_num_threads(threads)
+
+
+class Screening:
+    """Values of candidates, each computed once in the life of a run folder.
+
+    A value that another machine computed may differ in its last digits; read from the journal, it can't change which
+    candidate a resumed search draws again.
+
+    Parameters
+    ----------
+    journal
+        `screen.jsonl` of a locked run folder.
+    measure
+        Gives the value of a candidate.
+    """
+
+    def __init__(self, journal: Journal, measure: Callable[[Candidate], float | None]) -> None:
+        self.journal, self.measure = journal, measure
+        self._known: dict[str, float | None] = {row["key"]: row["value"] for row in journal.read()}
+
+    def __call__(self, candidate: Candidate) -> float | None:
+        """The value. A network that can't be built or run is the worst: None; the journal says why."""
+        if candidate.key not in self._known:
+            start, value, error = time.perf_counter(), None, None
+            try:
+                value = self.measure(candidate)
+            except Exception as failure:  # a user's block may raise anything; its trial would fail and be recorded
+                error = one_line(failure)
+            seconds = time.perf_counter() - start
+            self.journal.append({"key": candidate.key, "value": value, "seconds": seconds, "error": error})
+            self._known[candidate.key] = value
+        return self._known[candidate.key]
+
+    def value(self, candidate: Candidate) -> float | None:
+        """The value, if it has been asked for."""
+        return self._known.get(candidate.key)
