@@ -7,6 +7,7 @@
 `environment.json`        versions, hardware, fingerprint and split of the data, command, commit
 `proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` says which results
                           the sampler had been told since the line before, so that a replay is exact
+`screen.jsonl`            what the zero-cost screen found: one line per candidate that it scored
 `trials.jsonl`            one line per ended trial, on disk before the sampler hears of it
 `weights/`                weights of ended trials, where children inherit them; on disk before the trial's line
 `retrain.jsonl`           one line per ended retraining of the best candidates
@@ -191,7 +192,7 @@ class RunFolder:
     ----------
     path : Path
         The folder.
-    proposals, trials, retrained : Journal
+    proposals, trials, retrained, screened : Journal
         Its journals.
     """
 
@@ -206,6 +207,7 @@ class RunFolder:
         self.proposals = Journal(self.path / "proposals.jsonl")
         self.trials = Journal(self.path / "trials.jsonl")
         self.retrained = Journal(self.path / "retrain.jsonl")
+        self.screened = Journal(self.path / "screen.jsonl")
 
     @classmethod
     def create(
@@ -271,7 +273,7 @@ class RunFolder:
                     journal.repair()
                 yield self
             finally:
-                for journal in journals:
+                for journal in (*journals, self.screened):
                     journal.close()
 
     def rows(self) -> list[dict[str, Any]]:

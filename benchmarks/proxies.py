@@ -78,8 +78,10 @@ def measured(path: Path, data: str | None, proxies: Sequence[str]) -> dict[str, 
             seconds[name] += time.perf_counter() - start
         for name, count in OF_THE_GRAPH.items():
             values[name].append(float(count(candidate.graph)))
-        print(f"\r{path}: {number} of {len(trials)}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+        if sys.stderr.isatty():
+            print(
+                f"\r{path}: {number} of {len(trials)}", end="\n" * (number == len(trials)), file=sys.stderr, flush=True
+            )
     rows = [row for row, _ in trials]
     return {
         "run": str(path),

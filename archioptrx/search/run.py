@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from archioptrx.search.progress import Progress
 from archioptrx.search.retrain import Plan, Retraining, Winner
 from archioptrx.search.rules import Rules
 from archioptrx.search.schedule import make_schedule
+from archioptrx.search.screening import make_screening
 from archioptrx.search.setup import Limits, Setup, Specs
 from archioptrx.search.space import Ends
 from archioptrx.search.work import Backend, Phases
@@ -160,7 +161,11 @@ def run_search(
     def first() -> Trials:
         rules = rules_of(setup, events, specs, task, deadline)
         schedule = make_schedule(experiment.scheduler)
-        trials.append(Trials(folder, setup.sampler(), schedule, rules, setup.references, progress))
+        sampler = setup.sampler()
+        if experiment.screen.proposals > 1:
+            screening = make_screening(folder.screened, experiment, specs, events.data, task)
+            rules, sampler = replace(rules, screened=screening.known), setup.sampler(screening, rules.refuse)
+        trials.append(Trials(folder, sampler, schedule, rules, setup.references, progress))
         return trials[0]
 
     def second() -> Retraining:

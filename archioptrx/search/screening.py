@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -12,8 +12,11 @@ import torch
 
 from archioptrx.candidate import Candidate
 from archioptrx.compile import Model
+from archioptrx.experiment import Experiment
 from archioptrx.proxies import Batches, proxy_batches, score
-from archioptrx.run_folder import Journal
+from archioptrx.run_folder import Journal, RunFolder
+from archioptrx.samplers.screen import Values
+from archioptrx.search.setup import Specs
 from archioptrx.tasks.task import Task
 from archioptrx.trial import TrialData, build, one_line
 
@@ -67,26 +70,63 @@ class Screening:
     journal
         `screen.jsonl` of a locked run folder.
     measure
-        Gives the value of a candidate.
+        Gives a proxy's value of a candidate.
+    proxies
+        Names.
     """
 
-    def __init__(self, journal: Journal, measure: Callable[[Candidate], float | None]) -> None:
-        self.journal, self.measure = journal, measure
-        self._known: dict[str, float | None] = {row["key"]: row["value"] for row in journal.read()}
+    def __init__(
+        self, journal: Journal, measure: Callable[[Candidate, str], float | None], proxies: Sequence[str]
+    ) -> None:
+        self.journal, self.measure, self.proxies = journal, measure, tuple(proxies)
+        self._known: dict[str, dict[str, float | None]] = {row["key"]: row["values"] for row in journal.read()}
 
-    def __call__(self, candidate: Candidate) -> float | None:
-        """The value. A network that can't be built or run is the worst: None; the journal says why."""
+    def __call__(self, candidate: Candidate) -> Values:
+        """The values. A network that can't be built or run is the worst: None; the journal says why."""
         if candidate.key not in self._known:
-            start, value, error = time.perf_counter(), None, None
+            start, error = time.perf_counter(), None
+            values: dict[str, float | None] = dict.fromkeys(self.proxies)
             try:
-                value = self.measure(candidate)
+                values = {name: self.measure(candidate, name) for name in self.proxies}
             except Exception as failure:  # a user's block may raise anything; its trial would fail and be recorded
                 error = one_line(failure)
             seconds = time.perf_counter() - start
-            self.journal.append({"key": candidate.key, "value": value, "seconds": seconds, "error": error})
-            self._known[candidate.key] = value
-        return self._known[candidate.key]
+            self.journal.append({"key": candidate.key, "values": values, "seconds": seconds, "error": error})
+            self._known[candidate.key] = values
+        return [self._known[candidate.key][name] for name in self.proxies]
 
-    def value(self, candidate: Candidate) -> float | None:
-        """The value, if it has been asked for."""
+    def known(self, candidate: Candidate) -> Mapping[str, float | None] | None:
+        """The values by proxy, if they have been asked for."""
         return self._known.get(candidate.key)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the screen of a run took.
+
+    Attributes
+    ----------
+    scored
+        Candidates that were scored.
+    proposals
+        Screened proposals.
+    seconds
+        Mean for a proposal, all of its candidates together.
+    """
+
+    scored: int
+    proposals: int
+    seconds: float
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> Cost | None:
+        """Of a run folder; None: it has no screen."""
+        rows = folder.screened.read()
+        count = sum(line.get("screened") is not None for line in folder.proposals.read())
+        return cls(len(rows), count, sum(row["seconds"] for row in rows) / count) if count else None
+
+
+def make_screening(journal: Journal, experiment: Experiment, specs: Specs, data: TrialData, task: Task) -> Screening:
+    """The screen of an experiment."""
+    threads = specs.training({}, experiment.seed).threads or 1
+    return Screening(journal, Measure(data, task, experiment.seed, threads), experiment.screen.proxies)
