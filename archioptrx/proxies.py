@@ -210,7 +210,7 @@ class Signs(TorchDispatchMode):
                 self._parts = []
 
 
-def naswot(model: Model, batches: Batches, task: Task) -> float:
+def naswot(model: Model, batches: Batches, task: Task) -> float | None:
     """Mellor et al. 2021 (arXiv:2006.04647): log|K|, K the number of units on which two rows agree.
 
     A row is one of the target; its units are those of its own domain, of its end points and of its graph. The sign of
@@ -222,7 +222,9 @@ def naswot(model: Model, batches: Batches, task: Task) -> float:
     places = sampled(batch, task.domain, topology)
     sizes = {topology.rows(domain): domain for domain in reversed(places)}
     with torch.no_grad(), Signs(sizes) as signs:
-        model(batch)
+        output = joined(model(batch))
+    if not torch.isfinite(output).all():
+        return None
     kernel = torch.eye(len(places[task.domain][0]), dtype=torch.float64)
     for domain, units in signs.seen:
         for at in places[domain]:
@@ -250,6 +252,8 @@ def jacob_cov(model: Model, batches: Batches, task: Task) -> float | None:
         return None
     found = torch.autograd.grad(total, [batch[name] for name in names], materialize_grads=True)
     rows = torch.cat([g[at] for name, g in zip(names, found, strict=True) for at in places[INPUTS[name]]], dim=1)
+    if not torch.isfinite(rows).all():
+        return None
     rows = rows - rows.mean(1, keepdim=True)
     length = rows.norm(dim=1, keepdim=True)
     values = torch.linalg.svdvals(torch.where(length > 0, rows / length, rows)).square()

@@ -27,9 +27,11 @@ def fitted_readout(model: Model, batches: tuple[HitGraph, HitGraph], task: Task)
     """Fit a linear layer on the hidden activations of one batch; the task's objective on the other batch.
 
     The fit minimises the task's own loss (for edge classification it is a logistic regression), so that it works for
-    any task.
+    any task. None: an activation isn't a finite number, or the objective can't be computed.
     """
     first, second = (hidden_activations(model, batch) for batch in batches)
+    if not (torch.isfinite(first).all() and torch.isfinite(second).all()):
+        return None
     shift, scale = first.mean(0), first.std(0)
     scale = torch.where(scale > 1e-6, scale, torch.ones_like(scale))
     layer = nn.utils.skip_init(nn.Linear, first.shape[1], task.target_width)
