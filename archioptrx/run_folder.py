@@ -266,7 +266,9 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[RunFolder]:
         """Hold the right to write; see `hold`."""
-        journals = (self.proposals, self.trials, self.retrained)
+        journals = [self.proposals, self.trials, self.retrained]
+        if self.screened.path.exists():  # few searches have a screen
+            journals.append(self.screened)
         with hold(self.path):
             try:
                 for journal in journals:

@@ -8,6 +8,7 @@ import torch
 from graphs import toy
 from small_search import graph_with, write_odd
 
+from archioptrx.blocks.mlp import MLP
 from archioptrx.compile import compile_model
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import bundled_names
@@ -27,6 +28,7 @@ from archioptrx.walk import WalkSpace
 TASK = make_task({"name": "edge_classification"})
 DATA = toy(40)
 BATCHES = proxy_batches(DATA.graphs, TASK, edges=800)
+SMALLEST = min(DATA.graphs, key=lambda graph: graph.num_edges)
 WIDTHS = {"hits": 3, "doublet": 5}
 
 
@@ -140,7 +142,7 @@ def test_other_blocks_are_scored(proxy):
             "functions": functions, "sources": ["hits", "doublet"], "targets": ["score"],
         }
     )  # fmt: skip
-    limits = {"name": "one", "hyperparameters": {"hidden": 8}, "walk": {"max_steps": 7, "max_walks": 1, "extra": [0]}}
+    limits = {"name": "one", "hyperparameters": {"hidden": 8}, "walk": {"max_steps": 13, "max_walks": 1, "extra": [0]}}
     candidate = RandomSampler(WalkSpace(graph, SearchSpace.from_dict(limits)), 0).draw(0, 0)
     assert {step.block for step in candidate.graph.steps} == {one["block"] for one in functions.values()}
     model = build(candidate.graph, candidate.hyperparameters, DATA.metadata, TASK, 0)
@@ -176,13 +178,14 @@ def test_without_activations_naswot_tells_no_rows_apart():
 
 
 def test_naswot_is_the_log_determinant_of_agreeing_units():
-    few = batch_graphs([DATA.graphs[0]])
-    model = compile_model(linear().graph, {"hidden": 8}, WIDTHS)
-    layer = model.f.layers[0]
-    model.f.activations[-1] = "relu"  # one unit for each row: the score itself
-    model.f.norms[-1] = torch.nn.Identity()
+    few = batch_graphs([SMALLEST])
+    model = linear()
+    module = next(m for m in model.modules() if isinstance(m, MLP))
+    layer = module.layers[0]
     with torch.no_grad():
+        layer.bias -= model(few).mean()
         positive = few.edge_attr @ layer.weight.T + layer.bias > 0
+    module.activations = ["relu"]  # one unit for each row: the score itself
     assert 0 < int(positive.sum()) < len(positive) <= ROWS
     kernel = torch.eye(len(positive), dtype=torch.float64) + (positive == positive.T).double()
     assert score("naswot", model, (few, few), TASK) == pytest.approx(float(torch.logdet(kernel)))
@@ -201,7 +204,7 @@ def test_units_of_a_large_batch_are_put_together_from_its_blocks():
 
 
 def test_gradients_of_a_linear_layer_are_fully_correlated():
-    few = batch_graphs([DATA.graphs[0]])
+    few = batch_graphs([SMALLEST])
     rows, columns = few.num_edges, 2 * 3 + 5
     assert rows <= ROWS
     eigenvalues = [float(rows)] + [0.0] * (columns - 2)
@@ -226,11 +229,12 @@ def test_a_readout_finds_what_is_linear_and_nothing_in_noise():
 def test_a_readout_reads_the_last_hidden_layer():
     model = network(0)
     rows = hidden_activations(model, BATCHES[0])
-    assert len(rows) == BATCHES[0].num_edges and rows.shape[1] in (16, 32)
-    last = list(model.children())[-1]
+    assert len(rows) == BATCHES[0].num_edges and rows.shape[1] % 16 == 0
+    last = [m for m in model.modules() if isinstance(m, torch.nn.Linear) and m.out_features == 1]
+    joined = torch.cat([m.weight for m in last], dim=1)  # in the order of the heads, which are added
     with torch.no_grad():
-        made = [rows @ m.weight.T + m.bias for m in last.modules() if getattr(m, "out_features", 0) == 1]
-        assert any(torch.allclose(one[:, 0], model(BATCHES[0]), atol=1e-5) for one in made)
+        made = (rows @ joined.T)[:, 0] + sum(m.bias for m in last)
+        assert torch.allclose(made, model(BATCHES[0]), atol=1e-5)
 
 
 def test_what_is_no_number_is_none(tmp_path, monkeypatch):
