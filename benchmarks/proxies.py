@@ -1,9 +1,10 @@
 """What zero-cost proxies say of trained scores: `python -m benchmarks.proxies RUN [RUN ...]`.
 
-For all trials of a search that ended and were not pruned, each proxy is computed on the run's own data as a screen
-would do it. Printed are its rank correlations with the trained score (bootstrap, 95 %), with the seconds of training,
-and with the score where the number of parameters is held fixed (partial rank correlation); and what a screen would
-bring: the expected rank (1 best, 0 worst, random 0.5) and score of the best of k random trials by the proxy.
+For all trials of a search that ended and were not pruned (or all at equal epochs), each proxy is computed on the run's
+own data as a screen would do it. Printed are its rank correlations with the trained score (bootstrap, 95 %), with the
+seconds of training, and with the score where the number of parameters is held fixed (partial rank correlation); and
+what a screen would bring: the expected rank (1 best, 0 worst, random 0.5) and score of the best of k random trials by
+the proxy.
 Needs scipy.
 """
 
@@ -47,17 +48,19 @@ VOTE = "+"
 """Between two proxies: their ranks are added."""
 
 
-def trials_of(folder: RunFolder) -> list[tuple[dict[str, Any], Candidate]]:
-    """Ended, unpruned trials with what was trained."""
+def trials_of(folder: RunFolder, epochs: int | None) -> list[tuple[dict[str, Any], Candidate]]:
+    """Ended, unpruned trials and their candidates; with `epochs` the scores of all that came so far."""
     graphs = {line["proposal"]: line["graph"] for line in folder.proposals.read() if "refused" not in line}
-    rows = [row for row in folder.trials.read() if row["status"] == "finished"]
+    rows = [row for row in folder.trials.read() if row["status"] == "finished" or epochs is not None]
+    if epochs is not None:
+        rows = [{**row, "score": max(row["curve"][:epochs])} for row in rows if len(row["curve"]) >= epochs]
     return [
         (row, Candidate(Trace(()), ComputationGraph.from_dict(graphs[row["proposal"]]), row["hyperparameters"]))
         for row in rows
     ]
 
 
-def measured(path: Path, data: str | None, proxies: Sequence[str]) -> dict[str, Any]:
+def measured(path: Path, data: str | None, epochs: int | None, proxies: Sequence[str]) -> dict[str, Any]:
     """Scores of a run's trials and values of the proxies (None: no number); mean seconds of each."""
     folder = RunFolder(path)
     experiment = folder.experiment()
@@ -66,7 +69,7 @@ def measured(path: Path, data: str | None, proxies: Sequence[str]) -> dict[str, 
     setup = prepare(experiment, path)
     events = load_events(experiment)
     measure = Measure(events.data, check_events(setup, events), experiment.seed, 1)
-    trials = trials_of(folder)
+    trials = trials_of(folder, epochs)
     if len(trials) < FEWEST:
         raise InputError(f"{path}: has {len(trials)} finished trials; legal: {FEWEST} or more")
     values: dict[str, list[float | None]] = {name: [] for name in (*proxies, *OF_THE_GRAPH)}
@@ -136,6 +139,7 @@ def parser() -> argparse.ArgumentParser:
     new = new_parser("benchmarks.proxies", "Rank correlation of zero-cost proxies with trained scores.")
     new.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="run folder of a search, best with fifo")
     new.add_argument("--data", metavar="PATH", help="where the data of the runs lie now")
+    new.add_argument("--epochs", type=int, metavar="N", help="scores after N epochs, of pruned trials too")
     new.add_argument("--proxies", default=",".join(MEASURES), metavar="A,B+C", help="B+C: the ranks of two are added")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     new.prog = "python -m benchmarks.proxies"
@@ -148,11 +152,13 @@ def run(args: argparse.Namespace) -> int:
     single = list(dict.fromkeys(name for vote in wanted for name in vote.split(VOTE)))
     if faults := [f"--proxies: {name!r}; {did_you_mean(name, MEASURES)}" for name in single if name not in MEASURES]:
         raise InputError(*faults)
+    if args.epochs is not None and args.epochs < 1:
+        raise InputError(f"--epochs: is {args.epochs}; legal: 1 or more")
     if not wanted:
         raise InputError("--proxies: is empty; legal: names with commas between")
     documents = []
     for path in args.runs:
-        document = measured(path, args.data, single)
+        document = measured(path, args.data, args.epochs, single)
         document["proxies"] = judged(document, [name for name in wanted if VOTE in name])
         documents.append(document)
     print(json.dumps(documents, indent=1) if args.json else "\n\n".join(map(format_table, documents)))
