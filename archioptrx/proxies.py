@@ -55,7 +55,7 @@ def proxy_batches(train: Sequence[HitGraph], task: Task, edges: int = EDGES) -> 
     few: list[HitGraph] = []
     for graph in train:
         few.append(graph)
-        if sum(one.num_edges for one in few) >= 2 * edges and len(few) > 1:
+        if len(few) > 1 and sum(one.num_edges for one in few) >= 2 * edges:
             break
     if task.divisible:
         few = [piece for graph in few for piece in pieces_of(graph, edges)]

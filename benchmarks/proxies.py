@@ -4,7 +4,8 @@ For all trials of a search that ended and were not pruned (or all at equal epoch
 own data as a screen would do it. Printed are its rank correlations with the trained score (bootstrap, 95 %), with the
 seconds of training, and with the score where the number of parameters is held fixed (partial rank correlation); and
 what a screen would bring: the expected rank (1 best, 0 worst, random 0.5) and score of the best of k random trials by
-the proxy.
+the proxy; and the rank of the best that a search on these trials finds, 8 drawn for each that is trained, in the time
+that 8 or 16 average trainings take (`no screen`: random search).
 Needs scipy.
 """
 
@@ -33,9 +34,12 @@ from archioptrx.run_folder import RunFolder
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.screening import Measure
 from archioptrx.search.setup import prepare
-from benchmarks.rank_statistics import expected_best, intervals, partial, spearman
+from benchmarks.rank_statistics import best_of_search, expected_best, intervals, partial, spearman
 
 SIZES = (4, 8, 16)
+PROPOSALS = 8
+SEARCHES = (8, 16)
+"""Budgets of a search, in average trainings."""
 FEWEST = 5
 """Trials below which a rank correlation says nothing."""
 OF_THE_GRAPH: dict[str, Callable[[ComputationGraph], int]] = {
@@ -103,12 +107,15 @@ def judged(document: Mapping[str, Any], votes: Sequence[str]) -> dict[str, dict[
     }
     for vote in votes:
         values[vote] = np.sum([rankdata(values[name]) for name in vote.split(VOTE)], axis=0)
-    values["(the score itself)"] = score
+    values["the score itself"] = score
+    budgets = [seconds.mean() * number for number in SEARCHES]
+    values["no screen"] = np.zeros(len(score))
     return {
         name: {
             **intervals(row, score),
             "with_seconds": spearman(row, seconds),
             "at_equal_parameters": partial(row, score, size),
+            "search": best_of_search(row, worth, 1 if name == "no screen" else PROPOSALS, seconds, budgets),
             "rank_of_best": {k: expected_best(row, worth, k) for k in SIZES if k <= len(score)},
             "score_of_best": {k: expected_best(row, score, k) for k in SIZES if k <= len(score)},
         }
@@ -122,7 +129,7 @@ def format_table(document: Mapping[str, Any]) -> str:
     sizes = list(next(iter(found.values()))["rank_of_best"])
     head = f"{'':22}{'Spearman':>9}{'95 %':>15}{'Kendall':>9}{'95 %':>15}{'seconds':>9}{'partial':>9}"
     lines = [f"{document['run']}: {len(document['score'])} trials, mean score {np.mean(document['score']):.5f}"]
-    lines.append(head + "".join(f"{f'best of {k}: rank, score':>26}" for k in sizes) + f"{'time':>9}")
+    lines.append(head + "".join(f"{f'best of {k}: rank, score':>26}" for k in sizes) + f"{'search':>13}{'time':>9}")
     for name, row in found.items():
         text = f"{name:22}"
         for kind in ("spearman", "kendall"):
@@ -130,6 +137,7 @@ def format_table(document: Mapping[str, Any]) -> str:
             text += f"{middle:9.2f}{f'{low:.2f} … {high:.2f}':>15}"
         text += f"{row['with_seconds']:9.2f}{row['at_equal_parameters']:9.2f}"
         text += "".join(f"{row['rank_of_best'][k]:17.2f}{row['score_of_best'][k]:9.5f}" for k in sizes)
+        text += "  " + "".join(f"{one:6.3f}" for one in row["search"])[1:]
         lines.append(text + (f"{seconds[name]:7.3f} s" if name in seconds else ""))
     return "\n".join(lines)
 

@@ -128,7 +128,7 @@ def test_other_blocks_are_scored(proxy):
         "norm": {"block": "norm", "inputs": ["z"], "output": "z1", "params": {"kind": "graph"}},
         "event": {"block": "readout", "inputs": ["z1"], "output": "g"},
         "spread": {"block": "broadcast", "inputs": ["g"], "output": "b"},
-        "classify": {"block": "mlp", "inputs": ["z1", "doublet", "b"], "output": "score", "params": {"layers": 1}},
+        "classify": {"block": "mlp", "inputs": ["z1", "doublet", "b", "g"], "output": "score", "params": {"layers": 1}},
     }
     node = {"domain": "node", "width": 8}
     graph = FunctionGraph.from_dict(
@@ -142,14 +142,14 @@ def test_other_blocks_are_scored(proxy):
             "functions": functions, "sources": ["hits", "doublet"], "targets": ["score"],
         }
     )  # fmt: skip
-    limits = {"name": "one", "hyperparameters": {"hidden": 8}, "walk": {"max_steps": 13, "max_walks": 1, "extra": [0]}}
+    limits = {"name": "one", "hyperparameters": {"hidden": 8}, "walk": {"max_steps": 20, "max_walks": 1, "extra": [0]}}
     candidate = RandomSampler(WalkSpace(graph, SearchSpace.from_dict(limits)), 0).draw(0, 0)
     assert {step.block for step in candidate.graph.steps} == {one["block"] for one in functions.values()}
     model = build(candidate.graph, candidate.hyperparameters, DATA.metadata, TASK, 0)
     value = score(proxy, model, BATCHES, TASK)
     assert value is not None and math.isfinite(value)
-    if proxy == "readout":  # both ends of z1, the doublet, b
-        assert hidden_activations(model, BATCHES[0]).shape == (BATCHES[0].num_edges, 16 + 5 + 8)
+    if proxy == "readout":  # both ends of z1, the doublet, b, the graph of each edge
+        assert hidden_activations(model, BATCHES[0]).shape == (BATCHES[0].num_edges, 16 + 5 + 8 + 8)
 
 
 # --- what they compute ------------------------------------------------------------------------------------------------
@@ -159,6 +159,15 @@ def test_synflow_of_a_linear_layer_is_that_of_its_formula():
     model, edges = linear(), BATCHES[0].num_edges
     weights = sum(float(p.detach().double().abs().sum()) for p in model.parameters())
     assert score("synflow", model, BATCHES, TASK) == pytest.approx(math.log(edges * weights))
+
+
+def test_synflow_takes_weights_without_their_signs():
+    model = network(2)
+    expected = score("synflow", model, BATCHES, TASK)
+    with torch.no_grad():
+        for one in model.parameters():
+            one.neg_()
+    assert score("synflow", model, BATCHES, TASK) == expected
 
 
 def test_synflow_sees_no_data_and_no_norms():
@@ -255,5 +264,12 @@ def test_batches_have_about_as_many_edges_as_asked_for_and_differ():
     first, second = proxy_batches(DATA.graphs, TASK, edges=800)
     assert 400 < first.num_edges < 1600 and 400 < second.num_edges < 1600
     assert not set(first.event) & set(second.event)
+    large = proxy_batches(DATA.graphs[:2], TASK, edges=10_000)
+    assert [batch.num_edges for batch in large] == [graph.num_edges for graph in DATA.graphs[:2]]
+    whole = make_task({"name": "edge_classification"})
+    whole.divisible = False
+    assert [batch.event for batch in proxy_batches(DATA.graphs, whole, edges=10)] == [
+        [graph.event] for graph in DATA.graphs[:2]
+    ]
     alone = proxy_batches(DATA.graphs[:1], TASK, edges=800)
     assert alone[0].num_edges == alone[1].num_edges == DATA.graphs[0].num_edges
