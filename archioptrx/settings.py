@@ -148,7 +148,7 @@ class Screen:
     """
 
     proposals: int = 1
-    proxy: str = "readout+naswot"
+    proxy: str = "naswot"
 
     @property
     def proxies(self) -> tuple[str, ...]:

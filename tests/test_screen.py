@@ -26,7 +26,13 @@ from archioptrx.testing import check_sampler
 from archioptrx.trial import TrialData, messages
 
 WORDS = Words()
-SCREENED: dict[str, Any] = {"screen__proposals": 4, "budget__trials": 4, "training__epochs": 1, "retrain__seeds": 1}
+SCREENED: dict[str, Any] = {
+    "screen__proposals": 4,
+    "screen__proxy": "readout+naswot",
+    "budget__trials": 4,
+    "training__epochs": 1,
+    "retrain__seeds": 1,
+}
 
 
 def length(candidate: Any) -> list[float]:
@@ -288,7 +294,7 @@ def test_the_end_says_what_the_screen_took(tmp_path: Path, capsys: pytest.Captur
     assert search([str(path), "--backend", "local", "--output", str(folder)]) == 0
     text = capsys.readouterr().out
     count = len(lines(folder / "screen.jsonl"))
-    assert f"screened by readout+naswot: {count} candidates for 1 proposals (3 drawn for each), " in text
+    assert f"screened by naswot: {count} candidates for 1 proposals (3 drawn for each), " in text
     assert [line["screened"] is None for line in lines(folder / "proposals.jsonl")] == [True, False]
     assert search(["--resume", str(folder), "--backend", "local", "--json"]) == 0
     about = json.loads(capsys.readouterr().out)["screen"]
