@@ -88,6 +88,25 @@ def test_what_loses_may_come_again_and_what_is_taken_may_not() -> None:
     assert len(found[0].letters) == 2
 
 
+class Children(RandomSampler):
+    """Each candidate is the child of its own first letter."""
+
+    inherit = True
+
+    def draw(self, number: int, attempt: int) -> Any:
+        candidate = super().draw(number, attempt)
+        self.parent = candidate.letters[0]
+        return candidate
+
+
+def test_the_parent_is_that_of_the_candidate_that_is_taken() -> None:
+    sampler = make_sampler("random", WORDS, 1)
+    sampler.inner = Screen(Children(WORDS, 1), length, 6)
+    assert sampler.inherit and not Screen(RandomSampler(WORDS, 1), length, 6).inherit
+    found = [(sampler.propose(), sampler.parent) for _ in range(10)]
+    assert all(candidate is not None and candidate.letters[0] == parent for candidate, parent in found)
+
+
 def is_new_not(is_new: Any) -> Any:
     """The opposite of a rule."""
     return lambda candidate: not is_new(candidate)

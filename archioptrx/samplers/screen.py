@@ -38,6 +38,11 @@ class Screen:
     skip
         Says that a candidate would be refused anyway: it isn't scored. If all would be, the first is given, for its
         refusal to be dealt with as ever.
+
+    Attributes
+    ----------
+    parent
+        Whose child the candidate is that was taken, where the sampler tells.
     """
 
     def __init__(
@@ -48,18 +53,26 @@ class Screen:
         skip: Callable[[Any], bool] = lambda candidate: False,
     ) -> None:
         self.inner, self.score, self.proposals, self.skip = inner, score, proposals, skip
+        self.parent: Any | None = None
+
+    @property
+    def inherit(self) -> bool:
+        """Whether trials shall start from the trained weights of the parent."""
+        return bool(getattr(self.inner, "inherit", False))
 
     def draw(self, number: int, attempt: int) -> Any | None:
         """The best of some; equal ones count once. None: the inner sampler has no other."""
-        drawn = []
+        drawn: list[tuple[Any, Any]] = []  # with the parent
         for place in range(attempt * self.proposals, (attempt + 1) * self.proposals):
             if (candidate := self.inner.draw(number, place)) is None:
                 break
-            drawn.append(candidate)
-        fresh = list({candidate.key: candidate for candidate in drawn if not self.skip(candidate)}.values())
-        if not fresh:
-            return drawn[0] if drawn else None
-        return fresh[best([self.score(candidate) for candidate in fresh])]
+            drawn.append((candidate, getattr(self.inner, "parent", None)))
+        if not drawn:
+            return None
+        fresh = list({one.key: (one, parent) for one, parent in drawn if not self.skip(one)}.values())
+        place = best([self.score(one) for one, _ in fresh]) if fresh else 0
+        taken, self.parent = (fresh or drawn)[place]
+        return taken
 
     def observe(self, candidate: Any, score: Score, epochs: int) -> None:
         """Passed on."""

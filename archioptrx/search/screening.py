@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import cast
 
 import torch
 
 from archioptrx.candidate import Candidate
-from archioptrx.compile import Model
 from archioptrx.experiment import Experiment
 from archioptrx.proxies import Batches, proxy_batches, score
 from archioptrx.run_folder import Journal, RunFolder
@@ -54,7 +52,7 @@ class Measure:
             try:
                 torch.set_num_threads(self.threads)
                 model = build(candidate.graph, candidate.hyperparameters, self.data.metadata, self.task, self.seed)
-                return score(proxy, cast(Model, model), batches, self.task)
+                return score(proxy, model, batches, self.task)
             finally:
                 torch.set_num_threads(threads)
 
