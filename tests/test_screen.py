@@ -14,7 +14,7 @@ from spaces import Words
 
 from archioptrx.errors import InputError
 from archioptrx.run_folder import Journal, RunFolder
-from archioptrx.samplers import RandomSampler, Screen, make_sampler
+from archioptrx.samplers import EvolutionSampler, RandomSampler, Screen, make_sampler
 from archioptrx.samplers.screen import ONE_BY_ONE, best, check_screened
 from archioptrx.search.__main__ import main as search
 from archioptrx.search.run import check_events, load_events
@@ -86,6 +86,14 @@ def test_what_loses_may_come_again_and_what_is_taken_may_not() -> None:
     assert {one.letters for one in found[:6] if one} == {"a", "b", "aa", "ab", "ba", "bb"}
     assert found[6] is None
     assert len(found[0].letters) == 2
+
+
+def test_scores_and_state_are_those_of_the_sampler_inside() -> None:
+    one, other = (Screen(EvolutionSampler(WORDS, 1), length, 3) for _ in range(2))
+    one.observe(one.draw(0, 0), 0.5, 1)
+    assert len(one.state_dict()["told"]) == 1
+    other.load_state_dict(one.state_dict())
+    assert other.state_dict() == one.state_dict() == one.inner.state_dict()
 
 
 class Children(RandomSampler):
