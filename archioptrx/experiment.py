@@ -18,7 +18,7 @@ from typing import Any
 
 from archioptrx.config import Fields, bundled, finish, read_yaml
 from archioptrx.overrides import override
-from archioptrx.settings import Budget, Constraints, Objective, Resources, Retrain, Scheduler, Split
+from archioptrx.settings import Budget, Constraints, Objective, Resources, Retrain, Scheduler, Screen, Split
 from archioptrx.sources import check_spec
 from archioptrx.tasks import check_task
 from archioptrx.training import Training
@@ -66,6 +66,7 @@ class Experiment:
     function_graph: str
     search_space: str
     sampler: Mapping[str, Any]
+    screen: Screen
     scheduler: Scheduler
     budget: Budget
     training: Training
@@ -154,6 +155,7 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         function_graph=top.take("function_graph", str, "tracking"),
         search_space=top.take("search_space", str, "hyperparameters" if architecture else "small"),
         sampler=_sampler(top),
+        screen=Screen.read(top.inside("screen", {})),
         scheduler=Scheduler.read(top.inside("scheduler", {})),
         budget=Budget.read(top.inside("budget", {})),
         training=_training(top),

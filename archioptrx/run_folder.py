@@ -7,6 +7,7 @@
 `environment.json`        versions, hardware, fingerprint and split of the data, command, commit
 `proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` says which results
                           the sampler had been told since the line before, so that a replay is exact
+`screen.jsonl`            what the zero-cost screen found: one line per candidate that it scored
 `trials.jsonl`            one line per ended trial, on disk before the sampler hears of it
 `weights/`                weights of ended trials, where children inherit them; on disk before the trial's line
 `retrain.jsonl`           one line per ended retraining of the best candidates
@@ -194,7 +195,7 @@ class RunFolder:
     ----------
     path : Path
         The folder.
-    proposals, trials, retrained, learned : Journal
+    proposals, trials, retrained, learned, screened : Journal
         Its journals.
     """
 
@@ -210,6 +211,7 @@ class RunFolder:
         self.trials = Journal(self.path / "trials.jsonl")
         self.retrained = Journal(self.path / "retrain.jsonl")
         self.learned = Journal(self.path / "learned.jsonl")
+        self.screened = Journal(self.path / "screen.jsonl")
 
     @classmethod
     def create(
@@ -268,14 +270,16 @@ class RunFolder:
     @contextmanager
     def locked(self) -> Iterator[RunFolder]:
         """Hold the right to write; see `hold`."""
-        journals = (self.proposals, self.trials, self.retrained)
+        journals = [self.proposals, self.trials, self.retrained]
+        if self.screened.path.exists():  # few searches have a screen
+            journals.append(self.screened)
         with hold(self.path):
             try:
                 for journal in journals:
                     journal.repair()
                 yield self
             finally:
-                for journal in (*journals, self.learned):  # few samplers learn: it isn't made empty
+                for journal in (*journals, self.learned, self.screened):  # few have these: they aren't made empty
                     journal.close()
 
     def rows(self) -> list[dict[str, Any]]:

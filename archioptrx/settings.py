@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archioptrx.config import Fields
+from archioptrx.errors import did_you_mean
 from archioptrx.overrides import duration
 
 NUMBER = (int, float)
+PROXIES = ("synflow", "naswot", "jacob_cov", "parameters", "readout")
+"""Zero-cost proxies; see `archioptrx.proxies`."""
+VOTE = "+"
+"""Between proxies whose ranks are added."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,41 @@ class Constraints:
         seconds = inside.take("seconds_per_step", (*NUMBER, type(None)), None, minimum=1e-6)
         inside.rest()
         return cls(**found, seconds_per_step=None if seconds is None else float(seconds))
+
+
+@dataclass(frozen=True)
+class Screen:
+    """How many proposals are scored untrained for each that is trained (1: no screen), and by what.
+
+    Attributes
+    ----------
+    proposals
+        Drawn from the sampler for each one that goes to training.
+    proxy
+        One of `PROXIES`, or several with `+` between: their ranks are added.
+    """
+
+    proposals: int = 1
+    proxy: str = "naswot"
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Names of the proxies."""
+        return tuple(self.proxy.split(VOTE))
+
+    @classmethod
+    def read(cls, inside: Fields) -> Screen:
+        """Take and check the section."""
+        usual = cls()
+        result = cls(inside.take("proposals", int, usual.proposals, minimum=1), inside.take("proxy", str, usual.proxy))
+        for name in result.proxies:
+            if name not in PROXIES:
+                known = did_you_mean(name, PROXIES)
+                inside.fault("proxy", f"is {result.proxy!r}; {known}, or several with {VOTE} between")
+        if len(set(result.proxies)) < len(result.proxies):
+            inside.fault("proxy", f"is {result.proxy!r}; legal: each proxy once")
+        inside.rest()
+        return result
 
 
 @dataclass(frozen=True)

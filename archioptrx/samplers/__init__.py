@@ -16,6 +16,7 @@ from archioptrx.samplers.gp import GaussianProcessSampler
 from archioptrx.samplers.optuna import PREFIX, optuna_kind
 from archioptrx.samplers.random import RandomSampler
 from archioptrx.samplers.replay import ReplaySampler, replay
+from archioptrx.samplers.screen import Screen
 
 __all__ = [
     "SAMPLERS",
@@ -27,6 +28,7 @@ __all__ = [
     "RandomSampler",
     "ReplaySampler",
     "Sampler",
+    "Screen",
     "enumerate_space",
     "make_sampler",
     "replay",
@@ -62,7 +64,13 @@ def _kind(name: str, place: str) -> Callable[..., Proposer]:
 
 
 def make_sampler(
-    name: str, space: Space, seed: int = 0, dedup: str = "architecture", place: str = "sampler", **options: Any
+    name: str,
+    space: Space,
+    seed: int = 0,
+    dedup: str = "architecture",
+    place: str = "sampler",
+    screen: Callable[[Proposer, Callable[[Any], bool]], Proposer] | None = None,
+    **options: Any,
 ) -> Deduplicated:
     """Make a sampler by name, wrapped in canonical deduplication.
 
@@ -74,6 +82,8 @@ def make_sampler(
         A program with choices.
     dedup
         `architecture`: no fingerprint twice; `hyperparameters`: none with the same hyperparameters.
+    screen
+        Puts a `Screen` around the sampler, below deduplication, whose `is_new` it is given.
     **options
         Of the sampler.
 
@@ -89,4 +99,7 @@ def make_sampler(
     ]
     if unknown:
         raise InputError(*unknown)
-    return Deduplicated(kind(space, seed, **options), space, dedup)
+    made = Deduplicated(kind(space, seed, **options), space, dedup)
+    if screen is not None:
+        made.inner = screen(made.inner, made.is_new)
+    return made

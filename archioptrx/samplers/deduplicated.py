@@ -61,7 +61,7 @@ class Deduplicated:
             candidate = self.inner.draw(number, attempt)
             if candidate is None:
                 break
-            if self._is_new(candidate):
+            if self.is_new(candidate):
                 self.parent = getattr(self.inner, "parent", None)
                 return self._note(candidate)
             self.refused["duplicate"] += 1
@@ -69,7 +69,8 @@ class Deduplicated:
                 self.inner.observe(candidate, *known)
         return self._complete()
 
-    def _is_new(self, candidate: Any) -> bool:
+    def is_new(self, candidate: Any) -> bool:
+        """Whether it would not be refused."""
         if self.by_architecture and candidate.fingerprint in self._architectures:
             return False
         return candidate.key not in self._candidates
@@ -95,7 +96,7 @@ class Deduplicated:
                     next(walks)
                 for candidate, path in walks:
                     self._path, self._looked = path, self._looked + 1
-                    if self._is_new(candidate):
+                    if self.is_new(candidate):
                         return self._note(candidate)
                     if self._looked >= COMPLETION:
                         return None

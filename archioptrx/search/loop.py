@@ -216,6 +216,7 @@ class Trials:
             "parent": None if reference else self._parent(),
             "fingerprint": candidate.fingerprint,
             "hyperparameters": dict(candidate.hyperparameters),
+            "screened": None if reference else self.rules.screened(candidate),
             "seed": trial_seed(self.rules.seed, number),
             "epochs": int(candidate.hyperparameters.get("epochs", self.rules.epochs)),
             "trace": candidate.trace.to_json(),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 from archioptrx.experiment import Experiment
 from archioptrx.run_folder import plain
 from archioptrx.search.run import Found
+from archioptrx.search.screening import Cost
 from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, table_text
 
 SHOWN = 10
@@ -26,6 +28,7 @@ def as_text(found: Found, experiment: Experiment) -> str:
         table_text(rows[:SHOWN], metric, graphs),
         f"... and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "",
         f"refused before training: {refused}" if refused else "",
+        screen_text(found, experiment),
         "",
         f"best: trial {winner.proposal:04d}, fingerprint {line['fingerprint'][:12]}, "
         f"validation {metric} {winner.score} over {winner.seeds} seeds",
@@ -39,12 +42,23 @@ def as_text(found: Found, experiment: Experiment) -> str:
         f"evaluate   archioptrx evaluate {run}",
         f"go on      archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
     ]
-    return "\n".join(part for index, part in enumerate(parts) if part or index > 2)
+    return "\n".join(part for index, part in enumerate(parts) if part or index > 3)
+
+
+def screen_text(found: Found, experiment: Experiment) -> str:
+    """What the zero-cost screen took; empty without one."""
+    cost, screen = Cost.of(found.folder), experiment.screen
+    if cost is None:
+        return ""
+    return (
+        f"screened by {screen.proxy}: {cost.scored} candidates for {cost.proposals} proposals "
+        f"({screen.proposals} drawn for each), {cost.seconds:.2g} s per proposal"
+    )
 
 
 def as_json(found: Found, experiment: Experiment) -> str:
     """What a program reads at the end."""
-    winner = found.winner
+    winner, cost = found.winner, Cost.of(found.folder)
     line = found.folder.proposal(winner.proposal)
     rows = [{key: row[key] for key in row if key not in ("trace", "curve")} for row in found.folder.rows()]
     content = {
@@ -52,6 +66,7 @@ def as_json(found: Found, experiment: Experiment) -> str:
         "metric": metric_of(experiment),
         "trials": rows,
         "refused": dict(found.refusals),
+        "screen": None if cost is None else asdict(cost),
         "best": {
             "id": f"{winner.proposal:04d}",
             "proposal": winner.proposal,

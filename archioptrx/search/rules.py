@@ -84,6 +84,8 @@ class Rules:
         Whether a fingerprint is trained once, whatever its hyperparameters.
     seed
         Of the experiment.
+    screened
+        What the screen found of a candidate, by proxy; None: nothing.
     """
 
     spec: Callable[[Mapping[str, Any]], dict[str, Any]]
@@ -95,6 +97,7 @@ class Rules:
     deadline: float | None
     by_architecture: bool
     seed: int
+    screened: Callable[[Candidate], Mapping[str, float | None] | None] = lambda candidate: None
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.loop import Trials
 from archioptrx.search.progress import Progress
 from archioptrx.search.retrain import Plan, Retraining, Winner
-from archioptrx.search.rules import Rules
+from archioptrx.search.rules import Rules, Sampler
 from archioptrx.search.schedule import make_schedule
+from archioptrx.search.screening import make_screening
 from archioptrx.search.setup import Limits, Setup, Specs
 from archioptrx.search.space import Ends
 from archioptrx.search.work import Backend, Phases
@@ -160,7 +162,12 @@ def run_search(
 
     def first() -> Trials:
         rules = rules_of(setup, events, specs, task, deadline)
-        trials.append(trials_of(setup, folder, rules, progress))
+        make = setup.sampler
+        if experiment.screen.proposals > 1:
+            screening = make_screening(folder.screened, experiment, specs, events.data, task)
+            make = partial(setup.sampler, screening, rules.refuse)
+            rules = replace(rules, screened=screening.known)
+        trials.append(trials_of(setup, folder, rules, make, progress))
         return trials[0]
 
     def second() -> Retraining:
@@ -179,13 +186,13 @@ def run_search(
     return Found(folder, winner, trials[0].refusals)
 
 
-def trials_of(setup: Setup, folder: RunFolder, rules: Rules, progress: Progress) -> Trials:
+def trials_of(setup: Setup, folder: RunFolder, rules: Rules, make: Callable[[], Sampler], progress: Progress) -> Trials:
     """The trials of a run folder, from the sampler's snapshot where there is one that holds."""
 
     def made(trusting: bool) -> Trials:
         keeper = Keeper(folder, setup.identity, progress.note, trusting)
         schedule = make_schedule(setup.experiment.scheduler)
-        return Trials(folder, setup.sampler(), schedule, rules, setup.references, progress, keeper)
+        return Trials(folder, make(), schedule, rules, setup.references, progress, keeper)
 
     try:
         return made(trusting=True)

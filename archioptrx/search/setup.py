@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ from archioptrx.config import bundled, finish
 from archioptrx.experiment import Experiment, import_modules
 from archioptrx.fixed_space import FixedSpace
 from archioptrx.parameter_count import count_parameters
-from archioptrx.samplers import make_sampler
+from archioptrx.samplers import Proposer, Screen, make_sampler
+from archioptrx.samplers.screen import Values, check_screened
 from archioptrx.search.rules import Reference, Sampler
 from archioptrx.search.space import TRAINING_FIELDS, Ends, make_space, tried
 from archioptrx.settings import Constraints
@@ -53,17 +54,44 @@ class Setup:
         """What the sampler is made of."""
         return {
             "sampler": dict(self.experiment.sampler),
+            "screen": asdict(self.experiment.screen),
             "dedup": self.experiment.dedup,
             "seed": self.experiment.seed,
             "files": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self.files.items()},
             "references": [reference.candidate.key for reference in self.references],
         }
 
-    def sampler(self) -> Sampler:
-        """A fresh sampler."""
-        options = {key: value for key, value in self.experiment.sampler.items() if key != "name"}
+    def sampler(
+        self,
+        score: Callable[[Candidate], Values] | None = None,
+        refuse: Callable[[Candidate], str | None] = lambda candidate: None,
+    ) -> Sampler:
+        """A fresh sampler.
+
+        Parameters
+        ----------
+        score
+            Of the screen; None: without one.
+        refuse
+            Says why a candidate is beyond a constraint: the screen leaves it out.
+        """
+        experiment = self.experiment
+        options = {key: value for key, value in experiment.sampler.items() if key != "name"}
+        proposals = experiment.screen.proposals
+        if proposals > 1:
+            check_screened(experiment.sampler)
+
+        def screened(inner: Proposer, is_new: Callable[[Candidate], bool]) -> Proposer:
+            assert score is not None
+            return Screen(inner, score, proposals, lambda one: not is_new(one) or refuse(one) is not None)
+
         sampler: Sampler = make_sampler(
-            self.experiment.sampler["name"], self.space, self.experiment.seed, dedup=self.experiment.dedup, **options
+            experiment.sampler["name"],
+            self.space,
+            experiment.seed,
+            dedup=experiment.dedup,
+            screen=screened if proposals > 1 and score is not None else None,
+            **options,
         )
         return sampler
 

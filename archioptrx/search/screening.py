@@ -1,0 +1,130 @@
+"""The zero-cost screen of a search: scores untrained candidates in this process and keeps the values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from archioptrx.candidate import Candidate
+from archioptrx.experiment import Experiment
+from archioptrx.proxies import Batches, proxy_batches, score
+from archioptrx.run_folder import Journal, RunFolder
+from archioptrx.samplers.screen import Values
+from archioptrx.search.setup import Specs
+from archioptrx.tasks.task import Task
+from archioptrx.trial import TrialData, build, one_line
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Scores untrained networks of a search on its first training events, on the CPU.
+
+    All start from the same seed, so that a value belongs to the candidate and not to its number in the search.
+
+    Attributes
+    ----------
+    data, task
+        Of the search.
+    seed
+        Of the weights.
+    threads
+        Of torch: sums depend on their number.
+    """
+
+    data: TrialData
+    task: Task
+    seed: int
+    threads: int
+
+    @cached_property
+    def batches(self) -> Batches:
+        """What the networks are shown."""
+        return proxy_batches(self.data.splits.train, self.task)
+
+    def __call__(self, candidate: Candidate, proxy: str) -> float | None:
+        """The proxy's value, larger is better; None: no finite number. torch's generator and threads are put back."""
+        batches, threads = self.batches, torch.get_num_threads()
+        with torch.random.fork_rng(devices=()):
+            try:
+                torch.set_num_threads(self.threads)
+                model = build(candidate.graph, candidate.hyperparameters, self.data.metadata, self.task, self.seed)
+                return score(proxy, model, batches, self.task)
+            finally:
+                torch.set_num_threads(threads)
+
+
+class Screening:
+    """Values of candidates, each computed once in the life of a run folder.
+
+    A value that another machine computed may differ in its last digits; read from the journal, it can't change which
+    candidate a resumed search draws again.
+
+    Parameters
+    ----------
+    journal
+        `screen.jsonl` of a locked run folder.
+    measure
+        Gives a proxy's value of a candidate.
+    proxies
+        Names.
+    """
+
+    def __init__(
+        self, journal: Journal, measure: Callable[[Candidate, str], float | None], proxies: Sequence[str]
+    ) -> None:
+        self.journal, self.measure, self.proxies = journal, measure, tuple(proxies)
+        self._known: dict[str, dict[str, float | None]] = {row["key"]: row["values"] for row in journal.read()}
+
+    def __call__(self, candidate: Candidate) -> Values:
+        """The values. A network that can't be built or run is the worst: None; the journal says why."""
+        if candidate.key not in self._known:
+            start, error = time.perf_counter(), None
+            values: dict[str, float | None] = dict.fromkeys(self.proxies)
+            try:
+                values = {name: self.measure(candidate, name) for name in self.proxies}
+            except Exception as failure:  # a user's block may raise anything; its trial would fail and be recorded
+                error = one_line(failure)
+            seconds = time.perf_counter() - start
+            self.journal.append({"key": candidate.key, "values": values, "seconds": seconds, "error": error})
+            self._known[candidate.key] = values
+        return [self._known[candidate.key][name] for name in self.proxies]
+
+    def known(self, candidate: Candidate) -> Mapping[str, float | None] | None:
+        """The values by proxy, if they have been asked for."""
+        return self._known.get(candidate.key)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the screen of a run took.
+
+    Attributes
+    ----------
+    scored
+        Candidates that were scored.
+    proposals
+        Screened proposals.
+    seconds
+        Mean for a proposal, all of its candidates together.
+    """
+
+    scored: int
+    proposals: int
+    seconds: float
+
+    @classmethod
+    def of(cls, folder: RunFolder) -> Cost | None:
+        """Of a run folder; None: it has no screen."""
+        rows = folder.screened.read()
+        count = sum(line.get("screened") is not None for line in folder.proposals.read())
+        return cls(len(rows), count, sum(row["seconds"] for row in rows) / count) if count else None
+
+
+def make_screening(journal: Journal, experiment: Experiment, specs: Specs, data: TrialData, task: Task) -> Screening:
+    """The screen of an experiment."""
+    threads = specs.training({}, experiment.seed).threads or 1
+    return Screening(journal, Measure(data, task, experiment.seed, threads), experiment.screen.proxies)

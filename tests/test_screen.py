@@ -1,0 +1,328 @@
+"""The zero-cost screen: which candidate it takes, and a search with it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from small_search import SMALL, lines, proposed, results, searched, small, write_odd
+from spaces import Words
+
+from archioptrx.errors import InputError
+from archioptrx.run_folder import Journal, RunFolder
+from archioptrx.samplers import EvolutionSampler, RandomSampler, Screen, make_sampler
+from archioptrx.samplers.screen import ONE_BY_ONE, best, check_screened
+from archioptrx.search.__main__ import main as search
+from archioptrx.search.run import check_events, load_events
+from archioptrx.search.screening import Measure, Screening
+from archioptrx.search.setup import prepare
+from archioptrx.search.work import Work
+from archioptrx.settings import PROXIES
+from archioptrx.testing import check_sampler
+from archioptrx.trial import TrialData, messages
+
+WORDS = Words()
+SCREENED: dict[str, Any] = {
+    "screen__proposals": 4,
+    "screen__proxy": "readout+naswot",
+    "budget__trials": 4,
+    "training__epochs": 1,
+    "retrain__seeds": 1,
+}
+
+
+def length(candidate: Any) -> list[float]:
+    """A proxy that likes long words."""
+    return [float(len(candidate.letters))]
+
+
+# --- which one --------------------------------------------------------------------------------------------------------
+
+
+def test_the_best_of_some_draws_is_taken() -> None:
+    inner = RandomSampler(WORDS, 5)
+    screen = Screen(inner, length, 6)
+    for number in range(10):
+        for attempt in (0, 1):
+            drawn = [inner.draw(number, place) for place in range(6 * attempt, 6 * attempt + 6)]
+            longest = max(len(one.letters) for one in drawn)
+            assert screen.draw(number, attempt) == next(one for one in drawn if len(one.letters) == longest)
+
+
+def test_one_proposal_is_no_screen() -> None:
+    inner = RandomSampler(WORDS, 5)
+    assert [Screen(inner, length, 1).draw(n, 0) for n in range(20)] == [inner.draw(n, 0) for n in range(20)]
+
+
+def test_what_would_be_refused_is_not_scored_and_equal_ones_are_scored_once() -> None:
+    scored: list[str] = []
+
+    def score(candidate: Any) -> list[float]:
+        scored.append(candidate.key)
+        return length(candidate)
+
+    few = Words(longest=2, alphabet="ab")
+    screen = Screen(RandomSampler(few, 0), score, 30, lambda one: one.letters.startswith("a"))
+    assert screen.draw(0, 0).letters.startswith("b")
+    assert len(scored) == len(set(scored)) and not any(key.startswith("a") for key in scored)
+
+
+def test_where_all_would_be_refused_the_first_is_given_unscored() -> None:
+    def never(candidate: Any) -> list[float]:
+        raise AssertionError("nothing is to be scored")
+
+    inner = RandomSampler(WORDS, 5)
+    assert Screen(inner, never, 4, lambda one: True).draw(3, 0) == inner.draw(3, 0)
+
+
+def test_what_loses_may_come_again_and_what_is_taken_may_not() -> None:
+    few = Words(longest=2, alphabet="ab", sizes=("one",))
+    sampler = make_sampler("random", few, 1, screen=lambda inner, is_new: Screen(inner, length, 4, is_new_not(is_new)))
+    found = [sampler.propose() for _ in range(7)]
+    assert {one.letters for one in found[:6] if one} == {"a", "b", "aa", "ab", "ba", "bb"}
+    assert found[6] is None
+    assert len(found[0].letters) == 2
+
+
+def test_scores_and_state_are_those_of_the_sampler_inside() -> None:
+    one, other = (Screen(EvolutionSampler(WORDS, 1), length, 3) for _ in range(2))
+    one.observe(one.draw(0, 0), 0.5, 1)
+    assert len(one.state_dict()["told"]) == 1
+    other.load_state_dict(one.state_dict())
+    assert other.state_dict() == one.state_dict() == one.inner.state_dict()
+
+
+class Children(RandomSampler):
+    """Each candidate is the child of its own first letter."""
+
+    inherit = True
+
+    def draw(self, number: int, attempt: int) -> Any:
+        candidate = super().draw(number, attempt)
+        self.parent = candidate.letters[0]
+        return candidate
+
+
+def test_the_parent_is_that_of_the_candidate_that_is_taken() -> None:
+    sampler = make_sampler("random", WORDS, 1)
+    sampler.inner = Screen(Children(WORDS, 1), length, 6)
+    assert sampler.inherit and not Screen(RandomSampler(WORDS, 1), length, 6).inherit
+    found = [(sampler.propose(), sampler.parent) for _ in range(10)]
+    assert all(candidate is not None and candidate.letters[0] == parent for candidate, parent in found)
+
+
+def is_new_not(is_new: Any) -> Any:
+    """The opposite of a rule."""
+    return lambda candidate: not is_new(candidate)
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=9))
+def test_one_proxy_decides_by_its_largest_number(values: list[float | None]) -> None:
+    numbers = [one for one in values if one is not None]
+    expected = values.index(max(numbers)) if numbers else 0
+    assert best([(one,) for one in values]) == expected
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=9))
+def test_a_vote_counts_ranks_not_numbers_and_never_takes_what_another_beats_in_all(rows: list[tuple[int, int]]) -> None:
+    taken = best(rows)
+    assert best([(a**3, 1e6 * b) for a, b in rows]) == taken
+    assert not any(a >= rows[taken][0] and b >= rows[taken][1] and (a, b) != rows[taken] for a, b in rows)
+
+
+# --- conformance ------------------------------------------------------------------------------------------------------
+
+
+def alphabetical(candidate: Any) -> list[float]:
+    """A proxy without a meaning."""
+    return [float(sum(int(d.label) for d in candidate.trace.decisions)), -float(len(candidate.key))]
+
+
+def screened(space: Any, seed: int, name: str = "random", **options: Any) -> Any:
+    """A screened sampler."""
+    return make_sampler(
+        name, space, seed, screen=lambda inner, is_new: Screen(inner, alphabetical, 3, is_new_not(is_new)), **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("random", {}), ("evolution", {"initial": 8}), ("gp", {"initial": 8, "pool": 24})]
+)
+def test_a_screened_sampler_conforms(name: str, options: dict[str, Any]) -> None:
+    check_sampler(screened, name=name, **options)
+
+
+@pytest.mark.parametrize("name", ["exhaustive", "replay", "optuna:TPESampler"])
+def test_samplers_that_propose_each_candidate_once_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match=rf"screen.proposals: sampler {name} .*; legal: 1, or the sampler random"):
+        check_screened({"name": name})
+    with pytest.raises(InputError, match=r"screen.proposals: sampler evolution \(mode local_search\)"):
+        check_screened({"name": "evolution", "mode": "local_search"})
+    for legal in ({"name": "evolution"}, {"name": "evolution", "mode": "ageing"}, {"name": "gp"}, {"name": "random"}):
+        check_screened(legal)
+    assert set(ONE_BY_ONE) == {"exhaustive", "replay", "optuna", "local_search"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("screen.proposals=0",), "--set screen.proposals: is 0; legal: 1 or more"),
+        (("screen.proxy=redout",), "--set screen.proxy: is 'redout'; legal: "),
+        (("screen.proxy=readout+",), "--set screen.proxy: is 'readout+'; legal: "),
+        (("screen.proxy=naswot+naswot",), "--set screen.proxy: is 'naswot+naswot'; legal: each proxy once"),
+        (("screen.number=3",), "--set screen.number: is unknown; legal: "),
+        (("screen.proposals=2", "sampler.name=exhaustive"), "screen.proposals: sampler exhaustive proposes each"),
+    ],
+)
+def test_a_fault_is_one_line(arguments: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert search([part for one in arguments for part in ("--set", one)]) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith(line) and told.err.count("\n") == 1 and told.out == ""
+
+
+# --- a search with it -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A screened search that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("screen") / "whole"
+    searched(folder, small(**SCREENED))
+    return folder
+
+
+class Crash(Exception):
+    """Stands for the moment at which a process dies."""
+
+
+def crashing(after: int) -> Any:
+    """A backend that dies after so many messages."""
+
+    def run(work: Work, data: TrialData) -> None:
+        left = after
+        while job := work.next():
+            for message in messages(job.spec, data):
+                left -= 1
+                if left < 0:
+                    raise Crash
+                if work.message(job.key, message):
+                    break
+
+    return run
+
+
+def test_a_search_keeps_what_it_screened(whole: Path) -> None:
+    kept = {row["key"]: row for row in lines(whole / "screen.jsonl")}
+    assert len(kept) == len(lines(whole / "screen.jsonl")) > 4
+    assert all(set(row["values"]) == {"readout", "naswot"} and row["error"] is None for row in kept.values())
+    for line in lines(whole / "proposals.jsonl"):
+        hyperparameters = "".join(f" {k}={v}" for k, v in sorted(line["hyperparameters"].items()))
+        assert line["screened"] == kept[line["fingerprint"] + hyperparameters]["values"]
+
+
+def test_candidates_beyond_a_constraint_are_not_screened(whole: Path) -> None:
+    assert [line["draws"] for line in lines(whole / "proposals.jsonl")] == [1, 1, 1, 1]
+    assert max(row["parameters"] for row in lines(whole / "trials.jsonl")) <= 8000
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 6])
+def test_a_screened_search_that_died_goes_on_to_the_same_end(whole: Path, tmp_path: Path, after: int) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(Crash):
+        searched(folder, small(**SCREENED), crashing(after))
+    before = lines(folder / "screen.jsonl")
+    with (folder / "screen.jsonl").open("ab") as file:
+        file.write(b'{"key": "00')
+    searched(folder, small(**SCREENED))
+    assert results(folder) == results(whole) and proposed(folder) == proposed(whole)
+    after_all = lines(folder / "screen.jsonl")
+    assert after_all[: len(before)] == before
+    assert [(row["key"], row["values"]) for row in after_all] == [
+        (row["key"], row["values"]) for row in lines(whole / "screen.jsonl")
+    ]
+
+
+def test_a_replay_depends_on_the_journal_alone(tmp_path: Path) -> None:
+    """Other numbers, as another machine might compute, would lead to other proposals."""
+    folder = tmp_path / "run"
+    with pytest.raises(Crash):
+        searched(folder, small(**SCREENED), crashing(2))
+    rows = lines(folder / "screen.jsonl")
+    for row in rows:
+        row["values"] = {name: -value for name, value in row["values"].items()}
+    (folder / "screen.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(InputError, match="can't be drawn again"):
+        searched(folder, small(**SCREENED))
+
+
+def test_values_that_are_known_are_not_measured_again(whole: Path) -> None:
+    def never(candidate: Any, proxy: str) -> float:
+        raise AssertionError("known already")
+
+    setup = prepare(RunFolder(whole).experiment(), whole)
+    screening = Screening(Journal(whole / "screen.jsonl"), never, ("readout", "naswot"))
+    sampler = setup.sampler(screening)
+    found = sampler.propose()
+    assert found is not None and found.fingerprint == lines(whole / "proposals.jsonl")[0]["fingerprint"]
+
+
+def test_training_does_not_notice_the_screen(whole: Path) -> None:
+    """The same candidate under the same seed gives the same scores in a process that screens nothing."""
+    from archioptrx.search.setup import Specs
+
+    experiment = RunFolder(whole).experiment()
+    row, line = lines(whole / "trials.jsonl")[1], lines(whole / "proposals.jsonl")[1]
+    told = list(messages(Specs(experiment, "cpu").trial(line), load_events(experiment).data))
+    assert [one["score"] for one in told if one["kind"] == "epoch"] == row["curve"]
+
+
+def test_measuring_puts_generator_and_threads_back(whole: Path) -> None:
+    experiment = RunFolder(whole).experiment()
+    setup, events = prepare(experiment, whole), load_events(experiment)
+    candidate = RandomSampler(setup.space, 0).draw(0, 0)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    measure = Measure(events.data, check_events(setup, events), 0, threads + 1)
+    first = [measure(candidate, proxy) for proxy in PROXIES]
+    assert torch.equal(before, torch.get_rng_state()) and torch.get_num_threads() == threads
+    torch.manual_seed(99)
+    assert [measure(candidate, proxy) for proxy in PROXIES] == first
+    other = Measure(events.data, check_events(setup, events), 1, threads + 1)
+    assert other(candidate, "naswot") != first[1]
+
+
+def test_networks_that_fail_are_the_worst_and_the_journal_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    odd = write_odd(tmp_path, "raising")
+    searched(tmp_path / "run", small(**odd, **{**SCREENED, "budget__trials": 2}))
+    bad = [row for row in lines(tmp_path / "run" / "screen.jsonl") if row["error"]]
+    assert bad and all("this block never works" in row["error"] for row in bad)
+    assert all(value is None for row in bad for value in row["values"].values())
+    assert lines(tmp_path / "run" / "trials.jsonl")[0]["status"] == "finished"
+
+
+def test_without_a_screen_nothing_is_written_of_it(tmp_path: Path) -> None:
+    searched(tmp_path / "run", small(budget__trials=1, training__epochs=1, retrain__seeds=1))
+    assert not (tmp_path / "run" / "screen.jsonl").exists()
+    assert lines(tmp_path / "run" / "proposals.jsonl")[0]["screened"] is None
+
+
+def test_the_end_says_what_the_screen_took(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "small.yaml"
+    content = {**SMALL, "budget": {"trials": 2}, "training": {"epochs": 1}, "screen": {"proposals": 3}}
+    path.write_text(yaml.safe_dump({**content, "references": ["interaction"]}))
+    folder = tmp_path / "run"
+    assert search([str(path), "--backend", "local", "--output", str(folder)]) == 0
+    text = capsys.readouterr().out
+    count = len(lines(folder / "screen.jsonl"))
+    assert f"screened by naswot: {count} candidates for 1 proposals (3 drawn for each), " in text
+    assert [line["screened"] is None for line in lines(folder / "proposals.jsonl")] == [True, False]
+    assert search(["--resume", str(folder), "--backend", "local", "--json"]) == 0
+    about = json.loads(capsys.readouterr().out)["screen"]
+    assert about["scored"] == count and about["proposals"] == 1 and about["seconds"] > 0
