@@ -13,6 +13,7 @@ from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.run_folder import RunFolder, plain
+from archioptrx.search.front import front_json, front_line
 from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, score_text, table_text
 
 
@@ -33,9 +34,9 @@ def run(args: argparse.Namespace) -> int:
     folder = RunFolder(args.run_folder)
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
     shown = chosen(rows, args.fingerprint) if args.fingerprint or rows else None
-    metric = metric_of(experiment)
+    metric, objective = metric_of(experiment), experiment.objective
     if args.json:
-        content = document(folder, rows[: args.top], shown, graphs, metric)
+        content = {**document(folder, rows[: args.top], shown, graphs, metric), "front": front_json(rows, objective)}
         print(json.dumps(plain(content), indent=1, ensure_ascii=False))
         return 0
     running = len(graphs) - len(rows)
@@ -43,7 +44,9 @@ def run(args: argparse.Namespace) -> int:
     if shown is None:
         print("no trial has ended yet")
         return 0
-    print(table_text(rows[: args.top], metric, graphs))
+    print(table_text(rows, args.top, objective, graphs))
+    if objective.several:
+        print(front_line(rows, objective))
     print()
     print(architecture_text(shown, graphs[shown["proposal"]], metric))
     if folder.best.is_dir():

@@ -9,6 +9,7 @@ import pytest
 from archioptrx.config import bundled_names
 from archioptrx.errors import InputError
 from archioptrx.experiment import import_modules, load_experiment, parse_experiment
+from archioptrx.objective import Goal, Objective
 from archioptrx.overrides import duration, override
 
 
@@ -16,12 +17,12 @@ def test_a_name_is_enough() -> None:
     experiment = parse_experiment({"name": "one"}, "one.yaml")
     assert experiment.data == {"source": "toy"}
     assert experiment.budget.trials == 12
-    assert experiment.objective.mode == "max"
+    assert experiment.objective == Objective((Goal("auc", "max"),))
 
 
 @pytest.mark.parametrize("name", bundled_names("experiments"))
 def test_bundled_experiments_are_legal_and_round_trip(name: str, tmp_path: Path) -> None:
-    experiment = load_experiment(name, {"data.path": str(tmp_path)} if name != "quickstart" else {})
+    experiment = load_experiment(name, {"data.path": str(tmp_path)} if name == "hitgraphs" else {})
     assert parse_experiment(experiment.to_dict(), "again") == experiment
 
 
