@@ -76,9 +76,12 @@ def _first(score: Numbers) -> float:
 
 
 def _ahead(scores: Mapping[int, Numbers], trial: int) -> int:
-    """How many are better than a trial; one with the same score isn't."""
-    ranked = [list(scores.values())[i] for i in order([(score, 1) for score in scores.values()])]
-    return ranked.index(scores[trial])
+    """How many are better than a trial; one with the same score isn't.
+
+    Of those that crowding can't tell apart, the ends of a front say, the one that is best in the first goal leads.
+    """
+    by_first = sorted(scores.values(), key=_first, reverse=True)
+    return [by_first[i] for i in order([(score, 1) for score in by_first])].index(scores[trial])
 
 
 def make_schedule(scheduler: Scheduler) -> Fifo:
