@@ -13,7 +13,7 @@ from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.run_folder import RunFolder, plain
-from archioptrx.search.front import front_json, front_line
+from archioptrx.search.front import front_json, front_line, retrained_text
 from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, score_text, table_text
 
 
@@ -51,6 +51,10 @@ def run(args: argparse.Namespace) -> int:
     print(architecture_text(shown, graphs[shown["proposal"]], metric))
     if folder.best.is_dir():
         print(best_text(folder))
+        if objective.several:
+            winner = json.loads((folder.best / "metrics.json").read_text())["proposal"]
+            print("trained again: metrics on test events and costs")
+            print(retrained_text(folder, objective, winner))
     return 0
 
 

@@ -23,21 +23,18 @@ class CostMetric:
     ----------
     header
         Of its column in tables, with the unit.
-    form
-        How a number of it is written.
     smallest
         Less than this counts as this where its logarithm is taken.
     """
 
     header: str
-    form: str
     smallest: float
 
 
 COSTS = {
-    "parameters": CostMetric("parameters", ",.0f", 1.0),
-    "seconds_per_epoch": CostMetric("s/epoch", ".3g", 1e-6),
-    "latency": CostMetric("latency ms", ".3g", 1e-6),
+    "parameters": CostMetric("parameters", 1.0),
+    "seconds_per_epoch": CostMetric("s/epoch", 1e-6),
+    "latency": CostMetric("latency ms", 1e-6),
 }
 """Trained numbers; seconds of training and validation, mean of the epochs so far; milliseconds of one forward pass."""
 
@@ -209,14 +206,18 @@ def _number(value: Any) -> float | None:
 
 
 def value_text(metric: str, value: float | None) -> str:
-    """A metric's value in a table.
+    """A metric's value in a table: five decimals, a cost three digits, parameters all of them.
 
-    >>> value_text("auc", 0.99), value_text("parameters", 1234), value_text("latency", 1.2345), value_text("auc", None)
-    ('0.99000', '1,234', '1.23', '–')
+    >>> value_text("auc", 0.99), value_text("parameters", 1234), value_text("auc", None)
+    ('0.99000', '1,234', '–')
+    >>> [value_text("latency", number) for number in (0.56, 12.345, 1234.5)]
+    ['0.560', '12.3', '1,234']
     """
     if value is None:
         return "–"
-    return format(value, COSTS[metric].form if metric in COSTS else ".5f")
+    if metric in COSTS:
+        return f"{value:,.0f}" if metric == "parameters" or value >= 100 else f"{value:#.3g}"
+    return f"{value:.5f}"
 
 
 def header(metric: str) -> str:

@@ -88,7 +88,10 @@ def test_the_report_has_the_front_and_the_goals_of_the_retrained(whole: Path) ->
     found = searched(whole, tiny())
     told = as_text(found, tiny())
     rows = found.folder.rows()
-    assert f"Pareto front (1): {len(pareto_front(rows))} of 6 trials with scores; auc up, parameters down" in told
+    assert (
+        f"front 1 is the Pareto front: {len(pareto_front(rows))} of 6 trials with scores; auc up, parameters down"
+        in told
+    )
     head = told.splitlines()[0].split()
     assert head[:4] == ["front", "trial", "auc", "parameters"] and head.count("parameters") == 1
     assert told.splitlines()[1].split()[:2] == ["1", rows[0]["id"]], "the best in the first goal leads"
@@ -98,12 +101,14 @@ def test_the_report_has_the_front_and_the_goals_of_the_retrained(whole: Path) ->
     assert {int(line.split()[1]) for line in shown} == chosen
     assert [int(line.split()[1]) for line in shown if line.endswith("best")] == [found.winner.proposal]
     assert str(found.winner.test["auc"]) in "".join(shown)
+    assert f"archioptrx train {whole}/TRIAL" in told
     assert max(map(len, told.splitlines())) <= 120
 
 
 def test_inspect_shows_the_front(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect.main([str(whole)]) == 0
-    assert "Pareto front (1): " in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "front 1 is the Pareto front: " in told and "trained again: metrics on test events and costs\n" in told
     assert inspect.main([str(whole), "--json", "--top", "1"]) == 0
     content = json.loads(capsys.readouterr().out)
     expected = pareto_front(lines(whole / "trials.jsonl"))

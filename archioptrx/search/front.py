@@ -17,7 +17,7 @@ from archioptrx.standings import front_numbers, pareto_front
 def front_line(rows: Sequence[Mapping[str, Any]], objective: Objective) -> str:
     """How many trials no other one dominates, and in what."""
     scored = sum(row["score"] is not None for row in rows)
-    return f"Pareto front (1): {len(pareto_front(rows))} of {scored} trials with scores; {objective}"
+    return f"front 1 is the Pareto front: {len(pareto_front(rows))} of {scored} trials with scores; {objective}"
 
 
 def front_json(rows: Sequence[Mapping[str, Any]], objective: Objective) -> list[dict[str, Any]] | None:
@@ -60,6 +60,12 @@ def retrained_text(folder: RunFolder, objective: Objective, winner: int) -> str:
     for name in ("front", "trial", *(header(metric) for metric in objective.metrics), ""):
         table.add_column(name, justify="right", no_wrap=True)
     for number, goals in spreads(folder, objective).items():
-        cells = [f"{value_text(name, s.mean)} ± {value_text(name, s.deviation)}" for name, s in goals.items()]
+        cells = [_cell(name, spread) for name, spread in goals.items()]
         table.add_row(str(fronts[number]), f"{number:04d}", *cells, "best" if number == winner else "")
     return as_text(table)
+
+
+def _cell(metric: str, spread: Spread) -> str:
+    """Mean and spread; parameters are the same under every seed."""
+    mean = value_text(metric, spread.mean)
+    return mean if metric == "parameters" else f"{mean} ± {value_text(metric, spread.deviation)}"

@@ -40,20 +40,19 @@ def as_text(found: Found, experiment: Experiment) -> str:
         "",
         f"inspect    archioptrx inspect {run}",
         f"evaluate   archioptrx evaluate {run}",
+        *([f"another    archioptrx train {run}/TRIAL"] if objective.several else []),
         f"go on      archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
     ]
     return "\n".join(part for index, part in enumerate(parts) if part or index > 3)
 
 
 def _retrained(found: Found, experiment: Experiment) -> list[str]:
-    """The goals of all that were trained again; the others' weights are not kept."""
-    folder, metric = found.folder, metric_of(experiment)
+    """The goals of all that were trained again."""
+    metric = metric_of(experiment)
     return [
         "",
-        f"trained again: mean and spread of each goal, {metric} on test events; best has the best mean validation "
-        f"{metric}.",
-        "Another of the front: archioptrx train " + str(folder.path / "TRIAL"),
-        retrained_text(folder, experiment.objective, found.winner.proposal),
+        f"trained again: metrics on test events and costs; best: the highest mean validation {metric}",
+        retrained_text(found.folder, experiment.objective, found.winner.proposal),
     ]
 
 
