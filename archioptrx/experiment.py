@@ -167,6 +167,8 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         dedup=_dedup(top, architecture),
         seed=top.take("seed", int, 0, minimum=0),
     )
+    if top.take("vary", object, None) is not None:
+        top.fault("vary", "makes it a study of several searches; legal here: one search")
     top.rest()
     finish([_renamed(fault, place, options or {}) for fault in faults])
     return experiment

@@ -1,4 +1,4 @@
-"""`archioptrx inspect RUN`: the best architectures of a search, also while it runs."""
+"""`archioptrx inspect RUN`: the best architectures of a search, or a comparison of a study's, also while it runs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ from typing import Any
 from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.errors import InputError, did_you_mean
-from archioptrx.run_folder import RunFolder, plain
+from archioptrx.run_folder import RunFolder, is_study, plain
+from archioptrx.search import comparison_report
 from archioptrx.search.front import front_json, front_line, retrained_text
+from archioptrx.search.study_run import StudyFolder
 from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, score_text, table_text
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of this command."""
     new = new_parser("inspect", "Show the best architectures of a search, also while it runs.")
-    new.add_argument("run_folder", metavar="RUN", type=Path, help="folder that `archioptrx search` wrote")
+    new.add_argument(
+        "run_folder",
+        metavar="RUN",
+        type=Path,
+        help="folder that `archioptrx search` wrote (of a study: compares its searches)",
+    )
     new.add_argument("--top", type=int, default=10, metavar="K", help="trials in the table (default: 10)")
     new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
     new.add_argument("--json", action="store_true", help="print one JSON document")
@@ -31,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """Print the table and one architecture."""
     if args.top < 1:
         raise InputError(f"--top: is {args.top}; legal: 1 or more")
+    if is_study(args.run_folder):
+        return show_study(args)
     folder = RunFolder(args.run_folder)
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
     shown = chosen(rows, args.fingerprint) if args.fingerprint or rows else None
@@ -55,6 +64,16 @@ def run(args: argparse.Namespace) -> int:
             winner = json.loads((folder.best / "metrics.json").read_text())["proposal"]
             print("trained again: metrics on test events and costs")
             print(retrained_text(folder, objective, winner))
+    return 0
+
+
+def show_study(args: argparse.Namespace) -> int:
+    """Print the comparison of the searches of a study."""
+    folder = StudyFolder(args.run_folder)
+    if args.fingerprint:
+        run = folder.path / folder.combinations[0].name
+        raise InputError(f"--fingerprint: is for one search of the study; legal: archioptrx inspect {run} …")
+    print(comparison_report.as_json(folder) if args.json else comparison_report.as_text(folder))
     return 0
 
 

@@ -22,7 +22,7 @@ from archioptrx.config import Fields, finish
 from archioptrx.dataset import Metadata
 from archioptrx.errors import InputError
 from archioptrx.experiment import import_modules
-from archioptrx.run_folder import new_folder, plain, write_atomically
+from archioptrx.run_folder import RunFolder, new_folder, plain, write_atomically
 from archioptrx.tasks import make_task
 from archioptrx.tasks.task import Task
 from archioptrx.trial import source_widths
@@ -112,7 +112,7 @@ def model_folder(name: str | Path) -> Path:
     """
     path = Path(name)
     if (path / "experiment.yaml").is_file():
-        path = path / "best"
+        path = RunFolder(path).best
         if not path.is_dir():
             raise InputError(
                 f"{name}: the search has no trained winner yet; legal: archioptrx search --resume {name}, "

@@ -8,6 +8,7 @@
 `proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` says which results
                           the sampler had been told since the line before, so that a replay is exact
 `trials.jsonl`            one line per ended trial, on disk before the sampler hears of it
+`weights/`                weights of ended trials, where children inherit them; on disk before the trial's line
 `retrain.jsonl`           one line per ended retraining of the best candidates
 `retrain/`                weights of retrainings, until the winner is known
 `best/`                   the winner: a model folder
@@ -36,6 +37,9 @@ from archioptrx.config import read_yaml
 from archioptrx.errors import InputError
 from archioptrx.experiment import Experiment, parse_experiment
 from archioptrx.standings import ranked
+
+SEARCHES = "searches.jsonl"
+"""A file that only the folder of a study has: of several searches, each with its run folder inside."""
 
 
 def plain(value: Any) -> Any:
@@ -156,6 +160,31 @@ class Journal:
             self._file = None
 
 
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold the right to write to a folder. The kernel gives it back when the process ends, however it ends.
+
+    Raises
+    ------
+    InputError
+        Another process holds it.
+    """
+    with open(folder / "lock", "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            file.seek(0)
+            owner = file.read().strip() or "unknown"
+            raise InputError(f"{folder}: process {owner} is writing to it; legal: wait, or stop it") from error
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        try:
+            yield
+        finally:
+            file.truncate(0)
+
+
 class RunFolder:
     """A run folder that exists. Reading needs no lock; `locked` is for the one process that writes.
 
@@ -172,6 +201,9 @@ class RunFolder:
         if not (self.path / "experiment.yaml").is_file():
             what = "holds no search" if self.path.is_dir() else "is no folder"
             raise InputError(f"{self.path}: {what}; legal: a folder that `archioptrx search` wrote")
+        if is_study(self.path):
+            one = next((str(path.parent) for path in sorted(self.path.glob("*/experiment.yaml"))), "none is left")
+            raise InputError(f"{self.path}: holds a study of several searches; legal: one of them, such as {one}")
         self.proposals = Journal(self.path / "proposals.jsonl")
         self.trials = Journal(self.path / "trials.jsonl")
         self.retrained = Journal(self.path / "retrain.jsonl")
@@ -212,6 +244,10 @@ class RunFolder:
         """Folder of the winner."""
         return self.path / "best"
 
+    def weights(self, number: int) -> Path:
+        """File of the trained weights of a trial, where the search keeps them."""
+        return self.path / "weights" / f"{number:04d}.pt"
+
     def experiment(self) -> Experiment:
         """The experiment, with the function graph and the search space that this folder keeps."""
         place = self.path / "experiment.yaml"
@@ -228,24 +264,9 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[RunFolder]:
-        """Hold the right to write. The kernel gives it back when the process ends, however it ends.
-
-        Raises
-        ------
-        InputError
-            Another process holds it.
-        """
-        with open(self.path / "lock", "a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                file.seek(0)
-                owner = file.read().strip() or "unknown"
-                raise InputError(f"{self.path}: process {owner} is writing to it; legal: wait, or stop it") from error
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
-            journals = (self.proposals, self.trials, self.retrained)
+        """Hold the right to write; see `hold`."""
+        journals = (self.proposals, self.trials, self.retrained)
+        with hold(self.path):
             try:
                 for journal in journals:
                     journal.repair()
@@ -253,7 +274,6 @@ class RunFolder:
             finally:
                 for journal in journals:
                     journal.close()
-                file.truncate(0)
 
     def rows(self) -> list[dict[str, Any]]:
         """Ended trials, best first; see `archioptrx.standings.ranked`."""
@@ -265,6 +285,11 @@ class RunFolder:
         if number not in lines:
             raise InputError(f"{self.path}/{number}: no such trial; legal: 0 … {max(lines, default=-1)}")
         return lines[number]
+
+
+def is_study(path: Path) -> bool:
+    """Whether a folder holds a study, not one search."""
+    return (path / SEARCHES).is_file()
 
 
 def dump(experiment: Experiment) -> str:

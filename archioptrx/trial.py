@@ -7,7 +7,9 @@ Messages are plain data, told apart by `kind`:
 `epoch`
     One epoch has ended: `epoch`, `score` (of the first goal, larger is better), `scores` (of each goal, where there are
     several), `best` (whether no epoch before was better), `metrics` (on validation events, and what the network costs),
-    `parameters`, `train_seconds` (training and validation so far), `seconds` (all since the trial began).
+    `parameters`, `train_seconds` (training and validation so far), `seconds` (all since the trial began), `inherited`
+    (`tensors` and `share` of the parameters that a parent's weights replaced, or None); where the spec says `keep` and
+    the epoch is the best one so far: `weights`.
 `end`
     The last epoch has ended: `seconds`, and where the spec says `final`: `test` (metrics on test events with
     the weights of the best epoch) and `weights` (bytes of a state dict).
@@ -21,13 +23,13 @@ import copy
 import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
-from archioptrx.compile import compile_model
+from archioptrx.compile import Model, compile_model
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.dataset import Metadata, Splits
 from archioptrx.errors import InputError, TrialError
@@ -39,6 +41,7 @@ from archioptrx.tasks import make_task
 from archioptrx.tasks.task import Objective as TaskObjective
 from archioptrx.tasks.task import Task
 from archioptrx.training import Training
+from archioptrx.transfer import inherit
 
 PASSES, ENOUGH = 20, 1.0
 """Forward passes that are timed at most, and the seconds after which three of them are enough."""
@@ -85,7 +88,7 @@ def source_widths(graph: ComputationGraph, metadata: Metadata) -> dict[str, int]
 
 def build(
     graph: ComputationGraph, hyperparameters: Mapping[str, Any], metadata: Metadata, task: Task, seed: int
-) -> nn.Module:
+) -> Model:
     """Compile an architecture with weights that the seed decides."""
     torch.manual_seed(seed)
     return compile_model(graph, hyperparameters, source_widths(graph, metadata), task.target_width)
@@ -147,7 +150,8 @@ def messages(spec: Mapping[str, Any], data: TrialData) -> Iterator[dict[str, Any
     spec
         `graph`, `hyperparameters`, `training`, `task`, `objective` as plain data, `device`,
         `limits` (`seconds_per_step` and `parameters`, each a number or None), `final` (whether test metrics and weights
-        are wanted), `imports`.
+        are wanted), `imports`. Optional: `keep` (whether the weights of each better epoch are sent), `parent` (`graph`
+        of another trial and its `weights`, from which this one starts where they agree).
     """
     start, threads = time.perf_counter(), torch.get_num_threads()
     try:
@@ -173,6 +177,7 @@ def _messages(spec: Mapping[str, Any], data: TrialData, start: float) -> Iterato
     task = task_of(spec["task"], objective)
     graph = ComputationGraph.from_dict(spec["graph"])
     model = build(graph, spec["hyperparameters"], data.metadata, task, training.seed).to(spec["device"])
+    inherited = _inherited(model, spec.get("parent"))
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     train, validation, device = data.splits.train, data.splits.validation, spec["device"]
     ready = data.prepared(task, training, device)
@@ -197,6 +202,8 @@ def _messages(spec: Mapping[str, Any], data: TrialData, start: float) -> Iterato
                 "parameters": parameters,
                 "train_seconds": train_seconds,
                 "seconds": time.perf_counter() - start,
+                "inherited": inherited,
+                **({"weights": weights_of(model)} if spec.get("keep") and report.best else {}),
             }
     finally:
         fitting.close()
@@ -216,6 +223,13 @@ def _scores(objective: Objective, metrics: Mapping[str, Any], report: Report) ->
         raise TrialError(f"epoch {report.epoch}: {values}, no number")
     several = {"scores": list(scores)} if objective.several else {}
     return {"score": scores[0], **several, "best": report.best}
+
+
+def _inherited(model: Model, parent: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Put a parent's weights into a fresh model; what was copied."""
+    if parent is None:
+        return None
+    return asdict(inherit(model, ComputationGraph.from_dict(parent["graph"]), parent["weights"]))
 
 
 def _refusal(fitting: Fitting, parameters: int, limits: Mapping[str, Any]) -> str | None:

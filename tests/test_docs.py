@@ -10,6 +10,7 @@ import yaml
 from archioptrx.experiment import Experiment
 from archioptrx.objective import COSTS
 from archioptrx.samplers import sampler_names
+from archioptrx.search.study import parse_study
 from archioptrx.search_space import Limits, SearchSpace
 from archioptrx.signatures import SIGNATURES
 from archioptrx.tasks import TASKS
@@ -35,7 +36,7 @@ def test_all_keys_of_an_experiment_and_of_a_walk_are_there():
         for line in FILES.splitlines()
         for word in re.findall(r"`(\w+)`", line.split("|")[1] if "|" in line else "")
     }
-    assert {field.name for field in fields(Experiment)} <= first
+    assert {field.name for field in fields(Experiment)} | {"vary"} <= first
     assert {field.name for field in fields(Limits)} <= first
 
 
@@ -48,6 +49,12 @@ def test_the_search_space_shown_is_valid():
     shown = re.search(r"```yaml\n(.*?)```", FILES, re.DOTALL)
     space = SearchSpace.from_dict(yaml.safe_load(shown[1]))
     assert len(space.grid["learning_rate"].values) == 8
+
+
+def test_the_study_shown_is_valid():
+    shown = next(yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", FILES, re.DOTALL) if "vary:" in text)
+    study = parse_study({"name": "mine", **shown}, "files.md")
+    assert len(study.combinations) == 12
 
 
 def test_every_sampler_is_described():

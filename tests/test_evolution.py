@@ -143,14 +143,63 @@ def test_local_search_proposes_all_neighbours_of_the_best():
 
 def test_options_are_checked_all_at_once():
     with pytest.raises(InputError) as error:
-        make_sampler("evolution", WORDS, population=0, tournament="x", crossover=2, mode="agein", initial=True)
+        make_sampler(
+            "evolution", WORDS, population=0, tournament="x", crossover=2, mode="agein", initial=True, inherit=1
+        )
     assert error.value.faults == (
         "sampler.population: is 0; legal: a whole number from 1",
         "sampler.tournament: is 'x'; legal: a whole number from 1",
         "sampler.initial: is True; legal: a whole number from 0",
         "sampler.crossover: is 2; legal: a number from 0 to 1",
         "sampler.mode: is 'agein'; legal: ageing, local_search (did you mean ageing?)",
+        "sampler.inherit: is 1; legal: true or false",
     )
+
+
+def test_the_parent_is_the_observed_one_that_a_child_comes_from():
+    sampler = make_sampler("evolution", WORDS, 2, initial=5, crossover=0, tournament=1, inherit=True)
+    assert (
+        sampler.inherit and not make_sampler("evolution", WORDS).inherit and not make_sampler("random", WORDS).inherit
+    )
+    words, far = {}, 0
+    for number in range(80):
+        word = sampler.propose()
+        parent = sampler.parent
+        assert (parent is None) == (number < 5)
+        if parent is not None:
+            assert words[parent.key] == parent.trace
+            far += (Counter(word.trace.decisions) - Counter(parent.trace.decisions)).total() > 3
+        words[word.key] = word.trace
+        sampler.observe(word, value(word), 1)
+    assert far < 8
+
+
+def test_of_two_parents_the_first_one_counts_and_of_a_neighbour_the_one_it_is_near_to():
+    crossed = EvolutionSampler(WORDS, 1, initial=0, crossover=1)
+    words = told(crossed, 6)
+    for number in range(30):
+        child = crossed.draw(number, 0)
+        assert child.trace.decisions[0] == crossed.parent.trace.decisions[0]
+        assert crossed.parent.key in {word.key for word in words}
+    near = EvolutionSampler(WORDS, 3, initial=0, mode="local_search")
+    near.observe(word_of("abcdabcd"), 0.2, 1)
+    near.observe(word_of("hhhh"), 0.9, 1)
+    near.draw(0, 0)
+    assert near.parent.fingerprint == "hhhh"
+    only = EvolutionSampler(Words(1, "ab", ("one",)), 3, initial=0, mode="local_search")
+    only.observe(only.space(random_choices(0)), 0.9, 1)
+    assert only.draw(0, 0) is not None and only.parent is not None
+    assert only.draw(1, 0) is not None and only.parent is None, "no neighbour is left: it is a random one"
+
+
+def test_what_completes_a_small_space_has_no_parent():
+    sampler = make_sampler("evolution", Words(1, "abc", ("one",)), 0, initial=1, inherit=True)
+    seen = []
+    while (word := sampler.propose()) is not None:
+        seen.append(sampler.parent)
+        sampler.observe(word, 0.5, 1)
+    assert len(seen) == 3 and seen[0] is None
+    assert sampler.parent is None
 
 
 SCORES = st.one_of(st.none(), st.floats(-5, 5))

@@ -11,6 +11,7 @@ from archioptrx.errors import InputError
 from archioptrx.experiment import import_modules, load_experiment, parse_experiment
 from archioptrx.objective import Goal, Objective
 from archioptrx.overrides import duration, override
+from archioptrx.search.study import load_study, parse_study
 
 
 def test_a_name_is_enough() -> None:
@@ -22,7 +23,12 @@ def test_a_name_is_enough() -> None:
 
 @pytest.mark.parametrize("name", bundled_names("experiments"))
 def test_bundled_experiments_are_legal_and_round_trip(name: str, tmp_path: Path) -> None:
-    experiment = load_experiment(name, {"data.path": str(tmp_path)} if name == "hitgraphs" else {})
+    overrides = {"data.path": str(tmp_path)} if name not in ("quickstart", "pareto") else {}
+    study = load_study(name, overrides)
+    if study is not None:
+        assert parse_study(study.document, "again") == study
+        return
+    experiment = load_experiment(name, overrides)
     assert parse_experiment(experiment.to_dict(), "again") == experiment
 
 

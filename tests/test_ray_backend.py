@@ -46,7 +46,8 @@ def interrupted(command: list[str], rows: Path, count: int) -> tuple[int, str]:
 
 def test_stopped_and_resumed_on_ray_is_the_same_as_in_one_go_without(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    more = {"budget": {"trials": 8}}
+    sampler = {"name": "evolution", "initial": 3, "inherit": True}
+    more = {"budget": {"trials": 8}, "sampler": sampler}
     code, stderr = interrupted(
         [*COMMAND, str(write(tmp_path, **more)), "--output", str(run)], run / "trials.jsonl", count=2
     )
@@ -55,9 +56,13 @@ def test_stopped_and_resumed_on_ray_is_the_same_as_in_one_go_without(tmp_path: P
     assert len(lines(run / "trials.jsonl")) < 8
     told = subprocess.run([*COMMAND, "--resume", str(run), "--json"], capture_output=True, text=True, check=True)
     assert len(json.loads(told.stdout)["trials"]) == 8
-    searched(tmp_path / "local", small(budget__trials=8))
+    searched(tmp_path / "local", small(budget__trials=8, sampler=sampler))
     assert results(run) == results(tmp_path / "local")
     assert proposed(run) == proposed(tmp_path / "local")
+    told_by_parents = [
+        {row["id"]: row["inherited"] for row in lines(folder / "trials.jsonl")} for folder in (run, tmp_path / "local")
+    ]
+    assert told_by_parents[0] == told_by_parents[1] and any(told_by_parents[0].values())
     best = [json.loads((folder / "best" / "metrics.json").read_text()) for folder in (run, tmp_path / "local")]
     assert best[0] == best[1]
     for line in (stderr + told.stderr).splitlines():

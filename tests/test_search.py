@@ -182,8 +182,8 @@ class Listening:
     def __init__(self, inner: Any) -> None:
         self.inner, self.told = inner, list[tuple[Any, ...]]()
 
-    def propose(self) -> Any:
-        return self.inner.propose()
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
         self.told.append((candidate.key, score, epochs))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from archioptrx.dataset import Metadata
 from archioptrx.errors import InputError
 from archioptrx.hitgraph import graph_faults
+from archioptrx.search.run import load_splits
 from archioptrx.sources import check_spec, load_dataset
 from archioptrx.sources.hitgraphs import write
 from archioptrx.sources.options import ToyOptions
@@ -206,6 +207,23 @@ def test_sectors_that_can_t_be_told_must_be_given(tmp_path):
     assert "sectors can't be told from one graph an event" in fault
     assert read(folder, sectors=8).metadata.sectors == 8
     assert read(folder / "event1_g000.npz", sectors=1).metadata.options["sectors"] == "given"
+
+
+def test_the_first_events_by_name_are_read_whole(tmp_path):
+    path = folder_of(tmp_path, names=("event2_g000", "event1_g001", "event3_g000", "event1_g000"))
+    found = [(g.event, g.sector) for g in read(path, sectors=2, events=2).graphs]
+    assert found == [("event1", 0), ("event1", 1), ("event2", 0)]
+    assert read(path, sectors=2, events=3).fingerprint == read(path, sectors=2, events=99).fingerprint
+    assert faults_of(path, events=0) == ["data: events: is 0; legal: 1 or more"]
+
+
+def test_a_limit_of_events_is_not_for_test_events(tmp_path):
+    names = [f"event{k}_g000" for k in range(9)]
+    searched = folder_of(tmp_path / "searched", names=names[:4])
+    others = folder_of(tmp_path / "others", {"y": np.array([1, 0, 0, 0, 0], np.float32)}, names=names[4:])
+    data = {"source": "hitgraphs", "path": str(searched), "sectors": 1, "events": 3}
+    _, splits, _ = load_splits(data, {"validation": 0.3, "test": 0.1, "seed": 0}, str(others))
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (2, 1, 5)
 
 
 def test_a_model_s_metadata_bring_its_sectors_and_scales(tmp_path):

@@ -37,7 +37,11 @@ class Sampler(Protocol):
 
 
 class Proposer(Protocol):
-    """What a sampler's own part is; `Deduplicated` makes a Sampler of it."""
+    """What a sampler's own part is; `Deduplicated` makes a Sampler of it.
+
+    Two attributes are optional. `parent`: the observed candidate that the last draw came from (something with its
+    `key` and `fingerprint`), or None. `inherit`: whether trials shall start from the trained weights of the parent.
+    """
 
     def draw(self, number: int, attempt: int) -> Any | None:
         """Candidate `number`; attempt 1, 2 … where the ones before were refused. None: there is no other."""

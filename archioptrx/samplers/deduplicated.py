@@ -32,6 +32,9 @@ class Deduplicated:
     ----------
     refused
         How many candidates were refused, by cause.
+    parent
+        The observed candidate that the last proposal came from, where the inner sampler says so (something with its
+        `key` and `fingerprint`); None: it came from none.
     """
 
     def __init__(self, inner: Proposer, space: Space, dedup: str = "architecture") -> None:
@@ -39,19 +42,27 @@ class Deduplicated:
         self.by_architecture = dedup == "architecture"
         self.number = 0
         self.refused: Counter[str] = Counter()
+        self.parent: Any | None = None
         self._architectures: dict[str, Known] = {}  # by fingerprint; the score heard last
         self._candidates: dict[str, Known] = {}  # by key
         self._path: list[int] | None = []  # how far the enumeration is; None: at its end
         self._looked = 0
 
+    @property
+    def inherit(self) -> bool:
+        """Whether trials shall start from the trained weights of the parent."""
+        return bool(getattr(self.inner, "inherit", False))
+
     def propose(self) -> Any | None:
         """The next candidate that is new; None: there is no other."""
+        self.parent = None
         number, self.number = self.number, self.number + 1
         for attempt in range(REDRAWS):
             candidate = self.inner.draw(number, attempt)
             if candidate is None:
                 break
             if self._is_new(candidate):
+                self.parent = getattr(self.inner, "parent", None)
                 return self._note(candidate)
             self.refused["duplicate"] += 1
             if known := self._known(candidate):

@@ -45,9 +45,16 @@ class EvolutionSampler:
     mode
         `local_search`: all one-decision neighbours of the best, then of the next best (White et al. 2021,
         arXiv:2005.02960).
+    inherit
+        Children are trained from the weights of their parent, wherever steps and shapes agree.
+
+    Attributes
+    ----------
+    parent
+        Whose child the last draw was, of two parents the first; None: it was random.
     """
 
-    OPTIONS = ("population", "tournament", "initial", "crossover", "mode")
+    OPTIONS = ("population", "tournament", "initial", "crossover", "mode", "inherit")
 
     def __init__(
         self,
@@ -58,6 +65,7 @@ class EvolutionSampler:
         initial: int = 10,
         crossover: float = 0.1,
         mode: str = "ageing",
+        inherit: bool = False,
     ) -> None:
         checks = OptionChecks()
         checks.whole("population", population, 1)
@@ -65,10 +73,12 @@ class EvolutionSampler:
         checks.whole("initial", initial, 0)
         checks.share("crossover", crossover)
         checks.one_of("mode", mode, MODES)
+        checks.flag("inherit", inherit)
         checks.finish()
-        self.space, self.seed, self.mode = space, seed, mode
+        self.space, self.seed, self.mode, self.inherit = space, seed, mode, inherit
         self.population, self.tournament, self.initial, self.crossover = population, tournament, initial, crossover
         self.memory = Memory(space)
+        self.parent: Observation | None = None
         self._ranked: list[Observation] | None = None
         self._elite: list[Observation] = []
         self._next: dict[str, int] = {}  # local search: by key, how many neighbours were proposed
@@ -78,6 +88,7 @@ class EvolutionSampler:
         """A random candidate, a child or a neighbour."""
         draw = random.Random(seed_of(self.seed, number, attempt))
         answer = random_choices(draw.getrandbits(64))
+        self.parent = None
         if self._ranked is None:
             self._ranked = self._members()
         if number < self.initial or not self._ranked:
@@ -85,9 +96,11 @@ class EvolutionSampler:
         if self.mode == "local_search":
             return self._neighbour(answer)
         if draw.random() < self.crossover:
-            child = cross(self.space, self._parent(draw), self._parent(draw), draw, answer)
+            self.parent, other = self._select(draw), self._select(draw)
+            child = cross(self.space, self.parent.trace, other.trace, draw, answer)
             return child if attempt < PATIENCE else self._mutant(child.trace, number, attempt, draw, answer)
-        return self._mutant(self._parent(draw), number, attempt, draw, answer)
+        self.parent = self._select(draw)
+        return self._mutant(self.parent.trace, number, attempt, draw, answer)
 
     def _members(self) -> list[Observation]:
         """Possible parents, best first."""
@@ -95,10 +108,11 @@ class EvolutionSampler:
             return self._elite
         return self.memory.ranked(self.population if self.mode == "ageing" else None)
 
-    def _parent(self, draw: random.Random) -> Trace:
+    def _select(self, draw: random.Random) -> Observation:
+        """The winner of a tournament."""
         members = self._ranked or []
         rivals = min(self.tournament, PAIR) if self._elite else self.tournament
-        return members[min(draw.randrange(len(members)) for _ in range(rivals))].trace
+        return members[min(draw.randrange(len(members)) for _ in range(rivals))]
 
     def _mutant(self, trace: Trace, number: int, attempt: int, draw: random.Random, answer: Choose) -> Any:
         """Mutated in one decision; in more where such children were refused.
@@ -114,6 +128,7 @@ class EvolutionSampler:
             trace, (hyper, other) = child.trace, self._free(child.trace)
         for _ in range(1 + attempt // PATIENCE):
             if not other:
+                self.parent = None
                 return self.space(answer)
             child = mutate(self.space, trace, other[draw.randrange(len(other))], answer)
             trace, (hyper, other) = child.trace, self._free(child.trace)
@@ -131,7 +146,7 @@ class EvolutionSampler:
             changes = self._changes(member)
             done = self._next.get(member.key, 0)
             if done < len(changes):
-                self._next[member.key] = done + 1
+                self._next[member.key], self.parent = done + 1, member
                 position, label = changes[done]
                 return mutate(self.space, member.trace, position, answer, label)
         return self.space(answer)

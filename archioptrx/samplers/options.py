@@ -28,6 +28,11 @@ class OptionChecks:
         if value not in legal:
             self.faults.append(f"sampler.{name}: is {value!r}; {did_you_mean(str(value), legal)}")
 
+    def flag(self, name: str, value: object) -> None:
+        """True or false."""
+        if not isinstance(value, bool):
+            self.faults.append(f"sampler.{name}: is {value!r}; legal: true or false")
+
     def finish(self) -> None:
         """Raise InputError with all faults."""
         if self.faults:

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,10 @@ from archioptrx.config import finish
 from archioptrx.errors import InputError
 from archioptrx.experiment import Experiment, load_experiment, parse_experiment
 from archioptrx.overrides import assignment, override
-from archioptrx.run_folder import RunFolder, next_folder, refuse_used
+from archioptrx.run_folder import RunFolder, is_study, next_folder, refuse_used
 from archioptrx.search.setup import Setup, prepare
+from archioptrx.search.study import load_study
+from archioptrx.search.study_run import EventsOf, StudyFolder, new_study, prepared, reopened, run_study
 
 if TYPE_CHECKING:
     from archioptrx.search.run import Events, Found
@@ -55,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--epochs", type=int, metavar="N", help="epochs of a whole trial")
     new.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same proposals")
     new.add_argument("--output", type=Path, metavar="DIR", help="the run folder (default: runs/EXPERIMENT-n)")
-    new.add_argument("--resume", type=Path, metavar="RUN", help="go on with a search that was stopped, in any way")
+    new.add_argument("--resume", type=Path, metavar="RUN", help="go on with a search, or study, that was stopped")
     new.add_argument("--backend", choices=("ray", "local"), default="ray", help="local: in this process, no Ray")
     new.add_argument("--address", metavar="A", help="of a running Ray cluster (default: Ray is started here)")
     new.add_argument("--cpus-per-trial", type=float, metavar="F", help="CPUs, and threads, of a trial")
@@ -72,19 +75,25 @@ def run(args: argparse.Namespace) -> int:
     if args.address and args.backend == "local":
         raise InputError("--address: is for --backend ray only")
     if args.resume:
+        if is_study(args.resume):
+            return studied(args, *reopened(args.resume, overrides, options), EventsOf())
         folder = RunFolder(args.resume)
         document = override(folder.experiment().to_dict(), overrides)
         experiment = parse_experiment(document, str(folder.path / "experiment.yaml"), options)
         return searched(args, prepare(experiment, folder.path), folder)
-    experiment = load_experiment(args.experiment or "quickstart", overrides, options)
-    setup = prepare(experiment)
+    name = args.experiment or "quickstart"
+    study = load_study(name, overrides, options)
+    setups = [prepare(load_experiment(name, overrides, options))] if study is None else prepared(study)
     if args.dry_run:
         from archioptrx.search.dry_run import dry_run
 
-        return dry_run(setup, args.json)
+        return dry_run(setups, args.json)
     if args.output:
         refuse_used(args.output)
-    return searched(args, setup, None)
+    if study is None:
+        return searched(args, setups[0], None)
+    events = EventsOf()
+    return studied(args, new_study(args.output or next_folder(study.name), study, setups, events), setups, events)
 
 
 def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
@@ -133,14 +142,35 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
         except KeyboardInterrupt:
             print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
     if found is None:
-        if "ray" in sys.modules:
-            # Interrupted while it starts, Ray may crash when the interpreter ends, and hide the exit code.
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(130)
-        return 130
+        return _stopped()
     print(as_json(found, setup.experiment) if args.json else as_text(found, setup.experiment))
     return 0
+
+
+def studied(args: argparse.Namespace, folder: StudyFolder, setups: list[Setup], events: EventsOf) -> int:
+    """Run what is left of a study and print the comparison, also where a search of it found no winner."""
+    from archioptrx.search.comparison_report import as_json, as_text
+
+    try:
+        faults = run_study(folder, setups, events, partial(_search, args))
+    except KeyboardInterrupt:
+        print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
+        return _stopped()
+    if len(faults) < len(setups):
+        hint = f"\n\ninspect    archioptrx inspect {folder.path}"
+        print(as_json(folder) if args.json else as_text(folder) + hint)
+    finish(faults)
+    return 0
+
+
+def _stopped() -> int:
+    """End after Ctrl-C."""
+    if "ray" in sys.modules:
+        # Interrupted while it starts, Ray may crash when the interpreter ends, and hide the exit code.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(130)
+    return 130
 
 
 def _search(args: argparse.Namespace, setup: Setup, events: Events, folder: RunFolder) -> Found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +15,9 @@ from archioptrx.fixed_space import FixedSpace
 from archioptrx.run_folder import plain
 from archioptrx.samplers import RandomSampler
 from archioptrx.search.rules import trial_seed
-from archioptrx.search.run import check_events, load_events, rules_of
+from archioptrx.search.run import Events, check_events, rules_of
 from archioptrx.search.setup import Setup, Specs
+from archioptrx.search.study_run import EventsOf
 from archioptrx.search.text import duration_text
 from archioptrx.trial import build, step_seconds
 
@@ -53,10 +55,9 @@ def draw(setup: Setup, refuse: Any) -> Sample:
     return Sample(allowed, len(found), times.count(1), times.count(2))
 
 
-def dry_run(setup: Setup, as_json: bool) -> int:
-    """Print what a search would be."""
+def estimate(setup: Setup, events: Events) -> dict[str, Any]:
+    """What one search would be."""
     experiment = setup.experiment
-    events = load_events(experiment)
     task = check_events(setup, events)
     specs = Specs(experiment, "cuda" if experiment.resources.gpus_per_trial else "cpu")
     sample = draw(setup, rules_of(setup, events, specs, task, None).refuse)
@@ -79,7 +80,7 @@ def dry_run(setup: Setup, as_json: bool) -> int:
         if isinstance(setup.space, FixedSpace)
         else {"architectures_at_least": round(sample.size)}
     )
-    about = {
+    return {
         **size,
         "distinct": sample.distinct / DRAWN,
         "within_constraints": len(sample.allowed) / sample.distinct,
@@ -89,7 +90,27 @@ def dry_run(setup: Setup, as_json: bool) -> int:
         "trainings": trainings,
         "hours": None if total is None else total / experiment.resources.workers / 3600,
     }
-    print(json.dumps(plain(about), indent=1, ensure_ascii=False) if as_json else text(about))
+
+
+def dry_run(setups: Sequence[Setup], as_json: bool) -> int:
+    """Print what a search would be, or all searches of a study. What depends on the sampler alone isn't repeated."""
+    read, known = EventsOf(), {}
+    abouts = []
+    for setup in setups:
+        key = repr({k: v for k, v in setup.experiment.to_dict().items() if k not in ("sampler", "seed")})
+        if key not in known:
+            known[key] = estimate(setup, read(setup.experiment))
+        abouts.append(known[key])
+    hours = [about["hours"] for about in abouts]
+    total = None if None in hours else sum(hours)
+    if as_json:
+        about = abouts[0] if len(setups) == 1 else {"searches": abouts, "hours": total}
+        print(json.dumps(plain(about), indent=1, ensure_ascii=False))
+    else:
+        print("\n\n".join(text(about) for about in known.values()))
+        if len(setups) > 1:
+            time = "unknown" if total is None else f"at most about {duration_text(total * 3600)}"
+            print(f"\n{'whole study':20}{len(setups)} searches, {time}")
     print("nothing was trained or written", file=sys.stderr)
     return 0
 

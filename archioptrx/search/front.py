@@ -10,7 +10,7 @@ from rich.table import Table
 from archioptrx.objective import Objective, header, value_text
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.retrain import Spread
-from archioptrx.search.text import as_text
+from archioptrx.search.text import plain_text
 from archioptrx.standings import front_numbers, pareto_front
 
 
@@ -62,7 +62,7 @@ def retrained_text(folder: RunFolder, objective: Objective, winner: int) -> str:
     for number, goals in spreads(folder, objective).items():
         cells = [_cell(name, spread) for name, spread in goals.items()]
         table.add_row(str(fronts[number]), f"{number:04d}", *cells, "best" if number == winner else "")
-    return as_text(table)
+    return plain_text(table)
 
 
 def _cell(metric: str, spread: Spread) -> str:

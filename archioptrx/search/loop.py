@@ -15,7 +15,7 @@ from typing import Any
 
 from archioptrx.candidate import Candidate
 from archioptrx.errors import InputError
-from archioptrx.run_folder import RunFolder
+from archioptrx.run_folder import RunFolder, write_atomically
 from archioptrx.samplers.ranking import REFUSED
 from archioptrx.search.rules import Listener, Reference, Rules, Running, Sampler, make_row, trial_seed
 from archioptrx.search.schedule import Fifo
@@ -57,6 +57,7 @@ class Trials:
         self._over = False
         self._seen: set[str] = set()
         self._given = {reference.candidate.fingerprint for reference in references}
+        self._scored: dict[str, int] = {}  # numbers of trials that the sampler knows, by key and by fingerprint
         self._void: set[int] = set()
         self._untold: list[int] = []
         self._again: list[dict[str, Any]] = []
@@ -80,12 +81,13 @@ class Trials:
             return None
         self.running[line["proposal"]] = Running(line, time.time())
         self.listener.started(line)
-        return Job(str(line["proposal"]), self.rules.spec(line))
+        return Job(str(line["proposal"]), {**self.rules.spec(line), **self._heritage(line)})
 
     def message(self, key: str, message: dict[str, Any]) -> bool:
         """Take a message; True: the trial is over."""
         number = int(key)
         running = self.running[number]
+        running.weights = message.pop("weights", running.weights)
         if message["kind"] == "epoch":
             running.reports.append(message)
             self.listener.epoch(number, message)
@@ -151,8 +153,10 @@ class Trials:
         if number in self._void:
             self.sampler.observe(self.candidates[number], *REFUSED)
             return
-        row = self.rows[number]
-        self.sampler.observe(self.candidates[number], score_of(row), row["epochs"])
+        row, candidate = self.rows[number], self.candidates[number]
+        self.sampler.observe(candidate, score_of(row), row["epochs"])
+        if row["score"] is not None:
+            self._scored[candidate.fingerprint] = self._scored[candidate.key] = number
 
     def _draw(self) -> tuple[Candidate | None, int]:
         """Draw until a candidate is new and within the constraints; also the number of draws."""
@@ -191,6 +195,7 @@ class Trials:
             "draws": draws,
             "observed": list(told),
             "reference": reference,
+            "parent": None if reference else self._parent(),
             "fingerprint": candidate.fingerprint,
             "hyperparameters": dict(candidate.hyperparameters),
             "seed": trial_seed(self.rules.seed, number),
@@ -203,6 +208,26 @@ class Trials:
         self.candidates[number] = candidate
         self._seen.add(candidate.key)
         self._next = number + 1
+
+    def _parent(self) -> int | None:
+        """Number of the trial that the sampler's last proposal came from.
+
+        It may have been told of a refused candidate with the score of its twin, which has other hyperparameters.
+        """
+        parent = self.sampler.parent
+        if parent is None:
+            return None
+        return self._scored.get(parent.key, self._scored.get(parent.fingerprint))
+
+    def _heritage(self, line: Mapping[str, Any]) -> dict[str, Any]:
+        """What a trial is told beside its spec where children inherit weights."""
+        if not self.sampler.inherit:
+            return {}
+        number = line.get("parent")  # a run folder of before had none
+        if number is None or not (file := self.folder.weights(number)).is_file():
+            return {"keep": True}
+        parent = {"graph": self.candidates[number].graph.to_dict(), "weights": file.read_bytes()}
+        return {"keep": True, "parent": parent}
 
     # --- ends -----------------------------------------------------------------------------------------------------
 
@@ -217,6 +242,11 @@ class Trials:
     def _end(self, number: int, status: str, message: Mapping[str, Any]) -> None:
         running = self.running.pop(number)
         row = make_row(running, status, message)
+        if running.weights is not None and status != "failed":
+            # The weights first: a child of this trial may be proposed as soon as its row is there.
+            file = self.folder.weights(number)
+            file.parent.mkdir(exist_ok=True)
+            write_atomically(file, running.weights)
         self.folder.trials.append(row)
         self.rows[number] = row
         self._untold.append(number)

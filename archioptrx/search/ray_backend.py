@@ -67,7 +67,8 @@ class Worker(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next job."""
         assert self.data is not None
-        self._messages = messages(json.loads(new_config["spec"]), self.data)
+        self._messages = messages(new_config["spec"].content, self.data)
+        self.config = {}  # or each result would carry it back
         return True
 
     def step(self) -> dict[str, Any]:
@@ -76,6 +77,20 @@ class Worker(tune.Trainable):
         weights = message.pop("weights", None)
         result = {"message": json.dumps(message), "done": message["kind"] != "epoch"}
         return result if weights is None else {**result, "weights": weights}
+
+
+class Parcel:
+    """A job's spec, perhaps with weights, on its way to a worker.
+
+    Tune keeps the configurations of all its trials, and copies of them, to the end: a copy is the same object here,
+    which is emptied when the job is over.
+    """
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        self.content = content
+
+    def __deepcopy__(self, known: Any) -> Parcel:
+        return self
 
 
 class Finished(BaseException):
@@ -89,17 +104,22 @@ class Desk:
         self.work, self.own = work, own
         self.keys: dict[str, str] = {}
         self.since: dict[str, float] = {}
+        self.parcels: dict[str, Parcel] = {}
 
     def message(self, trial: str, result: Mapping[str, Any], weights: bytes | None = None) -> bool:
         """Pass on a worker's message; True: the job is over."""
         message = json.loads(result["message"])
         if weights is not None:
             message["weights"] = weights
-        return self.work.message(self.keys[trial], message)
+        over = self.work.message(self.keys[trial], message)
+        if over:
+            self.parcels.pop(trial).content = {}
+        return over
 
     def lost(self, trial: str, error: str) -> None:
         """Tell the work that a worker died."""
         seconds = time.monotonic() - self.since[trial]
+        self.parcels.pop(trial).content = {}
         self.work.message(self.keys[trial], {"kind": "error", "error": error, "seconds": seconds})
 
 
@@ -121,7 +141,8 @@ class Asking(Searcher):
             return None
         self.desk.keys[trial_id] = job.key
         self.desk.since[trial_id] = time.monotonic()
-        return {"spec": json.dumps(job.spec)}
+        self.desk.parcels[trial_id] = Parcel(job.spec)
+        return {"spec": self.desk.parcels[trial_id]}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """The work knows already."""
@@ -143,7 +164,7 @@ class Deciding(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop a job or let it go on."""
-        over = self.desk.message(trial.trial_id, result)
+        over = self.desk.message(trial.trial_id, result, result.get("weights"))
         return str(TrialScheduler.STOP if over else TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:

@@ -14,7 +14,13 @@ from archioptrx.samplers.ranking import Score
 
 
 class Sampler(Protocol):
-    """What the loop needs of a sampler."""
+    """What the loop needs of a sampler; see `archioptrx.samplers.Deduplicated`."""
+
+    parent: Any | None
+
+    @property
+    def inherit(self) -> bool:
+        """Whether trials start from the weights of the parent."""
 
     def propose(self) -> Candidate | None:
         """The next candidate; None: there is no other."""
@@ -84,11 +90,12 @@ class Rules:
 
 @dataclass
 class Running:
-    """A trial that runs: its proposal, when it was started, and what it has reported."""
+    """A trial that runs: its proposal, when it was started, what it has reported, its best weights if it sends them."""
 
     line: dict[str, Any]
     started: float
     reports: list[dict[str, Any]] = field(default_factory=list)
+    weights: bytes | None = None
 
 
 def trial_seed(seed: int, proposal: int, repeat: int = 0) -> int:
@@ -106,6 +113,7 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
     if reports and "scores" in reports[0]:
         curves = [report["scores"] for report in reports]
         several = {"scores": None if failed or best is None else best["scores"], "curves": curves}
+    inherited = known.get("inherited")
     return {
         "id": f"{line['proposal']:04d}",
         "proposal": line["proposal"],
@@ -123,6 +131,7 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
         "curve": [report["score"] for report in reports],
         **several,
         "reference": line["reference"],
+        "inherited": {"parent": f"{line['parent']:04d}", **inherited} if inherited else None,
         "seed": line["seed"],
         "started": running.started,
         "ended": time.time(),

@@ -63,7 +63,9 @@ def load_splits(data: Mapping[str, Any], split: Mapping[str, Any], test: str | N
     fingerprint = dataset.fingerprint
     last: float | Dataset = split["test"]
     if test is not None:
-        last = load_dataset({**data, "path": test}, place="test")
+        # A limit is for the events that are searched on.
+        others = {key: value for key, value in data.items() if key != "events"}
+        last = load_dataset({**others, "path": test}, place="test")
         fingerprint += f"+{last.fingerprint}"
     return dataset.metadata, dataset.split(split["validation"], last, split["seed"]), fingerprint
 

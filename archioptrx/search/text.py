@@ -127,10 +127,10 @@ def table_text(
     rows: Sequence[Mapping[str, Any]], top: int, objective: Objective, graphs: Mapping[int, ComputationGraph]
 ) -> str:
     """The leaderboard of the first `top` of all rows as text."""
-    return as_text(leaderboard(rows[:top], objective, graphs, front_numbers(rows)))
+    return plain_text(leaderboard(rows[:top], objective, graphs, front_numbers(rows)))
 
 
-def as_text(table: Table) -> str:
+def plain_text(table: Table) -> str:
     """A table as text, in colour on a terminal."""
     console = Console(highlight=False)
     if not console.is_terminal:

@@ -43,7 +43,7 @@ def load(options: HitgraphsOptions) -> Dataset:
     InputError
         Files are missing or break the contract, or no edge at all is true: one line per file.
     """
-    files = find_files(options.path)
+    files = first_events(find_files(options.path), options.events)
     metadata = read_metadata(options.path if options.path.is_dir() else options.path.parent)
     width = len(metadata.node_features) if metadata else 3
     with ThreadPoolExecutor(2) as pool:  # unpacking releases the interpreter's lock
@@ -89,6 +89,16 @@ def find_files(path: Path) -> list[Path]:
     if not files:
         raise InputError(f"{path}: holds no .npz file; legal: HEP.TrkX graphs such as event000001000_g000.npz")
     return files
+
+
+def first_events(files: list[Path], number: int | None) -> list[Path]:
+    """Keep the files of the first so many events.
+
+    >>> [file.name for file in first_events([Path("e1_g0.npz"), Path("e1_g1.npz"), Path("e2_g0.npz")], 1)]
+    ['e1_g0.npz', 'e1_g1.npz']
+    """
+    kept = set(list(dict.fromkeys(name_of(file)[0] for file in files))[:number])
+    return [file for file in files if name_of(file)[0] in kept]
 
 
 def read_metadata(folder: Path) -> Metadata | None:

@@ -76,6 +76,8 @@ class HitgraphsOptions:
         inferred from the files; what was found is kept in the metadata.
     skip_bad
         Leave out files that break the contract (and count them) instead of refusing the whole data set.
+    events
+        Read the first so many events, by name, and no more; all where there are fewer. None: all.
     usual_sectors
         Number of φ sectors to expect where nothing else tells it: that of a model's training data. Not for files.
     """
@@ -84,6 +86,7 @@ class HitgraphsOptions:
     path: Path
     sectors: int | None = None
     skip_bad: bool = False
+    events: int | None = None
     usual_sectors: int | None = None
 
     @classmethod
@@ -94,7 +97,8 @@ class HitgraphsOptions:
             fields.fault("path", "is missing; legal: a folder of .npz files or one of them, also as --data PATH")
         sectors = fields.take("sectors", (int, str), "auto", choices=["auto"], minimum=1)
         skip_bad = fields.take("skip_bad", bool, False)
-        return cls(Path(path or "."), None if sectors == "auto" else sectors, skip_bad)
+        events = fields.take("events", (int, type(None)), None, minimum=1)
+        return cls(Path(path or "."), None if sectors == "auto" else sectors, skip_bad, events)
 
 
 Options = ToyOptions | HitgraphsOptions

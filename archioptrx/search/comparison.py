@@ -1,0 +1,180 @@
+"""What a study found: one row for each combination of the varied keys but `seed`, with mean and spread over seeds."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from archioptrx.search.study import Combination
+from archioptrx.search.study_run import StudyFolder
+from archioptrx.search.text import metric_of
+
+SHARES = {"quarter": 0.25, "half": 0.5, "all": 1.0}
+"""The parts of the trials after which the best score so far is compared."""
+SEED = "seed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One search of a study.
+
+    Attributes
+    ----------
+    ended
+        Whether it has come to its winner; only then it is compared.
+    curve
+        Best validation score so far after each trial, in the order of proposals: the order in which trials end depends
+        on time. Failed trials count, for they cost; None: none had a score yet.
+    figures
+        `quarter`, `half`, `all`: the curve after these parts of the trials; `validation`, `test`: the winner trained
+        again, mean over its trainings; `parameters`: of the winner; `architectures`: distinct ones; `seconds`: wall
+        time. None: there is none.
+    """
+
+    combination: Combination
+    ended: bool
+    curve: tuple[float | None, ...]
+    figures: Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean difference to the first row over the seeds that both have, and its standard error (None: one seed)."""
+
+    mean: float
+    error: float | None
+    seeds: int
+
+    @property
+    def larger(self) -> bool:
+        """Whether the difference is larger than its standard error."""
+        return self.error is not None and abs(self.mean) > self.error
+
+
+@dataclass(frozen=True)
+class Row:
+    """The searches that differ by nothing but their seed.
+
+    Attributes
+    ----------
+    label, values
+        The varied keys other than `seed`.
+    outcomes
+        Those that have ended.
+    searches
+        How many there are with those that have not.
+    differences
+        To the first row, by figure; the first row has none.
+    """
+
+    label: str
+    values: Mapping[str, Any]
+    outcomes: tuple[Outcome, ...]
+    searches: int
+    differences: Mapping[str, Difference]
+
+    def numbers(self, figure: str) -> list[float]:
+        """A figure of each search that has it."""
+        found = (one.figures[figure] for one in self.outcomes)
+        return [number for number in found if number is not None]
+
+
+def best_so_far(scores: Sequence[float | None]) -> tuple[float | None, ...]:
+    """Running maximum.
+
+    >>> best_so_far([None, 0.5, 0.4, None, 0.7])
+    (None, 0.5, 0.5, 0.5, 0.7)
+    """
+    curve: list[float | None] = []
+    for score in scores:
+        before = curve[-1] if curve else None
+        curve.append(before if score is None else score if before is None else max(before, score))
+    return tuple(curve)
+
+
+def outcome_of(
+    combination: Combination,
+    rows: Sequence[Mapping[str, Any]],
+    trials: int,
+    metric: str,
+    winner: Mapping[str, Any] | None,
+    seconds: float | None,
+) -> Outcome:
+    """Figures of one search.
+
+    Parameters
+    ----------
+    rows, trials
+        Its ended trials, and how many it may have. A search that has exhausted its space stays where it is.
+    metric
+        Of the objective.
+    winner
+        `best/metrics.json`; None: there is none yet.
+    """
+    ordered = sorted(rows, key=lambda row: row["proposal"])
+    curve = best_so_far([row["score"] for row in ordered])
+    after = {
+        name: curve[min(math.ceil(share * trials), len(curve)) - 1] if curve else None for name, share in SHARES.items()
+    }
+    parameters = {row["proposal"]: row["parameters"] for row in ordered}
+    figures = {
+        **after,
+        "validation": None if winner is None else winner["validation"]["mean"],
+        "test": None if winner is None else winner["test"].get(metric, {}).get("mean"),
+        "parameters": None if winner is None else parameters[winner["proposal"]],
+        "architectures": len({row["fingerprint"] for row in ordered}),
+        "seconds": seconds,
+    }
+    return Outcome(combination, winner is not None and seconds is not None, curve, figures)
+
+
+def outcomes_of(folder: StudyFolder) -> tuple[list[Outcome], str]:
+    """All searches of a study as they are now; also what the score is called."""
+    ends, found, metric = folder.ends(), [], ""
+    for one in folder.combinations:
+        run = folder.run(one)
+        experiment, best = run.experiment(), run.best / "metrics.json"
+        metric = metric_of(experiment)
+        end = ends.get(one.name)
+        over = end is not None and end["budget"] == asdict(experiment.budget)
+        winner = json.loads(best.read_text()) if over and best.is_file() else None
+        seconds = end["seconds"] if end is not None and over else None
+        found.append(outcome_of(one, run.trials.read(), experiment.budget.trials, metric, winner, seconds))
+    return found, metric
+
+
+def compared(outcomes: Sequence[Outcome], name: str) -> list[Row]:
+    """Rows in the order of the study; `name` labels the only row of a study that varies nothing but `seed`."""
+    groups: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        label = "-".join(text for key, text in one.combination.labels.items() if key != SEED)
+        groups.setdefault(label or name, []).append(one)
+    rows: list[Row] = []
+    for label, group in groups.items():
+        ended = tuple(one for one in group if one.ended)
+        values = {key: value for key, value in group[0].combination.values.items() if key != SEED}
+        against = differences(ended, rows[0].outcomes) if rows else {}
+        rows.append(Row(label, values, ended, len(group), against))
+    return rows
+
+
+def differences(row: Sequence[Outcome], first: Sequence[Outcome]) -> dict[str, Difference]:
+    """Difference of each figure to the first row, paired by seed."""
+    pairs = [
+        (one.figures, other.figures)
+        for one in row
+        for other in first
+        if one.combination.values.get(SEED) == other.combination.values.get(SEED)
+    ]
+    found = {}
+    for figure in pairs[0][0] if pairs else ():
+        both = [(one[figure], other[figure]) for one, other in pairs]
+        deltas = [a - b for a, b in both if a is not None and b is not None]
+        if deltas:
+            error = statistics.stdev(deltas) / math.sqrt(len(deltas)) if len(deltas) > 1 else None
+            found[figure] = Difference(statistics.fmean(deltas), error, len(deltas))
+    return found

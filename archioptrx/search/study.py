@@ -1,0 +1,213 @@
+"""A study: several searches from one experiment file, whose key `vary` lists values of other keys. Torch-free.
+
+    vary:
+      sampler: [{name: random}, {name: gp, initial: 10}]
+      seed: [0, 1, 2]
+
+There is one search for each combination; the last key changes fastest. A value replaces what the file says at its key:
+a whole section where the value is a mapping. `vary: {sampler: {name: [...]}}` is the same as `sampler.name: [...]`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from archioptrx.config import bundled, finish, read_yaml
+from archioptrx.errors import ArchiOpTrXError
+from archioptrx.experiment import Experiment, parse_experiment
+from archioptrx.overrides import override
+from archioptrx.run_folder import SEARCHES
+from archioptrx.search.labels import distinct, labels_of
+
+VARY = "vary"
+OWN_FILES = frozenset({"experiment.yaml", SEARCHES, "lock"})
+"""What a study's folder holds beside its searches."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Combination:
+    """One search of a study.
+
+    Attributes
+    ----------
+    values
+        The value of each varied key.
+    labels
+        A short text for each value, which no other value of the key has.
+    name
+        Of its folder: the labels, joined by `-`.
+    """
+
+    values: Mapping[str, Any]
+    labels: Mapping[str, str]
+    name: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study.
+
+    Attributes
+    ----------
+    document
+        The experiment file, resolved: every key that isn't varied, then `vary`.
+    combinations, experiments
+        The searches, and what each of them is told.
+    """
+
+    document: Mapping[str, Any]
+    combinations: tuple[Combination, ...]
+    experiments: tuple[Experiment, ...]
+
+    @property
+    def name(self) -> str:
+        """Names the folder."""
+        return str(self.document["name"])
+
+
+def load_study(
+    name: str | Path, overrides: Mapping[str, Any] | None = None, options: Mapping[str, str] | None = None
+) -> Study | None:
+    """Read a study by bundled name or path; None: the file describes one search.
+
+    Parameters
+    ----------
+    overrides, options
+        As of `load_experiment`.
+
+    Raises
+    ------
+    InputError
+        One line for every fault, or an option sets a key that is varied.
+    """
+    path = bundled("experiments", name)
+    document = override(read_yaml(path), overrides or {})
+    if not isinstance(document, Mapping) or VARY not in document:
+        return None
+    return parse_study(document, str(path), options)
+
+
+def parse_study(document: Mapping[str, Any], place: str, options: Mapping[str, str] | None = None) -> Study:
+    """Check a document and every search of it; see `load_study`."""
+    faults: list[str] = []
+    vary = read_vary(document[VARY], place, faults)
+    faults += varied_faults(vary, options or {}, place)
+    finish(faults)
+    rest = {key: value for key, value in document.items() if key != VARY}
+    # A section that stands nowhere but under `vary` is called by its place there too.
+    only_there = {key.split(".")[0] for key in vary} - set(rest)
+    names = {**(options or {}), **{key: f"{place}: {VARY}.{key}" for key in (*vary, *only_there)}}
+    found = combinations(vary)
+
+    def parse(one: Combination) -> Experiment:
+        return parse_experiment(override(rest, one.values), place, names)
+
+    experiments = for_each(found, parse)
+    resolved = experiments[0].to_dict()
+    for key in vary:
+        _remove(resolved, key)
+    return Study({**resolved, VARY: {key: list(values) for key, values in vary.items()}}, found, tuple(experiments))
+
+
+def read_vary(content: object, place: str, faults: list[str]) -> dict[str, tuple[Any, ...]]:
+    """Read the lists of values, by dotted key."""
+    lists = dict(_flat(content, ""))
+    for key, values in lists.items():
+        at = f"{place}: {VARY}.{key}" if key else f"{place}: {VARY}"
+        if not isinstance(values, list) or not key:
+            legal = "a list of values" if key else "lists of values by key, such as {seed: [0, 1, 2]}"
+            faults.append(f"{at}: is {values!r}; legal: {legal}")
+            continue
+        if not values:
+            faults.append(f"{at}: is empty; legal: one value or more")
+        for index, value in enumerate(values):
+            if isinstance(value, list):
+                faults.append(f"{at}[{index}]: is the list {value!r}; legal: a single value, or a mapping")
+            elif any(_same(value, other) for other in values[:index]):
+                faults.append(f"{at}[{index}]: {value!r} stands twice; legal: each value once")
+        if key.split(".")[0] in ("name", VARY):
+            faults.append(f"{at}: can't be varied; legal: every other key")
+        faults += [f"{at}: is inside {other}, which is varied too" for other in lists if key.startswith(f"{other}.")]
+    return {key: tuple(values) for key, values in lists.items() if isinstance(values, list)}
+
+
+def varied_faults(vary: Mapping[str, Any], options: Mapping[str, str], place: str) -> list[str]:
+    """A fault for each option that sets a key, a part of it, or a section around it that is varied."""
+    return [
+        f"{option}: {varied} is varied by {place}; legal: --set {VARY}.{varied}=[...]"
+        for key, option in options.items()
+        for varied in vary
+        if f"{key}.".startswith(f"{varied}.") or f"{varied}.".startswith(f"{key}.")
+    ]
+
+
+def _flat(content: object, key: str) -> Iterator[tuple[str, object]]:
+    """Dotted keys of nested mappings."""
+    if isinstance(content, Mapping) and content:
+        for name, value in content.items():
+            yield from _flat(value, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, content
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two values are the same to a reader of YAML: 1 and true aren't."""
+    return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def _remove(document: dict[str, Any], dotted: str) -> None:
+    *path, last = dotted.split(".")
+    inside: Any = document
+    for part in path:
+        inside = inside.get(part) if isinstance(inside, dict) else None
+    if isinstance(inside, dict):
+        inside.pop(last, None)
+
+
+def combinations(vary: Mapping[str, Sequence[Any]]) -> tuple[Combination, ...]:
+    """All combinations of the values, the last key changing fastest.
+
+    >>> [one.name for one in combinations({"sampler.name": ["random", "gp"], "seed": [0, 1]})]
+    ['random-0', 'random-1', 'gp-0', 'gp-1']
+    """
+    pairs = [list(zip(values, labels_of(values), strict=True)) for values in vary.values()]
+    chosen = [dict(zip(vary, choice, strict=True)) for choice in itertools.product(*pairs)]
+    labels = [{key: label for key, (_, label) in one.items()} for one in chosen]
+    # A label holds no hyphen, so that different ones can't be joined to the same name.
+    names = distinct(["-".join(one.values()) for one in labels], OWN_FILES)
+    return tuple(
+        Combination({key: value for key, (value, _) in one.items()}, label, name)
+        for one, label, name in zip(chosen, labels, names, strict=True)
+    )
+
+
+def for_each(combinations: Sequence[Combination], act: Callable[[Combination], T]) -> list[T]:
+    """Do something for every search before anything is run, and report the faults of all.
+
+    Raises
+    ------
+    InputError
+        A fault that not all of them have names those that have it.
+    """
+    where: dict[str, list[str]] = {}
+    results = []
+    for one in combinations:
+        try:
+            results.append(act(one))
+        except ArchiOpTrXError as error:
+            for fault in error.faults:
+                where.setdefault(fault, []).append(one.name)
+    finish([_told(fault, names, len(combinations)) for fault, names in where.items()])
+    return results
+
+
+def _told(fault: str, names: Sequence[str], total: int) -> str:
+    if len(names) == total:
+        return fault
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{fault} (in {names[0]}{more})"

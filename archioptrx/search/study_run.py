@@ -1,0 +1,191 @@
+"""Runs a study: makes its folder with the folders of all its searches, then one search after the other.
+
+The folder is complete from the start: `experiment.yaml` of the study and a whole run folder for each search. What is
+killed goes on by reading it; `searches.jsonl` has one line per ended search.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from archioptrx.config import read_yaml
+from archioptrx.errors import InputError
+from archioptrx.experiment import Experiment, parse_experiment
+from archioptrx.overrides import override
+from archioptrx.run_folder import (
+    SEARCHES,
+    Journal,
+    RunFolder,
+    hold,
+    new_folder,
+    plain,
+    refuse_used,
+    write_atomically,
+)
+from archioptrx.search.setup import Setup, prepare
+from archioptrx.search.study import VARY, Combination, Study, combinations, for_each, read_vary, varied_faults
+
+if TYPE_CHECKING:
+    from archioptrx.search.run import Events, Found
+
+Search = Callable[[Setup, "Events", RunFolder], "Found"]
+"""Runs one search, or the rest of it, in its folder."""
+
+
+class StudyFolder:
+    """The folder of a study.
+
+    Attributes
+    ----------
+    document : Mapping
+        What its `experiment.yaml` says.
+    combinations : tuple of Combination
+        Its searches; each has the folder of its name.
+    searches : Journal
+        One line per ended search: its name, the budget that it ended with, seconds of wall time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        place = str(path / "experiment.yaml")
+        self.document: dict[str, Any] = read_yaml(place)
+        faults: list[str] = []
+        self.vary = read_vary(self.document[VARY], place, faults)
+        if faults:
+            raise InputError(*faults)
+        self.combinations = combinations(self.vary)
+        self.searches = Journal(path / SEARCHES)
+
+    def run(self, one: Combination) -> RunFolder:
+        """Folder of a search."""
+        return RunFolder(self.path / one.name)
+
+    def ends(self) -> dict[str, dict[str, Any]]:
+        """The last line of each search that has ended, by name."""
+        return {line["search"]: line for line in self.searches.read()}
+
+
+def prepared(study: Study) -> list[Setup]:
+    """Check every search of a study as far as that goes without torch."""
+    experiments = {one.name: found for one, found in zip(study.combinations, study.experiments, strict=True)}
+    return for_each(study.combinations, lambda one: prepare(experiments[one.name]))
+
+
+def new_study(path: Path, study: Study, setups: Sequence[Setup], events: EventsOf) -> StudyFolder:
+    """Make the folder of a study and of all its searches; it appears complete or not at all."""
+    # torch is imported from here on.
+    from archioptrx.search.run import check_events, new_run
+
+    by_name = {one.name: setup for one, setup in zip(study.combinations, setups, strict=True)}
+    for_each(study.combinations, lambda one: check_events(by_name[one.name], events(by_name[one.name].experiment)))
+    refuse_used(path)
+    with new_folder(path) as fresh:
+        (fresh / "experiment.yaml").write_text(_dump(study.document))
+        (fresh / SEARCHES).touch()
+        for name, setup in by_name.items():
+            new_run(fresh / name, setup, events(setup.experiment))
+    return StudyFolder(path)
+
+
+def reopened(path: Path, overrides: Mapping[str, Any], options: Mapping[str, str]) -> tuple[StudyFolder, list[Setup]]:
+    """The folder of a study that was stopped, and its searches, checked, with the options laid over them.
+
+    Raises
+    ------
+    InputError
+        One line for every fault.
+    """
+    folder = StudyFolder(path)
+    wrong = varied_faults(folder.vary, options, str(path / "experiment.yaml"))
+    if wrong:
+        raise InputError(*(fault.partition("; legal")[0] for fault in wrong))
+
+    def setup_of(one: Combination) -> Setup:
+        run = folder.run(one)
+        document = override(run.experiment().to_dict(), overrides)
+        return prepare(parse_experiment(document, str(run.path / "experiment.yaml"), options), run.path)
+
+    setups = for_each(folder.combinations, setup_of)
+    folder.document = override(folder.document, overrides)
+    return folder, setups
+
+
+def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, search: Search) -> list[str]:
+    """Run the searches that have not ended.
+
+    Returns
+    -------
+    Faults of searches that ran but found no winner (all trials failed, say): the others go on.
+
+    Raises
+    ------
+    InputError
+        A search could not even begin, or another process writes to the folder.
+    """
+    from archioptrx.search.run import check_same_data
+
+    faults: list[str] = []
+    with hold(folder.path):
+        write_atomically(folder.path / "experiment.yaml", _dump(folder.document))
+        ends = folder.ends()
+        for number, (one, setup) in enumerate(zip(folder.combinations, setups, strict=True), 1):
+            if _has_ended(ends.get(one.name), setup.experiment):
+                continue
+            print(f"search {number} of {len(setups)}: {one.name}", file=sys.stderr)
+            run = folder.run(one)
+            check_same_data(run, events(setup.experiment))
+            run.update(setup.experiment)
+            before, begun = _seconds(run, setup.experiment), time.monotonic()
+            try:
+                with run.locked():
+                    search(setup, events(setup.experiment), run)
+            except InputError as error:
+                if not run.trials.read():
+                    raise
+                faults += [f"{one.name}: {fault}" for fault in error.faults]
+                continue
+            seconds = before + time.monotonic() - begun
+            folder.searches.append({"search": one.name, "budget": asdict(setup.experiment.budget), "seconds": seconds})
+        folder.searches.close()
+    return faults
+
+
+def _has_ended(line: Mapping[str, Any] | None, experiment: Experiment) -> bool:
+    """Whether a search has ended with the budget that it has now."""
+    return line is not None and line["budget"] == asdict(experiment.budget)
+
+
+def _seconds(run: RunFolder, experiment: Experiment) -> float:
+    """Wall time of the sessions before: about what its trials took, for a killed process left no better note."""
+    return sum(float(row["seconds"]) for row in run.trials.read()) / experiment.resources.workers
+
+
+@dataclass
+class EventsOf:
+    """Events of an experiment; read again only where the data are others than those of the experiment before."""
+
+    known: str = ""
+    events: Any = None
+
+    def __call__(self, experiment: Experiment) -> Events:
+        """Read the events, or give those that are there."""
+        from archioptrx.search.run import load_events
+
+        key = json.dumps(plain([experiment.data, asdict(experiment.split), experiment.test]), sort_keys=True)
+        if key != self.known:
+            self.events = load_events(experiment)
+            self.known = key
+        found: Events = self.events
+        return found
+
+
+def _dump(document: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(plain(document), sort_keys=False, allow_unicode=True)

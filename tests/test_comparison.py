@@ -1,0 +1,100 @@
+"""The comparison of a study: its figures against rows made by hand."""
+
+from typing import Any
+
+import pytest
+
+from archioptrx.search.comparison import Outcome, compared, differences, outcome_of
+from archioptrx.search.study import combinations
+
+ONE = combinations({"sampler.name": ["random"], "seed": [0]})[0]
+
+
+def row(proposal: int, score: float | None, fingerprint: str = "", parameters: int | None = 10) -> dict[str, Any]:
+    return {"proposal": proposal, "score": score, "fingerprint": fingerprint or str(proposal), "parameters": parameters}
+
+
+def outcomes(scores: dict[str, list[float | None]], seeds: list[int]) -> list[Outcome]:
+    """Searches that differ in nothing but their best score; None: not ended."""
+    found = []
+    for one in combinations({"sampler.name": list(scores), "seed": seeds}):
+        score = scores[one.values["sampler.name"]][one.values["seed"]]
+        figures = {"all": score, "test": None}
+        found.append(Outcome(one, score is not None, (score,), figures))
+    return found
+
+
+def test_the_best_so_far_is_in_the_order_of_proposals() -> None:
+    # In the order in which they ended; trial 1 failed, and costs a trial all the same.
+    rows = [row(0, 0.5), row(2, 0.9), row(1, None, parameters=None), row(4, 0.95), row(3, 0.7, "2"), row(5, 0.6)]
+    winner = {"proposal": 4, "validation": {"mean": 0.94}, "test": {"auc": {"mean": 0.93}, "loss": {"mean": 1.0}}}
+    found = outcome_of(ONE, rows, 6, "auc", winner, 12.5)
+    assert found.curve == (0.5, 0.5, 0.9, 0.9, 0.95, 0.95)
+    assert found.figures == {
+        "quarter": 0.5,  # after two of six
+        "half": 0.9,
+        "all": 0.95,
+        "validation": 0.94,
+        "test": 0.93,
+        "parameters": 10,
+        "architectures": 5,
+        "seconds": 12.5,
+    }
+    assert found.ended
+
+
+def test_a_search_that_ran_out_of_architectures_stays_where_it_was() -> None:
+    found = outcome_of(ONE, [row(0, 0.5), row(1, 0.6)], 8, "auc", None, None)
+    assert (found.figures["quarter"], found.figures["half"], found.figures["all"]) == (0.6, 0.6, 0.6)
+    assert not found.ended and found.figures["validation"] is None
+
+
+def test_a_search_without_a_trial_has_no_figures() -> None:
+    found = outcome_of(ONE, [], 8, "auc", None, None)
+    assert found.curve == () and found.figures["all"] is None and found.figures["architectures"] == 0
+
+
+def test_rows_by_all_keys_but_the_seed() -> None:
+    rows = compared(outcomes({"random": [0.1, 0.2, 0.6], "gp": [0.3, 0.5, None]}, [0, 1, 2]), "study")
+    assert [(one.label, one.searches, one.numbers("all")) for one in rows] == [
+        ("random", 3, [0.1, 0.2, 0.6]),
+        ("gp", 3, [0.3, 0.5]),
+    ]
+    assert [dict(one.values) for one in rows] == [{"sampler.name": "random"}, {"sampler.name": "gp"}]
+    assert rows[0].numbers("test") == [] and rows[0].differences == {}
+
+
+def test_differences_are_paired_by_seed() -> None:
+    """0.2 and 0.3 on the two seeds that both have: mean 0.25, deviation 0.1/√2, standard error 0.05."""
+    second = compared(outcomes({"random": [0.1, 0.2, 0.9], "gp": [0.3, 0.5, None]}, [0, 1, 2]), "study")[1]
+    difference = second.differences["all"]
+    assert difference.mean == pytest.approx(0.25)
+    assert difference.error == pytest.approx(0.05)
+    assert difference.seeds == 2 and difference.larger
+    assert "test" not in second.differences
+
+
+@pytest.mark.parametrize(
+    ("others", "larger"),
+    [
+        ([0.3, 0.3, 0.3], True),  # 0.1, 0.1, 0.1: no error at all
+        ([0.2, 0.2, 0.2], False),  # no difference
+        ([0.1, 0.1, 0.4], False),  # -0.1, -0.1, 0.2: mean 0
+        ([0.1, 0.1, 0.1], True),  # worse is a difference too
+    ],
+)
+def test_when_a_difference_is_larger_than_its_error(others: list[float | None], larger: bool) -> None:
+    found = outcomes({"first": [0.2, 0.2, 0.2], "second": others}, [0, 1, 2])
+    difference = differences(found[3:], found[:3])["all"]
+    assert difference.larger is larger
+
+
+def test_one_seed_says_nothing_of_the_error() -> None:
+    found = outcomes({"first": [0.2], "second": [0.9]}, [0])
+    difference = differences(found[1:], found[:1])["all"]
+    assert difference.mean == pytest.approx(0.7) and difference.error is None and not difference.larger
+
+
+def test_a_study_of_seeds_alone_is_one_row() -> None:
+    found = [Outcome(one, True, (0.5,), {"all": 0.5}) for one in combinations({"seed": [0, 1]})]
+    assert [(one.label, len(one.outcomes)) for one in compared(found, "mine")] == [("mine", 2)]

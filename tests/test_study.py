@@ -1,0 +1,161 @@
+"""A study before it runs: its combinations, the names of their folders, everything that can be wrong with it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from small_search import SMALL
+from test_search_commands import faults
+
+from archioptrx.errors import InputError
+from archioptrx.experiment import parse_experiment
+from archioptrx.search.study import OWN_FILES, combinations, load_study, parse_study
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=50) | st.sampled_from(
+    ["lock", "a", "A", "a-b", "a_2", "..", "CON"]
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
+SECTIONS = st.dictionaries(
+    st.sampled_from(["name", "initial", "x"]), SCALARS | st.lists(SCALARS, max_size=2), max_size=3
+)
+LISTS = st.lists(SCALARS | SECTIONS, min_size=1, max_size=4, unique_by=repr)
+VARIED = {"sampler": [{"name": "random"}, {"name": "evolution", "initial": 2}], "seed": [0, 1]}
+
+
+def study_of(**more: Any) -> Any:
+    return parse_study({**SMALL, "vary": VARIED, **more}, "s.yaml")
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b.c", "seed"]), LISTS, min_size=1, max_size=3))
+def test_every_combination_has_a_folder_of_its_own(vary: dict[str, list[Any]]) -> None:
+    found = combinations(vary)
+    count = 1
+    for values in vary.values():
+        count *= len(values)
+    assert len({repr(one.values) for one in found}) == len(found) == count
+    # A folder may not tell upper from lower case.
+    assert len({one.name.casefold() for one in found}) == count
+    assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", one.name) for one in found)
+    assert all(len(one.name) < 128 and one.name not in OWN_FILES for one in found)
+    for key, values in vary.items():
+        # One label for each value, whatever else it is combined with.
+        assert len({(repr(one.values[key]), one.labels[key]) for one in found}) == len(values)
+
+
+def test_each_search_is_told_its_values_and_nothing_else_changes() -> None:
+    study = study_of()
+    assert [one.name for one in study.combinations] == ["random-0", "random-1", "evolution-0", "evolution-1"]
+    for one, experiment in zip(study.combinations, study.experiments, strict=True):
+        alone = parse_experiment({**SMALL, **one.values}, "alone.yaml")
+        assert experiment == alone
+    assert study.experiments[3].sampler == {"name": "evolution", "initial": 2}
+
+
+def test_a_value_may_be_one_key_of_a_section() -> None:
+    nested = study_of(sampler={"name": "evolution"}, vary={"sampler": {"initial": [2, 3]}})
+    dotted = study_of(sampler={"name": "evolution"}, vary={"sampler.initial": [2, 3]})
+    assert nested == dotted
+    assert [one.sampler for one in dotted.experiments] == [{"name": "evolution", "initial": n} for n in (2, 3)]
+
+
+def test_the_resolved_study_is_the_same_study() -> None:
+    study = study_of()
+    again = parse_study(yaml.safe_load(yaml.safe_dump(dict(study.document))), "again.yaml")
+    assert again == study
+    assert "seed" not in study.document and "sampler" not in study.document
+
+
+def test_one_experiment_is_no_study_and_a_study_is_not_one() -> None:
+    assert load_study("quickstart") is None
+    with pytest.raises(
+        InputError, match=r"^s\.yaml: vary: makes it a study of several searches; legal here: one search$"
+    ):
+        parse_experiment({**SMALL, "vary": VARIED}, "s.yaml")
+
+
+def test_an_option_makes_a_study_of_an_experiment() -> None:
+    study = load_study("quickstart", {"vary.seed": [3, 4], "budget.trials": 2}, {})
+    assert study is not None and [(one.seed, one.budget.trials) for one in study.experiments] == [(3, 2), (4, 2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--seed", "3"), ["--seed: seed is varied by {file}; legal: --set vary.seed=[...]"]),
+        (("--sampler", "gp"), ["--sampler: sampler is varied by {file}; legal: --set vary.sampler=[...]"]),
+        (("--set", "sampler.x=1"), ["--set sampler.x: sampler is varied by {file}; legal: --set vary.sampler=[...]"]),
+        (("--set", "vary=3"), ["{file}: vary: is 3; legal: lists of values by key, such as {{seed: [0, 1, 2]}}"]),
+        (("--set", "vary={}"), ["{file}: vary: is {{}}; legal: lists of values by key, such as {{seed: [0, 1, 2]}}"]),
+        (("--set", "vary.seed=1"), ["{file}: vary.seed: is 1; legal: a list of values"]),
+        (("--set", "vary.seed=[]"), ["{file}: vary.seed: is empty; legal: one value or more"]),
+        (
+            ("--set", "vary.seed=[[1], 2, 2]"),
+            [
+                "{file}: vary.seed[0]: is the list [1]; legal: a single value, or a mapping",
+                "{file}: vary.seed[2]: 2 stands twice; legal: each value once",
+            ],
+        ),
+        (("--set", "vary.name=[a]"), ["{file}: vary.name: can't be varied; legal: every other key"]),
+        (
+            ("--set", "vary={sampler: [{name: gp}], sampler.name: [random]}"),
+            ["{file}: vary.sampler.name: is inside sampler, which is varied too"],
+        ),
+        (
+            ("--set", "vary.budget.trails=[1]"),
+            ["{file}: vary.budget.trails: is unknown; legal: time, trials (did you mean trials?)"],
+        ),
+        (
+            ("--set", "vary.budget.trials=[1, 0]"),
+            ["{file}: vary.budget.trials: is 0; legal: 1 or more (in random-0-0 and 3 more)"],
+        ),
+        (("--trials", "0"), ["--trials: is 0; legal: 1 or more"]),
+    ],
+)
+def test_faults_are_told_before_anything_runs(
+    arguments: tuple[str, ...], told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(yaml.safe_dump({**SMALL, "vary": VARIED}))
+    output = tmp_path / "study"
+    assert faults(capsys, str(file), "--output", str(output), *arguments) == [line.format(file=file) for line in told]
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("vary", "told"),
+    [
+        ({"sampler": [{"name": "random"}, {"name": "gp", "initail": 3}]}, r"sampler\.initail: .* \(in gp\)"),
+        ({"objective.metric": ["auc", "aucc"]}, r"small: objective\.metric: is 'aucc'; .* \(in aucc\)"),
+        ({"data": [{"source": "toy", "num_samples": 16}, {"path": "/nowhere"}]}, r"/nowhere: .* \(in path_nowhere\)"),
+        (
+            {"search_space": ["small", "smal"], "seed": [0, 1]},
+            r"smal: no such search space; .* \(in smal-0 and 1 more\)",
+        ),
+    ],
+)
+def test_the_last_search_is_checked_before_the_first_is_run(
+    vary: dict[str, Any], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also what takes the data: whether they can be read, and have the metric."""
+    file = tmp_path / "small.yaml"
+    file.write_text(yaml.safe_dump({**SMALL, "vary": vary}))
+    found = faults(capsys, str(file), "--backend", "local", "--output", str(tmp_path / "study"))
+    assert len(found) == 1 and re.fullmatch(told, found[0]), found
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_study_is_checked_without_torch(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump({**SMALL, "vary": VARIED}))
+    code = (
+        "import sys; from archioptrx.search.study import load_study; from archioptrx.search.study_run import prepared\n"
+        f"assert len(prepared(load_study({str(tmp_path / 'small.yaml')!r}))) == 4\n"
+        "print(sorted({'torch', 'ray'} & set(sys.modules)))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "[]"
