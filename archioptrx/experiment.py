@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.config import Fields, bundled, finish, read_yaml
+from archioptrx.objective import Objective
 from archioptrx.overrides import override
-from archioptrx.settings import Budget, Constraints, Objective, Resources, Retrain, Scheduler, Screen, Split
+from archioptrx.settings import Budget, Constraints, Resources, Retrain, Scheduler, Screen, Split
 from archioptrx.sources import check_spec
-from archioptrx.tasks import check_task
+from archioptrx.tasks import TASKS, check_task
 from archioptrx.training import Training
 
 
@@ -82,6 +83,7 @@ class Experiment:
         """Plain data for YAML."""
         content: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         del content["training"]["seed"]
+        content["objective"] = self.objective.to_plain()
         return copy.deepcopy(content)
 
 
@@ -159,7 +161,7 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         scheduler=Scheduler.read(top.inside("scheduler", {})),
         budget=Budget.read(top.inside("budget", {})),
         training=_training(top),
-        objective=Objective.read(top.inside("objective", {})),
+        objective=_objective(top),
         constraints=Constraints.read(top.inside("constraints", {})),
         references=_texts(top, "references"),
         retrain=Retrain.read(top.inside("retrain", {})),
@@ -176,8 +178,9 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
 
 def _renamed(fault: str, place: str, options: Mapping[str, str]) -> str:
     for dotted, option in options.items():
-        if fault.startswith(f"{place}: {dotted}: "):
-            return f"{option}: {fault.removeprefix(f'{place}: {dotted}: ')}"
+        rest = fault.removeprefix(f"{place}: {dotted}")
+        if rest != fault and rest[0] in ":.[":
+            return f"{option}{rest}"
     return fault
 
 
@@ -210,6 +213,14 @@ def _task(top: Fields) -> dict[str, Any]:
     content = {"name": "edge_classification", **top.inside("task", {}).content}
     check_task(content, top.at("task"), top.faults)
     return content
+
+
+def _objective(top: Fields) -> Objective:
+    """The task's metrics are what can be named; an unknown task is a fault already."""
+    task = top.content.get("task")
+    name = task.get("name", "edge_classification") if isinstance(task, Mapping) else "edge_classification"
+    about = TASKS.get(str(name))
+    return Objective.read(top, about.shares if about else (), about.losses if about else ())
 
 
 def _sampler(top: Fields) -> dict[str, Any]:

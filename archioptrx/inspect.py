@@ -13,8 +13,10 @@ from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.inspect_functions import Functions
+from archioptrx.objective import Objective
 from archioptrx.run_folder import RunFolder, is_study, plain
 from archioptrx.search import comparison_report
+from archioptrx.search.front import front_json, front_line, retrained_text
 from archioptrx.search.study_run import StudyFolder
 from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, score_text, table_text
 
@@ -45,12 +47,12 @@ def run(args: argparse.Namespace) -> int:
     folder = RunFolder(args.run_folder)
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
     shown = chosen(rows, args.fingerprint) if args.fingerprint or rows else None
-    metric = metric_of(experiment)
+    metric, objective = metric_of(experiment), experiment.objective
     learned = (folder.path / "learned.jsonl").exists()
     functions = Functions.of(folder, experiment) if args.functions or args.draw or learned else None
     drawings = functions.draw(args.draw) if functions and args.draw else []
     if args.json:
-        content = document(folder, rows[: args.top], shown, graphs, metric)
+        content = {**document(folder, rows[: args.top], shown, graphs, metric), "front": front_json(rows, objective)}
         content |= {"functions": functions.document()} if functions and args.functions else {}
         content |= {"drawings": [str(path) for path in drawings]} if args.draw else {}
         print(json.dumps(plain(content), indent=1, ensure_ascii=False))
@@ -66,11 +68,13 @@ def run(args: argparse.Namespace) -> int:
     if shown is None:
         print("no trial has ended yet")
     else:
-        print(table_text(rows[: args.top], metric, graphs))
+        print(table_text(rows, args.top, objective, graphs))
+        if objective.several:
+            print(front_line(rows, objective))
         print()
         print(architecture_text(shown, graphs[shown["proposal"]], metric))
     if folder.best.is_dir():
-        print(best_text(folder))
+        print(best_text(folder, objective))
     if functions and (text := functions.summary()):
         print(f"\n{text}")
     return 0
@@ -112,12 +116,16 @@ def architecture_text(row: Mapping[str, Any], graph: ComputationGraph, metric: s
     return "\n".join(lines)
 
 
-def best_text(folder: RunFolder) -> str:
-    """The winner of the retraining."""
+def best_text(folder: RunFolder, objective: Objective) -> str:
+    """The winner of the retraining; with several goals all that were trained again."""
     metrics = json.loads((folder.best / "metrics.json").read_text())
     tests = {name: metrics["test"][name] for name in ("auc", "purity", "efficiency") if name in metrics["test"]}
     text = ", ".join(f"{name} {spread['mean']:.5f} ± {spread['deviation']:.5f}" for name, spread in tests.items())
-    return f"\nwinner: trial {metrics['proposal']:04d}, trained under {metrics['seeds']} seeds; on test events {text}"
+    winner = f"\nwinner: trial {metrics['proposal']:04d}, trained under {metrics['seeds']} seeds; on test events {text}"
+    if not objective.several:
+        return winner
+    again = retrained_text(folder, objective, metrics["proposal"])
+    return f"{winner}\ntrained again: metrics on test events and costs\n{again}"
 
 
 def document(

@@ -40,6 +40,7 @@ import yaml
 from archioptrx.config import read_yaml
 from archioptrx.errors import InputError
 from archioptrx.experiment import Experiment, parse_experiment
+from archioptrx.standings import ranked
 
 SEARCHES = "searches.jsonl"
 """A file that only the folder of a study has: of several searches, each with its run folder inside."""
@@ -283,11 +284,8 @@ class RunFolder:
                     journal.close()
 
     def rows(self) -> list[dict[str, Any]]:
-        """Ended trials, best first. A pruned one stands by its score: with more epochs it could only be better."""
-        return sorted(
-            self.trials.read(),
-            key=lambda row: (math.inf if row["score"] is None else -row["score"], row["proposal"]),
-        )
+        """Ended trials, best first; see `archioptrx.standings.ranked`."""
+        return ranked(self.trials.read())
 
     def proposal(self, number: int) -> dict[str, Any]:
         """The line of a proposal. Raises InputError if there is none."""

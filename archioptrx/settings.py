@@ -88,24 +88,6 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Objective:
-    """The validation metric that is searched, and whether it shall be large (`max`) or small (`min`)."""
-
-    metric: str | None = None
-    mode: str = "max"
-
-    @classmethod
-    def read(cls, inside: Fields) -> Objective:
-        """Take and check the section."""
-        result = cls(
-            inside.take("metric", (str, type(None)), None),
-            inside.take("mode", str, "max", choices=("max", "min")),
-        )
-        inside.rest()
-        return result
-
-
-@dataclass(frozen=True)
 class Constraints:
     """Upper limits; None: no limit. A proposal beyond one is refused before it is trained and writes no row.
 

@@ -162,13 +162,13 @@ def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
     line = {"graph": architecture.graph.to_dict(), "hyperparameters": dict(architecture.hyperparameters)}
     spec = specs.retraining({**line, "epochs": experiment.training.epochs}, choice.seed)
     print(f"{choice.name}: {events.data.splits.rule}", file=sys.stderr)
-    best: dict[str, Any] = {"score": float("-inf")}
+    best: dict[str, Any] = {}
     end: dict[str, Any] = {}
     for message in messages(spec, events.data):
         if message["kind"] == "error":
             raise TrialError(f"{choice.name}: {message['error']}")
         if message["kind"] == "epoch":
-            best = message if message["score"] > best["score"] else best
+            best = message if message["best"] else best
             tail = f"{message['parameters']:,} parameters, {duration_text(message['train_seconds'])}"
             print(f"epoch {message['epoch']}: validation score {message['score']:.5f}; {tail}", file=sys.stderr)
         end = message

@@ -8,10 +8,12 @@ import pytest
 import yaml
 
 from archioptrx.experiment import Experiment
+from archioptrx.objective import COSTS
 from archioptrx.samplers import sampler_names
 from archioptrx.search.study import parse_study
 from archioptrx.search_space import Limits, SearchSpace
 from archioptrx.signatures import SIGNATURES
+from archioptrx.tasks import TASKS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 FILES = (DOCS / "files.md").read_text(encoding="utf-8")
@@ -36,6 +38,11 @@ def test_all_keys_of_an_experiment_and_of_a_walk_are_there():
     }
     assert {field.name for field in fields(Experiment)} | {"vary"} <= first
     assert {field.name for field in fields(Limits)} <= first
+
+
+def test_all_metrics_of_an_objective_are_there():
+    about = TASKS["edge_classification"]
+    assert [name for name in (*about.shares, *about.losses, *COSTS) if f"`{name}`" not in FILES] == []
 
 
 def test_the_search_space_shown_is_valid():

@@ -77,7 +77,7 @@ def run(
     setup = prepare(experiment(name), path if path.exists() else None)
     folder = RunFolder(path) if path.exists() else RunFolder.create(path, setup.experiment, {}, setup.files)
     with folder.locked():
-        work = trials_of(setup, folder, rules(trials), notes if notes is not None else Notes())
+        work = trials_of(setup, folder, rules(trials), setup.sampler, notes if notes is not None else Notes())
         going: list[Any] = []
         while not work.done:
             while job := work.next():
@@ -227,7 +227,7 @@ def test_a_state_of_another_seed_or_history_is_not_used(evolution: Whole, tmp_pa
     (other / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     setup, folder = prepare(experiment("evolution"), other), RunFolder(other)
     with folder.locked():
-        trials_of(setup, folder, rules(TRIALS), notes)
+        trials_of(setup, folder, rules(TRIALS), setup.sampler, notes)
     assert len(notes) == 1 and "is of another history" in notes[0]
 
 

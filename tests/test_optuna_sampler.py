@@ -118,6 +118,13 @@ def test_several_objectives_make_a_study_of_several_directions():
     assert [sampler.propose() for _ in range(3)] == [other.propose() for _ in range(3)]
 
 
+def test_a_sampler_for_one_objective_says_so():
+    sampler = make_sampler("optuna:CmaEsSampler", WORDS, 2)
+    sampler.observe(sampler.propose(), (0.1, 0.2), 1)
+    with pytest.raises(InputError, match=r"CmaEsSampler of Optuna: .*multi-objective"):
+        sampler.propose()
+
+
 def test_unknown_samplers_and_arguments_are_told():
     with pytest.raises(InputError, match=r"sampler\.name: is 'optuna:TPE'; legal: .*did you mean optuna:\w+\?"):
         make_sampler("optuna:TPE", WORDS)

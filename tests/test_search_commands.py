@@ -57,7 +57,12 @@ def faults(capsys: pytest.CaptureFixture[str], *arguments: str, main: Any = sear
         (("--backend", "local", "--address", "auto"), "--address: is for --backend ray only"),
         (("--resume", "/nowhere"), "/nowhere: is no folder"),
         (("nothing",), "nothing: no such experiment"),
-        (("--set", "objective.metric=acc"), "quickstart: objective.metric: is 'acc'; legal: accuracy"),
+        (("--set", "objective.metric=acc"), "--set objective.metric: is 'acc'; legal: accuracy"),
+        (("--set", "objective=[auc, parametrs]"), "--set objective[1].metric: is 'parametrs'; legal: "),
+        (("--set", "objective=[auc, latency, auc]"), "--set objective[2].metric: auc stands twice; legal: each"),
+        (("--set", "objective=[latency, auc]"), "--set objective[0].metric: latency is a cost; legal: first a metric"),
+        (("--set", "objective=[]"), "--set objective: is an empty list; legal: at least one metric"),
+        (("--set", "objective={metric: loss, cost: latency}"), "--set objective.cost: loss is no share of 1"),
         (("--set", "imports=[no_such_module]"), "imports: no_such_module: can't be imported: ModuleNotFoundError"),
     ],
 )

@@ -131,7 +131,7 @@ class OptunaSampler:
             prior = random_choices(seed)
             candidate = self.space(noting(record, lambda name, point, labels, weights: prior(point, labels, weights)))
         else:
-            trial = self._study(seed).ask()
+            trial = self._ask(seed)
 
             def answer(name: str, point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
                 if len(labels) == 1:
@@ -145,6 +145,22 @@ class OptunaSampler:
         record.key = candidate.key
         self.records.append(record)
         return candidate
+
+    def _ask(self, seed: int) -> Any:
+        """The next trial of the study.
+
+        Raises
+        ------
+        InputError
+            This sampler of Optuna can't do what is asked: several objectives, say.
+        """
+        trial = self._study(seed).ask()
+        try:
+            # Decided when they are first looked at, and kept.
+            _ = trial.relative_params
+        except ValueError as error:
+            raise InputError(f"sampler: {self.kind.__name__} of Optuna: {error}") from error
+        return trial
 
     def _study(self, seed: int) -> Any:
         """All records as trials."""

@@ -23,6 +23,7 @@ from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.rules import Listener, Reference, Rules, Running, Sampler, make_row, trial_seed
 from archioptrx.search.schedule import Fifo
 from archioptrx.search.work import Job
+from archioptrx.standings import curve_of, numbers_of, score_of
 
 PATIENCE = 1000
 """Draws in a row that may be refused before the search gives up."""
@@ -102,7 +103,7 @@ class Trials:
             running.reports.append(message)
             self.listener.epoch(number, message)
             pruned = message["epoch"] < running.line["epochs"] and self.schedule.prunes(
-                number, message["epoch"], message["score"]
+                number, message["epoch"], numbers_of(message)
             )
             if not (pruned or (self._late() and message["epoch"] < running.line["epochs"])):
                 return False
@@ -167,7 +168,7 @@ class Trials:
             self.sampler.observe(self.candidates[number], *REFUSED)
             return
         row = self.rows[number]
-        self.sampler.observe(self.candidates[number], row["score"], row["epochs"])
+        self.sampler.observe(self.candidates[number], score_of(row), row["epochs"])
         self._note_scored(number)
 
     def _note_scored(self, number: int) -> None:
@@ -291,7 +292,7 @@ class Trials:
         self._untold = [number for number in ended if number not in told]
         self._told = max(told, default=-1) + 1
         for row in order:
-            self.schedule.remember(row["proposal"], row["curve"])
+            self.schedule.remember(row["proposal"], curve_of(row))
 
     def _again_made(self, line: Mapping[str, Any], kept: bool, trusted: bool) -> Candidate:
         """The candidate of a line: what the snapshot stands for is read, all else is told and drawn again."""

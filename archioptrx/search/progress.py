@@ -16,6 +16,7 @@ from rich.text import Text
 
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.search.text import brief, duration_text, score_text
+from archioptrx.standings import Front
 
 REFRESH = 2
 """Redraws of the live view per second."""
@@ -42,6 +43,7 @@ class Progress:
         self.forms: dict[int, str] = {}
         self.seconds = 0.0
         self.best: tuple[float, int] | None = None
+        self.front = Front()
         self.retrained = (0, 0)
 
     def __enter__(self) -> Progress:
@@ -79,6 +81,7 @@ class Progress:
         self.seconds += row["seconds"]
         if row["score"] is not None and (self.best is None or row["score"] > self.best[0]):
             self.best = (row["score"], row["proposal"])
+        self.front.add(row)
 
     def retraining(self, done: int, total: int) -> None:
         """So many of the trainings at the end have ended."""
@@ -110,9 +113,10 @@ class Progress:
         size = "" if row["parameters"] is None else f"{row['parameters']:,} parameters, "
         rest = self.left()
         left = "" if not rest else f"; {duration_text(rest)} left"
+        front = f", front of {len(self.front.scores)}" if self.front.scores else ""
         self.tell(
             f"[{self.done}/{self.trials}] trial {row['id']} {row['status']}: {what}; {row['epochs']} epochs, {size}"
-            f"{duration_text(row['seconds'])}; best {score_text(self.best[0] if self.best else None)}{left}"
+            f"{duration_text(row['seconds'])}; best {score_text(self.best[0] if self.best else None)}{front}{left}"
         )
 
     def tell(self, text: str) -> None:
@@ -172,6 +176,8 @@ class LiveProgress(Progress):
             lines.append(
                 Text(f"best {self.metric} {score_text(score)}, trial {number:04d}{form}", "bold", no_wrap=True)
             )
+        if self.front.scores:
+            lines.append(Text(f"Pareto front: {len(self.front.scores)} trials"))
         return Group(*lines)
 
 

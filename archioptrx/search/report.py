@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from archioptrx.experiment import Experiment
 from archioptrx.run_folder import plain
+from archioptrx.search.front import front_json, front_line, retrained_text, spreads, spreads_json
 from archioptrx.search.run import Found
 from archioptrx.search.screening import Cost
 from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, table_text
@@ -19,27 +20,30 @@ TEST_METRICS = ("auc", "average_precision", "purity", "efficiency", "purity_at_e
 def as_text(found: Found, experiment: Experiment) -> str:
     """What a person reads at the end."""
     folder, winner = found.folder, found.winner
-    rows, graphs, metric = folder.rows(), graphs_of(folder), metric_of(experiment)
+    rows, graphs, objective = folder.rows(), graphs_of(folder), experiment.objective
     line = folder.proposal(winner.proposal)
     refused = ", ".join(f"{name} {count}" for name, count in sorted(found.refusals.items()))
     tests = [f"  {name:26} {winner.test[name]}" for name in TEST_METRICS if name in winner.test]
     run = folder.path
     parts = [
-        table_text(rows[:SHOWN], metric, graphs),
+        table_text(rows, SHOWN, objective, graphs),
         f"... and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "",
+        front_line(rows, objective) if objective.several else "",
         f"refused before training: {refused}" if refused else "",
         screen_text(found, experiment),
         "",
         f"best: trial {winner.proposal:04d}, fingerprint {line['fingerprint'][:12]}, "
-        f"validation {metric} {winner.score} over {winner.seeds} seeds",
+        f"validation {metric_of(experiment)} {winner.score} over {winner.seeds} seeds",
         str(graphs[winner.proposal]),
         f"hyperparameters: {hyperparameters_text(line['hyperparameters'])}",
         "",
         f"on test events, mean and spread over {winner.seeds} seeds:",
         *tests,
+        *(_retrained(found, experiment) if objective.several else ()),
         "",
         f"inspect    archioptrx inspect {run}",
         f"evaluate   archioptrx evaluate {run}",
+        *([f"another    archioptrx train {run}/TRIAL"] if objective.several else []),
         f"go on      archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
     ]
     return "\n".join(part for index, part in enumerate(parts) if part or index > 3)
@@ -56,15 +60,28 @@ def screen_text(found: Found, experiment: Experiment) -> str:
     )
 
 
+def _retrained(found: Found, experiment: Experiment) -> list[str]:
+    """The goals of all that were trained again."""
+    metric = metric_of(experiment)
+    return [
+        "",
+        f"trained again: metrics on test events and costs; best: the highest mean validation {metric}",
+        retrained_text(found.folder, experiment.objective, found.winner.proposal),
+    ]
+
+
 def as_json(found: Found, experiment: Experiment) -> str:
     """What a program reads at the end."""
     winner, cost = found.winner, Cost.of(found.folder)
     line = found.folder.proposal(winner.proposal)
-    rows = [{key: row[key] for key in row if key not in ("trace", "curve")} for row in found.folder.rows()]
+    rows = [{key: row[key] for key in row if key not in ("trace", "curve", "curves")} for row in found.folder.rows()]
     content = {
         "run": str(found.folder.path),
         "metric": metric_of(experiment),
         "trials": rows,
+        "objective": experiment.objective.to_plain(),
+        "front": front_json(rows, experiment.objective),
+        "retrained": spreads_json(spreads(found.folder, experiment.objective)),
         "refused": dict(found.refusals),
         "screen": None if cost is None else asdict(cost),
         "best": {

@@ -1,7 +1,8 @@
 """The end of a search: the best candidates are trained again under several seeds, and a winner is chosen.
 
 The best of N by one validation score is the luckiest. The winner has the highest mean validation score over its
-seeds; what is reported of it is mean and spread on test events, which have had no say in anything before.
+seeds; what is reported of it is mean and spread on test events, which have had no say in anything before. With several
+goals the first one chooses the winner.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from archioptrx.errors import InputError
 from archioptrx.run_folder import RunFolder, write_atomically
 from archioptrx.search.rules import trial_seed
 from archioptrx.search.work import Job
+from archioptrx.standings import worth_training_again
 
 
 class Listener(Protocol):
@@ -107,7 +109,7 @@ class Retraining:
         self.total = len(everything)
         self._waiting = [job for job in everything if job not in self.rows]
         self._running: dict[str, tuple[int, int]] = {}
-        self._best: dict[tuple[int, int], float] = {}
+        self._best: dict[tuple[int, int], dict[str, Any]] = {}
         if self._waiting:
             listener.retraining(self.total - len(self._waiting), self.total)
 
@@ -149,7 +151,8 @@ class Retraining:
         """Take a message; True: the training is over."""
         job = self._running[key]
         if message["kind"] == "epoch":
-            self._best[job] = max(message["score"], self._best.get(job, message["score"]))
+            if message["best"]:
+                self._best[job] = message
             return False
         self._end(job, message)
         del self._running[key]
@@ -163,7 +166,8 @@ class Retraining:
             "repeat": job[1],
             "seed": trial_seed(self.plan.seed, job[0], job[1] + 1),
             "status": "failed" if failed else "finished",
-            "score": None if failed else self._best[job],
+            "score": None if failed else self._best[job]["score"],
+            "metrics": None if failed else self._best[job]["metrics"],
             "test": None if failed else {k: v for k, v in message["test"].items() if not isinstance(v, list)},
             "bins": None if failed else {k: v for k, v in message["test"].items() if isinstance(v, list)},
             "seconds": message["seconds"],
@@ -201,7 +205,7 @@ def chosen(folder: RunFolder, top: int) -> list[int]:
         No trial has a score.
     """
     rows = folder.rows()
-    good = [row["proposal"] for row in rows if row["score"] is not None]
+    good = [row["proposal"] for row in worth_training_again(rows)]
     if not rows:
         raise InputError(f"{folder.path}: no trial has ended; legal: more --time, then --resume {folder.path}")
     if not good:

@@ -118,9 +118,13 @@ def trial_seed(seed: int, proposal: int, repeat: int = 0) -> int:
 def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[str, Any]:
     """The line of `trials.jsonl` for an ended trial; metrics are those of its best epoch."""
     line, reports = running.line, running.reports
-    best = max(reports, key=lambda report: report["score"], default=None)
+    best = next((report for report in reversed(reports) if report["best"]), None)
     failed = status == "failed"
     known = best or {"metrics": {}, "parameters": None}
+    several = {}
+    if reports and "scores" in reports[0]:
+        curves = [report["scores"] for report in reports]
+        several = {"scores": None if failed or best is None else best["scores"], "curves": curves}
     inherited = known.get("inherited")
     return {
         "id": f"{line['proposal']:04d}",
@@ -137,6 +141,7 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
         "train_seconds": reports[-1]["train_seconds"] if reports else 0.0,
         "error": message["error"] if failed else None,
         "curve": [report["score"] for report in reports],
+        **several,
         "reference": line["reference"],
         "inherited": {"parent": f"{line['parent']:04d}", **inherited} if inherited else None,
         "seed": line["seed"],

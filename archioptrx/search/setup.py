@@ -214,7 +214,7 @@ class Specs:
             "hyperparameters": line["hyperparameters"],
             "training": self.training(line["hyperparameters"], seed, epochs).to_dict(),
             "task": dict(experiment.task),
-            "objective": {"metric": experiment.objective.metric, "mode": experiment.objective.mode},
+            "objective": experiment.objective.to_plain(),
             "imports": list(experiment.imports),
             "device": self.device,
             "limits": dict(limits),

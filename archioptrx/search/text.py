@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -10,12 +12,12 @@ from rich.table import Table
 
 from archioptrx.computation_graph import ComputationGraph, Loop
 from archioptrx.experiment import Experiment
+from archioptrx.objective import Objective, header, value_text
 from archioptrx.run_folder import RunFolder
+from archioptrx.standings import front_numbers
 
 WIDTH = 120
 """Columns of the table where stdout is no terminal."""
-DEFAULT_METRIC = "auc"
-"""What an experiment that names no metric searches: the objective of edge classification."""
 
 
 def brief(graph: ComputationGraph) -> str:
@@ -57,27 +59,61 @@ def score_text(score: float | None) -> str:
     return "–" if score is None else f"{score:.5f}"
 
 
-def leaderboard(rows: Sequence[Mapping[str, Any]], metric: str, graphs: Mapping[int, ComputationGraph]) -> Table:
-    """Table of trials, best first."""
+@dataclass(frozen=True)
+class Column:
+    """One column of the leaderboard: its head, what it says of a row, and whether it is text."""
+
+    head: str
+    cell: Callable[[Mapping[str, Any]], str]
+    left: bool = False
+
+
+def goal_columns(objective: Objective) -> list[Column]:
+    """The metrics of all goals, and the score where a metric is set against a cost."""
+
+    def score(index: int) -> Column:
+        return Column("score", lambda row: score_text((row.get("scores") or [row["score"]])[index]))
+
+    def metric(name: str) -> Column:
+        return Column(header(name), lambda row: value_text(name, row["metrics"].get(name) if row["score"] else None))
+
+    combined = [score(index) for index, goal in enumerate(objective.goals) if goal.price is not None]
+    return combined + [metric(name) for name in objective.metrics]
+
+
+def columns(objective: Objective, graphs: Mapping[int, ComputationGraph]) -> list[Column]:
+    """All columns but the first."""
+    rest = [
+        Column("epochs", lambda row: str(row["epochs"])),
+        Column("parameters", lambda row: value_text("parameters", row["parameters"])),
+        Column("steps", lambda row: str(len(graphs[row["proposal"]].steps))),
+        Column("rounds", lambda row: str(graphs[row["proposal"]].rounds)),
+        Column("time", lambda row: duration_text(row["seconds"])),
+        Column("status", lambda row: row["status"] + (f" ({row['reference']})" if row["reference"] else ""), left=True),
+        Column("fingerprint", lambda row: row["fingerprint"][:12], left=True),
+    ]
+    goals = goal_columns(objective)
+    heads = [column.head for column in goals]
+    return [Column("trial", lambda row: row["id"]), *goals, *(one for one in rest if one.head not in heads)]
+
+
+def leaderboard(
+    rows: Sequence[Mapping[str, Any]],
+    objective: Objective,
+    graphs: Mapping[int, ComputationGraph],
+    fronts: Mapping[int, int],
+) -> Table:
+    """Table of trials, best first; with several goals by front, and in a front by the first goal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("", "trial", metric, "epochs", "parameters", "steps", "rounds", "time", "status", "fingerprint"):
-        table.add_column(name, justify="left" if name in ("status", "fingerprint") else "right", no_wrap=True)
+    table.add_column("front" if fronts else "", justify="right", no_wrap=True)
+    shown = columns(objective, graphs)
+    for column in shown:
+        table.add_column(column.head, justify="left" if column.left else "right", no_wrap=True)
+    if fronts:
+        rows = sorted(rows, key=lambda row: (fronts.get(row["proposal"], math.inf), -(row["score"] or 0.0)))
     for place, row in enumerate(rows, 1):
-        graph = graphs[row["proposal"]]
-        parameters = "–" if row["parameters"] is None else f"{row['parameters']:,}"
-        status = row["status"] + (f" ({row['reference']})" if row["reference"] else "")
-        table.add_row(
-            str(place),
-            row["id"],
-            score_text(row["score"]),
-            str(row["epochs"]),
-            parameters,
-            str(len(graph.steps)),
-            str(graph.rounds),
-            duration_text(row["seconds"]),
-            status,
-            row["fingerprint"][:12],
-        )
+        first = str(fronts.get(row["proposal"], "–") if fronts else place)
+        table.add_row(first, *(column.cell(row) for column in shown))
     return table
 
 
@@ -87,9 +123,11 @@ def graphs_of(folder: RunFolder) -> dict[int, ComputationGraph]:
     return {line["proposal"]: ComputationGraph.from_dict(line["graph"]) for line in lines if "refused" not in line}
 
 
-def table_text(rows: Sequence[Mapping[str, Any]], metric: str, graphs: Mapping[int, ComputationGraph]) -> str:
-    """The table of trials as text."""
-    return plain_text(leaderboard(rows, metric, graphs))
+def table_text(
+    rows: Sequence[Mapping[str, Any]], top: int, objective: Objective, graphs: Mapping[int, ComputationGraph]
+) -> str:
+    """The leaderboard of the first `top` of all rows as text."""
+    return plain_text(leaderboard(rows[:top], objective, graphs, front_numbers(rows)))
 
 
 def plain_text(table: Table) -> str:
@@ -103,8 +141,8 @@ def plain_text(table: Table) -> str:
 
 
 def metric_of(experiment: Experiment) -> str:
-    """What the score is called."""
-    return experiment.objective.metric or DEFAULT_METRIC
+    """What the score is called: that of the first goal where there are several."""
+    return experiment.objective.first.label
 
 
 def hyperparameters_text(hyperparameters: Mapping[str, Any]) -> str:

@@ -18,9 +18,23 @@ class EdgeOptions:
     ----------
     class_weight
         Weight of true edges in the loss: a number, `none` (1) or `balanced` (false edges per true one of the batch).
+    shares, losses
+        Metrics that a search may improve: between 0 and 1 with 1 best, the first is the default; and those that have
+        to be small.
     """
 
     name: ClassVar[str] = "edge_classification"
+    shares: ClassVar[tuple[str, ...]] = (
+        "auc",
+        "average_precision",
+        "accuracy",
+        "efficiency",
+        "purity",
+        "efficiency_0.7",
+        "purity_0.7",
+        "purity_at_efficiency_0.98",
+    )
+    losses: ClassVar[tuple[str, ...]] = ("loss",)
     class_weight: str | float = "none"
 
     @classmethod

@@ -1,0 +1,168 @@
+"""Searches with several goals, or with a metric set against a cost, and what the commands say of them."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small_search import lines, proposed, results, searched, small
+from test_search import Crash, crashing
+
+from archioptrx import inspect, train
+from archioptrx.run_folder import RunFolder
+from archioptrx.samplers.ranking import dominates
+from archioptrx.search.__main__ import main as search
+from archioptrx.search.report import as_text
+from archioptrx.standings import pareto_front, worth_training_again
+
+GOALS: dict[str, Any] = {"objective": ["auc", "parameters"], "sampler": {"name": "evolution", "initial": 3}}
+
+
+def tiny(**overrides: Any) -> Any:
+    return small(**{**GOALS, "budget__trials": 6, "retrain__top": 2, **overrides})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search of AUC and parameters that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("goals") / "whole"
+    searched(folder, tiny())
+    return folder
+
+
+def test_rows_have_a_score_of_each_goal(whole: Path) -> None:
+    for row in lines(whole / "trials.jsonl"):
+        metrics = row["metrics"]
+        assert row["scores"] == [metrics["auc"], -metrics["parameters"]]
+        assert row["score"] == row["scores"][0] == max(row["curve"])
+        assert [scores[0] for scores in row["curves"]] == row["curve"]
+        assert metrics["parameters"] == row["parameters"] and "latency" not in metrics
+        best = row["curve"].index(row["score"]) + 1
+        assert 0 < metrics["seconds_per_epoch"] * best <= row["train_seconds"] * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("after", [5, 9, 20])
+def test_a_search_that_died_goes_on_to_the_same_front(whole: Path, tmp_path: Path, after: int) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(Crash):
+        searched(folder, tiny(), crashing(after))
+    # The front of a search that died is that of the trials that had ended.
+    rows = lines(folder / "trials.jsonl")
+    front = {row["proposal"] for row in pareto_front(RunFolder(folder).rows())}
+    assert front == {r["proposal"] for r in rows if not any(dominates(o["scores"], r["scores"]) for o in rows)}
+    searched(folder, tiny())
+    assert results(folder) == results(whole) and proposed(folder) == proposed(whole)
+    fronts = [[row["scores"] for row in pareto_front(RunFolder(run).rows())] for run in (folder, whole)]
+    assert fronts[0] == fronts[1] and fronts[0]
+    assert json.loads((folder / "best/metrics.json").read_text()) == json.loads(
+        (whole / "best/metrics.json").read_text()
+    )
+
+
+def test_a_search_with_pruning_goes_on_from_what_its_rungs_were(tmp_path: Path) -> None:
+    experiment = tiny(scheduler={"name": "asha"}, budget__trials=8, training__epochs=3, retrain__seeds=1)
+    with pytest.raises(Crash):
+        searched(tmp_path / "run", experiment, crashing(12))
+    before = lines(tmp_path / "run" / "trials.jsonl")
+    searched(tmp_path / "run", experiment)
+    searched(tmp_path / "whole", experiment)
+    rows = lines(tmp_path / "run" / "trials.jsonl")
+    assert rows[: len(before)] == before and len(rows) == 8
+    assert {row["status"] for row in rows} == {"finished", "pruned"}
+    # One trial at a time in this process: the rungs of before make the same decisions.
+    assert results(tmp_path / "run") == results(tmp_path / "whole")
+
+
+def test_the_winner_has_the_best_mean_of_the_first_goal(whole: Path) -> None:
+    again = lines(whole / "retrain.jsonl")
+    top = worth_training_again(lines(whole / "trials.jsonl"))[:2]
+    assert {row["proposal"] for row in again} == {row["proposal"] for row in top} and len(top) == 2
+    means = {n: sum(r["score"] for r in again if r["proposal"] == n) for n in (row["proposal"] for row in top)}
+    assert json.loads((whole / "best/metrics.json").read_text())["proposal"] == max(means, key=means.__getitem__)
+    for row in again:
+        assert row["metrics"]["auc"] == row["score"] and row["metrics"]["parameters"] > 0
+
+
+def test_the_report_has_the_front_and_the_goals_of_the_retrained(whole: Path) -> None:
+    found = searched(whole, tiny())
+    told = as_text(found, tiny())
+    rows = found.folder.rows()
+    assert (
+        f"front 1 is the Pareto front: {len(pareto_front(rows))} of 6 trials with scores; auc up, parameters down"
+        in told
+    )
+    head = told.splitlines()[0].split()
+    assert head[:4] == ["front", "trial", "auc", "parameters"] and head.count("parameters") == 1
+    assert told.splitlines()[1].split()[:2] == ["1", rows[0]["id"]], "the best in the first goal leads"
+    table = told[told.index("trained again") :].splitlines()
+    chosen = {row["proposal"] for row in lines(whole / "retrain.jsonl")}
+    shown = [line for line in table if "±" in line]
+    assert {int(line.split()[1]) for line in shown} == chosen
+    assert [int(line.split()[1]) for line in shown if line.endswith("best")] == [found.winner.proposal]
+    assert str(found.winner.test["auc"]) in "".join(shown)
+    assert f"archioptrx train {whole}/TRIAL" in told
+    assert max(map(len, told.splitlines())) <= 120
+
+
+def test_inspect_shows_the_front(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert inspect.main([str(whole)]) == 0
+    told = capsys.readouterr().out
+    assert "front 1 is the Pareto front: " in told and "trained again: metrics on test events and costs\n" in told
+    assert inspect.main([str(whole), "--json", "--top", "1"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    expected = pareto_front(lines(whole / "trials.jsonl"))
+    assert [row["id"] for row in content["front"]] == [row["id"] for row in expected]
+    assert content["front"][0]["goals"] == {name: expected[0]["metrics"][name] for name in ("auc", "parameters")}
+
+
+def test_a_trial_of_several_goals_is_trained_again(
+    whole: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    row = lines(whole / "trials.jsonl")[2]
+    assert train.main([f"{whole}/{row['id']}", "--output", str(tmp_path / "model"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["validation"]["mean"] == row["score"]
+
+
+def test_a_metric_set_against_a_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    combined = {"metric": "auc", "cost": {"metric": "parameters", "per_doubling": 0.5}}
+    found = searched(tmp_path / "run", small(objective=combined, budget__trials=4, retrain__seeds=1))
+    rows = lines(tmp_path / "run" / "trials.jsonl")
+    for row in rows:
+        auc, cost = row["metrics"]["auc"], row["metrics"]["parameters"]
+        assert row["score"] == pytest.approx(math.log(auc / (1 - auc)) - 0.5 * math.log2(cost))
+        assert "scores" not in row
+    assert found.folder.rows()[0]["score"] == max(row["score"] for row in rows)
+    assert inspect.main([str(tmp_path / "run")]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].split()[:4] == ["trial", "score", "auc", "parameters"]
+    assert inspect.main([str(tmp_path / "run"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["front"] is None
+
+
+def test_a_loss_is_shown_as_it_is_and_ranked_small_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    searched(tmp_path / "run", small(objective="loss", budget__trials=3, training__epochs=1, retrain__seeds=1))
+    assert inspect.main([str(tmp_path / "run")]) == 0
+    table = [line.split() for line in capsys.readouterr().out.splitlines()[:4]]
+    shown = [float(line[2]) for line in table[1:]]
+    assert table[0][:2] == ["trial", "loss"] and shown == sorted(shown) and min(shown) > 0
+
+
+@pytest.mark.parametrize("sampler", ["evolution", "optuna:NSGAIISampler", "gp", "random"])
+def test_the_bundled_experiment_with_other_samplers(
+    sampler: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--trials", "4", "--epochs", "1", "--set", "data.num_samples=16", "--set", "retrain.seeds=1"]
+    options = [*few, "--sampler", sampler, "--backend", "local", "--output", str(tmp_path / "run"), "--json"]
+    assert search(["pareto", *options]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert len(content["trials"]) == 4 and content["front"]
+    for row in content["trials"]:
+        assert row["scores"] == [row["metrics"]["auc"], -row["metrics"]["parameters"], -row["metrics"]["latency"]]
+        assert row["metrics"]["latency"] > 0
+    assert set(next(iter(content["retrained"].values()))) == {"auc", "parameters", "latency"}
+
+
+def test_a_dry_run_with_several_goals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert search(["pareto", "--set", "data.num_samples=16", "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["trainings"] == 24
