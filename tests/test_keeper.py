@@ -86,7 +86,8 @@ def run(
                     each()
             job = going.pop()  # the last one first: results come out of order
             score = scripted(ComputationGraph.from_dict(job.spec["graph"]), job.spec["proposal"])
-            epoch = {"kind": "epoch", "epoch": 1, "score": score, "metrics": {}, "parameters": 1, "train_seconds": 0.0}
+            counts = {"parameters": 1, "train_seconds": 0.0}
+            epoch = {"kind": "epoch", "epoch": 1, "score": score, "best": True, "metrics": {}, **counts}
             if score is not None:
                 work.message(job.key, epoch)
             work.message(job.key, {"kind": "error" if score is None else "end", "error": "no", "seconds": 0.0})
