@@ -16,6 +16,7 @@ from archioptrx.signatures import SIGNATURES
 from archioptrx.tasks import TASKS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+BUILT_IN = tuple(SIGNATURES)  # while tests are collected: some register blocks of their own
 FILES = (DOCS / "files.md").read_text(encoding="utf-8")
 
 
@@ -27,7 +28,7 @@ def test_each_block_stands_with_all_of_its_parameters(name):
 
 
 def test_no_block_is_missing():
-    assert [name for name in SIGNATURES if f"`{name}`" not in FILES] == []
+    assert [name for name in BUILT_IN if f"`{name}`" not in FILES] == []
 
 
 def test_all_keys_of_an_experiment_and_of_a_walk_are_there():

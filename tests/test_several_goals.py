@@ -6,15 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_search import lines, proposed, results, searched, small
-from test_search import Crash, crashing
+from small_search import lines, proposed, quiet, results, searched, small
+from test_search import Crash, Listening, crashing
 
 from archioptrx import inspect, train
 from archioptrx.run_folder import RunFolder
 from archioptrx.samplers.ranking import dominates
 from archioptrx.search.__main__ import main as search
+from archioptrx.search.loop import Trials
 from archioptrx.search.report import as_text
+from archioptrx.search.run import check_events, load_events, new_run, rules_of
+from archioptrx.search.schedule import Asha, Fifo
+from archioptrx.search.setup import Specs, prepare
 from archioptrx.standings import pareto_front, worth_training_again
+from archioptrx.trial import messages
 
 GOALS: dict[str, Any] = {"objective": ["auc", "parameters"], "sampler": {"name": "evolution", "initial": 3}}
 
@@ -72,6 +77,39 @@ def test_a_search_with_pruning_goes_on_from_what_its_rungs_were(tmp_path: Path) 
     assert {row["status"] for row in rows} == {"finished", "pruned"}
     # One trial at a time in this process: the rungs of before make the same decisions.
     assert results(tmp_path / "run") == results(tmp_path / "whole")
+
+
+def test_sampler_and_rungs_hear_of_every_goal(tmp_path: Path) -> None:
+    experiment = tiny(scheduler={"name": "asha"}, constraints={})
+    setup, events = prepare(experiment), load_events(experiment)
+    rules = rules_of(setup, events, Specs(experiment, "cpu"), check_events(setup, events), None)
+    listening, rungs = Listening(setup.sampler()), Asha(1, 2.0)
+    with new_run(tmp_path / "run", setup, events).locked() as folder:
+        trials = Trials(folder, Listening(setup.sampler()), Fifo(), rules, (), quiet())
+        job = trials.next()
+        assert job is not None
+        for message in messages(job.spec, events.data):
+            trials.message(job.key, message)
+        resumed = Trials(folder, listening, rungs, rules, (), quiet())
+        resumed.next()
+    (row,) = lines(tmp_path / "run" / "trials.jsonl")
+    assert listening.told == [(trials.candidates[0].key, tuple(row["scores"]), row["epochs"])]
+    auc, size = row["curves"][0]
+    # Two at the rung, one goes on: the better one in the first goal, unless the other one is nowhere better.
+    assert rungs.prunes(1, 1, (auc - 0.1, size - 1.0))
+    assert not rungs.prunes(2, 1, (auc + 0.1, size + 1.0))
+
+
+def test_a_retraining_is_judged_by_its_best_epoch(tmp_path: Path) -> None:
+    # With this learning rate the first epochs are far from the last ones.
+    steep = {"training__epochs": 4, "training__learning_rate": 0.01, "budget__trials": 2, "retrain__top": 1}
+    found = searched(tmp_path / "run", tiny(**steep, retrain__seeds=2))
+    for row in lines(tmp_path / "run" / "retrain.jsonl"):
+        spec = Specs(tiny(**steep), "cpu").retraining(found.folder.proposal(row["proposal"]), row["seed"])
+        reports = [m for m in messages(spec, load_events(tiny(**steep)).data) if m["kind"] == "epoch"]
+        scores = [report["score"] for report in reports]
+        assert row["score"] == max(scores) > scores[0]
+        assert row["metrics"]["auc"] == row["score"]
 
 
 def test_the_winner_has_the_best_mean_of_the_first_goal(whole: Path) -> None:
