@@ -199,6 +199,17 @@ def evolution(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     return Whole(tmp_path_factory.mktemp("evolution"), "evolution")
 
 
+def test_parents_from_before_the_state_are_known_after_a_resume(evolution: Whole, tmp_path: Path) -> None:
+    moments = [evolution.moments / str(number) for number in range(evolution.count)]
+    at = next(n for n, path in enumerate(moments) if len(lines(path / "proposals.jsonl")) == 2 * EVERY + 1)
+    run(evolution.killed(tmp_path / "run", at), "evolution")
+    parents, others = (
+        [line["parent"] for line in lines(path / "proposals.jsonl")] for path in (tmp_path / "run", evolution.path)
+    )
+    assert parents == others
+    assert any(parent is not None and parent < 2 * EVERY - 3 for parent in parents[2 * EVERY + 1 :])
+
+
 @pytest.mark.parametrize("damage", damages().values(), ids=damages())
 def test_a_damaged_state_is_not_used(evolution: Whole, tmp_path: Path, damage: Callable[[Path], Any]) -> None:
     target, notes = evolution.killed(tmp_path / "run", evolution.count - 9), Notes()
