@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from small_search import SMALL, lines, proposed, results, searched, small, write_odd
 from spaces import Words
 
+from archioptrx.candidate import Candidate
 from archioptrx.errors import InputError
 from archioptrx.run_folder import Journal, RunFolder
 from archioptrx.samplers import EvolutionSampler, RandomSampler, Screen, make_sampler
@@ -227,6 +228,22 @@ def test_a_search_keeps_what_it_screened(whole: Path) -> None:
 def test_candidates_beyond_a_constraint_are_not_screened(whole: Path) -> None:
     assert [line["draws"] for line in lines(whole / "proposals.jsonl")] == [1, 1, 1, 1]
     assert max(row["parameters"] for row in lines(whole / "trials.jsonl")) <= 8000
+
+
+def test_the_screen_of_a_search_knows_its_constraints() -> None:
+    scored: list[Candidate] = []
+
+    def score(candidate: Candidate) -> list[float]:
+        scored.append(candidate)
+        return [0.0]
+
+    def refuse(candidate: Candidate) -> str | None:
+        return "steps" if len(candidate.graph.steps) > 6 else None
+
+    sampler = prepare(small(**SCREENED)).sampler(score, refuse)
+    taken = [sampler.propose() for _ in range(4)]
+    assert len(scored) > 4
+    assert not any(map(refuse, [*scored, *taken]))
 
 
 @pytest.mark.parametrize("after", [0, 1, 3, 6])
