@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,22 @@ def test_a_resumed_search_tells_the_refusal_that_was_last(tmp_path: Path) -> Non
             trials.message(job.key, message)
         Trials(folder, again, Fifo(), rules, (), quiet()).next()
     assert again.told == [(trials.candidates[0].key, None, 0)]
+
+
+def test_a_trial_that_fails_in_its_first_epoch_is_told_as_failed_not_as_refused(tmp_path: Path) -> None:
+    experiment = small()
+    setup, events = prepare(experiment), load_events(experiment)
+    rules = rules_of(setup, events, Specs(experiment, "cpu"), check_events(setup, events), None)
+    listening, error = Listening(setup.sampler()), {"kind": "error", "error": "no memory", "seconds": 1.0}
+    with new_run(tmp_path / "run", setup, events).locked() as folder:
+        trials = Trials(folder, listening, Fifo(), replace(rules, delay=1), (), quiet())
+        for _ in range(2):
+            job = trials.next()
+            assert job is not None
+            trials.message(job.key, dict(error))
+    assert trials.rows[0]["epochs"] == 0
+    key = trials.candidates[0].key
+    assert [one for one in listening.told if one[0] == key] == [(key, None, 1)]
 
 
 def test_constraints_that_nothing_meets(tmp_path: Path) -> None:

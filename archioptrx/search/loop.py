@@ -168,7 +168,8 @@ class Trials:
             self.sampler.observe(self.candidates[number], *REFUSED)
             return
         row = self.rows[number]
-        self.sampler.observe(self.candidates[number], score_of(row), row["epochs"])
+        # No score after no epoch would say that a constraint refused it; it was trained, and failed in its first epoch.
+        self.sampler.observe(self.candidates[number], score_of(row), max(1, row["epochs"]))
         self._note_scored(number)
 
     def _note_scored(self, number: int) -> None:
