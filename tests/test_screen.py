@@ -9,6 +9,7 @@ import torch
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from letters import functions
 from small_search import SMALL, lines, proposed, results, searched, small, write_odd
 from spaces import Words
 
@@ -95,6 +96,19 @@ def test_scores_and_state_are_those_of_the_sampler_inside() -> None:
     assert len(one.state_dict()["told"]) == 1
     other.load_state_dict(one.state_dict())
     assert other.state_dict() == one.state_dict() == one.inner.state_dict()
+
+
+def test_what_the_sampler_inside_has_learned_is_told() -> None:
+    def made(name: str, **options: Any) -> Any:
+        return make_sampler(
+            name, functions, screen=lambda inner, is_new: Screen(inner, lambda one: [0.0], 2), **options
+        )
+
+    sampler = made("controller", batch=2, width=4)
+    for number in range(2):
+        sampler.observe(sampler.propose(), number / 2, 1)
+    assert set(sampler.learned()) == {"a", "b", "c"}
+    assert made("random").learned() == {}
 
 
 class Children(RandomSampler):

@@ -78,6 +78,11 @@ class Screen:
         """Passed on."""
         self.inner.observe(candidate, score, epochs)
 
+    def learned(self) -> Mapping[str, float]:
+        """What the sampler inside has learned; nothing where it doesn't say."""
+        learned = getattr(self.inner, "learned", None)
+        return {} if learned is None else dict(learned())
+
     def state_dict(self) -> Mapping[str, Any]:
         """The inner sampler's: a screen has none."""
         return self.inner.state_dict()
