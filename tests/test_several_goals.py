@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from archioptrx import inspect, train
 from archioptrx.run_folder import RunFolder
 from archioptrx.samplers.ranking import dominates
 from archioptrx.search.__main__ import main as search
+from archioptrx.search.front import retrained_text, spreads
 from archioptrx.search.loop import Trials
 from archioptrx.search.report import as_text
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
 from archioptrx.search.schedule import Asha, Fifo
 from archioptrx.search.setup import Specs, prepare
+from archioptrx.search.text import graphs_of, table_text
 from archioptrx.standings import pareto_front, worth_training_again
 from archioptrx.trial import messages
 
@@ -176,6 +179,33 @@ def test_a_metric_set_against_a_cost(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert told[0].split()[:4] == ["trial", "score", "auc", "parameters"]
     assert inspect.main([str(tmp_path / "run"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["front"] is None
+
+
+def test_a_failed_trial_stands_in_the_table_of_several_goals_of_which_the_second_has_a_price(whole: Path) -> None:
+    plain = [{"metric": "auc"}, {"metric": "purity", "cost": "parameters"}]
+    rows = [{**row, "metrics": {**row["metrics"], "purity": 0.5}} for row in lines(whole / "trials.jsonl")]
+    failed = {**rows[0], "proposal": 1, "id": "0001", "status": "failed", "score": None, "scores": None, "metrics": {}}
+    never = {key: value for key, value in failed.items() if key not in ("scores", "curves")}
+    zero = {**rows[2], "score": 0.0, "scores": [0.0, 0.0], "metrics": {**rows[2]["metrics"], "auc": 0.0}}
+    objective = small(objective=plain).objective
+    shown = table_text(
+        [zero, failed, {**never, "proposal": 3, "id": "0003"}], 9, objective, graphs_of(RunFolder(whole))
+    )
+    table = [line.split() for line in shown.splitlines()]
+    assert table[0][:5] == ["front", "trial", "score", "auc", "purity"]
+    assert table[1][:5] == ["1", "0002", "0.00000", "0.00000", "0.50000"]
+    assert [line[2:5] for line in table[2:]] == [["–"] * 3] * 2
+
+
+def test_a_goal_that_the_test_events_do_not_have_leaves_the_report_whole(whole: Path, tmp_path: Path) -> None:
+    folder = RunFolder(shutil.copytree(whole, tmp_path / "run"))
+    rows = lines(folder.retrained.path)
+    rows[0]["test"]["auc"] = None
+    folder.retrained.path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    objective = tiny().objective
+    found = spreads(folder, objective)
+    assert found[rows[0]["proposal"]].keys() == {"parameters"}
+    assert " – " in retrained_text(folder, objective, rows[0]["proposal"])
 
 
 def test_a_loss_is_shown_as_it_is_and_ranked_small_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

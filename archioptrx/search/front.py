@@ -34,13 +34,20 @@ def front_json(rows: Sequence[Mapping[str, Any]], objective: Objective) -> list[
 
 
 def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, Spread]]:
-    """By proposal what the goals' metrics were over the seeds of its retraining: on test events, or what it cost."""
+    """By proposal what the goals' metrics were over the seeds of its retraining: on test events, or what it cost.
+
+    A metric that one of them doesn't have (the purity of no edge at all) is left out.
+    """
     found: dict[int, list[dict[str, Any]]] = {}
     for row in folder.retrained.read():
         if row["status"] == "finished":
             found.setdefault(row["proposal"], []).append({**row["metrics"], **row["test"]})
     return {
-        number: {name: Spread.of([metrics[name] for metrics in several]) for name in objective.metrics}
+        number: {
+            name: Spread.of([metrics[name] for metrics in several])
+            for name in objective.metrics
+            if all(metrics.get(name) is not None for metrics in several)
+        }
         for number, several in sorted(found.items())
     }
 
@@ -60,12 +67,14 @@ def retrained_text(folder: RunFolder, objective: Objective, winner: int) -> str:
     for name in ("front", "trial", *(header(metric) for metric in objective.metrics), ""):
         table.add_column(name, justify="right", no_wrap=True)
     for number, goals in spreads(folder, objective).items():
-        cells = [_cell(name, spread) for name, spread in goals.items()]
+        cells = [_cell(name, goals.get(name)) for name in objective.metrics]
         table.add_row(str(fronts[number]), f"{number:04d}", *cells, "best" if number == winner else "")
     return plain_text(table)
 
 
-def _cell(metric: str, spread: Spread) -> str:
+def _cell(metric: str, spread: Spread | None) -> str:
     """Mean and spread; parameters are the same under every seed."""
+    if spread is None:
+        return value_text(metric, None)
     mean = value_text(metric, spread.mean)
     return mean if metric == "parameters" else f"{mean} ± {value_text(metric, spread.deviation)}"

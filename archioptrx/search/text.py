@@ -72,13 +72,27 @@ def goal_columns(objective: Objective) -> list[Column]:
     """The metrics of all goals, and the score where a metric is set against a cost."""
 
     def score(index: int) -> Column:
-        return Column("score", lambda row: score_text((row.get("scores") or [row["score"]])[index]))
+        return Column("score", lambda row: score_text(_score(row, index)))
 
     def metric(name: str) -> Column:
-        return Column(header(name), lambda row: value_text(name, row["metrics"].get(name) if row["score"] else None))
+        return Column(header(name), lambda row: value_text(name, _metric(row, name)))
 
     combined = [score(index) for index, goal in enumerate(objective.goals) if goal.price is not None]
     return combined + [metric(name) for name in objective.metrics]
+
+
+def _score(row: Mapping[str, Any], index: int) -> float | None:
+    """Score of a goal; None: the trial failed."""
+    if row["score"] is None:
+        return None
+    score: float = (row.get("scores") or [row["score"]])[index]
+    return score
+
+
+def _metric(row: Mapping[str, Any], name: str) -> float | None:
+    """A metric of a trial; None where it failed, whatever it had reported before."""
+    value: float | None = None if row["score"] is None else row["metrics"].get(name)
+    return value
 
 
 def columns(objective: Objective, graphs: Mapping[int, ComputationGraph]) -> list[Column]:
