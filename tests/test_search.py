@@ -242,6 +242,23 @@ def test_a_trial_that_fails_in_its_first_epoch_is_told_as_failed_not_as_refused(
     assert [one for one in listening.told if one[0] == key] == [(key, None, 1)]
 
 
+def test_other_hyperparameters_than_those_that_were_proposed_are_found_out(tmp_path: Path) -> None:
+    experiment = small(architecture="interaction", search_space="hyperparameters", constraints={})
+    setup, events = prepare(experiment), load_events(experiment)
+    rules = rules_of(setup, events, Specs(experiment, "cpu"), check_events(setup, events), None)
+    path = tmp_path / "run"
+    with new_run(path, setup, events).locked() as folder:
+        trials = Trials(folder, setup.sampler(), Fifo(), rules, setup.references, quiet())
+        assert [trials.next() is not None for _ in range(2)] == [True, True]
+    first, last = lines(path / "proposals.jsonl")
+    assert first["reference"] and first["fingerprint"] == last["fingerprint"]
+    Trials(RunFolder(path), setup.sampler(), Fifo(), rules, setup.references, quiet())
+    last["hyperparameters"]["hidden"] += 1
+    (path / "proposals.jsonl").write_text(f"{json.dumps(first)}\n{json.dumps(last)}\n")
+    with pytest.raises(InputError, match="proposal 1 can't be drawn again"):
+        Trials(RunFolder(path), setup.sampler(), Fifo(), rules, setup.references, quiet())
+
+
 def test_constraints_that_nothing_meets(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"constraints: 1000 draws in a row were refused: parameters \(\d+\)"):
         searched(tmp_path / "run", small(constraints__parameters=1))

@@ -17,7 +17,7 @@ from archioptrx.candidate import Candidate
 from archioptrx.choices import Trace
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.errors import InputError
-from archioptrx.run_folder import RunFolder, write_atomically
+from archioptrx.run_folder import RunFolder, plain, write_atomically
 from archioptrx.samplers.ranking import REFUSED
 from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.rules import Listener, Reference, Rules, Running, Sampler, make_row, trial_seed
@@ -332,9 +332,15 @@ class Trials:
             if refused is not None and not self._is_known(refused):
                 self.sampler.observe(refused, *REFUSED)
         candidate = self.sampler.propose()
-        if candidate is None or candidate.fingerprint != line["fingerprint"]:
+        if candidate is None or not _is_of(candidate, line):
             raise InputError(
                 f"{self.folder.path}: proposal {line['proposal']} can't be drawn again: the sampler, or the program, "
                 "has changed since; legal: the version in environment.json, or a new search"
             )
         return candidate
+
+
+def _is_of(candidate: Candidate, line: Mapping[str, Any]) -> bool:
+    """Whether a candidate is what a line of the journal describes."""
+    same: bool = plain(candidate.hyperparameters) == line["hyperparameters"]
+    return same and candidate.fingerprint == line["fingerprint"]
