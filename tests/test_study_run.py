@@ -139,9 +139,32 @@ def test_inspect_compares_what_has_ended(own: Path, capsys: pytest.CaptureFixtur
     assert [len(one["curve"]) for one in content["searches"]] == [4] * 4
     metrics = json.loads((own / "random-1/best/metrics.json").read_text())
     assert content["comparison"][0]["figures"]["test"]["values"][1] == metrics["test"]["auc"]["mean"]
-    assert faults(capsys, str(own), "--fingerprint", "ab", main=inspect.main) == [
-        f"--fingerprint: is for one search of the study; legal: archioptrx inspect {own / 'random-0'} …"
+
+
+@pytest.mark.parametrize("option", [("--fingerprint", "ab"), ("--functions",), ("--draw", "drawings")])
+def test_what_inspect_does_for_one_search_alone(
+    option: tuple[str, ...], own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert faults(capsys, str(own), *option, main=inspect.main) == [
+        f"{option[0]}: is for one search of the study; legal: archioptrx inspect {own / 'random-0'} …"
     ]
+
+
+def test_of_a_metric_set_against_a_cost_the_test_shows_the_metric(
+    own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in NAMES:
+        content = yaml.safe_load((own / name / "experiment.yaml").read_text())
+        content["objective"]["cost"] = "parameters"
+        (own / name / "experiment.yaml").write_text(yaml.safe_dump(content))
+    assert inspect.main([str(own), "--json"]) == 0
+    content = json.loads(capsys.readouterr().out)
+    assert (content["metric"], content["test_metric"]) == ("score", "auc")
+    metrics = json.loads((own / "random-1/best/metrics.json").read_text())
+    assert content["comparison"][0]["figures"]["test"]["values"][1] == metrics["test"]["auc"]["mean"]
+    assert inspect.main([str(own)]) == 0
+    told = capsys.readouterr().out
+    assert "best validation score so far" in told and " test auc " in told
 
 
 @pytest.mark.parametrize("main", [train.main, evaluate.main])

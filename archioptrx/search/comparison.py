@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from archioptrx.objective import Goal
 from archioptrx.search.study import Combination
 from archioptrx.search.study_run import StudyFolder
-from archioptrx.search.text import metric_of
 
 SHARES = {"quarter": 0.25, "half": 0.5, "all": 1.0}
 """The parts of the trials after which the best score so far is compared."""
@@ -111,7 +111,7 @@ def outcome_of(
     rows, trials
         Its ended trials, and how many it may have. A search that has exhausted its space stays where it is.
     metric
-        Of the objective.
+        Of the first goal, as it is: a cost that the score takes off is no part of it.
     winner
         `best/metrics.json`; None: there is none yet.
     """
@@ -132,19 +132,19 @@ def outcome_of(
     return Outcome(combination, winner is not None and seconds is not None, curve, figures)
 
 
-def outcomes_of(folder: StudyFolder) -> tuple[list[Outcome], str]:
-    """All searches of a study as they are now; also what the score is called."""
-    ends, found, metric = folder.ends(), [], ""
+def outcomes_of(folder: StudyFolder) -> tuple[list[Outcome], Goal]:
+    """All searches of a study as they are now; also the first goal (of the last search, should it be varied)."""
+    ends, found = folder.ends(), []
     for one in folder.combinations:
         run = folder.run(one)
         experiment, best = run.experiment(), run.best / "metrics.json"
-        metric = metric_of(experiment)
+        goal = experiment.objective.first
         end = ends.get(one.name)
         over = end is not None and end["budget"] == asdict(experiment.budget)
         winner = json.loads(best.read_text()) if over and best.is_file() else None
         seconds = end["seconds"] if end is not None and over else None
-        found.append(outcome_of(one, run.trials.read(), experiment.budget.trials, metric, winner, seconds))
-    return found, metric
+        found.append(outcome_of(one, run.trials.read(), experiment.budget.trials, goal.metric, winner, seconds))
+    return found, goal
 
 
 def compared(outcomes: Sequence[Outcome], name: str) -> list[Row]:

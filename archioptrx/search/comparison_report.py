@@ -18,14 +18,14 @@ from archioptrx.search.text import duration_text, plain_text, score_text
 
 def as_text(folder: StudyFolder) -> str:
     """What a person reads."""
-    outcomes, metric = outcomes_of(folder)
+    outcomes, goal = outcomes_of(folder)
     rows = compared(outcomes, str(folder.document["name"]))
     ended = sum(one.ended for one in outcomes)
     first = {"quarter": "after 1/4 of the trials", "half": "after 1/2", "all": "after all"}
-    last = {"validation": f"validation {metric}", "test": f"test {metric}", "parameters": "parameters"}
+    last = {"validation": f"validation {goal.label}", "test": f"test {goal.metric}", "parameters": "parameters"}
     last |= {"architectures": "architectures", "seconds": "wall time"}
     parts = [
-        f"best validation {metric} so far, trials in the order of their proposal:",
+        f"best validation {goal.label} so far, trials in the order of their proposal:",
         _table(rows, first),
         "",
         "the winners, trained again:",
@@ -43,10 +43,11 @@ def as_text(folder: StudyFolder) -> str:
 
 def as_json(folder: StudyFolder) -> str:
     """What a program reads: all figures and the curves."""
-    outcomes, metric = outcomes_of(folder)
+    outcomes, goal = outcomes_of(folder)
     content = {
         "study": str(folder.path),
-        "metric": metric,
+        "metric": goal.label,
+        "test_metric": goal.metric,
         "vary": folder.vary,
         "searches": [
             {
