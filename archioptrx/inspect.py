@@ -11,6 +11,7 @@ from typing import Any
 
 from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
+from archioptrx.config import finish
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.inspect_functions import Functions
 from archioptrx.objective import Objective
@@ -83,9 +84,10 @@ def run(args: argparse.Namespace) -> int:
 def show_study(args: argparse.Namespace) -> int:
     """Print the comparison of the searches of a study."""
     folder = StudyFolder(args.run_folder)
-    if args.fingerprint:
-        run = folder.path / folder.combinations[0].name
-        raise InputError(f"--fingerprint: is for one search of the study; legal: archioptrx inspect {run} …")
+    run = folder.path / folder.combinations[0].name
+    given = {"--fingerprint": args.fingerprint, "--functions": args.functions, "--draw": args.draw}
+    legal = f"legal: archioptrx inspect {run} …"
+    finish([f"{option}: is for one search of the study; {legal}" for option, value in given.items() if value])
     print(comparison_report.as_json(folder) if args.json else comparison_report.as_text(folder))
     return 0
 

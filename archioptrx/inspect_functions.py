@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from archioptrx.drawing import Course, draw_function_graph
@@ -16,6 +15,7 @@ from archioptrx.experiment import Experiment, import_modules
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.function_statistics import Window, changes, windows_of
 from archioptrx.run_folder import RunFolder
+from archioptrx.search.text import plain_text
 
 BARS = "▁▂▃▄▅▆▇█"
 SHARE = "share of the proposals that have each function"
@@ -91,11 +91,7 @@ class Functions:
         top = max((value for row in rows.values() for value in row if value is not None), default=1.0)
         for name, row in rows.items():
             table.add_row(name, *("–" if value is None else f"{value:.2f}" for value in row), bars(row, top))
-        console = Console(highlight=False, width=120)
-        with console.capture() as capture:
-            console.print(table)
-        body = "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
-        return f"{title}, by number of the proposal\n{body}"
+        return f"{title}, by number of the proposal\n{plain_text(table)}"
 
     def summary(self, count: int = 3) -> str | None:
         """One line of what has changed most; None where nothing was learned."""
