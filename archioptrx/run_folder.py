@@ -2,8 +2,8 @@
 
 ========================  ==================================================================================
 `experiment.yaml`         the experiment, resolved
-`function_graph.yaml`     the function graph and the search space as they were when the search began
-`search_space.yaml`
+`function_graph.yaml`     the function graph (or `architecture.yaml`, the one that is searched) and the search space as
+`search_space.yaml`       they were when the search began
 `environment.json`        versions, hardware, fingerprint and split of the data, command, commit
 `proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` says which results
                           the sampler had been told since the line before, so that a replay is exact
