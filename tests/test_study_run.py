@@ -180,6 +180,16 @@ def test_one_process_writes_to_a_study(own: Path, capsys: pytest.CaptureFixture[
     assert told == [f"{own}: process {os.getpid()} is writing to it; legal: wait, or stop it"]
 
 
+def test_who_may_not_write_changes_no_budget(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = own / "random-0"
+    before = (run / "experiment.yaml").read_bytes()
+    with hold(run):
+        assert faults(capsys, "--resume", str(run), "--trials", "9")[0].startswith(f"{run}: process ")
+        assert search(["--resume", str(own), "--time", "1h", "--backend", "local"]) == 2
+    assert f"random-0: {run}: process " in capsys.readouterr().err
+    assert (run / "experiment.yaml").read_bytes() == before
+
+
 def test_a_search_without_a_winner_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

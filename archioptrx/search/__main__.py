@@ -129,14 +129,16 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
 
     events = load_events(setup.experiment)
     check_events(setup, events)
+    resumed = folder is not None
     if folder is None:
         path = args.output or next_folder(setup.experiment.name)
         folder = new_run(path, setup, events)
     else:
         check_same_data(folder, events)
-        folder.update(setup.experiment)
     found = None
     with folder.locked():
+        if resumed:
+            folder.update(setup.experiment)
         try:
             found = _search(args, setup, events, folder)
         except KeyboardInterrupt:

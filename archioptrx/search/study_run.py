@@ -142,10 +142,10 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
             print(f"search {number} of {len(setups)}: {one.name}", file=sys.stderr)
             run = folder.run(one)
             check_same_data(run, events(setup.experiment))
-            run.update(setup.experiment)
             before, begun = _seconds(run, setup.experiment), time.monotonic()
             try:
                 with run.locked():
+                    run.update(setup.experiment)
                     search(setup, events(setup.experiment), run)
             except InputError as error:
                 if not run.trials.read():
