@@ -181,6 +181,11 @@ def test_a_metric_set_against_a_cost(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert json.loads(capsys.readouterr().out)["front"] is None
 
 
+def test_the_report_has_single_blank_lines(whole: Path) -> None:
+    text = as_text(searched(whole, tiny()), tiny())
+    assert "\n\nbest: trial " in text and "\n\n\n" not in text
+
+
 def test_a_failed_trial_stands_in_the_table_of_several_goals_of_which_the_second_has_a_price(whole: Path) -> None:
     plain = [{"metric": "auc"}, {"metric": "purity", "cost": "parameters"}]
     rows = [{**row, "metrics": {**row["metrics"], "purity": 0.5}} for row in lines(whole / "trials.jsonl")]

@@ -46,7 +46,7 @@ def as_text(found: Found, experiment: Experiment) -> str:
         *([f"another    archioptrx train {run}/TRIAL"] if objective.several else []),
         f"go on      archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
     ]
-    return "\n".join(part for index, part in enumerate(parts) if part or index > 3)
+    return "\n".join(part for index, part in enumerate(parts) if part or index > 4)
 
 
 def screen_text(found: Found, experiment: Experiment) -> str:
