@@ -146,8 +146,7 @@ class Controller:
         What was told before, has no choices, or is not of this space (a reference) teaches nothing.
         """
         told = clean(score), epochs
-        # A refusal says nothing of an architecture with other hyperparameters; a score that is told of one is its old.
-        news = (candidate.key if told == REFUSED else candidate.fingerprint), *told
+        news = candidate.key, *told
         if news in self._known:
             return
         self._known.add(news)
@@ -168,6 +167,9 @@ class Controller:
             self._welcome(full)
             self._update(full, self._advantages(len(full)), self.best)
             self.refusals, self.patience = 0, self.batch
+
+    def again(self, candidate: Any, score: Any, epochs: int) -> None:
+        """A refused duplicate is no news."""
 
     def _refuse(self, one: Told) -> None:
         self.refused = [*self.refused, one][-self.batch :]
@@ -289,5 +291,5 @@ class Controller:
         self.best = [self._told(row) for row in state["best"]]
         self.refused = [self._told(row) for row in state["refused"]]
         self.refusals, self.patience, self.updates = state["counts"]
-        self._known = {(fingerprint, clean(score), epochs) for fingerprint, score, epochs in state["known"]}
+        self._known = {(key, clean(score), epochs) for key, score, epochs in state["known"]}
         self._learned = dict(state["learned"])

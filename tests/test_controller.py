@@ -241,14 +241,14 @@ def test_refusals_do_not_drown_scores(options):
     assert sum(word.count("c") for word in allowed_now) / len(allowed_now) > 1.3  # by chance 0.9
 
 
-def test_a_refusal_is_of_a_candidate_a_score_of_an_architecture():
+def test_what_is_told_is_of_a_candidate_and_is_told_once():
     controller = Controller(words, seed=1)
     first = controller.draw(0, 0)
     for key in ("small", "large", "small"):
         candidate = type("Sized", (), {"trace": first.trace, "fingerprint": "same", "key": key})()
         controller.observe(candidate, None, 0)
         controller.observe(candidate, 0.5, 1)
-    assert (len(controller.refused), len(controller.waiting)) == (2, 1)
+    assert (len(controller.refused), len(controller.waiting)) == (2, 2)
 
 
 @ALGORITHMS

@@ -108,7 +108,7 @@ def test_a_refused_twin_with_other_hyperparameters_is_no_member():
         for size in ("small", "large")
     )
     sampler.observe(small, 0.5, 4)
-    sampler.observe(large, 0.5, 4)
+    sampler.again(large, 0.5, 4)
     assert [m.key for m in sampler.memory.told] == [small.key]
     sampler.observe(large, 0.6, 4)
     assert [m.key for m in sampler.memory.told] == [small.key, large.key]

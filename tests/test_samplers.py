@@ -150,6 +150,29 @@ def test_what_a_constraint_refused_may_come_with_other_hyperparameters():
     assert sampler.propose().fingerprint != "a"
 
 
+@pytest.mark.parametrize("name", ["evolution", "gp"])
+def test_equal_outcomes_of_one_architecture_are_all_remembered(name):
+    sampler = make_sampler(name, words, 0, dedup="hyperparameters")
+    small, large = (
+        words(lambda point, labels, weights, at=at: at if point.kind == "hyperparameter" else 0) for at in (0, 1)
+    )
+    for one in (small, large):
+        sampler.observe(one, 0.5, 1)
+    assert [one.key for one in sampler.inner.memory.told] == [small.key, large.key]
+
+
+@pytest.mark.parametrize("name", ["evolution", "gp", "controller"])
+def test_a_refused_duplicate_is_told_and_is_no_news(name):
+    sampler = make_sampler(name, words, 0)
+    seen = [sampler.propose() for _ in range(6)]
+    for number, one in enumerate(seen):
+        sampler.observe(one, number / 10, 1)
+    before = json.dumps(sampler.inner.state_dict(), default=str)
+    for one in seen:
+        sampler.inner.again(replace(one, size="other"), 0.3, 1)
+    assert json.dumps(sampler.inner.state_dict(), default=str) == before
+
+
 def test_an_exhaustive_sampler_goes_on_after_its_state():
     one, other = make_sampler("exhaustive", words), make_sampler("exhaustive", words)
     drain(one, 4)

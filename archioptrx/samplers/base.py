@@ -45,15 +45,16 @@ class Proposer(Protocol):
     Two attributes are optional. `parent`: the observed candidate that the last draw came from (something with its
     `key` and `fingerprint`), or None. `inherit`: whether trials shall start from the trained weights of the parent.
 
-    One method is optional. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
-    probability that it gives it now; empty while it knows nothing. It must change nothing.
+    Two methods are optional. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
+    probability that it gives it now; empty while it knows nothing. It must change nothing. `again(candidate, score,
+    epochs)`: what it is told of a refused duplicate instead of `observe`.
     """
 
     def draw(self, number: int, attempt: int) -> Any | None:
         """Candidate `number`; attempt 1, 2 … where the ones before were refused. None: there is no other."""
 
     def observe(self, candidate: Any, score: Score, epochs: int) -> None:
-        """As Sampler.observe; a refused candidate is told too, with the score that its architecture had."""
+        """As Sampler.observe; a refused duplicate is told too, with the score that its architecture had."""
 
     def state_dict(self) -> Mapping[str, Any]:
         """As Sampler.state_dict."""

@@ -66,7 +66,8 @@ class Deduplicated:
                 return self._note(candidate)
             self.refused["duplicate"] += 1
             if known := self._known(candidate):
-                self.inner.observe(candidate, *known)
+                tell = getattr(self.inner, "again", self.inner.observe)
+                tell(candidate, *known)
         return self._complete()
 
     def is_new(self, candidate: Any) -> bool:

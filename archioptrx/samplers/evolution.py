@@ -165,6 +165,9 @@ class EvolutionSampler:
         if self.memory.add(candidate, score, epochs):
             self._welcome(self.memory.told[-1])
 
+    def again(self, candidate: Any, score: Any, epochs: int) -> None:
+        """A refused duplicate is no news."""
+
     def _welcome(self, one: Observation) -> None:
         """With several objectives nobody ages, for many together are the front: the best of all are kept."""
         self._ranked = None

@@ -144,6 +144,9 @@ class GaussianProcessSampler:
             self._rows.append(features(candidate))
             self._known = None
 
+    def again(self, candidate: Any, score: Any, epochs: int) -> None:
+        """A refused duplicate is no news."""
+
     def state_dict(self) -> Mapping[str, Any]:
         """All that was told, and the kernel's weights."""
         return {**self.memory.state_dict(), "theta": list(self._theta), "fitted": self._fitted}

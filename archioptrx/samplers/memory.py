@@ -35,9 +35,9 @@ class Observation:
 class Memory:
     """All observations in the order in which they came; a repeated one is kept once.
 
-    Deduplication tells the score of an architecture again when it is proposed once more, perhaps with other
-    hyperparameters, which were never trained: the same fingerprint with the same score and epochs is no news. What
-    can't be replayed in this space (a reference that it doesn't hold) is left out, and so is what a constraint refused.
+    What can't be replayed in this space (a reference that it doesn't hold) is left out, and so is what a constraint
+    refused. Who uses it has a method `again` that does nothing: a duplicate, perhaps with other hyperparameters, which
+    were never trained, is no news.
     """
 
     def __init__(self, space: Space) -> None:
@@ -55,7 +55,7 @@ class Memory:
         )
 
     def _add(self, one: Observation) -> bool:
-        known = (one.fingerprint, one.score, one.epochs)
+        known = (one.key, one.score, one.epochs)
         if known in self._known:
             return False
         self._known.add(known)

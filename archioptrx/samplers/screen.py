@@ -78,6 +78,10 @@ class Screen:
         """Passed on."""
         self.inner.observe(candidate, score, epochs)
 
+    def again(self, candidate: Any, score: Score, epochs: int) -> None:
+        """Passed on, as what the sampler inside wants to be told of a duplicate."""
+        getattr(self.inner, "again", self.inner.observe)(candidate, score, epochs)
+
     def learned(self) -> Mapping[str, float]:
         """What the sampler inside has learned; nothing where it doesn't say."""
         learned = getattr(self.inner, "learned", None)

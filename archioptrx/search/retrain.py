@@ -179,7 +179,7 @@ class Retraining:
             # The weights first: a row says that they are there.
             self._weights(job).parent.mkdir(exist_ok=True)
             write_atomically(self._weights(job), message["weights"])
-        if job not in self.rows:
+        if failed or job not in self.rows:  # one that is trained once more, and fails, can't be the winner again
             self.folder.retrained.append(row)
             self.rows[job] = row
 

@@ -132,6 +132,8 @@ def read_vary(content: object, place: str, faults: list[str]) -> dict[str, tuple
                 faults.append(f"{at}[{index}]: {value!r} stands twice; legal: each value once")
         if key.split(".")[0] in ("name", VARY):
             faults.append(f"{at}: can't be varied; legal: every other key")
+        if key.split(".")[0] == "objective":
+            faults.append(f"{at}: can't be varied, for scores of different objectives can't be compared")
         faults += [f"{at}: is inside {other}, which is varied too" for other in lists if key.startswith(f"{other}.")]
     return {key: tuple(values) for key, values in lists.items() if isinstance(values, list)}
 
