@@ -101,7 +101,8 @@ def test_the_option_takes_the_space_of_hyperparameters(tmp_path: Path, capsys: p
     options = ["--architecture", "message_passing", "--trials", "2", "--epochs", "1", "--backend", "local"]
     settings = ["--set", "retrain.top=1", "--set", "retrain.seeds=1", "--set", "data.num_samples=16"]
     assert search([*options, *settings, "--output", str(tmp_path / "run")]) == 0
-    assert "(message_passing)" in capsys.readouterr().out
+    table = capsys.readouterr().out.split("best: ")[0]
+    assert "(given)" in table and "optimizer" in table and "fingerprint" not in table
     document = yaml.safe_load((tmp_path / "run" / "experiment.yaml").read_text())
     assert (document["architecture"], document["search_space"]) == ("message_passing", "hyperparameters")
 
