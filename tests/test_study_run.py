@@ -139,9 +139,11 @@ def test_inspect_compares_what_has_ended(own: Path, capsys: pytest.CaptureFixtur
     assert [len(one["curve"]) for one in content["searches"]] == [4] * 4
     metrics = json.loads((own / "random-1/best/metrics.json").read_text())
     assert content["comparison"][0]["figures"]["test"]["values"][1] == metrics["test"]["auc"]["mean"]
-    assert faults(capsys, str(own), "--fingerprint", "ab", main=inspect.main) == [
-        f"--fingerprint: is for one search of the study; legal: archioptrx inspect {own / 'random-0'} …"
-    ]
+    options = {"--fingerprint": ["ab"], "--functions": [], "--draw": ["drawings"]}
+    for option, values in options.items():
+        assert faults(capsys, str(own), option, *values, main=inspect.main) == [
+            f"{option}: is for one search of the study; legal: archioptrx inspect {own / 'random-0'} …"
+        ]
 
 
 @pytest.mark.parametrize("main", [train.main, evaluate.main])
