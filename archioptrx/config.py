@@ -12,6 +12,7 @@ import yaml
 from archioptrx.errors import InputError, did_you_mean
 
 PACKAGE = Path(__file__).resolve().parent
+ARCHITECTURES = "experiments/architectures"
 REQUIRED: Any = object()
 NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list",
          dict: "a mapping", type(None): "null"}  # fmt: skip
@@ -84,6 +85,8 @@ def bundled_names(kind: str) -> list[str]:
 def bundled(kind: str, name: str | Path) -> Path:
     """Find a file by its bundled name (with or without .yaml) or by its path; a path that exists comes first.
 
+    The path of an architecture may be that of a model folder.
+
     Raises
     ------
     InputError
@@ -92,11 +95,14 @@ def bundled(kind: str, name: str | Path) -> Path:
     path = Path(name)
     if path.is_file():
         return path
+    if kind == ARCHITECTURES and (path / "weights.pt").is_file() and (path / "architecture.yaml").is_file():
+        return path / "architecture.yaml"
     inside = folder(kind) / (path.name if path.suffix in (".yaml", ".yml") else f"{path.name}.yaml")
     if str(path) == path.name and inside.is_file():
         return inside
     noun = kind.split("/")[-1].removesuffix("s").replace("_", " ")
-    raise InputError(f"{name}: no such {noun}; {did_you_mean(path.stem, bundled_names(kind))}, or a path")
+    what = "is a folder, no" if path.is_dir() else "no such"
+    raise InputError(f"{name}: {what} {noun}; {did_you_mean(path.stem, bundled_names(kind))}, or a path")
 
 
 def kind_of(value: object) -> str:

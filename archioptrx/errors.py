@@ -44,11 +44,14 @@ def did_you_mean(wrong: object, legal: Iterable[str]) -> str:
 
     >>> did_you_mean("attenshun", ["attention", "mlp"])
     'legal: attention, mlp (did you mean attention?)'
+    >>> did_you_mean("AUC", ["auc", "loss"])
+    'legal: auc, loss (did you mean auc?)'
     >>> did_you_mean("x", [])
     'nothing is legal here'
     """
     names = sorted(set(legal))
     if not names:
         return "nothing is legal here"
-    near = difflib.get_close_matches(str(wrong), names, n=1)
-    return f"legal: {', '.join(names)}" + (f" (did you mean {near[0]}?)" if near else "")
+    folded = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(str(wrong).casefold(), folded, n=1)
+    return f"legal: {', '.join(names)}" + (f" (did you mean {folded[near[0]]}?)" if near else "")

@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
         "run_folder",
         metavar="RUN",
         type=Path,
-        help="folder that `archioptrx search` wrote (of a study: compares its searches)",
+        help="folder that `archioptrx search` wrote (of a study: compares its searches); RUN/ID: shows that trial",
     )
     new.add_argument("--top", type=int, default=10, metavar="K", help="trials in the table (default: 10)")
     new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
@@ -45,9 +45,15 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--top: is {args.top}; legal: 1 or more")
     if is_study(args.run_folder):
         return show_study(args)
-    folder = RunFolder(args.run_folder)
+    path, trial = of_trial(args.run_folder)
+    folder = RunFolder(path)
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
-    shown = chosen(rows, args.fingerprint) if args.fingerprint or rows else None
+    if trial is None:
+        shown = chosen(rows, args.fingerprint) if args.fingerprint or rows else None
+    elif args.fingerprint:
+        raise InputError(f"--fingerprint: is for a whole run; legal: archioptrx inspect {path} --fingerprint …")
+    else:
+        shown = ended(rows, trial, args.run_folder)
     metric, objective = metric_of(experiment), experiment.objective
     learned = (folder.path / "learned.jsonl").exists()
     functions = Functions.of(folder, experiment) if args.functions or args.draw or learned else None
@@ -90,6 +96,21 @@ def show_study(args: argparse.Namespace) -> int:
     finish([f"{option}: is for one search of the study; {legal}" for option, value in given.items() if value])
     print(comparison_report.as_json(folder) if args.json else comparison_report.as_text(folder))
     return 0
+
+
+def of_trial(path: Path) -> tuple[Path, int | None]:
+    """The run, and the number of the trial where `path` is RUN/ID."""
+    one = not path.exists() and path.name.isdecimal() and (path.parent / "experiment.yaml").is_file()
+    return (path.parent, int(path.name)) if one else (path, None)
+
+
+def ended(rows: list[dict[str, Any]], trial: int, place: Path) -> dict[str, Any]:
+    """The row of a trial. Raises InputError if it hasn't ended."""
+    for row in rows:
+        if row["proposal"] == trial:
+            return row
+    known = ", ".join(sorted(row["id"] for row in rows)) or "none yet"
+    raise InputError(f"{place}: no such ended trial; legal: {known}")
 
 
 def chosen(rows: list[dict[str, Any]], fingerprint: str | None) -> dict[str, Any]:

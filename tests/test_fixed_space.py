@@ -17,6 +17,7 @@ from archioptrx.fixed_space import FixedSpace
 from archioptrx.samplers import enumerate_space, make_sampler, replay
 from archioptrx.samplers.random import random_choices
 from archioptrx.search.__main__ import main as search
+from archioptrx.search.__main__ import overrides_of, parser
 from archioptrx.search.space import TRAINING_FIELDS
 from archioptrx.search_space import SearchSpace
 
@@ -101,7 +102,8 @@ def test_the_option_takes_the_space_of_hyperparameters(tmp_path: Path, capsys: p
     options = ["--architecture", "message_passing", "--trials", "2", "--epochs", "1", "--backend", "local"]
     settings = ["--set", "retrain.top=1", "--set", "retrain.seeds=1", "--set", "data.num_samples=16"]
     assert search([*options, *settings, "--output", str(tmp_path / "run")]) == 0
-    assert "(message_passing)" in capsys.readouterr().out
+    table = capsys.readouterr().out.split("best: ")[0]
+    assert "(given)" in table and "optimizer" in table and "fingerprint" not in table
     document = yaml.safe_load((tmp_path / "run" / "experiment.yaml").read_text())
     assert (document["architecture"], document["search_space"]) == ("message_passing", "hyperparameters")
 
@@ -136,3 +138,22 @@ def test_a_node_network_is_no_edge_classifier(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "nodes.yaml").write_text(yaml.safe_dump(content))
     assert search(["--architecture", str(tmp_path / "nodes.yaml"), "--dry-run"]) == 2
     assert "(node); legal for edge_classification: one of domain edge" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--architecture", "interaction"], ["--set", "architecture=interaction"]])
+def test_the_space_of_hyperparameters_however_it_is_said(option, capsys: pytest.CaptureFixture[str]):
+    told = overrides_of(parser().parse_args(["quickstart", *option]))[0]
+    assert told["search_space"] == "hyperparameters"
+    assert search(["quickstart", *option, "--function-graph", "tracking", "--dry-run"]) == 2
+    name = " ".join(option).split("=")[0].removesuffix(" interaction")
+    assert capsys.readouterr().err == (
+        f"--function-graph: doesn't go with {name}: one is searched; legal: one of the two\n"
+    )
+
+
+def test_a_model_folder_is_an_architecture(tmp_path: Path):
+    INTERACTION.save(tmp_path / "architecture.yaml")
+    with pytest.raises(InputError, match="is a folder, no architecture; legal: attention, "):
+        bundled("experiments/architectures", tmp_path)
+    (tmp_path / "weights.pt").touch()
+    assert Architecture.load(tmp_path).graph == INTERACTION.graph

@@ -130,8 +130,31 @@ def test_unknown_samplers_and_arguments_are_told():
         make_sampler("optuna:TPE", WORDS)
     with pytest.raises(InputError, match=r"sampler\.size: sampler optuna:TPESampler has no such option"):
         make_sampler("optuna:TPESampler", WORDS, size=3)
-    with pytest.raises(InputError, match=r"GridSampler of Optuna: .*search_space"):
-        make_sampler("optuna:GridSampler", WORDS)
+    with pytest.raises(InputError, match=r"did you mean optuna:TPESampler\?"):
+        make_sampler("optuna:tpe", WORDS)
+
+
+@pytest.mark.parametrize("name", ["BaseGASampler", "GridSampler", "PartialFixedSampler"])
+def test_what_can_not_be_made_from_a_file_is_not_legal(name):
+    with pytest.raises(InputError) as caught:
+        make_sampler(f"optuna:{name}", WORDS)
+    wrong, legal = str(caught.value).split("; legal: ")
+    assert wrong == f"sampler.name: is 'optuna:{name}'" and name not in legal and "optuna:QMCSampler" in legal
+
+
+def test_a_package_that_optuna_misses_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cmaes", None)
+
+    def numbers(choose):
+        # Categorical parameters this sampler of Optuna leaves to chance.
+        points = [Point("hyperparameter", name) for name in ("width", "depth")]
+        taken = [choose(point, ["1", "2", "4", "8"], [1] * 4) for point in points]
+        return Taken(Trace(tuple(Decision(*p, ["1", "2", "4", "8"][i]) for p, i in zip(points, taken, strict=True))))
+
+    sampler = make_sampler("optuna:CmaEsSampler", numbers, n_startup_trials=1)
+    with pytest.raises(InputError, match=r"CmaEsSampler of Optuna: needs the package cmaes; legal: install it"):
+        for _ in range(3):
+            sampler.observe(sampler.propose(), 0.5, 1)
 
 
 def test_without_optuna_the_extra_is_named(monkeypatch):

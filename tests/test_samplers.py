@@ -186,6 +186,11 @@ def test_replay_proposes_its_traces():
     assert [w.trace for w in drain(sampler, 3)] == traces
 
 
+def test_replay_wants_traces(tracking):
+    with pytest.raises(InputError, match=r"sampler\.traces: is empty; legal: a list of traces"):
+        make_sampler("replay", tracking)
+
+
 def test_proposal_n_depends_on_the_seed_and_n_alone(tracking):
     whole = [make.trace for make in drain(make_sampler("random", tracking, 11), 20)]
     sampler = RandomSampler(tracking, 11)

@@ -90,6 +90,12 @@ def test_what_can_not_change_on_resume(run: Path, capsys: pytest.CaptureFixture[
     assert [line.split(":")[0] for line in told] == ["--sampler", "--set"]
 
 
+def test_a_budget_below_what_has_ended_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = faults(capsys, "--resume", str(run), "--trials", "3", "--backend", "local")
+    assert told == ["--trials: is 3, but 5 trials have ended; legal: 5 or more"]
+    assert RunFolder(run).experiment().budget.trials == 5
+
+
 def test_a_running_search_is_not_resumed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with RunFolder(run).locked():
         told = faults(capsys, "--resume", str(run), "--backend", "local")
@@ -159,6 +165,16 @@ def test_inspect_one_fingerprint(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert json.loads(capsys.readouterr().out)["shown"] == third["id"]
     told = faults(capsys, str(run), "--fingerprint", "xyz", main=inspect.main)
     assert told[0].startswith("--fingerprint xyz: no ended trial has it; legal: ")
+
+
+def test_inspect_one_trial(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    third = RunFolder(run).rows()[2]
+    assert inspect.main([str(run / third["id"]), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["shown"] == third["id"]
+    told = faults(capsys, str(run / "0099"), main=inspect.main)
+    assert told == [f"{run}/0099: no such ended trial; legal: 0000, 0001, 0002, 0003, 0004"]
+    told = faults(capsys, str(run / third["id"]), "--fingerprint", "ab", main=inspect.main)
+    assert told[0].startswith("--fingerprint: is for a whole run; legal: ")
 
 
 def test_inspect_an_empty_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

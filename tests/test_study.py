@@ -90,29 +90,29 @@ def test_an_option_makes_a_study_of_an_experiment() -> None:
         (("--seed", "3"), ["--seed: seed is varied by {file}; legal: --set vary.seed=[...]"]),
         (("--sampler", "gp"), ["--sampler: sampler is varied by {file}; legal: --set vary.sampler=[...]"]),
         (("--set", "sampler.x=1"), ["--set sampler.x: sampler is varied by {file}; legal: --set vary.sampler=[...]"]),
-        (("--set", "vary=3"), ["{file}: vary: is 3; legal: lists of values by key, such as {{seed: [0, 1, 2]}}"]),
-        (("--set", "vary={}"), ["{file}: vary: is {{}}; legal: lists of values by key, such as {{seed: [0, 1, 2]}}"]),
-        (("--set", "vary.seed=1"), ["{file}: vary.seed: is 1; legal: a list of values"]),
-        (("--set", "vary.seed=[]"), ["{file}: vary.seed: is empty; legal: one value or more"]),
+        (("--set", "vary=3"), ["--set vary: is 3; legal: lists of values by key, such as {{seed: [0, 1, 2]}}"]),
+        (("--set", "vary={}"), ["--set vary: is {{}}; legal: lists of values by key, such as {{seed: [0, 1, 2]}}"]),
+        (("--set", "vary.seed=1"), ["--set vary.seed: is 1; legal: a list of values"]),
+        (("--set", "vary.seed=[]"), ["--set vary.seed: is empty; legal: one value or more"]),
         (
             ("--set", "vary.seed=[[1], 2, 2]"),
             [
-                "{file}: vary.seed[0]: is the list [1]; legal: a single value, or a mapping",
-                "{file}: vary.seed[2]: 2 stands twice; legal: each value once",
+                "--set vary.seed[0]: is the list [1]; legal: a single value, or a mapping",
+                "--set vary.seed[2]: 2 stands twice; legal: each value once",
             ],
         ),
-        (("--set", "vary.name=[a]"), ["{file}: vary.name: can't be varied; legal: every other key"]),
+        (("--set", "vary.name=[a]"), ["--set vary.name: can't be varied; legal: every other key"]),
         (
             ("--set", "vary={sampler: [{name: gp}], sampler.name: [random]}"),
-            ["{file}: vary.sampler.name: is inside sampler, which is varied too"],
+            ["--set vary.sampler.name: is inside sampler, which is varied too"],
         ),
         (
             ("--set", "vary.budget.trails=[1]"),
-            ["{file}: vary.budget.trails: is unknown; legal: time, trials (did you mean trials?)"],
+            ["--set vary.budget.trails: is unknown; legal: time, trials (did you mean trials?)"],
         ),
         (
             ("--set", "vary.budget.trials=[1, 0]"),
-            ["{file}: vary.budget.trials: is 0; legal: 1 or more (in random-0-0 and 3 more)"],
+            ["--set vary.budget.trials: is 0; legal: 1 or more (in random-0-0 and 3 more)"],
         ),
         (("--trials", "0"), ["--trials: is 0; legal: 1 or more"]),
     ],
@@ -131,7 +131,7 @@ def test_faults_are_told_before_anything_runs(
     ("vary", "told"),
     [
         ({"sampler": [{"name": "random"}, {"name": "gp", "initail": 3}]}, r"sampler\.initail: .* \(in gp\)"),
-        ({"objective.metric": ["auc", "aucc"]}, r"small: objective\.metric: is 'aucc'; .* \(in aucc\)"),
+        ({"objective.metric": ["auc", "aucc"]}, r".*small\.yaml: vary\.objective\.metric: is 'aucc'; .* \(in aucc\)"),
         ({"data": [{"source": "toy", "num_samples": 16}, {"path": "/nowhere"}]}, r"/nowhere: .* \(in path_nowhere\)"),
         (
             {"search_space": ["small", "smal"], "seed": [0, 1]},

@@ -158,6 +158,11 @@ class OptunaSampler:
         try:
             # Decided when they are first looked at, and kept.
             _ = trial.relative_params
+        except ModuleNotFoundError as error:
+            raise InputError(
+                f"sampler: {self.kind.__name__} of Optuna: needs the package {error.name}; legal: install it, then "
+                "go on with --resume, or another sampler"
+            ) from error
         except ValueError as error:
             raise InputError(f"sampler: {self.kind.__name__} of Optuna: {error}") from error
         return trial
@@ -166,7 +171,7 @@ class OptunaSampler:
         """All records as trials."""
         import optuna
 
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # fallbacks: one line for each decision
         objectives = {len(one.told[0]) for one in self.records if one.told and isinstance(one.told[0], tuple)}
         directions = [optuna.study.StudyDirection.MAXIMIZE] * max(objectives, default=1)
         study = optuna.create_study(sampler=self._make(seed), directions=directions)
@@ -250,6 +255,11 @@ class OptunaKind:
         return OptunaSampler(self.kind, space, seed, **options)
 
 
+def _plain(kind: type) -> bool:
+    """Whether it needs no argument; those of the others (a grid, another sampler) can't be said in a file."""
+    return all(one.default is not one.empty for one in inspect.signature(kind).parameters.values())
+
+
 def optuna_kind(name: str, place: str = "sampler") -> OptunaKind:
     """The class that `optuna:NAME` means.
 
@@ -269,7 +279,7 @@ def optuna_kind(name: str, place: str = "sampler") -> OptunaKind:
     known = {
         one: kind
         for one, kind in found.items()
-        if inspect.isclass(kind) and issubclass(kind, base) and kind is not base
+        if inspect.isclass(kind) and issubclass(kind, base) and not inspect.isabstract(kind) and _plain(kind)
     }
     if wanted not in known:
         raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, [PREFIX + one for one in known])}")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archioptrx.choices import Point, Space, Trace
-from archioptrx.errors import ReplayError, did_you_mean
+from archioptrx.errors import InputError, ReplayError, did_you_mean
 
 
 def replay(space: Space, trace: Trace) -> Any:
@@ -48,6 +48,8 @@ class ReplaySampler:
     OPTIONS = ("traces",)
 
     def __init__(self, space: Space, seed: int = 0, traces: Sequence[Trace | Mapping[str, Any]] = ()) -> None:
+        if not traces:
+            raise InputError("sampler.traces: is empty; legal: a list of traces, as trials.jsonl of a run has them")
         self.space = space
         self.traces = [t if isinstance(t, Trace) else Trace.from_json(t) for t in traces]
         self.next = 0

@@ -78,6 +78,9 @@ def run(args: argparse.Namespace) -> int:
         if is_study(args.resume):
             return studied(args, *reopened(args.resume, overrides, options), EventsOf())
         folder = RunFolder(args.resume)
+        ended = len(folder.trials.read())
+        if args.trials is not None and 0 < args.trials < ended:
+            raise InputError(f"--trials: is {args.trials}, but {ended} trials have ended; legal: {ended} or more")
         document = override(folder.experiment().to_dict(), overrides)
         experiment = parse_experiment(document, str(folder.path / "experiment.yaml"), options)
         return searched(args, prepare(experiment, folder.path), folder)
@@ -108,8 +111,6 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
         legal = ", ".join(f"--{flag.replace('_', '-')}" for flag in ON_RESUME)
         faults = [f"{name}: can't be changed on --resume; legal: {legal}, --backend, --address" for name in wrong]
     overrides = {KEYS[flag]: value for flag, value in flags.items()}
-    if args.architecture and not args.search_space:
-        overrides["search_space"] = "hyperparameters"  # the file's own is for its function graph
     options = {KEYS[flag]: f"--{flag.replace('_', '-')}" for flag in flags}
     for text in args.set:
         try:
@@ -117,6 +118,11 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
             overrides[key], options[key] = value, f"--set {key}"
         except InputError as error:
             faults += error.faults
+    if overrides.get("architecture"):
+        if "function_graph" in overrides:
+            graph, one = options["function_graph"], options["architecture"]
+            faults.append(f"{graph}: doesn't go with {one}: one is searched; legal: one of the two")
+        overrides.setdefault("search_space", "hyperparameters")  # the file's own is for its function graph
     finish(faults)
     return overrides, options
 

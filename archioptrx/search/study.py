@@ -95,13 +95,13 @@ def load_study(
 def parse_study(document: Mapping[str, Any], place: str, options: Mapping[str, str] | None = None) -> Study:
     """Check a document and every search of it; see `load_study`."""
     faults: list[str] = []
-    vary = read_vary(document[VARY], place, faults)
+    vary = read_vary(document[VARY], place, faults, options)
     faults += varied_faults(vary, options or {}, place)
     finish(faults)
     rest = {key: value for key, value in document.items() if key != VARY}
     # A section that stands nowhere but under `vary` is called by its place there too.
     only_there = {key.split(".")[0] for key in vary} - set(rest)
-    names = {**(options or {}), **{key: f"{place}: {VARY}.{key}" for key in (*vary, *only_there)}}
+    names = {**(options or {}), **{key: _at(key, place, options) for key in (*vary, *only_there)}}
     found = combinations(vary)
 
     def parse(one: Combination) -> Experiment:
@@ -114,11 +114,13 @@ def parse_study(document: Mapping[str, Any], place: str, options: Mapping[str, s
     return Study({**resolved, VARY: {key: list(values) for key, values in vary.items()}}, found, tuple(experiments))
 
 
-def read_vary(content: object, place: str, faults: list[str]) -> dict[str, tuple[Any, ...]]:
-    """Read the lists of values, by dotted key."""
+def read_vary(
+    content: object, place: str, faults: list[str], options: Mapping[str, str] | None = None
+) -> dict[str, tuple[Any, ...]]:
+    """Read the lists of values, by dotted key; `options`: those that were given for the keys of a file."""
     lists = dict(_flat(content, ""))
     for key, values in lists.items():
-        at = f"{place}: {VARY}.{key}" if key else f"{place}: {VARY}"
+        at = _at(key, place, options)
         if not isinstance(values, list) or not key:
             legal = "a list of values" if key else "lists of values by key, such as {seed: [0, 1, 2]}"
             faults.append(f"{at}: is {values!r}; legal: {legal}")
@@ -136,6 +138,13 @@ def read_vary(content: object, place: str, faults: list[str]) -> dict[str, tuple
             faults.append(f"{at}: can't be varied, for scores of different objectives can't be compared")
         faults += [f"{at}: is inside {other}, which is varied too" for other in lists if key.startswith(f"{other}.")]
     return {key: tuple(values) for key, values in lists.items() if isinstance(values, list)}
+
+
+def _at(key: str, place: str, options: Mapping[str, str] | None) -> str:
+    """Where a varied key stands: in the file, or in the option that gave it."""
+    dotted = f"{VARY}.{key}" if key else VARY
+    given = [option for name, option in (options or {}).items() if f"{dotted}.".startswith(f"{name}.")]
+    return f"--set {dotted}" if given else f"{place}: {dotted}"
 
 
 def varied_faults(vary: Mapping[str, Any], options: Mapping[str, str], place: str) -> list[str]:

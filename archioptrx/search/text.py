@@ -61,11 +61,24 @@ def score_text(score: float | None) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the leaderboard: its head, what it says of a row, and whether it is text."""
+    """One column of the leaderboard.
+
+    Attributes
+    ----------
+    head
+        Stands above it.
+    cell
+        What it says of a row.
+    left
+        Whether it is text.
+    spare
+        Where the table is too wide, the columns with the highest number go first; those with 0 stay.
+    """
 
     head: str
     cell: Callable[[Mapping[str, Any]], str]
     left: bool = False
+    spare: int = 0
 
 
 def goal_columns(objective: Objective) -> list[Column]:
@@ -111,16 +124,57 @@ def columns(objective: Objective, graphs: Mapping[int, ComputationGraph]) -> lis
     return [Column("trial", lambda row: row["id"]), *goals, *(one for one in rest if one.head not in heads)]
 
 
+def differing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Hyperparameters that differ where all trials are of one architecture; none where they aren't."""
+    if len({row["fingerprint"] for row in rows}) != 1:
+        return []
+    names = dict.fromkeys(name for row in rows for name in row["hyperparameters"])
+    return [name for name in names if len({str(row["hyperparameters"].get(name)) for row in rows}) > 1]
+
+
+def hyperparameter_columns(objective: Objective, names: Sequence[str]) -> list[Column]:
+    """All columns but the first for trials of one architecture: what differs is `names`, not fingerprint and steps."""
+
+    def value(name: str) -> Column:
+        return Column(name.replace("_", "\n"), lambda row: _value_text(row["hyperparameters"].get(name)), spare=1)
+
+    goals = goal_columns(objective)
+    rest = [
+        Column("epochs", lambda row: str(row["epochs"]), spare=2),
+        Column("parameters", lambda row: value_text("parameters", row["parameters"])),
+        *(value(name) for name in names),
+        Column("time", lambda row: duration_text(row["seconds"]), spare=3),
+        Column("status", lambda row: row["status"] + (" (given)" if row["reference"] else ""), left=True),
+    ]
+    heads = [column.head for column in goals]
+    return [Column("trial", lambda row: row["id"]), *goals, *(one for one in rest if one.head not in heads)]
+
+
+def _value_text(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else "–" if value is None else str(value)
+
+
+def fitting(shown: Sequence[Column], rows: Sequence[Mapping[str, Any]], room: int) -> list[Column]:
+    """The columns without those that `room` characters, two between each, have no place for."""
+    kept = list(shown)
+    width = {
+        id(one): 2 + max(len(text) for text in [*one.head.splitlines(), *(one.cell(row) for row in rows)])
+        for one in shown
+    }
+    while sum(width[id(one)] for one in kept) > room and any(one.spare for one in kept):
+        last = max(range(len(kept)), key=lambda index: (kept[index].spare, index))
+        del kept[last]
+    return kept
+
+
 def leaderboard(
     rows: Sequence[Mapping[str, Any]],
-    objective: Objective,
-    graphs: Mapping[int, ComputationGraph],
     fronts: Mapping[int, int],
+    shown: Sequence[Column],
 ) -> Table:
     """Table of trials, best first; with several goals by front, and in a front by the first goal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("front" if fronts else "", justify="right", no_wrap=True)
-    shown = columns(objective, graphs)
+    table.add_column("front" if fronts else "", justify="right", vertical="bottom", no_wrap=True)
     for column in shown:
         table.add_column(column.head, justify="left" if column.left else "right", no_wrap=True)
     if fronts:
@@ -141,7 +195,15 @@ def table_text(
     rows: Sequence[Mapping[str, Any]], top: int, objective: Objective, graphs: Mapping[int, ComputationGraph]
 ) -> str:
     """The leaderboard of the first `top` of all rows as text."""
-    return plain_text(leaderboard(rows[:top], objective, graphs, front_numbers(rows)))
+    names, fronts = differing(rows), front_numbers(rows)
+    if not names:
+        return plain_text(leaderboard(rows[:top], fronts, columns(objective, graphs)))
+    wanted = hyperparameter_columns(objective, names)
+    shown = fitting(wanted, rows[:top], WIDTH - len("front" if fronts else str(top)))
+    heads = [column.head for column in shown]
+    left_out = [column.head.replace("\n", "_") for column in wanted if column.head not in heads]
+    text = plain_text(leaderboard(rows[:top], fronts, shown))
+    return f"{text}\nno room for: {', '.join(left_out)} (in --json)" if left_out else text
 
 
 def plain_text(table: Table) -> str:
