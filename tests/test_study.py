@@ -103,6 +103,10 @@ def test_an_option_makes_a_study_of_an_experiment() -> None:
         ),
         (("--set", "vary.name=[a]"), ["--set vary.name: can't be varied; legal: every other key"]),
         (
+            ("--set", "vary.objective.mode=[max]"),
+            ["--set vary.objective.mode: can't be varied, for scores of different objectives can't be compared"],
+        ),
+        (
             ("--set", "vary={sampler: [{name: gp}], sampler.name: [random]}"),
             ["--set vary.sampler.name: is inside sampler, which is varied too"],
         ),
@@ -131,7 +135,7 @@ def test_faults_are_told_before_anything_runs(
     ("vary", "told"),
     [
         ({"sampler": [{"name": "random"}, {"name": "gp", "initail": 3}]}, r"sampler\.initail: .* \(in gp\)"),
-        ({"objective.metric": ["auc", "aucc"]}, r".*small\.yaml: vary\.objective\.metric: is 'aucc'; .* \(in aucc\)"),
+        ({"scheduler.name": ["fifo", "fifa"]}, r".*small\.yaml: vary\.scheduler\.name: is 'fifa'; .* \(in fifa\)"),
         ({"data": [{"source": "toy", "num_samples": 16}, {"path": "/nowhere"}]}, r"/nowhere: .* \(in path_nowhere\)"),
         (
             {"search_space": ["small", "smal"], "seed": [0, 1]},
