@@ -224,6 +224,8 @@ def _objective(top: Fields) -> Objective:
 
 
 def _sampler(top: Fields) -> dict[str, Any]:
+    if isinstance(top.content.get("sampler"), str):
+        return {"name": top.take("sampler", str)}
     inside = top.inside("sampler", {})
     return {"name": inside.take("name", str, "random"), **inside.content}
 

@@ -19,7 +19,15 @@ from archioptrx.run_folder import RunFolder, is_study, plain
 from archioptrx.search import comparison_report
 from archioptrx.search.front import front_json, front_line, retrained_text
 from archioptrx.search.study_run import StudyFolder
-from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, score_text, table_text
+from archioptrx.search.text import (
+    graphs_of,
+    hyperparameters_text,
+    metric_of,
+    score_text,
+    seeds_text,
+    spread_text,
+    table_text,
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -143,8 +151,9 @@ def best_text(folder: RunFolder, objective: Objective) -> str:
     """The winner of the retraining; with several goals all that were trained again."""
     metrics = json.loads((folder.best / "metrics.json").read_text())
     tests = {name: metrics["test"][name] for name in ("auc", "purity", "efficiency") if name in metrics["test"]}
-    text = ", ".join(f"{name} {spread['mean']:.5f} ± {spread['deviation']:.5f}" for name, spread in tests.items())
-    winner = f"\nwinner: trial {metrics['proposal']:04d}, trained under {metrics['seeds']} seeds; on test events {text}"
+    seeds = metrics["seeds"]
+    text = ", ".join(f"{name} {spread_text(one['mean'], one['deviation'], seeds)}" for name, one in tests.items())
+    winner = f"\nwinner: trial {metrics['proposal']:04d}, trained under {seeds_text(seeds)}; on test events {text}"
     if not objective.several:
         return winner
     again = retrained_text(folder, objective, metrics["proposal"])

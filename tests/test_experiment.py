@@ -14,6 +14,10 @@ from archioptrx.overrides import duration, override
 from archioptrx.search.study import load_study, parse_study
 
 
+def test_a_sampler_may_be_a_name_alone():
+    assert parse_experiment({"name": "x", "sampler": "gp"}, "x").sampler == {"name": "gp"}
+
+
 def test_a_name_is_enough() -> None:
     experiment = parse_experiment({"name": "one"}, "one.yaml")
     assert experiment.data == {"source": "toy"}

@@ -10,7 +10,7 @@ from archioptrx.run_folder import plain
 from archioptrx.search.front import front_json, front_line, retrained_text, spreads, spreads_json
 from archioptrx.search.run import Found
 from archioptrx.search.screening import Cost
-from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, table_text
+from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, seeds_text, spread_text, table_text
 
 SHOWN = 10
 """Trials in the leaderboard at the end of a search."""
@@ -23,7 +23,13 @@ def as_text(found: Found, experiment: Experiment) -> str:
     rows, graphs, objective = folder.rows(), graphs_of(folder), experiment.objective
     line = folder.proposal(winner.proposal)
     refused = ", ".join(f"{name} {count}" for name, count in sorted(found.refusals.items()))
-    tests = [f"  {name:26} {winner.test[name]}" for name in TEST_METRICS if name in winner.test]
+    seeds = winner.seeds
+    score = spread_text(winner.score.mean, winner.score.deviation, seeds)
+    tests = [
+        f"  {name:26} {spread_text(one.mean, one.deviation, seeds)}"
+        for name in TEST_METRICS
+        if (one := winner.test.get(name)) is not None
+    ]
     run = folder.path
     parts = [
         table_text(rows, SHOWN, objective, graphs),
@@ -33,11 +39,11 @@ def as_text(found: Found, experiment: Experiment) -> str:
         screen_text(found, experiment),
         "",
         f"best: trial {winner.proposal:04d}, fingerprint {line['fingerprint'][:12]}, "
-        f"validation {metric_of(experiment)} {winner.score} over {winner.seeds} seeds",
+        f"validation {metric_of(experiment)} {score}, {seeds_text(seeds)}",
         str(graphs[winner.proposal]),
         f"hyperparameters: {hyperparameters_text(line['hyperparameters'])}",
         "",
-        f"on test events, mean and spread over {winner.seeds} seeds:",
+        "on test events:" if seeds == 1 else f"on test events, mean and spread over {seeds} seeds:",
         *tests,
         *(_retrained(found, experiment) if objective.several else ()),
         "",

@@ -67,9 +67,6 @@ class Spread:
         """Mean and standard deviation."""
         return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
 
-    def __str__(self) -> str:
-        return f"{self.mean:.5f} ± {self.deviation:.5f}"
-
 
 @dataclass(frozen=True)
 class Winner:

@@ -221,6 +221,24 @@ def metric_of(experiment: Experiment) -> str:
     return experiment.objective.first.label
 
 
+def seeds_text(seeds: int) -> str:
+    """How many seeds.
+
+    >>> seeds_text(1), seeds_text(3)
+    ('one seed', '3 seeds')
+    """
+    return "one seed" if seeds == 1 else f"{seeds} seeds"
+
+
+def spread_text(mean: float, deviation: float, seeds: int) -> str:
+    """A score over seeds; one seed has no spread.
+
+    >>> spread_text(0.5, 0.25, 2), spread_text(0.5, 0.0, 1)
+    ('0.50000 ± 0.25000', '0.50000')
+    """
+    return f"{mean:.5f} ± {deviation:.5f}" if seeds > 1 else f"{mean:.5f}"
+
+
 def hyperparameters_text(hyperparameters: Mapping[str, Any]) -> str:
     """Hyperparameters on one line."""
     return ", ".join(f"{name}={value}" for name, value in sorted(hyperparameters.items())) or "none"
