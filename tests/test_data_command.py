@@ -36,7 +36,10 @@ def test_the_summary_is_short_and_readable(capsys):
         (["hitgraphs", "nowhere"], ["nowhere: no such file or folder; legal: a .npz file or a folder of them"]),
         (["toy", "--num-samples", "-1", "--seed", "-2"], ["data: num_samples: is -1; ", "data: seed: is -2; "]),
         (["toy", "--sectors", "4"], ["data: sectors: is unknown; legal: "]),
-        (["hitgraphs", "x", "--height", "3"], ["data: height: is unknown; legal: events, path, sectors, skip_bad, source"]),
+        (
+            ["hitgraphs", "x", "--height", "3"],
+            ["data: height: is unknown; legal: events, path, sectors, skip_bad, source"],
+        ),
     ],
 )
 def test_faults_are_one_line_each_and_end_with_2(arguments, faults, capsys):

@@ -85,7 +85,7 @@ def check_sizes(name, sizes, capsys):
     [
         (["trakcing"], "trakcing: no such function graph; legal: attention, interaction, message_passing, tracking "
          "(did you mean tracking?), or a path"),
-        (["tracking", "--search-space", "fulll"], "fulll: no such search space; legal: full, small (did you mean full?), or a path"),
+        (["tracking", "--search-space", "fulll"], "fulll: no such search space; legal: full, hyperparameters, small (did you mean full?), or a path"),
         (["tracking", "--count", "-1"], "--count: is -1; legal: 1 or more"),
         (["tracking", "--seed", "-1"], "--seed: is -1; legal: 0 or more"),
         (["tracking", "--sampler", "rando"], "--sampler: is 'rando'; legal: distinct, exhaustive, random (did you mean random?)"),

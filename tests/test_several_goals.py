@@ -20,6 +20,7 @@ from archioptrx.search.report import as_text
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
 from archioptrx.search.schedule import Asha, Fifo
 from archioptrx.search.setup import Specs, prepare
+from archioptrx.search.text import spread_text
 from archioptrx.search.text import graphs_of, table_text
 from archioptrx.standings import pareto_front, worth_training_again
 from archioptrx.trial import messages
@@ -141,7 +142,8 @@ def test_the_report_has_the_front_and_the_goals_of_the_retrained(whole: Path) ->
     shown = [line for line in table if "±" in line]
     assert {int(line.split()[1]) for line in shown} == chosen
     assert [int(line.split()[1]) for line in shown if line.endswith("best")] == [found.winner.proposal]
-    assert str(found.winner.test["auc"]) in "".join(shown)
+    auc = found.winner.test["auc"]
+    assert spread_text(auc.mean, auc.deviation, found.winner.seeds) in "".join(shown)
     assert f"archioptrx train {whole}/TRIAL" in told
     assert max(map(len, told.splitlines())) <= 120
 
