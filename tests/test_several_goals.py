@@ -20,8 +20,7 @@ from archioptrx.search.report import as_text
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
 from archioptrx.search.schedule import Asha, Fifo
 from archioptrx.search.setup import Specs, prepare
-from archioptrx.search.text import spread_text
-from archioptrx.search.text import graphs_of, table_text
+from archioptrx.search.text import graphs_of, spread_text, table_text
 from archioptrx.standings import pareto_front, worth_training_again
 from archioptrx.trial import messages
 
