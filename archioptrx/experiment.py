@@ -24,6 +24,9 @@ from archioptrx.sources import check_spec
 from archioptrx.tasks import TASKS, check_task
 from archioptrx.training import Training
 
+DEFAULT_SAMPLER = "gp"
+"""The best on NAS-Bench-Graph with 200 evaluations, see docs/samplers.md."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -227,7 +230,7 @@ def _sampler(top: Fields) -> dict[str, Any]:
     if isinstance(top.content.get("sampler"), str):
         return {"name": top.take("sampler", str)}
     inside = top.inside("sampler", {})
-    return {"name": inside.take("name", str, "random"), **inside.content}
+    return {"name": inside.take("name", str, DEFAULT_SAMPLER), **inside.content}
 
 
 def _dedup(top: Fields, architecture: str | None) -> str:

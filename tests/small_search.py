@@ -22,6 +22,7 @@ SMALL: dict[str, Any] = {
     "name": "small",
     "data": {"source": "toy", "num_samples": 16},
     "search_space": "small",
+    "sampler": {"name": "random"},
     "scheduler": {"name": "fifo"},
     "budget": {"trials": 5},
     "training": {"epochs": 2},

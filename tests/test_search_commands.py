@@ -40,6 +40,23 @@ def faults(capsys: pytest.CaptureFixture[str], *arguments: str, main: Any = sear
     return told.err.splitlines()
 
 
+def test_another_sampler_has_none_of_the_files_options(tmp_path: Path) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(yaml.safe_dump({**SMALL, "sampler": {"name": "gp", "initial": 3}}))
+    for number, (options, sampler) in enumerate(
+        [
+            ((), {"name": "gp", "initial": 3}),
+            (("--set", "sampler.pool=9"), {"name": "gp", "initial": 3, "pool": 9}),
+            (("--sampler", "random"), {"name": "random"}),
+            (("--sampler", "evolution", "--set", "sampler.population=7"), {"name": "evolution", "population": 7}),
+        ]
+    ):
+        folder = tmp_path / str(number)
+        budget = ("--trials", "1", "--epochs", "1", "--set", "retrain.seeds=1", "--backend", "local")
+        assert search([str(file), *options, *budget, "--output", str(folder)]) == 0
+        assert RunFolder(folder).experiment().sampler == sampler
+
+
 @pytest.mark.parametrize(
     ("arguments", "start"),
     [

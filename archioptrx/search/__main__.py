@@ -111,6 +111,9 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
         legal = ", ".join(f"--{flag.replace('_', '-')}" for flag in ON_RESUME)
         faults = [f"{name}: can't be changed on --resume; legal: {legal}, --backend, --address" for name in wrong]
     overrides = {KEYS[flag]: value for flag, value in flags.items()}
+    if args.sampler:
+        # Another sampler has other options: those of the file go, those of --set come.
+        overrides = {"sampler": {"name": args.sampler}, **overrides}
     options = {KEYS[flag]: f"--{flag.replace('_', '-')}" for flag in flags}
     for text in args.set:
         try:
