@@ -38,12 +38,12 @@ def random_graph(nodes: int, edges: int, seed: int) -> HitGraph:
     return sorted_graph(content, f"random{seed}", 0)
 
 
-def batches(path: Path, size: int, number: int) -> list[HitGraph]:
+def batches(path: Path | None, size: int, number: int) -> list[HitGraph]:
     """Batches of real graphs, or of random ones of the same size where there are none."""
-    if path.is_dir():
+    if path is not None:
         graphs = load_dataset({"source": "hitgraphs", "path": str(path)}).graphs
     else:
-        print(f"no data at {path}: random graphs of 1,150 hits and 4,400 edges")
+        print("random graphs of 1,150 hits and 4,400 edges; --data PATH takes real ones")
         graphs = [random_graph(1150, 4400, seed) for seed in range(size * number)]
     graphs = (list(graphs) * (1 + size * number // len(graphs)))[: size * number]
     return [batch_graphs(graphs[i : i + size]) for i in range(0, size * number, size)]
@@ -147,7 +147,7 @@ def report(arguments: argparse.Namespace, device: str, precision: torch.dtype, w
 def parse(description: str | None) -> argparse.Namespace:
     """The options of both benchmarks."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/hitgraphs"), help="HEP.TrkX .npz files")
+    parser.add_argument("--data", type=Path, metavar="PATH", help="HEP.TrkX .npz files (default: random graphs)")
     parser.add_argument("--batch", type=int, default=8, help="graphs per batch")
     parser.add_argument("--batches", type=int, default=5, help="different batches, used in turn")
     parser.add_argument("--width", type=int, default=64)
