@@ -130,7 +130,7 @@ class Screen:
     """
 
     proposals: int = 1
-    proxy: str = "naswot"
+    proxy: str = "jacob_cov"
 
     @property
     def proxies(self) -> tuple[str, ...]:

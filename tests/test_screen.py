@@ -352,7 +352,7 @@ def test_the_end_says_what_the_screen_took(tmp_path: Path, capsys: pytest.Captur
     assert search([str(path), "--backend", "local", "--output", str(folder)]) == 0
     text = capsys.readouterr().out
     count = len(lines(folder / "screen.jsonl"))
-    assert f"screened by naswot: {count} candidates for 1 proposals (3 drawn for each), " in text
+    assert f"screened by jacob_cov: {count} candidates for 1 proposals (3 drawn for each), " in text
     assert [line["screened"] is None for line in lines(folder / "proposals.jsonl")] == [True, False]
     assert search(["--resume", str(folder), "--backend", "local", "--json"]) == 0
     about = json.loads(capsys.readouterr().out)["screen"]
