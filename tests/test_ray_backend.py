@@ -97,7 +97,7 @@ def test_killed_at_fifty_moments(tmp_path: Path) -> None:
     for attempt in range(100):
         run = tmp_path / f"run{attempt}"
         command = [*COMMAND, str(write(tmp_path, budget={"trials": 8})), "--output", str(run), "--backend", "local"]
-        for _ in range(20):
+        for _ in range(8):
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
                 process.wait(timeout=draw.uniform(0.4, 1.1) * seconds)
@@ -108,7 +108,8 @@ def test_killed_at_fifty_moments(tmp_path: Path) -> None:
                 kills += 1
             if (run / "experiment.yaml").exists():
                 command = [*COMMAND, "--resume", str(run), "--backend", "local"]
-        assert process.returncode == 0
+        if process.returncode != 0:  # killed each time: now it may end
+            subprocess.run(command, check=True, capture_output=True)
         assert results(run) == results(tmp_path / "local")
         assert proposed(run) == proposed(tmp_path / "local")
         if kills >= 50:
