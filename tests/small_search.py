@@ -16,7 +16,8 @@ from archioptrx.search.local_backend import run_locally
 from archioptrx.search.progress import Progress
 from archioptrx.search.run import Events, Found, load_events, new_run, run_search
 from archioptrx.search.setup import prepare
-from archioptrx.search.work import Backend
+from archioptrx.search.work import Backend, Work
+from archioptrx.trial import TrialData, messages
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -115,6 +116,28 @@ def small(**overrides: Any) -> Experiment:
 def quiet(trials: int = 5) -> Progress:
     """A progress view that shows nothing."""
     return Progress(Console(quiet=True), trials, 2, "auc")
+
+
+class Crash(Exception):
+    """Stands for the moment at which a process dies."""
+
+
+def crashing(after: int) -> Any:
+    """A backend that dies after so many messages."""
+
+    def run(work: Work, data: TrialData) -> None:
+        left = after
+        while not work.done:
+            job = work.next()
+            assert job is not None
+            for message in messages(job.spec, data):
+                left -= 1
+                if left < 0:
+                    raise Crash
+                if work.message(job.key, message):
+                    break
+
+    return run
 
 
 def searched(

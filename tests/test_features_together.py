@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_search import lines, proposed, results, searched, small
-from test_search import Crash, crashing
+from small_search import Crash, crashing, lines, proposed, results, searched, small
 
 EVOLUTION = {"name": "evolution", "inherit": True, "initial": 3, "population": 6}
 SHORT: dict[str, Any] = {

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from small_search import SMALL, lines, results, searched, small
+from small_search import SMALL, Crash, crashing, lines, results, searched, small
 
 from archioptrx.compile import compile_model
 from archioptrx.computation_graph import ComputationGraph
@@ -101,26 +101,10 @@ def test_a_child_that_learns_nothing_scores_as_its_parent(whole: Path) -> None:
     assert "weights" in heir[0] and "weights" not in heir[-1]
 
 
-class Crash(Exception):
-    """Stands for the moment at which a process dies."""
-
-
 @pytest.mark.parametrize("after", [3, 7, 12, 17])
 def test_a_search_that_died_goes_on_with_the_same_weights(whole: Path, tmp_path: Path, after: int) -> None:
-    def crashing(work: Work, data: TrialData) -> None:
-        left = after
-        while not work.done:
-            job = work.next()
-            assert job is not None
-            for message in messages(job.spec, data):
-                left -= 1
-                if left < 0:
-                    raise Crash
-                if work.message(job.key, message):
-                    break
-
     with pytest.raises(Crash):
-        searched(tmp_path / "run", small(**HEIRS), crashing)
+        searched(tmp_path / "run", small(**HEIRS), crashing(after))
     searched(tmp_path / "run", small(**HEIRS))
     assert same(tmp_path / "run", whole)
 

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from letters import functions
-from small_search import SMALL, lines, proposed, results, searched, small, write_odd
+from small_search import SMALL, Crash, crashing, lines, proposed, results, searched, small, write_odd
 from spaces import Words
 
 from archioptrx.candidate import Candidate
@@ -22,10 +22,9 @@ from archioptrx.search.__main__ import main as search
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.screening import Measure, Screening
 from archioptrx.search.setup import prepare
-from archioptrx.search.work import Work
 from archioptrx.settings import PROXIES
 from archioptrx.testing import check_sampler
-from archioptrx.trial import TrialData, messages
+from archioptrx.trial import messages
 
 WORDS = Words()
 SCREENED: dict[str, Any] = {
@@ -208,26 +207,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("screen") / "whole"
     searched(folder, small(**SCREENED))
     return folder
-
-
-class Crash(Exception):
-    """Stands for the moment at which a process dies."""
-
-
-def crashing(after: int) -> Any:
-    """A backend that dies after so many messages."""
-
-    def run(work: Work, data: TrialData) -> None:
-        left = after
-        while job := work.next():
-            for message in messages(job.spec, data):
-                left -= 1
-                if left < 0:
-                    raise Crash
-                if work.message(job.key, message):
-                    break
-
-    return run
 
 
 def test_a_search_keeps_what_it_screened(whole: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from small_search import SMALL, lines, proposed, quiet, results, searched, small, write_odd
+from small_search import SMALL, Crash, crashing, lines, proposed, quiet, results, searched, small, write_odd
 
 from archioptrx.errors import InputError
 from archioptrx.run_folder import RunFolder
@@ -36,28 +36,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("search") / "whole"
     searched(folder, small())
     return folder
-
-
-class Crash(Exception):
-    """Stands for the moment at which a process dies."""
-
-
-def crashing(after: int) -> Any:
-    """A backend that dies after so many messages."""
-
-    def run(work: Work, data: TrialData) -> None:
-        left = after
-        while not work.done:
-            job = work.next()
-            assert job is not None
-            for message in messages(job.spec, data):
-                left -= 1
-                if left < 0:
-                    raise Crash
-                if work.message(job.key, message):
-                    break
-
-    return run
 
 
 def test_a_search_has_its_rows(whole: Path) -> None:

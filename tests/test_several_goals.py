@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_search import lines, proposed, quiet, results, searched, small
-from test_search import Crash, Listening, crashing
+from small_search import Crash, crashing, lines, proposed, quiet, results, searched, small
+from test_search import Listening
 
 from archioptrx import inspect, train
 from archioptrx.run_folder import RunFolder

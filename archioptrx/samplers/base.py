@@ -11,13 +11,25 @@ from archioptrx.samplers.ranking import Score
 
 
 class Sampler(Protocol):
-    """What a search needs."""
+    """What a search needs; `Deduplicated` is one.
+
+    Attributes
+    ----------
+    parent
+        The observed candidate that the last proposal came from, or None.
+    """
+
+    parent: Any | None
+
+    @property
+    def inherit(self) -> bool:
+        """Whether trials start from the trained weights of the parent."""
 
     def propose(self) -> Any | None:
         """The next candidate; None: there is no other."""
 
     def observe(self, candidate: Any, score: Score, epochs: int) -> None:
-        """Hear of an ended trial.
+        """Hear of an ended trial, or of a candidate that a constraint refused.
 
         Parameters
         ----------
@@ -43,7 +55,7 @@ class Proposer(Protocol):
     """What a sampler's own part is; `Deduplicated` makes a Sampler of it.
 
     Two attributes are optional. `parent`: the observed candidate that the last draw came from (something with its
-    `key` and `fingerprint`), or None. `inherit`: whether trials shall start from the trained weights of the parent.
+    `key`), or None. `inherit`: whether trials shall start from the trained weights of the parent.
 
     Two methods are optional. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
     probability that it gives it now; empty while it knows nothing. It must change nothing. `again(candidate, score,

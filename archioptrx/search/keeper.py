@@ -16,7 +16,7 @@ from typing import Any
 from archioptrx import __version__
 from archioptrx.errors import ArchiOpTrXError
 from archioptrx.run_folder import RunFolder, plain, write_atomically
-from archioptrx.search.rules import Sampler
+from archioptrx.samplers import Sampler
 
 EVERY = 10
 """Proposals between two snapshots, at least; and at least a tenth of all, for states grow with a search."""

@@ -18,9 +18,10 @@ from archioptrx.choices import Trace
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.errors import InputError
 from archioptrx.run_folder import RunFolder, plain, write_atomically
+from archioptrx.samplers import Sampler
 from archioptrx.samplers.ranking import REFUSED
 from archioptrx.search.keeper import Keeper, SnapshotError
-from archioptrx.search.rules import Listener, Reference, Rules, Running, Sampler, make_row, trial_seed
+from archioptrx.search.rules import Listener, Reference, Rules, Running, make_row, trial_seed
 from archioptrx.search.schedule import Fifo
 from archioptrx.search.work import Job
 from archioptrx.standings import curve_of, numbers_of, score_of
@@ -68,7 +69,7 @@ class Trials:
         self._over = False
         self._seen: set[str] = set()
         self._given = {reference.candidate.fingerprint for reference in references}
-        self._scored: dict[str, int] = {}  # numbers of trials that the sampler knows, by key and by fingerprint
+        self._scored: dict[str, int] = {}  # numbers of trials that the sampler knows, by key
         self._void: set[int] = set()
         self._untold: list[int] = []
         self._again: list[dict[str, Any]] = []
@@ -176,7 +177,7 @@ class Trials:
         """The sampler knows this trial, or void proposal, from now on."""
         candidate = self.candidates[number]
         if number in self.rows and self.rows[number]["score"] is not None:
-            self._scored[candidate.fingerprint] = self._scored[candidate.key] = number
+            self._scored[candidate.key] = number
 
     def _draw(self) -> tuple[Candidate | None, int]:
         """Draw until a candidate is new and within the constraints; also the number of draws."""
@@ -231,14 +232,9 @@ class Trials:
         self._next = number + 1
 
     def _parent(self) -> int | None:
-        """Number of the trial that the sampler's last proposal came from.
-
-        It may have been told of a refused candidate with the score of its twin, which has other hyperparameters.
-        """
+        """Number of the trial that the sampler's last proposal came from."""
         parent = self.sampler.parent
-        if parent is None:
-            return None
-        return self._scored.get(parent.key, self._scored.get(parent.fingerprint))
+        return None if parent is None else self._scored.get(parent.key)
 
     def _heritage(self, line: Mapping[str, Any]) -> dict[str, Any]:
         """What a trial is told beside its spec where children inherit weights."""
@@ -331,7 +327,7 @@ class Trials:
             refused = self.sampler.propose()
             if refused is not None and not self._is_known(refused):
                 self.sampler.observe(refused, *REFUSED)
-        candidate = self.sampler.propose()
+        candidate: Candidate | None = self.sampler.propose()
         if candidate is None or not _is_of(candidate, line):
             raise InputError(
                 f"{self.folder.path}: proposal {line['proposal']} can't be drawn again: the sampler, or the program, "

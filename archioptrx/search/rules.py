@@ -10,32 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from archioptrx.candidate import Candidate
-from archioptrx.samplers.ranking import Score
-
-
-class Sampler(Protocol):
-    """What the loop needs of a sampler; see `archioptrx.samplers.Deduplicated`."""
-
-    parent: Any | None
-
-    @property
-    def inherit(self) -> bool:
-        """Whether trials start from the weights of the parent."""
-
-    def propose(self) -> Candidate | None:
-        """The next candidate; None: there is no other."""
-
-    def observe(self, candidate: Candidate, score: Score, epochs: int) -> None:
-        """Hear of an ended trial, or of a candidate that a constraint refused."""
-
-    def state_dict(self) -> Mapping[str, Any]:
-        """All that changes, as plain data."""
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another one was."""
-
-    def learned(self) -> Mapping[str, float]:
-        """Probability of each function; empty: it learns none."""
 
 
 class Listener(Protocol):

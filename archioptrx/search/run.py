@@ -16,11 +16,12 @@ from archioptrx.errors import InputError, did_you_mean
 from archioptrx.experiment import Experiment
 from archioptrx.model_folder import Provenance, save_model
 from archioptrx.run_folder import RunFolder
+from archioptrx.samplers import Sampler
 from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.loop import Trials
 from archioptrx.search.progress import Progress
 from archioptrx.search.retrain import Plan, Retraining, Winner
-from archioptrx.search.rules import Rules, Sampler
+from archioptrx.search.rules import Rules
 from archioptrx.search.schedule import make_schedule
 from archioptrx.search.screening import make_screening
 from archioptrx.search.setup import Limits, Setup, Specs

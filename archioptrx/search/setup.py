@@ -16,9 +16,9 @@ from archioptrx.config import bundled, finish
 from archioptrx.experiment import Experiment, import_modules
 from archioptrx.fixed_space import FixedSpace
 from archioptrx.parameter_count import count_parameters
-from archioptrx.samplers import Proposer, Screen, make_sampler
+from archioptrx.samplers import Proposer, Sampler, Screen, make_sampler
 from archioptrx.samplers.screen import Values, check_screened
-from archioptrx.search.rules import Reference, Sampler
+from archioptrx.search.rules import Reference
 from archioptrx.search.space import TRAINING_FIELDS, Ends, make_space, tried
 from archioptrx.settings import Constraints
 from archioptrx.training import Training
