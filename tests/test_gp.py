@@ -165,10 +165,11 @@ def test_proposals_in_flight_differ():
 
 def test_it_searches_networks(tracking):
     sampler = make_sampler("gp", tracking, 0, initial=3, pool=8)
+    found = []
     for _ in range(6):
-        candidate = sampler.propose()
-        sampler.observe(candidate, float(len(candidate.graph.steps)), 1)
-    assert len({one.fingerprint for one in sampler.inner.memory.told}) == 6
+        found.append(sampler.propose())
+        sampler.observe(found[-1], float(len(found[-1].graph.steps)), 1)
+    assert len({candidate.fingerprint for candidate in found}) == len(sampler.inner.memory.told) == 6
 
 
 def test_a_reference_of_another_space_is_left_out():

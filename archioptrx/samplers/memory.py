@@ -17,7 +17,7 @@ class Observation:
 
     Attributes
     ----------
-    trace, fingerprint, key
+    trace, key
         Of the candidate.
     score
         A finite number, or one of each objective; None: it failed.
@@ -26,7 +26,6 @@ class Observation:
     """
 
     trace: Trace
-    fingerprint: str
     key: str
     score: Score
     epochs: int
@@ -51,7 +50,7 @@ class Memory:
         if (plain, epochs) == REFUSED:
             return False
         return replays(self.space, candidate.trace) and self._add(
-            Observation(candidate.trace, candidate.fingerprint, candidate.key, plain, epochs)
+            Observation(candidate.trace, candidate.key, plain, epochs)
         )
 
     def _add(self, one: Observation) -> bool:
@@ -69,14 +68,14 @@ class Memory:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data."""
-        rows = [[one.trace.to_json(), one.fingerprint, one.key, one.score, one.epochs] for one in self.told]
+        rows = [[one.trace.to_json(), one.key, one.score, one.epochs] for one in self.told]
         return {"told": rows}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where another one was."""
         self.told, self._known = [], set()
-        for trace, fingerprint, key, score, epochs in state["told"]:
-            self._add(Observation(Trace.from_json(trace), fingerprint, key, clean(score), epochs))
+        for trace, key, score, epochs in state["told"]:
+            self._add(Observation(Trace.from_json(trace), key, clean(score), epochs))
 
 
 def ranked(observations: Sequence[Observation]) -> list[Observation]:
