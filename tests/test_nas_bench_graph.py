@@ -147,7 +147,6 @@ def test_faults_are_told_on_one_line_each(capsys):
 
 
 def test_the_plot_is_drawn(tmp_path):
-    pytest.importorskip("matplotlib", reason="needs the extra `benchmark`")
     options = ["--samplers", "random", "--evaluations", "20", "--seeds", "2", "--data-sets", "cora"]
     assert main([*options, "--plot", str(tmp_path / "curves.png"), "--json"]) == 0
     assert (tmp_path / "curves.png").stat().st_size > 1000
