@@ -5,39 +5,54 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
 
 from archioptrx.cli import command, new_parser
 from archioptrx.config import finish
 from archioptrx.sources import SOURCES, check_spec, load_dataset
-from archioptrx.sources.options import ToyOptions
-
-TOY_FLAGS = {name: type(field.default) for name, field in ToyOptions.__dataclass_fields__.items() if name != "source"}
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options of this command."""
+    """The options of this command: those of each source, and what all share."""
     new = new_parser("data", "Make a data set, or look at one.")
-    new.add_argument("source", choices=sorted(SOURCES), help="toy: made here; hitgraphs: .npz files of HEP.TrkX")
-    new.add_argument("path", nargs="?", metavar="PATH", help="file or folder to read")
-    new.add_argument("--output", type=Path, metavar="DIR", help="write the data set here; a new or empty folder")
-    new.add_argument("--json", action="store_true", help="print one JSON document")
-    files = new.add_argument_group("hitgraphs")
-    files.add_argument("--sectors", type=int, metavar="N", help="φ sectors of an event (default: inferred)")
-    files.add_argument("--skip-bad", action="store_true", default=None, help="leave out bad files and count them")
-    toy = new.add_argument_group("toy (unit of length: 100 mm)")
-    for name, kind in TOY_FLAGS.items():
-        usual = getattr(ToyOptions, name)
-        shown = f"default: {usual:.4g}" if kind is float else f"default: {usual}"
-        toy.add_argument(f"--{name.replace('_', '-')}", type=kind, metavar="X" if kind is float else "N", help=shown)
+    sources = new.add_subparsers(dest="source", metavar="SOURCE", required=True)
+    for name, options in sorted(SOURCES.items()):
+        one = sources.add_parser(name, help=options.about, description=options.about.capitalize(), allow_abbrev=False)
+        one.add_argument("--output", type=Path, metavar="DIR", help="write the data set here; a new or empty folder")
+        one.add_argument("--json", action="store_true", help="print one JSON document")
+        one.add_argument("--debug", action="store_true", help="print the traceback of an error")
+        for field in fields(options):  # type: ignore[arg-type]
+            if "help" in field.metadata:
+                _add(one, field)
     return new
+
+
+def _add(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
+    """Offer one option of a source; `path` is the argument without a name."""
+    text, kind = field.metadata["help"], field.metadata["kind"]
+    if field.name == "path":
+        parser.add_argument("path", nargs="?", metavar="PATH", help=text)
+        return
+    flag = f"--{field.name.replace('_', '-')}"
+    if kind is bool:
+        parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        return
+    if field.default is not None and field.default != ():
+        shown = f"{field.default:.4g}" if kind is float else str(field.default)
+        text += f" (default: {shown})"
+    name = {int: "N", float: "X"}.get(kind, "NAME")
+    if kind in (list, tuple):
+        parser.add_argument(flag, nargs="+", metavar=name, help=text)
+    else:
+        parser.add_argument(flag, type=kind, metavar=name, help=text)
 
 
 def run(args: argparse.Namespace) -> int:
     """Make or read the data set, write it if asked to, and print what it holds."""
-    names = ("path", "sectors", "skip_bad", *TOY_FLAGS)
-    told = {name: getattr(args, name) for name in names if getattr(args, name, None) is not None}
+    known = [field.name for field in fields(SOURCES[args.source]) if "help" in field.metadata]  # type: ignore[arg-type]
+    told = {name: getattr(args, name) for name in known if getattr(args, name) is not None}
     faults: list[str] = []
     check_spec({"source": args.source, **told}, "data", faults)
     finish(faults)

@@ -37,6 +37,8 @@ class Metadata:
         The same for `edge_attr`: mm, rad, mm, rad/mm, mm.
     sectors
         Number of φ sectors that an event was divided into; 1 means whole events, whose Δφ wraps around.
+    triplet_features, triplet_scale
+        The same for `triplet_attr`; empty where the graphs have no triplets.
     options
         What the source was told and what it found, for the record.
     """
@@ -47,12 +49,14 @@ class Metadata:
     edge_features: tuple[str, ...] = EDGE_FEATURES
     edge_scale: tuple[float, ...] = EDGE_SCALE
     sectors: int = 1
+    triplet_features: tuple[str, ...] = ()
+    triplet_scale: tuple[float, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.node_features[:3] != ("r", "φ", "z"):
             raise ValueError(f"node_features begins with {self.node_features[:3]}; legal: r, φ, z, …")
-        for kind in ("node", "edge"):
+        for kind in ("node", "edge", "triplet"):
             names, scales = getattr(self, f"{kind}_features"), getattr(self, f"{kind}_scale")
             if len(names) != len(scales) or not all(0 < scale < math.inf for scale in scales):
                 raise ValueError(f"{kind}_scale is {scales}; legal: one positive number for each of {names}")
@@ -62,7 +66,8 @@ class Metadata:
     @property
     def widths(self) -> dict[str, int]:
         """Width of each field that a network may read."""
-        return {"x": len(self.node_features), "edge_attr": len(self.edge_features)}
+        widths = {"x": len(self.node_features), "edge_attr": len(self.edge_features)}
+        return widths | ({"triplet_attr": len(self.triplet_features)} if self.triplet_features else {})
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON or YAML."""
@@ -211,7 +216,8 @@ def make_graph(arrays: Mapping[str, Any], metadata: Metadata, event: str, sector
         r, phi, z = nodes[:, :3].T
         content["pos"] = np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
     content.update(x=x, edge_index=edges, edge_attr=features)
-    kinds = dict.fromkeys(("pid", "hit_id", "edge_index", "triplet_index"), np.int64) | {"edge_mask": np.bool_}
+    whole = ("pid", "hit_id", "edge_index", "triplet_index", "particle_index", "particle_id")
+    kinds = dict.fromkeys(whole, np.int64) | dict.fromkeys(("edge_mask", "triplet_mask"), np.bool_)
     typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items() if v is not None}
     return sorted_graph(typed, event, sector)
 

@@ -69,13 +69,11 @@ def events_for(model: TrainedModel, path: str | None) -> Sequence[HitGraph]:
     InputError
         The data are missing, wrong, of another kind, or no longer those of the training.
     """
-    from archioptrx.sources import load_dataset
+    from archioptrx.sources import load_dataset, with_path
 
     provenance = model.provenance
     if path is not None:
-        known = provenance.data["source"]
-        spec = {"source": "hitgraphs" if known == "toy" else known, "path": str(Path(path).expanduser())}
-        return load_dataset(spec, like=model.metadata).graphs
+        return load_dataset(with_path(provenance.data, str(Path(path).expanduser())), like=model.metadata).graphs
     return own_splits(model).test
 
 

@@ -20,7 +20,7 @@ from archioptrx.config import Fields, bundled, finish, read_yaml
 from archioptrx.objective import Objective
 from archioptrx.overrides import override
 from archioptrx.settings import Budget, Constraints, Resources, Retrain, Scheduler, Screen, Split
-from archioptrx.sources import check_spec
+from archioptrx.sources import check_spec, resolved
 from archioptrx.tasks import TASKS, check_task
 from archioptrx.training import Training
 
@@ -205,11 +205,8 @@ def _texts(top: Fields, key: str) -> tuple[str, ...]:
 def _data(top: Fields) -> dict[str, Any]:
     """A path is made absolute, for a run is resumed from any folder."""
     content = dict(top.inside("data", {}).content)
-    content.setdefault("source", "hitgraphs" if "path" in content else "toy")
     check_spec(content, top.at("data"), top.faults)
-    if isinstance(content.get("path"), str):
-        content["path"] = _absolute(content["path"])
-    return content
+    return resolved(content)
 
 
 def _task(top: Fields) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-NODE_FIELDS = ("x", "pid", "hit_id", "pos", "pt")
-EDGE_FIELDS = ("edge_attr", "y", "edge_order", "edge_weight", "edge_mask")
-TRIPLET_FIELDS = ("y_triplet",)
+NODE_FIELDS = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index")
+EDGE_FIELDS = ("edge_attr", "y", "edge_order", "edge_weight", "edge_mask", "baseline")
+TRIPLET_FIELDS = ("triplet_attr", "y_triplet", "triplet_weight", "triplet_mask", "triplet_baseline")
+PARTICLE_FIELDS = ("particle_id", "particles")
 
 
 class HitGraph(Data):
@@ -43,19 +45,36 @@ class HitGraph(Data):
         Weight of each edge in the loss.
     edge_mask : bool [E]
         Edges that count in loss and metrics; the others only carry messages.
+    baseline : float32 [E]
+        Probability that an earlier, simpler classifier gave each edge; for comparison only.
+    hit_weight : float32 [N]
+        Weight of each hit in the TrackML score, 0 for noise.
+    particle_index : int64 [N]
+        Row of each hit's particle in `particles`: pid is particle_id[particle_index].
+    particle_id, particles : int64 [P], float32 [P, 8]
+        All particles of the whole event (not only those with a hit in this graph), columns as
+        `event.PARTICLE_COLUMNS` says; φ in the frame of the φ sector. Row 0 is noise, all zero.
     triplet_index : int64 [2, T]
         Pairs of edges that share a hit; it indexes edges as `edge_index` indexes hits.
+    triplet_attr : float32 [T, K]
+        Scaled features of the triplets.
     y_triplet : float32 [T]
         Truth of each triplet.
+    triplet_weight, triplet_mask, triplet_baseline : [T]
+        As those of edges.
     event, sector : str, int
         Where the graph comes from; a batch holds lists of them.
     batch, ptr : int64 [N], int64 [graphs + 1]
         In a batch only: graph of each hit, and where the hits of each graph begin.
+    particle_batch : int64 [P]
+        In a batch only, where the graphs have particles: the graph of each.
     """
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
         if key == "triplet_index":
             return self.num_edges
+        if key == "particle_index":
+            return len(self["particles"])
         return super().__inc__(key, value, *args, **kwargs)
 
     def __cat_dim__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -133,14 +152,18 @@ def batch_graphs(graphs: Sequence[HitGraph]) -> HitGraph:
     edges = torch.tensor([0] + [g.num_edges for g in graphs])
     device = graphs[0].x.device
     nodes_before, edges_before = sizes.cumsum(0), edges.cumsum(0)
-    before = {"edge_index": nodes_before.tolist(), "triplet_index": edges_before.tolist()}
     joined: dict[str, Any] = {}
+    before = {"edge_index": nodes_before.tolist(), "triplet_index": edges_before.tolist()}
+    if graphs[0].get("particles") is not None:
+        counts = [g["particles"].shape[0] for g in graphs]
+        before["particle_index"] = [0, *itertools.accumulate(counts)]
+        joined["particle_batch"] = torch.repeat_interleave(torch.arange(len(graphs)), torch.tensor(counts)).to(device)
     for key, first in graphs[0].to_dict().items():
         values = [g[key] for g in graphs]
         if not isinstance(first, Tensor):
             joined[key] = values
         elif key in before:
-            joined[key] = torch.cat([v + n for v, n in zip(values, before[key], strict=False)], dim=1)
+            joined[key] = torch.cat([v + n for v, n in zip(values, before[key], strict=False)], dim=first.dim() - 1)
         else:
             joined[key] = torch.cat(values)
     joined["batch"] = torch.repeat_interleave(torch.arange(len(graphs)), sizes[1:]).to(device)
@@ -155,6 +178,7 @@ def subgraph(graph: HitGraph, keep: Tensor) -> HitGraph:
     """
     edges = keep[graph.edge_index].all(dim=0)
     content = {k: v for k, v in graph.to_dict().items() if not isinstance(v, Tensor)}
+    content |= {k: graph[k] for k in PARTICLE_FIELDS if graph.get(k) is not None}
     content |= {k: graph[k][keep] for k in NODE_FIELDS if graph.get(k) is not None}
     content |= {k: graph[k][edges] for k in EDGE_FIELDS if graph.get(k) is not None}
     content["edge_index"] = _renumbered(keep)[graph.edge_index[:, edges]]
@@ -175,7 +199,13 @@ def graph_faults(graph: HitGraph) -> list[str]:
     faults = []
     hits, edges = len(graph.x), graph.num_edges
     triplets = 0 if graph.get("triplet_index") is None else graph.triplet_index.shape[1]
-    kinds = (("hit", NODE_FIELDS, hits), ("edge", EDGE_FIELDS, edges), ("triplet", TRIPLET_FIELDS, triplets))
+    particles = 0 if graph.get("particles") is None else len(graph.particles)
+    kinds = (
+        ("hit", NODE_FIELDS, hits),
+        ("edge", EDGE_FIELDS, edges),
+        ("triplet", TRIPLET_FIELDS, triplets),
+        ("particle", PARTICLE_FIELDS, particles),
+    )
     for kind, fields, rows in kinds:
         for key in fields:
             value = graph.get(key)

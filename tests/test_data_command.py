@@ -35,11 +35,6 @@ def test_the_summary_is_short_and_readable(capsys):
         (["hitgraphs"], ["data: path: is missing; legal: a folder of .npz files or one of them, also as --data PATH"]),
         (["hitgraphs", "nowhere"], ["nowhere: no such file or folder; legal: a .npz file or a folder of them"]),
         (["toy", "--num-samples", "-1", "--seed", "-2"], ["data: num_samples: is -1; ", "data: seed: is -2; "]),
-        (["toy", "--sectors", "4"], ["data: sectors: is unknown; legal: "]),
-        (
-            ["hitgraphs", "x", "--height", "3"],
-            ["data: height: is unknown; legal: events, path, sectors, skip_bad, source"],
-        ),
     ],
 )
 def test_faults_are_one_line_each_and_end_with_2(arguments, faults, capsys):
@@ -49,6 +44,14 @@ def test_faults_are_one_line_each_and_end_with_2(arguments, faults, capsys):
     lines = captured.err.splitlines()
     assert len(lines) == len(faults)
     assert all(line.startswith(fault) for line, fault in zip(lines, faults, strict=True))
+
+
+@pytest.mark.parametrize("arguments", [["toy", "--sectors", "4"], ["hitgraphs", "x", "--height", "3"], ["nothing"], []])
+def test_a_source_has_its_own_options_only(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_an_output_folder_that_holds_something_is_refused_before_any_work(tmp_path, capsys):

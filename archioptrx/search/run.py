@@ -27,7 +27,7 @@ from archioptrx.search.screening import make_screening
 from archioptrx.search.setup import Limits, Setup, Specs
 from archioptrx.search.space import Ends
 from archioptrx.search.work import Backend, Phases
-from archioptrx.sources import load_dataset
+from archioptrx.sources import load_dataset, with_path
 from archioptrx.tasks.task import Task
 from archioptrx.trial import TrialData, task_of
 
@@ -67,9 +67,7 @@ def load_splits(data: Mapping[str, Any], split: Mapping[str, Any], test: str | N
     fingerprint = dataset.fingerprint
     last: float | Dataset = split["test"]
     if test is not None:
-        # A limit is for the events that are searched on.
-        others = {key: value for key, value in data.items() if key != "events"}
-        last = load_dataset({**others, "path": test}, place="test")
+        last = load_dataset(with_path(data, test), place="test", like=dataset.metadata)
         fingerprint += f"+{last.fingerprint}"
     return dataset.metadata, dataset.split(split["validation"], last, split["seed"]), fingerprint
 

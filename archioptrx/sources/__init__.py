@@ -5,15 +5,19 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.config import Fields, finish
-from archioptrx.sources.options import SOURCES, HitgraphsOptions, Options
+from archioptrx.sources.options import SOURCES, HitgraphsOptions, Options, source_at
 
 if TYPE_CHECKING:
     from archioptrx.dataset import Dataset, Metadata
 
-__all__ = ["SOURCES", "check_spec", "load_dataset"]
+OF = "of"
+"""The key under which a source that is made of another one describes that."""
+
+__all__ = ["SOURCES", "check_spec", "load_dataset", "resolved", "with_path"]
 
 
 def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Options | None:
@@ -22,7 +26,7 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
     Parameters
     ----------
     content
-        `{source: toy | hitgraphs, path: …, **options}`; without `source`, a path means `hitgraphs`, else `toy`.
+        `{source: NAME, path: …, **options}`; without `source` the files at the path tell it, and no path means `toy`.
     place
         Where it stands, the start of each message.
     faults
@@ -34,13 +38,47 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
     """
     before = len(faults)
     fields = Fields(content, place, faults)
-    usual = "hitgraphs" if "path" in fields.content else "toy"
-    source = fields.take("source", str, usual, choices=SOURCES)
+    source = fields.take("source", str, usual_source(fields.content), choices=SOURCES)
     if len(faults) > before:
         return None
     options = SOURCES[source].read(fields)
     fields.rest()
     return options if len(faults) == before else None
+
+
+def usual_source(content: Mapping[str, Any]) -> str:
+    """The source of a description that doesn't name it."""
+    return source_at(Path(str(content["path"]))) if "path" in content else "toy"
+
+
+def resolved(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A description that means the same in any folder: with its source, and absolute paths; those inside it too."""
+    made: dict[str, Any] = {
+        key: resolved(value) if key == OF and isinstance(value, Mapping) else value for key, value in content.items()
+    }
+    made.setdefault("source", usual_source(content))
+    if isinstance(made.get("path"), str):
+        made["path"] = str(Path(made["path"]).expanduser().resolve())
+    return made
+
+
+def with_path(content: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The same description of other files, as a model that was trained on the one reads the other.
+
+    The path goes to the source that reads files: to the innermost one, where a source is made of another. Where the
+    files are of another kind, their own source reads them.
+
+    >>> with_path({"source": "hitgraphs", "path": "a", "sectors": 4, "events": 9}, "b")
+    {'source': 'hitgraphs', 'path': 'b', 'sectors': 4}
+    >>> with_path({"source": "toy", "num_samples": 3}, "b")
+    {'source': 'hitgraphs', 'path': 'b'}
+    """
+    if isinstance(content.get(OF), Mapping):
+        return {**content, OF: with_path(content[OF], path)}
+    source = source_at(Path(path))
+    if content.get("source") != source:
+        return {"source": source, "path": path}
+    return {**{key: value for key, value in content.items() if key != "events"}, "path": path}
 
 
 def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | None = None) -> Dataset:

@@ -24,12 +24,17 @@ from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.errors import InputError
 from archioptrx.hitgraph import HitGraph
 from archioptrx.sources.options import HitgraphsOptions
+from archioptrx.sources.stream import bounded
 
 EDGE_KEYS = ("Ri_rows", "Ri_cols", "Ro_rows", "Ro_cols", "y")
-OPTIONAL = {"pid": "X", "hit_id": "X", "pt": "X", "pos": "X", "edge_weight": "y", "edge_mask": "y"}
+_HIT, _EDGE, _PARTICLE = ("X", "y", "particle_id")
+OPTIONAL = {
+    **dict.fromkeys(("pid", "hit_id", "pt", "pos", "hit_weight", "particle_index"), _HIT),
+    **dict.fromkeys(("edge_weight", "edge_mask", "baseline"), _EDGE),
+    **dict.fromkeys(("particle_id", "particles"), _PARTICLE),
+}
 """Further arrays, and the array that each has as many rows as."""
 METADATA = "metadata.json"
-MOST_FAULTS = 20
 Arrays = dict[str, np.ndarray[Any, Any]]
 _NAME = re.compile(r"^(?P<event>.*?)_?g(?P<sector>\d+)$")
 
@@ -70,12 +75,6 @@ def assemble(good: dict[Path, Arrays], metadata: Metadata | None, options: Hitgr
     metadata = replace(metadata, options={**metadata.options, **found})
     graphs = tuple(to_graph(file, arrays, metadata) for file, arrays in good.items())
     return Dataset(graphs, metadata)
-
-
-def bounded(faults: list[str]) -> list[str]:
-    """Keep the first faults and say how many more there are."""
-    more = len(faults) - MOST_FAULTS
-    return faults if more <= 0 else [*faults[:MOST_FAULTS], f"and {more} more"]
 
 
 def find_files(path: Path) -> list[Path]:
@@ -150,7 +149,9 @@ def array_faults(arrays: Arrays, width: int) -> list[str]:
         if arrays[k].shape != (edges.size,)
     ]
     for key, like in OPTIONAL.items():
-        if key in arrays and len(np.atleast_1d(arrays[key])) != len(np.atleast_1d(arrays[like])):
+        if key in arrays and like not in arrays:
+            faults.append(f"{key} stands without {like}; legal: both or neither")
+        elif key in arrays and len(np.atleast_1d(arrays[key])) != len(np.atleast_1d(arrays[like])):
             faults.append(
                 f"{key} has {len(np.atleast_1d(arrays[key]))} rows; legal: as many as {like}, {len(arrays[like])}"
             )
@@ -283,5 +284,5 @@ def to_arrays(graph: HitGraph) -> dict[str, Any]:
     arrays["y"] = graph.in_file_order(graph.y).numpy()
     for key, like in OPTIONAL.items():
         if graph.get(key) is not None:
-            arrays[key] = (graph[key] if like == "X" else graph.in_file_order(graph[key])).numpy()
+            arrays[key] = (graph.in_file_order(graph[key]) if like == _EDGE else graph[key]).numpy()
     return arrays

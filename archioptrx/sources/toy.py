@@ -18,17 +18,16 @@ Everything lies at z = 0: of the edge features Δz and z0 are 0, Δr is the dist
 from __future__ import annotations
 
 import math
-import sys
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.hitgraph import HitGraph
 from archioptrx.sources.options import ToyOptions
+from archioptrx.sources.stream import Job, Made, stream
 
 UNIT = 100.0
 """Unit of length of the options in mm."""
@@ -47,11 +46,14 @@ def load(options: ToyOptions) -> Dataset:
         options=asdict(options),
     )
     seeds = np.random.SeedSequence(options.seed).spawn(options.num_samples)
-    console = Console(file=sys.stderr)
-    quiet = not console.is_terminal
-    steps = track(enumerate(seeds), "toy events", len(seeds), console=console, transient=True, disable=quiet)
-    graphs = [toy_event(options, metadata, np.random.default_rng(seed), i) for i, seed in steps]
-    return Dataset(tuple(graphs), metadata)
+    jobs = [Job(f"toy{i:06d}", (i, seed)) for i, seed in enumerate(seeds)]
+    return stream(jobs, partial(make, options=options, metadata=metadata), metadata)
+
+
+def make(job: Job, options: ToyOptions, metadata: Metadata) -> Made:
+    """Make one event from its number and seed."""
+    number, seed = job.content
+    return Made((toy_event(options, metadata, np.random.default_rng(seed), number),))
 
 
 def toy_event(options: ToyOptions, metadata: Metadata, random: np.random.Generator, number: int) -> HitGraph:

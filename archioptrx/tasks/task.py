@@ -72,3 +72,10 @@ class Task(ABC):
         TrialError
             An output isn't a number.
         """
+
+    def tracks(self, output: Tensor, graph: HitGraph) -> Tensor | None:
+        """Track candidate of each hit of one graph, -1 for none; None where the task makes no tracks.
+
+        Shapes: output as the model gives it -> int64 [N].
+        """
+        return None

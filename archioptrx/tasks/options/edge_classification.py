@@ -1,4 +1,4 @@
-"""What each task can be told. No torch here: an experiment file is checked without it."""
+"""What edge classification can be told."""
 
 from __future__ import annotations
 
@@ -44,7 +44,3 @@ class EdgeOptions:
         if isinstance(weight, int | float) and not 0 < weight < float("inf"):
             fields.fault("class_weight", f"is {weight}; legal: above 0, none or balanced")
         return cls("none" if weight is None else weight)
-
-
-TASKS: dict[str, type[EdgeOptions]] = {"edge_classification": EdgeOptions}
-"""Each task by name. The module of that name in this package has `make(options) -> Task`."""

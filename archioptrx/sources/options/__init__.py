@@ -1,0 +1,29 @@
+"""What each source can be told. No torch here: an experiment file is checked without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from archioptrx.sources.options.base import Options, option
+from archioptrx.sources.options.hitgraphs import HitgraphsOptions
+from archioptrx.sources.options.toy import ToyOptions
+
+__all__ = ["SOURCES", "HitgraphsOptions", "Options", "ToyOptions", "option", "source_at"]
+
+SOURCES: dict[str, type[Options]] = {one.source: one for one in (ToyOptions, HitgraphsOptions)}
+"""Each source by name. The module of that name in `archioptrx.sources` has `load(options) -> Dataset`."""
+
+PATTERNS = {"trackml": ("event*-hits.csv*", "*event*.zip"), "acorn": ("*.pyg", "*.pt"), "pickle": ("*.pickle", "*.pkl")}
+"""Files by which the source of a path is known; whatever else is `hitgraphs`."""
+
+
+def source_at(path: Path) -> str:
+    """Guess the source of a path from the names of its files.
+
+    >>> source_at(Path("nowhere"))
+    'hitgraphs'
+    """
+    for source, patterns in PATTERNS.items():
+        if source in SOURCES and any(path.match(p) or (path.is_dir() and any(path.glob(p))) for p in patterns):
+            return source
+    return "hitgraphs"

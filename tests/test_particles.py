@@ -1,0 +1,67 @@
+"""Particles of an event, and how they travel with a graph, a part of it and a batch."""
+
+import numpy as np
+import torch
+from torch_geometric.data import Batch
+
+from archioptrx.dataset import Metadata, make_graph
+from archioptrx.event import PARTICLE_COLUMNS, Event
+from archioptrx.hitgraph import batch_graphs, subgraph
+
+
+def event(pids, ids=(3, 8)):
+    count = len(pids)
+    angle = np.linspace(0, 1, count)
+    return Event(
+        name="e",
+        hit_id=np.arange(count) + 1,
+        pos=np.stack([30 * np.cos(angle), 30 * np.sin(angle), angle], axis=1),
+        volume=np.full(count, 8),
+        layer=np.full(count, 2),
+        module=np.zeros(count, dtype=np.int64),
+        pid=np.array(pids),
+        weight=np.where(np.array(pids) == 0, 0.0, 0.25),
+        particle_id=np.array(ids),
+        momentum=np.array([[3.0, 4.0, 0.0], [0.0, 1.0, np.sinh(2.0)]])[: len(ids)],
+        vertex=np.array([[0.3, 0.4, 5.0], [0.0, 0.0, -7.0]])[: len(ids)],
+        charge=np.array([1.0, -1.0])[: len(ids)],
+    )
+
+
+def graph(pids):
+    made = event(pids)
+    x = np.stack([made.r / 1000, made.phi / np.pi, made.pos[:, 2] / 1000], axis=1)
+    content = {
+        "x": x,
+        "edge_index": np.array([[0], [1]]),
+        "y": np.ones(1),
+        "pid": made.pid,
+        **made.particle_fields(),
+    }
+    return make_graph(content, Metadata("test"), "e", 0)
+
+
+def test_the_table_of_particles_has_the_documented_columns():
+    fields = event([3, 8, 8, 0]).particle_fields()
+    noise, *table = fields["particles"]
+    assert fields["particle_id"].tolist() == [0, 3, 8]
+    assert noise.tolist() == [0.0] * len(PARTICLE_COLUMNS)
+    expected = [5.0, np.arctan2(4, 3), 0.0, 5.0, 0.5, 1.0, 1.0, 0.25]
+    np.testing.assert_allclose(table[0], expected, atol=1e-12)
+    np.testing.assert_allclose(table[1], [1.0, np.pi / 2, 2.0, -7.0, 0.0, -1.0, 2.0, 0.5], atol=1e-12)
+
+
+def test_hits_without_a_particle_and_events_without_particles_point_at_noise():
+    assert event([8, 0, 3]).particle_fields()["particle_index"].tolist() == [2, 0, 1]
+    assert event([0, 0], ids=()).particle_fields()["particle_index"].tolist() == [0, 0]
+
+
+def test_a_part_and_a_batch_keep_pointing_at_the_right_particle():
+    whole = graph([3, 8, 0, 8])
+    part = subgraph(whole, torch.tensor([False, True, True, True]))
+    batch = batch_graphs([whole, part])
+    assert batch.particle_index.tolist() == [1, 2, 0, 2, 5, 3, 5]
+    assert batch.particle_batch.tolist() == [0, 0, 0, 1, 1, 1]
+    assert torch.equal(batch.particle_id[batch.particle_index], batch.pid)
+    theirs = Batch.from_data_list([whole, part])
+    assert torch.equal(theirs.particle_index, batch.particle_index)
