@@ -199,7 +199,7 @@ def graph_faults(graph: HitGraph) -> list[str]:
     faults = []
     hits, edges = len(graph.x), graph.num_edges
     triplets = 0 if graph.get("triplet_index") is None else graph.triplet_index.shape[1]
-    particles = 0 if graph.get("particles") is None else len(graph.particles)
+    particles = 0 if graph.get("particles") is None else graph["particles"].shape[0]
     kinds = (
         ("hit", NODE_FIELDS, hits),
         ("edge", EDGE_FIELDS, edges),
