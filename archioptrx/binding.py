@@ -7,7 +7,7 @@ from typing import Any
 
 from archioptrx.computation_graph import ComputationGraph, Step
 from archioptrx.errors import GraphError, InputError, did_you_mean
-from archioptrx.signatures import LADDER, Hyperparameter
+from archioptrx.signatures import LADDER, POOLED, Hyperparameter
 
 Shapes = list[tuple[str, int]]  # domain and width of each value
 
@@ -15,10 +15,10 @@ Shapes = list[tuple[str, int]]  # domain and width of each value
 def copies(source: str, output: str) -> int:
     """How many parts a value of one domain has when it is lifted to another: 2 for each rung of the ladder.
 
-    >>> copies("node", "edge"), copies("node", "triplet"), copies("graph", "edge")
-    (2, 4, 1)
+    >>> copies("node", "edge"), copies("node", "triplet"), copies("graph", "edge"), copies("pooled", "pooled")
+    (2, 4, 1, 1)
     """
-    return 1 if source == "graph" else int(2 ** (LADDER[output] - LADDER[source]))
+    return 1 if source in ("graph", POOLED) else int(2 ** (LADDER[output] - LADDER[source]))
 
 
 def shapes(

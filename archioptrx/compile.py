@@ -13,6 +13,7 @@ from archioptrx.blocks import Run, Shape, Topology, Value, apply, build
 from archioptrx.computation_graph import ComputationGraph, Loop, Step
 from archioptrx.errors import ArchiOpTrXError, GraphError, InputError, TrialError
 from archioptrx.fusion import pending_steps
+from archioptrx.signatures import POOLED
 
 Table = dict[int, Value]
 
@@ -115,7 +116,8 @@ class Model(nn.Module):
         call = self._calls[index]
         values = [table[value] for value in call.inputs]
         try:
-            table[call.output] = apply(call.module(turn), values, run, call.pending)
+            pooled = self._shapes[call.output].domain == POOLED
+            table[call.output] = apply(call.module(turn), values, run, call.pending, pooled)
         except ArchiOpTrXError:
             raise
         except Exception as error:

@@ -201,7 +201,7 @@ class ComputationGraph:
                     raise GraphError(f"{name} = {step.function}: {key} {fault}")
             given = [self.type_of(value) for value in step.inputs]
             result = self.type[step.type]
-            if fault := step.signature.accepts(tuple(t.domain for t in given), result.domain):
+            if fault := step.signature.type_fault(tuple(t.domain for t in given), result.domain):
                 raise GraphError(f"{name} = {step.function}: {step.block} {fault}\n{self}")
             try:
                 width = step.signature.width(tuple(t.width for t in given), step.all_params)

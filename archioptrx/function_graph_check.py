@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from archioptrx.errors import InputError, did_you_mean
-from archioptrx.signatures import SIGNATURES, Choice, Hyperparameter, Width
+from archioptrx.signatures import POOLED, SIGNATURES, Choice, Hyperparameter, Width
 
 if TYPE_CHECKING:
     from archioptrx.function_graph import DataNode, FunctionGraph, FunctionNode
@@ -64,6 +64,8 @@ def _node(graph: FunctionGraph, node: DataNode) -> Iterator[str]:
     where, is_source = f"data.{node.name}", node.name in graph.sources
     if is_source and node.field is None:
         yield f"{where}.field: is missing; legal: the field of the data set that fills this source (x, edge_attr …)"
+    if node.domain == POOLED and node.name in (*graph.sources, *graph.targets):
+        yield f"{where}.domain: is {POOLED}; legal for a source or target: all others, as no data set has pooled nodes"
     if is_source and node.width is not None:
         yield f"{where}.width: is {_form(node.width)}; legal: none, as a source is as wide as its data"
     if not is_source and node.field is not None:
@@ -99,7 +101,7 @@ def _types(graph: FunctionGraph) -> Iterator[str]:
 def _function(graph: FunctionGraph, function: FunctionNode) -> Iterator[str]:
     where, signature = f"functions.{function.name}", function.signature
     domains = tuple(graph.node[name].domain for name in function.inputs)
-    if fault := signature.accepts(domains, graph.node[function.output].domain):
+    if fault := signature.type_fault(domains, graph.node[function.output].domain):
         yield f"{where}: {function.block} {fault}"
     known = {parameter.name: parameter for parameter in signature.parameters}
     for key, value in function.params:

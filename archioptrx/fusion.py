@@ -12,7 +12,13 @@ from typing import Any
 from archioptrx.binding import Shapes, bound_parameters, copies
 from archioptrx.computation_graph import ComputationGraph, Step
 
-ROWS = {"graph": 0.01, "node": 1.0, "edge": 3.5, "triplet": 12.0}  # typical of hit graphs, relative to nodes
+ROWS = {
+    "graph": 0.01,
+    "pooled": 0.5,
+    "node": 1.0,
+    "edge": 3.5,
+    "triplet": 12.0,
+}  # typical of hit graphs, relative to nodes
 
 
 def pending_steps(graph: ComputationGraph, shapes: Shapes, hyperparameters: Mapping[str, Any]) -> frozenset[int]:

@@ -42,7 +42,13 @@ def _norm(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any])
     return (3 if parameters["kind"] == "graph" else 2) * output[1]
 
 
-COUNTS: dict[str, Count] = {"mlp": _mlp, "attention": _attention, "gru": _gru, "norm": _norm}
+def _pool(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> int:
+    width = output[1]
+    counts = {"topk": width, "edge": 2 * width + 1, "diff": (width + 1) * parameters.get("clusters", 0)}
+    return int(counts[parameters["method"]])
+
+
+COUNTS: dict[str, Count] = {"mlp": _mlp, "attention": _attention, "gru": _gru, "norm": _norm, "pool": _pool}
 
 
 def count_parameters(

@@ -14,7 +14,8 @@ from typing import Any
 from archioptrx.errors import InputError, did_you_mean
 
 LADDER = {"node": 0, "edge": 1, "triplet": 2}  # each rung's index points at the rung below
-DOMAINS = ("node", "edge", "triplet", "graph")
+POOLED = "pooled"  # the nodes of a smaller graph, a graph of its own
+DOMAINS = ("node", "edge", "triplet", "graph", POOLED)
 ACTIVATIONS = ("relu", "tanh", "gelu", "silu", "elu", "leaky_relu", "sigmoid", "none")
 
 
@@ -159,6 +160,8 @@ class Signature:
         It can learn. A block without weights on the same inputs is the same step.
     passes_messages
         A step of it moves information along edges to other nodes: a message-passing round.
+    changes_nodes
+        It leads from one set of nodes to another. All other blocks work on pooled nodes as they do on hits.
     """
 
     name: str
@@ -170,7 +173,17 @@ class Signature:
     idempotent: bool = False
     has_weights: bool = True
     passes_messages: bool = False
+    changes_nodes: bool = False
     irrelevant: Callable[[Mapping[str, Any]], Iterable[str]] = field(default=lambda parameters: ())
+
+    def type_fault(self, inputs: Domains, output: str) -> str | None:
+        """What is wrong with the domains; None when they are legal."""
+        if POOLED not in (*inputs, output) or self.changes_nodes:
+            return self.accepts(inputs, output)
+        if POOLED not in inputs or not {*inputs, output} <= {POOLED, "graph"}:
+            return f"can't take {' and '.join(inputs)} to {output}; legal: pool and unpool lead from hits and back"
+        on_graph = {POOLED: "node", "graph": "graph"}
+        return self.accepts(tuple(on_graph[domain] for domain in inputs), on_graph[output])
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters, those not given at their defaults."""
@@ -257,6 +270,19 @@ def _pyg_accepts(domains: Domains, output: str) -> str | None:
     return f"can't take {' and '.join(domains)} to {output}; legal: node to node, node and edge to node"
 
 
+def _between(inner: str, outer: str) -> Callable[[Domains, str], str | None]:
+    def accepts(domains: Domains, output: str) -> str | None:
+        if fault := _count(domains, 1, f"{inner} values"):
+            return fault
+        return None if (domains[0], output) == (inner, outer) else f"leads from {inner} to {outer} values only"
+
+    return accepts
+
+
+def _pool_irrelevant(parameters: Mapping[str, Any]) -> set[str]:
+    return {"ratio", "clusters"} - {"topk": {"ratio"}, "diff": {"clusters"}}.get(parameters["method"], set())
+
+
 def _any_width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> None:
     return None
 
@@ -299,6 +325,11 @@ _MLP = (
 )
 _REDUCE = Parameter("reduce", (str,), "sum", (*SUMS, "std", "softmax"))
 _DIRECTION = Parameter("direction", (str,), "in", ("in", "out", "both"))
+_POOL = (
+    Parameter("method", (str,), "topk", ("topk", "edge", "diff")),
+    Parameter("ratio", (float,), 0.5, minimum=0.01, below=1),
+    Parameter("clusters", (int,), 16, minimum=1),
+)
 _NORM = Parameter("kind", (str,), "layer", ("layer", "batch", "graph"))
 
 SIGNATURES: dict[str, Signature] = {}
@@ -333,5 +364,9 @@ for _signature in (
         "pyg", _pyg_accepts, _any_width,
         (Parameter("conv", (str,), "GCNConv"), Parameter("arguments", (dict,), {})), passes_messages=True,
     ),
+    Signature(
+        "pool", _between("node", POOLED), _same_width, _POOL, changes_nodes=True, irrelevant=_pool_irrelevant
+    ),
+    Signature("unpool", _between(POOLED, "node"), _same_width, has_weights=False, changes_nodes=True),
 ):  # fmt: skip
     register(_signature)

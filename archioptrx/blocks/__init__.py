@@ -39,11 +39,12 @@ from torch import Tensor, nn
 from archioptrx.blocks.gru import GRU
 from archioptrx.blocks.mlp import MLP, Attention
 from archioptrx.blocks.normal import Norm
+from archioptrx.blocks.pooling import Pool, Unpool
 from archioptrx.blocks.pyg import Convolution
 from archioptrx.blocks.simple import Add, Aggregate, Broadcast, Concat, Identity, Mean, Readout
 from archioptrx.blocks.topology import Topology
 from archioptrx.blocks.value import Run, Shape, Value
-from archioptrx.signatures import Signature, register
+from archioptrx.signatures import POOLED, Signature, register
 
 __all__ = ["BLOCKS", "Run", "Shape", "Topology", "Value", "apply", "block", "build"]
 
@@ -60,6 +61,8 @@ BLOCKS: dict[str, type[nn.Module]] = {
     "readout": Readout,
     "broadcast": Broadcast,
     "pyg": Convolution,
+    "pool": Pool,
+    "unpool": Unpool,
 }
 _OWN = frozenset(BLOCKS.values())
 
@@ -82,12 +85,41 @@ def block(signature: Signature) -> Callable[[type[nn.Module]], type[nn.Module]]:
 
 
 def build(name: str, inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> nn.Module:
-    """Make a block's module; its weights are drawn from torch's global generator."""
+    """Make a block's module; its weights are drawn from torch's global generator.
+
+    On a pooled graph, a graph of its own, a block is what it is on hits.
+    """
+    if name not in ("pool", "unpool"):
+        inputs, output = [_on_graph(shape) for shape in inputs], _on_graph(output)
     return BLOCKS[name](tuple(inputs), output, **parameters)
 
 
-def apply(module: nn.Module, values: Sequence[Value], run: Run, pending: bool = False) -> Value:
-    """Run a block on values; `pending` leaves an MLP's last linear layer to those who read the result."""
+def _on_graph(shape: Shape) -> Shape:
+    return Shape("node", shape.width) if shape.domain == POOLED else shape
+
+
+def apply(module: nn.Module, values: Sequence[Value], run: Run, pending: bool = False, pooled: bool = False) -> Value:
+    """Run a block on values.
+
+    Parameters
+    ----------
+    pending
+        Leave an MLP's last linear layer to those who read the result.
+    pooled
+        Whether the result is of domain `pooled`.
+    """
+    pooling = next((value.pooling for value in values if value.pooling is not None), None)
+    if pooling is None or isinstance(module, Unpool):
+        return _apply(module, values, run, pending)
+    result = _apply(module, [pooling.aligned(value) for value in values], pooling.run, pending)
+    if pooled and result.pooling is None:
+        if any(result is value for value in values):  # a value is one object wherever it is used
+            result = Value(result.pieces)
+        result.pooling = pooling
+    return result
+
+
+def _apply(module: nn.Module, values: Sequence[Value], run: Run, pending: bool) -> Value:
     if pending:
         return module(values, run, pending=True)
     own = type(module) in _OWN

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from archioptrx.blocks.matmul import linear
 from archioptrx.blocks.topology import Topology
+
+if TYPE_CHECKING:
+    from archioptrx.blocks.pooling import Pooling
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -62,13 +65,22 @@ class Piece:
 
 
 class Value:
-    """What a step made: pieces side by side."""
+    """What a step made: pieces side by side.
 
-    __slots__ = ("_tensor", "pieces")
+    Attributes
+    ----------
+    pieces
+        Their channels, in order, are the value's.
+    pooling
+        What made the rows of a value of domain `pooled`; None for all others.
+    """
+
+    __slots__ = ("_tensor", "pieces", "pooling")
 
     def __init__(self, pieces: Iterable[Piece]) -> None:
         self.pieces = tuple(pieces)
         self._tensor: Tensor | None = None
+        self.pooling: Pooling | None = None
 
     @staticmethod
     def of(rows: Tensor) -> Value:

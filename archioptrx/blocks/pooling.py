@@ -1,0 +1,144 @@
+"""The building blocks `pool` and `unpool`: a smaller graph, a graph of its own, and the way back to the hits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.utils import coalesce
+
+from archioptrx.blocks.segments import Segments, total
+from archioptrx.blocks.topology import Topology
+from archioptrx.blocks.value import Run, Shape, Value
+
+
+@dataclass(frozen=True, eq=False)
+class PooledGraph:
+    """What `Topology` reads of a batch, for a pooled one. Rows of one graph stand in any order, as in any batch."""
+
+    num_nodes: int
+    edge_index: Tensor
+    batch: Tensor
+    ptr: Tensor
+
+
+class Pooling:
+    """One pooling of the hits of a batch: a sparse matrix, and the graph that it makes.
+
+    Attributes
+    ----------
+    rows, columns : int64 [K]
+        Pooled row and hit of each entry.
+    shares : Tensor [K]
+        The entries. A hit goes to at most one pooled row, or (DiffPool) to all clusters of its graph by shares.
+    run : Run
+        What blocks share on the pooled graph.
+    """
+
+    def __init__(
+        self, rows: Tensor, columns: Tensor, shares: Tensor, edge_index: Tensor, batch: Tensor, topology: Topology
+    ) -> None:
+        size = batch.numel()
+        self.rows, self.columns, self.shares = Segments(rows, size), Segments(columns, topology.nodes), shares
+        # Only the length of `ptr` is read: pooled rows needn't stand graph by graph.
+        ptr = torch.zeros(topology.graphs + 1, dtype=torch.int64, device=batch.device)
+        self.run = Run(Topology(PooledGraph(size, edge_index, batch, ptr)))
+
+    def down(self, x: Tensor) -> Tensor:
+        """Add up the hits of each pooled row, by their shares: [N, w] -> [P, w]."""
+        return total(x.index_select(0, self.columns.index) * self.shares.unsqueeze(1), self.rows)
+
+    def up(self, x: Tensor) -> Tensor:
+        """Give each hit what its pooled rows have, by its shares; zero for one left out: [P, w] -> [N, w]."""
+        return total(x.index_select(0, self.rows.index) * self.shares.unsqueeze(1), self.columns)
+
+    def aligned(self, value: Value) -> Value:
+        """Bring a value of another pooling (of an earlier pass of a loop, say) to this one, by way of the hits."""
+        if value.pooling is None or value.pooling is self:
+            return value
+        return Value.of(self.down(value.pooling.up(value.tensor())))
+
+
+class Pool(nn.Module):
+    """`pool`: hits to the nodes of a smaller graph.
+
+    Parameters
+    ----------
+    method
+        topk: the best hits by a learned score (Gao and Ji, "Graph U-Nets", 2019; `TopKPooling` of torch_geometric);
+        edge: pairs of hits contracted along their best edges (Diehl, "Edge Contraction Pooling", 2019; `EdgePooling`);
+        diff: clusters by a learned soft assignment (Ying et al., "Hierarchical Graph Representation Learning with
+        Differentiable Pooling", 2018), without its auxiliary losses. As `dense_diff_pool`, but without matrices of
+        hits × hits; the edges of the pooled graph join all clusters between which an edge runs, and have no weights.
+    ratio
+        Share of the hits that `topk` keeps, in each graph.
+    clusters
+        Clusters per graph of `diff`.
+    """
+
+    def __init__(
+        self, inputs: Sequence[Shape], output: Shape, method: str = "topk", ratio: float = 0.5, clusters: int = 16
+    ) -> None:
+        super().__init__()
+        from torch_geometric.nn.pool import EdgePooling, TopKPooling  # here, because it takes seconds
+
+        self.method, self.clusters = method, clusters
+        width = inputs[0].width
+        makers: dict[str, Any] = {
+            "topk": lambda: TopKPooling(width, ratio=ratio),
+            "edge": lambda: EdgePooling(width),
+            "diff": lambda: nn.Linear(width, clusters),
+        }
+        self.layer = makers[method]()
+
+    def forward(self, values: Sequence[Value], run: Run) -> Value:
+        """Pool: [N, w] -> [P, w]."""
+        x, topology = values[0].tensor(), run.topology
+        result, pooling = getattr(self, f"_{self.method}")(
+            x, topology.edges.index, topology.batch("node").index, topology
+        )
+        pooled = Value.of(result)
+        pooled.pooling = pooling
+        return pooled
+
+    def _topk(self, x: Tensor, edges: Tensor, batch: Tensor, topology: Topology) -> tuple[Tensor, Pooling]:
+        kept_x, kept_edges, _, kept_batch, kept, _ = self.layer(x, edges, batch=batch)
+        rows = torch.arange(kept.numel(), device=x.device)
+        return kept_x, Pooling(rows, kept, x.new_ones(kept.numel()), kept_edges, kept_batch, topology)
+
+    def _edge(self, x: Tensor, edges: Tensor, batch: Tensor, topology: Topology) -> tuple[Tensor, Pooling]:
+        merged, new_edges, new_batch, info = self.layer(x, edges, batch)
+        hits = torch.arange(x.shape[0], device=x.device)
+        return merged, Pooling(info.cluster, hits, x.new_ones(x.shape[0]), new_edges, new_batch, topology)
+
+    def _diff(self, x: Tensor, edges: Tensor, batch: Tensor, topology: Topology) -> tuple[Tensor, Pooling]:
+        shares = self.layer(x).softmax(dim=1)
+        count = self.clusters
+        cluster = torch.arange(count, device=x.device)
+        rows = (batch.unsqueeze(1) * count + cluster).flatten()
+        hits = torch.arange(x.shape[0], device=x.device).repeat_interleave(count)
+        linked = torch.unique(batch[edges[0]]) if edges.numel() else batch[:0]
+        pairs = torch.cartesian_prod(cluster, cluster).T
+        new_edges = (linked.view(-1, 1, 1) * count + pairs).transpose(0, 1).reshape(2, -1)
+        new_batch = torch.arange(topology.graphs, device=x.device).repeat_interleave(count)
+        pooling = Pooling(rows, hits, shares.flatten(), coalesce(new_edges), new_batch, topology)
+        return pooling.down(x), pooling
+
+
+class Unpool(nn.Module):
+    """`unpool`: each hit gets the value of its pooled row, zero where it has none; with `diff` a mixture by its shares.
+
+    A shortcut from before the pooling, joined by `concat` or `add`, gives the hits back what pooling took.
+    """
+
+    def __init__(self, inputs: Sequence[Shape], output: Shape) -> None:
+        super().__init__()
+
+    def forward(self, values: Sequence[Value], run: Run) -> Tensor:
+        """Unpool: [P, w] -> [N, w]."""
+        pooling = values[0].pooling
+        assert pooling is not None  # the signature takes pooled values only
+        return pooling.up(values[0].tensor())
