@@ -108,10 +108,10 @@ def test_the_networkx_view_is_bipartite():
             "block: attention",
             "block: atention",
             ["f.yaml: functions.attend.block: is 'atention'; legal: add, aggregate, attention, broadcast, concat, "
-             "gru, identity, mean, mlp, norm, pyg, readout (did you mean attention?)"],
+             "gru, identity, mean, mlp, norm, pool, pyg, readout, unpool (did you mean attention?)"],
         ),
         ("width: target", "witdh: target", ["f.yaml: data.score.witdh: is unknown; legal: domain, field, merge, width (did you mean width?)"]),
-        ("domain: edge, width", "domain: egde, width", ["f.yaml: data.score.domain: is 'egde'; legal: edge, graph, node, triplet (did you mean edge?)"]),
+        ("domain: edge, width", "domain: egde, width", ["f.yaml: data.score.domain: is 'egde'; legal: edge, graph, node, pooled, triplet (did you mean edge?)"]),
         ("inputs: [xs, score]", "inputs: [xs, scores]", ["f.yaml: functions.attend.inputs: no data node is named 'scores'; legal: doublet, hits, score, x, xs (did you mean score?)"]),
         ("inputs: [xs, score]", "inputs: [xs, x]", ["f.yaml: functions.attend: attention can't take node and node to node; legal: node and edge to node, edge and triplet to edge"]),
         ("inputs: [xs, score]", "inputs: [xs]", ["f.yaml: functions.attend: attention takes 2 inputs (values, logits of the rung above), not 1"]),
