@@ -39,6 +39,8 @@ class Metadata:
         Number of φ sectors that an event was divided into; 1 means whole events, whose Δφ wraps around.
     triplet_features, triplet_scale
         The same for `triplet_attr`; empty where the graphs have no triplets.
+    embedding
+        Number of columns of `embedding`; 0 where the graphs have none.
     options
         What the source was told and what it found, for the record.
     """
@@ -51,6 +53,7 @@ class Metadata:
     sectors: int = 1
     triplet_features: tuple[str, ...] = ()
     triplet_scale: tuple[float, ...] = ()
+    embedding: int = 0
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -67,7 +70,8 @@ class Metadata:
     def widths(self) -> dict[str, int]:
         """Width of each field that a network may read."""
         widths = {"x": len(self.node_features), "edge_attr": len(self.edge_features)}
-        return widths | ({"triplet_attr": len(self.triplet_features)} if self.triplet_features else {})
+        widths |= {"triplet_attr": len(self.triplet_features), "embedding": self.embedding}
+        return {field: width for field, width in widths.items() if width}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON or YAML."""
@@ -216,7 +220,7 @@ def make_graph(arrays: Mapping[str, Any], metadata: Metadata, event: str, sector
         r, phi, z = nodes[:, :3].T
         content["pos"] = np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
     content.update(x=x, edge_index=edges, edge_attr=features)
-    whole = ("pid", "hit_id", "edge_index", "triplet_index", "particle_index", "particle_id")
+    whole = ("pid", "hit_id", "edge_index", "triplet_index", "particle_index", "particle_id", "loss_index")
     kinds = dict.fromkeys(whole, np.int64) | dict.fromkeys(("edge_mask", "triplet_mask"), np.bool_)
     typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items() if v is not None}
     return sorted_graph(typed, event, sector)

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-NODE_FIELDS = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index")
+NODE_FIELDS = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", "embedding")
 EDGE_FIELDS = ("edge_attr", "y", "edge_order", "edge_weight", "edge_mask", "baseline")
 TRIPLET_FIELDS = ("triplet_attr", "y_triplet", "triplet_weight", "triplet_mask", "triplet_baseline")
 PARTICLE_FIELDS = ("particle_id", "particles")
+PAIR_FIELDS = ("y_loss",)
 
 
 class HitGraph(Data):
@@ -62,6 +63,13 @@ class HitGraph(Data):
         Truth of each triplet.
     triplet_weight, triplet_mask, triplet_baseline : [T]
         As those of edges.
+    embedding : float32 [N, K]
+        Coordinates of each hit in a space where hits of one particle are meant to lie together, as a network before
+        this one learned them; its distances have no unit.
+    loss_index : int64 [2, L]
+        Pairs of hits that the loss of an embedding compares, each pair once, in any order of the two and of the pairs.
+    y_loss : float32 [L]
+        1 for a pair of hits of one particle, else 0.
     event, sector : str, int
         Where the graph comes from; a batch holds lists of them.
     batch, ptr : int64 [N], int64 [graphs + 1]
@@ -75,10 +83,16 @@ class HitGraph(Data):
             return self.num_edges
         if key == "particle_index":
             return len(self["particles"])
+        if key == "loss_index":
+            return self.num_nodes
         return super().__inc__(key, value, *args, **kwargs)
 
     def __cat_dim__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
-        return 1 if key in ("edge_index", "triplet_index") else super().__cat_dim__(key, value, *args, **kwargs)
+        return (
+            1
+            if key in ("edge_index", "triplet_index", "loss_index")
+            else super().__cat_dim__(key, value, *args, **kwargs)
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as numpy arrays: Ray's object store then holds plain buffers."""
@@ -154,6 +168,7 @@ def batch_graphs(graphs: Sequence[HitGraph]) -> HitGraph:
     nodes_before, edges_before = sizes.cumsum(0), edges.cumsum(0)
     joined: dict[str, Any] = {}
     before = {"edge_index": nodes_before.tolist(), "triplet_index": edges_before.tolist()}
+    before["loss_index"] = before["edge_index"]
     if graphs[0].get("particles") is not None:
         counts = [g["particles"].shape[0] for g in graphs]
         before["particle_index"] = [0, *itertools.accumulate(counts)]
@@ -172,7 +187,7 @@ def batch_graphs(graphs: Sequence[HitGraph]) -> HitGraph:
 
 
 def subgraph(graph: HitGraph, keep: Tensor) -> HitGraph:
-    """Keep some hits, the edges between them and the triplets of those; nothing is shared with the old graph.
+    """Keep some hits, the edges and pairs between them, the triplets of those; nothing is shared with the old graph.
 
     Shapes: keep bool [N].
     """
@@ -187,6 +202,10 @@ def subgraph(graph: HitGraph, keep: Tensor) -> HitGraph:
         triplets = edges[graph.triplet_index].all(dim=0)
         content["triplet_index"] = _renumbered(edges)[graph.triplet_index[:, triplets]]
         content |= {k: graph[k][triplets] for k in TRIPLET_FIELDS if graph.get(k) is not None}
+    if graph.get("loss_index") is not None:
+        pairs = keep[graph.loss_index].all(dim=0)
+        content["loss_index"] = _renumbered(keep)[graph.loss_index[:, pairs]]
+        content |= {k: graph[k][pairs] for k in PAIR_FIELDS if graph.get(k) is not None}
     return HitGraph(**content)
 
 
@@ -200,11 +219,13 @@ def graph_faults(graph: HitGraph) -> list[str]:
     hits, edges = len(graph.x), graph.num_edges
     triplets = 0 if graph.get("triplet_index") is None else graph.triplet_index.shape[1]
     particles = 0 if graph.get("particles") is None else graph["particles"].shape[0]
+    pairs = 0 if graph.get("loss_index") is None else graph.loss_index.shape[1]
     kinds = (
         ("hit", NODE_FIELDS, hits),
         ("edge", EDGE_FIELDS, edges),
         ("triplet", TRIPLET_FIELDS, triplets),
         ("particle", PARTICLE_FIELDS, particles),
+        ("pair of the loss", PAIR_FIELDS, pairs),
     )
     for kind, fields, rows in kinds:
         for key in fields:
@@ -217,4 +238,6 @@ def graph_faults(graph: HitGraph) -> list[str]:
         faults.append(f"edge_index points outside the {hits} hits; legal: 0 … {hits - 1}")
     elif edges and bool((graph.edge_index[1].diff() < 0).any()):
         faults.append("edge_index isn't sorted by destination; sorted_graph does it")
+    if pairs and not (int(graph.loss_index.min()) >= 0 and int(graph.loss_index.max()) < hits):
+        faults.append(f"loss_index points outside the {hits} hits; legal: 0 … {hits - 1}")
     return faults

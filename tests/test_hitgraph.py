@@ -18,6 +18,9 @@ def with_triplets(seed: int):
     arrays = random_arrays(seed)
     arrays["triplet_index"] = np.random.default_rng(seed).integers(0, 30, (2, 9))
     arrays["y_triplet"] = np.arange(9) % 2
+    arrays["loss_index"] = np.random.default_rng(seed).integers(0, 12, (2, 7))
+    arrays["y_loss"] = np.arange(7) % 2
+    arrays["embedding"] = np.random.default_rng(seed).random((12, 2))
     return arrays, make_graph(arrays, Metadata("test"), f"e{seed}", 0)
 
 
@@ -43,6 +46,7 @@ def test_a_batch_counts_hits_for_edges_and_edges_for_triplets():
     for k, graph in enumerate(graphs):
         assert torch.equal(batch.edge_index[:, 30 * k : 30 * (k + 1)], graph.edge_index + 12 * k)
         assert torch.equal(batch.triplet_index[:, 9 * k : 9 * (k + 1)], graph.triplet_index + 30 * k)
+        assert torch.equal(batch.loss_index[:, 7 * k : 7 * (k + 1)], graph.loss_index + 12 * k)
     assert batch.num_graphs == 3
     assert batch.ptr.tolist() == [0, 12, 24, 36]
     assert (batch.edge_index[1].diff() >= 0).all()
@@ -99,6 +103,10 @@ def test_a_subgraph_keeps_the_edges_and_triplets_inside(seed):
     assert sorted(part.edge_order.tolist()) == list(range(part.num_edges))
     whole = graph.hit_id[graph.edge_index[:, graph.triplet_index[:, inside[graph.triplet_index].all(dim=0)]]]
     assert torch.equal(part.hit_id[part.edge_index[:, part.triplet_index]], whole)
+    pairs = keep[graph.loss_index].all(dim=0)
+    assert torch.equal(part.hit_id[part.loss_index], graph.hit_id[graph.loss_index[:, pairs]])
+    assert torch.equal(part.y_loss, graph.y_loss[pairs])
+    assert torch.equal(part.embedding, graph.embedding[keep])
 
 
 def test_where_hits_and_edges_are_equally_many_nothing_is_mixed_up():
@@ -114,6 +122,11 @@ def test_where_hits_and_edges_are_equally_many_nothing_is_mixed_up():
         ({"y": torch.zeros(3)}, "y has 3 rows; legal: one per edge, 30"),
         ({"pid": torch.zeros(3)}, "pid has 3 rows; legal: one per hit, 12"),
         ({"x": torch.full((12, 3), torch.nan)}, "x holds NaN or infinite numbers; legal: finite ones"),
+        ({"loss_index": torch.full((2, 7), 12)}, "loss_index points outside the 12 hits; legal: 0 … 11"),
+        (
+            {"loss_index": torch.zeros((2, 7), dtype=torch.int64), "y_loss": torch.zeros(3)},
+            "y_loss has 3 rows; legal: one per pair of the loss, 7",
+        ),
         ({"edge_index": torch.full((2, 30), 12)}, "edge_index points outside the 12 hits; legal: 0 … 11"),
         (
             {"edge_index": torch.arange(30).flip(0)[None].expand(2, -1) % 12},

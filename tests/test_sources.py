@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from graphs import toy
+from graphs import random_graph, toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archioptrx.dataset import Metadata
+from archioptrx.dataset import Dataset, Metadata
 from archioptrx.errors import InputError
 from archioptrx.hitgraph import graph_faults
 from archioptrx.search.run import load_splits
@@ -91,6 +91,15 @@ WRONG = [
     ({"y": np.array([1, 0, 2, 0, 0])}, "y holds 2; legal: 0 and 1"),
     ({"y": np.array([1, 0, np.inf, 0, 0])}, "y holds 1 NaN or infinite numbers; legal: finite ones"),
     ({"pid": np.array([1, 2])}, "pid has 2 rows; legal: as many as X, 4"),
+    (
+        {"loss_pairs": np.zeros((2, 3), np.int64), "y_loss": np.ones(2)},
+        "loss_pairs has the shape [2, 3]; legal: [pairs, 2]",
+    ),
+    (
+        {"loss_pairs": np.array([[0, 4]]), "y_loss": np.ones(1)},
+        "loss_pairs points outside the 4 hits (4); legal: 0 … 3",
+    ),
+    ({"loss_pairs": np.array([[0, 1]])}, "loss_pairs stands without y_loss; legal: both or neither"),
 ]
 
 
@@ -207,6 +216,18 @@ def test_sectors_that_can_t_be_told_must_be_given(tmp_path):
     assert "sectors can't be told from one graph an event" in fault
     assert read(folder, sectors=8).metadata.sectors == 8
     assert read(folder / "event1_g000.npz", sectors=1).metadata.options["sectors"] == "given"
+
+
+def test_pairs_of_the_loss_and_embeddings_are_written_and_read_again(tmp_path):
+    graph = random_graph(1)
+    graph.embedding = torch.rand(12, 4)
+    graph.loss_index, graph.y_loss = torch.tensor([[3, 1, 5], [2, 11, 0]]), torch.tensor([1.0, 0.0, 1.0])
+    graph.edge_attr, graph.pos = None, None
+    write(Dataset((graph,), Metadata("test", embedding=4)), tmp_path / "new")
+    dataset = read(tmp_path / "new")
+    assert dataset.metadata.widths == {"x": 3, "edge_attr": 5, "embedding": 4}
+    for key in ("embedding", "loss_index", "y_loss"):
+        assert torch.equal(dataset.graphs[0][key], graph[key]), key
 
 
 def test_the_first_events_by_name_are_read_whole(tmp_path):

@@ -2,8 +2,9 @@
 
 Arrays: `X [N, F]` = r/1000 mm, φ/(π/sectors) from the middle of the φ sector, z/1000 mm; edge `Ri_cols[k]` ends in hit
 `Ri_rows[k]`, edge `Ro_cols[k]` starts in hit `Ro_rows[k]`; `y [E]` the truth; optionally `pid [N]` and, in files that
-ArchiOpTrX wrote, further fields of `HitGraph`. Edge features `Ra` are left aside: they are computed at load, the same
-way for all data. Format: Farrell et al., arXiv:1810.06111 (heptrkx-gnn-tracking).
+ArchiOpTrX wrote, further fields of `HitGraph` (`loss_pairs [L, 2]` is its `loss_index`). Edge features `Ra` are left
+aside: they are computed at load, the same way for all data. Format: Farrell et al., arXiv:1810.06111
+(heptrkx-gnn-tracking).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import re
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +29,12 @@ from archioptrx.sources.options import HitgraphsOptions
 from archioptrx.sources.stream import bounded
 
 EDGE_KEYS = ("Ri_rows", "Ri_cols", "Ro_rows", "Ro_cols", "y")
-_HIT, _EDGE, _PARTICLE = ("X", "y", "particle_id")
+_HIT, _EDGE, _PARTICLE, _PAIR = ("X", "y", "particle_id", "y_loss")
 OPTIONAL = {
-    **dict.fromkeys(("pid", "hit_id", "pt", "pos", "hit_weight", "particle_index"), _HIT),
+    **dict.fromkeys(("pid", "hit_id", "pt", "pos", "hit_weight", "particle_index", "embedding"), _HIT),
     **dict.fromkeys(("edge_weight", "edge_mask", "baseline"), _EDGE),
     **dict.fromkeys(("particle_id", "particles"), _PARTICLE),
+    **dict.fromkeys(("y_loss", "loss_pairs"), _PAIR),
 }
 """Further arrays, and the array that each has as many rows as."""
 METADATA = "metadata.json"
@@ -49,9 +52,9 @@ def load(options: HitgraphsOptions) -> Dataset:
     """
     files = first_events(find_files(options.path), options.events)
     metadata = read_metadata(options.path if options.path.is_dir() else options.path.parent)
-    width = len(metadata.node_features) if metadata else 3
+    widths = metadata.widths if metadata else {"x": 3}
     # One after the other: numpy parses the header of each array, and CPython 3.11 can't parse in two threads safely.
-    results = [read_arrays(file, width) for file in files]
+    results = [read_arrays(file, widths) for file in files]
     faults = [f"{file}: {fault}" for file, (_, found) in zip(files, results, strict=True) for fault in found]
     good = {file: arrays for file, (arrays, found) in zip(files, results, strict=True) if not found}
     if faults and not (options.skip_bad and good):
@@ -110,8 +113,8 @@ def read_metadata(folder: Path) -> Metadata | None:
         raise InputError(f"{file}: isn't what the command `data` wrote: {error}") from error
 
 
-def read_arrays(file: Path, width: int) -> tuple[Arrays, list[str]]:
-    """Read and check one file: its arrays, and what is wrong with it."""
+def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str]]:
+    """Read and check one file: its arrays, and what is wrong with it. Widths are those of the data set's fields."""
     if not file.is_file() or not file.stat().st_size:
         return {}, [f"is {'empty' if file.is_file() else 'no file'}; legal: an .npz file of HEP.TrkX"]
     if not zipfile.is_zipfile(file):
@@ -122,9 +125,11 @@ def read_arrays(file: Path, width: int) -> tuple[Arrays, list[str]]:
             if missing:
                 return {}, [f"lacks {', '.join(missing)}; legal: X, {', '.join(EDGE_KEYS)}"]
             arrays = {k: content[k] for k in ("X", *EDGE_KEYS, *OPTIONAL) if k in content.files}
+            if "embedding" not in widths:
+                arrays.pop("embedding", None)
     except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         return {}, [f"can't be read ({first_line(error)}); legal: an .npz file of HEP.TrkX"]
-    return arrays, array_faults(arrays, width) or edge_faults(arrays)
+    return arrays, array_faults(arrays, widths) or edge_faults(arrays)
 
 
 def first_line(error: Exception) -> str:
@@ -132,16 +137,18 @@ def first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:80]
 
 
-def array_faults(arrays: Arrays, width: int) -> list[str]:
+def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:
     """Check kinds, shapes and values of the arrays one by one."""
     faults = [f"{k} holds {v.dtype}; legal: numbers" for k, v in arrays.items() if v.dtype.kind not in "fiub"]
     faults += [
         f"{k} holds {v.dtype}; legal: whole numbers" for k, v in arrays.items() if k[0] == "R" and v.dtype.kind == "f"
     ]
     x, edges = arrays["X"], arrays["y"]
-    if x.ndim != 2 or x.shape[1] != width:
-        faults.append(f"X has the shape {list(x.shape)}; legal: [hits, {width}]")
-    elif not len(x):
+    tables = {"X": (widths["x"], "hits"), "embedding": (widths.get("embedding"), "hits"), "loss_pairs": (2, "pairs")}
+    for key, (width, rows) in tables.items():
+        if key in arrays and (arrays[key].ndim != 2 or arrays[key].shape[1] != width):
+            faults.append(f"{key} has the shape {list(arrays[key].shape)}; legal: [{rows}, {width}]")
+    if not x.size:
         faults.append("X holds no hit; legal: at least one")
     faults += [
         f"{k} has the shape {list(arrays[k].shape)}; legal: [{edges.size}], one number per edge of y"
@@ -171,7 +178,7 @@ def edge_faults(arrays: Arrays) -> list[str]:
     """Check that every edge has one start and one end, both among the hits."""
     hits, edges = len(arrays["X"]), len(arrays["y"])
     faults = []
-    for key in ("Ri_rows", "Ro_rows"):
+    for key in ("Ri_rows", "Ro_rows", *({"loss_pairs"} & set(arrays))):
         outside = (arrays[key] < 0) | (arrays[key] >= hits)
         if outside.any():
             faults.append(f"{key} points outside the {hits} hits ({arrays[key][outside][0]}); legal: 0 … {hits - 1}")
@@ -247,7 +254,10 @@ def to_graph(file: Path, arrays: Arrays, metadata: Metadata) -> HitGraph:
     """Make a hit graph of checked arrays."""
     event, sector = name_of(file)
     content = {"x": arrays["X"], "edge_index": edge_index_of(arrays), "y": arrays["y"]}
-    return make_graph(content | {k: arrays[k] for k in OPTIONAL if k in arrays}, metadata, event, sector)
+    content |= {k: arrays[k] for k in OPTIONAL if k in arrays}
+    if "loss_pairs" in content:
+        content["loss_index"] = content.pop("loss_pairs").T
+    return make_graph(content, metadata, event, sector)
 
 
 def write(dataset: Dataset, folder: Path) -> None:
@@ -285,4 +295,6 @@ def to_arrays(graph: HitGraph) -> dict[str, Any]:
     for key, like in OPTIONAL.items():
         if graph.get(key) is not None:
             arrays[key] = (graph.in_file_order(graph[key]) if like == _EDGE else graph[key]).numpy()
+    if graph.get("loss_index") is not None:
+        arrays["loss_pairs"] = graph.loss_index.T.numpy()
     return arrays
