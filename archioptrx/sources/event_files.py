@@ -1,0 +1,220 @@
+"""Finding the files of TrackML events, and reading them without trusting them: no link out, no zip bomb."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from archioptrx.errors import InputError
+
+PARTS = ("hits", "cells", "particles", "truth")
+_NAME = re.compile(r"^(?P<event>event\d+)-(?P<part>hits|cells|particles|truth)\.csv(\.gz|\.zip)?$")
+LEGAL = "event000001000-hits.csv, say, or .csv.gz, .csv.zip"
+_CHUNK = 1 << 20
+USUAL_BYTES = 16 << 20
+"""A file may always unpack to so much,"""
+MOST_RATIO = 50
+"""and else to so many times its packed size (CSV of digits reaches 3 to 10),"""
+MOST_BYTES = 2 << 30
+"""but never to more than this; the largest files of the challenge have 30 MB."""
+
+
+class _Stream(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class EventFile:
+    """One file of an event, which may lie in a .zip.
+
+    Attributes
+    ----------
+    path
+        On disk.
+    member
+        Its name inside the .zip; None where the file isn't in one.
+    fault
+        Why it may not be read.
+    """
+
+    path: Path
+    member: str | None = None
+    fault: str = ""
+
+    def __str__(self) -> str:
+        return str(self.path) if self.member is None else f"{self.path}/{self.member}"
+
+    @property
+    def name(self) -> str:
+        """File name without folders."""
+        return Path(self.member or self.path.name).name
+
+    def read(self) -> bytes:
+        """Unpack the content.
+
+        Raises
+        ------
+        InputError
+            It can't be read, leads out of its folder, is cut short, or is much larger than an honest file.
+        """
+        if self.fault:
+            raise InputError(f"{self}: {self.fault}")
+        try:
+            return self._unpacked()
+        except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+            text = (str(error).splitlines() or [type(error).__name__])[0][:80]
+            raise InputError(f"{self}: can't be read ({text}); legal: {LEGAL}") from error
+
+    def _unpacked(self) -> bytes:
+        if self.member is None and self.path.suffix == ".gz":
+            with gzip.open(self.path) as stream:
+                return self._bounded(stream, self.path.stat().st_size)
+        if self.member is None and self.path.suffix != ".zip":
+            return self.path.read_bytes()
+        with zipfile.ZipFile(self.path) as archive:
+            member = self.member or _only_member(self, archive)
+            with archive.open(member) as stream:
+                packed = archive.getinfo(member).compress_size
+                if not member.endswith(".gz"):
+                    return self._bounded(stream, packed)
+                with gzip.open(stream) as inside:
+                    return self._bounded(inside, packed)
+
+    def _bounded(self, stream: _Stream, packed: int) -> bytes:
+        most = min(MOST_BYTES, max(USUAL_BYTES, MOST_RATIO * packed))
+        content = bytearray()
+        while chunk := stream.read(_CHUNK):
+            content += chunk
+            if len(content) > most:
+                raise InputError(
+                    f"{self}: unpacks from {packed:,} to more than {most:,} bytes, as a zip bomb does; "
+                    f"legal: at most {MOST_RATIO} times its size"
+                )
+        return bytes(content)
+
+
+@dataclass(frozen=True)
+class EventFiles:
+    """The files of one event.
+
+    Attributes
+    ----------
+    name
+        `event000001000`, say.
+    parts
+        File of each part that the event has: `hits`, `cells`, `particles`, `truth`.
+    faults
+        What is wrong with the set of files.
+    """
+
+    name: str
+    parts: Mapping[str, EventFile] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Paths, sizes and times of the files: changes when their content does."""
+        seen = {file.path: file.path.lstat() for file in self.parts.values()}
+        stats = "".join(f"{path.resolve()} {s.st_size} {s.st_mtime_ns}\n" for path, s in sorted(seen.items()))
+        return stats + " ".join(str(file.member) for _, file in sorted(self.parts.items()))
+
+
+def find_events(path: Path) -> list[EventFiles]:
+    """Find the events of a folder, of a .zip, or the one event that a file belongs to; by name.
+
+    Raises
+    ------
+    InputError
+        There are none, or a folder is a link that leads out.
+    """
+    if path.is_dir():
+        files = list(_in_folder(path))
+    elif path.is_file() and (match := _NAME.match(path.name)):
+        files = [file for file in _beside(path) if file.name.startswith(match["event"] + "-")]
+    elif path.is_file() and path.suffix == ".zip":
+        files = list(_in_archive(path))
+    elif path.is_file():
+        raise InputError(f"{path}: is no file of an event; legal: {LEGAL}, or a .zip or a folder of them")
+    else:
+        raise InputError(f"{path}: no such file or folder; legal: a folder or .zip of event*-hits.csv files")
+    events = _by_event(files)
+    if not events:
+        raise InputError(f"{path}: holds no event; legal: files called {LEGAL}")
+    return events
+
+
+def _by_event(files: list[EventFile]) -> list[EventFiles]:
+    sorted_files: dict[str, dict[str, EventFile]] = {}
+    faults: dict[str, list[str]] = {}
+    for file in sorted(files, key=str):
+        match = _NAME.match(file.name)
+        assert match is not None
+        parts = sorted_files.setdefault(match["event"], {})
+        twin = parts.setdefault(match["part"], file)
+        if twin is not file:
+            faults.setdefault(match["event"], []).append(
+                f"{file}: is there twice, also as {twin}; legal: one of the two"
+            )
+    for event, parts in sorted_files.items():
+        if "hits" not in parts:
+            first = next(iter(parts.values()))
+            faults.setdefault(event, []).append(f"{first}: {event}-hits.csv is missing beside it; legal: hits with it")
+    return [EventFiles(name, parts, tuple(faults.get(name, ()))) for name, parts in sorted(sorted_files.items())]
+
+
+def _in_folder(folder: Path) -> Iterator[EventFile]:
+    """Event files of a folder and of all in it, archives too. Nothing that links lead out to is opened."""
+    root = folder.resolve()
+    for place, folders, names in os.walk(folder):
+        for name in sorted(folders):
+            inside = Path(place, name)
+            if inside.is_symlink() and not inside.resolve().is_relative_to(root):
+                raise InputError(f"{inside}: is a link out of {folder}; legal: files inside of it")
+        for name in sorted(names):
+            path = Path(place, name)
+            if not (_NAME.match(name) or (path.suffix == ".zip" and "event" in name)):
+                continue
+            fault = (
+                "" if path.resolve().is_relative_to(root) else f"is a link out of {folder}; legal: files inside of it"
+            )
+            if _NAME.match(name):
+                yield EventFile(path, None, fault)
+            elif fault:
+                raise InputError(f"{path}: {fault}")
+            else:
+                yield from _in_archive(path)
+
+
+def _beside(path: Path) -> Iterator[EventFile]:
+    """The event files in the folder of one of them."""
+    root = path.parent.resolve()
+    for one in sorted(path.parent.iterdir()):
+        if _NAME.match(one.name):
+            inside = one.resolve().is_relative_to(root)
+            yield EventFile(one, None, "" if inside else f"is a link out of {path.parent}; legal: files inside of it")
+
+
+def _in_archive(path: Path) -> Iterator[EventFile]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: can't be read ({error}); legal: a .zip of event files") from error
+    for name in names:
+        found = _NAME.match(Path(name).name)
+        if found and not name.endswith((".zip", "/")) and "__MACOSX" not in name:
+            yield EventFile(path, name)
+
+
+def _only_member(file: EventFile, archive: zipfile.ZipFile) -> str:
+    names = [name for name in archive.namelist() if name.endswith(".csv")]
+    if len(names) != 1:
+        raise InputError(f"{file}: holds {len(names)} .csv files; legal: one")
+    return names[0]

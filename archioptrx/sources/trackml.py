@@ -1,0 +1,213 @@
+"""Events of the TrackML challenge: `eventNNNNNNNNN-{hits,cells,particles,truth}.csv`, plain, .gz or .zip.
+
+Amrouche et al., arXiv:1904.06778. Units: mm, GeV, e. `detectors.csv` may lie beside them and isn't needed. What a
+file is for, and what happens without it:
+
+    hits        always there
+    truth       particle and weight of each hit. Without it all hits count as noise and no edge is true: good for
+                predictions. Either all events of a data set have truth or none
+    particles   momentum at the vertex, vertex, charge. Without it they are 0, and nothing may ask for pT. Hits of a
+                particle that isn't in it count as noise (`unlisted_hits`), as the challenge does with short tracks
+    cells       number of channels and summed signal of each hit; 0 for a hit without
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from archioptrx.dataset import Dataset, Metadata
+from archioptrx.errors import InputError
+from archioptrx.event import Event
+from archioptrx.graph_building import build, building_metadata
+from archioptrx.sources.event_files import EventFiles, find_events
+from archioptrx.sources.event_tables import Table, read_table
+from archioptrx.sources.options import TrackmlOptions
+from archioptrx.sources.stream import Job, Made, stream
+
+HITS = ("hit_id", "x", "y", "z", "volume_id", "layer_id", "module_id")
+TRUTH = ("hit_id", "particle_id", "weight")
+PARTICLES = ("particle_id", "vx", "vy", "vz", "px", "py", "pz", "q")
+CELLS = ("hit_id", "value")
+FARTHEST = 1e5
+"""Coordinates beyond this are refused, mm: no detector is so large, and squares of larger ones lose digits."""
+Array = NDArray[Any]
+
+
+def load(options: TrackmlOptions) -> Dataset:
+    """Read the events and build their graphs, with a progress bar on stderr.
+
+    Raises
+    ------
+    InputError
+        Files are missing or break the contract, some events have truth and others not, or no edge at all is true.
+    """
+    events = find_events(options.path)[: options.events]
+    check_mixed(events)
+    told = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
+    metadata = building_metadata(options.source, options, {k: v for k, v in told.items() if v not in (None, ())})
+    jobs = [Job(event.name, event, event.key) for event in events]
+    dataset = stream(jobs, partial(make, options=options, metadata=metadata), metadata, options.skip_bad)
+    counts = dataset.metadata.options["building"]
+    if not counts["kept_edges"] and "truth" in events[0].parts:
+        raise InputError(f"{options.path}: no edge is true in all {len(dataset.graphs)} graphs; legal: looser cuts")
+    return dataset
+
+
+def check_mixed(events: Sequence[EventFiles]) -> None:
+    """Refuse events with truth beside events without.
+
+    Raises
+    ------
+    InputError
+        Both are there.
+    """
+    without = [event for event in events if "truth" not in event.parts]
+    if without and len(without) < len(events):
+        files = next(iter(without[0].parts.values()))
+        raise InputError(
+            f"{files}: {without[0].name}-truth.csv is missing, and {len(events) - len(without)} other events have it; "
+            "legal: truth for all events, or for none"
+        )
+
+
+def make(job: Job, options: TrackmlOptions, metadata: Metadata) -> Made:
+    """Read one event and build its graphs."""
+    event = read_event(job.content)
+    for part, needs in (
+        ("truth", options.needs_truth),
+        ("particles", options.needs_particles),
+        ("cells", options.needs_cells),
+    ):
+        if part not in job.content.parts and needs:
+            raise InputError(f"{event.name}: has no {part}.csv; legal: building without {', '.join(needs)}")
+    return build(event, options, metadata)
+
+
+def read_event(files: EventFiles) -> Event:
+    """Read and check the files of one event.
+
+    Raises
+    ------
+    InputError
+        A file breaks the contract; it and the line are named.
+    """
+    if files.faults:
+        raise InputError(*files.faults)
+    hits = read_table(files.parts["hits"], HITS)
+    hit_id = hits["hit_id"]
+    _unique(hits, "hit_id")
+    for name in ("x", "y", "z"):
+        hits.refuse(np.abs(hits[name]) > FARTHEST, name, f"; legal: {-FARTHEST:g} … {FARTHEST:g} mm")
+    pid, weight = _truth(files, hits)
+    particles = _particles(files, pid)
+    order = np.argsort(particles["particle_id"])
+    pid = np.where(np.isin(pid, particles["particle_id"]), pid, 0)
+    return Event(
+        name=files.name,
+        hit_id=hit_id,
+        pos=hits.stack("x", "y", "z"),
+        volume=hits["volume_id"],
+        layer=hits["layer_id"],
+        module=hits["module_id"],
+        pid=pid,
+        weight=np.where(pid == 0, 0.0, weight),
+        particle_id=particles["particle_id"][order],
+        momentum=particles.stack("px", "py", "pz")[order],
+        vertex=particles.stack("vx", "vy", "vz")[order],
+        charge=particles["q"][order].astype(np.float64),
+        cells=_cells(files, hits),
+    )
+
+
+def _unique(table: Table, name: str) -> None:
+    """Refuse an id that stands twice."""
+    values = table[name]
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    again = first[inverse] != np.arange(len(values))
+    if again.any():
+        row = int(np.argmax(again))
+        earlier = int(first[inverse[row]]) + 2
+        raise table.fault(row, f"{name} {values[row]} is there twice, also in line {earlier}; legal: each once")
+
+
+def _rows(table: Table, hits: Table) -> Array:
+    """Row in `hits` of each row of another table; an unknown hit is refused. Shapes: -> [rows]."""
+    order = np.argsort(hits["hit_id"])
+    place = np.searchsorted(hits["hit_id"], table["hit_id"], sorter=order)
+    rows: Array = order[place.clip(0, len(order) - 1)]
+    table.refuse(hits["hit_id"][rows] != table["hit_id"], "hit_id", f", unknown; legal: hits of {hits.file.name}")
+    return rows
+
+
+def _truth(files: EventFiles, hits: Table) -> tuple[Array, Array]:
+    """Particle and weight of each hit."""
+    pid, weight = np.zeros(len(hits), dtype=np.int64), np.zeros(len(hits))
+    if "truth" not in files.parts:
+        return pid, weight
+    truth = read_table(files.parts["truth"], TRUTH)
+    _unique(truth, "hit_id")
+    rows = _rows(truth, hits)
+    known = np.zeros(len(hits), dtype=np.bool_)
+    known[rows] = True
+    hits.refuse(~known, "hit_id", f", not in {truth.file.name}; legal: truth for each hit")
+    pid[rows], weight[rows] = truth["particle_id"], truth["weight"]
+    truth.refuse(truth["weight"] < 0, "weight", "; legal: 0 or more")
+    return pid, weight
+
+
+def _particles(files: EventFiles, pid: Array) -> Table:
+    """The table of particles; without a file all that have hits, with zeros."""
+    if "particles" in files.parts:
+        table = read_table(files.parts["particles"], PARTICLES)
+        _unique(table, "particle_id")
+        real = table["particle_id"] != 0
+        return Table(table.file, {name: column[real] for name, column in table.columns.items()})
+    ids = np.unique(pid[pid != 0])
+    blank = {name: np.zeros(len(ids)) for name in PARTICLES}
+    return Table(files.parts["hits"], blank | {"particle_id": ids})
+
+
+def _cells(files: EventFiles, hits: Table) -> Array | None:
+    """Number of cells and their summed signal, of each hit. Shapes: -> [N, 2]."""
+    if "cells" not in files.parts:
+        return None
+    cells = read_table(files.parts["cells"], CELLS)
+    rows = _rows(cells, hits)
+    return np.stack([np.bincount(rows, weights, len(hits)) for weights in (None, cells["value"])], axis=1).astype(float)
+
+
+def write_event(event: Event, folder: Path) -> None:
+    """Write an event as the challenge does; `read_event` brings back the same.
+
+    True positions are those of the hits, true momenta those at the vertex. The cells of a hit share its signal equally.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    row = event.particle_fields()["particle_index"]
+    momentum = np.vstack([np.zeros(3), event.momentum])[row]
+    tables = {
+        "hits": dict(zip(HITS, (event.hit_id, *event.pos.T, event.volume, event.layer, event.module), strict=True))
+    }
+    tables["truth"] = {
+        "hit_id": event.hit_id,
+        "particle_id": event.pid,
+        **dict(zip(("tx", "ty", "tz", "tpx", "tpy", "tpz"), (*event.pos.T, *momentum.T), strict=True)),
+        "weight": event.weight,
+    }
+    columns = (event.particle_id, *event.vertex.T, *event.momentum.T, event.charge.astype(np.int64))
+    tables["particles"] = dict(zip(PARTICLES, columns, strict=True))
+    tables["particles"]["nhits"] = np.bincount(row, minlength=len(event.particle_id) + 1)[1:]
+    if event.cells is not None:
+        count = event.cells[:, 0].astype(np.int64)
+        share = np.repeat(event.cells[:, 1] / np.maximum(count, 1), count)
+        blank = np.zeros(len(share), dtype=np.int64)
+        tables["cells"] = {"hit_id": np.repeat(event.hit_id, count), "ch0": blank, "ch1": blank, "value": share}
+    for part, content in tables.items():
+        pd.DataFrame(content).to_csv(folder / f"{event.name}-{part}.csv", index=False)
