@@ -13,12 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archioptrx.doublets import EDGE_FEATURES, EDGE_SCALE, doublet_features
+from archioptrx.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features
 from archioptrx.errors import InputError
 from archioptrx.hitgraph import HitGraph, sorted_graph, subgraph
 
 CUT_SECTORS = 8
 """φ sectors that a whole event is cut into where a data set has fewer than three events."""
+SCALES = {"x": "node_scale", "edge_attr": "edge_scale", "triplet_attr": "triplet_scale"}
+"""Fields whose columns are scaled, and where the metadata keep their scale."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Metadata:
     node_scale
         Physical unit of each column: x times scale is mm, rad, mm (φ: π / sectors).
     edge_features, edge_scale
-        The same for `edge_attr`: mm, rad, mm, rad/mm, mm.
+        The same for `edge_attr`: mm, rad, mm, rad/mm, mm. Other features than those: see `doublets.edge_features`.
     sectors
         Number of φ sectors that an event was divided into; 1 means whole events, whose Δφ wraps around.
     triplet_features, triplet_scale
@@ -112,12 +114,14 @@ class Dataset:
         about = self.metadata
         scales = (about.node_features, about.node_scale, about.edge_features, about.edge_scale, about.sectors)
         digest = hashlib.sha256(repr(scales).encode())
+        if about.triplet_features:
+            digest.update(repr((about.triplet_features, about.triplet_scale)).encode())
         for one in sorted(graph_digest(g) for g in self.graphs):
             digest.update(one)
         return digest.hexdigest()
 
     def scaled_like(self, metadata: Metadata) -> Dataset:
-        """Express x and edge_attr in another data set's scales: a model sees what it was trained on.
+        """Express x, edge_attr and triplet_attr in another data set's scales: a model sees what it was trained on.
 
         Raises
         ------
@@ -125,19 +129,19 @@ class Dataset:
             The two have different features.
         """
         own = self.metadata
-        for kind in ("node_features", "edge_features"):
-            if getattr(own, kind) != getattr(metadata, kind):
-                raise InputError(
-                    f"data: has the {kind} {', '.join(getattr(own, kind))}; legal here: "
-                    + ", ".join(getattr(metadata, kind))
-                )
-        if (own.node_scale, own.edge_scale) == (metadata.node_scale, metadata.edge_scale):
+        for kind in ("node", "edge", "triplet"):
+            names, legal = (getattr(one, f"{kind}_features") for one in (own, metadata))
+            if names != legal:
+                raise InputError(f"data: has the {kind}_features {_listed(names)}; legal here: {_listed(legal)}")
+        factors = {
+            field: torch.tensor(np.divide(getattr(own, scale), getattr(metadata, scale)), dtype=torch.float32)
+            for field, scale in SCALES.items()
+            if getattr(own, scale) != getattr(metadata, scale)
+        }
+        if not factors:
             return self
-        x = torch.tensor(np.divide(own.node_scale, metadata.node_scale), dtype=torch.float32)
-        e = torch.tensor(np.divide(own.edge_scale, metadata.edge_scale), dtype=torch.float32)
-        graphs = tuple(_replaced(g, x=g.x * x, edge_attr=g.edge_attr * e) for g in self.graphs)
-        about = replace(own, node_scale=metadata.node_scale, edge_scale=metadata.edge_scale)
-        return Dataset(graphs, about)
+        graphs = tuple(_replaced(g, **{k: g[k] * factor for k, factor in factors.items()}) for g in self.graphs)
+        return Dataset(graphs, replace(own, **{scale: getattr(metadata, scale) for scale in SCALES.values()}))
 
     def split(self, validation: float = 0.15, test: float | Dataset = 0.15, seed: int = 0) -> Splits:
         """Divide by event, or with fewer than three events by φ sector without the crossing edges.
@@ -202,6 +206,10 @@ def graph_digest(graph: HitGraph) -> bytes:
     return digest.digest()
 
 
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
 def _replaced(graph: HitGraph, **fields: Tensor) -> HitGraph:
     return HitGraph(**{**graph.to_dict(), **fields})
 
@@ -215,12 +223,23 @@ def make_graph(arrays: Mapping[str, Any], metadata: Metadata, event: str, sector
     x = np.ascontiguousarray(content["x"], dtype=np.float32)
     nodes = x.astype(np.float64) * np.asarray(metadata.node_scale)
     edges = np.ascontiguousarray(content["edge_index"], dtype=np.int64)
-    features = doublet_features(nodes, edges) / np.asarray(metadata.edge_scale)
+    names, columns = metadata.edge_features, metadata.node_features
+    features = edge_features(names, nodes, columns, edges, content.get("baseline")) / np.asarray(metadata.edge_scale)
     if content.get("pos") is None:
         r, phi, z = nodes[:, :3].T
         content["pos"] = np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
     content.update(x=x, edge_index=edges, edge_attr=features)
-    whole = ("pid", "hit_id", "edge_index", "triplet_index", "particle_index", "particle_id", "loss_index")
+    whole = (
+        "pid",
+        "hit_id",
+        "edge_index",
+        "triplet_index",
+        "particle_index",
+        "particle_id",
+        "loss_index",
+        "chain",
+        "edge_order",
+    )
     kinds = dict.fromkeys(whole, np.int64) | dict.fromkeys(("edge_mask", "triplet_mask"), np.bool_)
     typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items() if v is not None}
     return sorted_graph(typed, event, sector)

@@ -1,6 +1,8 @@
-"""Geometry of candidate edges: five features that don't depend on the φ sector or on the units of a file."""
+"""Geometry of candidate edges: features that don't depend on the φ sector or on the units of a file."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,8 @@ EDGE_FEATURES = ("Δr", "Δφ", "Δz", "Δφ/Δr", "z0")
 EDGE_SCALE = (50.0, 0.03, 100.0, 3e-4, 20.0)
 """Fixed divisors in mm, rad, mm, rad/mm, mm: about one standard deviation in a silicon barrel. Being the same for every
 data set they need no training events, and a model meets the same numbers wherever it is used."""
+SCORE = "score"
+"""Name of the edge feature that an earlier classifier gave: its probability, kept as `baseline`."""
 
 
 def wrapped(angle: NDArray[np.float64], period: float) -> NDArray[np.float64]:
@@ -41,3 +45,59 @@ def doublet_features(
     safe = np.where(np.abs(dr) < 1.0, np.where(dr < 0, -1.0, 1.0), dr)
     z0 = inner[:, 2] - inner[:, 0] * dz / safe
     return np.stack([dr, dphi, dz, dphi / safe, z0], axis=1)
+
+
+def difference(name: str) -> str:
+    """Name of the edge feature that is the difference of a feature of the two nodes.
+
+    >>> difference("z0"), difference("Δφ/Δr")
+    ('Δz0', 'Δ(Δφ/Δr)')
+    """
+    return f"Δ({name})" if "Δ" in name else f"Δ{name}"
+
+
+def edge_features(
+    names: Sequence[str],
+    nodes: NDArray[np.float64],
+    node_names: Sequence[str],
+    edge_index: NDArray[np.int64],
+    score: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
+    """Compute edge features by their names, in the units of the nodes.
+
+    Parameters
+    ----------
+    names
+        `EDGE_FEATURES`, see `doublet_features`; `difference(name)` of any node feature, outer node minus inner one;
+        `SCORE`.
+    nodes : [N, F]
+        Features of the nodes in physical units, the first three r, φ, z in mm, rad, mm.
+    node_names
+        Their names.
+    edge_index : [2, E]
+        Inner and outer node.
+    score : [E]
+        The column `SCORE`.
+
+    Returns
+    -------
+    [E, len(names)]
+
+    Raises
+    ------
+    ValueError
+        A feature has another name.
+    """
+    usual = dict(zip(EDGE_FEATURES, doublet_features(nodes, edge_index).T, strict=True))
+    places = {difference(name): place for place, name in enumerate(node_names)}
+    columns = []
+    for name in names:
+        if name in usual:
+            columns.append(usual[name])
+        elif name == SCORE and score is not None:
+            columns.append(np.asarray(score, dtype=np.float64))
+        elif name in places:
+            columns.append(nodes[edge_index[1], places[name]] - nodes[edge_index[0], places[name]])
+        else:
+            raise ValueError(f"edge feature {name} can't be computed; legal: {', '.join([*usual, *places])}")
+    return np.stack(columns, axis=1)

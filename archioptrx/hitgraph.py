@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch_geometric.data import Data
 
-NODE_FIELDS = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", "embedding")
+NODE_FIELDS = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", "embedding", "chain")
 EDGE_FIELDS = ("edge_attr", "y", "edge_order", "edge_weight", "edge_mask", "baseline")
 TRIPLET_FIELDS = ("triplet_attr", "y_triplet", "triplet_weight", "triplet_mask", "triplet_baseline")
 PARTICLE_FIELDS = ("particle_id", "particles")
@@ -50,6 +50,9 @@ class HitGraph(Data):
         Probability that an earlier, simpler classifier gave each edge; for comparison only.
     hit_weight : float32 [N]
         Weight of each hit in the TrackML score, 0 for noise.
+    chain : int64 [N, K]
+        Where a node is no hit but a chain of hits, as in a line graph: their hit ids, inner to outer. K is 2 for
+        doublets, 3 for triplets.
     particle_index : int64 [N]
         Row of each hit's particle in `particles`: pid is particle_id[particle_index].
     particle_id, particles : int64 [P], float32 [P, 8]

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.config import Fields, finish
-from archioptrx.sources.options import SOURCES, HitgraphsOptions, Options, source_at
+from archioptrx.sources.options import MODULES, SOURCES, HitgraphsOptions, Options, source_at
 
 if TYPE_CHECKING:
     from archioptrx.dataset import Dataset, Metadata
 
 OF = "of"
 """The key under which a source that is made of another one describes that."""
+FILES = ("path", "model")
+"""The keys that name files or folders."""
 
 __all__ = ["SOURCES", "check_spec", "load_dataset", "resolved", "with_path"]
 
@@ -42,6 +44,8 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
     if len(faults) > before:
         return None
     options = SOURCES[source].read(fields)
+    if OF in fields.taken and isinstance(inner := fields.content.get(OF, {}), Mapping):
+        check_spec(inner, fields.at(OF), faults)
     fields.rest()
     return options if len(faults) == before else None
 
@@ -57,8 +61,9 @@ def resolved(content: Mapping[str, Any]) -> dict[str, Any]:
         key: resolved(value) if key == OF and isinstance(value, Mapping) else value for key, value in content.items()
     }
     made.setdefault("source", usual_source(content))
-    if isinstance(made.get("path"), str):
-        made["path"] = str(Path(made["path"]).expanduser().resolve())
+    for key in FILES:
+        if isinstance(made.get(key), str):
+            made[key] = str(Path(made[key]).expanduser().resolve())
     return made
 
 
@@ -105,5 +110,6 @@ def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | 
     assert options is not None
     if like is not None and isinstance(options, HitgraphsOptions):
         options = replace(options, usual_sectors=like.sectors)
-    dataset: Dataset = importlib.import_module(f"archioptrx.sources.{options.source}").load(options)
+    module = MODULES.get(options.source, f"archioptrx.sources.{options.source}")
+    dataset: Dataset = importlib.import_module(module).load(options)
     return dataset if like is None else dataset.scaled_like(like)

@@ -6,13 +6,35 @@ from pathlib import Path
 
 from archioptrx.sources.options.base import Options, option
 from archioptrx.sources.options.hitgraphs import HitgraphsOptions
+from archioptrx.sources.options.line_graph import LineGraphOptions, TripletsOptions
 from archioptrx.sources.options.toy import ToyOptions
 from archioptrx.sources.options.trackml import TrackmlOptions
 
-__all__ = ["SOURCES", "HitgraphsOptions", "Options", "ToyOptions", "TrackmlOptions", "option", "source_at"]
+__all__ = [
+    "MODULES",
+    "SOURCES",
+    "HitgraphsOptions",
+    "LineGraphOptions",
+    "Options",
+    "ToyOptions",
+    "TrackmlOptions",
+    "TripletsOptions",
+    "option",
+    "source_at",
+]
 
-SOURCES: dict[str, type[Options]] = {one.source: one for one in (ToyOptions, HitgraphsOptions, TrackmlOptions)}
+_ALL: tuple[type[Options], ...] = (
+    ToyOptions,
+    HitgraphsOptions,
+    TrackmlOptions,
+    LineGraphOptions,
+    TripletsOptions,
+)
+SOURCES: dict[str, type[Options]] = {one.source: one for one in _ALL}
 """Each source by name. The module of that name in `archioptrx.sources` has `load(options) -> Dataset`."""
+
+MODULES = {"line_graph": "archioptrx.triplet_sources", "triplets": "archioptrx.triplet_sources"}
+"""Sources that run trained models have their `load` above the models, not among the other sources."""
 
 PATTERNS = {"trackml": ("event*-hits.csv*", "*event*.zip"), "acorn": ("*.pyg", "*.pt"), "pickle": ("*.pickle", "*.pkl")}
 """Files by which the source of a path is known; whatever else is `hitgraphs`."""
