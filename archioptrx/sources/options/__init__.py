@@ -5,11 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from archioptrx.sources.options.base import Options, option
+from archioptrx.sources.options.helix import HelixOptions
 from archioptrx.sources.options.hitgraphs import HitgraphsOptions
 from archioptrx.sources.options.toy import ToyOptions
 from archioptrx.sources.options.trackml import TrackmlOptions
 
-__all__ = ["SOURCES", "HitgraphsOptions", "Options", "ToyOptions", "TrackmlOptions", "option", "source_at"]
+__all__ = [
+    "SOURCES",
+    "HelixOptions",
+    "HitgraphsOptions",
+    "Options",
+    "ToyOptions",
+    "TrackmlOptions",
+    "option",
+    "source_at",
+]
 
 SOURCES: dict[str, type[Options]] = {one.source: one for one in (ToyOptions, HitgraphsOptions, TrackmlOptions)}
 """Each source by name. The module of that name in `archioptrx.sources` has `load(options) -> Dataset`."""
