@@ -11,6 +11,7 @@ from typing import Any
 
 from archioptrx.cli import command, new_parser
 from archioptrx.config import finish
+from archioptrx.data_plot import check_picture, plot
 from archioptrx.sources import SOURCES, check_spec, load_dataset
 
 
@@ -21,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     for name, options in sorted(SOURCES.items()):
         one = sources.add_parser(name, help=options.about, description=options.about.capitalize(), allow_abbrev=False)
         one.add_argument("--output", type=Path, metavar="DIR", help="write the data set here; a new or empty folder")
+        one.add_argument("--plot", type=Path, metavar="FILE", help="draw the data set: .png, .svg or .pdf")
         one.add_argument("--json", action="store_true", help="print one JSON document")
         one.add_argument("--debug", action="store_true", help="print the traceback of an error")
         for field in fields(options):  # type: ignore[arg-type]
@@ -56,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     faults: list[str] = []
     check_spec({"source": args.source, **told}, "data", faults)
     finish(faults)
+    if args.plot:
+        check_picture(args.plot)
     # These import torch, which `--help` and a wrong option need not wait for.
     from archioptrx.dataset import summary
     from archioptrx.sources.hitgraphs import check_empty, write
@@ -65,10 +69,14 @@ def run(args: argparse.Namespace) -> int:
     dataset = load_dataset({"source": args.source, **told})
     if args.output:
         write(dataset, args.output)
+    if args.plot:
+        plot(dataset, args.plot)
     about = summary(dataset)
     print(json.dumps(about, indent=1, ensure_ascii=False) if args.json else as_text(about))
     if args.output:
         print(f"written to {args.output}", file=sys.stderr)
+    if args.plot:
+        print(f"drawn to {args.plot}", file=sys.stderr)
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from archioptrx.sources.options.base import Options, option
+from archioptrx.sources.options.helix import HelixOptions
 from archioptrx.sources.options.hitgraphs import HitgraphsOptions
 from archioptrx.sources.options.line_graph import LineGraphOptions, TripletsOptions
 from archioptrx.sources.options.toy import ToyOptions
@@ -13,6 +14,7 @@ from archioptrx.sources.options.trackml import TrackmlOptions
 __all__ = [
     "MODULES",
     "SOURCES",
+    "HelixOptions",
     "HitgraphsOptions",
     "LineGraphOptions",
     "Options",
@@ -25,6 +27,7 @@ __all__ = [
 
 _ALL: tuple[type[Options], ...] = (
     ToyOptions,
+    HelixOptions,
     HitgraphsOptions,
     TrackmlOptions,
     LineGraphOptions,
