@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from archioptrx.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features
 from archioptrx.errors import InputError
+from archioptrx.graph_views import changed, digests_of, facts_of, taken
 from archioptrx.hitgraph import HitGraph, sorted_graph, subgraph
 
 CUT_SECTORS = 8
@@ -90,23 +91,26 @@ class Metadata:
 class Splits:
     """Graphs for training, for choosing (validation) and for the last word (test), and the rule that made them."""
 
-    train: tuple[HitGraph, ...]
-    validation: tuple[HitGraph, ...]
-    test: tuple[HitGraph, ...]
+    train: Sequence[HitGraph]
+    validation: Sequence[HitGraph]
+    test: Sequence[HitGraph]
     rule: str
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Graphs in the order of their names, with the meaning of their numbers. Cheap to pickle."""
+    """Graphs in the order of their names, with the meaning of their numbers. Cheap to pickle.
 
-    graphs: tuple[HitGraph, ...]
+    The graphs are in memory (a tuple), or on disk and read one by one (`storage.StoredGraphs`).
+    """
+
+    graphs: Sequence[HitGraph]
     metadata: Metadata
 
     @property
     def events(self) -> tuple[str, ...]:
         """Names of the events, sorted."""
-        return tuple(sorted({g.event for g in self.graphs}))
+        return tuple(sorted({facts.event for facts in facts_of(self.graphs)}))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -116,7 +120,7 @@ class Dataset:
         digest = hashlib.sha256(repr(scales).encode())
         if about.triplet_features:
             digest.update(repr((about.triplet_features, about.triplet_scale)).encode())
-        for one in sorted(graph_digest(g) for g in self.graphs):
+        for one in sorted(digests_of(self.graphs)):
             digest.update(one)
         return digest.hexdigest()
 
@@ -140,7 +144,7 @@ class Dataset:
         }
         if not factors:
             return self
-        graphs = tuple(_replaced(g, **{k: g[k] * factor for k, factor in factors.items()}) for g in self.graphs)
+        graphs = changed(self.graphs, partial(_rescaled, factors=factors))
         return Dataset(graphs, replace(own, **{scale: getattr(metadata, scale) for scale in SCALES.values()}))
 
     def split(self, validation: float = 0.15, test: float | Dataset = 0.15, seed: int = 0) -> Splits:
@@ -162,56 +166,46 @@ class Dataset:
         share = 0.0 if isinstance(test, Dataset) else test
         if not (0 <= validation < 1 and 0 <= share < 1 and validation + share < 1):
             raise InputError(f"split: validation {validation:g} and test {share:g}; legal: 0 … 1, together below 1")
-        units, what = self._units()
+        graphs, units, what = self._units()
         sizes = [max(1, round(s * len(units))) if s else 0 for s in (validation, share)]
         if len(units) <= sum(sizes):
             raise InputError(f"data: {len(units)} {what} can't be divided into {1 + sum(s > 0 for s in sizes)} parts")
         order = np.random.default_rng(seed).permutation(len(units))
         cuts = (len(units) - sum(sizes), len(units) - sizes[1])
-        parts = [tuple(g for i in sorted(p) for g in units[i]) for p in np.split(order, cuts)]
+        parts = [taken(graphs, [i for k in sorted(p) for i in units[k]]) for p in np.split(order, cuts)]
         if isinstance(test, Dataset):
             parts[2] = self._strangers(test)
         counts = f"{cuts[0]} training, {sizes[0]} validation, {sizes[1] or len(parts[2])} test"
         where = " (test: events of its own, counted as graphs)" if isinstance(test, Dataset) else ""
         return Splits(parts[0], parts[1], parts[2], f"by {what}, seed {seed}: {counts}{where}")
 
-    def _units(self) -> tuple[list[list[HitGraph]], str]:
-        """What is divided: events, or sectors where there are fewer than three events."""
-        events: dict[str, list[HitGraph]] = {name: [] for name in self.events}
-        for graph in self.graphs:
-            events[graph.event].append(graph)
+    def _units(self) -> tuple[Sequence[HitGraph], list[list[int]], str]:
+        """What is divided: graphs, and the places of those of each event, or sector where there are too few events."""
+        events: dict[str, list[int]] = {name: [] for name in self.events}
+        for place, facts in enumerate(facts_of(self.graphs)):
+            events[facts.event].append(place)
         if len(events) >= 3:
-            return list(events.values()), "events"
-        pieces = []
-        for graphs in events.values():
+            return self.graphs, list(events.values()), "events"
+        pieces: list[HitGraph] = []
+        for graphs in (taken(self.graphs, places) for places in events.values()):
             pieces += graphs if len(graphs) > 1 else cut_sectors(graphs[0], self.metadata, CUT_SECTORS)
-        return [[g] for g in pieces], "φ sectors without crossing edges (fewer than 3 events)"
+        return pieces, [[i] for i in range(len(pieces))], "φ sectors without crossing edges (fewer than 3 events)"
 
-    def _strangers(self, test: Dataset) -> tuple[HitGraph, ...]:
-        known = {graph_digest(g) for g in self.graphs}
-        twins = sorted({g.event for g in test.graphs if graph_digest(g) in known})
+    def _strangers(self, test: Dataset) -> Sequence[HitGraph]:
+        known = set(digests_of(self.graphs))
+        events = [facts.event for facts in facts_of(test.graphs)]
+        twins = sorted({name for name, one in zip(events, digests_of(test.graphs), strict=True) if one in known})
         if twins:
             raise InputError(f"test: holds events of the training data: {', '.join(twins[:5])}; legal: other events")
         return test.scaled_like(self.metadata).graphs
-
-
-def graph_digest(graph: HitGraph) -> bytes:
-    """SHA-256 of a graph's content, the same on any machine."""
-    digest = hashlib.sha256(f"{graph.event} {graph.sector}".encode())
-    for key, value in sorted(graph.to_dict().items()):
-        if isinstance(value, Tensor):
-            array = value.numpy()
-            digest.update(f"{key} {array.shape} {array.dtype.str[1:]}".encode())
-            digest.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
-    return digest.digest()
 
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) or "none"
 
 
-def _replaced(graph: HitGraph, **fields: Tensor) -> HitGraph:
-    return HitGraph(**{**graph.to_dict(), **fields})
+def _rescaled(graph: HitGraph, factors: Mapping[str, Tensor]) -> HitGraph:
+    return HitGraph(**{**graph.to_dict(), **{key: graph[key] * factor for key, factor in factors.items()}})
 
 
 def make_graph(arrays: Mapping[str, Any], metadata: Metadata, event: str, sector: int) -> HitGraph:
@@ -260,15 +254,20 @@ def cut_sectors(graph: HitGraph, metadata: Metadata, parts: int) -> list[HitGrap
 
 def summary(dataset: Dataset) -> dict[str, Any]:
     """Count what a data set holds; plain data for printing or JSON."""
-    graphs = dataset.graphs
-    hits, edges = [len(g.x) for g in graphs], [g.num_edges for g in graphs]
-    true = [float(g.y.sum()) for g in graphs]
+    facts = facts_of(dataset.graphs)
+    hits, edges = [one.hits for one in facts], [one.edges for one in facts]
+    true = [float(g.y.sum()) for g in dataset.graphs]
     spread = {
         "hits": _spread(hits),
         "edges": _spread(edges),
         "true_fraction": _spread([t / e for t, e in zip(true, edges, strict=True) if e]),
     }
-    about = {"events": len(dataset.events), "graphs": len(graphs), "hits": sum(hits), "edges": sum(edges)}
+    about: dict[str, Any] = {
+        "events": len(dataset.events),
+        "graphs": len(facts),
+        "hits": sum(hits),
+        "edges": sum(edges),
+    }
     about["true_fraction"] = sum(true) / max(1, sum(edges))
     return {
         **about,

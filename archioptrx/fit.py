@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archioptrx.batches import batched, graphs_for, on_device, pieces_of
+from archioptrx.batches import batched, cut, graphs_for, on_device
 from archioptrx.errors import InputError, TrialError
 from archioptrx.hitgraph import HitGraph, batch_graphs
 from archioptrx.optimization import make_optimizer, rate_factor
@@ -51,10 +51,13 @@ def prepare(
     training: Training,
     device: str | torch.device = "cpu",
 ) -> Prepared:
-    """Cut, join and move graphs. Of the training only `batch_size` and `edges_per_step` matter."""
+    """Cut, join and move graphs. Of the training only `batch_size` and `edges_per_step` matter.
+
+    Graphs on disk stay there: they are joined and moved step by step.
+    """
     device = torch.device(device)
     if training.batch_size is None and task.divisible:
-        train = [piece for graph in train for piece in pieces_of(graph, training.edges_per_step)]
+        train = cut(train, training.edges_per_step)
     size = training.batch_size or graphs_for(train, training.edges_per_step)
     batches = batched(on_device(validation, device), graphs_for(validation, EDGES_PER_EVALUATION))
     return Prepared(on_device(train, device), size, batches)
@@ -117,7 +120,7 @@ def fit(
     task
         Gives loss, metrics and the objective that says which epoch is best.
     train, validation
-        Graphs. Without validation graphs the training loss decides.
+        Graphs, in memory or on disk. Without validation graphs the training loss decides.
     training
         Settings; None means the defaults.
     device

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -187,6 +188,17 @@ def batch_graphs(graphs: Sequence[HitGraph]) -> HitGraph:
     joined["batch"] = torch.repeat_interleave(torch.arange(len(graphs)), sizes[1:]).to(device)
     joined["ptr"] = nodes_before.to(device)
     return HitGraph(**joined)
+
+
+def graph_digest(graph: HitGraph) -> bytes:
+    """SHA-256 of a graph's content, the same on any machine."""
+    digest = hashlib.sha256(f"{graph.event} {graph.sector}".encode())
+    for key, value in sorted(graph.to_dict().items()):
+        if isinstance(value, Tensor):
+            array = value.numpy()
+            digest.update(f"{key} {array.shape} {array.dtype.str[1:]}".encode())
+            digest.update(np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes())
+    return digest.digest()
 
 
 def subgraph(graph: HitGraph, keep: Tensor) -> HitGraph:

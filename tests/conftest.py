@@ -13,6 +13,9 @@ from archioptrx.walk import WalkSpace
 # Small graphs, several workers: a second thread only waits. Has to be said before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Tests of the cache have one of their own; the user's stays as it is.
+os.environ["ARCHIOPTRX_CACHE"] = "off"
+
 # A first call may load torch: no time limit for a single example.
 settings.register_profile("archioptrx", deadline=None)
 settings.load_profile("archioptrx")

@@ -46,6 +46,8 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 from archioptrx.errors import InputError  # noqa: E402
+from archioptrx.graph_file import graph_bytes  # noqa: E402
+from archioptrx.graph_views import Graphs  # noqa: E402
 from archioptrx.search.work import Work  # noqa: E402
 from archioptrx.settings import Resources  # noqa: E402
 from archioptrx.trial import TrialData, messages  # noqa: E402
@@ -299,13 +301,9 @@ def _knock(address: str) -> None:
 
 
 def size_of(data: TrialData) -> int:
-    """Bytes of all tensors of a data set."""
-    splits = data.splits
-    total = 0
-    for graph in (*splits.train, *splits.validation, *splits.test):
-        for value in graph.to_dict().values():
-            total += value.numel() * value.element_size() if hasattr(value, "numel") else 0
-    return total
+    """Bytes of all tensors of a data set, those aside that workers read from disk themselves."""
+    parts = (data.splits.train, data.splits.validation, data.splits.test)
+    return sum(graph_bytes(graph) for graphs in parts if not isinstance(graphs, Graphs) for graph in graphs)
 
 
 def _own_folder() -> Path:

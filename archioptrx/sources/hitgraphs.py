@@ -15,8 +15,9 @@ import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.errors import InputError
 from archioptrx.hitgraph import HitGraph
 from archioptrx.sources.options import HitgraphsOptions
-from archioptrx.sources.stream import bounded
+from archioptrx.sources.stream import Job, Made, bounded, cached, each, key_of, progress, stream
 
 EDGE_KEYS = ("Ri_rows", "Ri_cols", "Ro_rows", "Ro_cols", "y")
 _HIT, _EDGE, _PARTICLE, _PAIR = ("X", "y", "particle_id", "y_loss")
@@ -39,7 +40,37 @@ OPTIONAL = {
 """Further arrays, and the array that each has as many rows as."""
 METADATA = "metadata.json"
 Arrays = dict[str, np.ndarray[Any, Any]]
+KEPT_BYTES = 2**28
+"""Arrays of this size together stay in memory between the two looks at the files; others are read twice."""
 _NAME = re.compile(r"^(?P<event>.*?)_?g(?P<sector>\d+)$")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is known of a file when the data set's metadata are sought.
+
+    Attributes
+    ----------
+    faults
+        What is wrong with it.
+    arrays
+        Its content, while there is memory for it.
+    wraps
+        Whether an edge spans more than half of the range of φ.
+    upper
+        Share of the hits with z > 0.
+    true
+        Whether any edge is true.
+    zero
+        Whether 0 is a particle in it: a true edge joins two such hits.
+    """
+
+    faults: tuple[str, ...] = ()
+    arrays: Arrays | None = None
+    wraps: bool = False
+    upper: float = 0.0
+    true: bool = False
+    zero: bool = False
 
 
 def load(options: HitgraphsOptions) -> Dataset:
@@ -53,19 +84,33 @@ def load(options: HitgraphsOptions) -> Dataset:
     files = first_events(find_files(options.path), options.events)
     metadata = read_metadata(options.path if options.path.is_dir() else options.path.parent)
     widths = metadata.widths if metadata else {"x": 3}
-    # One after the other: numpy parses the header of each array, and CPython 3.11 can't parse in two threads safely.
-    results = [read_arrays(file, widths) for file in files]
-    faults = [f"{file}: {fault}" for file, (_, found) in zip(files, results, strict=True) for fault in found]
-    good = {file: arrays for file, (arrays, found) in zip(files, results, strict=True) if not found}
+    jobs = [Job(file.stem, file, stamp(file)) for file in files]
+    key = key_of(jobs, options, metadata)
+    if (known := cached(options.source, key)) is not None:
+        return known
+    scans = scan_all(files, widths)
+    faults = [f"{file}: {fault}" for file, one in scans.items() for fault in one.faults]
+    good = {file: one for file, one in scans.items() if not one.faults}
     if faults and not (options.skip_bad and good):
         raise InputError(*bounded(faults))
-    if not any((arrays["y"] > 0.5).any() for arrays in good.values()):
+    if not any(one.true for one in good.values()):
         raise InputError(f"{options.path}: no edge is true in all {len(good)} graphs; legal: at least one true edge")
-    return assemble(good, metadata, options, len(files) - len(good))
+    metadata = complete(metadata, good, options, len(files) - len(good))
+    shift = any(one.zero for one in good.values())
+    jobs = [replace(job, content=(job.content, good[job.content].arrays)) for job in jobs if job.content in good]
+    return stream(jobs, partial(make, widths=widths, shift=shift, metadata=metadata), metadata, key=key)
 
 
-def assemble(good: dict[Path, Arrays], metadata: Metadata | None, options: HitgraphsOptions, skipped: int) -> Dataset:
-    """Make the data set of what was read: metadata first, then the graphs."""
+def stamp(file: Path) -> str:
+    """What tells that a file has changed: its place, size and time."""
+    if not file.exists():
+        return f"{file} is no file"
+    status = file.stat()
+    return f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
+
+
+def complete(metadata: Metadata | None, good: Mapping[Path, Scan], options: HitgraphsOptions, skipped: int) -> Metadata:
+    """Add to the metadata of the folder, or infer without them, what all its files together tell."""
     found: dict[str, Any] = {"skipped": skipped} if skipped else {}
     if metadata is None:
         sectors, how = (options.sectors, "given") if options.sectors else infer_sectors(good, options.usual_sectors)
@@ -73,11 +118,50 @@ def assemble(good: dict[Path, Arrays], metadata: Metadata | None, options: Hitgr
         metadata = Metadata("hitgraphs", node_scale=(1000.0, math.pi / sectors, 1000.0), sectors=sectors)
     elif options.sectors and options.sectors != metadata.sectors:
         raise InputError(f"{options.path}: sectors is {options.sectors}; legal: {metadata.sectors}, by its {METADATA}")
-    if shift_pids(good):
+    if any(one.zero for one in good.values()):
         found["pid"] = "one added: 0 was a particle, and means noise here"
-    metadata = replace(metadata, options={**metadata.options, **found})
-    graphs = tuple(to_graph(file, arrays, metadata) for file, arrays in good.items())
-    return Dataset(graphs, metadata)
+    return replace(metadata, options={**metadata.options, **found})
+
+
+def scan_all(files: Sequence[Path], widths: Mapping[str, int]) -> dict[Path, Scan]:
+    """Look through all files once; arrays stay as long as they are few."""
+    near, far = partial(scan, widths=widths), partial(scan_lightly, widths=widths)
+    scans: dict[Path, Scan] = {}
+    size = 0
+    for file, one in zip(files, progress(each(near, far, files), len(files), "hitgraphs files"), strict=True):
+        size += sum(array.nbytes for array in (one.arrays or {}).values())
+        scans[file] = one if size <= KEPT_BYTES else replace(one, arrays=None)
+    return scans
+
+
+def scan(file: Path, widths: Mapping[str, int]) -> Scan:
+    """Read and check one file."""
+    # Never in threads: numpy parses the header of each array, and CPython 3.11 can't parse in two threads safely.
+    arrays, faults = read_arrays(file, widths)
+    if faults:
+        return Scan(tuple(faults))
+    start, end = edges = edge_index_of(arrays)
+    wraps = bool((np.abs(arrays["X"][end, 1] - arrays["X"][start, 1]) > 1).any())
+    true = arrays["y"] > 0.5
+    zero = "pid" in arrays and bool(((arrays["pid"][edges] == 0).all(axis=0) & true).any())
+    return Scan((), arrays, wraps, float(np.mean(arrays["X"][:, 2] > 0)), bool(true.any()), zero)
+
+
+def scan_lightly(file: Path, widths: Mapping[str, int]) -> Scan:
+    """The same, for a worker: arrays stay where they are."""
+    return replace(scan(file, widths), arrays=None)
+
+
+def make(job: Job, widths: Mapping[str, int], shift: bool, metadata: Metadata) -> Made:
+    """Make the graph of a file that was scanned."""
+    file, arrays = job.content
+    if arrays is None:
+        arrays, faults = read_arrays(file, widths)
+        if faults:  # it has changed in the meantime
+            raise InputError(*(f"{file}: {fault}" for fault in faults))
+    if shift and "pid" in arrays:
+        arrays = {**arrays, "pid": arrays["pid"].astype(np.int64) + 1}
+    return Made((to_graph(file, arrays, metadata),))
 
 
 def find_files(path: Path) -> list[Path]:
@@ -208,7 +292,7 @@ def name_of(file: Path) -> tuple[str, int]:
     return (match["event"], int(match["sector"])) if match else (file.stem, 0)
 
 
-def infer_sectors(good: dict[Path, Arrays], usual: int | None = None) -> tuple[int, str]:
+def infer_sectors(good: Mapping[Path, Scan], usual: int | None = None) -> tuple[int, str]:
     """Guess the number of φ sectors: graphs per event, by two if the graphs also divide z into two halves.
 
     Edges whose Δφ spans more than half of the range wrap around, which only whole events have. Otherwise the number of
@@ -219,10 +303,8 @@ def infer_sectors(good: dict[Path, Arrays], usual: int | None = None) -> tuple[i
     InputError
         There is one graph an event and none wraps around: it may be a sector as well as a whole event.
     """
-    for arrays in good.values():
-        start, end = edge_index_of(arrays)
-        if (np.abs(arrays["X"][end, 1] - arrays["X"][start, 1]) > 1).any():
-            return 1, "inferred: 1, edges wrap around in φ"
+    if any(one.wraps for one in good.values()):
+        return 1, "inferred: 1, edges wrap around in φ"
     if usual:
         return usual, "as in the model's training data"
     names = [name_of(file) for file in good]
@@ -232,22 +314,9 @@ def infer_sectors(good: dict[Path, Arrays], usual: int | None = None) -> tuple[i
             f"{next(iter(good)).parent}: sectors can't be told from one graph an event; "
             "legal: give the number of φ sectors (1: whole events)"
         )
-    upper = np.array([np.mean(arrays["X"][:, 2] > 0) for arrays in good.values()])
-    halves = graphs % 2 == 0 and bool(((upper < 0.02) | (upper > 0.98)).all())
+    halves = graphs % 2 == 0 and all(one.upper < 0.02 or one.upper > 0.98 for one in good.values())
     how = f"inferred: {graphs} graphs an event" + ", each one half of z" * halves
     return graphs // (1 + halves), how
-
-
-def shift_pids(good: dict[Path, Arrays]) -> bool:
-    """Free 0 for noise where a data set uses it for a particle, which a true edge between two such hits shows."""
-    with_pid = [arrays for arrays in good.values() if "pid" in arrays]
-    for arrays in with_pid:
-        pid = arrays["pid"][edge_index_of(arrays)]
-        if ((pid == 0).all(axis=0) & (arrays["y"] > 0.5)).any():
-            for other in with_pid:
-                other["pid"] = other["pid"].astype(np.int64) + 1
-            return True
-    return False
 
 
 def to_graph(file: Path, arrays: Arrays, metadata: Metadata) -> HitGraph:

@@ -46,7 +46,7 @@ def load(options: ToyOptions) -> Dataset:
         options=asdict(options),
     )
     seeds = np.random.SeedSequence(options.seed).spawn(options.num_samples)
-    jobs = [Job(f"toy{i:06d}", (i, seed)) for i, seed in enumerate(seeds)]
+    jobs = [Job(f"toy{i:06d}", (i, seed), f"{options.seed} {i}") for i, seed in enumerate(seeds)]
     return stream(jobs, partial(make, options=options, metadata=metadata), metadata)
 
 
