@@ -10,6 +10,8 @@ from archioptrx.errors import GraphError, InputError, did_you_mean
 from archioptrx.signatures import LADDER, POOLED, Hyperparameter
 
 Shapes = list[tuple[str, int]]  # domain and width of each value
+TargetWidth = int | Mapping[str, int]
+"""Channels that a task asks for; of several targets, those of each by the name of its data node."""
 
 
 def copies(source: str, output: str) -> int:
@@ -25,7 +27,7 @@ def shapes(
     graph: ComputationGraph,
     hyperparameters: Mapping[str, Any],
     source_widths: Mapping[str, int],
-    target_width: int = 1,
+    target_width: TargetWidth = 1,
 ) -> Shapes:
     """Domain and width of each value; a source that nothing reads has width 0.
 
@@ -46,7 +48,7 @@ def shapes(
     GraphError
         Two of the symbols' names are the same.
     """
-    symbols = {"target": target_width, **source_widths, **hyperparameters}
+    symbols = {**target_symbols(target_width), **source_widths, **hyperparameters}
     clash = (set(source_widths) & set(hyperparameters)) | ({"target"} & (set(source_widths) | set(hyperparameters)))
     if clash:
         raise GraphError(f"{min(clash)}: is the name of both a width and a hyperparameter; legal: different names")
@@ -57,6 +59,19 @@ def shapes(
     idle = set(range(len(graph.sources))) - read
     kinds = [graph.type_of(value) for value in range(len(graph.values))]
     return [(kind.domain, 0 if value in idle else kind.width.bind(symbols)) for value, kind in enumerate(kinds)]
+
+
+def target_symbols(target_width: TargetWidth) -> dict[str, int]:
+    """Values of `target` and `target.NAME`; `target` has none where several targets differ in width.
+
+    >>> target_symbols(2), target_symbols({"score": 1, "parameters": 3})
+    ({'target': 2}, {'target.score': 1, 'target.parameters': 3})
+    """
+    if isinstance(target_width, int):
+        return {"target": target_width}
+    common = set(target_width.values())
+    alone = {"target": min(common)} if len(common) == 1 else {}
+    return alone | {f"target.{name}": width for name, width in target_width.items()}
 
 
 def read_sources(graph: ComputationGraph) -> set[int]:

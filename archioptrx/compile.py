@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archioptrx.binding import bound_parameters, read_sources, shapes, weight_names
+from archioptrx.binding import TargetWidth, bound_parameters, read_sources, shapes, weight_names
 from archioptrx.blocks import Run, Shape, Topology, Value, apply, build
 from archioptrx.computation_graph import ComputationGraph, Loop, Step
 from archioptrx.errors import ArchiOpTrXError, GraphError, InputError, TrialError
@@ -47,7 +47,7 @@ class Model(nn.Module):
         graph: ComputationGraph,
         hyperparameters: Mapping[str, Any],
         source_widths: Mapping[str, int],
-        target_width: int = 1,
+        target_width: TargetWidth = 1,
     ) -> None:
         super().__init__()
         self.graph = graph
@@ -243,7 +243,7 @@ def compile_model(
     graph: ComputationGraph,
     hyperparameters: Mapping[str, Any],
     source_widths: Mapping[str, int],
-    target_width: int = 1,
+    target_width: TargetWidth = 1,
 ) -> Model:
     """Build the network of a computation graph, with fresh weights from torch's global generator.
 
@@ -255,7 +255,7 @@ def compile_model(
     source_widths
         Channels of each source, by the name of its data node.
     target_width
-        Channels that the task asks for.
+        Channels that the task asks for; a mapping by data node where there are several targets.
 
     Raises
     ------

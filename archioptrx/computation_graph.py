@@ -149,7 +149,8 @@ class ComputationGraph:
     @cached_property
     def symbols(self) -> frozenset[str]:
         """Names of the hyperparameters that the steps' parameters and the widths refer to."""
-        names = {symbol for t in self.types for symbol, _ in t.width.terms} - {"target", *self.sources}
+        every = {symbol for t in self.types for symbol, _ in t.width.terms}
+        names = {symbol for symbol in every if symbol.split(".")[0] not in ("target", *self.sources)}
         return frozenset(names.union(*(_symbols(step.block, step.params) for step in self.steps)))
 
     def check(self) -> None:

@@ -21,7 +21,8 @@ from archioptrx.objective import Objective
 from archioptrx.overrides import override
 from archioptrx.settings import Budget, Constraints, Resources, Retrain, Scheduler, Screen, Split
 from archioptrx.sources import check_spec, resolved
-from archioptrx.tasks import TASKS, check_task
+from archioptrx.tasks import check_task
+from archioptrx.tasks.options import TaskOptions
 from archioptrx.training import Training
 
 DEFAULT_SAMPLER = "gp"
@@ -149,13 +150,14 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
     faults: list[str] = []
     top = Fields(document, place, faults)
     architecture = top.take("architecture", (str, type(None)), None)
+    task, about = _task(top)
     experiment = Experiment(
         name=_name(top),
         imports=_texts(top, "imports"),
         data=_data(top),
         test=_absolute(top.take("test", (str, type(None)), None)),
         split=Split.read(top.inside("split", {})),
-        task=_task(top),
+        task=task,
         architecture=architecture,
         function_graph=top.take("function_graph", str, "tracking"),
         search_space=top.take("search_space", str, "hyperparameters" if architecture else "small"),
@@ -164,7 +166,7 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         scheduler=Scheduler.read(top.inside("scheduler", {})),
         budget=Budget.read(top.inside("budget", {})),
         training=_training(top),
-        objective=_objective(top),
+        objective=Objective.read(top, about.shares if about else (), about.losses if about else ()),
         constraints=Constraints.read(top.inside("constraints", {})),
         references=_texts(top, "references"),
         retrain=Retrain.read(top.inside("retrain", {})),
@@ -209,18 +211,10 @@ def _data(top: Fields) -> dict[str, Any]:
     return resolved(content)
 
 
-def _task(top: Fields) -> dict[str, Any]:
+def _task(top: Fields) -> tuple[dict[str, Any], TaskOptions | None]:
+    """Its description, and what that says: which metrics an objective can name."""
     content = {"name": "edge_classification", **top.inside("task", {}).content}
-    check_task(content, top.at("task"), top.faults)
-    return content
-
-
-def _objective(top: Fields) -> Objective:
-    """The task's metrics are what can be named; an unknown task is a fault already."""
-    task = top.content.get("task")
-    name = task.get("name", "edge_classification") if isinstance(task, Mapping) else "edge_classification"
-    about = TASKS.get(str(name))
-    return Objective.read(top, about.shares if about else (), about.losses if about else ())
+    return content, check_task(content, top.at("task"), top.faults)
 
 
 def _sampler(top: Fields) -> dict[str, Any]:

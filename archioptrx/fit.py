@@ -17,7 +17,7 @@ from archioptrx.batches import batched, cut, graphs_for, on_device
 from archioptrx.errors import InputError, TrialError
 from archioptrx.hitgraph import HitGraph, batch_graphs
 from archioptrx.optimization import make_optimizer, rate_factor
-from archioptrx.tasks.task import Task
+from archioptrx.tasks.task import Task, apply_to
 from archioptrx.training import Training
 
 EDGES_PER_EVALUATION = 16000
@@ -116,7 +116,7 @@ def fit(
     Parameters
     ----------
     model
-        Called as `model(batch) -> Tensor`; moved to the device.
+        Called as `model(batch) -> Tensor`, a tuple of them for several targets; moved to the device.
     task
         Gives loss, metrics and the objective that says which epoch is best.
     train, validation
@@ -193,7 +193,15 @@ class Fitting:
     @property
     def steps_per_epoch(self) -> int:
         """Steps that one epoch takes."""
-        return math.ceil(len(self.graphs) / self.batch_size)
+        return len(self._starts)
+
+    @property
+    def _starts(self) -> range:
+        """Where the steps of an epoch begin in the shuffled graphs."""
+        count = len(self.graphs)
+        if self.training.drop_last and count >= self.batch_size:
+            count -= count % self.batch_size
+        return range(0, count, self.batch_size)
 
     def epoch(self) -> Report:
         """Train for one epoch and validate."""
@@ -251,7 +259,7 @@ class Fitting:
         norms: list[Tensor] = []
         order = torch.randperm(len(self.graphs), generator=self.shuffler).tolist()
         with self._own_randomness():
-            for first in range(0, len(order), self.batch_size):
+            for first in self._starts:
                 batch = batch_graphs([self.graphs[i] for i in order[first : first + self.batch_size]])
                 loss, norm = self._step(batch, self.epochs * self.steps_per_epoch + len(losses))
                 losses.append(loss)
@@ -269,7 +277,7 @@ class Fitting:
         self.optimizer.zero_grad(set_to_none=True)
         with _autocast(self.device, training.precision):
             output = self.model(batch)
-        loss = self.task.loss(output.float(), batch)
+        loss = self.task.loss(apply_to(output, Tensor.float), batch)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if training.gradient_clip is None else training.gradient_clip
@@ -338,15 +346,15 @@ def evaluate_model(
     return task.metrics(predict(model.to(device), batches), batches, cut=cut, bins=bins)
 
 
-def predict(model: nn.Module, batches: Sequence[HitGraph], precision: str = "float32") -> list[Tensor]:
+def predict(model: nn.Module, batches: Sequence[HitGraph], precision: str = "float32") -> list[Any]:
     """Run a model without training it; one output per graph or batch, as float32."""
     before = model.training
     model.eval()
     with torch.no_grad():
-        outputs = []
+        outputs: list[Any] = []
         for batch in batches:
             with _autocast(batch.x.device, precision):
-                outputs.append(model(batch).float())
+                outputs.append(apply_to(model(batch), Tensor.float))
     model.train(before)
     return outputs
 

@@ -19,6 +19,8 @@ from archioptrx.errors import InputError, did_you_mean
 from archioptrx.signatures import DOMAINS, SIGNATURES, Choice, Hyperparameter, Signature, Width
 
 MERGES = ("add", "concat")
+OF_TARGET = "target."
+"""Begins the symbol for the width of one of several targets."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,9 @@ class DataNode:
     name, domain
         `node`, `edge`, `triplet` or `graph`: what a value has one row for.
     width
-        A number of channels, a Hyperparameter, `"target"` (as wide as the task asks), or None: inferred from the
-        functions that produce it; of a source: taken from the data set.
+        A number of channels, a Hyperparameter, `"target"` (as wide as the task asks; `"target.NAME"`, as it asks for
+        one of several targets), or None: inferred from the functions that produce it; of a source: taken from the data
+        set.
     field
         The data set's field that fills a source (`x`, `edge_attr` …); None for all others.
     merge
@@ -238,10 +241,17 @@ def _symbol_form(value: Any) -> Any:
     return value
 
 
+def width_form(width: int | str | Hyperparameter) -> Any:
+    """A width as YAML has it."""
+    if isinstance(width, str) and width.startswith(OF_TARGET):
+        return {"target": width.removeprefix(OF_TARGET)}
+    return _symbol_form(width)
+
+
 def _node_form(node: DataNode) -> dict[str, Any]:
     form: dict[str, Any] = {"domain": node.domain}
     if node.width is not None:
-        form["width"] = _symbol_form(node.width)
+        form["width"] = width_form(node.width)
     if node.field is not None:
         form["field"] = node.field
     if node.merge != ("add",):
@@ -294,19 +304,30 @@ def _parse_nodes(section: Fields) -> tuple[DataNode, ...]:
     for name in section.content:
         fields = section.inside(name)
         domain = fields.take("domain", str, choices=DOMAINS)
-        width = fields.take("width", (int, str, dict), None, choices=("target",), minimum=1)
         merge = fields.take("merge", list, ["add"])
         for way in merge:
             if way not in MERGES:
                 fields.fault("merge", f"has {way!r}; {did_you_mean(way, MERGES)}")
-        form = _symbol(width, fields, "width")
-        if isinstance(form, dict | Choice):
-            fields.fault("width", f"is {width!r}; legal: a whole number, target, {{hyperparameter: NAME}}")
-            form = None
-        node = DataNode(name, domain or "node", form, fields.take("field", str, None), tuple(merge))
+        node = DataNode(name, domain or "node", _parse_width(fields), fields.take("field", str, None), tuple(merge))
         fields.rest()
         nodes.append(node)
     return tuple(nodes)
+
+
+def _parse_width(fields: Fields) -> Any:
+    width = fields.take("width", (int, str, dict), None, choices=("target",), minimum=1)
+    if isinstance(width, dict) and "target" in width:
+        inner = Fields(width, fields.at("width"), fields.faults)
+        name = inner.take("target", str)
+        inner.rest()
+        return f"{OF_TARGET}{name}"
+    form = _symbol(width, fields, "width")
+    if isinstance(form, dict | Choice):
+        fields.fault(
+            "width", f"is {width!r}; legal: a whole number, target, {{target: NAME}}, {{hyperparameter: NAME}}"
+        )
+        return None
+    return form
 
 
 def _parse_functions(section: Fields) -> tuple[FunctionNode, ...]:

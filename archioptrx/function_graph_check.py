@@ -70,6 +70,8 @@ def _node(graph: FunctionGraph, node: DataNode) -> Iterator[str]:
         yield f"{where}.width: is {_form(node.width)}; legal: none, as a source is as wide as its data"
     if not is_source and node.field is not None:
         yield f"{where}.field: is {node.field!r}; legal: for sources only (add {node.name} to sources?)"
+    if isinstance(node.width, str) and (of := node.width.removeprefix("target.")) not in ("target", *graph.targets):
+        yield f"{where}.width: no target is named {of!r}; {did_you_mean(of, graph.targets)}"
     if isinstance(node.width, Hyperparameter) and node.width.name in (*graph.sources, "target"):
         yield f"{where}.width: the hyperparameter {node.width.name} has the name of a source or of the target's width"
 

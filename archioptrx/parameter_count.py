@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from archioptrx.binding import bound_parameters, copies, shapes, weight_names
+from archioptrx.binding import TargetWidth, bound_parameters, copies, shapes, weight_names
 from archioptrx.computation_graph import ComputationGraph
 
 Shape = tuple[str, int]
@@ -55,7 +55,7 @@ def count_parameters(
     graph: ComputationGraph,
     hyperparameters: Mapping[str, Any],
     source_widths: Mapping[str, int],
-    target_width: int = 1,
+    target_width: TargetWidth = 1,
 ) -> int | None:
     """Count the parameters that the compiled network would have.
 

@@ -38,7 +38,7 @@ class Width:
     """A number of channels as a linear form, `2*hidden + hits + 3`.
 
     Symbols are names of hyperparameters, names of sources (their width in the data set) and `target` (the width
-    that the task asks for).
+    that the task asks for), with several targets also `target.NAME`.
     """
 
     terms: tuple[tuple[str, int], ...] = ()  # sorted by symbol, no zero
@@ -50,6 +50,11 @@ class Width:
         if isinstance(value, int):
             return Width((), value)
         return Width(((value.name if isinstance(value, Hyperparameter) else value, 1),))
+
+    @property
+    def of_target(self) -> bool:
+        """Whether it is that of a target: known when the task is."""
+        return len(self.terms) == 1 and self.constant == 0 and self.terms[0][0].split(".")[0] == "target"
 
     def __add__(self, other: Width) -> Width:
         total = dict(self.terms)
@@ -303,7 +308,7 @@ def _aggregate_width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -
 
 
 def _attention_width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> None:
-    if widths[1] not in (widths[0], Width.of(1), Width.of("target")):
+    if widths[1] not in (widths[0], Width.of(1)) and not widths[1].of_target:
         raise InputError(f"logits of width {widths[1]} don't fit values of width {widths[0]}; legal: 1, {widths[0]}")
 
 

@@ -33,6 +33,8 @@ class Training:
         Steps see about so many edges: several small graphs, or a φ sector of a large one (cut once, its crossing edges
         left out; scores are always those of whole graphs). Networks learn by steps: on 16 whole events of 36,000 edges
         an interaction network came to an AUC of 0.73 in four epochs, and to 0.998 when they were cut into sectors.
+    drop_last
+        Leave out the last step of an epoch where graphs for a whole one are lacking.
     warmup
         Length of the linear rise of the learning rate, in epochs.
     schedule
@@ -55,6 +57,7 @@ class Training:
     optimizer: str = "adamw"
     batch_size: int | None = None
     edges_per_step: int = 1000
+    drop_last: bool = False
     warmup: float = 0.2
     schedule: str = "cosine"
     gradient_clip: float | None = 1.0
@@ -101,6 +104,7 @@ def _checked(fields: Fields) -> dict[str, Any]:
         "optimizer": take("optimizer", str, choices=OPTIMIZERS),
         "batch_size": take("batch_size", (int, nothing), minimum=1),
         "edges_per_step": take("edges_per_step", int, minimum=1),
+        "drop_last": take("drop_last", bool),
         "warmup": take("warmup", float, minimum=0.0, maximum=1e6),
         "schedule": take("schedule", str, choices=SCHEDULES),
         "gradient_clip": take("gradient_clip", (float, nothing), minimum=1e-9),

@@ -149,7 +149,7 @@ def test_a_batch_counts_like_its_graphs():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("edge_clasification", "task: name: is 'edge_clasification'; legal: edge_classification (did you mean "),
+        ("edge_clasification", "task: name: is 'edge_clasification'; legal: edge_classification, "),
         (
             {"class_weight": "balance"},
             "task: class_weight: is 'balance'; legal: balanced, none (did you mean balanced?)",

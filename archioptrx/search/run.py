@@ -101,9 +101,11 @@ def check_events(setup: Setup, events: Events) -> Task:
     experiment, ends = setup.experiment, setup.ends
     widths_of(ends, events.data.metadata)
     task = task_of(experiment.task, experiment.objective)
-    if [domain for _, domain in ends.targets] != [task.domain]:
+    if legal := task.misfit(ends.targets):
         names = ", ".join(f"{name} ({domain})" for name, domain in ends.targets)
-        raise InputError(f"{ends.name}: targets: {names}; legal for {task.name}: one of domain {task.domain}")
+        raise InputError(f"{ends.name}: targets: {names}; legal for {task.name}: {legal}")
+    if fault := task.data_fault(events.data.splits.train[0]):
+        raise InputError(f"data: {fault}")
     return task
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.architecture import Architecture
+from archioptrx.binding import TargetWidth
 from archioptrx.candidate import Candidate
 from archioptrx.choices import Trace
 from archioptrx.config import bundled, finish
@@ -147,7 +148,7 @@ class Limits:
 
     constraints: Constraints
     widths: Mapping[str, int]
-    target_width: int
+    target_width: TargetWidth
 
     def __call__(self, candidate: Candidate) -> str | None:
         """The first constraint that is broken, or None. What only torch can count is left to the worker."""

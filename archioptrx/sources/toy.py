@@ -12,7 +12,8 @@ layers whose |Δφ| is at most `WINDOW` times the largest that a track can have:
 tell the true one, the rest of the track can. Tracks of one event cross and share windows, so messages have to help.
 
 Everything lies at z = 0: of the edge features Δz and z0 are 0, Δr is the distance of the layers, and Δφ and the slope
-Δφ/Δr differ between edges. `pt` is 0.3 · 2 T · R.
+Δφ/Δr differ between edges. `pt` is 0.3 · 2 T · R. Particles have φ0 as their azimuth, the charge -1 where φ grows with
+r (as in a field along z) and a hit's weight is 1 over all hits of the event.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from archioptrx.dataset import Dataset, Metadata, make_graph
+from archioptrx.event import PARTICLE_COLUMNS
 from archioptrx.hitgraph import HitGraph
 from archioptrx.sources.options import ToyOptions
 from archioptrx.sources.stream import Job, Made, stream
@@ -67,8 +69,26 @@ def toy_event(options: ToyOptions, metadata: Metadata, random: np.random.Generat
         "y": pid[edges[0]] == pid[edges[1]],
         "pid": pid,
         "pt": 0.3e-3 * FIELD * UNIT * hits["radius"],
+        "hit_weight": np.full(len(pid), 1 / max(1, len(pid))),
+        **particle_fields(hits),
     }
     return make_graph(content, metadata, f"toy{number:06d}", 0)
+
+
+def particle_fields(hits: Arrays) -> Arrays:
+    """The particles that made hits, as a hit graph keeps them; see `archioptrx.event.PARTICLE_COLUMNS`."""
+    ids, first, index, counts = np.unique(hits["pid"], return_index=True, return_inverse=True, return_counts=True)
+    table = np.zeros((len(ids) + 1, len(PARTICLE_COLUMNS)))
+    known = {
+        "pt": 0.3e-3 * FIELD * UNIT * hits["radius"][first],
+        "φ": hits["start"][first],
+        "charge": -hits["sense"][first],
+        "hits": counts,
+        "weight": counts / len(index),
+    }
+    for name, values in known.items():
+        table[1:, PARTICLE_COLUMNS.index(name)] = values
+    return {"particle_id": np.append(0, ids), "particles": table, "particle_index": index + 1}
 
 
 def toy_hits(options: ToyOptions, random: np.random.Generator) -> Arrays:
@@ -76,7 +96,8 @@ def toy_hits(options: ToyOptions, random: np.random.Generator) -> Arrays:
 
     Returns
     -------
-    Arrays [N]: `layer` 0 …, `r` and `radius` (of curvature) in units of 100 mm, `phi` in rad, `pid` 1 ….
+    Arrays [N]: `layer` 0 …, `r` and `radius` (of curvature) in units of 100 mm, `phi` and `start` (of the track) in
+    rad, `sense` ±1, `pid` 1 ….
     """
     tracks = int(random.integers(options.event_size_min, options.event_size_max, endpoint=True))
     start = random.uniform(-0.5, 0.5, tracks) * options.max_angle
@@ -88,7 +109,8 @@ def toy_hits(options: ToyOptions, random: np.random.Generator) -> Arrays:
     phi = start[particle] + sense[particle] * np.arcsin(sine[particle, layer])
     order = random.permutation(len(phi))
     particle, layer, phi = particle[order], layer[order], np.remainder(phi[order] + math.pi, 2 * math.pi) - math.pi
-    return {"layer": layer, "r": layers[layer], "phi": phi, "pid": particle + 1, "radius": curve[particle]}
+    made = {"layer": layer, "r": layers[layer], "phi": phi, "pid": particle + 1}
+    return made | {"radius": curve[particle], "start": start[particle], "sense": sense[particle]}
 
 
 def largest_step(options: ToyOptions) -> float:

@@ -6,35 +6,24 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.config import Fields, finish
-from archioptrx.tasks.options import TASKS, EdgeOptions
+from archioptrx.config import finish
+from archioptrx.tasks.options import TASKS, TaskOptions, read_task
 
 if TYPE_CHECKING:
     from archioptrx.tasks.task import Task
 
-__all__ = ["TASKS", "check_task", "make_task"]
+__all__ = ["TASKS", "check_task", "make_task", "task_from"]
 
 
-def check_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) -> EdgeOptions | None:
-    """Read a task's description without torch; faults are added to the list.
+def check_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) -> TaskOptions | None:
+    """Read a task's description without torch; faults are added to the list. See `read_task`."""
+    return read_task(content, place, faults)
 
-    Parameters
-    ----------
-    content
-        A task's name, or `{name: edge_classification, **options}`.
-    place
-        Where it stands, the start of each message.
-    faults
-        The list that faults are added to.
-    """
-    before = len(faults)
-    fields = Fields({"name": content} if isinstance(content, str) else content, place, faults)
-    name = fields.take("name", str, "edge_classification", choices=TASKS)
-    if len(faults) > before:
-        return None
-    options = TASKS[name].read(fields)
-    fields.rest()
-    return options if len(faults) == before else None
+
+def task_from(options: TaskOptions) -> Task:
+    """Make a task from its options."""
+    task: Task = importlib.import_module(f"archioptrx.tasks.{options.name}").make(options)
+    return task
 
 
 def make_task(spec: Mapping[str, Any] | str = "edge_classification", place: str = "task") -> Task:
@@ -43,7 +32,7 @@ def make_task(spec: Mapping[str, Any] | str = "edge_classification", place: str 
     Parameters
     ----------
     spec
-        See `check_task`.
+        A task's name, or `{name: edge_classification, **options}`.
     place
         Where the description stands, the start of messages about it.
 
@@ -56,5 +45,4 @@ def make_task(spec: Mapping[str, Any] | str = "edge_classification", place: str 
     options = check_task(spec, place, faults)
     finish(faults)
     assert options is not None
-    task: Task = importlib.import_module(f"archioptrx.tasks.{options.name}").make(options)
-    return task
+    return task_from(options)

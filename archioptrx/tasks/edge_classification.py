@@ -95,6 +95,14 @@ class EdgeClassification(Task):
             result[name] = _per_bin(logits[kept], truth[kept], values[kept], limits, cut)
         return result
 
+    def perfect(self, graph: HitGraph) -> Tensor:
+        """Logits of ±10 as the truth says: an AUC of exactly 1. Shapes: -> [E]."""
+        return 10 * (2 * graph.y - 1)
+
+    def constant(self, graph: HitGraph) -> Tensor:
+        """A probability of 0.5 for every edge: an AUC of exactly 0.5. Shapes: -> [E]."""
+        return graph.x.new_zeros(graph.num_edges)
+
     def cut(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], efficiency: float) -> float | None:
         """The highest cut on the probability that keeps this share of the true edges; None without true edges.
 

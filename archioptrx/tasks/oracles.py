@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
+from typing import Any
+
+from torch import nn
 
 from archioptrx.hitgraph import HitGraph
+from archioptrx.tasks import make_task
+from archioptrx.tasks.task import Task
 
 
 class PerfectOracle(nn.Module):
-    """Answers with the truth: an AUC of exactly 1.
+    """Answers with the truth: for edges an AUC of exactly 1.
 
     Parameters
     ----------
-    logit
-        Size of the logits.
+    task
+        What is asked; None: edge classification.
     """
 
-    def __init__(self, logit: float = 10.0) -> None:
+    def __init__(self, task: Task | None = None) -> None:
         super().__init__()
-        self.logit = logit
+        self.task = task or make_task()
 
-    def forward(self, data: HitGraph) -> Tensor:
-        """Shapes: -> [E]."""
-        truth: Tensor = data.y
-        return self.logit * (2 * truth - 1)
+    def forward(self, data: HitGraph) -> Any:
+        """An answer as a model of the task would give it."""
+        return self.task.perfect(data)
 
 
-class ConstantOracle(nn.Module):
-    """Answers the same for every edge: an AUC of exactly 0.5.
+class ConstantOracle(PerfectOracle):
+    """Answers the same for everything: for edges an AUC of exactly 0.5."""
 
-    Parameters
-    ----------
-    logit
-        The answer; 0 is a probability of 0.5.
-    """
-
-    def __init__(self, logit: float = 0.0) -> None:
-        super().__init__()
-        self.logit = logit
-
-    def forward(self, data: HitGraph) -> Tensor:
-        """Shapes: -> [E]."""
-        return torch.full((data.num_edges,), self.logit, device=data.x.device)
+    def forward(self, data: HitGraph) -> Any:
+        """An answer as a model of the task would give it."""
+        return self.task.constant(data)

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from archioptrx.errors import TrialError
 from archioptrx.hitgraph import HitGraph
+
+Output = Tensor | tuple[Tensor, ...]
+"""What a model gives: one tensor, or one of each target in order."""
+
+
+def apply_to(output: Output, act: Callable[[Tensor], Tensor]) -> Output:
+    """Do the same to the tensor of each target."""
+    return act(output) if isinstance(output, Tensor) else tuple(act(one) for one in output)
+
+
+def finite(outputs: Sequence[Tensor]) -> None:
+    """Raise TrialError where an output isn't a finite number."""
+    bad = sum(int((~torch.isfinite(output)).sum()) for output in outputs)
+    if bad:
+        raise TrialError(f"{bad} of {sum(output.numel() for output in outputs)} numbers aren't finite")
+
+
+def mean_loss(
+    task: Task, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], weights: Sequence[float]
+) -> float | None:
+    """Loss of all graphs (or batches), weighted by what each one holds; None without graphs."""
+    losses = [float(task.loss(o.detach().float(), g)) for o, g in zip(outputs, graphs, strict=True)]
+    return float(np.average(losses, weights=[max(1e-9, weight) for weight in weights])) if losses else None
 
 
 @dataclass(frozen=True)
@@ -35,26 +61,43 @@ class Task(ABC):
     domain
         Domain of the target: node, edge, triplet or graph.
     target_width
-        Width of the output; with 1 a model gives [rows] instead of [rows, 1].
+        Width of the output; with 1 a model gives [rows] instead of [rows, 1]. Of several targets: of each by name.
     objective
         What a search improves unless told otherwise.
     divisible
         Whether a part of a graph can be trained on: true where targets belong to hits, edges or triplets.
+    linear
+        Whether a linear layer that starts with zeros can be fitted to it, as the screen's `readout` does.
     """
 
     name: str
     domain: str
-    target_width: int
+    target_width: int | Mapping[str, int]
     objective: Objective
     divisible: bool = True
+    linear: bool = True
+
+    def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:
+        """What targets of a function graph would be legal; None: these are.
+
+        Parameters
+        ----------
+        targets
+            Name and domain of each.
+        """
+        return None if [domain for _, domain in targets] == [self.domain] else f"one of domain {self.domain}"
+
+    def data_fault(self, graph: HitGraph) -> str | None:
+        """What the events lack for this task, judged by one of their graphs; None: nothing."""
+        return None
 
     @abstractmethod
-    def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
+    def loss(self, output: Any, batch: HitGraph) -> Tensor:
         """Loss of a model's output on a batch, a scalar."""
 
     @abstractmethod
     def metrics(
-        self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
+        self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
     ) -> dict[str, Any]:
         """Score outputs on all graphs (or batches) together.
 
@@ -73,7 +116,15 @@ class Task(ABC):
             An output isn't a number.
         """
 
-    def tracks(self, output: Tensor, graph: HitGraph) -> Tensor | None:
+    @abstractmethod
+    def perfect(self, graph: HitGraph) -> Any:
+        """The answer of who knows the truth, as a model gives it."""
+
+    @abstractmethod
+    def constant(self, graph: HitGraph) -> Any:
+        """The answer of who knows nothing: the same for all rows."""
+
+    def tracks(self, output: Any, graph: HitGraph) -> Tensor | None:
         """Track candidate of each hit of one graph, -1 for none; None where the task makes no tracks.
 
         Shapes: output as the model gives it -> int64 [N].

@@ -1,0 +1,159 @@
+"""Node embedding: a point for each hit, near those of its particle and far from all others; clusters are tracks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import hinge_embedding_loss
+
+from archioptrx.clusters import cluster, cluster_scores
+from archioptrx.hitgraph import HitGraph
+from archioptrx.metrics import Ranking
+from archioptrx.tasks.options.node_embedding import EmbeddingOptions
+from archioptrx.tasks.task import Objective, Task, finite, mean_loss
+
+
+class NodeEmbedding(Task):
+    """Hinge loss on the distance of pairs of hits, as `torch.nn.functional.hinge_embedding_loss` has it.
+
+    A pair at distance d costs d where both hits are one particle's, else max(0, margin - d); the loss is the mean. The
+    distance is the squared Euclidean one, or the plain one. Pairs are the edges of the loss graph (`loss_index`,
+    `y_loss`) where the data have one, else the candidate edges; a hit of noise belongs to no particle.
+    """
+
+    name = "node_embedding"
+    domain = "node"
+    linear = False  # from zero, where all points are one, the squared distance has no gradient
+    target_width: int
+
+    def __init__(self, options: EmbeddingOptions) -> None:
+        self.options = options
+        self.target_width = options.dimension
+        self.threshold = options.margin / 2 if options.threshold is None else options.threshold
+        self.objective = Objective("pair_accuracy", "max")
+
+    def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
+        """Mean hinge loss of the pairs. Shapes: output [N, D], or [N] for one dimension -> []."""
+        index, same = pairs_of(batch)
+        if self.options.random_pairs:
+            more = random_pairs(batch, self.options.random_pairs)
+            index = torch.cat([index, more], dim=1)
+            same = torch.cat([same, same_particle(batch, more)])
+        distance = self._distance(output, index)
+        sign = 2 * same.to(distance.dtype) - 1
+        return hinge_embedding_loss(distance, sign, self.options.margin, reduction="sum") / max(1, len(sign))
+
+    def metrics(
+        self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
+    ) -> dict[str, Any]:
+        """Score points; see `Task.metrics`. `cut` has no meaning here.
+
+        Returns
+        -------
+        `loss`; of the pairs of the loss graph `pair_accuracy` (taken for one particle's where they are nearer than the
+        threshold), `pair_auc` (nearer pairs first), `pairs` and `true_fraction`; with `cluster: always` or with bins
+        the scores of `archioptrx.clusters.cluster_scores`.
+        """
+        finite(outputs)
+        found = [pairs_of(graph) for graph in graphs]
+        near = [self._distance(output.detach(), index) for output, (index, _) in zip(outputs, found, strict=True)]
+        distance = torch.cat([d.cpu().double() for d in near]).numpy() if near else np.zeros(0)
+        same = torch.cat([s.cpu() for _, s in found]).numpy() if found else np.zeros(0, dtype=bool)
+        right = (distance < self.threshold) == same
+        scores: dict[str, Any] = {
+            "loss": mean_loss(self, outputs, graphs, [len(one) for one in near]),
+            "pair_accuracy": float(right.mean()) if len(right) else None,
+            "pair_auc": Ranking.of(-distance, same).auc,
+            "pairs": len(same),
+            "true_fraction": float(same.mean()) if len(same) else None,
+        }
+        if bins or self.options.cluster == "always":
+            parts = [one for output, graph in zip(outputs, graphs, strict=True) for one in singles(output, graph)]
+            labels = [self._clusters(points) for points, _, _ in parts]
+            scores |= cluster_scores(labels, [pid for _, pid, _ in parts], [weight for _, _, weight in parts])
+        return scores
+
+    def tracks(self, output: Tensor, graph: HitGraph) -> Tensor:
+        """Cluster of each hit, -1 for none. Shapes: output [N, D] -> int64 [N]."""
+        return torch.from_numpy(self._clusters(_points(output)))
+
+    def perfect(self, graph: HitGraph) -> Tensor:
+        """One point for each particle, and for each hit of noise, far from all others."""
+        labels = torch.where(graph.pid == 0, torch.arange(len(graph.pid), device=graph.pid.device), -graph.particles())
+        places = torch.unique(labels, return_inverse=True)[1]
+        step = 2 * max(self.options.margin, self.options.margin**0.5, self.options.eps)
+        points = graph.x.new_zeros(len(places), self.options.dimension)
+        side = int(len(places) ** (1 / self.options.dimension)) + 1
+        for axis in range(self.options.dimension):
+            points[:, axis] = step * (places // side**axis % side)
+        return points.squeeze(1) if self.options.dimension == 1 else points
+
+    def constant(self, graph: HitGraph) -> Tensor:
+        """The same point for all hits: all pairs are taken for true, all hits are one cluster."""
+        points = graph.x.new_zeros(len(graph.x), self.options.dimension)
+        return points.squeeze(1) if self.options.dimension == 1 else points
+
+    def _distance(self, output: Tensor, index: Tensor) -> Tensor:
+        points = output.reshape(len(output), -1)
+        squares = (points[index[0]] - points[index[1]]).square().sum(dim=1)
+        if self.options.distance == "squared":
+            return squares
+        # The root has no gradient at 0.
+        return torch.where(squares > 0, squares, 1.0).sqrt() * (squares > 0)
+
+    def _clusters(self, points: Any) -> Any:
+        return cluster(points, self.options.eps, self.options.min_samples)
+
+
+def pairs_of(graph: HitGraph) -> tuple[Tensor, Tensor]:
+    """The loss graph: pairs of hits, and whether both are one particle's. Shapes: -> int64 [2, L], bool [L]."""
+    index = graph.get("loss_index")
+    if index is None:
+        return graph.edge_index, same_particle(graph, graph.edge_index)
+    truth = graph.get("y_loss")
+    return index, same_particle(graph, index) if truth is None else truth > 0.5
+
+
+def same_particle(graph: HitGraph, index: Tensor) -> Tensor:
+    """Whether both hits of each pair are one particle's. Shapes: index [2, L] -> bool [L]."""
+    first, second = graph.pid[index]
+    return (first == second) & (first != 0)
+
+
+def random_pairs(batch: HitGraph, number: int) -> Tensor:
+    """So many pairs of each hit with hits of its own graph, itself left out; the same whenever the batch is the same.
+
+    Shapes: -> int64 [2, number · N], fewer where a graph has a single hit.
+    """
+    ptr = batch.ptr.cpu() if batch.get("ptr") is not None else torch.tensor([0, len(batch.x)])
+    sizes = ptr.diff()
+    low, size = ptr[:-1].repeat_interleave(sizes), sizes.repeat_interleave(sizes)
+    generator = torch.Generator().manual_seed(len(batch.x))
+    step = 1 + (torch.rand(number, len(low), generator=generator) * (size - 1)).long()
+    hit = torch.arange(len(low)).expand(number, -1)
+    other = low + (hit - low + step) % size
+    kept = (size > 1).expand(number, -1)
+    return torch.stack([hit[kept], other[kept]]).to(batch.x.device)
+
+
+def singles(output: Tensor, batch: HitGraph) -> Iterator[tuple[Any, Any, Any]]:
+    """Points, particles and weights of the hits of each graph, as numpy arrays."""
+    ptr = [0, len(batch.x)] if batch.get("ptr") is None else batch.ptr.tolist()
+    points, pid = _points(output), batch.pid.cpu().numpy()
+    weight = None if batch.get("hit_weight") is None else batch["hit_weight"].cpu().numpy()
+    for low, high in itertools.pairwise(ptr):
+        yield points[low:high], pid[low:high], None if weight is None else weight[low:high]
+
+
+def _points(output: Tensor) -> Any:
+    return output.detach().reshape(len(output), -1).cpu().double().numpy()
+
+
+def make(options: EmbeddingOptions) -> NodeEmbedding:
+    """Make the task from its options."""
+    return NodeEmbedding(options)

@@ -1,0 +1,82 @@
+"""Node regression: the parameters of the particle that made each hit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import huber_loss
+
+from archioptrx.hitgraph import HitGraph
+from archioptrx.tasks.options.node_regression import RegressionOptions
+from archioptrx.tasks.options.parameters import channels_of
+from archioptrx.tasks.parameters import lacks_particles, scaled, scores
+from archioptrx.tasks.task import Objective, Task, finite, mean_loss
+
+
+class NodeRegression(Task):
+    """Huber loss on scaled parameters, mean over channels and hits; hits of noise count nowhere.
+
+    With the residual d of a channel the loss is d²/2 where |d| ≤ δ, else δ (|d| - δ/2): Huber 1964
+    (doi:10.1214/aoms/1177703732), so that a few particles that can't be known don't rule the gradient.
+    """
+
+    name = "node_regression"
+    domain = "node"
+    target_width: int
+
+    def __init__(self, options: RegressionOptions) -> None:
+        self.options = options
+        self.target_width = channels_of(options.parameters)
+        self.objective = Objective("explained", "max")
+
+    def data_fault(self, graph: HitGraph) -> str | None:
+        """Particles are needed."""
+        return lacks_particles(graph)
+
+    def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
+        """Mean Huber loss. Shapes: output [N, C], or [N] with one channel -> []."""
+        counted = batch.pid != 0
+        given = output.reshape(len(counted), -1)[counted]
+        total = huber_loss(given, self._truth(batch)[counted], reduction="sum", delta=self.options.delta)
+        return total / max(1, given.numel())
+
+    def metrics(
+        self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
+    ) -> dict[str, Any]:
+        """Score parameters; see `Task.metrics` and `archioptrx.tasks.parameters.scores`; `hits` of particles."""
+        finite(outputs)
+        parts = [np.zeros((0, self.target_width))] * 2
+        if graphs:
+            kept = [graph.pid != 0 for graph in graphs]
+            rows = [o.reshape(len(k), -1)[k] for o, k in zip(outputs, kept, strict=True)]
+            truth = [self._truth(graph)[k] for graph, k in zip(graphs, kept, strict=True)]
+            parts = [torch.cat(one).detach().cpu().double().numpy() for one in (rows, truth)]
+        sizes = [int((graph.pid != 0).sum()) for graph in graphs]
+        return {
+            "loss": mean_loss(self, outputs, graphs, sizes),
+            **scores(parts[0], parts[1], self.options.parameters),
+            "hits": sum(sizes),
+        }
+
+    def perfect(self, graph: HitGraph) -> Tensor:
+        """The truth."""
+        return self._shaped(self._truth(graph))
+
+    def constant(self, graph: HitGraph) -> Tensor:
+        """The centre of each scale for every hit: no variance is explained."""
+        return self._shaped(graph.x.new_zeros(len(graph.x), self.target_width))
+
+    def _truth(self, graph: HitGraph) -> Tensor:
+        return scaled(graph["particles"], self.options.parameters)[graph.particle_index]
+
+    def _shaped(self, rows: Tensor) -> Tensor:
+        return rows.squeeze(1) if self.target_width == 1 else rows
+
+
+def make(options: RegressionOptions) -> NodeRegression:
+    """Make the task from its options."""
+    return NodeRegression(options)

@@ -1,0 +1,67 @@
+"""Parameters of a particle that a network can be asked for. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archioptrx.config import Fields
+from archioptrx.errors import did_you_mean
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter, and how it is scaled to numbers of about 1: (value - centre) / scale.
+
+    The scale is fixed, so that a model means the same on any data.
+
+    Attributes
+    ----------
+    unit
+        Of centre, scale, resolution and bias.
+    periodic
+        An angle: its channels are sine and cosine, each divided by the scale.
+    """
+
+    name: str
+    unit: str
+    centre: float
+    scale: float
+    periodic: bool = False
+
+    @property
+    def channels(self) -> int:
+        """Numbers that a network gives for it."""
+        return 2 if self.periodic else 1
+
+
+PARAMETERS = {
+    one.name: one
+    for one in (
+        Parameter("inverse_pt", "1/GeV", 1.0, 0.5),
+        Parameter("charge_over_pt", "1/GeV", 0.0, 1.0),
+        Parameter("phi", "rad", 0.0, 0.7, periodic=True),
+        Parameter("eta", "", 0.0, 1.5),
+        Parameter("z0", "mm", 0.0, 50.0),
+        Parameter("charge", "e", 0.0, 1.0),
+    )
+}
+"""1/pT, charge/pT (proportional to the signed curvature in a solenoid), azimuth and pseudorapidity of the momentum at
+the vertex, z of the vertex, charge: what `HitGraph.particles` says of each particle."""
+
+
+def read_parameters(fields: Fields, default: tuple[str, ...]) -> tuple[str, ...]:
+    """Take and check the key `parameters`, a list of names."""
+    names = fields.take("parameters", list, list(default))
+    for index, name in enumerate(names):
+        if name not in PARAMETERS:
+            fields.fault(f"parameters[{index}]", f"is {name!r}; {did_you_mean(str(name), PARAMETERS)}")
+        elif name in names[:index]:
+            fields.fault(f"parameters[{index}]", f"{name} stands twice; legal: each parameter once")
+    if not names:
+        fields.fault("parameters", f"is empty; legal: one or more of {', '.join(PARAMETERS)}")
+    return tuple(str(name) for name in names)
+
+
+def channels_of(names: tuple[str, ...]) -> int:
+    """Numbers that a network gives for these parameters."""
+    return sum(PARAMETERS[name].channels for name in names)

@@ -1,0 +1,67 @@
+"""What several targets at once can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archioptrx.config import Fields
+from archioptrx.tasks.options.base import TaskOptions
+
+
+@dataclass(frozen=True)
+class Target:
+    """One of several targets: its data node in the function graph, its task, and the weight of its loss."""
+
+    name: str
+    options: TaskOptions
+    weight: float
+
+
+@dataclass(frozen=True)
+class SeveralOptions:
+    """Several targets at once; see `archioptrx.tasks.several`.
+
+    Attributes
+    ----------
+    targets
+        In the order of the function graph's. In a file: the description of each one's task by the name of its data
+        node, with `weight` (1) beside the task's own options.
+    """
+
+    name: ClassVar[str] = "several"
+    targets: tuple[Target, ...]
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """Those of all targets, each after its target's name: `score.auc`."""
+        return tuple(f"{target.name}.{metric}" for target in self.targets for metric in target.options.shares)
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The weighted sum, and those of all targets."""
+        return ("loss", *(f"{target.name}.{metric}" for target in self.targets for metric in target.options.losses))
+
+    @classmethod
+    def read(cls, fields: Fields) -> SeveralOptions:
+        """Take and check the options."""
+        section = fields.inside("targets")
+        found = [_target(section, name) for name in section.content]
+        if len(found) < 2 and "targets" in fields.content:
+            fields.fault("targets", f"are {len(found)}; legal: a task for each of two targets or more")
+        return cls(tuple(target for target in found if target is not None))
+
+
+def _target(section: Fields, name: str) -> Target | None:
+    from archioptrx.tasks.options import read_task
+
+    written = section.content[name]
+    inner = Fields({"name": written} if isinstance(written, str) else written, section.at(name), section.faults)
+    if inner.content.get("name") == SeveralOptions.name:
+        inner.fault("name", "several stands inside several; legal: a task with one target")
+        return None
+    weight = inner.take("weight", float, 1.0, minimum=0.0, maximum=1e6)
+    own: Mapping[str, object] = {key: value for key, value in inner.content.items() if key != "weight"}
+    options = read_task(own, section.at(name), section.faults)
+    return None if options is None else Target(name, options, weight)

@@ -1,0 +1,39 @@
+"""What counting tracks can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archioptrx.config import Fields
+
+
+@dataclass(frozen=True)
+class CountOptions:
+    """The number of tracks of an event; see `archioptrx.tasks.track_count`.
+
+    Attributes
+    ----------
+    hits
+        A particle with so many hits in the graph, or more, counts as a track.
+    scale
+        Tracks that the network's output 1 stands for.
+    loss
+        `huber` (of the number in units of `scale`) or `poisson` (the output is the logarithm of that).
+    """
+
+    name: ClassVar[str] = "track_count"
+    shares: ClassVar[tuple[str, ...]] = ("explained", "exact")
+    losses: ClassVar[tuple[str, ...]] = ("loss", "mean_error", "rms")
+    hits: int = 3
+    scale: float = 10.0
+    loss: str = "huber"
+
+    @classmethod
+    def read(cls, fields: Fields) -> CountOptions:
+        """Take and check the options."""
+        return cls(
+            hits=fields.take("hits", int, cls.hits, minimum=1),
+            scale=fields.take("scale", float, cls.scale, minimum=1e-6, maximum=1e9),
+            loss=fields.take("loss", str, cls.loss, choices=("huber", "poisson")),
+        )

@@ -1,0 +1,60 @@
+"""What the set of tracks can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archioptrx.config import Fields
+from archioptrx.tasks.options.parameters import read_parameters
+
+
+@dataclass(frozen=True)
+class SetOptions:
+    """All tracks of an event and their parameters; see `archioptrx.tasks.track_set`.
+
+    Attributes
+    ----------
+    slots
+        Tracks that the network can give; an event's further ones are missed.
+    hits
+        A particle with so many hits in the graph, or more, counts as a track.
+    parameters
+        Names, see `archioptrx.tasks.options.parameters.PARAMETERS`.
+    delta
+        Where the Huber loss of a parameter turns from square to linear, in scaled units.
+    parameter_weight
+        Of the parameters in loss and matching; the existence of a track has weight 1.
+    tolerance
+        A track is found where each scaled number of its parameters is met within this.
+    """
+
+    name: ClassVar[str] = "track_set"
+    shares: ClassVar[tuple[str, ...]] = ("f1", "efficiency", "purity")
+    slots: int = 8
+    hits: int = 3
+    parameters: tuple[str, ...] = ("charge_over_pt", "phi")
+    delta: float = 0.5
+    parameter_weight: float = 4.0
+    tolerance: float = 0.5
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The loss, the error of the number, and the resolutions."""
+        return (
+            "loss",
+            "count_error",
+            *(f"{kind}_{name}" for name in self.parameters for kind in ("resolution", "rms")),
+        )
+
+    @classmethod
+    def read(cls, fields: Fields) -> SetOptions:
+        """Take and check the options."""
+        return cls(
+            slots=fields.take("slots", int, cls.slots, minimum=1),
+            hits=fields.take("hits", int, cls.hits, minimum=1),
+            parameters=read_parameters(fields, cls.parameters),
+            delta=fields.take("delta", float, cls.delta, minimum=1e-6, maximum=1e6),
+            parameter_weight=fields.take("parameter_weight", float, cls.parameter_weight, minimum=0.0, maximum=1e6),
+            tolerance=fields.take("tolerance", float, cls.tolerance, minimum=1e-6, maximum=1e6),
+        )

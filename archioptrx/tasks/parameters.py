@@ -1,0 +1,97 @@
+"""Parameters of particles as scaled numbers, and how well they are met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from archioptrx.event import PARTICLE_COLUMNS
+from archioptrx.hitgraph import HitGraph
+from archioptrx.tasks.options.parameters import PARAMETERS, Parameter
+
+SLOWEST = 0.05
+"""A transverse momentum below this, in GeV, counts as this: 1/pT stays finite."""
+Floats = NDArray[np.float64]
+
+
+def scaled(table: Tensor, names: Sequence[str]) -> Tensor:
+    """Scaled numbers of particles, in the order of the names. Shapes: rows of `HitGraph.particles` [P, 8] -> [P, C]."""
+    columns = dict(zip(PARTICLE_COLUMNS, table.unbind(1), strict=True))
+    inverse = 1 / columns["pt"].clamp(min=SLOWEST)
+    raw = {
+        "inverse_pt": inverse,
+        "charge_over_pt": columns["charge"] * inverse,
+        "phi": columns["φ"],
+        "eta": columns["η"],
+        "z0": columns["z0"],
+        "charge": columns["charge"],
+    }
+    found: list[Tensor] = []
+    for name in names:
+        about, value = PARAMETERS[name], raw[name]
+        parts = (value.sin(), value.cos()) if about.periodic else (value - about.centre,)
+        found += [part / about.scale for part in parts]
+    return torch.stack(found, dim=1)
+
+
+def lacks_particles(graph: HitGraph) -> str | None:
+    """What is said of events that know no particles."""
+    if graph.get("particles") is not None and graph.get("particle_index") is not None:
+        return None
+    return "the events have no particles; legal: a source that knows them (toy, helix, trackml …)"
+
+
+def split(values: Floats, names: Sequence[str]) -> Iterator[tuple[Parameter, Floats]]:
+    """The channels of each parameter. Shapes: values [N, C] -> [N, 1 or 2] each."""
+    first = 0
+    for name in names:
+        about = PARAMETERS[name]
+        yield about, values[:, first : first + about.channels]
+        first += about.channels
+
+
+def residuals(about: Parameter, given: Floats, truth: Floats) -> Floats:
+    """Given less true value in the parameter's unit; of an angle in [-π, π). Shapes: [N, 1 or 2] twice -> [N]."""
+    if not about.periodic:
+        return about.scale * (given - truth)[:, 0]
+    difference = np.arctan2(given[:, 0], given[:, 1]) - np.arctan2(truth[:, 0], truth[:, 1])
+    return np.asarray(np.remainder(difference + np.pi, 2 * np.pi) - np.pi)
+
+
+def explained(given: Floats, truth: Floats) -> float | None:
+    """Share of the variance that is explained, 1 - Σ|given - true|² / Σ|true - mean|², not below 0; None without any.
+
+    Shapes: [N, C] twice.
+    """
+    spread = float(np.square(truth - truth.mean(axis=0)).sum()) if len(truth) else 0.0
+    # Rounding alone gives equal numbers a spread.
+    if spread <= 1e-9 * max(1, len(truth)):
+        return None
+    return max(0.0, 1 - float(np.square(given - truth).sum()) / spread)
+
+
+def scores(given: Floats, truth: Floats, names: Sequence[str]) -> dict[str, Any]:
+    """How well parameters are met. Shapes: [N, C] twice, scaled.
+
+    Returns
+    -------
+    For each parameter: `explained_NAME`; `bias_NAME`, the median residual; `resolution_NAME`, half of the width that
+    holds the middle 68 % of the residuals; `rms_NAME`. And `explained`, the mean over the parameters that differ from
+    hit to hit. None where nothing is counted.
+    """
+    found: dict[str, Any] = {}
+    pairs = zip(split(given, names), split(truth, names), strict=True)
+    for (about, ours), (_, theirs) in pairs:
+        error = residuals(about, ours, theirs)
+        low, middle, high = map(float, np.percentile(error, [16, 50, 84])) if len(error) else (0.0, 0.0, 0.0)
+        numbers = (middle, (high - low) / 2, float(np.sqrt(np.square(error).sum() / max(1, len(error)))))
+        found[f"explained_{about.name}"] = explained(ours, theirs)
+        for kind, number in zip(("bias", "resolution", "rms"), numbers, strict=True):
+            found[f"{kind}_{about.name}"] = number if len(error) else None
+    shares = [found[f"explained_{name}"] for name in names if found[f"explained_{name}"] is not None]
+    return {"explained": float(np.mean(shares)) if shares else None, **found}

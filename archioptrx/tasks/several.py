@@ -1,0 +1,91 @@
+"""Several targets at once: each has its own task, and the losses are added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archioptrx.hitgraph import HitGraph
+from archioptrx.tasks import task_from
+from archioptrx.tasks.options.several import SeveralOptions
+from archioptrx.tasks.task import Objective, Task
+
+
+class Several(Task):
+    """The weighted sum of the losses of some targets; their metrics beside each other.
+
+    Parameters
+    ----------
+    parts
+        Task of each target and the weight of its loss, by the name of the target's data node, in the order of the
+        function graph's targets: so the model gives them.
+    """
+
+    name = "several"
+    linear = False
+
+    def __init__(self, parts: Mapping[str, tuple[Task, float]]) -> None:
+        self.tasks = {name: task for name, (task, _) in parts.items()}
+        self.weights = {name: weight for name, (_, weight) in parts.items()}
+        name, first = next(iter(self.tasks.items()))
+        self.domain = first.domain
+        self.target_width = {name: _width(task) for name, task in self.tasks.items()}
+        self.objective = Objective(f"{name}.{first.objective.metric}", first.objective.direction)
+        self.divisible = all(task.divisible for task in self.tasks.values())
+
+    def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:
+        """Names, order and domains must be those of the tasks."""
+        wanted = [(name, task.domain) for name, task in self.tasks.items()]
+        if list(targets) == wanted:
+            return None
+        return ", ".join(f"{name} ({domain})" for name, domain in wanted) + ", in this order"
+
+    def data_fault(self, graph: HitGraph) -> str | None:
+        """What one of the tasks lacks."""
+        return next((fault for task in self.tasks.values() if (fault := task.data_fault(graph))), None)
+
+    def loss(self, output: tuple[Tensor, ...], batch: HitGraph) -> Tensor:
+        """Weighted sum of the losses."""
+        losses = [
+            self.weights[name] * task.loss(one, batch)
+            for (name, task), one in zip(self.tasks.items(), output, strict=True)
+        ]
+        return torch.stack(losses).sum()
+
+    def metrics(
+        self, outputs: Sequence[tuple[Tensor, ...]], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
+    ) -> dict[str, Any]:
+        """Score each target: `loss`, the weighted sum, and all metrics of each after its name, `score.auc`."""
+        found: dict[str, Any] = {}
+        for place, (name, task) in enumerate(self.tasks.items()):
+            own = task.metrics([output[place] for output in outputs], graphs, cut=cut, bins=bins)
+            found |= {f"{name}.{metric}": value for metric, value in own.items()}
+        losses = [found[f"{name}.loss"] for name in self.tasks]
+        total = None if None in losses else sum(w * x for w, x in zip(self.weights.values(), losses, strict=True))
+        return {"loss": total, **found}
+
+    def tracks(self, output: tuple[Tensor, ...], graph: HitGraph) -> Tensor | None:
+        """Those of the first target that makes any."""
+        made = (task.tracks(one, graph) for task, one in zip(self.tasks.values(), output, strict=True))
+        return next((labels for labels in made if labels is not None), None)
+
+    def perfect(self, graph: HitGraph) -> tuple[Tensor, ...]:
+        """The truth of each target."""
+        return tuple(task.perfect(graph) for task in self.tasks.values())
+
+    def constant(self, graph: HitGraph) -> tuple[Tensor, ...]:
+        """The constant answer of each task."""
+        return tuple(task.constant(graph) for task in self.tasks.values())
+
+
+def _width(task: Task) -> int:
+    assert isinstance(task.target_width, int)  # several don't stand inside several
+    return task.target_width
+
+
+def make(options: SeveralOptions) -> Several:
+    """Make the task from its options."""
+    return Several({target.name: (task_from(target.options), target.weight) for target in options.targets})

@@ -1,0 +1,98 @@
+"""Track count: how many particles made tracks in an event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import huber_loss, poisson_nll_loss
+
+from archioptrx.hitgraph import HitGraph
+from archioptrx.tasks.options.track_count import CountOptions
+from archioptrx.tasks.parameters import explained
+from archioptrx.tasks.task import Objective, Task, finite, mean_loss
+
+LARGEST = 15.0
+"""Of a Poisson output, the logarithm of a number: what is larger counts as this, so that the loss stays finite."""
+
+
+class TrackCount(Task):
+    """One number for each graph: particles with at least so many hits in it.
+
+    `huber`: the output is the number over `scale`; Huber loss with δ = 1. `poisson`: the output is log(number / scale),
+    the loss the negative logarithm of the Poisson probability of the true number, but for its constant, over `scale`.
+    """
+
+    name = "track_count"
+    domain = "graph"
+    target_width = 1
+    divisible = False
+
+    def __init__(self, options: CountOptions) -> None:
+        self.options = options
+        self.objective = Objective("explained", "max")
+
+    def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
+        """Mean loss per graph. Shapes: output [graphs] -> []."""
+        truth = track_numbers(batch, self.options.hits).to(output.dtype) / self.options.scale
+        if self.options.loss == "huber":
+            return huber_loss(output, truth)
+        return poisson_nll_loss(output.clamp(max=LARGEST), truth, log_input=True)
+
+    def metrics(
+        self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
+    ) -> dict[str, Any]:
+        """Score numbers of tracks; see `Task.metrics`. `cut` has no meaning here.
+
+        Returns
+        -------
+        `loss`; `explained`, the share of the variance from graph to graph that is explained; `exact`, the share of
+        graphs whose rounded number is right; `mean_error` (of the absolute value), `bias` (mean), `rms` of the error in
+        tracks; `graphs`.
+        """
+        finite(outputs)
+        sizes = [graph.num_graphs for graph in graphs]
+        found: dict[str, Any] = {"loss": mean_loss(self, outputs, graphs, sizes), "graphs": sum(sizes)}
+        names = ("explained", "exact", "mean_error", "bias", "rms")
+        if not graphs:
+            return found | dict.fromkeys(names)
+        given = torch.cat([self._number(o.detach().double().cpu()) for o in outputs]).numpy()
+        truth = torch.cat([track_numbers(g, self.options.hits).cpu() for g in graphs]).double().numpy()
+        error = given - truth
+        values = (
+            explained(given[:, None], truth[:, None]),
+            float((np.round(given) == truth).mean()),
+            float(np.abs(error).mean()),
+            float(error.mean()),
+            float(np.sqrt(np.square(error).mean())),
+        )
+        return found | dict(zip(names, values, strict=True))
+
+    def perfect(self, graph: HitGraph) -> Tensor:
+        """The true number; of none, with `poisson`, a number next to 0."""
+        number = track_numbers(graph, self.options.hits).to(graph.x.dtype) / self.options.scale
+        return number if self.options.loss == "huber" else number.clamp(min=1e-6).log()
+
+    def constant(self, graph: HitGraph) -> Tensor:
+        """`scale` tracks for every graph."""
+        value = 1.0 if self.options.loss == "huber" else 0.0
+        return graph.x.new_full((graph.num_graphs,), value)
+
+    def _number(self, output: Tensor) -> Tensor:
+        return self.options.scale * (output if self.options.loss == "huber" else output.clamp(max=LARGEST).exp())
+
+
+def track_numbers(batch: HitGraph, hits: int) -> Tensor:
+    """Particles with at least so many hits in each graph. Shapes: -> int64 [graphs]."""
+    batch_of = batch.batch if batch.get("batch") is not None else torch.zeros_like(batch.pid)
+    kept = batch.pid != 0
+    pairs, counts = torch.unique(torch.stack([batch_of[kept], batch.pid[kept]]), dim=1, return_counts=True)
+    return torch.bincount(pairs[0][counts >= hits], minlength=batch.num_graphs)
+
+
+def make(options: CountOptions) -> TrackCount:
+    """Make the task from its options."""
+    return TrackCount(options)
