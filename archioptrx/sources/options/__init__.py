@@ -21,7 +21,9 @@ __all__ = [
     "source_at",
 ]
 
-SOURCES: dict[str, type[Options]] = {one.source: one for one in (ToyOptions, HitgraphsOptions, TrackmlOptions)}
+SOURCES: dict[str, type[Options]] = {
+    one.source: one for one in (ToyOptions, HelixOptions, HitgraphsOptions, TrackmlOptions)
+}
 """Each source by name. The module of that name in `archioptrx.sources` has `load(options) -> Dataset`."""
 
 PATTERNS = {"trackml": ("event*-hits.csv*", "*event*.zip"), "acorn": ("*.pyg", "*.pt"), "pickle": ("*.pickle", "*.pkl")}
