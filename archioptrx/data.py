@@ -20,7 +20,9 @@ def parser() -> argparse.ArgumentParser:
     new = new_parser("data", "Make a data set, or look at one.")
     sources = new.add_subparsers(dest="source", metavar="SOURCE", required=True)
     for name, options in sorted(SOURCES.items()):
-        one = sources.add_parser(name, help=options.about, description=options.about.capitalize(), allow_abbrev=False)
+        one = sources.add_parser(
+            name, help=options.about, description=options.about[:1].upper() + options.about[1:], allow_abbrev=False
+        )
         one.add_argument("--output", type=Path, metavar="DIR", help="write the data set here; a new or empty folder")
         one.add_argument("--plot", type=Path, metavar="FILE", help="draw the data set: .png, .svg or .pdf")
         one.add_argument("--json", action="store_true", help="print one JSON document")
@@ -44,7 +46,7 @@ def _add(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
     if field.default is not None and field.default != ():
         shown = f"{field.default:.4g}" if kind is float else str(field.default)
         text += f" (default: {shown})"
-    name = {int: "N", float: "X"}.get(kind, "NAME")
+    name = {int: "N", float: "X", Path: "DIR"}.get(kind, "NAME")
     if kind in (list, tuple):
         parser.add_argument(flag, nargs="+", metavar=name, help=text)
     else:

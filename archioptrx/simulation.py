@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.detector_geometry import Detector, trackml_detector
+from archioptrx.detector_response import Detector, trackml_detector
 from archioptrx.event import Event
 from archioptrx.propagation import Helices, propagate
 from archioptrx.sources.options import HelixOptions
