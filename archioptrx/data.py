@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from archioptrx.cli import command, new_parser
 from archioptrx.config import finish
 from archioptrx.data_plot import check_picture, plot
 from archioptrx.sources import SOURCES, check_spec, load_dataset
+
+BUILDING = "building"
+"""The key of a data set's options under which the counts of its building stand."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -95,7 +99,7 @@ def as_text(about: dict[str, Any]) -> str:
         ("φ sectors", str(metadata["sectors"])),
         ("hit features", _scaled(metadata["node_features"], metadata["node_scale"])),
         ("edge features", _scaled(metadata["edge_features"], metadata["edge_scale"])),
-        *((name, str(value)) for name, value in metadata["options"].items()),
+        *((name, _building(value) if name == BUILDING else str(value)) for name, value in metadata["options"].items()),
         ("fingerprint", about["fingerprint"]),
     ]
     lines = [f"{name:16}{text}" for name, text in rows]
@@ -104,6 +108,20 @@ def as_text(about: dict[str, Any]) -> str:
         form = "{:10.3f}" if name == "true_fraction" else "{:10,.0f}"
         lines.append(f"{name.replace('_', ' '):16}" + "".join(form.format(v) for v in spread.values()))
     return "\n".join(lines)
+
+
+def _building(counts: Mapping[str, float]) -> str:
+    """How good the building of the graphs was; counts as in `archioptrx.graph_building`."""
+    if not counts.get("true_edges"):
+        return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
+    kept, true = counts["kept_edges"], counts["true_edges"]
+    parts = [f"efficiency {kept / true:.4f} ({kept:,} of {true:,} true edges)"]
+    if counts.get("signal_edges"):
+        parts.append(f"of the signal {counts['kept_signal_edges'] / counts['signal_edges']:.4f}")
+    parts.append(f"purity {kept / max(1, counts['edges']):.4f}")
+    aside = {"crossing_edges": "true edges cross sectors", "overlap_pairs": "pairs in one layer aside"}
+    aside["unlisted_hits"] = "hits of unlisted particles"
+    return ", ".join(parts + [f"{counts[name]:,} {text}" for name, text in aside.items() if counts.get(name)])
 
 
 def _scaled(names: list[str], scales: list[float]) -> str:

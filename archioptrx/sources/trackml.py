@@ -14,7 +14,7 @@ file is for, and what happens without it:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -80,7 +80,7 @@ def check_mixed(events: Sequence[EventFiles]) -> None:
 
 def make(job: Job, options: TrackmlOptions, metadata: Metadata) -> Made:
     """Read one event and build its graphs."""
-    event = read_event(job.content)
+    event, unlisted = _read(job.content)
     for part, needs in (
         ("truth", options.needs_truth),
         ("particles", options.needs_particles),
@@ -88,7 +88,8 @@ def make(job: Job, options: TrackmlOptions, metadata: Metadata) -> Made:
     ):
         if part not in job.content.parts and needs:
             raise InputError(f"{event.name}: has no {part}.csv; legal: building without {', '.join(needs)}")
-    return build(event, options, metadata)
+    made = build(event, options, metadata)
+    return replace(made, counts={**made.counts, "unlisted_hits": unlisted})
 
 
 def read_event(files: EventFiles) -> Event:
@@ -99,6 +100,11 @@ def read_event(files: EventFiles) -> Event:
     InputError
         A file breaks the contract; it and the line are named.
     """
+    return _read(files)[0]
+
+
+def _read(files: EventFiles) -> tuple[Event, int]:
+    """An event, and the number of its hits whose particle isn't listed."""
     if files.faults:
         raise InputError(*files.faults)
     hits = read_table(files.parts["hits"], HITS)
@@ -109,8 +115,14 @@ def read_event(files: EventFiles) -> Event:
     pid, weight = _truth(files, hits)
     particles = _particles(files, pid)
     order = np.argsort(particles["particle_id"])
-    pid = np.where(np.isin(pid, particles["particle_id"]), pid, 0)
-    return Event(
+    listed = np.isin(pid, particles["particle_id"])
+    unlisted = int((~listed & (pid != 0)).sum())
+    if 2 * unlisted > (pid != 0).sum():
+        raise InputError(
+            f"{particles.file}: lists no particle of {unlisted:,} hits, more than half; legal: the event's own particles"
+        )
+    pid = np.where(listed, pid, 0)
+    event = Event(
         name=files.name,
         hit_id=hit_id,
         pos=hits.stack("x", "y", "z"),
@@ -125,6 +137,7 @@ def read_event(files: EventFiles) -> Event:
         charge=particles["q"][order].astype(np.float64),
         cells=_cells(files, hits),
     )
+    return event, unlisted
 
 
 def _unique(table: Table, name: str) -> None:
