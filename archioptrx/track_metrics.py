@@ -1,0 +1,310 @@
+"""How good track candidates are: the TrackML score, and efficiency, fakes and duplicates as Exa.TrkX counts them.
+
+A *track* is all hits of an event with one label. Its *particle* is the one that made more than half of its hits; there
+is at most one, and noise is none.
+
+`single` majority
+    A track is matched where it has a particle (one-way matching; ACORN calls it ATLAS style).
+`double` majority
+    ... and more than half of the particle's hits are in the track (two-way matching: Ju et al. 2021, arXiv:2103.06995;
+    the condition of the TrackML score: Amrouche et al. 2019, arXiv:1904.06778). One track at most matches a particle.
+`lhc`
+    ... instead, at least three quarters of the track's hits are the particle's.
+
+Which hits are "the particle's hits" makes two efficiencies (Exa.TrkX's terms): the *physics* one counts all hits of
+the event, and particles with enough of them; the *technical* one counts hits that are in the graphs, and particles
+that have enough hits there too. The first also pays for what was cut away before the network saw it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archioptrx.errors import InputError
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+MATCHINGS = ("double", "single", "lhc")
+PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
+"""Transverse momentum of the particle, GeV."""
+ETA_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, math.inf)
+"""|η| of the particle's momentum."""
+
+
+@dataclass(frozen=True, eq=False)
+class EventTracks:
+    """Labels of an event's hits beside the truth.
+
+    Attributes
+    ----------
+    name
+        Of the event.
+    labels : int64 [N]
+        Track of each hit that was in a graph, -1 for none.
+    particle : int64 [N]
+        Row of each hit's particle in the arrays below, -1 for noise.
+    weight : [N]
+        Of each hit in the TrackML score.
+    hits : int64 [P]
+        Hits of each particle in the whole event, or in what of it was given.
+    weights : [P]
+        Sum of their weights.
+    pt, eta, vr : [P]
+        Transverse momentum in GeV, pseudorapidity, distance of the vertex from the beam line in mm; NaN: unknown.
+    """
+
+    name: str
+    labels: Ints
+    particle: Ints
+    weight: Floats
+    hits: Ints
+    weights: Floats
+    pt: Floats
+    eta: Floats
+    vr: Floats
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Particles that count in efficiencies, and tracks that count at all.
+
+    Attributes
+    ----------
+    pt_min
+        Transverse momentum above it, GeV; 0: any, also an unknown one.
+    eta_max
+        |η| up to it.
+    vr_max
+        Made no farther from the beam line, mm: primary ones are below a few.
+    min_hits
+        Least number of hits of a particle, and of a track. The TrackML score knows no such limit.
+    """
+
+    pt_min: float = 0.0
+    eta_max: float = math.inf
+    vr_max: float = math.inf
+    min_hits: int = 3
+
+    def of(self, event: EventTracks) -> Bools:
+        """Particles of an event that count. Shapes: -> bool [P].
+
+        Raises
+        ------
+        InputError
+            The data don't say what is asked for.
+        """
+        chosen = event.hits >= self.min_hits
+        for name, values, asked, good in (
+            ("pt_min", event.pt, self.pt_min > 0, event.pt > self.pt_min),
+            ("eta_max", event.eta, self.eta_max < math.inf, np.abs(event.eta) <= self.eta_max),
+            ("vr_max", event.vr, self.vr_max < math.inf, event.vr <= self.vr_max),
+        ):
+            if asked and np.isnan(values).any():
+                raise InputError(f"{name}: the data don't say it of the particles of {event.name}; legal: without it")
+            chosen = chosen & good if asked else chosen
+        return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """Tracks of an event and their particles.
+
+    Attributes
+    ----------
+    event
+        What was matched.
+    track : int64 [N]
+        Number of each hit's track among those below, -1 for none.
+    size, particle, shared : int64 [T]
+        Hits of each track, its particle (-1: none) and how many of the hits are that particle's.
+    given : int64 [P]
+        Hits of each particle in the graphs.
+    """
+
+    event: EventTracks
+    track: Ints
+    size: Ints
+    particle: Ints
+    shared: Ints
+    given: Ints
+
+    @classmethod
+    def of(cls, event: EventTracks) -> Matched:
+        """Find the particle of each track."""
+        count = len(event.hits)
+        given = np.bincount(event.particle[event.particle >= 0], minlength=count)
+        inside = event.labels >= 0
+        names, track = np.unique(event.labels[inside], return_inverse=True)
+        size = np.bincount(track, minlength=len(names))
+        # One number for each pair of track and particle; noise is the last "particle".
+        owner = np.where(event.particle[inside] < 0, count, event.particle[inside])
+        pair, shared = np.unique(track * (count + 1) + owner, return_counts=True)
+        of, owner = pair // (count + 1), pair % (count + 1)
+        major = (owner < count) & (2 * shared > size[of])
+        particle, most = np.full(len(names), -1), np.zeros(len(names), dtype=np.int64)
+        particle[of[major]], most[of[major]] = owner[major], shared[major]
+        place = np.full(len(event.labels), -1)
+        place[inside] = track
+        return cls(event, place, size, particle, most, given)
+
+    def by(self, matching: str, hits: Ints) -> Bools:
+        """Tracks that are matched, where the particles have so many hits. Shapes: hits [P] -> bool [T]."""
+        found = self.particle >= 0
+        if matching == "double":
+            return found & (2 * self.shared > np.append(hits, 0)[self.particle])
+        return found & (4 * self.shared >= 3 * self.size) if matching == "lhc" else found
+
+    @cached_property
+    def score(self) -> float | None:
+        """TrackML score: weight of the hits in tracks that are in their double-majority particle's, of all weight."""
+        total = float(self.event.weights.sum())
+        if total <= 0:
+            return None
+        # The last place stands for track -1, no track at all.
+        good = np.append(self.by("double", self.event.hits), False)[self.track]
+        own = np.append(self.particle, -1)[self.track] == self.event.particle
+        return float(self.event.weight[good & own].sum()) / total
+
+
+def track_metrics(
+    events: Sequence[EventTracks], selection: Selection | None = None, bins: bool = False
+) -> dict[str, Any]:
+    """Score the tracks of events, pooled; the TrackML score is the mean over events, as in the challenge.
+
+    Parameters
+    ----------
+    events
+        Each with all of its hits that were in a graph.
+    selection
+        Which particles and tracks count; None: at least three hits.
+    bins
+        Add efficiencies per bin.
+
+    Returns
+    -------
+    `track_efficiency`
+        Selected particles with at least `min_hits` hits in the graphs that a double-majority track found, of all of
+        these (technical; a particle's hits are those in the graphs).
+    `track_efficiency_physics`
+        Selected particles that a double-majority track found, of all selected ones (hits of the whole event).
+    `track_fake_rate`
+        Tracks whose hits no particle made more than half of, of all tracks.
+    `track_duplicate_rate`
+        Single-majority tracks of selected particles beyond the first of each, for each particle that has one.
+    `trackml_score`
+        See `Matched.score`.
+    `tracks, particles`
+        Tracks; particles that the technical efficiency counts.
+    `matching`
+        The two efficiencies, fake rate and duplicate rate under each matching.
+    `pt, eta`
+        With bins: a list for each, where all data have it.
+    """
+    chosen = selection or Selection()
+    everything = joined(events)
+    matched = Matched.of(everything)
+    physics = chosen.of(everything)
+    sides = {"physics": physics, "technical": physics & (matched.given >= chosen.min_hits)}
+    matching = {name: _rates(matched, name, sides, chosen.min_hits) for name in MATCHINGS}
+    scores = [score for event in events if (score := Matched.of(event).score) is not None]
+    result: dict[str, Any] = {
+        "track_efficiency": matching["double"]["efficiency"],
+        "track_efficiency_physics": matching["double"]["efficiency_physics"],
+        "track_fake_rate": matching["single"]["fake_rate"],
+        "track_duplicate_rate": matching["single"]["duplicate_rate"],
+        "trackml_score": float(np.mean(scores)) if scores else None,
+        "tracks": int((matched.size >= chosen.min_hits).sum()),
+        "particles": int(sides["technical"].sum()),
+        "matching": matching,
+    }
+    for name, values, limits in (("pt", everything.pt, PT_BINS), ("eta", np.abs(everything.eta), ETA_BINS)):
+        if bins and not np.isnan(values).any():
+            result[name] = _per_bin(matched, sides, chosen.min_hits, values, limits)
+    return result
+
+
+def joined(events: Sequence[EventTracks]) -> EventTracks:
+    """Several events as one, in which no track and no particle is of two of them."""
+    labels, particles, track, particle = [], [], 0, 0
+    for event in events:
+        labels.append(np.where(event.labels < 0, -1, event.labels + track))
+        particles.append(np.where(event.particle < 0, -1, event.particle + particle))
+        track += int(event.labels.max(initial=-1)) + 1
+        particle += len(event.hits)
+
+    def whole(parts: Iterable[Floats]) -> Floats:
+        return np.concatenate([np.zeros(0), *parts])
+
+    def whole_numbers(parts: Iterable[Ints]) -> Ints:
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+
+    return EventTracks(
+        name=f"{len(events)} events" if len(events) != 1 else events[0].name,
+        labels=whole_numbers(labels),
+        particle=whole_numbers(particles),
+        weight=whole(event.weight for event in events),
+        hits=whole_numbers(event.hits for event in events),
+        weights=whole(event.weights for event in events),
+        pt=whole(event.pt for event in events),
+        eta=whole(event.eta for event in events),
+        vr=whole(event.vr for event in events),
+    )
+
+
+def _found(matched: Matched, matching: str, side: str, min_hits: int) -> Ints:
+    """Tracks that are matched to each particle. Shapes: -> int64 [P]."""
+    hits = matched.event.hits if side == "physics" else matched.given
+    good = matched.by(matching, hits) & (matched.size >= min_hits)
+    return np.bincount(matched.particle[good], minlength=len(matched.event.hits))
+
+
+def _rates(matched: Matched, matching: str, sides: dict[str, Bools], min_hits: int) -> dict[str, float | None]:
+    """Efficiencies, fake rate and duplicate rate under one matching; a fake matches no particle's given hits."""
+    counts = {side: _found(matched, matching, side, min_hits)[chosen] for side, chosen in sides.items()}
+    real = matched.by(matching, matched.given)[matched.size >= min_hits]
+    again = counts["technical"][counts["technical"] > 0] - 1
+    return {
+        "efficiency": _share(counts["technical"] > 0),
+        "efficiency_physics": _share(counts["physics"] > 0),
+        "fake_rate": _share(~real),
+        "duplicate_rate": float(again.mean()) if len(again) else None,
+    }
+
+
+def _share(values: Bools) -> float | None:
+    return float(values.mean()) if len(values) else None
+
+
+def _per_bin(
+    matched: Matched, sides: dict[str, Bools], min_hits: int, values: Floats, limits: tuple[float, ...]
+) -> list[dict[str, Any]]:
+    """Double-majority efficiencies and duplicates of the particles of each bin that holds one."""
+    found = {side: _found(matched, "double", side, min_hits) > 0 for side in sides}
+    single = _found(matched, "single", "technical", min_hits)
+    rows = []
+    for low, high in itertools.pairwise(limits):
+        inside = (values >= low) & (values < high)
+        if not (inside & sides["physics"]).any():
+            continue
+        again = single[inside & sides["technical"] & (single > 0)] - 1
+        rows.append(
+            {
+                "from": low,
+                "to": high if math.isfinite(high) else None,
+                "particles": int((inside & sides["technical"]).sum()),
+                "efficiency": _share(found["technical"][inside & sides["technical"]]),
+                "efficiency_physics": _share(found["physics"][inside & sides["physics"]]),
+                "duplicate_rate": float(again.mean()) if len(again) else None,
+            }
+        )
+    return rows
