@@ -146,13 +146,11 @@ def _groups(edge_index: Ints, nodes: int) -> Ints:
 
 
 def _simple(start: Ints, end: Ints, group: Ints) -> Bools:
-    """Components that are one path without a branch. Shapes: -> bool [components]."""
+    """Components that are one path, or ring, without a branch. Shapes: -> bool [components]."""
     sizes = np.bincount(group)
     forked = (np.bincount(start, minlength=len(group)) > 1) | (np.bincount(end, minlength=len(group)) > 1)
     branches = np.bincount(group, forked, minlength=len(sizes)) > 0
-    # A path has one edge less than nodes; a ring has as many.
-    whole: Bools = ~branches & (np.bincount(group[start], minlength=len(sizes)) == sizes - 1)
-    return whole
+    return ~branches
 
 
 def _followed(start: Ints, end: Ints, score: Floats, follow: float) -> Bools:
