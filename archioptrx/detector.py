@@ -92,25 +92,21 @@ def layer_numbers(volume: Ints, layer: Ints) -> Ints:
 def layer_pairs(layers: str, skip: int = 0) -> tuple[tuple[int, int], ...]:
     """Pairs of layers (inner, outer) between which edges are looked for.
 
-        Barrel: neighbours, and with `skip` those that have up to so many layers between them. Barrel and endcaps: layers
-    <<<<<<< HEAD
-        that a straight line from the beam (|z0| ≤ 200 mm, |η| ≤ 4.5) meets one after the other, or with `skip` between:
-        114 pairs that hold 98.9 % of the consecutive true pairs of the challenge's event 1 (with skip 1: 189 and 99.7 %).
-    =======
-        that a straight line from the beam (|z0| ≤ 200 mm, |η| ≤ 4.5) meets one after the other, or with up to `skip`
-        between: 114 pairs that hold 98.9 % of the consecutive true pairs of the challenge's event 1 (with skip 1: 189, 99.7 %).
-    >>>>>>> 67803da61d76d94d83e62cb4b9935dcf47073d50
+    Barrel: neighbours, and with `skip` those that have up to so many layers between them. Barrel and endcaps: layers
+    that a straight line from the beam (|z0| ≤ 200 mm, |η| ≤ 4.5) meets one after the other, or with up to `skip`
+    between: 114 pairs that hold 98.9 % of the consecutive true pairs of the challenge's event 1 (with skip 1: 189 pairs
+    and 99.7 %).
 
-        Parameters
-        ----------
-        layers
-            `barrel` or `all`.
-        skip
-            How many layers a track may miss on the way.
+    Parameters
+    ----------
+    layers
+        `barrel` or `all`.
+    skip
+        How many layers a track may miss on the way.
 
-        Returns
-        -------
-        Places in `SURFACES`, sorted.
+    Returns
+    -------
+    Places in `SURFACES`, sorted.
     """
     if layers == "barrel":
         met: Ints = np.arange(BARREL)[None]

@@ -34,9 +34,6 @@ _ALL: tuple[type[Options], ...] = (
     TripletsOptions,
 )
 SOURCES: dict[str, type[Options]] = {one.source: one for one in _ALL}
-SOURCES: dict[str, type[Options]] = {
-    one.source: one for one in (ToyOptions, HelixOptions, HitgraphsOptions, TrackmlOptions)
-}
 """Each source by name. The module of that name in `archioptrx.sources` has `load(options) -> Dataset`."""
 
 MODULES = {"line_graph": "archioptrx.triplet_sources", "triplets": "archioptrx.triplet_sources"}
