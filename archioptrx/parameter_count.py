@@ -10,7 +10,7 @@ from archioptrx.binding import TargetWidth, bound_parameters, copies, shapes, we
 from archioptrx.computation_graph import ComputationGraph
 
 Shape = tuple[str, int]
-Count = Callable[[Sequence[Shape], Shape, Mapping[str, Any]], int]
+Count = Callable[[Sequence[Shape], Shape, Mapping[str, Any]], int | None]
 
 
 def _layers(first: int, output: int, parameters: Mapping[str, Any]) -> int:
@@ -48,7 +48,20 @@ def _pool(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any])
     return int(counts[parameters["method"]])
 
 
-COUNTS: dict[str, Count] = {"mlp": _mlp, "attention": _attention, "gru": _gru, "norm": _norm, "pool": _pool}
+def _pyg(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> int | None:
+    """Two matrices, for the node and for its neighbours, and one bias: known of these two, with their own arguments."""
+    known = parameters["conv"] in ("GraphConv", "SAGEConv") and not parameters["arguments"]
+    return 2 * inputs[0][1] * output[1] + output[1] if known else None
+
+
+COUNTS: dict[str, Count] = {
+    "mlp": _mlp,
+    "attention": _attention,
+    "gru": _gru,
+    "norm": _norm,
+    "pool": _pool,
+    "pyg": _pyg,
+}
 
 
 def count_parameters(
@@ -64,7 +77,7 @@ def count_parameters(
 
     Returns
     -------
-    int, or None where a step's block is known to torch alone (`pyg`, a user's block without a formula).
+    int, or None where a step's block is known to torch alone (most classes of `pyg`, a user's block without a formula).
     """
     bound = shapes(graph, hyperparameters, source_widths, target_width)
     seen: set[str] = set()
@@ -78,5 +91,8 @@ def count_parameters(
         seen.update(fresh)
         inputs = [bound[value] for value in step.inputs]
         output = bound[len(graph.sources) + index]
-        total += len(fresh) * COUNTS[step.block](inputs, output, bound_parameters(step, hyperparameters))
+        count = COUNTS[step.block](inputs, output, bound_parameters(step, hyperparameters))
+        if count is None:
+            return None
+        total += len(fresh) * count
     return total

@@ -131,7 +131,15 @@ def mutations(rng: random.Random, graph: ComputationGraph) -> Iterator[Computati
     for index, step in enumerate(graph.steps):
         for parameter in SIGNATURES[step.block].parameters:
             now = step.all_params[parameter.name]
-            others = {"layers": (1, 2, 3), "dropout": (0, 0.0, 0.5), "hidden": (8, Hyperparameter("hidden"))}
+            others = {
+                "layers": (1, 2, 3),
+                "dropout": (0, 0.0, 0.5),
+                "hidden": (8, Hyperparameter("hidden")),
+                "ratio": (0.5, 0.25),
+                "clusters": (4, 16),
+                "conv": ("GraphConv", "GATConv"),
+                "arguments": ({}, {"aggr": "max"}),
+            }
             other = rng.choice([v for v in others.get(parameter.name, parameter.choices) if v != now])
             params = {**dict(step.params), parameter.name: other}
             yield with_step(index, replace(step, params=tuple(sorted(params.items()))))

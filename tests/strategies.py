@@ -83,8 +83,8 @@ def _reachable(graph: FunctionGraph) -> FunctionGraph:
         WalkSpace(graph, SearchSpace("any", GRIDS, Limits(max_steps=10**5)))
         return graph
     except InputError:
-        made = (FunctionNode(f"give_{t}", "mlp", graph.sources[:1], t) for t in graph.targets)
-        return graph.with_functions(*made)
+        open_ends = [t for t in graph.targets if graph.node[t].domain != "graph"]
+        return graph.with_functions(*(FunctionNode(f"way_{t}", "mlp", graph.sources[:1], t) for t in open_ends))
 
 
 def _merge(rng: random.Random) -> tuple[str, ...]:

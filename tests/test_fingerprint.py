@@ -37,6 +37,9 @@ def relevant(step: Step) -> dict[str, object]:
             del given["hidden"], given["activation"], given["dropout"]
         if given.get("activation", "none") == "none" == given["output_activation"]:
             del given["norm"]
+    if step.block == "pool":
+        used = {"topk": "ratio", "diff": "clusters"}.get(str(given["method"]), "")
+        given = {key: value for key, value in given.items() if key in ("method", used)}
     return {key: float(v) if key == "dropout" and isinstance(v, int) else v for key, v in given.items()}
 
 
