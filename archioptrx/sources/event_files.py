@@ -121,7 +121,7 @@ class EventFiles:
     @property
     def key(self) -> str:
         """Paths, sizes and times of the files: changes when their content does."""
-        seen = {file.path: file.path.lstat() for file in self.parts.values()}
+        seen = {file.path: file.path.stat() for file in self.parts.values() if file.path.exists()}
         stats = "".join(f"{path.resolve()} {s.st_size} {s.st_mtime_ns}\n" for path, s in sorted(seen.items()))
         return stats + " ".join(str(file.member) for _, file in sorted(self.parts.items()))
 
@@ -176,14 +176,12 @@ def _in_folder(folder: Path) -> Iterator[EventFile]:
         for name in sorted(folders):
             inside = Path(place, name)
             if inside.is_symlink() and not inside.resolve().is_relative_to(root):
-                raise InputError(f"{inside}: is a link out of {folder}; legal: files inside of it")
+                raise InputError(f"{inside}: {_link_fault(inside, root)}")
         for name in sorted(names):
             path = Path(place, name)
             if not (_NAME.match(name) or (path.suffix == ".zip" and "event" in name)):
                 continue
-            fault = (
-                "" if path.resolve().is_relative_to(root) else f"is a link out of {folder}; legal: files inside of it"
-            )
+            fault = _link_fault(path, root)
             if _NAME.match(name):
                 yield EventFile(path, None, fault)
             elif fault:
@@ -192,13 +190,19 @@ def _in_folder(folder: Path) -> Iterator[EventFile]:
                 yield from _in_archive(path)
 
 
+def _link_fault(path: Path, root: Path) -> str:
+    """Say what is wrong with a path if it is a link."""
+    if not path.resolve().is_relative_to(root):
+        return "is a link out of its folder; legal: files inside of it"
+    return "" if path.exists() else "is a link to nothing; legal: a file"
+
+
 def _beside(path: Path) -> Iterator[EventFile]:
     """The event files in the folder of one of them."""
     root = path.parent.resolve()
     for one in sorted(path.parent.iterdir()):
         if _NAME.match(one.name):
-            inside = one.resolve().is_relative_to(root)
-            yield EventFile(one, None, "" if inside else f"is a link out of {path.parent}; legal: files inside of it")
+            yield EventFile(one, None, _link_fault(one, root))
 
 
 def _in_archive(path: Path) -> Iterator[EventFile]:

@@ -19,6 +19,9 @@ Array = NDArray[Any]
 
 WHOLE = ("hit_id", "particle_id", "volume_id", "layer_id", "module_id", "q")
 """Columns of whole numbers."""
+_PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
+_EXACT: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
+"""Read a number as exactly that which was written: from 3.1 on pandas does so anyway, and warns of the option."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +92,7 @@ def _parsed(file: EventFile, content: bytes) -> pd.DataFrame:
         # Columns of mixed types become objects, which are refused with their row below.
         warnings.simplefilter("ignore", pd.errors.DtypeWarning)
         try:
-            return pd.read_csv(
-                io.BytesIO(content), float_precision="round_trip", skip_blank_lines=False, index_col=False
-            )
+            return pd.read_csv(io.BytesIO(content), skip_blank_lines=False, index_col=False, **_EXACT)
         except (ValueError, pd.errors.ParserWarning, OverflowError) as error:
             text = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise InputError(f"{file}: is no table ({text[:100]}); legal: CSV with a line of names") from error

@@ -119,7 +119,7 @@ def _read(files: EventFiles) -> tuple[Event, int]:
     unlisted = int((~listed & (pid != 0)).sum())
     if 2 * unlisted > (pid != 0).sum():
         raise InputError(
-            f"{particles.file}: lists no particle of {unlisted:,} hits, over half; legal: the event's own particles"
+            f"{particles.file}: lacks the particles of {unlisted:,} hits, more than half; legal: the event's own"
         )
     pid = np.where(listed, pid, 0)
     event = Event(

@@ -39,7 +39,11 @@ SOURCES: dict[str, type[Options]] = {one.source: one for one in _ALL}
 MODULES = {"line_graph": "archioptrx.triplet_sources", "triplets": "archioptrx.triplet_sources"}
 """Sources that run trained models have their `load` above the models, not among the other sources."""
 
-PATTERNS = {"trackml": ("event*-hits.csv*", "*event*.zip"), "acorn": ("*.pyg", "*.pt"), "pickle": ("*.pickle", "*.pkl")}
+PATTERNS = {
+    "trackml": ("event*-*.csv*", "*/event*-hits.csv*", "*event*.zip"),
+    "acorn": ("*.pyg", "*.pt"),
+    "pickle": ("*.pickle", "*.pkl"),
+}
 """Files by which the source of a path is known; whatever else is `hitgraphs`."""
 
 

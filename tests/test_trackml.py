@@ -1,0 +1,423 @@
+"""Events of the TrackML challenge: every form of the files, every way they can be wrong, and back again."""
+
+import gzip
+import json
+import os
+import shutil
+import zipfile
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+from events import barrel_event
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from archioptrx.data import main
+from archioptrx.dataset import Dataset
+from archioptrx.errors import InputError
+from archioptrx.sources import SOURCES, check_spec, load_dataset
+from archioptrx.sources.event_files import find_events
+from archioptrx.sources.options import source_at
+from archioptrx.sources.trackml import read_event, write_event
+
+LOOSE = {"slope_max": 0.01, "z0_max": 1000.0}
+NAME = "event000000007"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """One good event, as plain files."""
+    write_event(barrel_event(1), tmp_path / "events")
+    return tmp_path / "events"
+
+
+def load(path, **told) -> Dataset:
+    return load_dataset({"source": "trackml", "path": str(path), **LOOSE, **told})
+
+
+def same(one, other):
+    for field in fields(one):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(a, np.ndarray):
+            np.testing.assert_array_equal(a, b, err_msg=field.name)
+            assert a.dtype == b.dtype, field.name
+        else:
+            assert a == b, field.name
+
+
+@settings(max_examples=15)
+@given(seed=st.integers(0, 2**32), cells=st.booleans())
+def test_an_event_that_was_written_is_read_back_exactly(tmp_path_factory, seed, cells):
+    event = barrel_event(seed, cells=cells)
+    folder = tmp_path_factory.mktemp("event")
+    write_event(event, folder)
+    (files,) = find_events(folder)
+    again = read_event(files)
+    if cells:
+        np.testing.assert_allclose(again.cells, event.cells, rtol=1e-12)
+    same(replace(again, cells=None), replace(event, cells=None))
+
+
+def pack_gz(folder):
+    for file in list(folder.iterdir()):
+        (folder / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    return folder
+
+
+def pack_zips(folder):
+    for file in list(folder.iterdir()):
+        with zipfile.ZipFile(folder / f"{file.name}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(file, file.name)
+        file.unlink()
+    return folder
+
+
+def pack_archive(folder):
+    path = folder.parent / "train_events.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in folder.iterdir():
+            archive.write(file, f"train_100_events/{file.name}")
+    return path
+
+
+def pack_nested(folder):
+    (folder.parent / "more" / "deep").mkdir(parents=True)
+    shutil.move(pack_archive(folder), folder.parent / "more" / "deep")
+    return folder.parent / "more"
+
+
+def one_file(folder):
+    return folder / f"{NAME}-truth.csv"
+
+
+@pytest.mark.parametrize("pack", [pack_gz, pack_zips, pack_archive, pack_nested, one_file])
+def test_all_forms_of_the_files_are_the_same_data(folder, pack):
+    plain = load(folder)
+    path = pack(folder)
+    assert load(path).fingerprint == plain.fingerprint
+    # In folders of folders only one level is looked at: guessing has to be quick.
+    assert (pack is pack_nested) or source_at(path) == source_at(path.parent) == "trackml"
+
+
+def test_a_gz_inside_of_an_archive_is_read(folder):
+    plain = load(folder)
+    assert load(pack_archive(pack_gz(folder))).fingerprint == plain.fingerprint
+
+
+def test_events_come_by_name_and_as_many_as_are_told(tmp_path):
+    for k in (3, 1, 2):
+        write_event(barrel_event(k, name=f"event00000000{k}"), tmp_path / f"part{k}")
+    assert load(tmp_path).events == ("event000000001", "event000000002", "event000000003")
+    assert load(tmp_path, events=2).events == ("event000000001", "event000000002")
+
+
+def test_the_key_of_an_event_changes_with_its_files(folder):
+    before, again = find_events(folder)[0].key, find_events(folder)[0].key
+    assert before == again
+    file = folder / f"{NAME}-truth.csv"
+    os.utime(file, ns=(1, 1))
+    assert find_events(folder)[0].key != before
+
+
+def test_hits_alone_are_enough_for_predictions(folder):
+    for part in ("truth", "particles", "cells"):
+        (folder / f"{NAME}-{part}.csv").unlink()
+    (graph,) = load(folder).graphs
+    assert graph.num_edges > 50
+    assert not graph.y.any() and not graph.pid.any()
+    assert sorted(graph.hit_id.tolist()) == sorted(barrel_event(1).hit_id.tolist())
+    for told, text in (
+        ({"pt_min": 1.0}, "has no truth.csv; legal: building without pt_min"),
+        ({"preset": "big"}, "has no truth.csv; legal: building without noise, overlaps"),
+        ({"signal_primary": True}, "has no particles.csv; legal: building without signal_primary"),
+        ({"features": ["eta", "charge"]}, "has no cells.csv; legal: building without charge"),
+    ):
+        with pytest.raises(InputError) as error:
+            load(folder, **told)
+        assert error.value.faults == (f"{NAME}: {text}",)
+
+
+def test_without_particles_the_truth_still_joins_hits(folder):
+    whole = load(folder)
+    (folder / f"{NAME}-particles.csv").unlink()
+    (graph,) = load(folder).graphs
+    assert graph.pid.tolist() == whole.graphs[0].pid.tolist()
+    assert 0.5 * whole.graphs[0].y.sum() < graph.y.sum()
+    assert not graph.pt.any()
+
+
+def test_hits_of_particles_that_are_not_listed_are_noise(folder):
+    event = barrel_event(1)
+    file = folder / f"{NAME}-particles.csv"
+    file.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
+    last = int(event.particle_id[-1])
+    dataset = load(folder)
+    assert last not in dataset.graphs[0].pid.tolist()
+    assert last not in dataset.graphs[0]["particle_id"].tolist()
+    assert dataset.metadata.options["building"]["unlisted_hits"] == (event.pid == last).sum()
+
+
+def edit(part, change):
+    """A fault: change the lines (a list, the first is the header) of one file."""
+
+    def spoil(folder):
+        file = folder / f"{NAME}-{part}.csv"
+        lines = file.read_text().splitlines()
+        change(lines)
+        file.write_text("".join(f"{line}\n" for line in lines))
+
+    return spoil
+
+
+def put(row, column, value):
+    def change(lines):
+        cells = lines[row].split(",")
+        cells[lines[0].split(",").index(column)] = value
+        lines[row] = ",".join(cells)
+
+    return change
+
+
+def without(column):
+    def change(lines):
+        place = lines[0].split(",").index(column)
+        lines[:] = [",".join(c for k, c in enumerate(line.split(",")) if k != place) for line in lines]
+
+    return change
+
+
+def same_id(lines):
+    put(9, "hit_id", lines[3].split(",")[0])(lines)
+
+
+FAULTS = [
+    (edit("hits", without("z")), "-hits.csv: line 1: lacks z; legal: the columns hit_id, x, y, z, volume_id, "),
+    (edit("truth", without("weight")), "-truth.csv: line 1: lacks weight; legal: "),
+    (edit("particles", without("px")), "-particles.csv: line 1: lacks px; legal: "),
+    (edit("cells", without("value")), "-cells.csv: line 1: lacks value; legal: "),
+    (edit("hits", same_id), "-hits.csv: line 10: hit_id {id3} is there twice, also in line 4; legal: each once"),
+    (edit("truth", same_id), "-truth.csv: line 10: hit_id {id3} is there twice, also in line 4; legal: each once"),
+    (edit("truth", put(5, "hit_id", "99999")), "-truth.csv: line 6: hit_id is 99999, unknown; legal: hits of event"),
+    (edit("cells", put(5, "hit_id", "99999")), "-cells.csv: line 6: hit_id is 99999, unknown; legal: hits of event"),
+    (edit("truth", lambda lines: lines.pop(4)), "-hits.csv: line 5: hit_id is {id4}, not in event000000007-truth.csv"),
+    (edit("hits", put(7, "y", "nan")), "-hits.csv: line 8: y is nan; legal: a finite number"),
+    (edit("hits", put(7, "y", "-inf")), "-hits.csv: line 8: y is -inf; legal: a finite number"),
+    (edit("hits", put(7, "y", "")), "-hits.csv: line 8: y is nan; legal: a finite number"),
+    (edit("hits", put(7, "x", "one")), "-hits.csv: line 8: x is one; legal: a finite number"),
+    (edit("hits", put(7, "x", "1e300")), "-hits.csv: line 8: x is 1e+300; legal: -100000 … 100000 mm"),
+    (edit("hits", put(7, "layer_id", "2.5")), "-hits.csv: line 8: layer_id is 2.5; legal: a whole number"),
+    (edit("hits", put(7, "hit_id", "9" * 25)), f"-hits.csv: line 8: hit_id is {'9' * 25}; legal: a whole number"),
+    (
+        edit("truth", put(2, "particle_id", "4.5e17")),
+        "-truth.csv: line 3: particle_id is 4.5e+17; legal: a whole number",
+    ),
+    (edit("truth", put(2, "weight", "-1")), "-truth.csv: line 3: weight is -1.0; legal: 0 or more"),
+    (
+        edit("particles", same_id_of := put(2, "particle_id", "10")),
+        "-particles.csv: line 3: particle_id 10 is there twice",
+    ),
+    (edit("hits", lambda lines: lines.insert(4, "")), "-hits.csv: line 5: hit_id is nan; legal: a whole number"),
+    (edit("hits", lambda lines: lines.__setitem__(4, lines[4] + ",1,2")), "-hits.csv: is no table ("),
+    (edit("hits", lambda lines: lines.clear()), "-hits.csv: is empty; legal: a line with hit_id, x, y"),
+    (edit("hits", lambda lines: lines.__delitem__(slice(1, None))), "-hits.csv: holds no row; legal: at least one"),
+    (edit("particles", lambda lines: lines.__delitem__(slice(2, None))), "-particles.csv: lacks the particles of "),
+]
+
+
+@pytest.mark.parametrize(("spoil", "fault"), FAULTS, ids=[f"{k}{fault[:32]}" for k, (_, fault) in enumerate(FAULTS)])
+def test_a_bad_event_is_one_line_with_file_and_row(folder, spoil, fault, capsys):
+    ids = [line.split(",")[0] for line in (folder / f"{NAME}-hits.csv").read_text().splitlines()]
+    spoil(folder)
+    assert main(["trackml", str(folder), "--slope-max", "0.01"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    (line,) = captured.err.splitlines()
+    assert line.startswith(f"{folder}/{NAME}" + fault.format(id3=ids[3], id4=ids[4]))
+    write_event(barrel_event(2, name="event000000008"), folder)
+    assert main(["trackml", str(folder), "--slope-max", "0.01", "--skip-bad", "--json"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert (about["events"], about["metadata"]["options"]["skipped"]) == (1, 1)
+
+
+def link_file(folder):
+    outside = folder.parent / "outside.csv"
+    shutil.move(folder / f"{NAME}-truth.csv", outside)
+    (folder / f"{NAME}-truth.csv").symlink_to(outside)
+    return f"{folder}/{NAME}-truth.csv: is a link out of its folder; legal: files inside of it"
+
+
+def link_to_nothing(folder):
+    (folder / f"{NAME}-truth.csv").unlink()
+    (folder / f"{NAME}-truth.csv").symlink_to(folder / "gone")
+    return f"{folder}/{NAME}-truth.csv: is a link to nothing; legal: a file"
+
+
+def bomb_gz(folder):
+    file = folder / f"{NAME}-cells.csv"
+    packed = gzip.compress(b"hit_id,ch0,ch1,value\n" + b"0" * (24 << 20))
+    file.unlink()
+    (folder / f"{file.name}.gz").write_bytes(packed)
+    return (
+        f"{file}.gz: unpacks from {len(packed):,} to more than 16,777,216 bytes, as a zip bomb does; "
+        "legal: at most 50 times its size"
+    )
+
+
+def bomb_zip(folder):
+    file = folder / f"{NAME}-cells.csv"
+    file.unlink()
+    with zipfile.ZipFile(f"{file}.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cells.csv", b"0" * (24 << 20))
+        packed = archive.getinfo("cells.csv").compress_size
+    return (
+        f"{file}.zip: unpacks from {packed:,} to more than 16,777,216 bytes, as a zip bomb does; "
+        "legal: at most 50 times its size"
+    )
+
+
+def cut_short(folder):
+    file = folder / f"{NAME}-hits.csv"
+    packed = gzip.compress(file.read_bytes())
+    file.unlink()
+    (folder / f"{file.name}.gz").write_bytes(packed[: len(packed) // 2])
+    return f"{file}.gz: can't be read (Compressed file ended before the end-of-stream marker was reached); legal: "
+
+
+def no_zip(folder):
+    file = folder / f"{NAME}-hits.csv"
+    file.rename(f"{file}.zip")
+    return f"{file}.zip: can't be read (File is not a zip file); legal: "
+
+
+def binary(folder):
+    file = folder / f"{NAME}-hits.csv"
+    file.write_bytes(b"hit_id,x,y,z\xff\xfe\n1,2,3\n")
+    return f"{file}: is no table ("
+
+
+def twice(folder):
+    file = folder / f"{NAME}-hits.csv"
+    (folder / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+    return f"{file}.gz: is there twice, also as {file}; legal: one of the two"
+
+
+def no_hits(folder):
+    (folder / f"{NAME}-hits.csv").unlink()
+    return f"{folder}/{NAME}-cells.csv: {NAME}-hits.csv is missing beside it; legal: hits with it"
+
+
+@pytest.mark.parametrize(
+    "spoil", [link_file, link_to_nothing, bomb_gz, bomb_zip, cut_short, no_zip, binary, twice, no_hits]
+)
+def test_a_bad_file_is_one_line_and_its_event_can_be_skipped(folder, spoil):
+    write_event(barrel_event(2, name="event000000008"), folder)
+    fault = spoil(folder)
+    with pytest.raises(InputError) as error:
+        load(folder)
+    assert len(error.value.faults) == 1
+    assert error.value.faults[0].startswith(fault)
+    dataset = load(folder, skip_bad=True)
+    assert dataset.events == ("event000000008",)
+    assert dataset.metadata.options["skipped"] == 1
+
+
+def test_a_folder_that_is_a_link_out_is_refused(folder):
+    shutil.move(folder, folder.parent / "outside")
+    folder.mkdir()
+    (folder / "events").symlink_to(folder.parent / "outside")
+    with pytest.raises(InputError, match=r"events/events: is a link out of its folder; legal: files inside of it"):
+        load(folder)
+
+
+def test_a_link_that_stays_inside_is_followed(folder):
+    (folder / "real").mkdir()
+    shutil.move(folder / f"{NAME}-truth.csv", folder / "real" / "truth")
+    (folder / f"{NAME}-truth.csv").symlink_to(folder / "real" / "truth")
+    assert load(folder).graphs[0].y.any()
+
+
+def test_events_with_and_without_truth_are_not_mixed(folder):
+    write_event(barrel_event(2, name="event000000008"), folder)
+    (folder / "event000000008-truth.csv").unlink()
+    with pytest.raises(InputError) as error:
+        load(folder)
+    assert error.value.faults == (
+        f"{folder}/event000000008-cells.csv: event000000008-truth.csv is missing, and 1 other events have it; "
+        "legal: truth for all events, or for none",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("nowhere", "no such file or folder; legal: a folder or .zip of event*-hits.csv files"),
+        ("other.csv", "is no file of an event; legal: event000001000-hits.csv"),
+        ("empty", "holds no event; legal: files called event000001000-hits.csv"),
+        ("bad.zip", "can't be read (File is not a zip file); legal: a .zip of event files"),
+    ],
+)
+def test_a_path_without_events_is_refused(tmp_path, name, fault):
+    (tmp_path / "other.csv").write_text("x\n1\n")
+    (tmp_path / "bad.zip").write_text("x\n1\n")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError) as error:
+        load(tmp_path / name)
+    (line,) = error.value.faults
+    assert line.startswith(f"{tmp_path / name}: {fault}")
+
+
+def test_cuts_that_leave_nothing_are_named(folder):
+    with pytest.raises(InputError, match=f"{NAME}: no edge passes the cuts"):
+        load(folder, slope_max=1e-9)
+
+
+def test_options_are_checked_without_files():
+    faults = []
+    assert check_spec({"source": "trackml", "events": 0, "pt_min": -1.0}, "data", faults) is None
+    assert faults == [
+        "data: path: is missing; legal: a folder or .zip of event*-hits.csv files, also as --data PATH",
+        "data: events: is 0; legal: 1 or more",
+        "data: pt_min: is -1.0; legal: 0 or more",
+    ]
+    assert SOURCES["trackml"].source == "trackml"
+
+
+def test_a_data_set_that_was_written_is_read_again(folder, tmp_path, capsys):
+    write_event(barrel_event(2, name="event000000008"), folder)
+    told = ["--slope-max", "0.01", "--phi-sectors", "2", "--signal-hits", "10", "--features", "eta", "cells"]
+    assert main(["trackml", str(folder), *told, "--output", str(tmp_path / "graphs"), "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert main(["hitgraphs", str(tmp_path / "graphs"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == made
+
+
+def test_the_summary_says_how_good_the_building_is(folder, capsys):
+    assert main(["trackml", str(folder), "--slope-max", "0.01", "--z0-max", "1000", "--phi-sectors", "3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    counts = load(folder, phi_sectors=3).metadata.options["building"]
+    kept, true = counts["kept_edges"], counts["true_edges"]
+    (line,) = [line for line in lines if line.startswith("building")]
+    assert line == (
+        f"building        efficiency {kept / true:.4f} ({kept} of {true} true edges), "
+        f"purity {kept / counts['edges']:.4f}, "
+        f"{counts['crossing_edges']} true edges cross sectors, {counts['overlap_pairs']} pairs in one layer aside"
+    )
+
+
+def test_the_real_events_are_read(shared_data):
+    """The counts that the data's README names, and the building's efficiency on a real high-pile-up event."""
+    large, small = (
+        load(shared_data / f"trackml/event{k:09d}-hits.csv.gz", slope_max=6e-4, z0_max=200.0, **told)
+        for k, told in ((1000, {"pt_min": 0.5}), (1, {"layers": "all", "features": ["eta", "cells", "charge"]}))
+    )
+    about = large.metadata.options["building"]
+    assert about["unlisted_hits"] == 5798
+    assert about["kept_edges"] / about["true_edges"] == pytest.approx(0.94, abs=0.02)
+    (graph,) = small.graphs
+    assert len(graph.x) == 5527
+    assert float((graph.pid == 0).float().mean()) == pytest.approx(0.15, abs=0.01)
+    assert len(graph["particle_id"]) == 549
+    cells = graph.x[:, 4] * small.metadata.node_scale[4]
+    assert float(cells.sum()) == pytest.approx(18564)
