@@ -22,7 +22,7 @@ from archioptrx.errors import InputError
 from archioptrx.fit import predict
 from archioptrx.hitgraph import HitGraph
 from archioptrx.model_folder import TrainedModel, load_model, model_folder
-from archioptrx.sources import load_dataset
+from archioptrx.sources import load_dataset, resolved
 from archioptrx.sources.options import LineGraphOptions, TripletsOptions
 from archioptrx.sources.stream import Job, Made, stream
 from archioptrx.triplets import (
@@ -71,7 +71,10 @@ def load(options: TripletsOptions) -> Dataset:
     make = line_metadata if isinstance(options, LineGraphOptions) else triplet_metadata
     about: dict[str, Any] = {"of": inner.metadata.to_dict(), "cut": options.cut if scored else None}
     if trained is not None:
-        about["model"] = {"weights": model[1] if model else "", "same_data": trained.provenance.data == options.of}
+        about["model"] = {
+            "weights": model[1] if model else "",
+            "same_data": trained.provenance.data == resolved(options.of),
+        }
     metadata = replace(make(inner.metadata, scored), options=about)
     plan = Plan(options, inner.metadata, metadata, model)
     events: dict[str, list[HitGraph]] = {}
