@@ -20,6 +20,7 @@ import numpy as np
 from archioptrx.dataset import Dataset, Metadata
 from archioptrx.errors import InputError
 from archioptrx.fit import predict
+from archioptrx.graph_views import digests_of, facts_of, taken
 from archioptrx.hitgraph import HitGraph
 from archioptrx.model_folder import TrainedModel, load_model, model_folder
 from archioptrx.sources import load_dataset, resolved
@@ -77,10 +78,11 @@ def load(options: TripletsOptions) -> Dataset:
         }
     metadata = replace(make(inner.metadata, scored), options=about)
     plan = Plan(options, inner.metadata, metadata, model)
-    events: dict[str, list[HitGraph]] = {}
-    for graph in inner.graphs:
-        events.setdefault(graph.event, []).append(graph)
-    jobs = [Job(name, tuple(graphs), inner.fingerprint) for name, graphs in events.items()]
+    places: dict[str, list[int]] = {}
+    for place, facts in enumerate(facts_of(inner.graphs)):
+        places.setdefault(facts.event, []).append(place)
+    digests = [digest.hex() for digest in digests_of(inner.graphs)]
+    jobs = [Job(name, taken(inner.graphs, of), " ".join(digests[k] for k in of)) for name, of in places.items()]
     return stream(jobs, partial(make_event, plan=plan), metadata)
 
 
