@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from archioptrx.hitgraph import HitGraph
     from archioptrx.model_folder import TrainedModel
 
-BIN_COLUMNS = ("edges", "auc", "efficiency", "purity")
+BIN_COLUMNS = ("edges", "triplets", "auc", "efficiency", "purity")
 BIN_UNITS = {"eta": "|η|", "pt": "pT [GeV]"}
 
 
@@ -103,10 +103,10 @@ def cut_of(model: TrainedModel, efficiency: float) -> float:
         There is no true edge among them.
     """
     from archioptrx.fit import predict
-    from archioptrx.tasks.edge_classification import EdgeClassification
+    from archioptrx.tasks.binary import BinaryClassification
 
-    if not isinstance(model.task, EdgeClassification):
-        raise InputError(f"--efficiency: {model.task.name} has no cut; legal: models of edge_classification")
+    if not isinstance(model.task, BinaryClassification):
+        raise InputError(f"--efficiency: {model.task.name} has no cut; legal: models of edges or triplets")
     graphs = own_splits(model).validation
     cut = model.task.cut(predict(model.model, graphs), graphs, efficiency)
     if cut is None:
@@ -128,10 +128,11 @@ def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
 
 
 def _bins(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    lines = [f"{name:16}" + "".join(f"{column:>12}" for column in BIN_COLUMNS)]
+    columns = [column for column in BIN_COLUMNS if any(column in row for row in rows)]
+    lines = [f"{name:16}" + "".join(f"{column:>12}" for column in columns)]
     for row in rows:
         limits = f"{row['from']:g} … " + ("∞" if row["to"] is None else f"{row['to']:g}")
-        cells = [row.get(column) for column in BIN_COLUMNS]
+        cells = [row.get(column) for column in columns]
         texts = ["–" if v is None else f"{v:,}" if isinstance(v, int) else f"{v:.4f}" for v in cells]
         lines.append(f"{limits:16}" + "".join(f"{text:>12}" for text in texts))
     return lines

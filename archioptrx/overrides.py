@@ -64,13 +64,20 @@ def apply(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str
 
 
 def override(document: Any, overrides: Mapping[str, Any]) -> Any:
-    """Lay dotted keys over a document; `data.path` on events that are made, not read, makes them hit graphs."""
+    """Lay dotted keys over a document; `data.path` on events that are made, not read, makes them hit graphs.
+
+    Where a source is made of another one, the path is the innermost one's.
+
+    >>> override({"data": {"source": "triplets", "of": {"source": "toy"}}}, {"data.path": "events"})
+    {'data': {'source': 'triplets', 'of': {'path': 'events'}}}
+    """
     if not isinstance(document, Mapping):
         return document
-    return apply(_with_files(document, overrides), overrides)
-
-
-def _with_files(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> Mapping[str, Any]:
-    data = document.get("data") or {}
-    reads = isinstance(data, Mapping) and ("path" in data or data.get("source") not in (None, "toy"))
-    return document if reads or "data.path" not in overrides else {**document, "data": {}}
+    if "data.path" not in overrides:
+        return apply(document, overrides)
+    place, data = "data", document.get("data") or {}
+    while isinstance(data, Mapping) and isinstance(data.get("of"), Mapping):
+        place, data = f"{place}.of", data["of"]
+    reads = isinstance(data, Mapping) and ("path" in data or data.get("source") not in (None, "toy", "helix"))
+    laid = {f"{place}.path" if key == "data.path" else key: value for key, value in overrides.items()}
+    return apply(document if reads else apply(document, {place: {}}), laid)

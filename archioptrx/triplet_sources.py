@@ -20,9 +20,10 @@ import numpy as np
 from archioptrx.dataset import Dataset, Metadata
 from archioptrx.errors import InputError
 from archioptrx.fit import predict
+from archioptrx.graph_views import digests_of, facts_of, taken
 from archioptrx.hitgraph import HitGraph
 from archioptrx.model_folder import TrainedModel, load_model, model_folder
-from archioptrx.sources import load_dataset
+from archioptrx.sources import load_dataset, resolved
 from archioptrx.sources.options import LineGraphOptions, TripletsOptions
 from archioptrx.sources.stream import Job, Made, stream
 from archioptrx.triplets import (
@@ -71,13 +72,17 @@ def load(options: TripletsOptions) -> Dataset:
     make = line_metadata if isinstance(options, LineGraphOptions) else triplet_metadata
     about: dict[str, Any] = {"of": inner.metadata.to_dict(), "cut": options.cut if scored else None}
     if trained is not None:
-        about["model"] = {"weights": model[1] if model else "", "same_data": trained.provenance.data == options.of}
+        about["model"] = {
+            "weights": model[1] if model else "",
+            "same_data": trained.provenance.data == resolved(options.of),
+        }
     metadata = replace(make(inner.metadata, scored), options=about)
     plan = Plan(options, inner.metadata, metadata, model)
-    events: dict[str, list[HitGraph]] = {}
-    for graph in inner.graphs:
-        events.setdefault(graph.event, []).append(graph)
-    jobs = [Job(name, tuple(graphs), inner.fingerprint) for name, graphs in events.items()]
+    places: dict[str, list[int]] = {}
+    for place, facts in enumerate(facts_of(inner.graphs)):
+        places.setdefault(facts.event, []).append(place)
+    digests = [digest.hex() for digest in digests_of(inner.graphs)]
+    jobs = [Job(name, taken(inner.graphs, of), " ".join(digests[k] for k in of)) for name, of in places.items()]
     return stream(jobs, partial(make_event, plan=plan), metadata)
 
 

@@ -13,12 +13,21 @@ from archioptrx.tasks.options.node_regression import RegressionOptions
 from archioptrx.tasks.options.several import SeveralOptions
 from archioptrx.tasks.options.track_count import CountOptions
 from archioptrx.tasks.options.track_set import SetOptions
+from archioptrx.tasks.options.triplet_classification import TripletOptions
 
-__all__ = ["TASKS", "EdgeOptions", "TaskOptions", "read_task"]
+__all__ = ["TASKS", "EdgeOptions", "TaskOptions", "TripletOptions", "read_task"]
 
 TASKS: dict[str, type[TaskOptions]] = {
     one.name: one
-    for one in (EdgeOptions, EmbeddingOptions, RegressionOptions, CountOptions, SetOptions, SeveralOptions)
+    for one in (
+        EdgeOptions,
+        TripletOptions,
+        EmbeddingOptions,
+        RegressionOptions,
+        CountOptions,
+        SetOptions,
+        SeveralOptions,
+    )
 }
 """Each task by name. The module of that name in `archioptrx.tasks` has `make(options) -> Task`."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from archioptrx.config import Fields
 
@@ -38,7 +38,7 @@ class EdgeOptions:
     class_weight: str | float = "none"
 
     @classmethod
-    def read(cls, fields: Fields) -> EdgeOptions:
+    def read(cls, fields: Fields) -> Self:
         """Take and check the options."""
         weight = fields.take("class_weight", (str, int, float, type(None)), "none", choices=WEIGHTINGS)
         if isinstance(weight, int | float) and not 0 < weight < float("inf"):

@@ -1,0 +1,237 @@
+"""What classifying edges and classifying triplets share: a loss and scores for yes or no, row by row."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from archioptrx.errors import InputError, TrialError
+from archioptrx.hitgraph import HitGraph
+from archioptrx.metrics import Bools, Floats, Ranking, cut_for_efficiency, rates
+from archioptrx.tasks.comparison import against_baseline, medals
+from archioptrx.tasks.task import Objective, Task
+
+FIXED_CUT = 0.7
+FIXED_EFFICIENCY = 0.98
+ETA_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, math.inf)
+"""|η| of the outermost hit as seen from the origin."""
+PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
+"""Transverse momentum in GeV of the particle that made the innermost hit."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is classified: the domain, and the fields of a hit graph that say something of its rows.
+
+    Attributes
+    ----------
+    domain
+        Of the target.
+    plural
+        What many of them are called.
+    index
+        The two rows of the rung below that each one joins.
+    truth, weight, mask, baseline
+        See `HitGraph`; the last three may be missing there.
+    """
+
+    domain: str
+    plural: str
+    index: str
+    truth: str
+    weight: str
+    mask: str
+    baseline: str
+
+    def kept(self, graph: HitGraph) -> Tensor:
+        """Which rows count: bool [R]."""
+        mask = graph.get(self.mask)
+        return torch.ones(graph[self.index].shape[1], dtype=torch.bool) if mask is None else mask
+
+    def hits(self, graph: HitGraph) -> tuple[Tensor, Tensor]:
+        """The innermost and the outermost node of each row: two of [R]."""
+        inner, outer = graph[self.index]
+        if self.domain == "edge":
+            return inner, outer
+        return graph.edge_index[0, inner], graph.edge_index[1, outer]
+
+
+class BinaryClassification(Task):
+    """Binary cross-entropy on logits. Rows outside of the mask count neither in the loss nor in metrics.
+
+    Parameters
+    ----------
+    class_weight
+        Weight of true rows in the loss: a number, `none` or `balanced` (false rows per true one of the batch).
+
+    Attributes
+    ----------
+    rows
+        What is classified.
+    """
+
+    target_width = 1
+    objective = Objective("auc", "max")
+    rows: Rows
+
+    def __init__(self, class_weight: str | float = "none") -> None:
+        self.class_weight = class_weight
+
+    def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
+        """Mean loss per row, weighted where the data have weights. Shapes: output [R] -> []."""
+        weight = batch.get(self.rows.weight)
+        mask = batch.get(self.rows.mask)
+        if mask is not None:
+            weight = mask.to(output.dtype) if weight is None else weight * mask
+        truth = batch[self.rows.truth].to(output.dtype)
+        losses = binary_cross_entropy_with_logits(
+            output, truth, reduction="none", pos_weight=self._positive(truth, mask)
+        )
+        if weight is None:
+            return losses.sum() / max(1, losses.numel())
+        mean: Tensor = (losses * weight).sum() / weight.sum().clamp(min=1e-12)
+        return mean
+
+    def _positive(self, truth: Tensor, mask: Tensor | None) -> Tensor | None:
+        """Weight of true rows, None for 1."""
+        if self.class_weight == "none":
+            return None
+        if self.class_weight != "balanced":
+            return truth.new_tensor(float(self.class_weight))
+        counted = truth if mask is None else truth[mask]
+        true = counted.sum()
+        return torch.where(true > 0, (counted.numel() - true) / true.clamp(min=1), 1.0)
+
+    def metrics(
+        self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
+    ) -> dict[str, Any]:
+        """Score logits; see `Task.metrics`.
+
+        Returns
+        -------
+        `loss, auc, average_precision`, `accuracy, efficiency, purity` at `cut`, `efficiency_0.7, purity_0.7`,
+        `purity_at_efficiency_0.98`, the number of rows (`edges`, say), `true_fraction`. With bins, `eta` and `pt`:
+        lists of such scores per bin; where the data have a baseline, what `comparison.against_baseline` gives; and of
+        triplets what `comparison.medals` gives. A score that needs both classes is None where one is missing.
+        """
+        if not 0 < cut < 1:
+            raise InputError(f"cut: is {cut:g}; legal: between 0 and 1")
+        logits = _joined([o.detach() for o in outputs])
+        bad = int((~np.isfinite(logits)).sum())
+        if bad:
+            raise TrialError(f"{bad} of {len(logits)} scores aren't finite numbers")
+        masks = [self.rows.kept(g) for g in graphs]
+        kept = _joined(masks).astype(bool)
+        truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
+        losses = [float(self.loss(o.detach().float(), g)) for o, g in zip(outputs, graphs, strict=True)]
+        weights = [max(1, int(mask.sum())) for mask in masks]
+        result: dict[str, Any] = {"loss": float(np.average(losses, weights=weights)) if losses else None}
+        result |= self._scores(logits[kept], truth[kept], cut)
+        if not bins:
+            return result
+        result |= self._compared(logits, truth, kept, graphs, cut)
+        for name, limits, values in self._binned(graphs):
+            result[name] = self._per_bin(logits[kept], truth[kept], values[kept], limits, cut)
+        return result
+
+    def perfect(self, graph: HitGraph) -> Tensor:
+        """Logits of ±10 as the truth says: an AUC of exactly 1. Shapes: -> [R]."""
+        return 10 * (2 * graph[self.rows.truth] - 1)
+
+    def constant(self, graph: HitGraph) -> Tensor:
+        """A probability of 0.5 for every row: an AUC of exactly 0.5. Shapes: -> [R]."""
+        return graph.x.new_zeros(graph[self.rows.index].shape[1])
+
+    def cut(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], efficiency: float) -> float | None:
+        """The highest cut on the probability that keeps this share of the true rows; None without true rows.
+
+        Take it from validation events and apply it to others.
+        """
+        kept = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
+        truth = _joined([g[self.rows.truth] for g in graphs])[kept] > 0.5
+        found = cut_for_efficiency(_joined([o.detach() for o in outputs])[kept], truth, efficiency)
+        # A hair lower, so that the logit of the cut, rounded, doesn't lose the row that it was taken from.
+        return None if found is None else 1 / (1 + math.exp(-(found - 1e-9)))
+
+    def _scores(self, logits: Floats, truth: Bools, cut: float) -> dict[str, float | None]:
+        """Rank logits, not probabilities: those run into ties near 1."""
+        ranking = Ranking.of(logits, truth)
+        fixed = rates(logits >= _logit(FIXED_CUT), truth)
+        return {
+            "auc": ranking.auc,
+            "average_precision": ranking.average_precision,
+            "cut": cut,
+            **rates(logits >= _logit(cut), truth),
+            f"efficiency_{FIXED_CUT:g}": fixed["efficiency"],
+            f"purity_{FIXED_CUT:g}": fixed["purity"],
+            f"purity_at_efficiency_{FIXED_EFFICIENCY:g}": ranking.purity_at_efficiency(FIXED_EFFICIENCY),
+            self.rows.plural: len(truth),
+            "true_fraction": float(truth.mean()) if len(truth) else None,
+        }
+
+    def _compared(
+        self, logits: Floats, truth: Bools, kept: Bools, graphs: Sequence[HitGraph], cut: float
+    ) -> dict[str, Any]:
+        """Beside the baseline, and the classes of accepted triplets, as far as the data allow it."""
+        accepted = logits >= _logit(cut)
+        found: dict[str, Any] = {}
+        if graphs and all(g.get(self.rows.baseline) is not None for g in graphs):
+            baseline = _joined([g[self.rows.baseline] for g in graphs])
+            found |= against_baseline(accepted[kept], baseline[kept], truth[kept], cut)
+        below = [self._true_below(g) for g in graphs]
+        if graphs and all(one is not None for one in below):
+            ends = np.cumsum([0, *(len(one) for one in below if one is not None)])[:-1]
+            index = [g[self.rows.index].cpu().numpy() + before for g, before in zip(graphs, ends, strict=True)]
+            doublets = _joined([one for one in below if one is not None]).astype(bool)
+            found |= medals(accepted & kept, truth & kept, np.concatenate(index, axis=1), doublets)
+        return found
+
+    def _true_below(self, graph: HitGraph) -> Tensor | None:
+        """Which rows of the rung below are true: edges, or nodes that are doublets. None: they are hits."""
+        if self.rows.domain == "triplet":
+            return graph.y > 0.5
+        return graph.pid != 0 if graph.get("chain") is not None and graph.get("pid") is not None else None
+
+    def _binned(self, graphs: Sequence[HitGraph]) -> list[tuple[str, tuple[float, ...], Floats]]:
+        """Quantities that all graphs have: name, limits of the bins, one value per row."""
+        found: list[tuple[str, tuple[float, ...], Floats]] = []
+        ends = [self.rows.hits(g) for g in graphs]
+        if graphs and all(g.get("pos") is not None for g in graphs):
+            values = [_eta(g.pos[outer]) for g, (_, outer) in zip(graphs, ends, strict=True)]
+            found.append(("eta", ETA_BINS, _joined(values)))
+        if graphs and all(g.get("pt") is not None for g in graphs):
+            found.append(("pt", PT_BINS, _joined([g.pt[inner] for g, (inner, _) in zip(graphs, ends, strict=True)])))
+        return found
+
+    def _per_bin(
+        self, logits: Floats, truth: Bools, values: Floats, limits: tuple[float, ...], cut: float
+    ) -> list[dict[str, Any]]:
+        """Score each bin that holds a row."""
+        found = []
+        for low, high in itertools.pairwise(limits):
+            inside = (values >= low) & (values < high)
+            if inside.any():
+                ends: dict[str, Any] = {"from": low, "to": high if math.isfinite(high) else None}
+                found.append(ends | self._scores(logits[inside], truth[inside], cut))
+        return found
+
+
+def _joined(parts: Sequence[Tensor]) -> Any:
+    return torch.cat([p.cpu().double() for p in parts]).numpy() if parts else np.zeros(0)
+
+
+def _logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+def _eta(pos: Tensor) -> Tensor:
+    x, y, z = pos.double().unbind(1)
+    return torch.asinh(z.abs() / torch.hypot(x, y).clamp(min=1e-9))

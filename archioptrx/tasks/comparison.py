@@ -1,0 +1,91 @@
+"""How a classifier of triplets does beside the classifier of doublets before it, and what its answers are worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archioptrx.metrics import Bools, Floats, Ranking, rates
+
+
+def against_baseline(accepted: Bools, baseline: Floats, truth: Bools, cut: float) -> dict[str, Any]:
+    """Count what an earlier classifier has wrong and the new one right, and the other way round.
+
+    Both decide at the same cut on their probabilities. For triplets the earlier one is the classifier of doublets, that
+    accepts a triplet if it accepts both doublets.
+
+    Parameters
+    ----------
+    accepted : [R]
+        What the new classifier accepts.
+    baseline : [R]
+        Probability by the earlier one.
+    truth : [R]
+    cut
+        Probability from which the earlier one accepts.
+
+    Returns
+    -------
+    `fixed, worsened`: numbers of rows; `baseline_auc`; and at the cut `baseline_accuracy, baseline_efficiency,
+    baseline_purity`.
+
+    >>> both = np.array([True, False])
+    >>> found = against_baseline(accepted=both, baseline=np.array([0.2, 0.3]), truth=both, cut=0.5)
+    >>> found["fixed"], found["worsened"]
+    (1, 0)
+    """
+    # In single precision, as probabilities are kept: what stands exactly on the cut is accepted.
+    before = baseline >= np.float32(cut)
+    right, wrong = before == truth, before != truth
+    return {
+        "fixed": int((wrong & (accepted == truth)).sum()),
+        "worsened": int((right & (accepted != truth)).sum()),
+        "baseline_auc": Ranking.of(baseline, truth).auc,
+        **{f"baseline_{name}": value for name, value in rates(before, truth).items()},
+    }
+
+
+def medals(accepted: Bools, truth: Bools, index: NDArray[np.int64], doublets: Bools) -> dict[str, int]:
+    """Divide the triplets that are accepted or true into five classes.
+
+    The picture of triplets in the talks of Exa.TrkX has five colours; this is our reading of them.
+
+    Parameters
+    ----------
+    accepted, truth : [T]
+        Triplets that don't count are neither.
+    index : [2, T]
+        Inner and outer doublet of each triplet.
+    doublets
+        Which doublets are true.
+
+    Returns
+    -------
+    gold
+        True, accepted, and nothing else is: no other accepted triplet goes on from its inner doublet or comes to its
+        outer one.
+    silver
+        True and accepted, but another accepted triplet contests one of its doublets.
+    bronze
+        Accepted, false, with at least one true doublet: a track that takes a wrong turn.
+    red
+        Accepted, false through and through.
+    blue
+        True, but not accepted.
+    """
+    inner, outer = index
+    leaving = np.bincount(inner[accepted], minlength=len(doublets))[inner]
+    arriving = np.bincount(outer[accepted], minlength=len(doublets))[outer]
+    good, bad = accepted & truth, accepted & ~truth
+    alone = (leaving == 1) & (arriving == 1)
+    half = doublets[inner] | doublets[outer]
+    classes = {
+        "gold": good & alone,
+        "silver": good & ~alone,
+        "bronze": bad & half,
+        "red": bad & ~half,
+        "blue": truth & ~accepted,
+    }
+    return {name: int(which.sum()) for name, which in classes.items()}

@@ -1,0 +1,15 @@
+"""What triplet classification can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from archioptrx.tasks.options.edge_classification import EdgeOptions
+
+
+@dataclass(frozen=True)
+class TripletOptions(EdgeOptions):
+    """Triplet classification; see `archioptrx.tasks.triplet_classification`. Options and metrics as for edges."""
+
+    name: ClassVar[str] = "triplet_classification"
