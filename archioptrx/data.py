@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from dataclasses import Field, fields
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,9 @@ from archioptrx.cli import command, new_parser
 from archioptrx.config import finish
 from archioptrx.data_plot import check_picture, plot
 from archioptrx.sources import SOURCES, check_spec, load_dataset
+
+WIDEST = 200
+"""Characters of an option that are printed."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,7 +44,7 @@ def _add(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
     if kind is bool:
         parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         return
-    if field.default is not None and field.default != ():
+    if field.default not in (None, (), MISSING):
         shown = f"{field.default:.4g}" if kind is float else str(field.default)
         text += f" (default: {shown})"
     name = {int: "N", float: "X"}.get(kind, "NAME")
@@ -93,7 +96,7 @@ def as_text(about: dict[str, Any]) -> str:
         ("φ sectors", str(metadata["sectors"])),
         ("hit features", _scaled(metadata["node_features"], metadata["node_scale"])),
         ("edge features", _scaled(metadata["edge_features"], metadata["edge_scale"])),
-        *((name, str(value)) for name, value in metadata["options"].items()),
+        *((name, _short(str(value))) for name, value in metadata["options"].items()),
         ("fingerprint", about["fingerprint"]),
     ]
     lines = [f"{name:16}{text}" for name, text in rows]
@@ -102,6 +105,10 @@ def as_text(about: dict[str, Any]) -> str:
         form = "{:10.3f}" if name == "true_fraction" else "{:10,.0f}"
         lines.append(f"{name.replace('_', ' '):16}" + "".join(form.format(v) for v in spread.values()))
     return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= WIDEST else f"{text[:WIDEST]}…"
 
 
 def _scaled(names: list[str], scales: list[float]) -> str:
