@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import Field, fields
+from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from archioptrx.sources import SOURCES, check_spec, load_dataset
 
 BUILDING = "building"
 """The key of a data set's options under which the counts of its building stand."""
+WIDEST = 200
+"""Characters of an option that are printed."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,7 +49,7 @@ def _add(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
     if kind is bool:
         parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         return
-    if field.default is not None and field.default != ():
+    if field.default not in (None, (), MISSING):
         shown = f"{field.default:.4g}" if kind is float else str(field.default)
         text += f" (default: {shown})"
     name = {int: "N", float: "X", Path: "DIR"}.get(kind, "NAME")
@@ -99,7 +101,7 @@ def as_text(about: dict[str, Any]) -> str:
         ("φ sectors", str(metadata["sectors"])),
         ("hit features", _scaled(metadata["node_features"], metadata["node_scale"])),
         ("edge features", _scaled(metadata["edge_features"], metadata["edge_scale"])),
-        *((name, _building(value) if name == BUILDING else str(value)) for name, value in metadata["options"].items()),
+        *((name, _building(v) if name == BUILDING else _short(str(v))) for name, v in metadata["options"].items()),
         ("fingerprint", about["fingerprint"]),
     ]
     lines = [f"{name:16}{text}" for name, text in rows]
@@ -122,6 +124,10 @@ def _building(counts: Mapping[str, float]) -> str:
     aside = {"crossing_edges": "true edges cross sectors", "overlap_pairs": "pairs in one layer aside"}
     aside["unlisted_hits"] = "hits of unlisted particles"
     return ", ".join(parts + [f"{counts[name]:,} {text}" for name, text in aside.items() if counts.get(name)])
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= WIDEST else f"{text[:WIDEST]}…"
 
 
 def _scaled(names: list[str], scales: list[float]) -> str:

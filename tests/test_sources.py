@@ -20,7 +20,7 @@ from archioptrx.hitgraph import graph_faults
 from archioptrx.search.run import load_splits
 from archioptrx.sources import check_spec, load_dataset
 from archioptrx.sources.hitgraphs import write
-from archioptrx.sources.options import ToyOptions
+from archioptrx.sources.options import SOURCES, ToyOptions
 from archioptrx.sources.toy import WINDOW, largest_step
 
 NAMES = ("event1_g000", "event1_g001", "event2_g000", "event2_g001")
@@ -366,7 +366,7 @@ def test_the_same_seed_gives_the_same_toy_data():
 @pytest.mark.parametrize(
     ("spec", "faults"),
     [
-        ({"source": "toys"}, ["data: source: is 'toys'; legal: "]),
+        ({"source": "toys"}, [f"data: source: is 'toys'; legal: {', '.join(sorted(SOURCES))} (did you mean toy?)"]),
         (
             {"source": "hitgraphs"},
             ["data: path: is missing; legal: a folder of .npz files or one of them, also as --data PATH"],

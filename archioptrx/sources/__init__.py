@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.config import Fields, finish
-from archioptrx.sources.options import MODULES, SOURCES, HitgraphsOptions, Options, source_at
+from archioptrx.errors import InputError
+from archioptrx.sources.options import MODULES, OF, SOURCES, HitgraphsOptions, Options, description, source_at
 
 if TYPE_CHECKING:
     from archioptrx.dataset import Dataset, Metadata
 
-OF = "of"
-"""The key under which a source that is made of another one describes that."""
 FILES = ("path", "model")
 """The keys that name files or folders."""
 
@@ -39,7 +38,7 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
     The options of the source, or None where anything was wrong.
     """
     before = len(faults)
-    fields = Fields(content, place, faults)
+    fields = Fields(_described(content, faults), place, faults)
     source = fields.take("source", str, usual_source(fields.content), choices=SOURCES)
     if len(faults) > before:
         return None
@@ -50,6 +49,17 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
     return options if len(faults) == before else None
 
 
+def _described(content: Mapping[str, Any], faults: list[str]) -> Mapping[str, Any]:
+    """The same with a mapping for the other source, which may be told by a path or in YAML."""
+    if not isinstance(content, Mapping) or OF not in content:
+        return content
+    try:
+        return {**content, OF: description(content[OF])}
+    except InputError as error:
+        faults += error.faults
+        return content
+
+
 def usual_source(content: Mapping[str, Any]) -> str:
     """The source of a description that doesn't name it."""
     return source_at(Path(str(content["path"]))) if "path" in content else "toy"
@@ -57,9 +67,10 @@ def usual_source(content: Mapping[str, Any]) -> str:
 
 def resolved(content: Mapping[str, Any]) -> dict[str, Any]:
     """A description that means the same in any folder: with its source, and absolute paths; those inside it too."""
-    made: dict[str, Any] = {
-        key: resolved(value) if key == OF and isinstance(value, Mapping) else value for key, value in content.items()
-    }
+    made = dict(content)
+    if OF in made:
+        inner = description(made[OF])
+        made[OF] = resolved(inner) if isinstance(inner, Mapping) else inner
     made.setdefault("source", usual_source(content))
     for key in FILES:
         if isinstance(made.get(key), str):
@@ -77,9 +88,11 @@ def with_path(content: Mapping[str, Any], path: str) -> dict[str, Any]:
     {'source': 'hitgraphs', 'path': 'b', 'sectors': 4}
     >>> with_path({"source": "toy", "num_samples": 3}, "b")
     {'source': 'hitgraphs', 'path': 'b'}
+    >>> with_path({"source": "learned", "of": "a"}, "b")
+    {'source': 'learned', 'of': {'source': 'hitgraphs', 'path': 'b'}}
     """
-    if isinstance(content.get(OF), Mapping):
-        return {**content, OF: with_path(content[OF], path)}
+    if OF in content:
+        return {**content, OF: with_path(description(content[OF]), path)}
     source = source_at(Path(path))
     if content.get("source") != source:
         return {"source": source, "path": path}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archioptrx.sources.options.base import Options, option
+from archioptrx.sources.options.acorn import AcornOptions
+from archioptrx.sources.options.base import OF, Options, description, option
 from archioptrx.sources.options.helix import HelixOptions
 from archioptrx.sources.options.hitgraphs import HitgraphsOptions
 from archioptrx.sources.options.line_graph import LineGraphOptions, TripletsOptions
@@ -13,7 +14,9 @@ from archioptrx.sources.options.trackml import TrackmlOptions
 
 __all__ = [
     "MODULES",
+    "OF",
     "SOURCES",
+    "AcornOptions",
     "HelixOptions",
     "HitgraphsOptions",
     "LineGraphOptions",
@@ -21,6 +24,7 @@ __all__ = [
     "ToyOptions",
     "TrackmlOptions",
     "TripletsOptions",
+    "description",
     "option",
     "source_at",
 ]
@@ -30,6 +34,7 @@ _ALL: tuple[type[Options], ...] = (
     HelixOptions,
     HitgraphsOptions,
     TrackmlOptions,
+    AcornOptions,
     LineGraphOptions,
     TripletsOptions,
 )
@@ -41,7 +46,7 @@ MODULES = {"line_graph": "archioptrx.triplet_sources", "triplets": "archioptrx.t
 
 PATTERNS = {
     "trackml": ("event*-*.csv*", "*/event*-hits.csv*", "*event*.zip"),
-    "acorn": ("*.pyg", "*.pt"),
+    "acorn": ("*.pyg", "*.pt", "*/*.pyg"),
     "pickle": ("*.pickle", "*.pkl"),
 }
 """Files by which the source of a path is known; whatever else is `hitgraphs`."""

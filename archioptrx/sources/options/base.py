@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
-from archioptrx.config import Fields
+from archioptrx.config import Fields, parse_yaml, read_yaml
 
 HERE = Path()
+OF = "of"
+"""The key under which a source that is made of another one describes that."""
 
 
 class Options(Protocol):
@@ -43,3 +46,36 @@ def option(default: Any, text: str, kind: type | None = None) -> Any:
         Type on the command line, where the default doesn't tell it; a list takes several words.
     """
     return field(default=default, metadata={"help": text, "kind": kind or type(default)})
+
+
+def description(told: Any) -> Any:
+    """What describes another source: a mapping as it is, YAML text or a YAML file for one, any other text as a path.
+
+    Raises
+    ------
+    InputError
+        The YAML can't be read.
+
+    >>> description("{source: toy, num_samples: 3}")
+    {'source': 'toy', 'num_samples': 3}
+    >>> description("events")
+    {'path': 'events'}
+    """
+    if not isinstance(told, str):
+        return told
+    if told.lstrip().startswith("{"):
+        return parse_yaml(told, OF)
+    return read_yaml(told) if told.endswith((".yaml", ".yml")) else {"path": told}
+
+
+def of_option(text: str) -> Any:
+    """A field for the description of the other source, `--of` of the command `data`; `text` is what `--help` says."""
+    return field(default_factory=dict, metadata={"help": text, "kind": str})
+
+
+def take_of(fields: Fields) -> Mapping[str, Any]:
+    """Take the description of the other source; whoever reads descriptions has turned paths and YAML into mappings."""
+    told: Mapping[str, Any] = fields.take(OF, dict, {})
+    if not told:
+        fields.fault(OF, "describes no data; legal: {source: NAME, …}, a YAML file of that, or a path")
+    return told

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from archioptrx.config import Fields
-from archioptrx.sources.options.base import option
+from archioptrx.sources.options.base import of_option, option
 
 CUT = 0.1
 MOST = 5_000_000
@@ -33,7 +33,7 @@ class TripletsOptions:
 
     source: ClassVar[str] = "triplets"
     about: ClassVar[str] = "hits and doublets of another source with the triplets among them"
-    of: Mapping[str, Any] = field(default_factory=dict)
+    of: Mapping[str, Any] = of_option("the other source: a path, or a description in YAML (a file or {…})")
     model: str | None = option(None, "folder of a trained classifier of doublets (default: all take part)", str)
     cut: float = option(CUT, "doublets of this probability or more take part")
     most: int = option(MOST, "triplets of one graph that are legal")

@@ -1,0 +1,67 @@
+"""Files that a source reads: which there are in a folder, and what must not be followed or unpacked."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from archioptrx.errors import InputError
+
+
+def files_in(path: Path, patterns: Sequence[str], legal: str) -> list[Path]:
+    """Name the files of a folder and of the folders inside it, sorted, or the one file.
+
+    Parameters
+    ----------
+    patterns
+        Of file names, such as `*.pyg`.
+    legal
+        Says in messages what belongs there.
+
+    Raises
+    ------
+    InputError
+        There is nothing.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"{path}: no such file or folder; legal: {legal}")
+    files = sorted({file for pattern in patterns for file in path.rglob(pattern)})
+    if not files:
+        raise InputError(f"{path}: holds no {' or '.join(patterns)}; legal: {legal}")
+    return files
+
+
+def file_fault(file: Path, folder: Path, largest: int) -> str | None:
+    """Say what speaks against opening a file that was found in a folder; None: nothing.
+
+    Parameters
+    ----------
+    folder
+        Where it was found; a link that leads out of it isn't followed. The file itself: it was named by the user.
+    largest
+        Bytes that it may have.
+    """
+    if file != folder and not file.resolve().is_relative_to(folder.resolve()):
+        return "is a link out of the folder; legal: files inside it"
+    if not file.is_file():
+        return "is no file"
+    size = file.stat().st_size
+    if not size:
+        return "is empty"
+    if size > largest:
+        return f"has {size:,} bytes; legal: {largest:,} or less"
+    return None
+
+
+def unpacked_fault(file: Path, ratio: float) -> str | None:
+    """Refuse a zip archive that holds more than `ratio` times its own size (a zip bomb); None: nothing to say."""
+    with zipfile.ZipFile(file) as archive:
+        size = sum(one.file_size for one in archive.infolist())
+    if size > ratio * file.stat().st_size:
+        return (
+            f"would unpack to {size:,} bytes, {size / file.stat().st_size:.0f} times its size; legal: {ratio:g} times"
+        )
+    return None

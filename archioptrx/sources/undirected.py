@@ -1,0 +1,61 @@
+"""Pairs of hits without a direction, as other programs keep them, and the edges that they become."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Edges = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Undirected:
+    """Each pair once.
+
+    Attributes
+    ----------
+    edge_index : int64 [2, E]
+        From the inner to the outer hit, in the order in which the pairs came.
+    first : int64 [E]
+        Place of each edge among the pairs that came (of several: the first).
+    """
+
+    edge_index: Edges
+    first: NDArray[np.int64]
+
+
+def pair_keys(pairs: Edges, hits: int) -> NDArray[np.int64]:
+    """A number for each pair of hits, the same in both directions.
+
+    >>> pair_keys(np.array([[0, 2], [2, 0]]), 3).tolist()
+    [2, 2]
+    """
+    low, high = np.minimum(*pairs), np.maximum(*pairs)
+    return np.asarray(low * hits + high, dtype=np.int64)
+
+
+def outward(pairs: Edges, r: NDArray[Any], z: NDArray[Any]) -> Edges:
+    """Turn each pair so that it goes from the hit nearer to the beam line to the other.
+
+    A straight track from the beam line moves away from it all the time, in the barrel and in the end caps. Of hits at
+    the same distance the one nearer to z = 0 comes first, then the one that stands first.
+
+    Shapes: pairs [2, E], r and z [N].
+    """
+    rank = np.empty(len(r), dtype=np.int64)
+    rank[np.lexsort((np.arange(len(r)), np.abs(z), r))] = np.arange(len(r))
+    return np.where(rank[pairs[0]] <= rank[pairs[1]], pairs, pairs[::-1])
+
+
+def undirected(pairs: Edges, r: NDArray[Any], z: NDArray[Any]) -> Undirected:
+    """Keep each pair once, pointing outwards; a hit is no neighbour of itself.
+
+    Shapes: pairs [2, E], r and z [N].
+    """
+    _, first = np.unique(pair_keys(pairs, len(r)), return_index=True)
+    first = np.sort(first)
+    first = first[pairs[0, first] != pairs[1, first]]
+    return Undirected(outward(pairs[:, first], r, z), first)
