@@ -120,6 +120,16 @@ def test_too_many_edges_are_refused_before_memory_is_full(monkeypatch):
         made(barrel_event(3, tracks=30), slope_max=1.0)
 
 
+def test_hits_on_opposite_sides_are_one_edge():
+    """A window of a whole turn reaches such a hit from both sides."""
+    event = barrel_event(1, tracks=1, noise=0, double=0.0)
+    side = np.where(np.arange(len(event.pos)) % 2, 1.0, -1.0)
+    opposite = replace(event, pos=np.stack([event.r * side, 0 * side, event.pos[:, 2]], axis=1))
+    (graph,) = made(opposite, slope_max=10.0, z0_max=math.inf).graphs
+    numbers = barrel_numbers(event)
+    assert len(edges_of([graph])) == sum(numbers[a] + 1 == b for a in range(len(numbers)) for b in numbers)
+
+
 def test_edges_cross_the_seam_at_pi():
     event = barrel_event(1, tracks=1, noise=0, double=0.0)
     turned = event.pos.copy()
