@@ -101,7 +101,7 @@ def as_text(about: dict[str, Any]) -> str:
         ("φ sectors", str(metadata["sectors"])),
         ("hit features", _scaled(metadata["node_features"], metadata["node_scale"])),
         ("edge features", _scaled(metadata["edge_features"], metadata["edge_scale"])),
-        *((name, _building(v) if name == BUILDING else _short(str(v))) for name, v in metadata["options"].items()),
+        *((name, building_text(v) if name == BUILDING else _short(str(v))) for name, v in metadata["options"].items()),
         ("fingerprint", about["fingerprint"]),
     ]
     lines = [f"{name:16}{text}" for name, text in rows]
@@ -112,7 +112,7 @@ def as_text(about: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _building(counts: Mapping[str, float]) -> str:
+def building_text(counts: Mapping[str, float]) -> str:
     """How good the building of the graphs was; counts as in `archioptrx.graph_building`."""
     if not counts.get("true_edges"):
         return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())

@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from archioptrx.data import building_text
 from archioptrx.experiment import Experiment
 from archioptrx.objective import COSTS
 from archioptrx.samplers import sampler_names
 from archioptrx.search.study import parse_study
 from archioptrx.search_space import Limits, SearchSpace
 from archioptrx.signatures import SIGNATURES
+from archioptrx.sources.options.building import Cuts
 from archioptrx.tasks import TASKS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -44,6 +46,14 @@ def test_all_keys_of_an_experiment_and_of_a_walk_are_there():
 def test_all_metrics_of_an_objective_are_there():
     about = TASKS["edge_classification"]
     assert [name for name in (*about.shares, *about.losses, *COSTS) if f"`{name}`" not in FILES] == []
+
+
+def test_every_option_of_graph_building_is_described():
+    text = (DOCS / "data.md").read_text(encoding="utf-8")
+    assert [field.name for field in fields(Cuts) if f"`{field.name}`" not in text] == []
+    shown = re.search(r"^building .*$", text, re.MULTILINE)[0]
+    counts = {"true_edges": 5400, "kept_edges": 5186, "edges": 20631, "crossing_edges": 45}
+    assert shown == f"{'building':16}{building_text(counts)}, …"
 
 
 def test_the_search_space_shown_is_valid():
