@@ -25,7 +25,9 @@ def test_trackml_reads_the_same_graphs_from_the_csv(cuts, tmp_path) -> None:
     assert len(list((tmp_path / "csv").glob("event00000000?-hits.csv"))) == 3
     read = load_dataset({"source": "trackml", "path": str(tmp_path / "csv"), **cuts})
     assert read.fingerprint == made.fingerprint
-    assert read.metadata.options["building"] == made.metadata.options["building"]
+    counts = made.metadata.options["building"]
+    assert counts["kept_edges"] > 100
+    assert counts.items() <= read.metadata.options["building"].items()
 
 
 def test_an_event_has_the_same_graph_however_many_there_are() -> None:
@@ -61,6 +63,15 @@ def test_csv_goes_to_an_empty_folder_only(tmp_path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="already holds something; legal: a new or empty folder"):
         load_dataset({**SMALL, "csv": str(tmp_path)})
+
+
+def test_events_without_an_edge_are_left_out_and_counted() -> None:
+    sparse = {"source": "helix", "events": 30, "particles": 2, "eta_high": 0.5, "inefficiency": 0.6}
+    dataset = load_dataset(sparse)
+    assert len(dataset.graphs) + dataset.metadata.options["skipped"] == 30
+    assert 0 < len(dataset.graphs) < 30
+    with pytest.raises(InputError, match="event000000000: no edge passes the cuts"):
+        load_dataset({**sparse, "events": 3, "inefficiency": 0.99})
 
 
 @pytest.mark.parametrize(
