@@ -175,11 +175,12 @@ def data_figure(dataset: Dataset) -> Figure:
     legend = rows[1].legend(handles, texts, loc="outside lower center", ncols=4, frameon=False, fontsize=11)
     for handle in legend.legend_handles:
         handle.set(**({"sizes": [30]} if hasattr(handle, "set_sizes") else {"linewidth": 2, "alpha": 0.8}))
-    events = f"{len(counts):,} events" if len(counts) > 1 else "1 event"
-    figure.suptitle(f"{about.source}: {events}, {len(dataset.graphs):,} graphs", fontsize=15)
+    numbers = {"event": len(counts), "graph": len(dataset.graphs)}
+    told = ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for name, number in numbers.items())
+    figure.suptitle(f"{about.source}: {told}", fontsize=15)
     share = f"{median.true / max(1, median.edges):.1%}"
-    numbers = f"{median.hits:,} hits, {median.edges:,} edges, {share} of them true"
-    rows[1].suptitle(f"{median.name}: {'the event of median size, ' if len(counts) > 2 else ''}{numbers}", fontsize=13)
+    holds = f"{median.hits:,} hits, {median.edges:,} edges, {share} of them true"
+    rows[1].suptitle(f"{median.name}: {'the event of median size, ' if len(counts) > 2 else ''}{holds}", fontsize=13)
     return figure
 
 
@@ -209,12 +210,13 @@ def _distributions(axes: Iterable[Axes], counts: Sequence[Counts]) -> None:
 def _bins(values: Sequence[float], whole: bool) -> Floats:
     """Edges of up to 25 bins; those of whole numbers hold equally many of them, and lie between them."""
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    if low == high:
+        return low + np.arange(-2.5, 3)
     count = int(np.clip(2 * np.sqrt(len(values)), 1, 25))
     if whole:
         step = max(1, int(np.ceil((high - low + 1) / count)))
         return np.arange(low - 0.5, high + 0.5 + step, step)
-    spread = high - low or 1.0
-    return np.linspace(low - 0.01 * spread, high + 0.01 * spread, count + 1)
+    return np.linspace(low, high, count + 1)
 
 
 def _event(axes: Sequence[Axes], picture: Picture) -> None:

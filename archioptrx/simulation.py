@@ -100,8 +100,10 @@ def spectrum(options: HelixOptions, level: Floats) -> Floats:
     Shapes: level [P] in [0, 1) -> [P].
     """
     power = 1 - options.pt_power
-    low, high = ((1 + pt / options.pt_scale) ** power for pt in (options.pt_low, options.pt_high))
-    pt = options.pt_scale * ((low + level * (high - low)) ** (1 / power) - 1)
+    first, last = options.pt_scale + options.pt_low, options.pt_scale + options.pt_high
+    # Of two positive terms, so that nothing cancels at the far end of a steep spectrum.
+    above = (1 - level) + level * (last / first) ** power
+    pt = first * above ** (1 / power) - options.pt_scale
     return np.asarray(np.clip(pt, options.pt_low, options.pt_high))
 
 

@@ -2,7 +2,8 @@
 
 `archioptrx.simulation` makes each event, `archioptrx.graph_building` the graphs of it, with the cuts and the targets of
 the source `trackml`; event k is the same however many there are. With `csv` the events are written as TrackML CSV too;
-`trackml` reads the same graphs from it.
+`trackml` reads the same graphs from it. An event in which no edge passes the cuts has no graph; such events are counted
+(`skipped`).
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ def load(options: HelixOptions) -> Dataset:
     Raises
     ------
     InputError
-        No edge passes the cuts in an event, or the folder for the CSV files already holds something.
+        No edge passes the cuts in any event, or the folder for the CSV files already holds something.
     """
     if options.csv is not None:
         write_csv(options, options.csv)
     told = {key: value for key, value in asdict(options).items() if key != "csv" and value not in (None, ())}
     metadata = building_metadata(options.source, options, told)
     jobs = [Job(f"event{number:09d}", number, f"seed {options.seed}") for number in range(options.events)]
-    return stream(jobs, partial(make, options=options, metadata=metadata), metadata)
+    return stream(jobs, partial(make, options=options, metadata=metadata), metadata, skip_bad=True)
 
 
 def make(job: Job, options: HelixOptions, metadata: Metadata) -> Made:
