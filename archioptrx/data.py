@@ -7,11 +7,14 @@ import json
 import sys
 from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archioptrx.cli import command, new_parser
 from archioptrx.config import finish
 from archioptrx.sources import SOURCES, check_spec, load_dataset
+
+if TYPE_CHECKING:
+    from archioptrx.storage import Store
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
     # These import torch, which `--help` and a wrong option need not wait for.
     from archioptrx.dataset import summary
     from archioptrx.sources.hitgraphs import check_empty, write
+    from archioptrx.storage import StoredGraphs
 
     if args.output:
         check_empty(args.output)
@@ -66,10 +70,38 @@ def run(args: argparse.Namespace) -> int:
     if args.output:
         write(dataset, args.output)
     about = summary(dataset)
+    if isinstance(dataset.graphs, StoredGraphs):
+        about["stored"] = storage_of(dataset.graphs.store)
     print(json.dumps(about, indent=1, ensure_ascii=False) if args.json else as_text(about))
     if args.output:
         print(f"written to {args.output}", file=sys.stderr)
     return 0
+
+
+def storage_of(store: Store) -> dict[str, Any]:
+    """Where a data set is on disk, and how much there is of this kind."""
+    from archioptrx import cache
+
+    folders = cache.kept()
+    return {
+        "folder": str(store.folder),
+        "bytes": store.size,
+        "temporary": store.temporary,
+        "cache": {"sets": len(folders), "bytes": cache.size_of(folders)},
+    }
+
+
+def stored_text(stored: dict[str, Any]) -> str:
+    """The same for reading."""
+    from archioptrx.cache import size_text
+
+    if stored["temporary"]:
+        return f"{size_text(stored['bytes'])}, until this command ends"
+    kept = stored["cache"]
+    return (
+        f"{size_text(stored['bytes'])} in {stored['folder']}; all {kept['sets']} sets of the cache: "
+        f"{size_text(kept['bytes'])}"
+    )
 
 
 def as_text(about: dict[str, Any]) -> str:
@@ -87,6 +119,7 @@ def as_text(about: dict[str, Any]) -> str:
         ("edge features", _scaled(metadata["edge_features"], metadata["edge_scale"])),
         *((name, str(value)) for name, value in metadata["options"].items()),
         ("fingerprint", about["fingerprint"]),
+        *([("on disk", stored_text(about["stored"]))] if "stored" in about else []),
     ]
     lines = [f"{name:16}{text}" for name, text in rows]
     lines += ["", f"{'per graph':16}{'minimum':>10}{'median':>10}{'maximum':>10}"]

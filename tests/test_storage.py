@@ -3,6 +3,7 @@
 import os
 import pickle
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -23,7 +24,7 @@ from archioptrx.errors import InputError
 from archioptrx.event import PARTICLE_COLUMNS
 from archioptrx.fit import evaluate_model, fit
 from archioptrx.graph_file import GraphFile, GraphWriter, graph_bytes
-from archioptrx.graph_views import Changed, Joined, facts_of
+from archioptrx.graph_views import Changed, Joined, facts_of, in_memory
 from archioptrx.hitgraph import HitGraph, graph_digest, subgraph
 from archioptrx.sources.hitgraphs import write
 from archioptrx.storage import StoredGraphs, write_graphs
@@ -129,6 +130,16 @@ def test_a_view_is_pickled_as_the_name_of_its_folder(folder):  # noqa: F811
     splits = dataset(12, edges=2000, key="memory").split()
     total = float(sum(g.x.double().sum() for g in splits.train))
     assert done.stdout.decode().strip() == f"{[g.event for g in splits.test]} {total}"
+
+
+def test_a_small_view_is_taken_into_memory_for_a_cluster(folder):  # noqa: F811
+    stored = dataset(limits=ON_DISK)
+    assert in_memory(stored.graphs, 1000) is stored.graphs
+    here = in_memory(stored.graphs, 2**20)
+    assert isinstance(here, tuple)
+    assert in_memory(here, 0) is here
+    shutil.rmtree(stored.graphs.store.folder)
+    assert [graph_digest(g) for g in pickle.loads(pickle.dumps(here))] == [graph_digest(g) for g in dataset().graphs]
 
 
 def test_a_view_of_another_machine_s_folder_is_one_line(folder):  # noqa: F811

@@ -18,6 +18,7 @@ from archioptrx import cache
 from archioptrx.dataset import Dataset, Metadata
 from archioptrx.errors import InputError
 from archioptrx.sources import load_dataset
+from archioptrx.sources.hitgraphs import write
 from archioptrx.sources.stream import Limits, key_of, stream
 from archioptrx.storage import StoredGraphs
 from archioptrx.workers import number_of_workers, spread
@@ -263,6 +264,11 @@ def test_files_that_change_are_read_again(folder, tmp_path, capsys, monkeypatch)
     assert "from the cache" in capsys.readouterr().err
     (path / "event2_g001.npz").unlink()
     assert len(load_dataset(spec).graphs) == 3
+    write(first, tmp_path / "written")  # whose source, by its metadata.json, is the one that it was read from
+    for _ in range(2):
+        assert load_dataset({"path": str(tmp_path / "written")}).fingerprint == first.fingerprint
+    err = capsys.readouterr().err
+    assert (err.count("kept in the cache"), err.count("from the cache")) == (2, 1)
 
 
 def test_numbers_in_the_environment_are_checked(monkeypatch):

@@ -84,7 +84,7 @@ def load(options: HitgraphsOptions) -> Dataset:
     width = len(metadata.node_features) if metadata else 3
     jobs = [Job(file.stem, file, stamp(file)) for file in files]
     key = key_of(jobs, options, metadata)
-    if (known := cached(options.source, key)) is not None:
+    if (known := cached(metadata.source if metadata else options.source, key)) is not None:
         return known
     scans = scan_all(files, width)
     faults = [f"{file}: {fault}" for file, one in scans.items() for fault in one.faults]
