@@ -8,12 +8,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archioptrx.cli import command, new_parser
 from archioptrx.config import finish
 from archioptrx.data_plot import check_picture, plot
 from archioptrx.sources import SOURCES, check_spec, load_dataset
+
+if TYPE_CHECKING:
+    from archioptrx.storage import Store
 
 BUILDING = "building"
 """The key of a data set's options under which the counts of its building stand."""
@@ -71,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     # These import torch, which `--help` and a wrong option need not wait for.
     from archioptrx.dataset import summary
     from archioptrx.sources.hitgraphs import check_empty, write
+    from archioptrx.storage import StoredGraphs
 
     if args.output:
         check_empty(args.output)
@@ -80,12 +84,40 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         plot(dataset, args.plot)
     about = summary(dataset)
+    if isinstance(dataset.graphs, StoredGraphs):
+        about["stored"] = storage_of(dataset.graphs.store)
     print(json.dumps(about, indent=1, ensure_ascii=False) if args.json else as_text(about))
     if args.output:
         print(f"written to {args.output}", file=sys.stderr)
     if args.plot:
         print(f"drawn to {args.plot}", file=sys.stderr)
     return 0
+
+
+def storage_of(store: Store) -> dict[str, Any]:
+    """Where a data set is on disk, and how much there is of this kind."""
+    from archioptrx import cache
+
+    folders = cache.kept()
+    return {
+        "folder": str(store.folder),
+        "bytes": store.size,
+        "temporary": store.temporary,
+        "cache": {"sets": len(folders), "bytes": cache.size_of(folders)},
+    }
+
+
+def stored_text(stored: dict[str, Any]) -> str:
+    """The same for reading."""
+    from archioptrx.cache import size_text
+
+    if stored["temporary"]:
+        return f"{size_text(stored['bytes'])}, until this command ends"
+    kept = stored["cache"]
+    return (
+        f"{size_text(stored['bytes'])} in {stored['folder']}; all {kept['sets']} sets of the cache: "
+        f"{size_text(kept['bytes'])}"
+    )
 
 
 def as_text(about: dict[str, Any]) -> str:
@@ -103,6 +135,7 @@ def as_text(about: dict[str, Any]) -> str:
         ("edge features", _scaled(metadata["edge_features"], metadata["edge_scale"])),
         *((name, building_text(v) if name == BUILDING else _short(str(v))) for name, v in metadata["options"].items()),
         ("fingerprint", about["fingerprint"]),
+        *([("on disk", stored_text(about["stored"]))] if "stored" in about else []),
     ]
     lines = [f"{name:16}{text}" for name, text in rows]
     lines += ["", f"{'per graph':16}{'minimum':>10}{'median':>10}{'maximum':>10}"]

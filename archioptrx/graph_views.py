@@ -6,6 +6,7 @@ look at the graphs themselves where they are in memory.
 
 from __future__ import annotations
 
+import pickle
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, overload
@@ -41,6 +42,11 @@ class Graphs(Sequence[HitGraph]):
     def take(self, places: Sequence[int]) -> Graphs:
         """View those at some places, in that order."""
 
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Bytes that all of them would take in memory, about."""
+
     @abstractmethod
     def facts(self, place: int) -> Facts:
         """Look a graph up without making it."""
@@ -67,6 +73,11 @@ class Changed(Graphs):
         """View those at some places."""
         return Changed(self.graphs.take(places), self.change)
 
+    @property
+    def size(self) -> int:
+        """Those before the change."""
+        return self.graphs.size
+
     def facts(self, place: int) -> Facts:
         """Those of the graph before the change."""
         return self.graphs.facts(place)
@@ -90,6 +101,13 @@ class Joined(Sequence[HitGraph]):
             return [self[k] for k in range(len(self))[place]]
         first = range(len(self))[place] * self.size
         return batch_graphs(list(self.graphs[first : first + self.size]))
+
+
+def in_memory(graphs: Sequence[HitGraph], limit: int) -> Sequence[HitGraph]:
+    """Read a view of at most so many bytes into memory; everything else stays as it is."""
+    if not isinstance(graphs, Graphs) or graphs.size > limit:
+        return graphs
+    return tuple(pickle.loads(pickle.dumps(graph)) for graph in graphs)  # a pickled graph is a copy
 
 
 def facts_of(graphs: Sequence[HitGraph]) -> list[Facts]:

@@ -163,6 +163,12 @@ class StoredGraphs(Graphs):
         """View those at some places."""
         return StoredGraphs(self.store, self._places[np.asarray(places, dtype=np.int64)])
 
+    @property
+    def size(self) -> int:
+        """Bytes of the graphs' files."""
+        entries = (self.store.entry(int(place)) for place in self._places)
+        return sum(entry.end - entry.start for entry in entries)
+
     def facts(self, place: int) -> Facts:
         """Look a graph up in the index."""
         entry = self.store.entry(int(self._places[place]))

@@ -18,6 +18,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,18 @@ from ray.tune.experiment import Trial  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
+from archioptrx.dataset import Splits  # noqa: E402
 from archioptrx.errors import InputError  # noqa: E402
 from archioptrx.graph_file import graph_bytes  # noqa: E402
-from archioptrx.graph_views import Graphs  # noqa: E402
+from archioptrx.graph_views import Graphs, in_memory  # noqa: E402
 from archioptrx.search.work import Work  # noqa: E402
 from archioptrx.settings import Resources  # noqa: E402
 from archioptrx.trial import TrialData, messages  # noqa: E402
 
 SPARE_MEMORY = 200 * 2**20
 """Bytes of the object store beside the data set."""
+PORTABLE = 2**29
+"""Bytes of each part of a stored data set that are sent to the machines of a cluster at most."""
 LONGEST_FOLDER = 30
 """Ray puts sockets below its folder, and the path of a socket has at most 107 characters."""
 
@@ -205,6 +209,7 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
         There is no such cluster, or it can't hold even one trial.
     """
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(resources.workers)
+    data = data if address is None else replace(data, splits=portable(data.splits))
     with _ray(resources, data, address) as (folder, own):
         _check_resources(resources)
         desk = Desk(work, own)
@@ -298,6 +303,15 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=10).close()
     except (OSError, OverflowError) as error:
         raise InputError(f"--address {address}: no Ray cluster answers: {str(error).lower()}") from error
+
+
+def portable(splits: Splits) -> Splits:
+    """Take graphs on disk into memory where there is room: the machines of a cluster may have no disk in common.
+
+    Larger data sets are read by each machine from the folder of the cache, which they then have to share.
+    """
+    train, validation, test = (in_memory(part, PORTABLE) for part in (splits.train, splits.validation, splits.test))
+    return replace(splits, train=train, validation=validation, test=test)
 
 
 def size_of(data: TrialData) -> int:

@@ -86,7 +86,7 @@ def load(options: HitgraphsOptions) -> Dataset:
     widths = metadata.widths if metadata else {"x": 3}
     jobs = [Job(file.stem, file, stamp(file)) for file in files]
     key = key_of(jobs, options, metadata)
-    if (known := cached(options.source, key)) is not None:
+    if (known := cached(metadata.source if metadata else options.source, key)) is not None:
         return known
     scans = scan_all(files, widths)
     faults = [f"{file}: {fault}" for file, one in scans.items() for fault in one.faults]

@@ -8,6 +8,7 @@ takes long or is large goes to disk as it is built (`archioptrx.storage`), where
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
@@ -30,6 +31,8 @@ from archioptrx.storage import Store, StoredGraphs, Written, finished, recalled,
 from archioptrx.workers import number_of_workers, spread
 
 MOST_FAULTS = 20
+MEMORY = "ARCHIOPTRX_MEMORY"
+"""Environment variable: MiB of graphs of one data set that stay in memory. Default: 1,024."""
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -95,6 +98,20 @@ class Limits:
     rest: float = 10.0
     workers: int | None = None
 
+    @classmethod
+    def usual(cls) -> Limits:
+        """The defaults, with what the environment says of memory.
+
+        Raises
+        ------
+        InputError
+            That is no number.
+        """
+        told = os.environ.get(MEMORY, "")
+        if told and not told.isdecimal():
+            raise InputError(f"{MEMORY}: is {told!r}; legal: a number of MiB, 0 or more")
+        return cls(memory=int(told) * 2**20) if told else cls()
+
     def workers_for(self, seconds: float, jobs: int, done: int) -> int:
         """Processes for the rest of some jobs, of which so many took so long."""
         left = jobs - done
@@ -146,7 +163,7 @@ def stream(
     InputError
         Events are bad and aren't to be skipped, or no event is good: one line each.
     """
-    limits = limits or Limits()
+    limits = limits or Limits.usual()
     keep = all(job.key for job in jobs)
     if key is None:
         key = key_of(jobs, make, metadata, skip_bad)

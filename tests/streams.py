@@ -1,0 +1,65 @@
+"""Events that tests build with `stream`, here and in worker processes: functions of a module, for they are pickled."""
+
+import os
+import signal
+from functools import partial
+
+from graphs import random_graph
+
+from archioptrx.dataset import Dataset, Metadata
+from archioptrx.errors import InputError
+from archioptrx.sources.stream import Job, Limits, Made, stream
+
+LOG = "EVENTS_LOG"
+ON_DISK = Limits(memory=0, seconds=-1)
+IN_WORKERS = Limits(rest=-1, seconds=-1, workers=2)
+"""Everything after the first event is built in two worker processes."""
+
+
+def jobs(number: int, key: str = "k") -> list[Job]:
+    """Events whose content is their seed."""
+    return [Job(f"e{seed:03d}", seed, f"{key} {seed}" if key else "") for seed in range(number)]
+
+
+def make(job: Job, edges: int = 60, sectors: int = 2) -> Made:
+    """Random graphs, one for each sector; adds a line to the file `$EVENTS_LOG`, so that tests know what was built."""
+    if LOG in os.environ:
+        with open(os.environ[LOG], "a") as file:
+            file.write(f"{job.name} {os.getpid()}\n")
+    seeds = [sectors * job.content + sector for sector in range(sectors)]
+    graphs = [random_graph(seed, job.name, sector, hits=edges // 2, edges=edges) for sector, seed in enumerate(seeds)]
+    return Made(tuple(graphs), {"edges": edges * sectors})
+
+
+def make_some(job: Job) -> Made:
+    """Every third event is bad, with two faults."""
+    if job.content % 3 == 1:
+        raise InputError(f"{job.name}: is bad", f"{job.name}: is worse")
+    return make(job)
+
+
+def make_wrongly(job: Job) -> Made:
+    """Our own fault in the third event."""
+    return make(Job(job.name, [job.content, 1, "two"][job.content]))
+
+
+def make_and_die(job: Job) -> Made:
+    """The third event takes its process with it."""
+    if job.content == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return make(job)
+
+
+def make_and_wait(job: Job, pipe: str) -> Made:
+    """All but the first event tell their process and then wait for ever."""
+    if job.content:
+        with open(pipe, "w") as file:
+            file.write(f"{os.getpid()}\n")
+        signal.pause()
+    return make(job)
+
+
+def dataset(number: int = 5, limits: Limits | None = None, key: str = "k", **options: object) -> Dataset:
+    """A data set of random events; `options` are those of `make`."""
+    built = partial(make, **options)  # type: ignore[arg-type]
+    return stream(jobs(number, key), built, Metadata("test", sectors=2, options={"a": (1, 2)}), limits=limits)

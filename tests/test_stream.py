@@ -1,0 +1,300 @@
+"""Events to data sets: in memory, on disk, in worker processes, from the cache."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import events
+import pytest
+import torch
+from streams import IN_WORKERS, ON_DISK, dataset, jobs
+from test_sources import folder_of
+
+from archioptrx import cache
+from archioptrx.dataset import Dataset, Metadata
+from archioptrx.errors import InputError
+from archioptrx.sources import load_dataset
+from archioptrx.sources.hitgraphs import write
+from archioptrx.sources.stream import Limits, key_of, stream
+from archioptrx.storage import StoredGraphs
+from archioptrx.workers import number_of_workers, spread
+
+METADATA = Metadata("test")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    """A cache of the test's own."""
+    monkeypatch.setenv("ARCHIOPTRX_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def log(tmp_path, monkeypatch) -> Path:
+    """A file with a line for each event that was built: its name and the process."""
+    monkeypatch.setenv(events.LOG, str(tmp_path / "log"))
+    (tmp_path / "log").touch()
+    return tmp_path / "log"
+
+
+def lines_of(log: Path) -> list[str]:
+    """What was built since the last look."""
+    lines = log.read_text().splitlines()
+    log.write_text("")
+    return lines
+
+
+def assert_same(one: Dataset, other: Dataset) -> None:
+    """Every field of every graph is the same, and what is said of them."""
+    assert one.metadata == other.metadata
+    assert one.fingerprint == other.fingerprint
+    assert len(one.graphs) == len(other.graphs)
+    for a, b in zip(one.graphs, other.graphs, strict=True):
+        first, second = a.to_dict(), b.to_dict()
+        assert list(first) == list(second)
+        for key, value in first.items():
+            if isinstance(value, torch.Tensor):
+                assert value.dtype == second[key].dtype
+                assert torch.equal(value, second[key]), key
+            else:
+                assert value == second[key]
+
+
+def test_in_memory_on_disk_and_in_workers_the_graphs_are_the_same(folder, log):
+    plain = dataset()
+    assert isinstance(plain.graphs, tuple)
+    assert not list(folder.iterdir())
+    assert plain.metadata.options == {"a": [1, 2], "building": {"edges": 5 * 120}}
+    on_disk = dataset(limits=ON_DISK, key="d")
+    in_workers = dataset(limits=IN_WORKERS, key="w")
+    for stored in (on_disk, in_workers):
+        assert isinstance(stored.graphs, StoredGraphs)
+        assert_same(plain, stored)
+    processes = [int(line.split()[1]) for line in lines_of(log)]
+    assert set(processes[:11]) == {os.getpid()}, "in memory, on disk, and the first event of the last one"
+    assert os.getpid() not in processes[11:]
+    assert len(processes) == 15
+
+
+def test_a_second_call_builds_nothing_and_says_so(folder, log, capsys):
+    first = dataset(limits=ON_DISK)
+    (kept,) = folder.iterdir()
+    assert capsys.readouterr().err == f"test: kept in the cache, {kept} ({cache.size_text(first.graphs.store.size)})\n"
+    second = dataset()
+    assert capsys.readouterr().err.startswith(f"test: from the cache, {kept} (")
+    assert len(lines_of(log)) == 5
+    assert_same(first, second)
+
+
+@pytest.mark.parametrize("change", [{"number": 4}, {"key": "other"}, {"edges": 80}])
+def test_other_jobs_keys_or_arguments_are_another_data_set(folder, log, change):
+    dataset(limits=ON_DISK)
+    lines_of(log)
+    built = dataset(limits=ON_DISK, **change)
+    assert len(lines_of(log)) == len(built.events)
+    assert_same(built, dataset(**change))
+    assert not lines_of(log)
+
+
+def test_the_key_is_the_same_in_another_process():
+    code = "import events\nfrom archioptrx.sources.stream import *\n" + (
+        "print(key_of(events.jobs(3), partial(events.make, edges=7), Metadata('test', options={'a': 'test'})))"
+    )
+    env = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
+    named = "".join(["te", "st"])  # equal, and another object than the literal
+    made = events.partial(events.make, edges=7)
+    assert answer.strip() == key_of(jobs(3), made, Metadata(named, options={"a": "test"}))
+
+
+def cut_short(kept):
+    file = kept / "0000002.graphs"
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def lost(kept):
+    (kept / "0000003.graphs").unlink()
+
+
+def index_changed(kept):
+    text = (kept / "index.json").read_text()
+    (kept / "index.json").write_text(text.replace('"e003", 0', '"e003", 1', 1))
+
+
+def index_lost(kept):
+    (kept / "index.json").unlink()
+
+
+@pytest.mark.parametrize("damage", [cut_short, lost, index_changed, index_lost])
+def test_a_damaged_cache_is_noticed_and_built_anew(folder, log, damage):
+    first = dataset(limits=ON_DISK)
+    (kept,) = folder.iterdir()
+    damage(kept)
+    lines_of(log)
+    again = dataset(limits=ON_DISK)
+    assert len(lines_of(log)) == 5
+    assert list(folder.iterdir()) == [kept]
+    assert_same(dataset(), again)
+    assert again.fingerprint == first.fingerprint
+
+
+def test_a_changed_byte_is_noticed_when_its_graph_is_read(folder):
+    dataset(limits=ON_DISK)
+    (kept,) = folder.iterdir()
+    content = bytearray((kept / "0000002.graphs").read_bytes())
+    content[100] ^= 1
+    (kept / "0000002.graphs").write_bytes(content)
+    damaged = dataset()
+    assert damaged.graphs[3].event == "e001"
+    with pytest.raises(InputError, match=r"0000002.graphs: is damaged at e002 sector 0; legal: start again, it will"):
+        damaged.graphs[4]
+    assert_same(dataset(limits=ON_DISK), dataset(number=5, key="other"))
+
+
+def test_what_no_key_tells_is_not_kept_and_leaves_nothing(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    stored = dataset(limits=ON_DISK, key="")
+    assert len(list((tmp_path / "temporary").iterdir())) == 1
+    assert not list(folder.iterdir())
+    monkeypatch.setenv("ARCHIOPTRX_CACHE", "off")
+    other = dataset(limits=ON_DISK)
+    assert len(list((tmp_path / "temporary").iterdir())) == 2
+    assert_same(stored, other)
+    del stored, other
+    assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_two_processes_may_build_the_same_at_once(folder):
+    code = "import events\nprint(events.dataset(40, events.ON_DISK).fingerprint)"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=env, text=True) for _ in "ab"]
+    answers = {process.communicate()[0].strip() for process in both}
+    assert answers == {dataset(40).fingerprint}
+    assert len(list(folder.iterdir())) == 1
+
+
+@pytest.mark.parametrize("limits", [None, ON_DISK, IN_WORKERS])
+def test_bad_events_are_named_in_order_or_skipped_and_counted(limits, folder):
+    with pytest.raises(InputError) as error:
+        stream(jobs(5), events.make_some, METADATA, limits=limits)
+    assert error.value.faults == tuple(f"e00{k}: is {how}" for k in (1, 4) for how in ("bad", "worse"))
+    assert not list(folder.iterdir()), "nothing is left of it"
+    skipping = stream(jobs(5), events.make_some, METADATA, skip_bad=True, limits=limits)
+    assert skipping.events == ("e000", "e002", "e003")
+    assert skipping.metadata.options["skipped"] == 2
+
+
+def test_an_error_in_a_worker_comes_with_its_traceback():
+    with pytest.raises(TypeError) as error:
+        stream(jobs(3), events.make_wrongly, METADATA, limits=IN_WORKERS)
+    assert any("in a worker process" in note and "make_wrongly" in note for note in error.value.__notes__)
+
+
+def test_a_worker_that_dies_is_one_line(folder):
+    with pytest.raises(InputError, match=r"^a worker process that built an event ended \(killed by signal 9; out of"):
+        stream(jobs(3), events.make_and_die, METADATA, limits=IN_WORKERS)
+    assert not list(folder.iterdir())
+
+
+def alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_ctrl_c_ends_the_workers_and_leaves_nothing(folder, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    code = (
+        "import events\nfrom functools import partial\nfrom archioptrx.dataset import Metadata\n"
+        "from archioptrx.sources.stream import stream\n"
+        f"make = partial(events.make_and_wait, pipe={str(pipe)!r})\n"
+        "stream(events.jobs(9), make, Metadata('test'), limits=events.IN_WORKERS)"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, env=env)
+    workers: set[int] = set()
+    while len(workers) < 2:
+        workers |= {int(line) for line in pipe.read_text().split()}
+    process.send_signal(signal.SIGINT)
+    _, complaint = process.communicate()
+    assert process.returncode == -signal.SIGINT
+    assert complaint.strip().splitlines()[-1] == "KeyboardInterrupt"
+    assert not any(alive(worker) for worker in workers)
+    assert not list(folder.iterdir())
+
+
+def test_only_what_is_ours_and_old_is_thrown_away(folder):
+    dataset(limits=ON_DISK)
+    (kept,) = folder.iterdir()
+    old = time.time() - 86400 * (cache.KEEP_DAYS + 1)
+    names = ["notes", "test-0123", f".test-{'0' * 32}-abc", f"toy-{'1' * 32}", f".toy-{'1' * 32}.lock"]
+    for name in names[:4]:
+        (folder / name).mkdir()
+    (folder / names[4]).touch()
+    cache.tidy(folder)
+    assert len(list(folder.iterdir())) == 6
+    for path in folder.iterdir():
+        os.utime(path, (old, old))
+    cache.tidy(folder)
+    assert {path.name for path in folder.iterdir()} == {kept.name, "notes", "test-0123"}
+    os.utime(kept / "index.json", (old, old))
+    dataset()
+    cache.tidy(folder)
+    assert kept.exists(), "its use was noted"
+    os.utime(kept / "index.json", (old, old))
+    cache.tidy(folder)
+    assert not kept.exists()
+
+
+def test_files_that_change_are_read_again(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("ARCHIOPTRX_MEMORY", "0")
+    path = folder_of(tmp_path / "data")
+    spec = {"path": str(path)}
+    first = load_dataset(spec)
+    assert load_dataset(spec).fingerprint == first.fingerprint
+    assert "from the cache" in capsys.readouterr().err
+    (path / "event2_g001.npz").unlink()
+    assert len(load_dataset(spec).graphs) == 3
+    write(first, tmp_path / "written")  # whose source, by its metadata.json, is the one that it was read from
+    for _ in range(2):
+        assert load_dataset({"path": str(tmp_path / "written")}).fingerprint == first.fingerprint
+    err = capsys.readouterr().err
+    assert (err.count("kept in the cache"), err.count("from the cache")) == (2, 1)
+
+
+def test_numbers_in_the_environment_are_checked(monkeypatch):
+    monkeypatch.setenv("ARCHIOPTRX_MEMORY", "1 GB")
+    with pytest.raises(InputError, match=r"^ARCHIOPTRX_MEMORY: is '1 GB'; legal: a number of MiB, 0 or more$"):
+        dataset()
+    monkeypatch.setenv("ARCHIOPTRX_MEMORY", "3")
+    assert Limits.usual().memory == 3 * 2**20
+    monkeypatch.setenv("ARCHIOPTRX_WORKERS", "many")
+    with pytest.raises(InputError, match=r"^ARCHIOPTRX_WORKERS: is 'many'; legal: 1 or more$"):
+        number_of_workers()
+    monkeypatch.setenv("ARCHIOPTRX_WORKERS", "3")
+    assert number_of_workers() == 3
+    limits = Limits(rest=10.0, workers=4)
+    assert [limits.workers_for(5.0, jobs, 1) for jobs in (1, 2, 3, 4, 99)] == [1, 1, 1, 3, 4]
+
+
+def test_few_tasks_are_taken_ahead():
+    taken = []
+
+    def items():
+        for number in range(30):
+            taken.append(number)
+            yield number
+
+    results = spread(abs, items(), 2)
+    assert [next(results) for _ in range(5)] == list(range(5))
+    assert len(taken) <= 5 + 4
+    results.close()
