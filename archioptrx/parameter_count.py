@@ -30,7 +30,8 @@ def _mlp(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) 
 
 
 def _attention(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> int:
-    return _layers(3 * inputs[0][1], output[1], parameters)
+    parts = 2 if parameters.get("direction") == "together" else 3
+    return _layers(parts * inputs[0][1], output[1], parameters)
 
 
 def _gru(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> int:

@@ -319,6 +319,11 @@ def _mlp_irrelevant(parameters: Mapping[str, Any]) -> set[str]:
     return drop | ({"norm"} if plain and (single or activation == "none") else set())
 
 
+def _attention_irrelevant(parameters: Mapping[str, Any]) -> set[str]:
+    # At its default the direction is no part of an architecture's identity: it came later than searches that are kept.
+    return _mlp_irrelevant(parameters) | ({"direction"} if parameters["direction"] == "both" else set())
+
+
 SUMS = ("sum", "mean", "max")
 _MLP = (
     Parameter("layers", (int,), 2, minimum=1),
@@ -335,6 +340,7 @@ _POOL = (
     Parameter("ratio", (float,), 0.5, minimum=0.01, below=1),
     Parameter("clusters", (int,), 16, minimum=1),
 )
+_FLOWS = Parameter("direction", (str,), "both", ("both", "together"))
 _NORM = Parameter("kind", (str,), "layer", ("layer", "batch", "graph"))
 
 SIGNATURES: dict[str, Signature] = {}
@@ -353,7 +359,8 @@ for _signature in (
         has_weights=False, passes_messages=True,
     ),
     Signature(
-        "attention", _attention_accepts, _attention_width, _MLP, passes_messages=True, irrelevant=_mlp_irrelevant
+        "attention", _attention_accepts, _attention_width, (*_MLP, _FLOWS),
+        passes_messages=True, irrelevant=_attention_irrelevant,
     ),
     Signature("gru", _alike(2, 2), lambda widths, parameters: widths[1], distinct=True),
     Signature("concat", _alike(1), _sum_of_widths, commutative=True, distinct=True, has_weights=False),

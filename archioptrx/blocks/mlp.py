@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -26,6 +26,8 @@ class MLP(nn.Module):
         Number of linear layers; all but the last are `hidden` wide.
     hidden, activation, norm, output_activation, dropout
         As in the block's signature. A norm stands before each activation; no activation, no norm.
+    first_layer
+        Further parameters, which concern the first layer.
     """
 
     def __init__(
@@ -38,10 +40,11 @@ class MLP(nn.Module):
         norm: str = "layer",
         output_activation: str = "none",
         dropout: float = 0.0,
+        **first_layer: Any,
     ) -> None:
         super().__init__()
         widths = [hidden] * (layers - 1) + [output.width]
-        first = self._first(inputs, Shape(output.domain, widths[0]))
+        first = self._first(inputs, Shape(output.domain, widths[0]), **first_layer)
         rest = [nn.Linear(a, b) for a, b in pairwise(widths)]
         self.layers = nn.ModuleList([first, *rest])
         self.activations = [activation] * (layers - 1) + [output_activation]
@@ -51,8 +54,8 @@ class MLP(nn.Module):
         )
         self.dropout = dropout
 
-    def _first(self, inputs: Sequence[Shape], output: Shape) -> nn.Module:
-        return Projection(inputs, output)
+    def _first(self, inputs: Sequence[Shape], output: Shape, **parameters: Any) -> nn.Module:
+        return Projection(inputs, output, **parameters)
 
     def forward(self, values: Sequence[Value], run: Run, pending: bool = False) -> Value:
         """Apply the network; `pending` leaves its last linear layer to those who read the result."""
@@ -74,9 +77,10 @@ class MLP(nn.Module):
 class Attention(MLP):
     """The building block `attention`: an MLP on what flows in, what flows out and the value itself.
 
-    `mlp([Σ_{j→i} σ(e_ji) x_j, Σ_{i→j} σ(e_ij) x_j, x_i])`. Source: Farrell et al., "Novel deep learning methods for
+    `mlp([Σ_{j→i} σ(e_ji) x_j, Σ_{i→j} σ(e_ij) x_j, x_i])`; with `direction="together"` the two sums are added before
+    they meet a weight: edges without a direction. Source: Farrell et al., "Novel deep learning methods for
     track reconstruction" (2018), the node network.
     """
 
-    def _first(self, inputs: Sequence[Shape], output: Shape) -> nn.Module:
-        return Neighbourhood(inputs, output)
+    def _first(self, inputs: Sequence[Shape], output: Shape, **parameters: Any) -> nn.Module:
+        return Neighbourhood(inputs, output, **parameters)

@@ -130,7 +130,7 @@ class Projection(Blocked):
 
 
 class Neighbourhood(Blocked):
-    """The first linear layer of `attention`, on `[in, out, own]` without building it.
+    """The first linear layer of `attention`, on `[in, out, own]`, or `[in + out, own]`, without building it.
 
     Parameters
     ----------
@@ -138,17 +138,21 @@ class Neighbourhood(Blocked):
         Shapes of the values and of the logits.
     output
         Domain of the result, and its width.
+    direction
+        `both`, or `together`: what flows in and what flows out are added.
     """
 
-    def __init__(self, inputs: Sequence[Shape], output: Shape) -> None:
+    def __init__(self, inputs: Sequence[Shape], output: Shape, direction: str = "both") -> None:
         values, logits = inputs
         if logits.width not in (1, values.width):
             raise GraphError(
                 f"attention: logits of width {logits.width} don't fit values of width {values.width}; "
                 f"legal: 1, {values.width}"
             )
-        super().__init__(3 * values.width, output.width)
-        self.width = values.width
+        self_at = values.width if direction == "together" else 2 * values.width
+        super().__init__(self_at + values.width, output.width)
+        # First columns of what flows in, of what flows out and of the value itself.
+        self.columns = 0, self_at - values.width, self_at
         self.above = logits.domain
         self.scalar = logits.width == 1
 
@@ -163,17 +167,18 @@ class Neighbourhood(Blocked):
         neighbours: list[Tensor] = []
         own: list[Tensor] = []
         for piece, offset in spread(value):
-            neighbours.append(self.multiplied(piece, (offset, self.width + offset), None, run))
+            received, sent, itself = (column + offset for column in self.columns)
+            neighbours.append(self.multiplied(piece, (received, sent), None, run))
             bias = None if own else self.bias
-            own.append(self.multiplied(piece, (2 * self.width + offset,), bias, run))
-        received = flow(reduce(add, neighbours), weights.flatten(), run.topology.ends(self.above))
-        return received + reduce(add, own)
+            own.append(self.multiplied(piece, (itself,), bias, run))
+        flows = flow(reduce(add, neighbours), weights.flatten(), run.topology.ends(self.above))
+        return flows + reduce(add, own)
 
     def _by_channel(self, value: Value, weights: Tensor, run: Run) -> Tensor:
         x, ends = value.tensor(), run.topology.ends(self.above)
         received = total(weights * take(x, ends.start), ends.end)
         sent = total(weights * take(x, ends.end), ends.start)
-        w_in, w_out, w_own = self.weight.chunk(3, dim=1)
+        w_in, w_out, w_own = (self.weight.narrow(1, column, x.shape[1]) for column in self.columns)
         return linear(received, w_in) + linear(sent, w_out) + linear(x, w_own, self.bias)
 
 
