@@ -14,6 +14,7 @@ from archioptrx.cli import command, new_parser
 from archioptrx.config import finish
 from archioptrx.data_plot import check_picture, plot
 from archioptrx.sources import SOURCES, check_spec, load_dataset
+from archioptrx.sources.options import description
 
 if TYPE_CHECKING:
     from archioptrx.storage import Store
@@ -39,6 +40,9 @@ def parser() -> argparse.ArgumentParser:
         for field in fields(options):  # type: ignore[arg-type]
             if "help" in field.metadata:
                 _add(one, field)
+        if name == "pickle":
+            one.add_argument("--write", type=Path, metavar="FILE", help="make such a file of other data, then read it")
+            one.add_argument("--of", metavar="DATA", help="those data: a path, or described in YAML (a file or {…})")
     return new
 
 
@@ -64,6 +68,8 @@ def _add(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make or read the data set, write it if asked to, and print what it holds."""
+    if args.source == "pickle":
+        make_pickle(args)
     known = [field.name for field in fields(SOURCES[args.source]) if "help" in field.metadata]  # type: ignore[arg-type]
     told = {name: getattr(args, name) for name in known if getattr(args, name) is not None}
     faults: list[str] = []
@@ -118,6 +124,32 @@ def stored_text(stored: dict[str, Any]) -> str:
         f"{size_text(stored['bytes'])} in {stored['folder']}; all {kept['sets']} sets of the cache: "
         f"{size_text(kept['bytes'])}"
     )
+
+
+def make_pickle(args: argparse.Namespace) -> None:
+    """Write the samples of other data where `--write` says so; the command then reads that file.
+
+    Raises
+    ------
+    InputError
+        The other data or the file are wrong, or aren't told.
+    """
+    of = args.of or args.path
+    faults = ["--of: stands without --write; legal: both, or neither"] if args.of and not args.write else []
+    faults += ["--of and PATH: both name the data; legal: one of them"] if args.of and args.path else []
+    faults += ["--write: of which data isn't told; legal: --of DATA"] if args.write and not of else []
+    faults += [f"{args.write}: exists already; legal: a new file"] if args.write and args.write.exists() else []
+    finish(faults)
+    if not args.write:
+        return
+    spec = description(of)
+    check_spec(spec, "--of", faults)
+    finish(faults)
+    from archioptrx.sources.pickle_writing import write
+
+    write(load_dataset(spec, place="--of"), args.write)
+    print(f"written to {args.write}", file=sys.stderr)
+    args.path = str(args.write)
 
 
 def as_text(about: dict[str, Any]) -> str:

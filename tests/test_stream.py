@@ -8,8 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import events
 import pytest
+import streams
 import torch
 from streams import IN_WORKERS, ON_DISK, dataset, jobs
 from test_sources import folder_of
@@ -37,7 +37,7 @@ def folder(tmp_path, monkeypatch) -> Path:
 @pytest.fixture
 def log(tmp_path, monkeypatch) -> Path:
     """A file with a line for each event that was built: its name and the process."""
-    monkeypatch.setenv(events.LOG, str(tmp_path / "log"))
+    monkeypatch.setenv(streams.LOG, str(tmp_path / "log"))
     (tmp_path / "log").touch()
     return tmp_path / "log"
 
@@ -102,13 +102,13 @@ def test_other_jobs_keys_or_arguments_are_another_data_set(folder, log, change):
 
 
 def test_the_key_is_the_same_in_another_process():
-    code = "import events\nfrom archioptrx.sources.stream import *\n" + (
-        "print(key_of(events.jobs(3), partial(events.make, edges=7), Metadata('test', options={'a': 'test'})))"
+    code = "import streams\nfrom archioptrx.sources.stream import *\n" + (
+        "print(key_of(streams.jobs(3), partial(streams.make, edges=7), Metadata('test', options={'a': 'test'})))"
     )
     env = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
     named = "".join(["te", "st"])  # equal, and another object than the literal
-    made = events.partial(events.make, edges=7)
+    made = streams.partial(streams.make, edges=7)
     assert answer.strip() == key_of(jobs(3), made, Metadata(named, options={"a": "test"}))
 
 
@@ -171,7 +171,7 @@ def test_what_no_key_tells_is_not_kept_and_leaves_nothing(folder, tmp_path, monk
 
 
 def test_two_processes_may_build_the_same_at_once(folder):
-    code = "import events\nprint(events.dataset(40, events.ON_DISK).fingerprint)"
+    code = "import streams\nprint(streams.dataset(40, streams.ON_DISK).fingerprint)"
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=env, text=True) for _ in "ab"]
     answers = {process.communicate()[0].strip() for process in both}
@@ -182,23 +182,23 @@ def test_two_processes_may_build_the_same_at_once(folder):
 @pytest.mark.parametrize("limits", [None, ON_DISK, IN_WORKERS])
 def test_bad_events_are_named_in_order_or_skipped_and_counted(limits, folder):
     with pytest.raises(InputError) as error:
-        stream(jobs(5), events.make_some, METADATA, limits=limits)
+        stream(jobs(5), streams.make_some, METADATA, limits=limits)
     assert error.value.faults == tuple(f"e00{k}: is {how}" for k in (1, 4) for how in ("bad", "worse"))
     assert not list(folder.iterdir()), "nothing is left of it"
-    skipping = stream(jobs(5), events.make_some, METADATA, skip_bad=True, limits=limits)
+    skipping = stream(jobs(5), streams.make_some, METADATA, skip_bad=True, limits=limits)
     assert skipping.events == ("e000", "e002", "e003")
     assert skipping.metadata.options["skipped"] == 2
 
 
 def test_an_error_in_a_worker_comes_with_its_traceback():
     with pytest.raises(TypeError) as error:
-        stream(jobs(3), events.make_wrongly, METADATA, limits=IN_WORKERS)
+        stream(jobs(3), streams.make_wrongly, METADATA, limits=IN_WORKERS)
     assert any("in a worker process" in note and "make_wrongly" in note for note in error.value.__notes__)
 
 
 def test_a_worker_that_dies_is_one_line(folder):
     with pytest.raises(InputError, match=r"^a worker process that built an event ended \(killed by signal 9; out of"):
-        stream(jobs(3), events.make_and_die, METADATA, limits=IN_WORKERS)
+        stream(jobs(3), streams.make_and_die, METADATA, limits=IN_WORKERS)
     assert not list(folder.iterdir())
 
 
@@ -214,10 +214,10 @@ def test_ctrl_c_ends_the_workers_and_leaves_nothing(folder, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     code = (
-        "import events\nfrom functools import partial\nfrom archioptrx.dataset import Metadata\n"
+        "import streams\nfrom functools import partial\nfrom archioptrx.dataset import Metadata\n"
         "from archioptrx.sources.stream import stream\n"
-        f"make = partial(events.make_and_wait, pipe={str(pipe)!r})\n"
-        "stream(events.jobs(9), make, Metadata('test'), limits=events.IN_WORKERS)"
+        f"make = partial(streams.make_and_wait, pipe={str(pipe)!r})\n"
+        "stream(streams.jobs(9), make, Metadata('test'), limits=streams.IN_WORKERS)"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, env=env)

@@ -9,6 +9,7 @@ from archioptrx.sources.options.base import OF, Options, description, option
 from archioptrx.sources.options.helix import HelixOptions
 from archioptrx.sources.options.hitgraphs import HitgraphsOptions
 from archioptrx.sources.options.line_graph import LineGraphOptions, TripletsOptions
+from archioptrx.sources.options.pickle import PickleOptions
 from archioptrx.sources.options.toy import ToyOptions
 from archioptrx.sources.options.trackml import TrackmlOptions
 
@@ -21,6 +22,7 @@ __all__ = [
     "HitgraphsOptions",
     "LineGraphOptions",
     "Options",
+    "PickleOptions",
     "ToyOptions",
     "TrackmlOptions",
     "TripletsOptions",
@@ -35,6 +37,7 @@ _ALL: tuple[type[Options], ...] = (
     HitgraphsOptions,
     TrackmlOptions,
     AcornOptions,
+    PickleOptions,
     LineGraphOptions,
     TripletsOptions,
 )
