@@ -18,6 +18,7 @@ from archioptrx.event import PARTICLE_COLUMNS
 from archioptrx.hitgraph import HitGraph
 from archioptrx.tasks.task import Task
 from archioptrx.track_metrics import EventTracks, Floats, Ints, Selection, track_metrics
+from archioptrx.tracks import apart
 
 _PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
 
@@ -45,13 +46,19 @@ def track_scores(
     -------
     What `track_metrics` gives. Empty where the task makes no tracks, or the data don't say whose a hit is.
     """
-    if not graphs or any(graph.get("pid") is None for graph in graphs):
+    if not len(graphs) or graphs[0].get("pid") is None:
         return {}
     labels = [task.tracks(output, graph) for output, graph in zip(outputs, graphs, strict=True)]
     found = [one for one in labels if one is not None]
     if len(found) < len(labels):
         return {}
     return track_metrics(event_tracks(graphs, found, whole), selection, bins)
+
+
+def track_numbers(task: Task, outputs: Sequence[Any], graphs: Sequence[HitGraph], whole: bool = True) -> dict[str, Any]:
+    """The numbers of `track_scores`, without its lists and tables."""
+    scores = track_scores(task, outputs, graphs, whole=whole)
+    return {name: value for name, value in scores.items() if not isinstance(value, list | dict)}
 
 
 def event_tracks(graphs: Sequence[HitGraph], labels: Sequence[Tensor], whole: bool = True) -> list[EventTracks]:
@@ -148,7 +155,7 @@ def _hits_of_chains(nodes: dict[str, Any]) -> dict[str, Any]:
 
 def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
     """Join the graphs of one event."""
-    labels = _apart([part.labels for part in parts])
+    labels = apart([part.labels for part in parts])
     kept = _once(np.concatenate([part.hit_id for part in parts]), np.concatenate([part.z for part in parts]), labels)
 
     def column(key: str) -> Floats | None:
@@ -172,13 +179,6 @@ def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
     elif pt is not None:
         about[0, own] = pt[real]
     return EventTracks(name, labels[kept], particle, weight, hits, weights, *about)
-
-
-def _apart(labels: list[Ints]) -> Ints:
-    """Join labels so that those of different graphs differ."""
-    counts = [int(one.max(initial=-1)) + 1 for one in labels]
-    before = np.cumsum([0, *counts[:-1]])
-    return np.concatenate([np.where(one < 0, -1, one + n) for one, n in zip(labels, before, strict=True)])
 
 
 def _once(hit_id: Ints, z: Floats, labels: Ints) -> Ints:
