@@ -89,12 +89,17 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Splits:
-    """Graphs for training, for choosing (validation) and for the last word (test), and the rule that made them."""
+    """Graphs for training, for choosing (validation) and for the last word (test), and the rule that made them.
+
+    `whole_validation` and `whole_test` say whether an event is in one part with all of its sectors.
+    """
 
     train: Sequence[HitGraph]
     validation: Sequence[HitGraph]
     test: Sequence[HitGraph]
     rule: str
+    whole_validation: bool = True
+    whole_test: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +182,9 @@ class Dataset:
             parts[2] = self._strangers(test)
         counts = f"{cuts[0]} training, {sizes[0]} validation, {sizes[1] or len(parts[2])} test"
         where = " (test: events of its own, counted as graphs)" if isinstance(test, Dataset) else ""
-        return Splits(parts[0], parts[1], parts[2], f"by {what}, seed {seed}: {counts}{where}")
+        whole = what == "events"
+        rule = f"by {what}, seed {seed}: {counts}{where}"
+        return Splits(parts[0], parts[1], parts[2], rule, whole, whole or isinstance(test, Dataset))
 
     def _units(self) -> tuple[Sequence[HitGraph], list[list[int]], str]:
         """What is divided: graphs, and the places of those of each event, or sector where there are too few events."""

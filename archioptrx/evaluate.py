@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from archioptrx.model_folder import TrainedModel
 
 BIN_COLUMNS = ("edges", "triplets", "auc", "efficiency", "purity")
+RATES = ("efficiency", "efficiency_physics", "fake_rate", "duplicate_rate")
+TRACK_COLUMNS = ("particles", "efficiency", "efficiency_physics", "duplicate_rate")
 BIN_UNITS = {"eta": "|η|", "pt": "pT [GeV]"}
 
 
@@ -31,6 +35,13 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--efficiency", type=float, metavar="F", help="instead: the cut that has this efficiency on validation events"
     )
+    new.add_argument("--pt-min", type=float, metavar="GEV", help="tracks: only particles above count (default: all)")
+    new.add_argument(
+        "--min-hits",
+        type=int,
+        metavar="N",
+        help="tracks: fewer hits make no particle or track that counts (default: 3)",
+    )
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -42,18 +53,25 @@ def run(args: argparse.Namespace) -> int:
     faults = [f"{name}: is {value:g}; legal: between 0 and 1" for name, value in given if not 0 < value < 1]
     if args.cut is not None and args.efficiency is not None:
         faults.append("--cut and --efficiency: both set the cut; legal: one of them")
+    if args.pt_min is not None and not 0 <= args.pt_min < math.inf:
+        faults.append(f"--pt-min: is {args.pt_min:g}; legal: 0 or more")
+    if args.min_hits is not None and args.min_hits < 1:
+        faults.append(f"--min-hits: is {args.min_hits}; legal: 1 or more")
     finish(faults)
     # torch is imported from here on.
     from archioptrx.fit import evaluate_model
     from archioptrx.model_folder import load_model
     from archioptrx.run_folder import plain
+    from archioptrx.track_metrics import Selection
 
+    selection = Selection(pt_min=args.pt_min or 0.0, min_hits=args.min_hits or 3)
     model = load_model(args.model)
-    graphs = events_for(model, args.data)
+    graphs, whole = events_for(model, args.data)
     cut = 0.5 if args.cut is None else args.cut
     if args.efficiency is not None:
         cut = cut_of(model, args.efficiency)
-    scores = evaluate_model(model.model, model.task, graphs, cut=cut)
+    further = partial(_tracks, task=model.task, selection=selection, whole=whole)
+    scores = evaluate_model(model.model, model.task, graphs, cut=cut, further=further)
     if args.json:
         print(json.dumps(plain(scores), indent=1, ensure_ascii=False))
     else:
@@ -61,8 +79,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def events_for(model: TrainedModel, path: str | None) -> Sequence[HitGraph]:
+def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **told: Any) -> dict[str, Any]:
+    """Scores of the tracks as a section of their own, where the task makes any and the data have particles."""
+    from archioptrx.track_scores import track_scores
+
+    found = track_scores(told["task"], outputs, graphs, told["selection"], bins=True, whole=told["whole"])
+    return {"tracks": found} if found else {}
+
+
+def events_for(model: TrainedModel, path: str | None) -> tuple[Sequence[HitGraph], bool]:
     """All events of a path, in the model's scales; without one the test events that the model never saw.
+
+    Also whether the events are whole, or sectors of events whose others the model was trained on.
 
     Raises
     ------
@@ -73,8 +101,10 @@ def events_for(model: TrainedModel, path: str | None) -> Sequence[HitGraph]:
 
     provenance = model.provenance
     if path is not None:
-        return load_dataset(with_path(provenance.data, str(Path(path).expanduser())), like=model.metadata).graphs
-    return own_splits(model).test
+        data = with_path(provenance.data, str(Path(path).expanduser()))
+        return load_dataset(data, like=model.metadata).graphs, True
+    splits = own_splits(model)
+    return splits.test, splits.whole_test
 
 
 def own_splits(model: TrainedModel) -> Splits:
@@ -115,26 +145,42 @@ def cut_of(model: TrainedModel, efficiency: float) -> float:
 
 
 def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
-    """Scores for reading, bins below."""
-    lines = [f"{len(graphs)} graphs, {len({graph.event for graph in graphs})} events"]
-    for name, value in scores.items():
-        if not isinstance(value, list):
-            text = "–" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.5f}"
-            lines.append(f"  {name:26} {text}")
-    for name, rows in scores.items():
-        if isinstance(rows, list):
-            lines += ["", *_bins(BIN_UNITS.get(name, name), rows)]
+    """Scores for reading, bins below; then those of the tracks in the same way."""
+    lines = [f"{len(graphs)} graphs, {len({graph.event for graph in graphs})} events", *_numbers(scores)]
+    lines += _all_bins(scores, BIN_COLUMNS)
+    if tracks := scores.get("tracks"):
+        lines += ["", "tracks", *_numbers(tracks), "", *_table("matching", tracks["matching"].items(), RATES)]
+        lines += _all_bins(tracks, TRACK_COLUMNS)
     return "\n".join(lines)
 
 
-def _bins(name: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    columns = [column for column in BIN_COLUMNS if any(column in row for row in rows)]
-    lines = [f"{name:16}" + "".join(f"{column:>12}" for column in columns)]
-    for row in rows:
-        limits = f"{row['from']:g} … " + ("∞" if row["to"] is None else f"{row['to']:g}")
-        cells = [row.get(column) for column in columns]
-        texts = ["–" if v is None else f"{v:,}" if isinstance(v, int) else f"{v:.4f}" for v in cells]
-        lines.append(f"{limits:16}" + "".join(f"{text:>12}" for text in texts))
+def _numbers(scores: Mapping[str, Any]) -> list[str]:
+    single = {name: value for name, value in scores.items() if not isinstance(value, list | Mapping)}
+    return [f"  {name:26} {_text(value, 5)}" for name, value in single.items()]
+
+
+def _text(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def _all_bins(scores: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
+    lines: list[str] = []
+    for name, rows in scores.items():
+        if isinstance(rows, list):
+            limits = (f"{row['from']:g} … " + ("∞" if row["to"] is None else f"{row['to']:g}") for row in rows)
+            shown = [column for column in columns if any(column in row for row in rows)]
+            lines += ["", *_table(BIN_UNITS.get(name, name), zip(limits, rows, strict=True), shown)]
+    return lines
+
+
+def _table(name: str, rows: Iterable[tuple[str, Mapping[str, Any]]], columns: Sequence[str]) -> list[str]:
+    """One line per row, under a header; words of a column's name stand apart."""
+    widths = [max(12, len(column) + 2) for column in columns]
+    heads = (column.replace("_", " ").rjust(width) for column, width in zip(columns, widths, strict=True))
+    lines = [f"{name:16}" + "".join(heads)]
+    for first, row in rows:
+        cells = zip(columns, widths, strict=True)
+        lines.append(f"{first:16}" + "".join(_text(row.get(column), 4).rjust(width) for column, width in cells))
     return lines
 
 

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,6 +23,9 @@ from archioptrx.training import Training
 EDGES_PER_EVALUATION = 16000
 CHECK_EVERY = 25
 """Steps between looks at the loss: on a GPU each look waits for it."""
+
+Further = Callable[[Sequence[Any], Sequence[HitGraph]], dict[str, Any]]
+"""Metrics of outputs, one per batch."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ class Fitting:
     """The state of one training: `fit` with the epochs in your own hands.
 
     Call `epoch()` until `done`, then `close()`. Parameters: see `fit`; `prepared` is what `prepare` made of the same
-    graphs and settings, where that is at hand.
+    graphs and settings, where that is at hand; `further` gives metrics beside the task's, such as those of tracks.
     """
 
     def __init__(
@@ -165,8 +168,10 @@ class Fitting:
         training: Training,
         device: str | torch.device = "cpu",
         prepared: Prepared | None = None,
+        further: Further | None = None,
     ) -> None:
         self.model, self.task, self.training, self.device = model, task, training, torch.device(device)
+        self.further = further
         if not train:
             raise InputError("training: has no graphs; legal: at least one")
         if training.precision != "float32" and self.device.type != "cuda":
@@ -214,6 +219,7 @@ class Fitting:
             try:
                 outputs = predict(self.model, self.batches, self.training.precision)
                 metrics = self.task.metrics(outputs, self.batches)
+                metrics |= self.further(outputs, self.batches) if self.further else {}
             except TrialError as error:
                 raise TrialError(*(f"epoch {self.epochs + 1}, validation: {f}" for f in error.faults)) from error
         self.epochs += 1
@@ -326,6 +332,7 @@ def evaluate_model(
     batch_size: int | None = None,
     device: str | torch.device = "cpu",
     bins: bool = True,
+    further: Further | None = None,
 ) -> dict[str, Any]:
     """Score a model on graphs.
 
@@ -339,11 +346,15 @@ def evaluate_model(
         Graphs at once; None: about 16,000 edges.
     bins
         Add scores per bin, see `Task.metrics`.
+    further
+        Gives metrics beside the task's.
     """
     device = torch.device(device)
     size = batch_size or graphs_for(graphs, EDGES_PER_EVALUATION)
     batches = batched(on_device(graphs, device), size)
-    return task.metrics(predict(model.to(device), batches), batches, cut=cut, bins=bins)
+    outputs = predict(model.to(device), batches)
+    scores = task.metrics(outputs, batches, cut=cut, bins=bins)
+    return scores | (further(outputs, batches) if further else {})
 
 
 def predict(model: nn.Module, batches: Sequence[HitGraph], precision: str = "float32") -> list[Any]:

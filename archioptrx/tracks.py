@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +109,17 @@ def numbered(labels: Ints, min_hits: int = 1) -> Ints:
     names, place, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     good = (names >= 0) & (sizes >= min_hits)
     return np.where(good, np.cumsum(good) - 1, -1)[place]
+
+
+def apart(labels: Sequence[Ints]) -> Ints:
+    """Join the labels of several graphs so that those of different ones differ.
+
+    >>> apart([np.array([0, 1]), np.array([-1, 0])]).tolist()
+    [0, 1, -1, 2]
+    """
+    before = np.cumsum([0, *(int(one.max(initial=-1)) + 1 for one in labels)])
+    parts = [np.where(one < 0, -1, one + n) for one, n in zip(labels, before, strict=False)]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
 
 
 def best_paths(

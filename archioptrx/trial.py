@@ -24,6 +24,7 @@ import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -38,8 +39,10 @@ from archioptrx.fit import Fitting, Prepared, Report, evaluate_model, predict, p
 from archioptrx.hitgraph import HitGraph, batch_graphs
 from archioptrx.objective import Objective
 from archioptrx.tasks import make_task
+from archioptrx.tasks.options import TRACK_SHARES
 from archioptrx.tasks.task import Objective as TaskObjective
 from archioptrx.tasks.task import Task
+from archioptrx.track_scores import track_numbers
 from archioptrx.training import Training
 from archioptrx.transfer import inherit
 
@@ -181,7 +184,9 @@ def _messages(spec: Mapping[str, Any], data: TrialData, start: float) -> Iterato
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     train, validation, device = data.splits.train, data.splits.validation, spec["device"]
     ready = data.prepared(task, training, device)
-    fitting = Fitting(model, task, train, validation, training, device, ready)
+    of_tracks = set(objective.metrics) & set(TRACK_SHARES)
+    further = partial(track_numbers, task, whole=data.splits.whole_validation) if of_tracks else None
+    fitting = Fitting(model, task, train, validation, training, device, ready, further)
     try:
         if reason := _refusal(fitting, parameters, spec["limits"]):
             yield {"kind": "refused", "reason": reason}
@@ -209,7 +214,8 @@ def _messages(spec: Mapping[str, Any], data: TrialData, start: float) -> Iterato
         fitting.close()
     end: dict[str, Any] = {"kind": "end"}
     if spec["final"]:
-        end["test"] = evaluate_model(model, task, data.splits.test, device=spec["device"])
+        further = partial(track_numbers, task, whole=data.splits.whole_test)
+        end["test"] = evaluate_model(model, task, data.splits.test, device=spec["device"], further=further)
         end["weights"] = weights_of(model)
     yield {**end, "train_seconds": train_seconds, "seconds": time.perf_counter() - start}
 

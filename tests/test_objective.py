@@ -12,7 +12,9 @@ from archioptrx.objective import COSTS, EDGE, Goal, Objective, Price
 from archioptrx.search.schedule import Asha
 from archioptrx.standings import Front, front_numbers, pareto_front, ranked, worth_training_again
 from archioptrx.tasks import TASKS, make_task
+from archioptrx.tasks.options import TRACK_SHARES
 from archioptrx.tasks.oracles import ConstantOracle
+from archioptrx.track_scores import track_numbers
 
 Scores = tuple[float, ...]
 
@@ -72,9 +74,12 @@ def test_what_can_be_named_is_what_the_task_gives() -> None:
 
     about = TASKS["edge_classification"]
     event = load_events(small()).data.splits.validation[0]
-    metrics = make_task("edge_classification").metrics([ConstantOracle()(event)], [event])
+    task, outputs = make_task("edge_classification"), [ConstantOracle()(event)]
+    metrics = task.metrics(outputs, [event])
     of_the_data = {"cut", "edges", "true_fraction"}
-    assert {*about.shares, *about.losses} | of_the_data == {k for k, v in metrics.items() if not isinstance(v, list)}
+    named = {*about.shares, *about.losses} - set(TRACK_SHARES)
+    assert named | of_the_data == {k for k, v in metrics.items() if not isinstance(v, list)}
+    assert set(TRACK_SHARES) <= set(track_numbers(task, outputs, [event]))
     assert not set(COSTS) & set(metrics)
 
 

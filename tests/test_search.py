@@ -57,7 +57,7 @@ def test_best_is_a_model_that_scores_as_reported(whole: Path) -> None:
 
     model = load_model(whole)
     row = next(r for r in lines(whole / "retrain.jsonl") if r["repeat"] == model.metrics["repeat"])
-    scores = evaluate_model(model.model, model.task, events_for(model, None))
+    scores = evaluate_model(model.model, model.task, events_for(model, None)[0])
     assert scores["auc"] == pytest.approx(row["test"]["auc"], abs=1e-6)
     assert model.metrics["test"]["auc"]["mean"] == pytest.approx(
         sum(r["test"]["auc"] for r in lines(whole / "retrain.jsonl")) / 2

@@ -17,6 +17,7 @@ from archioptrx.errors import InputError, TrialError
 from archioptrx.hitgraph import HitGraph
 from archioptrx.metrics import Bools, Floats, Ranking, cut_for_efficiency, rates
 from archioptrx.tasks.comparison import against_baseline, medals
+from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 from archioptrx.tasks.task import Objective, Task
 
 FIXED_CUT = 0.7
@@ -71,6 +72,8 @@ class BinaryClassification(Task):
     ----------
     class_weight
         Weight of true rows in the loss: a number, `none` or `balanced` (false rows per true one of the batch).
+    tracks
+        How tracks are found from the scores.
 
     Attributes
     ----------
@@ -82,8 +85,8 @@ class BinaryClassification(Task):
     objective = Objective("auc", "max")
     rows: Rows
 
-    def __init__(self, class_weight: str | float = "none") -> None:
-        self.class_weight = class_weight
+    def __init__(self, class_weight: str | float = "none", tracks: TrackOptions = USUAL) -> None:
+        self.class_weight, self.finding = class_weight, tracks
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean loss per row, weighted where the data have weights. Shapes: output [R] -> []."""

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import torch
+from torch import Tensor
+
+from archioptrx.hitgraph import HitGraph
 from archioptrx.tasks.binary import BinaryClassification, Rows
 from archioptrx.tasks.options import EdgeOptions
+from archioptrx.tracks import components, walk_through
 
 
 class EdgeClassification(BinaryClassification):
@@ -13,7 +18,22 @@ class EdgeClassification(BinaryClassification):
     domain = "edge"
     rows = Rows("edge", "edges", "edge_index", "y", "edge_weight", "edge_mask", "baseline")
 
+    def tracks(self, output: Tensor, graph: HitGraph) -> Tensor:
+        """Tracks as the options say; in a line graph the nodes of a track are chains that overlap.
+
+        Shapes: output [E] -> int64 [N].
+        """
+        scores = torch.sigmoid(output.detach().double()).cpu().numpy()
+        edges, nodes, chosen = graph.edge_index.cpu().numpy(), len(graph.x), self.finding
+        shorter = 0 if graph.get("chain") is None else graph["chain"].shape[1] - 1
+        least = max(1, chosen.min_hits - shorter)
+        if chosen.method == "components":
+            labels = components(edges, scores >= chosen.cut, nodes, least)
+        else:
+            labels = walk_through(edges, scores, nodes, chosen.cut, chosen.follow, least)
+        return torch.from_numpy(labels).to(graph.x.device)
+
 
 def make(options: EdgeOptions) -> EdgeClassification:
     """Make the task from its options."""
-    return EdgeClassification(options.class_weight)
+    return EdgeClassification(options.class_weight, options.tracks)

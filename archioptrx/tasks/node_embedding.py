@@ -16,6 +16,7 @@ from archioptrx.hitgraph import HitGraph
 from archioptrx.metrics import Ranking
 from archioptrx.tasks.options.node_embedding import EmbeddingOptions
 from archioptrx.tasks.task import Objective, Task, finite, mean_loss
+from archioptrx.tracks import apart
 
 
 class NodeEmbedding(Task):
@@ -80,7 +81,7 @@ class NodeEmbedding(Task):
 
     def tracks(self, output: Tensor, graph: HitGraph) -> Tensor:
         """Cluster of each hit, -1 for none. Shapes: output [N, D] -> int64 [N]."""
-        return torch.from_numpy(self._clusters(_points(output)))
+        return torch.from_numpy(apart([self._clusters(points) for points, _, _ in singles(output, graph)]))
 
     def perfect(self, graph: HitGraph) -> Tensor:
         """One point for each particle, and for each hit of noise, far from all others."""

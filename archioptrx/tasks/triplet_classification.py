@@ -5,8 +5,14 @@ For networks that live on hits, doublets and triplets at once. In a line graph t
 
 from __future__ import annotations
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from archioptrx.hitgraph import HitGraph
 from archioptrx.tasks.binary import BinaryClassification, Rows
 from archioptrx.tasks.options import TripletOptions
+from archioptrx.tracks import chains, components
 
 
 class TripletClassification(BinaryClassification):
@@ -18,7 +24,20 @@ class TripletClassification(BinaryClassification):
         "triplet", "triplets", "triplet_index", "y_triplet", "triplet_weight", "triplet_mask", "triplet_baseline"
     )
 
+    def tracks(self, output: Tensor, graph: HitGraph) -> Tensor:
+        """Chains of triplets, or what the doublets of accepted triplets connect. Shapes: output [T] -> int64 [N]."""
+        scores = torch.sigmoid(output.detach().double()).cpu().numpy()
+        edges, triplets = graph.edge_index.cpu().numpy(), graph.triplet_index.cpu().numpy()
+        nodes, chosen = len(graph.x), self.finding
+        if chosen.method == "components":
+            keep = np.zeros(edges.shape[1], dtype=np.bool_)
+            keep[triplets[:, scores >= chosen.cut]] = True
+            labels = components(edges, keep, nodes, chosen.min_hits)
+        else:
+            labels = chains(triplets, scores, edges, nodes, chosen.cut, chosen.follow, chosen.min_hits)
+        return torch.from_numpy(labels).to(graph.x.device)
+
 
 def make(options: TripletOptions) -> TripletClassification:
     """Make the task from its options."""
-    return TripletClassification(options.class_weight)
+    return TripletClassification(options.class_weight, options.tracks)

@@ -13,9 +13,10 @@ from archioptrx.tasks.options.node_regression import RegressionOptions
 from archioptrx.tasks.options.several import SeveralOptions
 from archioptrx.tasks.options.track_count import CountOptions
 from archioptrx.tasks.options.track_set import SetOptions
+from archioptrx.tasks.options.tracks import TRACK_SHARES, TrackOptions
 from archioptrx.tasks.options.triplet_classification import TripletOptions
 
-__all__ = ["TASKS", "EdgeOptions", "TaskOptions", "TripletOptions", "read_task"]
+__all__ = ["TASKS", "TRACK_SHARES", "EdgeOptions", "TaskOptions", "TrackOptions", "TripletOptions", "read_task"]
 
 TASKS: dict[str, type[TaskOptions]] = {
     one.name: one

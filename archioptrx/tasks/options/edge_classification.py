@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from archioptrx.config import Fields
+from archioptrx.tasks.options.tracks import TRACK_SHARES, USUAL, TrackOptions
 
 WEIGHTINGS = ("none", "balanced")
 
@@ -18,6 +19,8 @@ class EdgeOptions:
     ----------
     class_weight
         Weight of true edges in the loss: a number, `none` (1) or `balanced` (false edges per true one of the batch).
+    tracks
+        How tracks are found from the scores.
     shares, losses
         Metrics that a search may improve: between 0 and 1 with 1 best, the first is the default; and those that have
         to be small.
@@ -33,9 +36,11 @@ class EdgeOptions:
         "efficiency_0.7",
         "purity_0.7",
         "purity_at_efficiency_0.98",
+        *TRACK_SHARES,
     )
     losses: ClassVar[tuple[str, ...]] = ("loss",)
     class_weight: str | float = "none"
+    tracks: TrackOptions = USUAL
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
@@ -43,4 +48,4 @@ class EdgeOptions:
         weight = fields.take("class_weight", (str, int, float, type(None)), "none", choices=WEIGHTINGS)
         if isinstance(weight, int | float) and not 0 < weight < float("inf"):
             fields.fault("class_weight", f"is {weight}; legal: above 0, none or balanced")
-        return cls("none" if weight is None else weight)
+        return cls("none" if weight is None else weight, TrackOptions.read(fields))

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from archioptrx.config import Fields
 from archioptrx.tasks.options.base import TaskOptions
+from archioptrx.tasks.options.tracks import TRACK_SHARES
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,10 @@ class SeveralOptions:
 
     @property
     def shares(self) -> tuple[str, ...]:
-        """Those of all targets, each after its target's name: `score.auc`."""
-        return tuple(f"{target.name}.{metric}" for target in self.targets for metric in target.options.shares)
+        """Those of all targets, each after its target's name: `score.auc`; and of tracks, which they make together."""
+        every = [(target.name, metric) for target in self.targets for metric in target.options.shares]
+        tracks = dict.fromkeys(metric for _, metric in every if metric in TRACK_SHARES)
+        return (*(f"{name}.{metric}" for name, metric in every if metric not in TRACK_SHARES), *tracks)
 
     @property
     def losses(self) -> tuple[str, ...]:

@@ -1,0 +1,190 @@
+"""Tracks that a network's outputs give, brought together by event, and their scores.
+
+Tracks are found graph by graph; an event's graphs are joined by hit id. A track that crosses from one sector to another
+is therefore found in two parts, or not at all. Where sectors overlap, a hit is in two graphs and belongs to the longer
+of the two tracks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from archioptrx.event import PARTICLE_COLUMNS
+from archioptrx.hitgraph import HitGraph
+from archioptrx.tasks.task import Task
+from archioptrx.track_metrics import EventTracks, Floats, Ints, Selection, track_metrics
+from archioptrx.tracks import apart
+
+_PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
+
+
+def track_scores(
+    task: Task,
+    outputs: Sequence[Any],
+    graphs: Sequence[HitGraph],
+    selection: Selection | None = None,
+    bins: bool = False,
+    whole: bool = True,
+) -> dict[str, Any]:
+    """Find the tracks and score them.
+
+    Parameters
+    ----------
+    outputs, graphs
+        One output per graph or batch, as for `Task.metrics`.
+    selection, bins
+        See `track_metrics`.
+    whole
+        See `event_tracks`.
+
+    Returns
+    -------
+    What `track_metrics` gives. Empty where the task makes no tracks, or the data don't say whose a hit is.
+    """
+    if not len(graphs) or graphs[0].get("pid") is None:
+        return {}
+    labels = [task.tracks(output, graph) for output, graph in zip(outputs, graphs, strict=True)]
+    found = [one for one in labels if one is not None]
+    if len(found) < len(labels):
+        return {}
+    return track_metrics(event_tracks(graphs, found, whole), selection, bins)
+
+
+def track_numbers(task: Task, outputs: Sequence[Any], graphs: Sequence[HitGraph], whole: bool = True) -> dict[str, Any]:
+    """The numbers of `track_scores`, without its lists and tables."""
+    scores = track_scores(task, outputs, graphs, whole=whole)
+    return {name: value for name, value in scores.items() if not isinstance(value, list | dict)}
+
+
+def event_tracks(graphs: Sequence[HitGraph], labels: Sequence[Tensor], whole: bool = True) -> list[EventTracks]:
+    """Bring the tracks of each event's graphs together, beside the truth.
+
+    Parameters
+    ----------
+    graphs, labels
+        Graphs or batches with `pid`, and the track of each hit, -1 for none. In a line graph a node is a chain of
+        hits, and its label that of all of them: a hit of several goes with the longest track, and is noise unless one
+        of its true chains says otherwise.
+    whole
+        Whether the graphs hold their events whole (whatever was cut away from them), so that `particles` says how many
+        hits a particle has. If not, as where an event is divided into training and test sectors, or where there is no
+        such table, particles have the hits that are given.
+
+    Returns
+    -------
+    One for each event, in the order of their first graphs. Without `hit_weight` each hit of a particle weighs 1.
+    """
+    events: dict[str, list[_Part]] = {}
+    for graph, one in zip(graphs, labels, strict=True):
+        for part in _parts(graph, one.cpu().numpy()):
+            events.setdefault(part.event, []).append(part)
+    return [_event(name, parts, whole) for name, parts in events.items()]
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """Hits of one graph.
+
+    Attributes
+    ----------
+    hit_id, z : [N]
+        Together they name a hit: where ids are only rows of a sector's file, z (in mm) tells hits apart.
+    weight, pt : [N] or None
+        Where the graph has them.
+    table : int64 [P], float64 [P, 8], or None
+        Ids of the particles, and their rows.
+    """
+
+    event: str
+    hit_id: Ints
+    z: Floats
+    labels: Ints
+    pid: Ints
+    weight: Floats | None
+    pt: Floats | None
+    table: tuple[Ints, Floats] | None
+
+
+def _parts(graph: HitGraph, labels: Ints) -> Iterator[_Part]:
+    """The graphs of a batch, or the one."""
+    single = graph.get("ptr") is None
+    ends = [0, len(graph.x)] if single else graph.ptr.tolist()
+    fields = ("hit_id", "pid", "pt", "hit_weight", "chain", "pos")
+    hits = {key: graph[key].cpu().numpy() for key in fields if graph.get(key) is not None} | {"labels": labels}
+    ids, rows, owner = None, None, np.zeros(0)
+    if graph.get("particles") is not None:
+        ids, rows = graph["particle_id"].cpu().numpy(), graph["particles"].cpu().double().numpy()
+        owner = np.zeros(len(ids)) if single else graph["particle_batch"].cpu().numpy()
+    for number in range(len(ends) - 1):
+        mine = {key: values[ends[number] : ends[number + 1]] for key, values in hits.items()}
+        mine = _hits_of_chains(mine) if "chain" in mine else mine
+        yield _Part(
+            event=graph.event if single else graph.event[number],
+            hit_id=mine["hit_id"],
+            z=mine["pos"][:, 2] if "pos" in mine else np.zeros(len(mine["hit_id"])),
+            labels=mine["labels"],
+            pid=mine["pid"],
+            weight=mine["hit_weight"].astype(np.float64) if "hit_weight" in mine else None,
+            pt=mine["pt"].astype(np.float64) if "pt" in mine else None,
+            table=None if ids is None or rows is None else (ids[owner == number], rows[owner == number]),
+        )
+
+
+def _hits_of_chains(nodes: dict[str, Any]) -> dict[str, Any]:
+    """From chains to their hits: label of the longest track, particle and pT of the true chains."""
+    chain = nodes["chain"]
+    names, place = np.unique(chain, return_inverse=True)
+    hit, node = place.ravel(), np.repeat(np.arange(len(chain)), chain.shape[1])
+    labels = nodes["labels"]
+    size = np.where(labels < 0, 0, np.bincount(labels[labels >= 0], minlength=labels.max(initial=-1) + 2)[labels])
+    longest = np.lexsort((labels[node], -size[node], hit))
+    first = longest[np.flatnonzero(np.diff(hit[longest], prepend=-1))]
+    made = {"hit_id": names, "labels": labels[node[first]], "pid": np.zeros(len(names), dtype=np.int64)}
+    true = nodes["pid"][node] != 0
+    for key in ("pid", "pt"):
+        if key in nodes:
+            made[key] = np.zeros(len(names), dtype=nodes[key].dtype)
+            made[key][hit[true]] = nodes[key][node[true]]
+    return made
+
+
+def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
+    """Join the graphs of one event."""
+    labels = apart([part.labels for part in parts])
+    kept = _once(np.concatenate([part.hit_id for part in parts]), np.concatenate([part.z for part in parts]), labels)
+
+    def column(key: str) -> Floats | None:
+        values = [getattr(part, key) for part in parts]
+        return None if any(one is None for one in values) else np.concatenate(values)[kept]
+
+    pid, table = np.concatenate([part.pid for part in parts])[kept], parts[0].table
+    ids = np.unique(pid[pid != 0]) if table is None else table[0][1:]
+    particle = np.where(pid == 0, -1, np.searchsorted(ids, pid))
+    own, real = particle[particle >= 0], particle >= 0
+    weighed, pt = column("weight"), column("pt")
+    weight = np.where(real, 1.0 if weighed is None else weighed, 0.0)
+    hits = np.bincount(own, minlength=len(ids)).astype(np.int64)
+    weights = np.bincount(own, weight[real], len(ids)).astype(np.float64)
+    about = np.full((3, len(ids)), np.nan)
+    if table is not None:
+        about = table[1][1:, [_PT, _ETA, _VR]].T
+        if whole:
+            hits = table[1][1:, _HITS].round().astype(np.int64)
+            weights = hits.astype(np.float64) if weighed is None else table[1][1:, _WEIGHT]
+    elif pt is not None:
+        about[0, own] = pt[real]
+    return EventTracks(name, labels[kept], particle, weight, hits, weights, *about)
+
+
+def _once(hit_id: Ints, z: Floats, labels: Ints) -> Ints:
+    """Row of each hit, in order; of a hit that stands twice the row with the longer track."""
+    size = np.append(np.bincount(labels[labels >= 0], minlength=labels.max(initial=-1) + 1), 0)[labels]
+    order = np.lexsort((-size, z, hit_id))
+    new = np.ones(len(order), dtype=np.bool_)
+    new[1:] = (np.diff(hit_id[order]) != 0) | (np.diff(z[order]) != 0)
+    return np.sort(order[new])
