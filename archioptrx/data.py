@@ -184,7 +184,8 @@ def building_text(counts: Mapping[str, float]) -> str:
     kept, true = counts["kept_edges"], counts["true_edges"]
     parts = [f"efficiency {kept / true:.4f} ({kept:,} of {true:,} true edges)"]
     if counts.get("signal_edges"):
-        parts.append(f"of the signal {counts['kept_signal_edges'] / counts['signal_edges']:.4f}")
+        kept_signal, signal = counts["kept_signal_edges"], counts["signal_edges"]
+        parts.append(f"of the signal {kept_signal / signal:.4f} ({kept_signal:,} of {signal:,})")
     parts.append(f"purity {kept / max(1, counts['edges']):.4f}")
     aside = {"crossing_edges": "true edges cross sectors", "overlap_pairs": "pairs in one layer aside"}
     aside["unlisted_hits"] = "hits of unlisted particles"

@@ -31,7 +31,6 @@ from archioptrx.doublets import wrapped
 from archioptrx.edge_search import candidate_edges, expanded
 from archioptrx.errors import InputError
 from archioptrx.event import PARTICLE_COLUMNS, Event
-from archioptrx.hitgraph import HitGraph
 from archioptrx.sources.options.building import Cuts
 from archioptrx.sources.stream import Made
 
@@ -127,15 +126,22 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> Made:
     edges, y = edges[:, inside], y[inside]
     if not len(y):
         raise InputError(f"{event.name}: no edge passes the cuts ({len(sector):,} hits); legal: looser cuts")
-    content: dict[str, Any] = {"y": y}
+    per_edge: dict[str, Any] = {"y": y}
     if cuts.targets:
         signal = _signal(table["particles"], cuts)[hits.particle]
-        content["edge_mask"] = ~y | signal[edges[1]]
+        per_edge["edge_mask"] = ~y | signal[edges[1]]
         counts |= {"signal_edges": int(signal[truth[1]].sum()), "kept_signal_edges": int((y & signal[edges[1]]).sum())}
     if cuts.weights:
-        content["edge_weight"] = _weights(hits.particle, edges, y, cuts)
-    numbers = np.unique(sector[edges[0]]).tolist()
-    graphs = (_sector_graph(event, table, hits, content, edges, sector, int(k), cuts, metadata) for k in numbers)
+        per_edge["edge_weight"] = _weights(hits.particle, edges, y, cuts)
+    per_hit = _per_hit(event, table, hits, cuts)
+    graphs = []
+    for number in np.unique(sector[edges[0]]).tolist():
+        keep, within = sector == number, sector[edges[0]] == number
+        content = {k: v[keep] for k, v in per_hit.items()} | {k: v[within] for k, v in per_edge.items()}
+        content["edge_index"] = (np.cumsum(keep) - 1)[edges[:, within]]
+        middle = -math.pi + (number // cuts.eta_sectors + 0.5) * 2 * math.pi / cuts.phi_sectors
+        content |= _turned(content["x"], table, middle, metadata)
+        graphs.append(make_graph(content, metadata, event.name, number))
     return Made(tuple(graphs), counts)
 
 
@@ -232,38 +238,26 @@ def _weights(particle: Ints, edges: Ints, y: Bools, cuts: Cuts) -> Floats:
     return np.where(y, cuts.weight_true, np.where(one, cuts.weight_same, cuts.weight_false))
 
 
-def _sector_graph(
-    event: Event,
-    table: Mapping[str, Any],
-    hits: _Hits,
-    content: Mapping[str, Any],
-    edges: Ints,
-    sector: Ints,
-    number: int,
-    cuts: Cuts,
-    metadata: Metadata,
-) -> HitGraph:
-    """Cut out one sector; its φ counts from its middle."""
-    keep, within = sector == number, sector[edges[0]] == number
-    mine = hits.only(keep)
-    middle = -math.pi + (number // cuts.eta_sectors + 0.5) * 2 * math.pi / cuts.phi_sectors
-    particles = table["particles"].copy()
-    particles[1:, _PHI] = wrapped(particles[1:, _PHI] - middle, 2 * math.pi)
-    nodes = [mine.nodes[:, 0], wrapped(mine.nodes[:, 1] - middle, 2 * math.pi), mine.nodes[:, 2]]
-    nodes += [_feature(name, event, mine) for name in cuts.features]
-    arrays = {
-        **{key: value[within] for key, value in content.items()},
-        "x": np.stack(nodes, axis=1) / np.asarray(metadata.node_scale),
-        "edge_index": (np.cumsum(keep) - 1)[edges[:, within]],
-        "hit_id": event.hit_id[mine.index],
-        "pid": event.pid[mine.index],
-        "pt": particles[mine.particle, _PT],
-        "hit_weight": event.weight[mine.index],
-        "particle_id": table["particle_id"],
-        "particles": particles,
-        "particle_index": mine.particle,
+def _per_hit(event: Event, table: Mapping[str, Any], hits: _Hits, cuts: Cuts) -> dict[str, Any]:
+    """Fields of all hits [N, …]; those of `x` are not scaled, and φ is the detector's."""
+    features = [_feature(name, event, hits)[:, None] for name in cuts.features]
+    return {
+        "x": np.concatenate([hits.nodes, *features], axis=1),
+        "hit_id": event.hit_id[hits.index],
+        "pid": event.pid[hits.index],
+        "pt": table["particles"][hits.particle, _PT],
+        "hit_weight": event.weight[hits.index],
+        "particle_index": hits.particle,
     }
-    return make_graph(arrays, metadata, event.name, number)
+
+
+def _turned(x: Floats, table: Mapping[str, Any], middle: float, metadata: Metadata) -> dict[str, Any]:
+    """Scaled hit features and the table of particles in the frame of a sector: φ counts from its middle."""
+    x, particles = x.copy(), table["particles"].copy()
+    x[:, 1] = wrapped(x[:, 1] - middle, 2 * math.pi)
+    particles[1:, _PHI] = wrapped(particles[1:, _PHI] - middle, 2 * math.pi)
+    scaled = x / np.asarray(metadata.node_scale)
+    return {"x": scaled, "particles": particles, "particle_id": table["particle_id"]}
 
 
 def _feature(name: str, event: Event, hits: _Hits) -> Floats:

@@ -130,6 +130,15 @@ def test_hits_on_opposite_sides_are_one_edge():
     assert len(edges_of([graph])) == sum(numbers[a] + 1 == b for a in range(len(numbers)) for b in numbers)
 
 
+def test_tracks_that_come_from_outside_are_true_too():
+    """Their hits are nearer to their vertex the further out they are; edges still go from the inside to the outside."""
+    event = barrel_event(8, tracks=1, noise=0, double=0.0)
+    inwards = replace(event, vertex=event.pos[[np.argmax(event.r)]] * 2)
+    counts = made(inwards, slope_max=0.01, z0_max=math.inf).counts
+    assert counts == made(event, slope_max=0.01, z0_max=math.inf).counts
+    assert counts["kept_edges"] == counts["edges"] > 3
+
+
 def test_edges_cross_the_seam_at_pi():
     event = barrel_event(1, tracks=1, noise=0, double=0.0)
     turned = event.pos.copy()
