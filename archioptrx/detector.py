@@ -128,6 +128,6 @@ def _layers_on_lines() -> Ints:
     with np.errstate(divide="ignore", invalid="ignore"):
         r = np.where(barrel, place, (place - z0) / rise)
     along = np.where(barrel, z0 + place * rise, r)
-    met = (r > 0) & (along >= low) & (along <= high)
+    met = (along >= low) & (along <= high)
     order = np.argsort(np.where(met, r, np.inf), axis=1, kind="stable")
     return np.where(np.take_along_axis(met, order, axis=1), order, -1)
