@@ -107,6 +107,31 @@ def test_edges_and_truth_are_those_of_a_search_over_all_pairs(seed, tracks, slop
     }
 
 
+@settings(max_examples=8)
+@given(seed=st.integers(0, 2**32), slope=st.sampled_from([1e-3, 1e-2]), z0=st.sampled_from([100.0, 1e4]))
+def test_edges_of_the_endcaps_are_those_of_a_search_over_all_pairs(seed, slope, z0):
+    random = np.random.default_rng(seed)
+    layer = random.integers(0, len(SURFACES), 700)
+    across = np.array([random.uniform(SURFACES[k].low, SURFACES[k].high) for k in layer])
+    place = np.array([SURFACES[k].place for k in layer])
+    barrel = layer < BARREL
+    r, z = np.where(barrel, place, across), np.where(barrel, across, place)
+    phi = random.uniform(-0.3, 0.3, len(layer)) + np.where(random.random(len(layer)) < 0.5, math.pi, 0)
+    nodes = np.stack([r, (phi + math.pi) % (2 * math.pi) - math.pi, z], axis=1)
+    edges = edge_search.candidate_edges(nodes, layer, layer_pairs("all"), slope, z0)
+    expected = set()
+    for inner, outer in layer_pairs("all"):
+        for a in np.flatnonzero(layer == inner).tolist():
+            for b in np.flatnonzero(layer == outer).tolist():
+                step = r[b] - r[a]
+                step = math.copysign(max(1.0, abs(step)), step)
+                turn = math.remainder(nodes[b, 1] - nodes[a, 1], 2 * math.pi)
+                if abs(turn / step) <= slope and abs(z[a] - r[a] * (z[b] - z[a]) / step) <= z0:
+                    expected.add((a, b))
+    assert edges.shape[1] == len(expected) > 0
+    assert set(map(tuple, edges.T.tolist())) == expected
+
+
 def test_events_larger_than_a_chunk_give_the_same(monkeypatch):
     event = barrel_event(3, tracks=30)
     whole = edges_of(made(event, slope_max=0.01).graphs)
