@@ -174,7 +174,7 @@ def propagate(
         angle = turn[np.arange(len(row)), last]
         met = np.isfinite(angle)
         row, last = row[met], last[met]
-        at = on_layer(at.rows(met).turned(angle[met]), detector, last)
+        at = at.rows(met).turned(angle[met])
         found.append((row, last, at.pos))
         if thickness > 0:
             assert random is not None, "scattering needs random numbers"
@@ -201,15 +201,6 @@ def turns(at: Helices, detector: Detector) -> Floats:
     extent[:, ~barrel] = at.distance_at(phase + turn[:, ~barrel])
     turn[~(met & (extent >= detector.low) & (extent <= detector.high))] = np.inf
     return turn
-
-
-def on_layer(at: Helices, detector: Detector, layer: Ints) -> Helices:
-    """Take the rounding errors out of positions: exactly on the radius or the plane of the layer."""
-    barrel, place = detector.barrel[layer], detector.place[layer]
-    pos = at.pos.copy()
-    pos[barrel, :2] *= (place[barrel] / np.hypot(pos[barrel, 0], pos[barrel, 1]))[:, None]
-    pos[~barrel, 2] = place[~barrel]
-    return Helices(pos, at.momentum, at.sense, at.field)
 
 
 def highland(momentum: Floats, depth: Floats) -> Floats:

@@ -29,7 +29,7 @@ def chains(pid: list[int] | None = None, event: str = "one", sector: int = 0, se
 def test_tracks_are_particles_with_three_hits_or_chains_of_three() -> None:
     (counts,) = count_events(chains())
     assert (counts.tracks, counts.hits, counts.edges, counts.true) == (1, 8, 6, 5)
-    (counts,) = count_events(chains([1, 1, 1, 1, 2, 2, 2, 0]))
+    (counts,) = count_events(chains([1, 1, 1, 2, 2, 2, 3, 0]))
     assert counts.tracks == 2
 
 
