@@ -4,18 +4,23 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from archioptrx.data import building_text
+from archioptrx.dataset import Metadata
 from archioptrx.experiment import Experiment
 from archioptrx.objective import COSTS
 from archioptrx.samplers import sampler_names
 from archioptrx.search.study import parse_study
 from archioptrx.search_space import Limits, SearchSpace
 from archioptrx.signatures import SIGNATURES
+from archioptrx.sources import SOURCES
 from archioptrx.sources.options.building import Cuts
 from archioptrx.tasks import TASKS
+from archioptrx.tasks.comparison import against_baseline, medals
+from archioptrx.triplets import line_metadata
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BUILT_IN = tuple(SIGNATURES)  # while tests are collected: some register blocks of their own
@@ -72,3 +77,13 @@ def test_every_sampler_is_described():
     text = (DOCS / "samplers.md").read_text(encoding="utf-8")
     assert [name for name in sampler_names() if f"`{name}`" not in text and not name.startswith("optuna:")] == []
     assert "`optuna:NAME`" in text
+
+
+def test_what_evaluate_adds_for_triplets_and_how_they_are_made_is_described():
+    text = (DOCS / "triplets.md").read_text(encoding="utf-8")
+    yes = np.ones(1, dtype=bool)
+    added = [*against_baseline(yes, np.ones(1), yes, 0.5), *medals(yes, yes, np.zeros((2, 1), int), yes)]
+    keys = [field.name for field in fields(SOURCES["line_graph"])]
+    features = line_metadata(Metadata("any"), scored=True)
+    names = [*added, *keys, *features.node_features, *features.edge_features]
+    assert [name for name in names if not re.search(rf"(`|, ){re.escape(name)}(`|, )", text)] == []

@@ -1,6 +1,7 @@
 """Line graphs: which doublets meet, a triplet's truth and features, quadruplets, what is kept for the way back."""
 
 import itertools
+import json
 import math
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from archioptrx.data import main
 from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.doublets import edge_features
 from archioptrx.errors import InputError
@@ -283,3 +285,39 @@ def test_wrong_descriptions_are_named(spec, fault):
 def test_too_many_triplets_name_the_event():
     with pytest.raises(InputError, match=r"^toy000000 sector 0: \d+ pairs of doublets share a hit; legal: 10 or fewer"):
         load_dataset({"source": "line_graph", "of": {"source": "toy", "num_samples": 1}, "most": 10})
+
+
+@pytest.mark.parametrize("source", ["line_graph", "triplets"])
+def test_written_data_are_read_as_they_were(source, tmp_path):
+    dataset = load_dataset({"source": source, "of": {"source": "toy", "num_samples": 3}})
+    write(dataset, tmp_path / "data")
+    again = load_dataset({"source": "hitgraphs", "path": str(tmp_path / "data")})
+    assert again.fingerprint == dataset.fingerprint
+    assert again.metadata.triplet_features == dataset.metadata.triplet_features
+
+
+def test_a_triplet_of_no_edge_in_a_file_is_named(tmp_path):
+    write(load_dataset({"source": "triplets", "of": {"source": "toy", "num_samples": 1}}), tmp_path / "data")
+    (file,) = (tmp_path / "data").glob("*.npz")
+    with np.load(file) as content:
+        arrays = dict(content)
+    edges = len(arrays["y"])
+    arrays["triplets"][2, 1] = edges
+    np.savez(file, **arrays)
+    with pytest.raises(
+        InputError, match=rf"triplets points outside the {edges} edges \({edges}\); legal: 0 … {edges - 1}$"
+    ):
+        load_dataset({"source": "hitgraphs", "path": str(tmp_path / "data")})
+
+
+def test_the_command_makes_a_line_graph_of_any_source(tmp_path, capsys):
+    assert main(["toy", "--num-samples", "3", "--output", str(tmp_path / "toy")]) == 0
+    capsys.readouterr()
+    found = []
+    for of in ("{source: toy, num_samples: 3}", str(tmp_path / "toy")):
+        assert main(["line_graph", "--of", of, "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0]["fingerprint"] == found[1]["fingerprint"]
+    assert found[0]["metadata"]["options"]["building"]["true_triplets"] > 0
+    assert main(["line_graph", "--of", "{source: toyy}"]) == 2
+    assert capsys.readouterr().err.startswith("data: of.source: is 'toyy'; legal: ")

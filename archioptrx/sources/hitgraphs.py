@@ -2,9 +2,9 @@
 
 Arrays: `X [N, F]` = r/1000 mm, φ/(π/sectors) from the middle of the φ sector, z/1000 mm; edge `Ri_cols[k]` ends in hit
 `Ri_rows[k]`, edge `Ro_cols[k]` starts in hit `Ro_rows[k]`; `y [E]` the truth; optionally `pid [N]` and, in files that
-ArchiOpTrX wrote, further fields of `HitGraph` (`loss_pairs [L, 2]` is its `loss_index`). Edge features `Ra` are left
-aside: they are computed at load, the same way for all data. Format: Farrell et al., arXiv:1810.06111
-(heptrkx-gnn-tracking).
+ArchiOpTrX wrote, further fields of `HitGraph` (`loss_pairs [L, 2]` is its `loss_index`, `triplets [T, 2]` its
+`triplet_index` by the places of the edges in `y`). Edge features `Ra` are left aside: they are computed at load, the
+same way for all data. Format: Farrell et al., arXiv:1810.06111 (heptrkx-gnn-tracking).
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ import numpy as np
 
 from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.errors import InputError
-from archioptrx.hitgraph import HitGraph
+from archioptrx.hitgraph import TRIPLET_FIELDS, HitGraph
 from archioptrx.sources.options import HitgraphsOptions
 from archioptrx.sources.stream import Job, Made, bounded, cached, each, key_of, progress, stream
 
 EDGE_KEYS = ("Ri_rows", "Ri_cols", "Ro_rows", "Ro_cols", "y")
-_HIT, _EDGE, _PARTICLE, _PAIR = ("X", "y", "particle_id", "y_loss")
+_HIT, _EDGE, _PARTICLE, _PAIR, _TRIPLET = ("X", "y", "particle_id", "y_loss", "triplets")
 OPTIONAL = {
-    **dict.fromkeys(("pid", "hit_id", "pt", "pos", "hit_weight", "particle_index", "embedding"), _HIT),
+    **dict.fromkeys(("pid", "hit_id", "pt", "pos", "hit_weight", "particle_index", "embedding", "chain"), _HIT),
     **dict.fromkeys(("edge_weight", "edge_mask", "baseline"), _EDGE),
     **dict.fromkeys(("particle_id", "particles"), _PARTICLE),
     **dict.fromkeys(("y_loss", "loss_pairs"), _PAIR),
+    **dict.fromkeys(("triplets", *TRIPLET_FIELDS), _TRIPLET),
 }
 """Further arrays, and the array that each has as many rows as."""
 METADATA = "metadata.json"
@@ -229,6 +230,7 @@ def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:
     ]
     x, edges = arrays["X"], arrays["y"]
     tables = {"X": (widths["x"], "hits"), "embedding": (widths.get("embedding"), "hits"), "loss_pairs": (2, "pairs")}
+    tables |= {"triplets": (2, "triplets"), "triplet_attr": (widths.get("triplet_attr"), "triplets")}
     for key, (width, rows) in tables.items():
         if key in arrays and (arrays[key].ndim != 2 or arrays[key].shape[1] != width):
             faults.append(f"{key} has the shape {list(arrays[key].shape)}; legal: [{rows}, {width}]")
@@ -266,6 +268,10 @@ def edge_faults(arrays: Arrays) -> list[str]:
         outside = (arrays[key] < 0) | (arrays[key] >= hits)
         if outside.any():
             faults.append(f"{key} points outside the {hits} hits ({arrays[key][outside][0]}); legal: 0 … {hits - 1}")
+    outside = (arrays["triplets"] < 0) | (arrays["triplets"] >= edges) if "triplets" in arrays else np.zeros(0, bool)
+    if outside.any():
+        wrong = arrays["triplets"][outside][0]
+        faults.append(f"triplets points outside the {edges} edges ({wrong}); legal: 0 … {edges - 1}")
     for key in ("Ri_cols", "Ro_cols"):
         if not np.array_equal(np.sort(arrays[key]), np.arange(edges)):
             faults.append(f"{key} doesn't name every edge once; legal: each of 0 … {edges - 1} once")
@@ -326,6 +332,8 @@ def to_graph(file: Path, arrays: Arrays, metadata: Metadata) -> HitGraph:
     content |= {k: arrays[k] for k in OPTIONAL if k in arrays}
     if "loss_pairs" in content:
         content["loss_index"] = content.pop("loss_pairs").T
+    if "triplets" in content:
+        content["triplet_index"] = content.pop("triplets").T
     return make_graph(content, metadata, event, sector)
 
 
@@ -366,4 +374,6 @@ def to_arrays(graph: HitGraph) -> dict[str, Any]:
             arrays[key] = (graph.in_file_order(graph[key]) if like == _EDGE else graph[key]).numpy()
     if graph.get("loss_index") is not None:
         arrays["loss_pairs"] = graph.loss_index.T.numpy()
+    if graph.get("triplet_index") is not None:
+        arrays["triplets"] = graph.edge_order[graph.triplet_index].T.numpy()
     return arrays
