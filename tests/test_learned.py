@@ -75,7 +75,10 @@ def test_the_embedding_brings_hits_of_a_particle_together_in_events_that_it_neve
 
 
 def test_noise_is_of_no_particle(tmp_path):
-    write(random_dataset(4), tmp_path / "events")
+    random = random_dataset(4)
+    for graph in random.graphs:
+        graph.y *= (graph.pid[graph.edge_index] > 0).all(dim=0)
+    write(random, tmp_path / "events")
     dataset = load_dataset({"source": "learned", "of": str(tmp_path / "events"), "epochs": 1, "radius": 99.0})
     for graph in dataset.graphs:
         first, second = graph.pid[graph.loss_index]
