@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from archioptrx.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features
@@ -44,6 +45,8 @@ class Metadata:
         The same for `triplet_attr`; empty where the graphs have no triplets.
     embedding
         Number of columns of `embedding`; 0 where the graphs have none.
+    fitted_on
+        Events that something in the graphs was fitted on (an embedding): a split makes them training events.
     options
         What the source was told and what it found, for the record.
     """
@@ -57,6 +60,7 @@ class Metadata:
     triplet_features: tuple[str, ...] = ()
     triplet_scale: tuple[float, ...] = ()
     embedding: int = 0
+    fitted_on: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -177,14 +181,30 @@ class Dataset:
             raise InputError(f"data: {len(units)} {what} can't be divided into {1 + sum(s > 0 for s in sizes)} parts")
         order = np.random.default_rng(seed).permutation(len(units))
         cuts = (len(units) - sum(sizes), len(units) - sizes[1])
+        order, seen = self._fitted_first(order, cuts[0], what == "events")
         parts = [taken(graphs, [i for k in sorted(p) for i in units[k]]) for p in np.split(order, cuts)]
         if isinstance(test, Dataset):
             parts[2] = self._strangers(test)
-        counts = f"{cuts[0]} training, {sizes[0]} validation, {sizes[1] or len(parts[2])} test"
+        counts = f"{cuts[0]} training, {sizes[0]} validation, {sizes[1] or len(parts[2])} test{seen}"
         where = " (test: events of its own, counted as graphs)" if isinstance(test, Dataset) else ""
         whole = what == "events"
         rule = f"by {what}, seed {seed}: {counts}{where}"
         return Splits(parts[0], parts[1], parts[2], rule, whole, whole or isinstance(test, Dataset))
+
+    def _fitted_first(self, order: NDArray[np.int64], most: int, events: bool) -> tuple[NDArray[np.int64], str]:
+        """The same order of units with those first that something was fitted on, and what the rule says about it."""
+        fitted = set(self.metadata.fitted_on) & set(self.events)
+        if not fitted:
+            return order, ""
+        if not events:
+            return order, " (an embedding of the hits was fitted on events of all parts)"
+        seen = np.array([self.events[k] in fitted for k in order])
+        if seen.sum() > most:
+            raise InputError(
+                f"data: the embedding was fitted on {seen.sum()} events, and {most} are for training; "
+                "legal: a smaller train_events, or smaller shares in split"
+            )
+        return np.concatenate([order[seen], order[~seen]]), ""
 
     def _units(self) -> tuple[Sequence[HitGraph], list[list[int]], str]:
         """What is divided: graphs, and the places of those of each event, or sector where there are too few events."""

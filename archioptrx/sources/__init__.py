@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.config import Fields, finish
 from archioptrx.errors import InputError
-from archioptrx.sources.options import MODULES, OF, SOURCES, HitgraphsOptions, Options, description, source_at
+from archioptrx.sources.options import (
+    MODULES,
+    OF,
+    SOURCES,
+    HitgraphsOptions,
+    LearnedOptions,
+    Options,
+    description,
+    source_at,
+)
 
 if TYPE_CHECKING:
     from archioptrx.dataset import Dataset, Metadata
@@ -109,8 +118,8 @@ def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | 
     place
         Where the description stands, the start of messages about it.
     like
-        Metadata of a model's training data: the data come in its scales, and with its number of φ sectors where neither
-        the description nor `metadata.json` nor edges that wrap around tell it.
+        Metadata of a model's training data: the data come in its scales and in its learned embedding, and with its
+        number of φ sectors where neither the description nor `metadata.json` nor edges that wrap around tell it.
 
     Raises
     ------
@@ -123,6 +132,8 @@ def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | 
     assert options is not None
     if like is not None and isinstance(options, HitgraphsOptions):
         options = replace(options, usual_sectors=like.sectors)
+    if like is not None and isinstance(options, LearnedOptions):
+        options = replace(options, like=like)
     module = MODULES.get(options.source, f"archioptrx.sources.{options.source}")
     dataset: Dataset = importlib.import_module(module).load(options)
     return dataset if like is None else dataset.scaled_like(like)

@@ -37,6 +37,13 @@ def pair_keys(pairs: Edges, hits: int) -> NDArray[np.int64]:
     return np.asarray(low * hits + high, dtype=np.int64)
 
 
+def outward_rank(r: NDArray[Any], z: NDArray[Any]) -> NDArray[np.int64]:
+    """Place of each hit in the order from the inner to the outer ones; `outward` says which. Shapes: [N] -> [N]."""
+    rank = np.empty(len(r), dtype=np.int64)
+    rank[np.lexsort((np.arange(len(r)), np.abs(z), r))] = np.arange(len(r))
+    return rank
+
+
 def outward(pairs: Edges, r: NDArray[Any], z: NDArray[Any]) -> Edges:
     """Turn each pair so that it goes from the hit nearer to the beam line to the other.
 
@@ -45,8 +52,7 @@ def outward(pairs: Edges, r: NDArray[Any], z: NDArray[Any]) -> Edges:
 
     Shapes: pairs [2, E], r and z [N].
     """
-    rank = np.empty(len(r), dtype=np.int64)
-    rank[np.lexsort((np.arange(len(r)), np.abs(z), r))] = np.arange(len(r))
+    rank = outward_rank(r, z)
     return np.where(rank[pairs[0]] <= rank[pairs[1]], pairs, pairs[::-1])
 
 

@@ -8,6 +8,7 @@ from archioptrx.sources.options.acorn import AcornOptions
 from archioptrx.sources.options.base import OF, Options, description, option
 from archioptrx.sources.options.helix import HelixOptions
 from archioptrx.sources.options.hitgraphs import HitgraphsOptions
+from archioptrx.sources.options.learned import LearnedOptions
 from archioptrx.sources.options.line_graph import LineGraphOptions, TripletsOptions
 from archioptrx.sources.options.pickle import PickleOptions
 from archioptrx.sources.options.toy import ToyOptions
@@ -20,6 +21,7 @@ __all__ = [
     "AcornOptions",
     "HelixOptions",
     "HitgraphsOptions",
+    "LearnedOptions",
     "LineGraphOptions",
     "Options",
     "PickleOptions",
@@ -38,6 +40,7 @@ _ALL: tuple[type[Options], ...] = (
     TrackmlOptions,
     AcornOptions,
     PickleOptions,
+    LearnedOptions,
     LineGraphOptions,
     TripletsOptions,
 )
