@@ -80,7 +80,7 @@ def with_cut(task: Task, cut: float) -> Task:
 
 
 def description(model: TrainedModel, path: str, skip_bad: bool) -> dict[str, Any]:
-    """What `load_dataset` is told: as for the training, but for the path, and nothing that events without truth lack."""
+    """What `load_dataset` is told: as for the training, but for the path, and for what events without truth lack."""
     spec = dict(with_path(model.provenance.data, str(Path(path).expanduser())))
     options = SOURCES[spec["source"]]
     if skip_bad and "skip_bad" in [field.name for field in fields(options)]:  # type: ignore[arg-type]
@@ -100,17 +100,20 @@ def description(model: TrainedModel, path: str, skip_bad: bool) -> dict[str, Any
 def writer_of(spec: Mapping[str, Any]) -> tuple[str, Any]:
     """The module that writes predictions for a source, and the options that the source is told.
 
-    Where the source is made of another one, that one's files are what the input is.
+    Where the source is made of another one, that one's files are what the input is: a submission needs the tracks
+    alone, the other forms also the edges, which the new graphs don't have.
 
     Raises
     ------
     InputError
         No such files are written.
     """
+    made, legal = spec["source"], sorted(WRITERS)
     while isinstance(spec.get(OF), Mapping):
-        spec = spec[OF]
-    if spec["source"] not in WRITERS:
-        raise InputError(f"predict: writes no files of {spec['source']}; legal: {', '.join(sorted(WRITERS))}")
+        spec, legal = spec[OF], ["trackml"]
+    if spec["source"] not in legal:
+        of = "" if made == spec["source"] else f" for graphs of {made}"
+        raise InputError(f"predict: writes no files of {spec['source']}{of}; legal: {', '.join(legal)}")
     faults: list[str] = []
     options = check_spec(spec, "data", faults)
     finish(faults)
@@ -137,7 +140,7 @@ def counted(found: Iterator[Prediction], counts: Counter[str]) -> Iterator[Predi
     for one in found:
         counts.update(graphs=1, hits=len(one.graph.x), edges=one.graph.num_edges)
         if one.tracks is not None:
-            counts.update(tracks=len(one.tracks[one.tracks >= 0].unique()))
+            counts.update(tracks=len(set(one.tracks.tolist()) - {-1}))
         yield one
 
 

@@ -51,7 +51,9 @@ def write_predictions(predictions: Iterable[Prediction], options: TrackmlOptions
 
 def submit(event: EventFiles, parts: list[Prediction], file: Path) -> None:
     """Append the lines of one event."""
-    found, labels = hit_labels([part.graph for part in parts], [part.tracks for part in parts if part.tracks is not None])
+    found, labels = hit_labels(
+        [part.graph for part in parts], [part.tracks for part in parts if part.tracks is not None]
+    )
     every = read_table(event.parts["hits"], ("hit_id",))["hit_id"]
     order = np.argsort(every)
     track = np.zeros(len(every), dtype=np.int64)
