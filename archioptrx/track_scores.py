@@ -86,6 +86,17 @@ def event_tracks(graphs: Sequence[HitGraph], labels: Sequence[Tensor], whole: bo
     return [_event(name, parts, whole) for name, parts in events.items()]
 
 
+def hit_labels(graphs: Sequence[HitGraph], labels: Sequence[Tensor]) -> tuple[Ints, Ints]:
+    """Track of each hit that is in a graph of an event, with or without truth.
+
+    Shapes: labels [N] of each graph -> hit ids, each once, and their tracks, -1 for none, both int64 [hits].
+    """
+    parts = [part for graph, one in zip(graphs, labels, strict=True) for part in _parts(graph, one.cpu().numpy())]
+    joined, ids = apart([part.labels for part in parts]), np.concatenate([part.hit_id for part in parts])
+    kept = _once(ids, np.zeros(len(ids)), joined)
+    return ids[kept], joined[kept]
+
+
 @dataclass(frozen=True, eq=False)
 class _Part:
     """Hits of one graph.
@@ -128,7 +139,7 @@ def _parts(graph: HitGraph, labels: Ints) -> Iterator[_Part]:
             hit_id=mine["hit_id"],
             z=mine["pos"][:, 2] if "pos" in mine else np.zeros(len(mine["hit_id"])),
             labels=mine["labels"],
-            pid=mine["pid"],
+            pid=mine.get("pid", np.zeros(len(mine["labels"]), dtype=np.int64)),
             weight=mine["hit_weight"].astype(np.float64) if "hit_weight" in mine else None,
             pt=mine["pt"].astype(np.float64) if "pt" in mine else None,
             table=None if ids is None or rows is None else (ids[owner == number], rows[owner == number]),
@@ -145,7 +156,7 @@ def _hits_of_chains(nodes: dict[str, Any]) -> dict[str, Any]:
     longest = np.lexsort((labels[node], -size[node], hit))
     first = longest[np.flatnonzero(np.diff(hit[longest], prepend=-1))]
     made = {"hit_id": names, "labels": labels[node[first]], "pid": np.zeros(len(names), dtype=np.int64)}
-    true = nodes["pid"][node] != 0
+    true = nodes["pid"][node] != 0 if "pid" in nodes else np.zeros(len(node), dtype=np.bool_)
     for key in ("pid", "pt"):
         if key in nodes:
             made[key] = np.zeros(len(names), dtype=nodes[key].dtype)

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 FILES = ("path", "model")
 """The keys that name files or folders."""
 
-__all__ = ["SOURCES", "check_spec", "load_dataset", "resolved", "with_path"]
+WRITERS = {
+    "trackml": "archioptrx.sources.submission",
+    "hitgraphs": "archioptrx.sources.hitgraph_predictions",
+    "acorn": "archioptrx.sources.acorn_predictions",
+}
+"""Modules that write predictions in the form of a source's files; see `archioptrx.sources.prediction`."""
+
+__all__ = ["SOURCES", "WRITERS", "check_spec", "load_dataset", "resolved", "with_path"]
 
 
 def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Options | None:

@@ -1,0 +1,157 @@
+"""`archioptrx predict MODEL --data PATH --output PATH`: scores and tracks in the input's own format."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archioptrx.cli import command, new_parser
+from archioptrx.config import finish
+from archioptrx.errors import InputError
+from archioptrx.sources import SOURCES, WRITERS, check_spec, load_dataset, with_path
+from archioptrx.sources.options import OF
+
+if TYPE_CHECKING:
+    from archioptrx.hitgraph import HitGraph
+    from archioptrx.model_folder import TrainedModel
+    from archioptrx.sources.prediction import Prediction
+    from archioptrx.tasks.task import Task
+
+WITHOUT_TRUTH: dict[str, Any] = {"pt_min": 0.0, "noise": "keep", "overlaps": "consecutive"}
+"""What the building of graphs is told where events have no truth to choose hits by."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this command."""
+    new = new_parser("predict", "Write scores and tracks in the input's own format, order and hit ids.")
+    new.add_argument("model", metavar="MODEL", help="folder that `train` wrote, or a run, which stands for its best")
+    new.add_argument("--data", metavar="PATH", required=True, help="events, with or without truth")
+    new.add_argument("--output", type=Path, metavar="DIR", required=True, help="a new or empty folder")
+    new.add_argument("--cut", type=float, metavar="F", help="tracks: edges below this probability are dropped")
+    new.add_argument("--skip-bad", action="store_true", help="leave out bad events and count them")
+    new.add_argument("--json", action="store_true", help="print one JSON document")
+    return new
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read model and events, write what the model says, and print how much that is."""
+    faults = [] if args.cut is None or 0 < args.cut < 1 else [f"--cut: is {args.cut:g}; legal: between 0 and 1"]
+    if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
+        faults.append(f"{args.output}: already holds something; legal: a new or empty folder")
+    finish(faults)
+    # torch is imported from here on.
+    from archioptrx.model_folder import load_model
+
+    model = load_model(args.model)
+    task = model.task if args.cut is None else with_cut(model.task, args.cut)
+    spec = description(model, args.data, args.skip_bad)
+    writer, options = writer_of(spec)
+    dataset = load_dataset(spec, like=model.metadata)
+    counts: Counter[str] = Counter()
+    found = counted(predictions(model, task, dataset.graphs), counts)
+    import_module(writer).write_predictions(found, options, args.output)
+    about = {"output": str(args.output), "events": len(dataset.events), **counts}
+    about |= {key: value for key, value in dataset.metadata.options.items() if key == "skipped"}
+    print(json.dumps(about) if args.json else as_text(about))
+    return 0
+
+
+def with_cut(task: Task, cut: float) -> Task:
+    """The same task, whose tracks are found with another cut.
+
+    Raises
+    ------
+    InputError
+        It scores no edges.
+    """
+    from archioptrx.tasks.binary import BinaryClassification
+
+    if not isinstance(task, BinaryClassification):
+        raise InputError(f"--cut: {task.name} has no cut; legal: models that score edges or triplets")
+    task.finding = replace(task.finding, cut=cut)
+    return task
+
+
+def description(model: TrainedModel, path: str, skip_bad: bool) -> dict[str, Any]:
+    """What `load_dataset` is told: as for the training, but for the path, and for what events without truth lack."""
+    spec = dict(with_path(model.provenance.data, str(Path(path).expanduser())))
+    options = SOURCES[spec["source"]]
+    if skip_bad and "skip_bad" in [field.name for field in fields(options)]:  # type: ignore[arg-type]
+        spec["skip_bad"] = True
+    if spec["source"] == "trackml":
+        from archioptrx.sources.event_files import find_events
+
+        without = not any("truth" in event.parts for event in find_events(Path(spec["path"])))
+        chosen = check_spec(spec, "data", [])
+        needed = getattr(chosen, "needs_truth", []) if without else []
+        if needed:
+            print(f"the events have no truth: built without {', '.join(needed)}", file=sys.stderr)
+            spec |= {name: WITHOUT_TRUTH[name] for name in needed}
+    return spec
+
+
+def writer_of(spec: Mapping[str, Any]) -> tuple[str, Any]:
+    """The module that writes predictions for a source, and the options that the source is told.
+
+    Where the source is made of another one, that one's files are what the input is: a submission needs the tracks
+    alone, the other forms also the edges, which the new graphs don't have.
+
+    Raises
+    ------
+    InputError
+        No such files are written.
+    """
+    made, legal = spec["source"], sorted(WRITERS)
+    while isinstance(spec.get(OF), Mapping):
+        spec, legal = spec[OF], ["trackml"]
+    if spec["source"] not in legal:
+        of = "" if made == spec["source"] else f" for graphs of {made}"
+        raise InputError(f"predict: writes no files of {spec['source']}{of}; legal: {', '.join(legal)}")
+    faults: list[str] = []
+    options = check_spec(spec, "data", faults)
+    finish(faults)
+    return WRITERS[spec["source"]], options
+
+
+def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> Iterator[Prediction]:
+    """Run the model on one graph after the other."""
+    from archioptrx.fit import predict
+    from archioptrx.sources.prediction import Prediction
+
+    for graph in graphs:
+        (output,) = predict(model.model, [graph])
+        parts = output if isinstance(output, tuple) else (output,)
+        names = [model.architecture.graph.type_of(value).name for value in model.architecture.graph.targets]
+        domains = [model.architecture.graph.type_of(value).domain for value in model.architecture.graph.targets]
+        edges = [one.sigmoid() for one, domain in zip(parts, domains, strict=True) if domain == "edge"]
+        others = {name: one for name, one, domain in zip(names, parts, domains, strict=True) if domain != "edge"}
+        yield Prediction(graph, edges[0] if edges else None, task.tracks(output, graph), others)
+
+
+def counted(found: Iterator[Prediction], counts: Counter[str]) -> Iterator[Prediction]:
+    """Count what passes."""
+    for one in found:
+        counts.update(graphs=1, hits=len(one.graph.x), edges=one.graph.num_edges)
+        if one.tracks is not None:
+            counts.update(tracks=len(set(one.tracks.tolist()) - {-1}))
+        yield one
+
+
+def as_text(about: Mapping[str, Any]) -> str:
+    """A line for reading."""
+    numbers = [f"{about[name]:,} {name}" for name in ("events", "graphs", "hits", "edges", "tracks") if name in about]
+    bad = f"; {about['skipped']} bad events left out" if "skipped" in about else ""
+    return f"{', '.join(numbers)}{bad}\nwritten to {about['output']}"
+
+
+main = command(parser, run)
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""The command `predict`: untrained models on small files of every form; what is written is what the model says."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from test_acorn import columns, saved
+
+from archioptrx import predict
+from archioptrx.architecture import Architecture
+from archioptrx.event import Event
+from archioptrx.fit import predict as outputs_of
+from archioptrx.model_folder import Provenance, load_model, save_model
+from archioptrx.sources import load_dataset
+from archioptrx.sources.hitgraphs import write
+from archioptrx.sources.trackml import write_event
+from archioptrx.tasks import make_task
+from archioptrx.trial import build, weights_of
+
+RADII = {2: 32.0, 4: 72.0, 6: 116.0, 8: 172.0}
+
+
+def event(name="event000000007", particles=12, seed=0):
+    """Straight tracks through four layers of the pixel barrel, hits of noise, and a hit in an endcap that no graph has;
+    hits stand in random order."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for pid in [*range(1, particles + 1), 0, 0, 0]:
+        phi, slope = random.uniform(-3, 3), random.uniform(-1, 1)
+        layers = RADII if pid else dict([random.permutation(list(RADII.items())).tolist()[0]])
+        rows += [(r * np.cos(phi), r * np.sin(phi), r * slope, 8, int(layer), pid) for layer, r in layers.items()]
+    rows.append((50.0, 0.0, 600.0, 9, 2, 1))
+    x, y, z, volume, layer, pid = np.array([rows[i] for i in random.permutation(len(rows))]).T
+    count, whole = len(rows), lambda values: np.asarray(values).astype(np.int64)
+    return Event(
+        name=name,
+        hit_id=random.permutation(count) + 100,
+        pos=np.stack([x, y, z], axis=1),
+        volume=whole(volume),
+        layer=whole(layer),
+        module=np.ones(count, dtype=np.int64),
+        pid=whole(pid),
+        weight=(pid > 0) / (pid > 0).sum(),
+        particle_id=np.arange(1, particles + 1),
+        momentum=np.ones((particles, 3)),
+        vertex=np.zeros((particles, 3)),
+        charge=np.ones(particles),
+    )
+
+
+def model(folder, data, **task):
+    """An untrained model for a data set, in a folder."""
+    about, dataset = Architecture.load("message_passing"), load_dataset(data)
+    task = {"name": "edge_classification", **task}
+    network = build(about.graph, about.hyperparameters, dataset.metadata, make_task(task), seed=1)
+    split = {"validation": 0.2, "test": 0.2, "seed": 0}
+    provenance = Provenance(data, split, None, dataset.fingerprint, task, {})
+    save_model(folder, about, weights_of(network), dataset.metadata, provenance, {})
+    return load_model(folder)
+
+
+def answers(trained, graph):
+    """Scores in the file's order of edges, and tracks."""
+    output = outputs_of(trained.model, [graph])[0]
+    return graph.in_file_order(output.sigmoid()).numpy(), trained.task.tracks(output, graph).numpy()
+
+
+def parts(labels, names):
+    """Names of the hits of each track."""
+    return {frozenset(names[labels == label].tolist()) for label in set(labels.tolist())}
+
+
+@pytest.fixture(params=[1, 3])
+def trackml(request, tmp_path):
+    """Two events, and the description that builds their graphs, whole or in three sectors."""
+    for number in (7, 8):
+        write_event(event(f"event00000000{number}", seed=number), tmp_path / "events")
+    return {"source": "trackml", "path": str(tmp_path / "events"), "phi_sectors": request.param}
+
+
+def test_a_submission_names_every_hit_in_the_order_of_the_file(trackml, tmp_path, capsys):
+    trained = model(tmp_path / "m", trackml)
+    assert predict.main([str(tmp_path / "m"), "--data", trackml["path"], "--output", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().out.startswith(f"2 events, {2 * trackml['phi_sectors']} graphs, 102 hits, ")
+    table = pd.read_csv(tmp_path / "out" / "submission.csv")
+    assert list(table.columns) == ["event_id", "hit_id", "track_id"]
+    graphs = load_dataset(trackml).graphs
+    for number in (7, 8):
+        name = f"event00000000{number}"
+        mine, hits = table[table.event_id == number], pd.read_csv(tmp_path / "events" / f"{name}-hits.csv")
+        assert mine.hit_id.tolist() == hits.hit_id.tolist()
+        of_event = [graph for graph in graphs if graph.event == name]
+        expected = set()
+        for graph in of_event:
+            labels = answers(trained, graph)[1]
+            expected |= parts(labels[labels >= 0], graph.hit_id.numpy()[labels >= 0])
+        found = mine[mine.track_id > 0]
+        assert parts(found.track_id.to_numpy(), found.hit_id.to_numpy()) == expected != set()
+        assert sorted(found.track_id.unique()) == list(range(1, len(expected) + 1))
+        outside = hits[hits.volume_id == 9].hit_id
+        assert (mine[mine.hit_id.isin(outside)].track_id == 0).all() and len(outside) == 1
+        edges = pd.read_csv(tmp_path / "out" / "scores" / f"{name}.csv")
+        known = {}
+        for graph in of_event:
+            inner, outer = graph.in_file_order(graph.hit_id[graph.edge_index].T).T.tolist()
+            known |= dict(zip(zip(inner, outer, strict=True), answers(trained, graph)[0].tolist(), strict=True))
+        assert list(zip(edges.inner_hit_id, edges.outer_hit_id, strict=True)) == list(known)
+        assert edges.score.tolist() == pytest.approx(list(known.values()), rel=1e-4)
+
+
+def test_events_without_truth(trackml, tmp_path, capsys):
+    model(tmp_path / "m", {**trackml, "noise": "drop"})
+    for part in ("truth", "particles"):
+        for file in (tmp_path / "events").glob(f"*-{part}.csv"):
+            file.unlink()
+    assert predict.main([str(tmp_path / "m"), "--data", trackml["path"], "--output", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().err.startswith("the events have no truth: built without noise\n")
+    assert len(pd.read_csv(tmp_path / "out" / "submission.csv")) == 2 * 52
+
+
+def test_a_bad_event_is_left_out(trackml, tmp_path, capsys):
+    model(tmp_path / "m", trackml)
+    bad = tmp_path / "events" / "event000000008-hits.csv"
+    bad.rename(bad.with_suffix(".csv.gz"))
+    told = [str(tmp_path / "m"), "--data", trackml["path"], "--output", str(tmp_path / "out"), "--json"]
+    assert predict.main(told) == 2
+    assert "event000000008-hits.csv.gz: can't be read" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert predict.main([*told, "--skip-bad"]) == 0
+    about = json.loads(capsys.readouterr().out)
+    assert (about["events"], about["skipped"]) == (1, 1)
+    assert set(pd.read_csv(tmp_path / "out" / "submission.csv").event_id) == {7}
+
+
+def test_hit_graphs_keep_all_that_they_have(trackml, tmp_path):
+    whole = {**trackml, "phi_sectors": 1}
+    write(load_dataset(whole), tmp_path / "graphs")
+    for file in (tmp_path / "graphs").glob("*.npz"):  # as a stranger may have written it: edges in any order
+        with np.load(file) as content:
+            arrays = dict(content)
+        order = np.random.default_rng(3).permutation(len(arrays["y"]))
+        arrays |= {key: arrays[key][order] for key in ("Ri_rows", "Ro_rows", "y")}
+        np.savez_compressed(file, **arrays, mine=np.arange(3))
+    data = {"source": "hitgraphs", "path": str(tmp_path / "graphs")}
+    trained = model(tmp_path / "m", data)
+    assert predict.main([str(tmp_path / "m"), "--data", data["path"], "--output", str(tmp_path / "out")]) == 0
+    assert sorted(file.name for file in (tmp_path / "out").iterdir())[-1] == "metadata.json"
+    for graph in load_dataset(data).graphs:
+        name = f"{graph.event}_g000.npz"
+        with np.load(tmp_path / "graphs" / name) as before, np.load(tmp_path / "out" / name) as after:
+            assert set(after.files) == {*before.files, "score", "track"}
+            assert all(np.array_equal(before[key], after[key]) for key in before.files)
+            scores, tracks = answers(trained, graph)
+            assert after["score"].tolist() == pytest.approx(scores.tolist(), rel=1e-5)
+            assert after["track"].tolist() == tracks.tolist()
+            # Said once more with the file's own columns: the score of an edge is that of its two hits.
+            hits = map(tuple, graph.hit_id[graph.edge_index].T.tolist())
+            pairs = dict(zip(hits, scores[graph.edge_order], strict=True))
+            ends = zip(before["hit_id"][before["Ro_rows"]], before["hit_id"][before["Ri_rows"]], strict=True)
+            assert [pairs[pair] for pair in ends] == pytest.approx(after["score"].tolist(), rel=1e-5)
+
+
+def test_files_of_acorn(tmp_path):
+    saved(tmp_path / "data" / "event1.pyg", columns())
+    data = {"source": "acorn", "path": str(tmp_path / "data")}
+    trained = model(tmp_path / "m", data)
+    assert predict.main([str(tmp_path / "m"), "--data", data["path"], "--output", str(tmp_path / "out")]) == 0
+    written = torch.load(tmp_path / "out" / "event1.pyg", weights_only=False)
+    scores, tracks = answers(trained, load_dataset(data).graphs[0])
+    assert written.labels.tolist() == tracks.tolist()
+    assert written.scores.tolist() == pytest.approx(scores.tolist(), rel=1e-5)
+
+
+def test_another_cut_gives_other_tracks(trackml, tmp_path):
+    model(tmp_path / "m", trackml)
+    told = [str(tmp_path / "m"), "--data", trackml["path"], "--cut", "0.999", "--output", str(tmp_path / "out")]
+    assert predict.main(told) == 0
+    assert (pd.read_csv(tmp_path / "out" / "submission.csv").track_id == 0).all()
+
+
+def test_faults(trackml, tmp_path, capsys):
+    model(tmp_path / "m", trackml)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    told = [str(tmp_path / "m"), "--data", trackml["path"]]
+    assert predict.main([*told, "--output", str(tmp_path / "full"), "--cut", "1.5"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "--cut: is 1.5; legal: between 0 and 1",
+        f"{tmp_path / 'full'}: already holds something; legal: a new or empty folder",
+    ]
+    missing = str(tmp_path / "missing")
+    assert predict.main([str(tmp_path / "m"), "--data", missing, "--output", str(tmp_path / "out")]) == 2
+    assert "no such file or folder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_graphs_made_of_others_are_written_as_submissions_alone():
+    inner = {"source": "hitgraphs", "path": "a"}
+    with pytest.raises(predict.InputError, match="files of hitgraphs for graphs of line_graph; legal: trackml"):
+        predict.writer_of({"source": "line_graph", "of": inner})
+    assert predict.writer_of(inner)[0].endswith("hitgraph_predictions")
+    with pytest.raises(predict.InputError, match="writes no files of toy; legal: acorn, hitgraphs"):
+        predict.writer_of({"source": "toy"})
