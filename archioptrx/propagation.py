@@ -191,7 +191,7 @@ def turns(at: Helices, detector: Detector) -> Floats:
     phase, barrel = at.phase[:, None], detector.barrel
     z, pitch = at.pos[:, 2:], at.pitch[:, None]
     turn = np.empty((len(at.pos), len(barrel)))
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         turn[:, barrel] = at.phase_at(detector.place[barrel]) - phase
         turn[:, ~barrel] = (detector.place[~barrel] - z) / pitch
     met = (turn > 0) & (turn + phase > 0) & (turn + phase < np.pi)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archioptrx.data import main
-from archioptrx.data_plot import MOST_EDGES, count_events, data_figure, some, whole_event
+from archioptrx.data_plot import MOST_EDGES, count_events, data_figure, plot, some, whole_event
 from archioptrx.dataset import Dataset, Metadata, make_graph
+from archioptrx.errors import InputError
 from archioptrx.sources import load_dataset
 
 SIGNATURES = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
@@ -117,3 +118,8 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path, capsys) -> None:
     (tmp_path / "file").write_text("")
     assert main(["toy", "--num-samples", "2", "--plot", str(tmp_path / "file" / "toy.png")]) == 2
     assert "toy.png: can't be written: " in capsys.readouterr().err
+
+
+def test_a_picture_from_python_has_a_legal_ending_too(tmp_path) -> None:
+    with pytest.raises(InputError, match=r"ends in \.gif; legal: png, svg, pdf"):
+        plot(chains(), tmp_path / "toy.gif")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from archioptrx.detector_response import Detector, trackml_detector
@@ -114,6 +114,8 @@ def near_an_edge(start: Helices) -> bool:
     st.floats(0.1, 20), st.floats(-3.1, 3.1), st.floats(-3, 3), st.sampled_from([-1.0, 1.0]), st.floats(-150, 150),
     st.floats(1, 100), st.floats(-3.1, 3.1),
 )  # fmt: skip
+# So flat a particle that its way to a disk overflows.
+@example(1.0, 0.0, 5e-324, -1.0, 0.0, 1.0, 0.0)
 def test_every_layer_is_met_that_walking_along_the_helix_finds(pt, phi, eta, sense, z0, away, turn) -> None:
     momentum = np.array([[pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)]])
     vertex = np.array([[away * np.cos(phi + turn), away * np.sin(phi + turn), z0]])
