@@ -116,6 +116,8 @@ def near_an_edge(start: Helices) -> bool:
 )  # fmt: skip
 # So flat a particle that its way to a disk overflows.
 @example(1.0, 0.0, 5e-324, -1.0, 0.0, 1.0, 0.0)
+# It crosses the disk at 600 mm on its way in, which doesn't count.
+@example(1.0, 3.1, 0.6, 1.0, 590.0, 100.0, 3.1)
 def test_every_layer_is_met_that_walking_along_the_helix_finds(pt, phi, eta, sense, z0, away, turn) -> None:
     momentum = np.array([[pt * np.cos(phi), pt * np.sin(phi), pt * np.sinh(eta)]])
     vertex = np.array([[away * np.cos(phi + turn), away * np.sin(phi + turn), z0]])
