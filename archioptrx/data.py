@@ -200,7 +200,7 @@ def building_text(counts: Mapping[str, float]) -> str:
         parts.append(f"of the signal {kept_signal / signal:.4f} ({kept_signal:,} of {signal:,})")
     parts.append(f"purity {kept / max(1, counts['edges']):.4f}")
     aside = {"crossing_edges": "true edges cross sectors", "overlap_pairs": "pairs in one layer aside"}
-    aside["unlisted_hits"] = "hits of unlisted particles"
+    aside |= {"unlisted_hits": "hits of unlisted particles", "particle_edges": "edges inside a particle"}
     return ", ".join(parts + [f"{counts[name]:,} {text}" for name, text in aside.items() if counts.get(name)])
 
 

@@ -242,4 +242,6 @@ def test_the_command_takes_a_path_or_yaml(tmp_path, capsys):
         printed.append(json.loads(capsys.readouterr().out)["fingerprint"])
     assert len(set(printed)) == 1
     assert main(["learned", "--of", str(file), "--epochs", "1", "--radius", "1.5"]) == 0
-    assert max(map(len, capsys.readouterr().out.splitlines())) < 220
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) < 220
+    assert any(line.startswith("building ") and line.endswith(" edges inside a particle") for line in lines)
