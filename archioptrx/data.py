@@ -191,7 +191,9 @@ def as_text(about: dict[str, Any]) -> str:
 
 def building_text(counts: Mapping[str, float]) -> str:
     """How good the building of the graphs was; counts as in `archioptrx.graph_building`."""
-    if not counts.get("true_edges"):
+    if counts.get("true_edges") == 0:
+        return "no edge is known to be true"
+    if "true_edges" not in counts:
         return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
     kept, true = counts["kept_edges"], counts["true_edges"]
     parts = [f"efficiency {kept / true:.4f} ({kept:,} of {true:,} true edges)"]

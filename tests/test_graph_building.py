@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from events import barrel_event
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from archioptrx import edge_search
@@ -178,6 +178,8 @@ def test_edges_cross_the_seam_at_pi():
     hits=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(0, 50)), max_size=30),
     every=st.booleans(),
 )
+@example(hits=[(1, 0, 1), (1, 1, 2), (1, 1, 3), (1, 2, 4)], every=True)
+@example(hits=[(1, 0, 1), (1, 1, 2), (1, 1, 3), (1, 2, 4)], every=False)
 def test_truth_joins_neighbours_along_the_track(hits, every):
     particle, layer, distance = np.array(hits, dtype=np.int64).reshape(-1, 3).T
     pairs, overlaps = true_pairs(particle, layer, distance.astype(float), every)

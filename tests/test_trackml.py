@@ -121,18 +121,20 @@ def test_the_key_of_an_event_changes_with_its_files(folder):
     assert find_events(folder)[0].key != before
 
 
-def test_hits_alone_are_enough_for_predictions(folder):
+def test_hits_alone_are_enough_for_predictions(folder, capsys):
     for part in ("truth", "particles", "cells"):
         (folder / f"{NAME}-{part}.csv").unlink()
     (graph,) = load(folder).graphs
     assert graph.num_edges > 50
     assert not graph.y.any() and not graph.pid.any()
     assert sorted(graph.hit_id.tolist()) == sorted(barrel_event(1).hit_id.tolist())
+    assert main(["trackml", str(folder)]) == 0
+    assert "building        no edge is known to be true\n" in capsys.readouterr().out
     for told, text in (
-        ({"pt_min": 1.0}, "has no truth.csv; legal: building without pt_min"),
-        ({"preset": "big"}, "has no truth.csv; legal: building without noise, overlaps"),
-        ({"signal_primary": True}, "has no particles.csv; legal: building without signal_primary"),
-        ({"features": ["eta", "charge"]}, "has no cells.csv; legal: building without charge"),
+        ({"pt_min": 1.0}, "has no truth.csv; legal: pt_min 0"),
+        ({"preset": "big"}, "has no truth.csv; legal: noise keep, overlaps consecutive"),
+        ({"signal_primary": True}, "has no particles.csv; legal: signal_primary false"),
+        ({"features": ["eta", "charge"]}, "has no cells.csv; legal: features without charge"),
     ):
         with pytest.raises(InputError) as error:
             load(folder, **told)

@@ -87,7 +87,7 @@ def make(job: Job, options: TrackmlOptions, metadata: Metadata) -> Made:
         ("cells", options.needs_cells),
     ):
         if part not in job.content.parts and needs:
-            raise InputError(f"{event.name}: has no {part}.csv; legal: building without {', '.join(needs)}")
+            raise InputError(f"{event.name}: has no {part}.csv; legal: {', '.join(needs)}")
     made = build(event, options, metadata)
     return replace(made, counts={**made.counts, "unlisted_hits": unlisted})
 

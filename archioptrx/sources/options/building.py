@@ -127,20 +127,22 @@ class Cuts:
 
     @property
     def needs_truth(self) -> list[str]:
-        """Options that can't be met for events without truth."""
-        told = {"pt_min": self.pt_min > 0, "noise": self.noise == "drop", "overlaps": self.overlaps == "drop"}
+        """What has to be told instead where events have no truth."""
+        told = {"pt_min 0": self.pt_min > 0, "noise keep": self.noise == "drop"}
+        told["overlaps consecutive"] = self.overlaps == "drop"
         return [name for name, needed in told.items() if needed]
 
     @property
     def needs_particles(self) -> list[str]:
-        """Options that can't be met where the particles themselves aren't known."""
-        told = {"pt_min": self.pt_min > 0, "signal_pt": self.signal_pt > 0, "signal_primary": self.signal_primary}
+        """What has to be told instead where the particles themselves aren't known."""
+        told = {"pt_min 0": self.pt_min > 0, "signal_pt 0": self.signal_pt > 0}
+        told["signal_primary false"] = self.signal_primary
         return [name for name, needed in told.items() if needed]
 
     @property
     def needs_cells(self) -> list[str]:
-        """Features that can't be had without cells."""
-        return [name for name in self.features if name in ("cells", "charge")]
+        """What has to be told instead where events have no cells."""
+        return [f"features without {name}" for name in self.features if name in ("cells", "charge")]
 
 
 def _features(fields: Fields) -> tuple[str, ...]:
