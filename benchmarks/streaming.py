@@ -102,7 +102,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--size", type=float, default=8.0, help="GiB of data")
     parser.add_argument("--limit", type=float, default=0.5, help="GiB that a process may have beyond its imports")
     parser.add_argument("--edges", type=int, default=100_000, help="of each event")
-    parser.add_argument("--edges-per-step", type=int, default=1_000_000, help="less than an event has: it is cut")
+    parser.add_argument("--edges-per-step", type=int, default=100_000, help="less than an event has: it is cut")
     parser.add_argument("--folder", type=Path, help="where the data are written (default: the temporary folder)")
     parser.add_argument("--process", choices=["disk", "memory"], help=argparse.SUPPRESS)
     return parser.parse_args()
