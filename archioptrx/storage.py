@@ -101,10 +101,12 @@ class Store:
             They differ, or the file is gone.
         """
         which, entry = self._entries[number]
+        path = self.folder / self._files[which].name
         try:
-            file = self._mapped.get(which) or GraphFile(self.folder / self._files[which].name, self._files[which].size)
-        except (RuntimeError, OSError) as error:
-            raise InputError(f"{self.folder}: is gone while it was in use; legal: start again") from error
+            file = self._mapped.get(which) or GraphFile(path, self._files[which].size)
+        except (RuntimeError, OSError) as error:  # torch raises the first
+            reason = "it is gone" if not path.exists() else str(error).splitlines()[0]
+            raise InputError(f"{path}: can't be read any more ({reason}); legal: start again") from error
         self._mapped[which] = file
         self._mapped.move_to_end(which)
         if len(self._mapped) > MAPPED:
@@ -113,7 +115,7 @@ class Store:
             if not file.whole(entry):
                 (self.folder / cache.INDEX).unlink(missing_ok=True)
                 raise InputError(
-                    f"{self.folder / self._files[which].name}: is damaged at {entry.event} sector {entry.sector}; "
+                    f"{path}: is damaged at {entry.event} sector {entry.sector}; "
                     "legal: start again, it will be made anew"
                 )
             self._checked[number] = 1

@@ -18,16 +18,17 @@ from test_fit import SmallNetwork
 from test_stream import assert_same, folder  # noqa: F401  (a fixture)
 from torch import nn
 
+from archioptrx import cache
 from archioptrx.batches import batched, cut, graphs_for
 from archioptrx.dataset import Dataset, Metadata, make_graph, summary
 from archioptrx.errors import InputError
 from archioptrx.event import PARTICLE_COLUMNS
 from archioptrx.fit import evaluate_model, fit
 from archioptrx.graph_file import GraphFile, GraphWriter, graph_bytes
-from archioptrx.graph_views import Changed, Joined, facts_of, in_memory
+from archioptrx.graph_views import Changed, Joined, digests_of, facts_of, in_memory
 from archioptrx.hitgraph import HitGraph, graph_digest, subgraph
 from archioptrx.sources.hitgraphs import write
-from archioptrx.storage import StoredGraphs, write_graphs
+from archioptrx.storage import StoredGraphs, remade, write_graphs
 from archioptrx.tasks import make_task
 from archioptrx.training import Training
 
@@ -142,6 +143,15 @@ def test_a_small_view_is_taken_into_memory_for_a_cluster(folder):  # noqa: F811
     assert [graph_digest(g) for g in pickle.loads(pickle.dumps(here))] == [graph_digest(g) for g in dataset().graphs]
 
 
+def test_files_that_go_while_they_are_in_use_are_one_line(folder):  # noqa: F811
+    stored = dataset(limits=ON_DISK)
+    first = stored.graphs[0]
+    shutil.rmtree(stored.graphs.store.folder)
+    assert graph_digest(first) == graph_digest(dataset().graphs[0]), "a mapped file stays until it isn't used any more"
+    with pytest.raises(InputError, match=r"0000004.graphs: can't be read any more \(it is gone\); legal: start again$"):
+        stored.graphs[9]
+
+
 def test_a_view_of_another_machine_s_folder_is_one_line(folder):  # noqa: F811
     parts = pickle.dumps(dataset(limits=ON_DISK).graphs)
     (kept,) = folder.iterdir()
@@ -208,6 +218,8 @@ def test_pieces_go_to_disk_once(folder):  # noqa: F811
     written = {path: path.stat().st_ino for path in folder.rglob("*.graphs")}
     assert [graph_digest(g) for g in cut(stored, 150)] == [graph_digest(g) for g in pieces]
     assert {path: path.stat().st_ino for path in folder.rglob("*.graphs")} == written
+    key = cache.key_of(digests_of(stored), 150)
+    assert len(remade(map(pytest.fail, ["cut again"]), "pieces", key)) == len(pieces)
     assert cut(stored, 700) is stored
     assert graphs_for(found, 300) == graphs_for(pieces, 300) > 1
 
