@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     finish(faults)
     # torch is imported from here on.
     from archioptrx.model_folder import load_model
+    from archioptrx.run_folder import new_folder
 
     model = load_model(args.model)
     task = model.task if args.cut is None else with_cut(model.task, args.cut)
@@ -56,7 +57,8 @@ def run(args: argparse.Namespace) -> int:
     dataset = load_dataset(spec, like=model.metadata)
     counts: Counter[str] = Counter()
     found = counted(predictions(model, task, dataset.graphs), counts)
-    import_module(writer).write_predictions(found, options, args.output)
+    with new_folder(args.output) as fresh:
+        import_module(writer).write_predictions(found, options, fresh)
     about = {"output": str(args.output), "events": len(dataset.events), **counts}
     about |= {key: value for key, value in dataset.metadata.options.items() if key == "skipped"}
     print(json.dumps(about) if args.json else as_text(about))

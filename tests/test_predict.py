@@ -10,11 +10,14 @@ from test_acorn import columns, saved
 
 from archioptrx import predict
 from archioptrx.architecture import Architecture
+from archioptrx.errors import InputError
 from archioptrx.event import Event
 from archioptrx.fit import predict as outputs_of
 from archioptrx.model_folder import Provenance, load_model, save_model
-from archioptrx.sources import load_dataset
+from archioptrx.sources import check_spec, load_dataset
 from archioptrx.sources.hitgraphs import write
+from archioptrx.sources.prediction import Prediction
+from archioptrx.sources.submission import write_predictions
 from archioptrx.sources.trackml import write_event
 from archioptrx.tasks import make_task
 from archioptrx.trial import build, weights_of
@@ -196,10 +199,31 @@ def test_faults(trackml, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+def test_events_that_have_gone_are_named(trackml, tmp_path):
+    (toy,) = load_dataset({"source": "toy", "num_samples": 1}).graphs
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match="events: no longer holds toy000000; legal: the events that were read"):
+        write_predictions([Prediction(toy, None, None, {})], check_spec(trackml, "data", []), tmp_path / "out")
+
+
+def test_what_networks_say_of_hits_and_graphs(trackml, tmp_path):
+    graphs = [graph for graph in load_dataset(trackml).graphs if graph.event == "event000000007"]
+    said = [{"point": graph.x[:, :2], "number": torch.tensor([2.0 + graph.sector])} for graph in graphs]
+    found = [Prediction(graph, None, None, one) for graph, one in zip(graphs, said, strict=True)]
+    (tmp_path / "out").mkdir()
+    write_predictions(found, check_spec(trackml, "data", []), tmp_path / "out")
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["outputs"]
+    points = pd.read_csv(tmp_path / "out" / "outputs" / "event000000007-point.csv")
+    assert points.hit_id.tolist() == torch.cat([graph.hit_id for graph in graphs]).tolist()
+    assert points.point_1.tolist() == pytest.approx(torch.cat([graph.x[:, 1] for graph in graphs]).tolist(), abs=1e-5)
+    numbers = pd.read_csv(tmp_path / "out" / "outputs" / "event000000007-number.csv")
+    assert numbers.to_numpy().tolist() == [[graph.sector, 2.0 + graph.sector] for graph in graphs]
+
+
 def test_graphs_made_of_others_are_written_as_submissions_alone():
     inner = {"source": "hitgraphs", "path": "a"}
-    with pytest.raises(predict.InputError, match="files of hitgraphs for graphs of line_graph; legal: trackml"):
+    with pytest.raises(InputError, match="files of hitgraphs for graphs of line_graph; legal: trackml"):
         predict.writer_of({"source": "line_graph", "of": inner})
     assert predict.writer_of(inner)[0].endswith("hitgraph_predictions")
-    with pytest.raises(predict.InputError, match="writes no files of toy; legal: acorn, hitgraphs"):
+    with pytest.raises(InputError, match="writes no files of toy; legal: acorn, hitgraphs"):
         predict.writer_of({"source": "toy"})

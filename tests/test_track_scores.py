@@ -11,10 +11,10 @@ from archioptrx.errors import InputError
 from archioptrx.event import PARTICLE_COLUMNS
 from archioptrx.hitgraph import batch_graphs
 from archioptrx.sources import load_dataset
-from archioptrx.tasks import make_task
+from archioptrx.tasks import check_task, make_task
 from archioptrx.track_metrics import Selection, track_metrics
 from archioptrx.track_scores import event_tracks, track_scores
-from archioptrx.triplets import Doublets, line_graph, line_metadata
+from archioptrx.triplets import Doublets, line_graph, line_metadata, triplet_metadata, with_triplets
 
 
 def graph(pid, hit_id, event="a", sector=0, table=True, z=0.1):
@@ -117,6 +117,34 @@ def test_tracks_of_a_line_graph_are_those_of_its_hits():
     (event,) = event_tracks([line], [make_task().tracks(*perfect([line]), line)])
     assert event.labels.tolist() == [0] * 5 + [1] * 4
     assert event.particle.tolist() == [0] * 5 + [1] * 4
+
+
+@pytest.mark.parametrize("method", ["walk_through", "components"])
+def test_tracks_of_triplets_are_chains(method):
+    one, about = graph([7] * 5 + [9] * 4 + [0], range(10)), Metadata("test")
+    doublets = Doublets(one, about, np.ones(one.num_edges, dtype=bool))
+    both = with_triplets(doublets, triplet_metadata(about, scored=False))
+    task = make_task({"name": "triplet_classification", "tracks": method})
+    assert task.tracks(task.perfect(both), both).tolist() == [0] * 5 + [1] * 4 + [-1]
+    assert task.tracks(task.constant(both) - 9, both).tolist() == [-1] * 10
+    assert track_scores(task, [task.perfect(both)], [both])["track_efficiency"] == 1.0
+
+
+def test_clusters_of_a_batch_are_those_of_its_graphs():
+    graphs = [graph([7] * 5 + [9] * 4, range(9)), graph([7] * 4, range(4), "b")]
+    task, batch = make_task("node_embedding"), batch_graphs(graphs)
+    # Hits of both events lie at the same points, and are no track together.
+    points = torch.cat([task.perfect(one) for one in graphs])
+    assert task.tracks(points, batch).tolist() == [0] * 5 + [1] * 4 + [2] * 4
+
+
+def test_several_targets_have_the_tracks_of_all():
+    task = {"name": "several", "targets": {"score": "edge_classification", "point": "node_embedding"}}
+    faults = []
+    shares = check_task(task, "task", faults).shares
+    assert not faults
+    assert "score.auc" in shares and shares.count("track_efficiency") == 1
+    assert not [name for name in shares if name.endswith(".track_efficiency")]
 
 
 @pytest.mark.parametrize("method", ["walk_through", "components"])

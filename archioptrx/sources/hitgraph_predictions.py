@@ -27,7 +27,6 @@ def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptio
         A file is no longer the one that was read.
     """
     files = {name_of(file): file for file in find_files(options.path)}
-    output.mkdir(parents=True, exist_ok=True)
     for one in predictions:
         graph = one.graph
         file = files[graph.event, graph.sector]

@@ -6,7 +6,7 @@ A module that writes predictions (`sources.WRITERS` names it) has
 
 `predictions` come graph by graph in the order of the data set, an event's graphs one after the other, and are made
 while they are asked for: a writer that forgets them needs memory for one event alone. `options` are those that the
-source read the events with; `output` is a folder, new or empty, that the writer makes.
+source read the events with; `output` is an empty folder, which becomes the user's when all is written.
 """
 
 from __future__ import annotations

@@ -38,7 +38,6 @@ def write_predictions(predictions: Iterable[Prediction], options: TrackmlOptions
         The events are no longer those that were read.
     """
     events = {event.name: event for event in find_events(options.path)}
-    output.mkdir(parents=True, exist_ok=True)
     for name, group in itertools.groupby(predictions, lambda one: str(one.graph.event)):
         if name not in events:
             raise InputError(f"{options.path}: no longer holds {name}; legal: the events that were read")

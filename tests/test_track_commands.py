@@ -1,0 +1,57 @@
+"""Tracks in the commands: as an objective of a training, among its test metrics, and in `evaluate`."""
+
+import json
+
+import pytest
+
+from archioptrx import evaluate, train
+
+TOY = ("--set", "data.num_samples=30", "--set", "training.learning_rate=0.01", "--epochs", "2")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A network that was trained for the efficiency of its tracks; its folder, and what `train` said."""
+    folder = tmp_path_factory.mktemp("models") / "m"
+    assert train.main(["message_passing", *TOY, "--set", "objective=track_efficiency", "--output", str(folder)]) == 0
+    return folder
+
+
+def scores_of(capsys, *arguments):
+    assert evaluate.main([*map(str, arguments), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_an_objective_of_tracks_is_found_in_each_epoch(model, capsys):
+    metrics = json.loads((model / "metrics.json").read_text())
+    # The score of the training is that of the tracks, and test events have theirs, the same that `evaluate` finds.
+    assert 0 < metrics["validation"]["mean"] <= 1
+    tracks = scores_of(capsys, model)["tracks"]
+    for name in ("track_efficiency", "track_fake_rate", "trackml_score", "tracks"):
+        assert metrics["test"][name]["mean"] == pytest.approx(tracks[name])
+
+
+def test_selection_of_particles(model, capsys):
+    every = scores_of(capsys, model)["tracks"]
+    high = scores_of(capsys, model, "--pt-min", 2)["tracks"]
+    assert 0 < high["particles"] < every["particles"]
+    assert min(row["from"] for row in high["pt"]) == 2.0
+    assert high["tracks"] == every["tracks"]
+    long = scores_of(capsys, model, "--min-hits", 99)["tracks"]
+    assert (long["particles"], long["tracks"], long["track_efficiency"]) == (0, 0, None)
+    assert long["trackml_score"] == every["trackml_score"]
+
+
+def test_for_reading(model, capsys):
+    assert evaluate.main([str(model)]) == 0
+    text = capsys.readouterr().out
+    head = "matching          efficiency  efficiency physics   fake rate  duplicate rate"
+    assert text.index("auc") < text.index("\ntracks\n") < text.index(head) < text.rindex("pT [GeV]")
+
+
+def test_faults(model, capsys):
+    assert evaluate.main([str(model), "--pt-min", "-1", "--min-hits", "0"]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "--pt-min: is -1; legal: 0 or more",
+        "--min-hits: is 0; legal: 1 or more",
+    ]
