@@ -89,7 +89,7 @@ def cluster_scores(
 
 def _tracks(labels: Ints, pid: Ints, weight: Floats | None) -> EventTracks:
     """A graph's clusters as tracks; without weights each hit of a particle weighs the same."""
-    weights = (pid != 0).astype(np.float64) if weight is None else np.asarray(weight, dtype=np.float64)
+    weights: NDArray[np.float64] = np.asarray(pid != 0 if weight is None else weight, dtype=np.float64)
     names = np.unique(pid[pid != 0])
     particle = np.where(pid == 0, -1, np.searchsorted(names, pid))
     kept = particle >= 0
@@ -99,6 +99,6 @@ def _tracks(labels: Ints, pid: Ints, weight: Floats | None) -> EventTracks:
         particle=particle,
         weight=weights,
         hits=np.bincount(particle[kept], minlength=len(names)),
-        weights=np.bincount(particle[kept], weights[kept], minlength=len(names)),
+        weights=np.bincount(particle[kept], weights[kept], minlength=len(names)).astype(np.float64),
         **dict.fromkeys(("pt", "eta", "vr"), np.full(len(names), np.nan)),
     )
