@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 from sklearn.cluster import DBSCAN
 from sklearn.metrics import adjusted_rand_score, v_measure_score
 
+from archioptrx.track_metrics import EventTracks, track_metrics
+
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
+OF_TRACKS = ("track_efficiency", "track_fake_rate", "trackml_score")
+"""Figures that clusters share with other tracks, see `archioptrx.track_metrics.track_metrics`."""
 
 
 def cluster(points: Floats, eps: float, min_samples: int) -> Ints:
@@ -64,7 +68,8 @@ def cluster_scores(
     -------
     Means over the graphs, each counted by its hits of particles: `v_measure` (harmonic mean of homogeneity and
     completeness, Rosenberg and Hirschberg 2007), `adjusted_rand` (Hubert and Arabie 1985). Only hits of particles
-    count; those in no cluster stand each alone. `clusters`: mean number. None where no hit counts.
+    count; those in no cluster stand each alone. `clusters`: mean number. And `OF_TRACKS`, with the hits of the graph as
+    the whole event. None where no hit counts.
     """
     found: dict[str, list[float]] = {"v_measure": [], "adjusted_rand": []}
     sizes = []
@@ -77,4 +82,23 @@ def cluster_scores(
             sizes.append(int(kept.sum()))
     means = {name: float(np.average(values, weights=sizes)) if sizes else None for name, values in found.items()}
     number = [len(np.unique(given[given >= 0])) for given in labels]
-    return {**means, "clusters": float(np.mean(number)) if number else None}
+    events = [_tracks(*one) for one in zip(labels, particles, weights, strict=True)]
+    tracks = track_metrics(events)
+    return {**means, "clusters": float(np.mean(number)) if number else None, **{k: tracks[k] for k in OF_TRACKS}}
+
+
+def _tracks(labels: Ints, pid: Ints, weight: Floats | None) -> EventTracks:
+    """A graph's clusters as tracks; without weights each hit of a particle weighs the same."""
+    weights: NDArray[np.float64] = np.asarray(pid != 0 if weight is None else weight, dtype=np.float64)
+    names = np.unique(pid[pid != 0])
+    particle = np.where(pid == 0, -1, np.searchsorted(names, pid))
+    kept = particle >= 0
+    return EventTracks(
+        name="",
+        labels=labels,
+        particle=particle,
+        weight=weights,
+        hits=np.bincount(particle[kept], minlength=len(names)),
+        weights=np.bincount(particle[kept], weights[kept], minlength=len(names)).astype(np.float64),
+        **dict.fromkeys(("pt", "eta", "vr"), np.full(len(names), np.nan)),
+    )

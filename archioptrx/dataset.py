@@ -75,8 +75,8 @@ class Metadata:
 
     @property
     def widths(self) -> dict[str, int]:
-        """Width of each field that a network may read."""
-        widths = {"x": len(self.node_features), "edge_attr": len(self.edge_features)}
+        """Width of each field that a network may read; `pos` is in mm whatever the scales."""
+        widths = {"x": len(self.node_features), "pos": 3, "edge_attr": len(self.edge_features)}
         widths |= {"triplet_attr": len(self.triplet_features), "embedding": self.embedding}
         return {field: width for field, width in widths.items() if width}
 

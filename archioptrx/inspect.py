@@ -150,7 +150,9 @@ def architecture_text(row: Mapping[str, Any], graph: ComputationGraph, metric: s
 def best_text(folder: RunFolder, objective: Objective) -> str:
     """The winner of the retraining; with several goals all that were trained again."""
     metrics = json.loads((folder.best / "metrics.json").read_text())
-    tests = {name: metrics["test"][name] for name in ("auc", "purity", "efficiency") if name in metrics["test"]}
+    known = [name for name in ("auc", "purity", "efficiency") if name in metrics["test"]]
+    names = known or [name for name in objective.metrics if name in metrics["test"]]
+    tests = {name: metrics["test"][name] for name in names}
     seeds = metrics["seeds"]
     text = ", ".join(f"{name} {spread_text(one['mean'], one['deviation'], seeds)}" for name, one in tests.items())
     winner = f"\nwinner: trial {metrics['proposal']:04d}, trained under {seeds_text(seeds)}; on test events {text}"

@@ -92,6 +92,20 @@ def score(name: str, model: Model, batches: Batches, task: Task) -> float | None
     return value if value is not None and math.isfinite(value) else None
 
 
+def unfit(name: str, task: Task) -> str | None:
+    """Why a proxy can't judge networks of a task; None: it can."""
+    if not isinstance(task.target_width, int) and name not in ("parameters", "synflow"):
+        return f"screen.proxy: {name} judges networks of one target; legal for {task.name}: parameters, synflow"
+    if name == "jacob_cov" and task.domain == "graph":
+        return (
+            f"screen.proxy: {name} compares rows by their inputs, an event has none; legal: naswot, parameters, synflow"
+        )
+    if name == "readout" and not task.linear:
+        legal = "parameters, synflow, naswot" + (", jacob_cov" if task.domain != "graph" else "")
+        return f"screen.proxy: no linear layer can be fitted to {task.name}, as {name} does; legal: {legal}"
+    return None
+
+
 # --- parameters and synflow ------------------------------------------------------------------------------------------
 
 
@@ -115,7 +129,8 @@ def synflow(model: Model, batches: Batches, task: Task) -> float | None:
     with torch.no_grad():
         for one in trained:
             one.abs_()
-    total = joined(model(batch)).sum()
+    outputs = model(batch)
+    total = sum(one.sum() for one in outputs) if isinstance(outputs, tuple) else outputs.sum()
     if not trained or not total.requires_grad:
         return None
     gradients = torch.autograd.grad(total, trained, allow_unused=True)

@@ -17,6 +17,7 @@ SPACES = {
     "attention_recursive": "attention",
     "interaction": "interaction",
     "message_passing": "message_passing",
+    **{name: name for name in ("event", "hits", "notebook", "several")},
 }
 
 

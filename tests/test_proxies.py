@@ -10,7 +10,6 @@ from graphs import toy
 from archioptrx.blocks.mlp import MLP
 from archioptrx.compile import compile_model
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.config import bundled_names
 from archioptrx.errors import InputError
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.hitgraph import HitGraph, batch_graphs
@@ -106,7 +105,7 @@ def test_networks_differ(proxy):
     assert len(set(values)) > 3
 
 
-@pytest.mark.parametrize("name", bundled_names("function_graphs"))
+@pytest.mark.parametrize("name", ["attention", "interaction", "message_passing", "tracking"])
 def test_all_walks_of_the_bundled_spaces_are_scored(name):
     sampler = RandomSampler(space(name, "full"), 1)
     batches = proxy_batches(DATA.graphs[:4], TASK, edges=100)

@@ -13,6 +13,9 @@ from archioptrx.sample import main
 from archioptrx.samplers import replay
 from archioptrx.signatures import SIGNATURES
 
+COUNTED = [name for name in bundled_names("function_graphs") if name != "several"]
+"""The shortest networks of `several` have nine steps: too many to be counted here."""
+
 
 def test_it_prints_architectures(capsys):
     assert main(["attention", "--count", "2", "--seed", "5"]) == 0
@@ -54,14 +57,14 @@ def test_distinct_architectures_only(capsys):
     assert len({row["fingerprint"] for row in rows}) == 60
 
 
-@pytest.mark.parametrize("name", bundled_names("function_graphs"))
+@pytest.mark.parametrize("name", COUNTED)
 def test_each_function_graph_says_how_many_architectures_it_holds(name, capsys):
     """The first number of the comment is counted again here, all of them by the `long` test below."""
     check_sizes(name, sizes_of(name)[:1], capsys)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", bundled_names("function_graphs"))
+@pytest.mark.parametrize("name", COUNTED)
 def test_all_numbers_of_the_comments(name, capsys):
     check_sizes(name, sizes_of(name), capsys)
 

@@ -14,7 +14,9 @@ from archioptrx.experiment import parse_experiment
 from archioptrx.fit import evaluate_model, fit
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.parameter_count import count_parameters
+from archioptrx.proxies import score, unfit
 from archioptrx.search_space import SearchSpace
+from archioptrx.settings import PROXIES
 from archioptrx.signatures import Width
 from archioptrx.tasks import make_task
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
@@ -177,3 +179,31 @@ def test_a_task_says_which_targets_it_wants():
     wanted = "score (edge), parameters (node), in this order"
     assert task.misfit([("parameters", "node"), ("score", "edge")]) == wanted
     assert make_task().misfit([("score", "edge"), ("parameters", "node")]) == "one of domain edge"
+
+
+@pytest.mark.parametrize(
+    ("task", "refused"),
+    [
+        (TASK, {"jacob_cov", "naswot", "readout"}),
+        ({"name": "node_embedding"}, {"readout"}),
+        ({"name": "node_regression"}, set()),
+        ({"name": "track_count"}, {"jacob_cov"}),
+        ({"name": "track_set"}, {"jacob_cov", "readout"}),
+        ({"name": "edge_classification"}, set()),
+    ],
+)
+def test_proxies_that_can_t_judge_a_task_are_refused(task, refused):
+    made = make_task(task)
+    assert {name for name in PROXIES if unfit(name, made)} == refused
+
+
+def test_the_flow_through_several_targets_is_that_of_all_of_them():
+    graphs = toy(2).graphs
+    found = score("synflow", model(), (graphs[0], graphs[1]), make_task(TASK))
+    assert found is not None
+    without = model()
+    with torch.no_grad():
+        for key, weight in without.named_parameters():
+            if key.startswith("nodes"):
+                weight.zero_()
+    assert score("synflow", without, (graphs[0], graphs[1]), make_task(TASK)) < found

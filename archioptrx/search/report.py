@@ -25,9 +25,11 @@ def as_text(found: Found, experiment: Experiment) -> str:
     refused = ", ".join(f"{name} {count}" for name, count in sorted(found.refusals.items()))
     seeds = winner.seeds
     score = spread_text(winner.score.mean, winner.score.deviation, seeds)
+    # Tasks with other metrics show all of theirs.
+    names = [name for name in TEST_METRICS if name in winner.test] or list(winner.test)
     tests = [
         f"  {name:26} {spread_text(one.mean, one.deviation, seeds)}"
-        for name in TEST_METRICS
+        for name in names
         if (one := winner.test.get(name)) is not None
     ]
     run = folder.path

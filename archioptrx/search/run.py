@@ -10,11 +10,13 @@ from typing import Any
 
 from archioptrx.architecture import Architecture
 from archioptrx.computation_graph import ComputationGraph
+from archioptrx.config import finish
 from archioptrx.dataset import Dataset, Metadata, Splits
 from archioptrx.environment import environment
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.experiment import Experiment
 from archioptrx.model_folder import Provenance, save_model
+from archioptrx.proxies import unfit
 from archioptrx.run_folder import RunFolder
 from archioptrx.samplers import Sampler
 from archioptrx.search.keeper import Keeper, SnapshotError
@@ -106,6 +108,8 @@ def check_events(setup: Setup, events: Events) -> Task:
         raise InputError(f"{ends.name}: targets: {names}; legal for {task.name}: {legal}")
     if fault := task.data_fault(events.data.splits.train[0]):
         raise InputError(f"data: {fault}")
+    proxies = experiment.screen.proxies if experiment.screen.proposals > 1 else ()
+    finish([fault for proxy in proxies if (fault := unfit(proxy, task))])
     return task
 
 

@@ -1,0 +1,121 @@
+"""The bundled networks of the further tasks: properties of sampled models, and the notebook's network by hand."""
+
+import random
+
+import pytest
+import torch
+from graphs import toy
+from torch import Tensor, nn
+
+from archioptrx.architecture import Architecture
+from archioptrx.compile import compile_model
+from archioptrx.function_graph import FunctionGraph
+from archioptrx.hitgraph import batch_graphs
+from archioptrx.parameter_count import count_parameters
+from archioptrx.search_space import SearchSpace
+from archioptrx.walk import WalkSpace
+
+WIDTHS = {"hits": 3, "doublet": 5, "place": 3, "learned": 3}
+TARGETS = {"hits": 2, "event": 5, "notebook": 2, "several": {"score": 1, "parameters": 3}}
+
+
+def graphs_of(number: int):
+    """Toy events in double precision, with learned coordinates."""
+    found = toy(number, event_size_min=2, event_size_max=4).graphs
+    for index, graph in enumerate(found):
+        random_numbers = torch.Generator().manual_seed(index)
+        graph.embedding = torch.randn(len(graph.x), 3, generator=random_numbers)
+        for key in ("x", "pos", "edge_attr", "embedding"):
+            graph[key] = graph[key].double()
+    return found
+
+
+def sampled(name: str, seed: int):
+    rng = random.Random(seed)
+    space = WalkSpace(FunctionGraph.load(name), SearchSpace.load("small"))
+    return space(lambda point, labels, weights: rng.choices(range(len(labels)), weights)[0])
+
+
+def parts(output) -> tuple[Tensor, ...]:
+    return output if isinstance(output, tuple) else (output,)
+
+
+@pytest.mark.parametrize("name", sorted(TARGETS))
+def test_sampled_networks_count_batch_and_learn(name):
+    graphs = graphs_of(2)
+    for seed in range(6):
+        candidate = sampled(name, seed)
+        torch.manual_seed(0)
+        model = compile_model(candidate.graph, candidate.hyperparameters, WIDTHS, TARGETS[name]).double()
+        counted = count_parameters(candidate.graph, candidate.hyperparameters, WIDTHS, TARGETS[name])
+        assert counted == sum(p.numel() for p in model.parameters())
+        sum(one.square().sum() for one in parts(model(graphs[0]))).backward()
+        assert [key for key, weight in model.named_parameters() if weight.grad is None] == []
+        model.eval()
+        together, alone = parts(model(batch_graphs(graphs))), [parts(model(graph)) for graph in graphs]
+        for place, whole in enumerate(together):
+            torch.testing.assert_close(whole, torch.cat([one[place] for one in alone]), rtol=0, atol=1e-8)
+
+
+class Notebook(nn.Module):
+    """Four layers: batch normalisation, a weight for each pair of neighbours, a new state of each hit; then a point."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        widths = [width, 16, 16, 16]
+        self.norms = nn.ModuleList(nn.BatchNorm1d(w) for w in widths)
+        self.weights = nn.ModuleList(nn.Sequential(nn.Linear(2 * w, 16), nn.ReLU(), nn.Linear(16, 1)) for w in widths)
+        self.nodes = nn.ModuleList(nn.Linear(2 * w, 16) for w in widths)
+        self.last = nn.Linear(16, 2)
+
+    def forward(self, x: Tensor, pairs: Tensor) -> Tensor:
+        """Shapes: x [N, width], pairs [2, E], each once -> [N, 2]."""
+        first, second = pairs
+        for norm, weight, node in zip(self.norms, self.weights, self.nodes, strict=True):
+            x = norm(x)
+            a = torch.sigmoid(weight(torch.cat([x[first], x[second]], 1)))
+            neighbours = torch.zeros_like(x).index_add(0, second, a * x[first]).index_add(0, first, a * x[second])
+            x = torch.relu(node(torch.cat([x, neighbours], 1)))
+        return self.last(x)
+
+
+def with_weights_of(model: nn.Module, plain: Notebook) -> Notebook:
+    """Give the network by hand the weights of the compiled one."""
+    state = model.state_dict()
+    norms = ["normalise", "normalise_again.0", "normalise_again.1", "normalise_again.2"]
+    weighs = ["weigh.0", "weigh_again.0", "weigh_again.1", "weigh_again.2"]
+    attends = ["attend.0", "attend_again.0", "attend_again.1", "attend_again.2"]
+    for place, (norm, weigh, attend) in enumerate(zip(norms, weighs, attends, strict=True)):
+        key = norm if f"{norm}.layer.weight" in state else f"{norm}.0"
+        plain.norms[place].load_state_dict(
+            {k.split(".")[-1]: v for k, v in state.items() if k.startswith(f"{key}.layer")}
+        )
+        for layer, part in ((0, 0), (1, 2)):
+            own = {k: state[f"{weigh}.layers.{layer}.{k}"] for k in ("weight", "bias")}
+            plain.weights[place][part].load_state_dict(own)
+        weight, bias = state[f"{attend}.layers.0.weight"], state[f"{attend}.layers.0.bias"]
+        summed, own = weight.chunk(2, dim=1)  # here the sum of the neighbours comes first
+        plain.nodes[place].load_state_dict({"weight": torch.cat([own, summed], 1), "bias": bias})
+    plain.last.load_state_dict({k: state[f"embed.0.layers.0.{k}"] for k in ("weight", "bias")})
+    return plain
+
+
+def test_the_notebook_s_network_is_the_one_by_hand():
+    torch.manual_seed(3)
+    architecture = Architecture.load("notebook")
+    model = compile_model(architecture.graph, architecture.hyperparameters, WIDTHS, 2).double()
+    plain = with_weights_of(model, Notebook(6).double())
+    assert sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in plain.parameters())
+    graph = graphs_of(1)[0]
+    ours = model(graph)
+    theirs = plain(torch.cat([graph.pos, graph.embedding], 1), graph.edge_index)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-8)
+    probe = torch.randn(ours.shape, dtype=torch.float64)
+    (ours * probe).sum().backward()
+    (theirs * probe).sum().backward()
+    norms = [sum(float(p.grad.square().sum()) for p in one.parameters()) for one in (model, plain)]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-8)
+    both = [one.eval() for one in (model, plain)]
+    torch.testing.assert_close(
+        both[0](graph), plain(torch.cat([graph.pos, graph.embedding], 1), graph.edge_index), rtol=0, atol=1e-8
+    )
