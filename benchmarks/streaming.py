@@ -91,7 +91,7 @@ def main(arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         for place in ("disk", "memory"):
             command = [sys.executable, __file__, "--process", place, *options]
-            env = {**os.environ, "ARCHIOPTRX_CACHE": folder, "OMP_NUM_THREADS": "1"}
+            env = {**os.environ, "ARCHIOPTRX_CACHE": f"{folder}/{place}", "OMP_NUM_THREADS": "1"}
             done = subprocess.run(command, capture_output=True, text=True, env=env)
             lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
             print(f"{place}: {'' if done.returncode == 0 else 'failed: '}{lines[-1] if lines else done.returncode}")
