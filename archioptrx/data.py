@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.cli import command, new_parser
-from archioptrx.config import finish, parse_yaml
+from archioptrx.config import finish
 from archioptrx.data_plot import check_picture, plot
 from archioptrx.sources import SOURCES, check_spec, load_dataset
 from archioptrx.sources.options import description
@@ -64,18 +64,6 @@ def _add(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
         parser.add_argument(flag, nargs="+", metavar=name, help=text)
     else:
         parser.add_argument(flag, type=kind, metavar=name, help=text)
-
-
-def described(text: str) -> dict[str, Any]:
-    """Read a source on the command line: its name, a description in YAML, or a path.
-
-    >>> described("toy"), described("{source: toy, seed: 3}"), described("events")
-    ({'source': 'toy'}, {'source': 'toy', 'seed': 3}, {'path': 'events'})
-    """
-    if text.lstrip().startswith("{"):
-        found: dict[str, Any] = parse_yaml(text, "--of")
-        return found
-    return {"source": text} if text in SOURCES else {"path": text}
 
 
 def run(args: argparse.Namespace) -> int:

@@ -246,6 +246,7 @@ def test_scales_of_triplets_follow_a_model():
     assert_close(*physical)
     assert scaled.metadata.triplet_scale == (2.0,) * 8
     assert dataset.fingerprint != scaled.fingerprint
+    assert Dataset(dataset.graphs, other).fingerprint != dataset.fingerprint, "the same numbers mean something else"
     with pytest.raises(InputError, match=r"^data: has the triplet_features none; legal here: Δr, Δφ, "):
         toy(3).scaled_like(replace(dataset.metadata, edge_features=toy(3).metadata.edge_features))
 
@@ -268,7 +269,7 @@ def test_paths_inside_are_made_absolute_and_data_go_to_the_innermost_source(tmp_
     [
         ({"of": {"source": "toyy"}}, "data: of.source: is 'toyy'; legal: "),
         ({"of": {"source": "toy", "num_samples": 0}}, "data: of.num_samples: is 0; legal: 1 or more"),
-        ({"of": 3}, "data: of: is 3; legal: a mapping"),
+        ({"of": {}}, "data: of: describes no data; legal: {source: NAME, …}, a YAML file of that, or a path"),
         ({"cut": 2}, "data: cut: is 2.0; legal: 0 or more, 1 or less"),
         ({"model": "nowhere"}, "data: model: nowhere: no such folder; legal: one that `archioptrx train` or"),
         ({"most": 0}, "data: most: is 0; legal: 1 or more"),
@@ -277,7 +278,7 @@ def test_paths_inside_are_made_absolute_and_data_go_to_the_innermost_source(tmp_
 )
 def test_wrong_descriptions_are_named(spec, fault):
     faults: list[str] = []
-    assert check_spec({"source": "line_graph", **spec}, "data", faults) is None
+    assert check_spec({"source": "line_graph", "of": {"source": "toy"}, **spec}, "data", faults) is None
     assert len(faults) == 1
     assert faults[0].startswith(fault)
 

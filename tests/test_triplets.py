@@ -106,6 +106,8 @@ def test_the_loss_is_weighted_and_masked():
     assert_close(TASK.loss(logits, graph), bce(logits[graph.triplet_mask], graph.y_triplet[graph.triplet_mask]))
     scores = TASK.metrics([logits], [graph], bins=True)
     assert scores["triplets"] == int(graph.triplet_mask.sum()) == sum(row["triplets"] for row in scores["pt"])
+    counted = graph.triplet_mask & ((logits >= 0) | (graph.y_triplet > 0))
+    assert sum(scores[name] for name in ("gold", "silver", "bronze", "red", "blue")) == int(counted.sum())
     graph.triplet_weight = torch.rand(many, generator=torch.Generator().manual_seed(2))
     weight = graph.triplet_weight * graph.triplet_mask
     assert_close(TASK.loss(logits, graph), bce(logits, graph.y_triplet, weight, reduction="sum") / weight.sum())
@@ -167,7 +169,8 @@ def test_fixed_and_worsened_are_the_difference_of_right_answers():
         outputs.append(torch.randn(len(graph.y_triplet), generator=generator))
     scores = TASK.metrics(outputs, graphs, cut=0.3, bins=True)
     right = round(scores["accuracy"] * scores["triplets"])
-    before = round(scores["baseline_accuracy"] * scores["triplets"])
+    before = sum(int(((g.triplet_baseline >= 0.3) == (g.y_triplet > 0.5)).sum()) for g in graphs)
+    assert scores["baseline_accuracy"] == pytest.approx(before / scores["triplets"])
     assert scores["fixed"] - scores["worsened"] == right - before
     assert min(scores["fixed"], scores["worsened"]) > 0
     assert not {"fixed", "gold"} & set(TASK.metrics(outputs, graphs))
@@ -239,7 +242,8 @@ def test_a_model_scores_the_doublets(doublet_model):
         assert torch.equal(graph.triplet_baseline, ends.min(dim=0).values)
     counts = dataset.metadata.options["building"]
     assert 0 < counts["kept_doublets"] < counts["doublets"]
-    assert counts["kept_true_triplets"] <= counts["true_triplets"]
+    assert counts["kept_true_triplets"] < counts["true_triplets"]
+    assert counts["true_triplets"] == triplets().metadata.options["building"]["true_triplets"]
     other = triplets(model=str(doublet_model), cut=0.5, of={"source": "toy", "num_samples": 11})
     assert other.metadata.options["model"]["same_data"] is False
 

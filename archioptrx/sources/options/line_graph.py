@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from archioptrx.config import Fields
-from archioptrx.sources.options.base import of_option, option
+from archioptrx.sources.options.base import of_option, option, take_of
 
 CUT = 0.1
 MOST = 5_000_000
@@ -41,7 +41,7 @@ class TripletsOptions:
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take and check the options; those of the other source are checked by whoever reads descriptions."""
-        of = fields.take("of", dict, {})
+        of = take_of(fields)
         model = fields.take("model", (str, type(None)), None)
         cut = fields.take("cut", float, CUT, minimum=0, maximum=1)
         if model is not None and not Path(model).expanduser().is_dir():
