@@ -139,6 +139,8 @@ def test_scores_of_clusters_by_hand():
     assert found["trackml_score"] == pytest.approx(5 / 6)
     assert found["clusters"] == 2
     assert cluster_scores([np.array([0])], [np.array([0])], [None])["v_measure"] is None
+    lone = cluster_scores([np.array([0, 0, 0, -1, -1])], [np.array([7, 7, 7, 8, 9])], [None])
+    assert lone["v_measure"] == 1.0, "hits in no cluster stand each alone"
 
 
 # --- node regression -------------------------------------------------------------------------------------------------

@@ -1,0 +1,48 @@
+"""The bundled experiment of each further task: what its network reaches between the constant and the perfect oracle."""
+
+import pytest
+import torch
+
+from archioptrx.architecture import Architecture
+from archioptrx.experiment import load_experiment
+from archioptrx.fit import evaluate_model, fit
+from archioptrx.search.run import check_events, load_events
+from archioptrx.search.setup import prepare
+from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
+from archioptrx.trial import build, task_of
+
+EXPERIMENTS = ("embedding", "regression", "counting", "track_set", "several")
+
+
+@pytest.mark.parametrize("name", (*EXPERIMENTS, "notebook"))
+def test_the_experiment_can_begin(name):
+    """Everything but the events' number as in the file."""
+    few = {"data.events": 12} if name != "notebook" else {"data.of.events": 12, "data.train_events": 4}
+    experiment = load_experiment(name, {**few, "split.validation": 0.2, "split.test": 0.2})
+    setup, events = prepare(experiment), load_events(experiment)
+    task = check_events(setup, events)
+    first = setup.references[0].candidate
+    model = build(first.graph, first.hyperparameters, events.data.metadata, task, 0)
+    found = evaluate_model(model, task, events.data.splits.test)
+    assert found[experiment.objective.first.metric] is not None
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_half_of_the_gap_is_closed(name, capsys):
+    experiment = load_experiment(name)
+    data = load_events(experiment).data
+    task = task_of(experiment.task, experiment.objective)
+    network = Architecture.load(experiment.references[0])
+    torch.set_num_threads(1)
+    model = build(network.graph, network.hyperparameters, data.metadata, task, 0)
+    training = experiment.training.but(learning_rate=network.hyperparameters["learning_rate"])
+    for _ in fit(model, task, data.splits.train, data.splits.validation, training):
+        pass
+    metric = experiment.objective.first.metric
+    oracles = (ConstantOracle(task), PerfectOracle(task))
+    low, high, score = (evaluate_model(one, task, data.splits.test)[metric] for one in (*oracles, model))
+    share = (score - low) / (high - low)
+    with capsys.disabled():
+        print(f"\n{name}: {metric} {score:.4f}, constant {low:.4f}, perfect {high:.4f}, gap closed {share:.1%}")
+    assert share >= 0.5
