@@ -18,6 +18,7 @@ SPACES = {
     "interaction": "interaction",
     "message_passing": "message_passing",
     **{name: name for name in ("event", "hits", "notebook", "several")},
+    "track_set": "event",
 }
 
 
