@@ -273,3 +273,17 @@ def test_a_gpu_trains_in_every_precision(precision):
     reports = list(fit(model, TASK, DATA.train, DATA.validation, settings, device="cuda"))
     assert reports[-1].loss < 0.8 * reports[0].loss
     assert next(model.parameters()).device.type == "cuda"
+
+
+def test_an_incomplete_last_step_is_left_out_where_asked():
+    graphs, task = DATA.train[:7], make_task()
+    steps = {
+        (size, drop): Fitting(
+            SmallNetwork(), task, graphs, [], Training(batch_size=size, drop_last=drop)
+        ).steps_per_epoch
+        for size in (2, 7, 9)
+        for drop in (False, True)
+    }
+    assert steps == {(2, False): 4, (2, True): 3, (7, False): 1, (7, True): 1, (9, False): 1, (9, True): 1}
+    fitting = Fitting(SmallNetwork(), task, graphs, [], Training(batch_size=2, drop_last=True))
+    assert fitting.epoch().steps == 3
