@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from archioptrx.sources.prediction import Prediction
     from archioptrx.tasks.task import Task
 
-WITHOUT_TRUTH: dict[str, Any] = {"pt_min": 0.0, "noise": "keep", "overlaps": "consecutive"}
-"""What the building of graphs is told where events have no truth to choose hits by."""
-
 
 def parser() -> argparse.ArgumentParser:
     """The options of this command."""
@@ -92,10 +89,10 @@ def description(model: TrainedModel, path: str, skip_bad: bool) -> dict[str, Any
 
         without = not any("truth" in event.parts for event in find_events(Path(spec["path"])))
         chosen = check_spec(spec, "data", [])
-        needed = getattr(chosen, "needs_truth", []) if without else []
+        needed = getattr(chosen, "needs_truth", {}) if without else {}
         if needed:
             print(f"the events have no truth: built without {', '.join(needed)}", file=sys.stderr)
-            spec |= {name: WITHOUT_TRUTH[name] for name in needed}
+            spec |= needed
     return spec
 
 

@@ -86,7 +86,7 @@ def check_sizes(name, sizes, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["trakcing"], "trakcing: no such function graph; legal: attention, interaction, message_passing, tracking "
+        (["trakcing"], f"trakcing: no such function graph; legal: {', '.join(bundled_names('function_graphs'))} "
          "(did you mean tracking?), or a path"),
         (["tracking", "--search-space", "fulll"], "fulll: no such search space; legal: full, hyperparameters, small (did you mean full?), or a path"),
         (["tracking", "--count", "-1"], "--count: is -1; legal: 1 or more"),

@@ -225,7 +225,7 @@ def test_pairs_of_the_loss_and_embeddings_are_written_and_read_again(tmp_path):
     graph.edge_attr, graph.pos = None, None
     write(Dataset((graph,), Metadata("test", embedding=4)), tmp_path / "new")
     dataset = read(tmp_path / "new")
-    assert dataset.metadata.widths == {"x": 3, "edge_attr": 5, "embedding": 4}
+    assert dataset.metadata.widths == {"x": 3, "pos": 3, "edge_attr": 5, "embedding": 4}
     for key in ("embedding", "loss_index", "y_loss"):
         assert torch.equal(dataset.graphs[0][key], graph[key]), key
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from archioptrx.sources.options import (
     description,
     source_at,
 )
+from archioptrx.sources.options.building import Cuts
 
 if TYPE_CHECKING:
     from archioptrx.dataset import Dataset, Metadata
@@ -98,21 +99,25 @@ def with_path(content: Mapping[str, Any], path: str) -> dict[str, Any]:
     """The same description of other files, as a model that was trained on the one reads the other.
 
     The path goes to the source that reads files: to the innermost one, where a source is made of another. Where the
-    files are of another kind, their own source reads them.
+    files are of another kind, their own source reads them; where both build graphs of events, with the same cuts.
 
     >>> with_path({"source": "hitgraphs", "path": "a", "sectors": 4, "events": 9}, "b")
     {'source': 'hitgraphs', 'path': 'b', 'sectors': 4}
     >>> with_path({"source": "toy", "num_samples": 3}, "b")
     {'source': 'hitgraphs', 'path': 'b'}
+    >>> with_path({"source": "helix", "events": 9, "z0_max": 100}, "event000001000-hits.csv")
+    {'source': 'trackml', 'path': 'event000001000-hits.csv', 'z0_max': 100}
     >>> with_path({"source": "learned", "of": "a"}, "b")
     {'source': 'learned', 'of': {'source': 'hitgraphs', 'path': 'b'}}
     """
     if OF in content:
         return {**content, OF: with_path(description(content[OF]), path)}
     source = source_at(Path(path))
-    if content.get("source") != source:
-        return {"source": source, "path": path}
-    return {**{key: value for key, value in content.items() if key != "events"}, "path": path}
+    if content.get("source") == source:
+        return {**{key: value for key, value in content.items() if key != "events"}, "path": path}
+    builders = [issubclass(SOURCES[name], Cuts) for name in (content.get("source", ""), source) if name in SOURCES]
+    cuts = {field.name for field in fields(Cuts)} if builders == [True, True] else set()
+    return {"source": source, "path": path, **{key: value for key, value in content.items() if key in cuts}}
 
 
 def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | None = None) -> Dataset:

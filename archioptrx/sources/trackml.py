@@ -82,7 +82,7 @@ def make(job: Job, options: TrackmlOptions, metadata: Metadata) -> Made:
     """Read one event and build its graphs."""
     event, unlisted = _read(job.content)
     for part, needs in (
-        ("truth", options.needs_truth),
+        ("truth", [f"{name} {instead}" for name, instead in options.needs_truth.items()]),
         ("particles", options.needs_particles),
         ("cells", options.needs_cells),
     ):

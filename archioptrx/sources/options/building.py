@@ -126,11 +126,14 @@ class Cuts:
         return not self.weight_true == self.weight_false == self.weight_same == 1
 
     @property
-    def needs_truth(self) -> list[str]:
+    def needs_truth(self) -> dict[str, float | str]:
         """What has to be told instead where events have no truth."""
-        told = {"pt_min 0": self.pt_min > 0, "noise keep": self.noise == "drop"}
-        told["overlaps consecutive"] = self.overlaps == "drop"
-        return [name for name, needed in told.items() if needed]
+        told: dict[str, tuple[bool, float | str]] = {
+            "pt_min": (self.pt_min > 0, 0),
+            "noise": (self.noise == "drop", "keep"),
+            "overlaps": (self.overlaps == "drop", "consecutive"),
+        }
+        return {name: instead for name, (needed, instead) in told.items() if needed}
 
     @property
     def needs_particles(self) -> list[str]:
