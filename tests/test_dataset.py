@@ -126,4 +126,4 @@ def test_other_features_are_refused():
 def test_metadata_round_trip():
     metadata = Metadata("test", sectors=4, options={"a": 1})
     assert Metadata.from_dict(metadata.to_dict()) == metadata
-    assert metadata.widths == {"x": 3, "edge_attr": 5}
+    assert metadata.widths == {"x": 3, "pos": 3, "edge_attr": 5}
