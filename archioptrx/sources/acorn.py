@@ -72,7 +72,7 @@ def event_files(options: AcornOptions) -> dict[str, Path]:
     """The file of each event, by name; of two files with one name the folders inside the path are part of it."""
     files = files_in(options.path, PATTERNS, LEGAL)
     often = Counter(file.stem for file in files)
-    named = {}
+    named: dict[str, Path] = {}
     for file in files[: options.events]:
         folders = file.relative_to(options.path).parts[:-1] if often[file.stem] > 1 else ()
         name = "_".join((*folders, file.stem))
