@@ -154,6 +154,16 @@ def whole_event(graphs: Sequence[HitGraph], sectors: int, eta_sectors: int = 1) 
     return Picture(np.concatenate(pos), np.concatenate(noise), np.concatenate(edges, axis=1), np.concatenate(true))
 
 
+def eta_sectors(dataset: Dataset) -> int:
+    """In how many parts each φ sector was divided in η, as told or by the highest number of a graph."""
+    from archioptrx.graph_views import facts_of  # imports torch, which a wrong option of the command need not wait for
+
+    # Numbers count φ first (`graph_building.build`, HEP.TrkX's files too); graphs made of others don't say what those
+    # were told, and the last sectors of small events may be empty.
+    highest = max(facts.sector for facts in facts_of(dataset.graphs))
+    return max(int(dataset.metadata.options.get("eta_sectors", 1)), highest // dataset.metadata.sectors + 1)
+
+
 def data_figure(dataset: Dataset) -> Figure:
     """The picture of a data set. It touches neither a screen nor matplotlib's global state."""
     # Loaded here: it takes half a second, which no other command shall wait for.
@@ -164,7 +174,7 @@ def data_figure(dataset: Dataset) -> Figure:
     median = sorted(counts, key=lambda c: (c.edges, c.name))[len(counts) // 2]
     about = dataset.metadata
     graphs = [dataset.graphs[i] for i in median.graphs]
-    picture = whole_event(graphs, about.sectors, int(about.options.get("eta_sectors", 1)))
+    picture = whole_event(graphs, about.sectors, eta_sectors(dataset))
     figure = Figure(figsize=(15, 11.5), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     rows: Any = figure.subfigures(2, 1, height_ratios=(1, 2.6))

@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from archioptrx.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features
+from archioptrx.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
 from archioptrx.errors import InputError
+from archioptrx.event import PARTICLE_COLUMNS
 from archioptrx.graph_views import changed, digests_of, facts_of, taken
 from archioptrx.hitgraph import HitGraph, sorted_graph, subgraph
 
@@ -23,6 +24,7 @@ CUT_SECTORS = 8
 """φ sectors that a whole event is cut into where a data set has fewer than three events."""
 SCALES = {"x": "node_scale", "edge_attr": "edge_scale", "triplet_attr": "triplet_scale"}
 """Fields whose columns are scaled, and where the metadata keep their scale."""
+_PHI = PARTICLE_COLUMNS.index("φ")
 
 
 @dataclass(frozen=True)
@@ -267,16 +269,33 @@ def make_graph(arrays: Mapping[str, Any], metadata: Metadata, event: str, sector
 
 
 def cut_sectors(graph: HitGraph, metadata: Metadata, parts: int) -> list[HitGraph]:
-    """Cut a graph into φ sectors, without the edges that cross; φ then counts from the middle of each new sector."""
+    """Cut a graph into φ sectors, without the edges that cross; φ then counts from the middle of each new sector.
+
+    That of hits, of positions and of particles: what is learned of one sector holds in the others.
+    """
     half = math.pi / metadata.sectors / metadata.node_scale[1]
     place = ((graph.x[:, 1] + half) / (2 * half) * parts).floor().long().clamp(0, parts - 1)
     pieces = []
     for k in range(parts):
         piece = subgraph(graph, place == k)
-        piece.x[:, 1] -= half * (2 * k + 1 - parts) / parts
+        _turn(piece, math.pi / metadata.sectors * (2 * k + 1 - parts) / parts, metadata.node_scale[1])
         piece.sector = graph.sector * parts + k
         pieces.append(piece)
     return [p for p in pieces if p.num_edges]
+
+
+def _turn(graph: HitGraph, middle: float, scale: float) -> None:
+    """Let φ count from another middle (rad); `scale` is that of the φ in `x`."""
+    graph.x[:, 1] -= middle / scale
+    if graph.get("pos") is not None:
+        x, y, z = graph.pos.double().T
+        cosine, sine = math.cos(middle), math.sin(middle)
+        graph.pos = torch.stack([x * cosine + y * sine, y * cosine - x * sine, z], dim=1).float()
+    if graph.get("particles") is not None:
+        # A table of its own: that of the whole graph is shared by its parts. Row 0 is noise, all zero.
+        graph["particles"] = graph["particles"].clone()
+        angle = graph["particles"][1:, _PHI].double().numpy() - middle
+        graph["particles"][1:, _PHI] = torch.tensor(wrapped(angle, 2 * math.pi), dtype=torch.float32)
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:

@@ -202,7 +202,7 @@ def graph_digest(graph: HitGraph) -> bytes:
 
 
 def subgraph(graph: HitGraph, keep: Tensor) -> HitGraph:
-    """Keep some hits, the edges and pairs between them, the triplets of those; nothing is shared with the old graph.
+    """Keep some hits, the edges and pairs between them, the triplets of those; only the table of particles is shared.
 
     Shapes: keep bool [N].
     """

@@ -137,8 +137,16 @@ def test_folders_inside_a_folder_are_read_and_events_of_one_name_stay_apart(tmp_
     saved(tmp_path / "testset" / "event2.pyg", prefixed())
     assert read(tmp_path).events == ("event2", "testset_event1", "trainset_event1")
     assert len(read(tmp_path, events=2).graphs) == 2
+    for folder in ("old", "new"):
+        saved(tmp_path / "deep" / folder / "run" / "event3.pyg", columns())
+    assert read(tmp_path / "deep").events == ("new_run_event3", "old_run_event3")
+    assert read(tmp_path / "deep", events=1).events == ("new_run_event3",)
+    saved(tmp_path / "deep" / "new" / "run_event3.pyg", columns())
+    saved(tmp_path / "deep" / "run_event3.pyg", columns())
+    with pytest.raises(InputError, match=r"run_event3.pyg: is called new_run_event3, as is .*; legal: names of their"):
+        read(tmp_path / "deep")
     # Without its name the source is known by the files.
-    assert load_dataset({"path": str(tmp_path)}).metadata.source == "acorn"
+    assert load_dataset({"path": str(tmp_path / "testset")}).metadata.source == "acorn"
 
 
 WRONG = [
@@ -146,6 +154,8 @@ WRONG = [
     ({"r": torch.zeros(3)}, "r has the shape [3]; legal: [5], one number per hit"),
     ({"z": torch.tensor([0, 1, math.nan, 2, 3])}, "z is nan at hit 2; legal: finite numbers"),
     ({"hit_id": torch.tensor([5, 6, 7, 6, 9])}, "hit_id 6 stands 2 times, first at hit 1; legal: once"),
+    ({"hit_id": torch.tensor([5, 6, 7.5, 8, 9])}, "hit_id is 7.5 at hit 2; legal: whole numbers"),
+    ({"z": torch.zeros(5, dtype=torch.bfloat16)}, "z holds bfloat16; legal: numbers that numpy has"),
     ({"edge_index": None}, "lacks edge_index; legal: one edge at least"),
     ({"edge_index": torch.zeros(2, 0, dtype=torch.int64)}, "has no edge in edge_index; legal: one edge at least"),
     ({"edge_index": torch.zeros(2, 4)}, "edge_index is float32 [2, 4]; legal: whole numbers [2, edges]"),

@@ -1,6 +1,7 @@
 """Pictures of data sets: their numbers are right, each kind of file is written, bad endings are refused early."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archioptrx.data import main
-from archioptrx.data_plot import MOST_EDGES, count_events, data_figure, plot, some, whole_event
+from archioptrx.data_plot import MOST_EDGES, count_events, data_figure, eta_sectors, plot, some, whole_event
 from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.errors import InputError
 from archioptrx.sources import load_dataset
@@ -52,6 +53,21 @@ def test_sectors_are_turned_to_their_places() -> None:
     pair = [chains(sector=sector, sectors=2).graphs[0] for sector in (2, 3)]
     angles = np.arctan2(*whole_event(pair, 2, eta_sectors=2).pos[:, 1::-1].T)
     assert np.allclose(angles, np.pi / 2)
+
+
+@pytest.mark.parametrize(("sectors", "numbers", "parts"), [(1, [0], 1), (4, [0, 3], 1), (4, [2, 7], 2), (2, [5], 3)])
+def test_parts_in_eta_are_known_without_being_told(sectors: int, numbers: list[int], parts: int) -> None:
+    graphs = tuple(chains(sector=number, sectors=sectors).graphs[0] for number in numbers)
+    assert eta_sectors(Dataset(graphs, Metadata("toy", sectors=sectors))) == parts
+
+
+def test_published_halves_of_sectors_lie_where_they_were(shared_data: Path) -> None:
+    dataset = load_dataset({"path": str(shared_data / "hitgraphs_nocut")})
+    picture = whole_event(dataset.graphs, dataset.metadata.sectors, eta_sectors(dataset))
+    sector = np.repeat(np.arange(16) // 2, [len(graph.x) for graph in dataset.graphs])
+    middle = (2 * sector + 1 - 8) * np.pi / 8
+    away = np.arctan2(picture.pos[:, 1], picture.pos[:, 0]) - middle
+    assert np.abs(away).max() < np.pi / 8 + 1e-5
 
 
 @given(st.integers(0, 10**6), st.integers(1, 10**4))

@@ -1,6 +1,8 @@
 """Graphs from a learned embedding: which edges they have, what the embedding may see, and where it travels."""
 
+import dataclasses
 import json
+import pickle
 from functools import cache
 
 import numpy as np
@@ -17,7 +19,9 @@ from archioptrx.hitgraph import graph_faults
 from archioptrx.sources import load_dataset, with_path
 from archioptrx.sources.embedding import Embedding, Hits, inputs_of, near_pairs, pair_loss, partners, true_pairs
 from archioptrx.sources.hitgraphs import write
+from archioptrx.sources.learned import jobs_of
 from archioptrx.sources.pickle_writing import write as write_pickle
+from archioptrx.sources.stream import key_of
 
 TOY = {"source": "toy", "num_samples": 10}
 QUICK = {"source": "learned", "of": TOY, "epochs": 30, "dimension": 4}
@@ -197,6 +201,21 @@ def test_an_embedding_survives_its_text():
     inputs = torch.tensor(random.normal(size=(5, 6)), dtype=torch.float32)
     assert torch.equal(again(inputs), embedding(inputs))
     assert again.radius == 0.25
+
+
+def test_an_embedding_that_is_made_again_is_known_to_the_cache():
+    again = [Embedding.from_dict(learned().metadata.options["embedding"]) for _ in range(2)]
+    assert key_of([], again[0]) == key_of([], again[1])
+    other = dataclasses.replace(again[1], radius=again[1].radius + 1)
+    assert key_of([], again[0]) != key_of([], other)
+
+
+def test_a_job_for_a_worker_carries_one_graph():
+    graphs = toy(20).graphs
+    jobs = jobs_of(graphs)
+    assert [one.event for job in jobs for one in job.content] == [graph.event for graph in graphs]
+    assert len(pickle.dumps(jobs[0])) < 2 * len(pickle.dumps(graphs[0]))
+    assert len({job.key for job in jobs}) == 20
 
 
 def test_angles_at_both_ends_of_the_circle_are_neighbours():

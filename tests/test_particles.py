@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch_geometric.data import Batch
 
-from archioptrx.dataset import Metadata, make_graph
+from archioptrx.dataset import Metadata, cut_sectors, make_graph
 from archioptrx.event import PARTICLE_COLUMNS, Event
 from archioptrx.hitgraph import batch_graphs, subgraph
 
@@ -65,3 +65,31 @@ def test_a_part_and_a_batch_keep_pointing_at_the_right_particle():
     assert torch.equal(batch.particle_id[batch.particle_index], batch.pid)
     theirs = Batch.from_data_list([whole, part])
     assert torch.equal(theirs.particle_index, batch.particle_index)
+
+
+def test_positions_and_particles_turn_with_the_sectors_that_an_event_is_cut_into():
+    angles = np.array([-3.0, -2.9, 0.2, 0.3, 3.0, 3.1])
+    r = np.array([32.0, 72.0] * 3)
+    content = {
+        "x": np.stack([r / 1000, angles / np.pi, np.zeros(6)], axis=1),
+        "edge_index": np.array([[0, 2, 4], [1, 3, 5]]),
+        "y": np.ones(3),
+        "pid": np.array([1, 1, 2, 2, 3, 3]),
+        "particle_index": np.array([1, 1, 2, 2, 3, 3]),
+        "particle_id": np.arange(4),
+        "particles": np.zeros((4, len(PARTICLE_COLUMNS))),
+    }
+    phi = PARTICLE_COLUMNS.index("φ")
+    content["particles"][1:, phi] = angles[::2]
+    metadata = Metadata("test")
+    whole = make_graph(content, metadata, "e", 0)
+    pieces = cut_sectors(whole, metadata, 8)
+    assert [piece.sector for piece in pieces] == [0, 4, 7]
+    for piece, pid in zip(pieces, (1, 2, 3), strict=True):
+        hits = piece.x[:, 1].double() * np.pi
+        torch.testing.assert_close(torch.atan2(piece.pos[:, 1], piece.pos[:, 0]).double(), hits, atol=1e-5, rtol=0)
+        assert np.allclose(torch.hypot(piece.pos[:, 0], piece.pos[:, 1]), [32, 72])
+        # The first hit of each particle lies in its direction; the others may be beyond ±π.
+        torch.testing.assert_close(piece["particles"][pid, phi].double(), hits[0], atol=1e-5, rtol=0)
+        assert piece["particles"].abs().max() <= np.pi and not piece["particles"][0].any()
+    assert torch.equal(whole["particles"][1:, phi], torch.tensor(angles[::2], dtype=torch.float32))

@@ -79,6 +79,26 @@ def test_a_sample_becomes_a_graph_in_every_protocol(tmp_path, protocol):
     assert dataset.events == ("events_00000", "events_00001")
 
 
+def test_two_samples_of_one_name_are_not_taken_for_one_event(tmp_path):
+    named = {**sample(), "event": "event1"}
+    for name in ("a", "b"):
+        saved(tmp_path / f"{name}.pickle", [named, {**named, "sector": 1, "sectors": 1}])
+    with pytest.raises(InputError) as error:
+        read(tmp_path)
+    legal = "legal: events of different names"
+    assert error.value.faults == tuple(
+        f"{tmp_path}/b.pickle: sample {k}: is event1 sector {k}, as is {tmp_path}/a.pickle: sample {k}; {legal}"
+        for k in (0, 1)
+    )
+    assert len(read(tmp_path, skip_bad=True).graphs) == 2
+    # Files of one name in two folders number their samples alike.
+    for folder in ("one", "two"):
+        (tmp_path / "nameless" / folder).mkdir(parents=True)
+        saved(tmp_path / "nameless" / folder / "c.pickle", [sample()])
+    with pytest.raises(InputError, match=r"two/c.pickle: sample 0: is c_00000 sector 0, as is .*one/c.pickle"):
+        read(tmp_path / "nameless")
+
+
 def test_arrays_of_other_types_orders_and_places_are_read(tmp_path):
     lists = np.empty(5, dtype=object)
     lists[:] = [np.array(one, dtype=np.uint16) for one in sample()["graphs"]["pred"]]

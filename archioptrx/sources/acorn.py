@@ -69,10 +69,17 @@ def load(options: AcornOptions) -> Dataset:
 
 
 def event_files(options: AcornOptions) -> dict[str, Path]:
-    """The file of each event, by name; of two files with one name the folder is part of it."""
-    files = files_in(options.path, PATTERNS, LEGAL)[: options.events]
+    """The file of each event, by name; of two files with one name the folders inside the path are part of it."""
+    files = files_in(options.path, PATTERNS, LEGAL)
     often = Counter(file.stem for file in files)
-    return {file.stem if often[file.stem] == 1 else f"{file.parent.name}_{file.stem}": file for file in files}
+    named: dict[str, Path] = {}
+    for file in files[: options.events]:
+        folders = file.relative_to(options.path).parts[:-1] if often[file.stem] > 1 else ()
+        name = "_".join((*folders, file.stem))
+        if name in named:
+            raise InputError(f"{file}: is called {name}, as is {named[name]}; legal: names of their own")
+        named[name] = file
+    return named
 
 
 def _stamp(file: Path) -> str:
@@ -208,6 +215,9 @@ def _hit_ids(content: Content, hits: int) -> Array | None:
     if ids is None:
         return None
     ids = _column(ids, "hit_id", hits, "hit")
+    broken = np.flatnonzero(ids != np.round(ids))
+    if len(broken):
+        raise InputError(f"hit_id is {ids[broken[0]]:g} at hit {broken[0]}; legal: whole numbers")
     names, rows, often = np.unique(ids, return_index=True, return_counts=True)
     if (often > 1).any():
         worst = int(np.argmax(often > 1))

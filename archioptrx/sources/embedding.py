@@ -74,6 +74,10 @@ class Embedding:
             inputs = torch.tanh(inputs) if last else inputs
         return inputs
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as plain data: a tensor's own pickle names its place in memory, and no cache would know it again."""
+        return Embedding.from_dict, (self.to_dict(),)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, small enough to travel in the metadata of a data set: the numbers as base64 of float32."""
         numbers = np.concatenate([one.detach().numpy().ravel() for one in (*self.weights, *self.biases)])

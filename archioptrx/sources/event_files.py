@@ -73,10 +73,15 @@ class EventFile:
             raise InputError(f"{self}: can't be read ({text}); legal: {LEGAL}") from error
 
     def _unpacked(self) -> bytes:
+        if not self.path.is_file():
+            raise InputError(f"{self}: is no file; legal: {LEGAL}")
+        size = self.path.stat().st_size
         if self.member is None and self.path.suffix == ".gz":
             with gzip.open(self.path) as stream:
-                return self._bounded(stream, self.path.stat().st_size)
+                return self._bounded(stream, size)
         if self.member is None and self.path.suffix != ".zip":
+            if size > MOST_BYTES:
+                raise InputError(f"{self}: holds {size:,} bytes; legal: {MOST_BYTES:,} or less")
             return self.path.read_bytes()
         with zipfile.ZipFile(self.path) as archive:
             member = self.member or _only_member(self, archive)

@@ -34,6 +34,7 @@ from rich.progress import Progress
 
 from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.errors import InputError
+from archioptrx.graph_views import digests_of, facts_of, taken
 from archioptrx.hitgraph import PARTICLE_FIELDS, HitGraph
 from archioptrx.sources import load_dataset
 from archioptrx.sources.embedding import Embedding, fit, inputs_of, near_pairs, one_thread, true_pairs
@@ -79,7 +80,8 @@ def load(options: LearnedOptions) -> Dataset:
         raise InputError("data.of: has no particle of each hit (pid); legal: a source that knows them")
     if options.like is None:
         chosen = events_to_fit(inner.events, options)
-        embedding = _fitted([graph for graph in inner.graphs if graph.event in chosen], inner.metadata, options)
+        places = [place for place, facts in enumerate(facts_of(inner.graphs)) if facts.event in chosen]
+        embedding = _fitted(list(taken(inner.graphs, places)), inner.metadata, options)
     else:
         chosen, embedding = (), _embedding_of(options.like)
     told = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in ("of", "like")}
@@ -91,8 +93,12 @@ def load(options: LearnedOptions) -> Dataset:
         options={**told, "of": inner.metadata.to_dict(), FITTED: embedding.to_dict()},
     )
     plan = Plan(inner.metadata, metadata, embedding, options.neighbours)
-    jobs = [Job(f"{k:06d}", k, inner.fingerprint) for k in range(len(inner.graphs))]
-    return stream(jobs, partial(make, graphs=inner.graphs, plan=plan), metadata)
+    return stream(jobs_of(inner.graphs), partial(make, plan=plan), metadata)
+
+
+def jobs_of(graphs: Sequence[HitGraph]) -> list[Job]:
+    """One job for each graph. It brings that graph alone: what all jobs share goes to the workers with every one."""
+    return [Job(f"{k:06d}", taken(graphs, [k]), digest.hex()) for k, digest in enumerate(digests_of(graphs))]
 
 
 def _embedding_of(like: Metadata) -> Embedding:
@@ -116,9 +122,9 @@ def _fitted(graphs: Sequence[HitGraph], metadata: Metadata, options: LearnedOpti
         return fit(graphs, metadata, options, lambda epoch: progress.update(task, completed=epoch))
 
 
-def make(job: Job, graphs: Sequence[HitGraph], plan: Plan) -> Made:
+def make(job: Job, plan: Plan) -> Made:
     """Make one graph of another one."""
-    graph = graphs[job.content]
+    (graph,) = job.content
     with one_thread():
         places = plan.embedding(inputs_of(graph, plan.inner)).numpy()
     nodes = graph.x[:, :3].double().numpy() * plan.inner.node_scale[:3]

@@ -25,7 +25,7 @@ import hashlib
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ def load(options: PickleOptions) -> Dataset:
     for file in files:
         if options.events is None or len(samples) < options.events:
             samples += read_samples(file, options.path)
-    samples = samples[: options.events]
+    samples = without_twins(samples[: options.events])
     good = [sample for sample in samples if not sample.faults]
     sectors = {sample.sectors for sample in good}
     if len(sectors) > 1:
@@ -132,6 +132,19 @@ def read_samples(file: Path, folder: Path) -> list[Sample]:
         what = "an empty list" if isinstance(samples, list | tuple) else type(samples).__name__
         return [Sample(str(file), None, file.stem, faults=(f"holds {what}; legal: {LEGAL}",))]
     return [_sample(file, number, one, SHARED * len(content)) for number, one in enumerate(samples)]
+
+
+def without_twins(samples: Sequence[Sample]) -> list[Sample]:
+    """The same samples, where one that has the name and sector of an earlier one is a fault: its hits are others."""
+    first: dict[tuple[str, int], Sample] = {}
+    checked = []
+    for sample in samples:
+        earlier = first.setdefault((sample.name, sample.sector), sample)
+        if earlier is not sample and not sample.faults:
+            twin = f"is {sample.name} sector {sample.sector}, as is {earlier.place}; legal: events of different names"
+            sample = replace(sample, content=None, faults=(twin,))
+        checked.append(sample)
+    return checked
 
 
 def _sample(file: Path, number: int, content: Any, most: int) -> Sample:

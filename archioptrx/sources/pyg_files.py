@@ -87,6 +87,8 @@ def array(content: Content, name: str) -> Array | None:
         return None
     if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_complex():
         raise InputError(f"{name} is {type(value).__name__}; legal: a dense tensor of numbers")
+    if value.dtype == torch.bfloat16:
+        raise InputError(f"{name} holds bfloat16; legal: numbers that numpy has")
     # A stride of 0 makes a tensor of any size out of one number.
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
         raise InputError(f"{name} claims {value.numel():,} numbers, more than the file holds; legal: stored numbers")

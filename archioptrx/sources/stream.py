@@ -185,12 +185,9 @@ def stream(
             outcomes.close()  # ends the workers, also after Ctrl-C
         if faults and not (skip_bad and draft.graphs_so_far):
             raise InputError(*bounded(faults))
-        found: dict[str, Any] = {"building": dict(counts)} if counts else {}
-        found |= {"skipped": bad} if bad else {}
-        about = plain_options(replace(metadata, options={**metadata.options, **found}))
         if keep and cache.root() and time.monotonic() - start > limits.seconds:
             draft.leave_memory()
-        return draft.dataset(about)
+        return draft.dataset(with_counts(metadata, counts, bad))
 
 
 def key_of(jobs: Sequence[Job], *parts: object) -> str:
@@ -210,9 +207,11 @@ def cached(source: str, key: str) -> Dataset | None:
     return Dataset(StoredGraphs(store), Metadata.from_dict(store.about["metadata"]))
 
 
-def plain_options(metadata: Metadata) -> Metadata:
-    """Write options as JSON has them: a data set says the same of itself when it is built and when it is read."""
-    return replace(metadata, options=json.loads(json.dumps(dict(metadata.options), default=str)))
+def with_counts(metadata: Metadata, counts: Mapping[str, float], bad: int) -> Metadata:
+    """Add to the options what was counted. They are as JSON has them: the same when it is built and when it is read."""
+    found: dict[str, Any] = {"building": dict(counts)} if counts else {}
+    found |= {"skipped": bad} if bad else {}
+    return replace(metadata, options=json.loads(json.dumps({**metadata.options, **found}, default=str)))
 
 
 def progress(items: Iterable[Item], number: int, label: str) -> Iterator[Item]:
