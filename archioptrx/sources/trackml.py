@@ -30,6 +30,7 @@ from archioptrx.graph_building import build, building_metadata
 from archioptrx.sources.event_files import EventFiles, find_events
 from archioptrx.sources.event_tables import Table, read_table
 from archioptrx.sources.options import TrackmlOptions
+from archioptrx.sources.options.building import as_told
 from archioptrx.sources.stream import Job, Made, stream
 
 HITS = ("hit_id", "x", "y", "z", "volume_id", "layer_id", "module_id")
@@ -81,13 +82,13 @@ def check_mixed(events: Sequence[EventFiles]) -> None:
 def make(job: Job, options: TrackmlOptions, metadata: Metadata) -> Made:
     """Read one event and build its graphs."""
     event, unlisted = _read(job.content)
-    for part, needs in (
-        ("truth", options.needs_truth),
-        ("particles", options.needs_particles),
-        ("cells", options.needs_cells),
+    for part, legal in (
+        ("truth", as_told(options.without_truth)),
+        ("particles", as_told(options.without_particles)),
+        ("cells", ", ".join(options.needs_cells)),
     ):
-        if part not in job.content.parts and needs:
-            raise InputError(f"{event.name}: has no {part}.csv; legal: {', '.join(needs)}")
+        if part not in job.content.parts and legal:
+            raise InputError(f"{event.name}: has no {part}.csv; legal: {legal}")
     made = build(event, options, metadata)
     return replace(made, counts={**made.counts, "unlisted_hits": unlisted})
 
