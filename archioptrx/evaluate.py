@@ -102,7 +102,10 @@ def events_for(model: TrainedModel, path: str | None) -> tuple[Sequence[HitGraph
     provenance = model.provenance
     if path is not None:
         data = with_path(provenance.data, str(Path(path).expanduser()))
-        return load_dataset(data, like=model.metadata).graphs, True
+        graphs = load_dataset(data, like=model.metadata).graphs
+        if fault := model.task.data_fault(graphs[0]):
+            raise InputError(f"--data: {fault}")
+        return graphs, True
     splits = own_splits(model)
     return splits.test, splits.whole_test
 
@@ -127,20 +130,26 @@ def own_splits(model: TrainedModel) -> Splits:
 def cut_of(model: TrainedModel, efficiency: float) -> float:
     """The cut that has an efficiency on the model's validation events: chosen on other events than it is judged on.
 
+    Of several targets the first that has a cut counts.
+
     Raises
     ------
     InputError
-        There is no true edge among them.
+        No target has a cut, or there is no true edge among the events.
     """
     from archioptrx.fit import predict
     from archioptrx.tasks.binary import BinaryClassification
+    from archioptrx.tasks.several import parts_of
 
-    if not isinstance(model.task, BinaryClassification):
+    found = ((place, one) for place, one in enumerate(parts_of(model.task)) if isinstance(one, BinaryClassification))
+    place, task = next(found, (0, None))
+    if task is None:
         raise InputError(f"--efficiency: {model.task.name} has no cut; legal: models of edges or triplets")
     graphs = own_splits(model).validation
-    cut = model.task.cut(predict(model.model, graphs), graphs, efficiency)
+    outputs = [one[place] if isinstance(one, tuple) else one for one in predict(model.model, graphs)]
+    cut = task.cut(outputs, graphs, efficiency)
     if cut is None:
-        raise InputError("--efficiency: the validation events have no true edge; legal: --cut")
+        raise InputError(f"--efficiency: the validation events have no true {task.domain}; legal: --cut")
     return cut
 
 
@@ -166,11 +175,17 @@ def _text(value: float | None, digits: int) -> str:
 def _all_bins(scores: Mapping[str, Any], columns: Sequence[str]) -> list[str]:
     lines: list[str] = []
     for name, rows in scores.items():
-        if isinstance(rows, list):
+        if isinstance(rows, list) and rows:
             limits = (f"{row['from']:g} … " + ("∞" if row["to"] is None else f"{row['to']:g}") for row in rows)
             shown = [column for column in columns if any(column in row for row in rows)]
-            lines += ["", *_table(BIN_UNITS.get(name, name), zip(limits, rows, strict=True), shown)]
+            lines += ["", *_table(_quantity(name), zip(limits, rows, strict=True), shown)]
     return lines
+
+
+def _quantity(name: str) -> str:
+    """Heading of a table of bins; of several targets behind the target's name."""
+    target, dot, quantity = name.rpartition(".")
+    return f"{target}{' ' * bool(dot)}{BIN_UNITS.get(quantity, quantity)}"
 
 
 def _table(name: str, rows: Iterable[tuple[str, Mapping[str, Any]]], columns: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from archioptrx.config import finish
 from archioptrx.errors import InputError
 from archioptrx.sources import SOURCES, WRITERS, check_spec, load_dataset, with_path
 from archioptrx.sources.options import OF
+from archioptrx.sources.options.building import as_told
 
 if TYPE_CHECKING:
     from archioptrx.hitgraph import HitGraph
@@ -71,10 +72,13 @@ def with_cut(task: Task, cut: float) -> Task:
         It scores no edges.
     """
     from archioptrx.tasks.binary import BinaryClassification
+    from archioptrx.tasks.several import parts_of
 
-    if not isinstance(task, BinaryClassification):
+    scoring = [one for one in parts_of(task) if isinstance(one, BinaryClassification)]
+    if not scoring:
         raise InputError(f"--cut: {task.name} has no cut; legal: models that score edges or triplets")
-    task.finding = replace(task.finding, cut=cut)
+    for one in scoring:
+        one.finding = replace(one.finding, cut=cut)
     return task
 
 
@@ -84,16 +88,25 @@ def description(model: TrainedModel, path: str, skip_bad: bool) -> dict[str, Any
     options = SOURCES[spec["source"]]
     if skip_bad and "skip_bad" in [field.name for field in fields(options)]:  # type: ignore[arg-type]
         spec["skip_bad"] = True
-    if spec["source"] == "trackml":
-        from archioptrx.sources.event_files import find_events
+    return without_truth(spec)
 
-        without = not any("truth" in event.parts for event in find_events(Path(spec["path"])))
-        chosen = check_spec(spec, "data", [])
-        needed = getattr(chosen, "needs_truth", {}) if without else {}
-        if needed:
-            print(f"the events have no truth: built without {', '.join(needed)}", file=sys.stderr)
-            spec |= needed
-    return spec
+
+def without_truth(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Of TrackML events that lack them: graphs are built without what takes truth or particles, which is said."""
+    if isinstance(spec.get(OF), Mapping):
+        return {**spec, OF: without_truth(spec[OF])}
+    if spec["source"] != "trackml":
+        return dict(spec)
+    from archioptrx.sources.event_files import find_events
+
+    options: Any = check_spec(spec, "data", [])
+    known = {part for event in find_events(Path(spec["path"])) for part in event.parts}
+    told: dict[str, Any] = {} if options is None or "truth" in known else options.without_truth
+    told |= {} if options is None or "particles" in known else options.without_particles
+    if told:
+        lacking = " and no ".join(part for part in ("truth", "particles") if part not in known)
+        print(f"the events have no {lacking}: built with {as_told(told)}", file=sys.stderr)
+    return {**spec, **told}
 
 
 def writer_of(spec: Mapping[str, Any]) -> tuple[str, Any]:
@@ -127,11 +140,14 @@ def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> 
     for graph in graphs:
         (output,) = predict(model.model, [graph])
         parts = output if isinstance(output, tuple) else (output,)
-        names = [model.architecture.graph.type_of(value).name for value in model.architecture.graph.targets]
-        domains = [model.architecture.graph.type_of(value).domain for value in model.architecture.graph.targets]
-        edges = [one.sigmoid() for one, domain in zip(parts, domains, strict=True) if domain == "edge"]
-        others = {name: one for name, one, domain in zip(names, parts, domains, strict=True) if domain != "edge"}
-        yield Prediction(graph, edges[0] if edges else None, task.tracks(output, graph), others)
+        types = [model.architecture.graph.type_of(value) for value in model.architecture.graph.targets]
+        said = list(zip(types, parts, strict=True))
+        # Whatever has a row for each edge or triplet is a logit: of tasks only classification asks for it.
+        edges, triplets = (
+            next((one.sigmoid() for kind, one in said if kind.domain == domain), None) for domain in ("edge", "triplet")
+        )
+        others = {kind.name: one for kind, one in said if kind.domain in ("node", "graph")}
+        yield Prediction(graph, edges, task.tracks(output, graph), others, triplets)
 
 
 def counted(found: Iterator[Prediction], counts: Counter[str]) -> Iterator[Prediction]:

@@ -146,18 +146,23 @@ def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
 
     Raises
     ------
+    InputError
+        Network, task and data don't suit each other.
     TrialError
         The training failed.
     """
     import torch
 
     from archioptrx.model_folder import save_model
-    from archioptrx.search.run import provenance_of
+    from archioptrx.search.run import check_fit, provenance_of
     from archioptrx.search.setup import Specs
+    from archioptrx.search.space import Ends
     from archioptrx.search.text import duration_text
-    from archioptrx.trial import messages
+    from archioptrx.trial import messages, task_of
 
     architecture, experiment = choice.architecture, choice.experiment
+    task = task_of(experiment.task, experiment.objective)
+    check_fit(task, Ends.of_network(architecture.graph, choice.name), events.data)
     specs = Specs(experiment, "cuda" if torch.cuda.is_available() else "cpu")
     line = {"graph": architecture.graph.to_dict(), "hyperparameters": dict(architecture.hyperparameters)}
     spec = specs.retraining({**line, "epochs": experiment.training.epochs}, choice.seed)

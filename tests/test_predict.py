@@ -1,6 +1,7 @@
 """The command `predict`: untrained models on small files of every form; what is written is what the model says."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -114,13 +115,24 @@ def test_a_submission_names_every_hit_in_the_order_of_the_file(trackml, tmp_path
 
 
 def test_events_without_truth(trackml, tmp_path, capsys):
-    model(tmp_path / "m", {**trackml, "noise": "drop"})
+    model(tmp_path / "m", {**trackml, "noise": "drop", "signal_pt": 1.0})
     for part in ("truth", "particles"):
         for file in (tmp_path / "events").glob(f"*-{part}.csv"):
             file.unlink()
     assert predict.main([str(tmp_path / "m"), "--data", trackml["path"], "--output", str(tmp_path / "out")]) == 0
-    assert capsys.readouterr().err.startswith("the events have no truth: built without noise\n")
+    assert capsys.readouterr().err.startswith(
+        "the events have no truth and no particles: built with noise keep, signal_pt 0\n"
+    )
     assert len(pd.read_csv(tmp_path / "out" / "submission.csv")) == 2 * 52
+
+
+def test_line_graphs_of_events_without_truth(trackml, capsys):
+    spec = {"source": "line_graph", "of": {**trackml, "overlaps": "drop"}}
+    assert predict.without_truth(spec) == spec
+    for file in (Path(trackml["path"])).glob("*-truth.csv"):
+        file.unlink()
+    assert predict.without_truth(spec)["of"]["overlaps"] == "consecutive"
+    assert capsys.readouterr().err == "the events have no truth: built with overlaps consecutive\n"
 
 
 def test_a_bad_event_is_left_out(trackml, tmp_path, capsys):

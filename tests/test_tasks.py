@@ -66,6 +66,17 @@ def test_class_weights():
     assert torch.isclose(EdgeClassification("balanced").loss(logits, graph), bce(logits, graph.y))
 
 
+def test_the_loss_of_weighted_and_masked_edges_doesn_t_depend_on_batching():
+    graphs = [random_graph(seed) for seed in range(3)]
+    for place, graph in enumerate(graphs):
+        draws = torch.Generator().manual_seed(place)
+        graph.edge_weight = (1 + 9 * place) * torch.rand(graph.num_edges, generator=draws)
+        graph.edge_mask = torch.rand(graph.num_edges, generator=draws) > 0.3
+    logits = [torch.randn(g.num_edges, generator=torch.Generator().manual_seed(9 + k)) for k, g in enumerate(graphs)]
+    single = EdgeClassification().metrics(logits, graphs)
+    assert single == pytest.approx(EdgeClassification().metrics([torch.cat(logits)], [batch_graphs(graphs)]))
+
+
 def test_weights_and_masked_edges():
     graph = random_graph(1)
     logits = logits_for(graph)

@@ -73,6 +73,13 @@ def test_oracles_of_the_count(loss):
     assert constant["explained"] == 0.0
 
 
+def test_events_without_particle_ids_are_refused_for_the_count():
+    graph = toy(1).graphs[0]
+    assert counting().data_fault(graph) is None
+    del graph.pid
+    assert "no particle ids (pid); legal: a source that knows them" in counting().data_fault(graph)
+
+
 # --- track set -------------------------------------------------------------------------------------------------------
 
 
@@ -138,6 +145,14 @@ def test_metrics_of_lists_by_hand():
     assert (nothing["efficiency"], nothing["purity"], nothing["explained"]) == (0.0, None, None)
     with pytest.raises(InputError, match=r"^cut: is 1; legal: between 0 and 1$"):
         task.metrics([output], [graph], cut=1.0)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+def test_an_answer_that_is_no_number_has_a_loss_that_is_none(wrong):
+    """A training then stops and names the step."""
+    task, graph = listing(slots=2), event_of(0.0, 1.0)
+    output = slots((2.0, 1.1), (wrong, 3.0))
+    assert not task.loss(output, graph).isfinite()
 
 
 def test_more_tracks_than_slots_are_missed():

@@ -98,19 +98,32 @@ def check_events(setup: Setup, events: Events) -> Task:
     Raises
     ------
     InputError
-        The data lack a field, or the function graph has other targets than the task.
+        The data lack a field, or the networks have other targets than the task.
     """
-    experiment, ends = setup.experiment, setup.ends
-    widths_of(ends, events.data.metadata)
+    experiment = setup.experiment
     task = task_of(experiment.task, experiment.objective)
-    if legal := task.misfit(ends.targets):
-        names = ", ".join(f"{name} ({domain})" for name, domain in ends.targets)
-        raise InputError(f"{ends.name}: targets: {names}; legal for {task.name}: {legal}")
-    if fault := task.data_fault(events.data.splits.train[0]):
-        raise InputError(f"data: {fault}")
+    check_fit(task, setup.ends, events.data)
+    for reference in setup.references:
+        check_fit(task, Ends.of_network(reference.candidate.graph, reference.name), events.data)
     proxies = experiment.screen.proxies if experiment.screen.proposals > 1 else ()
     finish([fault for proxy in proxies if (fault := unfit(proxy, task))])
     return task
+
+
+def check_fit(task: Task, ends: Ends, data: TrialData) -> None:
+    """Check that networks, task and data suit each other.
+
+    Raises
+    ------
+    InputError
+        The data lack a field, or the networks have other targets than the task.
+    """
+    widths_of(ends, data.metadata)
+    if legal := task.misfit(ends.targets):
+        names = ", ".join(f"{name} ({domain})" for name, domain in ends.targets)
+        raise InputError(f"{ends.name}: targets: {names}; legal for {task.name}: {legal}")
+    if fault := task.data_fault(data.splits.train[0]):
+        raise InputError(f"data: {fault}")
 
 
 def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from archioptrx.architecture import Architecture
 from archioptrx.candidate import Candidate
+from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import bundled, finish
 from archioptrx.errors import ArchiOpTrXError
 from archioptrx.experiment import Experiment
@@ -62,12 +63,11 @@ class Ends:
         return cls(graph.name, sources, tuple((name, graph.node[name].domain) for name in graph.targets))
 
     @classmethod
-    def of_architecture(cls, architecture: Architecture, name: str) -> Ends:
-        """Of one network; `name` is what it is called where its file doesn't say."""
-        graph = architecture.graph
+    def of_network(cls, graph: ComputationGraph, name: str) -> Ends:
+        """Of one network."""
         types = [graph.type_of(value) for value in graph.targets]
         sources = {name: str(graph.type[name].field) for name in graph.sources}
-        return cls(architecture.name or name, sources, tuple((one.name, one.domain) for one in types))
+        return cls(name, sources, tuple((one.name, one.domain) for one in types))
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,8 @@ def _fixed(experiment: Experiment, files: Mapping[str, Path], architecture: Arch
     """The hyperparameters of one architecture."""
     finish(_setting_faults(experiment, space))
     fixed = FixedSpace(architecture, space, TRAINING_FIELDS)
-    return Made(files, fixed, Ends.of_architecture(architecture, Path(str(experiment.architecture)).stem), fixed.own())
+    name = architecture.name or Path(str(experiment.architecture)).stem
+    return Made(files, fixed, Ends.of_network(architecture.graph, name), fixed.own())
 
 
 def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: SearchSpace) -> list[str]:

@@ -1,7 +1,7 @@
 """Predictions for the `.npz` files of HEP.TrkX: the same files with further arrays.
 
-`score [E]` in the order of `y`, `track [N]` (-1: none, numbers are the file's own), and what else a network gives under
-`output_NAME`.
+`score [E]` in the order of `y`, `triplet_score [T]` in that of `triplets`, `track [N]` (-1: none, numbers are the
+file's own), and what else a network gives under `output_NAME`.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptio
             raise InputError(f"{file}: is no longer the file that was read; legal: the same file")
         if one.scores is not None:
             arrays["score"] = graph.in_file_order(one.scores).numpy()
+        if one.triplet_scores is not None:
+            arrays["triplet_score"] = one.triplet_scores.numpy()
         if one.tracks is not None:
             arrays["track"] = one.tracks.numpy()
         arrays |= {f"output_{name}": values.numpy() for name, values in one.outputs.items()}

@@ -31,10 +31,13 @@ class Prediction:
     tracks : int64 [N] or None
         Track of each hit, -1 for none; numbers are the graph's own. None: the task makes no tracks.
     outputs
-        What the network gave for each other target, by its name: one row per hit, edge, triplet or graph.
+        What the network gave for each other target, by its name: one row per hit or graph.
+    triplet_scores : float32 [T] or None
+        Probability of each triplet. None: the task scores no triplets.
     """
 
     graph: HitGraph
     scores: Tensor | None
     tracks: Tensor | None
     outputs: dict[str, Tensor]
+    triplet_scores: Tensor | None = None

@@ -3,6 +3,7 @@
     submission.csv           event_id, hit_id, track_id: every hit of an event, in the file's order; tracks count from 1
                              in each event, 0 is none
     scores/EVENT.csv         inner_hit_id, outer_hit_id, score: each candidate edge and its probability
+    triplets/EVENT.csv       inner_hit_id, middle_hit_id, outer_hit_id, score: each triplet and its probability
     outputs/EVENT-NAME.csv   what a network says of hits (hit_id first) or of graphs (sector first)
 
 A hit that the cuts removed before the network saw it is in no track. Of an event that is divided into sectors, the
@@ -45,6 +46,7 @@ def write_predictions(predictions: Iterable[Prediction], options: TrackmlOptions
         if parts[0].tracks is not None:
             submit(events[name], parts, output / SUBMISSION)
         write_scores(name, parts, output / "scores")
+        write_triplets(name, parts, output / "triplets")
         write_outputs(name, parts, output / "outputs")
 
 
@@ -69,6 +71,20 @@ def write_scores(name: str, parts: list[Prediction], folder: Path) -> None:
             inner, outer = part.graph.in_file_order(part.graph.hit_id[part.graph.edge_index].T).T.numpy()
             score = part.graph.in_file_order(part.scores).numpy()
             tables.append(pd.DataFrame({"inner_hit_id": inner, "outer_hit_id": outer, "score": score}))
+    if tables:
+        folder.mkdir(exist_ok=True)
+        pd.concat(tables).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+
+
+def write_triplets(name: str, parts: list[Prediction], folder: Path) -> None:
+    """Write the probabilities of an event's triplets."""
+    tables = []
+    for part in parts:
+        if part.triplet_scores is not None:
+            ends = part.graph.hit_id[part.graph.edge_index].numpy()
+            inner, outer = part.graph.triplet_index.numpy()
+            hits = {"inner_hit_id": ends[0, inner], "middle_hit_id": ends[1, inner], "outer_hit_id": ends[1, outer]}
+            tables.append(pd.DataFrame({**hits, "score": part.triplet_scores.numpy()}))
     if tables:
         folder.mkdir(exist_ok=True)
         pd.concat(tables).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")

@@ -30,6 +30,7 @@ from archioptrx.graph_building import build, building_metadata
 from archioptrx.sources.event_files import EventFiles, find_events
 from archioptrx.sources.event_tables import Table, read_table
 from archioptrx.sources.options import TrackmlOptions
+from archioptrx.sources.options.building import as_told
 from archioptrx.sources.stream import Job, Made, stream
 
 HITS = ("hit_id", "x", "y", "z", "volume_id", "layer_id", "module_id")
@@ -37,8 +38,7 @@ TRUTH = ("hit_id", "particle_id", "weight")
 PARTICLES = ("particle_id", "vx", "vy", "vz", "px", "py", "pz", "q")
 CELLS = ("hit_id", "value")
 FARTHEST = 1e5
-"""Coordinates (mm) and momenta (GeV) beyond this are refused: no detector is so large and no beam has so much, and
-squares of larger ones lose digits."""
+"""Coordinates beyond this are refused, mm: no detector is so large, and squares of larger ones lose digits."""
 Array = NDArray[Any]
 
 
@@ -82,13 +82,13 @@ def check_mixed(events: Sequence[EventFiles]) -> None:
 def make(job: Job, options: TrackmlOptions, metadata: Metadata) -> Made:
     """Read one event and build its graphs."""
     event, unlisted = _read(job.content)
-    for part, needs in (
-        ("truth", [f"{name} {instead}" for name, instead in options.needs_truth.items()]),
-        ("particles", options.needs_particles),
-        ("cells", options.needs_cells),
+    for part, legal in (
+        ("truth", as_told(options.without_truth)),
+        ("particles", as_told(options.without_particles)),
+        ("cells", ", ".join(options.needs_cells)),
     ):
-        if part not in job.content.parts and needs:
-            raise InputError(f"{event.name}: has no {part}.csv; legal: {', '.join(needs)}")
+        if part not in job.content.parts and legal:
+            raise InputError(f"{event.name}: has no {part}.csv; legal: {legal}")
     made = build(event, options, metadata)
     return replace(made, counts={**made.counts, "unlisted_hits": unlisted})
 
@@ -111,7 +111,8 @@ def _read(files: EventFiles) -> tuple[Event, int]:
     hits = read_table(files.parts["hits"], HITS)
     hit_id = hits["hit_id"]
     _unique(hits, "hit_id")
-    _near(hits, ("x", "y", "z"), "mm")
+    for name in ("x", "y", "z"):
+        hits.refuse(np.abs(hits[name]) > FARTHEST, name, f"; legal: {-FARTHEST:g} … {FARTHEST:g} mm")
     pid, weight = _truth(files, hits)
     particles = _particles(files, pid)
     order = np.argsort(particles["particle_id"])
@@ -138,12 +139,6 @@ def _read(files: EventFiles) -> tuple[Event, int]:
         cells=_cells(files, hits),
     )
     return event, unlisted
-
-
-def _near(table: Table, names: Sequence[str], unit: str) -> None:
-    """Refuse numbers beyond `FARTHEST`."""
-    for name in names:
-        table.refuse(np.abs(table[name]) > FARTHEST, name, f"; legal: {-FARTHEST:g} … {FARTHEST:g} {unit}")
 
 
 def _unique(table: Table, name: str) -> None:
@@ -179,7 +174,6 @@ def _truth(files: EventFiles, hits: Table) -> tuple[Array, Array]:
     hits.refuse(~known, "hit_id", f", not in {truth.file.name}; legal: truth for each hit")
     pid[rows], weight[rows] = truth["particle_id"], truth["weight"]
     truth.refuse(truth["weight"] < 0, "weight", "; legal: 0 or more")
-    truth.refuse(truth["particle_id"] < 0, "particle_id", "; legal: 0 (noise) or more")
     return pid, weight
 
 
@@ -188,9 +182,6 @@ def _particles(files: EventFiles, pid: Array) -> Table:
     if "particles" in files.parts:
         table = read_table(files.parts["particles"], PARTICLES)
         _unique(table, "particle_id")
-        table.refuse(table["particle_id"] < 0, "particle_id", "; legal: 0 or more")
-        _near(table, ("vx", "vy", "vz"), "mm")
-        _near(table, ("px", "py", "pz"), "GeV")
         real = table["particle_id"] != 0
         return Table(table.file, {name: column[real] for name, column in table.columns.items()})
     ids = np.unique(pid[pid != 0])

@@ -18,7 +18,7 @@ from archioptrx.hitgraph import HitGraph
 from archioptrx.metrics import Bools, Floats, Ranking, cut_for_efficiency, rates
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
-from archioptrx.tasks.task import Objective, Task
+from archioptrx.tasks.task import Objective, Task, mean_loss
 
 FIXED_CUT = 0.7
 FIXED_EFFICIENCY = 0.98
@@ -103,6 +103,11 @@ class BinaryClassification(Task):
         mean: Tensor = (losses * weight).sum() / weight.sum().clamp(min=1e-12)
         return mean
 
+    def _size(self, graph: HitGraph) -> float:
+        """What the mean over a graph's rows is divided by: their number, or their weights."""
+        kept, weight = self.rows.kept(graph), graph.get(self.rows.weight)
+        return float(kept.sum() if weight is None else weight[kept].double().sum())
+
     def _positive(self, truth: Tensor, mask: Tensor | None) -> Tensor | None:
         """Weight of true rows, None for 1."""
         if self.class_weight == "none":
@@ -134,9 +139,7 @@ class BinaryClassification(Task):
         masks = [self.rows.kept(g) for g in graphs]
         kept = _joined(masks).astype(bool)
         truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
-        losses = [float(self.loss(o.detach().float(), g)) for o, g in zip(outputs, graphs, strict=True)]
-        weights = [max(1, int(mask.sum())) for mask in masks]
-        result: dict[str, Any] = {"loss": float(np.average(losses, weights=weights)) if losses else None}
+        result: dict[str, Any] = {"loss": mean_loss(self, outputs, graphs, [self._size(graph) for graph in graphs])}
         result |= self._scores(logits[kept], truth[kept], cut)
         if not bins:
             return result

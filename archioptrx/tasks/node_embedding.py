@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from archioptrx.clusters import cluster, cluster_scores
 from archioptrx.hitgraph import HitGraph
 from archioptrx.metrics import Ranking
 from archioptrx.tasks.options.node_embedding import EmbeddingOptions
-from archioptrx.tasks.task import Objective, Task, finite, mean_loss
+from archioptrx.tasks.task import Objective, Task, finite, lacks_pid, mean_loss
 from archioptrx.tracks import apart
 
 
@@ -37,6 +37,10 @@ class NodeEmbedding(Task):
         self.target_width = options.dimension
         self.threshold = options.margin / 2 if options.threshold is None else options.threshold
         self.objective = Objective("pair_accuracy", "max")
+
+    def data_fault(self, graph: HitGraph) -> str | None:
+        """Pairs and clusters are judged by the particles of their hits."""
+        return lacks_pid(graph)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean hinge loss of the pairs. Shapes: output [N, D], or [N] for one dimension -> []."""
@@ -74,14 +78,13 @@ class NodeEmbedding(Task):
             "true_fraction": float(same.mean()) if len(same) else None,
         }
         if bins or self.options.cluster == "always":
-            parts = [one for output, graph in zip(outputs, graphs, strict=True) for one in singles(output, graph)]
-            labels = [self._clusters(points) for points, _, _ in parts]
-            scores |= cluster_scores(labels, [pid for _, pid, _ in parts], [weight for _, _, weight in parts])
+            labels = itertools.chain.from_iterable(map(self._clusters, outputs, graphs))
+            scores |= cluster_scores(list(labels), [pid for graph in graphs for pid in by_graph(graph.pid, graph)])
         return scores
 
     def tracks(self, output: Tensor, graph: HitGraph) -> Tensor:
         """Cluster of each hit, -1 for none. Shapes: output [N, D] -> int64 [N]."""
-        return torch.from_numpy(apart([self._clusters(points) for points, _, _ in singles(output, graph)]))
+        return torch.from_numpy(apart(self._clusters(output, graph)))
 
     def perfect(self, graph: HitGraph) -> Tensor:
         """One point for each particle, and for each hit of noise, far from all others."""
@@ -107,8 +110,9 @@ class NodeEmbedding(Task):
         # The root has no gradient at 0.
         return torch.where(squares > 0, squares, 1.0).sqrt() * (squares > 0)
 
-    def _clusters(self, points: Any) -> Any:
-        return cluster(points, self.options.eps, self.options.min_samples)
+    def _clusters(self, output: Tensor, graph: HitGraph) -> list[Any]:
+        points = output.detach().reshape(len(output), -1).double()
+        return [cluster(one, self.options.eps, self.options.min_samples) for one in by_graph(points, graph)]
 
 
 def pairs_of(graph: HitGraph) -> tuple[Tensor, Tensor]:
@@ -142,17 +146,11 @@ def random_pairs(batch: HitGraph, number: int) -> Tensor:
     return torch.stack([hit[kept], other[kept]]).to(batch.x.device)
 
 
-def singles(output: Tensor, batch: HitGraph) -> Iterator[tuple[Any, Any, Any]]:
-    """Points, particles and weights of the hits of each graph, as numpy arrays."""
+def by_graph(rows: Tensor, batch: HitGraph) -> list[Any]:
+    """Rows of the hits of each graph, as numpy arrays."""
     ptr = [0, len(batch.x)] if batch.get("ptr") is None else batch.ptr.tolist()
-    points, pid = _points(output), batch.pid.cpu().numpy()
-    weight = None if batch.get("hit_weight") is None else batch["hit_weight"].cpu().numpy()
-    for low, high in itertools.pairwise(ptr):
-        yield points[low:high], pid[low:high], None if weight is None else weight[low:high]
-
-
-def _points(output: Tensor) -> Any:
-    return output.detach().reshape(len(output), -1).cpu().double().numpy()
+    values = rows.cpu().numpy()
+    return [values[low:high] for low, high in itertools.pairwise(ptr)]
 
 
 def make(options: EmbeddingOptions) -> NodeEmbedding:

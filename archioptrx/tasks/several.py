@@ -81,6 +81,11 @@ class Several(Task):
         return tuple(task.constant(graph) for task in self.tasks.values())
 
 
+def parts_of(task: Task) -> tuple[Task, ...]:
+    """The task of each target."""
+    return tuple(task.tasks.values()) if isinstance(task, Several) else (task,)
+
+
 def _width(task: Task) -> int:
     assert isinstance(task.target_width, int)  # several don't stand inside several
     return task.target_width

@@ -30,6 +30,13 @@ def finite(outputs: Sequence[Tensor]) -> None:
         raise TrialError(f"{bad} of {sum(output.numel() for output in outputs)} numbers aren't finite")
 
 
+def lacks_pid(graph: HitGraph) -> str | None:
+    """What is said of events that don't say whose a hit is."""
+    if graph.get("pid") is not None:
+        return None
+    return "the hits have no particle ids (pid); legal: a source that knows them (toy, helix, trackml …)"
+
+
 def mean_loss(
     task: Task, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], weights: Sequence[float]
 ) -> float | None:

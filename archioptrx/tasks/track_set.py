@@ -62,6 +62,8 @@ class TrackSet(Task):
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean loss per graph after matching. Shapes: output [graphs, slots · (1 + C)] -> []."""
+        if not bool(torch.isfinite(output).all()):
+            return output.sum()  # nothing can be matched; a training stops at a loss that is no number
         logits, given = self._parts(output)
         losses: list[Tensor] = []
         for row, truth in enumerate(self._truths(batch)):

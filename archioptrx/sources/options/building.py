@@ -126,26 +126,35 @@ class Cuts:
         return not self.weight_true == self.weight_false == self.weight_same == 1
 
     @property
-    def needs_truth(self) -> dict[str, float | str]:
+    def without_truth(self) -> dict[str, Any]:
         """What has to be told instead where events have no truth."""
-        told: dict[str, tuple[bool, float | str]] = {
-            "pt_min": (self.pt_min > 0, 0),
-            "noise": (self.noise == "drop", "keep"),
-            "overlaps": (self.overlaps == "drop", "consecutive"),
-        }
-        return {name: instead for name, (needed, instead) in told.items() if needed}
+        told: dict[str, tuple[Any, bool]] = {"pt_min": (0.0, self.pt_min > 0), "noise": ("keep", self.noise == "drop")}
+        told["overlaps"] = "consecutive", self.overlaps == "drop"
+        return {name: value for name, (value, needed) in told.items() if needed}
 
     @property
-    def needs_particles(self) -> list[str]:
+    def without_particles(self) -> dict[str, Any]:
         """What has to be told instead where the particles themselves aren't known."""
-        told = {"pt_min 0": self.pt_min > 0, "signal_pt 0": self.signal_pt > 0}
-        told["signal_primary false"] = self.signal_primary
-        return [name for name, needed in told.items() if needed]
+        told: dict[str, tuple[Any, bool]] = {"pt_min": (0.0, self.pt_min > 0), "signal_pt": (0.0, self.signal_pt > 0)}
+        told["signal_primary"] = False, self.signal_primary
+        return {name: value for name, (value, needed) in told.items() if needed}
 
     @property
     def needs_cells(self) -> list[str]:
         """What has to be told instead where events have no cells."""
         return [f"features without {name}" for name in self.features if name in ("cells", "charge")]
+
+
+def as_told(values: Mapping[str, Any]) -> str:
+    """Options and their values in a message.
+
+    >>> as_told({"pt_min": 0.0, "noise": "keep", "signal_primary": False})
+    'pt_min 0, noise keep, signal_primary false'
+    """
+    texts = {
+        name: str(value).lower() if isinstance(value, bool | str) else f"{value:g}" for name, value in values.items()
+    }
+    return ", ".join(f"{name} {text}" for name, text in texts.items())
 
 
 def _features(fields: Fields) -> tuple[str, ...]:

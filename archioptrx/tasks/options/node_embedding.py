@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.config import Fields
+from archioptrx.tasks.options.tracks import TRACK_SHARES
 
-CLUSTERED = ("v_measure", "adjusted_rand", "track_efficiency", "trackml_score")
-"""Metrics of the clusters."""
+CLUSTERED = ("v_measure", "adjusted_rand")
+"""Metrics of the clusters beside those of tracks."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class EmbeddingOptions:
         Of DBSCAN: hits within the Euclidean distance `eps` are neighbours; `min_samples` of them, itself included,
         make a hit the core of a cluster.
     cluster
-        When clusters are made and scored: `evaluation` (of a trained model) or `always`, after each epoch too; only
-        then can a search improve their metrics.
+        When clusters are scored: `evaluation` (of a trained model) or `always`, after each epoch too; only then can a
+        search improve `v_measure` and `adjusted_rand`. Metrics of tracks it can in any case.
     """
 
     name: ClassVar[str] = "node_embedding"
@@ -48,8 +49,8 @@ class EmbeddingOptions:
 
     @property
     def shares(self) -> tuple[str, ...]:
-        """The metrics of pairs, and those of clusters where these are made after each epoch."""
-        return ("pair_accuracy", "pair_auc", *(CLUSTERED if self.cluster == "always" else ()))
+        """The metrics of pairs, those of clusters where these are scored after each epoch, those of tracks."""
+        return ("pair_accuracy", "pair_auc", *(CLUSTERED if self.cluster == "always" else ()), *TRACK_SHARES)
 
     @classmethod
     def read(cls, fields: Fields) -> EmbeddingOptions:

@@ -53,7 +53,7 @@ def read_parameters(fields: Fields, default: tuple[str, ...]) -> tuple[str, ...]
     """Take and check the key `parameters`, a list of names."""
     names = fields.take("parameters", list, list(default))
     for index, name in enumerate(names):
-        if name not in PARAMETERS:
+        if not isinstance(name, str) or name not in PARAMETERS:
             fields.fault(f"parameters[{index}]", f"is {name!r}; {did_you_mean(str(name), PARAMETERS)}")
         elif name in names[:index]:
             fields.fault(f"parameters[{index}]", f"{name} stands twice; legal: each parameter once")
