@@ -38,7 +38,8 @@ TRUTH = ("hit_id", "particle_id", "weight")
 PARTICLES = ("particle_id", "vx", "vy", "vz", "px", "py", "pz", "q")
 CELLS = ("hit_id", "value")
 FARTHEST = 1e5
-"""Coordinates beyond this are refused, mm: no detector is so large, and squares of larger ones lose digits."""
+"""Coordinates (mm) and momenta (GeV) beyond this are refused: no detector is so large and no beam has so much, and
+squares of larger ones lose digits."""
 Array = NDArray[Any]
 
 
@@ -111,8 +112,7 @@ def _read(files: EventFiles) -> tuple[Event, int]:
     hits = read_table(files.parts["hits"], HITS)
     hit_id = hits["hit_id"]
     _unique(hits, "hit_id")
-    for name in ("x", "y", "z"):
-        hits.refuse(np.abs(hits[name]) > FARTHEST, name, f"; legal: {-FARTHEST:g} … {FARTHEST:g} mm")
+    _near(hits, ("x", "y", "z"), "mm")
     pid, weight = _truth(files, hits)
     particles = _particles(files, pid)
     order = np.argsort(particles["particle_id"])
@@ -139,6 +139,12 @@ def _read(files: EventFiles) -> tuple[Event, int]:
         cells=_cells(files, hits),
     )
     return event, unlisted
+
+
+def _near(table: Table, names: Sequence[str], unit: str) -> None:
+    """Refuse numbers beyond `FARTHEST`."""
+    for name in names:
+        table.refuse(np.abs(table[name]) > FARTHEST, name, f"; legal: {-FARTHEST:g} … {FARTHEST:g} {unit}")
 
 
 def _unique(table: Table, name: str) -> None:
@@ -174,6 +180,7 @@ def _truth(files: EventFiles, hits: Table) -> tuple[Array, Array]:
     hits.refuse(~known, "hit_id", f", not in {truth.file.name}; legal: truth for each hit")
     pid[rows], weight[rows] = truth["particle_id"], truth["weight"]
     truth.refuse(truth["weight"] < 0, "weight", "; legal: 0 or more")
+    truth.refuse(truth["particle_id"] < 0, "particle_id", "; legal: 0 (noise) or more")
     return pid, weight
 
 
@@ -182,6 +189,9 @@ def _particles(files: EventFiles, pid: Array) -> Table:
     if "particles" in files.parts:
         table = read_table(files.parts["particles"], PARTICLES)
         _unique(table, "particle_id")
+        table.refuse(table["particle_id"] < 0, "particle_id", "; legal: 0 or more")
+        _near(table, ("vx", "vy", "vz"), "mm")
+        _near(table, ("px", "py", "pz"), "GeV")
         real = table["particle_id"] != 0
         return Table(table.file, {name: column[real] for name, column in table.columns.items()})
     ids = np.unique(pid[pid != 0])
