@@ -81,6 +81,10 @@ def test_events_without_an_edge_are_left_out_and_counted() -> None:
         (["--noise-share", "1"], "data: noise_share: is 1.0; legal: 0 or more, 0.95 or less"),
         (["--pt-low", "5", "--pt-high", "2"], "data: pt_low: is 5; legal: below pt_high, 2"),
         (["--detector", "barell"], "data: detector: is 'barell'; legal: all, barrel (did you mean barrel?)"),
+        (
+            ["--features", "eta", "charge"],
+            "data: features: has 'charge', and simulated events have no cells; legal: eta",
+        ),
         (["--slope-max", "-1"], "data: slope_max: is -1.0; legal: 1e-09 or more"),
     ],
 )

@@ -1,5 +1,6 @@
 """Sources: HEP.TrkX files, everything that can be wrong with them."""
 
+import io
 import json
 import math
 import subprocess
@@ -98,6 +99,10 @@ WRONG = [
         {"loss_pairs": np.array([[0, 4]]), "y_loss": np.ones(1)},
         "loss_pairs points outside the 4 hits (4); legal: 0 … 3",
     ),
+    (
+        {"particle_index": np.array([0, 1, 2, 1]), "particle_id": np.array([0, 7])},
+        "particle_index points outside the 2 particles; legal: 0 … 1",
+    ),
     ({"loss_pairs": np.array([[0, 1]])}, "loss_pairs stands without y_loss; legal: both or neither"),
 ]
 
@@ -137,9 +142,26 @@ def foreign_zip(path):
         archive.writestr("readme.txt", "hello")
 
 
+def bomb(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("X.npy", "w") as member:
+        for _ in range(257):
+            member.write(bytes(2**20))
+
+
+def endless(path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**15, 3)})
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("X.npy", header.getvalue())
+        for name in ("Ri_rows", "Ri_cols", "Ro_rows", "Ro_cols", "y"):
+            archive.writestr(f"{name}.npy", header.getvalue())
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (bomb, "would unpack to 269,484,032 bytes, "),
+        (endless, "can't be read (Unable to allocate "),
         (lambda path: path.write_bytes(b""), "is empty; legal: an .npz file of HEP.TrkX"),
         (
             lambda path: path.write_text("hit_id,x,y\n1,2,3\n"),
@@ -152,7 +174,7 @@ def foreign_zip(path):
         (single_array, "is cut short or no .npz file"),
         (lambda path: path.mkdir(), "is no file; legal: an .npz file of HEP.TrkX"),
     ],
-    ids=["empty", "text", "pickle", "truncated", "damaged", "zip", "npy", "folder"],
+    ids=["bomb", "endless", "empty", "text", "pickle", "truncated", "damaged", "zip", "npy", "folder"],
 )
 def test_foreign_and_damaged_files_are_named(tmp_path, make, message):
     folder = folder_of(tmp_path)
@@ -358,29 +380,3 @@ def test_a_description_is_checked_without_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "['x: training.epochs: is 0; legal: 1 or more'] False"
     assert check_spec({"source": "toy"}, "x", []) is not None
-
-
-def test_real_sector_graphs(shared_data):
-    dataset = load_dataset({"path": str(shared_data / "hitgraphs")})
-    assert (len(dataset.events), len(dataset.graphs), dataset.metadata.sectors) == (60, 240, 4)
-    assert sum(g.num_edges for g in dataset.graphs) == 1_050_732
-    for graph in dataset.graphs[::40]:
-        slope, z0 = (graph.edge_attr[:, 3:] * torch.tensor(dataset.metadata.edge_scale[3:])).abs().max(dim=0).values
-        assert 9e-4 < slope < 1.0001e-3, "the cuts that the graphs were built with: |Δφ/Δr| < 0.001 …"
-        assert 190 < z0 < 200.01, "… and |z0| < 200 mm"
-
-
-def test_real_whole_events(shared_data):
-    dataset = load_dataset({"path": str(shared_data / "hitgraphs_hard")})
-    assert (len(dataset.graphs), dataset.metadata.sectors) == (24, 1)
-    assert all(int(g.pid.min()) >= 1 for g in dataset.graphs)
-    for graph in dataset.graphs[::8]:
-        same = graph.pid[graph.edge_index[0]] == graph.pid[graph.edge_index[1]]
-        assert bool(same[graph.y > 0.5].all())
-        assert float(graph.edge_attr[:, 3].abs().max()) * 3e-4 < 1e-3, "Δφ wraps around"
-
-
-def test_real_graphs_of_half_sectors(shared_data):
-    dataset = load_dataset({"path": str(shared_data / "hitgraphs_nocut")})
-    assert (len(dataset.graphs), dataset.metadata.sectors) == (16, 8)
-    assert "by φ sectors" in dataset.split().rule

@@ -56,11 +56,14 @@ def file_fault(file: Path, folder: Path, largest: int) -> str | None:
     return None
 
 
-def unpacked_fault(file: Path, ratio: float) -> str | None:
-    """Refuse a zip archive that holds more than `ratio` times its own size (a zip bomb); None: nothing to say."""
+def unpacked_fault(file: Path, ratio: float, usual: int = 0) -> str | None:
+    """Refuse a zip archive that holds more than `ratio` times its own size (a zip bomb); None: nothing to say.
+
+    So many bytes are `usual` that they are legal in any case.
+    """
     with zipfile.ZipFile(file) as archive:
         size = sum(one.file_size for one in archive.infolist())
-    if size > ratio * file.stat().st_size:
+    if size > max(usual, ratio * file.stat().st_size):
         return (
             f"would unpack to {size:,} bytes, {size / file.stat().st_size:.0f} times its size; legal: {ratio:g} times"
         )

@@ -26,6 +26,7 @@ import numpy as np
 from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.errors import InputError
 from archioptrx.hitgraph import TRIPLET_FIELDS, HitGraph
+from archioptrx.sources.files import unpacked_fault
 from archioptrx.sources.options import HitgraphsOptions
 from archioptrx.sources.stream import Job, Made, bounded, cached, each, key_of, progress, stream
 
@@ -43,6 +44,10 @@ METADATA = "metadata.json"
 Arrays = dict[str, np.ndarray[Any, Any]]
 KEPT_BYTES = 2**28
 """Arrays of this size together stay in memory between the two looks at the files; others are read twice."""
+MOST_RATIO = 100
+"""A larger file may unpack to so many times its size; honest ones reach 10."""
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)
+"""What reading a damaged file may raise; memory ends where an array claims to be larger than all there is."""
 _NAME = re.compile(r"^(?P<event>.*?)_?g(?P<sector>\d+)$")
 
 
@@ -205,6 +210,8 @@ def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str
     if not zipfile.is_zipfile(file):
         return {}, ["is cut short or no .npz file (a zip archive of arrays); legal: an .npz file of HEP.TrkX"]
     try:
+        if fault := unpacked_fault(file, MOST_RATIO, KEPT_BYTES):
+            return {}, [fault]
         with np.load(file, allow_pickle=False) as content:
             missing = [key for key in ("X", *EDGE_KEYS) if key not in content.files]
             if missing:
@@ -212,7 +219,7 @@ def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str
             arrays = {k: content[k] for k in ("X", *EDGE_KEYS, *OPTIONAL) if k in content.files}
             if "embedding" not in widths:
                 arrays.pop("embedding", None)
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except UNREADABLE as error:
         return {}, [f"can't be read ({first_line(error)}); legal: an .npz file of HEP.TrkX"]
     return arrays, array_faults(arrays, widths) or edge_faults(arrays)
 
@@ -272,6 +279,10 @@ def edge_faults(arrays: Arrays) -> list[str]:
     if outside.any():
         wrong = arrays["triplets"][outside][0]
         faults.append(f"triplets points outside the {edges} edges ({wrong}); legal: 0 … {edges - 1}")
+    if {"particle_index", "particle_id"} <= set(arrays):
+        index, particles = arrays["particle_index"], len(arrays["particle_id"])
+        if ((index < 0) | (index >= particles)).any():
+            faults.append(f"particle_index points outside the {particles} particles; legal: 0 … {particles - 1}")
     for key in ("Ri_cols", "Ro_cols"):
         if not np.array_equal(np.sort(arrays[key]), np.arange(edges)):
             faults.append(f"{key} doesn't name every edge once; legal: each of 0 … {edges - 1} once")

@@ -81,7 +81,10 @@ class HelixOptions(Cuts):
     @classmethod
     def read(cls, fields: Fields) -> HelixOptions:
         """Take and check the options."""
-        return cls(**Cuts.read_values(fields), **simulation_options(fields))
+        cuts = Cuts.read_values(fields)
+        for name in {"cells", "charge"} & set(cuts["features"]):
+            fields.fault("features", f"has {name!r}, and simulated events have no cells; legal: eta")
+        return cls(**cuts, **simulation_options(fields))
 
 
 COUNTS = {"events": 1, "particles": 1, "vertices": 1, "seed": 0}
