@@ -1,12 +1,16 @@
 """Particles of an event, and how they travel with a graph, a part of it and a batch."""
 
 import numpy as np
+import pytest
 import torch
 from torch_geometric.data import Batch
 
-from archioptrx.dataset import Metadata, make_graph
+from archioptrx.dataset import Dataset, Metadata, make_graph
+from archioptrx.errors import InputError
 from archioptrx.event import PARTICLE_COLUMNS, Event
 from archioptrx.hitgraph import batch_graphs, subgraph
+from archioptrx.sources import load_dataset
+from archioptrx.sources.hitgraphs import write
 
 
 def event(pids, ids=(3, 8)):
@@ -65,3 +69,26 @@ def test_a_part_and_a_batch_keep_pointing_at_the_right_particle():
     assert torch.equal(batch.particle_id[batch.particle_index], batch.pid)
     theirs = Batch.from_data_list([whole, part])
     assert torch.equal(theirs.particle_index, batch.particle_index)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"particles": None}, "a table of particles lacks particles; legal: all three arrays, or none"),
+        ({"particles": np.zeros((3, 5))}, r"particles has the shape \[3, 5\]; legal: \[particles, 8\]"),
+        ({"particle_id": np.array([0, 8, 3])}, "particle_id isn't in order; legal: 0 for noise, then increasing ids"),
+        ({"particle_id": np.array([1, 3, 8])}, "particle_id isn't in order"),
+        ({"particle_index": np.array([1, 2, 0, 3])}, "particle_index points outside the 3 particles; legal: 0 … 2"),
+        ({"particle_index": np.array([2, 1, 0, 2])}, r"pid isn't particle_id\[particle_index\]; legal: the same"),
+    ],
+)
+def test_a_file_s_table_of_particles_is_checked(change, message, tmp_path):
+    write(Dataset((graph([3, 8, 0, 8]),), Metadata("test", sectors=1)), tmp_path / "d")
+    data = {"source": "hitgraphs", "path": str(tmp_path / "d")}
+    assert torch.equal(load_dataset(data).graphs[0].particle_index, torch.tensor([1, 2, 0, 2]))
+    (file,) = (tmp_path / "d").glob("*.npz")
+    with np.load(file) as content:
+        arrays = {key: value for key, value in {**content, **change}.items() if value is not None}
+    np.savez(file, **arrays)
+    with pytest.raises(InputError, match=message):
+        load_dataset(data)
