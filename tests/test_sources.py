@@ -100,7 +100,7 @@ WRONG = [
         "loss_pairs points outside the 4 hits (4); legal: 0 … 3",
     ),
     (
-        {"particle_index": np.array([0, 1, 2, 1]), "particle_id": np.array([0, 7])},
+        {"particle_index": np.array([0, 1, 2, 1]), "particle_id": np.array([0, 7]), "particles": np.zeros((2, 8))},
         "particle_index points outside the 2 particles; legal: 0 … 1",
     ),
     ({"loss_pairs": np.array([[0, 1]])}, "loss_pairs stands without y_loss; legal: both or neither"),
