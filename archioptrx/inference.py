@@ -72,9 +72,9 @@ def transform(hits: ArrayLike, edge_index: ArrayLike, metadata: Metadata, middle
     nodes, edges = _hits(hits, len(metadata.node_features)), _edges(edge_index)
     if edges.size and not (edges.min() >= 0 and edges.max() < len(nodes)):
         raise InputError(f"edge_index: points outside the {len(nodes)} hits; legal: 0 … {len(nodes) - 1}")
+    features = doublet_features(nodes, edges) / np.asarray(metadata.edge_scale)
     centres = sector_middles(nodes[:, 1], metadata.sectors) if middle is None else middle
     nodes[:, 1] = wrapped(nodes[:, 1] - centres, 2 * np.pi)
-    features = doublet_features(nodes, edges) / np.asarray(metadata.edge_scale)
     r, phi, z = nodes[:, :3].T
     fields = {
         "x": nodes / np.asarray(metadata.node_scale),

@@ -14,7 +14,8 @@ def total(rows, index, size):
     "mean": '''
 def mean(rows, index, size):
     """Mean of the rows of each group, 0 for an empty one: [M, w] -> [size, w]."""
-    return total(rows, index, size) / total(torch.ones_like(rows), index, size).clamp(min=1)
+    counts = total(torch.ones_like(rows), index, size)
+    return total(rows, index, size) / counts.clamp(min=1)
 ''',
     "largest": '''
 def largest(rows, index, size):

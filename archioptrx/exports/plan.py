@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -53,7 +54,7 @@ def plan(model: Model, metadata: Metadata, probabilities: Sequence[bool]) -> Pro
     geometry.check_fields(fields, metadata)
     planner = _Planner(model)
     body = planner.body()
-    start = _beginning(planner, metadata)
+    start = _beginning(planner, body, metadata)
     outputs = _outputs(planner, probabilities)
     code = planner.codes(body)
     helpers = with_needed(name for name in HELPERS if any(f"{name}(" in text for text in code))
@@ -90,7 +91,7 @@ def _legal() -> str:
 
 def live(graph: ComputationGraph) -> set[int]:
     """Values that a target depends on."""
-    carried = {edge.head: edge.carried for edge in graph.back_edges}
+    carried = dict(pair for loop in graph.loops for pair in loop.heads)
     found: set[int] = set()
     waiting = list(graph.targets)
     while waiting:
@@ -263,19 +264,17 @@ def _value_names(graph: ComputationGraph) -> list[str]:
     return found
 
 
-def _beginning(planner: _Planner, metadata: Metadata) -> tuple[Statement, ...]:
+def _beginning(planner: _Planner, body: Sequence[Statement], metadata: Metadata) -> tuple[Statement, ...]:
     """What the steps read: end points, number of hits, sources. The scaled hits come last: they may take the name."""
     graph = planner.graph
     read = sorted(read_sources(graph) & planner.live, key=lambda v: (planner.names[v] == HITS, v))
     made = [_source(planner, value, metadata) for value in read]
-    code = " ".join(texts([*planner.body(), *made]))
-    words = set(code.replace("(", " ").replace(",", " ").replace(")", " ").replace("[", " ").replace(".", " ").split())
-    start: list[Statement] = []
-    if {"start", "end", "start]", "end]"} & words:
-        start.append(Assign("start, end", "edge_index[0], edge_index[1]"))
-    if "nodes" in words:
-        start.append(Assign("nodes", "hits.shape[0]"))
-    return (*start, Assign("hits", "hits.double()", "for small differences"), *made) if made else tuple(start)
+    words = set(re.findall(r"\w+", " ".join(texts([*body, *made]))))
+    known = (("start", "edge_index[0]"), ("end", "edge_index[1]"), ("nodes", "hits.shape[0]"))
+    first = [Assign(name, code) for name, code in known if name in words]
+    if {"start", "end"} <= words:
+        first[:2] = [Assign("start, end", "edge_index[0], edge_index[1]")]
+    return (*first, Assign("hits", "hits.double()", "for small differences"), *made) if made else tuple(first)
 
 
 def _source(planner: _Planner, value: int, metadata: Metadata) -> Assign:

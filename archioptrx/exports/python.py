@@ -70,8 +70,7 @@ def _model(program: Program) -> str:
     rows = ["class Model(nn.Module):", *docstring(_about(outputs), TAB), "", f"{TAB}def __init__(self):"]
     rows += [f"{TAB * 2}super().__init__()", *(line for one in program.members for line in _member(one)), ""]
     body = [line for one in program.body for line in _statement(one, TAB * 2)]
-    results = [output.code for output in outputs]
-    body += lines(results[0] if len(outputs) == 1 else Call("", tuple(results)), TAB * 2, "return ")
+    body += _return([output.code for output in outputs])
     if not any(output.probability for output in outputs):
         return "\n".join([*rows, *_head("forward", arguments), *body])
     inner = "logits" if len(outputs) == 1 else "outputs"
@@ -80,6 +79,11 @@ def _model(program: Program) -> str:
     rows += _head(inner, arguments)
     about = "The same before the sigmoid: ranks that don't run into 0 and 1."
     return "\n".join([*rows, *docstring(about, TAB * 2), *body])
+
+
+def _return(results: Sequence[str]) -> list[str]:
+    whole = f"{TAB * 2}return {', '.join(results)}"
+    return [whole] if len(whole) <= WIDTH else lines(Call("", tuple(results)), TAB * 2, "return ")
 
 
 def _about(outputs: Sequence[Output]) -> str:
