@@ -117,7 +117,9 @@ def about_sectors(sectors: int) -> str:
     if sectors == 1:
         return "Trained on whole events; φ in any range of 2π."
     return (
-        f"Trained on {sectors} φ sectors of an event, which begin at -π: φ is counted from the middle of each hit's "
-        f"sector. `middle`, where it is given, is the φ that the hits are counted from instead (0 for hits whose φ "
-        "is counted so already)."
+        f"Trained on {sectors} φ sectors of an event, the first of which begins at -π: φ is counted from the middle "
+        "of each hit's sector."
     )
+
+
+MIDDLE = "`middle`, where it is given, is the φ to count from instead: 0 for hits whose φ is counted so already."

@@ -11,7 +11,7 @@ from typing import Any
 from archioptrx import __version__
 from archioptrx.compile import Model
 from archioptrx.errors import InputError
-from archioptrx.exports.geometry import about_hits, about_sectors
+from archioptrx.exports.geometry import MIDDLE, about_hits, about_sectors
 from archioptrx.exports.plan import plan
 from archioptrx.exports.program import Program
 from archioptrx.model_folder import TrainedModel
@@ -86,9 +86,9 @@ def about_file(take: Take, module: str) -> str:
     facts, outputs = take.facts, take.program.outputs
     columns = ", ".join(f"{column['name']} [{column['unit']}]" for column in facts["hits"])
     results = ", ".join(f"{'probability' if one.probability else one.name} {one.shape}" for one in outputs)
-    phi = facts["phi"] if take.program.middle else about_sectors(1).replace("Trained on whole events; ", "")
+    phi = f"{facts['phi']} {MIDDLE}" if take.program.middle else facts["phi"]
     notes = [
-        f"hits: float [N, {len(facts['hits'])}], columns {columns}. {phi if 'x' in _fields(take) else ''}".rstrip(),
+        f"hits: float [N, {len(facts['hits'])}], columns {columns}. {phi}",
         f"edge_index: int64 [2, E], {facts['edge_index']}.",
         f"Result: {results}, one row for each of N hits or E edges, in the order given.",
     ]
@@ -110,7 +110,3 @@ def about_file(take: Take, module: str) -> str:
             *(f"    {line}".rstrip() for line in network),
         ]
     )
-
-
-def _fields(take: Take) -> set[str]:
-    return {str(kind.field) for kind in take.trained.architecture.graph.types if kind.field}
