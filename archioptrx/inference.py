@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from archioptrx.dataset import Metadata
-from archioptrx.doublets import doublet_features, wrapped
+from archioptrx.doublets import edge_features, wrapped
 from archioptrx.errors import InputError
 from archioptrx.hitgraph import HitGraph
 from archioptrx.model_folder import load_model
@@ -72,7 +72,7 @@ def transform(hits: ArrayLike, edge_index: ArrayLike, metadata: Metadata, middle
     nodes, edges = _hits(hits, len(metadata.node_features)), _edges(edge_index)
     if edges.size and not (edges.min() >= 0 and edges.max() < len(nodes)):
         raise InputError(f"edge_index: points outside the {len(nodes)} hits; legal: 0 … {len(nodes) - 1}")
-    features = doublet_features(nodes, edges) / np.asarray(metadata.edge_scale)
+    features = _edge_features(nodes, edges, metadata)
     centres = sector_middles(nodes[:, 1], metadata.sectors) if middle is None else middle
     nodes[:, 1] = wrapped(nodes[:, 1] - centres, 2 * np.pi)
     r, phi, z = nodes[:, :3].T
@@ -113,6 +113,14 @@ def _edges(edge_index: ArrayLike) -> NDArray[np.int64]:
     if edges.ndim != 2 or len(edges) != 2 or (edges.size and edges.dtype.kind not in "iu"):
         raise InputError(f"edge_index: is {list(edges.shape)} {edges.dtype}; legal: [2, edges] whole numbers")
     return edges.astype(np.int64)
+
+
+def _edge_features(nodes: NDArray[np.float64], edges: NDArray[np.int64], metadata: Metadata) -> NDArray[np.float64]:
+    try:
+        found = edge_features(metadata.edge_features, nodes, metadata.node_features, edges)
+    except ValueError as error:
+        raise InputError(f"edge_attr: {error}") from error
+    return found / np.asarray(metadata.edge_scale)
 
 
 def _plain(values: Any) -> Any:

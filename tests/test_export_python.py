@@ -3,6 +3,7 @@
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,13 +68,14 @@ def test_all_bundled_blocks_are_written_or_refused() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("direction", ["both", "together"])
 @pytest.mark.parametrize("width", [1, 4])
-def test_attention_by_channel_and_by_edge(tmp_path: Path, width: int) -> None:
+def test_attention_by_channel_and_by_edge(tmp_path: Path, width: int, direction: str) -> None:
     logits = "e" if width == 4 else "score"
     graph = chain(
         step("mlp", (0,), "x", "encode"),
         step("mlp", (1,), logits, "weigh"),
-        step("attention", (2, 3), "x", "attend", layers=1),
+        step("attention", (2, 3), "x", "attend", layers=1, direction=direction),
         step("mlp", (4, 1), "score", "classify"),
     )
     assert worst(take(graph, {}), tmp_path / "code.py") <= LIMIT
@@ -204,6 +206,20 @@ def test_further_columns_of_hits(tmp_path: Path) -> None:
     one = take(*parts("attention"), metadata)
     assert worst(one, tmp_path / "code.py") <= LIMIT
     assert "cells" in text_of(one) and "hits[:, 4] / 0.5" in text_of(one)
+
+
+@pytest.mark.parametrize("names", [("Δφ",), ("Δz", "Δcells"), ("z0",), ("Δφ/Δr", "Δr"), ("Δ(Δ)", "Δcells", "z0", "Δφ")])
+def test_other_edge_features(tmp_path: Path, names: tuple[str, ...]) -> None:
+    scale = tuple(0.5 + place for place in range(len(names)))
+    metadata = Metadata("test", ("r", "φ", "z", "cells", "Δ"), (1000.0, np.pi, 1000.0, 8.0, 0.5), names, scale)
+    one = take(*parts("interaction"), metadata)
+    assert worst(one, tmp_path / "code.py") <= LIMIT
+    checked = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", str(tmp_path / "code.py")], check=False
+    )
+    assert checked.returncode == 0
+    with pytest.raises(InputError, match=r"^edge_attr: score can't be computed from the hits; legal in an export: "):
+        take(*parts("interaction"), replace(metadata, edge_features=("score",), edge_scale=(1.0,)))
 
 
 def test_a_wrong_file_is_not_written(tmp_path: Path) -> None:

@@ -7,17 +7,32 @@ width begin at -π, as `archioptrx.dataset.cut_sectors` cuts them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archioptrx.dataset import Metadata
-from archioptrx.doublets import EDGE_FEATURES
+from archioptrx.doublets import EDGE_FEATURES, difference
 from archioptrx.errors import InputError
-from archioptrx.exports.code import call, lines, listed
+from archioptrx.exports.code import call, docstring, lines, listed
 
 FIELDS = ("x", "edge_attr")
 HITS, DOUBLETS = "scaled_hits", "scaled_doublets"
 """Names of the functions."""
+
+
+WRAPPED = "    phi = phi - 2 * math.pi * torch.round(phi / (2 * math.pi))"
+GEOMETRY = (
+    ("step", "hits[end] - hits[start]"),
+    ("dr", "step[:, 0]"),
+    ("dphi", "step[:, 1]"),
+    ("dphi", "dphi - 2 * math.pi * torch.round(dphi / (2 * math.pi))"),
+    ("dz", "step[:, 2]"),
+    ("one", "torch.where(dr < 0, -1.0, 1.0).to(dr.dtype)"),
+    ("safe", "torch.where(dr.abs() < 1.0, one, dr)"),
+    ("z0", "hits[start, 2] - hits[start, 0] * dz / safe"),
+)
+"""What `doublets.doublet_features` computes, statement by statement."""
 
 
 def check_fields(fields: Mapping[str, str | None], metadata: Metadata) -> None:
@@ -37,9 +52,11 @@ def check_fields(fields: Mapping[str, str | None], metadata: Metadata) -> None:
                 for source, field in wrong
             )
         )
-    if "edge_attr" in fields.values() and metadata.edge_features != EDGE_FEATURES:
+    legal = _edge_columns(metadata)
+    unknown = [name for name in metadata.edge_features if name not in legal] if "edge_attr" in fields.values() else []
+    if unknown:
         raise InputError(
-            f"edge_attr: is {', '.join(metadata.edge_features)}; legal in an export: {', '.join(EDGE_FEATURES)}"
+            f"edge_attr: {', '.join(unknown)} can't be computed from the hits; legal in an export: {', '.join(legal)}"
         )
 
 
@@ -48,11 +65,6 @@ def geometry(fields: Mapping[str, str | None], metadata: Metadata) -> tuple[str,
     read = set(fields.values())
     hits = (_hits(metadata),) if "x" in read else ()
     return (*hits, *((_doublets(metadata),) if "edge_attr" in read else ()))
-
-
-def wrap(angle: str) -> str:
-    """An angle brought to [-π, π]."""
-    return f"{angle} - 2 * math.pi * torch.round({angle} / (2 * math.pi))"
 
 
 def _hits(metadata: Metadata) -> str:
@@ -65,7 +77,7 @@ def _hits(metadata: Metadata) -> str:
         f"def {HITS}(hits{', middle' * several}):",
         f'    """Hits [N, {width}] in physical units to the network\'s [N, {width}]."""',
         "    r, phi, z = hits[:, 0], hits[:, 1], hits[:, 2]",
-        *(_recentred(metadata.sectors) if several else [f"    phi = {wrap('phi')}"]),
+        *(_recentred(metadata.sectors) if several else [WRAPPED]),
         *lines(stack, "    ", "columns = "),
         "    return columns.float()",
     ]
@@ -80,29 +92,42 @@ def _recentred(sectors: int) -> list[str]:
         f"        width = 2 * math.pi / {sectors}",
         f"        middle = width * ({places})",
         "    phi = phi - middle",
-        f"    phi = {wrap('phi')}",
+        WRAPPED,
     ]
+
+
+def _edge_columns(metadata: Metadata) -> dict[str, str]:
+    """Code of each edge feature that hits give: the geometry of doublets, differences of further columns."""
+    usual = dict(zip(EDGE_FEATURES, ("dr", "dphi", "dz", "dphi / safe", "z0"), strict=True))
+    differences = {difference(name): f"step[:, {place}]" for place, name in enumerate(metadata.node_features)}
+    return differences | usual
 
 
 def _doublets(metadata: Metadata) -> str:
-    names = ("dr", "dphi", "dz", "dphi / safe", "z0")
-    columns = [f"{name} / {scale!r}" for name, scale in zip(names, metadata.edge_scale, strict=True)]
-    rows = [
-        f"def {DOUBLETS}(hits, start, end):",
-        '    """Δr, Δφ, Δz, Δφ/Δr and z0 of each doublet in the network\'s scale: [E, 5].',
-        "",
-        "    z0 is where its line meets the beam. Below 1 mm, Δr counts as 1 mm in a divisor.",
-        '    """',
-        "    step = hits[end] - hits[start]",
-        "    dr, dphi, dz = step[:, 0], step[:, 1], step[:, 2]",
-        f"    dphi = {wrap('dphi')}",
-        "    one = torch.where(dr < 0, -1.0, 1.0).to(dr.dtype)",
-        "    safe = torch.where(dr.abs() < 1.0, one, dr)",
-        "    z0 = hits[start, 2] - hits[start, 0] * dz / safe",
-        *lines(call("torch.stack", listed(*columns), "dim=1"), "    ", "columns = "),
-        "    return columns.float()",
-    ]
-    return "\n".join(rows)
+    known, names = _edge_columns(metadata), metadata.edge_features
+    columns = [f"{known[name]} / {scale!r}" for name, scale in zip(names, metadata.edge_scale, strict=True)]
+    body = _needed(columns)
+    about = f"{', '.join(names)} of each edge in the network's scale: [E, {len(names)}]."
+    if any(name == "safe" for name, _ in body):
+        about += "\n\nz0 is where its line meets the beam. Below 1 mm, Δr counts as 1 mm in a divisor."
+    rows = [f"def {DOUBLETS}(hits, start, end):", *docstring(about, "    ")]
+    rows += [f"    {name} = {code}" for name, code in body]
+    stack = call("torch.stack", listed(*columns), "dim=1")
+    return "\n".join([*rows, *lines(stack, "    ", "columns = "), "    return columns.float()"])
+
+
+def _needed(columns: Sequence[str]) -> list[tuple[str, str]]:
+    """The statements of the geometry that these columns read."""
+    words, found = _words(columns), list[tuple[str, str]]()
+    for name, code in reversed(GEOMETRY):
+        if name in words:
+            words |= _words([code])
+            found.insert(0, (name, code))
+    return found
+
+
+def _words(texts: Sequence[str]) -> set[str]:
+    return set(re.findall(r"\w+", " ".join(texts)))
 
 
 def about_hits(metadata: Metadata) -> list[dict[str, Any]]:

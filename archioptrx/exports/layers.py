@@ -62,8 +62,10 @@ def attention(name: str, inputs: Sequence[Kind], output: Kind, params: Mapping[s
         Assign(arriving, call("total", f"{weight} * {x}[start]", "end", f"{x}.shape[0]")),
         Assign(leaving, call("total", f"{weight} * {x}[end]", "start", f"{x}.shape[0]")),
     )
-    members, keys = _sequence(3 * inputs[0].width, output.width, params)
-    result = call("self.layers", call("torch.cat", listed(arriving, leaving, x), "dim=1"))
+    together = params.get("direction") == "together"
+    parts = (f"{arriving} + {leaving}", x) if together else (arriving, leaving, x)
+    members, keys = _sequence(len(parts) * inputs[0].width, output.width, params)
+    result = call("self.layers", call("torch.cat", listed(*parts), "dim=1"))
     return Layers(name, _about(inputs, output), members, (x, logits, *ENDS), body, result, keys)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,8 @@ from archioptrx.exports.geometry import MIDDLE, about_hits, about_sectors
 from archioptrx.exports.plan import plan
 from archioptrx.exports.program import Program
 from archioptrx.model_folder import TrainedModel
-from archioptrx.tasks.edge_classification import EdgeClassification
+from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.several import Several
 from archioptrx.tasks.task import Task
 
 
@@ -76,8 +76,8 @@ class Take:
 
 def probabilities(task: Task, targets: int) -> tuple[bool, ...]:
     """For each target whether its task gives logits."""
-    parts: Mapping[str, Task] = getattr(task, "tasks", {})  # those of a task of several targets
-    found = tuple(isinstance(one, EdgeClassification) for one in parts.values() or [task])
+    tasks = list(task.tasks.values()) if isinstance(task, Several) else [task]
+    found = tuple(isinstance(one, BinaryClassification) for one in tasks)
     return found if len(found) == targets else (False,) * targets
 
 
