@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.cut < 1:
         raise InputError(f"--cut: is {args.cut:g}; legal: between 0 and 1")
     # torch is imported from here on.
-    from archioptrx.exports.files import write_onnx, write_python
+    from archioptrx.exports.files import write_python
+    from archioptrx.exports.onnx_file import write_onnx
     from archioptrx.exports.trained import Take
     from archioptrx.model_folder import load_model, model_folder
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from archioptrx.architecture import Architecture
 from archioptrx.compile import Model, compile_model
 from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
 from archioptrx.dataset import Metadata
-from archioptrx.exports.files import inner, random_event, written
+from archioptrx.exports.check import random_event, raw, tensors
+from archioptrx.exports.files import written
 from archioptrx.exports.trained import Take
 from archioptrx.inference import transform
 from archioptrx.model_folder import Provenance, TrainedModel, save_model
@@ -26,7 +26,8 @@ from archioptrx.trial import source_widths, weights_of
 
 WHOLE = Metadata("test")
 SECTORS = Metadata("test", node_scale=(1000.0, math.pi / 4, 1000.0), sectors=4)
-PROVENANCE = Provenance({}, {}, None, "abc", {"name": "edge_classification"}, {})
+EDGES = {"name": "edge_classification"}
+PROVENANCE = Provenance({}, {}, None, "abc", EDGES, {})
 NODE = DataType("x", "node", Width.of(4))
 EDGE = DataType("e", "edge", Width.of(4))
 TYPES = (
@@ -40,11 +41,12 @@ TYPES = (
 )
 
 
-def network(architecture: Architecture, metadata: Metadata = WHOLE, seed: int = 0) -> Model:
+def network(architecture: Architecture, metadata: Metadata = WHOLE, seed: int = 0, task: Any = EDGES) -> Model:
     """A compiled network with random weights, norms included."""
     torch.manual_seed(seed)
     graph = architecture.graph
-    model = compile_model(graph, architecture.hyperparameters, source_widths(graph, metadata)).eval()
+    widths = source_widths(graph, metadata)
+    model = compile_model(graph, architecture.hyperparameters, widths, make_task(task).target_width).eval()
     with torch.no_grad():
         for tensor in model.state_dict().values():
             if tensor.is_floating_point():
@@ -62,9 +64,10 @@ def take(
     return Take.of(trained, Path("runs/first/best"), 0.5)
 
 
-def saved(folder: Path, architecture: Architecture, metadata: Metadata = WHOLE) -> Path:
+def saved(folder: Path, architecture: Architecture, metadata: Metadata = WHOLE, task: Any = EDGES) -> Path:
     """A model folder with such a network."""
-    save_model(folder, architecture, weights_of(network(architecture, metadata)), metadata, PROVENANCE, {"test": {}})
+    weights = weights_of(network(architecture, metadata, task=task))
+    save_model(folder, architecture, weights, metadata, replace(PROVENANCE, task=task), {"test": {}})
     return folder
 
 
@@ -73,7 +76,7 @@ def worst(one: Take, path: Path, seed: int = 0) -> float:
 
     Many edges meet in one hit; the edges stand in no order.
     """
-    code = inner(written(one, path).load())
+    code = raw(written(one, path).load())
     random, found = np.random.default_rng(seed), 0.0
     for hits, edges in ((50, 400), (7, 30), (1, 3), (1, 0), (4, 0), (2, 1)):
         event = random_event(random, len(one.trained.metadata.node_features), hits, edges)
@@ -93,11 +96,6 @@ def spoilt(one: Take) -> Take:
     text = tuple(text.replace("r / 1000.0", "r / 999.0") for text in one.program.geometry)
     assert text != one.program.geometry
     return replace(one, program=replace(one.program, geometry=text))
-
-
-def tensors(output: Any) -> tuple[Tensor, ...]:
-    """One or several outputs as a tuple."""
-    return output if isinstance(output, tuple) else (output,)
 
 
 def chain(*steps: Step, back: tuple[BackEdge, ...] = (), targets: tuple[int, ...] = ()) -> ComputationGraph:

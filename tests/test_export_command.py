@@ -1,6 +1,7 @@
 """The command `export`, and what a person does with its files: in an environment of torch and numpy only."""
 
 import importlib.metadata
+import importlib.util
 import subprocess
 import venv
 from pathlib import Path
@@ -9,15 +10,18 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
-from exported import SECTORS, chain, saved, step
+from exported import SECTORS, TYPES, chain, saved, step
 from packaging.requirements import Requirement
 from test_inference import physical
 
-from archioptrx import export, train
+from archioptrx import export, load, train
 from archioptrx.architecture import Architecture
+from archioptrx.computation_graph import ComputationGraph, DataType
 from archioptrx.evaluate import own_splits
+from archioptrx.exports.check import random_event
 from archioptrx.fit import predict
 from archioptrx.model_folder import TrainedModel, load_model
+from archioptrx.signatures import Width
 
 TOY = ("--set", "data={source: toy, num_samples: 12}", "--epochs", "1")
 
@@ -124,6 +128,38 @@ def test_onnx_scores_the_same_on_events_not_seen(model: Path, tmp_path: Path) ->
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
     assert abs(auc(trained, found) - auc(trained, expected)) <= 1e-6
+
+
+def test_several_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Edges have probabilities, coordinates of hits are what they are."""
+    types = (
+        *TYPES[:2],
+        DataType("score", "edge", Width.of("target.score")),
+        DataType("p", "node", Width.of("target.p")),
+    )
+    steps = (step("mlp", (0, 1), "score", "classify"), step("mlp", (0,), "p", "embed"))
+    graph = ComputationGraph((*TYPES[:2], score, p), ("hits", "doublet"), steps, (), (2, 3))
+    targets = {"score": {"name": "edge_classification"}, "p": {"name": "node_embedding", "dimension": 3}}
+    saved(tmp_path / "both", Architecture(graph, {}), task={"name": "several", "targets": targets})
+    monkeypatch.chdir(tmp_path)
+    assert export.main(["both", "--output", "both.py"]) == 0
+    assert export.main(["both", "--output", "both.onnx"]) == 0
+    assert "-> score [E], p [N, 3]" in capsys.readouterr().out
+    hits, edges = random_event(np.random.default_rng(0), 3, 20, 90)
+    loaded = load(tmp_path / "both")
+    logits, points = (one.detach() for one in loaded.model(loaded.transform(hits, edges)))
+    expected = {"score": logits.sigmoid(), "score_logit": logits, "p": points}
+    spec = importlib.util.spec_from_file_location("both", "both.py")
+    code = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(code)
+    given = code.load()(torch.tensor(hits), torch.tensor(edges))
+    run = onnxruntime.InferenceSession("both.onnx", providers=["CPUExecutionProvider"])
+    found = dict(zip(expected, run.run(list(expected), {"hits": hits, "edge_index": edges}), strict=True))
+    assert [item.name for item in run.get_outputs()] == list(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, atol=1e-5)
+    for one, name in zip(given, ("score", "p"), strict=True):
+        torch.testing.assert_close(one, expected[name], rtol=0, atol=1e-5)
 
 
 def test_an_architecture_file_alone_is_trained_again(model: Path, tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ from archioptrx.blocks import BLOCKS
 from archioptrx.computation_graph import ComputationGraph, DataType
 from archioptrx.dataset import Metadata
 from archioptrx.errors import InputError, TrialError
-from archioptrx.exports.files import random_event, write_python, written
+from archioptrx.exports.check import random_event
+from archioptrx.exports.files import write_python, written
 from archioptrx.exports.plan import WRITTEN
 from archioptrx.exports.python import source
 from archioptrx.exports.trained import Take, about_file

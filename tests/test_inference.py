@@ -14,7 +14,7 @@ import archioptrx
 from archioptrx.architecture import Architecture
 from archioptrx.dataset import Metadata, cut_sectors, make_graph
 from archioptrx.errors import InputError
-from archioptrx.exports.files import random_event
+from archioptrx.exports.check import random_event
 from archioptrx.hitgraph import HitGraph
 from archioptrx.inference import transform
 
