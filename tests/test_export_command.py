@@ -132,11 +132,7 @@ def test_onnx_scores_the_same_on_events_not_seen(model: Path, tmp_path: Path) ->
 
 def test_several_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Edges have probabilities, coordinates of hits are what they are."""
-    types = (
-        *TYPES[:2],
-        DataType("score", "edge", Width.of("target.score")),
-        DataType("p", "node", Width.of("target.p")),
-    )
+    score, p = DataType("score", "edge", Width.of("target.score")), DataType("p", "node", Width.of("target.p"))
     steps = (step("mlp", (0, 1), "score", "classify"), step("mlp", (0,), "p", "embed"))
     graph = ComputationGraph((*TYPES[:2], score, p), ("hits", "doublet"), steps, (), (2, 3))
     targets = {"score": {"name": "edge_classification"}, "p": {"name": "node_embedding", "dimension": 3}}

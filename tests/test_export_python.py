@@ -26,7 +26,7 @@ from archioptrx.exports.plan import WRITTEN
 from archioptrx.exports.python import source
 from archioptrx.exports.trained import Take, about_file
 from archioptrx.inference import transform
-from archioptrx.signatures import Width
+from archioptrx.signatures import ACTIVATIONS, Width
 
 LIMIT = 1e-5
 few = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -80,6 +80,18 @@ def test_attention_by_channel_and_by_edge(tmp_path: Path, width: int, direction:
         step("mlp", (4, 1), "score", "classify"),
     )
     assert worst(take(graph, {}), tmp_path / "code.py") <= LIMIT
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ACTIVATIONS if kind != "none"])
+@pytest.mark.parametrize("norm", ["layer", "batch", "none"])
+def test_activations_and_norms(tmp_path: Path, kind: str, norm: str) -> None:
+    graph = chain(
+        step("mlp", (0,), "x", "encode", activation=kind, output_activation=kind, norm=norm, dropout=0.3),
+        step("mlp", (2, 1), "score", "classify", activation=kind, norm=norm, layers=3),
+    )
+    one = take(graph, {})
+    assert worst(one, tmp_path / "code.py") <= LIMIT
+    assert text_of(one).count("nn.Dropout(0.3)") == 1
 
 
 def test_format_and_lint(tmp_path: Path) -> None:
