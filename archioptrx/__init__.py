@@ -4,4 +4,25 @@ A user draws the space of networks as a *function graph*; the engine walks it to
 compiles each one to a PyTorch module, trains and scores it as a trial, and learns where to walk next.
 """
 
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archioptrx.inference import Loaded
+
 __version__ = "0.1.0"
+
+
+def load(name: str | Path) -> Loaded:
+    """Load a trained model for inference: a model folder, or a run, which stands for its best.
+
+    >>> trained = load("runs/first")                         # doctest: +SKIP
+    >>> graph = trained.transform(hits, edge_index)          # doctest: +SKIP
+    >>> scores = trained.model(graph).sigmoid()              # doctest: +SKIP
+    """
+    # Here, since importing the package shall not load torch.
+    loaded: Loaded = importlib.import_module("archioptrx.inference").load(name)
+    return loaded

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "train one architecture to the end",
     "evaluate": "score a trained model on any data",
     "predict": "write scores and tracks in the input's own format",
+    "export": "write a trained model as plain PyTorch or ONNX",
     "data": "make a data set, or look at one",
 }
 

@@ -46,6 +46,20 @@ def test_every_command_works(tmp_path):
     # What the last search left behind is complete: six ended trials, a trained best network.
     assert len((tmp_path / "runs/first/trials.jsonl").read_text().splitlines()) == 6
     assert Architecture.load(tmp_path / "runs/first/best/architecture.yaml").graph.steps
+    # The two ways to use it in Python give the same.
+    code = f"{EVENT}\n{blocks('python')[0]}\nfirst = scores\n{blocks('python')[1]}\n{SAME}"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+EVENT = """
+import archioptrx
+import torch
+
+hits = torch.rand(50, 3, dtype=torch.float64) * torch.tensor([1000.0, 3.0, 500.0])
+edge_index = torch.randint(0, 50, (2, 200))
+"""
+SAME = "assert len(scores) == 200; torch.testing.assert_close(first, scores, rtol=0, atol=1e-5)"
 
 
 @pytest.mark.parametrize("text", blocks("yaml"), ids=lambda text: text.split("\n")[0])

@@ -1,0 +1,118 @@
+"""Write an export as an ONNX file: torch's exporter on the readable code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from archioptrx.errors import InputError
+from archioptrx.exports.check import Arrays, difference, random_event, raw, tensors
+from archioptrx.exports.files import written
+from archioptrx.exports.trained import Take
+from archioptrx.run_folder import write_atomically
+
+OPSET = 18
+"""The first one in which all reductions of scatter exist, so that repeated indices add up."""
+
+
+def write_onnx(take: Take, path: Path) -> float:
+    """Write the `.onnx` file; the largest difference from the model in onnxruntime.
+
+    Raises
+    ------
+    InputError
+        onnx, onnxscript or onnxruntime isn't installed.
+    TrialError
+        The file doesn't give what the model gives: nothing is written.
+    """
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401 - torch.onnx needs it
+    except ImportError as error:
+        raise InputError(f'--format onnx: {error}; legal: pip install "archioptrx[onnx]"') from error
+    names = onnx_outputs(take)
+    with tempfile.TemporaryDirectory() as folder:
+        network = _Both(written(take, Path(folder) / "network.py").load(), take).eval()
+        proto = _exported(network, take, names)
+    onnx.helper.set_model_props(proto, {key: _text(value) for key, value in take.facts.items()})
+    content = proto.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    plain = [name for name in names if f"{name}_logit" not in names]
+
+    def run(hits: Arrays, edges: Arrays) -> tuple[Tensor, ...]:
+        found = session.run(plain, {"hits": hits, "edge_index": edges})
+        return tuple(torch.as_tensor(one) for one in found)
+
+    found = difference(take, run)
+    write_atomically(path, content)
+    return found
+
+
+def onnx_outputs(take: Take) -> list[str]:
+    """Names of the outputs: each target, and beside a probability its logit."""
+    outputs = take.program.outputs
+    return [name for one in outputs for name in (one.name, f"{one.name}_logit")[: 1 + one.probability]]
+
+
+class _Both(nn.Module):
+    """Each output, and beside a probability its logit."""
+
+    def __init__(self, network: nn.Module, take: Take) -> None:
+        super().__init__()
+        self.network = network
+        self.probable = [output.probability for output in take.program.outputs]
+
+    def forward(self, hits: Tensor, edge_index: Tensor) -> tuple[Tensor, ...]:
+        found: list[Tensor] = []
+        for one, probable in zip(tensors(raw(self.network)(hits, edge_index)), self.probable, strict=True):
+            found += [one.sigmoid(), one] if probable else [one]
+        return tuple(found)
+
+
+def _exported(network: nn.Module, take: Take, names: list[str]) -> Any:
+    """The model as an ONNX message. Hits are double: Δφ is a small difference of two angles."""
+    hits, edges = random_event(np.random.default_rng(0), len(take.trained.metadata.node_features), 12, 30)
+    sizes = {"hits": {0: torch.export.Dim("hits")}, "edge_index": {1: torch.export.Dim("edges")}}
+    with _quiet():
+        made = torch.onnx.export(
+            network,
+            (torch.tensor(hits), torch.tensor(edges)),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["hits", "edge_index"],
+            output_names=names,
+            dynamic_shapes=sizes,
+            verbose=False,
+        )
+    assert made is not None
+    return made.model_proto
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter says of its own parts: deprecations, and operators of torchvision, which lacks."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

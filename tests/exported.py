@@ -1,0 +1,139 @@
+"""Trained models for the tests of exports: any architecture with random weights, as a folder or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from archioptrx.architecture import Architecture
+from archioptrx.compile import Model, compile_model
+from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
+from archioptrx.dataset import Metadata
+from archioptrx.exports.check import random_event, raw, tensors
+from archioptrx.exports.files import written
+from archioptrx.exports.trained import Take
+from archioptrx.inference import transform
+from archioptrx.model_folder import Provenance, TrainedModel, save_model
+from archioptrx.signatures import Width
+from archioptrx.tasks import make_task
+from archioptrx.trial import source_widths, weights_of
+
+WHOLE = Metadata("test")
+SECTORS = Metadata("test", node_scale=(1000.0, math.pi / 4, 1000.0), sectors=4)
+EDGES = {"name": "edge_classification"}
+PROVENANCE = Provenance({}, {}, None, "abc", EDGES, {})
+NODE = DataType("x", "node", Width.of(4))
+EDGE = DataType("e", "edge", Width.of(4))
+TYPES = (
+    DataType("hits", "node", Width.of("hits"), "x"),
+    DataType("doublet", "edge", Width.of("doublet"), "edge_attr"),
+    NODE,
+    EDGE,
+    DataType("m", "node", Width.of(8)),
+    DataType("g", "graph", Width.of(4)),
+    DataType("score", "edge", Width.of("target")),
+)
+
+
+def network(architecture: Architecture, metadata: Metadata = WHOLE, seed: int = 0, task: Any = EDGES) -> Model:
+    """A compiled network with random weights, norms included."""
+    torch.manual_seed(seed)
+    graph = architecture.graph
+    widths = source_widths(graph, metadata)
+    model = compile_model(graph, architecture.hyperparameters, widths, make_task(task).target_width).eval()
+    with torch.no_grad():
+        for tensor in model.state_dict().values():
+            if tensor.is_floating_point():
+                tensor += 0.1 * torch.rand_like(tensor)
+    return model
+
+
+def take(
+    graph: ComputationGraph, hyperparameters: Mapping[str, Any], metadata: Metadata = WHOLE, seed: int = 0
+) -> Take:
+    """The plan of an export of such a network."""
+    architecture = Architecture(graph, hyperparameters)
+    model = network(architecture, metadata, seed)
+    trained = TrainedModel(architecture, model, make_task(), metadata, PROVENANCE, {})
+    return Take.of(trained, Path("runs/first/best"), 0.5)
+
+
+def saved(folder: Path, architecture: Architecture, metadata: Metadata = WHOLE, task: Any = EDGES) -> Path:
+    """A model folder with such a network."""
+    weights = weights_of(network(architecture, metadata, task=task))
+    save_model(folder, architecture, weights, metadata, replace(PROVENANCE, task=task), {"test": {}})
+    return folder
+
+
+def worst(one: Take, path: Path, seed: int = 0) -> float:
+    """The largest difference of exported code from its model, relative to the largest value, on graphs of six sizes.
+
+    Many edges meet in one hit; the edges stand in no order.
+    """
+    code = raw(written(one, path).load())
+    random, found = np.random.default_rng(seed), 0.0
+    for hits, edges in ((50, 400), (7, 30), (1, 3), (1, 0), (4, 0), (2, 1)):
+        event = random_event(random, len(one.trained.metadata.node_features), hits, edges)
+        with torch.no_grad():
+            expected = one.trained.model(transform(*event, one.trained.metadata))
+            given = code(*map(torch.tensor, event))
+        for a, b in zip(tensors(given), tensors(expected), strict=True):
+            assert a.shape == b.shape
+            assert a.isfinite().all()
+            if b.numel():
+                found = max(found, float((a - b).abs().max()) / max(1.0, float(b.abs().max())))
+    return found
+
+
+def spoilt(one: Take) -> Take:
+    """The same export with another scale of r."""
+    text = tuple(text.replace("r / 1000.0", "r / 999.0") for text in one.program.geometry)
+    assert text != one.program.geometry
+    return replace(one, program=replace(one.program, geometry=text))
+
+
+def chain(*steps: Step, back: tuple[BackEdge, ...] = (), targets: tuple[int, ...] = ()) -> ComputationGraph:
+    """A computation graph on hits (value 0) and doublets (1), whose last step is the target."""
+    return ComputationGraph(TYPES, ("hits", "doublet"), steps, back, targets or (len(steps) + 1,))
+
+
+def step(
+    block: str, inputs: tuple[int, ...], output: str, weights: str = "", per_pass: bool = False, **params: Any
+) -> Step:
+    """A step of a function that is called as its block."""
+    known = {"layers": 2, "hidden": 5} if block in ("mlp", "attention") else {}
+    pairs = tuple(sorted({**known, **params}.items()))
+    return Step(weights.split(".")[0] or block, block, inputs, output, pairs, weights, per_pass)
+
+
+def everything() -> ComputationGraph:
+    """All blocks that can be exported, all sums, a loop with weights of each pass."""
+    return chain(
+        step("mlp", (0,), "x", "encode"),  # 2
+        step("mlp", (2, 1), "e", "relate", output_activation="gelu"),  # 3
+        step("aggregate", (3,), "x", reduce="max"),  # 4
+        step("aggregate", (3,), "x", reduce="std", direction="out"),  # 5
+        step("aggregate", (3,), "x", reduce="softmax"),  # 6
+        step("aggregate", (3,), "m", reduce="mean", direction="both"),  # 7
+        step("mlp", (2, 4, 5, 6, 7), "x", "update", norm="batch", layers=3),  # 8
+        step("readout", (8,), "g", reduce="mean"),  # 9
+        step("readout", (3,), "g", reduce="max"),  # 10
+        step("broadcast", (9,), "x"),  # 11
+        step("norm", (8,), "x", "norms", kind="graph"),  # 12
+        step("gru", (11, 12), "x", "gate", per_pass=True),  # 13
+        step("mlp", (13, 10), "e", "edges", True, layers=1),  # 14
+        step("attention", (13, 14), "x", "attend"),  # 15
+        step("mean", (12, 15), "x"),  # 16
+        step("norm", (16,), "x", "batched", kind="batch"),  # 17
+        step("add", (16, 17), "x"),  # 18
+        step("identity", (18,), "x"),  # 19
+        step("concat", (19, 13), "m"),  # 20
+        step("mlp", (20, 3, 9), "score", "classify"),  # 21
+        back=(BackEdge(15, 12, 2),),
+    )

@@ -1,0 +1,72 @@
+"""Exported ONNX gives in onnxruntime what the trained network gives, whatever the sizes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from exported import SECTORS, WHOLE, everything, spoilt, take
+from test_export_python import parts
+
+from archioptrx.errors import TrialError
+from archioptrx.exports.check import random_event
+from archioptrx.exports.onnx_file import write_onnx
+from archioptrx.exports.trained import Take
+from archioptrx.inference import transform
+
+LIMIT = 1e-5
+
+
+def session(one: Take, path: Path) -> onnxruntime.InferenceSession:
+    assert write_onnx(one, path) <= LIMIT
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def compared(one: Take, run: onnxruntime.InferenceSession, hits: Any, edges: Any) -> float:
+    """The largest difference of the logits, relative to the largest; probabilities and sizes are checked."""
+    score, logit = run.run(None, {"hits": hits, "edge_index": edges})
+    with torch.no_grad():
+        expected = one.trained.model(transform(hits, edges, one.trained.metadata)).numpy()
+    assert score.shape == logit.shape == expected.shape == (edges.shape[1],)
+    np.testing.assert_allclose(score, 1 / (1 + np.exp(-logit.astype(np.float64))), atol=1e-6)
+    scale = max(1.0, np.abs(expected).max(initial=0))
+    return float(np.abs(logit - expected).max(initial=0) / scale)
+
+
+@pytest.mark.parametrize("name", ["everything", "attention_recursive", "interaction"])
+def test_any_size_and_many_edges_in_one_hit(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    graph, hyperparameters = (everything(), {}) if name == "everything" else parts(name)
+    one = take(graph, hyperparameters, SECTORS if name == "attention_recursive" else WHOLE)
+    run = session(one, tmp_path / "model.onnx")
+    told = capfd.readouterr()
+    assert told.out == told.err == ""
+    random = np.random.default_rng(0)
+    for hits, edges in ((1500, 6000), (300, 2000), (20, 60), (5, 1), (3, 0), (1, 3), (1, 0)):
+        assert compared(one, run, *random_event(random, 3, hits, edges)) <= LIMIT
+    hits, edges = random_event(random, 3, 400, 2000)
+    edges[1] = 7  # all in one
+    assert compared(one, run, hits, edges) <= LIMIT
+
+
+def test_metadata_says_what_the_numbers_mean(tmp_path: Path) -> None:
+    one = take(*parts("attention"), SECTORS)
+    run = session(one, tmp_path / "model.onnx")
+    about = run.get_modelmeta().custom_metadata_map
+    assert [(item.name, item.type, item.shape) for item in run.get_inputs()] == [
+        ("hits", "tensor(double)", ["hits", 3]),
+        ("edge_index", "tensor(int64)", [2, "edges"]),
+    ]
+    assert [(item.name, item.shape) for item in run.get_outputs()] == [("score", ["edges"]), ("score_logit", ["edges"])]
+    assert json.loads(about["hits"])[1] == {"name": "φ", "unit": "rad", "scale": np.pi / 4}
+    assert about["fingerprint"] == one.trained.architecture.graph.fingerprint
+    assert (about["sectors"], about["cut"], about["run"]) == ("4", "0.5", "first/best")
+    assert "4 φ sectors" in about["phi"] and "`middle`" not in about["phi"]
+
+
+def test_a_wrong_file_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match=r"differs from the model by .*; nothing is written"):
+        write_onnx(spoilt(take(*parts("attention"))), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())

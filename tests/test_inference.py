@@ -1,0 +1,100 @@
+"""`archioptrx.load`: a model, and hits in physical units as it wants them."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from exported import SECTORS, saved
+from graphs import random_arrays, toy
+
+import archioptrx
+from archioptrx.architecture import Architecture
+from archioptrx.dataset import Metadata, cut_sectors, make_graph
+from archioptrx.errors import InputError
+from archioptrx.exports.check import random_event
+from archioptrx.hitgraph import HitGraph
+from archioptrx.inference import transform
+
+
+def physical(graph: HitGraph, metadata: Metadata) -> tuple[np.ndarray, np.ndarray]:
+    """Hits in mm, rad, mm (φ in the frame of the sector) and edges in the file's order."""
+    hits = graph.x.numpy().astype(np.float64) * np.asarray(metadata.node_scale)
+    return hits, graph.in_file_order(graph.edge_index.T).T.numpy()
+
+
+def test_a_model_in_three_lines(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "model", Architecture.load("attention"))
+    loaded = archioptrx.load(folder)
+    data = toy(3)
+    for graph in data.graphs:
+        hits, edges = physical(graph, data.metadata)
+        scores = loaded.model(loaded.transform(hits, edges))
+        torch.testing.assert_close(scores, graph.in_file_order(loaded.model(graph)), rtol=0, atol=1e-5)
+    assert not loaded.model.training
+    assert loaded.metadata.sectors == 1 and loaded.task.name == "edge_classification"
+
+
+def test_the_features_are_those_of_the_sources() -> None:
+    arrays = random_arrays(0, 40, 120)
+    metadata = Metadata("test", node_scale=(900.0, 0.5, 800.0))
+    graph = make_graph(arrays, metadata, "a", 0)
+    hits, edges = physical(graph, metadata)
+    found = transform(hits, edges, metadata)
+    np.testing.assert_array_equal(found.edge_index, arrays["edge_index"])
+    torch.testing.assert_close(found.edge_attr, graph.in_file_order(graph.edge_attr), rtol=0, atol=0)
+    torch.testing.assert_close(found.x, graph.x, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(found.pos, graph.pos, rtol=1e-6, atol=1e-3)
+
+
+def test_hits_of_a_whole_event_go_to_the_sectors_that_the_data_were_cut_into() -> None:
+    whole = Metadata("test")
+    graph = make_graph(random_arrays(0, 60, 200), whole, "a", 0)
+    for parts in (3, 4):
+        metadata = Metadata("test", node_scale=(1000.0, np.pi / parts, 1000.0), sectors=parts)
+        for piece in cut_sectors(graph, whole, parts):
+            middle = -np.pi + (2 * piece.sector + 1) * np.pi / parts
+            hits, edges = physical(piece, whole)
+            found = transform(hits + np.array([0, middle, 0]), edges, metadata)
+            torch.testing.assert_close(found.x[:, 1], piece.x[:, 1] * parts, rtol=0, atol=1e-6)
+            torch.testing.assert_close(found.edge_attr, piece.in_file_order(piece.edge_attr), rtol=1e-4, atol=1e-4)
+
+
+def test_tensors_and_lists_are_taken_too() -> None:
+    hits, edges = random_event(np.random.default_rng(0), 3, 9, 20)
+    expected = transform(hits, edges, SECTORS)
+    for one in (
+        transform(torch.tensor(hits), torch.tensor(edges), SECTORS),
+        transform(hits.tolist(), edges.tolist(), SECTORS),
+    ):
+        torch.testing.assert_close(one.x, expected.x)
+        torch.testing.assert_close(one.edge_index, expected.edge_index)
+    assert transform(hits, np.zeros((2, 0)), SECTORS).num_edges == 0
+
+
+@pytest.mark.parametrize(
+    ("hits", "edges", "fault"),
+    [
+        (np.zeros((4, 2)), [[0], [1]], r"hits: has the shape \[4, 2\]; legal: \[hits, 3\]"),
+        (np.full((4, 3), np.nan), [[0], [1]], "hits: holds NaN or infinite numbers; legal: finite ones"),
+        (np.zeros((4, 3)), [[0], [4]], "edge_index: points outside the 4 hits; legal: 0 … 3"),
+        (np.zeros((4, 3)), [[-1], [1]], "edge_index: points outside the 4 hits; legal: 0 … 3"),
+        (np.zeros((4, 3)), [[0, 1]], r"edge_index: is \[1, 2\] int64; legal: \[2, edges\] whole numbers"),
+        (np.zeros((4, 3)), [[0.5], [1]], r"edge_index: is \[2, 1\] float64; legal: \[2, edges\] whole numbers"),
+    ],
+)
+def test_wrong_inputs(hits: np.ndarray, edges: list[list[float]], fault: str) -> None:
+    with pytest.raises(InputError, match=f"^{fault}$"):
+        transform(hits, edges, SECTORS)
+
+
+def test_there_has_to_be_a_model(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no model"):
+        archioptrx.load(tmp_path)
+
+
+def test_the_package_alone_loads_no_torch() -> None:
+    code = "import sys, archioptrx; archioptrx.load; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
