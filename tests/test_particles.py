@@ -1,12 +1,16 @@
 """Particles of an event, and how they travel with a graph, a part of it and a batch."""
 
 import numpy as np
+import pytest
 import torch
 from torch_geometric.data import Batch
 
-from archioptrx.dataset import Metadata, cut_sectors, make_graph
+from archioptrx.dataset import Dataset, Metadata, cut_sectors, make_graph
+from archioptrx.errors import InputError
 from archioptrx.event import PARTICLE_COLUMNS, Event
 from archioptrx.hitgraph import batch_graphs, subgraph
+from archioptrx.sources import load_dataset
+from archioptrx.sources.hitgraphs import write
 
 
 def event(pids, ids=(3, 8)):
@@ -93,3 +97,26 @@ def test_positions_and_particles_turn_with_the_sectors_that_an_event_is_cut_into
         torch.testing.assert_close(piece["particles"][pid, phi].double(), hits[0], atol=1e-5, rtol=0)
         assert piece["particles"].abs().max() <= np.pi and not piece["particles"][0].any()
     assert torch.equal(whole["particles"][1:, phi], torch.tensor(angles[::2], dtype=torch.float32))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"particles": None}, "a table of particles lacks particles; legal: all three arrays, or none"),
+        ({"particles": np.zeros((3, 5))}, r"particles has the shape \[3, 5\]; legal: \[particles, 8\]"),
+        ({"particle_id": np.array([0, 8, 3])}, "particle_id isn't in order; legal: 0 for noise, then increasing ids"),
+        ({"particle_id": np.array([1, 3, 8])}, "particle_id isn't in order"),
+        ({"particle_index": np.array([1, 2, 0, 3])}, "particle_index points outside the 3 particles; legal: 0 … 2"),
+        ({"particle_index": np.array([2, 1, 0, 2])}, r"pid isn't particle_id\[particle_index\]; legal: the same"),
+    ],
+)
+def test_a_file_s_table_of_particles_is_checked(change, message, tmp_path):
+    write(Dataset((graph([3, 8, 0, 8]),), Metadata("test", sectors=1)), tmp_path / "d")
+    data = {"source": "hitgraphs", "path": str(tmp_path / "d")}
+    assert torch.equal(load_dataset(data).graphs[0].particle_index, torch.tensor([1, 2, 0, 2]))
+    (file,) = (tmp_path / "d").glob("*.npz")
+    with np.load(file) as content:
+        arrays = {key: value for key, value in {**content, **change}.items() if value is not None}
+    np.savez(file, **arrays)
+    with pytest.raises(InputError, match=message):
+        load_dataset(data)

@@ -25,6 +25,7 @@ import numpy as np
 
 from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.errors import InputError
+from archioptrx.event import PARTICLE_COLUMNS
 from archioptrx.hitgraph import TRIPLET_FIELDS, HitGraph
 from archioptrx.sources.options import HitgraphsOptions
 from archioptrx.sources.stream import Job, Made, bounded, cached, each, key_of, progress, stream
@@ -214,7 +215,7 @@ def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str
                 arrays.pop("embedding", None)
     except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         return {}, [f"can't be read ({first_line(error)}); legal: an .npz file of HEP.TrkX"]
-    return arrays, array_faults(arrays, widths) or edge_faults(arrays)
+    return arrays, array_faults(arrays, widths) or [*edge_faults(arrays), *particle_faults(arrays)]
 
 
 def first_line(error: Exception) -> str:
@@ -276,6 +277,24 @@ def edge_faults(arrays: Arrays) -> list[str]:
         if not np.array_equal(np.sort(arrays[key]), np.arange(edges)):
             faults.append(f"{key} doesn't name every edge once; legal: each of 0 … {edges - 1} once")
     return faults
+
+
+def particle_faults(arrays: Arrays) -> list[str]:
+    """Check that the table of particles begins with noise and is in order, and that hits name its rows."""
+    if not {"particles", "particle_index"} & set(arrays):
+        return []
+    if missing := [key for key in ("particle_id", "particles", "particle_index") if key not in arrays]:
+        return [f"a table of particles lacks {', '.join(missing)}; legal: all three arrays, or none"]
+    ids, rows, width = arrays["particle_id"], arrays["particle_index"], len(PARTICLE_COLUMNS)
+    if arrays["particles"].shape[1:] != (width,):
+        return [f"particles has the shape {list(arrays['particles'].shape)}; legal: [particles, {width}]"]
+    if not len(ids) or ids[0] != 0 or (np.diff(ids) <= 0).any():
+        return ["particle_id isn't in order; legal: 0 for noise, then increasing ids"]
+    if ((rows < 0) | (rows >= len(ids))).any():
+        return [f"particle_index points outside the {len(ids)} particles; legal: 0 … {len(ids) - 1}"]
+    if "pid" in arrays and (ids[rows] != arrays["pid"]).any():
+        return ["pid isn't particle_id[particle_index]; legal: the same particle by both"]
+    return []
 
 
 def edge_index_of(arrays: Arrays) -> np.ndarray[Any, Any]:
