@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,12 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--efficiency", type=float, metavar="F", help="instead: the cut that has this efficiency on validation events"
     )
-    new.add_argument("--pt-min", type=float, metavar="GEV", help="tracks: only particles above count (default: all)")
+    new.add_argument(
+        "--pt-min",
+        type=float,
+        metavar="GEV",
+        help="tracks: only particles above (default: the signal)",
+    )
     new.add_argument(
         "--min-hits",
         type=int,
@@ -64,9 +70,12 @@ def run(args: argparse.Namespace) -> int:
     from archioptrx.run_folder import plain
     from archioptrx.track_metrics import Selection
 
-    selection = Selection(pt_min=args.pt_min or 0.0, min_hits=args.min_hits or 3)
     model = load_model(args.model)
     graphs, whole = events_for(model, args.data)
+    known = len(graphs) and graphs[0].get("particles") is not None
+    signal = Selection.of_signal(model.metadata.options if known else {})
+    told = {"pt_min": args.pt_min, "min_hits": args.min_hits}
+    selection = replace(signal, **{name: value for name, value in told.items() if value is not None})
     cut = 0.5 if args.cut is None else args.cut
     if args.efficiency is not None:
         cut = cut_of(model, args.efficiency)

@@ -15,6 +15,8 @@ PARTICLE_COLUMNS = ("pt", "φ", "η", "z0", "vr", "charge", "hits", "weight")
 """Columns of `HitGraph.particles`: transverse momentum in GeV, azimuth of the momentum in rad, pseudorapidity, z of the
 production vertex in mm, its distance from the beam line in mm, charge in units of e, number of hits and sum of their
 weights in the whole event."""
+PRIMARY = 2.0
+"""Primary particles are made within this distance of the beam line, mm."""
 
 
 @dataclass(frozen=True, eq=False)

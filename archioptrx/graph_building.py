@@ -30,7 +30,7 @@ from archioptrx.detector import layer_numbers, layer_pairs
 from archioptrx.doublets import wrapped
 from archioptrx.edge_search import candidate_edges, expanded
 from archioptrx.errors import InputError
-from archioptrx.event import PARTICLE_COLUMNS, Event
+from archioptrx.event import PARTICLE_COLUMNS, PRIMARY, Event
 from archioptrx.sources.options.building import Cuts
 from archioptrx.sources.stream import Made
 
@@ -40,8 +40,6 @@ Bools = NDArray[np.bool_]
 
 WIDEST_ETA = 5.0
 """Sectors in η divide ± this where no cut says less."""
-PRIMARY = 2.0
-"""Primary particles are made within this distance of the beam line, mm."""
 FEATURE_SCALES = {"eta": ("η", 2.0), "cells": ("cells", 10.0), "charge": ("charge", 1.0)}
 """Name and scale of the hit features beside r, φ and z."""
 _PT, _PHI, _VR, _HITS = (PARTICLE_COLUMNS.index(name) for name in ("pt", "φ", "vr", "hits"))

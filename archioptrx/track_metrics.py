@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.errors import InputError
+from archioptrx.event import PRIMARY
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -94,6 +95,16 @@ class Selection:
     eta_max: float = math.inf
     vr_max: float = math.inf
     min_hits: int = 3
+
+    @staticmethod
+    def of_signal(options: Mapping[str, Any]) -> Selection:
+        """What a data set was told to be its signal (`signal_pt`, `signal_primary`): tracks are judged by that too.
+
+        >>> Selection.of_signal({"source": "helix", "signal_pt": 1.0}).pt_min
+        1.0
+        """
+        vr_max = PRIMARY if options.get("signal_primary") else math.inf
+        return Selection(pt_min=float(options.get("signal_pt") or 0.0), vr_max=vr_max)
 
     def of(self, event: EventTracks) -> Bools:
         """Particles of an event that count. Shapes: -> bool [P].

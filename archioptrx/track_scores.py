@@ -55,9 +55,15 @@ def track_scores(
     return track_metrics(event_tracks(graphs, found, whole), selection, bins)
 
 
-def track_numbers(task: Task, outputs: Sequence[Any], graphs: Sequence[HitGraph], whole: bool = True) -> dict[str, Any]:
+def track_numbers(
+    task: Task,
+    outputs: Sequence[Any],
+    graphs: Sequence[HitGraph],
+    selection: Selection | None = None,
+    whole: bool = True,
+) -> dict[str, Any]:
     """The numbers of `track_scores`, without its lists and tables."""
-    scores = track_scores(task, outputs, graphs, whole=whole)
+    scores = track_scores(task, outputs, graphs, selection, whole=whole)
     return {name: value for name, value in scores.items() if not isinstance(value, list | dict)}
 
 

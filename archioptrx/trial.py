@@ -42,6 +42,7 @@ from archioptrx.tasks import make_task
 from archioptrx.tasks.options import TRACK_SHARES
 from archioptrx.tasks.task import Objective as TaskObjective
 from archioptrx.tasks.task import Task
+from archioptrx.track_metrics import Selection
 from archioptrx.track_scores import track_numbers
 from archioptrx.training import Training
 from archioptrx.transfer import inherit
@@ -185,7 +186,9 @@ def _messages(spec: Mapping[str, Any], data: TrialData, start: float) -> Iterato
     train, validation, device = data.splits.train, data.splits.validation, spec["device"]
     ready = data.prepared(task, training, device)
     of_tracks = set(objective.metrics) & set(TRACK_SHARES)
-    further = partial(track_numbers, task, whole=data.splits.whole_validation) if of_tracks else None
+    signal = Selection.of_signal(data.metadata.options)
+    of_task = partial(track_numbers, task, selection=signal)
+    further = partial(of_task, whole=data.splits.whole_validation) if of_tracks else None
     fitting = Fitting(model, task, train, validation, training, device, ready, further)
     try:
         if reason := _refusal(fitting, parameters, spec["limits"]):
@@ -214,7 +217,7 @@ def _messages(spec: Mapping[str, Any], data: TrialData, start: float) -> Iterato
         fitting.close()
     end: dict[str, Any] = {"kind": "end"}
     if spec["final"]:
-        further = partial(track_numbers, task, whole=data.splits.whole_test)
+        further = partial(of_task, whole=data.splits.whole_test)
         end["test"] = evaluate_model(model, task, data.splits.test, device=spec["device"], further=further)
         end["weights"] = weights_of(model)
     yield {**end, "train_seconds": train_seconds, "seconds": time.perf_counter() - start}

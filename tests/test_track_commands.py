@@ -55,3 +55,14 @@ def test_faults(model, capsys):
         "--pt-min: is -1; legal: 0 or more",
         "--min-hits: is 0; legal: 1 or more",
     ]
+
+
+def test_the_signal_of_the_data_is_what_tracks_are_judged_by(tmp_path, capsys):
+    data = "data={source: helix, events: 8, particles: 30, slope_max: 1.0e-3, signal_pt: 1.0, signal_primary: true}"
+    folder = tmp_path / "m"
+    assert train.main(["message_passing", "--set", data, "--epochs", "1", "--output", str(folder)]) == 0
+    counted = json.loads((folder / "metrics.json").read_text())["test"]["particles"]["mean"]
+    capsys.readouterr()
+    signal = scores_of(capsys, folder)["tracks"]["particles"]
+    every = scores_of(capsys, folder, "--pt-min", 0)["tracks"]["particles"]
+    assert 0 < counted == signal < every
