@@ -8,10 +8,10 @@ from functools import partial
 
 import torch
 
-from archioptrx import cache
-from archioptrx.graph_views import Graphs, Joined, changed, digests_of, facts_of
 from archioptrx.hitgraph import HitGraph, batch_graphs, subgraph
-from archioptrx.storage import remade
+from archioptrx.storage import cache
+from archioptrx.storage.graph_views import Graphs, Joined, changed, digests_of, facts_of
+from archioptrx.storage.stored import remade
 
 
 def batched(graphs: Sequence[HitGraph], size: int) -> Sequence[HitGraph]:

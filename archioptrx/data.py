@@ -17,7 +17,7 @@ from archioptrx.sources import SOURCES, check_spec, load_dataset
 from archioptrx.sources.options import description
 
 if TYPE_CHECKING:
-    from archioptrx.storage import Store
+    from archioptrx.storage.stored import Store
 
 BUILDING = "building"
 """The key of a data set's options under which the counts of its building stand."""
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     # These import torch, which `--help` and a wrong option need not wait for.
     from archioptrx.dataset import summary
     from archioptrx.sources.hitgraphs import check_empty, write
-    from archioptrx.storage import StoredGraphs
+    from archioptrx.storage.stored import StoredGraphs
 
     if args.output:
         check_empty(args.output)
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
 def storage_of(store: Store) -> dict[str, Any]:
     """Where a data set is on disk, and how much there is of this kind."""
-    from archioptrx import cache
+    from archioptrx.storage import cache
 
     folders = cache.kept()
     return {
@@ -115,7 +115,7 @@ def storage_of(store: Store) -> dict[str, Any]:
 
 def stored_text(stored: dict[str, Any]) -> str:
     """The same for reading."""
-    from archioptrx.cache import size_text
+    from archioptrx.storage.cache import size_text
 
     if stored["temporary"]:
         return f"{size_text(stored['bytes'])}, until this command ends"
@@ -178,7 +178,7 @@ def as_text(about: dict[str, Any]) -> str:
 
 
 def building_text(counts: Mapping[str, float]) -> str:
-    """How good the building of the graphs was; counts as in `archioptrx.graph_building`."""
+    """How good the building of the graphs was; counts as in `archioptrx.events.graph_building`."""
     if counts.get("true_edges") == 0:
         return "no edge is known to be true"
     if "true_edges" not in counts:

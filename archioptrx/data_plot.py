@@ -156,7 +156,9 @@ def whole_event(graphs: Sequence[HitGraph], sectors: int, eta_sectors: int = 1) 
 
 def eta_sectors(dataset: Dataset) -> int:
     """In how many parts each φ sector was divided in η, as told or by the highest number of a graph."""
-    from archioptrx.graph_views import facts_of  # imports torch, which a wrong option of the command need not wait for
+    from archioptrx.storage.graph_views import (
+        facts_of,  # imports torch, which a wrong option of the command need not wait for
+    )
 
     # Numbers count φ first (`graph_building.build`, HEP.TrkX's files too); graphs made of others don't say what those
     # were told, and the last sectors of small events may be empty.

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from archioptrx.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
 from archioptrx.errors import InputError
-from archioptrx.event import PARTICLE_COLUMNS
-from archioptrx.graph_views import changed, digests_of, facts_of, taken
+from archioptrx.events.event import PARTICLE_COLUMNS
 from archioptrx.hitgraph import HitGraph, sorted_graph, subgraph
+from archioptrx.storage.graph_views import changed, digests_of, facts_of, taken
 
 CUT_SECTORS = 8
 """φ sectors that a whole event is cut into where a data set has fewer than three events."""

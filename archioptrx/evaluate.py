@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from archioptrx.fit import evaluate_model
     from archioptrx.model_folder import load_model
     from archioptrx.run_folder import plain
-    from archioptrx.track_metrics import Selection
+    from archioptrx.tracks.metrics import Selection
 
     model = load_model(args.model)
     graphs, whole = events_for(model, args.data)
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **told: Any) -> dict[str, Any]:
     """Scores of the tracks as a section of their own, where the task makes any and the data have particles."""
-    from archioptrx.track_scores import track_scores
+    from archioptrx.tracks.scores import track_scores
 
     found = track_scores(told["task"], outputs, graphs, told["selection"], bins=True, whole=told["whole"])
     return {"tracks": found} if found else {}

@@ -58,7 +58,7 @@ class HitGraph(Data):
         Row of each hit's particle in `particles`: pid is particle_id[particle_index].
     particle_id, particles : int64 [P], float32 [P, 8]
         All particles of the whole event (not only those with a hit in this graph), columns as
-        `event.PARTICLE_COLUMNS` says; φ in the frame of the φ sector. Row 0 is noise, all zero.
+        `events.event.PARTICLE_COLUMNS` says; φ in the frame of the φ sector. Row 0 is noise, all zero.
     triplet_index : int64 [2, T]
         Pairs of edges that share a hit; it indexes edges as `edge_index` indexes hits.
     triplet_attr : float32 [T, K]

@@ -42,8 +42,8 @@ from archioptrx.tasks import make_task
 from archioptrx.tasks.options import TRACK_SHARES
 from archioptrx.tasks.task import Objective as TaskObjective
 from archioptrx.tasks.task import Task
-from archioptrx.track_metrics import Selection
-from archioptrx.track_scores import track_numbers
+from archioptrx.tracks.metrics import Selection
+from archioptrx.tracks.scores import track_numbers
 from archioptrx.training import Training
 from archioptrx.transfer import inherit
 

@@ -20,12 +20,12 @@ import numpy as np
 from archioptrx.dataset import Dataset, Metadata
 from archioptrx.errors import InputError
 from archioptrx.fit import predict
-from archioptrx.graph_views import digests_of, facts_of, taken
 from archioptrx.hitgraph import HitGraph
 from archioptrx.model_folder import TrainedModel, load_model, model_folder
 from archioptrx.sources import load_dataset, resolved
 from archioptrx.sources.options import LineGraphOptions, TripletsOptions
 from archioptrx.sources.stream import Job, Made, stream
+from archioptrx.storage.graph_views import digests_of, facts_of, taken
 from archioptrx.triplets import (
     Doublets,
     Floats,

@@ -20,8 +20,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is loaded
 
 import numpy as np
 
-from archioptrx.event import Event
-from archioptrx.graph_building import build, building_metadata
+from archioptrx.events.event import Event
+from archioptrx.events.graph_building import build, building_metadata
 from archioptrx.sources.event_files import find_events
 from archioptrx.sources.options.building import Cuts
 from archioptrx.sources.trackml import read_event

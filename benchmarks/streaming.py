@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from archioptrx.dataset import Metadata
 from archioptrx.fit import fit
-from archioptrx.graph_file import graph_bytes
 from archioptrx.hitgraph import HitGraph
 from archioptrx.sources.stream import Job, Limits, Made, stream
+from archioptrx.storage.graph_file import graph_bytes
 from archioptrx.tasks import make_task
 from archioptrx.training import Training
 

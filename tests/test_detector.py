@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from archioptrx.detector import BARREL, SURFACES, layer_numbers, layer_pairs
-from archioptrx.graph_building import true_pairs
+from archioptrx.events.detector import BARREL, SURFACES, layer_numbers, layer_pairs
+from archioptrx.events.graph_building import true_pairs
 from archioptrx.sources.event_files import find_events
 from archioptrx.sources.trackml import read_event
 

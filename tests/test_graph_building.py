@@ -10,13 +10,13 @@ from events import barrel_event
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from archioptrx import edge_search
 from archioptrx.config import Fields
-from archioptrx.detector import BARREL, SURFACES, layer_pairs
 from archioptrx.doublets import doublet_features
 from archioptrx.errors import InputError
-from archioptrx.event import PARTICLE_COLUMNS
-from archioptrx.graph_building import build, building_metadata, true_pairs
+from archioptrx.events import edge_search
+from archioptrx.events.detector import BARREL, SURFACES, layer_pairs
+from archioptrx.events.event import PARTICLE_COLUMNS
+from archioptrx.events.graph_building import build, building_metadata, true_pairs
 from archioptrx.sources import load_dataset
 from archioptrx.sources.options.building import Cuts
 

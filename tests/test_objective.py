@@ -14,7 +14,7 @@ from archioptrx.standings import Front, front_numbers, pareto_front, ranked, wor
 from archioptrx.tasks import TASKS, make_task
 from archioptrx.tasks.options import TRACK_SHARES
 from archioptrx.tasks.oracles import ConstantOracle
-from archioptrx.track_scores import track_numbers
+from archioptrx.tracks.scores import track_numbers
 
 Scores = tuple[float, ...]
 

@@ -7,7 +7,7 @@ from torch_geometric.data import Batch
 
 from archioptrx.dataset import Dataset, Metadata, cut_sectors, make_graph
 from archioptrx.errors import InputError
-from archioptrx.event import PARTICLE_COLUMNS, Event
+from archioptrx.events.event import PARTICLE_COLUMNS, Event
 from archioptrx.hitgraph import batch_graphs, subgraph
 from archioptrx.sources import load_dataset
 from archioptrx.sources.hitgraphs import write

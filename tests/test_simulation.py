@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archioptrx.detector import SURFACES, layer_numbers
-from archioptrx.detector_response import trackml_detector
-from archioptrx.event import Event
-from archioptrx.propagation import propagate
-from archioptrx.simulation import FEWEST_HITS, Hits, particles, simulate, spectrum, weights, with_noise
+from archioptrx.events.detector import SURFACES, layer_numbers
+from archioptrx.events.detector_response import trackml_detector
+from archioptrx.events.event import Event
+from archioptrx.events.propagation import propagate
+from archioptrx.events.simulation import FEWEST_HITS, Hits, particles, simulate, spectrum, weights, with_noise
 from archioptrx.sources.options import HelixOptions
 
 PLAIN = HelixOptions(particles=300, resolution=0.0, thickness=0.0, inefficiency=0.0, noise_share=0.0)

@@ -18,17 +18,16 @@ from test_fit import SmallNetwork
 from test_stream import assert_same, folder  # noqa: F401  (a fixture)
 from torch import nn
 
-from archioptrx import cache
 from archioptrx.batches import batched, cut, graphs_for
 from archioptrx.dataset import Dataset, Metadata, make_graph, summary
 from archioptrx.errors import InputError
-from archioptrx.event import PARTICLE_COLUMNS
+from archioptrx.events.event import PARTICLE_COLUMNS
 from archioptrx.fit import evaluate_model, fit
-from archioptrx.graph_file import GraphFile, GraphWriter, graph_bytes
-from archioptrx.graph_views import Changed, Joined, digests_of, facts_of, in_memory
 from archioptrx.hitgraph import HitGraph, graph_digest, subgraph
 from archioptrx.sources.hitgraphs import write
-from archioptrx.storage import StoredGraphs, remade, write_graphs
+from archioptrx.storage.graph_file import GraphFile, GraphWriter, graph_bytes
+from archioptrx.storage.graph_views import Changed, Joined, digests_of, facts_of, in_memory
+from archioptrx.storage.stored import StoredGraphs, cache, remade, write_graphs
 from archioptrx.tasks import make_task
 from archioptrx.training import Training
 

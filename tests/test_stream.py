@@ -14,14 +14,13 @@ import torch
 from streams import IN_WORKERS, ON_DISK, dataset, jobs
 from test_sources import folder_of
 
-from archioptrx import cache
 from archioptrx.dataset import Dataset, Metadata
 from archioptrx.errors import InputError
 from archioptrx.sources import load_dataset
 from archioptrx.sources.hitgraphs import write
 from archioptrx.sources.stream import Limits, key_of, stream
-from archioptrx.storage import StoredGraphs
-from archioptrx.workers import number_of_workers, spread
+from archioptrx.storage.stored import StoredGraphs, cache
+from archioptrx.storage.workers import number_of_workers, spread
 
 METADATA = Metadata("test")
 

@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import hinge_embedding_loss, huber_loss
 
-from archioptrx.clusters import alone, cluster, cluster_scores
 from archioptrx.errors import InputError, TrialError
 from archioptrx.fit import evaluate_model
 from archioptrx.hitgraph import batch_graphs
@@ -19,7 +18,8 @@ from archioptrx.tasks.node_embedding import pairs_of, random_pairs
 from archioptrx.tasks.options.parameters import PARAMETERS
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.tasks.parameters import explained, residuals, scaled, scores
-from archioptrx.track_scores import track_scores
+from archioptrx.tracks.clusters import alone, cluster, cluster_scores
+from archioptrx.tracks.scores import track_scores
 
 
 def embedding(**options):

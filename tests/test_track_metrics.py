@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from track_oracle import slow_metrics
 
 from archioptrx.errors import InputError
-from archioptrx.track_metrics import EventTracks, Selection, track_metrics
+from archioptrx.tracks.metrics import EventTracks, Selection, track_metrics
 
 
 def event(labels, particle, hits=None, weight=None, pt=None, name="e", **columns):

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from archioptrx.dataset import Metadata, make_graph
 from archioptrx.errors import InputError
-from archioptrx.event import PARTICLE_COLUMNS
+from archioptrx.events.event import PARTICLE_COLUMNS
 from archioptrx.hitgraph import batch_graphs
 from archioptrx.sources import load_dataset
 from archioptrx.tasks import check_task, make_task
-from archioptrx.track_metrics import Selection, track_metrics
-from archioptrx.track_scores import event_tracks, track_scores
+from archioptrx.tracks.metrics import Selection, track_metrics
+from archioptrx.tracks.scores import event_tracks, track_scores
 from archioptrx.triplets import Doublets, line_graph, line_metadata, triplet_metadata, with_triplets
 
 

@@ -1,7 +1,7 @@
 """Simulated events of a three-dimensional detector, for those who have no data, and for tests.
 
-`archioptrx.simulation` makes each event, `archioptrx.graph_building` the graphs of it, with the cuts and the targets of
-the source `trackml`; event k is the same however many there are. With `csv` the events are written as TrackML CSV too;
+`events.simulation` makes each event, `events.graph_building` the graphs of it, with the cuts and the targets of the
+source `trackml`; event k is the same however many there are. With `csv` the events are written as TrackML CSV too;
 `trackml` reads the same graphs from it. An event in which no edge passes the cuts has no graph; such events are counted
 (`skipped`).
 """
@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 
 from archioptrx.dataset import Dataset, Metadata
-from archioptrx.graph_building import build, building_metadata
-from archioptrx.simulation import simulate
+from archioptrx.events.graph_building import build, building_metadata
+from archioptrx.events.simulation import simulate
 from archioptrx.sources.hitgraphs import check_empty
 from archioptrx.sources.options import HelixOptions
 from archioptrx.sources.stream import Job, Made, stream

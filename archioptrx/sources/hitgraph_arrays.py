@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from archioptrx.event import PARTICLE_COLUMNS
+from archioptrx.events.event import PARTICLE_COLUMNS
 from archioptrx.hitgraph import TRIPLET_FIELDS
 from archioptrx.sources.files import unpacked_fault
 

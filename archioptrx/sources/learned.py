@@ -15,7 +15,7 @@ left aside: they are about other edges.
 names stay with the data (`Metadata.fitted_on`), and `Dataset.split` makes them training events whatever its own seed
 says: no validation or test event was seen. (With fewer than three events the data are split by sector, and that can't
 be: the split says so.) The weights stay with the data too, and with every model that is trained on them: `evaluate` and
-`predict` embed new events as the training events were. Counts are those of `archioptrx.graph_building`, and
+`predict` embed new events as the training events were. Counts are those of `archioptrx.events.graph_building`, and
 `particle_edges`: edges between any two hits of one particle. Their share is what the embedding strives for; that of the
 true edges stays low, for a particle of n hits that lie together has n - 1 true edges of n (n - 1) / 2.
 """
@@ -34,13 +34,13 @@ from rich.progress import Progress
 
 from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.errors import InputError
-from archioptrx.graph_views import digests_of, facts_of, taken
 from archioptrx.hitgraph import PARTICLE_FIELDS, HitGraph
 from archioptrx.sources import load_dataset
 from archioptrx.sources.embedding import Embedding, fit, inputs_of, near_pairs, one_thread, true_pairs
 from archioptrx.sources.options import LearnedOptions
 from archioptrx.sources.stream import Job, Made, stream
 from archioptrx.sources.undirected import pair_keys, undirected
+from archioptrx.storage.graph_views import digests_of, facts_of, taken
 
 KEPT = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", *PARTICLE_FIELDS)
 FITTED = "embedding"

@@ -1,8 +1,8 @@
 """From many events to one data set: what every source that builds graphs of single events shares.
 
 Small data sets are built in this process and stay in memory. What takes long is built by worker processes, and what
-takes long or is large goes to disk as it is built (`archioptrx.storage`), where the next call finds it again
-(`archioptrx.cache`). The graphs are the same either way.
+takes long or is large goes to disk as it is built (`archioptrx.storage.stored`), where the next call finds it again
+(`archioptrx.storage.cache`). The graphs are the same either way.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import track
 
-from archioptrx import cache
 from archioptrx.dataset import Dataset, Metadata
 from archioptrx.errors import InputError
-from archioptrx.graph_file import graph_bytes
 from archioptrx.hitgraph import HitGraph
-from archioptrx.storage import Store, StoredGraphs, Written, finished, recalled, write_graphs, write_index
-from archioptrx.workers import number_of_workers, spread
+from archioptrx.storage import cache
+from archioptrx.storage.graph_file import graph_bytes
+from archioptrx.storage.stored import Store, StoredGraphs, Written, finished, recalled, write_graphs, write_index
+from archioptrx.storage.workers import number_of_workers, spread
 
 MOST_FAULTS = 20
 MEMORY = "ARCHIOPTRX_MEMORY"

@@ -24,8 +24,8 @@ from archioptrx.sources.event_files import EventFiles, find_events
 from archioptrx.sources.event_tables import read_table
 from archioptrx.sources.options import TrackmlOptions
 from archioptrx.sources.prediction import Prediction
-from archioptrx.track_scores import hit_labels
-from archioptrx.tracks import numbered
+from archioptrx.tracks.finding import numbered
+from archioptrx.tracks.scores import hit_labels
 
 SUBMISSION = "submission.csv"
 

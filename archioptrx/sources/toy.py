@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from archioptrx.dataset import Dataset, Metadata, make_graph
-from archioptrx.event import PARTICLE_COLUMNS
+from archioptrx.events.event import PARTICLE_COLUMNS
 from archioptrx.hitgraph import HitGraph
 from archioptrx.sources.options import ToyOptions
 from archioptrx.sources.stream import Job, Made, stream
@@ -76,7 +76,7 @@ def toy_event(options: ToyOptions, metadata: Metadata, random: np.random.Generat
 
 
 def particle_fields(hits: Arrays) -> Arrays:
-    """The particles that made hits, as a hit graph keeps them; see `archioptrx.event.PARTICLE_COLUMNS`."""
+    """The particles that made hits, as a hit graph keeps them; see `archioptrx.events.event.PARTICLE_COLUMNS`."""
     ids, first, index, counts = np.unique(hits["pid"], return_index=True, return_inverse=True, return_counts=True)
     table = np.zeros((len(ids) + 1, len(PARTICLE_COLUMNS)))
     known = {

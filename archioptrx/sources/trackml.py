@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 
 from archioptrx.dataset import Dataset, Metadata
 from archioptrx.errors import InputError
-from archioptrx.event import Event
-from archioptrx.graph_building import build, building_metadata
+from archioptrx.events.event import Event
+from archioptrx.events.graph_building import build, building_metadata
 from archioptrx.sources.event_files import EventFiles, find_events
 from archioptrx.sources.event_tables import Table, read_table
 from archioptrx.sources.options import TrackmlOptions

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from archioptrx.event import PARTICLE_COLUMNS
+from archioptrx.events.event import PARTICLE_COLUMNS
 from archioptrx.hitgraph import HitGraph
 from archioptrx.tasks.options.parameters import PARAMETERS, Parameter
 

@@ -13,7 +13,7 @@ from archioptrx.sources.options.building import Cuts
 
 @dataclass(frozen=True)
 class HelixOptions(Cuts):
-    """Tracks of a three-dimensional detector; see `archioptrx.simulation`. Cuts and sectors: see `Cuts`.
+    """Tracks of a three-dimensional detector; see `archioptrx.events.simulation`. Cuts and sectors: see `Cuts`.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class HelixOptions(Cuts):
     detector
         `all`, or `barrel`: without endcaps.
     resolution
-        Of the hits, as a multiple of TrackML's (`archioptrx.detector_response`); 0: exact positions.
+        Of the hits, as a multiple of TrackML's (`archioptrx.events.detector_response`); 0: exact positions.
     thickness
         Of each layer in radiation lengths; 0: no multiple scattering.
     inefficiency

@@ -1,6 +1,6 @@
 """What the layers of TrackML's detector measure, as columns for the simulation: where they are, how well, how noisily.
 
-Layers are those of `archioptrx.detector`: cylinders and flat rings where the real modules overlap like tiles.
+Layers are those of `archioptrx.events.detector`: cylinders and flat rings where the real modules overlap like tiles.
 Resolutions were measured in one event of the challenge: half the distance between the 16 % and the 84 % quantile of
 measured minus true position.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.detector import SURFACES
+from archioptrx.events.detector import SURFACES
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -18,11 +18,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from archioptrx import cache
 from archioptrx.errors import InputError
-from archioptrx.graph_file import Entry, GraphFile, GraphWriter
-from archioptrx.graph_views import Facts, Graphs
 from archioptrx.hitgraph import HitGraph
+from archioptrx.storage import cache
+from archioptrx.storage.graph_file import Entry, GraphFile, GraphWriter
+from archioptrx.storage.graph_views import Facts, Graphs
 
 MAPPED = 8
 """Files of one data set that are mapped at a time, apart from those whose graphs are in use."""

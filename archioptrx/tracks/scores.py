@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from archioptrx.event import PARTICLE_COLUMNS
+from archioptrx.events.event import PARTICLE_COLUMNS
 from archioptrx.hitgraph import HitGraph
 from archioptrx.tasks.task import Task
-from archioptrx.track_metrics import EventTracks, Floats, Ints, Selection, track_metrics
-from archioptrx.tracks import apart
+from archioptrx.tracks.finding import apart
+from archioptrx.tracks.metrics import EventTracks, Floats, Ints, Selection, track_metrics
 
 _PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
 

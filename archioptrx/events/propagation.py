@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.detector_response import Detector
+from archioptrx.events.detector_response import Detector
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -133,7 +133,7 @@ def _start() -> subprocess.Popen[bytes]:
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return subprocess.Popen(
         # -P: a file called random.py in the folder of the user must not become the module random.
-        [sys.executable, "-P", "-c", "from archioptrx.workers import serve; serve()"],
+        [sys.executable, "-P", "-c", "from archioptrx.storage.workers import serve; serve()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, **one_thread, "PYTHONPATH": path, WORKERS: "1"},

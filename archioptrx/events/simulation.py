@@ -2,10 +2,10 @@
 
 Collisions lie along the beam, and particles come from them with a falling spectrum of transverse momentum, uniform in
 φ and η, of either charge. A share of them are secondaries: something neutral flew from the collision and became a
-charged particle, whose direction differs from its own by about `OPENING`. Helices meet the layers
-(`archioptrx.propagation`), scatter in them, and leave hits that are smeared along the layer, or none where the layer
-misses them. Noise is added in proportion to what TrackML's events have in each layer. Nothing else is simulated: no
-energy loss, no interactions, no overlapping modules, no merged hits, no beam pipe, no second half turn of a looper.
+charged particle, whose direction differs from its own by about `OPENING`. Helices meet the layers (`propagation`),
+scatter in them, and leave hits that are smeared along the layer, or none where the layer misses them. Noise is added in
+proportion to what TrackML's events have in each layer. Nothing else is simulated: no energy loss, no interactions, no
+overlapping modules, no merged hits, no beam pipe, no second half turn of a looper.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.detector_response import Detector, trackml_detector
-from archioptrx.event import Event
-from archioptrx.propagation import Helices, propagate
+from archioptrx.events.detector_response import Detector, trackml_detector
+from archioptrx.events.event import Event
+from archioptrx.events.propagation import Helices, propagate
 from archioptrx.sources.options import HelixOptions
 
 Floats = NDArray[np.float64]

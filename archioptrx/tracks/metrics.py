@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.errors import InputError
-from archioptrx.event import PRIMARY
+from archioptrx.events.event import PRIMARY
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -26,11 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.dataset import Metadata, make_graph
-from archioptrx.detector import layer_numbers, layer_pairs
 from archioptrx.doublets import wrapped
-from archioptrx.edge_search import candidate_edges, expanded
 from archioptrx.errors import InputError
-from archioptrx.event import PARTICLE_COLUMNS, PRIMARY, Event
+from archioptrx.events.detector import layer_numbers, layer_pairs
+from archioptrx.events.edge_search import candidate_edges, expanded
+from archioptrx.events.event import PARTICLE_COLUMNS, PRIMARY, Event
 from archioptrx.sources.options.building import Cuts
 from archioptrx.sources.stream import Made
 

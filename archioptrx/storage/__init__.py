@@ -1,0 +1,1 @@
+"""Data sets on disk: graph files, views of them, the cache, and the processes that fill it."""
