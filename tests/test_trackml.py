@@ -167,9 +167,12 @@ def test_events_with_and_without_truth_are_not_mixed(folder):
     with pytest.raises(InputError) as error:
         load(folder)
     assert error.value.faults == (
-        f"{folder}/event000000008-cells.csv: event000000008-truth.csv is missing, and 1 other events have it; "
+        f"{folder}/event000000008-cells.csv: event000000008-truth.csv is missing, and other events have it; "
         "legal: truth for all events, or for none",
     )
+    dataset = load(folder, skip_bad=True)
+    assert dataset.events == (NAME,)
+    assert dataset.metadata.options["skipped"] == 1
 
 
 @pytest.mark.parametrize(

@@ -52,36 +52,23 @@ def load(options: TrackmlOptions) -> Dataset:
         Files are missing or break the contract, some events have truth and others not, or no edge at all is true.
     """
     events = find_events(options.path)[: options.events]
-    check_mixed(events)
+    truth = any("truth" in event.parts for event in events)
     told = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
     metadata = building_metadata(options.source, options, {k: v for k, v in told.items() if v not in (None, ())})
     jobs = [Job(event.name, event, event.key) for event in events]
-    dataset = stream(jobs, partial(make, options=options, metadata=metadata), metadata, options.skip_bad)
+    dataset = stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
     counts = dataset.metadata.options["building"]
-    if not counts["kept_edges"] and "truth" in events[0].parts:
+    if not counts["kept_edges"] and truth:
         raise InputError(f"{options.path}: no edge is true in all {len(dataset.graphs)} graphs; legal: looser cuts")
     return dataset
 
 
-def check_mixed(events: Sequence[EventFiles]) -> None:
-    """Refuse events with truth beside events without.
-
-    Raises
-    ------
-    InputError
-        Both are there.
-    """
-    without = [event for event in events if "truth" not in event.parts]
-    if without and len(without) < len(events):
-        files = next(iter(without[0].parts.values()))
-        raise InputError(
-            f"{files}: {without[0].name}-truth.csv is missing, and {len(events) - len(without)} other events have it; "
-            "legal: truth for all events, or for none"
-        )
-
-
-def make(job: Job, options: TrackmlOptions, metadata: Metadata) -> Made:
-    """Read one event and build its graphs."""
+def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> Made:
+    """Read one event and build its graphs; `truth` says whether any event of the data set has some."""
+    if truth and "truth" not in job.content.parts:
+        file = next(iter(job.content.parts.values()))
+        lacks = f"{file}: {job.name}-truth.csv is missing, and other events have it"
+        raise InputError(f"{lacks}; legal: truth for all events, or for none")
     event, unlisted = _read(job.content)
     for part, legal in (
         ("truth", as_told(options.without_truth)),
