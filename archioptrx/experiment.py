@@ -213,7 +213,9 @@ def _data(top: Fields) -> dict[str, Any]:
 
 def _task(top: Fields) -> tuple[dict[str, Any], TaskOptions | None]:
     """Its description, and what that says: which metrics an objective can name."""
-    content = {"name": "edge_classification", **top.inside("task", {}).content}
+    told = top.content.get("task")
+    named = {"name": top.take("task", str)} if isinstance(told, str) else top.inside("task", {}).content
+    content = {"name": "edge_classification", **named}
     return content, check_task(content, top.at("task"), top.faults)
 
 

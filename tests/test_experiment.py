@@ -15,6 +15,15 @@ from archioptrx.overrides import duration, override
 from archioptrx.search.study import load_study, parse_study
 
 
+def test_a_task_may_be_a_name_alone():
+    short = parse_experiment({"name": "a", "task": "node_regression"}, "f.yaml")
+    assert short == parse_experiment({"name": "a", "task": {"name": "node_regression"}}, "f.yaml")
+    assert short.objective.first.metric == "explained"
+    with pytest.raises(InputError) as error:
+        parse_experiment({"name": "a", "task": "node_regresion"}, "f.yaml")
+    assert error.value.faults[0].startswith("f.yaml: task.name: is 'node_regresion'; legal: ")
+
+
 def test_a_sampler_may_be_a_name_alone():
     assert parse_experiment({"name": "x", "sampler": "gp"}, "x").sampler == {"name": "gp"}
 
