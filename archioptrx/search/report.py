@@ -14,7 +14,16 @@ from archioptrx.search.text import graphs_of, hyperparameters_text, metric_of, s
 
 SHOWN = 10
 """Trials in the leaderboard at the end of a search."""
-TEST_METRICS = ("auc", "average_precision", "purity", "efficiency", "purity_at_efficiency_0.98")
+TEST_METRICS = (
+    "auc",
+    "average_precision",
+    "purity",
+    "efficiency",
+    "purity_at_efficiency_0.98",
+    "track_efficiency",
+    "track_fake_rate",
+    "trackml_score",
+)
 
 
 def as_text(found: Found, experiment: Experiment) -> str:
@@ -25,8 +34,9 @@ def as_text(found: Found, experiment: Experiment) -> str:
     refused = ", ".join(f"{name} {count}" for name, count in sorted(found.refusals.items()))
     seeds = winner.seeds
     score = spread_text(winner.score.mean, winner.score.deviation, seeds)
-    # Tasks with other metrics show all of theirs.
+    # Tasks with other metrics show all of theirs; what was searched for is always there.
     names = [name for name in TEST_METRICS if name in winner.test] or list(winner.test)
+    names = list(dict.fromkeys([objective.first.metric, *names]))
     tests = [
         f"  {name:26} {spread_text(one.mean, one.deviation, seeds)}"
         for name in names
