@@ -276,5 +276,5 @@ def test_data_larger_than_memory_are_streamed(folder, size):  # noqa: F811
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
     total, built, trained = map(int, done.stdout.split())
     assert total > 0.6 * size
-    # Steps take the same memory whatever the size; what is known of each graph without its content grows with it a little.
+    # Steps take the same memory whatever the size; what is known of each graph without its content grows a little.
     assert max(built, trained) < max(0.25 * 150e6, 0.05 * size)
