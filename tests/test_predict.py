@@ -1,6 +1,7 @@
 """The command `predict`: untrained models on small files of every form; what is written is what the model says."""
 
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from archioptrx.fit import predict as outputs_of
 from archioptrx.model_folder import Provenance, load_model, save_model
 from archioptrx.sources import check_spec, load_dataset
 from archioptrx.sources.hitgraphs import write
+from archioptrx.sources.pickle_writing import write as write_samples
 from archioptrx.sources.prediction import Prediction
 from archioptrx.sources.submission import write_predictions
 from archioptrx.sources.trackml import write_event
@@ -186,6 +188,28 @@ def test_files_of_acorn(tmp_path):
     scores, tracks = answers(trained, load_dataset(data).graphs[0])
     assert written.labels.tolist() == tracks.tolist()
     assert written.scores.tolist() == pytest.approx(scores.tolist(), rel=1e-5)
+
+
+def test_samples_of_the_notebook(tmp_path):
+    file = tmp_path / "samples.pickle"
+    write_samples(load_dataset({"source": "toy", "num_samples": 3}), file)
+    data = {"source": "pickle", "path": str(file)}
+    trained = model(tmp_path / "m", data)
+    assert predict.main([str(tmp_path / "m"), "--data", str(file), "--output", str(tmp_path / "out")]) == 0
+    before, after = pickle.loads(file.read_bytes()), pickle.loads((tmp_path / "out" / "samples.pickle").read_bytes())
+    assert len(before) == len(after) == 3
+    for old, new, graph in zip(before, after, load_dataset(data).graphs, strict=True):
+        scores, tracks = answers(trained, graph)
+        assert new["hits"]["hit_id"].tolist() == old["hits"]["hit_id"].tolist()
+        assert new["hits"]["track"].tolist() == tracks.tolist()
+        index = graph.in_file_order(graph.edge_index.T).T.tolist()
+        known = dict(zip(zip(*index, strict=True), scores.tolist(), strict=True))
+        for hit, (others, values) in enumerate(zip(old["graphs"]["pred"], new["graphs"]["score"], strict=True)):
+            said = [known[pair] if (pair := (hit, other)) in known else known[other, hit] for other in others.tolist()]
+            assert values.tolist() == pytest.approx(said, rel=1e-5)
+    # What the network found doesn't hinder reading the samples again.
+    again = load_dataset({"source": "pickle", "path": str(tmp_path / "out")})
+    assert again.fingerprint == load_dataset(data).fingerprint
 
 
 def test_another_cut_gives_other_tracks(trackml, tmp_path):

@@ -32,6 +32,7 @@ WRITERS = {
     "trackml": "archioptrx.sources.submission",
     "hitgraphs": "archioptrx.sources.hitgraph_predictions",
     "acorn": "archioptrx.sources.acorn_predictions",
+    "pickle": "archioptrx.sources.pickle_predictions",
 }
 """Modules that write predictions in the form of a source's files; see `archioptrx.sources.prediction`."""
 

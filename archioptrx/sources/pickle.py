@@ -88,12 +88,8 @@ def load(options: PickleOptions) -> Dataset:
     InputError
         A file holds something else, or a sample breaks the contract: one line each. Nothing of a file is run.
     """
-    samples: list[Sample] = []
     files = files_in(options.path, PATTERNS, LEGAL)
-    for file in files:
-        if options.events is None or len(samples) < options.events:
-            samples += read_samples(file, options.path)
-    samples = without_twins(samples[: options.events])
+    samples = samples_of(options, files)
     good = [sample for sample in samples if not sample.faults]
     sectors = {sample.sectors for sample in good}
     if len(sectors) > 1:
@@ -107,6 +103,15 @@ def load(options: PickleOptions) -> Dataset:
     )
     jobs = [Job(sample.name, sample, f"{_stamp(files)} {sample.place}") for sample in samples]
     return stream(jobs, partial(make, metadata=metadata), metadata, options.skip_bad)
+
+
+def samples_of(options: PickleOptions, files: Sequence[Path]) -> list[Sample]:
+    """Read the samples of some files, as many as wanted."""
+    samples: list[Sample] = []
+    for file in files:
+        if options.events is None or len(samples) < options.events:
+            samples += read_samples(file, options.path)
+    return without_twins(samples[: options.events])
 
 
 def _stamp(files: Sequence[Path]) -> str:
