@@ -54,7 +54,7 @@ def encoded(graph: ComputationGraph) -> nx.DiGraph:
 
     def arrow(a: str, b: str, *what: object) -> None:
         network.add_edge(a, b)
-        network.edges[a, b]["kinds"] = tuple(sorted([*network.edges[a, b].get("kinds", ()), repr(what)]))
+        network.edges[a, b]["kinds"] = tuple(sorted([*network.edges[a, b].get("kinds", ()), what]))
 
     for value, name in enumerate(graph.sources):
         kind = graph.type[name]
@@ -88,9 +88,7 @@ def encoded(graph: ComputationGraph) -> nx.DiGraph:
             [first] = network.predecessors(head)
             for _, reader, kinds in list(network.out_edges(head, data="kinds")):
                 for what in kinds:
-                    network.add_edge(first, reader)
-                    now = network.edges[first, reader].get("kinds", ())
-                    network.edges[first, reader]["kinds"] = tuple(sorted([*now, what]))
+                    arrow(first, reader, *what)
             network.remove_node(head)
             stands = {value: first if node == head else node for value, node in stands.items()}
         else:
@@ -103,7 +101,7 @@ def encoded(graph: ComputationGraph) -> nx.DiGraph:
         if weights and len(shared := nodes & set(network)) > 1:
             network.add_node(f"weights {weights}", label="weights")
             for node in shared:
-                network.add_edge(node, f"weights {weights}", kinds=("shares",))
+                network.add_edge(node, f"weights {weights}", kinds=(("shares",),))
     return network
 
 
