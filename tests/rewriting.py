@@ -103,7 +103,9 @@ def with_identity_before_a_head(rng: random.Random, graph: ComputationGraph) -> 
 def with_a_duplicate(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
     """A step without weights, or with shared ones, stands twice; some readers read the second."""
     count, heads = len(graph.sources), {edge.head for edge in graph.back_edges}
-    legal = [i for i, s in enumerate(graph.steps) if (s.block in FREE or s.weights) and count + i not in heads]
+    # Not with weights of its own for each pass: a twin that only runs after the loop has others than the last pass.
+    plain = [i for i, s in enumerate(graph.steps) if s.block in FREE or (s.weights and not s.per_pass)]
+    legal = [i for i in plain if count + i not in heads]
     if not legal:
         return graph
     place = rng.choice(legal)
