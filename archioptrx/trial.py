@@ -22,7 +22,7 @@ from __future__ import annotations
 import copy
 import io
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -146,7 +146,7 @@ def weights_of(model: nn.Module) -> bytes:
     return buffer.getvalue()
 
 
-def messages(spec: Mapping[str, Any], data: TrialData) -> Iterator[dict[str, Any]]:
+def messages(spec: Mapping[str, Any], data: TrialData) -> Generator[dict[str, Any], None, None]:
     """Run a trial; whatever goes wrong in it is its last message, for the search goes on.
 
     Parameters

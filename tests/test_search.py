@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from archioptrx.search.rules import trial_seed
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
 from archioptrx.search.schedule import Asha, Fifo
 from archioptrx.search.setup import Specs, prepare
-from archioptrx.search.work import Work
+from archioptrx.search.work import Job, Work
 from archioptrx.tasks import make_task
 from archioptrx.training import Training
 from archioptrx.trial import TrialData, messages
@@ -370,3 +370,27 @@ def test_a_worker_prepares_the_events_once() -> None:
     assert events.data.prepared(task, training.but(learning_rate=0.1, epochs=9), "cpu") is first
     coarser = events.data.prepared(task, training.but(edges_per_step=2000), "cpu")
     assert coarser.batch_size > first.batch_size
+
+
+def test_ctrl_c_while_a_trial_is_put_away_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it comes is chance; here it comes in the clean-up of a trial that was pruned."""
+
+    def pruned(spec: object, data: object) -> Iterator[dict[str, object]]:
+        try:
+            yield {"kind": "epoch"}
+        finally:
+            signal.raise_signal(signal.SIGINT)
+
+    class OneJob:
+        done = False
+
+        def next(self) -> Job:
+            return Job("a", {})
+
+        def message(self, key: str, message: dict[str, object]) -> bool:
+            self.done = True
+            return True
+
+    monkeypatch.setattr("archioptrx.search.local_backend.messages", pruned)
+    with pytest.raises(KeyboardInterrupt):
+        run_locally(OneJob(), None)

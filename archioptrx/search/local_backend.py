@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from archioptrx.search.work import Work
 from archioptrx.trial import TrialData, messages
 
@@ -10,6 +12,10 @@ def run_locally(work: Work, data: TrialData) -> None:
     """Run all jobs. A Ctrl-C ends it between any two instructions; a run folder bears that."""
     while not work.done:
         job = work.next()
-        for message in messages(job.spec, data) if job else ():
-            if job and work.message(job.key, message):
-                break
+        if job is None:
+            continue
+        # Closed here: in a generator that is merely dropped Python ignores a Ctrl-C.
+        with closing(messages(job.spec, data)) as said:
+            for message in said:
+                if work.message(job.key, message):
+                    break
