@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.cli import command, new_parser
@@ -17,7 +16,6 @@ from archioptrx.config import finish
 from archioptrx.errors import InputError
 
 if TYPE_CHECKING:
-    from archioptrx.dataset import Splits
     from archioptrx.hitgraph import HitGraph
     from archioptrx.model_folder import TrainedModel
 
@@ -66,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     finish(faults)
     # torch is imported from here on.
     from archioptrx.fit import evaluate_model
+    from archioptrx.model_events import events_for
     from archioptrx.model_folder import load_model
     from archioptrx.run_folder import plain
     from archioptrx.tracks.metrics import Selection
@@ -96,46 +95,6 @@ def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **told: Any) -> 
     return {"tracks": found} if found else {}
 
 
-def events_for(model: TrainedModel, path: str | None) -> tuple[Sequence[HitGraph], bool]:
-    """All events of a path, in the model's scales; without one the test events that the model never saw.
-
-    Also whether the events are whole, or sectors of events whose others the model was trained on.
-
-    Raises
-    ------
-    InputError
-        The data are missing, wrong, of another kind, or no longer those of the training.
-    """
-    from archioptrx.sources import load_dataset, with_path
-
-    provenance = model.provenance
-    if path is not None:
-        data = with_path(provenance.data, str(Path(path).expanduser()))
-        graphs = load_dataset(data, like=model.metadata).graphs
-        if fault := model.task.data_fault(graphs[0]):
-            raise InputError(f"--data: {fault}")
-        return graphs, True
-    splits = own_splits(model)
-    return splits.test, splits.whole_test
-
-
-def own_splits(model: TrainedModel) -> Splits:
-    """The events that the model was trained, validated and tested on.
-
-    Raises
-    ------
-    InputError
-        They are gone or no longer the same.
-    """
-    from archioptrx.search.run import load_splits
-
-    provenance = model.provenance
-    _, splits, fingerprint = load_splits(provenance.data, provenance.split, provenance.test)
-    if fingerprint != provenance.fingerprint:
-        raise InputError("data: have changed since the training; legal: --data PATH")
-    return splits
-
-
 def cut_of(model: TrainedModel, efficiency: float) -> float:
     """The cut that has an efficiency on the model's validation events: chosen on other events than it is judged on.
 
@@ -147,6 +106,7 @@ def cut_of(model: TrainedModel, efficiency: float) -> float:
         No target has a cut, or there is no true edge among the events.
     """
     from archioptrx.fit import predict
+    from archioptrx.model_events import own_splits
     from archioptrx.tasks.binary import BinaryClassification
     from archioptrx.tasks.several import parts_of
 

@@ -14,7 +14,7 @@ import torch
 from archioptrx.architecture import Architecture
 from archioptrx.experiment import load_experiment
 from archioptrx.fit import Report, fit
-from archioptrx.search.run import load_splits
+from archioptrx.model_events import load_splits
 from archioptrx.tasks import make_task
 from archioptrx.trial import build
 

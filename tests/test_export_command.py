@@ -17,9 +17,9 @@ from test_inference import physical
 from archioptrx import export, load, train
 from archioptrx.architecture import Architecture
 from archioptrx.computation_graph import ComputationGraph, DataType
-from archioptrx.evaluate import own_splits
 from archioptrx.exports.check import random_event
 from archioptrx.fit import predict
+from archioptrx.model_events import own_splits
 from archioptrx.model_folder import TrainedModel, load_model
 from archioptrx.signatures import Width
 

@@ -51,8 +51,8 @@ def test_a_search_has_its_rows(whole: Path) -> None:
 
 
 def test_best_is_a_model_that_scores_as_reported(whole: Path) -> None:
-    from archioptrx.evaluate import events_for
     from archioptrx.fit import evaluate_model
+    from archioptrx.model_events import events_for
     from archioptrx.model_folder import load_model
 
     model = load_model(whole)

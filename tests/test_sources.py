@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from archioptrx.dataset import Dataset, Metadata
 from archioptrx.errors import InputError
 from archioptrx.hitgraph import graph_faults
-from archioptrx.search.run import load_splits
+from archioptrx.model_events import load_splits
 from archioptrx.sources import check_spec, load_dataset
 from archioptrx.sources.hitgraphs import write
 from archioptrx.sources.options import SOURCES

@@ -13,6 +13,7 @@ from archioptrx.architecture import Architecture
 from archioptrx.errors import InputError
 from archioptrx.experiment import load_experiment
 from archioptrx.fit import predict as outputs_of
+from archioptrx.model_events import own_splits
 from archioptrx.model_folder import Provenance, load_model, save_model
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import prepare
@@ -77,7 +78,7 @@ def test_the_cut_of_an_efficiency_is_that_of_the_target_that_has_one(several, ca
     assert evaluate.main([str(folder), "--efficiency", "0.9", "--json"]) == 0
     cut = json.loads(capsys.readouterr().out)["score.cut"]
     model = load_model(folder)
-    graphs = evaluate.own_splits(model).validation
+    graphs = own_splits(model).validation
     scores = [output[0] for output in outputs_of(model.model, graphs)]
     assert make_task().metrics(scores, graphs, cut=cut)["efficiency"] >= 0.9
     assert make_task().metrics(scores, graphs, cut=min(0.999, cut + 1e-3))["efficiency"] < 0.95

@@ -249,7 +249,7 @@ def test_a_model_scores_the_doublets(doublet_model):
 
 
 def test_events_of_the_triplets_are_divided_as_the_model_s_were(doublet_model):
-    from archioptrx.evaluate import own_splits
+    from archioptrx.model_events import own_splits
 
     trained = own_splits(load_model(doublet_model))
     parts = triplets(model=str(doublet_model), cut=0.9).split()

@@ -11,10 +11,11 @@ from typing import Any
 from archioptrx.architecture import Architecture
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import finish
-from archioptrx.dataset import Dataset, Metadata, Splits
+from archioptrx.dataset import Metadata
 from archioptrx.environment import environment
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.experiment import Experiment
+from archioptrx.model_events import load_splits
 from archioptrx.model_folder import Provenance, save_model
 from archioptrx.proxies import unfit
 from archioptrx.run_folder import RunFolder
@@ -29,7 +30,6 @@ from archioptrx.search.screening import make_screening
 from archioptrx.search.setup import Limits, Setup, Specs
 from archioptrx.search.space import Ends
 from archioptrx.search.work import Backend, Phases
-from archioptrx.sources import load_dataset, with_path
 from archioptrx.tasks.task import Task
 from archioptrx.trial import TrialData, task_of
 
@@ -55,23 +55,6 @@ def load_events(experiment: Experiment) -> Events:
     """Read and divide the data of an experiment; see `load_splits`."""
     metadata, splits, fingerprint = load_splits(experiment.data, asdict(experiment.split), experiment.test)
     return Events(TrialData(splits, metadata), fingerprint)
-
-
-def load_splits(data: Mapping[str, Any], split: Mapping[str, Any], test: str | None) -> tuple[Metadata, Splits, str]:
-    """Read and divide data; also their fingerprint.
-
-    Raises
-    ------
-    InputError
-        The data are wrong, or too few to be divided.
-    """
-    dataset = load_dataset(data)
-    fingerprint = dataset.fingerprint
-    last: float | Dataset = split["test"]
-    if test is not None:
-        last = load_dataset(with_path(data, test), place="test", like=dataset.metadata)
-        fingerprint += f"+{last.fingerprint}"
-    return dataset.metadata, dataset.split(split["validation"], last, split["seed"]), fingerprint
 
 
 def widths_of(ends: Ends, metadata: Metadata) -> dict[str, int]:
