@@ -15,6 +15,7 @@ from archioptrx.config import finish
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.inspect_functions import Functions
 from archioptrx.objective import Objective
+from archioptrx.report.run_report import write_report
 from archioptrx.run_folder import RunFolder, is_study, plain
 from archioptrx.search import comparison_report
 from archioptrx.search.front import front_json, front_line, retrained_text
@@ -43,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
     new.add_argument("--functions", action="store_true", help="how often each function is proposed, and how probable")
     new.add_argument("--draw", metavar="DIR", type=Path, help="draw the function graph with that: functions.svg, .png")
+    new.add_argument("--html", metavar="FILE", type=Path, help="write a report: one page that needs nothing else")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -55,6 +57,10 @@ def run(args: argparse.Namespace) -> int:
         return show_study(args)
     path, trial = of_trial(args.run_folder)
     folder = RunFolder(path)
+    if args.html:
+        write_report(folder, args.html, args.top)
+        print(f"written: {args.html}")
+        return 0
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
     if trial is None:
         shown = chosen(rows, args.fingerprint) if args.fingerprint or rows else None

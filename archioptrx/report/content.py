@@ -1,0 +1,91 @@
+"""What a run folder holds, read once for all sections of its report. Torch-free; also of a search that still runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from archioptrx.computation_graph import ComputationGraph
+from archioptrx.experiment import Experiment, import_modules
+from archioptrx.function_graph import FunctionGraph
+from archioptrx.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Content:
+    """A run folder, read.
+
+    Attributes
+    ----------
+    folder, experiment, environment
+        The folder, and what `experiment.yaml` and `environment.json` hold.
+    rows
+        Ended trials, best first.
+    proposals
+        Lines of `proposals.jsonl` by number, without those that were voided.
+    refused
+        Lines that void a proposal.
+    top
+        How many of the best trials are shown in detail.
+    """
+
+    folder: RunFolder
+    experiment: Experiment
+    environment: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+    proposals: Mapping[int, Mapping[str, Any]]
+    refused: Sequence[Mapping[str, Any]]
+    top: int
+
+    @classmethod
+    def read(cls, folder: RunFolder, top: int = 10) -> Content:
+        """Read a run folder.
+
+        Raises
+        ------
+        InputError
+            A file of it is damaged.
+        """
+        experiment = folder.experiment()
+        import_modules(experiment.imports)
+        lines = folder.proposals.read()
+        return cls(
+            folder,
+            experiment,
+            folder.environment(),
+            folder.rows(),
+            {line["proposal"]: line for line in lines if "refused" not in line},
+            [line for line in lines if "refused" in line],
+            top,
+        )
+
+    @property
+    def best(self) -> Sequence[Mapping[str, Any]]:
+        """The trials that are shown in detail: the first `top` that have a score."""
+        return [row for row in self.rows if row["score"] is not None][: self.top]
+
+    def graph(self, proposal: int) -> ComputationGraph:
+        """The computation graph of a proposal, read once."""
+        if proposal not in self._graphs:
+            self._graphs[proposal] = ComputationGraph.from_dict(self.proposals[proposal]["graph"])
+        return self._graphs[proposal]
+
+    @cached_property
+    def _graphs(self) -> dict[int, ComputationGraph]:
+        return {}
+
+    @cached_property
+    def function_graph(self) -> FunctionGraph | None:
+        """The function graph; None where one architecture was searched."""
+        path = self.folder.path / "function_graph.yaml"
+        return FunctionGraph.load(path) if path.is_file() else None
+
+    @cached_property
+    def winner(self) -> Mapping[str, Any] | None:
+        """`best/metrics.json`; None before the search has ended."""
+        path = self.folder.best / "metrics.json"
+        content: Mapping[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
+        return content
