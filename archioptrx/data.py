@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.cli import command, new_parser
 from archioptrx.config import finish
 from archioptrx.data_plot import check_picture, plot
+from archioptrx.errors import InputError
+from archioptrx.experiment import import_modules
 from archioptrx.sources import SOURCES, check_spec, load_dataset
 from archioptrx.sources.options import description
 
@@ -37,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--plot", type=Path, metavar="FILE", help="draw the data set: .png, .svg or .pdf")
         one.add_argument("--json", action="store_true", help="print one JSON document")
         one.add_argument("--debug", action="store_true", help="print the traceback of an error")
+        one.add_argument("--imports", nargs="+", metavar="MODULE", help="modules with your own sources")
         for field in fields(options):  # type: ignore[arg-type]
             if "help" in field.metadata:
                 _add(one, field)
@@ -202,7 +205,20 @@ def _scaled(names: list[str], scales: list[float]) -> str:
     return ", ".join(f"{name} / {scale:.4g}" for name, scale in zip(names, scales, strict=True))
 
 
-main = command(parser, run)
+_main = command(parser, run)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Import the user's own sources, for which sources there are is a matter of the parser; then run the command."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--imports", nargs="*", default=[])  # none: the command says it
+    try:
+        import_modules(early.parse_known_args(argv)[0].imports)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return _main(argv)
+
 
 if __name__ == "__main__":
     sys.exit(main())

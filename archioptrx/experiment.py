@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.config import Fields, bundled, finish, read_yaml
+from archioptrx.errors import InputError
 from archioptrx.objective import Objective
 from archioptrx.overrides import override
 from archioptrx.settings import Budget, Constraints, Resources, Retrain, Scheduler, Screen, Split
@@ -38,7 +39,7 @@ class Experiment:
     name
         Names the run folder.
     imports
-        Modules with the user's own blocks, imported before anything is read.
+        Modules with the user's own blocks, samplers and sources; those of sources are imported while the file is read.
     data, test
         Source of the events (`source`, `path`, options of the source); path of test events, None: split from data.
     task
@@ -92,7 +93,7 @@ class Experiment:
 
 
 def import_modules(names: Sequence[str]) -> None:
-    """Import the modules with the user's own blocks; the current folder is searched too.
+    """Import the modules with the user's own blocks, samplers and sources; the current folder is searched too.
 
     Raises
     ------
@@ -151,10 +152,11 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
     top = Fields(document, place, faults)
     architecture = top.take("architecture", (str, type(None)), None)
     task, about = _task(top)
+    imports = _texts(top, "imports")
     experiment = Experiment(
         name=_name(top),
-        imports=_texts(top, "imports"),
-        data=_data(top),
+        imports=imports,
+        data=_data(top, imports),
         test=_absolute(top.take("test", (str, type(None)), None)),
         split=Split.read(top.inside("split", {})),
         task=task,
@@ -204,10 +206,20 @@ def _texts(top: Fields, key: str) -> tuple[str, ...]:
     return tuple(str(one) for one in found)
 
 
-def _data(top: Fields) -> dict[str, Any]:
+def _data(top: Fields, imports: Sequence[str]) -> dict[str, Any]:
     """A path is made absolute, for a run is resumed from any folder."""
     content = dict(top.inside("data", {}).content)
-    check_spec(content, top.at("data"), top.faults)
+    faults: list[str] = []
+    check_spec(content, top.at("data"), faults)
+    if faults and imports:  # one of the modules may bring the source
+        try:
+            import_modules(imports)
+        except InputError as error:
+            faults = list(error.faults)  # what else is wrong may come of that
+        else:
+            faults = []
+            check_spec(content, top.at("data"), faults)
+    top.faults += faults
     return resolved(content)
 
 

@@ -1,18 +1,37 @@
-"""Where data come from. `load_dataset` reads or makes any data set from a plain description."""
+"""Where data come from. `load_dataset` reads or makes any data set from a plain description.
+
+A user adds a source with one decorated function, in a module that the experiment names under `imports` and that is
+installed or lies in the folder where the command is run::
+
+    @dataclass(frozen=True)
+    class StrawOptions(PlainOptions):
+        source = "straws"                                  # data: {source: straws, path: …}
+        about = "hits of the straw tube tracker, one .csv an event"
+        path: Path = option(HERE, "a folder of .csv files")
+
+    @source(StrawOptions, files=("*.csv",))
+    def load(options):
+        ...
+        return stream(jobs, make, metadata)
+
+`examples/custom_data.py` is one in full. What `load` returns is a `Dataset`; `dataset.make_graph` completes arrays to a
+graph, and `stream` builds events one by one, in worker processes where that takes long.
+"""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from archioptrx.config import Fields, finish
 from archioptrx.errors import InputError
 from archioptrx.sources.options import (
     MODULES,
     OF,
+    OWN_FILES,
     SOURCES,
     HitgraphsOptions,
     LearnedOptions,
@@ -25,6 +44,8 @@ from archioptrx.sources.options.building import Cuts
 if TYPE_CHECKING:
     from archioptrx.dataset import Dataset, Metadata
 
+Load = TypeVar("Load", bound=Callable[[Any], Any])
+
 FILES = ("path", "model")
 """The keys that name files or folders."""
 
@@ -36,7 +57,29 @@ WRITERS = {
 }
 """Modules that write predictions in the form of a source's files; see `archioptrx.sources.prediction`."""
 
-__all__ = ["SOURCES", "WRITERS", "check_spec", "load_dataset", "resolved", "with_path"]
+LOADERS: dict[str, Callable[[Any], Dataset]] = {}
+"""What loads the sources of the user's own."""
+
+__all__ = ["SOURCES", "WRITERS", "check_spec", "load_dataset", "resolved", "source", "with_path"]
+
+
+def source(options: type[Options], files: Sequence[str] = ()) -> Callable[[Load], Load]:
+    """Register a function `load(options) -> Dataset` as a source, under the name that its options say.
+
+    Parameters
+    ----------
+    options
+        Class of its options. A source of that name that there is already gives way.
+    files
+        Patterns of file names by which `--data PATH` tells this source, `*.csv` say.
+    """
+
+    def decorate(load: Load) -> Load:
+        SOURCES[options.source], LOADERS[options.source] = options, load
+        OWN_FILES[options.source] = tuple(files)
+        return load
+
+    return decorate
 
 
 def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Options | None:
@@ -57,10 +100,10 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
     """
     before = len(faults)
     fields = Fields(_described(content, faults), place, faults)
-    source = fields.take("source", str, usual_source(fields.content), choices=SOURCES)
+    name = fields.take("source", str, usual_source(fields.content), choices=SOURCES)
     if len(faults) > before:
         return None
-    options = SOURCES[source].read(fields)
+    options = SOURCES[name].read(fields)
     if OF in fields.taken and isinstance(inner := fields.content.get(OF, {}), Mapping):
         check_spec(inner, fields.at(OF), faults)
     fields.rest()
@@ -113,12 +156,12 @@ def with_path(content: Mapping[str, Any], path: str) -> dict[str, Any]:
     """
     if OF in content:
         return {**content, OF: with_path(description(content[OF]), path)}
-    source = source_at(Path(path))
-    if content.get("source") == source:
+    found = source_at(Path(path))
+    if content.get("source") == found:
         return {**{key: value for key, value in content.items() if key != "events"}, "path": path}
-    builders = [issubclass(SOURCES[name], Cuts) for name in (content.get("source", ""), source) if name in SOURCES]
+    builders = [issubclass(SOURCES[name], Cuts) for name in (content.get("source", ""), found) if name in SOURCES]
     cuts = {field.name for field in fields(Cuts)} if builders == [True, True] else set()
-    return {"source": source, "path": path, **{key: value for key, value in content.items() if key in cuts}}
+    return {"source": found, "path": path, **{key: value for key, value in content.items() if key in cuts}}
 
 
 def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | None = None) -> Dataset:
@@ -147,6 +190,13 @@ def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | 
         options = replace(options, usual_sectors=like.sectors)
     if like is not None and isinstance(options, LearnedOptions):
         options = replace(options, like=like)
-    module = MODULES.get(options.source, f"archioptrx.sources.{options.source}")
-    dataset: Dataset = importlib.import_module(module).load(options)
+    dataset: Dataset = _loader(options.source)(options)
     return dataset if like is None else dataset.scaled_like(like)
+
+
+def _loader(name: str) -> Callable[[Any], Dataset]:
+    if name in LOADERS:
+        return LOADERS[name]
+    module = importlib.import_module(MODULES.get(name, f"archioptrx.sources.{name}"))
+    load: Callable[[Any], Dataset] = module.load
+    return load

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from archioptrx.sources.options.acorn import AcornOptions
-from archioptrx.sources.options.base import OF, Options, description, option
+from archioptrx.sources.options.base import HERE, OF, Options, PlainOptions, description, option
 from archioptrx.sources.options.helix import HelixOptions
 from archioptrx.sources.options.hitgraphs import HitgraphsOptions
 from archioptrx.sources.options.learned import LearnedOptions
@@ -15,8 +15,10 @@ from archioptrx.sources.options.toy import ToyOptions
 from archioptrx.sources.options.trackml import TrackmlOptions
 
 __all__ = [
+    "HERE",
     "MODULES",
     "OF",
+    "OWN_FILES",
     "SOURCES",
     "AcornOptions",
     "HelixOptions",
@@ -25,6 +27,7 @@ __all__ = [
     "LineGraphOptions",
     "Options",
     "PickleOptions",
+    "PlainOptions",
     "ToyOptions",
     "TrackmlOptions",
     "TripletsOptions",
@@ -57,6 +60,9 @@ PATTERNS = {
 }
 """Files by which the source of a path is known; whatever else is `hitgraphs`."""
 
+OWN_FILES: dict[str, tuple[str, ...]] = {}
+"""The same of the user's own sources, which come first."""
+
 
 def source_at(path: Path) -> str:
     """Guess the source of a path from the names of its files.
@@ -64,7 +70,7 @@ def source_at(path: Path) -> str:
     >>> source_at(Path("nowhere"))
     'hitgraphs'
     """
-    for source, patterns in PATTERNS.items():
+    for source, patterns in {**OWN_FILES, **PATTERNS}.items():
         if source in SOURCES and any(path.match(p) or (path.is_dir() and any(path.glob(p))) for p in patterns):
             return source
     return "hitgraphs"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import Field, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
@@ -33,6 +34,35 @@ class Options(Protocol):
         """Take and check the options; faults are added to those of `fields`."""
 
 
+class PlainOptions:
+    """Options that need no rule but their types: all that a source of your own has to say is its fields.
+
+    A path whose default is `HERE` has to be told. For a rule of your own, extend `read` and call `fields.fault`.
+    """
+
+    source: ClassVar[str]
+    about: ClassVar[str]
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take and check the options."""
+        return cls(**{one.name: _plain(fields, one) for one in dataclasses.fields(cls)})  # type: ignore[arg-type]
+
+
+def _plain(fields: Fields, one: Field[Any]) -> Any:
+    """Take one option by the type that it has on the command line; a path is a text there."""
+    kind: type = one.metadata["kind"]
+    default: Any = one.default
+    if isinstance(default, Path):
+        told = fields.take(one.name, str, str(default))
+        if default == HERE and one.name not in fields.content:
+            fields.fault(one.name, "is missing; legal: a path, also as --data PATH")
+        return Path(told)
+    if issubclass(kind, tuple):
+        return tuple(fields.take(one.name, list, list(default)))
+    return fields.take(one.name, (kind, type(None)) if default is None else kind, default)
+
+
 def option(default: Any, text: str, kind: type | None = None) -> Any:
     """A field of an options class that the command `data` offers as `--name`.
 
@@ -45,7 +75,8 @@ def option(default: Any, text: str, kind: type | None = None) -> Any:
     kind
         Type on the command line, where the default doesn't tell it; a list takes several words.
     """
-    return field(default=default, metadata={"help": text, "kind": kind or type(default)})
+    usual = str if isinstance(default, Path) else type(default)
+    return field(default=default, metadata={"help": text, "kind": kind or usual})
 
 
 def description(told: Any) -> Any:

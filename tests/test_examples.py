@@ -1,0 +1,112 @@
+"""What lies in `examples/` does what it says, by the commands that stand in it, only with less to train."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from archioptrx.experiment import load_experiment
+from archioptrx.function_graph import FunctionGraph
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLES = ROOT / "examples"
+LESS = "--backend local --trials 2 --epochs 1 --seed 0 --set retrain.top=1 --set retrain.seeds=1 --output run"
+FEWER = {"custom_block": "--set data.num_samples=9", "custom_function_graph": "--set data.events=9"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the examples: what a command writes doesn't go there."""
+    return Path(shutil.copytree(EXAMPLES, tmp_path / "examples"))
+
+
+def typed(name: str) -> list[str]:
+    """The commands in the text at the head of an example, without what they are said to do."""
+    suffix = ".yaml" if name == "custom_function_graph" else ".py"
+    text = (EXAMPLES / f"{name}{suffix}").read_text(encoding="utf-8")
+    return [line.split("  #")[0].strip() for line in re.findall(r"^(?:#| )   +((?:archioptrx|python) .*)", text, re.M)]
+
+
+def call(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user does, and return what came of it."""
+    program, *arguments = shlex.split(command)
+    module = ["-m", "archioptrx"] if program == "archioptrx" else []
+    environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ARCHIOPTRX_CACHE": "off", "PATH": ""}
+    return subprocess.run(
+        [sys.executable, *module, *arguments], cwd=folder, capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def run(folder: Path, command: str) -> str:
+    """The same, where it has to go well."""
+    done = call(folder, command)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert "Warning" not in done.stderr, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["custom_data", "custom_block", "custom_function_graph"])
+def test_the_commands_of_an_example_work_and_find_a_network(folder, name):
+    commands = typed(name)
+    assert len(commands) >= 2
+    for command in commands:
+        less = f" {LESS} {FEWER.get(name, '')}" if " search " in command else ""
+        run(folder, command + less)
+    ended = [json.loads(line) for line in (folder / "run" / "trials.jsonl").read_text().splitlines()]
+    assert [one["status"] for one in ended] == ["finished"] * 2
+    assert (folder / "run" / "best" / "weights.pt").is_file()
+    assert re.search(r"^ +auc +0\.\d+$", run(folder, "archioptrx evaluate run"), re.M)
+
+
+def test_own_data_are_looked_at_found_by_their_files_and_refused_in_one_line(folder):
+    run(folder, "python custom_data.py events")
+    shown = json.loads(run(folder, "archioptrx data straws events --imports custom_data --json"))
+    assert (shown["events"], shown["hits"], shown["metadata"]["source"]) == (20, 2000, "straws")
+    own = "--set imports=[custom_data] --set 'data={source: straws, path: events, window: 0.1}'"
+    run(folder, f"archioptrx train interaction {own} --epochs 1 --output model")
+    evaluated = json.loads(run(folder, "archioptrx evaluate model --data events --json"))
+    assert 0 < evaluated["auc"] < 1
+    for options, message in (
+        ("--imports custom_data --window 0", "data: window: is 0; legal: above 0\n"),
+        ("--imports custom_data --window x", "invalid float value: 'x'"),
+        ("--imports no_such_module", "imports: no_such_module: can't be imported: ModuleNotFoundError"),
+        ("", "invalid choice: 'straws'"),
+    ):
+        done = call(folder, f"archioptrx data straws events {options}")
+        assert done.returncode == 2, options
+        assert message in done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+
+
+def test_an_own_source_without_its_module_is_named(folder):
+    done = call(folder, "archioptrx search quickstart --set imports=[no_such] --set 'data={source: straws}'")
+    assert done.returncode == 2
+    assert done.stderr.startswith("imports: no_such: can't be imported"), done.stderr
+    assert done.stderr.count("\n") == 1
+    done = call(folder, "archioptrx search quickstart --set imports=[custom_data] --set 'data={source: straws}'")
+    assert done.stderr == "--set data.path: is missing; legal: a path, also as --data PATH\n"
+
+
+def test_the_function_graph_never_sees_where_a_hit_is():
+    graph = FunctionGraph.load(EXAMPLES / "custom_function_graph.yaml")
+    assert [node.field for node in graph.data if node.name in graph.sources] == ["edge_attr"]
+    experiment = load_experiment(EXAMPLES / "custom_experiment.yaml")
+    assert (EXAMPLES / experiment.function_graph).is_file()
+
+
+def test_the_citation_has_what_the_format_asks_for():
+    """Keys of the Citation File Format 1.2.0 (https://citation-file-format.github.io)."""
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+    assert cited["cff-version"] == "1.2.0"
+    assert cited["type"] == "software"
+    assert all(set(one) & {"name", "family-names"} for one in cited["authors"])
+    version = re.search(r'__version__ = "(.*)"', (ROOT / "archioptrx" / "__init__.py").read_text())
+    assert cited["version"] == version[1]
+    assert cited["license"] == "Apache-2.0"

@@ -1,0 +1,61 @@
+"""A source of the user's own: registered by a decorator, its options checked by their types."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from archioptrx.sources import LOADERS, SOURCES, check_spec, load_dataset, source, toy, with_path
+from archioptrx.sources.options import HERE, OWN_FILES, PlainOptions, ToyOptions, option
+
+
+@dataclass(frozen=True)
+class Plain(PlainOptions):
+    """One option of each type."""
+
+    source = "plain"
+    about = "of a test"
+    path: Path = option(HERE, "")
+    aside: Path = option(Path("here"), "")
+    events: int | None = option(None, "", int)
+    names: tuple[str, ...] = option(("a",), "")
+    fast: bool = option(False, "")
+
+
+@pytest.fixture(autouse=True)
+def registries() -> Iterator[None]:
+    """What is registered in a test is forgotten after it."""
+    known: list[tuple[dict, dict]] = [(one, dict(one)) for one in (SOURCES, LOADERS, OWN_FILES)]
+    source(Plain)(lambda options: toy.load(ToyOptions(num_samples=options.events or 2)))
+    yield
+    for one, before in known:
+        one.clear()
+        one.update(before)
+
+
+def test_options_are_checked_by_their_types():
+    told = {"source": "plain", "path": "p", "aside": "q", "events": 3, "names": ["b"], "fast": True}
+    assert check_spec(told, "data", []) == Plain(Path("p"), Path("q"), 3, ("b",), True)
+    assert check_spec({"source": "plain", "path": "p"}, "data", []) == Plain(Path("p"))
+    faults: list[str] = []
+    assert check_spec({"source": "plain", "events": "x", "fast": 1, "name": "b"}, "data", faults) is None
+    assert faults == [
+        "data: path: is missing; legal: a path, also as --data PATH",
+        "data: events: is 'x'; legal: a whole number or null",
+        "data: fast: is 1; legal: true or false",
+        "data: name: is unknown; legal: aside, events, fast, names, path, source (did you mean names?)",
+    ]
+
+
+def test_the_later_one_of_a_name_is_loaded():
+    assert len(load_dataset({"source": "plain", "path": "p"}).graphs) == 2
+    source(Plain)(lambda options: toy.load(ToyOptions(num_samples=5)))
+    assert len(load_dataset({"source": "plain", "path": "p"}).graphs) == 5
+
+
+def test_its_files_tell_it_before_those_of_bundled_sources():
+    spec = {"source": "plain", "path": "p", "names": ["b"], "events": 3}
+    assert with_path(spec, "q.pyg") == {"source": "acorn", "path": "q.pyg"}
+    source(Plain, files=("*.pyg",))(toy.load)
+    assert with_path(spec, "q.pyg") == {"source": "plain", "path": "q.pyg", "names": ["b"]}
