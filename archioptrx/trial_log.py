@@ -59,12 +59,7 @@ class TrialLog:
 
 
 def as_lines(notes: list[tuple[float, str]]) -> str:
-    """Notes as lines of a file; further lines of a text are indented.
-
-    >>> import os, time
-    >>> as_lines([(1.5, "one"), (2.0, "two\\\\nthree")]).splitlines()[2]
-    '    three'
-    """
+    """Notes as lines of a file: local time, text; further lines of a text are indented."""
     return "".join(f"{_moment(when)}  {text.replace(chr(10), chr(10) + '    ')}\n" for when, text in notes)
 
 
