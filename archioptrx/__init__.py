@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 
 def load(name: str | Path) -> Loaded:
-    """Load a trained model for inference: a model folder, or a run, which stands for its best.
+    """Load a trained model for inference: a model folder, a run (its best), or a trial (RUN/ID) that it keeps.
 
     >>> trained = load("runs/first")                         # doctest: +SKIP
     >>> graph = trained.transform(hits, edge_index)          # doctest: +SKIP

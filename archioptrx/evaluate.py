@@ -28,7 +28,7 @@ BIN_UNITS = {"eta": "|η|", "pt": "pT [GeV]"}
 def parser() -> argparse.ArgumentParser:
     """The options of this command."""
     new = new_parser("evaluate", "Score a trained model on any data.")
-    new.add_argument("model", metavar="MODEL", help="folder that `train` wrote, or a run, which stands for its best")
+    new.add_argument("model", metavar="MODEL", help="folder that `train` wrote, a run (its best) or RUN/ID")
     new.add_argument("--data", metavar="PATH", help="events to score, all of them (default: the model's test events)")
     new.add_argument("--cut", type=float, metavar="F", help="probability that accepts (default: 0.5)")
     new.add_argument(

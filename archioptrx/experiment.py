@@ -20,7 +20,7 @@ from archioptrx.config import Fields, bundled, finish, read_yaml
 from archioptrx.errors import InputError
 from archioptrx.objective import Objective
 from archioptrx.overrides import override
-from archioptrx.settings import Budget, Constraints, Resources, Retrain, Scheduler, Screen, Split
+from archioptrx.settings import Budget, Constraints, Keep, Resources, Retrain, Scheduler, Screen, Split
 from archioptrx.sources import check_spec, resolved
 from archioptrx.tasks import check_task
 from archioptrx.tasks.options import TaskOptions
@@ -56,6 +56,8 @@ class Experiment:
         from `seed` and the proposal's number, its threads from `resources` unless they are given.
     references
         Architectures (bundled name or path) that are trials 0 … k.
+    keep
+        How many of the best trials leave their weights in the run folder.
     dedup
         `architecture`: no fingerprint is trained twice; `hyperparameters`: none with the same hyperparameters.
     seed
@@ -81,6 +83,7 @@ class Experiment:
     references: tuple[str, ...]
     retrain: Retrain
     resources: Resources
+    keep: Keep
     dedup: str
     seed: int
 
@@ -88,7 +91,7 @@ class Experiment:
         """Plain data for YAML."""
         content: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
         del content["training"]["seed"]
-        content["objective"] = self.objective.to_plain()
+        content["objective"], content["keep"] = self.objective.to_plain(), self.keep.to_plain()
         return copy.deepcopy(content)
 
 
@@ -173,6 +176,7 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         references=_texts(top, "references"),
         retrain=Retrain.read(top.inside("retrain", {})),
         resources=Resources.read(top.inside("resources", {})),
+        keep=Keep.read(top.inside("keep", {})),
         dedup=_dedup(top, architecture),
         seed=top.take("seed", int, 0, minimum=0),
     )

@@ -16,7 +16,7 @@ SUFFIX = {"python": ".py", "onnx": ".onnx"}
 def parser() -> argparse.ArgumentParser:
     """The options of this command."""
     new = new_parser("export", "Write a trained model as a file that needs nothing of ArchiOpTrX.")
-    new.add_argument("model", metavar="MODEL", help="folder that `train` wrote, or a run, which stands for its best")
+    new.add_argument("model", metavar="MODEL", help="folder that `train` wrote, a run (its best) or RUN/ID")
     new.add_argument(
         "--format",
         choices=tuple(SUFFIX),
@@ -39,8 +39,11 @@ def run(args: argparse.Namespace) -> int:
     from archioptrx.exports.onnx_file import write_onnx
     from archioptrx.exports.trained import Take
     from archioptrx.model_folder import load_model, model_folder
+    from archioptrx.run_folder import trial_of
 
-    take = Take.of(load_model(args.model), model_folder(args.model), args.cut)
+    trial = trial_of(args.model)
+    place = model_folder(args.model) if trial is None else trial[0].path / f"{trial[1]:04d}"
+    take = Take.of(load_model(args.model), place, args.cut)
     found = (write_python if kind == "python" else write_onnx)(take, path)
     outputs = ", ".join(f"{one.name} {one.shape}" for one in take.program.outputs)
     weights = f" and {path.with_suffix('.pt').name}" if kind == "python" else ""

@@ -84,6 +84,8 @@ class Report:
         After the epoch's last step.
     gradient_norm
         Mean over the steps, before clipping.
+    weight_norm
+        L2 norm of all parameters after the epoch.
     steps
         Steps of this epoch.
     train_seconds, seconds
@@ -96,6 +98,7 @@ class Report:
     best: bool
     learning_rate: float
     gradient_norm: float
+    weight_norm: float
     steps: int
     train_seconds: float
     seconds: float
@@ -224,9 +227,9 @@ class Fitting:
                 raise TrialError(*(f"epoch {self.epochs + 1}, validation: {f}" for f in error.faults)) from error
         self.epochs += 1
         best = self._remember(metrics, loss)
-        rate = self.optimizer.param_groups[0]["lr"]
+        rate, weights = self.optimizer.param_groups[0]["lr"], weight_norm(self.model)
         seconds = time.perf_counter() - start
-        return Report(self.epochs, loss, metrics, best, rate, norm, len(losses), train_seconds, seconds)
+        return Report(self.epochs, loss, metrics, best, rate, norm, weights, len(losses), train_seconds, seconds)
 
     def close(self) -> None:
         """Put the best weights into the model, and the number of threads back."""
@@ -322,6 +325,12 @@ class Fitting:
                 torch.cuda.set_rng_state(self._dropout[1], self.device)
             yield
             self._dropout = _random_state(self.device)
+
+
+def weight_norm(model: nn.Module) -> float:
+    """L2 norm of all parameters together; 0 without any."""
+    norms = [torch.linalg.vector_norm(p.detach().float()) for p in model.parameters()]
+    return float(torch.linalg.vector_norm(torch.stack(norms))) if norms else 0.0
 
 
 def evaluate_model(

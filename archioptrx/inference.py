@@ -44,7 +44,7 @@ class Loaded:
 
 
 def load(name: str | Path) -> Loaded:
-    """Load a model folder, or the best of a run. Raises InputError if there is none."""
+    """Load a model folder, the best of a run, or a trial whose weights are kept. Raises InputError if there is none."""
     trained = load_model(name)
     return Loaded(trained.model, trained.metadata, trained.task)
 

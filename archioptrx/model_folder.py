@@ -1,4 +1,4 @@
-"""A trained model on disk: `best/` of a run, and what `train` writes.
+"""A trained model on disk: `best/` of a run, what `train` writes, and a trial whose weights a run keeps.
 
 `architecture.yaml`, `weights.pt` (a state dict; `torch.load(weights_only=True)` reads it), `metadata.json` (meaning
 and scale of the data's numbers, widths of the sources, task, where it comes from) and `metrics.json`.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ from torch import nn
 
 from archioptrx.architecture import Architecture
 from archioptrx.compile import compile_model
+from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import Fields, finish
 from archioptrx.dataset import Metadata
 from archioptrx.errors import InputError
-from archioptrx.experiment import import_modules
-from archioptrx.run_folder import RunFolder, new_folder, plain, write_atomically
+from archioptrx.experiment import Experiment, import_modules
+from archioptrx.run_folder import RunFolder, new_folder, plain, trial_of, write_atomically
 from archioptrx.tasks import make_task
 from archioptrx.tasks.task import Task
 from archioptrx.trial import source_widths
@@ -56,9 +57,22 @@ class Provenance:
     imports: tuple[str, ...] = ()
 
 
+def provenance_of(experiment: Experiment, fingerprint: str, training: Mapping[str, Any]) -> Provenance:
+    """Where a model of this experiment comes from."""
+    return Provenance(
+        data=dict(experiment.data),
+        split=asdict(experiment.split),
+        test=experiment.test,
+        fingerprint=fingerprint,
+        task=dict(experiment.task),
+        training=training,
+        imports=experiment.imports,
+    )
+
+
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model folder, read.
+    """A model folder, or a kept trial, read.
 
     Attributes
     ----------
@@ -125,14 +139,22 @@ def model_folder(name: str | Path) -> Path:
     return path
 
 
+def weights_file(name: str | Path) -> Path:
+    """File of the weights of what `load_model` reads. Raises InputError if there is none."""
+    trial = trial_of(name)
+    return model_folder(name) / "weights.pt" if trial is None else _kept(*trial)
+
+
 def load_model(name: str | Path) -> TrainedModel:
-    """Read a model folder, or the best of a run.
+    """Read a model folder, the best of a run, or a trial (RUN/ID) whose weights are kept.
 
     Raises
     ------
     InputError
         There is none, or a file of it is damaged.
     """
+    if trial := trial_of(name):
+        return trained_trial(*trial)
     folder = model_folder(name)
     about = _json(folder / "metadata.json")
     faults: list[str] = []
@@ -140,11 +162,63 @@ def load_model(name: str | Path) -> TrainedModel:
     names = Metadata.__dataclass_fields__, Provenance.__dataclass_fields__
     parts = [{key: fields.take(key, object) for key in group} for group in names]
     finish(faults)
-    metadata = Metadata.from_dict(parts[0])
     provenance = Provenance(**{**parts[1], "imports": tuple(parts[1]["imports"])})
     import_modules(provenance.imports)
-    task = make_task(provenance.task)
     architecture = Architecture.load(folder / "architecture.yaml")
+    metadata, metrics = Metadata.from_dict(parts[0]), _json(folder / "metrics.json")
+    return _with_weights(folder / "weights.pt", architecture, metadata, provenance, metrics)
+
+
+def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
+    """A trial of a search, which may still run, with the weights of its best epoch.
+
+    Raises
+    ------
+    InputError
+        There is no such trial, its weights aren't kept, or a file is damaged.
+    """
+    file = _kept(folder, number)
+    line = folder.proposal(number)
+    row = next(row for row in folder.trials.read() if row["proposal"] == number)
+    about = folder.environment()["data"]
+    if "metadata" not in about or "training" not in row:
+        raise InputError(
+            f"{folder.path}: was written by an older version; legal: archioptrx train {folder.path}/{number}"
+        )
+    experiment = folder.experiment()
+    import_modules(experiment.imports)
+    architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
+    provenance = provenance_of(experiment, about["fingerprint"], row["training"])
+    metrics = {
+        "proposal": number,
+        "repeat": None,
+        "seeds": 1,
+        "seed": row["seed"],
+        "validation": {"mean": row["score"], "deviation": 0.0},
+        "test": {},
+        "bins": {},
+    }
+    return _with_weights(file, architecture, Metadata.from_dict(about["metadata"]), provenance, metrics)
+
+
+def _kept(folder: RunFolder, number: int) -> Path:
+    """File of the weights of a trial that has ended."""
+    folder.proposal(number)  # or there is no such trial
+    file = folder.weights(number)
+    kept = sorted({row["proposal"] for row in folder.trials.read()} & set(folder.kept()))
+    if number not in kept:
+        place, others = f"{folder.path}/{number:04d}", ", ".join(f"{one:04d}" for one in kept) or "of no trial"
+        raise InputError(
+            f"{place}: its weights are not kept (kept: {others}); legal: archioptrx train {place} makes them again"
+        )
+    return file
+
+
+def _with_weights(
+    file: Path, architecture: Architecture, metadata: Metadata, provenance: Provenance, metrics: Mapping[str, Any]
+) -> TrainedModel:
+    """Compile the network and read its weights. The modules of `provenance` have been imported."""
+    task = make_task(provenance.task)
     model = compile_model(
         architecture.graph,
         architecture.hyperparameters,
@@ -152,12 +226,12 @@ def load_model(name: str | Path) -> TrainedModel:
         task.target_width,
     )
     try:
-        state = torch.load(io.BytesIO((folder / "weights.pt").read_bytes()), weights_only=True, map_location="cpu")
+        state = torch.load(io.BytesIO(file.read_bytes()), weights_only=True, map_location="cpu")
         model.load_state_dict(state)
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{folder / 'weights.pt'}: doesn't fit the architecture: {reason}") from error
-    return TrainedModel(architecture, model.eval(), task, metadata, provenance, _json(folder / "metrics.json"))
+        raise InputError(f"{file}: doesn't fit the architecture: {reason}") from error
+    return TrainedModel(architecture, model.eval(), task, metadata, provenance, metrics)
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def parser() -> argparse.ArgumentParser:
     """The options of this command."""
     new = new_parser("predict", "Write scores and tracks in the input's own format, order and hit ids.")
-    new.add_argument("model", metavar="MODEL", help="folder that `train` wrote, or a run, which stands for its best")
+    new.add_argument("model", metavar="MODEL", help="folder that `train` wrote, a run (its best) or RUN/ID")
     new.add_argument("--data", metavar="PATH", required=True, help="events, with or without truth")
     new.add_argument("--output", type=Path, metavar="DIR", required=True, help="a new or empty folder")
     new.add_argument("--cut", type=float, metavar="F", help="tracks: edges below this probability are dropped")

@@ -9,7 +9,9 @@
                           the sampler had been told since the line before, so that a replay is exact
 `screen.jsonl`            what the zero-cost screen found: one line per candidate that it scored
 `trials.jsonl`            one line per ended trial, on disk before the sampler hears of it
-`weights/`                weights of ended trials, where children inherit them; on disk before the trial's line
+`epochs.jsonl`            one line per epoch of each trial; not synced one by one: a crash of the machine may lose some
+`logs/`                   what happened in each trial, in words
+`weights/`                weights of the best trials, and of those that children inherit; there before the trial's line
 `retrain.jsonl`           one line per ended retraining of the best candidates
 `retrain/`                weights of retrainings, until the winner is known
 `sampler.json`            the sampler's state after some proposal, with a digest of what led to it: a resume need
@@ -143,13 +145,14 @@ class Journal:
                 raise InputError(f"{self.path}: line {number}: is not JSON; the file has been changed") from error
         return rows
 
-    def append(self, row: Mapping[str, Any]) -> None:
-        """Add one line and wait until it is on disk."""
+    def append(self, row: Mapping[str, Any], sync: bool = True) -> None:
+        """Add one line and wait until it is on disk; without `sync` until it outlives this process."""
         self.repair()
         assert self._file is not None
         self._file.write(json.dumps(plain(row), ensure_ascii=False, allow_nan=False).encode() + b"\n")
         self._file.flush()
-        os.fsync(self._file.fileno())
+        if sync:
+            os.fsync(self._file.fileno())
 
     def repair(self) -> None:
         """Open the file for writing and remove what a crash left of a line."""
@@ -196,7 +199,7 @@ class RunFolder:
     ----------
     path : Path
         The folder.
-    proposals, trials, retrained, learned, screened : Journal
+    proposals, trials, epochs, retrained, learned, screened : Journal
         Its journals.
     """
 
@@ -210,6 +213,7 @@ class RunFolder:
             raise InputError(f"{self.path}: holds a study of several searches; legal: one of them, such as {one}")
         self.proposals = Journal(self.path / "proposals.jsonl")
         self.trials = Journal(self.path / "trials.jsonl")
+        self.epochs = Journal(self.path / "epochs.jsonl")
         self.retrained = Journal(self.path / "retrain.jsonl")
         self.learned = Journal(self.path / "learned.jsonl")
         self.screened = Journal(self.path / "screen.jsonl")
@@ -254,6 +258,26 @@ class RunFolder:
         """File of the trained weights of a trial, where the search keeps them."""
         return self.path / "weights" / f"{number:04d}.pt"
 
+    def kept(self) -> list[int]:
+        """Numbers of the trials whose weights are there."""
+        return sorted(int(file.stem) for file in (self.path / "weights").glob("*.pt") if file.stem.isdecimal())
+
+    def log(self, number: int) -> Path:
+        """File that says in words what happened in a trial."""
+        return self.path / "logs" / f"{number:04d}.log"
+
+    def curves(self) -> dict[int, list[dict[str, Any]]]:
+        """Lines of `epochs.jsonl` by proposal, in the order of epochs; of trials that run, too.
+
+        A trial that a crash stopped runs again from its first epoch: a line of an epoch takes the place of what was
+        there of it, and of all that followed it.
+        """
+        found: dict[int, list[dict[str, Any]]] = {}
+        for line in self.epochs.read():
+            curve = found.setdefault(line["proposal"], [])
+            curve[:] = [*(one for one in curve if one["epoch"] < line["epoch"]), line]
+        return found
+
     def experiment(self) -> Experiment:
         """The experiment, with the function graph and the search space that this folder keeps."""
         place = self.path / "experiment.yaml"
@@ -280,7 +304,7 @@ class RunFolder:
                     journal.repair()
                 yield self
             finally:
-                for journal in (*journals, self.learned, self.screened):  # few have these: they aren't made empty
+                for journal in (*journals, self.epochs, self.learned, self.screened):  # these aren't made empty
                     journal.close()
 
     def rows(self) -> list[dict[str, Any]]:
@@ -293,6 +317,20 @@ class RunFolder:
         if number not in lines:
             raise InputError(f"{self.path}/{number}: no such trial; legal: 0 … {max(lines, default=-1)}")
         return lines[number]
+
+
+def trial_of(name: str | Path) -> tuple[RunFolder, int] | None:
+    """Run folder and number where `name` is RUN/ID; None: it is something else.
+
+    Raises
+    ------
+    InputError
+        RUN is a study.
+    """
+    path = Path(name)
+    if path.name.isdecimal() and (path.parent / "experiment.yaml").is_file() and not path.exists():
+        return RunFolder(path.parent), int(path.name)
+    return None
 
 
 def is_study(path: Path) -> bool:

@@ -11,6 +11,7 @@ from archioptrx.overrides import duration
 NUMBER = (int, float)
 PROXIES = ("synflow", "naswot", "jacob_cov", "parameters", "readout")
 """Zero-cost proxies; see `archioptrx.proxies`."""
+ALL = "all"
 VOTE = "+"
 """Between proxies whose ranks are added."""
 
@@ -190,3 +191,21 @@ class Resources:
         )
         inside.rest()
         return result
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What outlives a trial beside its lines: `weights` of that many of the best trials (None: of all)."""
+
+    weights: int | None = 1
+
+    @classmethod
+    def read(cls, inside: Fields) -> Keep:
+        """Take and check the section."""
+        written = inside.take("weights", (int, str), 1, choices=(ALL,), minimum=0)
+        inside.rest()
+        return cls(None if written == ALL else written)
+
+    def to_plain(self) -> dict[str, int | str]:
+        """As it is written."""
+        return {"weights": ALL if self.weights is None else self.weights}

@@ -153,8 +153,8 @@ def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
     """
     import torch
 
-    from archioptrx.model_folder import save_model
-    from archioptrx.search.run import check_fit, provenance_of
+    from archioptrx.model_folder import provenance_of, save_model
+    from archioptrx.search.run import check_fit
     from archioptrx.search.setup import Specs
     from archioptrx.search.space import Ends
     from archioptrx.search.text import duration_text
@@ -187,7 +187,7 @@ def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
         "test": {k: {"mean": v, "deviation": 0.0} for k, v in test.items() if isinstance(v, int | float)},
         "bins": {k: v for k, v in test.items() if isinstance(v, list)},
     }
-    provenance = provenance_of(experiment, events, spec["training"])
+    provenance = provenance_of(experiment, events.fingerprint, spec["training"])
     save_model(folder, architecture, end["weights"], events.data.metadata, provenance, metrics)
     return metrics
 

@@ -1,18 +1,21 @@
 """Run one candidate: plain data in, messages out. The same in this process and in a worker of Ray.
 
-Messages are plain data, told apart by `kind`:
+Messages are plain data. Each has a `log`: times (seconds since 1970) and texts of what happened since the one before.
+They are told apart by `kind`:
 
 `refused`
     The network has too many parameters, or a training step takes too long: `reason`.
 `epoch`
     One epoch has ended: `epoch`, `score` (of the first goal, larger is better), `scores` (of each goal, where there are
     several), `best` (whether no epoch before was better), `metrics` (on validation events, and what the network costs),
-    `parameters`, `train_seconds` (training and validation so far), `seconds` (all since the trial began), `inherited`
-    (`tensors` and `share` of the parameters that a parent's weights replaced, or None); where the spec says `keep` and
-    the epoch is the best one so far: `weights`.
+    `parameters`, `loss`, `learning_rate`, `gradient_norm`, `weight_norm` (see `archioptrx.fit.Report`), `train_seconds`
+    (training and validation so far), `seconds` (all since the trial began), `memory` (bytes, peak of the process in
+    this trial), `gpu_memory` (the same of tensors on a GPU, or None), `inherited` (`tensors` and `share` of the
+    parameters that a parent's weights replaced, or None); of the best epoch so far: `weights_digest`, and where the
+    spec says `keep` and the score is `keep_from` or above: `weights`.
 `end`
     The last epoch has ended: `seconds`, and where the spec says `final`: `test` (metrics on test events with
-    the weights of the best epoch) and `weights` (bytes of a state dict).
+    the weights of the best epoch), `weights` (bytes of a state dict) and their `weights_digest`.
 `error`
     The trial failed: `error`, one line; `seconds`.
 """
@@ -20,16 +23,20 @@ Messages are plain data, told apart by `kind`:
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
+import math
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from archioptrx import peak_memory
 from archioptrx.compile import Model, compile_model
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.dataset import Metadata, Splits
@@ -46,7 +53,12 @@ from archioptrx.tracks.metrics import Selection
 from archioptrx.tracks.scores import track_numbers
 from archioptrx.training import Training
 from archioptrx.transfer import inherit
+from archioptrx.trial_log import TrialLog
 
+DIGITS = 16
+"""Of the digest of weights."""
+NORMS = ("loss", "learning_rate", "gradient_norm", "weight_norm")
+"""Fields of a report that the message of an epoch has as they are."""
 PASSES, ENOUGH = 20, 1.0
 """Forward passes that are timed at most, and the seconds after which three of them are enough."""
 
@@ -146,6 +158,16 @@ def weights_of(model: nn.Module) -> bytes:
     return buffer.getvalue()
 
 
+def weights_digest(state: Mapping[str, Tensor]) -> str:
+    """A short SHA-256 of a state dict: of names, types, shapes and every bit of the numbers."""
+    digest = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        tensor = value.detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:DIGITS]
+
+
 def messages(spec: Mapping[str, Any], data: TrialData) -> Generator[dict[str, Any], None, None]:
     """Run a trial; whatever goes wrong in it is its last message, for the search goes on.
 
@@ -154,16 +176,26 @@ def messages(spec: Mapping[str, Any], data: TrialData) -> Generator[dict[str, An
     spec
         `graph`, `hyperparameters`, `training`, `task`, `objective` as plain data, `device`,
         `limits` (`seconds_per_step` and `parameters`, each a number or None), `final` (whether test metrics and weights
-        are wanted), `imports`. Optional: `keep` (whether the weights of each better epoch are sent), `parent` (`graph`
-        of another trial and its `weights`, from which this one starts where they agree).
+        are wanted), `imports`. Optional: `keep` (whether the weights of each better epoch are sent), `keep_from` (the
+        score that an epoch needs for that), `parent` (`graph` of another trial and its `weights`, from which this one
+        starts where they agree).
     """
-    start, threads = time.perf_counter(), torch.get_num_threads()
+    start, threads, log = time.perf_counter(), torch.get_num_threads(), TrialLog()
     try:
         # Sums depend on the number of threads: the same everywhere in a trial makes scores the same everywhere.
         torch.set_num_threads(spec["training"]["threads"] or threads)
-        yield from _messages(spec, data, start)
+        log.begin(spec["device"], torch.get_num_threads())
+        with closing(_messages(spec, data, start, log)) as said:
+            while True:
+                with log.hearing():
+                    message = next(said, None)
+                if message is None:
+                    return
+                yield {**message, "log": log.taken()}
     except Exception as error:
-        yield {"kind": "error", "error": one_line(error), "seconds": time.perf_counter() - start}
+        log.failed(error)
+        seconds = time.perf_counter() - start
+        yield {"kind": "error", "error": one_line(error), "seconds": seconds, "log": log.taken()}
     finally:
         torch.set_num_threads(threads)
 
@@ -175,14 +207,18 @@ def one_line(error: BaseException) -> str:
     return text if isinstance(error, TrialError) else f"{type(error).__name__}: {text}"
 
 
-def _messages(spec: Mapping[str, Any], data: TrialData, start: float) -> Iterator[dict[str, Any]]:
+def _messages(
+    spec: Mapping[str, Any], data: TrialData, start: float, log: TrialLog
+) -> Generator[dict[str, Any], None, None]:
     import_modules(spec["imports"])
+    peak_memory.reset(spec["device"])
     training, objective = Training(**spec["training"]), Objective.from_plain(spec["objective"])
     task = task_of(spec["task"], objective)
     graph = ComputationGraph.from_dict(spec["graph"])
     model = build(graph, spec["hyperparameters"], data.metadata, task, training.seed).to(spec["device"])
     inherited = _inherited(model, spec.get("parent"))
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    log.note(f"{parameters:,} parameters" + _heritage(inherited))
     train, validation, device = data.splits.train, data.splits.validation, spec["device"]
     ready = data.prepared(task, training, device)
     of_tracks = set(objective.metrics) & set(TRACK_SHARES)
@@ -205,13 +241,16 @@ def _messages(spec: Mapping[str, Any], data: TrialData, start: float) -> Iterato
             yield {
                 "kind": "epoch",
                 "epoch": report.epoch,
-                **_scores(objective, metrics, report),
+                **(scores := _scores(objective, metrics, report)),
                 "metrics": metrics,
                 "parameters": parameters,
+                **{name: getattr(report, name) for name in NORMS},
                 "train_seconds": train_seconds,
                 "seconds": time.perf_counter() - start,
+                "memory": peak_memory.resident(),
+                "gpu_memory": peak_memory.on_gpu(device),
                 "inherited": inherited,
-                **({"weights": weights_of(model)} if spec.get("keep") and report.best else {}),
+                **(_weights(model, spec, scores["score"]) if report.best else {}),
             }
     finally:
         fitting.close()
@@ -219,7 +258,7 @@ def _messages(spec: Mapping[str, Any], data: TrialData, start: float) -> Iterato
     if spec["final"]:
         further = partial(of_task, whole=data.splits.whole_test)
         end["test"] = evaluate_model(model, task, data.splits.test, device=spec["device"], further=further)
-        end["weights"] = weights_of(model)
+        end |= {"weights": weights_of(model), "weights_digest": weights_digest(model.state_dict())}
     yield {**end, "train_seconds": train_seconds, "seconds": time.perf_counter() - start}
 
 
@@ -232,6 +271,18 @@ def _scores(objective: Objective, metrics: Mapping[str, Any], report: Report) ->
         raise TrialError(f"epoch {report.epoch}: {values}, no number")
     several = {"scores": list(scores)} if objective.several else {}
     return {"score": scores[0], **several, "best": report.best}
+
+
+def _weights(model: Model, spec: Mapping[str, Any], score: float) -> dict[str, Any]:
+    """What the message of a better epoch says of the weights."""
+    wanted = spec.get("keep") and score >= spec.get("keep_from", -math.inf)
+    digest = {"weights_digest": weights_digest(model.state_dict())}
+    return {**digest, "weights": weights_of(model)} if wanted else digest
+
+
+def _heritage(inherited: Mapping[str, Any] | None) -> str:
+    """What the log says of it."""
+    return f", {inherited['share']:.0%} of them from the parent" if inherited else ""
 
 
 def _inherited(model: Model, parent: Mapping[str, Any] | None) -> dict[str, Any] | None:

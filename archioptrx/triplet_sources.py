@@ -21,7 +21,7 @@ from archioptrx.dataset import Dataset, Metadata
 from archioptrx.errors import InputError
 from archioptrx.fit import predict
 from archioptrx.hitgraph import HitGraph
-from archioptrx.model_folder import TrainedModel, load_model, model_folder
+from archioptrx.model_folder import TrainedModel, load_model, weights_file
 from archioptrx.sources import load_dataset, resolved
 from archioptrx.sources.options import LineGraphOptions, TripletsOptions
 from archioptrx.sources.stream import Job, Made, stream
@@ -116,7 +116,7 @@ def scores(graph: HitGraph, plan: Plan) -> Floats | None:
 
 def digest_of(folder: str) -> str:
     """SHA-256 of a model's weights: the same folder may be written again."""
-    return hashlib.sha256((model_folder(folder) / "weights.pt").read_bytes()).hexdigest()
+    return hashlib.sha256(weights_file(folder).read_bytes()).hexdigest()
 
 
 @lru_cache(maxsize=2)

@@ -30,7 +30,7 @@ class Take:
     program
         The network as a program.
     origin
-        Name of the run or of the model folder.
+        Name of the model folder; RUN/best or RUN/ID of a search.
     cut
         Probability from which an edge counts as true.
     """
@@ -42,12 +42,12 @@ class Take:
 
     @staticmethod
     def of(trained: TrainedModel, folder: Path, cut: float) -> Take:
-        """Plan the export of a model folder. Raises InputError where a step of it can't be exported."""
+        """Plan the export of a model folder, or of RUN/ID. Raises InputError where a step of it can't be exported."""
         model = trained.model
         if not isinstance(model, Model):
             raise InputError(f"{folder}: holds a {type(model).__name__}; legal: a model that `train` or `search` wrote")
         path = folder.resolve()
-        origin = f"{path.parent.name}/{path.name}" if path.name == "best" else path.name
+        origin = f"{path.parent.name}/{path.name}" if path.name == "best" or path.name.isdecimal() else path.name
         links = probabilities(trained.task, len(model.graph.targets))
         return Take(trained, plan(model, trained.metadata, links), origin, cut)
 

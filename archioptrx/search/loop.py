@@ -17,13 +17,15 @@ from archioptrx.candidate import Candidate
 from archioptrx.choices import Trace
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.errors import InputError
-from archioptrx.run_folder import RunFolder, plain, write_atomically
+from archioptrx.run_folder import RunFolder, plain
 from archioptrx.samplers import Sampler
 from archioptrx.samplers.ranking import REFUSED
 from archioptrx.search.keeper import Keeper, SnapshotError
+from archioptrx.search.records import Records
 from archioptrx.search.rules import Listener, Reference, Rules, Running, make_row, trial_seed
 from archioptrx.search.schedule import Fifo
 from archioptrx.search.work import Job
+from archioptrx.settings import Keep
 from archioptrx.standings import curve_of, numbers_of, score_of
 
 PATIENCE = 1000
@@ -43,6 +45,8 @@ class Trials:
         A fresh one.
     keeper
         Of the same folder; None: neither state nor what is learned is kept.
+    records
+        Of the same folder; None: with the usual settings.
 
     Raises
     ------
@@ -59,9 +63,11 @@ class Trials:
         references: Sequence[Reference],
         listener: Listener,
         keeper: Keeper | None = None,
+        records: Records | None = None,
     ) -> None:
         self.folder, self.sampler, self.schedule, self.rules = folder, sampler, schedule, rules
         self.references, self.listener, self.keeper = references, listener, keeper
+        self.records = records or Records(folder, Keep())
         self.candidates: dict[int, Candidate] = {}
         self.running: dict[int, Running] = {}
         self.rows: dict[int, dict[str, Any]] = {}
@@ -91,15 +97,18 @@ class Trials:
         line = self._again.pop(0) if self._again else self._propose()
         if line is None:
             return None
-        self.running[line["proposal"]] = Running(line, time.time())
+        spec = {**self.rules.spec(line), **self._heritage(line)}
+        self.running[line["proposal"]] = Running(line, spec, time.time())
+        self.records.started(line, spec)
         self.listener.started(line)
-        return Job(str(line["proposal"]), {**self.rules.spec(line), **self._heritage(line)})
+        return Job(str(line["proposal"]), spec)
 
     def message(self, key: str, message: dict[str, Any]) -> bool:
         """Take a message; True: the trial is over."""
         number = int(key)
         running = self.running[number]
         running.weights = message.pop("weights", running.weights)
+        self.records.heard(running.line, message)
         if message["kind"] == "epoch":
             running.reports.append(message)
             self.listener.epoch(number, message)
@@ -239,7 +248,7 @@ class Trials:
     def _heritage(self, line: Mapping[str, Any]) -> dict[str, Any]:
         """What a trial is told beside its spec where children inherit weights."""
         if not self.sampler.inherit:
-            return {}
+            return self.records.retention.wanted()
         number = line.get("parent")  # a run folder of before had none
         if number is None or not (file := self.folder.weights(number)).is_file():
             return {"keep": True}
@@ -259,15 +268,18 @@ class Trials:
     def _end(self, number: int, status: str, message: Mapping[str, Any]) -> None:
         running = self.running.pop(number)
         row = make_row(running, status, message)
-        if running.weights is not None and status != "failed":
-            # The weights first: a child of this trial may be proposed as soon as its row is there.
-            file = self.folder.weights(number)
-            file.parent.mkdir(exist_ok=True)
-            write_atomically(file, running.weights)
+        # The weights first: a child of this trial may be proposed as soon as its row is there.
+        self.records.retention.store(row, running.weights, needed=self.sampler.inherit)
         self.folder.trials.append(row)
         self.rows[number] = row
         self._untold.append(number)
+        self.records.retention.tidy(self._needed())
+        self.records.ended(running.line, row)
         self.listener.ended(row)
+
+    def _needed(self) -> list[int] | None:
+        """Trials whose weights a child may start from; None: all of them."""
+        return None if self.sampler.inherit else []
 
     # --- replay ---------------------------------------------------------------------------------------------------
 
@@ -290,6 +302,8 @@ class Trials:
         self._told = max(told, default=-1) + 1
         for row in order:
             self.schedule.remember(row["proposal"], curve_of(row))
+        self.records.retention.known(order)
+        self.records.retention.tidy(self._needed())
 
     def _again_made(self, line: Mapping[str, Any], kept: bool, trusted: bool) -> Candidate:
         """The candidate of a line: what the snapshot stands for is read, all else is told and drawn again."""

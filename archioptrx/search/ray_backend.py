@@ -122,11 +122,12 @@ class Desk:
             self.parcels.pop(trial).content = {}
         return over
 
-    def lost(self, trial: str, error: str) -> None:
-        """Tell the work that a worker died."""
+    def lost(self, trial: str, why: str) -> None:
+        """Tell the work that a worker died; Ray says why in a few lines."""
         seconds = time.monotonic() - self.since[trial]
         self.parcels.pop(trial).content = {}
-        self.work.message(self.keys[trial], {"kind": "error", "error": error, "seconds": seconds})
+        error, log = f"the worker died: {why.splitlines()[0]}", [(time.time(), f"the worker died: {why}")]
+        self.work.message(self.keys[trial], {"kind": "error", "error": error, "seconds": seconds, "log": log})
 
 
 class Asking(Searcher):
@@ -176,8 +177,7 @@ class Deciding(FIFOScheduler):
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Record a dead worker as a failed job."""
         error = trial.get_pickled_error()
-        lines = str(error or "").strip().splitlines()
-        self.desk.lost(trial.trial_id, f"the worker died: {lines[0] if lines else 'out of memory?'}")
+        self.desk.lost(trial.trial_id, str(error or "").strip() or "out of memory?")
 
 
 class Ending(tune.Callback):

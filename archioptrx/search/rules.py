@@ -76,9 +76,10 @@ class Rules:
 
 @dataclass
 class Running:
-    """A trial that runs: its proposal, when it was started, what it has reported, its best weights if it sends them."""
+    """A trial that runs: its proposal and spec, when it was started, what it has reported, its best weights if sent."""
 
     line: dict[str, Any]
+    spec: Mapping[str, Any]
     started: float
     reports: list[dict[str, Any]] = field(default_factory=list)
     weights: bytes | None = None
@@ -119,6 +120,9 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
         "reference": line["reference"],
         "inherited": {"parent": f"{line['parent']:04d}", **inherited} if inherited else None,
         "seed": line["seed"],
+        "training": running.spec["training"],
+        "device": running.spec["device"],
+        "weights_digest": None if failed else known.get("weights_digest"),
         "started": running.started,
         "ended": time.time(),
     }

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from archioptrx.architecture import Architecture
 from archioptrx.computation_graph import ComputationGraph
@@ -16,13 +15,14 @@ from archioptrx.environment import environment
 from archioptrx.errors import InputError, did_you_mean
 from archioptrx.experiment import Experiment
 from archioptrx.model_events import load_splits
-from archioptrx.model_folder import Provenance, save_model
+from archioptrx.model_folder import provenance_of, save_model
 from archioptrx.proxies import unfit
 from archioptrx.run_folder import RunFolder
 from archioptrx.samplers import Sampler
 from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.loop import Trials
 from archioptrx.search.progress import Progress
+from archioptrx.search.records import Records
 from archioptrx.search.retrain import Plan, Retraining, Winner
 from archioptrx.search.rules import Rules
 from archioptrx.search.schedule import make_schedule
@@ -111,8 +111,10 @@ def check_fit(task: Task, ends: Ends, data: TrialData) -> None:
 
 def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     """Make the run folder of a search."""
+    splits, metadata = events.data.splits, events.data.metadata
     about = environment(
-        data={"fingerprint": events.fingerprint, "split": events.data.splits.rule}, seed=setup.experiment.seed
+        data={"fingerprint": events.fingerprint, "split": splits.rule, "metadata": metadata.to_dict()},
+        seed=setup.experiment.seed,
     )
     return RunFolder.create(path, setup.experiment, about, setup.files)
 
@@ -184,8 +186,8 @@ def trials_of(setup: Setup, folder: RunFolder, rules: Rules, make: Callable[[], 
 
     def made(trusting: bool) -> Trials:
         keeper = Keeper(folder, setup.identity, progress.note, trusting)
-        schedule = make_schedule(setup.experiment.scheduler)
-        return Trials(folder, make(), schedule, rules, setup.references, progress, keeper)
+        schedule, records = make_schedule(setup.experiment.scheduler), Records(folder, setup.experiment.keep)
+        return Trials(folder, make(), schedule, rules, setup.references, progress, keeper, records)
 
     try:
         return made(trusting=True)
@@ -213,19 +215,6 @@ def rules_of(setup: Setup, events: Events, specs: Specs, task: Task, deadline: f
     )
 
 
-def provenance_of(experiment: Experiment, events: Events, training: Mapping[str, Any]) -> Provenance:
-    """Where a model of this experiment comes from."""
-    return Provenance(
-        data=dict(experiment.data),
-        split=asdict(experiment.split),
-        test=experiment.test,
-        fingerprint=events.fingerprint,
-        task=dict(experiment.task),
-        training=training,
-        imports=experiment.imports,
-    )
-
-
 def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, winner: Winner, weights: bytes) -> None:
     line = folder.proposal(winner.proposal)
     rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
@@ -240,5 +229,5 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
         "bins": row["bins"],
     }
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
-    provenance = provenance_of(setup.experiment, events, spec["training"])
+    provenance = provenance_of(setup.experiment, events.fingerprint, spec["training"])
     save_model(folder.best, architecture, weights, events.data.metadata, provenance, metrics, replace=True)

@@ -1,0 +1,72 @@
+"""Which trials leave their weights in the run folder: the best so far, and those that children may still inherit."""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from archioptrx.run_folder import RunFolder, write_atomically
+from archioptrx.settings import Keep
+
+
+class Retention:
+    """Keeps `weights/` of a run folder; see above.
+
+    The best are those of the highest score of the first goal, of equal ones the earlier proposal. Weights are on disk
+    before the trial's line, and those that they displace go after it: at any moment the weights of the best trials
+    that have a line are there. What a crash leaves beyond is removed here.
+
+    Parameters
+    ----------
+    folder
+        A locked run folder.
+    keep
+        How many stay.
+    """
+
+    def __init__(self, folder: RunFolder, keep: Keep) -> None:
+        self.folder = folder
+        self.count = math.inf if keep.weights is None else keep.weights
+        self._order: list[tuple[float, int]] = []  # all trials with a score, best first: its negative, the number
+
+    def known(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take in the trials of before."""
+        for row in rows:
+            self._note(row)
+
+    def wanted(self) -> dict[str, Any]:
+        """What a trial that starts now is told of sending its weights."""
+        if self.count == 0:
+            return {}
+        full = len(self._order) >= self.count
+        return {"keep": True, **({"keep_from": -self._order[int(self.count) - 1][0]} if full else {})}
+
+    def store(self, row: Mapping[str, Any], weights: bytes | None, needed: bool) -> None:
+        """Write the weights of a trial that ends, if it is one of the best or `needed`; its line follows."""
+        self._note(row)
+        if weights is None or row["status"] == "failed" or not (needed or row["proposal"] in self._best()):
+            return
+        file = self.folder.weights(row["proposal"])
+        file.parent.mkdir(exist_ok=True)
+        write_atomically(file, weights)
+
+    def tidy(self, needed: Iterable[int] | None) -> None:
+        """Remove what is neither of the best nor needed; None: every ended trial is."""
+        if not (self.folder.path / "weights").is_dir():
+            return
+        for left in (self.folder.path / "weights").glob(".*"):  # of a write that a crash stopped
+            left.unlink()
+        ended = {number for _, number in self._order}
+        stay = ended if needed is None else self._best() | (ended & set(needed))
+        for number in set(self.folder.kept()) - stay:
+            self.folder.weights(number).unlink()
+
+    def _note(self, row: Mapping[str, Any]) -> None:
+        if row["score"] is not None:
+            insort(self._order, (-row["score"], row["proposal"]))
+
+    def _best(self) -> set[int]:
+        count = len(self._order) if self.count == math.inf else int(self.count)
+        return {number for _, number in self._order[:count]}
