@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archioptrx.report.content import Content
-from archioptrx.report.page import Section, fragment
+from archioptrx.report.page import Section, table
 from archioptrx.search.text import columns
 
 
@@ -15,5 +15,5 @@ def section(content: Content) -> Section | None:
     graphs = {row["proposal"]: content.graph(row["proposal"]) for row in rows}
     shown = columns(content.experiment.objective, graphs)
     cells = [[column.cell(row) for column in shown] for row in rows]
-    body = fragment("table.html", name="leaderboard-table", heads=[column.head for column in shown], rows=cells)
+    body = table("leaderboard-table", [column.head for column in shown], cells)
     return Section("leaderboard", "Leaderboard", body, "All ended trials, best first. Click a heading to sort.")
