@@ -177,7 +177,7 @@ def page(
             sections=sections,
             banner=banner,
             footer=footer,
-            style=_asset("page.css"),
+            style=_asset("page.css") + _asset("trials.css"),
             first=_asset("theme.js"),
             plotly=_inline(get_plotlyjs()),
             scripts=[_asset(name) for name in scripts],
