@@ -1,19 +1,21 @@
-"""The leaderboard: a table of all trials that can be sorted."""
+"""The leaderboard: a table of all trials, which sorts, filters and leads to each architecture."""
 
 from __future__ import annotations
 
 from archioptrx.report.content import Content
-from archioptrx.report.page import Section, fragment
-from archioptrx.search.text import columns
+from archioptrx.report.page import Section, fragment, packed
+from archioptrx.report.trials import SCRIPTS, trial_data
 
 
 def section(content: Content) -> Section | None:
-    """The best trials in a table."""
+    """The table; None before a trial has ended."""
     if not content.rows:
         return None
-    rows = content.rows[: content.top]
-    graphs = {row["proposal"]: content.graph(row["proposal"]) for row in rows}
-    shown = columns(content.experiment.objective, graphs)
-    cells = [[column.cell(row) for column in shown] for row in rows]
-    body = fragment("table.html", name="leaderboard-table", heads=[column.head for column in shown], rows=cells)
-    return Section("leaderboard", "Leaderboard", body, "All ended trials, best first. Click a heading to sort.")
+    statuses = [row["status"] for row in content.rows]
+    tallies = {name: statuses.count(name) for name in ("finished", "pruned", "failed") if name in statuses}
+    body = fragment("leaderboard.html", data=packed("trials", trial_data(content)), tallies=tallies)
+    about = (
+        "All ended trials, best first. A heading sorts by its column; a row opens the trial. "
+        "Scores are of validation events."
+    )
+    return Section("leaderboard", "Leaderboard", body, about, (*SCRIPTS, "leaderboard.js"))

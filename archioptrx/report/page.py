@@ -5,10 +5,12 @@ jinja2 fills the template, which escapes whatever comes from a run; what is `Mar
 
 from __future__ import annotations
 
+import base64
+import gzip
 import html
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -37,16 +39,51 @@ class Section:
         HTML, see `figure` and `fragment`.
     about
         What is shown and how to read it, in a sentence or two.
+    scripts
+        Files of `templates/` that the section needs besides `SCRIPTS`; a page has each once.
     """
 
     name: str
     title: str
     body: Markup
     about: str = ""
+    scripts: tuple[str, ...] = ()
 
 
-def figure(name: str, content: go.Figure, label: str, height: int = 420) -> Markup:
+@dataclass(frozen=True)
+class View:
+    """A form of a figure that a switch above it chooses. The first of each group is the one that is shown first.
+
+    Attributes
+    ----------
+    group
+        What the switch is about (`scale`); with more than five views it is a list.
+    label
+        Says which form this is (`linear`).
+    data
+        By trace what differs from the figure: `{"y": [...], "visible": False}`; traces beyond its end stay.
+    layout
+        What differs in the layout.
+    """
+
+    group: str
+    label: str
+    data: Sequence[Mapping[str, Any]] = ()
+    layout: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table that is not sorted by its text but by `value`; None is missing and comes last."""
+
+    text: str
+    value: float | str | None
+
+
+def figure(name: str, content: go.Figure, label: str, height: int = 420, views: Sequence[View] = ()) -> Markup:
     """A figure. The page's script draws it when it comes into view, in the colours of the theme.
+
+    Colours that fit the theme are the variables of `page.css`: `color="var(--c2)"`, `"var(--failed)"`.
 
     Parameters
     ----------
@@ -54,8 +91,40 @@ def figure(name: str, content: go.Figure, label: str, height: int = 420) -> Mark
         Id of its element, unique in the page; the script of a section finds it by that.
     label
         What it shows, for those who can't see it (`aria-label`).
+    height
+        In pixels.
+    views
+        Other forms of it, which a reader chooses.
     """
-    return fragment("figure.html", name=name, label=label, height=height, content=content.to_json())
+    plain_figure = json.loads(content.to_json())
+    plain_figure["layout"].pop("template", None)  # the page has its own
+    plain_figure["views"] = [{**vars(view), "data": list(view.data)} for view in views]
+    groups = {
+        group: [one.label for one in views if one.group == group] for group in dict.fromkeys(v.group for v in views)
+    }
+    return fragment(
+        "figure.html", name=name, label=label, height=height, groups=groups, content=script_json(plain_figure)
+    )
+
+
+def table(
+    name: str, heads: Sequence[str], rows: Sequence[Sequence[str | Cell]], left: Sequence[int] = (), caption: str = ""
+) -> Markup:
+    """A table that a click on a heading sorts. Of all rows in the page, so for some hundred at most.
+
+    Parameters
+    ----------
+    left
+        Columns that are text.
+    """
+    return fragment("table.html", name=name, heads=heads, rows=rows, left=left, caption=caption)
+
+
+def packed(name: str, value: Any) -> Markup:
+    """Plain data, small: a script gets it by `await report.packed(name)`."""
+    text = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
+    data = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+    return fragment("packed.html", name=name, data=data)
 
 
 def fragment(template: str, **values: Any) -> Markup:
@@ -73,16 +142,32 @@ def script_json(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def page(title: str, subtitle: str, facts: Mapping[str, str], sections: Sequence[Section]) -> str:
+SCRIPTS = ("page.js", "tables.js", "figures.js")
+"""What every page needs, in this order."""
+
+
+def page(
+    title: str,
+    subtitle: str,
+    facts: Mapping[str, str | Markup],
+    sections: Sequence[Section],
+    banner: str = "",
+    footer: str = "",
+) -> str:
     """The text of a whole page.
 
     Parameters
     ----------
     facts
         Short figures under the heading, by name.
+    banner
+        What a reader has to know first: that the search still runs.
+    footer
+        When and by what it was written.
     """
     from plotly.offline import get_plotlyjs
 
+    scripts = dict.fromkeys([*SCRIPTS, *(name for section in sections for name in section.scripts)])
     return str(
         fragment(
             "page.html",
@@ -90,9 +175,12 @@ def page(title: str, subtitle: str, facts: Mapping[str, str], sections: Sequence
             subtitle=subtitle,
             facts=facts,
             sections=sections,
-            style=_asset("page.css"),
-            script=_asset("page.js"),
+            banner=banner,
+            footer=footer,
+            style=_asset("page.css") + _asset("trials.css"),
+            first=_asset("theme.js"),
             plotly=_inline(get_plotlyjs()),
+            scripts=[_asset(name) for name in scripts],
         )
     )
 

@@ -1,0 +1,151 @@
+"""All trials of a run as columns of plain data, small enough for ten thousand of them; the page's scripts show them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from archioptrx.computation_graph import ComputationGraph
+from archioptrx.objective import COSTS, header
+from archioptrx.report.content import Content
+from archioptrx.search.text import brief
+from archioptrx.standings import front_numbers
+
+Row = Mapping[str, Any]
+SCRIPTS = ("trials.js",)
+"""What a section needs whose figures or tables lead to trials."""
+MOST_HYPERPARAMETERS = 8
+"""So many of those that differ have a column of their own."""
+
+
+def trial_data(content: Content) -> dict[str, Any]:
+    """What the script `trials.js` reads: in the order of `content.rows`, texts that occur often only once.
+
+    Returns
+    -------
+    dict
+        `columns` of the leaderboard (`head`, `kind`: how to write it, `values`); of each trial its number in
+        `texts`, `hyperparameters` and `errors`; all `metrics`, by name; and the name of the `run` for commands.
+    """
+    rows = content.rows
+    graphs = [content.graph(row["proposal"]) for row in rows]
+    texts = _Pool([brief(graph), str(graph)] for graph in graphs)
+    settings = _Pool(dict(row["hyperparameters"]) for row in rows)
+    errors = _Pool(row["error"] or "" for row in rows)
+    return {
+        "run": shlex.quote(str(content.folder.path)),
+        "id": [row["id"] for row in rows],
+        "status": [row["status"] for row in rows],
+        "columns": [{"head": h, "kind": kind, "values": values} for h, kind, values in _columns(content, graphs)],
+        "text": texts.numbers,
+        "texts": texts.values,
+        "setting": settings.numbers,
+        "hyperparameters": settings.values,
+        "error": errors.numbers,
+        "errors": errors.values,
+        "curve": [[_rounded(score) for score in row["curve"]] for row in rows],
+        "metrics": _metrics(rows),
+        "kept": {str(i): row["id"] for i, row in enumerate(content.best)},
+    }
+
+
+class _Pool:
+    """Values that occur often: each once, and for each occurrence its number."""
+
+    def __init__(self, values: Any) -> None:
+        known: dict[str, int] = {}
+        self.values: list[Any] = []
+        self.numbers: list[int] = []
+        for value in values:
+            number = known.setdefault(repr(value), len(self.values))
+            if number == len(self.values):
+                self.values.append(value)
+            self.numbers.append(number)
+
+
+def metric_value(row: Row, name: str) -> float | None:
+    """A metric of a trial; None where it failed, or has none. Old runs had no seconds per epoch among them."""
+    if row["score"] is None:
+        return None
+    if name == "parameters":
+        return float(row["parameters"])
+    if name == "seconds_per_epoch" and name not in row["metrics"] and row["epochs"]:
+        return float(row["train_seconds"] / row["epochs"])
+    value = row["metrics"].get(name)
+    return None if value is None else float(value)
+
+
+def _columns(content: Content, graphs: Sequence[ComputationGraph]) -> list[tuple[str, str, list[Any]]]:
+    """Heading, kind and values of each column of the leaderboard."""
+    rows, objective = content.rows, content.experiment.objective
+
+    def of(kind: str, head: str, value: Callable[[Row], Any]) -> tuple[str, str, list[Any]]:
+        return head, kind, [value(row) for row in rows]
+
+    def metric(name: str) -> tuple[str, str, list[Any]]:
+        kind = "count" if name == "parameters" else "cost" if name in COSTS else "metric"
+        return of(kind, header(name), lambda row: _rounded(metric_value(row, name)))
+
+    fronts = front_numbers(rows)
+    made = [of("count", "front", lambda row: fronts.get(row["proposal"]))] if fronts else []
+    if not fronts:
+        made = [("place", "count", [i if row["score"] is not None else None for i, row in enumerate(rows, 1)])]
+    made.append(of("trial", "trial", lambda row: row["proposal"]))
+    made += _combined(content)
+    costs = [name for name in ("latency", "seconds_per_epoch") if any(name in row["metrics"] for row in rows)]
+    names = dict.fromkeys([*objective.metrics, "parameters", *costs])
+    made += [metric(name) for name in names]
+    made += [of("count", "epochs", lambda row: row["epochs"])]
+    made += [("steps", "count", [len(graph.steps) for graph in graphs])]
+    made += [("rounds", "count", [graph.rounds for graph in graphs])]
+    made += [of("seconds", "time", lambda row: _rounded(row["seconds"]))]
+    made += [of("text", "status", _status)]
+    made += [of("value", name, lambda row, name=name: _shown(row, name)) for name in _differing(rows)]  # type: ignore[misc]
+    made += [("architecture", "brief", [None] * len(rows))]
+    made += [of("text", "fingerprint", lambda row: row["fingerprint"][:12])]
+    return made
+
+
+def _combined(content: Content) -> list[tuple[str, str, list[Any]]]:
+    """Scores of goals in which a metric is set against a cost."""
+    made = []
+    for index, goal in enumerate(content.experiment.objective.goals):
+        if goal.price is not None:
+            scores = [None if r["score"] is None else (r.get("scores") or [r["score"]])[index] for r in content.rows]
+            made.append(("score", "metric", [_rounded(score) for score in scores]))
+    return made
+
+
+def _status(row: Row) -> str:
+    return f"{row['status']} ({row['reference']})" if row["reference"] else str(row["status"])
+
+
+def _differing(rows: Sequence[Row]) -> list[str]:
+    """Hyperparameters that differ between trials."""
+    names = dict.fromkeys(name for row in rows for name in row["hyperparameters"])
+    differ = [name for name in names if len({str(row["hyperparameters"].get(name)) for row in rows}) > 1]
+    return differ[:MOST_HYPERPARAMETERS]
+
+
+def _shown(row: Row, name: str) -> Any:
+    value = row["hyperparameters"].get(name)
+    return value if value is None or isinstance(value, int | float | str) else str(value)
+
+
+def _metrics(rows: Sequence[Row]) -> dict[str, list[float | None]]:
+    names = dict.fromkeys(
+        name
+        for row in rows
+        for name, value in row["metrics"].items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    )
+    return {name: [_rounded(metric_value(row, name)) for row in rows] for name in names}
+
+
+def _rounded(value: float | None) -> float | int | None:
+    """Nine digits: an error of 1e-8 can still be told from none; whole numbers without a point."""
+    if value is None:
+        return None
+    rounded = float(f"{value:.9g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded

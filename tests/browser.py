@@ -1,0 +1,71 @@
+"""A page in headless Chromium, for tests of what a user sees: it must work from disk, without a word on the console."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE = 60_000
+"""Milliseconds that a busy machine may take for anything."""
+
+__all__ = ["Page", "chromium", "expect", "opened", "pushes_sideways"]
+
+
+def chromium() -> str:
+    """Path of a Chromium; the test is skipped where there is none."""
+    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    if not found:
+        pytest.skip("needs a browser: chromium, chromium-browser or google-chrome on the PATH")
+    return found[0]
+
+
+@contextmanager
+def opened(
+    path: Path, theme: Literal["light", "dark"] = "light", width: int = 1280, height: int = 900
+) -> Iterator[Page]:
+    """Open a page from disk, without a network.
+
+    Raises
+    ------
+    AssertionError
+        When the block ends: the page has asked for something, or has put an error or a warning on the console.
+    """
+    said: list[str] = []
+    asked: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": height}, offline=True)
+        context.set_default_timeout(PATIENCE)
+        shown = context.new_page()
+        shown.on("console", lambda one: said.append(f"{one.type}: {one.text}") if one.type != "log" else None)
+        shown.on("pageerror", lambda error: said.append(f"uncaught: {error}"))
+        shown.on("request", lambda request: asked.append(request.url))
+        try:
+            shown.goto(path.resolve().as_uri())
+            yield shown
+            shown.wait_for_timeout(50)  # what is still on its way to the console
+        finally:
+            browser.close()
+    assert not said, said
+    asked = [url for url in asked if not url.startswith(("data:", "blob:"))]
+    assert asked == [path.resolve().as_uri()], asked
+
+
+def pushes_sideways(page: Page) -> bool:
+    """Whether the page is wider than its window."""
+    return bool(page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"))
