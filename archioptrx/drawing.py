@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from archioptrx.errors import InputError
 from archioptrx.function_columns import bracketed, columns_of, is_function
 from archioptrx.function_graph import FunctionGraph
-from archioptrx.layout import Layout, layered
+from archioptrx.layout import Arrow, Layout, layered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ DATA, FUNCTION, FULL, INK, BACK = "#cfe3f5", "#ffffff", "#f28e2b", "#222222", "#
 """Data nodes; functions of value 0 and of the largest; text and arrows; arrows to the left."""
 FORMATS = ("svg", "png")
 Side = Literal["left", "center", "right"]
-Port = tuple[str, int, tuple[str, str]]
+Port = tuple[str, int, Arrow]
 """A node, its right side (1) or left one (-1), and the arrow that begins or ends there."""
 
 
@@ -190,7 +190,7 @@ def shade(share: float) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _arrow(axes: Axes, layout: Layout, arrow: tuple[str, str], ports: Mapping[Port, float]) -> None:
+def _arrow(axes: Axes, layout: Layout, arrow: Arrow, ports: Mapping[Port, float]) -> None:
     """A smooth way from side to side, level where it passes a column."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Way
@@ -216,14 +216,14 @@ def _arrow(axes: Axes, layout: Layout, arrow: tuple[str, str], ports: Mapping[Po
     axes.add_patch(arrowhead)
 
 
-def _ahead(layout: Layout, arrow: tuple[str, str]) -> int:
+def _ahead(layout: Layout, arrow: Arrow) -> int:
     """1: to the right, -1: to the left."""
     return 1 if layout.column[arrow[1]] > layout.column[arrow[0]] else -1
 
 
 def _ports(layout: Layout) -> dict[Port, float]:
     """Where on its side of a node each arrow begins or ends: one above the other, in the order of where they go."""
-    sides: dict[tuple[str, int], list[tuple[float, int, tuple[str, str]]]] = {}
+    sides: dict[tuple[str, int], list[tuple[float, int, Arrow]]] = {}
     for arrow, way in layout.ways.items():
         ahead = _ahead(layout, arrow)
         first = way[0][1] if way else layout.height[arrow[1]]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 SWEEPS = 24
-Arrow = tuple[str, str]
+Arrow = tuple[str, ...]
+"""Where it starts and ends, and what else tells it from another one."""
 Item = Hashable
 """A node's name, or (arrow, column) where an arrow passes."""
 
@@ -34,13 +35,18 @@ class Layout:
     ways: Mapping[Arrow, Sequence[tuple[int, float]]]
 
 
-def layered(columns: Mapping[str, int], arrows: Sequence[Arrow], room: float = 1.0, passing: float = 0.4) -> Layout:
+def layered(
+    columns: Mapping[str, int],
+    arrows: Sequence[Arrow],
+    room: float | Mapping[str, float] = 1.0,
+    passing: float = 0.4,
+) -> Layout:
     """Lay out a digraph whose nodes have columns; arrows may go either way, and join different columns.
 
     Parameters
     ----------
     room, passing
-        Height that a node, and a passing arrow, take up.
+        Height that a node (each one, or all alike), and a passing arrow, take up.
     """
     arrows = list(dict.fromkeys(arrows))
     chains = {arrow: _chain(arrow, columns) for arrow in arrows}
@@ -56,7 +62,8 @@ def layered(columns: Mapping[str, int], arrows: Sequence[Arrow], room: float = 1
         for one, other in pairwise(path):
             near[one].append(other)
             near[other].append(one)
-    size = {item: room if isinstance(item, str) else passing for item in near}
+    rooms = dict.fromkeys(columns, room) if isinstance(room, int | float) else room
+    size = {item: rooms[item] if isinstance(item, str) else passing for item in near}
     height = _heights(_ordered(rows, near), near, size)
     ways = {arrow: [(c, height[arrow, c]) for c in between] for arrow, between in chains.items()}
     return Layout(dict(columns), {name: height[name] for name in columns}, ways)
