@@ -13,6 +13,8 @@ from archioptrx.choices import Trace
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import Fields, bundled, finish, read_yaml
 from archioptrx.errors import InputError
+from archioptrx.sketches.network import network_of
+from archioptrx.sketches.sketch import Sketch, is_sketch
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,9 @@ class Architecture:
 
     @staticmethod
     def from_dict(content: object, place: str = "architecture") -> Architecture:
-        """Read the YAML form, all faults at once."""
+        """Read the YAML form, or a sketch's, all faults at once."""
+        if is_sketch(content):
+            return Architecture.of_sketch(Sketch.from_dict(content, place))
         faults: list[str] = []
         top = Fields(content, place, faults)
         name, about = top.take("name", str, ""), top.take("about", str, "")
@@ -71,8 +75,16 @@ class Architecture:
         return Architecture(network, hyperparameters, name, about, found)
 
     @staticmethod
+    def of_sketch(sketch: Sketch) -> Architecture:
+        """The network that a sketch outlines."""
+        network, hyperparameters = network_of(sketch)
+        missing = sorted(network.symbols - set(hyperparameters))
+        finish([f"{sketch.place}: hyperparameters.{key}: is missing, a layer refers to it" for key in missing])
+        return Architecture(network, hyperparameters, sketch.name, sketch.about)
+
+    @staticmethod
     def load(name: str | Path) -> Architecture:
-        """Read a bundled architecture by its name, or any by its path."""
+        """Read a bundled architecture by its name, or any by its path; a sketch too, told by its keys."""
         path = bundled("experiments/architectures", name)
         try:
             return Architecture.from_dict(read_yaml(path), str(path))

@@ -1,0 +1,77 @@
+"""The methods that a sketch's layers may name. No torch: those of torch_geometric are read from its source."""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from archioptrx.errors import did_you_mean
+
+TYPES = ("node", "edge", "graph")
+SOURCES = {
+    "hits": ("node", "x"),
+    "place": ("node", "pos"),
+    "learned": ("node", "embedding"),
+    "doublet": ("edge", "edge_attr"),
+}
+"""What the data set gives, by its name in a sketch: domain and field."""
+INPUT = {"node": "hits", "edge": "doublet"}
+"""The value of a type before any layer of it has run."""
+SHORTCUTS = {"shortcut_concatenation": "concat", "shortcut_addition": "add", "shortcut_gru": "gru"}
+"""Blocks that join a value with an earlier one of its type."""
+AGGREGATIONS = {"node": ("agg", "sum", "mean", "max", "std", "softmax"), "graph": ("agg", "sum", "mean", "max")}
+"""What brings the values of the rung above to hits, and those of hits or doublets to the event."""
+ABOVE = {"node": "edge", "graph": "node"}
+"""The type that an aggregation reads where it names no layer."""
+CONVOLUTIONS = {
+    "node": ("attention", *AGGREGATIONS["node"], *SHORTCUTS, "unpool"),
+    "edge": ("end_concatenation", *SHORTCUTS),
+    "graph": (*AGGREGATIONS["graph"], *SHORTCUTS),
+}
+SMALLER = {"topk": ("ratio",), "edge": (), "diff": ("clusters",)}
+"""Poolings that make a smaller graph, with their options."""
+POOLINGS = {"node": (*AGGREGATIONS["graph"], *SMALLER), "edge": AGGREGATIONS["node"], "graph": ()}
+
+
+@cache
+def library_convolutions() -> tuple[str, ...]:
+    """Names of the convolutions of the installed torch_geometric, without the seconds that its import takes."""
+    found = find_spec("torch_geometric")
+    folders = list(found.submodule_search_locations or ()) if found else []
+    path = Path(folders[0]) / "nn" / "conv" / "__init__.py" if folders else None
+    if path is None or not path.is_file():
+        return ()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            return tuple(sorted(name for name in ast.literal_eval(node.value) if name.endswith("Conv")))
+    return ()
+
+
+def is_of_library(method: str) -> bool:
+    """Whether a method is a convolution of torch_geometric.nn."""
+    return method in library_convolutions()
+
+
+def convolution_fault(kind: str, method: str) -> str | None:
+    """What is wrong with a method of convolution; None when it is known."""
+    own = CONVOLUTIONS[kind]
+    if method in own or (kind == "node" and is_of_library(method)):
+        return None
+    if kind != "node":
+        return f"is {method!r}; {did_you_mean(method, own)}"
+    meant = did_you_mean(method, [*own, *library_convolutions()]).partition(" (did you mean")[1:]
+    # Whoever writes a class name wants to see those; anybody else the short list.
+    if method[:1].isupper():
+        return f"is {method!r}, no convolution of torch_geometric.nn; {did_you_mean(method, library_convolutions())}"
+    few = f"legal: {', '.join(sorted(own))}, or a convolution of torch_geometric.nn by its class name, GATConv say"
+    return f"is {method!r}; {few}{''.join(meant)}"
+
+
+def pooling_fault(kind: str, method: str) -> str | None:
+    """What is wrong with a method of pooling; None when it is known."""
+    known = POOLINGS[kind]
+    if not known:
+        return f"is {method!r}; a value of the whole event can't be pooled, leave it out"
+    return None if method in known else f"is {method!r}; {did_you_mean(method, known)}"

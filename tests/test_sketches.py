@@ -1,0 +1,310 @@
+"""Sketch files: the network that they outline, their grammar, what is said of a wrong one."""
+
+import random
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from literal_sketches import Literal, random_sketch
+from reference_networks import reference
+from torch_geometric.data import Data
+
+from archioptrx.architecture import Architecture
+from archioptrx.compile import compile_model
+from archioptrx.errors import InputError
+from archioptrx.sketches.methods import library_convolutions
+from archioptrx.sketches.sketch import Sketch
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "sketch.yaml"
+WIDTHS = {"hits": 3, "doublet": 5}
+
+
+def event(hits: int = 12, doublets: int = 30) -> Data:
+    generator = torch.Generator().manual_seed(7)
+    return Data(
+        x=torch.randn(hits, 3, generator=generator, dtype=torch.float64),
+        edge_index=torch.randint(0, hits, (2, doublets), generator=generator),
+        edge_attr=torch.randn(doublets, 5, generator=generator, dtype=torch.float64),
+    )
+
+
+def model_of(architecture: Architecture) -> torch.nn.Module:
+    torch.manual_seed(1)
+    return compile_model(architecture.graph, architecture.hyperparameters, WIDTHS).double()
+
+
+def sketch(pipeline: list[str], loops: dict | None = None, **layers: dict) -> dict:
+    """A sketch of the talk's layers, of which some are others."""
+    talk = yaml.safe_load(EXAMPLE.read_text())["architecture"] | layers
+    names = {*pipeline, *(name for loop in (loops or {}).values() for name in loop["pipeline"])}
+    used = {name: layer for name, layer in talk.items() if name in names}
+    return {"pipeline": pipeline, "architecture": used, "loops": loops or {}}
+
+
+def network(*args, **layers):
+    return Architecture.from_dict(sketch(*args, **layers)).graph
+
+
+def fault(content: dict) -> str:
+    with pytest.raises(InputError) as caught:
+        Architecture.from_dict(content, "mine.yaml")
+    assert len(caught.value.faults) == 1, caught.value
+    return str(caught.value)
+
+
+def test_the_talks_example_is_the_recursive_attention_network():
+    ours, reference_ = Architecture.load(EXAMPLE), Architecture.load("attention_recursive")
+    assert ours.graph.fingerprint == reference_.graph.fingerprint
+    assert ours.hyperparameters == reference_.hyperparameters
+    assert ours.graph.executed == reference_.graph.executed  # no step runs twice
+
+
+def test_with_equal_weights_it_gives_what_the_network_written_by_hand_gives():
+    ours = Architecture.load(EXAMPLE)
+    model = compile_model(ours.graph, ours.hyperparameters | {"hidden": 8}, WIDTHS).double()
+    plain = reference("recursive_attention", hidden=8, iterations=4)[1].double()
+    names = {"input": "encode", "edgenet": "edge_net.0", "nodenet": "attend.0"}
+    state = {}
+    for name, tensor in model.state_dict().items():
+        layer, _, rest = name.partition(".")
+        state[f"{names[layer]}.{rest}"] = tensor
+    plain.load_state_dict(state)  # none is missing or left over: edgenet has one set inside and behind the loop
+    data = event()
+    torch.testing.assert_close(model(data), plain(data), rtol=0, atol=1e-10)
+
+
+@settings(max_examples=150)
+@given(st.randoms(use_true_random=False))
+def test_a_sketch_computes_what_it_says_literally(rng: random.Random):
+    """Loops as they stand, layer by layer, in plain torch, against the network with back edges."""
+    content = random_sketch(rng)
+    try:
+        architecture = Architecture.from_dict(content)
+    except InputError:
+        assume(False)  # widths that don't fit, a layer that hasn't run: said in one line
+    model, data = model_of(architecture), event()
+    literal = Literal(content, model.state_dict())
+    torch.testing.assert_close(model(data), literal(data), rtol=0, atol=1e-9)
+    assert len(architecture.graph.steps) <= 4 * literal.runs
+
+
+TALK = {"loop1": {"pipeline": ["edgenet", "nodenet", "shortcut"], "iterations": 4}}
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "loop"),
+    [
+        (["input", "loop1", "shortcut", "edgenet"], ["shortcut", "edgenet", "nodenet"]),
+        (["input", "shortcut", "edgenet", "loop1"], ["nodenet", "shortcut", "edgenet"]),
+    ],
+)
+def test_it_makes_no_difference_where_a_loop_begins(pipeline, loop):
+    turned = network(pipeline, {"loop1": {"pipeline": loop, "iterations": 4}})
+    assert turned.fingerprint == Architecture.load("attention_recursive").graph.fingerprint
+
+
+def test_the_number_of_iterations_counts():
+    fewer = network(["input", "shortcut", "loop1", "edgenet"], {"loop1": TALK["loop1"] | {"iterations": 3}})
+    assert fewer.fingerprint != Architecture.load("attention_recursive").graph.fingerprint
+    assert [loop.iterations for loop in fewer.loops] == [3]
+
+
+def test_a_loop_whose_parts_depend_one_way_is_written_out():
+    """The sums read each turn's hits, the hits never the sums: as back edges one loop would run after the other."""
+    layers = {
+        "grow": {"type": "node", "mlp": True},
+        "start": {"type": "edge", "mlp": True},
+        "sum_up": {"type": "edge", "convolution": "end_concatenation", "features": ["edge"], "mlp": True},
+        "score": {"type": "edge", "mlp": True},
+    }
+    loops = {"loop1": {"pipeline": ["grow", "sum_up"], "iterations": 3}}
+    graph = network(["input", "start", "loop1", "score"], loops, **layers)
+    assert graph.loops == ()
+    assert [step.function for step in graph.steps].count("sum_up") == 3
+
+
+def test_a_name_has_one_set_of_weights_and_another_name_has_its_own():
+    same = network(["input", "edgenet", "nodenet", "edgenet"])
+    assert [step.weights for step in same.steps] == ["input", "edgenet", "nodenet", "edgenet"]
+    last = {"type": "edge", "convolution": "end_concatenation", "mlp": True}
+    other = network(["input", "edgenet", "nodenet", "classify"], classify=last)
+    assert other.steps[-1].weights == "classify"
+
+
+@pytest.mark.parametrize(
+    ("mlp", "params"),
+    [
+        (True, {"layers": "depth", "activation": "activation"}),
+        (None, {"layers": "depth", "activation": "activation"}),
+        (3, {"layers": 3, "activation": "activation"}),
+        ([16, 16], {"layers": 3, "hidden": 16, "activation": "activation"}),
+        ([], {"layers": 1}),
+        ({"layers": {"hyperparameter": "d"}}, {"layers": "d", "activation": "activation"}),
+    ],
+)  # fmt: skip
+def test_the_forms_of_a_perceptron(mlp, params):
+    layer = {"type": "edge", "convolution": "end_concatenation", "mlp": mlp}
+    content = sketch(["input", "edgenet"], edgenet=layer) | {"hyperparameters": {"d": 2}}
+    step = Architecture.from_dict(content).graph.steps[-1]
+    assert {key: getattr(value, "name", value) for key, value in step.params} == params
+
+
+def test_sizes_that_differ_become_a_step_each():
+    layer = {"type": "edge", "convolution": "end_concatenation", "mlp": [16, 8]}
+    steps = network(["input", "edgenet"], edgenet=layer).steps
+    assert [step.weights for step in steps] == ["input", "edgenet.mlp0", "edgenet.mlp1", "edgenet.mlp2"]
+
+
+ROUND = {
+    "relate": {"type": "edge", "convolution": "end_concatenation", "features": ["doublet"], "mlp": True},
+    "score": {"type": "edge", "convolution": "end_concatenation", "features": ["doublet"], "mlp": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("layer", "blocks"),
+    [
+        ({"convolution": "agg", "mlp": True}, ["aggregate", "mlp"]),
+        ({"convolution": {"max": "relate"}}, ["aggregate", "concat"]),
+        ({"convolution": {"attention": "relate"}, "features": ["input"], "mlp": True}, ["concat", "attention"]),
+        ({"features": ["relate", "hits"], "mlp": True}, ["aggregate", "mlp"]),
+        ({"convolution": "GCNConv"}, ["pyg"]),
+        ({"convolution": {"GATConv": {"heads": 2}}, "features": ["doublet"], "mlp": True}, ["pyg", "mlp"]),
+        ({"convolution": {"shortcut_addition": "input"}, "mlp": True}, ["add", "mlp"]),
+        ({"convolution": {"shortcut_gru": "input"}}, ["gru"]),
+        ({"convolution": "shortcut_concatenation", "features": ["doublet"], "mlp": True}, ["aggregate", "mlp"]),
+    ],
+)
+def test_each_method_of_a_hits_layer(layer, blocks):
+    architecture = Architecture.from_dict(
+        sketch(["input", "relate", "tell", "score"], tell={"type": "node"} | layer, **ROUND)
+    )
+    assert [step.block for step in architecture.graph.steps if step.function.startswith("tell")] == blocks
+    assert model_of(architecture)(event()).shape == (30,)
+
+
+@pytest.mark.parametrize("pooling", ["agg", "mean", "std"])
+def test_the_pooling_of_an_edge_layer_says_how_hits_take_its_values(pooling):
+    layers = ROUND | {
+        "relate": ROUND["relate"] | {"pooling": pooling},
+        "tell": {"type": "node", "convolution": "agg", "mlp": True},
+    }
+    steps = network(["input", "relate", "tell", "score"], **layers).steps
+    assert dict(steps[2].params)["reduce"] == {"agg": "sum"}.get(pooling, pooling)
+
+
+def test_the_event_is_told_to_its_hits():
+    whole = {"type": "graph", "convolution": "mean", "mlp": True}
+    back = {"type": "node", "features": ["node", "graph"]}
+    architecture = Architecture.from_dict(sketch(["input", "whole", "back", "score"], whole=whole, back=back, **ROUND))
+    assert [s.block for s in architecture.graph.steps] == ["mlp", "readout", "mlp", "broadcast", "concat", "mlp"]
+    assert model_of(architecture)(event()).shape == (30,)
+
+
+@pytest.mark.parametrize("pooling", ["topk", {"topk": {"ratio": 0.7}}, "edge", {"diff": {"clusters": 4}}])
+def test_hits_are_pooled_and_led_back(pooling):
+    small = {"type": "node", "pooling": pooling, "mlp": True}
+    inner = {"type": "node", "convolution": "GraphConv"}
+    up = {"type": "node", "convolution": "unpool", "features": ["input"], "mlp": True}
+    layers = {"small": small, "inner": inner, "up": up, **ROUND}
+    architecture = Architecture.from_dict(sketch(["input", "small", "inner", "up", "score"], **layers))
+    blocks = ["mlp", "mlp", "pool", "pyg", "unpool", "mlp", "mlp"]
+    assert [step.block for step in architecture.graph.steps] == blocks
+    assert model_of(architecture)(event()).shape == (30,)
+
+
+def test_hyperparameters_that_are_left_out_have_usual_values():
+    assert Architecture.from_dict(sketch(["input", "edgenet"])).hyperparameters == {
+        "hidden": 32, "depth": 2, "activation": "relu",
+    }  # fmt: skip
+
+
+def test_a_sketch_is_its_yaml():
+    read = Sketch.from_dict(yaml.safe_load(EXAMPLE.read_text()))
+    assert Sketch.from_dict(yaml.safe_load(read.to_yaml())) == read
+
+
+def layer(**keys) -> dict:
+    return sketch(
+        ["input", "edgenet"], edgenet={"type": "edge", "convolution": "end_concatenation", "mlp": True} | keys
+    )
+
+
+def node(**keys) -> dict:
+    return sketch(["input", "edgenet", "nodenet", "edgenet"], nodenet={"type": "node"} | keys)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (layer(convolution="end_concatination"),
+         "mine.yaml: architecture.edgenet.convolution: is 'end_concatination'; legal: end_concatenation, "
+         "shortcut_addition, shortcut_concatenation, shortcut_gru (did you mean end_concatenation?)"),
+        (node(convolution="attenshun"),
+         "mine.yaml: architecture.nodenet.convolution: is 'attenshun'; legal: agg, attention, max, mean, "
+         "shortcut_addition, shortcut_concatenation, shortcut_gru, softmax, std, sum, unpool, or a convolution of "
+         "torch_geometric.nn by its class name, GATConv say (did you mean attention?)"),
+        (layer(pooling="aggr"),
+         "mine.yaml: architecture.edgenet.pooling: is 'aggr'; legal: agg, max, mean, softmax, std, sum "
+         "(did you mean agg?)"),
+        (layer(type="nod"),
+         "mine.yaml: architecture.edgenet.type: is 'nod'; legal: edge, graph, node (did you mean node?)"),
+        (node(convolution={"attention": "edgnet"}, mlp=True),
+         "mine.yaml: architecture.nodenet.convolution: attention names 'edgnet'; legal: edgenet "
+         "(did you mean edgenet?)"),
+        (node(convolution="attention", mlp=True),
+         "mine.yaml: architecture.nodenet.convolution: is an attention to nothing; legal: {attention: NAME} with the "
+         "name of an edge layer"),
+        (node(convolution={"attention": "edgenet"}),
+         "mine.yaml: architecture.nodenet.mlp: is missing; an attention has one, mlp: true is the usual"),
+        (layer(mlp="no"), "mine.yaml: architecture.edgenet.mlp: is 'no'; legal: true or false or a whole number or "
+         "a list or a mapping or null"),
+        (layer(mlp={"layer": 3}), "mine.yaml: architecture.edgenet.mlp.layer: is unknown; legal: activation, dropout, "
+         "hidden, layers, norm, output_activation (did you mean layers?)"),
+        (layer(mlp=False), "mine.yaml: architecture.edgenet: node values don't become edge values by themselves; "
+         "legal: mlp: true"),
+        (layer(features=["doublets"]),
+         "mine.yaml: architecture.edgenet.features: has 'doublets'; legal: doublet, edge, edgenet, graph, hits, input, "
+         "learned, node, place (did you mean doublet?)"),
+        (layer() | {"pipeline": ["input", "edge_net"]},
+         "mine.yaml: pipeline: nothing is named 'edge_net'; legal: edgenet, input (did you mean edgenet?)\n"
+         "mine.yaml: architecture.edgenet: stands in no pipeline"),
+        (sketch(["input", "shortcut"]),
+         "mine.yaml: architecture.shortcut: runs last but gives node [hidden + hits]; legal: as wide as the task asks, "
+         "by mlp: true"),
+        (sketch(["input", "nodenet", "edgenet"]),
+         "mine.yaml: architecture.nodenet: edgenet hasn't run yet; legal: what stands before it in the pipeline"),
+        (sketch(["input", "shortcut", "edgenet", "nodenet", "edgenet"]),
+         "mine.yaml: architecture.edgenet: reads node [hidden], elsewhere node [hidden + hits]; legal: the same, or a "
+         "layer of its own name"),
+        (sketch(["input", "loop1", "edgenet"], {"loop1": {"pipeline": ["shortcut"], "iterations": 2}}),
+         "mine.yaml: loops.loop1: what it reads as node is node [hidden] at first, then node "
+         "[hidden + hits]; legal: the same in all iterations"),
+        (sketch(["input", "loop1"], {"loop1": {"pipeline": ["loop1", "edgenet"], "iterations": 2}}),
+         "mine.yaml: loops.loop1: runs inside itself; legal: layers and other loops"),
+        (sketch(["input", "loop1"], {"loop1": {"pipeline": ["edgenet"]}}),
+         "mine.yaml: loops.loop1.iterations: is missing"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_a_line_that_names_what_is_legal(content, message):
+    with pytest.raises(InputError) as caught:
+        Architecture.from_dict(content, "mine.yaml")
+    assert str(caught.value).startswith(message)
+    assert len(caught.value.faults) == message.count("\n") + 1
+
+
+def test_an_unknown_class_of_torch_geometric_names_the_known_ones():
+    text = fault(node(convolution="GATConf"))
+    assert "no convolution of torch_geometric.nn; legal: " in text
+    assert "GraphConv" in text and "did you mean GATConv?" in text
+
+
+def test_the_convolutions_of_torch_geometric_are_those_that_the_block_takes():
+    from archioptrx.blocks.pyg import convolutions
+
+    named = {name for name in convolutions() if name in library_convolutions()}
+    assert {"GCNConv", "GATv2Conv", "GINEConv"} <= named
+    assert len(named) > 40
