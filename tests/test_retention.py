@@ -13,8 +13,8 @@ from small_search import Crash, crashing, lines, results, searched, small
 import archioptrx
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.errors import InputError
-from archioptrx.evaluate import events_for, own_splits
 from archioptrx.fit import evaluate_model, predict
+from archioptrx.model_events import events_for, own_splits
 from archioptrx.model_folder import load_model, trained_trial
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.local_backend import run_locally
