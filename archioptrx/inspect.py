@@ -58,9 +58,7 @@ def run(args: argparse.Namespace) -> int:
     path, trial = of_trial(args.run_folder)
     folder = RunFolder(path)
     if args.html:
-        write_report(folder, args.html, args.top)
-        print(f"written: {args.html}")
-        return 0
+        return write_html(folder, trial, args)
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
     if trial is None:
         shown = chosen(rows, args.fingerprint) if args.fingerprint or rows else None
@@ -101,11 +99,22 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def write_html(folder: RunFolder, trial: int | None, args: argparse.Namespace) -> int:
+    """Write the report of a run and say where it is."""
+    given = {"RUN/ID": trial is not None, "--fingerprint": args.fingerprint, "--functions": args.functions}
+    given["--draw"] = args.draw
+    legal = f"legal: archioptrx inspect {folder.path} --html {args.html}"
+    finish([f"--html: is a report of the whole run, not with {name}; {legal}" for name, one in given.items() if one])
+    write_report(folder, args.html, args.top)
+    print(json.dumps({"report": str(args.html)}) if args.json else f"written: {args.html}")
+    return 0
+
+
 def show_study(args: argparse.Namespace) -> int:
     """Print the comparison of the searches of a study."""
     folder = StudyFolder(args.run_folder)
     run = folder.path / folder.combinations[0].name
-    given = {"--fingerprint": args.fingerprint, "--functions": args.functions, "--draw": args.draw}
+    given = {"--fingerprint": args.fingerprint, "--functions": args.functions, "--draw": args.draw, "--html": args.html}
     legal = f"legal: archioptrx inspect {run} …"
     finish([f"{option}: is for one search of the study; {legal}" for option, value in given.items() if value])
     print(comparison_report.as_json(folder) if args.json else comparison_report.as_text(folder))

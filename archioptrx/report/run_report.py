@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
-from archioptrx.report import leaderboard
+from archioptrx.report import architectures, leaderboard, pareto, scores
 from archioptrx.report.content import Content
-from archioptrx.report.page import Section, page, write_page
+from archioptrx.report.head import banner, facts, footer, subtitle
+from archioptrx.report.page import page, write_page
 from archioptrx.run_folder import RunFolder
 
-SECTIONS = (leaderboard.section,)
+SECTIONS = (leaderboard.section, scores.section, pareto.section, architectures.section)
 """In the order of the page; each gives None where a run has nothing of the kind."""
 
 
@@ -28,20 +30,6 @@ def write_report(folder: RunFolder, path: Path, top: int = 10) -> None:
     """
     content = Content.read(folder, top)
     sections = [found for make in SECTIONS if (found := make(content)) is not None]
-    write_page(path, page(folder.path.resolve().name, subtitle(content), facts(content), sections))
-
-
-def subtitle(content: Content) -> str:
-    """What was searched, by what, on which data."""
-    experiment = content.experiment
-    what = experiment.architecture or experiment.function_graph
-    return f"{what} · sampler {experiment.sampler['name']} · data {experiment.data['source']}"
-
-
-def facts(content: Content) -> dict[str, str]:
-    """Short figures for the head of the page."""
-    budget, ended = content.experiment.budget.trials, len(content.rows)
-    return {"trials ended": f"{ended:,} of {budget:,}", "not ended": f"{len(content.proposals) - ended:,}"}
-
-
-__all__ = ["Section", "write_report"]
+    now = datetime.now()
+    name = folder.path.resolve().name
+    write_page(path, page(name, subtitle(content), facts(content), sections, banner(content, now), footer(now)))

@@ -104,15 +104,14 @@
   };
   document.addEventListener("figure", ({target}) => {
     if (target.layout.meta !== "trials") return;
-    const panel = document.querySelector(`[data-panel="${target.id}"]`);
     target.on("plotly_hover", show);
     target.on("plotly_unhover", () => { hover.hidden = true; });
-    target.on("plotly_click", async (event) => {
+    target.on("plotly_click", (event) => {
       const place = at(event);
       hover.hidden = true;
       if (place === undefined) return;
-      if (!panel) return report.open(place);
-      panel.replaceChildren(...report.card(await report.trials(), place));
+      // Who listens to "trial" shows it, and prevents the dialog.
+      if (target.dispatchEvent(new CustomEvent("trial", {detail: place, cancelable: true}))) report.open(place);
     });
   });
 }

@@ -1,0 +1,90 @@
+"""The best architectures, each with all that is known of it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from archioptrx.objective import value_text
+from archioptrx.report.content import Content
+from archioptrx.report.curves import curves
+from archioptrx.report.drawings import drawing, places
+from archioptrx.report.page import Section, fragment, table
+from archioptrx.report.trials import SCRIPTS
+from archioptrx.search.text import brief, duration_text, metric_of, score_text
+
+Row = Mapping[str, Any]
+OPEN = 3
+"""So many are unfolded at first."""
+MOST_METRICS = 8
+"""Columns of the retrainings' table."""
+
+
+def section(content: Content) -> Section | None:
+    """The first trials of the leaderboard; None while none has a score."""
+    if not content.best:
+        return None
+    together = curves(content, "curves", content.best, 420) if len(content.best) > 1 else None
+    cards = [_card(content, number, place, row) for number, (place, row) in enumerate(places(content, content.best))]
+    body = fragment("architectures.html", together=together, cards=cards, open=OPEN)
+    about = "The best trials in detail: drawing, text form, hyperparameters and training curves."
+    return Section("architectures", "Best architectures", body, about, SCRIPTS)
+
+
+def _card(content: Content, number: int, place: int, row: Row) -> dict[str, Any]:
+    """What the template shows of a trial."""
+    graph, metric = content.graph(row["proposal"]), metric_of(content.experiment)
+    run = shlex.quote(f"{content.folder.path}/{row['id']}")
+    facts = {
+        f"validation {metric}": score_text(row["score"]),
+        "parameters": f"{row['parameters']:,}",
+        "epochs": str(row["epochs"]),
+        "training": duration_text(row["train_seconds"]),
+        "steps, message rounds": f"{len(graph.steps)}, {graph.rounds}",
+        "seed": str(row["seed"]),
+        "fingerprint": row["fingerprint"],
+    }
+    commands = {"Train it again": f"archioptrx train {run}"}
+    if content.winner and content.winner["proposal"] == row["proposal"]:
+        best = shlex.quote(str(content.folder.path))
+        commands["Take it home: the winner's code, with its weights"] = (
+            f"archioptrx export {best} --format python --output model.py"
+        )
+    return {
+        "place": place,
+        "id": row["id"],
+        "title": f"{number + 1} · trial {row['id']} · {metric} {score_text(row['score'])}",
+        "status": row["status"] + (f" ({row['reference']})" if row["reference"] else ""),
+        "winner": bool(content.winner) and content.winner["proposal"] == row["proposal"],  # type: ignore[index]
+        "brief": brief(graph),
+        "text": str(graph),
+        "svg": drawing(content, row),
+        "facts": facts,
+        "hyperparameters": {name: _value(value) for name, value in sorted(row["hyperparameters"].items())},
+        "commands": commands,
+        "curves": curves(content, f"curves-{row['id']}", [row], 320),
+        "again": _again(content, row),
+    }
+
+
+def _again(content: Content, row: Row) -> Any:
+    """Table of its retrainings; None without one."""
+    lines = [one for one in content.folder.retrained.read() if one["proposal"] == row["proposal"]]
+    if not lines:
+        return None
+    names = list(dict.fromkeys(name for one in lines for name in one.get("test") or {}))[:MOST_METRICS]
+    heads = ["seed", f"validation {metric_of(content.experiment)}", *(f"test {name}" for name in names)]
+    cells = [
+        [
+            str(one["seed"]),
+            score_text(one["score"]),
+            *(value_text(name, (one.get("test") or {}).get(name)) for name in names),
+        ]
+        for one in lines
+    ]
+    return table(f"retrained-{row['id']}", [head.replace("_", " ") for head in heads], cells)
+
+
+def _value(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

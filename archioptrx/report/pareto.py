@@ -1,0 +1,154 @@
+"""What a better score costs: score against parameters and times, and each pair of several goals, with their fronts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+from archioptrx.objective import Goal
+from archioptrx.report.content import Content
+from archioptrx.report.drawings import drawing, places
+from archioptrx.report.page import Section, View, figure, fragment
+from archioptrx.report.scales import is_share, score_views
+from archioptrx.report.trials import SCRIPTS, metric_value
+from archioptrx.standings import pareto_front
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+Row = Mapping[str, Any]
+Point = tuple[int, float, float]
+"""Place of a trial, and its values on both axes."""
+COSTS = {
+    "parameters": ("parameters", "parameters"),
+    "latency": ("latency", "latency of one forward pass (ms)"),
+    "seconds_per_epoch": ("time per epoch", "time of an epoch (s)"),
+}
+"""On a switch, and on an axis."""
+MOST_DRAWN = 40
+"""Drawings of a front, at most."""
+
+
+def section(content: Content) -> Section | None:
+    """The figures; None while no trial has a score."""
+    rows = [row for row in content.rows if row["score"] is not None]
+    if not rows:
+        return None
+    first, goals = content.experiment.objective.first, content.experiment.objective.goals
+    costs = [cost for cost in COSTS if any(metric_value(row, cost) for row in rows)]
+    chart, views, members = _against_costs(content, first, costs)
+    label = f"{first.metric} of {len(rows)} trials against {', '.join(COSTS[cost][0] for cost in costs)}"
+    charts = [figure("pareto", chart, label, 480, views)]
+    for one, other in combinations(goals, 2):
+        if not (one is first and other.metric in costs):
+            chart = _pair(content, one, other)
+            label = f"{other.metric} against {one.metric}, both goals of the search"
+            charts.append(figure(f"pareto-{other.metric}-{one.metric}".replace(".", "-"), chart, label, 420))
+    on_front = [content.rows[place] for place in members] + pareto_front(content.rows)
+    shown = {row["proposal"] for row in content.best}
+    wanted = {row["proposal"]: row for row in on_front if row["proposal"] not in shown}
+    drawn = [(place, drawing(content, row)) for place, row in places(content, list(wanted.values())[:MOST_DRAWN])]
+    start = members[0] if members else 0
+    body = fragment("pareto.html", charts=charts, drawn=drawn, start=start)
+    about = (
+        "The line is the front: no trial is better at the same cost or less. Point at a trial for its architecture in "
+        "a line; click for its drawing."
+    )
+    return Section("pareto", "Score and cost", body, about, (*SCRIPTS, "pareto.js"))
+
+
+def front(points: Sequence[Point], up: tuple[bool, bool]) -> list[Point]:
+    """The points that no other one beats on one axis without being worse on the other, from left to right.
+
+    Parameters
+    ----------
+    up
+        Whether the horizontal value, the vertical one is to be large.
+
+    Examples
+    --------
+    >>> front([(0, 1.0, 0.5), (1, 2.0, 0.9), (2, 3.0, 0.8), (3, 2.0, 0.7)], (False, True))
+    [(0, 1.0, 0.5), (1, 2.0, 0.9)]
+    """
+    side, height = (1 if wanted else -1 for wanted in up)
+    kept: list[Point] = []
+    for point in sorted(points, key=lambda one: (-side * one[1], -height * one[2], one[0])):
+        if not kept or height * point[2] > height * kept[-1][2]:
+            kept.append(point)
+    return sorted(kept, key=lambda one: one[1])
+
+
+def _points(content: Content, across: str, upward: str) -> list[Point]:
+    """Trials that have both metrics."""
+    both = ((i, metric_value(row, across), metric_value(row, upward)) for i, row in enumerate(content.rows))
+    return [(i, x, y) for i, x, y in both if x is not None and y is not None]
+
+
+def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[go.Figure, list[View], list[int]]:
+    """The figure with one front for each cost, its views, and the trials on any of the fronts, cheapest first."""
+    import plotly.graph_objects as go
+
+    groups = {
+        status: [i for i, row in enumerate(content.rows) if row["status"] == status and row["score"] is not None]
+        for status in ("finished", "pruned")
+    }
+    heights = [metric_value(row, goal.metric) for row in content.rows]
+    fronts = [front(_points(content, cost, goal.metric), (False, goal.mode == "max")) for cost in costs]
+    chart = go.Figure()
+    for status, members in groups.items():
+        y = [heights[i] for i in members]
+        chart.add_scatter(y=y, name=status, customdata=members, visible=bool(members), **_dots(status))
+    for number, points in enumerate(fronts):
+        x, y = [point[1] for point in points], [point[2] for point in points]
+        members = [point[0] for point in points]
+        chart.add_scatter(x=x, y=y, name="front", customdata=members, visible=number == 0, **_line())
+    values = {cost: [metric_value(row, cost) for row in content.rows] for cost in costs}
+    for trace, members in zip(chart.data, groups.values(), strict=False):
+        trace.x = [values[costs[0]][i] for i in members]
+    chart.update_layout(
+        xaxis={"type": "log", "title": COSTS[costs[0]][1]}, yaxis_title=f"validation {goal.metric}", meta="trials"
+    )
+    switch = [
+        View(
+            "Against",
+            COSTS[cost][0],
+            [
+                *({"x": [values[cost][i] for i in members]} for members in groups.values()),
+                *({"visible": one == cost} for one in costs),
+            ],
+            {"xaxis": {"title": {"text": COSTS[cost][1]}}},
+        )
+        for cost in costs
+    ]
+    views = switch if len(switch) > 1 else []
+    views += score_views(goal, goal.metric, [trace.y for trace in chart.data])
+    return chart, views, list(dict.fromkeys(point[0] for points in fronts for point in reversed(points)))
+
+
+def _pair(content: Content, one: Goal, other: Goal) -> go.Figure:
+    """Two goals, `other` upward; costs on log axes, and shares as what they lack to 1."""
+    import plotly.graph_objects as go
+
+    points = _points(content, one.metric, other.metric)
+    line = front(points, (one.mode == "max", other.mode == "max"))
+    chart = go.Figure()
+    for name, members, style in (("trials", points, _dots("finished")), ("front", line, _line())):
+        place, x, y = ([point[axis] for point in members] for axis in range(3))
+        chart.add_scatter(x=x, y=y, customdata=place, name=name, **style)
+    for axis, goal, number in (("xaxis", one, 1), ("yaxis", other, 2)):
+        values = [float(point[number]) for point in points]
+        log = not is_share(goal, values) and bool(values) and min(values) > 0
+        title = COSTS[goal.metric][1] if goal.metric in COSTS else goal.metric
+        chart.update_layout({axis: {"type": "log" if log else "linear", "title": title}})
+    return chart.update_layout(meta="trials")
+
+
+def _dots(status: str) -> dict[str, Any]:
+    return {"mode": "markers", "marker": {"size": 7, "color": f"var(--{status})", "opacity": 0.75}, "hoverinfo": "none"}
+
+
+def _line() -> dict[str, Any]:
+    line = {"color": "var(--c2)", "width": 2}
+    marker = {"size": 10, "color": "var(--ground)", "line": {"width": 2.5, "color": "var(--c2)"}}
+    return {"mode": "lines+markers", "line": line, "marker": marker, "hoverinfo": "none"}

@@ -1,0 +1,56 @@
+"""Axes of scores: as they are, and as what is missing to 1, where 0.9990 and 0.9999 are worlds apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from archioptrx.objective import Goal
+from archioptrx.report.page import View
+
+Values = Sequence[float | None]
+NEAR = 0.95
+"""Where the best share is above this, what is missing to 1 is what a reader sees first."""
+
+
+def is_share(goal: Goal, values: Values) -> bool:
+    """Whether 1 is the best that there can be: no price, to be large, and all values are between 0 and 1."""
+    known = [value for value in values if value is not None]
+    return goal.price is None and goal.mode == "max" and bool(known) and min(known) >= 0 and max(known) <= 1
+
+
+def missing(values: Values) -> list[float | None]:
+    """1 - value. A log axis has no 0: a value of 1 counts as half of what the next best lacks.
+
+    >>> missing([0.75, 1.0, None])
+    [0.25, 0.125, None]
+    """
+    errors = [None if value is None else 1 - value for value in values]
+    least = min((error for error in errors if error), default=1.0)
+    return [None if error is None else error or least / 2 for error in errors]
+
+
+def score_views(goal: Goal, label: str, traces: Sequence[Values], rest: int = 0) -> list[View]:
+    """The switch between scores and what they lack to 1; empty where 1 isn't their bound.
+
+    Parameters
+    ----------
+    label
+        What the score is called.
+    traces
+        Values of the first traces of a figure; the `rest` ones behind them stay.
+    """
+    everything = [value for values in traces for value in values]
+    if not is_share(goal, everything):
+        return []
+    errors = iter(missing(everything))
+    turned: list[dict[str, Any]] = [{"y": [next(errors) for _ in values]} for values in traces]
+    lacking = View(
+        "Scale",
+        f"1 − {label}, log",
+        turned,
+        {"yaxis": {"type": "log", "autorange": "reversed", "title": {"text": f"1 − {label} (log; better is up)"}}},
+    )
+    plain = View("Scale", label)
+    best = max(value for value in everything if value is not None)
+    return [lacking, plain] if best > NEAR else [plain, lacking]

@@ -1,0 +1,96 @@
+"""How the search went: every trial's score, and the best one so far, over trials and over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any
+
+from archioptrx.report.content import Content
+from archioptrx.report.page import Section, View, figure
+from archioptrx.report.scales import score_views
+from archioptrx.report.trials import SCRIPTS
+from archioptrx.search.retrain import Spread
+from archioptrx.search.text import metric_of
+
+Row = Mapping[str, Any]
+UNITS = ((7200.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
+"""Wall times from the first number on are told in the second one."""
+
+
+def section(content: Content) -> Section | None:
+    """The figure; None before a trial has ended."""
+    if not content.rows:
+        return None
+    body = figure("scores", *_figure(content))
+    about = (
+        "Each trial at its end, and the best score so far. A diamond is a network that was trained again, at "
+        "its trial's place: mean and spread over the seeds. Failed trials are marked at the bottom. A click opens one."
+    )
+    return Section("scores", "Scores", body, about, SCRIPTS)
+
+
+def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
+    """Figure, its label, height and views."""
+    import plotly.graph_objects as go
+
+    goal, metric = content.experiment.objective.first, metric_of(content.experiment)
+    ended = sorted(enumerate(content.rows), key=lambda one: one[1]["ended"])
+    order = {place: number for number, (place, _) in enumerate(ended, 1)}
+    clock, unit = wall_times(content.rows)
+    groups = [[one for one in ended if one[1]["status"] == status] for status in ("finished", "pruned", "failed")]
+    scored = [one for one in ended if one[1]["score"] is not None]
+    again = spreads_of(content)
+    retrained = [one for one in ended if one[1]["proposal"] in again]
+    # A line over the best so far; in front of the dots.
+    best = list(accumulate((row["score"] for _, row in scored), max))
+    chart = go.Figure()
+    for name, members in zip(("finished", "pruned"), groups, strict=False):
+        chart.add_scatter(y=[row["score"] for _, row in members], name=name, **_dots(name, 6))
+    chart.add_scatter(y=best, name="best so far", mode="lines", line={"shape": "hv", "width": 2, "color": "var(--c2)"})
+    spreads = [again[row["proposal"]] for _, row in retrained]
+    error = {"type": "data", "array": [one.deviation for one in spreads], "width": 4}
+    chart.add_scatter(
+        y=[one.mean for one in spreads], name="trained again", error_y=error, **_dots("c4", 10, "diamond")
+    )
+    chart.add_scatter(y=[0.015] * len(groups[2]), yaxis="y2", name="failed", **_dots("failed", 8, "x-thin-open"))
+    shown = [[place for place, _ in group] for group in (*groups[:2], scored, retrained, groups[2])]
+    for trace, places in zip(chart.data, shown, strict=True):
+        trace.update(x=[order[place] for place in places], customdata=places, visible=bool(places))
+    bottom = {"overlaying": "y", "range": [0, 1], "visible": False, "fixedrange": True}
+    chart.update_layout(xaxis_title="trials ended", yaxis_title=f"validation {metric}", yaxis2=bottom, meta="trials")
+    views = [View("Over", "trials"), _over_time([[clock[place] for place in places] for places in shown], unit)]
+    heights = [trace.y for trace in chart.data[:4]]
+    views += score_views(goal, metric, heights)
+    best_score = f"{best[-1]:.5f}" if best else "none"
+    return chart, f"Scores of {len(ended)} trials over time; the best is {best_score}", 460, views
+
+
+def _dots(colour: str, size: int, symbol: str = "circle") -> dict[str, Any]:
+    marker = {"size": size, "color": f"var(--{colour})", "symbol": symbol, "opacity": 0.8}
+    if symbol.endswith("open"):
+        marker["line"] = {"width": 2, "color": f"var(--{colour})"}
+    return {"mode": "markers", "marker": marker, "hoverinfo": "none"}
+
+
+def _over_time(times: Sequence[Sequence[float]], unit: str) -> View:
+    return View(
+        "Over", "time", [{"x": list(one)} for one in times], {"xaxis": {"title": {"text": f"wall time ({unit})"}}}
+    )
+
+
+def wall_times(rows: Sequence[Row]) -> tuple[list[float], str]:
+    """When each trial ended, since the first one started, and the unit of that."""
+    start = min(row["started"] for row in rows)
+    seconds = [row["ended"] - start for row in rows]
+    size, unit = next((size, unit) for least, size, unit in UNITS if max(seconds) >= least)
+    return [round(one / size, 4) for one in seconds], unit
+
+
+def spreads_of(content: Content) -> dict[int, Spread]:
+    """By proposal the validation score over the seeds of its retraining."""
+    found: dict[int, list[float]] = {}
+    for row in content.folder.retrained.read():
+        if row["status"] == "finished" and row["score"] is not None:
+            found.setdefault(row["proposal"], []).append(row["score"])
+    return {number: Spread.of(scores) for number, scores in found.items()}
