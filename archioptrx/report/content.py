@@ -11,7 +11,7 @@ from typing import Any
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.experiment import Experiment, import_modules
 from archioptrx.function_graph import FunctionGraph
-from archioptrx.run_folder import Journal, RunFolder
+from archioptrx.run_folder import RunFolder
 
 
 @dataclass(frozen=True)
@@ -85,15 +85,8 @@ class Content:
 
     @cached_property
     def curves(self) -> dict[int, list[dict[str, Any]]]:
-        """Lines of `epochs.jsonl` by proposal, in the order of epochs; empty where the run has none.
-
-        A trial that a crash stopped runs again: a line takes the place of what was there of its epoch and later ones.
-        """
-        found: dict[int, list[dict[str, Any]]] = {}
-        for line in Journal(self.folder.path / "epochs.jsonl").read():
-            before = found.get(line["proposal"], [])
-            found[line["proposal"]] = [*(one for one in before if one["epoch"] < line["epoch"]), line]
-        return found
+        """Lines of `epochs.jsonl` by proposal, in the order of epochs; empty where the run has none."""
+        return self.folder.curves()
 
     @cached_property
     def winner(self) -> Mapping[str, Any] | None:

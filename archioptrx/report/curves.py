@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.report.content import Content
 from archioptrx.report.page import View, figure
-from archioptrx.report.scales import is_share, missing
+from archioptrx.report.scales import is_share, log_axis, missing
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -68,21 +68,22 @@ def curves(content: Content, name: str, rows: Sequence[Row], height: int) -> Mar
 def _views(content: Content, quantity: str, known: Sequence[Mapping[str, Sequence[float | None]]]) -> list[View]:
     """A quantity; what the score lacks to 1, too, where that is its bound."""
     traces = [list(one.get(quantity, [])) for one in known]
-    axis = {"type": "log" if _logarithmic(quantity, traces) else "linear", "title": {"text": quantity}}
+    everything = [value for values in traces for value in values]
+    log = _logarithmic(quantity, everything)
+    axis = log_axis(everything, quantity) if log else {"type": "linear", "title": {"text": quantity}}
     made = [View("Show", quantity, [{"y": values} for values in traces], {"yaxis": axis})]
     goal = content.experiment.objective.first
-    everything = [value for values in traces for value in values]
     if quantity == f"validation {goal.label}" and is_share(goal, everything):
         errors = iter(missing(everything))
         turned = [{"y": [next(errors) for _ in values]} for values in traces]
         label = f"1 − {quantity}"
-        axis = {"type": "log", "autorange": "reversed", "title": {"text": f"{label} (log; better is up)"}}
+        axis = {"autorange": "reversed", **log_axis(missing(everything), f"{label} (log; better is up)")}
         made.append(View("Show", label, turned, {"yaxis": axis}))
     return made
 
 
-def _logarithmic(quantity: str, traces: Sequence[Sequence[float | None]]) -> bool:
-    known = [value for values in traces for value in values if value is not None]
+def _logarithmic(quantity: str, values: Sequence[float | None]) -> bool:
+    known = [value for value in values if value is not None]
     return quantity.removeprefix("validation ") in LOGARITHMIC and bool(known) and min(known) > 0
 
 

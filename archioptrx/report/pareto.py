@@ -10,7 +10,7 @@ from archioptrx.objective import Goal
 from archioptrx.report.content import Content
 from archioptrx.report.drawings import drawing, places
 from archioptrx.report.page import Section, View, figure, fragment
-from archioptrx.report.scales import is_share, score_views
+from archioptrx.report.scales import is_share, log_axis, score_views
 from archioptrx.report.trials import SCRIPTS, metric_value
 from archioptrx.standings import pareto_front
 
@@ -107,7 +107,7 @@ def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[
     for trace, members in zip(chart.data, groups.values(), strict=False):
         trace.x = [values[costs[0]][i] for i in members]
     chart.update_layout(
-        xaxis={"type": "log", "title": COSTS[costs[0]][1]}, yaxis_title=f"validation {goal.metric}", meta="trials"
+        xaxis=log_axis(values[costs[0]], COSTS[costs[0]][1]), yaxis_title=f"validation {goal.metric}", meta="trials"
     )
     switch = [
         View(
@@ -117,7 +117,7 @@ def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[
                 *({"x": [values[cost][i] for i in members]} for members in groups.values()),
                 *({"visible": one == cost} for one in costs),
             ],
-            {"xaxis": {"title": {"text": COSTS[cost][1]}}},
+            {"xaxis": log_axis(values[cost], COSTS[cost][1])},
         )
         for cost in costs
     ]
@@ -140,7 +140,7 @@ def _pair(content: Content, one: Goal, other: Goal) -> go.Figure:
         values = [float(point[number]) for point in points]
         log = not is_share(goal, values) and bool(values) and min(values) > 0
         title = COSTS[goal.metric][1] if goal.metric in COSTS else goal.metric
-        chart.update_layout({axis: {"type": "log" if log else "linear", "title": title}})
+        chart.update_layout({axis: log_axis(values, title) if log else {"title": title}})
     return chart.update_layout(meta="trials")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from archioptrx.report.page import View
 Values = Sequence[float | None]
 NEAR = 0.95
 """Where the best share is above this, what is missing to 1 is what a reader sees first."""
+
+MOST_DECADES = 3
+"""On a log axis over more than these only powers of ten have a tick."""
 
 
 def is_share(goal: Goal, values: Values) -> bool:
@@ -28,6 +32,24 @@ def missing(values: Values) -> list[float | None]:
     errors = [None if value is None else 1 - value for value in values]
     least = min((error for error in errors if error), default=1.0)
     return [None if error is None else error or least / 2 for error in errors]
+
+
+def log_axis(values: Values, title: str) -> dict[str, Any]:
+    """A logarithmic axis whose ticks are whole numbers: 1, 2, 5, 10 …, over many decades the powers of ten.
+
+    >>> log_axis([30.0, 300.0], "time")["ticktext"]
+    ['20', '50', '100', '200', '500']
+    """
+    known = [value for value in values if value is not None and value > 0] or [1.0]
+    low, high = math.floor(math.log10(min(known))), math.ceil(math.log10(max(known)))
+    steps = (1, 2, 5) if high - low <= MOST_DECADES else (1,)
+    ticks = [float(f"{step}e{power}") for power in range(low - 1, high + 2) for step in steps]
+    inside = [i for i, tick in enumerate(ticks) if min(known) <= tick <= max(known)]
+    # One tick more on either side: the axis reaches a little beyond the values.
+    first, last = (inside[0], inside[-1]) if inside else (len(steps), len(steps))
+    ticks = ticks[max(0, first - 1) : last + 2]
+    text = [f"{tick:,.0f}" if tick >= 1 else f"{tick:.10f}".rstrip("0") for tick in ticks]
+    return {"type": "log", "title": {"text": title}, "tickvals": ticks, "ticktext": text}
 
 
 def score_views(goal: Goal, label: str, traces: Sequence[Values], rest: int = 0) -> list[View]:
@@ -49,7 +71,7 @@ def score_views(goal: Goal, label: str, traces: Sequence[Values], rest: int = 0)
         "Scale",
         f"1 − {label}, log",
         turned,
-        {"yaxis": {"type": "log", "autorange": "reversed", "title": {"text": f"1 − {label} (log; better is up)"}}},
+        {"yaxis": {"autorange": "reversed", **log_axis(missing(everything), f"1 − {label} (log; better is up)")}},
     )
     plain = View("Scale", label)
     best = max(value for value in everything if value is not None)

@@ -41,7 +41,7 @@
   /** A trial with all that the page knows: nodes that may be put anywhere. */
   report.card = (data, i) => {
     const title = make("h3", {}, `Trial ${data.id[i]}`, make("span", {class: `badge ${data.status[i]}`}, data.status[i]));
-    const facts = data.columns.filter((column) => !column.wide && !["trial", "status"].includes(column.head))
+    const facts = data.columns.filter((column) => !column.wide && column.kind !== "value" && !["trial", "status"].includes(column.head))
       .map((column) => [column.head, report.said(column.kind, column.values[i])]);
     const error = data.errors[data.error[i]];
     const settings = Object.entries(data.hyperparameters[data.setting[i]]).map(([name, value]) => [name, report.said("value", value)]);
