@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 BINS = 60
 MOST_POINTS = 2000
 """Events in a scatter plot; of more every n-th."""
+LABELS = {"inverse_pt": "1/pT", "charge_over_pt": "charge/pT", "phi": "φ", "eta": "η", "z0": "z0", "charge": "charge"}
 TRUE, FALSE, MARK = "var(--c1)", "var(--c2)", "var(--ink)"
 
 
@@ -87,7 +88,7 @@ def parameters(suffix: str, task: NodeRegression, outputs: Sequence[Tensor], hel
     names = task.options.parameters
     found = {}
     for (about, ours), (_, theirs) in zip(split(given, names), split(truth, names), strict=True):
-        label, errors = about.name.replace("_", " "), residuals(about, ours, theirs)
+        label, errors = LABELS[about.name], residuals(about, ours, theirs)
         found[f"Given and true {label}"] = given_and_true(f"given-{about.name}{suffix}", about, ours, theirs)
         found[f"Residuals of {label}"] = residual_histogram(f"residuals-{about.name}{suffix}", about, errors)
     return found
@@ -117,7 +118,10 @@ def given_and_true(name: str, about: Parameter, given: Floats, truth: Floats) ->
 
 
 def residual_histogram(name: str, about: Parameter, error: Floats) -> Markup:
-    """Given less true value: median and half of the width that holds 68 % as `evaluate` says them."""
+    """Given less true value; median and half of the width that holds 68 %, as `evaluate` says them.
+
+    The outermost bins hold all that lies beyond.
+    """
     import plotly.graph_objects as go
 
     low, middle, high = np.percentile(error, [16, 50, 84])
@@ -131,7 +135,7 @@ def residual_histogram(name: str, about: Parameter, error: Floats) -> Markup:
         line={"shape": "hv", "color": TRUE, "width": 2},
     )  # fmt: skip
     drawn.update_layout(
-        xaxis={"title": {"text": f"given less true {labelled(about)} (the ends hold all beyond)"}},
+        xaxis={"title": {"text": f"given − true {labelled(about)}"}},
         yaxis={"title": {"text": "hits"}, "rangemode": "tozero"},
     )
     return figure(name, drawn, f"Residuals of {labelled(about)}", 380)
@@ -165,4 +169,4 @@ def in_unit(about: Parameter, values: Floats) -> Floats:
 
 def labelled(about: Parameter) -> str:
     """Name and unit of a parameter."""
-    return f"{about.name.replace('_', ' ')}{f' [{about.unit}]' if about.unit else ''}"
+    return f"{LABELS[about.name]}{f' [{about.unit}]' if about.unit else ''}"

@@ -110,7 +110,7 @@ def about_display(passes: int, metrics: Mapping[str, Any]) -> str:
     if passes > 1:
         text += f"The model's last loop is run {passes} times: the slider shows its answer after each iteration. "
     if "gold" in metrics:
-        text += "Gold, silver, bronze, red and blue as in docs/triplets.md. "
+        text += "Gold, silver, bronze and red are accepted; contested: another accepted one shares a doublet. "
     return text + "A click on the legend hides a class; drag to zoom."
 
 

@@ -184,7 +184,7 @@ def by_pass(name: str, passes: Sequence[Mapping[str, float | None]]) -> Markup:
         )  # fmt: skip
     drawn.update_layout(
         xaxis={"title": {"text": "iteration"}, "dtick": max(1, len(passes) // 12)},
-        yaxis={"title": {"text": f"missing to 1 (score {CUT:g})"}, "type": "log", "exponentformat": "power"},
+        yaxis={"title": {"text": f"missing to 1 (score {CUT:g})"}, "type": "log", "dtick": "D2"},
     )
     return figure(name, drawn, "What is missing to perfection after each iteration of the loop", 360)
 

@@ -30,7 +30,7 @@ HIDDEN = 0.01
 """Probability under which a row isn't drawn, as in the talk that the project comes from, unless it should be there."""
 DARKNESS = (HIDDEN, 0.1, 0.3, CUT, 0.7, 0.9)
 """Lower ends of the bins of the probability, each darker than the one before; bin 0 is below all of them."""
-PER_SECTOR = 5000
+PER_SECTOR = 3000
 """Candidate rows that a sector of the event holds, about: more would be a blot."""
 MOST_LETTERS = 1_200_000
 """Of all events of a display: letters and places of rows. A page has about as many bytes of them at most."""
@@ -43,38 +43,40 @@ class Style:
     Attributes
     ----------
     label
-        In the legend; `about` says what it means.
+        In the legend.
     colour
-        A colour, or of light and of dark ground.
+        On light and on dark ground.
     dash, width
         As plotly has them; px.
-    faint
-        Whether its rows are there to be seen only beside the others.
+    by_score
+        Whether the score says how dark it is.
+    candidate
+        Whether it is neither true nor accepted: drawn faintly, and not at all where the score is hidden.
     """
 
     label: str
-    about: str
     colour: tuple[str, str]
     dash: str = "solid"
     width: float = 1.2
-    faint: bool = False
+    by_score: bool = True
+    candidate: bool = False
 
 
 # Black, vermilion, blue: told apart with any colour vision (Okabe and Ito 2008), and by dashes.
-REFUSED = Style("false, refused", "score of 0.01 or more", ("#7d8796", "#7f8998"), width=0.8, faint=True)
+MISSED = ("#0072b2", "#56b4e9")
 EDGE_STYLES = (
-    REFUSED,
-    Style("true, accepted", "", ("#10151d", "#f2f4f8")),
-    Style("false positive", "false, accepted", ("#d55e00", "#ff8a3d"), width=1.8),
-    Style("false negative", "true, refused", ("#0072b2", "#56b4e9"), "5px,3px", 1.8),
+    Style("false, refused", ("#7d8796", "#7f8998"), width=0.8, candidate=True),
+    Style("true, accepted", ("#10151d", "#f2f4f8")),
+    Style("false, accepted", ("#d55e00", "#ff8a3d"), width=1.7),
+    Style("true, refused", MISSED, "5px,3px", 1.4, by_score=False),
 )
 MEDAL_STYLES = (
-    REFUSED,
-    Style("gold", "true, accepted, uncontested", ("#c79200", "#ffd23f"), width=1.4),
-    Style("silver", "true, accepted, contested by another accepted one", ("#7a8699", "#c3ccd8"), width=1.8),
-    Style("bronze", "false, accepted, one doublet true", ("#a0521f", "#d98a4b"), "8px,3px,2px,3px", 1.8),
-    Style("red", "false, accepted, both doublets false", ("#c2185b", "#ff5c8a"), "2px,2px", 1.8),
-    Style("blue", "true, refused", ("#0072b2", "#56b4e9"), "5px,3px", 1.8),
+    Style("false, refused", ("#7d8796", "#7f8998"), "1px,3px", 0.8, candidate=True),
+    Style("gold: true, uncontested", ("#c79200", "#ffd23f"), width=1.4),
+    Style("silver: true, contested", ("#6f7d92", "#c3ccd8"), width=1.8),
+    Style("bronze: false, one doublet true", ("#a0521f", "#d98a4b"), "8px,3px,2px,3px", 1.8),
+    Style("red: false", ("#c2185b", "#ff5c8a"), "2px,2px", 1.8),
+    Style("blue: true, refused", MISSED, "5px,3px", 1.6, by_score=False),
 )
 
 

@@ -55,10 +55,10 @@
   const looks = (state, groups) => {
     const dark = document.documentElement.dataset.theme === "dark" ? 1 : 0, ink = report.colour("--ink");
     const found = [], legend = [], {styles, darkness} = state.content;
-    const add = (key, label, colour, dash, width, codes, opacity) => {
+    const add = (key, label, colour, dash, width, codes, opacity, faded = 1) => {
       const parts = codes.map(([code, bin]) => [groups.get(code) ?? [], opacity(bin)]).filter(([rows]) => rows.length);
       const count = parts.reduce((sum, [rows]) => sum + rows.length, 0);
-      legend.push({key, label: `${label}: ${number(count)}`, count, colour, dash, width});
+      legend.push({key, label: `${label}: ${number(count)}`, count, colour, dash, faded});
       if (!state.off.has(key)) parts.forEach(([rows, opacity]) => found.push({rows, colour, dash, width, opacity}));
     };
     const bins = darkness.map((_, i) => i + 1);
@@ -66,16 +66,14 @@
       bins.forEach((bin, i) => {
         const label = `score ${darkness[i]} … ${darkness[i + 1] ?? 1}`;
         const codes = styles.map((_, kind) => [8 * kind + bin, bin]);
-        add(label, label, ink, "solid", 1.1, codes, (one) => OPACITY.scores[one]);
+        add(label, label, ink, "solid", 1.1, codes, (one) => OPACITY.scores[one], OPACITY.scores[bin]);
       });
       return {found, legend};
     }
     styles.forEach((style, kind) => {
-      const missed = style.about === "true, refused";
-      const opacity = (bin) => style.faint ? OPACITY.faint[bin] : missed ? .95 : OPACITY.right[bin];
-      const codes = (style.faint ? bins : [0, ...bins]).map((bin) => [8 * kind + bin, bin]);
-      const label = style.about && !style.faint ? `${style.label} (${style.about})` : style.label;
-      add(style.label, label, style.colour[dark], style.dash, style.width, codes, opacity);
+      const opacity = (bin) => style.candidate ? OPACITY.faint[bin] : style.by_score ? OPACITY.right[bin] : .95;
+      const codes = (style.candidate ? bins : [0, ...bins]).map((bin) => [8 * kind + bin, bin]);
+      add(style.label, style.label, style.colour[dark], style.dash, style.width, codes, opacity);
     });
     return {found, legend};
   };
@@ -84,9 +82,10 @@
     const event = state.event, groups = grouped(event, state.sector, state.frame), {found, legend} = looks(state, groups);
     const [ink, soft, line, ground] = ["--ink", "--soft", "--line", "--ground"].map(report.colour);
     const views = [[event.x, event.y, "", 1, false], [event.along, event.r, "2", event.flat ? 4 : 1, event.flat]];
+    const thin = Math.min(1, Math.max(.5, Math.sqrt(600 / Math.max(1, legend.slice(1).reduce((sum, one) => sum + one.count, 0)))));
     const shapes = found.flatMap((look) => views.map(([u, v, axis, digits, around]) => ({
       type: "path", xref: `x${axis}`, yref: `y${axis}`, layer: "above", path: path(event, look.rows, u, v, digits, around),
-      line: {color: look.colour, width: look.width, dash: look.dash}, opacity: look.opacity,
+      line: {color: look.colour, width: thin * look.width, dash: look.dash}, opacity: look.opacity,
     }))).filter((shape) => shape.path);
     if (state.placed !== `${state.number}/${state.sector}`) {
       const within = inSector(event, state.sector);
@@ -100,17 +99,17 @@
       hovertemplate: [`x %{x:.1f} mm<br>y %{y:.1f} mm<extra></extra>`, `${event.flat ? "φ %{x:.3f} rad" : "z %{x:.1f} mm"}<br>r %{y:.1f} mm<extra></extra>`][i],
     }));
     const entries = legend.map((entry) => ({
-      type: "scatter", mode: "lines", x: [null], y: [null], name: entry.label, meta: entry.key,
+      type: "scatter", mode: "lines", x: [null], y: [null], name: entry.label, meta: entry.key, opacity: entry.faded,
       line: {color: entry.colour, dash: entry.dash, width: 2.5}, visible: state.off.has(entry.key) ? "legendonly" : true,
     }));
-    const axis = {gridcolor: line, zeroline: false, linecolor: line, showline: true, mirror: true, ticks: "outside", tickcolor: line, automargin: true};
+    const axis = {showgrid: false, zeroline: false, linecolor: line, showline: true, mirror: true, ticks: "outside", tickcolor: line, automargin: true};
     const layout = {
       paper_bgcolor: ground, plot_bgcolor: ground, font: {color: ink, family: "system-ui, sans-serif", size: 13}, shapes,
       xaxis: {...axis, domain: [0, .46], anchor: "y", title: {text: "x [mm]"}, range: span(state.hits[0][0])},
       yaxis: {...axis, anchor: "x", scaleanchor: "x", title: {text: "y [mm]"}, range: span(state.hits[0][1])},
       xaxis2: {...axis, domain: [.55, 1], anchor: "y2", title: {text: event.flat ? "φ [rad]" : "z [mm]"}, range: span(state.hits[1][0])},
       yaxis2: {...axis, anchor: "x2", title: {text: "r [mm]"}, range: span(state.hits[1][1])},
-      margin: {l: 60, r: 16, t: 10, b: 50}, uirevision: state.placed, hovermode: "closest", dragmode: "zoom",
+      margin: {l: 60, r: 16, t: 10, b: 60}, uirevision: state.placed, hovermode: "closest", dragmode: "zoom",
       legend: {orientation: "h", x: 0, y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)", itemsizing: "constant", itemdoubleclick: false},
       modebar: {bgcolor: "rgba(0,0,0,0)", color: soft, activecolor: report.colour("--accent")},
       hoverlabel: {bgcolor: report.colour("--raised"), bordercolor: line, font: {color: ink}},
@@ -123,9 +122,9 @@
     const config = {responsive: true, displaylogo: false, scrollZoom: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
       toImageButtonOptions: {filename: `event-display-iteration-${state.frame}`, scale: 2}};
     const at = state.content.scores[state.frame], last = state.event.passes.length - 1;
-    const turn = last ? `After iteration ${state.frame} of ${last}; ` : "";
+    const turn = last ? `After iteration ${state.frame} of ${last}, on` : "On";
     const part = state.event.part < 1 ? ` Of this event ${Math.round(100 * state.event.part)} % in φ are shown: more would make this page too large.` : "";
-    state.find("said").textContent = `${turn}on all held-out events AUC ${score(at.auc)}, at a score of 0.5 efficiency ${score(at.efficiency)}, purity ${score(at.purity)}.${part}`;
+    state.find("said").textContent = `${turn} all held-out events AUC ${score(at.auc)}, at a score of 0.5 efficiency ${score(at.efficiency)}, purity ${score(at.purity)}.${part}`;
     root.dataset.frame = state.frame;
     root.dataset.drawn = JSON.stringify(Object.fromEntries(legend.filter(({key}) => !state.off.has(key)).map(({key, count}) => [key, count])));
     return Plotly.react(state.find("plot"), data, layout, config);
