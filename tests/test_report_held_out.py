@@ -1,11 +1,15 @@
 """Displays and curves of the best model: what they show is what `evaluate` says and what the model answers."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from graphs import random_arrays
+from hypothesis import given
+from hypothesis import strategies as st
 from small_search import searched, small
 
 from archioptrx import evaluate
@@ -13,7 +17,9 @@ from archioptrx.dataset import Metadata, make_graph
 from archioptrx.fit import predict
 from archioptrx.model_folder import load_model
 from archioptrx.report import best_model, curves, displays, held_out
+from archioptrx.report.content import Content
 from archioptrx.report.held_out import Answers, evaluated
+from archioptrx.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +102,66 @@ def test_events_are_the_median_the_largest_and_the_smallest():
     found = held_out.events_by_size(graphs, len(graphs))
     assert found == [("a", [0, 1], "median size"), ("c", [3], "the largest"), ("d", [4], "the smallest")]
     assert [name for name, _, _ in held_out.events_by_size(graphs, 3)] == ["a", "b"]
+
+
+def test_the_winner_is_shown_or_the_best_trial_before_there_is_one(run):
+    content = Content.read(RunFolder(run))
+    assert best_model.chosen(content) == (0, "The winner, trial 0000")
+    before = replace(content)
+    before.__dict__["winner"] = None
+    assert best_model.chosen(before) == (0, "The best trial so far, 0000")
+    section = best_model.section(before)
+    assert section is not None and section.about.startswith("The best trial so far, 0000, on ")
+    assert "event-display" in section.body
+    nothing = replace(content, rows=[])
+    nothing.__dict__["winner"] = None
+    assert best_model.section(nothing) is None
+
+
+def test_events_that_have_changed_leave_one_line(run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    about = json.loads((copy / "best" / "metadata.json").read_text())
+    (copy / "best" / "metadata.json").write_text(json.dumps({**about, "fingerprint": "0" * 64}))
+    section = best_model.section(Content.read(RunFolder(copy)))
+    assert section is not None
+    line = "The winner, trial 0000 can&#39;t be shown: data: have changed since the training."
+    assert section.body.strip() == f'<p class="empty">{line}</p>'
+
+
+def test_passes_are_kept_as_far_as_there_is_room(run, held, answers):
+    little = evaluated(load_model(run), most=1)
+    [found] = Answers.all_of(little)
+    assert len(little.passes) == 1 and len(found.passes) == len(answers.passes)
+    np.testing.assert_array_equal(found.logits, answers.logits)
+    assert found.drawable <= answers.drawable == len(held.graphs)
+
+
+logits = st.lists(st.sampled_from([-6.0, -3.0, -1.0, -0.1, 0.0, 0.1, 2.0, 5.0]), min_size=2, max_size=40)
+
+
+@given(logits, st.data())
+def test_a_curve_goes_from_nothing_to_all_and_through_the_cut(values, data):
+    values = np.array(values)
+    truth = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
+    truth[:2] = [True, False]
+    found = curves.Rates.of(values, truth)
+    assert (found.efficiency[0], found.false[0], found.efficiency[-1], found.false[-1]) == (0, 0, 1, 1)
+    assert found.efficiency[found.cut] == (truth & (values >= 0)).sum() / truth.sum()
+    assert found.false[found.cut] == (~truth & (values >= 0)).sum() / (~truth).sum()
+
+
+@given(st.integers(1, 3000), st.integers(0, 10), st.integers(10, 600))
+def test_a_thinned_curve_keeps_its_ends_and_order(points, seed, most):
+    steps = np.random.default_rng(seed).random((2, points)) ** 8
+    found = curves.thinned(np.cumsum(steps[0]), np.cumsum(steps[1]), most)
+    assert found[0] == 0 and found[-1] == points - 1 and len(found) <= most
+    assert (np.diff(found) > 0).all()
+    assert points > most or len(found) == points
+
+
+def test_a_curve_of_many_points_is_thinned_to_500_and_no_gap_is_wide():
+    x = np.linspace(0, 1, 100_000)
+    found = curves.thinned(x, x**9)
+    assert 400 < len(found) <= 500
+    assert np.hypot(np.diff(x[found]), np.diff(x[found] ** 9)).max() < 0.02

@@ -142,18 +142,20 @@ def residual_histogram(name: str, about: Parameter, error: Floats) -> Markup:
 
 
 def numbers(name: str, given: Floats, truth: Floats) -> Markup:
-    """Given against true numbers of tracks, a point for each graph."""
+    """Given against true numbers of tracks; a point's area is the number of graphs."""
     import plotly.graph_objects as go
 
     step = max(1, -(-len(truth) // MOST_POINTS))
+    points, counts = np.unique(np.stack([truth, given])[:, ::step], axis=1, return_counts=True)
     ends = [float(min(given.min(), truth.min())), float(max(given.max(), truth.max()))]
     drawn = go.Figure()
     drawn.add_scatter(x=ends, y=ends, mode="lines", line={"color": MARK, "dash": "dot", "width": 1.2}, showlegend=False)
     shown = f"{len(truth[::step]):,} graphs" + (f", 1 in {step}" if step > 1 else "")
     drawn.add_scatter(
-        x=truth[::step].tolist(), y=given[::step].tolist(), mode="markers", name=shown, showlegend=True,
-        marker={"color": TRUE, "size": 7, "opacity": 0.6},
-        hovertemplate="true %{x:.0f}<br>given %{y:.2f}<extra></extra>",
+        x=points[0].tolist(), y=points[1].tolist(), mode="markers", name=shown, showlegend=True,
+        marker={"color": TRUE, "size": np.round(6 * np.sqrt(counts), 1).tolist(), "opacity": 0.6},
+        customdata=counts.tolist(),
+        hovertemplate="true %{x:.0f}<br>given %{y:.2f}<br>%{customdata:,} graphs<extra></extra>",
     )  # fmt: skip
     drawn.update_layout(xaxis={"title": {"text": "true number of tracks"}}, yaxis={"title": {"text": "given number"}})
     return figure(name, drawn, "Given against true number of tracks", 400)

@@ -44,18 +44,33 @@ class Part:
 
 
 def section(content: Content) -> Section | None:
-    """Displays and curves of the winner; None before there is one."""
-    if content.winner is None:
+    """Displays and curves of the winner; before there is one, of the best trial so far whose weights are kept."""
+    number, whose = chosen(content)
+    if number is None:
         return None
-    # torch is imported from here on: a report of a run without a winner doesn't wait for it.
-    from archioptrx.model_folder import load_model
+    # torch is imported from here on: a report of a run without a model doesn't wait for it.
+    from archioptrx.model_folder import load_model, trained_trial
     from archioptrx.report.held_out import evaluated
 
+    folder = content.folder
     try:
-        held = evaluated(load_model(content.folder.path))
+        model = load_model(folder.path) if content.winner is not None else trained_trial(folder, number)
+        return section_of(evaluated(model), whose)
     except ArchiOpTrXError as error:
-        return Section(NAME, TITLE, fragment("line.html", text=f"Can't be shown: {error}"))
-    return section_of(held, f"The winner, trial {content.winner['proposal']:04d}")
+        reason, *_ = str(error).split("; legal")
+        return Section(NAME, TITLE, fragment("line.html", text=f"{whose} can't be shown: {reason}."))
+
+
+def chosen(content: Content) -> tuple[int | None, str]:
+    """Number of the trial that is shown, and what it is called."""
+    if content.winner is not None:
+        number = int(content.winner["proposal"])
+        return number, f"The winner, trial {number:04d}"
+    kept = set(content.folder.kept())
+    found = next(
+        (row["proposal"] for row in content.rows if row["score"] is not None and row["proposal"] in kept), None
+    )
+    return found, "" if found is None else f"The best trial so far, {found:04d}"
 
 
 def section_of(held: HeldOut, whose: str) -> Section:
