@@ -192,7 +192,7 @@ class BinaryClassification(Task):
         if graphs and all(g.get(self.rows.baseline) is not None for g in graphs):
             baseline = _joined([g[self.rows.baseline] for g in graphs])
             found |= against_baseline(accepted[kept], baseline[kept], truth[kept], cut)
-        below = [self._true_below(g) for g in graphs]
+        below = [self.true_below(g) for g in graphs]
         if graphs and all(one is not None for one in below):
             ends = np.cumsum([0, *(len(one) for one in below if one is not None)])[:-1]
             index = [g[self.rows.index].cpu().numpy() + before for g, before in zip(graphs, ends, strict=True)]
@@ -200,7 +200,7 @@ class BinaryClassification(Task):
             found |= medals(accepted & kept, truth & kept, np.concatenate(index, axis=1), doublets)
         return found
 
-    def _true_below(self, graph: HitGraph) -> Tensor | None:
+    def true_below(self, graph: HitGraph) -> Tensor | None:
         """Which rows of the rung below are true: edges, or nodes that are doublets. None: they are hits."""
         if self.rows.domain == "triplet":
             return graph.y > 0.5

@@ -48,6 +48,11 @@ def against_baseline(accepted: Bools, baseline: Floats, truth: Bools, cut: float
 
 
 def medals(accepted: Bools, truth: Bools, index: NDArray[np.int64], doublets: Bools) -> dict[str, int]:
+    """Count the triplets of each class, see `medal_classes`."""
+    return {name: int(which.sum()) for name, which in medal_classes(accepted, truth, index, doublets).items()}
+
+
+def medal_classes(accepted: Bools, truth: Bools, index: NDArray[np.int64], doublets: Bools) -> dict[str, Bools]:
     """Divide the triplets that are accepted or true into five classes.
 
     The picture of triplets in the talks of Exa.TrkX has five colours; this is our reading of them.
@@ -81,11 +86,10 @@ def medals(accepted: Bools, truth: Bools, index: NDArray[np.int64], doublets: Bo
     good, bad = accepted & truth, accepted & ~truth
     alone = (leaving == 1) & (arriving == 1)
     half = doublets[inner] | doublets[outer]
-    classes = {
+    return {
         "gold": good & alone,
         "silver": good & ~alone,
         "bronze": bad & half,
         "red": bad & ~half,
         "blue": truth & ~accepted,
     }
-    return {name: int(which.sum()) for name, which in classes.items()}

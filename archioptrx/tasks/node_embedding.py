@@ -49,7 +49,7 @@ class NodeEmbedding(Task):
             more = random_pairs(batch, self.options.random_pairs)
             index = torch.cat([index, more], dim=1)
             same = torch.cat([same, same_particle(batch, more)])
-        distance = self._distance(output, index)
+        distance = self.distance(output, index)
         sign = 2 * same.to(distance.dtype) - 1
         return hinge_embedding_loss(distance, sign, self.options.margin, reduction="sum") / max(1, len(sign))
 
@@ -66,7 +66,7 @@ class NodeEmbedding(Task):
         """
         finite(outputs)
         found = [pairs_of(graph) for graph in graphs]
-        near = [self._distance(output.detach(), index) for output, (index, _) in zip(outputs, found, strict=True)]
+        near = [self.distance(output.detach(), index) for output, (index, _) in zip(outputs, found, strict=True)]
         distance = torch.cat([d.cpu().double() for d in near]).numpy() if near else np.zeros(0)
         same = torch.cat([s.cpu() for _, s in found]).numpy() if found else np.zeros(0, dtype=bool)
         right = (distance < self.threshold) == same
@@ -102,7 +102,8 @@ class NodeEmbedding(Task):
         points = graph.x.new_zeros(len(graph.x), self.options.dimension)
         return points.squeeze(1) if self.options.dimension == 1 else points
 
-    def _distance(self, output: Tensor, index: Tensor) -> Tensor:
+    def distance(self, output: Tensor, index: Tensor) -> Tensor:
+        """Distance of the points of each pair. Shapes: output [N, D], or [N]; index [2, L] -> [L]."""
         points = output.reshape(len(output), -1)
         squares = (points[index[0]] - points[index[1]]).square().sum(dim=1)
         if self.options.distance == "squared":

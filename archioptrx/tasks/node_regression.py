@@ -41,7 +41,7 @@ class NodeRegression(Task):
         """Mean Huber loss. Shapes: output [N, C], or [N] with one channel -> []."""
         counted = batch.pid != 0
         given = output.reshape(len(counted), -1)[counted]
-        total = huber_loss(given, self._truth(batch)[counted], reduction="sum", delta=self.options.delta)
+        total = huber_loss(given, self.truth(batch)[counted], reduction="sum", delta=self.options.delta)
         return total / max(1, given.numel())
 
     def metrics(
@@ -53,7 +53,7 @@ class NodeRegression(Task):
         if graphs:
             kept = [graph.pid != 0 for graph in graphs]
             rows = [o.reshape(len(k), -1)[k] for o, k in zip(outputs, kept, strict=True)]
-            truth = [self._truth(graph)[k] for graph, k in zip(graphs, kept, strict=True)]
+            truth = [self.truth(graph)[k] for graph, k in zip(graphs, kept, strict=True)]
             parts = [torch.cat(one).detach().cpu().double().numpy() for one in (rows, truth)]
         sizes = [int((graph.pid != 0).sum()) for graph in graphs]
         return {
@@ -64,13 +64,14 @@ class NodeRegression(Task):
 
     def perfect(self, graph: HitGraph) -> Tensor:
         """The truth."""
-        return self._shaped(self._truth(graph))
+        return self._shaped(self.truth(graph))
 
     def constant(self, graph: HitGraph) -> Tensor:
         """The centre of each scale for every hit: no variance is explained."""
         return self._shaped(graph.x.new_zeros(len(graph.x), self.target_width))
 
-    def _truth(self, graph: HitGraph) -> Tensor:
+    def truth(self, graph: HitGraph) -> Tensor:
+        """Scaled parameters of the particle of each hit. Shapes: -> [N, C]."""
         return scaled(graph["particles"], self.options.parameters)[graph.particle_index]
 
     def _shaped(self, rows: Tensor) -> Tensor:

@@ -63,7 +63,7 @@ class TrackCount(Task):
         names = ("explained", "exact", "mean_error", "bias", "rms")
         if not graphs:
             return found | dict.fromkeys(names)
-        given = torch.cat([self._number(o.detach().double().cpu()) for o in outputs]).numpy()
+        given = torch.cat([self.number(o.detach().double().cpu()) for o in outputs]).numpy()
         truth = torch.cat([track_numbers(g, self.options.hits).cpu() for g in graphs]).double().numpy()
         error = given - truth
         values = (
@@ -85,7 +85,8 @@ class TrackCount(Task):
         value = 1.0 if self.options.loss == "huber" else 0.0
         return graph.x.new_full((graph.num_graphs,), value)
 
-    def _number(self, output: Tensor) -> Tensor:
+    def number(self, output: Tensor) -> Tensor:
+        """Numbers of tracks that an output stands for. Shapes: [graphs] -> [graphs]."""
         return self.options.scale * (output if self.options.loss == "huber" else output.clamp(max=LARGEST).exp())
 
 

@@ -104,7 +104,7 @@ class TrackSet(Task):
         good = accepted = tracks = 0
         errors: list[int] = []
         ours, theirs = [np.zeros((0, self.channels))], [np.zeros((0, self.channels))]
-        for given, truth in self._accepted(outputs, graphs, cut):
+        for given, truth in self.accepted(outputs, graphs, cut):
             distance = self._distance(given, truth).double().cpu().numpy()
             slots, found = linear_sum_assignment(distance)
             pairs = given[slots].double().cpu().numpy(), truth[found].double().cpu().numpy()
@@ -158,7 +158,7 @@ class TrackSet(Task):
             index, counts = torch.unique(rows, return_counts=True)
             yield scaled(batch["particles"][index[counts >= self.options.hits]], self.options.parameters)
 
-    def _accepted(
+    def accepted(
         self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Parameters of accepted slots, and of true tracks, of each graph."""

@@ -1,0 +1,133 @@
+"""The best model on events that it never saw: displays and curves; one line where there are no such events any more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archioptrx.errors import ArchiOpTrXError
+from archioptrx.report.content import Content
+from archioptrx.report.page import Section, fragment
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from archioptrx.report.held_out import HeldOut
+
+NAME, TITLE = "best-model", "Best model on held-out events"
+FACTS = {
+    "auc": "AUC",
+    "average_precision": "average precision",
+    "efficiency": "efficiency at 0.5",
+    "purity": "purity at 0.5",
+    "fixed": "baseline's errors fixed",
+    "worsened": "worsened",
+    "baseline_auc": "baseline's AUC",
+    "pair_accuracy": "pair accuracy",
+    "v_measure": "V-measure",
+    "explained": "variance explained",
+    "exact": "exact counts",
+    "f1": "F1",
+}
+"""Metrics of a task that stand above the figures."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is shown of one target."""
+
+    title: str
+    about: str
+    picture: Markup | None
+    figures: Mapping[str, Markup]
+
+
+def section(content: Content) -> Section | None:
+    """Displays and curves of the winner; before there is one, of the best trial so far whose weights are kept."""
+    number, whose = chosen(content)
+    if number is None:
+        return None
+    # torch is imported from here on: a report of a run without a model doesn't wait for it.
+    from archioptrx.model_folder import load_model, trained_trial
+    from archioptrx.report.held_out import evaluated
+
+    folder = content.folder
+    try:
+        model = load_model(folder.path) if content.winner is not None else trained_trial(folder, number)
+        return section_of(evaluated(model), whose)
+    except ArchiOpTrXError as error:
+        reason, *_ = str(error).split("; legal")
+        return Section(NAME, TITLE, fragment("line.html", text=f"{whose} can't be shown: {reason}."))
+
+
+def chosen(content: Content) -> tuple[int | None, str]:
+    """Number of the trial that is shown, and what it is called."""
+    if content.winner is not None:
+        number = int(content.winner["proposal"])
+        return number, f"The winner, trial {number:04d}"
+    kept = set(content.folder.kept())
+    found = next(
+        (row["proposal"] for row in content.rows if row["score"] is not None and row["proposal"] in kept), None
+    )
+    return found, "" if found is None else f"The best trial so far, {found:04d}"
+
+
+def section_of(held: HeldOut, whose: str) -> Section:
+    """The section of a model that has been evaluated.
+
+    Parameters
+    ----------
+    held
+    whose
+        Says which model it is, at the beginning of a sentence.
+    """
+    events = len({graph.event for graph in held.graphs})
+    count = f"{events:,} event{'s' * (events != 1)}"
+    about = f"{whose}, on {count} that it was neither trained nor chosen on ({len(held.graphs):,} graphs)."
+    body = fragment("held_out.html", facts=facts(held), parts=parts(held))
+    return Section(NAME, TITLE, body, about, scripts=("displays.js",))
+
+
+def facts(held: HeldOut) -> dict[str, str]:
+    """Figures above all others."""
+    found: dict[str, str] = {}
+    for name, _, _ in held.targets():
+        metrics = held.metrics_of(name)
+        for key, label in FACTS.items():
+            if metrics.get(key) is not None:
+                found[f"{name} {label}".strip()] = _text(metrics[key])
+    return found
+
+
+def parts(held: HeldOut) -> list[Part]:
+    """Displays, curves and other figures of each target in order."""
+    from archioptrx.report.answers import figures_of
+    from archioptrx.report.displays import display
+    from archioptrx.report.held_out import Answers
+    from archioptrx.report.rates import curves
+
+    known = {answers.name: answers for answers in Answers.all_of(held)}
+    found = []
+    for name, task, outputs in held.targets():
+        if name in known:
+            answers, metrics = known[name], held.metrics_of(name)
+            picture, figures = display(held, answers), curves(answers, metrics)
+            found.append(Part(name, about_display(len(answers.passes), metrics), picture, figures))
+        else:
+            found.append(Part(name, "", None, figures_of(name, task, outputs, held)))
+    return found
+
+
+def about_display(passes: int, metrics: Mapping[str, Any]) -> str:
+    """How the displays are read."""
+    text = "The darker a line, the higher its score; what has less than 0.01 is hidden, unless it is true. "
+    if passes > 1:
+        text += f"The model's last loop is run {passes} times: the slider shows its answer after each iteration. "
+    if "gold" in metrics:
+        text += "Gold, silver, bronze and red are accepted; contested: another accepted one shares a doublet. "
+    return text + "A click on the legend hides a class; drag to zoom."
+
+
+def _text(value: float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:.5f}"

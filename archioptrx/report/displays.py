@@ -1,0 +1,242 @@
+"""Event displays: what a model says of the edges or triplets of an event, pass by pass, ready to be drawn.
+
+Only what can be seen is carried to the page: a place for each hit, and for each row one letter per pass that says its
+class and how dark it is. `displays.js` draws them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archioptrx.data_plot import Picture, eta_sectors, whole_event
+from archioptrx.dataset import Dataset
+from archioptrx.metrics import Bools
+from archioptrx.report.held_out import CUT, CUT_LOGIT, Answers, HeldOut, Logits, events_by_size
+from archioptrx.report.page import fragment, packed
+from archioptrx.tasks.comparison import medal_classes
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+Ints = NDArray[np.int64]
+
+HIDDEN = 0.01
+"""Probability under which a row isn't drawn, as in the talk that the project comes from, unless it should be there."""
+DARKNESS = (HIDDEN, 0.1, 0.3, CUT, 0.7, 0.9)
+"""Lower ends of the bins of the probability, each darker than the one before; bin 0 is below all of them."""
+PER_SECTOR = 3000
+"""Candidate rows that a sector of the event holds, about: more would be a blot."""
+MOST_LETTERS = 1_200_000
+"""Of all events of a display: letters and places of rows. A page has about as many bytes of them at most."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a class of rows is drawn.
+
+    Attributes
+    ----------
+    label
+        In the legend.
+    colour
+        On light and on dark ground.
+    dash, width
+        As plotly has them; px.
+    by_score
+        Whether the score says how dark it is.
+    candidate
+        Whether it is neither true nor accepted: drawn faintly, and not at all where the score is hidden.
+    """
+
+    label: str
+    colour: tuple[str, str]
+    dash: str = "solid"
+    width: float = 1.2
+    by_score: bool = True
+    candidate: bool = False
+
+
+# Black, vermilion, blue: told apart with any colour vision (Okabe and Ito 2008), and by dashes.
+MISSED = ("#0072b2", "#56b4e9")
+EDGE_STYLES = (
+    Style("false, refused", ("#7d8796", "#7f8998"), width=0.8, candidate=True),
+    Style("true, accepted", ("#10151d", "#f2f4f8")),
+    Style("false, accepted", ("#d55e00", "#ff8a3d"), width=1.7),
+    Style("true, refused", MISSED, "5px,3px", 1.4, by_score=False),
+)
+MEDAL_STYLES = (
+    Style("false, refused", ("#7d8796", "#7f8998"), "1px,3px", 0.8, candidate=True),
+    Style("gold: true, uncontested", ("#c79200", "#ffd23f"), width=1.4),
+    Style("silver: true, contested", ("#6f7d92", "#c3ccd8"), width=1.8),
+    Style("bronze: false, one doublet true", ("#a0521f", "#d98a4b"), "8px,3px,2px,3px", 1.8),
+    Style("red: false", ("#c2185b", "#ff5c8a"), "2px,2px", 1.8),
+    Style("blue: true, refused", MISSED, "5px,3px", 1.6, by_score=False),
+)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One event as it is drawn.
+
+    Attributes
+    ----------
+    name, why
+        Of the event; why it is shown.
+    pos : float64 [N, 3]
+        x, y, z in mm, all sectors in one frame.
+    rows : int64 [K, R]
+        The K hits of each row, inner to outer, for the rows that are ever seen.
+    classes : int64 [P, R]
+        Place of each row's style, after each pass.
+    darkness : int64 [P, R]
+        Bin of its probability, 0: hidden.
+    part
+        Share of the event in φ that is carried.
+    """
+
+    name: str
+    why: str
+    pos: NDArray[np.float64]
+    rows: Ints
+    classes: Ints
+    darkness: Ints
+    part: float = 1.0
+
+    def plain(self) -> dict[str, Any]:
+        """As `displays.js` reads it: a letter is 8 · class + bin."""
+        letters = (8 * self.classes + self.darkness + ord("0")).astype(np.uint8)
+        return {
+            "name": self.name,
+            "why": self.why,
+            "part": self.part,
+            "pos": [np.round(axis, 1).tolist() for axis in self.pos.T],
+            "rows": self.rows.tolist(),
+            "passes": [turn.tobytes().decode("ascii") for turn in letters],
+            "sectors": sectors_of(self),
+        }
+
+
+def sectors_of(shown: Shown) -> list[float]:
+    """Limits in φ of sectors that hold about `PER_SECTOR` rows each; a row is where its innermost hit is."""
+    phi = np.arctan2(shown.pos[:, 1], shown.pos[:, 0])[shown.rows[0]]
+    count = max(1, round(shown.rows.shape[1] / PER_SECTOR))
+    return np.quantile(phi, np.linspace(0, 1, count + 1)).tolist() if len(phi) else [-math.pi, math.pi]
+
+
+def display(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> Markup | None:
+    """The event displays of one target; None where hits have no places.
+
+    Parameters
+    ----------
+    most
+        See `MOST_LETTERS`.
+    """
+    events = chosen_events(held, answers, most)
+    if not events:
+        return None
+    name = f"display{'-' * bool(answers.name)}{answers.name}"
+    styles = styles_of(held, answers)
+    content = {
+        "styles": [vars(style) for style in styles],
+        "plural": answers.task.rows.plural,
+        "scores": answers.by_pass(),
+        "darkness": DARKNESS,
+        "events": [event.plain() for event in events],
+    }
+    return fragment(
+        "display.html", name=name, events=events, content=packed(f"{name}-data", content), passes=len(answers.passes)
+    )
+
+
+def styles_of(held: HeldOut, answers: Answers) -> tuple[Style, ...]:
+    """Medals where rows join doublets, else right and wrong."""
+    return EDGE_STYLES if answers.task.true_below(held.graphs[0]) is None else MEDAL_STYLES
+
+
+def chosen_events(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> list[Shown]:
+    """Events to be drawn, as many as there is room for; of the first one a part in φ where it alone is too large."""
+    found: list[Shown] = []
+    for name, places, why in events_by_size(held.graphs, answers.drawable):
+        if any(held.graphs[place].get("pos") is None for place in places):
+            return []
+        event = shown_event(held, answers, places, name, why)
+        size = weight(event)
+        if not found and size > most:
+            event = sector_part(event, most / size)
+            size = most
+        if size <= most:
+            found.append(event)
+            most -= size
+    return found
+
+
+def weight(event: Shown) -> int:
+    """Letters and places of hits, about the bytes that it takes."""
+    points, count = event.rows.shape
+    return int(count * (2 * points + len(event.classes)) + 6 * len(event.pos))
+
+
+def sector_part(event: Shown, share: float) -> Shown:
+    """The rows of an event in the first so large share of φ, and the hits there. See `sectors_of`."""
+    phi = np.arctan2(event.pos[:, 1], event.pos[:, 0])
+    limit = float(np.quantile(phi[event.rows[0]], share))
+    kept = phi[event.rows[0]] <= limit
+    hits = phi <= limit
+    hits[event.rows[:, kept]] = True
+    rows = (np.cumsum(hits) - 1)[event.rows[:, kept]]
+    classes, darkness = event.classes[:, kept], event.darkness[:, kept]
+    return Shown(event.name, event.why, event.pos[hits], rows, classes, darkness, share)
+
+
+def shown_event(held: HeldOut, answers: Answers, places: Sequence[int], name: str, why: str) -> Shown:
+    """One event from its graphs."""
+    graphs = [held.graphs[place] for place in places]
+    about = held.model.metadata
+    picture = whole_event(graphs, about.sectors, eta_sectors(Dataset(held.graphs, about)))
+    spans = [answers.spans[place] for place in places]
+    taken = np.concatenate([np.arange(*span) for span in spans])
+    rows = rows_of(picture, answers, [graph[answers.task.rows.index].numpy() for graph in graphs], graphs)
+    truth, kept = answers.truth[taken], answers.kept[taken]
+    turns = [logits[taken] for logits in answers.passes]
+    below = [answers.task.true_below(graph) for graph in graphs]
+    index, doublets = None, None
+    if below[0] is not None:
+        ends = np.cumsum([0, *(len(one) for one in below if one is not None)])
+        parts = [graph[answers.task.rows.index].numpy() + ends[k] for k, graph in enumerate(graphs)]
+        index, doublets = np.concatenate(parts, axis=1), np.concatenate([np.asarray(one, bool) for one in below])
+    classes = np.stack([classes_of(logits, truth, kept, index, doublets) for logits in turns])
+    darkness = np.stack([darkness_of(logits) for logits in turns])
+    seen = kept & ((classes > 0) | (darkness > 0)).any(axis=0)
+    return Shown(name, why, picture.pos, rows[:, seen], classes[:, seen], darkness[:, seen])
+
+
+def rows_of(picture: Picture, answers: Answers, index: Sequence[Ints], graphs: Sequence[Mapping[str, Any]]) -> Ints:
+    """The hits of each row, inner to outer, as places in the whole event. Shapes: -> [2, E] or [3, T]."""
+    if answers.task.rows.domain == "edge":
+        return picture.edges
+    before = np.cumsum([0, *(graph["edge_index"].shape[1] for graph in graphs)])
+    inner, outer = np.concatenate([one + before[k] for k, one in enumerate(index)], axis=1)
+    return np.stack([picture.edges[0, inner], picture.edges[1, inner], picture.edges[1, outer]])
+
+
+def classes_of(logits: Logits, truth: Bools, kept: Bools, index: Ints | None, doublets: Bools | None) -> Ints:
+    """Place of each row's style. Shapes: [R] each, index [2, R] -> [R]."""
+    accepted = (logits >= CUT_LOGIT) & kept
+    truth = truth & kept
+    if index is None or doublets is None:
+        return np.select([truth & accepted, accepted, truth], [1, 2, 3], 0).astype(np.int64)
+    return np.select(list(medal_classes(accepted, truth, index, doublets).values()), [1, 2, 3, 4, 5], 0).astype(
+        np.int64
+    )
+
+
+def darkness_of(logits: Logits) -> Ints:
+    """Bin of the probability among `DARKNESS`. Shapes: [R] -> [R]."""
+    limits = [math.log(one / (1 - one)) for one in DARKNESS]
+    return np.digitize(np.nan_to_num(logits), limits).astype(np.int64)

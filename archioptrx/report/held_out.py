@@ -1,0 +1,206 @@
+"""The best model of a run on events that it never saw: what it answers after each pass of its loop, evaluated once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from archioptrx.batches import batched, graphs_for
+from archioptrx.fit import EDGES_PER_EVALUATION
+from archioptrx.hitgraph import HitGraph
+from archioptrx.metrics import Bools, Ranking, rates
+from archioptrx.model_events import events_for
+from archioptrx.model_folder import TrainedModel
+from archioptrx.storage.graph_views import facts_of
+from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.several import Several
+from archioptrx.tasks.task import Output, Task, apply_to
+
+CUT = 0.5
+"""Probability that accepts, as in `archioptrx evaluate`."""
+CUT_LOGIT = math.log(CUT / (1 - CUT))
+MOST_NUMBERS = 50_000_000
+"""Answers of earlier passes that are kept, 4 bytes each; of the events beyond them only the last pass is known."""
+Logits = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Answers of a model on its test events.
+
+    Attributes
+    ----------
+    model
+    graphs
+        The test events, whole or in sectors.
+    batches
+        The same, joined as `evaluate` joins them.
+    outputs
+        Of each batch.
+    passes
+        Of the first batches: the outputs of all passes of the last loop, in order; one where there is no loop.
+    metrics
+        What `evaluate` says at `CUT`, but for tracks.
+    """
+
+    model: TrainedModel
+    graphs: Sequence[HitGraph]
+    batches: Sequence[HitGraph]
+    outputs: Sequence[Output]
+    passes: Sequence[Sequence[Output]]
+    metrics: Mapping[str, Any]
+
+    def targets(self) -> Iterator[tuple[str, Task, list[Tensor]]]:
+        """Each target: its name (empty if it is the only one), its task and the model's output on each batch."""
+        task = self.model.task
+        parts: Mapping[str, Task] = task.tasks if isinstance(task, Several) else {"": task}
+        for place, (name, part) in enumerate(parts.items()):
+            yield name, part, [_of_target(one, place) for one in self.outputs]
+
+    def metrics_of(self, name: str) -> dict[str, Any]:
+        """The metrics of one target under their own names."""
+        prefix = f"{name}." if name else ""
+        return {key[len(prefix) :]: value for key, value in self.metrics.items() if key.startswith(prefix)}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of each row (edge or triplet) of a yes-or-no target.
+
+    Attributes
+    ----------
+    name
+        Of the target; empty if it is the only one.
+    task
+    logits : float64 [R]
+        Of all test events, graph by graph.
+    passes : [P] of float64 [≤ R]
+        Of each pass, of the first graphs; the last one is the beginning of `logits`.
+    truth, kept : bool [R]
+        Truth; rows that count.
+    spans
+        First row and end of each graph.
+    """
+
+    name: str
+    task: BinaryClassification
+    logits: Logits
+    passes: Sequence[Logits]
+    truth: Bools
+    kept: Bools
+    spans: Sequence[tuple[int, int]]
+
+    @classmethod
+    def all_of(cls, held: HeldOut) -> list[Answers]:
+        """The yes-or-no targets of a model, in order."""
+        found = []
+        for place, (name, task, outputs) in enumerate(held.targets()):
+            if isinstance(task, BinaryClassification):
+                turns = [[_of_target(one, place) for one in turn] for turn in zip(*held.passes, strict=True)]
+                sizes = [graph[task.rows.index].shape[1] for graph in held.graphs]
+                truth = [graph[task.rows.truth].numpy() > 0.5 for graph in held.batches]
+                kept = [task.rows.kept(graph).numpy() for graph in held.batches]
+                found.append(
+                    cls(
+                        name,
+                        task,
+                        _joined(outputs),
+                        [_joined(turn) for turn in turns],
+                        np.concatenate(truth),
+                        np.concatenate(kept),
+                        list(pairwise(accumulate(sizes, initial=0))),
+                    )
+                )
+        return found
+
+    @property
+    def drawable(self) -> int:
+        """How many graphs, from the first on, have all passes."""
+        rows = len(self.passes[0]) if self.passes else 0
+        return sum(end <= rows for _, end in self.spans)
+
+    def by_pass(self) -> list[dict[str, float | None]]:
+        """AUC, efficiency and purity after each pass, on the graphs that have all passes."""
+        found = []
+        for logits in self.passes:
+            kept, truth = self.kept[: len(logits)], self.truth[: len(logits)]
+            auc = Ranking.of(logits[kept], truth[kept]).auc
+            found.append({"auc": auc, **rates(logits[kept] >= CUT_LOGIT, truth[kept])})
+        return found
+
+
+def evaluated(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
+    """Run a model on its test events, on the CPU.
+
+    Parameters
+    ----------
+    model
+    most
+        Numbers of earlier passes that are kept.
+
+    Raises
+    ------
+    InputError
+        The events are gone, or no longer the same.
+    TrialError
+        An answer isn't a finite number.
+    """
+    graphs, _ = events_for(model, None)
+    batches = batched(graphs, graphs_for(graphs, EDGES_PER_EVALUATION))
+    outputs: list[Output] = []
+    passes: list[list[Output]] = []
+    left = most
+    with torch.no_grad():
+        for batch in batches:
+            if left > 0:
+                found = [apply_to(one, Tensor.float) for one in model.model(batch, passes=True)]
+                passes.append(found)
+                left -= sum(
+                    one.numel() for turn in found[:-1] for one in ([turn] if isinstance(turn, Tensor) else turn)
+                )
+            else:
+                found = [apply_to(model.model(batch), Tensor.float)]
+            outputs.append(found[-1])
+    metrics = model.task.metrics(outputs, batches, cut=CUT, bins=True)
+    return HeldOut(model, graphs, batches, outputs, passes, metrics)
+
+
+def events_by_size(graphs: Sequence[HitGraph], count: int) -> list[tuple[str, list[int], str]]:
+    """Events to show: name, places of its graphs, and why this one.
+
+    The one of median size (by edges), then the largest and the smallest.
+
+    Parameters
+    ----------
+    count
+        Only the first so many graphs count; events that have others are left out.
+    """
+    places: dict[str, list[int]] = {}
+    edges: dict[str, int] = {}
+    for place, facts in enumerate(facts_of(graphs)):
+        places.setdefault(facts.event, []).append(place)
+        edges[facts.event] = edges.get(facts.event, 0) + facts.edges
+    order = sorted((n, name) for name, n in edges.items() if n and places[name][-1] < count)
+    names = [name for _, name in order]
+    if not names:
+        return []
+    if len(names) < 3:
+        return [(name, places[name], "") for name in reversed(names)]
+    reasons = {names[len(names) // 2]: "median size", names[-1]: "the largest", names[0]: "the smallest"}
+    return [(name, places[name], reason) for name, reason in reasons.items()]
+
+
+def _of_target(output: Output, place: int) -> Tensor:
+    return output if isinstance(output, Tensor) else output[place]
+
+
+def _joined(parts: Sequence[Tensor]) -> Logits:
+    return torch.cat([part.double() for part in parts]).numpy() if parts else np.zeros(0)

@@ -1,0 +1,167 @@
+"""Displays and curves of the best model: what they show is what `evaluate` says and what the model answers."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from graphs import random_arrays
+from hypothesis import given
+from hypothesis import strategies as st
+from small_search import searched, small
+
+from archioptrx import evaluate
+from archioptrx.dataset import Metadata, make_graph
+from archioptrx.fit import predict
+from archioptrx.model_folder import load_model
+from archioptrx.report import best_model, displays, held_out, rates
+from archioptrx.report.content import Content
+from archioptrx.report.held_out import Answers, evaluated
+from archioptrx.run_folder import RunFolder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The run folder of a search for one network with a loop."""
+    folder = tmp_path_factory.mktemp("runs") / "recursive"
+    told = {"architecture": "attention_recursive", "search_space": "hyperparameters", "budget__trials": 1}
+    searched(folder, small(**told, constraints={}, retrain={"top": 1, "seeds": 1}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def held(run):
+    return evaluated(load_model(run))
+
+
+@pytest.fixture(scope="module")
+def answers(held):
+    [found] = Answers.all_of(held)
+    return found
+
+
+def told_by_evaluate(run, capsys):
+    assert evaluate.main([str(run), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_numbers_are_those_of_evaluate(run, held, answers, capsys):
+    told = told_by_evaluate(run, capsys)
+    last = answers.by_pass()[-1]
+    assert {name: last[name] for name in ("auc", "efficiency", "purity")} == {
+        name: told[name] for name in ("auc", "efficiency", "purity")
+    }
+    assert told["efficiency"] > 0 and held.metrics["eta"] == told["eta"]
+    found = rates.Rates.of(answers.logits, answers.truth)
+    assert found.efficiency[found.cut] == told["efficiency"] and found.purity[found.cut] == pytest.approx(
+        told["purity"]
+    )
+    shown = best_model.facts(held)
+    assert shown["AUC"] == f"{told['auc']:.5f}" and shown["purity at 0.5"] == f"{told['purity']:.5f}"
+
+
+def test_last_pass_is_the_answer_of_the_model_and_there_is_one_pass_more_than_iterations(held, answers):
+    iterations = held.model.architecture.graph.loops[-1].iterations
+    assert len(answers.passes) == iterations + 1 > 2
+    alone = torch.cat(predict(held.model.model, held.graphs)).double().numpy()
+    np.testing.assert_allclose(answers.passes[-1], alone, atol=1e-5)
+    assert not np.allclose(answers.passes[0], alone, atol=1e-3)
+
+
+def test_lines_of_each_class_are_the_confusion_matrix(held, answers):
+    for event in displays.chosen_events(held, answers):
+        places = [k for k, graph in enumerate(held.graphs) if graph.event == event.name]
+        rows = np.concatenate([np.arange(*answers.spans[place]) for place in places])
+        for turn, logits in enumerate(answers.passes):
+            accepted, truth = logits[rows] >= 0, answers.truth[rows]
+            found = np.bincount(event.classes[turn], minlength=4)
+            wanted = [(truth & accepted).sum(), (~truth & accepted).sum(), (truth & ~accepted).sum()]
+            assert found[1:].tolist() == wanted
+            scores = 1 / (1 + np.exp(-logits[rows]))
+            drawn = (event.darkness[turn] > 0).sum()
+            assert drawn == (scores >= 0.01).sum()
+
+
+def test_letters_say_class_and_darkness_of_each_pass(held, answers):
+    event = displays.chosen_events(held, answers)[0]
+    plain = event.plain()
+    for turn, letters in enumerate(plain["passes"]):
+        codes = np.array([ord(letter) - 48 for letter in letters])
+        np.testing.assert_array_equal(codes // 8, event.classes[turn])
+        np.testing.assert_array_equal(codes % 8, event.darkness[turn])
+    assert len(plain["passes"]) == len(answers.passes)
+
+
+def test_events_are_the_median_the_largest_and_the_smallest():
+    graphs = [
+        make_graph(random_arrays(k, edges=n), Metadata("test"), name, sector)
+        for k, (name, sector, n) in enumerate([("a", 0, 10), ("a", 1, 30), ("b", 0, 20), ("c", 0, 50), ("d", 0, 5)])
+    ]
+    found = held_out.events_by_size(graphs, len(graphs))
+    assert found == [("a", [0, 1], "median size"), ("c", [3], "the largest"), ("d", [4], "the smallest")]
+    assert [name for name, _, _ in held_out.events_by_size(graphs, 3)] == ["a", "b"]
+
+
+def test_the_winner_is_shown_or_the_best_trial_before_there_is_one(run):
+    content = Content.read(RunFolder(run))
+    assert best_model.chosen(content) == (0, "The winner, trial 0000")
+    before = replace(content)
+    before.__dict__["winner"] = None
+    assert best_model.chosen(before) == (0, "The best trial so far, 0000")
+    section = best_model.section(before)
+    assert section is not None and section.about.startswith("The best trial so far, 0000, on ")
+    assert "event-display" in section.body
+    nothing = replace(content, rows=[])
+    nothing.__dict__["winner"] = None
+    assert best_model.section(nothing) is None
+
+
+def test_events_that_have_changed_leave_one_line(run, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    about = json.loads((copy / "best" / "metadata.json").read_text())
+    (copy / "best" / "metadata.json").write_text(json.dumps({**about, "fingerprint": "0" * 64}))
+    section = best_model.section(Content.read(RunFolder(copy)))
+    assert section is not None
+    line = "The winner, trial 0000 can&#39;t be shown: data: have changed since the training."
+    assert section.body.strip() == f'<p class="empty">{line}</p>'
+
+
+def test_passes_are_kept_as_far_as_there_is_room(run, held, answers):
+    little = evaluated(load_model(run), most=1)
+    [found] = Answers.all_of(little)
+    assert len(little.passes) == 1 and len(found.passes) == len(answers.passes)
+    np.testing.assert_array_equal(found.logits, answers.logits)
+    assert found.drawable <= answers.drawable == len(held.graphs)
+
+
+logits = st.lists(st.sampled_from([-6.0, -3.0, -1.0, -0.1, 0.0, 0.1, 2.0, 5.0]), min_size=2, max_size=40)
+
+
+@given(logits, st.data())
+def test_a_curve_goes_from_nothing_to_all_and_through_the_cut(values, data):
+    values = np.array(values)
+    truth = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
+    truth[:2] = [True, False]
+    found = rates.Rates.of(values, truth)
+    assert (found.efficiency[0], found.false[0], found.efficiency[-1], found.false[-1]) == (0, 0, 1, 1)
+    assert found.efficiency[found.cut] == (truth & (values >= 0)).sum() / truth.sum()
+    assert found.false[found.cut] == (~truth & (values >= 0)).sum() / (~truth).sum()
+
+
+@given(st.integers(1, 3000), st.integers(0, 10), st.integers(10, 600))
+def test_a_thinned_curve_keeps_its_ends_and_order(points, seed, most):
+    steps = np.random.default_rng(seed).random((2, points)) ** 8
+    found = rates.thinned(np.cumsum(steps[0]), np.cumsum(steps[1]), most)
+    assert found[0] == 0 and found[-1] == points - 1 and len(found) <= most
+    assert (np.diff(found) > 0).all()
+    assert points > most or len(found) == points
+
+
+def test_a_curve_of_many_points_is_thinned_to_500_and_no_gap_is_wide():
+    x = np.linspace(0, 1, 100_000)
+    found = rates.thinned(x, x**9)
+    assert 400 < len(found) <= 500
+    assert np.hypot(np.diff(x[found]), np.diff(x[found] ** 9)).max() < 0.02
