@@ -18,6 +18,7 @@ COMMANDS = {
     "inspect": "show the best architectures of a search",
     "train": "train one architecture to the end",
     "evaluate": "score a trained model on any data",
+    "compare": "models side by side on the same events",
     "predict": "write scores and tracks in the input's own format",
     "export": "write a trained model as plain PyTorch or ONNX",
     "data": "make a data set, or look at one",

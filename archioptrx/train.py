@@ -99,8 +99,7 @@ def choose(args: argparse.Namespace) -> Choice:
     finish(faults)
     trial = of_run(args.architecture)
     if trial is None:
-        usual = {"name": "train", "resources": {"cpus_per_trial": _cpus()}}
-        experiment = parse_experiment(override(usual, overrides), "train", options)
+        experiment = parse_experiment(override(usual(), overrides), "train", options)
         import_modules(experiment.imports)
         found = Architecture.load(args.architecture)
         return Choice(found, Path(args.architecture).stem, experiment, args.seed or 0)
@@ -134,6 +133,11 @@ def of_run(name: str) -> tuple[RunFolder, dict[str, Any]] | None:
             )
         return folder, folder.proposal(int(path.name))
     return None
+
+
+def usual() -> dict[str, Any]:
+    """The experiment of an architecture that comes without one: all defaults, on all CPUs of this process."""
+    return {"name": "train", "resources": {"cpus_per_trial": _cpus()}}
 
 
 def _cpus() -> int:
@@ -186,6 +190,7 @@ def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
         "validation": {"mean": best["score"], "deviation": 0.0},
         "test": {k: {"mean": v, "deviation": 0.0} for k, v in test.items() if isinstance(v, int | float)},
         "bins": {k: v for k, v in test.items() if isinstance(v, list)},
+        "train_seconds": end["train_seconds"],
     }
     provenance = provenance_of(experiment, events.fingerprint, spec["training"])
     save_model(folder, architecture, end["weights"], events.data.metadata, provenance, metrics)

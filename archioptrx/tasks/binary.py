@@ -103,7 +103,7 @@ class BinaryClassification(Task):
         mean: Tensor = (losses * weight).sum() / weight.sum().clamp(min=1e-12)
         return mean
 
-    def _size(self, graph: HitGraph) -> float:
+    def size(self, graph: HitGraph) -> float:
         """What the mean over a graph's rows is divided by: their number, or their weights."""
         kept, weight = self.rows.kept(graph), graph.get(self.rows.weight)
         return float(kept.sum() if weight is None else weight[kept].double().sum())
@@ -139,7 +139,7 @@ class BinaryClassification(Task):
         masks = [self.rows.kept(g) for g in graphs]
         kept = _joined(masks).astype(bool)
         truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
-        result: dict[str, Any] = {"loss": mean_loss(self, outputs, graphs, [self._size(graph) for graph in graphs])}
+        result: dict[str, Any] = {"loss": mean_loss(self, outputs, graphs, [self.size(graph) for graph in graphs])}
         result |= self._scores(logits[kept], truth[kept], cut)
         if not bins:
             return result

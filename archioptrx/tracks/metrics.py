@@ -244,6 +244,26 @@ def track_metrics(
     return result
 
 
+def track_counts(event: EventTracks, selection: Selection | None = None) -> dict[str, tuple[float, float]]:
+    """Numerator and denominator of the rates of `track_metrics`; their sums over events give those of all of them."""
+    chosen, matched = selection or Selection(), Matched.of(event)
+    physics = chosen.of(event)
+    technical = physics & (matched.given >= chosen.min_hits)
+    sides = {"": ("technical", technical), "_physics": ("physics", physics)}
+    found = {name: _found(matched, "double", side, chosen.min_hits)[which] > 0 for name, (side, which) in sides.items()}
+    long = matched.size >= chosen.min_hits
+    fake = ~matched.by("single", matched.given)[long]
+    single = _found(matched, "single", "technical", chosen.min_hits)[technical]
+    again = single[single > 0] - 1
+    score = matched.score
+    return {
+        **{f"track_efficiency{name}": (int(one.sum()), len(one)) for name, one in found.items()},
+        "track_fake_rate": (int(fake.sum()), len(fake)),
+        "track_duplicate_rate": (int(again.sum()), len(again)),
+        "trackml_score": (0.0, 0) if score is None else (score, 1),
+    }
+
+
 def joined(events: Sequence[EventTracks]) -> EventTracks:
     """Several events as one, in which no track and no particle is of two of them."""
     labels, particles, track, particle = [], [], 0, 0

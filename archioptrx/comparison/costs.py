@@ -1,0 +1,96 @@
+"""What a forward pass takes: milliseconds and bytes, measured."""
+
+from __future__ import annotations
+
+import time
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
+
+from archioptrx.fit import predict
+from archioptrx.hitgraph import HitGraph
+from archioptrx.trial import ENOUGH, PASSES
+
+
+def latencies(models: Sequence[nn.Module], graphs: Sequence[HitGraph]) -> list[float]:
+    """Milliseconds of a forward pass without gradients of each model on its graph, the fastest of some.
+
+    Turn by turn, so that whatever else the machine does meets all models alike; the first turn warms up.
+    """
+    seconds: list[list[float]] = [[] for _ in models]
+    while len(seconds[0]) <= PASSES and (len(seconds[0]) <= 3 or sum(map(sum, seconds)) < ENOUGH * len(models)):
+        for model, graph, found in zip(models, graphs, seconds, strict=True):
+            found.append(_seconds(model, graph))
+    return [1000 * min(found[1:]) for found in seconds]
+
+
+def _seconds(model: nn.Module, graph: HitGraph) -> float:
+    _wait(graph)
+    start = time.perf_counter()
+    predict(model, [graph])
+    _wait(graph)
+    return time.perf_counter() - start
+
+
+def _wait(graph: HitGraph) -> None:
+    if graph.x.is_cuda:
+        torch.cuda.synchronize(graph.x.device)
+
+
+def peak_memory(model: nn.Module, graph: HitGraph) -> int:
+    """Bytes of the tensors that a forward pass makes and holds at one time, at most.
+
+    Beside its weights and the graph. On CUDA the allocator's own count. On CPU all tensors that an operation gives are
+    followed until they are freed; what an operation needs inside itself isn't seen.
+    """
+    if graph.x.is_cuda:
+        torch.cuda.reset_peak_memory_stats(graph.x.device)
+        before = torch.cuda.memory_allocated(graph.x.device)
+        predict(model, [graph])
+        return int(torch.cuda.max_memory_allocated(graph.x.device) - before)
+    with _Followed([*model.parameters(), *model.buffers(), *graph.to_dict().values()]) as followed:
+        predict(model, [graph])
+    return followed.peak
+
+
+class _Followed(TorchDispatchMode):
+    """Follows the storages of tensors from the operation that makes them until they are freed.
+
+    Parameters
+    ----------
+    known
+        What there is already and doesn't count.
+    """
+
+    def __init__(self, known: Sequence[object]) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._alive = {_key(one) for one in known if isinstance(one, Tensor)}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Run an operation and look at what it gives."""
+        output = func(*args, **(kwargs or {}))
+        tree_map_only(Tensor, self._see, output)
+        return output
+
+    def _see(self, tensor: Tensor) -> Tensor:
+        storage, key = tensor.untyped_storage(), _key(tensor)
+        if key not in self._alive:
+            self._alive.add(key)
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._gone, key, storage.nbytes())
+        return tensor
+
+    def _gone(self, key: int, size: int) -> None:
+        self._alive.discard(key)
+        self.now -= size
+
+
+def _key(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)

@@ -1,0 +1,108 @@
+"""What the page draws, in numbers: curves over the cut, and one event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archioptrx.hitgraph import HitGraph
+from archioptrx.metrics import Bools, Floats, Ranking
+
+POINTS = 400
+"""Of a curve at most."""
+MOST_EDGES = 4000
+"""Edges of an event that is drawn at most: those that matter come first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """A classifier at all cuts, thinned.
+
+    Attributes
+    ----------
+    efficiency, false_rate, purity : [K]
+        Shares of the true rows and of the false ones that are accepted; share of true ones among those accepted.
+    at_cut
+        The three at the model's cut; None where a class is empty.
+    """
+
+    efficiency: Floats
+    false_rate: Floats
+    purity: Floats
+    at_cut: tuple[float, float, float] | None
+
+
+def curves_of(logits: Floats, truth: Bools, cut: float) -> Curves:
+    """Shapes: logits and truth [R]. Points lie evenly in efficiency, and on a logarithmic scale of the false rate."""
+    ranking = Ranking.of(logits, truth)
+    if ranking.one_class:
+        return Curves(np.zeros(0), np.zeros(0), np.zeros(0), None)
+    true, false = ranking.true / ranking.true[-1], ranking.false / ranking.false[-1]
+    purity = ranking.true / (ranking.true + ranking.false)
+    even = np.searchsorted(true, np.linspace(0, 1, POINTS // 2))
+    low = np.searchsorted(false, np.geomspace(1 / ranking.false[-1], 1, POINTS // 2))
+    kept = np.unique(np.clip(np.concatenate([even, low]), 0, len(true) - 1))
+    at = int(np.searchsorted(-ranking.thresholds, -np.log(cut / (1 - cut)), side="right")) - 1
+    cut_point = None if at < 0 else (float(true[at]), float(false[at]), float(purity[at]))
+    return Curves(true[kept], false[kept], purity[kept], cut_point)
+
+
+@dataclass(frozen=True, eq=False)
+class Display:
+    """One graph with the edges in which two models differ.
+
+    Attributes
+    ----------
+    event
+        Its name.
+    first, second
+        Names of the models.
+    hits : [N, 2]
+        x and y in mm.
+    edges : int64 [2, E]
+        Hits of each edge that is drawn.
+    state : int64 [E]
+        0 both right, 1 fixed by the second, 2 worsened by it, 3 both wrong.
+    truth : bool [E]
+    """
+
+    event: str
+    first: str
+    second: str
+    hits: Floats
+    edges: NDArray[np.int64]
+    state: NDArray[np.int64]
+    truth: Bools
+
+
+def display_of(
+    graphs: Sequence[HitGraph], before: Bools, after: Bools, kept: Bools, names: tuple[str, str]
+) -> Display | None:
+    """The graph in which most edges change sides; None where the hits have no places.
+
+    Shapes: whether each model is right, and what counts, bool [E] over all graphs.
+    """
+    ends = np.cumsum([0, *(graph.num_edges for graph in graphs)])
+    changed = (before != after) & kept
+    counts = np.add.reduceat(np.append(changed, False).astype(int), ends[:-1]) * (np.diff(ends) > 0)
+    place = int(np.argmax(counts))
+    graph, part = graphs[place], slice(ends[place], ends[place + 1])
+    if graph.get("pos") is None:
+        return None
+    truth = graph.y.numpy() > 0.5
+    state = np.where(after[part], np.where(before[part], 0, 1), np.where(before[part], 2, 3))
+    # First what differs, then common faults, true edges, and the rest.
+    shown = np.flatnonzero(kept[part] & ((state > 0) | truth))
+    weight = np.array([0, 2, 2, 1])[state[shown]]
+    shown = shown[np.argsort(-weight, kind="stable")][:MOST_EDGES]
+    return Display(
+        graph.event,
+        *names,
+        graph.pos[:, :2].double().numpy(),
+        graph.edge_index.numpy()[:, shown],
+        state[shown],
+        truth[shown],
+    )

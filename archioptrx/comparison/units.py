@@ -1,0 +1,77 @@
+"""What the bootstrap draws: events; where there are few of them, their graphs (φ sectors) or parts of those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archioptrx.hitgraph import HitGraph
+from archioptrx.storage.graph_views import facts_of
+from archioptrx.tasks.binary import Rows
+
+LEAST = 8
+"""Fewer units than that say little about their spread."""
+BLOCKS = 16
+"""Parts that all graphs together are divided into where there are fewer graphs than `LEAST`."""
+
+EVENTS, GRAPHS, PARTS = "events", "graphs", "φ parts of the graphs"
+
+
+@dataclass(frozen=True)
+class Units:
+    """Units of some graphs.
+
+    Attributes
+    ----------
+    what
+        `EVENTS`, `GRAPHS` or `PARTS`; empty: there are none.
+    of_graph
+        First unit of each graph; it has `parts` of them.
+    number, parts
+        Units in all; units per graph, 1 unless the graphs are divided.
+    """
+
+    what: str
+    of_graph: tuple[int, ...]
+    number: int
+    parts: int = 1
+
+    def of_rows(self, place: int, graph: HitGraph, rows: Rows) -> NDArray[np.int64]:
+        """Unit of each row of a graph. Shapes: -> [R].
+
+        The parts of a graph hold equally many rows, by the φ of their inner hits.
+        """
+        first, count = self.of_graph[place], graph[rows.index].shape[1]
+        if self.parts == 1:
+            return np.full(count, first, dtype=np.int64)
+        inner, _ = rows.hits(graph)
+        rank = np.empty(count, dtype=np.int64)
+        rank[np.argsort(graph.x[inner, 1].numpy(), kind="stable")] = np.arange(count)
+        return first + rank * self.parts // max(1, count)
+
+
+def events_of(graphs: Sequence[HitGraph]) -> list[str]:
+    """Names of the events, in the order of their first graphs."""
+    return list(dict.fromkeys(facts.event for facts in facts_of(graphs)))
+
+
+def units_of(graphs: Sequence[HitGraph], divisible: bool) -> Units:
+    """Choose the largest kind of unit of which there are enough.
+
+    Parameters
+    ----------
+    divisible
+        Whether a graph may be divided: its rows are scored one by one.
+    """
+    events = {name: place for place, name in enumerate(events_of(graphs))}
+    if len(events) >= LEAST:
+        return Units(EVENTS, tuple(events[facts.event] for facts in facts_of(graphs)), len(events))
+    if len(graphs) >= LEAST:
+        return Units(GRAPHS, tuple(range(len(graphs))), len(graphs))
+    if not divisible or not len(graphs):
+        return Units("", (), 0)
+    parts = -(-BLOCKS // len(graphs))
+    return Units(PARTS, tuple(range(0, parts * len(graphs), parts)), parts * len(graphs), parts)

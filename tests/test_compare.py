@@ -1,0 +1,246 @@
+"""`archioptrx compare`: real small models on the same events."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+from archioptrx import compare, train
+from archioptrx.compare import compare_models
+from archioptrx.comparison.contestants import Contestant
+from archioptrx.comparison.events import row_order, views_of
+from archioptrx.hitgraph import sorted_graph
+from archioptrx.model_events import events_for
+from archioptrx.model_folder import load_model
+
+TOY = ("--set", "data.num_samples=60", "--epochs", "1")
+
+
+def trained(folder, architecture, *options):
+    assert train.main([architecture, *options, "--output", str(folder)]) == 0
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A copy of the first, and two others: one trained on the same events, one on others of the same source."""
+    folder = tmp_path_factory.mktemp("models")
+    names = {
+        "a": trained(folder / "a", "message_passing", *TOY),
+        "b": trained(folder / "b", "interaction", *TOY),
+        "other": trained(folder / "other", "message_passing", *TOY, "--set", "split.seed=1"),
+    }
+    shutil.copytree(folder / "a", folder / "twin")
+    return names | {"twin": str(folder / "twin")}
+
+
+def refused(capsys, *arguments):
+    assert compare.main([*map(str, arguments)]) == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_model_beside_its_copy(models):
+    found = compare_models([models["a"], models["twin"]], resamples=200)
+    assert [one.name for one in found.entries] == ["a", "twin"]
+    assert found.unit == "events" and found.units == found.events == 9
+    twin = found.entries[1]
+    assert {"auc", "purity", "loss", "track_efficiency", "trackml_score"} <= set(twin.differences)
+    defined = [one for one in twin.differences.values() if one.value is not None]
+    assert len(defined) > 8
+    assert all((one.value, one.low, one.high) == (0.0, 0.0, 0.0) for one in defined)
+    pair = found.pair("a", "twin")
+    assert (pair.fixes, pair.worsens, pair.p) == (0, 0, 1.0)
+    assert pair.rows == found.rows > 1000
+
+
+def test_the_order_of_models_only_turns_signs(models):
+    there, back = (compare_models([models[x], models[y]], resamples=200) for x, y in ("ab", "ba"))
+    by_name = {one.name: one for one in back.entries}
+    for entry in there.entries:
+        assert entry.metrics == by_name[entry.name].metrics
+        assert (entry.parameters, entry.memory) == (by_name[entry.name].parameters, by_name[entry.name].memory)
+    auc, mirror = there.entries[1].differences["auc"], back.entries[1].differences["auc"]
+    assert auc.value == -mirror.value != 0
+    assert (auc.low, auc.high) == pytest.approx((-mirror.high, -mirror.low))
+    one, other = there.pair("a", "b"), back.pair("b", "a")
+    assert (one.fixes, one.worsens) == (other.worsens, other.fixes)
+    assert one.fixes + one.worsens > 0
+    assert there.pair("b", "a") == other
+
+
+def test_metrics_are_those_of_evaluate(models, capsys):
+    from archioptrx import evaluate
+
+    assert evaluate.main([models["b"], "--cut", "0.3", "--json"]) == 0
+    wanted = json.loads(capsys.readouterr().out)
+    assert compare.main([models["a"], models["b"], "--cut", "0.3", "--json", "--resamples", "100"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    entry = found["models"][1]
+    tracks = wanted.pop("tracks")
+    shared = [name for name in entry["metrics"] if name in wanted]
+    assert {"auc", "loss", "accuracy", "purity_0.7"} <= set(shared)
+    for name in entry["metrics"]:
+        whole = wanted[name] if name in wanted else tracks[name]
+        assert entry["metrics"][name]["value"] == (None if whole is None else pytest.approx(whole, rel=1e-5))
+    assert found["rows"] == wanted["edges"]
+    assert found["pairs"][0]["net"] == found["pairs"][0]["fixes"] - found["pairs"][0]["worsens"]
+    interval = entry["metrics"]["auc"]
+    assert interval["low"] < interval["value"] < interval["high"]
+
+
+def test_each_model_at_its_own_cut_of_equal_efficiency(models):
+    found = compare_models([models["a"], models["b"]], efficiency=0.9, resamples=100)
+    one, two = found.entries
+    assert one.cut != two.cut
+    for entry in found.entries:
+        # Chosen on other events: near to what was asked for.
+        assert abs(entry.metrics["efficiency"].value - 0.9) < 0.1
+
+
+def test_for_reading(models, capsys):
+    assert compare.main([models["a"], models["b"], "--resamples", "100"]) == 0
+    text = capsys.readouterr().out
+    assert max(map(len, text.splitlines())) <= 120
+    head, _, titles, *rows = text.splitlines()
+    assert head.startswith("test events of a: 9 events, ")
+    assert titles.split() == ["a", "95", "%", "b", "95", "%", "difference", "95", "%"]
+    assert [row.split()[0] for row in rows[:3]] == ["auc", "average", "accuracy"]
+    assert next(row for row in rows if row.startswith("parameters")).split() == [
+        "parameters",
+        "18,113",
+        "20,801",
+        "×",
+        "1.15",
+    ]
+    assert "100 resamples of 9 events" in text
+    assert "b fixes " in text and "that a has wrong and worsens" in text
+
+
+def test_five_models_fit_in_the_width(models, tmp_path, capsys):
+    copies = [str(tmp_path / f"copy-{k}") for k in range(3)]
+    for one in copies:
+        shutil.copytree(models["a"], one)
+    assert compare.main([models["a"], models["b"], *copies, "--resamples", "100"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 120
+    titles = next(line for line in lines if "copy-0" in line)
+    assert titles.split() == ["a", "b", "copy-0", "copy-1", "copy-2"]
+    assert sum(line.startswith(("b fixes", "copy")) for line in lines) == 10
+
+
+def test_an_architecture_is_trained_like_the_model_beside_it(models, tmp_path, capsys):
+    again = compare_models([models["a"], "message_passing"], output=tmp_path / "out", resamples=100)
+    assert "message_passing: has no weights; trained like a" in capsys.readouterr().err
+    made = again.entries[1]
+    assert made.trained and made.place == str(tmp_path / "out" / "message_passing")
+    # The same architecture, data, settings and seed: the same network.
+    assert made.differences["auc"].value == 0.0
+    one, two = (load_model(place) for place in (models["a"], made.place))
+    assert one.provenance == two.provenance
+    assert made.train_seconds > 0 and made.epochs == 1
+    with pytest.raises(Exception, match="holds other files"):
+        compare_models([models["a"], "message_passing"], output=tmp_path / "out")
+
+
+def test_architectures_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert compare.main(["message_passing", "interaction", "--epochs", "1", "--resamples", "100"]) == 0
+    text = capsys.readouterr().out
+    assert "trained: models/message_passing-1" in text and "trained: models/interaction-1" in text
+    assert load_model("models/interaction-1").provenance.data["source"] == "toy"
+
+
+def test_events_that_a_model_was_trained_on_are_refused(models, tmp_path, capsys):
+    line = refused(capsys, models["a"], models["other"])
+    assert line.startswith("other: was trained on ") and " of the 9 test events of a (toy0000" in line
+    assert line.endswith("legal: --data PATH of events that no model was trained on")
+    # The same events in files, scaled and named otherwise: known by what they are.
+    assert data_files(tmp_path / "same", 60, 0) == 0
+    assert "b: was trained on 51 of the 60 events in " in refused(
+        capsys, models["a"], models["b"], "--data", tmp_path / "same"
+    )
+
+
+def data_files(folder, number, seed):
+    from archioptrx import data
+
+    return data.main(["toy", "--num-samples", str(number), "--seed", str(seed), "--output", str(folder)])
+
+
+def test_other_events(models, tmp_path):
+    assert data_files(tmp_path / "new", 4, 5) == 0
+    found = compare_models([models["a"], models["other"]], data=tmp_path / "new", resamples=100)
+    assert (found.events, found.unit, found.units) == (4, "φ parts of the graphs", 16)
+    assert found.entries[1].differences["auc"].low is not None
+    assert found.entries[1].metrics["track_efficiency"].low is None
+    assert any("too few for intervals" in note for note in found.notes)
+
+
+def test_each_sees_the_events_in_its_own_scales(models):
+    host = Contestant("a", models["a"], load_model(models["a"]))
+    scales = host.model.metadata.node_scale
+    wide = replace(host.model.metadata, node_scale=tuple(2 * one for one in scales))
+    other = Contestant("b", models["b"], replace(load_model(models["b"]), metadata=wide))
+    (mine, its), notes = views_of([host, other], host, None)
+    assert notes == [] and its.same
+    assert torch.equal(its.graphs[0].x * 2, mine.graphs[0].x)
+    assert torch.equal(its.graphs[0].edge_attr, mine.graphs[0].edge_attr)
+
+
+def test_edges_in_another_order_are_matched(models):
+    graphs, _ = events_for(load_model(models["a"]), None)
+    turned = []
+    for seed, graph in enumerate(graphs):
+        hits = torch.randperm(len(graph.x), generator=torch.Generator().manual_seed(seed))
+        place = torch.argsort(hits)
+        content = {key: graph[key][hits] for key in ("x", "pid", "hit_id")}
+        content |= {"edge_index": place[graph.edge_index], "y": graph.y, "edge_attr": graph.edge_attr}
+        turned.append(sorted_graph(content, graph.event, 0))
+    turned = turned[::-1]
+    order = row_order(graphs, turned)
+    every, other = (torch.cat([g.edge_attr for g in some]) for some in (graphs, turned))
+    assert not torch.equal(every, other)
+    assert torch.equal(every, other[order])
+    turned[0].y[0] = 1 - turned[0].y[0]
+    assert row_order(graphs, turned) is None
+    assert row_order(graphs, turned[1:]) is None
+
+
+def test_models_with_cuts_of_their_own(tmp_path, capsys):
+    data = "data={{source: helix, events: 10, particles: 30, slope_max: {}}}"
+    narrow, wide = (
+        trained(tmp_path / name, "message_passing", "--set", data.format(cut), "--epochs", "1")
+        for name, cut in (("narrow", 6e-4), ("wide", 1e-3))
+    )
+    found = compare_models([narrow, wide], resamples=100)
+    assert found.pairs == ()
+    assert found.notes[-1] == "wide: has graphs of its own; no comparison edge by edge"
+    assert found.entries[1].metrics["auc"].value is not None
+    assert found.rows < sum(graph.num_edges for graph in events_for(load_model(wide), None)[0])
+
+
+def test_a_task_without_decisions(tmp_path, capsys):
+    options = ("--set", "task={name: node_regression, parameters: [charge_over_pt, inverse_pt, phi]}", *TOY)
+    one, two = (
+        trained(tmp_path / name, "hits", *options, *more) for name, more in (("one", ()), ("two", ("--seed", "1")))
+    )
+    found = compare_models([one, two], resamples=100)
+    assert found.pairs == () and found.rows is None
+    assert found.unit == "events" and found.entries[1].differences["loss"].low is not None
+    assert max(map(len, found.text().splitlines())) <= 120
+
+
+def test_faults(models, tmp_path, capsys):
+    assert refused(capsys, models["a"]) == "compare: 1 given; legal: at least two models or architectures"
+    assert refused(capsys, models["a"], f"{models['a']}/").endswith("/a/: stands twice; legal: each once")
+    line = refused(capsys, models["a"], "interacton")
+    assert line.startswith("interacton: no such run, model or architecture; legal: attention, ")
+    assert line.endswith("(did you mean interaction?), or a path")
+    assert "hits: targets: answer (node); legal for edge_classification" in refused(capsys, models["a"], "hits")
+    assert refused(capsys, models["a"], models["b"], "--cut", "2") == "--cut: is 2; legal: between 0 and 1"
+    assert refused(capsys, models["a"], models["b"], "--resamples", "5") == "--resamples: is 5; legal: 100 or more"
+    assert refused(capsys, models["a"], tmp_path).endswith("legal: a folder that `archioptrx train` or `search` wrote")
+    (tmp_path / "experiment.yaml").write_text("name: x\n")
+    assert "the search has no trained winner yet" in refused(capsys, models["a"], tmp_path)

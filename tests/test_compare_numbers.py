@@ -1,0 +1,173 @@
+"""The numbers of a comparison: intervals, paired differences, changed decisions, memory."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, bootstrap
+
+from archioptrx.comparison.bootstrap import Replicates, replicate, resamples
+from archioptrx.comparison.costs import latencies, peak_memory
+from archioptrx.comparison.decisions import compared, mcnemar
+from archioptrx.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, numbers
+from archioptrx.comparison.units import EVENTS, GRAPHS, PARTS, units_of
+from archioptrx.hitgraph import batch_graphs
+from archioptrx.sources import load_dataset
+from archioptrx.tasks import make_task
+from archioptrx.tracks.metrics import Selection, track_metrics
+from archioptrx.tracks.scores import event_tracks
+
+
+@pytest.fixture(scope="module")
+def toy():
+    return load_dataset({"source": "toy", "num_samples": 12, "seed": 3}).graphs
+
+
+def noisy(graphs, spread, seed):
+    """Logits of a classifier that knows the truth but for normal noise; some are equal."""
+    random = np.random.default_rng(seed)
+    return [
+        torch.tensor((2 * g.y.numpy() - 1 + spread * random.normal(size=g.num_edges)).round(2), dtype=torch.float32)
+        for g in graphs
+    ]
+
+
+def test_the_interval_is_that_of_scipy():
+    # The same draws and the same rule: our statistic counts units by weights where scipy takes indices.
+    values = np.random.default_rng(1).exponential(size=15)
+    found = bootstrap((values,), np.mean, n_resamples=500, method="BCa", rng=np.random.default_rng(2))
+    without = np.array([np.delete(values, k).mean() for k in range(len(values))])
+    ours = Replicates(float(values.mean()), found.bootstrap_distribution, without)
+    assert ours.interval == pytest.approx((found.confidence_interval.low, found.confidence_interval.high), rel=1e-9)
+
+
+def test_intervals_cover():
+    """Means of 20 events, 300 times: 95 % should cover the truth, an interval of few events somewhat fewer."""
+    random = np.random.default_rng(0)
+    covered = 0
+    for seed in range(300):
+        values = random.normal(size=20)
+        found = replicate(lambda w, v=values: {"mean": float(w @ v / w.sum())}, resamples(20, 300, seed))
+        low, high = found["mean"].interval
+        covered += low <= 0 <= high
+    # Expected about 0.93 for 20 units; ± 4 standard deviations of a share of 300 are 0.06.
+    assert 0.87 <= covered / 300 <= 0.99
+
+
+def test_a_difference_is_narrower_than_its_parts_where_events_are_hard_for_both():
+    hardness = np.random.default_rng(0).normal(size=30)
+    draws = resamples(30, 400, 0)
+    one, two = (
+        replicate(lambda w, v=hardness + shift: {"mean": float(w @ v / w.sum())}, draws)["mean"]
+        for shift in (0.0, 0.1 * np.random.default_rng(1).normal(size=30))
+    )
+    width = [high - low for low, high in (one.interval, two.interval, two.minus(one).interval)]
+    assert width[2] < 0.3 * min(width[:2])
+
+
+def test_no_interval_where_the_number_is_often_missing():
+    found = replicate(lambda w: {"x": None if w[0] == 0 else 1.0}, resamples(10, 200, 0))["x"]
+    assert found.value == 1.0
+    assert found.interval is None  # the first unit is missing in a third of the resamples
+    assert replicate(lambda w: {"x": 1.0}, resamples(10, 200, 0))["x"].interval == (1.0, 1.0)
+
+
+@given(st.integers(0, 2**20), st.sampled_from([0.3, 0.5, 0.7]))
+def test_fast_metrics_are_the_tasks(seed, cut):
+    """Units drawn k times give what the task says of graphs that stand k times."""
+    graphs = load_dataset({"source": "toy", "num_samples": 5, "seed": 7}).graphs
+    outputs, task = noisy(graphs, 2.0, seed), make_task()
+    units = units_of(graphs * 2, False)  # ten graphs of five events are units one by one
+    assert units.what == GRAPHS
+    weights = np.random.default_rng(seed).multinomial(10, np.full(10, 0.1))
+    fast = RowStatistic(task, outputs * 2, graphs * 2, units, cut)(weights)
+    slow = GraphStatistic(task, outputs * 2, graphs * 2, units, cut)(weights)
+    assert slow == pytest.approx({name: fast[name] for name in slow}, rel=1e-6)
+    assert set(fast) == set(slow)
+
+
+def test_masked_edges_do_not_count(toy):
+    graphs = [graph.clone() for graph in toy]
+    for graph in graphs:
+        graph.edge_mask = torch.arange(graph.num_edges) % 3 > 0
+    units, task, outputs = units_of(graphs, True), make_task(), noisy(graphs, 1.0, 0)
+    fast = RowStatistic(task, outputs, graphs, units, 0.5)(np.ones(units.number, dtype=np.int64))
+    assert fast == pytest.approx(numbers(task.metrics(outputs, graphs)), rel=1e-6)
+
+
+def test_units_are_events_then_graphs_then_parts(toy):
+    assert (units_of(toy, True).what, units_of(toy, True).number) == (EVENTS, 12)
+    few = units_of(toy[:3], True)
+    assert (few.what, few.number, few.parts) == (PARTS, 18, 6)
+    assert units_of(toy[:3], False).what == ""
+    # Parts are ranges of φ that hold equally many edges.
+    rows = make_task().rows
+    units = few.of_rows(1, toy[1], rows)
+    assert set(units) == set(range(6, 12))
+    counts = np.bincount(units)[6:]
+    assert counts.max() - counts.min() <= 1
+    phi = toy[1].x[toy[1].edge_index[0], 1].numpy()
+    assert phi[units == 6].max() <= phi[units == 7].min()
+
+
+def test_track_metrics_are_sums_over_events(toy):
+    task, selection = make_task(), Selection(pt_min=1.0)
+    labels = [task.tracks(output, graph) for output, graph in zip(noisy(toy, 2.0, 1), toy, strict=True)]
+    events = event_tracks(toy, labels)
+    found = TrackStatistic(events, selection)(np.ones(len(events), dtype=np.int64))
+    whole = track_metrics(events, selection)
+    assert 0 < found["track_fake_rate"] < 1 and 0 < found["track_efficiency"] < 1
+    assert found == pytest.approx({name: whole[name] for name in found})
+
+
+def test_fixes_and_worsens_by_hand():
+    truth = np.array([1, 1, 1, 0, 0, 0, 0], dtype=bool)
+    one = np.array([1, 0, 0, 0, 1, 1, 0], dtype=bool)  # wrong: 1, 2, 4, 5
+    two = np.array([0, 1, 0, 0, 0, 1, 1], dtype=bool)  # wrong: 0, 2, 5, 6
+    pair = compared("a", "b", one, two, truth)
+    assert (pair.fixes, pair.worsens, pair.both_wrong, pair.both_right, pair.rows) == (2, 2, 2, 1, 7)
+    assert pair.net == 0
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), max_size=40))
+def test_exchanged_models_are_a_mirror(rows):
+    one, two, truth = np.array(rows, dtype=bool).reshape(-1, 3).T
+    there, back = compared("a", "b", one, two, truth), compared("b", "a", two, one, truth)
+    assert (there.fixes, there.worsens, there.net, there.p) == (back.worsens, back.fixes, -back.net, back.p)
+    assert there.fixes + there.worsens + there.both_right + there.both_wrong == len(rows)
+
+
+@pytest.mark.parametrize(("fixes", "worsens"), [(389, 10), (3, 5), (4, 4), (0, 1), (1000, 1100)])
+def test_mcnemar_is_a_binomial_test(fixes, worsens):
+    assert mcnemar(fixes, worsens) == pytest.approx(binomtest(fixes, fixes + worsens).pvalue, rel=1e-9)
+    assert mcnemar(0, 0) == 1.0
+
+
+class Wide(torch.nn.Module):
+    """Makes [N, width] twice, and holds both at one time."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(3, width))
+
+    def forward(self, graph):
+        first = graph.x @ self.weight
+        second = first.view(-1).relu().view_as(first)
+        del first
+        return second.sum(dim=1)
+
+
+def test_memory_is_that_of_the_tensors(toy):
+    graph = batch_graphs([toy[0]])
+    hits = len(graph.x)
+    # 4 bytes: two of [N, width] live at one time; the view takes nothing, and the sum comes when the first is gone.
+    assert peak_memory(Wide(100), graph) == 4 * hits * 200
+    assert peak_memory(Wide(200), graph) == 2 * peak_memory(Wide(100), graph)
+
+
+def test_latencies_are_of_all_models(toy):
+    graph = batch_graphs([toy[0]])
+    found = latencies([Wide(1), Wide(2)], [graph, graph])
+    assert len(found) == 2
+    assert all(0 < ms < float("inf") for ms in found)
