@@ -228,6 +228,16 @@ def moved(strokes: Iterable[Stroke], right: float, down: float) -> list[Stroke]:
     ]
 
 
+def beside(pictures: Sequence[Picture], title: str) -> Picture:
+    """Pictures side by side."""
+    strokes: list[Stroke] = []
+    right = 0.0
+    for picture in pictures:
+        strokes += moved(picture.strokes, right, 0)
+        right += picture.width
+    return Picture(right, max(picture.height for picture in pictures), ordered(strokes), title)
+
+
 def rounded(corners: Sequence[Point], radius: float = 7.0) -> tuple[tuple[Point, ...], ...]:
     """A line along corners that are rounded off."""
     parts: list[tuple[Point, ...]] = [(corners[0],)]
