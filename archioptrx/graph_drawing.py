@@ -5,7 +5,7 @@ They need neither torch nor (for SVG) matplotlib.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +117,7 @@ class _Drawing:
             height += shift
         height += placed.height + MARGIN
         if below:
-            laid, tall = _rows(below, width)
+            laid, tall = rows_of(below, width)
             strokes += moved(laid, MARGIN, height)
             height += tall + MARGIN - 4
         about = title or "computation graph"
@@ -223,7 +223,7 @@ class _Drawing:
         made.append(Text(name, step.function, NAME))
         made += [Text((unit.x, unit.top + 21.5 + LINE * i), note, SMALL, fill=PALE) for i, note in enumerate(notes)]
         if marked:
-            made += _mark((unit.x + width / 2 - 10, unit.top + 9.5), self.mark[step.weights])
+            made += _shared((unit.x + width / 2 - 10, unit.top + 9.5), self.mark[step.weights])
         return made
 
     def legend(self) -> list[list[Stroke]]:
@@ -231,18 +231,18 @@ class _Drawing:
         kinds = [self.graph.type_of(value) for value in range(len(self.graph.values))]
         groups: list[list[Stroke]] = []
         for domain in dict.fromkeys(kind.domain for kind in kinds):
-            groups.append([Shape((9, 0), 18, 10, DOMAIN[domain]), _label(23, domain)])
+            groups.append([Shape((9, 0), 18, 10, DOMAIN[domain]), label(23, domain)])
         groups.append(
-            [Shape((9, 0), 18, 10, DOMAIN[kinds[self.graph.targets[0]].domain], thick=2.2), _label(23, "target")]
+            [Shape((9, 0), 18, 10, DOMAIN[kinds[self.graph.targets[0]].domain], thick=2.2), label(23, "target")]
         )
-        groups.append([Shape((9, 0), 18, 10, FUNCTION, radius=3.0), _label(23, "step")])
+        groups.append([Shape((9, 0), 18, 10, FUNCTION, radius=3.0), label(23, "step")])
         if self.back:
             skipped = Shape((9, 0), 18, 10, FUNCTION, dashed=True, radius=3.0)
-            groups.append([skipped, _label(23, "not in the last pass")])
+            groups.append([skipped, label(23, "not in the last pass")])
         if self.graph.loops:
-            groups.append([Way((((0, 0),), ((19, 0),)), BACK, 1.6), _label(23, "to the next pass")])
+            groups.append([Way((((0, 0),), ((19, 0),)), BACK, 1.6), label(23, "to the next pass")])
         for name, number in self.mark.items():
-            groups.append([*_mark((7, 0), number), _label(18, f"same weights: {name}")])
+            groups.append([*_shared((7, 0), number), label(18, f"same weights: {name}")])
         return groups
 
 
@@ -289,21 +289,23 @@ def _wire(wire: Wire) -> Way:
     return Way(tuple(points), arrow=wire.head)
 
 
-def _mark(at: tuple[float, float], number: int) -> list[Stroke]:
-    """The mark of shared weights: a letter in a circle."""
+def mark(at: tuple[float, float], text: str, colour: str) -> list[Stroke]:
+    """A letter or number in a circle."""
+    return [Shape(at, 14, 14, colour, colour, layer=3), Text(at, text, 8.5, bold=True, fill="#ffffff")]
+
+
+def _shared(at: tuple[float, float], number: int) -> list[Stroke]:
+    """The mark of the weights of that number."""
     letter, turn = chr(ord("A") + number % 26), number // 26
-    colour = MARKS[number % len(MARKS)]
-    return [
-        Shape(at, 13, 13, colour, colour, layer=3),
-        Text(at, letter + (str(turn) if turn else ""), 8.5, bold=True, fill="#ffffff"),
-    ]
+    return mark(at, letter + (str(turn) if turn else ""), MARKS[number % len(MARKS)])
 
 
-def _label(x: float, text: str) -> Text:
+def label(x: float, text: str) -> Text:
+    """A text of a legend."""
     return Text((x, 0), text, SMALL, "start", fill=PALE)
 
 
-def _rows(groups: list[list[Stroke]], width: float) -> tuple[list[Stroke], float]:
+def rows_of(groups: Sequence[list[Stroke]], width: float) -> tuple[list[Stroke], float]:
     """Groups side by side, in as many rows as the width asks for; the height of all."""
     strokes: list[Stroke] = []
     x = y = 0.0

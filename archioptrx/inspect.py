@@ -13,6 +13,7 @@ from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import finish
 from archioptrx.errors import InputError, did_you_mean
+from archioptrx.inspect_drawings import DRAWN, best_of, draw_trials
 from archioptrx.inspect_functions import Functions
 from archioptrx.objective import Objective
 from archioptrx.report.run_report import write_report
@@ -30,6 +31,9 @@ from archioptrx.search.text import (
     table_text,
 )
 
+TOP = 10
+"""Trials in the table where no number is given."""
+
 
 def parser() -> argparse.ArgumentParser:
     """The options of this command."""
@@ -40,10 +44,16 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="folder that `archioptrx search` wrote (of a study: compares its searches); RUN/ID: shows that trial",
     )
-    new.add_argument("--top", type=int, default=10, metavar="K", help="trials in the table (default: 10)")
+    new.add_argument("--top", type=int, metavar="K", help=f"trials in the table (default: {TOP}), drawn ({DRAWN})")
     new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
     new.add_argument("--functions", action="store_true", help="how often each function is proposed, and how probable")
-    new.add_argument("--draw", metavar="DIR", type=Path, help="draw the function graph with that: functions.svg, .png")
+    new.add_argument(
+        "--draw",
+        metavar="DIR",
+        type=Path,
+        help="draw the best architectures, or the one asked for: trial-ID.svg, .png; and the function graph with what "
+        "--functions tells: functions.svg, .png (with --functions that alone)",
+    )
     new.add_argument("--html", metavar="FILE", type=Path, help="write a report: one page that needs nothing else")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
@@ -51,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table and one architecture."""
-    if args.top < 1:
+    if args.top is not None and args.top < 1:
         raise InputError(f"--top: is {args.top}; legal: 1 or more")
     if is_study(args.run_folder):
         return show_study(args)
@@ -67,11 +77,14 @@ def run(args: argparse.Namespace) -> int:
     else:
         shown = ended(rows, trial, args.run_folder)
     metric, objective = metric_of(experiment), experiment.objective
+    asked = shown if args.fingerprint or trial is not None else None
     learned = (folder.path / "learned.jsonl").exists()
-    functions = Functions.of(folder, experiment) if args.functions or args.draw or learned else None
-    drawings = functions.draw(args.draw) if functions and args.draw else []
+    walked = bool(args.draw) and (folder.path / "function_graph.yaml").is_file()
+    functions = Functions.of(folder, experiment) if args.functions or walked or learned else None
+    drawings = draw(args, folder, functions, asked, graphs) if args.draw else []
     if args.json:
-        content = {**document(folder, rows[: args.top], shown, graphs, metric), "front": front_json(rows, objective)}
+        content = document(folder, rows[: args.top or TOP], shown, graphs, metric)
+        content |= {"front": front_json(rows, objective)}
         content |= {"functions": functions.document()} if functions and args.functions else {}
         content |= {"drawings": [str(path) for path in drawings]} if args.draw else {}
         print(json.dumps(plain(content), indent=1, ensure_ascii=False))
@@ -87,7 +100,7 @@ def run(args: argparse.Namespace) -> int:
     if shown is None:
         print("no trial has ended yet")
     else:
-        print(table_text(rows, args.top, objective, graphs))
+        print(table_text(rows, args.top or TOP, objective, graphs))
         if objective.several:
             print(front_line(rows, objective))
         print()
@@ -105,9 +118,24 @@ def write_html(folder: RunFolder, trial: int | None, args: argparse.Namespace) -
     given["--draw"] = args.draw
     legal = f"legal: archioptrx inspect {folder.path} --html {args.html}"
     finish([f"--html: is a report of the whole run, not with {name}; {legal}" for name, one in given.items() if one])
-    write_report(folder, args.html, args.top)
+    write_report(folder, args.html, args.top or TOP)
     print(json.dumps({"report": str(args.html)}) if args.json else f"written: {args.html}")
     return 0
+
+
+def draw(
+    args: argparse.Namespace,
+    folder: RunFolder,
+    functions: Functions | None,
+    asked: dict[str, Any] | None,
+    graphs: Mapping[int, ComputationGraph],
+) -> list[Path]:
+    """Draw the one trial that was asked for; or the function graph and (without --functions) the best trials."""
+    drawings = functions.draw(args.draw) if functions and (args.functions or not asked) else []
+    if args.functions:
+        return drawings
+    rows = [asked] if asked else best_of(folder.rows(), args.top or DRAWN)
+    return drawings + draw_trials(folder, rows, graphs, metric_of(folder.experiment()), args.draw)
 
 
 def show_study(args: argparse.Namespace) -> int:

@@ -6,9 +6,10 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from archioptrx.candidate import Candidate
@@ -17,9 +18,11 @@ from archioptrx.config import bundled_names, finish
 from archioptrx.errors import did_you_mean
 from archioptrx.experiment import import_modules
 from archioptrx.function_graph import FunctionGraph
+from archioptrx.graph_drawing import draw_architecture
 from archioptrx.sample_statistics import Statistics
 from archioptrx.samplers import RandomSampler, enumerate_space, make_sampler
 from archioptrx.search_space import SearchSpace
+from archioptrx.strokes import usable
 from archioptrx.walk import WalkSpace
 
 KINDS = ("random", "distinct", "exhaustive")
@@ -48,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
         help="modules with your own blocks, as experiments name them",
     )
     made.add_argument("--stats", action="store_true", help="print distributions of the sample instead of the sample")
+    made.add_argument("--draw", metavar="DIR", type=Path, help="draw each one: NN-fingerprint.svg and .png")
     made.add_argument("--json", action="store_true", help="print one JSON document")
     return made
 
@@ -64,10 +68,10 @@ def run(args: argparse.Namespace) -> int:
         statistics.seconds = time.perf_counter() - start
         print(json.dumps(statistics.to_json(), indent=1) if args.json else statistics.text())
     elif args.json:
-        _print_json(found)
+        _print_json(found, args)
     else:
         for number, candidate in enumerate(found):
-            _print_text(number, candidate)
+            _print_text(number, candidate, _drawings(args, number, candidate))
     return 0
 
 
@@ -85,7 +89,11 @@ def _space(args: argparse.Namespace) -> WalkSpace:
         faults.append(
             "--sampler exhaustive: lists a whole space, which may take years; legal: with --max-steps N or --count N"
         )
+    if args.draw and args.stats:
+        faults.append("--draw: draws the architectures that are printed; legal: without --stats")
     finish(faults)
+    if args.draw:
+        usable(args.draw)
     import_modules(args.imports)
     search_space = SearchSpace.load(args.search_space)
     if args.max_steps is not None:
@@ -113,10 +121,20 @@ def _distinct(space: WalkSpace) -> Iterator[Candidate]:
             yield candidate
 
 
-def _print_text(number: int, candidate: Candidate) -> None:
+def _drawings(args: argparse.Namespace, number: int, candidate: Candidate) -> list[Path]:
+    """Draw one candidate, where that is wanted; the paths."""
+    if args.draw is None:
+        return []
+    name, title = f"{number:02d}-{candidate.fingerprint[:12]}", f"{args.function_graph} {number}"
+    values = candidate.hyperparameters
+    return draw_architecture(candidate.graph, args.draw, name, hyperparameters=values, title=title)
+
+
+def _print_text(number: int, candidate: Candidate, drawings: Sequence[Path]) -> None:
     values = ", ".join(f"{name}={value}" for name, value in candidate.hyperparameters.items())
     print(f"{number}: {candidate.fingerprint}" + (f"  {values}" if values else ""))
-    print("\n".join(f"   {line}" for line in str(candidate.graph).splitlines()) + "\n")
+    print("\n".join(f"   {line}" for line in str(candidate.graph).splitlines()))
+    print("".join(f"   drawn: {path}\n" for path in drawings))
 
 
 def _form(candidate: Candidate) -> dict[str, Any]:
@@ -132,11 +150,13 @@ def _form(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _print_json(found: Iterator[Candidate]) -> None:
+def _print_json(found: Iterator[Candidate], args: argparse.Namespace) -> None:
     """One list, written as it comes."""
     separator = "[\n"
-    for candidate in found:
-        print(separator + json.dumps(_form(candidate), ensure_ascii=False), end="")
+    for number, candidate in enumerate(found):
+        drawings = [str(path) for path in _drawings(args, number, candidate)]
+        form = _form(candidate) | ({"drawings": drawings} if args.draw else {})
+        print(separator + json.dumps(form, ensure_ascii=False), end="")
         separator = ",\n"
     print("\n]" if separator == ",\n" else "[]")
 

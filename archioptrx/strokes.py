@@ -148,7 +148,7 @@ class Picture:
             f'<rect width="{width}" height="{height}" rx="6" fill="{GROUND}"/>',
         ]
         for style, group in groupby(self.strokes, key=lambda stroke: stroke.style):
-            parts.append(f"<g {style}>{''.join(_element(stroke) for stroke in group)}</g>")
+            parts.append(_group(style, list(group)))
         return "\n".join([*parts, "</svg>"])
 
     def save(self, folder: Path, name: str) -> list[Path]:
@@ -228,6 +228,16 @@ def moved(strokes: Iterable[Stroke], right: float, down: float) -> list[Stroke]:
     ]
 
 
+def beside(pictures: Sequence[Picture], title: str) -> Picture:
+    """Pictures side by side."""
+    strokes: list[Stroke] = []
+    right = 0.0
+    for picture in pictures:
+        strokes += moved(picture.strokes, right, 0)
+        right += picture.width
+    return Picture(right, max(picture.height for picture in pictures), ordered(strokes), title)
+
+
 def rounded(corners: Sequence[Point], radius: float = 7.0) -> tuple[tuple[Point, ...], ...]:
     """A line along corners that are rounded off."""
     parts: list[tuple[Point, ...]] = [(corners[0],)]
@@ -257,13 +267,28 @@ def _drawn(fill: str, line: str, thick: float, dashed: bool) -> str:
     return f'fill="{fill}" stroke="{line}"' + (f' stroke-width="{_number(thick)}"' if thick != 1 else "") + dash
 
 
-def _element(stroke: Stroke) -> str:
+def _group(style: str, strokes: Sequence[Stroke]) -> str:
+    """Strokes of one style; all lines are one path, and so are their heads."""
+    ways = [stroke for stroke in strokes if isinstance(stroke, Way)]
+    if not ways:
+        return f"<g {style}>{''.join(_element(stroke) for stroke in strokes if not isinstance(stroke, Way))}</g>"
+    lines, heads = "".join(_path(way.points) for way in ways), "".join(_triangle(way) for way in ways if way.arrow)
+    return f'<path d="{lines}" {style}/>' + (f'<path d="{heads}" fill="{ways[0].line}"/>' if heads else "")
+
+
+def _triangle(way: Way) -> str:
+    tip, left, right = way.head
+    return f"M{_pair(tip)}l{_pair(_less(left, tip))} {_pair(_less(right, left))}z"
+
+
+def _less(one: Point, other: Point) -> Point:
+    return one[0] - other[0], one[1] - other[1]
+
+
+def _element(stroke: Shape | Text) -> str:
     if isinstance(stroke, Text):
         x, y = stroke.base
         return f'<text x="{_number(x)}" y="{_number(y)}">{escape(stroke.text)}</text>'
-    if isinstance(stroke, Way):
-        head = f'<path d="{_path(_corners(stroke.head))}Z" fill="{stroke.line}"/>' if stroke.arrow else ""
-        return f'<path d="{_path(stroke.points)}"/>{head}'
     (x, y), width, height = stroke.at, stroke.width, stroke.height
     if stroke.radius is None:
         name = "ellipse"
@@ -274,10 +299,6 @@ def _element(stroke: Stroke) -> str:
     if not stroke.note:
         return f"<{name} {where}/>"
     return f"<{name} {where}><title>{escape(stroke.note)}</title></{name}>"
-
-
-def _corners(points: Iterable[Point]) -> tuple[tuple[Point, ...], ...]:
-    return tuple((point,) for point in points)
 
 
 def _path(parts: Sequence[Sequence[Point]]) -> str:

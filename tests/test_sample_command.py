@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,25 @@ def test_json_is_one_document_whose_traces_replay(capsys, tracking):
         assert candidate.fingerprint == row["fingerprint"]
         assert (str(candidate.graph), len(candidate.graph.steps)) == (row["text"], row["steps"])
         assert row["text"].count(" passes, ") == row["loops"]
+
+
+def test_each_one_is_drawn(tmp_path, capsys):
+    place = tmp_path / "new" / "drawings"
+    assert main(["tracking", "--count", "2", "--draw", str(place)]) == 0
+    out = capsys.readouterr().out
+    paths = [Path(path) for path in re.findall(r"^   drawn: (.*)$", out, re.MULTILINE)]
+    prints = re.findall(r"^\d: ([0-9a-f]{32})", out, re.MULTILINE)
+    assert [path.name for path in paths] == [
+        f"{n:02d}-{f[:12]}.{k}" for n, f in enumerate(prints) for k in ("svg", "png")
+    ]
+    assert sorted(place.iterdir()) == sorted(paths) and all(path.stat().st_size > 2_000 for path in paths)
+    assert main(["tracking", "--count", "2", "--draw", str(place), "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert [path for row in rows for path in row["drawings"]] == [str(path) for path in paths]
+    assert main(["tracking", "--draw", str(paths[0])]) == 2
+    assert capsys.readouterr().err == f"{paths[0]}: is a file; legal: a folder, which is made if it's missing\n"
+    assert main(["tracking", "--draw", str(place), "--stats"]) == 2
+    assert capsys.readouterr().err == "--draw: draws the architectures that are printed; legal: without --stats\n"
 
 
 def test_statistics_are_those_of_the_sample(capsys):
@@ -132,10 +152,11 @@ def test_faults_of_options_come_together(capsys):
     assert len(capsys.readouterr().err.splitlines()) == 2
 
 
-def test_neither_torch_nor_ray_is_imported():
+def test_neither_torch_nor_ray_nor_matplotlib_is_imported():
     program = (
         "import sys; from archioptrx.sample import main; main(['tracking', '--count', '3', '--stats']);"
-        "sys.exit(any(name.split('.')[0] in ('torch', 'ray', 'torch_geometric') for name in sys.modules))"
+        "unwanted = ('torch', 'ray', 'torch_geometric', 'matplotlib');"
+        "sys.exit(any(name.split('.')[0] in unwanted for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=False).returncode == 0
 

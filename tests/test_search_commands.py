@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,28 @@ def test_inspect_one_trial(run: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert told == [f"{run}/0099: no such ended trial; legal: 0000, 0001, 0002, 0003, 0004"]
     told = faults(capsys, str(run / third["id"]), "--fingerprint", "ab", main=inspect.main)
     assert told[0].startswith("--fingerprint: is for a whole run; legal: ")
+
+
+def test_inspect_draws_the_best_or_the_one_asked_for(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = RunFolder(run).rows()
+    place, ids = tmp_path / "drawings", [row["id"] for row in rows if row["score"] is not None]
+    assert len(ids) > 3
+    names = {None: ["functions", *(f"trial-{one}" for one in ids[:3])], "--top": ["functions", f"trial-{ids[0]}"]}
+    for option, drawn in names.items():
+        assert inspect.main([str(run), "--draw", str(place), *([option, "1"] if option else [])]) == 0
+        expected = [place / f"{name}.{kind}" for name in drawn for kind in ("svg", "png")]
+        assert capsys.readouterr().out == "".join(f"drawn: {path}\n" for path in expected)
+        assert all(path.stat().st_size > 1_000 for path in expected)
+    assert inspect.main([str(run / ids[1]), "--draw", str(tmp_path / "one"), "--json"]) == 0
+    expected = [tmp_path / "one" / f"trial-{ids[1]}.{kind}" for kind in ("svg", "png")]
+    assert json.loads(capsys.readouterr().out)["drawings"] == [str(path) for path in expected]
+    assert sorted((tmp_path / "one").iterdir()) == sorted(expected)
+    texts = [element.text for element in ElementTree.parse(expected[0]).iter() if element.tag.endswith("text")]
+    # Widths are numbers, those of sources and targets too: these words stand for nothing but names.
+    assert texts.count("hits") == texts.count("target") == 1 and "hidden" not in texts
+    assert f"{run.name}, trial {ids[1]}: auc" in " ".join(text for text in texts if text)
 
 
 def test_inspect_an_empty_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from archioptrx.architecture import Architecture
+from archioptrx.binding import target_symbols
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import finish
 from archioptrx.dataset import Metadata
@@ -111,11 +112,10 @@ def check_fit(task: Task, ends: Ends, data: TrialData) -> None:
 
 def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     """Make the run folder of a search."""
-    splits, metadata = events.data.splits, events.data.metadata
-    about = environment(
-        data={"fingerprint": events.fingerprint, "split": splits.rule, "metadata": metadata.to_dict()},
-        seed=setup.experiment.seed,
-    )
+    experiment, splits, metadata = setup.experiment, events.data.splits, events.data.metadata
+    targets = target_symbols(task_of(experiment.task, experiment.objective).target_width)
+    data = {"fingerprint": events.fingerprint, "split": splits.rule, "metadata": metadata.to_dict()}
+    about = environment(data={**data, "target_widths": targets}, seed=experiment.seed)
     return RunFolder.create(path, setup.experiment, about, setup.files)
 
 

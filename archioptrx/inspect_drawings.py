@@ -1,0 +1,52 @@
+"""The architectures that `archioptrx inspect --draw` draws: the best ones of a run, or the one asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from archioptrx.computation_graph import ComputationGraph
+from archioptrx.dataset import Metadata
+from archioptrx.graph_drawing import draw_architecture
+from archioptrx.run_folder import RunFolder
+
+DRAWN = 3
+"""Architectures that are drawn where no number is given."""
+
+
+def best_of(rows: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """The trials to draw: the first so many that have a score."""
+    return [row for row in rows if row["score"] is not None][:count]
+
+
+def draw_trials(
+    folder: RunFolder,
+    rows: Sequence[Mapping[str, Any]],
+    graphs: Mapping[int, ComputationGraph],
+    metric: str,
+    place: Path,
+) -> list[Path]:
+    """Draw the architectures of trials, as `trial-0007.svg` and `.png`; the paths.
+
+    Raises
+    ------
+    InputError
+        The place is a file, or can't be written.
+    """
+    paths = []
+    for row in rows:
+        graph, values = graphs[row["proposal"]], row["hyperparameters"]
+        result = (row["metrics"] or {}).get(metric)
+        title = f"{folder.path.resolve().name}, trial {row['id']}"
+        title += f": {metric} {result:.4f}" if isinstance(result, float) else f": {row['status']}"
+        paths += draw_architecture(graph, place, f"trial-{row['id']}", known_widths(folder, graph), values, title)
+    return paths
+
+
+def known_widths(folder: RunFolder, graph: ComputationGraph) -> dict[str, int]:
+    """Channels of the sources, by name, and of targets in the data of a run. (Older runs don't tell.)"""
+    data = folder.environment().get("data", {})
+    widths = Metadata.from_dict(data["metadata"]).widths if "metadata" in data else {}
+    sources = {kind.name: widths[kind.field] for kind in graph.types if kind.field in widths}
+    return {**data.get("target_widths", {}), **sources}
