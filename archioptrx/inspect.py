@@ -48,7 +48,9 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--top", type=int, default=10, metavar="K", help="trials in the table (default: 10)")
     new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
     new.add_argument("--functions", action="store_true", help="how often each function is proposed, and how probable")
-    new.add_argument("--draw", metavar="DIR", type=Path, help="draw the function graph with that: functions.svg, .png")
+    new.add_argument(
+        "--draw", metavar="DIR", type=Path, help="draw the functions with that, or the one architecture: .svg, .png"
+    )
     new.add_argument("--html", metavar="FILE", type=Path, help="write a report: one page that needs nothing else")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new

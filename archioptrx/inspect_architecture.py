@@ -12,6 +12,7 @@ from archioptrx.architecture import Architecture
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import ARCHITECTURES, bundled, bundled_names, finish
 from archioptrx.errors import GraphError, InputError, did_you_mean
+from archioptrx.graph_drawing import draw_architecture
 from archioptrx.parameter_count import count_parameters
 
 USUAL_WIDTHS = {"x": 3, "pos": 3, "edge_attr": 5}
@@ -36,10 +37,16 @@ def show_architecture(args: argparse.Namespace) -> int:
     architecture = Architecture.load(path)
     title = architecture.name or path.stem
     content = document(architecture, title)
+    if args.draw:
+        usual = {name: width for name, width in source_widths(architecture.graph).items() if width is not None}
+        drawn = draw_architecture(architecture.graph, args.draw, title, usual, architecture.hyperparameters, title)
+        content |= {"drawings": [str(file) for file in drawn]}
     if args.json:
         print(json.dumps(content, indent=1, ensure_ascii=False))
         return 0
     print(as_text(architecture, content))
+    for file in content.get("drawings", ()):
+        print(f"drawn: {file}")
     return 0
 
 

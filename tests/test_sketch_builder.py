@@ -64,7 +64,10 @@ def test_a_built_sketch_is_read_from_its_file(tmp_path: Path):
     ("arguments", "message"),
     [
         ({"node_convolutions": -1}, "node_convolutions: is -1; legal: whole numbers from 0"),
-        ({"methods": {"node_convolution": "mean"}}, r"methods: has 'node_convolution'; legal: .*mean node_convolutions"),
+        (
+            {"methods": {"node_convolution": "mean"}},
+            r"methods: has 'node_convolution'; legal: .*mean node_convolutions",
+        ),
         ({"methods": {"node_convolutions": "GATConf"}}, "methods.node_convolutions: .* legal: .*did you mean GATConv"),
         ({"methods": {"node_convolutions": "unpool"}}, "methods.node_convolutions: is 'unpool'; legal: agg, attention"),
         ({"methods": {"node_convolutions": ["mean"]}}, "methods.node_convolutions: has 1 for 2 layers"),
