@@ -1,4 +1,7 @@
-"""`archioptrx inspect RUN`: the best architectures of a search, or a comparison of a study's, also while it runs."""
+"""`archioptrx inspect`: the best architectures of a search, also while it runs, or one architecture.
+
+Of a study: the comparison of its searches.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import finish
 from archioptrx.errors import InputError, did_you_mean
+from archioptrx.inspect_architecture import check_exists, is_architecture, show_architecture
 from archioptrx.inspect_drawings import DRAWN, best_of, draw_trials
 from archioptrx.inspect_functions import Functions
 from archioptrx.objective import Objective
@@ -37,12 +41,13 @@ TOP = 10
 
 def parser() -> argparse.ArgumentParser:
     """The options of this command."""
-    new = new_parser("inspect", "Show the best architectures of a search, also while it runs.")
+    new = new_parser("inspect", "Show the best architectures of a search, also while it runs, or one architecture.")
     new.add_argument(
         "run_folder",
         metavar="RUN",
         type=Path,
-        help="folder that `archioptrx search` wrote (of a study: compares its searches); RUN/ID: shows that trial",
+        help="folder that `archioptrx search` wrote (of a study: compares its searches); RUN/ID: shows that trial; "
+        "an architecture's bundled name or file, a sketch's too: shows the network",
     )
     new.add_argument("--top", type=int, metavar="K", help=f"trials in the table (default: {TOP}), drawn ({DRAWN})")
     new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
@@ -51,8 +56,8 @@ def parser() -> argparse.ArgumentParser:
         "--draw",
         metavar="DIR",
         type=Path,
-        help="draw the best architectures, or the one asked for: trial-ID.svg, .png; and the function graph with what "
-        "--functions tells: functions.svg, .png (with --functions that alone)",
+        help="draw the best architectures, or the one asked for: trial-ID.svg, .png (of one architecture NAME.svg, "
+        ".png); and the function graph with what --functions tells: functions.svg, .png (with --functions that alone)",
     )
     new.add_argument("--html", metavar="FILE", type=Path, help="write a report: one page that needs nothing else")
     new.add_argument("--json", action="store_true", help="print one JSON document")
@@ -65,6 +70,9 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--top: is {args.top}; legal: 1 or more")
     if is_study(args.run_folder):
         return show_study(args)
+    if is_architecture(args.run_folder):
+        return show_architecture(args)
+    check_exists(args.run_folder)
     path, trial = of_trial(args.run_folder)
     folder = RunFolder(path)
     if args.html:

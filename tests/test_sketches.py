@@ -1,6 +1,8 @@
 """Sketch files: the network that they outline, their grammar, what is said of a wrong one."""
 
 import random
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,12 @@ from torch_geometric.data import Data
 from archioptrx.architecture import Architecture
 from archioptrx.compile import compile_model
 from archioptrx.errors import InputError
-from archioptrx.sketches.methods import library_convolutions
+from archioptrx.sketches.layer import Layer
+from archioptrx.sketches.methods import CONVOLUTIONS, POOLINGS, SOURCES, library_convolutions
 from archioptrx.sketches.sketch import Sketch
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "sketch.yaml"
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / "examples" / "sketch.yaml"
 WIDTHS = {"hits": 3, "doublet": 5}
 
 
@@ -308,3 +312,23 @@ def test_the_convolutions_of_torch_geometric_are_those_that_the_block_takes():
     named = {name for name in convolutions() if name in library_convolutions()}
     assert {"GCNConv", "GATv2Conv", "GINEConv"} <= named
     assert len(named) > 40
+
+
+def test_the_documentation_names_every_key_and_method():
+    text = (ROOT / "docs/sketches.md").read_text(encoding="utf-8")
+    words = {name for names in (*CONVOLUTIONS.values(), *POOLINGS.values(), SOURCES) for name in names}
+    words |= {field.name for field in fields(Layer)} - {"name", "of", "arguments", "options"}
+    words |= {field.name for field in fields(Sketch)} - {"layers", "content", "place"}
+    told = set(
+        re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))))
+    )
+    assert words - told == set()
+    shown = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert yaml.safe_load(shown[1]) == {k: v for k, v in yaml.safe_load(EXAMPLE.read_text()).items() if k != "name"}
+
+
+def test_the_documentation_shows_a_builder_that_works(tmp_path, monkeypatch):
+    text = (ROOT / "docs/sketches.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    exec(re.search(r"```python\n(.*?)```", text, re.DOTALL)[1], {})
+    assert Architecture.load("mine.yaml").graph.rounds > 3

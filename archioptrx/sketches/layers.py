@@ -117,10 +117,10 @@ def _shortcut(layer: Layer, block: str, state: State) -> list[int]:
 
 
 def _aggregation(layer: Layer, method: str, state: State) -> list[int]:
-    """The present value, if there is one, and the pooled ones of the rung above."""
+    """A hit's present value beside the pooled ones of the rung above; of an event the pooled ones."""
     held = state.read(layer.name, layer.of or ABOVE[layer.type])
     value = state.aggregated(layer.name, held, held.pooling if method == "agg" else method, _domain(layer, state))
-    return [*([state.values[layer.type].value] if layer.type in state.values else []), value]
+    return [state.values["node"].value, value] if layer.type == "node" else [value]
 
 
 def _library(layer: Layer, role: Role, state: State, features: list[Held]) -> int:

@@ -1,0 +1,160 @@
+"""What the notebook `examples/sandbox.ipynb` uses: sliders from a YAML file, networks from numbers, commands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archioptrx.cli import main
+from archioptrx.config import Fields, finish, read_yaml
+from archioptrx.errors import ArchiOpTrXError, InputError, did_you_mean
+from archioptrx.sketches.builder import build
+from archioptrx.sketches.sketch import Sketch
+
+if TYPE_CHECKING:
+    from ipywidgets import VBox
+
+__all__ = ["Control", "Controls", "build", "command", "save"]
+Number = int | float
+
+
+@dataclass(frozen=True)
+class Control:
+    """One slider or menu.
+
+    Attributes
+    ----------
+    name, about
+        What the value is called, and what it means.
+    value
+        Where it stands at first.
+    start, stop, step
+        Of a slider, ends included; None for a menu.
+    choices
+        Of a menu.
+    """
+
+    name: str
+    about: str
+    value: Any
+    start: Number | None = None
+    stop: Number | None = None
+    step: Number | None = None
+    choices: tuple[Any, ...] = ()
+
+
+class Controls:
+    """The sliders and menus of one section; `values` is what they stand at.
+
+    Where no browser shows them they stand at the file's values.
+
+    Parameters
+    ----------
+    controls
+        In the order in which they are shown.
+    """
+
+    def __init__(self, controls: tuple[Control, ...]) -> None:
+        try:
+            import ipywidgets
+        except ImportError as error:
+            raise InputError("sliders need ipywidgets; legal: pip install 'archioptrx[notebook]'") from error
+        self.controls = controls
+        self.widgets = {control.name: _widget(ipywidgets, control) for control in controls}
+        self.box: VBox = ipywidgets.VBox(list(self.widgets.values()))
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What each control stands at now."""
+        return {name: widget.value for name, widget in self.widgets.items()}
+
+    def __getitem__(self, name: str) -> Any:
+        """What one control stands at now."""
+        if name not in self.widgets:
+            raise InputError(f"no slider is named {name!r}; {did_you_mean(name, self.widgets)}")
+        return self.widgets[name].value
+
+    def _repr_mimebundle_(self, **keywords: Any) -> Any:
+        """What a notebook shows where they are the last line of a cell."""
+        return self.box._repr_mimebundle_(**keywords)
+
+    @staticmethod
+    def load(path: str | Path, section: str) -> Controls:
+        """Read a section of a file: `NAME: {value: 2, from: 0, to: 4, step: 1, about: …}` or `{value: …, of: […]}`.
+
+        Raises
+        ------
+        InputError
+            All faults, one line each.
+        """
+        faults: list[str] = []
+        top = Fields(read_yaml(path), str(path), faults)
+        for name in top.content:
+            top.inside(name)
+        if section not in top.content:
+            raise InputError(f"{path}: has no section {section!r}; {did_you_mean(section, top.content)}")
+        inside = Fields(top.content[section], top.at(section), faults)
+        controls = tuple(_parse(inside.inside(name), name) for name in inside.content)
+        finish(faults)
+        return Controls(controls)
+
+
+def _parse(fields: Fields, name: str) -> Control:
+    """One line of a section."""
+    about = fields.take("about", str, "")
+    if "of" in fields.content:
+        choices = tuple(fields.take("of", list) or ())
+        value = fields.content.get("value", choices[0] if choices else None)
+        fields.taken.append("value")
+        if value not in choices:
+            fields.fault("value", f"is {value!r}; {did_you_mean(value, map(str, choices))}")
+        fields.rest()
+        return Control(name, about, value, choices=choices)
+    number = (int, float)
+    start, stop = fields.take("from", number), fields.take("to", number)
+    step, value = fields.take("step", number, 1, minimum=1e-9), fields.take("value", number)
+    fields.rest()
+    if None not in (start, stop, value) and not start <= value <= stop:
+        fields.fault("value", f"is {value}; legal: from {start} to {stop}")
+    return Control(name, about, value, start, stop, step)
+
+
+def _widget(ipywidgets: Any, control: Control) -> Any:
+    """The control of ipywidgets."""
+    common = {
+        "value": control.value,
+        "description": control.name.replace("_", " "),
+        "tooltip": control.about,
+        "style": {"description_width": "12em"},
+        "layout": {"width": "32em"},
+    }
+    if control.choices:
+        return ipywidgets.Dropdown(options=list(control.choices), **common)
+    whole = all(isinstance(number, int) for number in (control.start, control.stop, control.step, control.value))
+    make = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    return make(min=control.start, max=control.stop, step=control.step, **common)
+
+
+def save(sketch: Mapping[str, Any], path: str | Path) -> Path:
+    """Check a sketch and write it to a file that every command takes for an architecture."""
+    path = Path(path)
+    text = Sketch.from_dict(sketch, str(path)).to_yaml()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def command(line: str) -> None:
+    """Run `archioptrx LINE` as a terminal would; what it prints stands below the cell.
+
+    Raises
+    ------
+    ArchiOpTrXError
+        It ended with a fault, which it has printed.
+    """
+    code = main(shlex.split(line))
+    if code:
+        raise ArchiOpTrXError(f"archioptrx {line}: ended with {code}; the reason stands above")

@@ -1,0 +1,97 @@
+"""The sandbox: its sliders, and its notebook from the first cell to the last."""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from archioptrx.architecture import Architecture
+from archioptrx.errors import ArchiOpTrXError, InputError
+from archioptrx.sandbox import Controls, build, command, save
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+NOTEBOOK = EXAMPLES / "sandbox.ipynb"
+
+
+def test_the_notebook_is_kept_without_results():
+    book = nbformat.read(NOTEBOOK, as_version=4)
+    nbformat.validate(book)
+    cells = [cell for cell in book.cells if cell.cell_type == "code"]
+    assert len(cells) > 10
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in cells)
+    parts = [line for cell in book.cells for line in cell.source.splitlines() if line.startswith("## ")]
+    assert [line[3] for line in parts] == list("123456")
+
+
+def test_the_notebook_runs(tmp_path: Path):
+    for name in ("sandbox.ipynb", "sandbox.yaml", "sketch.yaml"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    book = nbformat.read(tmp_path / "sandbox.ipynb", as_version=4)
+    client = NotebookClient(book, timeout=600, resources={"metadata": {"path": str(tmp_path)}})
+    client.execute(env={**os.environ, "PYTHONPATH": os.pathsep.join([str(EXAMPLES.parent), *sys.path])})
+    outputs = [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    pictures = [output for output in outputs if "image/png" in output.get("data", {})]
+    sliders = [output for output in outputs if "application/vnd.jupyter.widget-view+json" in output.get("data", {})]
+    assert (len(pictures), len(sliders)) == (2, 5)
+    work = tmp_path / "sandbox/try-1"
+    assert len((work / "tuned/trials.jsonl").read_text().splitlines()) == 3  # the sketch as it stands is the first
+    assert json.loads((work / "models/mine/metrics.json").read_text())["test"]["auc"]["mean"] > 0.6
+    assert Architecture.load(work / "mine.yaml") == Architecture.load(work / "models/mine")
+
+
+def test_a_slider_stands_where_the_file_says_until_it_is_moved():
+    numbers = Controls.load(EXAMPLES / "sandbox.yaml", "architecture")
+    assert Architecture.from_dict(build(**numbers.values)).graph.loops
+    assert numbers["iterations"] == 2
+    numbers.widgets["iterations"].value = 1
+    assert not Architecture.from_dict(build(**numbers.values)).graph.loops
+    numbers.widgets["iterations"].value = 99
+    assert numbers["iterations"] == 6  # no further than `to`
+
+
+def test_every_section_of_the_file_is_legal_for_what_it_sets():
+    methods = Controls.load(EXAMPLES / "sandbox.yaml", "methods")
+    for control in methods.controls:
+        for choice in control.choices:
+            assert Architecture.from_dict(build(node_poolings=1, graph_convolutions=1, methods={control.name: choice}))
+    whole = Controls.load(EXAMPLES / "sandbox.yaml", "data")
+    assert isinstance(whole["num_samples"], int) and isinstance(whole["curve_min"], float)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("data: {a: {value: 9, from: 0, to: 4}}", "data.a.value: is 9; legal: from 0 to 4"),
+        ("data: {a: {value: x, of: [y, z]}}", "data.a.value: is 'x'; legal: y, z"),
+        ("data: {a: {value: 1, from: 0, till: 4}}", "data.a.to: is missing"),
+        ("dat: {a: {value: 1, from: 0, to: 4}}", "has no section 'data'; legal: dat .did you mean dat"),
+    ],
+)
+def test_a_fault_of_the_file_is_said_in_a_line(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        Controls.load(path, "data")
+
+
+def test_a_slider_that_is_not_there_is_named():
+    with pytest.raises(InputError, match="no slider is named 'trial'; legal: trials"):
+        Controls.load(EXAMPLES / "sandbox.yaml", "search")["trial"]
+
+
+def test_a_command_that_ends_badly_stops_the_notebook(capsys):
+    with pytest.raises(ArchiOpTrXError, match="archioptrx inspect nowhere: ended with 2; the reason stands above"):
+        command("inspect nowhere")
+    assert "nowhere: is no folder or file here" in capsys.readouterr().err
+
+
+def test_only_a_sketch_without_faults_is_saved(tmp_path):
+    with pytest.raises(InputError, match=r"mine.yaml: pipeline: nothing is named 'nodes'"):
+        save(build(1, 1) | {"pipeline": ["input", "nodes", "edge1", "node1", "answer"]}, tmp_path / "mine.yaml")
+    assert not (tmp_path / "mine.yaml").exists()
