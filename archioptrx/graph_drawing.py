@@ -258,6 +258,12 @@ def width_text(width: Width, symbols: Mapping[str, Any]) -> str:
     return str(width.bind(symbols)) if known else str(width)
 
 
+def source_widths(graph: ComputationGraph, widths: Mapping[str, int]) -> dict[str, int]:
+    """Channels of sources and targets by name, from those of the data's fields and of targets (as a run notes them)."""
+    sources = {kind.name: widths[str(kind.field)] for kind in graph.types if kind.field in widths}
+    return sources | {name: width for name, width in widths.items() if name.split(".")[0] == "target"}
+
+
 def _told(loop: Loop) -> list[tuple[str, float]]:
     """What is written about a loop, with the sizes of its letters."""
     many = loop.iterations != 1

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.dataset import Metadata
-from archioptrx.graph_drawing import draw_architecture
+from archioptrx.graph_drawing import draw_architecture, source_widths
 from archioptrx.run_folder import RunFolder
 
 DRAWN = 3
@@ -34,19 +33,11 @@ def draw_trials(
     InputError
         The place is a file, or can't be written.
     """
-    paths = []
+    paths, widths = [], folder.environment().get("data", {}).get("widths", {})  # older runs don't tell
     for row in rows:
         graph, values = graphs[row["proposal"]], row["hyperparameters"]
         result = (row["metrics"] or {}).get(metric)
         title = f"{folder.path.resolve().name}, trial {row['id']}"
         title += f": {metric} {result:.4f}" if isinstance(result, float) else f": {row['status']}"
-        paths += draw_architecture(graph, place, f"trial-{row['id']}", known_widths(folder, graph), values, title)
+        paths += draw_architecture(graph, place, f"trial-{row['id']}", source_widths(graph, widths), values, title)
     return paths
-
-
-def known_widths(folder: RunFolder, graph: ComputationGraph) -> dict[str, int]:
-    """Channels of the sources, by name, and of targets in the data of a run. (Older runs don't tell.)"""
-    data = folder.environment().get("data", {})
-    widths = Metadata.from_dict(data["metadata"]).widths if "metadata" in data else {}
-    sources = {kind.name: widths[kind.field] for kind in graph.types if kind.field in widths}
-    return {**data.get("target_widths", {}), **sources}

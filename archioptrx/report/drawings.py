@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.computation_graph import ComputationGraph
-from archioptrx.graph_drawing import svg_of
+from archioptrx.graph_drawing import source_widths, svg_of
 from archioptrx.report.content import Content
 
 if TYPE_CHECKING:
@@ -18,14 +17,9 @@ def drawing(content: Content, row: Mapping[str, Any]) -> Markup:
     from markupsafe import Markup
 
     graph, values = content.graph(row["proposal"]), row["hyperparameters"]
-    return Markup(svg_of(graph, known_widths(content, graph), values, legend=False))
-
-
-def known_widths(content: Content, graph: ComputationGraph) -> dict[str, int]:
-    """Channels of sources by name, and of targets, in the data of the run; a run of before doesn't tell them."""
-    widths: dict[str, int] = content.environment["data"].get("widths", {})
-    sources = {kind.name: widths[str(kind.field)] for kind in graph.types if kind.field in widths}
-    return sources | {name: width for name, width in widths.items() if name.split(".")[0] == "target"}
+    return Markup(
+        svg_of(graph, source_widths(graph, content.environment["data"].get("widths", {})), values, legend=False)
+    )
 
 
 def places(content: Content, rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:

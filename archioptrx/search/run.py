@@ -113,9 +113,9 @@ def check_fit(task: Task, ends: Ends, data: TrialData) -> None:
 def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     """Make the run folder of a search."""
     experiment, splits, metadata = setup.experiment, events.data.splits, events.data.metadata
-    targets = target_symbols(task_of(experiment.task, experiment.objective).target_width)
+    widths = metadata.widths | target_symbols(task_of(experiment.task, experiment.objective).target_width)
     data = {"fingerprint": events.fingerprint, "split": splits.rule, "metadata": metadata.to_dict()}
-    about = environment(data={**data, "target_widths": targets}, seed=experiment.seed)
+    about = environment(data={**data, "widths": widths}, seed=experiment.seed)
     return RunFolder.create(path, setup.experiment, about, setup.files)
 
 
