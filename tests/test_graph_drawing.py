@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from strategies import computation_graph
 
 from archioptrx.architecture import Architecture
-from archioptrx.computation_graph import ComputationGraph
+from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
 from archioptrx.config import bundled_names
 from archioptrx.errors import InputError
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.graph_drawing import draw_architecture, picture_of, svg_of
 from archioptrx.samplers import RandomSampler
 from archioptrx.search_space import SearchSpace
+from archioptrx.signatures import Width
 from archioptrx.strokes import Picture, Shape, Text, Way
 from archioptrx.walk import WalkSpace
 
@@ -132,3 +133,17 @@ def test_two_files_are_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(InputError, match="file: is a file; legal: a folder"):
         draw_architecture(graph, tmp_path / "file", "one")
+
+
+def test_steps_that_share_weights_have_the_same_mark() -> None:
+    types = (DataType("hits", "node", Width.of("hits"), "x"), DataType("x", "node", Width.of("hidden")))
+    steps = [Step("one", "mlp", (0,), "x", (), "first"), Step("same", "mlp", (1,), "x", (), "tied")]
+    steps += [Step("same", "mlp", (2,), "x", (), "tied", True), Step("twice", "concat", (3, 3), "x")]
+    graph = ComputationGraph(types, ("hits",), tuple(steps), (BackEdge(3, 2, 4),), (4,))
+    picture = picture_of(graph)
+    check_clear(picture)
+    texts = texts_of(picture.svg())
+    assert texts.count("A") == 3 and texts.count("B") == 0 and "same weights: tied" in texts  # two steps, the legend
+    assert any("x3 twice" in text or "x2 twice" in text for text in texts)
+    assert texts.count("own weights each pass") == 1
+    assert {"× 4", "iterations", "(5 passes)"} <= set(texts)
