@@ -97,13 +97,16 @@ def _columns(content: Content, graphs: Sequence[ComputationGraph]) -> list[tuple
     names = dict.fromkeys([*objective.metrics, "parameters", *costs])
     made += [metric(name) for name in names]
     made += [of("count", "epochs", lambda row: row["epochs"])]
-    made += [("steps", "count", [len(graph.steps) for graph in graphs])]
-    made += [("rounds", "count", [graph.rounds for graph in graphs])]
+    one = len({row["fingerprint"] for row in rows}) == 1  # its hyperparameters are what differs
+    if not one:
+        made += [("steps", "count", [len(graph.steps) for graph in graphs])]
+        made += [("rounds", "count", [graph.rounds for graph in graphs])]
     made += [of("seconds", "time", lambda row: _rounded(row["seconds"]))]
-    made += [of("text", "status", _status)]
+    made += [of("text", "status", lambda row: status_text(row, "given" if one else row["reference"]))]
     made += [of("value", name, lambda row, name=name: _shown(row, name)) for name in _differing(rows)]  # type: ignore[misc]
-    made += [("architecture", "brief", [None] * len(rows))]
-    made += [of("text", "fingerprint", lambda row: row["fingerprint"][:12])]
+    if not one:
+        made += [("architecture", "brief", [None] * len(rows))]
+        made += [of("text", "fingerprint", lambda row: row["fingerprint"][:12])]
     return made
 
 
@@ -117,8 +120,9 @@ def _combined(content: Content) -> list[tuple[str, str, list[Any]]]:
     return made
 
 
-def _status(row: Row) -> str:
-    return f"{row['status']} ({row['reference']})" if row["reference"] else str(row["status"])
+def status_text(row: Row, reference: str) -> str:
+    """How a trial ended; of a reference also what it is called."""
+    return f"{row['status']} ({reference})" if row["reference"] else str(row["status"])
 
 
 def _differing(rows: Sequence[Row]) -> list[str]:
