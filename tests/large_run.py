@@ -7,22 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from small_search import quiet, small
+
 from archioptrx.candidate import Candidate
 from archioptrx.parameter_count import count_parameters
-from archioptrx.run_folder import RunFolder
 from archioptrx.search.loop import Trials
 from archioptrx.search.run import check_events, load_events, new_run, rules_of, trials_of
 from archioptrx.search.setup import Specs, prepare
-from small_search import quiet, small
 
 METRICS = ("loss", "average_precision", "accuracy", "efficiency", "purity", "efficiency_0.7", "purity_0.7")
 
 
 def large_run(place: Path, trials: int, epochs: int = 5, **overrides: Any) -> Path:
     """Run a search whose trainings take no time."""
-    experiment = small(
-        budget__trials=trials, training__epochs=epochs, search_space="full", constraints={}, **overrides
-    )
+    experiment = small(budget__trials=trials, training__epochs=epochs, search_space="full", constraints={}, **overrides)
     setup, events = prepare(experiment), load_events(experiment)
     rules = rules_of(setup, events, Specs(experiment, "cpu"), check_events(setup, events), None)
     folder = new_run(place, setup, events)
@@ -58,6 +56,3 @@ def messages(candidate: Candidate, chance: random.Random, epochs: int = 5) -> It
             **{"train_seconds": epoch * 1.5, "seconds": 2.0 + epoch * 1.5, "memory": 10**9, "gpu_memory": None},
         }
     yield {"kind": "end", "train_seconds": epochs * 1.5, "seconds": 2.0 + epochs * 1.5, "log": []}
-
-
-__all__ = ["RunFolder", "large_run"]

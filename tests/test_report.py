@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import Page, expect, opened, pushes_sideways
+from small_search import lines, searched, small, write_odd
 
 from archioptrx import inspect
 from archioptrx.report.content import Content
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.run import load_events, new_run
 from archioptrx.search.setup import prepare
-from browser import Page, expect, opened, pushes_sideways
-from small_search import lines, searched, small, write_odd
 
 
 @pytest.fixture(scope="module")

@@ -44,7 +44,6 @@ def trial_data(content: Content) -> dict[str, Any]:
         "hyperparameters": settings.values,
         "error": errors.numbers,
         "errors": errors.values,
-        "curve": [[_rounded(score) for score in row["curve"]] for row in rows],
         "metrics": _metrics(rows),
         "kept": {str(i): row["id"] for i, row in enumerate(content.best)},
     }
@@ -148,8 +147,8 @@ def _metrics(rows: Sequence[Row]) -> dict[str, list[float | None]]:
 
 
 def _rounded(value: float | None) -> float | int | None:
-    """Nine digits: an error of 1e-8 can still be told from none; whole numbers without a point."""
+    """Six digits, one more than is shown; whole numbers without a point."""
     if value is None:
         return None
-    rounded = float(f"{value:.9g}")
+    rounded = value if value.is_integer() else float(f"{value:.6g}")
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
