@@ -20,8 +20,13 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE = 60_000
+TWICE = """() => {
+  const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);
+  return ids.filter((id, i) => ids.indexOf(id) !== i);
+}"""
+PATIENCE = 30_000
 """Milliseconds that a busy machine may take for anything."""
+expect.set_options(timeout=PATIENCE)
 
 __all__ = ["Page", "chromium", "expect", "opened", "pushes_sideways"]
 
@@ -43,7 +48,8 @@ def opened(
     Raises
     ------
     AssertionError
-        When the block ends: the page has asked for something, or has put an error or a warning on the console.
+        Two elements have one id; or, when the block ends, the page has asked for something, or has put a word
+        on the console.
     """
     said: list[str] = []
     asked: list[str] = []
@@ -57,13 +63,15 @@ def opened(
         shown.on("request", lambda request: asked.append(request.url))
         try:
             shown.goto(path.resolve().as_uri())
+            twice = shown.evaluate(TWICE)
+            assert not twice, f"ids that occur twice: {twice}"
             yield shown
             shown.wait_for_timeout(50)  # what is still on its way to the console
         finally:
             browser.close()
     assert not said, said
-    asked = [url for url in asked if not url.startswith(("data:", "blob:"))]
-    assert asked == [path.resolve().as_uri()], asked
+    others = {url for url in asked if not url.startswith(("data:", "blob:"))} - {path.resolve().as_uri()}
+    assert not others, others
 
 
 def pushes_sideways(page: Page) -> bool:

@@ -11,7 +11,7 @@ from archioptrx.report.content import Content
 from archioptrx.report.curves import curves
 from archioptrx.report.drawings import drawing, places
 from archioptrx.report.page import Section, fragment, table
-from archioptrx.report.trials import SCRIPTS
+from archioptrx.report.trials import SCRIPTS, status_text
 from archioptrx.search.text import brief, duration_text, metric_of, score_text
 
 Row = Mapping[str, Any]
@@ -55,7 +55,7 @@ def _card(content: Content, number: int, place: int, row: Row) -> dict[str, Any]
         "place": place,
         "id": row["id"],
         "title": f"{number + 1} · trial {row['id']} · {metric} {score_text(row['score'])}",
-        "status": row["status"] + (f" ({row['reference']})" if row["reference"] else ""),
+        "status": status_text(row, row["reference"]),
         "winner": bool(content.winner) and content.winner["proposal"] == row["proposal"],  # type: ignore[index]
         "brief": brief(graph),
         "text": str(graph),

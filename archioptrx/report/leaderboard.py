@@ -7,10 +7,10 @@ from archioptrx.report.page import Section, fragment, packed
 from archioptrx.report.trials import SCRIPTS, trial_data
 
 
-def section(content: Content) -> Section | None:
-    """The table; None before a trial has ended."""
+def section(content: Content) -> Section:
+    """The table, or that there is none yet."""
     if not content.rows:
-        return None
+        return Section("leaderboard", "Leaderboard", fragment("empty.html", text="No trial has ended yet."))
     statuses = [row["status"] for row in content.rows]
     tallies = {name: statuses.count(name) for name in ("finished", "pruned", "failed") if name in statuses}
     body = fragment("leaderboard.html", data=packed("trials", trial_data(content)), tallies=tallies)

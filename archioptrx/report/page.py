@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
+PACK_FROM = 20_000
+"""A figure with more letters than this is packed: with ten thousand points it is a third of the size."""
+
+
 @dataclass(frozen=True)
 class Section:
     """A part of a page.
@@ -102,8 +106,16 @@ def figure(name: str, content: go.Figure, label: str, height: int = 420, views: 
     groups = {
         group: [one.label for one in views if one.group == group] for group in dict.fromkeys(v.group for v in views)
     }
+    content_json = script_json(plain_figure)
+    small = len(content_json) <= PACK_FROM
     return fragment(
-        "figure.html", name=name, label=label, height=height, groups=groups, content=script_json(plain_figure)
+        "figure.html",
+        name=name,
+        label=label,
+        height=height,
+        groups=groups,
+        kind="json" if small else "gzip",
+        content=content_json if small else _packed(plain_figure),
     )
 
 
@@ -122,9 +134,12 @@ def table(
 
 def packed(name: str, value: Any) -> Markup:
     """Plain data, small: a script gets it by `await report.packed(name)`."""
+    return fragment("packed.html", name=name, data=_packed(value))
+
+
+def _packed(value: Any) -> str:
     text = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
-    data = base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-    return fragment("packed.html", name=name, data=data)
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def fragment(template: str, **values: Any) -> Markup:

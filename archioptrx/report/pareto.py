@@ -39,7 +39,7 @@ def section(content: Content) -> Section | None:
     costs = [cost for cost in COSTS if any(metric_value(row, cost) for row in rows)]
     chart, views, members = _against_costs(content, first, costs)
     label = f"{first.metric} of {len(rows)} trials against {', '.join(COSTS[cost][0] for cost in costs)}"
-    charts = [figure("pareto", chart, label, 480, views)]
+    charts = [figure("pareto-figure", chart, label, 480, views)]
     for one, other in combinations(goals, 2):
         if not (one is first and other.metric in costs):
             chart = _pair(content, one, other)

@@ -31,7 +31,7 @@ def missing(values: Values) -> list[float | None]:
     """
     errors = [None if value is None else 1 - value for value in values]
     least = min((error for error in errors if error), default=1.0)
-    return [None if error is None else error or least / 2 for error in errors]
+    return [None if error is None else float(f"{error or least / 2:.5g}") for error in errors]
 
 
 def log_axis(values: Values, title: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ def section(content: Content) -> Section | None:
     """The figure; None before a trial has ended."""
     if not content.rows:
         return None
-    body = figure("scores", *_figure(content))
+    body = figure("scores-figure", *_figure(content))
     about = (
         "Each trial at its end, and the best score so far. A diamond is a network that was trained again, at "
         "its trial's place: mean and spread over the seeds. Failed trials are marked at the bottom. A click opens one."

@@ -44,7 +44,6 @@ def trial_data(content: Content) -> dict[str, Any]:
         "hyperparameters": settings.values,
         "error": errors.numbers,
         "errors": errors.values,
-        "curve": [[_rounded(score) for score in row["curve"]] for row in rows],
         "metrics": _metrics(rows),
         "kept": {str(i): row["id"] for i, row in enumerate(content.best)},
     }
@@ -97,13 +96,16 @@ def _columns(content: Content, graphs: Sequence[ComputationGraph]) -> list[tuple
     names = dict.fromkeys([*objective.metrics, "parameters", *costs])
     made += [metric(name) for name in names]
     made += [of("count", "epochs", lambda row: row["epochs"])]
-    made += [("steps", "count", [len(graph.steps) for graph in graphs])]
-    made += [("rounds", "count", [graph.rounds for graph in graphs])]
+    one = len({row["fingerprint"] for row in rows}) == 1  # its hyperparameters are what differs
+    if not one:
+        made += [("steps", "count", [len(graph.steps) for graph in graphs])]
+        made += [("rounds", "count", [graph.rounds for graph in graphs])]
     made += [of("seconds", "time", lambda row: _rounded(row["seconds"]))]
-    made += [of("text", "status", _status)]
+    made += [of("text", "status", lambda row: status_text(row, "given" if one else row["reference"]))]
     made += [of("value", name, lambda row, name=name: _shown(row, name)) for name in _differing(rows)]  # type: ignore[misc]
-    made += [("architecture", "brief", [None] * len(rows))]
-    made += [of("text", "fingerprint", lambda row: row["fingerprint"][:12])]
+    if not one:
+        made += [("architecture", "brief", [None] * len(rows))]
+        made += [of("text", "fingerprint", lambda row: row["fingerprint"][:12])]
     return made
 
 
@@ -117,8 +119,9 @@ def _combined(content: Content) -> list[tuple[str, str, list[Any]]]:
     return made
 
 
-def _status(row: Row) -> str:
-    return f"{row['status']} ({row['reference']})" if row["reference"] else str(row["status"])
+def status_text(row: Row, reference: str) -> str:
+    """How a trial ended; of a reference also what it is called."""
+    return f"{row['status']} ({reference})" if row["reference"] else str(row["status"])
 
 
 def _differing(rows: Sequence[Row]) -> list[str]:
@@ -144,8 +147,8 @@ def _metrics(rows: Sequence[Row]) -> dict[str, list[float | None]]:
 
 
 def _rounded(value: float | None) -> float | int | None:
-    """Nine digits: an error of 1e-8 can still be told from none; whole numbers without a point."""
+    """Six digits, one more than is shown; whole numbers without a point."""
     if value is None:
         return None
-    rounded = float(f"{value:.9g}")
+    rounded = value if value.is_integer() else float(f"{value:.6g}")
     return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded

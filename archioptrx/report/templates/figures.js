@@ -50,11 +50,11 @@
   const draw = (element) => {
     const id = element.id;
     if (drawn.has(id)) return drawn.get(id);
-    const spec = JSON.parse(document.querySelector(`script[data-figure="${id}"]`).textContent);
-    spec.chosen = {};
-    for (const view of spec.views) spec.chosen[view.group] ??= view;
-    specs.set(id, spec);
-    drawn.set(id, Plotly.newPlot(element, current(id)).then(() => {
+    drawn.set(id, report.unpacked(document.querySelector(`script[data-figure="${id}"]`)).then(async (spec) => {
+      spec.chosen = {};
+      for (const view of spec.views) spec.chosen[view.group] ??= view;
+      specs.set(id, spec);
+      await Plotly.newPlot(element, current(id));
       element.dispatchEvent(new CustomEvent("figure", {bubbles: true}));
       return element;
     }));

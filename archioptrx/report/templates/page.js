@@ -16,14 +16,15 @@ report.element = (tag, attributes = {}, ...children) => {
 /** Data that a section has packed: gzip, then base64. Read once. */
 report.packed = (() => {
   const known = {};
-  const read = async (name) => {
-    const text = atob(document.getElementById(name).textContent.trim());
-    const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    return JSON.parse(await new Response(stream).text());
-  };
-  return (name) => known[name] ??= read(name);
+  return (name) => known[name] ??= report.unpacked(document.getElementById(name));
 })();
+/** What an element of data holds: JSON, or that packed. */
+report.unpacked = async (element) => {
+  if (element.type === "application/json") return JSON.parse(element.textContent);
+  const bytes = Uint8Array.from(atob(element.textContent.trim()), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text());
+};
 
 const theme = document.getElementById("theme");
 const showTheme = () => {
