@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +20,7 @@ from archioptrx.experiment import Experiment
 from archioptrx.model_events import load_splits
 from archioptrx.model_folder import provenance_of, save_model
 from archioptrx.proxies import unfit
-from archioptrx.run_folder import RunFolder
+from archioptrx.run_folder import RunFolder, plain
 from archioptrx.samplers import Sampler
 from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.loop import Trials
@@ -241,4 +242,7 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
     }
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
     provenance = provenance_of(setup.experiment, events.fingerprint, spec["training"])
-    save_model(folder.best, architecture, weights, events.data.metadata, provenance, metrics, replace=True)
+    record = {**folder.environment(), "run": str(folder.path.resolve()), "experiment": setup.experiment.to_dict()}
+    record |= {"seed": row["seed"], "weights_digest": row.get("weights_digest")}
+    files = {"environment.json": json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n"}
+    save_model(folder.best, architecture, weights, events.data.metadata, provenance, metrics, True, files)
