@@ -20,7 +20,7 @@ from archioptrx.config import Fields, bundled, finish, read_yaml
 from archioptrx.errors import InputError
 from archioptrx.objective import Objective
 from archioptrx.overrides import override
-from archioptrx.settings import Budget, Constraints, Keep, Resources, Retrain, Scheduler, Screen, Split
+from archioptrx.settings import Budget, Constraints, Keep, Resources, Retrain, Scheduler, Screen, Split, read_trackers
 from archioptrx.sources import check_spec, resolved
 from archioptrx.tasks import check_task
 from archioptrx.tasks.options import TaskOptions
@@ -58,6 +58,8 @@ class Experiment:
         Architectures (bundled name or path) that are trials 0 … k.
     keep
         How many of the best trials leave their weights in the run folder.
+    track
+        Other programs that get the numbers too, `tensorboard` say.
     dedup
         `architecture`: no fingerprint is trained twice; `hyperparameters`: none with the same hyperparameters.
     seed
@@ -84,6 +86,7 @@ class Experiment:
     retrain: Retrain
     resources: Resources
     keep: Keep
+    track: tuple[str, ...]
     dedup: str
     seed: int
 
@@ -177,6 +180,7 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         retrain=Retrain.read(top.inside("retrain", {})),
         resources=Resources.read(top.inside("resources", {})),
         keep=Keep.read(top.inside("keep", {})),
+        track=read_trackers(top),
         dedup=_dedup(top, architecture),
         seed=top.take("seed", int, 0, minimum=0),
     )

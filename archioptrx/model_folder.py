@@ -102,8 +102,9 @@ def save_model(
     provenance: Provenance,
     metrics: Mapping[str, Any],
     replace: bool = False,
+    files: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model folder; it appears complete or not at all."""
+    """Write a model folder; it appears complete or not at all. `files`: further ones, by name, for the record."""
     about = {
         **metadata.to_dict(),
         "source_widths": source_widths(architecture.graph, metadata),
@@ -114,6 +115,8 @@ def save_model(
         write_atomically(fresh / "weights.pt", weights)
         (fresh / "metadata.json").write_text(json.dumps(plain(about), indent=2, ensure_ascii=False) + "\n")
         (fresh / "metrics.json").write_text(json.dumps(plain(metrics), indent=2) + "\n")
+        for name, text in (files or {}).items():
+            (fresh / name).write_text(text, encoding="utf-8")
 
 
 def model_folder(name: str | Path) -> Path:

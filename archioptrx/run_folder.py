@@ -262,9 +262,9 @@ class RunFolder:
         """Numbers of the trials whose weights are there."""
         return sorted(int(file.stem) for file in (self.path / "weights").glob("*.pt") if file.stem.isdecimal())
 
-    def log(self, number: int) -> Path:
-        """File that says in words what happened in a trial."""
-        return self.path / "logs" / f"{number:04d}.log"
+    def log(self, name: str) -> Path:
+        """File that says in words what happened in a training: of trial 0007, or of its retraining 0007-1."""
+        return self.path / "logs" / f"{name}.log"
 
     def curves(self) -> dict[int, list[dict[str, Any]]]:
         """Lines of `epochs.jsonl` by proposal, in the order of epochs; of trials that run, too.

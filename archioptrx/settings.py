@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from archioptrx.config import Fields
 from archioptrx.errors import did_you_mean
@@ -12,6 +14,9 @@ NUMBER = (int, float)
 PROXIES = ("synflow", "naswot", "jacob_cov", "parameters", "readout")
 """Zero-cost proxies; see `archioptrx.proxies`."""
 ALL = "all"
+TRACKERS = ("tensorboard", "wandb")
+"""See `archioptrx.tracking`. Each is a package, and an extra of this one, of its name."""
+NONE = "none"
 VOTE = "+"
 """Between proxies whose ranks are added."""
 
@@ -209,3 +214,22 @@ class Keep:
     def to_plain(self) -> dict[str, int | str]:
         """As it is written."""
         return {"weights": ALL if self.weights is None else self.weights}
+
+
+def read_trackers(top: Fields, key: str = "track") -> tuple[str, ...]:
+    """Take and check the trackers: one, or a list of them, or `none`. Left out: tensorboard, where it is installed."""
+    usual = [] if missing_trackers(TRACKERS[:1]) else list(TRACKERS[:1])
+    written = top.take(key, (str, list), usual)
+    names = [written] if isinstance(written, str) else list(written)
+    for name in names:
+        if name not in (*TRACKERS, NONE):
+            top.fault(key, f"is {name!r}; {did_you_mean(str(name), (*TRACKERS, NONE))}")
+    if NONE in names and len(names) > 1:
+        top.fault(key, f"is {', '.join(map(str, names))}; legal: {NONE} alone")
+    return tuple(name for name in dict.fromkeys(map(str, names)) if name in TRACKERS)
+
+
+def missing_trackers(names: Sequence[str]) -> list[str]:
+    """Those that aren't installed. A folder of their name, which they leave behind, is no package."""
+    specs = {name: find_spec(name) for name in names}
+    return [name for name, spec in specs.items() if spec is None or spec.origin is None]

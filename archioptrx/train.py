@@ -7,7 +7,9 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,12 @@ from archioptrx.config import finish
 from archioptrx.errors import InputError, TrialError
 from archioptrx.experiment import Experiment, import_modules, parse_experiment
 from archioptrx.overrides import assignment, override
+from archioptrx.repetition import Repetition
 from archioptrx.run_folder import RunFolder, next_folder, plain, refuse_used
+from archioptrx.search.records import OF_EPOCH, OF_SPEC
+from archioptrx.search.setup import Specs, check_trackers
+from archioptrx.tracking import Tracking, numbers_of
+from archioptrx.trial_log import as_lines
 
 if TYPE_CHECKING:
     from archioptrx.search.run import Events
@@ -29,12 +36,17 @@ KEYS = {"data": "data.path", "test": "test", "epochs": "training.epochs"}
 
 @dataclass(frozen=True)
 class Choice:
-    """What is trained: the architecture, a name for it, the experiment it belongs to, and a trial's own seed."""
+    """What is trained: the architecture, a name for it, the experiment it belongs to, and a trial's own seed.
+
+    `trial`: run folder and line of the proposal that is repeated as it was; None: nothing is. `track`: trackers.
+    """
 
     architecture: Architecture
     name: str
     experiment: Experiment
     seed: int
+    trial: tuple[RunFolder, dict[str, Any]] | None = None
+    track: tuple[str, ...] = ()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,13 +55,14 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument(
         "architecture",
         metavar="ARCHITECTURE",
-        help="bundled name or file; a run (its best) or RUN/ID (that trial again)",
+        help="bundled name or file; a run (its best) or RUN/ID: that trial again, bit for bit on CPU",
     )
     new.add_argument("--data", metavar="PATH", help="events to train on (default: the run's, else toy events)")
     new.add_argument("--test", metavar="PATH", help="test events (default: a share of the data)")
     new.add_argument("--epochs", type=int, metavar="N", help="epochs")
     new.add_argument("--seed", type=int, metavar="N", help="of the weights and the order of events")
     new.add_argument("--output", type=Path, metavar="DIR", help="the model folder (default: models/NAME-n)")
+    new.add_argument("--track", action="append", metavar="NAME", help="tensorboard or wandb; may be repeated")
     new.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="training.learning_rate=1e-3 …")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
@@ -60,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     choice = choose(args)
     if args.output:
         refuse_used(args.output)
+    check_trackers(choice.track)
     # torch is imported from here on: what can be wrong without it has been checked.
     from archioptrx.search.run import load_events
 
@@ -86,7 +100,7 @@ def choose(args: argparse.Namespace) -> Choice:
         One line for every fault.
     """
     overrides = {KEYS[flag]: value for flag in KEYS if (value := getattr(args, flag)) is not None}
-    options = {KEYS[flag]: f"--{flag}" for flag in KEYS}
+    options = {KEYS[flag]: f"--{flag}" for flag in KEYS} | {"track": "--track"}
     faults: list[str] = []
     for text in args.set:
         try:
@@ -97,21 +111,25 @@ def choose(args: argparse.Namespace) -> Choice:
     if args.seed is not None and args.seed < 0:
         faults.append(f"--seed: is {args.seed}; legal: 0 or more")
     finish(faults)
+    as_it_was = not overrides and args.seed is None
+    overrides["track"] = args.track or "none"
     trial = of_run(args.architecture)
     if trial is None:
         experiment = parse_experiment(override(usual(), overrides), "train", options)
         import_modules(experiment.imports)
         found = Architecture.load(args.architecture)
-        return Choice(found, Path(args.architecture).stem, experiment, args.seed or 0)
+        return Choice(found, Path(args.architecture).stem, experiment, args.seed or 0, track=experiment.track)
     folder, line = trial
     place = str(folder.path / "experiment.yaml")
-    experiment = parse_experiment(override(folder.experiment().to_dict(), overrides), place, options)
+    document = override(folder.experiment().to_dict(), {"retrain.epochs": None, **overrides})
+    experiment = parse_experiment(document, place, options)
     import_modules(experiment.imports)
     if args.epochs is None and "training.epochs" not in overrides:
         experiment = parse_experiment(override(experiment.to_dict(), {"training.epochs": line["epochs"]}), place)
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
     seed = line["seed"] if args.seed is None else args.seed
-    return Choice(architecture, f"{experiment.name}-{line['proposal']:04d}", experiment, seed)
+    name = f"{experiment.name}-{line['proposal']:04d}"
+    return Choice(architecture, name, experiment, seed, trial if as_it_was else None, experiment.track)
 
 
 def of_run(name: str) -> tuple[RunFolder, dict[str, Any]] | None:
@@ -155,46 +173,100 @@ def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
     TrialError
         The training failed.
     """
-    import torch
-
+    from archioptrx.environment import environment
     from archioptrx.model_folder import provenance_of, save_model
     from archioptrx.search.run import check_fit
-    from archioptrx.search.setup import Specs
     from archioptrx.search.space import Ends
-    from archioptrx.search.text import duration_text
-    from archioptrx.trial import messages, task_of
+    from archioptrx.trial import task_of
 
     architecture, experiment = choice.architecture, choice.experiment
     task = task_of(experiment.task, experiment.objective)
     check_fit(task, Ends.of_network(architecture.graph, choice.name), events.data)
-    specs = Specs(experiment, "cuda" if torch.cuda.is_available() else "cpu")
-    line = {"graph": architecture.graph.to_dict(), "hyperparameters": dict(architecture.hyperparameters)}
-    spec = specs.retraining({**line, "epochs": experiment.training.epochs}, choice.seed)
+    again = None if choice.trial is None else Repetition.of(*choice.trial)
+    spec = spec_of(choice, again)
     print(f"{choice.name}: {events.data.splits.rule}", file=sys.stderr)
-    best: dict[str, Any] = {}
-    end: dict[str, Any] = {}
-    for message in messages(spec, events.data):
-        if message["kind"] == "error":
-            raise TrialError(f"{choice.name}: {message['error']}")
-        if message["kind"] == "epoch":
-            best = message if message["best"] else best
-            tail = f"{message['parameters']:,} parameters, {duration_text(message['train_seconds'])}"
-            print(f"epoch {message['epoch']}: validation score {message['score']:.5f}; {tail}", file=sys.stderr)
-        end = message
-    test = end["test"]
+    for text in again.obstacles(spec, events.fingerprint) if again else ():
+        print(text, file=sys.stderr)
+    course = follow(choice, spec, events, folder)
+    about = environment(experiment=experiment.to_dict(), seed=choice.seed, weights_digest=course.end["weights_digest"])
+    told = again and again.verdict(course.scores, about["weights_digest"], about["versions"])
+    if told:
+        print(told[1], file=sys.stderr)
+    test = course.end["test"]
     metrics = {
         "proposal": None,
         "repeat": None,
         "seeds": 1,
         "seed": choice.seed,
-        "validation": {"mean": best["score"], "deviation": 0.0},
+        "validation": {"mean": course.best["score"], "deviation": 0.0},
         "test": {k: {"mean": v, "deviation": 0.0} for k, v in test.items() if isinstance(v, int | float)},
         "bins": {k: v for k, v in test.items() if isinstance(v, list)},
-        "train_seconds": end["train_seconds"],
     }
+    if again and told:
+        metrics["repeats"] = {"run": str(again.folder.path.resolve()), "trial": again.name, "exactly": told[0]}
     provenance = provenance_of(experiment, events.fingerprint, spec["training"])
-    save_model(folder, architecture, end["weights"], events.data.metadata, provenance, metrics)
+    files = {
+        "environment.json": json.dumps(plain(about), indent=2, ensure_ascii=False) + "\n",
+        "epochs.jsonl": "".join(json.dumps(plain(row), ensure_ascii=False) + "\n" for row in course.epochs),
+        "log.txt": course.log,
+    }
+    metadata = events.data.metadata
+    save_model(folder, architecture, course.end["weights"], metadata, provenance, metrics, files=files)
     return metrics
+
+
+def spec_of(choice: Choice, again: Repetition | None) -> dict[str, Any]:
+    """What the training is told."""
+    import torch
+
+    experiment = choice.experiment
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    if again is not None:
+        then = again.row.get("device", "cpu") if again.row else "cuda" if experiment.resources.gpus_per_trial else "cpu"
+        return again.spec(Specs(experiment, best if then == "cuda" else "cpu"))
+    line = {"graph": choice.architecture.graph.to_dict(), "hyperparameters": dict(choice.architecture.hyperparameters)}
+    return Specs(experiment, best).retraining({**line, "epochs": experiment.training.epochs}, choice.seed)
+
+
+@dataclass
+class Course:
+    """What a training said: rows as in `epochs.jsonl`, the message of the best epoch, the last one, its log."""
+
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    best: Mapping[str, Any] = field(default_factory=dict)
+    end: Mapping[str, Any] = field(default_factory=dict)
+    log: str = ""
+
+    @property
+    def scores(self) -> list[float]:
+        """After each epoch."""
+        return [row["score"] for row in self.epochs]
+
+
+def follow(choice: Choice, spec: Mapping[str, Any], events: Events, folder: Path) -> Course:
+    """Train, show each epoch on stderr, tell the trackers. Raises TrialError if the training fails."""
+    from archioptrx.search.text import duration_text
+    from archioptrx.trial import messages
+
+    course = Course()
+    with closing(Tracking(choice.track, folder.parent, partial(print, file=sys.stderr))) as tracking:
+        config = {key: spec[key] for key in ("hyperparameters", *OF_SPEC)} | {"data": events.fingerprint}
+        tracking.started(folder.name, config, str(choice.architecture.graph))
+        for message in messages(spec, events.data):
+            course.log += as_lines(message["log"])
+            if message["kind"] == "error":
+                tracking.ended(folder.name, "failed", {"error": message["error"]})
+                raise TrialError(f"{choice.name}: {message['error']}")
+            if message["kind"] == "epoch":
+                course.best = message if message["best"] else course.best
+                course.epochs.append({key: message[key] for key in OF_EPOCH if key in message})
+                tracking.epoch(folder.name, message["epoch"], numbers_of(course.epochs[-1]))
+                tail = f"{message['parameters']:,} parameters, {duration_text(message['train_seconds'])}"
+                print(f"epoch {message['epoch']}: validation score {message['score']:.5f}; {tail}", file=sys.stderr)
+            course.end = message
+        summary = {"score": course.best["score"], "weights_digest": course.end["weights_digest"]}
+        tracking.ended(folder.name, "finished", summary)
+    return course
 
 
 main = command(parser, run)

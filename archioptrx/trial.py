@@ -178,7 +178,7 @@ def messages(spec: Mapping[str, Any], data: TrialData) -> Generator[dict[str, An
         `limits` (`seconds_per_step` and `parameters`, each a number or None), `final` (whether test metrics and weights
         are wanted), `imports`. Optional: `keep` (whether the weights of each better epoch are sent), `keep_from` (the
         score that an epoch needs for that), `parent` (`graph` of another trial and its `weights`, from which this one
-        starts where they agree).
+        starts where they agree), `stop` (epochs after which it ends, with the schedule of all).
     """
     start, threads, log = time.perf_counter(), torch.get_num_threads(), TrialLog()
     try:
@@ -234,7 +234,7 @@ def _messages(
         costs: dict[str, float] = {"parameters": parameters}
         if "latency" in objective.metrics:
             costs["latency"] = latency(model, validation, device, training.precision)
-        while not fitting.done:
+        while not fitting.done and fitting.epochs < spec.get("stop", math.inf):
             report = fitting.epoch()
             train_seconds += report.seconds
             metrics = {**report.metrics, **costs, "seconds_per_epoch": train_seconds / report.epoch}

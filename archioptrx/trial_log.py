@@ -7,7 +7,7 @@ import socket
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -58,7 +58,7 @@ class TrialLog:
             yield
 
 
-def as_lines(notes: list[tuple[float, str]]) -> str:
+def as_lines(notes: Sequence[tuple[float, str]]) -> str:
     """Notes as lines of a file: local time, text; further lines of a text are indented."""
     return "".join(f"{_moment(when)}  {text.replace(chr(10), chr(10) + '    ')}\n" for when, text in notes)
 

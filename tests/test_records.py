@@ -75,13 +75,13 @@ def test_the_row_says_what_it_was_trained_with(whole: Path) -> None:
 
 def test_the_log_says_what_happened(whole: Path) -> None:
     for row in lines(whole / "trials.jsonl"):
-        log = RunFolder(whole).log(row["proposal"]).read_text().splitlines()
+        log = RunFolder(whole).log(row["id"]).read_text().splitlines()
         texts = [line.split("  ", 1)[1] for line in log]
         assert texts[0] == f"trial {row['id']} is given to a worker"
         assert "hidden=" in texts[1] and "epochs=2" in texts[2]
         assert "process" in texts[3] and "1 thread" in texts[3]
         assert texts[4] == f"{row['parameters']:,} parameters"
-        assert texts[5].startswith(f"epoch 1 of 2: score {row['curve'][0]:.6g}, the best so far; loss ")
+        assert texts[5].startswith(f"epoch 1: score {row['curve'][0]:.6g}, the best so far; loss ")
         assert texts[-1] == f"finished: score {row['score']:.6g}, weights {row['weights_digest']}"
         assert len(texts) == 8
 
@@ -93,7 +93,7 @@ def test_a_failed_trial_leaves_its_traceback(tmp_path: Path, monkeypatch: pytest
     searched(tmp_path / "run", small(**odd, budget__trials=10, training__epochs=1))
     failed = [row for row in lines(tmp_path / "run" / "trials.jsonl") if row["status"] == "failed"]
     raised = next(row for row in failed if "this block never works" in row["error"])
-    log = RunFolder(tmp_path / "run").log(raised["proposal"]).read_text()
+    log = RunFolder(tmp_path / "run").log(raised["id"]).read_text()
     assert 'odd_blocks.py", line' in log and 'raise ValueError("this block never works")' in log
     assert log.splitlines()[-1].endswith(f"  failed: {raised['error']}")
     assert raised["weights_digest"] is None

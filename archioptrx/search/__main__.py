@@ -36,11 +36,12 @@ KEYS = {
     "time": "budget.time",
     "epochs": "training.epochs",
     "seed": "seed",
+    "track": "track",
     "cpus_per_trial": "resources.cpus_per_trial",
     "gpus_per_trial": "resources.gpus_per_trial",
 }
 """The key of the experiment file that each option stands for."""
-ON_RESUME = ("data", "test", "trials", "time", "cpus_per_trial", "gpus_per_trial")
+ON_RESUME = ("data", "test", "trials", "time", "cpus_per_trial", "gpus_per_trial", "track")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -63,6 +64,12 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--address", metavar="A", help="of a running Ray cluster (default: Ray is started here)")
     new.add_argument("--cpus-per-trial", type=float, metavar="F", help="CPUs, and threads, of a trial")
     new.add_argument("--gpus-per-trial", type=float, metavar="F", help="0.25: four trials share a GPU")
+    new.add_argument(
+        "--track",
+        action="append",
+        metavar="NAME",
+        help="tensorboard (default where installed), wandb, none; may be repeated",
+    )
     new.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key: training.patience=2")
     new.add_argument("--dry-run", action="store_true", help="size of the space, one timed step, estimated hours")
     new.add_argument("--json", action="store_true", help="print one JSON document")

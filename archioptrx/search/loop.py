@@ -99,7 +99,7 @@ class Trials:
             return None
         spec = {**self.rules.spec(line), **self._heritage(line)}
         self.running[line["proposal"]] = Running(line, spec, time.time())
-        self.records.started(line, spec)
+        self.records.started(_name(line), line, spec)
         self.listener.started(line)
         return Job(str(line["proposal"]), spec)
 
@@ -108,7 +108,7 @@ class Trials:
         number = int(key)
         running = self.running[number]
         running.weights = message.pop("weights", running.weights)
-        self.records.heard(running.line, message)
+        self.records.heard(_name(running.line), running.line, message)
         if message["kind"] == "epoch":
             running.reports.append(message)
             self.listener.epoch(number, message)
@@ -274,7 +274,7 @@ class Trials:
         self.rows[number] = row
         self._untold.append(number)
         self.records.retention.tidy(self._needed())
-        self.records.ended(running.line, row)
+        self.records.ended(row["id"], row, running.line["epochs"])
         self.listener.ended(row)
 
     def _needed(self) -> list[int] | None:
@@ -348,6 +348,11 @@ class Trials:
                 "has changed since; legal: the version in environment.json, or a new search"
             )
         return candidate
+
+
+def _name(line: Mapping[str, Any]) -> str:
+    """Of a trial, in the records."""
+    return f"{line['proposal']:04d}"
 
 
 def _is_of(candidate: Candidate, line: Mapping[str, Any]) -> bool:

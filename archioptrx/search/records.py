@@ -1,14 +1,16 @@
-"""Writes down what a search does while it does it: epochs, what happened in words, weights that are kept."""
+"""Writes down what a search does while it does it: epochs, what happened in words, weights, other programs' files."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from archioptrx.computation_graph import ComputationGraph
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.retention import Retention
 from archioptrx.settings import Keep
+from archioptrx.tracking import Tracking, numbers_of
 from archioptrx.trial_log import as_lines
 
 OF_EPOCH = (
@@ -16,10 +18,14 @@ OF_EPOCH = (
     *("train_seconds", "seconds", "memory", "gpu_memory"),
 )
 """What a line of `epochs.jsonl` has of a worker's message."""
+OF_TRIAL = ("proposal", "fingerprint", "parent", "reference", "hyperparameters")
+"""What a tracker is told of a line of `proposals.jsonl`."""
+OF_SPEC = ("training", "device", "task", "objective")
+"""What it is told of a spec."""
 
 
 class Records:
-    """The records of a search; `Trials` tells what happens.
+    """The records of a search; its works tell what happens. A training has a name: 0007, or 0007-1 trained again.
 
     Parameters
     ----------
@@ -27,61 +33,75 @@ class Records:
         A locked run folder.
     keep
         What outlives a trial.
+    tracking
+        Other programs; None: no other.
+    about
+        What they are told of each training.
     """
 
-    def __init__(self, folder: RunFolder, keep: Keep) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: RunFolder, keep: Keep, tracking: Tracking | None = None, about: Mapping[str, Any] | None = None
+    ) -> None:
+        self.folder, self.about = folder, about or {}
         self.retention = Retention(folder, keep)
+        self.tracking = tracking or Tracking((), folder.path, print)
 
-    def started(self, line: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """A trial is given to a worker."""
+    def started(self, name: str, line: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+        """A training is given to a worker; `line` is that of its proposal."""
         origin = "" if line["reference"] is None else f", the reference {line['reference']}"
         origin += "" if line.get("parent") is None else f", a child of trial {line['parent']:04d}"
-        self._say(
-            line,
-            f"trial {line['proposal']:04d} is given to a worker{origin}",
-            f"hyperparameters: {_listed(line['hyperparameters'])}",
-            f"training: {_listed(spec['training'])}",
-        )
+        told = f"hyperparameters: {_listed(line['hyperparameters'])}", f"training: {_listed(spec['training'])}"
+        self._say(name, f"trial {name} is given to a worker{origin}", *told)
+        if self.tracking.on:
+            config = {key: line.get(key) for key in OF_TRIAL} | {key: spec[key] for key in OF_SPEC}
+            graph = str(ComputationGraph.from_dict(line["graph"]))
+            self.tracking.started(name, {**config, **self.about}, graph)
 
-    def heard(self, line: Mapping[str, Any], message: dict[str, Any]) -> None:
+    def heard(self, name: str, line: Mapping[str, Any], message: dict[str, Any]) -> None:
         """A worker says something; its notes are taken out of the message."""
-        self._write(line, message.pop("log", []))
+        self._write(name, message.pop("log", ()))
         if message["kind"] == "epoch":
             row = {"proposal": line["proposal"], **{key: message[key] for key in OF_EPOCH if key in message}}
-            self.folder.epochs.append({**row, "time": time.time()}, sync=False)
-            self._say(line, _epoch(message, line["epochs"]))
+            if name == _name(line):
+                self.folder.epochs.append({**row, "time": time.time()}, sync=False)
+            self._say(name, _epoch(message))
+            self.tracking.epoch(name, message["epoch"], numbers_of(row))
         elif message["kind"] == "refused":
-            self._say(line, f"is not run: {message['reason']}")
+            self._say(name, f"is not run: {message['reason']}")
+            self.tracking.ended(name, "refused", {"reason": message["reason"]})
 
-    def ended(self, line: Mapping[str, Any], row: Mapping[str, Any]) -> None:
-        """A trial has its line."""
-        what = (
-            f"score {row['score']:.6g}, weights {row['weights_digest']}" if row["score"] is not None else row["error"]
-        )
-        of = f" after {row['epochs']} of {line['epochs']} epochs" if row["status"] == "pruned" else ""
-        self._say(line, f"{row['status']}{of}: {what}")
+    def ended(self, name: str, row: Mapping[str, Any], epochs: int) -> None:
+        """A training has its line; `epochs` it was to have."""
+        digest = row["weights_digest"]
+        what = row["error"] if row["status"] == "failed" else f"score {row['score']:.6g}, weights {digest}"
+        of = f" after {len(row['curve'])} of {epochs} epochs" if row["status"] == "pruned" else ""
+        self._say(name, f"{row['status']}{of}: {what}")
+        summary = {"score": row["score"], "seconds": row["seconds"], "error": row["error"], "weights_digest": digest}
+        self.tracking.ended(name, row["status"], {key: value for key, value in summary.items() if value is not None})
 
-    def _say(self, line: Mapping[str, Any], *texts: str) -> None:
+    def _say(self, name: str, *texts: str) -> None:
         now = time.time()
-        self._write(line, [(now, text) for text in texts])
+        self._write(name, [(now, text) for text in texts])
 
-    def _write(self, line: Mapping[str, Any], notes: Iterable[tuple[float, str]]) -> None:
-        file = self.folder.log(line["proposal"])
+    def _write(self, name: str, notes: Sequence[tuple[float, str]]) -> None:
+        file = self.folder.log(name)
         file.parent.mkdir(exist_ok=True)
         with file.open("a", encoding="utf-8") as log:
-            log.write(as_lines(list(notes)))
+            log.write(as_lines(notes))
 
 
-def _epoch(message: Mapping[str, Any], epochs: int) -> str:
-    numbers = ", ".join(
-        f"{name.replace('_', ' ')} {message[name]:.4g}"
-        for name in ("loss", "learning_rate", "gradient_norm", "weight_norm")
-        if name in message
-    )
+def _name(line: Mapping[str, Any]) -> str:
+    """Of a trial itself."""
+    return f"{line['proposal']:04d}"
+
+
+def _epoch(message: Mapping[str, Any]) -> str:
+    """An epoch in words."""
+    names = ("loss", "learning_rate", "gradient_norm", "weight_norm")
+    numbers = ", ".join(f"{name.replace('_', ' ')} {message[name]:.4g}" for name in names)
     best = ", the best so far" if message["best"] else ""
-    memory = f", {message['memory'] / 2**20:,.0f} MiB" if "memory" in message else ""
-    return f"epoch {message['epoch']} of {epochs}: score {message['score']:.6g}{best}; {numbers}{memory}"
+    memory = f"{message['memory'] / 2**20:,.0f} MiB"
+    return f"epoch {message['epoch']}: score {message['score']:.6g}{best}; {numbers}, {memory}"
 
 
 def _listed(values: Mapping[str, Any]) -> str:

@@ -32,7 +32,8 @@ class Retention:
         self._order: list[tuple[float, int]] = []  # all trials with a score, best first: its negative, the number
 
     def known(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take in the trials of before."""
+        """Take in the trials of before, and no others."""
+        self._order.clear()
         for row in rows:
             self._note(row)
 

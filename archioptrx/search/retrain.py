@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from archioptrx.errors import InputError
 from archioptrx.run_folder import RunFolder, write_atomically
+from archioptrx.search.records import Records
 from archioptrx.search.rules import trial_seed
 from archioptrx.search.work import Job
 from archioptrx.standings import worth_training_again
@@ -96,10 +97,12 @@ class Retraining:
     ----------
     folder
         A locked run folder whose trials have ended.
+    records
+        Of the same folder.
     """
 
-    def __init__(self, folder: RunFolder, plan: Plan, listener: Listener) -> None:
-        self.folder, self.plan, self.listener = folder, plan, listener
+    def __init__(self, folder: RunFolder, plan: Plan, listener: Listener, records: Records) -> None:
+        self.folder, self.plan, self.listener, self.records = folder, plan, listener, records
         self.rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
         self.chosen = chosen(folder, plan.top)
         everything = [(number, repeat) for number in self.chosen for repeat in range(plan.seeds)]
@@ -107,6 +110,7 @@ class Retraining:
         self._waiting = [job for job in everything if job not in self.rows]
         self._running: dict[str, tuple[int, int]] = {}
         self._best: dict[tuple[int, int], dict[str, Any]] = {}
+        self._curves: dict[tuple[int, int], list[float]] = {}
         if self._waiting:
             listener.retraining(self.total - len(self._waiting), self.total)
 
@@ -142,12 +146,18 @@ class Retraining:
         key = f"retrain-{number}-{repeat}"
         self._running[key] = job
         seed = trial_seed(self.plan.seed, number, repeat + 1)
-        return Job(key, self.plan.spec(self.folder.proposal(number), seed))
+        line = self.folder.proposal(number)
+        spec = self.plan.spec(line, seed)
+        self._curves[job] = []
+        self.records.started(_name(job), line, spec)
+        return Job(key, spec)
 
     def message(self, key: str, message: dict[str, Any]) -> bool:
         """Take a message; True: the training is over."""
         job = self._running[key]
+        self.records.heard(_name(job), {"proposal": job[0]}, message)
         if message["kind"] == "epoch":
+            self._curves[job].append(message["score"])
             if message["best"]:
                 self._best[job] = message
             return False
@@ -167,6 +177,8 @@ class Retraining:
             "metrics": None if failed else self._best[job]["metrics"],
             "test": None if failed else {k: v for k, v in message["test"].items() if not isinstance(v, list)},
             "bins": None if failed else {k: v for k, v in message["test"].items() if isinstance(v, list)},
+            "curve": self._curves[job],
+            "weights_digest": message.get("weights_digest"),
             "seconds": message["seconds"],
             "error": message.get("error"),
         }
@@ -180,6 +192,8 @@ class Retraining:
             self.folder.retrained.append(row)
             self.rows[job] = row
 
+        self.records.ended(_name(job), row, len(row["curve"]))
+
     def winner(self) -> Winner:
         """Choose. Raises InputError if every retraining failed."""
         return choose(list(self.rows.values()), self.chosen)
@@ -191,6 +205,11 @@ class Retraining:
     def clean(self) -> None:
         """Remove weights that nobody needs any more."""
         shutil.rmtree(self.folder.path / "retrain", ignore_errors=True)
+
+
+def _name(job: tuple[int, int]) -> str:
+    """Of a retraining, in the records."""
+    return f"{job[0]:04d}-{job[1]}"
 
 
 def chosen(folder: RunFolder, top: int) -> list[int]:

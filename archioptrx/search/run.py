@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +20,7 @@ from archioptrx.experiment import Experiment
 from archioptrx.model_events import load_splits
 from archioptrx.model_folder import provenance_of, save_model
 from archioptrx.proxies import unfit
-from archioptrx.run_folder import RunFolder
+from archioptrx.run_folder import RunFolder, plain
 from archioptrx.samplers import Sampler
 from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.loop import Trials
@@ -32,6 +34,7 @@ from archioptrx.search.setup import Limits, Setup, Specs
 from archioptrx.search.space import Ends
 from archioptrx.search.work import Backend, Phases
 from archioptrx.tasks.task import Task
+from archioptrx.tracking import Tracking
 from archioptrx.trial import TrialData, task_of
 
 
@@ -162,18 +165,20 @@ def run_search(
             screening = make_screening(folder.screened, experiment, specs, events.data, task)
             make = partial(setup.sampler, screening, rules.refuse)
             rules = replace(rules, screened=screening.known)
-        trials.append(trials_of(setup, folder, rules, make, progress))
+        trials.append(trials_of(setup, folder, rules, make, progress, records))
         return trials[0]
 
     def second() -> Retraining:
         retrain, workers = experiment.retrain, experiment.resources.workers
         plan = Plan(specs.retraining, retrain.top, retrain.seeds, workers, experiment.seed)
-        ends.append(Retraining(folder, plan, progress))
+        ends.append(Retraining(folder, plan, progress, records))
         return ends[0]
 
-    work = Phases([first, second])
-    if not work.done:
-        backend(work, events.data)
+    with closing(Tracking(experiment.track, folder.path, progress.note)) as tracking:
+        records = Records(folder, experiment.keep, tracking, {"data": events.fingerprint})
+        work = Phases([first, second])
+        if not work.done:
+            backend(work, events.data)
     winner = ends[0].winner()
     if not ends[0].in_place(winner):
         _save_best(folder, setup, events, specs, winner, ends[0].weights(winner))
@@ -181,12 +186,19 @@ def run_search(
     return Found(folder, winner, trials[0].refusals)
 
 
-def trials_of(setup: Setup, folder: RunFolder, rules: Rules, make: Callable[[], Sampler], progress: Progress) -> Trials:
+def trials_of(
+    setup: Setup,
+    folder: RunFolder,
+    rules: Rules,
+    make: Callable[[], Sampler],
+    progress: Progress,
+    records: Records | None = None,
+) -> Trials:
     """The trials of a run folder, from the sampler's snapshot where there is one that holds."""
 
     def made(trusting: bool) -> Trials:
         keeper = Keeper(folder, setup.identity, progress.note, trusting)
-        schedule, records = make_schedule(setup.experiment.scheduler), Records(folder, setup.experiment.keep)
+        schedule = make_schedule(setup.experiment.scheduler)
         return Trials(folder, make(), schedule, rules, setup.references, progress, keeper, records)
 
     try:
@@ -230,4 +242,7 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
     }
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
     provenance = provenance_of(setup.experiment, events.fingerprint, spec["training"])
-    save_model(folder.best, architecture, weights, events.data.metadata, provenance, metrics, replace=True)
+    record = {**folder.environment(), "run": str(folder.path.resolve()), "experiment": setup.experiment.to_dict()}
+    record |= {"seed": row["seed"], "weights_digest": row.get("weights_digest")}
+    files = {"environment.json": json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n"}
+    save_model(folder.best, architecture, weights, events.data.metadata, provenance, metrics, True, files)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from archioptrx.samplers import Proposer, Sampler, Screen, make_sampler
 from archioptrx.samplers.screen import Values, check_screened
 from archioptrx.search.rules import Reference
 from archioptrx.search.space import TRAINING_FIELDS, Ends, make_space, tried
-from archioptrx.settings import Constraints
+from archioptrx.settings import Constraints, missing_trackers
 from archioptrx.training import Training
 from archioptrx.walk import WalkSpace
 
@@ -118,11 +118,22 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
         finish(faults)
         raise AssertionError("a search without a space has a fault")
     own = () if made.own is None else (Reference(made.ends.name, made.own),)
+    tried(faults, partial(check_trackers, experiment.track))
     setup = Setup(experiment, made.files, made.space, made.ends, (*own, *(r for r in references if r is not None)))
     if not faults:
         tried(faults, setup.sampler)
     finish(faults)
     return setup
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """Raise InputError if a tracker that is wanted isn't installed."""
+    finish(
+        [
+            f'track: {name} is not installed; legal: pip install "archioptrx[{name}]", or --track none'
+            for name in missing_trackers(names)
+        ]
+    )
 
 
 def _reference(name: str) -> Reference:

@@ -1,0 +1,172 @@
+"""`train RUN/ID` repeats a trial bit for bit on CPU, whatever became of it; and says so, or what differs."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_search import lines, searched, small, write_odd
+
+from archioptrx.run_folder import RunFolder, write_atomically
+from archioptrx.search.local_backend import run_locally
+from archioptrx.search.work import Work
+from archioptrx.train import main as train
+from archioptrx.trial import TrialData, weights_digest
+
+ASHA: dict[str, Any] = {
+    "scheduler": {"name": "asha"},
+    "sampler": {"name": "evolution", "initial": 3, "inherit": True},
+    "training": {"epochs": 3, "learning_rate": 0.01},
+    "resources__cpus_per_trial": 2,
+    "retrain": {"top": 1, "seeds": 1, "epochs": 1},
+    "budget__trials": 7,
+}
+
+
+@pytest.fixture(scope="module")
+def pruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search with pruned trials, children that inherit, two threads, and other epochs for the retraining."""
+    folder = tmp_path_factory.mktemp("repetition") / "pruned"
+    searched(folder, small(**ASHA))
+    return folder
+
+
+def again(run: Path, number: int, output: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, str]:
+    """Train a trial once more; exit code and stderr."""
+    capsys.readouterr()
+    code = train([f"{run}/{number}", "--output", str(output), *more])
+    return code, capsys.readouterr().err
+
+
+def same(run: Path, number: int, model: Path) -> bool:
+    """Whether scores and weights of a model folder are those of the trial, to the last bit."""
+    row = next(row for row in lines(run / "trials.jsonl") if row["proposal"] == number)
+    curve = [line["score"] for line in lines(model / "epochs.jsonl")]
+    digest = weights_digest(torch.load(model / "weights.pt", weights_only=True))
+    return curve == row["curve"] and digest == row["weights_digest"]
+
+
+def test_every_trial_of_a_search_is_repeated(pruned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = lines(pruned / "trials.jsonl")
+    kinds = {(row["status"], row["inherited"] is not None) for row in rows}
+    assert kinds == {("finished", False), ("pruned", False), ("finished", True), ("pruned", True)}
+    for row in rows:
+        number = row["proposal"]
+        code, told = again(pruned, number, tmp_path / row["id"], capsys)
+        assert code == 0 and same(pruned, number, tmp_path / row["id"])
+        verdict = f"repeats trial {row['id']} exactly: the same score after each epoch, the same weights "
+        assert told.splitlines()[-1] == verdict + row["weights_digest"]
+        about = json.loads((tmp_path / row["id"] / "environment.json").read_text())
+        assert about["weights_digest"] == row["weights_digest"] and about["seed"] == row["seed"]
+        metrics = json.loads((tmp_path / row["id"] / "metrics.json").read_text())
+        assert metrics["repeats"] == {"run": str(pruned), "trial": f"trial {row['id']}", "exactly": True}
+
+
+def test_a_trial_that_a_worker_of_ray_trained_is_repeated_here(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def on_ray(work: Work, data: TrialData) -> None:
+        from archioptrx.search.ray_backend import run_on_ray
+
+        run_on_ray(work, data, experiment.resources)
+
+    experiment = small(budget__trials=2, retrain__seeds=1, keep__weights=2)
+    searched(tmp_path / "run", experiment, on_ray)
+    assert RunFolder(tmp_path / "run").kept() == [0, 1]
+    for number in (0, 1):
+        assert again(tmp_path / "run", number, tmp_path / f"model{number}", capsys)[0] == 0
+        assert same(tmp_path / "run", number, tmp_path / f"model{number}")
+        curve = RunFolder(tmp_path / "run").curves()[number]
+        mine = lines(tmp_path / f"model{number}" / "epochs.jsonl")
+        for name in ("loss", "gradient_norm", "weight_norm", "learning_rate"):
+            assert [line[name] for line in curve] == [line[name] for line in mine]
+
+
+def copy(run: Path, target: Path) -> Path:
+    shutil.copytree(run, target)
+    return target
+
+
+def test_a_child_whose_parents_weights_are_gone_says_so(
+    pruned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = copy(pruned, tmp_path / "run")
+    row = next(row for row in lines(run / "trials.jsonl") if row["inherited"] and row["inherited"]["share"] > 0.5)
+    parent = row["inherited"]["parent"]
+    (run / "weights" / f"{parent}.pt").unlink()
+    code, told = again(run, row["proposal"], tmp_path / "model", capsys)
+    assert code == 0 and not same(run, row["proposal"], tmp_path / "model")
+    reason = (
+        f"trial {row['id']} began with weights of trial {parent}, which are gone (keep: {{weights: all}} keeps them)"
+    )
+    assert f"{reason}: this one begins without them" in told.splitlines()
+    assert told.splitlines()[-1].startswith(f"differs from trial {row['id']}: epoch 1 ")
+    assert json.loads((tmp_path / "model" / "metrics.json").read_text())["repeats"]["exactly"] is False
+
+
+def test_what_else_can_differ_is_named(pruned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = copy(pruned, tmp_path / "run")
+    about = json.loads((run / "environment.json").read_text())
+    about["versions"]["torch"], about["data"]["fingerprint"] = "1.0", "of other data"
+    write_atomically(run / "environment.json", json.dumps(about))
+    rows = lines(run / "trials.jsonl")
+    rows[0] |= {"device": "cuda", "weights_digest": "0" * 16, "curve": [0.25, *rows[0]["curve"][1:]]}
+    (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, told = again(run, rows[0]["proposal"], tmp_path / "model", capsys)
+    name, here = f"trial {rows[0]['id']}", "cuda" if torch.cuda.is_available() else "cpu"
+    assert (f"{name} was trained on cuda, this one on {here}" in told) == (here == "cpu")
+    assert "the data have changed since the search" in told.splitlines()
+    last = told.splitlines()[-1]
+    assert last.startswith(f"differs from {name}: epoch 1 ") and " ≠ 0.25" in last
+    assert last.endswith(f"; since then: torch 1.0 → {torch.__version__.split('+')[0]}") or "torch 1.0 → " in last
+
+
+def test_measured_seconds_in_the_score_are_no_difference_of_the_network(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    objective = {"metric": "auc", "cost": {"metric": "seconds_per_epoch"}}
+    searched(tmp_path / "run", small(objective=objective, budget__trials=1, retrain__seeds=1))
+    _, told = again(tmp_path / "run", 0, tmp_path / "model", capsys)
+    digest = lines(tmp_path / "run" / "trials.jsonl")[0]["weights_digest"]
+    assert told.splitlines()[-1] == (
+        f"the same weights as trial 0000: {digest}; only what was measured in seconds differs"
+    )
+
+
+def test_other_epochs_or_another_seed_are_no_repetition(
+    pruned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    number = next(row["proposal"] for row in lines(pruned / "trials.jsonl") if row["status"] == "pruned")
+    for place, (more, epochs) in enumerate([(("--epochs", "3"), 3), (("--epochs", "2", "--seed", "5"), 2)]):
+        code, told = again(pruned, number, tmp_path / str(place), capsys, *more)
+        assert code == 0 and "repeats" not in told and "differs" not in told
+        assert len(lines(tmp_path / str(place) / "epochs.jsonl")) == epochs
+
+
+def test_a_trial_that_failed_fails_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    odd = write_odd(tmp_path, "raising", "exploding")
+    searched(tmp_path / "run", small(**odd, budget__trials=10, training__epochs=1), run_locally)
+    row = next(row for row in lines(tmp_path / "run" / "trials.jsonl") if row["status"] == "failed")
+    code, told = again(tmp_path / "run", row["proposal"], tmp_path / "model", capsys)
+    assert code == 2 and told.splitlines()[-1].endswith(f": {row['error']}")
+    assert not (tmp_path / "model").exists()
+
+
+def test_train_is_tracked_beside_the_model(pruned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from test_tracking import as_epochs, events_of
+
+    assert again(pruned, 0, tmp_path / "model", capsys, "--track", "tensorboard")[0] == 0
+    scores = [epoch["score"] for epoch in as_epochs(events_of(tmp_path, "model"))]
+    assert scores == pytest.approx([line["score"] for line in lines(tmp_path / "model" / "epochs.jsonl")])
+    assert again(pruned, 0, tmp_path / "other", capsys, "--track", "none")[0] == 0
+    assert not (tmp_path / "tensorboard" / "other").exists()
+    assert again(pruned, 0, tmp_path / "third", capsys, "--track", "mlflow") == (
+        2,
+        "--track: is 'mlflow'; legal: none, tensorboard, wandb\n",
+    )
