@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from archioptrx.candidate import Candidate
+from archioptrx.computation_graph import ComputationGraph
 
 
 class Listener(Protocol):
@@ -34,6 +35,23 @@ class Reference:
 
     name: str
     candidate: Candidate
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How a candidate was found.
+
+    Attributes
+    ----------
+    draws
+        How often the sampler was asked for it.
+    passed_over
+        Other candidates that came up on the way, by why they are not proposed: `duplicate` (the sampler has proposed
+        it before), `seen` (it is a reference), or the constraint that it breaks.
+    """
+
+    draws: int
+    passed_over: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,17 @@ class Running:
     started: float
     reports: list[dict[str, Any]] = field(default_factory=list)
     weights: bytes | None = None
+
+
+def size_of(graph: ComputationGraph) -> dict[str, int]:
+    """What a network has, in whole numbers that its graph tells."""
+    return {
+        "steps": len(graph.steps),
+        "executed": graph.executed,
+        "rounds": graph.rounds,
+        "loops": len(graph.loops),
+        "depth": graph.depth,
+    }
 
 
 def trial_seed(seed: int, proposal: int, repeat: int = 0) -> int:
