@@ -115,7 +115,7 @@ class Effects:
         firm = sum(one.firm for one in self.judged)
         return (
             f"{clear} of {count} intervals miss 0; by chance alone {chance} would. "
-            f"{firm or 'None'} {'hold' if firm > 1 else 'holds'} for all choices together (Holm's correction). "
+            f"{firm or 'None'} {'hold' if firm > 1 else 'holds'} for all choices together (Holm's correction; filled points). "
             "Choices come in company (a sampler that learns makes its favourite ones together): none is proven a cause."
         )
 
@@ -123,7 +123,6 @@ class Effects:
 def effects_of(
     rows: Sequence[Mapping[str, Any]],
     proposals: Mapping[int, Mapping[str, Any]],
-    sizes: Mapping[int, Mapping[str, int]],
     goal: int = 0,
 ) -> Effects:
     """The effects of all choices.
@@ -132,8 +131,8 @@ def effects_of(
     ----------
     rows
         Ended trials; those without a score are left out.
-    proposals, sizes
-        See `choices_of`.
+    proposals
+        Lines of `proposals.jsonl` by number.
     goal
         Number of the goal, where there are several.
     """
@@ -142,7 +141,7 @@ def effects_of(
     if len(scored) < 2:
         return Effects([], len(scored), pruned)
     standing = standings([best_so_far(row, goal) for row in scored])
-    found = _joined(choices_of(scored, proposals, sizes))
+    found = _joined(choices_of(scored, proposals))
     effects = _corrected([effect_of(choice, standing, also) for choice, also in found])
     return Effects(sorted(effects, key=lambda one: (one.few, -one.sure, one.name)), len(scored), pruned)
 
@@ -172,7 +171,7 @@ def standings(curves: Sequence[Sequence[float]]) -> Floats:
     epochs = np.array([len(curve) for curve in curves])
     wins = np.zeros(len(curves))
     for level in np.unique(epochs):  # pairs of which the shorter one has so many epochs
-        here, beyond = np.flatnonzero(epochs == level), np.flatnonzero(epochs > level)
+        here, beyond = np.flatnonzero(epochs == level).tolist(), np.flatnonzero(epochs > level).tolist()
         ended = [curves[i][level - 1] for i in here]
         going = [curves[i][level - 1] for i in beyond]
         wins[here] += _beaten(ended, [*ended, *going]) - 0.5  # not itself

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from archioptrx.computation_graph import ComputationGraph
+
 Mask = npt.NDArray[np.bool_]
 Row = Mapping[str, Any]
 
@@ -61,9 +63,7 @@ class Choice:
     scope: Mask
 
 
-def choices_of(
-    rows: Sequence[Row], proposals: Mapping[int, Row], sizes: Mapping[int, Mapping[str, int]]
-) -> list[Choice]:
+def choices_of(rows: Sequence[Row], proposals: Mapping[int, Row]) -> list[Choice]:
     """All choices that some trials made and some in their scope didn't.
 
     Parameters
@@ -71,18 +71,22 @@ def choices_of(
     rows
         Trials.
     proposals
-        Lines of `proposals.jsonl` by number, and
-    sizes
-        what `size` says in them.
+        Lines of `proposals.jsonl` by number.
     """
     lines = [proposals[row["proposal"]] for row in rows]
     found = [
         *_functions(lines),
         *_decisions(rows),
         *_hyperparameters(rows),
-        *_sizes(rows, [sizes[row["proposal"]] for row in rows]),
+        *_sizes(rows, [size_of(line) for line in lines]),
     ]
     return [one for one in found if one.made.any() and (one.scope & ~one.made).any()]
+
+
+def size_of(line: Row) -> Mapping[str, int]:
+    """The size of a proposal's network; counted again where an older program wrote the line."""
+    size: Mapping[str, int] | None = line.get("size")
+    return size if size is not None else ComputationGraph.from_dict(line["graph"]).size
 
 
 def _functions(lines: Sequence[Row]) -> Iterable[Choice]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archioptrx.report import leaderboard
+from archioptrx.report import effects, leaderboard
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, page, write_page
 from archioptrx.run_folder import RunFolder
 
-SECTIONS = (leaderboard.section,)
+SECTIONS = (
+    leaderboard.section,
+    effects.section,
+)
 """In the order of the page; each gives None where a run has nothing of the kind."""
 
 

@@ -22,7 +22,7 @@ from archioptrx.samplers import Sampler
 from archioptrx.samplers.ranking import REFUSED
 from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.records import Records
-from archioptrx.search.rules import Draw, Listener, Reference, Rules, Running, make_row, size_of, trial_seed
+from archioptrx.search.rules import Draw, Listener, Reference, Rules, Running, make_row, trial_seed
 from archioptrx.search.schedule import Fifo
 from archioptrx.search.work import Job
 from archioptrx.settings import Keep
@@ -234,7 +234,7 @@ class Trials:
             "seed": trial_seed(self.rules.seed, number),
             "epochs": int(candidate.hyperparameters.get("epochs", self.rules.epochs)),
             "walk": dict(candidate.events),
-            "size": size_of(candidate.graph),
+            "size": candidate.graph.size,
             "trace": candidate.trace.to_json(),
             "graph": candidate.graph.to_dict(),
         }

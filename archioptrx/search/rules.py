@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from archioptrx.candidate import Candidate
-from archioptrx.computation_graph import ComputationGraph
 
 
 class Listener(Protocol):
@@ -101,17 +100,6 @@ class Running:
     started: float
     reports: list[dict[str, Any]] = field(default_factory=list)
     weights: bytes | None = None
-
-
-def size_of(graph: ComputationGraph) -> dict[str, int]:
-    """What a network has, in whole numbers that its graph tells."""
-    return {
-        "steps": len(graph.steps),
-        "executed": graph.executed,
-        "rounds": graph.rounds,
-        "loops": len(graph.loops),
-        "depth": graph.depth,
-    }
 
 
 def trial_seed(seed: int, proposal: int, repeat: int = 0) -> int:
