@@ -115,7 +115,7 @@ class Effects:
         firm = sum(one.firm for one in self.judged)
         return (
             f"{clear} of {count} intervals miss 0; by chance alone {chance} would. "
-            f"{firm or 'None'} {'hold' if firm > 1 else 'holds'} for all choices together (Holm's correction; filled points). "
+            f"{firm or 'None'} {'hold' if firm > 1 else 'holds'} for all choices together (Holm's correction). "
             "Choices come in company (a sampler that learns makes its favourite ones together): none is proven a cause."
         )
 

@@ -24,7 +24,8 @@ SIDES = (("better", "var(--good)"), ("unclear", "var(--pruned)"), ("worse", "var
 ABOUT = (
     "How trials that made a choice did against those that could have made it and didn't. A trial's standing is the "
     "share of the other trials that it beats, each pair at the epochs that both were trained for; points are the "
-    "difference of mean standings, in percent, with 95 % intervals."
+    "difference of mean standings, in percent, with 95 % intervals; filled: holds for all choices together. "
+    "Beside each choice: trials that made it and that didn't."
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from archioptrx.report import effects, leaderboard
+from archioptrx.report import costs, effects, functions, leaderboard, walks
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, page, write_page
 from archioptrx.run_folder import RunFolder
@@ -12,6 +12,9 @@ from archioptrx.run_folder import RunFolder
 SECTIONS = (
     leaderboard.section,
     effects.section,
+    functions.section,
+    walks.section,
+    costs.section,
 )
 """In the order of the page; each gives None where a run has nothing of the kind."""
 
