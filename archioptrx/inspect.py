@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from archioptrx import inspect_effects
 from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import finish
@@ -43,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--top", type=int, default=10, metavar="K", help="trials in the table (default: 10)")
     new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
     new.add_argument("--functions", action="store_true", help="how often each function is proposed, and how probable")
+    new.add_argument("--effects", action="store_true", help="what good trials share: the effect of each choice")
     new.add_argument("--draw", metavar="DIR", type=Path, help="draw the function graph with that: functions.svg, .png")
     new.add_argument("--html", metavar="FILE", type=Path, help="write a report: one page that needs nothing else")
     new.add_argument("--json", action="store_true", help="print one JSON document")
@@ -71,10 +73,12 @@ def run(args: argparse.Namespace) -> int:
     metric, objective = metric_of(experiment), experiment.objective
     learned = (folder.path / "learned.jsonl").exists()
     functions = Functions.of(folder, experiment) if args.functions or args.draw or learned else None
+    effects = inspect_effects.effects_by_goal(folder, experiment) if args.effects else {}
     drawings = functions.draw(args.draw) if functions and args.draw else []
     if args.json:
         content = {**document(folder, rows[: args.top], shown, graphs, metric), "front": front_json(rows, objective)}
         content |= {"functions": functions.document()} if functions and args.functions else {}
+        content |= {"effects": inspect_effects.document(effects)} if args.effects else {}
         content |= {"drawings": [str(path) for path in drawings]} if args.draw else {}
         print(json.dumps(plain(content), indent=1, ensure_ascii=False))
         return 0
@@ -82,9 +86,11 @@ def run(args: argparse.Namespace) -> int:
     print(f"{folder.path}: {len(rows)} of {experiment.budget.trials} trials ended, {running} not", file=sys.stderr)
     if functions and args.functions:
         print(functions.text())
+    if args.effects:
+        print(inspect_effects.as_text(effects, args.top))
     for path in drawings:
         print(f"drawn: {path}")
-    if args.functions or args.draw:
+    if args.functions or args.draw or args.effects:
         return 0
     if shown is None:
         print("no trial has ended yet")
@@ -105,7 +111,8 @@ def show_study(args: argparse.Namespace) -> int:
     """Print the comparison of the searches of a study."""
     folder = StudyFolder(args.run_folder)
     run = folder.path / folder.combinations[0].name
-    given = {"--fingerprint": args.fingerprint, "--functions": args.functions, "--draw": args.draw}
+    options = ("fingerprint", "functions", "effects", "draw")
+    given = {f"--{name}": getattr(args, name) for name in options}
     legal = f"legal: archioptrx inspect {run} …"
     finish([f"{option}: is for one search of the study; {legal}" for option, value in given.items() if value])
     print(comparison_report.as_json(folder) if args.json else comparison_report.as_text(folder))

@@ -28,13 +28,13 @@ def section(content: Content) -> Section | None:
     if not content.rows:
         return None
     schedule = schedule_of(content.rows)
-    parts = [_facts(content, schedule), _by_status(content), _time(content, schedule), _parameters(content)]
+    parts = [_facts(content, schedule), _by_status(content), _time(schedule), _parameters(content)]
     body = Markup("").join(part for part in parts if part)
     return Section("costs", "Costs", body, "Where the time went. Seconds of a trial are those of its worker.")
 
 
 def _facts(content: Content, schedule: Schedule) -> Markup:
-    workers = content.experiment.resources.workers
+    workers = 1 + max((span.lane for span in schedule.spans), default=0)
     spent = Spent.of(content.rows)
     planned = {number: line["epochs"] for number, line in content.proposals.items()}
     saved = saved_by_pruning(content.rows, planned)
@@ -86,20 +86,20 @@ def _cells(spent: Spent) -> list[Cell]:
         Cell(duration_text(spent.train), spent.train),
         Cell(duration_text(spent.rest), spent.rest),
         Cell(duration_text(spent.seconds), spent.seconds),
-        Cell(duration_text(each), each),
+        Cell(f"{each:.2g} s" if each < 10 else duration_text(each), each),
         Cell(f"{spent.rest / spent.seconds:.0%}" if spent.seconds else "–", spent.rest),
     ]
 
 
-def _time(content: Content, schedule: Schedule) -> Markup | None:
+def _time(schedule: Schedule) -> Markup | None:
     """Workers in time."""
     if schedule.wall <= 0:
         return None
     draw = _one_by_one if len(schedule.spans) <= SPANS else _together
-    return draw(content, schedule)
+    return draw(schedule)
 
 
-def _one_by_one(content: Content, schedule: Schedule) -> Markup:
+def _one_by_one(schedule: Schedule) -> Markup:
     import plotly.graph_objects as go
 
     factor, unit = _unit(schedule.wall)
@@ -137,7 +137,7 @@ def _span_text(row: Mapping[str, Any]) -> str:
     return f"trial {row['id']}, {row['status']}<br>{row['epochs']} epochs, {duration_text(row['seconds'])}"
 
 
-def _together(content: Content, schedule: Schedule) -> Markup:
+def _together(schedule: Schedule) -> Markup:
     import plotly.graph_objects as go
 
     factor, unit = _unit(schedule.wall)
@@ -161,7 +161,7 @@ def _together(content: Content, schedule: Schedule) -> Markup:
         "hovermode": "x unified",
     }
     drawn = figure("costs-time", go.Figure(traces, layout), "Trials that run, over time", 320)
-    about = f"How many trials run at one time, of {content.experiment.resources.workers} workers, by how they ended."
+    about = "How many trials run at one time, by how they ended."
     return fragment("part.html", title="In time", about=about, body=drawn)
 
 

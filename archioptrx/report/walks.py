@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from scipy import stats
+
 from archioptrx.effects import best_so_far, standings
 from archioptrx.report.content import Content
 from archioptrx.report.functions import best_quarter, thinned
@@ -144,7 +146,7 @@ def _lineage(content: Content) -> Markup | None:
     traces = [
         go.Bar(name="proposals", x=ages, y=[counts[one] for one in ages], marker={"color": "var(--strong)"}),
         go.Scatter(
-            name="mean standing of the trials, %",
+            name="mean standing of their trials",
             x=ages,
             y=[round(100 * sum(some) / len(some), 1) if some else None for some in means],
             yaxis="y2",
@@ -155,8 +157,16 @@ def _lineage(content: Content) -> Markup | None:
     layout = {
         "xaxis": {"title": {"text": "ancestors in a row"}},
         "yaxis": {"title": {"text": "proposals"}},
-        "yaxis2": {"overlaying": "y", "side": "right", "range": [0, 100], "showgrid": False},
-        "margin": {"r": 56},
+        "yaxis2": {
+            "title": {"text": "mean standing, %"},
+            "overlaying": "y",
+            "side": "right",
+            "range": [0, 100],
+            "tickmode": "linear",
+            "dtick": 20,
+            "showgrid": False,
+        },
+        "margin": {"r": 64},
     }
     drawn = figure("walks-lineage", go.Figure(traces, layout), "Proposals and standing by number of ancestors", 320)
     fresh, oldest = counts[0], max(ages)
@@ -170,27 +180,36 @@ def _screen(content: Content) -> list[Markup]:
     if len(rows) < 2:
         return []
     standing = dict(zip([row["proposal"] for row in rows], standings([best_so_far(r) for r in rows]), strict=True))
-    found = []
-    for proxy in lines[rows[0]["proposal"]]:
-        pairs = [(lines[n][proxy], float(value)) for n, value in standing.items() if lines[n].get(proxy) is not None]
-        found.append(_proxy(proxy, pairs))
-    return found
+    found = {
+        proxy: [(lines[n][proxy], float(value)) for n, value in standing.items() if lines[n].get(proxy) is not None]
+        for proxy in lines[rows[0]["proposal"]]
+    }
+    return [_proxy(proxy, pairs) for proxy, pairs in found.items() if pairs]
 
 
 def _proxy(proxy: str, pairs: Sequence[tuple[float, float]]) -> Markup:
     import plotly.graph_objects as go
 
     agreed = agreement([one for one, _ in pairs], [other for _, other in pairs])
-    shown = thinned(pairs, DOTS)
+    ranks = stats.rankdata([one for one, _ in pairs]).tolist()
+    shown = thinned([(rank, *pair) for rank, pair in zip(ranks, pairs, strict=True)], DOTS)
+    values = [float(f"{one:.6g}") for _, one, _ in shown]
     trace = go.Scatter(
-        x=[float(f"{one:.6g}") for one, _ in shown],
-        y=[round(100 * other, 1) for _, other in shown],
+        text=values,
+        y=[round(100 * other, 1) for _, _, other in shown],
         mode="markers",
         marker={"color": "var(--c1)", "size": 7, "opacity": 0.7},
-        hovertemplate=f"{proxy} %{{x}}<br>standing %{{y}} %<extra></extra>",
+        hovertemplate=f"{proxy} %{{text}}<br>standing %{{y}} %<extra></extra>",
     )
-    layout = {"xaxis": {"title": {"text": proxy}}, "yaxis": {"title": {"text": "standing, %"}, "range": [-3, 103]}}
-    drawn = figure(f"walks-screen-{proxy}", go.Figure([trace], layout), f"{proxy} against standing", 340)
+    layout = {"yaxis": {"title": {"text": "standing, %"}, "range": [-3, 103]}}
+    views = [
+        View("scale", name, [{"x": x}], {"xaxis": {"title": {"text": title}}})
+        for name, x, title in (
+            ("ranks", [rank for rank, _, _ in shown], f"rank by {proxy}"),
+            ("values", values, proxy),
+        )
+    ]
+    drawn = figure(f"walks-screen-{proxy}", go.Figure([trace], layout), f"{proxy} against standing", 340, views)
     return fragment("part.html", title=f"The screen: {proxy}", about=agreement_text(agreed), body=drawn)
 
 
