@@ -111,10 +111,10 @@ class Effects:
         count, clear = len(self.judged), sum(one.clear for one in self.judged)
         if not count:
             return "No choice was both made and left by three trials yet."
-        chance = f"{(1 - CONFIDENCE) * count:.0f}" if count >= 20 else "one or none"
+        chance = max(1, round((1 - CONFIDENCE) * count))
         firm = sum(one.firm for one in self.judged)
         return (
-            f"{clear} of {count} intervals miss 0; by chance alone {chance} would. "
+            f"{clear} of {count} intervals miss 0; by chance alone about {chance} would. "
             f"{firm or 'None'} {'hold' if firm > 1 else 'holds'} for all choices together (Holm's correction). "
             "Choices come in company (a sampler that learns makes its favourite ones together): none is proven a cause."
         )

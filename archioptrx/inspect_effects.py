@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -29,18 +30,19 @@ def as_text(found: Mapping[str, Effects], top: int) -> str:
         return f"{effects.caution} {effects.trials} trials have a score."
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("choice", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
     for head in ("made", "left", "difference", "95 % interval", "p"):
         table.add_column(head, justify="right", no_wrap=True)
     for one in effects.judged[:top]:
-        table.add_row(one.name, str(one.trials), str(one.others), *_numbers(one))
+        table.add_row(one.name, one.group, str(one.trials), str(one.others), *_numbers(one))
     pruned = f", {effects.pruned} of them pruned" if effects.pruned else ""
     more = len(effects.judged) - top
     parts = [
-        f"what good trials share, on {goal}: {effects.trials} trials{pruned}; difference: of the mean share of the other "
-        "trials\nthat one beats at equal epochs, in percent, between trials that made a choice and those that didn't",
+        f"what good trials share, on {goal}: {effects.trials} trials{pruned}; difference: of the mean share of others",
+        "that a trial beats at equal epochs, in percent, between those that made a choice and those that didn't",
         plain_text(table),
         f"... and {more} more (--top)" if more > 0 else "",
-        effects.caution,
+        textwrap.fill(f"{effects.caution} * holds for all together", 118),
         f"other goals ({', '.join(list(found)[1:])}): --json" if len(found) > 1 else "",
     ]
     return "\n".join(part for part in parts if part)

@@ -53,8 +53,10 @@ def folded(error: str) -> str:
 
     >>> folded("step 3 of 0x7f3a: 1.5e-3 is not 12")
     'step # of #: # is not #'
+    >>> folded("mat1 and mat2 can't be multiplied (64x3 and 16x8)")
+    "mat1 and mat2 can't be multiplied (# and #)"
     """
-    return re.sub(r"0x[0-9a-fA-F]+|(?<![A-Za-z_])[0-9]+(?:[.,][0-9]+)*(?:[eE][+-]?[0-9]+)?", "#", error)
+    return re.sub(r"0x[0-9a-fA-F]+|(?<![A-Za-z_])[0-9]+(?:x[0-9]+)*(?:[.,][0-9]+)*(?:[eE][+-]?[0-9]+)?", "#", error)
 
 
 def passed_over(lines: Sequence[Row], refused: Sequence[Row]) -> Counter[str]:
