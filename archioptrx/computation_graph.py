@@ -274,6 +274,12 @@ class ComputationGraph:
             depth.append(1 + max((depth[v] for v in step.inputs), default=0))
         return max(depth[target] for target in self.targets)
 
+    @property
+    def size(self) -> dict[str, int]:
+        """What it has, in whole numbers: `steps`, `executed` ones, `rounds`, `loops`, and its `depth`."""
+        counts = {"steps": len(self.steps), "executed": self.executed, "rounds": self.rounds}
+        return {**counts, "loops": len(self.loops), "depth": self.depth}
+
     def pruned(self) -> ComputationGraph:
         """Without sources and steps that nobody uses and back edges that change nothing."""
         count = len(self.sources)

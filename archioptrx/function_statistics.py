@@ -63,6 +63,15 @@ def _window(lines: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, A
     return Window(first, last, len(lines), share, {name: known[name] for name in names if name in known})
 
 
+def span_text(window: Window) -> str:
+    """Numbers of a window's proposals.
+
+    >>> span_text(Window(0, 9, 10, {}, {})), span_text(Window(3, 3, 1, {}, {}))
+    ('0–9', '3')
+    """
+    return f"{window.first}–{window.last}" if window.last > window.first else str(window.first)
+
+
 def changes(learned: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, float]]:
     """Functions with their first and last probability, those first that have changed most."""
     first: dict[str, float] = {}

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from archioptrx import inspect_effects
 from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.config import finish
 from archioptrx.errors import InputError, did_you_mean
+from archioptrx.experiment import Experiment
 from archioptrx.inspect_architecture import check_exists, is_architecture, show_architecture
 from archioptrx.inspect_drawings import DRAWN, best_of, draw_trials
 from archioptrx.inspect_functions import Functions
@@ -52,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--top", type=int, metavar="K", help=f"trials in the table (default: {TOP}), drawn ({DRAWN})")
     new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
     new.add_argument("--functions", action="store_true", help="how often each function is proposed, and how probable")
+    new.add_argument("--effects", action="store_true", help="what good trials share: the effect of each choice")
     new.add_argument(
         "--draw",
         metavar="DIR",
@@ -65,7 +68,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table and one architecture."""
+    """Print the table and one architecture, or what was asked for instead."""
     if args.top is not None and args.top < 1:
         raise InputError(f"--top: is {args.top}; legal: 1 or more")
     if is_study(args.run_folder):
@@ -78,46 +81,47 @@ def run(args: argparse.Namespace) -> int:
     if args.html:
         return write_html(folder, trial, args)
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
-    if trial is None:
-        shown = chosen(rows, args.fingerprint) if args.fingerprint or rows else None
-    elif args.fingerprint:
-        raise InputError(f"--fingerprint: is for a whole run; legal: archioptrx inspect {path} --fingerprint …")
-    else:
-        shown = ended(rows, trial, args.run_folder)
-    metric, objective = metric_of(experiment), experiment.objective
+    shown = chosen_row(rows, trial, args)
     asked = shown if args.fingerprint or trial is not None else None
     learned = (folder.path / "learned.jsonl").exists()
     walked = bool(args.draw) and (folder.path / "function_graph.yaml").is_file()
     functions = Functions.of(folder, experiment) if args.functions or walked or learned else None
     drawings = draw(args, folder, functions, asked, graphs) if args.draw else []
+    effects = inspect_effects.effects_by_goal(folder, experiment) if args.effects else {}
     if args.json:
-        content = document(folder, rows[: args.top or TOP], shown, graphs, metric)
-        content |= {"front": front_json(rows, objective)}
+        content = document(folder, rows[: args.top or TOP], shown, graphs, metric_of(experiment))
+        content |= {"front": front_json(rows, experiment.objective)}
         content |= {"functions": functions.document()} if functions and args.functions else {}
+        content |= {"effects": inspect_effects.document(effects)} if args.effects else {}
         content |= {"drawings": [str(path) for path in drawings]} if args.draw else {}
         print(json.dumps(plain(content), indent=1, ensure_ascii=False))
         return 0
     running = len(graphs) - len(rows)
     print(f"{folder.path}: {len(rows)} of {experiment.budget.trials} trials ended, {running} not", file=sys.stderr)
-    if functions and args.functions:
-        print(functions.text())
-    for path in drawings:
-        print(f"drawn: {path}")
-    if args.functions or args.draw:
-        return 0
-    if shown is None:
-        print("no trial has ended yet")
-    else:
-        print(table_text(rows, args.top or TOP, objective, graphs))
-        if objective.several:
-            print(front_line(rows, objective))
-        print()
-        print(architecture_text(shown, graphs[shown["proposal"]], metric))
-    if folder.best.is_dir():
-        print(best_text(folder, objective))
-    if functions and (text := functions.summary()):
+    parts = [functions.text()] if functions and args.functions else []
+    parts += [inspect_effects.as_text(effects, args.top or TOP)] if args.effects else []
+    parts += [f"drawn: {path}" for path in drawings]
+    print("\n".join(parts) if parts else overview(folder, experiment, rows, shown, graphs, args.top or TOP))
+    if not parts and functions and (text := functions.summary()):
         print(f"\n{text}")
     return 0
+
+
+def overview(
+    folder: RunFolder,
+    experiment: Experiment,
+    rows: list[dict[str, Any]],
+    shown: Mapping[str, Any] | None,
+    graphs: Mapping[int, ComputationGraph],
+    top: int,
+) -> str:
+    """The leaderboard, one architecture and the winner."""
+    objective, parts = experiment.objective, ["no trial has ended yet"]
+    if shown is not None:
+        parts = [table_text(rows, top, objective, graphs)]
+        parts += [front_line(rows, objective)] if objective.several else []
+        parts += ["", architecture_text(shown, graphs[shown["proposal"]], metric_of(experiment))]
+    return "\n".join(parts + ([best_text(folder, objective)] if folder.best.is_dir() else []))
 
 
 def write_html(folder: RunFolder, trial: int | None, args: argparse.Namespace) -> int:
@@ -150,7 +154,8 @@ def show_study(args: argparse.Namespace) -> int:
     """Print the comparison of the searches of a study."""
     folder = StudyFolder(args.run_folder)
     run = folder.path / folder.combinations[0].name
-    given = {"--fingerprint": args.fingerprint, "--functions": args.functions, "--draw": args.draw, "--html": args.html}
+    options = ("fingerprint", "functions", "effects", "draw", "html")
+    given = {f"--{name}": getattr(args, name) for name in options}
     legal = f"legal: archioptrx inspect {run} …"
     finish([f"{option}: is for one search of the study; {legal}" for option, value in given.items() if value])
     print(comparison_report.as_json(folder) if args.json else comparison_report.as_text(folder))
@@ -161,6 +166,16 @@ def of_trial(path: Path) -> tuple[Path, int | None]:
     """The run, and the number of the trial where `path` is RUN/ID."""
     one = not path.exists() and path.name.isdecimal() and (path.parent / "experiment.yaml").is_file()
     return (path.parent, int(path.name)) if one else (path, None)
+
+
+def chosen_row(rows: list[dict[str, Any]], trial: int | None, args: argparse.Namespace) -> dict[str, Any] | None:
+    """The row of the trial that is shown: the one asked for, or the best; None: none has ended."""
+    if trial is None:
+        return chosen(rows, args.fingerprint) if args.fingerprint or rows else None
+    if args.fingerprint:
+        legal = f"legal: archioptrx inspect {args.run_folder.parent} --fingerprint …"
+        raise InputError(f"--fingerprint: is for a whole run; {legal}")
+    return ended(rows, trial, args.run_folder)
 
 
 def ended(rows: list[dict[str, Any]], trial: int, place: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from archioptrx.parameter_count import count_parameters
 
 USUAL_WIDTHS = {"x": 3, "pos": 3, "edge_attr": 5}
 """Channels of the data set's fields as hit graphs have them: r, φ, z; x, y, z; Δr, Δφ, Δz, Δφ/Δr, z0."""
-OF_RUNS = ("fingerprint", "functions", "html")
+OF_RUNS = ("fingerprint", "functions", "effects", "html")
 """Options of `inspect` that one architecture has no use for."""
 
 

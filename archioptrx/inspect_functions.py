@@ -13,7 +13,7 @@ from archioptrx.drawing import Course, draw_function_graph
 from archioptrx.errors import InputError
 from archioptrx.experiment import Experiment, import_modules
 from archioptrx.function_graph import FunctionGraph
-from archioptrx.function_statistics import Window, changes, windows_of
+from archioptrx.function_statistics import Window, changes, span_text, windows_of
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.text import plain_text
 
@@ -115,15 +115,6 @@ class Functions:
         shares = {name: [window.share[name] for window in self.windows] for name in self.graph.function}
         title = f"{self.run}: {self.sampler} search {now}: {SHARE}"
         return draw_function_graph(self.graph, folder, title, Course("share", shares))
-
-
-def span_text(window: Window) -> str:
-    """Numbers of a window's proposals.
-
-    >>> span_text(Window(0, 9, 10, {}, {})), span_text(Window(3, 3, 1, {}, {}))
-    ('0–9', '3')
-    """
-    return f"{window.first}–{window.last}" if window.last > window.first else str(window.first)
 
 
 def bars(values: Sequence[float | None], top: float) -> str:

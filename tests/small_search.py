@@ -165,4 +165,5 @@ def results(folder: Path) -> list[tuple[Any, ...]]:
 
 def proposed(folder: Path) -> list[tuple[Any, ...]]:
     """Proposals, and what the sampler knew."""
-    return [(p["proposal"], p["fingerprint"], p["draws"], p["observed"]) for p in lines(folder / "proposals.jsonl")]
+    keys = ("proposal", "fingerprint", "draws", "passed_over", "observed")
+    return [tuple(p[key] for key in keys) for p in lines(folder / "proposals.jsonl")]

@@ -5,13 +5,33 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from archioptrx.report import architectures, best_model, leaderboard, pareto, scores
+from archioptrx.report import (
+    architectures,
+    best_model,
+    costs,
+    effects,
+    functions,
+    leaderboard,
+    pareto,
+    scores,
+    walks,
+)
 from archioptrx.report.content import Content
 from archioptrx.report.head import banner, facts, footer, subtitle
 from archioptrx.report.page import page, write_page
 from archioptrx.run_folder import RunFolder
 
-SECTIONS = (leaderboard.section, scores.section, pareto.section, architectures.section, best_model.section)
+SECTIONS = (
+    leaderboard.section,
+    scores.section,
+    pareto.section,
+    architectures.section,
+    best_model.section,
+    effects.section,
+    functions.section,
+    walks.section,
+    costs.section,
+)
 """In the order of the page; each gives None where a run has nothing of the kind."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -17,9 +18,12 @@ class Sampler(Protocol):
     ----------
     parent
         The observed candidate that the last proposal came from, or None.
+    refused
+        How many candidates it has kept back so far, by cause: `duplicate`.
     """
 
     parent: Any | None
+    refused: Counter[str]
 
     @property
     def inherit(self) -> bool:

@@ -22,7 +22,7 @@ from archioptrx.samplers import Sampler
 from archioptrx.samplers.ranking import REFUSED
 from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.records import Records
-from archioptrx.search.rules import Listener, Reference, Rules, Running, make_row, trial_seed
+from archioptrx.search.rules import Draw, Listener, Reference, Rules, Running, make_row, trial_seed
 from archioptrx.search.schedule import Fifo
 from archioptrx.search.work import Job
 from archioptrx.settings import Keep
@@ -139,14 +139,14 @@ class Trials:
         told = self._tell(number)
         if number < len(self.references):
             reference = self.references[number]
-            candidate, draws, name = reference.candidate, 0, reference.name
+            candidate, draw, name = reference.candidate, Draw(0, {}), reference.name
         else:
-            drawn, draws = self._draw()
+            drawn, draw = self._draw()
             if drawn is None:
                 self._over = True
                 return None
             candidate, name = drawn, None
-        line = self._line(number, candidate, draws, told, name)
+        line = self._line(number, candidate, draw, told, name)
         self.folder.proposals.append(line)
         self._accept(number, candidate)
         if self.keeper:
@@ -188,17 +188,18 @@ class Trials:
         if number in self.rows and self.rows[number]["score"] is not None:
             self._scored[candidate.key] = number
 
-    def _draw(self) -> tuple[Candidate | None, int]:
-        """Draw until a candidate is new and within the constraints; also the number of draws."""
+    def _draw(self) -> tuple[Candidate | None, Draw]:
+        """Draw until a candidate is new and within the constraints."""
         reasons: Counter[str] = Counter()
+        before = Counter(self.sampler.refused)
         for draws in range(1, PATIENCE + 1):
             candidate = self.sampler.propose()
             if candidate is None:
                 self.listener.note(f"the space is exhausted after {self._next} candidates")
-                return None, draws
+                return None, Draw(draws, reasons)
             reason = self._refusal(candidate)
             if reason is None:
-                return candidate, draws
+                return candidate, Draw(draws, reasons + (Counter(self.sampler.refused) - before))
             reasons[reason.split()[0]] += 1
             self.refusals[reason.split()[0]] += 1
             if reason != SEEN:
@@ -208,7 +209,7 @@ class Trials:
         if not self.rows and not self.running:
             raise InputError(f"constraints: {text}; legal: wider constraints or another search space")
         self.listener.note(f"the search ends early: {text}")
-        return None, PATIENCE
+        return None, Draw(PATIENCE, reasons)
 
     def _refusal(self, candidate: Candidate) -> str | None:
         return SEEN if self._is_known(candidate) else self.rules.refuse(candidate)
@@ -218,11 +219,12 @@ class Trials:
         return candidate.key in self._seen or (self.rules.by_architecture and candidate.fingerprint in self._given)
 
     def _line(
-        self, number: int, candidate: Candidate, draws: int, told: Sequence[int], reference: str | None
+        self, number: int, candidate: Candidate, draw: Draw, told: Sequence[int], reference: str | None
     ) -> dict[str, Any]:
         return {
             "proposal": number,
-            "draws": draws,
+            "draws": draw.draws,
+            "passed_over": dict(sorted(draw.passed_over.items())),
             "observed": list(told),
             "reference": reference,
             "parent": None if reference else self._parent(),
@@ -231,6 +233,8 @@ class Trials:
             "screened": None if reference else self.rules.screened(candidate),
             "seed": trial_seed(self.rules.seed, number),
             "epochs": int(candidate.hyperparameters.get("epochs", self.rules.epochs)),
+            "walk": dict(candidate.events),
+            "size": candidate.graph.size,
             "trace": candidate.trace.to_json(),
             "graph": candidate.graph.to_dict(),
         }

@@ -37,6 +37,23 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """How a candidate was found.
+
+    Attributes
+    ----------
+    draws
+        How often the sampler was asked for it.
+    passed_over
+        Other candidates that came up on the way, by why they are not proposed: `duplicate` (the sampler has proposed
+        it before), `seen` (it is a reference), or the constraint that it breaks.
+    """
+
+    draws: int
+    passed_over: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Rules:
     """What the loop is told once.
 

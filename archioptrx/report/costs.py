@@ -1,0 +1,202 @@
+"""What the trials cost: seconds by status, the workers in time, seconds against parameters, retraining, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from archioptrx.report.content import Content
+from archioptrx.report.functions import thinned
+from archioptrx.report.page import Cell, Section, figure, fragment, table
+from archioptrx.run_folder import Journal
+from archioptrx.search.text import duration_text
+from archioptrx.search_costs import Schedule, Spent, running, saved_by_pruning, schedule_of
+from archioptrx.search_statistics import agreement
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+SPANS, BINS, DOTS = 500, 240, 1000
+"""Trials that are drawn one by one in time; parts of the time where they are more; trials against parameters."""
+STATUSES = ("finished", "pruned", "failed")
+
+
+def section(content: Content) -> Section | None:
+    """What the search cost; None before a trial has ended."""
+    from markupsafe import Markup
+
+    if not content.rows:
+        return None
+    schedule = schedule_of(content.rows)
+    parts = [_facts(content, schedule), _by_status(content), _time(schedule), _parameters(content)]
+    body = Markup("").join(part for part in parts if part)
+    return Section("costs", "Costs", body, "Where the time went. Seconds of a trial are those of its worker.")
+
+
+def _facts(content: Content, schedule: Schedule) -> Markup:
+    workers = 1 + max((span.lane for span in schedule.spans), default=0)
+    spent = Spent.of(content.rows)
+    planned = {number: line["epochs"] for number, line in content.proposals.items()}
+    saved = saved_by_pruning(content.rows, planned)
+    facts = {
+        "all trials": duration_text(spent.seconds),
+        "wall time": duration_text(schedule.wall),
+        f"{workers} workers busy" if workers > 1 else "worker busy": f"{schedule.busy / (workers * schedule.wall):.0%}"
+        if schedule.wall > 0
+        else "–",
+        "epochs trained": f"{spent.epochs:,}",
+    }
+    facts |= {"saved by pruning": f"≈ {duration_text(saved)}"} if saved else {}
+    facts |= _retraining(content)
+    facts |= _memory(content)
+    notes = ["Wall time: from the first start of a trial to the last end."]
+    notes += [f"Pauses of {duration_text(schedule.paused)} are left out."] if schedule.paused else []
+    notes += ["Saved: the epochs that pruned trials were not given, at the seconds of those they had."] if saved else []
+    return fragment("facts.html", facts=facts, note=" ".join(notes))
+
+
+def _retraining(content: Content) -> dict[str, str]:
+    rows = content.folder.retrained.read()
+    return {f"{len(rows)} trained again": duration_text(sum(row["seconds"] for row in rows))} if rows else {}
+
+
+def _memory(content: Content) -> dict[str, str]:
+    """The largest that a worker's process held, where the run folder has it."""
+    lines = Journal(content.folder.path / "epochs.jsonl").read()
+    largest = max((line["memory"] for line in lines if line.get("memory")), default=None)
+    return {} if largest is None else {"most memory of a worker": f"{largest / 2**20:,.0f} MiB"}
+
+
+def _by_status(content: Content) -> Markup:
+    groups = {status: [row for row in content.rows if row["status"] == status] for status in STATUSES}
+    found = {status: Spent.of(rows) for status, rows in groups.items() if rows}
+    found |= {"all": Spent.of(content.rows)} if len(found) > 1 else {}
+    heads = ["trials", "count", "epochs", "training", "rest", "in all", "per trial", "rest, share"]
+    rows: list[list[str | Cell]] = [[status, *_cells(spent)] for status, spent in found.items()]
+    body = table("costs-status", heads, rows, left=(0,))
+    about = "Training with validation, and the rest: building the network, measuring its latency, sending reports."
+    return fragment("part.html", title="By status", about=about, body=body)
+
+
+def _cells(spent: Spent) -> list[Cell]:
+    each = spent.seconds / spent.trials
+    return [
+        Cell(f"{spent.trials:,}", spent.trials),
+        Cell(f"{spent.epochs:,}", spent.epochs),
+        Cell(duration_text(spent.train), spent.train),
+        Cell(duration_text(spent.rest), spent.rest),
+        Cell(duration_text(spent.seconds), spent.seconds),
+        Cell(f"{each:.2g} s" if each < 10 else duration_text(each), each),
+        Cell(f"{spent.rest / spent.seconds:.0%}" if spent.seconds else "–", spent.rest),
+    ]
+
+
+def _time(schedule: Schedule) -> Markup | None:
+    """Workers in time."""
+    if schedule.wall <= 0:
+        return None
+    draw = _one_by_one if len(schedule.spans) <= SPANS else _together
+    return draw(schedule)
+
+
+def _one_by_one(schedule: Schedule) -> Markup:
+    import plotly.graph_objects as go
+
+    factor, unit = _unit(schedule.wall)
+    lanes = 1 + max(span.lane for span in schedule.spans)
+    traces = []
+    for status in STATUSES:
+        spans = [span for span in schedule.spans if span.row["status"] == status]
+        if spans:
+            traces.append(
+                go.Bar(
+                    name=status,
+                    orientation="h",
+                    y=[f"worker {span.lane + 1}" for span in spans],
+                    base=[round(span.start / factor, 4) for span in spans],
+                    x=[round((span.end - span.start) / factor, 4) for span in spans],
+                    marker={"color": f"var(--{status})", "line": {"width": 1, "color": "var(--ground)"}},
+                    text=[_span_text(span.row) for span in spans],
+                    textposition="none",
+                    hovertemplate="%{text}<extra></extra>",
+                )
+            )
+    order = [f"worker {lane + 1}" for lane in reversed(range(lanes))]
+    layout = {
+        "barmode": "overlay",
+        "bargap": 0.15,
+        "xaxis": {"title": {"text": f"{unit} since the first trial began"}},
+        "yaxis": {"type": "category", "categoryorder": "array", "categoryarray": order, "showgrid": False},
+    }
+    drawn = figure("costs-time", go.Figure(traces, layout), "Trials of each worker in time", 130 + 44 * min(lanes, 24))
+    about = "Each bar is a trial, in the first lane that was free. What lies between two bars is overhead."
+    return fragment("part.html", title="In time", about=about, body=drawn)
+
+
+def _span_text(row: Mapping[str, Any]) -> str:
+    return f"trial {row['id']}, {row['status']}<br>{row['epochs']} epochs, {duration_text(row['seconds'])}"
+
+
+def _together(schedule: Schedule) -> Markup:
+    import plotly.graph_objects as go
+
+    factor, unit = _unit(schedule.wall)
+    width = schedule.wall / BINS
+    traces = [
+        go.Scatter(
+            name=status,
+            x=[round((part + 0.5) * width / factor, 4) for part in range(BINS)],
+            y=[round(one, 3) for one in running(spans, schedule.wall, BINS)],
+            stackgroup="all",
+            mode="none",
+            fillcolor=f"var(--{status})",
+            hovertemplate=f"%{{y:.2f}} {status}<extra></extra>",
+        )
+        for status in STATUSES
+        if (spans := [span for span in schedule.spans if span.row["status"] == status])
+    ]
+    layout = {
+        "xaxis": {"title": {"text": f"{unit} since the first trial began"}},
+        "yaxis": {"title": {"text": "trials that run"}, "rangemode": "tozero"},
+        "hovermode": "x unified",
+    }
+    drawn = figure("costs-time", go.Figure(traces, layout), "Trials that run, over time", 320)
+    about = "How many trials run at one time, by how they ended."
+    return fragment("part.html", title="In time", about=about, body=drawn)
+
+
+def _unit(seconds: float) -> tuple[float, str]:
+    """Seconds of the unit that suits a length of time."""
+    return (3600.0, "hours") if seconds > 3 * 3600 else (60.0, "minutes") if seconds > 180 else (1.0, "seconds")
+
+
+def _parameters(content: Content) -> Markup | None:
+    import plotly.graph_objects as go
+
+    rows = [row for row in content.rows if row["parameters"] and row["epochs"] and row["train_seconds"] > 0]
+    if len(rows) < 2:
+        return None
+    each = [row["train_seconds"] / row["epochs"] for row in rows]
+    agreed = agreement([row["parameters"] for row in rows], each)
+    shown: Sequence[tuple[Mapping[str, Any], float]] = thinned(list(zip(rows, each, strict=True)), DOTS)
+    traces = [
+        go.Scatter(
+            name=status,
+            x=[row["parameters"] for row, _ in some],
+            y=[float(f"{seconds:.4g}") for _, seconds in some],
+            text=[row["id"] for row, _ in some],
+            mode="markers",
+            marker={"color": f"var(--{status})", "size": 7, "opacity": 0.75},
+            hovertemplate="trial %{text}<br>%{x:,} parameters<br>%{y} s per epoch<extra></extra>",
+        )
+        for status in STATUSES
+        if (some := [one for one in shown if one[0]["status"] == status])
+    ]
+    layout = {
+        "xaxis": {"type": "log", "title": {"text": "parameters"}, "dtick": 1},
+        "yaxis": {"type": "log", "title": {"text": "seconds per epoch"}},
+    }
+    drawn = figure("costs-parameters", go.Figure(traces, layout), "Seconds per epoch against parameters", 380)
+    text = f" Rank correlation {agreed.rho:.2f} ({agreed.low:.2f} to {agreed.high:.2f})." if agreed else ""
+    about = f"Seconds of an epoch against the size of the network, each on a logarithmic scale.{text}"
+    return fragment("part.html", title="Seconds and parameters", about=about, body=drawn)

@@ -1,0 +1,278 @@
+"""Walk and sampler: what was proposed, what was passed over, who descends from whom, the screen, the failures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from scipy import stats
+
+from archioptrx.effects import best_so_far, standings
+from archioptrx.report.content import Content
+from archioptrx.report.functions import best_quarter, thinned
+from archioptrx.report.page import Cell, Section, View, figure, fragment, table
+from archioptrx.search_statistics import Agreement, agreement, failures_of, generations, passed_over
+from archioptrx.trial_choices import SIZES, size_of
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+MEANINGS = {
+    "duplicate": "the sampler had proposed it before: not trained twice",
+    "seen": "it is one of the references",
+    "constraint": "beyond a constraint",
+    "screen": "another candidate promised more, untrained",
+}
+DOTS, BARS, CAUSES, ERROR = 1000, 40, 30, 300
+"""Trials in the picture of the screen; bars of a distribution; causes of failure; letters of an error."""
+
+
+def section(content: Content) -> Section | None:
+    """How the search went; None before the first proposal."""
+    from markupsafe import Markup
+
+    if not content.proposals:
+        return None
+    parts = [_passed_over(content), _shapes(content), _lineage(content), *_screen(content)]
+    parts += [_epochs(content), _failures(content)]
+    body = Markup("").join(part for part in parts if part)
+    return Section(
+        "walks", "Walk and sampler", body, "What was proposed, what was passed over on the way, what failed."
+    )
+
+
+def _passed_over(content: Content) -> Markup:
+    proposed = len(content.proposals)
+    causes = passed_over(list(content.proposals.values()), content.refused)
+    scored = content.folder.screened.read()
+    if scored:
+        kept = sum(line.get("screened") is not None for line in content.proposals.values())
+        causes["screen"] = max(0, len(scored) - kept)
+    total = proposed - len(content.refused) + causes.total()
+    rows: list[list[str | Cell]] = [["proposed", *_count(proposed - len(content.refused), total), "went to training"]]
+    rows += [
+        [cause, *_count(count, total), MEANINGS.get(cause, f"beyond the constraint {cause}")]
+        for cause, count in causes.most_common()
+    ]
+    heads = ["candidates", "count", "share", "why"]
+    body = table("walks-candidates", heads, rows, left=(0, 3))
+    dropped = _dropped(content)
+    return fragment("part.html", title="Candidates", about=dropped, body=body)
+
+
+def _count(count: int, total: int) -> list[Cell]:
+    return [Cell(f"{count:,}", count), Cell(f"{count / max(1, total):.1%}", count)]
+
+
+def _dropped(content: Content) -> str:
+    """What the walks left nothing of."""
+    total: Counter[str] = Counter()
+    for line in content.proposals.values():
+        total.update(line.get("walk") or {})
+    usual = ("walks", "reverse walks", "recurrences", "branches")
+    found = [f"{total[name]:,} {name}" for name in usual if total[name]]
+    lost = [f"{count:,} {name}" for name, count in total.most_common() if count and name not in usual]
+    text = f"In the proposals: {', '.join(found)}." if found else ""
+    return f"{text} Left nothing behind: {', '.join(lost)}." if lost else text
+
+
+def _shapes(content: Content) -> Markup:
+    import plotly.graph_objects as go
+
+    best = best_quarter(content)
+    numbers = {n: _numbers(line) for n, line in content.proposals.items()}
+    names = list(dict.fromkeys(name for one in numbers.values() for name in one))
+    groups = [(f"all {len(numbers):,} proposals", set(numbers), "var(--strong)")]
+    groups += [(f"the best {len(best):,} trials", best, "var(--c1)")] if best else []
+
+    def bars(name: str) -> list[dict[str, Any]]:
+        edges = _bins([one[name] for one in numbers.values() if name in one])
+        made = []
+        for _, members, _ in groups:
+            values = [numbers[n][name] for n in members if name in numbers[n]]
+            counts = [sum(low <= value <= high for value in values) for low, high in edges]
+            shown = [str(low) if low == high else f"{low}–{high}" for low, high in edges]
+            made.append({"x": shown, "y": [round(100 * c / max(1, len(values)), 2) for c in counts], "text": counts})
+        return made
+
+    views = [View("number of", name, bars(name), {"xaxis": {"title": {"text": name}}}) for name in names]
+    traces = [
+        go.Bar(
+            name=label,
+            marker={"color": colour},
+            textposition="none",
+            hovertemplate="%{x}: %{y:.1f} % (%{text})<extra></extra>",
+            **one,
+        )
+        for (label, _, colour), one in zip(groups, views[0].data, strict=True)
+    ]
+    layout = {
+        "barmode": "group",
+        "xaxis": {"type": "category", "title": {"text": names[0]}},
+        "yaxis": {"title": {"text": "share, %"}, "rangemode": "tozero"},
+        "legend": {"traceorder": "normal"},
+    }
+    drawn = figure("walks-shapes", go.Figure(traces, layout), "Distributions of what was proposed", 360, views)
+    return fragment("part.html", title="Shapes", about="What the proposals look like.", body=drawn)
+
+
+def _numbers(line: Mapping[str, Any]) -> dict[str, int]:
+    size = {SIZES.get(name, name): number for name, number in size_of(line).items()}
+    walk = line.get("walk") or {}
+    known = ("walks", "reverse walks", "recurrences", "branches")
+    return size | {name: walk[name] for name in known if name in walk}
+
+
+def _bins(values: Sequence[int]) -> list[tuple[int, int]]:
+    """Whole numbers from the smallest to the largest, one by one or some together."""
+    low, high = min(values), max(values)
+    width = -(-(high - low + 1) // BARS)
+    return [(start, min(start + width - 1, high)) for start in range(low, high + 1, width)]
+
+
+def _lineage(content: Content) -> Markup | None:
+    import plotly.graph_objects as go
+
+    depth = generations([line for _, line in sorted(content.proposals.items())])
+    if not any(depth.values()):
+        return None
+    scored = {row["proposal"]: row for row in content.rows if row["score"] is not None and row["proposal"] in depth}
+    rows = list(scored.values())
+    standing = dict(zip(scored, standings([best_so_far(row) for row in rows]), strict=True)) if len(rows) > 1 else {}
+    counts = Counter(depth.values())
+    ages = sorted(counts)
+    means = [[standing[n] for n, age in depth.items() if age == one and n in standing] for one in ages]
+    traces = [
+        go.Bar(name="proposals", x=ages, y=[counts[one] for one in ages], marker={"color": "var(--strong)"}),
+        go.Scatter(
+            name="mean standing of their trials",
+            x=ages,
+            y=[round(100 * sum(some) / len(some), 1) if some else None for some in means],
+            yaxis="y2",
+            mode="lines+markers",
+            line={"color": "var(--c2)", "width": 2.5},
+        ),
+    ]
+    layout = {
+        "xaxis": {"title": {"text": "ancestors in a row"}},
+        "yaxis": {"title": {"text": "proposals"}},
+        "yaxis2": {
+            "title": {"text": "mean standing, %"},
+            "overlaying": "y",
+            "side": "right",
+            "range": [0, 100],
+            "tickmode": "linear",
+            "dtick": 20,
+            "showgrid": False,
+        },
+        "margin": {"r": 64},
+    }
+    drawn = figure("walks-lineage", go.Figure(traces, layout), "Proposals and standing by number of ancestors", 320)
+    fresh, oldest = counts[0], max(ages)
+    about = f"{fresh:,} proposals have no parent; the longest line of descent has {oldest} ancestors."
+    return fragment("part.html", title="Descent", about=about, body=drawn)
+
+
+def _screen(content: Content) -> list[Markup]:
+    lines = {n: line["screened"] for n, line in content.proposals.items() if line.get("screened")}
+    rows = [row for row in content.rows if row["score"] is not None and row["proposal"] in lines]
+    if len(rows) < 2:
+        return []
+    standing = dict(zip([row["proposal"] for row in rows], standings([best_so_far(r) for r in rows]), strict=True))
+    found = {
+        proxy: [(lines[n][proxy], float(value)) for n, value in standing.items() if lines[n].get(proxy) is not None]
+        for proxy in lines[rows[0]["proposal"]]
+    }
+    return [_proxy(proxy, pairs) for proxy, pairs in found.items() if pairs]
+
+
+def _proxy(proxy: str, pairs: Sequence[tuple[float, float]]) -> Markup:
+    import plotly.graph_objects as go
+
+    agreed = agreement([one for one, _ in pairs], [other for _, other in pairs])
+    ranks = stats.rankdata([one for one, _ in pairs]).tolist()
+    shown = thinned([(rank, *pair) for rank, pair in zip(ranks, pairs, strict=True)], DOTS)
+    values = [float(f"{one:.6g}") for _, one, _ in shown]
+    trace = go.Scatter(
+        text=values,
+        y=[round(100 * other, 1) for _, _, other in shown],
+        mode="markers",
+        marker={"color": "var(--c1)", "size": 7, "opacity": 0.7},
+        hovertemplate=f"{proxy} %{{text}}<br>standing %{{y}} %<extra></extra>",
+    )
+    layout = {"yaxis": {"title": {"text": "standing, %"}, "range": [-3, 103]}}
+    views = [
+        View("scale", name, [{"x": x}], {"xaxis": {"title": {"text": title}}})
+        for name, x, title in (
+            ("ranks", [rank for rank, _, _ in shown], f"rank by {proxy}"),
+            ("values", values, proxy),
+        )
+    ]
+    drawn = figure(f"walks-screen-{proxy}", go.Figure([trace], layout), f"{proxy} against standing", 340, views)
+    return fragment("part.html", title=f"The screen: {proxy}", about=agreement_text(agreed), body=drawn)
+
+
+def agreement_text(found: Agreement | None) -> str:
+    """What the screen was worth.
+
+    >>> agreement_text(Agreement(0.5, 0.2, 0.7, 40))
+    'Rank correlation with the standing after training 0.50 (0.20 to 0.70) in 40 trials, which the screen had chosen.'
+    """
+    if found is None:
+        return "Too few trials to say whether it foretells the standing after training."
+    return (
+        f"Rank correlation with the standing after training {found.rho:.2f} ({found.low:.2f} to {found.high:.2f}) "
+        f"in {found.trials} trials, which the screen had chosen."
+    )
+
+
+def _epochs(content: Content) -> Markup | None:
+    import plotly.graph_objects as go
+
+    if not any(row["status"] == "pruned" for row in content.rows):
+        return None
+    epochs = sorted({row["epochs"] for row in content.rows})
+    counts = Counter((row["status"], row["epochs"]) for row in content.rows)
+    traces = [
+        go.Bar(
+            name=status,
+            x=[str(epoch) for epoch in epochs],
+            y=[counts[status, epoch] for epoch in epochs],
+            marker={"color": f"var(--{status})"},
+            hovertemplate=f"%{{y}} {status} after epoch %{{x}}<extra></extra>",
+        )
+        for status in ("finished", "pruned", "failed")
+        if any(row["status"] == status for row in content.rows)
+    ]
+    layout = {
+        "barmode": "stack",
+        "xaxis": {"type": "category", "title": {"text": "epochs"}},
+        "yaxis": {"title": {"text": "trials"}},
+    }
+    drawn = figure("walks-epochs", go.Figure(traces, layout), "Trials by the epoch after which they ended", 300)
+    about = "After how many epochs trials ended."
+    return fragment("part.html", title="Pruning", about=about, body=drawn)
+
+
+def _failures(content: Content) -> Markup | None:
+    found = failures_of(content.rows)
+    if not found:
+        return None
+    rows: list[list[str | Cell]] = []
+    for one in found[:CAUSES]:
+        log = content.folder.path / "logs" / f"{one.trials[0]}.log"
+        error = one.example if len(one.example) <= ERROR else f"{one.example[:ERROR]} …"
+        rows.append(
+            [error, Cell(str(len(one.trials)), len(one.trials)), one.trials[0], _log(log.is_file(), one.trials[0])]
+        )
+    failed = sum(len(one.trials) for one in found)
+    body = table("walks-failures", ["error of the first", "trials", "first", "log"], rows, left=(0, 2, 3))
+    about = (
+        f"{failed:,} of {len(content.rows):,} ended trials failed. Errors that differ in numbers alone are one cause."
+    )
+    return fragment("part.html", title="Failures", about=about, body=body)
+
+
+def _log(there: bool, trial: str) -> str:
+    return f"logs/{trial}.log" if there else "–"

@@ -1,0 +1,121 @@
+"""How a search went: what was passed over, what failed and why, who descends from whom, what the screen was worth."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from scipy import stats
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Failed trials with one cause.
+
+    Attributes
+    ----------
+    cause
+        The error with each number replaced by `#`: shapes and counts differ from trial to trial.
+    example
+        The error of the first of them, and
+    trials
+        their ids, in the order of proposals.
+    """
+
+    cause: str
+    example: str
+    trials: tuple[str, ...]
+
+
+def failures_of(rows: Sequence[Row]) -> list[Failure]:
+    """Failed trials by cause, the most frequent first.
+
+    >>> rows = [{"proposal": n, "id": f"000{n}", "error": f"loss is nan after step {9 + n}"} for n in (0, 1)]
+    >>> [(one.cause, one.trials) for one in failures_of(rows)]
+    [('loss is nan after step #', ('0000', '0001'))]
+    """
+    groups: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=lambda row: row["proposal"]):
+        if row["error"] is not None:
+            groups.setdefault(folded(row["error"]), []).append(row)
+    found = [Failure(cause, some[0]["error"], tuple(row["id"] for row in some)) for cause, some in groups.items()]
+    return sorted(found, key=lambda one: (-len(one.trials), one.cause))
+
+
+def folded(error: str) -> str:
+    """An error without its numbers.
+
+    >>> folded("step 3 of 0x7f3a: 1.5e-3 is not 12")
+    'step # of #: # is not #'
+    >>> folded("mat1 and mat2 can't be multiplied (64x3 and 16x8)")
+    "mat1 and mat2 can't be multiplied (# and #)"
+    """
+    return re.sub(r"0x[0-9a-fA-F]+|(?<![A-Za-z_])[0-9]+(?:x[0-9]+)*(?:[.,][0-9]+)*(?:[eE][+-]?[0-9]+)?", "#", error)
+
+
+def passed_over(lines: Sequence[Row], refused: Sequence[Row]) -> Counter[str]:
+    """Candidates that came up and were not trained, by cause.
+
+    Parameters
+    ----------
+    lines, refused
+        Lines of `proposals.jsonl`: proposals, and those that void one.
+    """
+    total: Counter[str] = Counter()
+    for line in lines:
+        # A run folder of before has only the number of draws that were refused.
+        total.update(line["passed_over"] if "passed_over" in line else {"constraint": max(0, line["draws"] - 1)})
+    total.update(line["refused"].split()[0] for line in refused)
+    return +total
+
+
+def generations(lines: Sequence[Row]) -> dict[int, int]:
+    """By proposal how many ancestors it has in a row; a parent is always proposed before its child.
+
+    >>> generations([{"proposal": 0, "parent": None}, {"proposal": 1, "parent": 0}, {"proposal": 2, "parent": 1}])
+    {0: 0, 1: 1, 2: 2}
+    """
+    found: dict[int, int] = {}
+    for line in lines:
+        parent = line.get("parent")
+        found[line["proposal"]] = 0 if parent is None else found.get(parent, 0) + 1
+    return found
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Spearman's rank correlation of two columns.
+
+    Attributes
+    ----------
+    rho
+        The correlation.
+    low, high
+        Ends of its 95 % interval: Fisher's transformation with the variance of Bonett and Wright (2000, Psychometrika
+        65:23), (1 + rho²/2)/(n - 3).
+    trials
+        Pairs.
+    """
+
+    rho: float
+    low: float
+    high: float
+    trials: int
+
+
+def agreement(first: Sequence[float], second: Sequence[float]) -> Agreement | None:
+    """Rank correlation; None: fewer than five pairs, or one column doesn't vary."""
+    count = len(first)
+    if count < 5 or len(set(first)) == 1 or len(set(second)) == 1:
+        return None
+    rho = float(stats.spearmanr(first, second).statistic)
+    if abs(rho) > 1 - 1e-12:
+        return Agreement(rho, rho, rho, count)
+    reach = 1.959964 * math.sqrt((1 + rho**2 / 2) / (count - 3))
+    return Agreement(rho, math.tanh(math.atanh(rho) - reach), math.tanh(math.atanh(rho) + reach), count)
