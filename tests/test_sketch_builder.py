@@ -47,6 +47,14 @@ def test_the_numbers_are_those_of_the_network():
     assert blocks.count("pyg") == 1 + 2  # and one on each smaller graph
 
 
+def test_doublets_read_their_last_values_unless_these_only_weight_an_attention():
+    features = {
+        method: build(1, 2, methods={"node_convolutions": method})["architecture"]["edge2"]["features"]
+        for method in ("mean", "attention")
+    }
+    assert features == {"mean": ["edge1"], "attention": ["doublet"]}
+
+
 def test_iterations_make_a_loop_with_one_set_of_weights():
     once, thrice = (Architecture.from_dict(build(1, 1, iterations=n)) for n in (1, 3))
     assert [loop.iterations for loop in thrice.graph.loops] == [3] and not once.graph.loops

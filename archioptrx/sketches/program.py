@@ -117,8 +117,8 @@ class Program:
     def _turned(self, loop: int, heads: list[int]) -> bool:
         """Where a head's first value and what it becomes are made alike, the loop begins one step earlier.
 
-        With head h, first S(a), then S(b): the head is a, then b, and h = S(head) is a step of the loop. Holds if
-        nothing else reads S(b). Behind the loop h is S of the last head, as before.
+        With head h, first S(a), then S(b): the head is a, then b, and h = S(head) is a step of the loop. Not where
+        something else reads S(b): S would run twice in a turn. Behind the loop h is S of the last head, as before.
         """
         live = self.closure(heads)
         readers = [value for reader in live for value in self.rows[reader].needs]
