@@ -138,7 +138,7 @@ def test_the_run_folder_is_complete(run: Path) -> None:
     names = {path.name for path in run.iterdir()}
     assert names >= {"experiment.yaml", "environment.json", "proposals.jsonl", "trials.jsonl", "best"}
     assert {path.name for path in (run / "best").iterdir()} == {
-        "architecture.yaml", "weights.pt", "metadata.json", "metrics.json"
+        "architecture.yaml", "weights.pt", "metadata.json", "metrics.json", "environment.json"
     }  # fmt: skip
     assert isinstance(torch.load(run / "best" / "weights.pt", weights_only=True), dict)
     environment = json.loads((run / "environment.json").read_text())
