@@ -34,7 +34,7 @@ def figures_of(name: str, task: Task, outputs: Sequence[Tensor], held: HeldOut) 
     """The figures of one target by their headings; none of a task that isn't known here."""
     suffix = f"-{name}" if name else ""
     if isinstance(task, NodeEmbedding):
-        return {"Distances of hits": distances(f"distances{suffix}", task, outputs, held)}
+        return distances(f"distances{suffix}", task, outputs, held)
     if isinstance(task, NodeRegression):
         return parameters(suffix, task, outputs, held)
     if isinstance(task, TrackCount):
@@ -48,16 +48,19 @@ def figures_of(name: str, task: Task, outputs: Sequence[Tensor], held: HeldOut) 
     return {}
 
 
-def distances(name: str, task: NodeEmbedding, outputs: Sequence[Tensor], held: HeldOut) -> Markup:
-    """How far the hits of pairs are apart, of one particle and of different ones."""
+def distances(name: str, task: NodeEmbedding, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
+    """How far the hits of pairs are apart, of one particle and of different ones; nothing without pairs."""
     import plotly.graph_objects as go
 
     found = [pairs_of(graph) for graph in held.batches]
     apart = [task.distance(one, index) for one, (index, _) in zip(outputs, found, strict=True)]
     distance = torch.cat(apart).double().numpy()
+    if not len(distance):
+        return {}
     same = torch.cat([one for _, one in found]).numpy()
-    # The far tail, of which there are few, would press all others to the left.
-    limits = np.linspace(0, max(2 * task.threshold, float(np.quantile(distance, 0.99))), BINS + 1)
+    # What is far beyond the threshold would press all else into the first bins.
+    far = float(np.quantile(distance, 0.99))
+    limits = np.linspace(0, float(np.clip(far, 2 * task.threshold, 12 * task.threshold)), BINS + 1)
     drawn = go.Figure()
     for label, chosen, colour in (("one particle", same, TRUE), ("different ones", ~same, FALSE)):
         counts = np.histogram(np.minimum(distance[chosen], limits[-1]), limits)[0].tolist()
@@ -76,15 +79,18 @@ def distances(name: str, task: NodeEmbedding, outputs: Sequence[Tensor], held: H
         f"{task.options.distance} distance of a pair's hits; below {task.threshold:g} they are taken for one particle's"
     )
     drawn.update_layout(xaxis={"title": {"text": title}}, yaxis=axis)
-    return figure(name, drawn, "Histogram of the distances of hits of one and of different particles", 400)
+    label = "Histogram of the distances of hits of one and of different particles"
+    return {"Distances of hits": figure(name, drawn, label, 400)}
 
 
 def parameters(suffix: str, task: NodeRegression, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
-    """Given against true values, and residuals, of each parameter."""
+    """Given against true values, and residuals, of each parameter; nothing where all hits are noise."""
     kept = [graph.pid != 0 for graph in held.batches]
     rows = [one.reshape(len(keep), -1)[keep] for one, keep in zip(outputs, kept, strict=True)]
     truths = [task.truth(graph)[keep] for graph, keep in zip(held.batches, kept, strict=True)]
     given, truth = (torch.cat(one).double().numpy() for one in (rows, truths))
+    if not len(truth):
+        return {}
     names = task.options.parameters
     found = {}
     for (about, ours), (_, theirs) in zip(split(given, names), split(truth, names), strict=True):

@@ -67,16 +67,16 @@ MISSED = ("#0072b2", "#56b4e9")
 EDGE_STYLES = (
     Style("false, refused", ("#7d8796", "#7f8998"), width=0.8, candidate=True),
     Style("true, accepted", ("#10151d", "#f2f4f8")),
-    Style("false, accepted", ("#d55e00", "#ff8a3d"), width=1.7),
-    Style("true, refused", MISSED, "5px,3px", 1.4, by_score=False),
+    Style("false, accepted", ("#d55e00", "#ff8a3d"), width=2.4),
+    Style("true, refused", MISSED, "5px,3px", 2.0, by_score=False),
 )
 MEDAL_STYLES = (
     Style("false, refused", ("#7d8796", "#7f8998"), "1px,3px", 0.8, candidate=True),
     Style("gold: true, uncontested", ("#c79200", "#ffd23f"), width=1.4),
-    Style("silver: true, contested", ("#6f7d92", "#c3ccd8"), width=1.8),
-    Style("bronze: false, one doublet true", ("#a0521f", "#d98a4b"), "8px,3px,2px,3px", 1.8),
-    Style("red: false", ("#c2185b", "#ff5c8a"), "2px,2px", 1.8),
-    Style("blue: true, refused", MISSED, "5px,3px", 1.6, by_score=False),
+    Style("silver: true, contested", ("#6f7d92", "#c3ccd8"), width=2.2),
+    Style("bronze: false, one doublet true", ("#a0521f", "#d98a4b"), "8px,3px,2px,3px", 2.2),
+    Style("red: false", ("#c2185b", "#ff5c8a"), "2px,2px", 2.2),
+    Style("blue: true, refused", MISSED, "5px,3px", 2.0, by_score=False),
 )
 
 

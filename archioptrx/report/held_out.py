@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archioptrx.batches import batched, graphs_for
+from archioptrx.errors import InputError
 from archioptrx.fit import EDGES_PER_EVALUATION
 from archioptrx.hitgraph import HitGraph
 from archioptrx.metrics import Bools, Ranking, rates
@@ -149,11 +150,13 @@ def evaluated(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
     Raises
     ------
     InputError
-        The events are gone, or no longer the same.
+        The events are gone, no longer the same, or there never were any.
     TrialError
         An answer isn't a finite number.
     """
     graphs, _ = events_for(model, None)
+    if not len(graphs):
+        raise InputError("data: hold no test events; legal: a share of the split for them, or --test PATH")
     batches = batched(graphs, graphs_for(graphs, EDGES_PER_EVALUATION))
     outputs: list[Output] = []
     passes: list[list[Output]] = []

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from archioptrx.metrics import Bools, Floats, Ranking
 from archioptrx.report.held_out import CUT, CUT_LOGIT, Answers
 from archioptrx.report.page import View, figure
+from archioptrx.report.scales import log_axis
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -174,17 +175,19 @@ def by_pass(name: str, passes: Sequence[Mapping[str, float | None]]) -> Markup:
     import plotly.graph_objects as go
 
     drawn = go.Figure()
+    seen: list[float | None] = []
     looks = {"auc": ("1 − AUC", TRUE), "efficiency": ("1 − efficiency", FALSE), "purity": ("1 − purity", "var(--c3)")}
     for key, (label, colour) in looks.items():
         values = [one[key] for one in passes]
         missing = [_positive(1 - value) if value is not None else None for value in values]
+        seen += missing
         drawn.add_scatter(
             x=list(range(len(passes))), y=missing, name=label, mode="lines+markers", line={"color": colour},
             customdata=values, hovertemplate=f"iteration %{{x}}<br>{key} %{{customdata:.5f}}<extra></extra>",
         )  # fmt: skip
     drawn.update_layout(
         xaxis={"title": {"text": "iteration"}, "dtick": max(1, len(passes) // 12)},
-        yaxis={"title": {"text": f"missing to 1 (score {CUT:g})"}, "type": "log", "dtick": "D2"},
+        yaxis=log_axis(seen, f"missing to 1 (score {CUT:g})"),
     )
     return figure(name, drawn, "What is missing to perfection after each iteration of the loop", 360)
 

@@ -59,7 +59,8 @@
       const parts = codes.map(([code, bin]) => [groups.get(code) ?? [], opacity(bin)]).filter(([rows]) => rows.length);
       const count = parts.reduce((sum, [rows]) => sum + rows.length, 0);
       legend.push({key, label: `${label}: ${number(count)}`, count, colour, dash, faded});
-      if (!state.off.has(key)) parts.forEach(([rows, opacity]) => found.push({rows, colour, dash, width, opacity}));
+      const thin = Math.min(1, Math.max(.55, Math.sqrt(500 / Math.max(1, count))));  // a few mistakes stand out
+      if (!state.off.has(key)) parts.forEach(([rows, opacity]) => found.push({rows, colour, dash, width: thin * width, opacity}));
     };
     const bins = darkness.map((_, i) => i + 1);
     if (state.mode === "scores") {
@@ -82,10 +83,9 @@
     const event = state.event, groups = grouped(event, state.sector, state.frame), {found, legend} = looks(state, groups);
     const [ink, soft, line, ground] = ["--ink", "--soft", "--line", "--ground"].map(report.colour);
     const views = [[event.x, event.y, "", 1, false], [event.along, event.r, "2", event.flat ? 4 : 1, event.flat]];
-    const thin = Math.min(1, Math.max(.5, Math.sqrt(600 / Math.max(1, legend.slice(1).reduce((sum, one) => sum + one.count, 0)))));
     const shapes = found.flatMap((look) => views.map(([u, v, axis, digits, around]) => ({
       type: "path", xref: `x${axis}`, yref: `y${axis}`, layer: "above", path: path(event, look.rows, u, v, digits, around),
-      line: {color: look.colour, width: thin * look.width, dash: look.dash}, opacity: look.opacity,
+      line: {color: look.colour, width: look.width, dash: look.dash}, opacity: look.opacity,
     }))).filter((shape) => shape.path);
     if (state.placed !== `${state.number}/${state.sector}`) {
       const within = inSector(event, state.sector);
