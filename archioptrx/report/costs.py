@@ -44,7 +44,6 @@ def _facts(content: Content, schedule: Schedule) -> Markup:
         f"{workers} workers busy" if workers > 1 else "worker busy": f"{schedule.busy / (workers * schedule.wall):.0%}"
         if schedule.wall > 0
         else "–",
-        "epochs trained": f"{spent.epochs:,}",
     }
     facts |= {"saved by pruning": f"≈ {duration_text(saved)}"} if saved else {}
     facts |= _retraining(content)
@@ -64,7 +63,7 @@ def _memory(content: Content) -> dict[str, str]:
     """The largest that a worker's process held, where the run folder has it."""
     lines = Journal(content.folder.path / "epochs.jsonl").read()
     largest = max((line["memory"] for line in lines if line.get("memory")), default=None)
-    return {} if largest is None else {"most memory of a worker": f"{largest / 2**20:,.0f} MiB"}
+    return {} if largest is None else {"peak of a worker": f"{largest / 2**20:,.0f} MiB"}
 
 
 def _by_status(content: Content) -> Markup:
