@@ -27,10 +27,10 @@ import hashlib
 import io
 import math
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -59,8 +59,9 @@ DIGITS = 16
 """Of the digest of weights."""
 NORMS = ("loss", "learning_rate", "gradient_norm", "weight_norm")
 """Fields of a report that the message of an epoch has as they are."""
-PASSES, ENOUGH = 20, 1.0
-"""Forward passes that are timed at most, and the seconds after which three of them are enough."""
+PASSES, FEW, ENOUGH = 20, 3, 1.0
+"""Forward passes that are timed where an objective names the latency, and where none does; the seconds after which
+the few are enough anyway."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,12 @@ class TrialData:
     splits: Splits
     metadata: Metadata
     _prepared: dict[Any, Prepared] = field(default_factory=dict, repr=False, compare=False)
+
+    @cached_property
+    def largest(self) -> HitGraph:
+        """The graph with the most edges, of validation if there is any: on it the latency of a network is measured."""
+        graphs = self.splits.validation or self.splits.train
+        return max(graphs, key=lambda graph: graph.num_edges)
 
     def prepared(self, task: Task, training: Training, device: str) -> Prepared:
         """The events cut and joined for training, once for all trials of a worker that want the same."""
@@ -134,15 +141,15 @@ def step_seconds(fitting: Fitting) -> float:
     return seconds
 
 
-def latency(model: nn.Module, graphs: Sequence[HitGraph], device: str, precision: str = "float32") -> float:
-    """Milliseconds of one forward pass without gradients on the largest graph: the fastest of some, after a warm-up.
+def latency(model: nn.Module, graph: HitGraph, device: str, precision: str = "float32", passes: int = PASSES) -> float:
+    """Milliseconds of one forward pass without gradients: the fastest of some, after one to warm up.
 
     What else a machine does only ever adds time: on a busy one the median of 20 passes varied by 8 to 99 % from
     measurement to measurement, their minimum by 3 to 24 %.
     """
-    graph = batch_graphs([max(graphs, key=lambda one: one.num_edges)]).to(device)
+    graph = batch_graphs([graph]).to(device)
     seconds: list[float] = []
-    while len(seconds) <= PASSES and (len(seconds) <= 3 or sum(seconds) < ENOUGH):
+    while len(seconds) <= passes and (len(seconds) <= FEW or sum(seconds) < ENOUGH):
         start = time.perf_counter()
         predict(model, [graph], precision)
         if graph.x.is_cuda:
@@ -231,9 +238,9 @@ def _messages(
             yield {"kind": "refused", "reason": reason}
             return
         train_seconds = 0.0
-        costs: dict[str, float] = {"parameters": parameters}
-        if "latency" in objective.metrics:
-            costs["latency"] = latency(model, validation, device, training.precision)
+        passes = PASSES if "latency" in objective.metrics else FEW
+        milliseconds = latency(model, data.largest, device, training.precision, passes)
+        costs: dict[str, float] = {"parameters": parameters, "latency": milliseconds}
         while not fitting.done and fitting.epochs < spec.get("stop", math.inf):
             report = fitting.epoch()
             train_seconds += report.seconds
