@@ -64,7 +64,7 @@ def thinned(x: Floats, y: Floats, most: int = MOST_POINTS) -> NDArray[np.intp]:
     steps = np.hypot(np.diff(x) / extent[0], np.diff(y) / extent[1])
     along = np.append(0.0, np.cumsum(steps))
     found = np.searchsorted(along, np.linspace(0, along[-1], most - 2))
-    return np.unique(np.concatenate([[0], np.minimum(found, len(x) - 1), [len(x) - 1]]))
+    return np.unique(np.append(found, len(x) - 1).clip(max=len(x) - 1))
 
 
 def curves(answers: Answers, metrics: Mapping[str, Any]) -> dict[str, Markup]:
