@@ -1,16 +1,26 @@
 """Makes the pictures of the documentation: `python docs/pictures.py [FOLDER]`, in the top folder.
 
-A function graph, a walk on it, and the network that the walk gives.
+A function graph, a walk on it, and the network that the walk gives; and the examples of the page about the walk.
 """
 
+import re
 import sys
 from pathlib import Path
+
+import yaml
 
 from archioptrx.architecture import Architecture
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.graph_drawing import picture_of
+from archioptrx.samplers import RandomSampler
+from archioptrx.search_space import SearchSpace
 from archioptrx.strokes import Picture, beside
+from archioptrx.walk import WalkSpace
 from archioptrx.walk_drawing import draw_walk
+
+PAGE = Path(__file__).resolve().parent / "walk.md"
+EXAMPLES = {"walk_first": 2, "walk_reverse": 11, "walk_recurrence": 1, "walk_branch": 0}
+"""By the picture's name: which of the random walks on the page's function graph it shows."""
 
 
 def pictures() -> dict[str, Picture]:
@@ -20,7 +30,21 @@ def pictures() -> dict[str, Picture]:
     walk = draw_walk(graph, architecture.trace, "2. A walk on it: the sample")
     network = picture_of(architecture.graph, {"hits": 3, "target": 1}, architecture.hyperparameters, "3. The network")
     whole = beside([alone, walk, network], "A function graph, a walk on it, and the network that the walk gives")
-    return {"function_graph": alone, "walk": whole, "network": network}
+    return {"function_graph": alone, "walk": whole, "network": network, **examples()}
+
+
+def examples() -> dict[str, Picture]:
+    """Walks on the function graph of the page about the walk, each beside its network."""
+    shown = re.search(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    graph = FunctionGraph.from_dict(yaml.safe_load(shown[1]))
+    sampler = RandomSampler(WalkSpace(graph, SearchSpace.load("small")), 0)
+    found = {}
+    for name, number in EXAMPLES.items():
+        one = sampler.draw(number, 0)
+        walk = draw_walk(graph, one.trace, "The walk")
+        network = picture_of(one.graph, {"hits": 3, "doublet": 5, "target": 1}, one.hyperparameters, "The network")
+        found[name] = beside([walk, network], str(one.graph))
+    return found
 
 
 def main() -> None:

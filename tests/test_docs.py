@@ -11,8 +11,9 @@ import yaml
 from archioptrx.data import building_text
 from archioptrx.dataset import Metadata
 from archioptrx.experiment import Experiment
+from archioptrx.function_graph import FunctionGraph
 from archioptrx.objective import COSTS
-from archioptrx.samplers import sampler_names
+from archioptrx.samplers import RandomSampler, sampler_names
 from archioptrx.search.study import parse_study
 from archioptrx.search_space import Limits, SearchSpace
 from archioptrx.signatures import SIGNATURES
@@ -21,6 +22,7 @@ from archioptrx.sources.options.building import Cuts
 from archioptrx.tasks import TASKS
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.triplets import line_metadata
+from archioptrx.walk import WalkSpace
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BUILT_IN = tuple(SIGNATURES)  # while tests are collected: some register blocks of their own
@@ -87,3 +89,41 @@ def test_what_evaluate_adds_for_triplets_and_how_they_are_made_is_described():
     features = line_metadata(Metadata("any"), scored=True)
     names = [*added, *keys, *features.node_features, *features.edge_features]
     assert [name for name in names if not re.search(rf"(`|, ){re.escape(name)}(`|, )", text)] == []
+
+
+WALK = (DOCS / "walk.md").read_text(encoding="utf-8")
+"""The page about the walk: a function graph and what was sampled from it."""
+
+
+def printed() -> list[str]:
+    """The networks that it prints: blocks of no language."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)\n```$", WALK, re.DOTALL | re.MULTILINE)
+    return [text for language, text in blocks if not language]
+
+
+@pytest.fixture(scope="module")
+def walked():
+    """What the page's function graph gives, by text."""
+    shown = re.search(r"```yaml\n(.*?)```", WALK, re.DOTALL)
+    space = WalkSpace(FunctionGraph.from_dict(yaml.safe_load(shown[1])), SearchSpace.load("small"))
+    sampler = RandomSampler(space, 0)
+    candidates = [sampler.draw(number, 0) for number in range(20)]
+    return {str(one.graph): one for one in reversed(candidates)}  # the first of each
+
+
+def test_the_networks_of_the_page_about_the_walk_come_out_of_it(walked):
+    shown = printed()
+    assert len(shown) == 4
+    assert [text for text in shown if text not in walked] == []
+    # Each is an example of what the text before it speaks of.
+    events = [walked[text].events for text in shown]
+    assert [one["walks"] for one in events] == [1, 1, 2, 2]
+    assert [one["recurrences"] for one in events] == [0, 0, 1, 0]
+    assert [one["branches"] for one in events] == [0, 0, 0, 1]
+    assert events[1]["reverse walks"] > events[0]["reverse walks"]
+
+
+def test_the_decisions_of_the_page_about_the_walk_are_those_of_its_first_network(walked):
+    first = walked[printed()[0]]
+    rows = re.findall(r"^\| `(\S+)` \| `(\S+)` \| `(\S+)` \|$", WALK, re.MULTILINE)
+    assert rows == [(one.kind, one.place, one.label) for one in first.trace.decisions]

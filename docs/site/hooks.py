@@ -1,0 +1,52 @@
+"""What mkdocs fills in while it builds the site: the README as its first page, and the help of all commands."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+README = "<!-- README -->"
+HELP = "<!-- help of all commands -->"
+
+
+def on_page_markdown(markdown: str, **told: Any) -> str:
+    """Put texts in the place of comments."""
+    if README in markdown:
+        markdown = markdown.replace(README, readme())
+    return markdown.replace(HELP, commands()) if HELP in markdown else markdown
+
+
+def readme() -> str:
+    """The README; what it links to lies beside it there, and beside this page here."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.sub(r"\]\(docs/", "](", text)
+
+
+def commands() -> str:
+    """What each command says of itself."""
+    from archioptrx.cli import COMMANDS
+    from archioptrx.sources import SOURCES
+
+    parts = []
+    for name, about in COMMANDS.items():
+        parts.append(f"## {name}\n\n{about[:1].upper()}{about[1:]}.\n\n{shown(name)}")
+        if name == "data":
+            parts += [f"### data {source}\n\n{shown(name, source)}" for source in sorted(SOURCES)]
+    return "\n\n".join(parts)
+
+
+def shown(*words: str) -> str:
+    """The help of a command, in a block."""
+    told = subprocess.run(
+        [sys.executable, "-m", "archioptrx", *words, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)},
+    )
+    return f"```text\n{told.stdout.rstrip()}\n```"
