@@ -81,7 +81,7 @@ def test_everything_is_there_in_the_colours_of_the_system(folder: Path, theme: A
         for figure in ("scores-figure", "pareto-figure", "curves"):
             page.locator(f"#{figure}").scroll_into_view_if_needed()
             page.locator(f"#{figure} .plot-container").wait_for()
-        cards = page.locator("details.card")
+        cards = page.locator("section#architectures details.card")
         assert cards.count() == len(rows)
         assert cards.evaluate_all("all => all.filter(one => one.open).length") == 3
         expect(cards.first.locator("svg.archioptrx-drawing")).to_be_visible()
@@ -213,7 +213,7 @@ def test_failed_trials_are_shown_with_their_reason(tmp_path: Path, monkeypatch: 
     with opened(report(tmp_path / "run")) as page:
         assert f"{len(failed)} failed" in page.locator("header .facts").inner_text()
         for _ in range(2):  # down, up: what is missing comes last
-            page.get_by_role("columnheader", name="auc").get_by_role("button").click()
+            page.locator("#leaderboard-table").get_by_role("button", name="auc").click()
             assert column(page, "auc")[-len(failed) :] == ["–"] * len(failed)
         page.get_by_role("button", name=f"failed {len(failed)}").click()
         assert sorted(column(page, "trial")) == sorted(row["id"] for row in failed)
