@@ -11,6 +11,7 @@ from archioptrx.report.content import Content
 from archioptrx.report.drawings import drawing, places
 from archioptrx.report.page import Section, View, figure, fragment
 from archioptrx.report.scales import is_share, log_axis, score_views
+from archioptrx.report.scores import dot_size
 from archioptrx.report.trials import SCRIPTS, metric_value
 from archioptrx.standings import pareto_front
 
@@ -98,7 +99,7 @@ def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[
     chart = go.Figure()
     for status, members in groups.items():
         y = [heights[i] for i in members]
-        chart.add_scatter(y=y, name=status, customdata=members, visible=bool(members), **_dots(status))
+        chart.add_scatter(y=y, name=status, customdata=members, visible=bool(members), **_dots(status, len(heights)))
     for number, points in enumerate(fronts):
         x, y = [point[1] for point in points], [point[2] for point in points]
         members = [point[0] for point in points]
@@ -133,7 +134,7 @@ def _pair(content: Content, one: Goal, other: Goal) -> go.Figure:
     points = _points(content, one.metric, other.metric)
     line = front(points, (one.mode == "max", other.mode == "max"))
     chart = go.Figure()
-    for name, members, style in (("trials", points, _dots("finished")), ("front", line, _line())):
+    for name, members, style in (("trials", points, _dots("finished", len(points))), ("front", line, _line())):
         place, x, y = ([point[axis] for point in members] for axis in range(3))
         chart.add_scatter(x=x, y=y, customdata=place, name=name, **style)
     for axis, goal, number in (("xaxis", one, 1), ("yaxis", other, 2)):
@@ -144,8 +145,10 @@ def _pair(content: Content, one: Goal, other: Goal) -> go.Figure:
     return chart.update_layout(meta="trials")
 
 
-def _dots(status: str) -> dict[str, Any]:
-    return {"mode": "markers", "marker": {"size": 7, "color": f"var(--{status})", "opacity": 0.75}, "hoverinfo": "none"}
+def _dots(status: str, count: int) -> dict[str, Any]:
+    size = dot_size(count)
+    marker = {"size": size, "color": f"var(--{status})", "opacity": 0.8 if size > 4 else 0.4}
+    return {"mode": "markers", "marker": marker, "hoverinfo": "none"}
 
 
 def _line() -> dict[str, Any]:

@@ -17,6 +17,9 @@ Row = Mapping[str, Any]
 UNITS = ((7200.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
 """Wall times from the first number on are told in the second one."""
 
+MANY = 1000
+"""More dots than these are drawn small, and pale."""
+
 
 def section(content: Content) -> Section | None:
     """The figure; None before a trial has ended."""
@@ -46,7 +49,7 @@ def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
     best = list(accumulate((row["score"] for _, row in scored), max))
     chart = go.Figure()
     for name, members in zip(("finished", "pruned"), groups, strict=False):
-        chart.add_scatter(y=[row["score"] for _, row in members], name=name, **_dots(name, 6))
+        chart.add_scatter(y=[row["score"] for _, row in members], name=name, **_dots(name, dot_size(len(ended))))
     chart.add_scatter(y=best, name="best so far", mode="lines", line={"shape": "hv", "width": 2, "color": "var(--c2)"})
     spreads = [again[row["proposal"]] for _, row in retrained]
     error = {"type": "data", "array": [one.deviation for one in spreads], "width": 4}
@@ -67,10 +70,15 @@ def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
 
 
 def _dots(colour: str, size: int, symbol: str = "circle") -> dict[str, Any]:
-    marker = {"size": size, "color": f"var(--{colour})", "symbol": symbol, "opacity": 0.8}
+    marker = {"size": size, "color": f"var(--{colour})", "symbol": symbol, "opacity": 0.8 if size > 4 else 0.4}
     if symbol.endswith("open"):
         marker["line"] = {"width": 2, "color": f"var(--{colour})"}
     return {"mode": "markers", "marker": marker, "hoverinfo": "none"}
+
+
+def dot_size(count: int) -> int:
+    """In pixels: smaller where there are many."""
+    return 7 if count <= MANY else 4
 
 
 def _over_time(times: Sequence[Sequence[float]], unit: str) -> View:

@@ -43,7 +43,9 @@
       layout = merged(layout, view.layout);
     }
     layout = {uirevision: Object.values(spec.chosen).map((view) => view.label).join(), ...coloured(layout), template: template()};
-    const config = {responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"]};
+    // plotly has a button that sends a figure's data to its makers: this page sends nothing.
+    const left = ["sendChartToCloud", "select2d", "lasso2d", "autoScale2d"];
+    const config = {responsive: true, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", modeBarButtonsToRemove: left};
     return {data: coloured(data), layout, config, frames: frames && coloured(frames)};
   };
 
