@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--resamples", type=int, metavar="N", help="of the bootstrap (default: 1000; 200 where it is slow)"
     )
+    new.add_argument("--html", metavar="FILE", type=Path, help="write a page that needs nothing else")
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -62,6 +63,10 @@ def run(args: argparse.Namespace) -> int:
         output=args.output,
         resamples=args.resamples,
     )
+    if args.html:
+        from archioptrx.comparison.page import write_comparison
+
+        write_comparison(found, args.html)
     if args.json:
         print(json.dumps(plain(found.to_dict()), indent=1, ensure_ascii=False))
     else:
@@ -69,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
         kept = [one for one in found.entries if one.trained]
         for one in kept:
             print(f"trained: {one.place}")
+        if args.html:
+            print(f"written: {args.html}")
     return 0
 
 

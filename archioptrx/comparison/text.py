@@ -91,11 +91,12 @@ def two(found: Comparison) -> str:
         values = [get(entry) for entry in found.entries]
         if any(value is not None for value in values):
             cells = [text for value in values for text in ("–" if value is None else show(value), "")]
-            table.add_row(name, *cells, _ratio_text(name, values[1], values[0]) + "  ", "")
+            table.add_row(name, *cells, ratio_text(name, values[1], values[0]) + "  ", "")
     return plain_text(table)
 
 
-def _ratio_text(name: str, value: float | None, first: float | None) -> str:
+def ratio_text(name: str, value: float | None, first: float | None) -> str:
+    """How many times the first model's; nothing where that says little."""
     return f"× {value / first:.2f}" if name in RATIOS and value is not None and first else ""
 
 
@@ -116,7 +117,7 @@ def _block(found: Comparison, entries: Sequence[Entry], names: Sequence[str], di
         table.add_row(metric_text(name), *(_cell(found, one, name, digits) for one in entries))
     for name, get, show in COSTS:
         if any(get(one) is not None for one in found.entries):
-            ratios = [_ratio_text(name, get(one), get(found.first)) for one in entries]
+            ratios = [ratio_text(name, get(one), get(found.first)) for one in entries]
             cells = ["–" if (value := get(one)) is None else show(value) for one in entries]
             shown = [
                 f"{cell}\n{ratio}" if ratio and one is not found.first else cell
@@ -147,10 +148,14 @@ def legend(found: Comparison) -> list[str]:
 
 
 def changes(found: Comparison) -> list[str]:
-    """The rows that changed sides between each two models, the earlier one first."""
+    """The rows that changed sides between each two models."""
+    return [change_text(pair, found.what) for pair in shown_pairs(found)]
+
+
+def shown_pairs(found: Comparison) -> list[Pair]:
+    """Each two models once, the earlier one first."""
     order = [one.name for one in found.entries]
-    shown = [pair for pair in found.pairs if order.index(pair.first) < order.index(pair.second)]
-    return [change_text(pair, found.what) for pair in shown]
+    return [pair for pair in found.pairs if order.index(pair.first) < order.index(pair.second)]
 
 
 def change_text(pair: Pair, what: str) -> str:
