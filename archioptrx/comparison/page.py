@@ -108,7 +108,7 @@ def edges(found: Comparison) -> Section | None:
     if not pairs:
         return None
     chart = figure(
-        "changes",
+        "changes-figure",
         figures.changes(pairs, found.what),
         "; ".join(change_text(p, found.what) for p in pairs),
         130 + 60 * len(pairs),
