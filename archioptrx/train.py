@@ -201,6 +201,7 @@ def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
         "validation": {"mean": course.best["score"], "deviation": 0.0},
         "test": {k: {"mean": v, "deviation": 0.0} for k, v in test.items() if isinstance(v, int | float)},
         "bins": {k: v for k, v in test.items() if isinstance(v, list)},
+        "train_seconds": course.end["train_seconds"],
     }
     if again and told:
         metrics["repeats"] = {"run": str(again.folder.path.resolve()), "trial": again.name, "exactly": told[0]}
