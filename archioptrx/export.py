@@ -48,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
     outputs = ", ".join(f"{one.name} {one.shape}" for one in take.program.outputs)
     weights = f" and {path.with_suffix('.pt').name}" if kind == "python" else ""
     print(f"{path}{weights}: hits [N, {len(take.facts['hits'])}], edge_index [2, E] -> {outputs}")
+    if kind == "python":
+        print(f"needs {take.program.needs}")
     print(f"differs from the model by {found:.1e} at most, on random graphs")
     return 0
 

@@ -196,10 +196,24 @@ def test_faults_are_one_line_each(
     assert refused(capsys, name, "--output", "old.py") == ["--output: old.pt is already there; legal: a new file"]
     assert refused(capsys, "nothing")[0].startswith("nothing: no such folder; legal: a folder that")
     assert refused(capsys, name, "--format", "java")[0].startswith("archioptrx export: argument --format: invalid")
-    convolution = chain(step("pyg", (0,), "x", "conv"), step("mlp", (2,), "score", "classify"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["old.pt"]
+
+
+def test_what_the_file_needs_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    convolution = chain(step("pyg", (0,), "x", "conv", conv="GATConv"), step("mlp", (2,), "score", "classify"))
     saved(tmp_path / "conv", Architecture(convolution, {}))
-    assert refused(capsys, "conv")[0].startswith("x0 = conv: block pyg needs torch_geometric; legal in an export: ")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["conv", "old.pt"]
+    saved(tmp_path / "plain", Architecture.load("attention"))
+    monkeypatch.chdir(tmp_path)
+    assert export.main(["plain", "--output", "plain.py"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "needs torch alone"
+    assert export.main(["conv", "--output", "conv.py"]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "needs torch and torch_geometric"
+    onnx = ["conv", "--format", "onnx"]
+    assert refused(capsys, *onnx) == [
+        "--format onnx: x0 = conv: pyg GATConv can't be written as ONNX; legal: --format python"
+    ]
 
 
 def test_the_default_is_code_in_this_folder(

@@ -59,13 +59,13 @@ def test_any_computation_graph(tmp_path: Path, seed: int) -> None:
 
 def test_every_block_and_every_sum(tmp_path: Path) -> None:
     one = take(everything(), {})
-    assert {step.block for step in everything().steps} == set(WRITTEN)
+    assert {step.block for step in everything().steps} == set(WRITTEN) - {"pyg"}
     assert worst(one, tmp_path / "code.py") <= LIMIT
 
 
 def test_all_bundled_blocks_are_written_or_refused() -> None:
     assert {name for name, block in BLOCKS.items() if block.__module__.startswith("archioptrx")} == {
-        *WRITTEN, "pyg", "pool", "unpool",
+        *WRITTEN, "pool", "unpool",
     }  # fmt: skip
 
 
@@ -242,9 +242,6 @@ def test_a_wrong_file_is_not_written(tmp_path: Path) -> None:
 
 
 def test_what_can_not_be_exported_is_named() -> None:
-    convolution = chain(step("pyg", (0,), "x", "conv", conv="GCNConv"), step("mlp", (2,), "score", "classify"))
-    with pytest.raises(InputError, match=r"^x0 = conv: block pyg needs torch_geometric; legal in an export: add, "):
-        take(convolution, {})
     for seed in range(99):
         candidate = sample("pooling", seed)
         if not exportable(candidate.graph):

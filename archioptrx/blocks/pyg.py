@@ -34,6 +34,13 @@ class Convolution(nn.Module):
     arguments
         Further keyword arguments of the class.
 
+    Attributes
+    ----------
+    arguments
+        All keyword arguments with which `conv` was made.
+    keyword
+        The argument that takes the edge features; None without them.
+
     Raises
     ------
     GraphError
@@ -58,6 +65,7 @@ class Convolution(nn.Module):
         given = _sizes(inputs, output, taken, self.keyword) | dict(arguments or {})
         if given.get("heads", 1) > 1 and given.get("concat", True) and "out_channels" in given:
             given["out_channels"] = output.width // given["heads"]
+        self.arguments = given
         try:
             self.conv = known[conv](**given)
             width = self._dry_run(inputs)

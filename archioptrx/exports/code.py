@@ -5,9 +5,10 @@ Plain functions, not a template engine: what has to be decided is where a line b
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 WIDTH = 88
@@ -77,6 +78,21 @@ def lines(code: Code, pad: str = "", before: str = "", after: str = "") -> list[
 
 def _terms(code: Sum, pad: str) -> list[str]:
     return [f"{pad}{'+ ' if place else ''}{term}" for place, term in enumerate(code.terms)]
+
+
+def literal(value: object) -> str:
+    """A constant as code.
+
+    >>> literal({"heads": 2, "aggr": ("add", "max"), "bias": None})
+    '{"heads": 2, "aggr": ["add", "max"], "bias": None}'
+    """
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{literal(key)}: {literal(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(literal, value))}]"
+    return repr(value)
 
 
 def docstring(text: str, pad: str = "") -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ def write_onnx(take: Take, path: Path) -> float:
     Raises
     ------
     InputError
-        onnx, onnxscript or onnxruntime isn't installed.
+        onnx, onnxscript or onnxruntime isn't installed; torch's exporter or onnxruntime can't do a convolution of
+        torch_geometric or a pooling.
     TrialError
         The file doesn't give what the model gives: nothing is written.
     """
@@ -44,14 +46,18 @@ def write_onnx(take: Take, path: Path) -> float:
     names = onnx_outputs(take)
     with tempfile.TemporaryDirectory() as folder:
         network = _Both(written(take, Path(folder) / "network.py").load(), take).eval()
-        proto = _exported(network, take, names)
+        with _refused(take, torch.onnx.OnnxExporterError):
+            proto = _exported(network, take, names)
     onnx.helper.set_model_props(proto, {key: _text(value) for key, value in take.facts.items()})
     content = proto.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised, too
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     plain = [name for name in names if f"{name}_logit" not in names]
 
     def run(hits: Arrays, edges: Arrays) -> tuple[Tensor, ...]:
-        found = session.run(plain, {"hits": hits, "edge_index": edges})
+        with _refused(take, Exception):  # onnxruntime's have no common class of their own
+            found = session.run(plain, {"hits": hits, "edge_index": edges})
         return tuple(torch.as_tensor(one) for one in found)
 
     found = difference(take, run)
@@ -100,13 +106,25 @@ def _exported(network: nn.Module, take: Take, names: list[str]) -> Any:
 
 
 @contextmanager
+def _refused(take: Take, *kinds: type[Exception]) -> Iterator[None]:
+    """Turn such errors into one line where the network has steps that may be their cause."""
+    try:
+        yield
+    except kinds as error:
+        if not take.program.doubtful:
+            raise
+        what = "; ".join(take.program.doubtful)
+        raise InputError(f"--format onnx: {what} can't be written as ONNX; legal: --format python") from error
+
+
+@contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch's exporter says of its own parts: deprecations, and operators of torchvision, which lacks."""
+    """Without what torch's exporter says of its own parts: deprecations, lacking torchvision, code where it fails."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
             yield

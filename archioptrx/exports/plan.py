@@ -7,17 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torch.nn import Module
+
 from archioptrx.binding import bound_parameters, read_sources, shapes, weight_names
 from archioptrx.blocks import BLOCKS
 from archioptrx.blocks.gru import GRU
 from archioptrx.blocks.mlp import MLP, Attention
 from archioptrx.blocks.normal import Norm
+from archioptrx.blocks.pyg import Convolution
 from archioptrx.blocks.simple import Add, Aggregate, Broadcast, Concat, Identity, Mean, Readout
 from archioptrx.compile import Model
 from archioptrx.computation_graph import ComputationGraph, Loop
 from archioptrx.dataset import Metadata
 from archioptrx.errors import InputError
-from archioptrx.exports import geometry, inline
+from archioptrx.exports import convolution, geometry, inline
 from archioptrx.exports.code import Call, Code, Names, call, class_name, flat, identifier
 from archioptrx.exports.helpers import HELPERS, with_needed
 from archioptrx.exports.layers import RESERVED, ROWS, Kind, attention, mlp
@@ -26,6 +29,7 @@ from archioptrx.exports.program import Assign, Guard, Layers, Member, Output, Pr
 WRITTEN = {
     "mlp": MLP, "attention": Attention, "gru": GRU, "norm": Norm, "concat": Concat, "identity": Identity, "add": Add,
     "mean": Mean, "aggregate": Aggregate, "readout": Readout, "broadcast": Broadcast,
+    "pyg": Convolution,
 }  # fmt: skip
 """The blocks that can be written as plain code."""
 HITS = "hits"
@@ -60,12 +64,14 @@ def plan(model: Model, metadata: Metadata, probabilities: Sequence[bool]) -> Pro
     helpers = with_needed(name for name in HELPERS if any(f"{name}(" in text for text in code))
     return Program(
         helpers,
+        tuple(sorted(planner.convolutions)),
         geometry.geometry(fields, metadata),
         tuple(planner.classes.values()),
         tuple(planner.members.values()),
         (*start, *body),
         outputs,
         metadata.sectors > 1 and "x" in fields.values(),
+        planner.doubtful,
         planner.keys,
     )
 
@@ -77,8 +83,8 @@ def check_steps(graph: ComputationGraph) -> None:
     for index, (step, name) in enumerate(zip(graph.steps, names, strict=True)):
         domain = graph.type_of(index + len(graph.sources)).domain
         if BLOCKS.get(step.block) is not WRITTEN.get(step.block, object):
-            why = "needs torch_geometric" if step.block == "pyg" else "has no plain form"
-            faults.append(f"{name} = {step.function}: block {step.block} {why}; legal in an export: {_legal()}")
+            fault = f"{name} = {step.function}: block {step.block} has no plain form"
+            faults.append(f"{fault}; legal in an export: {_legal()}")
         elif domain not in ROWS:
             faults.append(f"{name} = {step.function}: gives {domain} values; legal in an export: {', '.join(ROWS)}")
     if faults:
@@ -119,9 +125,27 @@ class _Planner:
         self.shapes = shapes(self.graph, model.hyperparameters, model.source_widths, model.target_width)
         self.weights = weight_names(self.graph)
         self.names = _value_names(self.graph)
-        self._class_names = Names(["Model", "GraphNorm"])
+        self._modules = dict(model.named_modules())
+        modules = [self.module(index) for index in range(len(self.graph.steps))]
+        self.convolutions = {one.name for one in modules if isinstance(one, Convolution)}
+        self._class_names = Names(["Model", "GraphNorm", *self.convolutions])
         self._member_names = Names(["logits", "outputs", "forward", *dir(Model)])
         self._stems = [step.weights.rpartition(".") for step in self.graph.steps]
+
+    def module(self, index: int) -> Module | None:
+        """The trained block of a step, that of the first pass; None without weights or if no target needs it."""
+        names = self.weights[index] if index + len(self.graph.sources) in self.live else ()
+        return self._modules[names[0]] if names else None
+
+    @property
+    def doubtful(self) -> tuple[str, ...]:
+        """The steps that hold code which not every tool can read."""
+        names = self.graph.values[len(self.graph.sources) :]
+        return tuple(
+            f"{name} = {step.function}: {step.block} {module.name}"
+            for index, (step, name) in enumerate(zip(self.graph.steps, names, strict=True))
+            if isinstance(module := self.module(index), Convolution)
+        )
 
     def body(self) -> tuple[Statement, ...]:
         """The schedule as statements."""
@@ -171,7 +195,7 @@ class _Planner:
         self, index: int, names: list[str], inputs: list[Kind], output: Kind, params: Mapping[str, Any], passes: int
     ) -> Code:
         block = self.graph.steps[index].block
-        if block in ("mlp", "attention", "gru", "norm"):
+        if block in ("mlp", "attention", "gru", "norm", "pyg"):
             return self._called(index, names, inputs, output, params, passes)
         if block in ("concat", "identity"):
             return inline.joined(names)
@@ -186,11 +210,15 @@ class _Planner:
     ) -> Code:
         """A call of the member that holds the step's weights."""
         block, weights = self.graph.steps[index].block, self.graph.steps[index].weights
-        arguments = tuple(names)
+        arguments, module = tuple(names), self.module(index)
+        made: Code
         if block in ("mlp", "attention"):
             layers = self._class(index, inputs, output, params)
             arguments += layers.arguments[len(names) :]
             made, inner = f"{layers.name}()", dict(layers.keys)
+        elif isinstance(module, Convolution):
+            made, inner = convolution.made(module), {"conv.": ""}
+            arguments = convolution.arguments(module, arguments, "edge_index")
         elif block == "gru":
             made, inner = f"nn.GRUCell({inputs[0].width}, {inputs[1].width})", {"": ""}
         else:

@@ -95,21 +95,32 @@ class Program:
     ----------
     helpers
         Names of the functions that the code calls, see `archioptrx.exports.helpers`.
+    convolutions
+        Classes of torch_geometric.nn that the code uses, sorted.
     geometry
         Functions that make the sources of hits, complete.
     classes, members, body, outputs
         The network.
     keys
         Key of the state dict of the code for each key of the trained model's.
+    doubtful
+        The steps that not every tool can read, for messages: `x0 = conv: pyg GATConv`.
     middle
         Whether the caller may say where the middle of the φ sector is.
     """
 
     helpers: frozenset[str]
+    convolutions: tuple[str, ...]
     geometry: tuple[str, ...]
     classes: tuple[Layers, ...]
     members: tuple[Member, ...]
     body: tuple[Statement, ...]
     outputs: tuple[Output, ...]
     middle: bool
+    doubtful: tuple[str, ...]
     keys: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def needs(self) -> str:
+        """The packages that the code imports."""
+        return "torch and torch_geometric" if self.convolutions else "torch alone"

@@ -1,4 +1,4 @@
-"""The program as one readable Python file that needs torch alone, and its weights."""
+"""The program as one readable Python file, and its weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
-from archioptrx.exports.code import TAB, WIDTH, Call, call, docstring, flat, lines
+from archioptrx.exports.code import TAB, WIDTH, Call, call, docstring, flat, lines, listed
 from archioptrx.exports.helpers import HELPERS
 from archioptrx.exports.plan import texts
 from archioptrx.exports.program import Assign, Guard, Layers, Member, Output, Program, Repeat, Statement
@@ -36,7 +36,14 @@ def source(program: Program, about: str) -> str:
     text = "\n\n\n".join(parts)
     imports = [*(["import math"] if "math." in text else []), "from pathlib import Path"]
     head = [*docstring(about), "", *imports, "", "import torch", "from torch import nn"]
+    if program.convolutions:
+        head += _imported("from torch_geometric.nn import ", program.convolutions)
     return "\n".join([*head, "", 'WEIGHTS = Path(__file__).with_suffix(".pt")']) + "\n\n\n" + text + "\n"
+
+
+def _imported(before: str, names: Sequence[str]) -> list[str]:
+    whole = before + ", ".join(names)
+    return [whole] if len(whole) <= WIDTH else lines(call(before, *names))
 
 
 def renamed(state: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tensor]:
@@ -92,10 +99,12 @@ def _about(outputs: Sequence[Output]) -> str:
 
 
 def _member(one: Member) -> list[str]:
-    name = f"{TAB * 2}self.{one.name} = "
-    if one.count == 1:
-        return [name + flat(one.code)]
-    return lines(call("nn.ModuleList", f"{flat(one.code)} for _ in range({one.count})"), before=name)
+    before, code = f"self.{one.name} = ", one.code
+    if one.count > 1:
+        code = f"nn.ModuleList({flat(one.code)} for _ in range({one.count}))"
+        if len(f"{TAB * 2}{before}{code}") > WIDTH:
+            code = call("nn.ModuleList", listed(*[one.code] * one.count))
+    return lines(code, TAB * 2, before)
 
 
 def _probabilities(outputs: Sequence[Output], inner: str) -> list[str]:

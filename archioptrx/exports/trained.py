@@ -96,7 +96,7 @@ def about_file(take: Take, module: str) -> str:
     network = str(take.trained.architecture.graph).splitlines()
     return "\n".join(
         [
-            f"A network that ArchiOpTrX found: {facts['task']['name']}. Needs torch alone.",
+            f"A network that ArchiOpTrX found: {facts['task']['name']}. Needs {take.program.needs}.",
             "",
             f"    from {module} import load",
             "    model = load()",
