@@ -38,6 +38,7 @@ TYPES = (
     DataType("m", "node", Width.of(8)),
     DataType("g", "graph", Width.of(4)),
     DataType("score", "edge", Width.of("target")),
+    DataType("c", "pooled", Width.of(4)),
 )
 
 

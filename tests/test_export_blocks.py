@@ -1,22 +1,26 @@
-"""Exports of networks with convolutions of torch_geometric."""
+"""Exports of networks with convolutions of torch_geometric and with poolings."""
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
+import torch
 from exported import chain, step, take, worst
 from test_export_onnx import compared
 from test_export_python import text_of
 
-from archioptrx.computation_graph import BackEdge, ComputationGraph
+from archioptrx.computation_graph import BackEdge, ComputationGraph, Step
 from archioptrx.errors import InputError
 from archioptrx.exports.check import random_event
 from archioptrx.exports.code import WIDTH
+from archioptrx.exports.files import written
 from archioptrx.exports.onnx_file import write_onnx
+from archioptrx.inference import transform
 
 LIMIT = 1e-5
 SIZES = ((300, 2000), (20, 60), (5, 1), (3, 0), (1, 3), (1, 0))
@@ -111,10 +115,122 @@ def test_convolutions_in_onnx(tmp_path: Path, conv: str) -> None:
 @pytest.mark.parametrize("conv", ["GATConv", "TransformerConv"])
 def test_convolutions_that_onnx_can_not_hold(tmp_path: Path, conv: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Torch can't export the first; onnxruntime can't run the second without edges."""
-    with pytest.raises(
-        InputError, match=rf"^--format onnx: x1 = conv: pyg {conv} can't be .*; legal: --format python$"
-    ):
+    message = rf"^--format onnx: can't hold x1 = conv \({conv}\); legal: --format python$"
+    with pytest.raises(InputError, match=message):
         write_onnx(take(convolved(conv), {}), tmp_path / "model.onnx")
     told = capfd.readouterr()
     assert told.out == told.err == ""
     assert not list(tmp_path.iterdir())
+
+
+def around(method: str, *within: Step, back: tuple[BackEdge, ...] = (), **params: Any) -> ComputationGraph:
+    """A network that pools its hits (value 3), works on the pooled ones (4 and more) and classifies the last value."""
+    first = (step("mlp", (0,), "x", "encode"), step("pool", (2,), "c", "pool", method=method, **params))
+    return chain(*first, *within, step("mlp", (len(within) + 3, 2, 1), "score", "classify"), back=back)
+
+
+THERE = step("pyg", (3,), "c", "conv", conv="GraphConv"), step("unpool", (4,), "x")
+METHODS = {"topk": {"ratio": 0.6}, "edge": {}, "diff": {"clusters": 3}}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_poolings(tmp_path: Path, method: str) -> None:
+    """Hits have values of their own without edges, too."""
+    one = take(replace(around(method, *THERE, **METHODS[method]), targets=(5, 6)), {})
+    assert worst(one, tmp_path / "code.py") <= LIMIT
+    text = text_of(one)
+    made = {"topk": "TopKPooling(4, 0.6)", "edge": "EdgePooling(4)", "diff": "DiffPooling(4, 3)"}[method]
+    for line in (
+        f"self.pool = {made}",
+        "c0, pooling = self.pool(x0, edge_index)  # [P, 4]",
+        "c1 = self.conv(c0, pooling.edge_index)  # [P, 4]",
+        "x1 = unpooled(c1, pooling)  # [N, 4]",
+    ):
+        assert line in [row.strip() for row in text.splitlines()]
+    assert formatted(tmp_path) == ""
+
+
+def test_torch_alone_where_pooled_hits_have_no_convolution(tmp_path: Path) -> None:
+    """All blocks that work on pooled hits; a pooling whose values never return to the hits."""
+    graph = around(
+        "topk",
+        step("mlp", (3,), "c", "think"),  # 4
+        step("norm", (4,), "c", "norms", kind="graph"),  # 5
+        step("gru", (5, 3), "c", "gate"),  # 6
+        step("add", (6, 4), "c"),  # 7
+        step("mean", (7, 3), "c"),  # 8
+        step("readout", (8,), "g", reduce="max"),  # 9
+        step("mlp", (8, 9), "c", "tell"),  # 10
+        step("identity", (10,), "c"),  # 11
+        step("readout", (11,), "g"),  # 12
+    )
+    one = take(graph, {})
+    text = text_of(one)
+    assert worst(one, tmp_path / "code.py") <= LIMIT
+    assert "torch_geometric" not in text and "def unpooled" not in text and "def pooled" not in text
+    assert "c0, _ = self.pool(x0, edge_index)" in text
+    assert formatted(tmp_path) == ""
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.3, 0.6, 0.7])
+def test_as_many_hits_are_kept_as_in_training(tmp_path: Path, ratio: float) -> None:
+    """0.6 · 25 is a bit more than 15 in single precision."""
+    one = take(around("topk", step("unpool", (3,), "x"), ratio=ratio), {})
+    code = written(one, tmp_path / "code.py").load()
+    for hits in (10, 20, 25, 50, 75, 100):
+        event = random_event(np.random.default_rng(hits), 3, hits, 60)
+        expected = one.trained.model(transform(*event, one.trained.metadata))
+        torch.testing.assert_close(code.logits(*map(torch.tensor, event)), expected, rtol=0, atol=LIMIT)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("other", METHODS)
+def test_a_loop_carries_the_values_of_another_pooling(tmp_path: Path, method: str, other: str) -> None:
+    """In the first pass both poolings are one, and nothing has to be brought from one to the other."""
+    graph = around(
+        method,
+        step("mlp", (3,), "c", "think"),  # 4, the head
+        step("add", (3, 4), "c"),  # 5
+        step("unpool", (5,), "x"),  # 6
+        step("mlp", (6, 2), "x", "update"),  # 7
+        step("pool", (7,), "c", "again", method=other, **METHODS[other]),  # 8
+        step("mlp", (8,), "c", "thought"),  # 9
+        step("add", (9, 4), "c"),  # 10
+        step("mlp", (7, 6), "x", "join"),  # 11
+        back=(BackEdge(10, 4, 2),),
+        **METHODS[method],
+    )
+    one = take(graph, {})
+    lines = [row.strip() for row in text_of(one).splitlines()]
+    assert worst(one, tmp_path / "code.py") <= LIMIT
+    assert {"c1 = self.think(c0)  # [P, 4]", "pooling_2 = pooling", "c1, pooling_2 = c5, pooling_3"} <= set(lines)
+    assert "c2 = c0 + aligned(c1, pooling_2, pooling)  # [P, 4]" in lines
+    assert formatted(tmp_path) == ""
+
+
+def test_a_file_holds_no_function_that_it_does_not_call() -> None:
+    """`torch.mean` isn't `mean`."""
+    graph = chain(
+        step("mlp", (0,), "x", "encode"),
+        step("mlp", (0,), "x", "other"),
+        step("mean", (2, 3), "x"),
+        step("mlp", (4, 1), "score", "classify"),
+    )
+    text = text_of(take(graph, {}))
+    assert "torch.mean(" in text and "def mean(" not in text
+
+
+@pytest.mark.parametrize("method", ["topk", "diff"])
+def test_poolings_in_onnx(tmp_path: Path, method: str) -> None:
+    one = take(around(method, *THERE, **METHODS[method]), {})
+    assert write_onnx(one, tmp_path / "model.onnx") <= LIMIT
+    run = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(0)
+    for size in (*SIZES, (25, 80)):
+        assert compared(one, run, *random_event(random, 3, *size)) <= LIMIT
+
+
+def test_edge_pooling_is_refused_in_onnx(tmp_path: Path) -> None:
+    message = r"^--format onnx: can't hold c0 = pool \(edge\), or c1 = conv \(GraphConv\); legal: --format python$"
+    with pytest.raises(InputError, match=message):
+        write_onnx(take(around("edge", *THERE), {}), tmp_path / "model.onnx")

@@ -211,9 +211,7 @@ def test_what_the_file_needs_is_said(
     assert export.main(["conv", "--output", "conv.py"]) == 0
     assert capsys.readouterr().out.splitlines()[1] == "needs torch and torch_geometric"
     onnx = ["conv", "--format", "onnx"]
-    assert refused(capsys, *onnx) == [
-        "--format onnx: x0 = conv: pyg GATConv can't be written as ONNX; legal: --format python"
-    ]
+    assert refused(capsys, *onnx) == ["--format onnx: can't hold x0 = conv (GATConv); legal: --format python"]
 
 
 def test_the_default_is_code_in_this_folder(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from archioptrx.exports import poolings
+
 HELPERS = {
     "total": '''
 def total(rows, index, size):
@@ -37,6 +39,7 @@ def softmax_sum(rows, index, size):
     norm = total(powers, index, size)
     return total(powers * rows, index, size) / torch.where(norm > 0, norm, 1.0)
 ''',
+    **poolings.POOLINGS,
     "GraphNorm": '''
 class GraphNorm(nn.Module):
     """Each channel normalised over all rows, less a learned share of its mean: [M, w] -> [M, w]."""
@@ -59,6 +62,7 @@ NEEDS = {
     "mean": ("total",),
     "deviation": ("total", "mean"),
     "softmax_sum": ("total", "largest"),
+    **poolings.NEEDS,
 }
 REDUCE = {"sum": "total", "mean": "mean", "max": "largest", "std": "deviation", "softmax": "softmax_sum"}
 """The function for each `reduce` of a block."""

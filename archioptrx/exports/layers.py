@@ -21,7 +21,7 @@ ACTIVATIONS = {
     "leaky_relu": "nn.LeakyReLU()",
     "sigmoid": "nn.Sigmoid()",
 }
-ROWS = {"node": "N", "edge": "E", "graph": "1"}
+ROWS = {"node": "N", "edge": "E", "graph": "1", "pooled": "P"}
 ENDS = ("start", "end")
 RESERVED = ("self", "torch", "nn", "math", "edge_index", "nodes", "turn", "middle", *ENDS, *HELPERS)
 """Names that no value may have."""

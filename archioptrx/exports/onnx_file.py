@@ -113,8 +113,8 @@ def _refused(take: Take, *kinds: type[Exception]) -> Iterator[None]:
     except kinds as error:
         if not take.program.doubtful:
             raise
-        what = "; ".join(take.program.doubtful)
-        raise InputError(f"--format onnx: {what} can't be written as ONNX; legal: --format python") from error
+        what = ", or ".join(take.program.doubtful)
+        raise InputError(f"--format onnx: can't hold {what}; legal: --format python") from error
 
 
 @contextmanager

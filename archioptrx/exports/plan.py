@@ -14,6 +14,7 @@ from archioptrx.blocks import BLOCKS
 from archioptrx.blocks.gru import GRU
 from archioptrx.blocks.mlp import MLP, Attention
 from archioptrx.blocks.normal import Norm
+from archioptrx.blocks.pooling import Pool, Unpool
 from archioptrx.blocks.pyg import Convolution
 from archioptrx.blocks.simple import Add, Aggregate, Broadcast, Concat, Identity, Mean, Readout
 from archioptrx.compile import Model
@@ -24,12 +25,13 @@ from archioptrx.exports import convolution, geometry, inline
 from archioptrx.exports.code import Call, Code, Names, call, class_name, flat, identifier
 from archioptrx.exports.helpers import HELPERS, with_needed
 from archioptrx.exports.layers import RESERVED, ROWS, Kind, attention, mlp
+from archioptrx.exports.pooled import Poolings, pool, unnamed
 from archioptrx.exports.program import Assign, Guard, Layers, Member, Output, Program, Repeat, Statement
 
 WRITTEN = {
     "mlp": MLP, "attention": Attention, "gru": GRU, "norm": Norm, "concat": Concat, "identity": Identity, "add": Add,
     "mean": Mean, "aggregate": Aggregate, "readout": Readout, "broadcast": Broadcast,
-    "pyg": Convolution,
+    "pyg": Convolution, "pool": Pool, "unpool": Unpool,
 }  # fmt: skip
 """The blocks that can be written as plain code."""
 HITS = "hits"
@@ -61,7 +63,8 @@ def plan(model: Model, metadata: Metadata, probabilities: Sequence[bool]) -> Pro
     start = _beginning(planner, body, metadata)
     outputs = _outputs(planner, probabilities)
     code = planner.codes(body)
-    helpers = with_needed(name for name in HELPERS if any(f"{name}(" in text for text in code))
+    called = {name for text in code for name in re.findall(r"(?<![\w.])\w+(?=\()", text)}
+    helpers = with_needed(called.intersection(HELPERS))
     return Program(
         helpers,
         tuple(sorted(planner.convolutions)),
@@ -83,8 +86,8 @@ def check_steps(graph: ComputationGraph) -> None:
     for index, (step, name) in enumerate(zip(graph.steps, names, strict=True)):
         domain = graph.type_of(index + len(graph.sources)).domain
         if BLOCKS.get(step.block) is not WRITTEN.get(step.block, object):
-            fault = f"{name} = {step.function}: block {step.block} has no plain form"
-            faults.append(f"{fault}; legal in an export: {_legal()}")
+            fault = f"{name} = {step.function}: block {step.block} is not ArchiOpTrX's, and has no plain form"
+            faults.append(f"{fault}; legal in an export: {_legal()}; archioptrx.load runs any block in Python")
         elif domain not in ROWS:
             faults.append(f"{name} = {step.function}: gives {domain} values; legal in an export: {', '.join(ROWS)}")
     if faults:
@@ -125,10 +128,11 @@ class _Planner:
         self.shapes = shapes(self.graph, model.hyperparameters, model.source_widths, model.target_width)
         self.weights = weight_names(self.graph)
         self.names = _value_names(self.graph)
+        self.poolings = Poolings.plan(self.graph, self.live, [*RESERVED, *self.names])
         self._modules = dict(model.named_modules())
         modules = [self.module(index) for index in range(len(self.graph.steps))]
         self.convolutions = {one.name for one in modules if isinstance(one, Convolution)}
-        self._class_names = Names(["Model", "GraphNorm", *self.convolutions])
+        self._class_names = Names(["Model", *HELPERS, *self.convolutions])
         self._member_names = Names(["logits", "outputs", "forward", *dir(Model)])
         self._stems = [step.weights.rpartition(".") for step in self.graph.steps]
 
@@ -141,10 +145,11 @@ class _Planner:
     def doubtful(self) -> tuple[str, ...]:
         """The steps that hold code which not every tool can read."""
         names = self.graph.values[len(self.graph.sources) :]
+        modules = [self.module(index) for index in range(len(names))]
         return tuple(
-            f"{name} = {step.function}: {step.block} {module.name}"
-            for index, (step, name) in enumerate(zip(self.graph.steps, names, strict=True))
-            if isinstance(module := self.module(index), Convolution)
+            f"{name} = {step.function} ({module.method if isinstance(module, Pool) else module.name})"
+            for step, name, module in zip(self.graph.steps, names, modules, strict=True)
+            if isinstance(module, Convolution | Pool)
         )
 
     def body(self) -> tuple[Statement, ...]:
@@ -152,20 +157,23 @@ class _Planner:
         found: list[Statement] = []
         for item in self.graph.schedule:
             found += [self.loop(item)] if isinstance(item, Loop) else self.steps([item], 0)
-        return tuple(one for one in found if not isinstance(one, Repeat) or one.body)
+        body = tuple(one for one in found if not isinstance(one, Repeat) or one.body)
+        return unnamed(body, set(re.findall(r"\w+", " ".join(texts(body)))))
 
     def steps(self, indices: Iterable[int], passes: int) -> list[Statement]:
         """Assignments of the steps that matter."""
         count = len(self.graph.sources)
-        return [self.step(index, passes) for index in indices if index + count in self.live]
+        return [one for index in indices if index + count in self.live for one in self.step(index, passes)]
 
     def loop(self, loop: Loop) -> Repeat:
         """A loop: its forward part in each pass, the way back in each but the last."""
         heads = [pair for pair in loop.heads if pair[0] in self.live]
         forward = self._parted(loop.forward, loop, loop.iterations + 1)
         back: list[Statement] = list(self._parted(loop.back, loop, loop.iterations))
-        names = [", ".join(self.names[pair[side]] for pair in heads) for side in (0, 1)]
-        back += [Assign(names[0], names[1])] if heads else []
+        pairs = [(self.names[head], self.names[value]) for head, value in heads]
+        names = [", ".join(pair[side] for pair in pairs) for side in (0, 1)]
+        pairs += self.poolings.carried(heads)
+        back += [Assign(*(", ".join(pair[side] for pair in pairs) for side in (0, 1)))] if heads else []
         comment = f"{loop.iterations + 1} passes, {names[0]} <- {names[1]} between."
         if not forward:
             return Repeat(loop.iterations, tuple(back), comment)
@@ -180,22 +188,24 @@ class _Planner:
             found += [Guard("turn == 0", tuple(made))] if made and index in loop.once else made
         return found
 
-    def step(self, index: int, passes: int) -> Assign:
+    def step(self, index: int, passes: int) -> list[Assign]:
         """One step; `passes` of its loop, 0 outside."""
         graph, step = self.graph, self.graph.steps[index]
         value = index + len(graph.sources)
-        names = [self.names[v] for v in step.inputs]
+        names = self.poolings.inputs(step.inputs, [self.names[v] for v in step.inputs])
         inputs = [Kind(graph.type_of(v).name, *self.shapes[v]) for v in step.inputs]
         output = Kind(graph.type_of(value).name, *self.shapes[value])
         params = bound_parameters(step, self.model.hyperparameters)
         code = self._code(index, names, inputs, output, params, passes)
-        return Assign(self.names[value], code, f"[{ROWS[output.domain]}, {output.width}]")
+        name = self.names[value] if step.block != "pool" else f"{self.names[value]}, {self.poolings.of[value]}"
+        made = Assign(name, code, f"[{ROWS[output.domain]}, {output.width}]")
+        return [made, *self.poolings.started(value)]
 
     def _code(
         self, index: int, names: list[str], inputs: list[Kind], output: Kind, params: Mapping[str, Any], passes: int
     ) -> Code:
         block = self.graph.steps[index].block
-        if block in ("mlp", "attention", "gru", "norm", "pyg"):
+        if block in ("mlp", "attention", "gru", "norm", "pyg", "pool"):
             return self._called(index, names, inputs, output, params, passes)
         if block in ("concat", "identity"):
             return inline.joined(names)
@@ -203,6 +213,8 @@ class _Planner:
             return inline.added(names) if block == "add" else inline.averaged(names)
         if block == "aggregate":
             return inline.gathered(names[0], params)
+        if block == "unpool":
+            return call("unpooled", names[0], self.poolings.of[self.graph.steps[index].inputs[0]])
         return inline.read_out(names[0], params) if block == "readout" else inline.spread(names[0], output.domain)
 
     def _called(
@@ -218,7 +230,10 @@ class _Planner:
             made, inner = f"{layers.name}()", dict(layers.keys)
         elif isinstance(module, Convolution):
             made, inner = convolution.made(module), {"conv.": ""}
-            arguments = convolution.arguments(module, arguments, "edge_index")
+            arguments = convolution.arguments(module, arguments, self._edges(index))
+        elif block == "pool":
+            made, inner = pool(output.width, params)
+            arguments += ("edge_index",)
         elif block == "gru":
             made, inner = f"nn.GRUCell({inputs[0].width}, {inputs[1].width})", {"": ""}
         else:
@@ -228,6 +243,11 @@ class _Planner:
             self._register(index, made, inner)
         member = self.members[weights]
         return Call(f"self.{member.name}{_turn(member.count, passes)}", arguments)
+
+    def _edges(self, index: int) -> str:
+        """The edges on which a convolution works."""
+        pooling = self.poolings.of.get(self.graph.steps[index].inputs[0])
+        return f"{pooling}.edge_index" if pooling else "edge_index"
 
     def _class(self, index: int, inputs: list[Kind], output: Kind, params: Mapping[str, Any]) -> Layers:
         """The class of a step: the same for all steps of a function that have one form."""

@@ -104,7 +104,7 @@ class Program:
     keys
         Key of the state dict of the code for each key of the trained model's.
     doubtful
-        The steps that not every tool can read, for messages: `x0 = conv: pyg GATConv`.
+        The steps that not every tool can read, for messages: `x0 = conv (GATConv)`.
     middle
         Whether the caller may say where the middle of the φ sector is.
     """

@@ -35,6 +35,7 @@ def source(program: Program, about: str) -> str:
     parts = [*program.geometry, *helpers, *(_layers(one) for one in program.classes), _model(program), LOAD.strip()]
     text = "\n\n\n".join(parts)
     imports = [*(["import math"] if "math." in text else []), "from pathlib import Path"]
+    imports += ["from typing import NamedTuple"] if "NamedTuple" in text else []
     head = [*docstring(about), "", *imports, "", "import torch", "from torch import nn"]
     if program.convolutions:
         head += _imported("from torch_geometric.nn import ", program.convolutions)
