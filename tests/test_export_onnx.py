@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -49,6 +50,14 @@ def test_any_size_and_many_edges_in_one_hit(name: str, tmp_path: Path, capfd: py
     hits, edges = random_event(random, 3, 400, 2000)
     edges[1] = 7  # all in one
     assert compared(one, run, hits, edges) <= LIMIT
+
+
+def test_no_digit_of_a_double_is_lost(tmp_path: Path) -> None:
+    """2π in single precision would shift Δφ of every edge across ±π."""
+    session(take(*parts("attention"), SECTORS), tmp_path / "model.onnx")
+    constants = onnx.load(tmp_path / "model.onnx").graph.initializer
+    found = {float(onnx.numpy_helper.to_array(one)) for one in constants if one.data_type == 11 and not one.dims}
+    assert {2 * np.pi, np.pi / 2, np.pi / 4, 1000.0} <= found
 
 
 def test_metadata_says_what_the_numbers_mean(tmp_path: Path) -> None:
