@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from archioptrx.architecture import Architecture
+from archioptrx.computation_graph import ComputationGraph
 from archioptrx.search.progress import LiveProgress, Progress
 from archioptrx.search.text import brief, duration_text
 
@@ -33,6 +34,12 @@ def told(progress: Progress) -> None:
 def test_a_recursive_network_on_one_line() -> None:
     graph = Architecture.load("attention_recursive").graph
     assert brief(graph) == "encode · 4×(attend) 5×(shortcut · edge_net)"
+    # A loop whose head itself is read behind it has no forward part: x0 <- normalise(x0), then shortcut(x0, hits).
+    content = graph.to_dict()
+    steps = {step["value"]: step for step in content["steps"]}
+    around = {**steps["x1"], "function": "normalise", "block": "norm", "inputs": ["x0"], "params": {}}
+    content["steps"] = [steps["x0"], around, steps["xs0"], steps["score0"]]
+    assert brief(ComputationGraph.from_dict(content)) == "encode · 4×(normalise) · shortcut · edge_net"
 
 
 @pytest.mark.parametrize(

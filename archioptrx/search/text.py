@@ -24,13 +24,13 @@ def brief(graph: ComputationGraph) -> str:
     """An architecture on one line, in order of execution: `encode · 4×(attend) 5×(shortcut · edge_net)`.
 
     Of a loop with n iterations the forward part stands with n + 1 passes, the back part, which runs between them,
-    before it with n.
+    before it with n. A part without steps is left out.
     """
     parts: list[str] = []
     for item in graph.schedule:
         if isinstance(item, Loop):
-            back = f"{item.iterations}×({_names(graph, item.back)}) " if item.back else ""
-            parts.append(f"{back}{item.iterations + 1}×({_names(graph, item.forward)})")
+            turns = ((item.iterations, item.back), (item.iterations + 1, item.forward))
+            parts.append(" ".join(f"{count}×({_names(graph, steps)})" for count, steps in turns if steps))
         else:
             parts.append(graph.steps[item].function)
     return " · ".join(parts)
