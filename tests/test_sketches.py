@@ -313,6 +313,23 @@ def test_a_fault_is_a_line_that_names_what_is_legal(content, message):
     assert len(caught.value.faults) == message.count("\n") + 1
 
 
+def layered(pipeline) -> dict:
+    loops = {"loop1": {"pipeline": pipeline, "iterations": 2}}
+    return {**sketch(["input", "edgenet"]), "pipeline": ["input", "loop1", "edgenet"], "loops": loops}
+
+
+@pytest.mark.parametrize("pipeline", ["input", None, [], [1]])
+def test_a_pipeline_that_is_no_list_of_names_is_one_fault(pipeline):
+    for content, place in [
+        ({**sketch(["input", "edgenet"]), "pipeline": pipeline}, "pipeline"),
+        (layered(pipeline), "loops.loop1.pipeline"),
+    ]:
+        with pytest.raises(InputError) as caught:
+            Architecture.from_dict(content, "mine.yaml")
+        (fault,) = caught.value.faults
+        assert fault.startswith(f"mine.yaml: {place}: is {pipeline!r}; legal: a list")
+
+
 def test_an_unknown_class_of_torch_geometric_names_the_known_ones():
     text = fault(node(convolution="GATConf"))
     assert "no convolution of torch_geometric.nn; legal: " in text
