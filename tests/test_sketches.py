@@ -139,6 +139,18 @@ def test_a_loop_whose_parts_depend_one_way_is_written_out():
     assert [step.function for step in graph.steps].count("sum_up") == 3
 
 
+def test_a_loop_that_is_written_out_may_be_longer_than_a_stack_is_deep():
+    layers = {
+        "grow": {"type": "node", "mlp": True},
+        "start": {"type": "edge", "mlp": True},
+        "fade": {"type": "edge", "mlp": True},
+        "score": {"type": "edge", "convolution": "end_concatenation", "features": ["edge"], "mlp": True},
+    }
+    loops = {"loop1": {"pipeline": ["grow", "fade"], "iterations": 1200}}
+    graph = network(["input", "start", "loop1", "score"], loops, **layers)
+    assert [step.function for step in graph.steps].count("fade") == 1200
+
+
 def test_what_a_loop_made_last_is_seen_behind_it():
     """`relate` is no head, nothing reads it in the next turn: its last value is that of the last turn."""
     tell = {"type": "edge", "features": ["relate"], "mlp": True}

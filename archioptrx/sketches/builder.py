@@ -87,15 +87,8 @@ def build(
         "edge_poolings": edge_poolings,
         "graph_poolings": graph_poolings,
     }
-    for key, number in {**numbers, "iterations": iterations}.items():
-        least = 1 if key == "iterations" else 0
-        if not isinstance(number, int) or isinstance(number, bool) or number < least:
-            raise InputError(f"{key}: is {number!r}; legal: whole numbers from {least}")
-    if target not in TYPES:
-        raise InputError(f"target: is {target!r}; {did_you_mean(target, TYPES)}")
+    _check(numbers, iterations, target, methods or {})
     rounds = _Rounds({kind: _methods(kind, number, methods or {}) for kind, number in numbers.items()})
-    for unknown in set(methods or {}) - set(numbers):
-        raise InputError(f"methods: has {unknown!r}; {did_you_mean(unknown, numbers)}")
     for number in range(max(numbers.values())):
         rounds.add(number)
     body = rounds.pipeline
@@ -107,6 +100,18 @@ def build(
         **({"loops": loops} if loops else {}),
         "hyperparameters": DEFAULTS | dict(hyperparameters or {}),
     }
+
+
+def _check(numbers: Mapping[str, Any], iterations: Any, target: str, methods: Methods) -> None:
+    """Raise InputError for what is no number, no target or no kind of layer."""
+    for key, number in {**numbers, "iterations": iterations}.items():
+        least = 1 if key == "iterations" else 0
+        if not isinstance(number, int) or isinstance(number, bool) or number < least:
+            raise InputError(f"{key}: is {number!r}; legal: whole numbers from {least}")
+    if target not in TYPES:
+        raise InputError(f"target: is {target!r}; {did_you_mean(target, TYPES)}")
+    for unknown in set(methods) - set(numbers):
+        raise InputError(f"methods: has {unknown!r}; {did_you_mean(unknown, numbers)}")
 
 
 def _methods(kind: str, number: int, methods: Methods) -> list[str]:
