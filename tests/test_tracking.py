@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import wandb
 import yaml
 from small_search import SMALL, Crash, crashing, lines, results, searched, small
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -264,6 +265,7 @@ def test_a_wandb_server_that_goes_away_stops_no_search(tmp_path: Path, monkeypat
         monkeypatch.setenv("WANDB_API_KEY", 40 * "a")
         monkeypatch.setenv("WANDB_BASE_URL", server.address)
         monkeypatch.setattr(wandb_runs_module, "AT_END", 1)
+        wandb.teardown()  # it reads its environment once in a process
         tracking = Tracking(["wandb"], tmp_path, notes.append)
         tracking.started("0000", {}, "")
         assert tracking.on and notes == []
@@ -272,6 +274,7 @@ def test_a_wandb_server_that_goes_away_stops_no_search(tmp_path: Path, monkeypat
         tracking.ended("0000", "finished", {})
         server.gone.set()
         server.shutdown()
+    wandb.teardown()
     assert [note.partition(": Timed")[0] for note in notes] == ["--track wandb: is off from here on: TimeoutError"]
     assert not tracking.on
 
