@@ -219,7 +219,8 @@ def _data(top: Fields, imports: Sequence[str]) -> dict[str, Any]:
     content = dict(top.inside("data", {}).content)
     faults: list[str] = []
     check_spec(content, top.at("data"), faults)
-    if faults and imports:  # one of the modules may bring the source
+    by_files = "path" in content and "source" not in content
+    if imports and (faults or by_files):  # one of the modules may bring the source
         try:
             import_modules(imports)
         except InputError as error:

@@ -155,6 +155,9 @@ def command(line: str) -> None:
     ArchiOpTrXError
         It ended with a fault, which it has printed.
     """
-    code = main(shlex.split(line))
+    try:
+        code = main(shlex.split(line))
+    except SystemExit as ended:  # of an option that there isn't, or --help
+        code = int(ended.code or 0)
     if code:
         raise ArchiOpTrXError(f"archioptrx {line}: ended with {code}; the reason stands above")

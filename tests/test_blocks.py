@@ -299,6 +299,7 @@ def test_pyg_takes_edge_features_heads_and_arguments(data):
         ("GCNConv", {}, 2, "GCNConv takes edge features of width 1, not 2 channels"),
         ("GATConv", {"heads": 3}, 0, "gives width 3, not 4"),
         ("GCNConv", {"colour": 1}, 0, "fails: TypeError"),
+        ("GATConv", {"heads": "two"}, 0, "fails: TypeError"),
     ],
 )
 def test_pyg_says_what_is_wrong(conv, arguments, edges, message):

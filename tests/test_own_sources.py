@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from archioptrx.experiment import parse_experiment
 from archioptrx.sources import LOADERS, SOURCES, check_spec, load_dataset, source, toy, with_path
 from archioptrx.sources.options import HERE, OWN_FILES, PlainOptions, ToyOptions, option
 
@@ -59,3 +60,26 @@ def test_its_files_tell_it_before_those_of_bundled_sources():
     assert with_path(spec, "q.pyg") == {"source": "acorn", "path": "q.pyg"}
     source(Plain, files=("*.pyg",))(toy.load)
     assert with_path(spec, "q.pyg") == {"source": "plain", "path": "q.pyg", "names": ["b"]}
+
+
+def test_its_files_tell_it_in_an_experiment_that_names_no_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The module that registers it is imported before the files are looked at."""
+    (tmp_path / "straw_source_of_a_test.py").write_text(
+        "from archioptrx.sources import source, toy\n"
+        "from archioptrx.sources.options import HERE, PlainOptions, option\n"
+        "from dataclasses import dataclass\n"
+        "from pathlib import Path\n"
+        "@dataclass(frozen=True)\n"
+        "class Straws(PlainOptions):\n"
+        "    source = 'straws'\n"
+        "    about = ''\n"
+        "    path: Path = option(HERE, '')\n"
+        "source(Straws, files=('*.straw',))(toy.load)\n"
+    )
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events" / "first.straw").touch()
+    monkeypatch.chdir(tmp_path)
+    document = {"name": "straws", "imports": ["straw_source_of_a_test"], "data": {"path": "events"}}
+    assert parse_experiment(document, "straws.yaml").data == {"source": "straws", "path": str(tmp_path / "events")}

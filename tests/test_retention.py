@@ -1,6 +1,9 @@
 """Weights that a search keeps: of the best trials so far, at any moment; and models made of them."""
 
 import math
+import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,11 +136,35 @@ def test_at_any_moment_the_best_are_there(
             assert number not in folder.kept()
             retention.store(row, b"w" if sends else None, needed=number in needed)
         rows.append(row)
-        retention.tidy(needed)
+        retention.displaced(needed)
         ranked = sorted((r for r in rows if r["score"] is not None), key=lambda r: (-r["score"], r["proposal"]))
         expected = {r["proposal"] for r in (ranked if count is None else ranked[:count])}
         expected |= {r["proposal"] for r in ranked if r["proposal"] in needed}
         assert set(folder.kept()) == expected
+
+
+def calls_of(work: Callable[[], object]) -> int:
+    """How many functions, Python's and C's, a piece of work calls."""
+    calls: list[str] = []
+    sys.setprofile(lambda frame, event, argument: calls.append(event) if event in ("call", "c_call") else None)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return len(calls)
+
+
+@pytest.mark.parametrize("keep", [Keep(None), Keep(3)])
+def test_a_trial_costs_the_same_after_many_others(tmp_path: Path, keep: Keep) -> None:
+    (tmp_path / "experiment.yaml").touch()
+    retention = Retention(RunFolder(tmp_path), keep)
+
+    def trial(number: int) -> None:
+        retention.store({"proposal": number, "score": float(number), "status": "finished"}, b"w", needed=False)
+        retention.displaced([])
+
+    costs = [calls_of(partial(trial, number)) for number in range(200)]
+    assert costs[199] <= costs[10] + 2 and costs[10] > 0  # a temporary name may be taken
 
 
 def test_a_kept_trial_is_a_model(whole: Path) -> None:

@@ -88,6 +88,14 @@ def test_a_slider_that_is_not_there_is_named():
         Controls.load(EXAMPLES / "sandbox.yaml", "search")["trial"]
 
 
+def test_an_option_that_there_is_not_is_said_as_any_other_fault(capsys):
+    with pytest.raises(ArchiOpTrXError, match="inspect --tops: ended with 2; the reason stands above"):
+        command("inspect --tops")
+    assert "see archioptrx inspect --help" in capsys.readouterr().err
+    command("inspect --help")
+    assert "--top" in capsys.readouterr().out
+
+
 def test_a_command_that_ends_badly_stops_the_notebook(capsys):
     with pytest.raises(ArchiOpTrXError, match="archioptrx inspect nowhere: ended with 2; the reason stands above"):
         command("inspect nowhere")

@@ -139,6 +139,18 @@ def test_a_loop_whose_parts_depend_one_way_is_written_out():
     assert [step.function for step in graph.steps].count("sum_up") == 3
 
 
+def test_a_loop_that_is_written_out_may_be_longer_than_a_stack_is_deep():
+    layers = {
+        "grow": {"type": "node", "mlp": True},
+        "start": {"type": "edge", "mlp": True},
+        "fade": {"type": "edge", "mlp": True},
+        "score": {"type": "edge", "convolution": "end_concatenation", "features": ["edge"], "mlp": True},
+    }
+    loops = {"loop1": {"pipeline": ["grow", "fade"], "iterations": 1200}}
+    graph = network(["input", "start", "loop1", "score"], loops, **layers)
+    assert [step.function for step in graph.steps].count("fade") == 1200
+
+
 def test_what_a_loop_made_last_is_seen_behind_it():
     """`relate` is no head, nothing reads it in the next turn: its last value is that of the last turn."""
     tell = {"type": "edge", "features": ["relate"], "mlp": True}
@@ -311,6 +323,23 @@ def test_a_fault_is_a_line_that_names_what_is_legal(content, message):
         Architecture.from_dict(content, "mine.yaml")
     assert str(caught.value).startswith(message)
     assert len(caught.value.faults) == message.count("\n") + 1
+
+
+def layered(pipeline) -> dict:
+    loops = {"loop1": {"pipeline": pipeline, "iterations": 2}}
+    return {**sketch(["input", "edgenet"]), "pipeline": ["input", "loop1", "edgenet"], "loops": loops}
+
+
+@pytest.mark.parametrize("pipeline", ["input", None, [], [1]])
+def test_a_pipeline_that_is_no_list_of_names_is_one_fault(pipeline):
+    for content, place in [
+        ({**sketch(["input", "edgenet"]), "pipeline": pipeline}, "pipeline"),
+        (layered(pipeline), "loops.loop1.pipeline"),
+    ]:
+        with pytest.raises(InputError) as caught:
+            Architecture.from_dict(content, "mine.yaml")
+        (fault,) = caught.value.faults
+        assert fault.startswith(f"mine.yaml: {place}: is {pipeline!r}; legal: a list")
 
 
 def test_an_unknown_class_of_torch_geometric_names_the_known_ones():

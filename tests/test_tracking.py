@@ -4,13 +4,16 @@ import json
 import os
 import struct
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import wandb
 import yaml
 from small_search import SMALL, Crash, crashing, lines, results, searched, small
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -22,6 +25,7 @@ from archioptrx.run_folder import RunFolder
 from archioptrx.search.__main__ import main as search
 from archioptrx.settings import missing_trackers
 from archioptrx.tracking import WRITERS, Tracking, numbers_of
+from archioptrx.tracking import wandb_runs as wandb_runs_module
 from archioptrx.tracking.wandb_runs import WandbRuns
 
 
@@ -208,6 +212,71 @@ def test_wandb_ends_what_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (records,) = wandb_runs(tmp_path).values()
     (code,) = [record.exit.exit_code for record in records if record.HasField("exit")]
     assert code == 1
+
+
+class Dying(ThreadingHTTPServer):
+    """As much of a wandb server as the beginning of a run takes; then `dead`, it hears and never answers."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Answering)
+        self.dead, self.gone = threading.Event(), threading.Event()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class Answering(BaseHTTPRequestHandler):
+    """One request to it."""
+
+    server: Dying
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        asked = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.server.dead.is_set():
+            self.server.gone.wait()
+            self.close_connection = True
+            return
+        project = {"id": "p", "name": "archioptrx", "entity": {"id": "e", "name": "somebody"}}
+        bucket = {"bucket": {"id": "r", "name": "r", "displayName": "r", "historyLineCount": 0, "project": project}}
+        data = {"upsertBucket": {**bucket, "inserted": True}} if b"upsertBucket" in asked else {}
+        answer = json.dumps({"data": data}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_GET = do_POST
+
+    def log_message(self, *told: object) -> None:
+        """Nothing."""
+
+
+def test_a_wandb_server_that_goes_away_stops_no_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """wandb itself would wait for it without end."""
+    notes: list[str] = []
+    with Dying() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.delenv("WANDB_MODE", raising=False)
+        monkeypatch.setenv("WANDB_API_KEY", 40 * "a")
+        monkeypatch.setenv("WANDB_BASE_URL", server.address)
+        monkeypatch.setattr(wandb_runs_module, "AT_END", 1)
+        wandb.teardown()  # it reads its environment once in a process
+        tracking = Tracking(["wandb"], tmp_path, notes.append)
+        tracking.started("0000", {}, "")
+        assert tracking.on and notes == []
+        server.dead.set()
+        tracking.epoch("0000", 1, {"loss": 0.5})
+        tracking.ended("0000", "finished", {})
+        server.gone.set()
+        server.shutdown()
+    wandb.teardown()
+    assert [note.partition(": Timed")[0] for note in notes] == ["--track wandb: is off from here on: TimeoutError"]
+    assert not tracking.on
 
 
 def test_names_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

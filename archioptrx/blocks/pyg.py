@@ -63,8 +63,9 @@ class Convolution(nn.Module):
         fed = inspect.signature(known[conv].forward).parameters
         self.keyword = self._keyword(inputs, fed)
         given = _sizes(inputs, output, taken, self.keyword) | dict(arguments or {})
-        if given.get("heads", 1) > 1 and given.get("concat", True) and "out_channels" in given:
-            given["out_channels"] = output.width // given["heads"]
+        heads = given.get("heads", 1)
+        if isinstance(heads, int) and heads > 1 and given.get("concat", True) and "out_channels" in given:
+            given["out_channels"] = output.width // heads
         self.arguments = given
         try:
             self.conv = known[conv](**given)

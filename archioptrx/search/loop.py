@@ -277,7 +277,7 @@ class Trials:
         self.folder.trials.append(row)
         self.rows[number] = row
         self._untold.append(number)
-        self.records.retention.tidy(self._needed())
+        self.records.retention.displaced(self._needed())
         self.records.ended(row["id"], row, running.line["epochs"])
         self.listener.ended(row)
 

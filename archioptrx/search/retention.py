@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from bisect import insort
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, insort
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from archioptrx.run_folder import RunFolder, write_atomically
@@ -47,14 +47,25 @@ class Retention:
     def store(self, row: Mapping[str, Any], weights: bytes | None, needed: bool) -> None:
         """Write the weights of a trial that ends, if it is one of the best or `needed`; its line follows."""
         self._note(row)
-        if weights is None or row["status"] == "failed" or not (needed or row["proposal"] in self._best()):
+        if weights is None or row["status"] == "failed" or not (needed or self._is_best(row)):
             return
         file = self.folder.weights(row["proposal"])
         file.parent.mkdir(exist_ok=True)
         write_atomically(file, weights)
 
-    def tidy(self, needed: Iterable[int] | None) -> None:
-        """Remove what is neither of the best nor needed; None: every ended trial is."""
+    def displaced(self, needed: Collection[int] | None) -> None:
+        """After the line of a trial: remove the weights that it pushed out of the best; None: all are needed.
+
+        The work doesn't grow with the number of trials.
+        """
+        if needed is None or self.count == math.inf:
+            return
+        for _, number in self._order[int(self.count) : int(self.count) + 1]:
+            if number not in needed:
+                self.folder.weights(number).unlink(missing_ok=True)
+
+    def tidy(self, needed: Collection[int] | None) -> None:
+        """Before the first trial: remove what is neither of the best nor needed; None: every ended trial is."""
         if not (self.folder.path / "weights").is_dir():
             return
         for left in (self.folder.path / "weights").glob(".*"):  # of a write that a crash stopped
@@ -67,6 +78,10 @@ class Retention:
     def _note(self, row: Mapping[str, Any]) -> None:
         if row["score"] is not None:
             insort(self._order, (-row["score"], row["proposal"]))
+
+    def _is_best(self, row: Mapping[str, Any]) -> bool:
+        """Whether a trial that was noted is one of the best."""
+        return bisect_left(self._order, (-row["score"], row["proposal"])) < self.count
 
     def _best(self) -> set[int]:
         count = len(self._order) if self.count == math.inf else int(self.count)

@@ -87,14 +87,8 @@ def build(
         "edge_poolings": edge_poolings,
         "graph_poolings": graph_poolings,
     }
-    for key, number in {**numbers, "iterations - 1": iterations - 1}.items():
-        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
-            raise InputError(f"{key}: is {number!r}; legal: whole numbers from 0")
-    if target not in TYPES:
-        raise InputError(f"target: is {target!r}; {did_you_mean(target, TYPES)}")
+    _check(numbers, iterations, target, methods or {})
     rounds = _Rounds({kind: _methods(kind, number, methods or {}) for kind, number in numbers.items()})
-    for unknown in set(methods or {}) - set(numbers):
-        raise InputError(f"methods: has {unknown!r}; {did_you_mean(unknown, numbers)}")
     for number in range(max(numbers.values())):
         rounds.add(number)
     body = rounds.pipeline
@@ -108,10 +102,24 @@ def build(
     }
 
 
+def _check(numbers: Mapping[str, Any], iterations: Any, target: str, methods: Methods) -> None:
+    """Raise InputError for what is no number, no target or no kind of layer."""
+    for key, number in {**numbers, "iterations": iterations}.items():
+        least = 1 if key == "iterations" else 0
+        if not isinstance(number, int) or isinstance(number, bool) or number < least:
+            raise InputError(f"{key}: is {number!r}; legal: whole numbers from {least}")
+    if target not in TYPES:
+        raise InputError(f"target: is {target!r}; {did_you_mean(target, TYPES)}")
+    for unknown in set(methods) - set(numbers):
+        raise InputError(f"methods: has {unknown!r}; {did_you_mean(unknown, numbers)}")
+
+
 def _methods(kind: str, number: int, methods: Methods) -> list[str]:
     """The method of each layer of a kind."""
     given = methods.get(kind, USUAL[kind])
-    found = [given] * number if isinstance(given, str) else list(given)
+    found = [given] * number if isinstance(given, str) else given
+    if not isinstance(found, list | tuple) or not all(isinstance(method, str) for method in found):
+        raise InputError(f"methods.{kind}: is {given!r}; legal: the name of a method, or a list of such")
     if len(found) != number:
         raise InputError(f"methods.{kind}: has {len(found)} for {number} layers; legal: one for each, or one for all")
     for method in found:
@@ -126,7 +134,7 @@ def _methods(kind: str, number: int, methods: Methods) -> list[str]:
             fault = None if own else convolution_fault("node", method) or f"is {method!r}; {_node_methods(method)}"
         if fault:
             raise InputError(f"methods.{kind}: {fault}")
-    return found
+    return list(found)
 
 
 def _node_methods(method: str) -> str:

@@ -223,14 +223,17 @@ def _ordered(program: Program, target: int) -> list[int]:
     order: list[int] = []
     seen: set[int] = set()
 
-    def visit(value: int) -> None:
-        if value in seen:
-            return
-        seen.add(value)
-        row = program.rows[value]
-        for needed in (row.initial,) if row.block == HEAD else row.inputs:
-            visit(needed)
-        order.append(value)
+    def visit(root: int) -> None:
+        stack = [root]  # no recursion: a loop that is written out may be longer than Python's stack is deep
+        while stack:
+            row = program.rows[stack[-1]]
+            needs = (row.initial,) if row.block == HEAD else row.inputs
+            missing = next((needed for needed in needs if needed not in seen), None)
+            if missing is not None:
+                stack.append(missing)
+            elif (value := stack.pop()) not in seen:
+                seen.add(value)
+                order.append(value)
 
     visit(target)
     done = 0

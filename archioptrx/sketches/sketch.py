@@ -99,9 +99,9 @@ def is_sketch(content: object) -> bool:
 
 
 def _names(fields: Fields, key: str) -> tuple[str, ...]:
-    names = fields.take(key, list) or []
+    names = fields.take(key, list)
     if not names or not all(isinstance(name, str) for name in names):
-        if key in fields.content:
+        if names is not None:  # else it has been said
             fields.fault(key, f"is {names!r}; legal: a list of one name or more, of layers and loops")
         return ()
     return tuple(names)

@@ -15,8 +15,8 @@ import wandb
 
 PROJECT = "archioptrx"
 MODE, KEY = "WANDB_MODE", "WANDB_API_KEY"
-PATIENCE = 20
-"""Seconds to wait for a server."""
+PATIENCE = AT_END = 20
+"""Seconds to wait for a server when a run begins, and when it ends."""
 
 
 class WandbRuns:
@@ -32,6 +32,8 @@ class WandbRuns:
             silent=True,
             console="off",
             init_timeout=PATIENCE,
+            finish_timeout=AT_END,  # else the search waits for ever where the server has gone
+            finish_timeout_raises=True,
             disable_code=True,
             disable_git=True,
             disable_job_creation=True,
