@@ -25,9 +25,9 @@ class Content:
     rows
         Ended trials, best first.
     proposals
-        Lines of `proposals.jsonl` by number, without those that were voided.
+        Lines of `proposals.jsonl` by number; also of those that never ran.
     refused
-        Lines that void a proposal.
+        Lines that say so: the worker found a constraint broken.
     top
         How many of the best trials are shown in detail.
     """
@@ -51,12 +51,13 @@ class Content:
         """
         experiment = folder.experiment()
         import_modules(experiment.imports)
+        rows = folder.rows()  # before the proposals: of a search that goes on, no row is without its proposal
         lines = folder.proposals.read()
         return cls(
             folder,
             experiment,
             folder.environment(),
-            folder.rows(),
+            rows,
             {line["proposal"]: line for line in lines if "refused" not in line},
             [line for line in lines if "refused" in line],
             top,

@@ -14,8 +14,11 @@ from archioptrx.report.content import Content
 from archioptrx.report.page import fragment
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.text import duration_text, metric_of, score_text, seeds_text
+from archioptrx.search_costs import schedule_of
 
 Row = Mapping[str, Any]
+TIME = "%Y-%m-%d %H:%M UTC%z"
+"""With the zone: a page is read elsewhere, and may be written elsewhere than the search ran."""
 
 
 def subtitle(content: Content) -> str:
@@ -41,12 +44,13 @@ def facts(content: Content) -> dict[str, Any]:
     if content.winner:
         found |= _winner(content, content.winner)
     if rows:
-        wall = max(row["ended"] for row in rows) - min(row["started"] for row in rows)
         trained = sum(row["train_seconds"] or 0 for row in rows)
+        wall = schedule_of(rows).wall
         found["wall time"] = _fact(duration_text(wall), f"{duration_text(trained)} of training in all")
     data = content.environment["data"]
     found["data"] = _fact(content.experiment.data["source"], data["split"])
-    found["started"] = _fact(content.environment["started"][:10], content.environment["started"][11:16])
+    started = content.environment["started"]
+    found["started"] = _fact(started[:10], f"{started[11:16]} UTC{started[19:]}")
     return found
 
 
@@ -69,7 +73,7 @@ def _fact(text: str, small: str) -> Any:
 def banner(content: Content, now: datetime) -> str:
     """What a reader has to know first; empty for a search that has ended well."""
     ended, budget = len(content.rows), content.experiment.budget.trials
-    waiting, written = len(content.proposals) - ended, f"{now:%Y-%m-%d %H:%M}"
+    waiting, written = len(content.proposals) - len(content.refused) - ended, f"{now:{TIME}}"
     run = shlex.quote(str(content.folder.path))
     if is_running(content.folder):
         left = f", {waiting:,} in training" if waiting > 0 else ""
@@ -97,4 +101,4 @@ def is_running(folder: RunFolder) -> bool:
 
 def footer(now: datetime) -> str:
     """When and by what the page was written."""
-    return f"Written {now:%Y-%m-%d %H:%M} by ArchiOpTrX {__version__}. This page needs nothing but itself."
+    return f"Written {now:{TIME}} by ArchiOpTrX {__version__}. This page needs nothing but itself."

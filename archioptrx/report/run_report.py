@@ -50,6 +50,6 @@ def write_report(folder: RunFolder, path: Path, top: int = 10) -> None:
     """
     content = Content.read(folder, top)
     sections = [found for make in SECTIONS if (found := make(content)) is not None]
-    now = datetime.now()
+    now = datetime.now().astimezone()
     name = folder.path.resolve().name
     write_page(path, page(name, subtitle(content), facts(content), sections, banner(content, now), footer(now)))

@@ -84,7 +84,8 @@ def _columns(content: Content, graphs: Sequence[ComputationGraph]) -> list[tuple
 
     def metric(name: str) -> tuple[str, str, list[Any]]:
         kind = "count" if name == "parameters" else "cost" if name in COSTS else "metric"
-        return of(kind, header(name), lambda row: _rounded(metric_value(row, name)))
+        short = decimals if kind == "metric" else _rounded
+        return of(kind, header(name), lambda row: short(metric_value(row, name)))
 
     fronts = front_numbers(rows)
     made = [of("count", "front", lambda row: fronts.get(row["proposal"]))] if fronts else []
@@ -115,7 +116,7 @@ def _combined(content: Content) -> list[tuple[str, str, list[Any]]]:
     for index, goal in enumerate(content.experiment.objective.goals):
         if goal.price is not None:
             scores = [None if r["score"] is None else (r.get("scores") or [r["score"]])[index] for r in content.rows]
-            made.append(("score", "metric", [_rounded(score) for score in scores]))
+            made.append(("score", "metric", [decimals(score) for score in scores]))
     return made
 
 
@@ -146,8 +147,17 @@ def _metrics(rows: Sequence[Row]) -> dict[str, list[float | None]]:
     return {name: [_rounded(metric_value(row, name)) for row in rows] for name in names}
 
 
+def decimals(value: float | None) -> float | int | None:
+    """The five decimals that are shown: of six digits the page would round again, and some up that aren't.
+
+    >>> decimals(0.9993850864), f"{0.9993850864:.6g}"
+    (0.99939, '0.999385')
+    """
+    return _rounded(value) if value is None or abs(value) < 1e-3 else float(f"{value:.5f}")
+
+
 def _rounded(value: float | None) -> float | int | None:
-    """Six digits, one more than is shown; whole numbers without a point."""
+    """Six digits; whole numbers without a point."""
     if value is None:
         return None
     rounded = value if value.is_integer() else float(f"{value:.6g}")

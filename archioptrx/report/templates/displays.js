@@ -19,8 +19,9 @@
 
   const inSector = (event, at) => {
     if (at < 0) return () => true;
-    const [low, high, last] = [event.sectors[at], event.sectors[at + 1], at === event.sectors.length - 2];
-    return (hit) => event.phi[hit] >= low && (event.phi[hit] < high || last && event.phi[hit] <= high);
+    // The outermost limits are open: places are rounded, and may lie beyond them by a little.
+    const low = at ? event.sectors[at] : -Infinity, high = at < event.sectors.length - 2 ? event.sectors[at + 1] : Infinity;
+    return (hit) => event.phi[hit] >= low && event.phi[hit] < high;
   };
 
   /** Numbers of the rows of a sector by letter. */
