@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_search import lines, searched, small
 
-from archioptrx.report import head
+from archioptrx.report import architectures, head, scores
 from archioptrx.report.content import Content
+from archioptrx.report.curves import quantities
 from archioptrx.report.trials import decimals
 from archioptrx.run_folder import Journal, RunFolder
 
@@ -79,6 +80,21 @@ def test_pauses_are_no_wall_time(folder: Path) -> None:
     rewrite(folder / "trials.jsonl", later)
     after = head.facts(Content.read(RunFolder(folder)))["wall time"]
     assert " h" not in after and before.split("of training")[0][-12:] == after.split("of training")[0][-12:]
+
+
+def test_a_loss_is_told_as_one(tmp_path: Path) -> None:
+    searched(tmp_path / "run", small(budget__trials=4, objective={"metric": "loss", "mode": "min"}))
+    content = Content.read(RunFolder(tmp_path / "run"))
+    best = min(row["metrics"]["loss"] for row in content.rows)
+    assert str(head.facts(content)["best validation loss"]).startswith(f"{best:.5f}<")
+    chart, _, _, _ = scores._figure(content)
+    dots, line = (trace for trace in chart.data if trace.name in ("finished", "best so far"))
+    assert list(dots.y) == [row["metrics"]["loss"] for row in sorted(content.rows, key=lambda row: row["ended"])]
+    assert min(dots.y) == line.y[-1] == best and max(line.y) == line.y[0]
+    curve = quantities(content, content.best[0])["validation loss"]
+    assert min(value for value in curve if value is not None) == best
+    found = architectures.section(content)
+    assert found is not None and f"{content.best[0]['id']} · loss {best:.5f}" in found.body
 
 
 def test_times_have_their_zone(folder: Path) -> None:

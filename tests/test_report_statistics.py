@@ -92,7 +92,7 @@ def test_each_goal_has_its_effects(tmp_path: Path) -> None:
     searched(tmp_path / "run", experiment)
     found = made(Content.read(RunFolder(tmp_path / "run")))
     assert ids(found["effects"]) == ["effects-figure", "effects-figure-1"]
-    assert "On -parameters" in found["effects"].body
+    assert "On parameters" in found["effects"].body
 
 
 def test_a_reader_sees_and_switches(content: Content, tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from archioptrx.report.content import Content
 from archioptrx.report.curves import curves
 from archioptrx.report.drawings import drawing, places
 from archioptrx.report.page import Section, fragment, table
+from archioptrx.report.scales import told
 from archioptrx.report.trials import SCRIPTS, status_text
-from archioptrx.search.text import brief, duration_text, metric_of, score_text
+from archioptrx.search.text import brief, duration_text, score_text
 
 Row = Mapping[str, Any]
 OPEN = 3
@@ -34,10 +35,10 @@ def section(content: Content) -> Section | None:
 
 def _card(content: Content, number: int, place: int, row: Row) -> dict[str, Any]:
     """What the template shows of a trial."""
-    graph, metric = content.graph(row["proposal"]), metric_of(content.experiment)
+    graph, (metric, sign) = content.graph(row["proposal"]), told(content.experiment.objective.first)
     run = shlex.quote(f"{content.folder.path}/{row['id']}")
     facts = {
-        f"validation {metric}": score_text(row["score"]),
+        f"validation {metric}": score_text(sign * row["score"]),
         "parameters": f"{row['parameters']:,}",
         "epochs": str(row["epochs"]),
         "training": duration_text(row["train_seconds"]),
@@ -54,7 +55,7 @@ def _card(content: Content, number: int, place: int, row: Row) -> dict[str, Any]
     return {
         "place": place,
         "id": row["id"],
-        "title": f"{number + 1} · trial {row['id']} · {metric} {score_text(row['score'])}",
+        "title": f"{number + 1} · trial {row['id']} · {metric} {score_text(sign * row['score'])}",
         "status": status_text(row, row["reference"]),
         "winner": bool(content.winner) and content.winner["proposal"] == row["proposal"],  # type: ignore[index]
         "brief": brief(graph),
@@ -74,11 +75,12 @@ def _again(content: Content, row: Row) -> Any:
     if not lines:
         return None
     names = list(dict.fromkeys(name for one in lines for name in one.get("test") or {}))[:MOST_METRICS]
-    heads = ["seed", f"validation {metric_of(content.experiment)}", *(f"test {name}" for name in names)]
+    metric, sign = told(content.experiment.objective.first)
+    heads = ["seed", f"validation {metric}", *(f"test {name}" for name in names)]
     cells = [
         [
             str(one["seed"]),
-            score_text(one["score"]),
+            score_text(None if one["score"] is None else sign * one["score"]),
             *(value_text(name, (one.get("test") or {}).get(name)) for name in names),
         ]
         for one in lines

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.report.content import Content
 from archioptrx.report.page import View, figure
-from archioptrx.report.scales import is_share, log_axis, missing
+from archioptrx.report.scales import is_share, log_axis, missing, told
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -29,10 +29,11 @@ NOTED = {
 def quantities(content: Content, row: Row) -> dict[str, list[float | None]]:
     """By name the values after each epoch of a trial; at least its score."""
     lines = content.curves.get(row["proposal"], [])
-    score = content.experiment.objective.first.label
+    score, sign = told(content.experiment.objective.first)
+    values = [_number(line["score"]) for line in lines] if lines else list(row["curve"])
+    found = {f"validation {score}": [None if value is None else sign * value for value in values]}
     if not lines:
-        return {f"validation {score}": list(row["curve"])}
-    found: dict[str, list[float | None]] = {f"validation {score}": [_number(line["score"]) for line in lines]}
+        return found
     for key, name in NOTED.items():
         found[name] = [_number(line.get(key)) for line in lines]
     for key in dict.fromkeys(name for line in lines for name in line["metrics"]):
@@ -73,7 +74,7 @@ def _views(content: Content, quantity: str, known: Sequence[Mapping[str, Sequenc
     axis = log_axis(everything, quantity) if log else {"type": "linear", "title": {"text": quantity}}
     made = [View("Show", quantity, [{"y": values} for values in traces], {"yaxis": axis})]
     goal = content.experiment.objective.first
-    if quantity == f"validation {goal.label}" and is_share(goal, everything):
+    if quantity == f"validation {told(goal)[0]}" and is_share(goal, everything):
         errors = iter(missing(everything))
         turned = [{"y": [next(errors) for _ in values]} for values in traces]
         label = f"1 − {quantity}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.effects import Effect, Effects, effects_of
 from archioptrx.report.content import Content
 from archioptrx.report.page import Cell, Section, View, figure, fragment, table, text_of
+from archioptrx.report.scales import told
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -39,8 +40,9 @@ def section(content: Content) -> Section | None:
         found = effects_of(content.rows, content.proposals, number)
         if not found.effects:
             continue
-        body = _one(found, "" if number == 0 else f"-{number}", goal.label)
-        parts.append(fragment("part.html", title=f"On {goal.label}", about="", body=body) if len(goals) > 1 else body)
+        name, _ = told(goal)
+        body = _one(found, "" if number == 0 else f"-{number}", name)
+        parts.append(fragment("part.html", title=f"On {name}", about="", body=body) if len(goals) > 1 else body)
     return Section("effects", "What good trials share", Markup("").join(parts), ABOUT) if parts else None
 
 
@@ -60,7 +62,10 @@ def _figure(effects: Effects, suffix: str, goal: str) -> Markup:
     first = shown["all"]
     traces = [go.Scatter(name=side, mode="markers", **_points(first, side, colour)) for side, colour in SIDES]
     layout = {
-        "xaxis": {"title": {"text": f"difference of the mean standing on {goal}, %"}, "zerolinewidth": 2},
+        "xaxis": {
+            "title": {"text": f"difference of the mean standing on {goal}, % (right: better)"},
+            "zerolinewidth": 2,
+        },
         "yaxis": {"categoryorder": "array", "categoryarray": _names(first), "tickfont": {"size": 12}},
     }
     views = [

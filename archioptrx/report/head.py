@@ -12,8 +12,9 @@ from typing import Any
 from archioptrx import __version__
 from archioptrx.report.content import Content
 from archioptrx.report.page import fragment
+from archioptrx.report.scales import told
 from archioptrx.run_folder import RunFolder
-from archioptrx.search.text import duration_text, metric_of, score_text, seeds_text
+from archioptrx.search.text import duration_text, score_text, seeds_text
 from archioptrx.search_costs import schedule_of
 
 Row = Mapping[str, Any]
@@ -39,8 +40,9 @@ def facts(content: Content) -> dict[str, Any]:
     found = {"trials ended": _fact(f"{len(rows):,} of {budget:,}", small or "none yet")}
     if content.best:
         best = max(content.best, key=lambda row: row["score"])
-        what = f"best validation {metric_of(content.experiment)}"
-        found[what] = _fact(score_text(best["score"]), f"trial {best['id']}, {best['parameters']:,} parameters")
+        name, sign = told(content.experiment.objective.first)
+        about = f"trial {best['id']}, {best['parameters']:,} parameters"
+        found[f"best validation {name}"] = _fact(score_text(sign * best["score"]), about)
     if content.winner:
         found |= _winner(content, content.winner)
     if rows:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from archioptrx.objective import Goal
 from archioptrx.report.page import View
 
@@ -15,6 +17,16 @@ NEAR = 0.95
 
 MOST_DECADES = 3
 """On a log axis over more than these only powers of ten have a tick."""
+
+
+def told(goal: Goal) -> tuple[str, float]:
+    """What a reader is told of a score: a name, and the sign that the score gets. A loss is one, not its negative.
+
+    >>> told(Goal("auc")), told(Goal("loss", "min"))
+    (('auc', 1.0), ('loss', -1.0))
+    """
+    turned = goal.price is None and goal.mode == "min"
+    return (goal.metric, -1.0) if turned else (goal.label, 1.0)
 
 
 def is_share(goal: Goal, values: Values) -> bool:
@@ -37,19 +49,32 @@ def missing(values: Values) -> list[float | None]:
 def log_axis(values: Values, title: str) -> dict[str, Any]:
     """A logarithmic axis whose ticks are whole numbers: 1, 2, 5, 10 …, over many decades the powers of ten.
 
-    >>> log_axis([30.0, 300.0], "time")["ticktext"]
-    ['20', '50', '100', '200', '500']
+    Where less than two of these are among the values, as between 0.52 and 0.65, ticks have equal distances.
+
+    >>> log_axis([30.0, 300.0], "time")["ticktext"], log_axis([0.52, 0.65], "loss")["ticktext"]
+    (['20', '50', '100', '200', '500'], ['0.52', '0.54', '0.56', '0.58', '0.6', '0.62', '0.64', '0.66'])
     """
     known = [value for value in values if value is not None and value > 0] or [1.0]
     low, high = math.floor(math.log10(min(known))), math.ceil(math.log10(max(known)))
     steps = (1, 2, 5) if high - low <= MOST_DECADES else (1,)
     ticks = [float(f"{step}e{power}") for power in range(low - 1, high + 2) for step in steps]
     inside = [i for i, tick in enumerate(ticks) if min(known) <= tick <= max(known)]
-    # One tick more on either side: the axis reaches a little beyond the values.
-    first, last = (inside[0], inside[-1]) if inside else (len(steps), len(steps))
-    ticks = ticks[max(0, first - 1) : last + 2]
-    text = [f"{tick:,.0f}" if tick >= 1 else f"{tick:.10f}".rstrip("0") for tick in ticks]
+    if len(inside) < 2 and max(known) > (1 + 1e-9) * min(known):
+        ticks = _even(min(known), max(known))
+    else:
+        # One tick more on either side: the axis reaches a little beyond the values.
+        first, last = (inside[0], inside[-1]) if inside else (len(steps), len(steps))
+        ticks = ticks[max(0, first - 1) : last + 2]
+    text = [f"{tick:,.0f}" if tick == int(tick) else np.format_float_positional(tick) for tick in ticks]
     return {"type": "log", "title": {"text": title}, "tickvals": ticks, "ticktext": text}
+
+
+def _even(low: float, high: float) -> list[float]:
+    """Five to eleven round numbers around two."""
+    step = 10.0 ** math.floor(math.log10(high - low))
+    step /= 5 if high - low < 2 * step else 2 if high - low < 5 * step else 1
+    ticks = [float(f"{number * step:.12g}") for number in range(math.floor(low / step), math.ceil(high / step) + 1)]
+    return [tick for tick in ticks if tick > 0]
 
 
 def score_views(goal: Goal, label: str, traces: Sequence[Values], rest: int = 0) -> list[View]:

@@ -8,10 +8,9 @@ from typing import Any
 
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, View, figure
-from archioptrx.report.scales import score_views
+from archioptrx.report.scales import score_views, told
 from archioptrx.report.trials import SCRIPTS
 from archioptrx.search.retrain import Spread
-from archioptrx.search.text import metric_of
 
 Row = Mapping[str, Any]
 UNITS = ((7200.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
@@ -37,7 +36,8 @@ def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
     """Figure, its label, height and views."""
     import plotly.graph_objects as go
 
-    goal, metric = content.experiment.objective.first, metric_of(content.experiment)
+    goal = content.experiment.objective.first
+    metric, sign = told(goal)
     ended = sorted(enumerate(content.rows), key=lambda one: one[1]["ended"])
     order = {place: number for number, (place, _) in enumerate(ended, 1)}
     clock, unit = wall_times(content.rows)
@@ -46,15 +46,15 @@ def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
     again = spreads_of(content)
     retrained = [one for one in ended if one[1]["proposal"] in again]
     # A line over the best so far; in front of the dots.
-    best = list(accumulate((row["score"] for _, row in scored), max))
+    best = [sign * score for score in accumulate((row["score"] for _, row in scored), max)]
     chart = go.Figure()
     for name, members in zip(("finished", "pruned"), groups, strict=False):
-        chart.add_scatter(y=[row["score"] for _, row in members], name=name, **_dots(name, dot_size(len(ended))))
+        chart.add_scatter(y=[sign * row["score"] for _, row in members], name=name, **_dots(name, dot_size(len(ended))))
     chart.add_scatter(y=best, name="best so far", mode="lines", line={"shape": "hv", "width": 2, "color": "var(--c2)"})
     spreads = [again[row["proposal"]] for _, row in retrained]
     error = {"type": "data", "array": [one.deviation for one in spreads], "width": 4}
     chart.add_scatter(
-        y=[one.mean for one in spreads], name="trained again", error_y=error, **_dots("c4", 10, "diamond")
+        y=[sign * one.mean for one in spreads], name="trained again", error_y=error, **_dots("c4", 10, "diamond")
     )
     chart.add_scatter(y=[0.015] * len(groups[2]), yaxis="y2", name="failed", **_dots("failed", 8, "x-thin-open"))
     shown = [[place for place, _ in group] for group in (*groups[:2], scored, retrained, groups[2])]
