@@ -10,7 +10,8 @@ import torch
 from archioptrx import compare, train
 from archioptrx.compare import compare_models
 from archioptrx.comparison.contestants import Contestant
-from archioptrx.comparison.events import row_order, views_of
+from archioptrx.comparison.events import _view, row_order, views_of
+from archioptrx.comparison.units import events_of
 from archioptrx.hitgraph import sorted_graph
 from archioptrx.model_events import events_for
 from archioptrx.model_folder import load_model
@@ -218,6 +219,10 @@ def test_models_with_cuts_of_their_own(tmp_path, capsys):
     assert found.pairs == ()
     assert found.notes[-1] == "wide: has graphs of its own; no comparison edge by edge"
     assert found.entries[1].metrics["auc"].value is not None
+    host, other = (Contestant(name, name, load_model(name)) for name in (narrow, wide))
+    graphs = list(events_for(host.model, None)[0])[::-1]
+    view = _view(other, host, graphs, True, None)
+    assert not view.same and events_of(view.graphs) == events_of(graphs)
     assert found.rows < sum(graph.num_edges for graph in events_for(load_model(wide), None)[0])
 
 

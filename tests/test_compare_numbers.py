@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from graphs import random_arrays
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap
@@ -10,8 +11,10 @@ from scipy.stats import binomtest, bootstrap
 from archioptrx.comparison.bootstrap import Replicates, replicate, resamples
 from archioptrx.comparison.costs import latencies, peak_memory
 from archioptrx.comparison.decisions import compared, mcnemar
+from archioptrx.comparison.pictures import display_of
 from archioptrx.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, numbers
 from archioptrx.comparison.units import EVENTS, GRAPHS, PARTS, units_of
+from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.hitgraph import batch_graphs
 from archioptrx.sources import load_dataset
 from archioptrx.tasks import make_task
@@ -171,3 +174,19 @@ def test_latencies_are_of_all_models(toy):
     found = latencies([Wide(1), Wide(2)], [graph, graph])
     assert len(found) == 2
     assert all(0 < ms < float("inf") for ms in found)
+
+
+def test_the_picture_has_a_sector_where_it_is():
+    """Four φ sectors of one event, each turned to φ = 0 for the model: the third is beyond φ = 0."""
+    arrays = random_arrays(3, hits=40, edges=80)
+    graphs = [make_graph(arrays, Metadata("test", sectors=4), "e", sector) for sector in range(4)]
+    ends = 80 * np.arange(5)
+    right = np.ones(320, dtype=bool)
+    changed = right.copy()
+    changed[ends[3] : ends[3] + 5] = False
+    found = display_of(Dataset(graphs, Metadata("test", sectors=4)), right, changed, right, ("a", "b"))
+    assert found.event == "e, sector 3" and (found.state == 2).sum() == 5
+    x, y = graphs[3].pos[:, :2].double().numpy().T
+    turn = 3 * np.pi / 4
+    expected = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=1)
+    np.testing.assert_allclose(found.hits, expected, atol=1e-9)

@@ -20,6 +20,7 @@ from archioptrx.comparison.pictures import Curves, Display, curves_of, display_o
 from archioptrx.comparison.result import Comparison, Entry, Number
 from archioptrx.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, numbers
 from archioptrx.comparison.units import EVENTS, Units, events_of, units_of
+from archioptrx.dataset import Dataset
 from archioptrx.errors import InputError
 from archioptrx.fit import predict
 from archioptrx.hitgraph import batch_graphs
@@ -258,7 +259,7 @@ def _display(runs: Sequence[Run]) -> Display | None:
     accepted, truth, kept = first.decided
     order = _order(partner, first)
     return display_of(
-        first.view.graphs,
+        Dataset(first.view.graphs, first.contestant.model.metadata),
         accepted == truth,
         partner.decided[0][order] == truth,
         kept,

@@ -124,11 +124,13 @@ def _view(one: Contestant, host: Contestant, graphs: Sequence[HitGraph], whole: 
             raise InputError(f"{one.name}: {fault}")
         return View(Dataset(graphs, host.model.metadata).scaled_like(one.model.metadata).graphs, whole, same=True)
     own = _built(one, host, path)
-    wanted = set(events_of(graphs))
-    places = [place for place, facts in enumerate(facts_of(own.graphs)) if facts.event in wanted]
+    wanted = {name: rank for rank, name in enumerate(events_of(graphs))}
+    names = [facts.event for facts in facts_of(own.graphs)]
+    # In the host's order of events: resamples are paired by it.
+    places = sorted((k for k, name in enumerate(names) if name in wanted), key=lambda k: wanted[names[k]])
     if not places:
         raise InputError(f"{one.name}: needs graphs of another kind than {host.name}, and none has the same events")
-    if lacking := wanted - set(events_of(taken(own.graphs, places))):
+    if lacking := set(wanted) - set(events_of(taken(own.graphs, places))):
         raise InputError(
             f"{one.name}: {len(lacking)} of the {len(wanted)} events give it no graph: {sorted(lacking)[0]}"
         )

@@ -242,9 +242,7 @@ def score_over_cost(found: Comparison, name: str) -> tuple[go.Figure, list[View]
         traces.append(
             {
                 "type": "scatter",
-                "mode": "markers+text",
-                "text": [text_of(one.name)],
-                "textposition": "middle right",
+                "mode": "markers",
                 "marker": {"color": colour(place), "size": 11},
                 "name": text_of(one.name),
                 "x": [COSTS[costs[0]](one)],
@@ -260,4 +258,4 @@ def score_over_cost(found: Comparison, name: str) -> tuple[go.Figure, list[View]
         "xaxis": {"title": {"text": costs[0]}, "rangemode": "tozero"},
         "yaxis": {"title": {"text": metric_text(name)}},
     }
-    return drawn(traces, showlegend=False, **axes), views
+    return drawn(traces, showlegend=True, **axes), views

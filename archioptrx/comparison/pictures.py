@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data_plot import eta_sectors, whole_event
+from archioptrx.dataset import Dataset
 from archioptrx.metrics import Bools, Floats, Ranking
+from archioptrx.storage.graph_views import facts_of
 
 POINTS = 400
 """Of a curve at most."""
@@ -57,11 +58,11 @@ class Display:
     Attributes
     ----------
     event
-        Its name.
+        Its name, and its sector where the event has several graphs.
     first, second
         Names of the models.
     hits : [N, 2]
-        x and y in mm.
+        x and y in mm; a sector is where it is in the detector, not where the model sees it.
     edges : int64 [2, E]
         Hits of each edge that is drawn.
     state : int64 [E]
@@ -78,13 +79,12 @@ class Display:
     truth: Bools
 
 
-def display_of(
-    graphs: Sequence[HitGraph], before: Bools, after: Bools, kept: Bools, names: tuple[str, str]
-) -> Display | None:
+def display_of(dataset: Dataset, before: Bools, after: Bools, kept: Bools, names: tuple[str, str]) -> Display | None:
     """The graph in which most edges change sides; None where the hits have no places.
 
     Shapes: whether each model is right, and what counts, bool [E] over all graphs.
     """
+    graphs = dataset.graphs
     ends = np.cumsum([0, *(graph.num_edges for graph in graphs)])
     changed = (before != after) & kept
     counts = np.add.reduceat(np.append(changed, False).astype(int), ends[:-1]) * (np.diff(ends) > 0)
@@ -93,15 +93,17 @@ def display_of(
     if graph.get("pos") is None:
         return None
     truth = graph.y.numpy() > 0.5
+    picture = whole_event([graph], dataset.metadata.sectors, eta_sectors(dataset))
+    several = sum(facts.event == graph.event for facts in facts_of(graphs)) > 1
     state = np.where(after[part], np.where(before[part], 0, 1), np.where(before[part], 2, 3))
     # First what differs, then common faults, true edges, and the rest.
     shown = np.flatnonzero(kept[part] & ((state > 0) | truth))
     weight = np.array([0, 2, 2, 1])[state[shown]]
     shown = shown[np.argsort(-weight, kind="stable")][:MOST_EDGES]
     return Display(
-        graph.event,
+        f"{graph.event}, sector {graph.sector}" if several else graph.event,
         *names,
-        graph.pos[:, :2].double().numpy(),
+        picture.pos[:, :2],
         graph.edge_index.numpy()[:, shown],
         state[shown],
         truth[shown],
