@@ -174,6 +174,21 @@ def test_the_theme_changes_and_is_remembered(folder: Path) -> None:
         expect(page.get_by_role("button", name="Change to light colours")).to_be_visible()
 
 
+def test_a_dark_page_is_printed_on_white(folder: Path) -> None:
+    with opened(report(folder), "dark") as page:
+        page.locator("#scores-figure .plot-container").wait_for()
+        ink = "getComputedStyle(document.querySelector('#scores-figure .xtitle')).fill"
+        dark = page.evaluate(ink)
+        page.evaluate(
+            "addEventListener('beforeprint', () => { window.printed = document.documentElement.dataset.theme; })"
+        )
+        assert page.pdf()
+        assert page.evaluate("printed") == "light"
+        expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        page.wait_for_function(f"(dark) => {ink} !== dark", arg=dark)
+
+
 def test_the_contents_lead_to_sections_and_say_where_one_is(folder: Path) -> None:
     with opened(report(folder)) as page:
         contents = page.get_by_role("navigation", name="Sections")

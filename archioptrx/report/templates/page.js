@@ -49,6 +49,11 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (event) =>
 });
 showTheme();
 
+// Paper is white.
+let onScreen = null;
+addEventListener("beforeprint", () => { onScreen = document.documentElement.dataset.theme; setTheme("light"); });
+addEventListener("afterprint", () => setTheme(onScreen));
+
 // The section that reaches above the upper third of the window is the one that is read.
 const links = [...document.querySelectorAll("nav a")];
 const sections = links.map((link) => document.getElementById(link.hash.slice(1)));
