@@ -92,14 +92,15 @@ def test_a_heading_sorts_by_click_and_by_key(folder: Path) -> None:
     rows = RunFolder(folder).rows()
     sizes = sorted(row["parameters"] for row in rows)
     with opened(report(folder)) as page:
-        head = page.get_by_role("columnheader", name="parameters")
+        table = page.locator("#leaderboard-table")
+        head = table.get_by_role("columnheader", name="parameters")
         head.get_by_role("button").click()
         assert column(page, "parameters") == [f"{size:,}" for size in reversed(sizes)]
         expect(head).to_have_attribute("aria-sort", "descending")
         page.keyboard.press("Enter")
         assert column(page, "parameters") == [f"{size:,}" for size in sizes]
         expect(head).to_have_attribute("aria-sort", "ascending")
-        page.get_by_role("columnheader", name="trial").get_by_role("button").click()
+        table.get_by_role("columnheader", name="trial").get_by_role("button").click()
         assert column(page, "trial") == sorted(row["id"] for row in rows)
         assert page.locator("[aria-sort]").count() == 1
 
