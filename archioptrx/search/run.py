@@ -108,7 +108,7 @@ def check_fit(task: Task, ends: Ends, data: TrialData) -> None:
     widths_of(ends, data.metadata)
     if legal := task.misfit(ends.targets):
         names = ", ".join(f"{name} ({domain})" for name, domain in ends.targets)
-        raise InputError(f"{ends.name}: targets: {names}; legal for {task.name}: {legal}, or another task, as --set task.name=NAME")
+        raise InputError(f"{ends.name}: targets: {names}; legal for {task.name}: {legal}")
     if fault := task.data_fault(data.splits.train[0]):
         raise InputError(f"data: {fault}")
 
