@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from archioptrx import __version__
 from archioptrx.errors import ArchiOpTrXError, did_you_mean
@@ -33,10 +33,49 @@ class Main(Protocol):
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose faults are one line, like all others."""
+    """An argument parser whose faults are one line each with the legal choices, like all others."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.register("type", int, _whole)
+        self.register("type", float, _number)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse here what is unknown: the parser of a subcommand knows its own options, the one above doesn't."""
+        found, extra = super().parse_known_args(args, namespace)
+        if extra:
+            wrong = [one for one in extra if one.startswith("-")] or extra
+            self.exit(2, "".join(f"{self._unknown(one)}\n" for one in wrong))
+        return found, extra
+
+    def _unknown(self, word: str) -> str:
+        if not word.startswith("-"):
+            return f"{self.prog}: {word} is one word too many; see {self.prog} --help"
+        name = word.partition("=")[0]
+        return f"{name}: is unknown; {did_you_mean(name, [o for o in self._option_string_actions if o[:2] == '--'])}"
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, f"is {value!r}; {did_you_mean(value, action.choices)}")
 
     def error(self, message: str) -> None:  # type: ignore[override]
+        if "; legal: " in message:
+            self.exit(2, message.removeprefix("argument ") + "\n")
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"is {text!r}; legal: a whole number") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"is {text!r}; legal: a number") from None
 
 
 def new_parser(name: str, description: str) -> argparse.ArgumentParser:

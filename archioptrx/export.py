@@ -60,12 +60,15 @@ def target(kind: str | None, path: Path | None) -> tuple[str, Path]:
     >>> target(None, Path("a.onnx")), target("python", None)
     (('onnx', PosixPath('a.onnx')), ('python', PosixPath('model.py')))
     """
-    formats = {suffix: one for one, suffix in SUFFIX.items()}
+    asked, formats = kind is not None, {suffix: one for one, suffix in SUFFIX.items()}
     if kind is None:
         kind = "python" if path is None else formats.get(path.suffix, "python")
     path = Path(f"model{SUFFIX[kind]}") if path is None else path
     files = (path, path.with_suffix(".pt")) if kind == "python" else (path,)
-    faults = [] if path.suffix == SUFFIX[kind] else [f"--output: is {path}; legal: a name that ends in {SUFFIX[kind]}"]
+    ends = SUFFIX[kind] if asked else " or ".join(SUFFIX.values())
+    if path.suffix != SUFFIX[kind]:
+        raise InputError(f"--output: is {path}; legal: a name that ends in {ends}")
+    faults = []
     if kind == "python" and not path.stem.isidentifier():
         faults.append(f"--output: {path.stem!r} can't be imported; legal: letters, digits and _")
     if not path.parent.is_dir():

@@ -97,7 +97,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(plain(content), indent=1, ensure_ascii=False))
         return 0
     running = len(graphs) - len(rows)
-    print(f"{folder.path}: {len(rows)} of {experiment.budget.trials} trials ended, {running} not", file=sys.stderr)
+    begun = f"; {running} begun and not ended" if running else ""
+    print(f"{folder.path}: {len(rows)} of {experiment.budget.trials} trials ended{begun}", file=sys.stderr)
     parts = [functions.text()] if functions and args.functions else []
     parts += [inspect_effects.as_text(effects, args.top or TOP)] if args.effects else []
     parts += [f"drawn: {path}" for path in drawings]

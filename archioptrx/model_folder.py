@@ -137,7 +137,7 @@ def model_folder(name: str | Path) -> Path:
             )
     missing = [one for one in FILES if not (path / one).is_file()]
     if missing:
-        what = "no such folder" if not path.exists() else f"holds no model: {', '.join(missing)} is missing"
+        what = "no such folder" if not path.exists() else f"holds no model: no {', no '.join(missing)}"
         raise InputError(f"{name}: {what}; legal: a folder that `archioptrx train` or `search` wrote")
     return path
 

@@ -315,7 +315,8 @@ class RunFolder:
         """The line of a proposal. Raises InputError if there is none."""
         lines = {line["proposal"]: line for line in self.proposals.read() if "refused" not in line}
         if number not in lines:
-            raise InputError(f"{self.path}/{number}: no such trial; legal: 0 … {max(lines, default=-1)}")
+            there = f"legal: 0000 … {max(lines):04}" if lines else "there is none yet"
+            raise InputError(f"{self.path}/{number:04}: no such trial; {there}")
         return lines[number]
 
 

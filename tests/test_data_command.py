@@ -65,7 +65,17 @@ def test_an_unknown_source_is_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["toyy"])
     assert stop.value.code == 2
-    assert "invalid choice: 'toyy'" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.startswith("SOURCE: is 'toyy'; legal: acorn, ") and told.endswith("(did you mean toy?)\n"), told
+
+
+def test_an_unknown_option_of_a_source_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["toy", "--num-sample", "3"])
+    assert stop.value.code == 2
+    told = capsys.readouterr().err
+    assert told.startswith("--num-sample: is unknown; legal: --curve-max, "), told
+    assert told.endswith("(did you mean --num-samples?)\n") and told.count("\n") == 1, told
 
 
 def test_bad_files_are_skipped_on_demand(tmp_path, capsys):

@@ -74,9 +74,9 @@ def test_own_data_are_looked_at_found_by_their_files_and_refused_in_one_line(fol
     assert 0 < evaluated["auc"] < 1
     for options, message in (
         ("--imports custom_data --window 0", "data: window: is 0; legal: above 0\n"),
-        ("--imports custom_data --window x", "invalid float value: 'x'"),
+        ("--imports custom_data --window x", "--window: is 'x'; legal: a number\n"),
         ("--imports no_such_module", "imports: no_such_module: can't be imported: ModuleNotFoundError"),
-        ("", "invalid choice: 'straws'"),
+        ("", "SOURCE: is 'straws'; legal: acorn, "),
     ):
         done = call(folder, f"archioptrx data straws events {options}")
         assert done.returncode == 2, options

@@ -189,6 +189,9 @@ def test_faults_are_one_line_each(
     assert refused(capsys, name, "--output", "a.onnx", "--format", "python") == [
         "--output: is a.onnx; legal: a name that ends in .py"
     ]
+    assert refused(capsys, name, "--output", "old.txt") == [
+        "--output: is old.txt; legal: a name that ends in .py or .onnx"
+    ]
     assert refused(capsys, name, "--output", "my-model.py") == [
         "--output: 'my-model' can't be imported; legal: letters, digits and _"
     ]

@@ -201,7 +201,7 @@ def test_a_trial_whose_weights_are_gone_says_which_are_there(whole: Path) -> Non
     assert caught.value.faults == (
         f"{place}: its weights are not kept (kept: {kept}); legal: archioptrx train {place} makes them again",
     )
-    with pytest.raises(InputError, match="7: no such trial; legal: 0 … 4"):
+    with pytest.raises(InputError, match="0007: no such trial; legal: 0000 … 0004"):
         load_model(f"{whole}/7")
 
 

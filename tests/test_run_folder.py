@@ -119,7 +119,7 @@ def test_no_such_trial(run: RunFolder) -> None:
         run.proposals.append({"proposal": 1})
         run.proposals.append({"proposal": 1, "refused": "steps 9 > 8"})
     assert run.proposal(1) == {"proposal": 1}
-    with pytest.raises(InputError, match=r"run/7: no such trial; legal: 0 … 1"):
+    with pytest.raises(InputError, match=r"run/0007: no such trial; legal: 0000 … 0001"):
         run.proposal(7)
 
 

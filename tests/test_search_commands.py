@@ -62,7 +62,11 @@ def test_another_sampler_has_none_of_the_files_options(tmp_path: Path) -> None:
     ("arguments", "start"),
     [
         (("--trials", "-3"), "--trials: is -3; legal: 1 or more"),
-        (("--trials", "many"), "archioptrx search: argument --trials: invalid int value: 'many'"),
+        (("--trials", "many"), "--trials: is 'many'; legal: a whole number"),
+        (("--gpus-per-trial", "some"), "--gpus-per-trial: is 'some'; legal: a number"),
+        (("--backend", "rai"), "--backend: is 'rai'; legal: local, ray (did you mean ray?)"),
+        (("--trails", "4"), "--trails: is unknown; legal: --address, "),
+        (("quickstart", "twice"), "archioptrx search: twice is one word too many; see archioptrx search --help"),
         (("--time", "soon"), "--time: is 'soon'; legal: a time above 0"),
         (("--sampler", "randon"), "sampler.name: is 'randon'; legal: "),
         (("--search-space", "smal"), "smal: no such search space"),
@@ -265,7 +269,7 @@ def test_train_a_bundled_architecture(tmp_path: Path, capsys: pytest.CaptureFixt
     ("arguments", "start"),
     [
         (("interactoin",), "interactoin: no such architecture"),
-        (("{run}/77",), "{run}/77: no such trial; legal: 0 … 4"),
+        (("{run}/77",), "{run}/0077: no such trial; legal: 0000 … 0004"),
         (("{run}/best7",), "{run}/best7: 'best7' is no trial"),
         (("interaction", "--epochs", "0"), "--epochs: is 0; legal: 1 or more"),
         (("interaction", "--seed", "-1"), "--seed: is -1; legal: 0 or more"),

@@ -111,11 +111,12 @@ class Progress:
         """Print an ended trial as one line."""
         what = row["error"] if row["status"] == "failed" else f"{self.metric} {score_text(row['score'])}"
         size = "" if row["parameters"] is None else f"{row['parameters']:,} parameters, "
+        epochs = "1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
         rest = self.left()
         left = "" if not rest else f"; {duration_text(rest)} left"
         front = f", front of {len(self.front.scores)}" if self.front.scores else ""
         self.tell(
-            f"[{self.done}/{self.trials}] trial {row['id']} {row['status']}: {what}; {row['epochs']} epochs, {size}"
+            f"[{self.done}/{self.trials}] trial {row['id']} {row['status']}: {what}; {epochs}, {size}"
             f"{duration_text(row['seconds'])}; best {score_text(self.best[0] if self.best else None)}{front}{left}"
         )
 

@@ -26,7 +26,6 @@ QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_BACKEND_LOG_LEVEL": "error",
     "RAY_DEDUP_LOGS": "0",
     "RAY_enable_metrics_collection": "false",
     "RAY_enable_open_telemetry": "false",
@@ -247,12 +246,16 @@ def _check_resources(resources: Resources) -> None:
     there = ray.cluster_resources()  # type: ignore[no-untyped-call]
     wanted = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
     faults = [
-        f"resources: a trial wants {amount:g} {name}; legal here: {there.get(name, 0):g} or less"
+        f"resources: a trial wants {amount:g} {name}; {_most(there.get(name, 0))}"
         for name, amount in wanted.items()
         if amount > there.get(name, 0)
     ]
     if faults:
         raise InputError(*faults)
+
+
+def _most(there: float) -> str:
+    return f"legal here: {there:g} or less" if there else "there is none here; legal: 0"
 
 
 @contextlib.contextmanager
@@ -274,6 +277,8 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     logging.getLogger("ray").setLevel(logging.ERROR)
     if address is not None:
+        # With it Ray says in a line that it is set, and nothing else; without it a cluster may say more.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
         _knock(address)
         try:
             ray.init(address=address, **quiet)

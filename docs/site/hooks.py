@@ -47,6 +47,6 @@ def shown(*words: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "COLUMNS": "82", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)},
     )
     return f"```text\n{told.stdout.rstrip()}\n```"
