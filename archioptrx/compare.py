@@ -112,20 +112,7 @@ def compare_models(
     InputError
         One line for every fault.
     """
-    faults = [
-        f"--{name}: is {value:g}; legal: between 0 and 1"
-        for name, value in (("cut", cut), ("efficiency", efficiency))
-        if value is not None and not 0 < value < 1
-    ]
-    if cut is not None and efficiency is not None:
-        faults.append("--cut and --efficiency: both set the cut; legal: one of them")
-    least = {"epochs": (epochs, 1), "seed": (seed, 0), "resamples": (resamples, 100)}
-    faults += [
-        f"--{name}: is {value}; legal: {low} or more"
-        for name, (value, low) in least.items()
-        if value is not None and value < low
-    ]
-    finish(faults)
+    _check(cut, efficiency, epochs=(epochs, 1), seed=(seed, 0), resamples=(resamples, 100))
     # torch is imported from here on.
     from archioptrx.comparison.contest import answers, check_tasks, contest
     from archioptrx.comparison.contestants import Schooling, enrol, first_model, read
@@ -146,6 +133,23 @@ def compare_models(
     runs = [answers(one, view, own) for one, view, own in zip(contestants, views, cuts, strict=True)]
     origin = f"test events of {host.name}" if trained is None or path is None else f"events of {path}"
     return contest(runs, origin, notes, resamples, seed or 0)
+
+
+def _check(cut: float | None, efficiency: float | None, **least: tuple[int | None, int]) -> None:
+    """Raise InputError for numbers that aren't legal; each whole one with the least that is."""
+    faults = [
+        f"--{name}: is {value:g}; legal: between 0 and 1"
+        for name, value in (("cut", cut), ("efficiency", efficiency))
+        if value is not None and not 0 < value < 1
+    ]
+    if cut is not None and efficiency is not None:
+        faults.append("--cut and --efficiency: both set the cut; legal: one of them")
+    faults += [
+        f"--{name}: is {value}; legal: {low} or more"
+        for name, (value, low) in least.items()
+        if value is not None and value < low
+    ]
+    finish(faults)
 
 
 main = command(parser, run)
