@@ -198,7 +198,7 @@ def test_faults_are_one_line_each(
     assert refused(capsys, name, "--output", "no/a.py") == ["--output: there is no folder no"]
     assert refused(capsys, name, "--output", "old.py") == ["--output: old.pt is already there; legal: a new file"]
     assert refused(capsys, "nothing")[0].startswith("nothing: no such folder; legal: a folder that")
-    assert refused(capsys, name, "--format", "java")[0].startswith("archioptrx export: argument --format: invalid")
+    assert refused(capsys, name, "--format", "java")[0].startswith("--format: is 'java'; legal: onnx, python")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old.pt"]
 
 
