@@ -93,7 +93,8 @@ def metrics(found: Comparison) -> Section:
     charts.append(figure("differences", figures.differences(found, names), label, height))
     about = (
         "Bars are 95 % intervals. Above, each model by itself. Below, the differences in the same resamples: a bar "
-        "that leaves out 0 is a difference that other events would show too, whether or not the bars above overlap."
+        "that leaves out 0 speaks for a difference on other events too, whether or not the bars above overlap. One in "
+        "twenty does so by chance; nothing is corrected for the number of metrics."
     )
     return Section("metrics", "Metrics", _joined(charts), about)
 
