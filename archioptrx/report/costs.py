@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.report.content import Content
 from archioptrx.report.functions import thinned
 from archioptrx.report.page import Cell, Section, figure, fragment, table
+from archioptrx.report.scales import log_axis
 from archioptrx.run_folder import Journal
 from archioptrx.search.text import duration_text
 from archioptrx.search_costs import Schedule, Spent, running, saved_by_pruning, schedule_of
@@ -192,8 +193,8 @@ def _parameters(content: Content) -> Markup | None:
         if (some := [one for one in shown if one[0]["status"] == status])
     ]
     layout = {
-        "xaxis": {"type": "log", "title": {"text": "parameters"}, "dtick": 1},
-        "yaxis": {"type": "log", "title": {"text": "seconds per epoch"}},
+        "xaxis": log_axis([row["parameters"] for row in rows], "parameters"),
+        "yaxis": log_axis(each, "seconds per epoch"),
     }
     drawn = figure("costs-parameters", go.Figure(traces, layout), "Seconds per epoch against parameters", 380)
     text = f" Rank correlation {agreed.rho:.2f} ({agreed.low:.2f} to {agreed.high:.2f})." if agreed else ""
