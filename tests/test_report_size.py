@@ -28,7 +28,7 @@ def test_a_few_trials_at_a_time_are_shown(tmp_path: Path) -> None:
             assert page.locator(f"{ROWS} td:nth-child(2)").all_inner_texts() == part
         expect(page.get_by_role("button", name="Next")).to_be_disabled()
         # What sorts or filters begins at the first page again.
-        page.get_by_role("columnheader", name="trial").get_by_role("button").click()
+        page.locator("#leaderboard-table").get_by_role("columnheader", name="trial").get_by_role("button").click()
         expect(shown).to_have_text("1–25 of 60 trials")
         assert page.locator(f"{ROWS} td:nth-child(2)").all_inner_texts() == sorted(ids)[:25]
 
