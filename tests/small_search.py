@@ -167,3 +167,10 @@ def proposed(folder: Path) -> list[tuple[Any, ...]]:
     """Proposals, and what the sampler knew."""
     keys = ("proposal", "fingerprint", "draws", "passed_over", "observed")
     return [tuple(p[key] for key in keys) for p in lines(folder / "proposals.jsonl")]
+
+
+def recursive_run(folder: Path) -> Path:
+    """The run folder of a search for one network with a loop."""
+    told = {"architecture": "attention_recursive", "search_space": "hyperparameters", "budget__trials": 1}
+    searched(folder, small(**told, constraints={}, retrain={"top": 1, "seeds": 1}))
+    return folder

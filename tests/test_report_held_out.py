@@ -10,7 +10,7 @@ import torch
 from graphs import random_arrays
 from hypothesis import given
 from hypothesis import strategies as st
-from small_search import searched, small
+from small_search import recursive_run
 
 from archioptrx import evaluate
 from archioptrx.dataset import Metadata, make_graph
@@ -24,11 +24,7 @@ from archioptrx.run_folder import RunFolder
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The run folder of a search for one network with a loop."""
-    folder = tmp_path_factory.mktemp("runs") / "recursive"
-    told = {"architecture": "attention_recursive", "search_space": "hyperparameters", "budget__trials": 1}
-    searched(folder, small(**told, constraints={}, retrain={"top": 1, "seeds": 1}))
-    return folder
+    return recursive_run(tmp_path_factory.mktemp("runs") / "recursive")
 
 
 @pytest.fixture(scope="module")

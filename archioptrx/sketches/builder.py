@@ -46,47 +46,32 @@ def build(
 
     Parameters
     ----------
-    node_convolutions
-        Layers in which hits look at their neighbours. Methods: `attention` (weights from the doublets' last values),
-        `agg`, `sum`, `mean`, `max`, `std`, `softmax` (of the doublets' last values), a class of torch_geometric.nn.
-    edge_convolutions
-        Layers in which doublets look at their two hits: `end_concatenation`.
-    graph_convolutions
-        Layers in which the event looks at all its hits (`mean`, `sum`, `max`); later layers read it.
-    node_poolings, edge_poolings
-        Detours over a smaller graph: of the best hits or of clusters (`topk`, `diff`), of hits contracted along
-        doublets (`edge`); a convolution there, and the way back.
-    graph_poolings
-        As graph_convolutions, without weights.
+    node_convolutions, edge_convolutions, graph_convolutions
+        Layers in which hits look at their neighbours (methods: `attention` and `softmax`, weights from the doublets'
+        last values, `agg`, `sum`, `mean`, `max`, `std`, a class of torch_geometric.nn), doublets at their two hits
+        (`end_concatenation`), the event at all its hits (`mean`, `sum`, `max`); later layers read it.
+    node_poolings, edge_poolings, graph_poolings
+        Detours over a smaller graph, a convolution there and the way back: of the best hits or of clusters (`topk`,
+        `diff`), of hits contracted along doublets (`edge`). The last as graph_convolutions, without weights.
     methods
         By kind (the names above): one method for all its layers, or one for each.
     iterations
         Of all rounds, with one set of weights.
     target
         What is answered for: `edge`, `node` or `graph`.
-    hyperparameters
-        Others than the usual `hidden`, `depth`, `activation`.
-    name
-        Of the sketch.
+    hyperparameters, name
+        Others than the usual `hidden`, `depth`, `activation`; of the sketch.
 
     Raises
     ------
     InputError
         A number, a kind, a method that isn't legal; the legal ones are named.
 
-    >>> build(1, 1)["pipeline"]
-    ['input', 'edge1', 'node1', 'answer']
     >>> build(1, 0, methods={"node_convolutions": "GATConv"})["architecture"]["node1"]
     {'type': 'node', 'convolution': 'GATConv', 'mlp': 1}
     """
-    numbers = {
-        "node_convolutions": node_convolutions,
-        "edge_convolutions": edge_convolutions,
-        "graph_convolutions": graph_convolutions,
-        "node_poolings": node_poolings,
-        "edge_poolings": edge_poolings,
-        "graph_poolings": graph_poolings,
-    }
+    given = (node_convolutions, edge_convolutions, graph_convolutions, node_poolings, edge_poolings, graph_poolings)
+    numbers = dict(zip(USUAL, given, strict=True))
     _check(numbers, iterations, target, methods or {})
     rounds = _Rounds({kind: _methods(kind, number, methods or {}) for kind, number in numbers.items()})
     for number in range(max(numbers.values())):
