@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from archioptrx.architecture import Architecture
 from archioptrx.experiment import load_experiment
 from archioptrx.function_graph import FunctionGraph
 
@@ -98,6 +99,19 @@ def test_the_function_graph_never_sees_where_a_hit_is():
     assert [node.field for node in graph.data if node.name in graph.sources] == ["edge_attr"]
     experiment = load_experiment(EXAMPLES / "custom_experiment.yaml")
     assert (EXAMPLES / experiment.function_graph).is_file()
+
+
+def test_the_sketch_is_searched_and_trained(folder):
+    """The talk's network, from its sketch: the one architecture of a search, and trained alone."""
+    few = "--set data.num_samples=20"
+    done = call(folder, f"archioptrx search quickstart --architecture sketch.yaml {few} {LESS}")
+    assert done.returncode == 0, done.stderr
+    reference = Architecture.load("attention_recursive").graph.fingerprint
+    rows = [json.loads(line) for line in (folder / "run" / "trials.jsonl").read_text().splitlines()]
+    assert len(rows) == 2 and {row["fingerprint"] for row in rows} == {reference}
+    done = call(folder, "archioptrx train sketch.yaml --epochs 1 --set data.num_samples=20 --output model --json")
+    assert done.returncode == 0, done.stderr
+    assert 0 < json.loads(done.stdout)["test"]["auc"]["mean"] <= 1
 
 
 def test_the_citation_has_what_the_format_asks_for():
