@@ -10,10 +10,12 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archioptrx.core.version import __version__
+
 if TYPE_CHECKING:
     from archioptrx.inference import Loaded
 
-__version__ = "0.1.0"
+__all__ = ["__version__", "load"]
 
 
 def load(name: str | Path) -> Loaded:

@@ -11,8 +11,8 @@ import yaml
 
 from archioptrx.choices import Trace
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.config import Fields, bundled, finish, read_yaml
-from archioptrx.errors import InputError
+from archioptrx.core.config import Fields, bundled, finish, read_yaml
+from archioptrx.core.errors import InputError
 from archioptrx.sketches.network import network_of
 from archioptrx.sketches.sketch import Sketch, is_sketch
 

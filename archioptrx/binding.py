@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from archioptrx.computation_graph import ComputationGraph, Step
-from archioptrx.errors import GraphError, InputError, did_you_mean
+from archioptrx.core.errors import GraphError, InputError, did_you_mean
 from archioptrx.signatures import LADDER, POOLED, Hyperparameter
 
 Shapes = list[tuple[str, int]]  # domain and width of each value

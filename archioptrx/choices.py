@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 
 
 class Point(NamedTuple):

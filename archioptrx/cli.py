@@ -9,8 +9,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from archioptrx import __version__
-from archioptrx.errors import ArchiOpTrXError, did_you_mean
+from archioptrx.core.errors import ArchiOpTrXError, did_you_mean
+from archioptrx.core.version import __version__
 
 COMMANDS = {
     "search": "search a space of networks: the main job",

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archioptrx.cli import command, new_parser
-from archioptrx.config import finish
-from archioptrx.run_folder import plain
+from archioptrx.core.config import finish
+from archioptrx.core.files import plain
 
 if TYPE_CHECKING:
     from archioptrx.comparison.result import Comparison

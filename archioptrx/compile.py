@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from archioptrx.binding import TargetWidth, bound_parameters, read_sources, shapes, weight_names
 from archioptrx.blocks import Run, Shape, Topology, Value, apply, build
 from archioptrx.computation_graph import ComputationGraph, Loop, Step
-from archioptrx.errors import ArchiOpTrXError, GraphError, InputError, TrialError
+from archioptrx.core.errors import ArchiOpTrXError, GraphError, InputError, TrialError
 from archioptrx.fusion import pending_steps
 from archioptrx.signatures import POOLED
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import networkx as nx
 
-from archioptrx.errors import GraphError, InputError, did_you_mean
+from archioptrx.core.errors import GraphError, InputError, did_you_mean
 from archioptrx.fingerprint import fingerprint
 from archioptrx.loops import Components, components, live_values
 from archioptrx.signatures import SIGNATURES, Hyperparameter, Signature, Width

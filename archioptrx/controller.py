@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from archioptrx.choices import Space, Trace
-from archioptrx.errors import ReplayError
+from archioptrx.core.errors import ReplayError
 from archioptrx.policy import Batch, Episode, Player, Policy, episode_of, one_thread
 from archioptrx.samplers.base import seed_of
 from archioptrx.samplers.options import OptionChecks

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.cli import command, new_parser
-from archioptrx.config import finish
+from archioptrx.core.config import finish
+from archioptrx.core.errors import InputError
+from archioptrx.core.plugins import import_modules
 from archioptrx.data_plot import check_picture, plot
-from archioptrx.errors import InputError
-from archioptrx.experiment import import_modules
 from archioptrx.sources import SOURCES, check_spec, load_dataset
 from archioptrx.sources.options import description
 

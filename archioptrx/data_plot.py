@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

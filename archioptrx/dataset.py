@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from archioptrx.core.errors import InputError
 from archioptrx.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
-from archioptrx.errors import InputError
 from archioptrx.events.event import PARTICLE_COLUMNS
 from archioptrx.hitgraph import HitGraph, sorted_graph, subgraph
 from archioptrx.storage.graph_views import changed, digests_of, facts_of, taken

@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.function_columns import bracketed, columns_of, is_function
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.layout import Arrow, Layout, layered

@@ -8,12 +8,12 @@ import subprocess
 import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import torch
 
-import archioptrx
+from archioptrx.core.config import PACKAGE
+from archioptrx.core.version import __version__
 
 PACKAGES = ("torch", "torch-geometric", "ray", "numpy", "networkx", "pyyaml")
 
@@ -24,7 +24,7 @@ def environment(**more: Any) -> dict[str, Any]:
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": sys.argv,
         "folder": os.getcwd(),
-        "versions": {"archioptrx": archioptrx.__version__, "python": platform.python_version(), **_versions()},
+        "versions": {"archioptrx": __version__, "python": platform.python_version(), **_versions()},
         "hardware": {
             "platform": platform.platform(),
             "processor": platform.processor() or platform.machine(),
@@ -48,7 +48,7 @@ def _versions() -> dict[str, str | None]:
 
 def _commit() -> str | None:
     """The commit of a checkout that the package is run from; None elsewhere."""
-    root = Path(archioptrx.__file__).resolve().parent.parent
+    root = PACKAGE.parent
     if not (root / ".git").exists():
         return None
     try:

@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.cli import command, new_parser
-from archioptrx.config import finish
-from archioptrx.errors import InputError
+from archioptrx.core.config import finish
+from archioptrx.core.errors import InputError
 
 if TYPE_CHECKING:
     from archioptrx.hitgraph import HitGraph
@@ -63,10 +63,10 @@ def run(args: argparse.Namespace) -> int:
         faults.append(f"--min-hits: is {args.min_hits}; legal: 1 or more")
     finish(faults)
     # torch is imported from here on.
+    from archioptrx.core.files import plain
     from archioptrx.fit import evaluate_model
     from archioptrx.model_events import events_for
     from archioptrx.model_folder import load_model
-    from archioptrx.run_folder import plain
     from archioptrx.tracks.metrics import Selection
 
     model = load_model(args.model)

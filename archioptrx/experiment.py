@@ -7,19 +7,17 @@ folder keeps; reading it again gives an equal experiment.
 from __future__ import annotations
 
 import copy
-import importlib
-import os
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from archioptrx.config import Fields, bundled, finish, read_yaml
-from archioptrx.errors import InputError
+from archioptrx.core.config import Fields, bundled, finish, read_yaml
+from archioptrx.core.errors import InputError
+from archioptrx.core.overrides import override
+from archioptrx.core.plugins import import_modules
 from archioptrx.objective import Objective
-from archioptrx.overrides import override
 from archioptrx.settings import Budget, Constraints, Keep, Resources, Retrain, Scheduler, Screen, Split, read_trackers
 from archioptrx.sources import check_spec, resolved
 from archioptrx.tasks import check_task
@@ -96,28 +94,6 @@ class Experiment:
         del content["training"]["seed"]
         content["objective"], content["keep"] = self.objective.to_plain(), self.keep.to_plain()
         return copy.deepcopy(content)
-
-
-def import_modules(names: Sequence[str]) -> None:
-    """Import the modules with the user's own blocks, samplers and sources; the current folder is searched too.
-
-    Raises
-    ------
-    InputError
-        One can't be imported, for whatever reason.
-    """
-    if names and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    faults = []
-    for name in names:
-        try:
-            importlib.import_module(name)
-        except Exception as error:  # a module may do anything while it is imported
-            where = ""
-            if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
-                where = f"; legal: an installed module, or one in the current folder, {os.getcwd()}"
-            faults.append(f"imports: {name}: can't be imported: {type(error).__name__}: {error}{where}")
-    finish(faults)
 
 
 def load_experiment(

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from archioptrx.cli import command, new_parser
-from archioptrx.config import finish
-from archioptrx.errors import InputError
+from archioptrx.core.config import finish
+from archioptrx.core.errors import InputError
 
 SUFFIX = {"python": ".py", "onnx": ".onnx"}
 

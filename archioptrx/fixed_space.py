@@ -8,7 +8,7 @@ from typing import Any
 from archioptrx.architecture import Architecture
 from archioptrx.candidate import Candidate
 from archioptrx.choices import Choose, Decision, Point, Trace
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.search_space import Grid, SearchSpace
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import networkx as nx
 import yaml
 
-from archioptrx.config import Fields, bundled, finish, read_yaml
-from archioptrx.errors import InputError, did_you_mean
+from archioptrx.core.config import Fields, bundled, finish, read_yaml
+from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.signatures import DOMAINS, SIGNATURES, Choice, Hyperparameter, Signature, Width
 
 MERGES = ("add", "concat")

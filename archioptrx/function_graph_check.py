@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from archioptrx.errors import InputError, did_you_mean
+from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.signatures import POOLED, SIGNATURES, Choice, Hyperparameter, Width
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.config import Fields
-from archioptrx.errors import GraphError, InputError, did_you_mean
+from archioptrx.core.config import Fields
+from archioptrx.core.errors import GraphError, InputError, did_you_mean
 from archioptrx.function_graph import _symbol, _symbol_form, frozen
 from archioptrx.signatures import DOMAINS, SIGNATURES, Hyperparameter, Width
 

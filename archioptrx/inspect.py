@@ -15,15 +15,16 @@ from typing import Any
 from archioptrx import inspect_effects
 from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.config import finish
-from archioptrx.errors import InputError, did_you_mean
+from archioptrx.core.config import finish
+from archioptrx.core.errors import InputError, did_you_mean
+from archioptrx.core.files import plain
 from archioptrx.experiment import Experiment
 from archioptrx.inspect_architecture import check_exists, is_architecture, show_architecture
 from archioptrx.inspect_drawings import DRAWN, best_of, draw_trials
 from archioptrx.inspect_functions import Functions
 from archioptrx.objective import Objective
 from archioptrx.report.run_report import write_report
-from archioptrx.run_folder import RunFolder, is_study, plain
+from archioptrx.run_folder import RunFolder, is_study
 from archioptrx.search import comparison_report
 from archioptrx.search.front import front_json, front_line, retrained_text
 from archioptrx.search.study_run import StudyFolder

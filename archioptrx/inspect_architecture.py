@@ -10,8 +10,8 @@ from typing import Any
 
 from archioptrx.architecture import Architecture
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.config import ARCHITECTURES, bundled, bundled_names, finish
-from archioptrx.errors import GraphError, InputError, did_you_mean
+from archioptrx.core.config import ARCHITECTURES, bundled, bundled_names, finish
+from archioptrx.core.errors import GraphError, InputError, did_you_mean
 from archioptrx.graph_drawing import draw_architecture
 from archioptrx.parameter_count import count_parameters
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from rich.table import Table
 
+from archioptrx.core.errors import InputError
+from archioptrx.core.plugins import import_modules
 from archioptrx.drawing import Course, draw_function_graph
-from archioptrx.errors import InputError
-from archioptrx.experiment import Experiment, import_modules
+from archioptrx.experiment import Experiment
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.function_statistics import Window, changes, span_text, windows_of
 from archioptrx.run_folder import RunFolder

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata, Splits
-from archioptrx.errors import InputError
 from archioptrx.hitgraph import HitGraph
 from archioptrx.model_folder import TrainedModel
 from archioptrx.sources import load_dataset, with_path

@@ -19,11 +19,13 @@ from torch import nn
 from archioptrx.architecture import Architecture
 from archioptrx.compile import compile_model
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.config import Fields, finish
+from archioptrx.core.config import Fields, finish
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import new_folder, plain, write_atomically
+from archioptrx.core.plugins import import_modules
 from archioptrx.dataset import Metadata
-from archioptrx.errors import InputError
-from archioptrx.experiment import Experiment, import_modules
-from archioptrx.run_folder import RunFolder, new_folder, plain, trial_of, write_atomically
+from archioptrx.experiment import Experiment
+from archioptrx.run_folder import RunFolder, trial_of
 from archioptrx.tasks import make_task
 from archioptrx.tasks.task import Task
 from archioptrx.trial import source_widths

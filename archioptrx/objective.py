@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archioptrx.config import Fields
+from archioptrx.core.config import Fields
 
 EDGE = 1e-9
 """A share nearer to 0 or 1 than this counts as this far from it: a logit stays finite."""

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import nn
 
-from archioptrx.errors import TrialError
+from archioptrx.core.errors import TrialError
 from archioptrx.training import Training
 
 LAST_RATE = 0.01

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.cli import command, new_parser
-from archioptrx.config import finish
-from archioptrx.errors import InputError
+from archioptrx.core.config import finish
+from archioptrx.core.errors import InputError
 from archioptrx.sources import SOURCES, WRITERS, check_spec, load_dataset, with_path
 from archioptrx.sources.options import OF
 from archioptrx.sources.options.building import as_told
@@ -45,8 +45,8 @@ def run(args: argparse.Namespace) -> int:
         faults.append(f"{args.output}: already holds something; legal: a new or empty folder")
     finish(faults)
     # torch is imported from here on.
+    from archioptrx.core.files import new_folder
     from archioptrx.model_folder import load_model
-    from archioptrx.run_folder import new_folder
 
     model = load_model(args.model)
     task = model.task if args.cut is None else with_cut(model.task, args.cut)

@@ -31,7 +31,7 @@ from archioptrx.blocks.matmul import BLOCK
 from archioptrx.blocks.normal import GraphNorm
 from archioptrx.blocks.topology import BELOW
 from archioptrx.compile import Model
-from archioptrx.errors import InputError, did_you_mean
+from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.hitgraph import HitGraph
 from archioptrx.readout import fitted_readout
 from archioptrx.tasks.task import Task

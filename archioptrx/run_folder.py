@@ -26,170 +26,23 @@ A line counts when its newline is on disk. Whole files and folders are written b
 
 from __future__ import annotations
 
-import fcntl
 import json
-import math
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import yaml
 
-from archioptrx.config import read_yaml
-from archioptrx.errors import InputError
+from archioptrx.core.config import read_yaml
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import Journal, hold, new_folder, plain, refuse_used, write_atomically
 from archioptrx.experiment import Experiment, parse_experiment
 from archioptrx.standings import ranked
 
 SEARCHES = "searches.jsonl"
 """A file that only the folder of a study has: of several searches, each with its run folder inside."""
-
-
-def plain(value: Any) -> Any:
-    """Make JSON of nested data: numpy numbers become Python's, what is not a finite number becomes null."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    if not isinstance(value, str) and hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, or a crash, sees the old one or the new one."""
-    data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
-    """Give an empty folder that becomes `target` when the block ends.
-
-    Parameters
-    ----------
-    replace
-        Whether what stands there makes way. If not, only an empty folder may stand there.
-
-    Raises
-    ------
-    InputError
-        The folder can't be written, or something has appeared in its place.
-    """
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.new.", dir=target.parent))
-    except OSError as error:
-        raise InputError(f"{target}: can't be made: {(error.strerror or str(error)).lower()}") from error
-    os.chmod(fresh, 0o755)
-    old = target.parent / f".{target.name}.old"
-    try:
-        yield fresh
-        if replace and target.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.rename(target, old)
-        try:
-            os.rename(fresh, target)
-        except OSError as error:
-            raise InputError(f"{target}: is in use; legal: a new or empty folder") from error
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-class Journal:
-    """Lines of JSON, each flushed to the disk before `append` returns.
-
-    Parameters
-    ----------
-    path
-        The file; missing is the same as empty. A last line without its newline is what a crash left: readers skip
-        it, and `repair`, which every writer begins with, removes it.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: IO[bytes] | None = None
-
-    def read(self) -> list[dict[str, Any]]:
-        """All complete lines.
-
-        Raises
-        ------
-        InputError
-            A complete line is not JSON: someone else wrote to the file.
-        """
-        if not self.path.exists():
-            return []
-        *lines, _ = self.path.read_bytes().split(b"\n")
-        rows = []
-        for number, line in enumerate(lines, 1):
-            try:
-                rows.append(json.loads(line))
-            except ValueError as error:
-                raise InputError(f"{self.path}: line {number}: is not JSON; the file has been changed") from error
-        return rows
-
-    def append(self, row: Mapping[str, Any], sync: bool = True) -> None:
-        """Add one line and wait until it is on disk; without `sync` until it outlives this process."""
-        self.repair()
-        assert self._file is not None
-        self._file.write(json.dumps(plain(row), ensure_ascii=False, allow_nan=False).encode() + b"\n")
-        self._file.flush()
-        if sync:
-            os.fsync(self._file.fileno())
-
-    def repair(self) -> None:
-        """Open the file for writing and remove what a crash left of a line."""
-        if self._file is None:
-            self._file = open(self.path, "ab")  # noqa: SIM115 - closed by close()
-            self._file.truncate(self.path.read_bytes().rfind(b"\n") + 1)
-
-    def close(self) -> None:
-        """Close the file; a later `append` opens it again."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
-@contextmanager
-def hold(folder: Path) -> Iterator[None]:
-    """Hold the right to write to a folder. The kernel gives it back when the process ends, however it ends.
-
-    Raises
-    ------
-    InputError
-        Another process holds it.
-    """
-    with open(folder / "lock", "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
-            raise InputError(f"{folder}: process {owner} is writing to it; legal: wait, or stop it") from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        try:
-            yield
-        finally:
-            file.truncate(0)
 
 
 class RunFolder:
@@ -342,25 +195,3 @@ def is_study(path: Path) -> bool:
 def dump(experiment: Experiment) -> str:
     """The text of a resolved experiment."""
     return yaml.safe_dump(plain(experiment.to_dict()), sort_keys=False, allow_unicode=True)
-
-
-def refuse_used(path: Path) -> None:
-    """Raise InputError if a new run, or model, can't be put there."""
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise InputError(f"{path}: is a file; legal: a new or empty folder")
-    if (path / "experiment.yaml").exists():
-        raise InputError(f"{path}: holds another search; legal: --resume {path}, or another --output")
-    if any(path.iterdir()):
-        raise InputError(f"{path}: holds other files; legal: a new or empty folder")
-
-
-def next_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """First of `runs/<name>-1`, `runs/<name>-2` … after all that exist."""
-    numbers = [0]
-    for path in parent.glob(f"{name}-*"):
-        tail = path.name.removeprefix(f"{name}-")
-        if tail.isdecimal():
-            numbers.append(int(tail))
-    return parent / f"{name}-{max(numbers) + 1}"

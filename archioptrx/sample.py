@@ -14,9 +14,9 @@ from typing import Any
 
 from archioptrx.candidate import Candidate
 from archioptrx.cli import command, new_parser
-from archioptrx.config import bundled_names, finish
-from archioptrx.errors import did_you_mean
-from archioptrx.experiment import import_modules
+from archioptrx.core.config import bundled_names, finish
+from archioptrx.core.errors import did_you_mean
+from archioptrx.core.plugins import import_modules
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.graph_drawing import draw_architecture
 from archioptrx.sample_statistics import Statistics

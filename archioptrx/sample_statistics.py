@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from archioptrx.candidate import DROPPED, Candidate
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.parameter_count import count_parameters
 from archioptrx.walk import WalkSpace
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.cli import main
-from archioptrx.config import Fields, finish, read_yaml
-from archioptrx.errors import ArchiOpTrXError, InputError, did_you_mean
+from archioptrx.core.config import Fields, finish, read_yaml
+from archioptrx.core.errors import ArchiOpTrXError, InputError, did_you_mean
 from archioptrx.sketches.builder import build
 from archioptrx.sketches.sketch import Sketch
 

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from archioptrx.config import Fields, bundled, finish, read_yaml
-from archioptrx.errors import InputError
+from archioptrx.core.config import Fields, bundled, finish, read_yaml
+from archioptrx.core.errors import InputError
 
 Literal = int | float | str | bool
 

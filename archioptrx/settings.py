@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from archioptrx.config import Fields
-from archioptrx.errors import did_you_mean
-from archioptrx.overrides import duration
+from archioptrx.core.config import Fields
+from archioptrx.core.errors import did_you_mean
+from archioptrx.core.overrides import duration
 
 NUMBER = (int, float)
 PROXIES = ("synflow", "naswot", "jacob_cov", "parameters", "readout")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from archioptrx.errors import InputError, did_you_mean
+from archioptrx.core.errors import InputError, did_you_mean
 
 LADDER = {"node": 0, "edge": 1, "triplet": 2}  # each rung's index points at the rung below
 POOLED = "pooled"  # the nodes of a smaller graph, a graph of its own

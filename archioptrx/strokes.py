@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from xml.sax.saxutils import escape, quoteattr
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.architecture import Architecture
 from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.config import finish
-from archioptrx.errors import InputError, TrialError
-from archioptrx.experiment import Experiment, import_modules, parse_experiment
-from archioptrx.overrides import assignment, override
+from archioptrx.core.config import finish
+from archioptrx.core.errors import InputError, TrialError
+from archioptrx.core.files import next_folder, plain, refuse_used
+from archioptrx.core.overrides import assignment, override
+from archioptrx.core.plugins import import_modules
+from archioptrx.experiment import Experiment, parse_experiment
 from archioptrx.repetition import Repetition
-from archioptrx.run_folder import RunFolder, next_folder, plain, refuse_used
+from archioptrx.run_folder import RunFolder
 from archioptrx.search.records import OF_EPOCH, OF_SPEC
 from archioptrx.search.setup import Specs, check_trackers
 from archioptrx.tracking import Tracking, numbers_of

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from archioptrx.config import Fields, finish
+from archioptrx.core.config import Fields, finish
 
 OPTIMIZERS = ("adamw", "adam", "adamax", "sgd")
 SCHEDULES = ("cosine", "constant")

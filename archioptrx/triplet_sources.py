@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata
-from archioptrx.errors import InputError
 from archioptrx.fit import predict
 from archioptrx.hitgraph import HitGraph
 from archioptrx.model_folder import TrainedModel, load_model, weights_file

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Metadata, make_graph
 from archioptrx.doublets import EDGE_FEATURES, EDGE_SCALE, SCORE, difference, wrapped
-from archioptrx.errors import InputError
 from archioptrx.hitgraph import EDGE_FIELDS, TRIPLET_FIELDS, HitGraph
 
 Floats = NDArray[np.float64]

@@ -14,8 +14,8 @@ from typing import Any
 from archioptrx.candidate import DROPPED, Candidate
 from archioptrx.choices import Choose, Decision, Point, Trace
 from archioptrx.computation_graph import ComputationGraph, DataType, name_stems
+from archioptrx.core.errors import InputError
 from archioptrx.draft import Draft
-from archioptrx.errors import InputError
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.loops import Components, bits, components
 from archioptrx.plans import NEVER, Function, Plan, Plans, functions_of

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.cli import command, new_parser
-from archioptrx.errors import InputError, did_you_mean
-from archioptrx.overrides import assignment
+from archioptrx.core.errors import InputError, did_you_mean
+from archioptrx.core.overrides import assignment
 from archioptrx.samplers import make_sampler
 from benchmarks.graph_report import draw_curves, format_table
 from benchmarks.graph_space import DATA_SETS, Table

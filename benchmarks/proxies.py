@@ -28,7 +28,7 @@ from archioptrx.candidate import Candidate
 from archioptrx.choices import Trace
 from archioptrx.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.errors import InputError, did_you_mean
+from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.proxies import MEASURES
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.run import check_events, load_events

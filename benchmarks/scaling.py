@@ -22,7 +22,7 @@ import torch
 from step import random_graph
 
 from archioptrx.architecture import Architecture
-from archioptrx.config import bundled
+from archioptrx.core.config import bundled
 from archioptrx.dataset import Metadata
 from archioptrx.fit import Fitting
 from archioptrx.tasks import make_task

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from archioptrx.config import Fields
+from archioptrx.core.config import Fields
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata, make_graph
-from archioptrx.errors import InputError
 from archioptrx.sources import source
 from archioptrx.sources.options import HERE, PlainOptions, option
 from archioptrx.sources.stream import Job, Made, stream

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from archioptrx.core.overrides import override
 from archioptrx.experiment import Experiment, parse_experiment
-from archioptrx.overrides import override
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.progress import Progress

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from archioptrx.choices import Choose, Point
 from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.function_graph import DataNode, FunctionGraph, FunctionNode
 from archioptrx.function_graph_check import costs
 from archioptrx.search_space import Grid, Limits, SearchSpace

@@ -6,8 +6,8 @@ from functools import partial
 
 from graphs import random_graph
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata
-from archioptrx.errors import InputError
 from archioptrx.sources.stream import Job, Limits, Made, stream
 
 LOG = "EVENTS_LOG"

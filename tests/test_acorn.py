@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Data
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.hitgraph import graph_faults
 from archioptrx.sources import load_dataset
 from archioptrx.sources.acorn import write_predictions

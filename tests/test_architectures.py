@@ -4,8 +4,8 @@ import pytest
 
 from archioptrx.architecture import Architecture
 from archioptrx.choices import Decision, Trace
-from archioptrx.config import bundled_names
-from archioptrx.errors import ReplayError
+from archioptrx.core.config import bundled_names
+from archioptrx.core.errors import ReplayError
 from archioptrx.function_graph import FunctionGraph, FunctionNode
 from archioptrx.parameter_count import count_parameters
 from archioptrx.samplers import replay

@@ -12,7 +12,7 @@ from torch_geometric.data import Data
 from archioptrx.blocks import BLOCKS, Run, Shape, Topology, Value, apply, block, build
 from archioptrx.blocks.segments import REDUCE
 from archioptrx.blocks.value import Piece
-from archioptrx.errors import GraphError, InputError
+from archioptrx.core.errors import GraphError, InputError
 from archioptrx.signatures import SIGNATURES, Parameter, Signature, Width
 
 NODES, EDGES, TRIPLETS, GRAPHS = 9, 23, 31, 3

@@ -13,7 +13,7 @@ from archioptrx.binding import shapes
 from archioptrx.blocks import BLOCKS, block
 from archioptrx.compile import compile_model
 from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
-from archioptrx.errors import GraphError, InputError, TrialError
+from archioptrx.core.errors import GraphError, InputError, TrialError
 from archioptrx.fusion import pending_steps
 from archioptrx.parameter_count import count_parameters
 from archioptrx.signatures import SIGNATURES, Hyperparameter, Signature, Width

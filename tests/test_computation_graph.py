@@ -8,7 +8,7 @@ import yaml
 
 from archioptrx.architecture import Architecture
 from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Loop, Step
-from archioptrx.errors import GraphError, InputError
+from archioptrx.core.errors import GraphError, InputError
 from archioptrx.samplers import RandomSampler
 from archioptrx.signatures import Hyperparameter, Width
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from archioptrx.config import Fields, bundled, bundled_names, finish, parse_yaml, read_yaml
-from archioptrx.errors import ArchiOpTrXError, InputError, did_you_mean
+from archioptrx.core.config import Fields, bundled, bundled_names, finish, parse_yaml, read_yaml
+from archioptrx.core.errors import ArchiOpTrXError, InputError, did_you_mean
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from letters import functions, score, words
 
 from archioptrx.choices import Trace
 from archioptrx.controller import Controller
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.policy import Batch, Player, episode_of
 from archioptrx.samplers import Deduplicated, make_sampler
 from archioptrx.samplers.base import seed_of

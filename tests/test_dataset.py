@@ -10,8 +10,8 @@ from graphs import random_dataset, random_graph, toy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata, cut_sectors
-from archioptrx.errors import InputError
 
 
 @given(st.integers(3, 12), st.integers(1, 3), st.integers(0, 5))

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archioptrx.config import bundled_names
+from archioptrx.core.config import bundled_names
+from archioptrx.core.errors import InputError
 from archioptrx.drawing import PASSING, ROW, Course, draw_function_graph, picture
-from archioptrx.errors import InputError
 from archioptrx.function_columns import bracketed, columns_of
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.layout import crossings, layered, spread

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from spaces import Words
 
 from archioptrx.choices import Trace
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.samplers import EvolutionSampler, make_sampler
 from archioptrx.samplers.random import random_choices
 from archioptrx.samplers.ranking import clean, crowding, dominates, fronts, order

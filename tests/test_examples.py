@@ -121,6 +121,6 @@ def test_the_citation_has_what_the_format_asks_for():
     assert cited["cff-version"] == "1.2.0"
     assert cited["type"] == "software"
     assert all(set(one) & {"name", "family-names"} for one in cited["authors"])
-    version = re.search(r'__version__ = "(.*)"', (ROOT / "archioptrx" / "__init__.py").read_text())
+    version = re.search(r'__version__ = "(.*)"', (ROOT / "archioptrx" / "core" / "version.py").read_text())
     assert cited["version"] == version[1]
     assert cited["license"] == "Apache-2.0"

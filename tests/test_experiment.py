@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from archioptrx.config import bundled, bundled_names
-from archioptrx.errors import InputError
-from archioptrx.experiment import import_modules, load_experiment, parse_experiment
+from archioptrx.core.config import bundled, bundled_names
+from archioptrx.core.errors import InputError
+from archioptrx.core.overrides import duration, override
+from archioptrx.core.plugins import import_modules
+from archioptrx.experiment import load_experiment, parse_experiment
 from archioptrx.objective import Goal, Objective
-from archioptrx.overrides import duration, override
 from archioptrx.search.study import load_study, parse_study
 
 

@@ -15,7 +15,7 @@ from test_export_onnx import compared
 from test_export_python import text_of
 
 from archioptrx.computation_graph import BackEdge, ComputationGraph, Step
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.exports.check import random_event
 from archioptrx.exports.code import WIDTH
 from archioptrx.exports.files import written

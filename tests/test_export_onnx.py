@@ -12,7 +12,7 @@ import torch
 from exported import SECTORS, WHOLE, everything, spoilt, take
 from test_export_python import parts
 
-from archioptrx.errors import TrialError
+from archioptrx.core.errors import TrialError
 from archioptrx.exports.check import random_event
 from archioptrx.exports.onnx_file import write_onnx
 from archioptrx.exports.trained import Take

@@ -20,8 +20,8 @@ from torch import nn
 from archioptrx.architecture import Architecture
 from archioptrx.blocks import BLOCKS, Shape, Topology, block
 from archioptrx.computation_graph import ComputationGraph, DataType
+from archioptrx.core.errors import InputError, TrialError
 from archioptrx.dataset import Metadata
-from archioptrx.errors import InputError, TrialError
 from archioptrx.exports.check import random_event
 from archioptrx.exports.files import write_python, written
 from archioptrx.exports.plan import WRITTEN

@@ -18,7 +18,7 @@ from rewriting import FREE, SAME, UNORDERED, mutations, renamed, shuffled, turne
 from strategies import TYPES, computation_graph, even_choices, walk_space
 
 from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
-from archioptrx.config import bundled_names
+from archioptrx.core.config import bundled_names
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.signatures import Width
 

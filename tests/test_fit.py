@@ -10,7 +10,7 @@ from graphs import random_graph, toy
 from torch import nn
 
 from archioptrx.batches import graphs_for, pieces_of
-from archioptrx.errors import InputError, TrialError
+from archioptrx.core.errors import InputError, TrialError
 from archioptrx.fit import Fitting, evaluate_model, fit, predict
 from archioptrx.hitgraph import batch_graphs, subgraph
 from archioptrx.optimization import rate_factor

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from small_search import lines, results, searched, small
 
 from archioptrx.architecture import Architecture
-from archioptrx.config import bundled
-from archioptrx.errors import InputError
+from archioptrx.core.config import bundled
+from archioptrx.core.errors import InputError
 from archioptrx.fixed_space import FixedSpace
 from archioptrx.samplers import enumerate_space, make_sampler, replay
 from archioptrx.samplers.random import random_choices

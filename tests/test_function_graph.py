@@ -6,8 +6,8 @@ import networkx as nx
 import pytest
 import yaml
 
-from archioptrx.config import bundled_names, parse_yaml
-from archioptrx.errors import InputError
+from archioptrx.core.config import bundled_names, parse_yaml
+from archioptrx.core.errors import InputError
 from archioptrx.function_graph import DataNode, FunctionGraph, FunctionNode
 from archioptrx.signatures import Choice, Hyperparameter
 
@@ -52,7 +52,7 @@ def test_both_forms_of_the_bundled_graphs_round_trip(name):
 
 
 def bundled_text(name: str) -> str:
-    from archioptrx.config import bundled
+    from archioptrx.core.config import bundled
 
     return bundled("function_graphs", name).read_text(encoding="utf-8")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spaces import Words
 
 from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.samplers import GaussianProcessSampler, make_sampler
 from archioptrx.samplers.features import DEPTH, features, graph_features
 from archioptrx.samplers.gaussian_process import Posterior, cosines, fit, kernel, levels_of, posterior

@@ -10,9 +10,9 @@ from events import barrel_event
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from archioptrx.config import Fields
+from archioptrx.core.config import Fields
+from archioptrx.core.errors import InputError
 from archioptrx.doublets import doublet_features
-from archioptrx.errors import InputError
 from archioptrx.events import edge_search
 from archioptrx.events.detector import BARREL, SURFACES, layer_pairs
 from archioptrx.events.event import PARTICLE_COLUMNS

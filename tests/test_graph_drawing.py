@@ -13,8 +13,8 @@ from strategies import computation_graph
 
 from archioptrx.architecture import Architecture
 from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
-from archioptrx.config import bundled_names
-from archioptrx.errors import InputError
+from archioptrx.core.config import bundled_names
+from archioptrx.core.errors import InputError
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.graph_drawing import draw_architecture, picture_of, svg_of
 from archioptrx.samplers import RandomSampler

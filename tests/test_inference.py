@@ -12,8 +12,8 @@ from graphs import random_arrays, toy
 
 import archioptrx
 from archioptrx.architecture import Architecture
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Metadata, cut_sectors, make_graph
-from archioptrx.errors import InputError
 from archioptrx.exports.check import random_event
 from archioptrx.hitgraph import HitGraph
 from archioptrx.inference import transform

@@ -12,9 +12,9 @@ from graphs import random_dataset, toy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archioptrx.core.errors import InputError
 from archioptrx.data import main
 from archioptrx.dataset import Dataset, Metadata
-from archioptrx.errors import InputError
 from archioptrx.hitgraph import graph_faults
 from archioptrx.sources import load_dataset, with_path
 from archioptrx.sources.embedding import Embedding, Hits, inputs_of, near_pairs, pair_loss, partners, true_pairs

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from archioptrx.core.errors import InputError
 from archioptrx.data import main
 from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.doublets import edge_features
-from archioptrx.errors import InputError
 from archioptrx.hitgraph import batch_graphs, graph_faults, subgraph
 from archioptrx.sources import check_spec, load_dataset, resolved, with_path
 from archioptrx.sources.hitgraphs import write

@@ -12,7 +12,7 @@ from torch_geometric.data import Batch, Data
 
 from archioptrx.candidate import Candidate
 from archioptrx.compile import Model, compile_model
-from archioptrx.config import bundled_names
+from archioptrx.core.config import bundled_names
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.parameter_count import count_parameters
 from archioptrx.search_space import SearchSpace

@@ -8,7 +8,7 @@ import pytest
 from spaces import Words
 
 from archioptrx.choices import Decision, Point, Trace
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.samplers import make_sampler
 from archioptrx.samplers.random import random_choices
 

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch_geometric.data import Batch
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata, cut_sectors, make_graph
-from archioptrx.errors import InputError
 from archioptrx.events.event import PARTICLE_COLUMNS, Event
 from archioptrx.hitgraph import batch_graphs, subgraph
 from archioptrx.sources import load_dataset

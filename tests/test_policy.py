@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from letters import words
 
 from archioptrx.choices import Decision, Point, Trace
-from archioptrx.errors import ReplayError
+from archioptrx.core.errors import ReplayError
 from archioptrx.policy import Batch, Episode, Player, Policy, episode_of, menu_of, one_thread, pick
 
 weights = st.lists(st.sampled_from([0.0, 0.5, 1.0, 3.0]), min_size=1, max_size=5)

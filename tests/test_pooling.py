@@ -12,7 +12,7 @@ from torch_geometric.utils import to_dense_adj
 from archioptrx.blocks import Run, Shape, Topology, Value, apply, build
 from archioptrx.blocks.pooling import Pooling
 from archioptrx.compile import compile_model
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.parameter_count import count_parameters
 from archioptrx.search_space import SearchSpace

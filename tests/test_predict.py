@@ -12,7 +12,7 @@ from test_acorn import columns, saved
 
 from archioptrx import predict
 from archioptrx.architecture import Architecture
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.events.event import Event
 from archioptrx.fit import predict as outputs_of
 from archioptrx.model_folder import Provenance, load_model, save_model

@@ -10,7 +10,7 @@ from graphs import toy
 from archioptrx.blocks.mlp import MLP
 from archioptrx.compile import compile_model
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.hitgraph import HitGraph, batch_graphs
 from archioptrx.proxies import MEASURES, ROWS, Signs, proxy_batches, score

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from small_search import SMALL, lines, proposed, results, searched, small, write_odd
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.search.ray_backend import _knock
 
 COMMAND = [sys.executable, "-m", "archioptrx.search"]

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from archioptrx.architecture import Architecture
-from archioptrx.config import bundled
+from archioptrx.core.config import bundled
 from archioptrx.experiment import parse_experiment
 from archioptrx.function_graph import FunctionGraph
 

@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_search import lines, searched, small
 
+from archioptrx.core.files import Journal
 from archioptrx.report import architectures, head, scores
 from archioptrx.report.content import Content
 from archioptrx.report.curves import quantities
 from archioptrx.report.trials import decimals
-from archioptrx.run_folder import Journal, RunFolder
+from archioptrx.run_folder import RunFolder
 
 NOW = datetime(2030, 1, 2, 3, 4, tzinfo=timezone(timedelta(hours=2)))
 

@@ -15,7 +15,7 @@ from small_search import Crash, crashing, lines, results, searched, small
 
 import archioptrx
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.fit import evaluate_model, predict
 from archioptrx.model_events import events_for, own_splits
 from archioptrx.model_folder import load_model, trained_trial

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from small_search import small
 
-from archioptrx.errors import InputError
-from archioptrx.run_folder import Journal, RunFolder, new_folder, next_folder, plain, refuse_used, write_atomically
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import Journal, new_folder, next_folder, plain, refuse_used, write_atomically
+from archioptrx.run_folder import RunFolder
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from archioptrx.choices import Trace
-from archioptrx.config import bundled, bundled_names
+from archioptrx.core.config import bundled, bundled_names
 from archioptrx.sample import main
 from archioptrx.samplers import replay
 from archioptrx.signatures import SIGNATURES

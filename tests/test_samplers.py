@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from archioptrx.choices import Choose, Decision, Point, Trace
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.samplers import Deduplicated, RandomSampler, enumerate_space, make_sampler
 from archioptrx.samplers.random import random_choices

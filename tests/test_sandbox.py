@@ -12,7 +12,7 @@ import pytest
 from nbclient import NotebookClient
 
 from archioptrx.architecture import Architecture
-from archioptrx.errors import ArchiOpTrXError, InputError
+from archioptrx.core.errors import ArchiOpTrXError, InputError
 from archioptrx.sandbox import Controls, build, command, save
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from small_search import SMALL, Crash, crashing, lines, proposed, quiet, results, searched, small, write_odd
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.loop import Trials

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_sketches import event, model_of
 
 from archioptrx.architecture import Architecture
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.sketches.builder import build
 from archioptrx.sketches.sketch import Sketch
 

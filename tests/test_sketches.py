@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 
 from archioptrx.architecture import Architecture
 from archioptrx.compile import compile_model
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.sketches.layer import Layer
 from archioptrx.sketches.methods import CONVOLUTIONS, POOLINGS, SOURCES, library_convolutions
 from archioptrx.sketches.sketch import Sketch

@@ -15,8 +15,8 @@ from graphs import random_graph, toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata
-from archioptrx.errors import InputError
 from archioptrx.hitgraph import graph_faults
 from archioptrx.model_events import load_splits
 from archioptrx.sources import check_spec, load_dataset

@@ -19,8 +19,8 @@ from test_stream import assert_same, folder  # noqa: F401  (a fixture)
 from torch import nn
 
 from archioptrx.batches import batched, cut, graphs_for
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata, make_graph, summary
-from archioptrx.errors import InputError
 from archioptrx.events.event import PARTICLE_COLUMNS
 from archioptrx.fit import evaluate_model, fit
 from archioptrx.hitgraph import HitGraph, graph_digest, subgraph

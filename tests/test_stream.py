@@ -14,8 +14,8 @@ import torch
 from streams import IN_WORKERS, ON_DISK, dataset, jobs
 from test_sources import folder_of
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata
-from archioptrx.errors import InputError
 from archioptrx.sources import load_dataset
 from archioptrx.sources.hitgraphs import write
 from archioptrx.sources.stream import Limits, key_of, stream

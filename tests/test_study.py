@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from small_search import SMALL
 from test_search_commands import faults
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.experiment import parse_experiment
 from archioptrx.search.study import OWN_FILES, combinations, load_study, parse_study
 

@@ -15,7 +15,8 @@ from test_ray_backend import interrupted
 from test_search_commands import faults
 
 from archioptrx import evaluate, inspect, train
-from archioptrx.run_folder import RunFolder, hold
+from archioptrx.core.files import hold
+from archioptrx.run_folder import RunFolder
 from archioptrx.search.__main__ import main as search
 from archioptrx.search.study_run import EventsOf
 

@@ -8,7 +8,7 @@ import torch
 from graphs import random_graph, toy
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
-from archioptrx.errors import InputError, TrialError
+from archioptrx.core.errors import InputError, TrialError
 from archioptrx.fit import evaluate_model
 from archioptrx.hitgraph import batch_graphs
 from archioptrx.tasks import make_task

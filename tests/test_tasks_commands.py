@@ -10,7 +10,7 @@ from test_tasks_several import TASK, sampled
 
 from archioptrx import evaluate, predict, train
 from archioptrx.architecture import Architecture
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.experiment import load_experiment
 from archioptrx.fit import predict as outputs_of
 from archioptrx.model_events import own_splits

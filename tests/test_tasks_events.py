@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import huber_loss
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.fit import evaluate_model
 from archioptrx.hitgraph import batch_graphs
 from archioptrx.tasks import make_task

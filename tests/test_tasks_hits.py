@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import hinge_embedding_loss, huber_loss
 
-from archioptrx.errors import InputError, TrialError
+from archioptrx.core.errors import InputError, TrialError
 from archioptrx.fit import evaluate_model
 from archioptrx.hitgraph import batch_graphs
 from archioptrx.tasks import make_task

@@ -9,7 +9,7 @@ import yaml
 from graphs import toy
 
 from archioptrx.compile import compile_model
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.experiment import parse_experiment
 from archioptrx.fit import evaluate_model, fit
 from archioptrx.function_graph import FunctionGraph

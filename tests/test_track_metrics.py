@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from track_oracle import slow_metrics
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.tracks.metrics import EventTracks, Selection, track_metrics
 
 

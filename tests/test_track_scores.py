@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Metadata, make_graph
-from archioptrx.errors import InputError
 from archioptrx.events.event import PARTICLE_COLUMNS
 from archioptrx.hitgraph import batch_graphs
 from archioptrx.sources import load_dataset

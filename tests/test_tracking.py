@@ -20,7 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import plugin_data_pb2
 from wandb.proto import wandb_internal_pb2
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.__main__ import main as search
 from archioptrx.settings import missing_trackers

@@ -2,7 +2,7 @@
 
 import pytest
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.training import Training
 
 

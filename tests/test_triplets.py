@@ -15,7 +15,7 @@ from torch_geometric.data import Data
 
 from archioptrx.architecture import Architecture
 from archioptrx.compile import compile_model
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.evaluate import main as evaluate
 from archioptrx.experiment import load_experiment
 from archioptrx.fit import evaluate_model, predict

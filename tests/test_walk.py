@@ -16,8 +16,8 @@ from strategies import even_choices, function_graph, walk_space
 from archioptrx.candidate import Candidate
 from archioptrx.choices import Choose, Point, Trace
 from archioptrx.computation_graph import ComputationGraph, Step
-from archioptrx.config import bundled_names
-from archioptrx.errors import InputError, ReplayError
+from archioptrx.core.config import bundled_names
+from archioptrx.core.errors import InputError, ReplayError
 from archioptrx.function_graph import DataNode, FunctionGraph, FunctionNode
 from archioptrx.samplers import RandomSampler, enumerate_space, replay
 from archioptrx.search_space import Grid, Limits, SearchSpace

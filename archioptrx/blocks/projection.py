@@ -15,7 +15,7 @@ from archioptrx.blocks.ends import flow, lift
 from archioptrx.blocks.matmul import linear
 from archioptrx.blocks.segments import take, total
 from archioptrx.blocks.value import Piece, Run, Shape, Value
-from archioptrx.errors import GraphError
+from archioptrx.core.errors import GraphError
 from archioptrx.signatures import LADDER
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archioptrx.blocks.value import Run, Shape, Value
-from archioptrx.errors import GraphError, did_you_mean
+from archioptrx.core.errors import GraphError, did_you_mean
 
 
 def convolutions() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from archioptrx.blocks.ends import Ends
 from archioptrx.blocks.segments import Segments
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 
 BELOW = {"edge": "node", "triplet": "edge"}
 INDEX = {"edge": "edge_index", "triplet": "triplet_index"}

@@ -20,8 +20,8 @@ from archioptrx.comparison.pictures import Curves, Display, curves_of, display_o
 from archioptrx.comparison.result import Comparison, Entry, Number
 from archioptrx.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, numbers
 from archioptrx.comparison.units import EVENTS, Units, events_of, units_of
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset
-from archioptrx.errors import InputError
 from archioptrx.fit import predict
 from archioptrx.hitgraph import batch_graphs
 from archioptrx.metrics import Bools

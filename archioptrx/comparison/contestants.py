@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.architecture import Architecture
-from archioptrx.config import ARCHITECTURES, bundled_names, finish
-from archioptrx.errors import InputError, did_you_mean
-from archioptrx.experiment import Experiment, import_modules, parse_experiment
+from archioptrx.core.config import ARCHITECTURES, bundled_names, finish
+from archioptrx.core.errors import InputError, did_you_mean
+from archioptrx.core.files import next_folder, refuse_used
+from archioptrx.core.overrides import override
+from archioptrx.core.plugins import import_modules
+from archioptrx.experiment import Experiment, parse_experiment
 from archioptrx.model_folder import TrainedModel, load_model
-from archioptrx.overrides import override
-from archioptrx.run_folder import RunFolder, next_folder, refuse_used
+from archioptrx.run_folder import RunFolder
 from archioptrx.search.run import Events, check_fit, load_events
 from archioptrx.search.space import Ends
 from archioptrx.train import Choice, train, usual

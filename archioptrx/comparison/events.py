@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from archioptrx.comparison.contestants import Contestant
 from archioptrx.comparison.units import events_of
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset
-from archioptrx.errors import InputError
 from archioptrx.hitgraph import HitGraph
 from archioptrx.model_events import events_for, own_splits
 from archioptrx.model_folder import Provenance, TrainedModel

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archioptrx import __version__
 from archioptrx.comparison import figures
 from archioptrx.comparison.result import Comparison, Number, names_of
 from archioptrx.comparison.text import (
@@ -21,6 +20,7 @@ from archioptrx.comparison.text import (
     shown_pairs,
     value_text,
 )
+from archioptrx.core.version import __version__
 from archioptrx.report.page import Cell, Section, figure, fragment, page, table, write_page
 
 if TYPE_CHECKING:

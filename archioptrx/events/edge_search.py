@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from archioptrx.core.errors import InputError
 from archioptrx.doublets import doublet_features
-from archioptrx.errors import InputError
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

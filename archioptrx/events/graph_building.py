@@ -25,9 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Metadata, make_graph
 from archioptrx.doublets import wrapped
-from archioptrx.errors import InputError
 from archioptrx.events.detector import layer_numbers, layer_pairs
 from archioptrx.events.edge_search import candidate_edges, expanded
 from archioptrx.events.event import PARTICLE_COLUMNS, PRIMARY, Event

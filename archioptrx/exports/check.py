@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from archioptrx.errors import TrialError
+from archioptrx.core.errors import TrialError
 from archioptrx.exports.trained import Take
 from archioptrx.inference import transform
 

@@ -10,10 +10,10 @@ from types import ModuleType
 
 import torch
 
+from archioptrx.core.files import write_atomically
 from archioptrx.exports.check import difference, raw, tensors
 from archioptrx.exports.python import renamed, source
 from archioptrx.exports.trained import Take, about_file
-from archioptrx.run_folder import write_atomically
 
 
 def write_python(take: Take, path: Path) -> float:

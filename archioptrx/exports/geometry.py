@@ -11,9 +11,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Metadata
 from archioptrx.doublets import EDGE_FEATURES, difference
-from archioptrx.errors import InputError
 from archioptrx.exports.code import call, docstring, lines, listed
 
 FIELDS = ("x", "edge_attr")

@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import write_atomically
 from archioptrx.exports.check import Arrays, difference, random_event, raw, tensors
 from archioptrx.exports.files import written
 from archioptrx.exports.trained import Take
-from archioptrx.run_folder import write_atomically
 
 OPSET = 18
 """The first one in which all reductions of scatter exist, so that repeated indices add up."""

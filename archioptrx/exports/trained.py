@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archioptrx import __version__
 from archioptrx.compile import Model
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
+from archioptrx.core.version import __version__
 from archioptrx.exports.geometry import MIDDLE, about_hits, about_sectors
 from archioptrx.exports.plan import plan
 from archioptrx.exports.program import Program

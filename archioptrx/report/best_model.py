@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.errors import ArchiOpTrXError
+from archioptrx.core.errors import ArchiOpTrXError
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, fragment
 

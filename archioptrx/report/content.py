@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.experiment import Experiment, import_modules
+from archioptrx.core.plugins import import_modules
+from archioptrx.experiment import Experiment
 from archioptrx.function_graph import FunctionGraph
 from archioptrx.run_folder import RunFolder
 

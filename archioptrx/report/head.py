@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from archioptrx import __version__
+from archioptrx.core.version import __version__
 from archioptrx.report.content import Content
 from archioptrx.report.page import fragment
 from archioptrx.report.scales import told

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archioptrx.batches import batched, graphs_for
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.fit import EDGES_PER_EVALUATION
 from archioptrx.hitgraph import HitGraph
 from archioptrx.metrics import Bools, Ranking, rates

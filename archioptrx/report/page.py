@@ -16,8 +16,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.errors import InputError
-from archioptrx.run_folder import plain, write_atomically
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import plain, write_atomically
 
 if TYPE_CHECKING:
     import jinja2

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from archioptrx.choices import Space
-from archioptrx.errors import InputError, did_you_mean
+from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.samplers.base import Proposer, Sampler
 from archioptrx.samplers.deduplicated import Deduplicated
 from archioptrx.samplers.evolution import EvolutionSampler

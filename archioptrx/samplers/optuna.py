@@ -18,7 +18,7 @@ from itertools import pairwise
 from typing import Any
 
 from archioptrx.choices import Choose, Point, Space
-from archioptrx.errors import InputError, did_you_mean
+from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.samplers.base import seed_of
 from archioptrx.samplers.random import random_choices
 from archioptrx.samplers.ranking import REFUSED, clean

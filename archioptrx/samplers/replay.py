@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archioptrx.choices import Point, Space, Trace
-from archioptrx.errors import InputError, ReplayError, did_you_mean
+from archioptrx.core.errors import InputError, ReplayError, did_you_mean
 
 
 def replay(space: Space, trace: Trace) -> Any:

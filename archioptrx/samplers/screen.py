@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.samplers.base import Proposer
 from archioptrx.samplers.ranking import Score
 

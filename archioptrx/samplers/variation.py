@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archioptrx.choices import Choose, Decision, Point, Space, Trace
-from archioptrx.errors import ReplayError
+from archioptrx.core.errors import ReplayError
 from archioptrx.samplers.replay import replay
 
 HYPERPARAMETER = "hyperparameter"

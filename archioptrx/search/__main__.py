@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.cli import command, new_parser
-from archioptrx.config import finish
-from archioptrx.errors import InputError
+from archioptrx.core.config import finish
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import next_folder, refuse_used
+from archioptrx.core.overrides import assignment, override
 from archioptrx.experiment import Experiment, load_experiment, parse_experiment
-from archioptrx.overrides import assignment, override
-from archioptrx.run_folder import RunFolder, is_study, next_folder, refuse_used
+from archioptrx.run_folder import RunFolder, is_study
 from archioptrx.search.setup import Setup, prepare
 from archioptrx.search.study import load_study
 from archioptrx.search.study_run import EventsOf, StudyFolder, new_study, prepared, reopened, run_study

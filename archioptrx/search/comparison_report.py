@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.table import Table
 
-from archioptrx.run_folder import plain
+from archioptrx.core.files import plain
 from archioptrx.search.comparison import Row, compared, outcomes_of
 from archioptrx.search.study_run import StudyFolder
 from archioptrx.search.text import duration_text, plain_text, score_text

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from archioptrx.candidate import Candidate
+from archioptrx.core.files import plain
 from archioptrx.fit import Fitting
 from archioptrx.fixed_space import FixedSpace
-from archioptrx.run_folder import plain
 from archioptrx.samplers import RandomSampler
 from archioptrx.search.rules import trial_seed
 from archioptrx.search.run import Events, check_events, rules_of

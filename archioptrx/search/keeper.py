@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from archioptrx import __version__
-from archioptrx.errors import ArchiOpTrXError
-from archioptrx.run_folder import RunFolder, plain, write_atomically
+from archioptrx.core.errors import ArchiOpTrXError
+from archioptrx.core.files import plain, write_atomically
+from archioptrx.core.version import __version__
+from archioptrx.run_folder import RunFolder
 from archioptrx.samplers import Sampler
 
 EVERY = 10

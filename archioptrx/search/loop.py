@@ -16,8 +16,9 @@ from typing import Any
 from archioptrx.candidate import Candidate
 from archioptrx.choices import Trace
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.errors import InputError
-from archioptrx.run_folder import RunFolder, plain
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import plain
+from archioptrx.run_folder import RunFolder
 from archioptrx.samplers import Sampler
 from archioptrx.samplers.ranking import REFUSED
 from archioptrx.search.keeper import Keeper, SnapshotError

@@ -45,8 +45,8 @@ from ray.tune.experiment import Trial  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
+from archioptrx.core.errors import InputError  # noqa: E402
 from archioptrx.dataset import Splits  # noqa: E402
-from archioptrx.errors import InputError  # noqa: E402
 from archioptrx.search.work import Work  # noqa: E402
 from archioptrx.settings import Resources  # noqa: E402
 from archioptrx.storage.graph_file import graph_bytes  # noqa: E402

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from archioptrx.core.files import plain
 from archioptrx.experiment import Experiment
-from archioptrx.run_folder import plain
 from archioptrx.search.front import front_json, front_line, retrained_text, spreads, spreads_json
 from archioptrx.search.run import Found
 from archioptrx.search.screening import Cost

@@ -7,7 +7,8 @@ from bisect import bisect_left, insort
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from archioptrx.run_folder import RunFolder, write_atomically
+from archioptrx.core.files import write_atomically
+from archioptrx.run_folder import RunFolder
 from archioptrx.settings import Keep
 
 

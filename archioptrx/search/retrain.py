@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from archioptrx.errors import InputError
-from archioptrx.run_folder import RunFolder, write_atomically
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import write_atomically
+from archioptrx.run_folder import RunFolder
 from archioptrx.search.records import Records
 from archioptrx.search.rules import trial_seed
 from archioptrx.search.work import Job

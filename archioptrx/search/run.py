@@ -12,15 +12,16 @@ from pathlib import Path
 from archioptrx.architecture import Architecture
 from archioptrx.binding import target_symbols
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.config import finish
+from archioptrx.core.config import finish
+from archioptrx.core.errors import InputError, did_you_mean
+from archioptrx.core.files import plain
 from archioptrx.dataset import Metadata
 from archioptrx.environment import environment
-from archioptrx.errors import InputError, did_you_mean
 from archioptrx.experiment import Experiment
 from archioptrx.model_events import load_splits
 from archioptrx.model_folder import provenance_of, save_model
 from archioptrx.proxies import unfit
-from archioptrx.run_folder import RunFolder, plain
+from archioptrx.run_folder import RunFolder
 from archioptrx.samplers import Sampler
 from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.loop import Trials

@@ -10,9 +10,10 @@ from functools import cached_property
 import torch
 
 from archioptrx.candidate import Candidate
+from archioptrx.core.files import Journal
 from archioptrx.experiment import Experiment
 from archioptrx.proxies import Batches, proxy_batches, score
-from archioptrx.run_folder import Journal, RunFolder
+from archioptrx.run_folder import RunFolder
 from archioptrx.samplers.screen import Values
 from archioptrx.search.setup import Specs
 from archioptrx.tasks.task import Task

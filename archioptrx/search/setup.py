@@ -13,8 +13,9 @@ from archioptrx.architecture import Architecture
 from archioptrx.binding import TargetWidth
 from archioptrx.candidate import Candidate
 from archioptrx.choices import Trace
-from archioptrx.config import bundled, finish
-from archioptrx.experiment import Experiment, import_modules
+from archioptrx.core.config import bundled, finish
+from archioptrx.core.plugins import import_modules
+from archioptrx.experiment import Experiment
 from archioptrx.fixed_space import FixedSpace
 from archioptrx.parameter_count import count_parameters
 from archioptrx.samplers import Proposer, Sampler, Screen, make_sampler

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from archioptrx.architecture import Architecture
 from archioptrx.candidate import Candidate
 from archioptrx.computation_graph import ComputationGraph
-from archioptrx.config import bundled, finish
-from archioptrx.errors import ArchiOpTrXError
+from archioptrx.core.config import bundled, finish
+from archioptrx.core.errors import ArchiOpTrXError
 from archioptrx.experiment import Experiment
 from archioptrx.fixed_space import FixedSpace
 from archioptrx.function_graph import FunctionGraph

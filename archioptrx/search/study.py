@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from archioptrx.config import bundled, finish, read_yaml
-from archioptrx.errors import ArchiOpTrXError
+from archioptrx.core.config import bundled, finish, read_yaml
+from archioptrx.core.errors import ArchiOpTrXError
+from archioptrx.core.overrides import override
 from archioptrx.experiment import Experiment, parse_experiment
-from archioptrx.overrides import override
 from archioptrx.run_folder import SEARCHES
 from archioptrx.search.labels import distinct, labels_of
 

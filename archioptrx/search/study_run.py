@@ -16,20 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from archioptrx.config import read_yaml
-from archioptrx.errors import InputError
+from archioptrx.core.config import read_yaml
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import Journal, hold, new_folder, plain, refuse_used, write_atomically
+from archioptrx.core.overrides import override
 from archioptrx.experiment import Experiment, parse_experiment
-from archioptrx.overrides import override
-from archioptrx.run_folder import (
-    SEARCHES,
-    Journal,
-    RunFolder,
-    hold,
-    new_folder,
-    plain,
-    refuse_used,
-    write_atomically,
-)
+from archioptrx.run_folder import SEARCHES, RunFolder
 from archioptrx.search.setup import Setup, prepare
 from archioptrx.search.study import VARY, Combination, Study, combinations, for_each, read_vary, varied_faults
 

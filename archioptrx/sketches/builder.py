@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from archioptrx.errors import InputError, did_you_mean
+from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.sketches.methods import SMALLER, TYPES, convolution_fault, is_of_library
 from archioptrx.sketches.sketch import DEFAULTS
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.signatures import Hyperparameter, Width
 from archioptrx.sketches.layer import Layer, Perceptron
 from archioptrx.sketches.methods import ABOVE, AGGREGATIONS, INPUT, SHORTCUTS, SMALLER, is_of_library

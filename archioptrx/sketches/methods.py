@@ -7,7 +7,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from archioptrx.errors import did_you_mean
+from archioptrx.core.errors import did_you_mean
 
 TYPES = ("node", "edge", "graph")
 SOURCES = {

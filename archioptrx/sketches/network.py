@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
-from archioptrx.errors import GraphError, InputError
+from archioptrx.core.errors import GraphError, InputError
 from archioptrx.signatures import Width
 from archioptrx.sketches.layers import role_of, run_layer
 from archioptrx.sketches.methods import INPUT, SOURCES

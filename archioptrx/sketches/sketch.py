@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from archioptrx.config import Fields, finish
-from archioptrx.errors import did_you_mean
+from archioptrx.core.config import Fields, finish
+from archioptrx.core.errors import did_you_mean
 from archioptrx.function_graph import frozen
 from archioptrx.sketches.layer import Layer, parse_layer, reference_faults
 from archioptrx.sketches.methods import SOURCES, TYPES

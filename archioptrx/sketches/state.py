@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.signatures import LADDER, SIGNATURES, Width
 from archioptrx.sketches.methods import SOURCES
 from archioptrx.sketches.program import SOURCE, Kind, Program, Row

@@ -26,8 +26,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from archioptrx.config import Fields, finish
-from archioptrx.errors import InputError
+from archioptrx.core.config import Fields, finish
+from archioptrx.core.errors import InputError
 from archioptrx.sources.options import (
     MODULES,
     OF,

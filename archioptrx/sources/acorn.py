@@ -35,8 +35,8 @@ import torch
 from numpy.typing import NDArray
 from torch_geometric.data import Data
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata, make_graph
-from archioptrx.errors import InputError
 from archioptrx.hitgraph import HitGraph
 from archioptrx.sources.files import files_in
 from archioptrx.sources.options import AcornOptions

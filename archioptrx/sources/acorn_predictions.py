@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.sources import acorn
 from archioptrx.sources.options import AcornOptions
 from archioptrx.sources.prediction import Prediction

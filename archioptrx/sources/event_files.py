@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 
 PARTS = ("hits", "cells", "particles", "truth")
 _NAME = re.compile(r"^(?P<event>event\d+)-(?P<part>hits|cells|particles|truth)\.csv(\.gz|\.zip)?$")

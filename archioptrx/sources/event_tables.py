@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.sources.event_files import EventFile
 
 Array = NDArray[Any]

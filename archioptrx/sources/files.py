@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 
 
 def files_in(path: Path, patterns: Sequence[str], legal: str) -> list[Path]:

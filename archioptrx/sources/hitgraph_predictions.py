@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.sources.hitgraphs import METADATA, find_files, name_of
 from archioptrx.sources.options import HitgraphsOptions
 from archioptrx.sources.prediction import Prediction

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata, make_graph
-from archioptrx.errors import InputError
 from archioptrx.hitgraph import HitGraph
 from archioptrx.sources.hitgraph_arrays import EDGE, KEPT_BYTES, OPTIONAL, Arrays, edge_index_of, read_arrays
 from archioptrx.sources.options import HitgraphsOptions

@@ -32,8 +32,8 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata, make_graph
-from archioptrx.errors import InputError
 from archioptrx.hitgraph import PARTICLE_FIELDS, HitGraph
 from archioptrx.sources import load_dataset
 from archioptrx.sources.embedding import Embedding, fit, inputs_of, near_pairs, one_thread, true_pairs

@@ -33,8 +33,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata, make_graph
-from archioptrx.errors import InputError
 from archioptrx.sources import safe_pickle
 from archioptrx.sources.files import file_fault, files_in
 from archioptrx.sources.options import PickleOptions

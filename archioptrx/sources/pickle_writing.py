@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset
-from archioptrx.errors import InputError
 from archioptrx.hitgraph import HitGraph
 from archioptrx.sources.undirected import Edges, pair_keys
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch_geometric.data.data import Data, DataEdgeAttr, DataTensorAttr
 from torch_geometric.data.storage import EdgeStorage, GlobalStorage, NodeStorage
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.sources.files import file_fault, unpacked_fault
 
 LEGAL = "event graphs of acorn or gnn_tracking, .pyg or .pt"

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 
 REFUSED = frozenset(("PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER")) | frozenset(
     ("INST", "OBJ", "NEWOBJ", "NEWOBJ_EX")

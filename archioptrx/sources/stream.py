@@ -22,8 +22,8 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import track
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata
-from archioptrx.errors import InputError
 from archioptrx.hitgraph import HitGraph
 from archioptrx.storage import cache
 from archioptrx.storage.graph_file import graph_bytes

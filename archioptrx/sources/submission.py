@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.sources.event_files import EventFiles, find_events
 from archioptrx.sources.event_tables import read_table
 from archioptrx.sources.options import TrackmlOptions

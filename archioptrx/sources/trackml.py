@@ -23,8 +23,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from archioptrx.core.errors import InputError
 from archioptrx.dataset import Dataset, Metadata
-from archioptrx.errors import InputError
 from archioptrx.events.event import Event
 from archioptrx.events.graph_building import build, building_metadata
 from archioptrx.sources.event_files import EventFiles, find_events

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from archioptrx import __version__
+from archioptrx.core.version import __version__
 
 FOLDER = "ARCHIOPTRX_CACHE"
 OFF = ("off", "none", "no", "0")

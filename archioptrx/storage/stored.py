@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.hitgraph import HitGraph
 from archioptrx.storage import cache
 from archioptrx.storage.graph_file import Entry, GraphFile, GraphWriter

@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
-from archioptrx.errors import ArchiOpTrXError, InputError
+from archioptrx.core.errors import ArchiOpTrXError, InputError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

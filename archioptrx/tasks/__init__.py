@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.config import finish
+from archioptrx.core.config import finish
 from archioptrx.tasks.options import TASKS, TaskOptions, read_task
 
 if TYPE_CHECKING:

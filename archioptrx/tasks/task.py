@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archioptrx.errors import TrialError
+from archioptrx.core.errors import TrialError
 from archioptrx.hitgraph import HitGraph
 
 Output = Tensor | tuple[Tensor, ...]

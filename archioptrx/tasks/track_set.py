@@ -13,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss, softplus
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.hitgraph import HitGraph
 from archioptrx.tasks.options.parameters import channels_of
 from archioptrx.tasks.options.track_set import SetOptions

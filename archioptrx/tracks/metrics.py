@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.errors import InputError
+from archioptrx.core.errors import InputError
 from archioptrx.events.event import PRIMARY
 
 Ints = NDArray[np.int64]

@@ -8,7 +8,7 @@ from dataclasses import Field, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
-from archioptrx.config import Fields, parse_yaml, read_yaml
+from archioptrx.core.config import Fields, parse_yaml, read_yaml
 
 HERE = Path()
 OF = "of"

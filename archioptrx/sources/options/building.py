@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archioptrx.config import Fields
-from archioptrx.errors import did_you_mean
+from archioptrx.core.config import Fields
+from archioptrx.core.errors import did_you_mean
 from archioptrx.sources.options.base import option
 
 _HEPTRKX = {"layers": "barrel", "noise": "drop", "overlaps": "drop"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from archioptrx.config import Fields
+from archioptrx.core.config import Fields
 from archioptrx.sources.options.base import of_option, option, take_of
 
 if TYPE_CHECKING:

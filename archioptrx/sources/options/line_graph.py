@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from archioptrx.config import Fields
+from archioptrx.core.config import Fields
 from archioptrx.sources.options.base import of_option, option, take_of
 
 CUT = 0.1

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archioptrx.config import Fields
+from archioptrx.core.config import Fields
 from archioptrx.sources.options.base import option
 
 

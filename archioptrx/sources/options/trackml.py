@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from archioptrx.config import Fields
+from archioptrx.core.config import Fields
 from archioptrx.sources.options.base import HERE, option
 from archioptrx.sources.options.building import Cuts
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from archioptrx.config import Fields
+from archioptrx.core.config import Fields
 from archioptrx.tasks.options.base import TaskOptions
 from archioptrx.tasks.options.edge_classification import EdgeOptions
 from archioptrx.tasks.options.node_embedding import EmbeddingOptions

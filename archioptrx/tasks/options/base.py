@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol, Self
 
-from archioptrx.config import Fields
+from archioptrx.core.config import Fields
 
 
 class TaskOptions(Protocol):

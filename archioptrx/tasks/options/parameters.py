@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archioptrx.config import Fields
-from archioptrx.errors import did_you_mean
+from archioptrx.core.config import Fields
+from archioptrx.core.errors import did_you_mean
 
 
 @dataclass(frozen=True)

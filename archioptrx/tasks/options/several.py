@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archioptrx.config import Fields
+from archioptrx.core.config import Fields
 from archioptrx.tasks.options.base import TaskOptions
 from archioptrx.tasks.options.tracks import TRACK_SHARES
 

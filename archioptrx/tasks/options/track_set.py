@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from archioptrx.config import Fields
+from archioptrx.core.config import Fields
 from archioptrx.tasks.options.parameters import read_parameters
 
 

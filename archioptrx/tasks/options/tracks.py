@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archioptrx.config import Fields
+from archioptrx.core.config import Fields
 
 METHODS = {"walk_through": 0.1, "components": 0.5}
 """How edges become tracks, and the usual cut of each; see `archioptrx.tracks.finding`."""

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from archioptrx.config import parse_yaml
-from archioptrx.errors import InputError
+from archioptrx.core.config import parse_yaml
+from archioptrx.core.errors import InputError
 
 _DURATION = re.compile(r"^(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?$")
 

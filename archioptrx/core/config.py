@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 
-from archioptrx.errors import InputError, did_you_mean
+from archioptrx.core.errors import InputError, did_you_mean
 
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent.parent
 ARCHITECTURES = "experiments/architectures"
 REQUIRED: Any = object()
 NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list",
