@@ -2,7 +2,7 @@
 
 import sys
 
-from archioptrx.cli import main
+from archioptrx.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

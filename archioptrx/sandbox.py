@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.cli import main
+from archioptrx.commands.cli import main
 from archioptrx.core.config import Fields, finish, read_yaml
 from archioptrx.core.errors import ArchiOpTrXError, InputError, did_you_mean
 from archioptrx.sketches.builder import build

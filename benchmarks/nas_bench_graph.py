@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from archioptrx.cli import command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.overrides import assignment
 from archioptrx.samplers import make_sampler

@@ -26,7 +26,7 @@ from scipy.stats import rankdata
 
 from archioptrx.candidate import Candidate
 from archioptrx.choices import Trace
-from archioptrx.cli import command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.proxies import MEASURES

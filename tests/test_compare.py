@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from archioptrx import compare, train
-from archioptrx.compare import compare_models
+from archioptrx.commands import compare, train
+from archioptrx.commands.compare import compare_models
 from archioptrx.comparison.contestants import Contestant
 from archioptrx.comparison.events import _view, row_order, views_of
 from archioptrx.comparison.units import events_of
@@ -72,7 +72,7 @@ def test_the_order_of_models_only_turns_signs(models):
 
 
 def test_metrics_are_those_of_evaluate(models, capsys):
-    from archioptrx import evaluate
+    from archioptrx.commands import evaluate
 
     assert evaluate.main([models["b"], "--cut", "0.3", "--json"]) == 0
     wanted = json.loads(capsys.readouterr().out)
@@ -165,7 +165,7 @@ def test_events_that_a_model_was_trained_on_are_refused(models, tmp_path, capsys
 
 
 def data_files(folder, number, seed):
-    from archioptrx import data
+    from archioptrx.commands import data
 
     return data.main(["toy", "--num-samples", str(number), "--seed", str(seed), "--output", str(folder)])
 

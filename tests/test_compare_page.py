@@ -5,7 +5,7 @@ import shutil
 import pytest
 from browser import expect, opened, pushes_sideways
 
-from archioptrx import compare, train
+from archioptrx.commands import compare, train
 
 TOY = ("--set", "data.num_samples=60", "--epochs", "1")
 

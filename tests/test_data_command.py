@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from archioptrx.data import main
+from archioptrx.commands.data import main
 
 
 def test_toy_data_are_made_written_and_read_again(tmp_path, capsys):

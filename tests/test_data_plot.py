@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.data import main
 from archioptrx.data_plot import MOST_EDGES, count_events, data_figure, eta_sectors, plot, some, whole_event
 from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.sources import load_dataset

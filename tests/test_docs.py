@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from archioptrx.data import building_text
+from archioptrx.commands.data import building_text
 from archioptrx.dataset import Metadata
 from archioptrx.experiment import Experiment
 from archioptrx.function_graph import FunctionGraph

@@ -125,7 +125,7 @@ def test_a_seed_for_training_is_refused() -> None:
 
 def test_neither_torch_nor_ray_is_imported() -> None:
     code = (
-        "import sys; import archioptrx.search.setup, archioptrx.search.__main__, archioptrx.train\n"
+        "import sys; import archioptrx.search.setup, archioptrx.commands.search, archioptrx.commands.train\n"
         "from archioptrx.experiment import load_experiment\n"
         "archioptrx.search.setup.prepare(load_experiment('quickstart'))\n"
         "print(sorted({'torch', 'ray'} & set(sys.modules)))"

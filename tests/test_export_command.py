@@ -14,8 +14,9 @@ from exported import SECTORS, TYPES, chain, saved, step
 from packaging.requirements import Requirement
 from test_inference import physical
 
-from archioptrx import export, load, train
+from archioptrx import load
 from archioptrx.architecture import Architecture
+from archioptrx.commands import export, train
 from archioptrx.computation_graph import ComputationGraph, DataType
 from archioptrx.exports.check import random_event
 from archioptrx.fit import predict

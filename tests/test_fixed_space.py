@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from small_search import lines, results, searched, small
 
 from archioptrx.architecture import Architecture
+from archioptrx.commands.search import main as search
+from archioptrx.commands.search import overrides_of, parser
 from archioptrx.core.config import bundled
 from archioptrx.core.errors import InputError
 from archioptrx.fixed_space import FixedSpace
 from archioptrx.samplers import enumerate_space, make_sampler, replay
 from archioptrx.samplers.random import random_choices
-from archioptrx.search.__main__ import main as search
-from archioptrx.search.__main__ import overrides_of, parser
 from archioptrx.search.space import TRAINING_FIELDS
 from archioptrx.search_space import SearchSpace
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.data import main
 from archioptrx.sources import load_dataset
 
 SMALL = {"source": "helix", "events": 3, "particles": 60, "seed": 2}

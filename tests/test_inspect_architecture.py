@@ -7,9 +7,9 @@ import pytest
 import yaml
 from test_search_commands import faults
 
-from archioptrx import inspect
 from archioptrx.architecture import Architecture
-from archioptrx.cli import main
+from archioptrx.commands import inspect
+from archioptrx.commands.cli import main
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "sketch.yaml"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_search import small
 from test_search_commands import faults
 
-from archioptrx import inspect
+from archioptrx.commands import inspect
 from archioptrx.function_statistics import changes, windows_of
 from archioptrx.run_folder import RunFolder
 from archioptrx.samplers.random import random_choices

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
+from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.data import main
 from archioptrx.dataset import Dataset, Metadata, make_graph
 from archioptrx.doublets import edge_features
 from archioptrx.hitgraph import batch_graphs, graph_faults, subgraph

@@ -13,8 +13,8 @@ from graphs import random_dataset, toy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.data import main
 from archioptrx.hitgraph import graph_faults
 from archioptrx.sources import load_dataset, safe_pickle
 from archioptrx.sources.pickle_writing import neighbour_lists, write

@@ -10,8 +10,8 @@ import pytest
 import torch
 from test_acorn import columns, saved
 
-from archioptrx import predict
 from archioptrx.architecture import Architecture
+from archioptrx.commands import predict
 from archioptrx.core.errors import InputError
 from archioptrx.events.event import Event
 from archioptrx.fit import predict as outputs_of

@@ -12,7 +12,7 @@ import pytest
 from browser import Page, expect, opened, pushes_sideways
 from small_search import lines, searched, small, write_odd
 
-from archioptrx import inspect
+from archioptrx.commands import inspect
 from archioptrx.report.content import Content
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.run import load_events, new_run

@@ -11,7 +11,7 @@ from browser import expect, opened
 from graphs import random_arrays
 from small_search import recursive_run
 
-from archioptrx import inspect
+from archioptrx.commands import inspect
 from archioptrx.dataset import Metadata, make_graph
 from archioptrx.model_folder import load_model
 from archioptrx.report import displays

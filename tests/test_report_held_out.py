@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_search import recursive_run
 
-from archioptrx import evaluate
+from archioptrx.commands import evaluate
 from archioptrx.dataset import Metadata, make_graph
 from archioptrx.fit import predict
 from archioptrx.model_folder import load_model

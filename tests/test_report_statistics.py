@@ -11,7 +11,7 @@ import pytest
 from browser import expect, opened, pushes_sideways
 from small_search import lines, searched, small, write_odd
 
-from archioptrx.inspect import main as inspect
+from archioptrx.commands.inspect import main as inspect
 from archioptrx.report import costs, effects, functions, walks
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from archioptrx.choices import Trace
+from archioptrx.commands.sample import main
 from archioptrx.core.config import bundled, bundled_names
-from archioptrx.sample import main
 from archioptrx.samplers import replay
 from archioptrx.signatures import SIGNATURES
 
@@ -154,7 +154,7 @@ def test_faults_of_options_come_together(capsys):
 
 def test_neither_torch_nor_ray_nor_matplotlib_is_imported():
     program = (
-        "import sys; from archioptrx.sample import main; main(['tracking', '--count', '3', '--stats']);"
+        "import sys; from archioptrx.commands.sample import main; main(['tracking', '--count', '3', '--stats']);"
         "unwanted = ('torch', 'ray', 'torch_geometric', 'matplotlib');"
         "sys.exit(any(name.split('.')[0] in unwanted for name in sys.modules))"
     )
@@ -162,7 +162,7 @@ def test_neither_torch_nor_ray_nor_matplotlib_is_imported():
 
 
 def test_the_console_script_knows_its_commands(capsys):
-    from archioptrx.cli import main as script
+    from archioptrx.commands.cli import main as script
 
     assert script(["--version"]) == 0
     assert capsys.readouterr().out.startswith("archioptrx 0.")

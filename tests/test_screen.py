@@ -14,12 +14,12 @@ from small_search import SMALL, Crash, crashing, lines, proposed, results, searc
 from spaces import Words
 
 from archioptrx.candidate import Candidate
+from archioptrx.commands.search import main as search
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import Journal
 from archioptrx.run_folder import RunFolder
 from archioptrx.samplers import EvolutionSampler, RandomSampler, Screen, make_sampler
 from archioptrx.samplers.screen import ONE_BY_ONE, best, check_screened
-from archioptrx.search.__main__ import main as search
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.screening import Measure, Screening
 from archioptrx.search.setup import prepare

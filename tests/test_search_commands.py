@@ -14,9 +14,9 @@ import yaml
 from small_search import SMALL, lines, small
 from test_ray_backend import interrupted
 
-from archioptrx import evaluate, inspect, train
+from archioptrx.commands import evaluate, inspect, train
+from archioptrx.commands.search import main as search
 from archioptrx.run_folder import RunFolder
-from archioptrx.search.__main__ import main as search
 
 
 @pytest.fixture(scope="module")
@@ -324,7 +324,7 @@ def test_evaluate_a_search_without_a_winner(tmp_path: Path, capsys: pytest.Captu
 
 @pytest.mark.parametrize("module", ["search", "inspect", "train", "evaluate"])
 def test_help_is_instant_and_needs_neither_torch_nor_ray(module: str) -> None:
-    name = "archioptrx.search.__main__" if module == "search" else f"archioptrx.{module}"
+    name = f"archioptrx.commands.{module}"
     code = (
         f"import sys, {name} as command\n"
         "try: command.main(['--help'])\n"

@@ -10,10 +10,10 @@ import pytest
 from small_search import Crash, crashing, lines, proposed, quiet, results, searched, small
 from test_search import Listening
 
-from archioptrx import inspect, train
+from archioptrx.commands import inspect, train
+from archioptrx.commands.search import main as search
 from archioptrx.run_folder import RunFolder
 from archioptrx.samplers.ranking import dominates
-from archioptrx.search.__main__ import main as search
 from archioptrx.search.front import retrained_text, spreads
 from archioptrx.search.loop import Trials
 from archioptrx.search.report import as_text

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from archioptrx.cli import COMMANDS
+from archioptrx.commands.cli import COMMANDS
 from archioptrx.sources import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,10 +14,10 @@ from small_search import SMALL, graph_with, lines, proposed, results, searched, 
 from test_ray_backend import interrupted
 from test_search_commands import faults
 
-from archioptrx import evaluate, inspect, train
+from archioptrx.commands import evaluate, inspect, train
+from archioptrx.commands.search import main as search
 from archioptrx.core.files import hold
 from archioptrx.run_folder import RunFolder
-from archioptrx.search.__main__ import main as search
 from archioptrx.search.study_run import EventsOf
 
 VARIED = {"sampler": [{"name": "random"}, {"name": "evolution", "initial": 2}], "seed": [0, 1]}

@@ -8,8 +8,8 @@ import pytest
 from test_predict import event
 from test_tasks_several import TASK, sampled
 
-from archioptrx import evaluate, predict, train
 from archioptrx.architecture import Architecture
+from archioptrx.commands import evaluate, predict, train
 from archioptrx.core.errors import InputError
 from archioptrx.experiment import load_experiment
 from archioptrx.fit import predict as outputs_of

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from archioptrx import evaluate, train
+from archioptrx.commands import evaluate, train
 
 TOY = ("--set", "data.num_samples=30", "--set", "training.learning_rate=0.01", "--epochs", "2")
 

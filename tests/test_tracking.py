@@ -20,9 +20,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams import plugin_data_pb2
 from wandb.proto import wandb_internal_pb2
 
+from archioptrx.commands.search import main as search
 from archioptrx.core.errors import InputError
 from archioptrx.run_folder import RunFolder
-from archioptrx.search.__main__ import main as search
 from archioptrx.settings import missing_trackers
 from archioptrx.tracking import WRITERS, Tracking, numbers_of
 from archioptrx.tracking import wandb_runs as wandb_runs_module

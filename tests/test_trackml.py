@@ -13,8 +13,8 @@ from events import barrel_event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.data import main
 from archioptrx.dataset import Dataset
 from archioptrx.sources import SOURCES, check_spec, load_dataset
 from archioptrx.sources.event_files import find_events

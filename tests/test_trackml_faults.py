@@ -10,8 +10,8 @@ import pytest
 from events import barrel_event
 from test_trackml import NAME, load
 
+from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.data import main
 from archioptrx.sources.trackml import write_event
 
 

@@ -14,9 +14,10 @@ from torch.testing import assert_close
 from torch_geometric.data import Data
 
 from archioptrx.architecture import Architecture
+from archioptrx.commands.evaluate import main as evaluate
+from archioptrx.commands.train import main as train
 from archioptrx.compile import compile_model
 from archioptrx.core.errors import InputError
-from archioptrx.evaluate import main as evaluate
 from archioptrx.experiment import load_experiment
 from archioptrx.fit import evaluate_model, predict
 from archioptrx.function_graph import FunctionGraph
@@ -27,7 +28,6 @@ from archioptrx.sources import load_dataset
 from archioptrx.tasks import make_task
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
-from archioptrx.train import main as train
 from archioptrx.walk import WalkSpace
 
 TOY = {"source": "toy", "num_samples": 12}

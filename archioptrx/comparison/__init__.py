@@ -1,1 +1,1 @@
-"""Several networks side by side on the same events; see `archioptrx.compare`."""
+"""Several networks side by side on the same events; see `archioptrx.commands.compare`."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.architecture import Architecture
+from archioptrx.commands.train import Choice, train, usual
 from archioptrx.core.config import ARCHITECTURES, bundled_names, finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import next_folder, refuse_used
@@ -19,7 +20,6 @@ from archioptrx.model_folder import TrainedModel, load_model
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.run import Events, check_fit, load_events
 from archioptrx.search.space import Ends
-from archioptrx.train import Choice, train, usual
 from archioptrx.trial import task_of
 
 

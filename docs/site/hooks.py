@@ -29,7 +29,7 @@ def readme() -> str:
 
 def commands() -> str:
     """What each command says of itself."""
-    from archioptrx.cli import COMMANDS
+    from archioptrx.commands.cli import COMMANDS
     from archioptrx.sources import SOURCES
 
     parts = []

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archioptrx.cli import command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.files import plain
 
@@ -114,10 +114,10 @@ def compare_models(
     """
     _check(cut, efficiency, epochs=(epochs, 1), seed=(seed, 0), resamples=(resamples, 100))
     # torch is imported from here on.
+    from archioptrx.commands.evaluate import cut_of
     from archioptrx.comparison.contest import answers, check_tasks, contest
     from archioptrx.comparison.contestants import Schooling, enrol, first_model, read
     from archioptrx.comparison.events import views_of
-    from archioptrx.evaluate import cut_of
 
     names = [str(one) for one in models]
     path = None if data is None else str(data)

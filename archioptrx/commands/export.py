@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from archioptrx.cli import command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 

@@ -129,5 +129,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"archioptrx: {name!r} is no command; {did_you_mean(name, COMMANDS)}", file=sys.stderr)
         return 2
-    module = "archioptrx.search.__main__" if name == "search" else f"archioptrx.{name}"
-    return int(importlib.import_module(module).main(arguments[1:]))
+    return int(importlib.import_module(f"archioptrx.commands.{name}").main(arguments[1:]))

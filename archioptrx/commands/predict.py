@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.cli import command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 from archioptrx.sources import SOURCES, WRITERS, check_spec, load_dataset, with_path

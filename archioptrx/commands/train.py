@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.architecture import Architecture
-from archioptrx.cli import command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, TrialError

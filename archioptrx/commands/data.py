@@ -10,7 +10,7 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.cli import command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import import_modules

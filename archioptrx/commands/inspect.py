@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archioptrx import inspect_effects
-from archioptrx.cli import command, new_parser
+from archioptrx.commands import inspect_effects
+from archioptrx.commands.cli import command, new_parser
+from archioptrx.commands.inspect_architecture import check_exists, is_architecture, show_architecture
+from archioptrx.commands.inspect_drawings import DRAWN, best_of, draw_trials
+from archioptrx.commands.inspect_functions import Functions
 from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import plain
 from archioptrx.experiment import Experiment
-from archioptrx.inspect_architecture import check_exists, is_architecture, show_architecture
-from archioptrx.inspect_drawings import DRAWN, best_of, draw_trials
-from archioptrx.inspect_functions import Functions
 from archioptrx.objective import Objective
 from archioptrx.report.run_report import write_report
 from archioptrx.run_folder import RunFolder, is_study

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.candidate import Candidate
-from archioptrx.cli import command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import bundled_names, finish
 from archioptrx.core.errors import did_you_mean
 from archioptrx.core.plugins import import_modules

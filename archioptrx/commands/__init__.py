@@ -1,0 +1,1 @@
+"""The console script and one file for each command."""

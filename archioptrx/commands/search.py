@@ -1,0 +1,226 @@
+"""`archioptrx search [EXPERIMENT]`: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archioptrx.commands.cli import command, new_parser
+from archioptrx.core.config import finish
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import next_folder, refuse_used
+from archioptrx.core.overrides import assignment, override
+from archioptrx.experiment import Experiment, load_experiment, parse_experiment
+from archioptrx.run_folder import RunFolder, is_study
+from archioptrx.search.setup import Setup, prepare
+from archioptrx.search.study import load_study
+from archioptrx.search.study_run import EventsOf, StudyFolder, new_study, prepared, reopened, run_study
+
+if TYPE_CHECKING:
+    from archioptrx.search.run import Events, Found
+    from archioptrx.search.work import Backend, Work
+    from archioptrx.trial import TrialData
+
+KEYS = {
+    "data": "data.path",
+    "test": "test",
+    "function_graph": "function_graph",
+    "search_space": "search_space",
+    "architecture": "architecture",
+    "sampler": "sampler.name",
+    "trials": "budget.trials",
+    "time": "budget.time",
+    "epochs": "training.epochs",
+    "seed": "seed",
+    "track": "track",
+    "cpus_per_trial": "resources.cpus_per_trial",
+    "gpus_per_trial": "resources.gpus_per_trial",
+}
+"""The key of the experiment file that each option stands for."""
+ON_RESUME = ("data", "test", "trials", "time", "cpus_per_trial", "gpus_per_trial", "track")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of this command."""
+    new = new_parser("search", "Search a space of networks: the main job.")
+    new.add_argument("experiment", nargs="?", metavar="EXPERIMENT", help="bundled name or file (default: quickstart)")
+    new.add_argument("--data", metavar="PATH", help="events to search on")
+    new.add_argument("--test", metavar="PATH", help="test events (default: a share of the data)")
+    new.add_argument("--function-graph", metavar="NAME", help="bundled name or file: what may be combined")
+    new.add_argument("--search-space", metavar="NAME", help="bundled name or file: hyperparameters and limits")
+    new.add_argument("--architecture", metavar="FILE", help="bundled name or file: search its hyperparameters alone")
+    new.add_argument("--sampler", metavar="NAME", help="what proposes architectures")
+    new.add_argument("--trials", type=int, metavar="N", help="ended trials that end the search")
+    new.add_argument("--time", metavar="T", help="stop trials after this time (4h, 90m); retraining follows")
+    new.add_argument("--epochs", type=int, metavar="N", help="epochs of a whole trial")
+    new.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same proposals")
+    new.add_argument("--output", type=Path, metavar="DIR", help="the run folder (default: runs/EXPERIMENT-n)")
+    new.add_argument("--resume", type=Path, metavar="RUN", help="go on with a search, or study, that was stopped")
+    new.add_argument("--backend", choices=("ray", "local"), default="ray", help="local: in this process, no Ray")
+    new.add_argument("--address", metavar="A", help="of a running Ray cluster (default: Ray is started here)")
+    new.add_argument("--cpus-per-trial", type=float, metavar="F", help="CPUs, and threads, of a trial")
+    new.add_argument("--gpus-per-trial", type=float, metavar="F", help="0.25: four trials share a GPU")
+    new.add_argument(
+        "--track",
+        action="append",
+        metavar="NAME",
+        help="tensorboard (default where installed), wandb, none; may be repeated",
+    )
+    new.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key: training.patience=2")
+    new.add_argument("--dry-run", action="store_true", help="size of the space, one timed step, estimated hours")
+    new.add_argument("--json", action="store_true", help="print one JSON document")
+    return new
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check everything, then search."""
+    overrides, options = overrides_of(args)
+    if args.address and args.backend == "local":
+        raise InputError("--address: is for --backend ray only")
+    if args.resume:
+        if is_study(args.resume):
+            return studied(args, *reopened(args.resume, overrides, options), EventsOf())
+        folder = RunFolder(args.resume)
+        ended = len(folder.trials.read())
+        if args.trials is not None and 0 < args.trials < ended:
+            raise InputError(f"--trials: is {args.trials}, but {ended} trials have ended; legal: {ended} or more")
+        document = override(folder.experiment().to_dict(), overrides)
+        experiment = parse_experiment(document, str(folder.path / "experiment.yaml"), options)
+        return searched(args, prepare(experiment, folder.path), folder)
+    name = args.experiment or "quickstart"
+    study = load_study(name, overrides, options)
+    setups = [prepare(load_experiment(name, overrides, options))] if study is None else prepared(study)
+    if args.dry_run:
+        from archioptrx.search.dry_run import dry_run
+
+        return dry_run(setups, args.json)
+    if args.output:
+        refuse_used(args.output)
+    if study is None:
+        return searched(args, setups[0], None)
+    events = EventsOf()
+    return studied(args, new_study(args.output or next_folder(study.name), study, setups, events), setups, events)
+
+
+def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
+    """Dotted keys with the values that replace a file's, and the option that each came from."""
+    flags = {flag: value for flag in KEYS if (value := getattr(args, flag)) is not None}
+    faults = []
+    if args.resume:
+        given = {"EXPERIMENT": args.experiment, "--output": args.output, "--dry-run": args.dry_run or None}
+        wrong = [name for name, value in given.items() if value is not None]
+        wrong += [f"--{flag.replace('_', '-')}" for flag in flags if flag not in ON_RESUME]
+        wrong += ["--set"] if args.set else []
+        legal = ", ".join(f"--{flag.replace('_', '-')}" for flag in ON_RESUME)
+        faults = [f"{name}: can't be changed on --resume; legal: {legal}, --backend, --address" for name in wrong]
+    overrides = {KEYS[flag]: value for flag, value in flags.items()}
+    if args.sampler:
+        # Another sampler has other options: those of the file go, those of --set come.
+        overrides = {"sampler": {"name": args.sampler}, **overrides}
+    options = {KEYS[flag]: f"--{flag.replace('_', '-')}" for flag in flags}
+    for text in args.set:
+        try:
+            key, value = assignment(text)
+            overrides[key], options[key] = value, f"--set {key}"
+        except InputError as error:
+            faults += error.faults
+    if overrides.get("architecture"):
+        if "function_graph" in overrides:
+            graph, one = options["function_graph"], options["architecture"]
+            faults.append(f"{graph}: doesn't go with {one}: one is searched; legal: one of the two")
+        overrides.setdefault("search_space", "hyperparameters")  # the file's own is for its function graph
+    finish(faults)
+    return overrides, options
+
+
+def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -> int:
+    """Read the data, make or open the run folder, search, and print what was found."""
+    # torch is imported from here on: what can be wrong without it has been checked.
+    from archioptrx.search.report import as_json, as_text
+    from archioptrx.search.run import check_events, check_same_data, load_events, new_run
+
+    events = load_events(setup.experiment)
+    check_events(setup, events)
+    resumed = folder is not None
+    if folder is None:
+        path = args.output or next_folder(setup.experiment.name)
+        folder = new_run(path, setup, events)
+    else:
+        check_same_data(folder, events)
+    found = None
+    with folder.locked():
+        if resumed:
+            folder.update(setup.experiment)
+        try:
+            found = _search(args, setup, events, folder)
+        except KeyboardInterrupt:
+            print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
+    if found is None:
+        return _stopped()
+    print(as_json(found, setup.experiment) if args.json else as_text(found, setup.experiment))
+    return 0
+
+
+def studied(args: argparse.Namespace, folder: StudyFolder, setups: list[Setup], events: EventsOf) -> int:
+    """Run what is left of a study and print the comparison, also where a search of it found no winner."""
+    from archioptrx.search.comparison_report import as_json, as_text
+
+    try:
+        faults = run_study(folder, setups, events, partial(_search, args))
+    except KeyboardInterrupt:
+        print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
+        return _stopped()
+    if len(faults) < len(setups):
+        hint = f"\n\ninspect    archioptrx inspect {folder.path}"
+        print(as_json(folder) if args.json else as_text(folder) + hint)
+    finish(faults)
+    return 0
+
+
+def _stopped() -> int:
+    """End after Ctrl-C."""
+    if "ray" in sys.modules:
+        # Interrupted while it starts, Ray may crash when the interpreter ends, and hide the exit code.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(130)
+    return 130
+
+
+def _search(args: argparse.Namespace, setup: Setup, events: Events, folder: RunFolder) -> Found:
+    from archioptrx.search.progress import make_progress
+    from archioptrx.search.run import run_search
+    from archioptrx.search.text import metric_of
+
+    experiment = setup.experiment
+    limit = experiment.budget.time
+    deadline = None if limit is None else time.monotonic() + limit
+    print(f"searching in {folder.path}: {events.data.splits.rule}", file=sys.stderr)
+    workers = experiment.resources.workers
+    with make_progress(experiment.budget.trials, workers, metric_of(experiment), deadline) as progress:
+        return run_search(setup, events, folder, _backend(args, experiment), progress, deadline)
+
+
+def _backend(args: argparse.Namespace, experiment: Experiment) -> Backend:
+    if args.backend == "local":
+        from archioptrx.search.local_backend import run_locally
+
+        return run_locally
+
+    def on_ray(work: Work, data: TrialData) -> None:
+        from archioptrx.search.ray_backend import run_on_ray
+
+        run_on_ray(work, data, experiment.resources, args.address)
+
+    return on_ray
+
+
+main = command(parser, run)
+
+if __name__ == "__main__":
+    sys.exit(main())
