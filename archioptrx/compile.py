@@ -8,12 +8,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archioptrx.binding import TargetWidth, bound_parameters, read_sources, shapes, weight_names
 from archioptrx.blocks import Run, Shape, Topology, Value, apply, build
-from archioptrx.computation_graph import ComputationGraph, Loop, Step
 from archioptrx.core.errors import ArchiOpTrXError, GraphError, InputError, TrialError
-from archioptrx.fusion import pending_steps
-from archioptrx.signatures import POOLED
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.linear_fusion import pending_steps
+from archioptrx.graphs.shapes import TargetWidth, bound_parameters, read_sources, shapes, weight_names
+from archioptrx.graphs.signatures import POOLED
+from archioptrx.graphs.steps import Loop, Step
 
 Table = dict[int, Value]
 

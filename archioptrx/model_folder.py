@@ -16,15 +16,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from archioptrx.architecture import Architecture
 from archioptrx.compile import compile_model
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import new_folder, plain, write_atomically
 from archioptrx.core.plugins import import_modules
 from archioptrx.dataset import Metadata
 from archioptrx.experiment import Experiment
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.run_folder import RunFolder, trial_of
 from archioptrx.tasks import make_task
 from archioptrx.tasks.task import Task

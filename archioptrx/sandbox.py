@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.commands.cli import main
 from archioptrx.core.config import Fields, finish, read_yaml
 from archioptrx.core.errors import ArchiOpTrXError, InputError, did_you_mean
-from archioptrx.sketches.builder import build
-from archioptrx.sketches.sketch import Sketch
+from archioptrx.graphs.sketches.builder import build
+from archioptrx.graphs.sketches.sketch import Sketch
 
 if TYPE_CHECKING:
     from ipywidgets import VBox

@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archioptrx.samplers.ranking import Score, dominates, fronts, order
+from archioptrx.sampling.samplers.ranking import Score, dominates, fronts, order
 
 Row = Mapping[str, Any]
 Numbers = float | tuple[float, ...]

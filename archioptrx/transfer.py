@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from archioptrx.compile import Model
-from archioptrx.computation_graph import ComputationGraph
-from archioptrx.inheritance import matching, names_of
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.matching import matching, names_of
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def inherit(model: Model, parent: ComputationGraph, weights: bytes) -> Inherited
     Parameters
     ----------
     parent
-        Of which graph the weights are; `archioptrx.inheritance.matching` pairs its steps with the model's.
+        Of which graph the weights are; `archioptrx.graphs.matching.matching` pairs its steps with the model's.
     weights
         A state dict as `torch.save` writes it.
     """

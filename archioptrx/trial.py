@@ -38,11 +38,11 @@ from torch import Tensor, nn
 
 from archioptrx import peak_memory
 from archioptrx.compile import Model, compile_model
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.core.plugins import import_modules
 from archioptrx.dataset import Metadata, Splits
 from archioptrx.fit import Fitting, Prepared, Report, evaluate_model, predict, prepare
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.hitgraph import HitGraph, batch_graphs
 from archioptrx.objective import Objective
 from archioptrx.tasks import make_task

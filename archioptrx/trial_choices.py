@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archioptrx.computation_graph import ComputationGraph
+from archioptrx.graphs.computation_graph import ComputationGraph
 
 Mask = npt.NDArray[np.bool_]
 Row = Mapping[str, Any]

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from archioptrx.candidate import Candidate
-from archioptrx.choices import Choose, Decision, Point, Trace
-from archioptrx.computation_graph import ComputationGraph, DataType, Step
-from archioptrx.signatures import Width
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.decisions import Choose, Decision, Point, Trace
+from archioptrx.graphs.signatures import Width
+from archioptrx.graphs.steps import DataType, Step
+from archioptrx.sampling.candidate import Candidate
 
 CONVOLUTIONS = {
     "gat": "GATConv",

@@ -20,7 +20,7 @@ from typing import Any
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.overrides import assignment
-from archioptrx.samplers import make_sampler
+from archioptrx.sampling.samplers import make_sampler
 from benchmarks.graph_report import draw_curves, format_table
 from benchmarks.graph_space import DATA_SETS, Table
 from benchmarks.hypervolume import Shares

@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from archioptrx.candidate import Candidate
-from archioptrx.choices import Trace
 from archioptrx.commands.cli import command, new_parser
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.errors import InputError, did_you_mean
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.decisions import Trace
 from archioptrx.proxies import MEASURES
 from archioptrx.run_folder import RunFolder
+from archioptrx.sampling.candidate import Candidate
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.screening import Measure
 from archioptrx.search.setup import prepare

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from step import random_graph
 
-from archioptrx.architecture import Architecture
 from archioptrx.core.config import bundled
 from archioptrx.dataset import Metadata
 from archioptrx.fit import Fitting
+from archioptrx.graphs.architecture import Architecture
 from archioptrx.tasks import make_task
 from archioptrx.training import Training
 from archioptrx.trial import build

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import yaml
 
-from archioptrx.architecture import Architecture
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.graph_drawing import picture_of
-from archioptrx.samplers import RandomSampler
-from archioptrx.search_space import SearchSpace
-from archioptrx.strokes import Picture, beside
-from archioptrx.walk import WalkSpace
-from archioptrx.walk_drawing import draw_walk
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.drawing.function_graph import draw_walk
+from archioptrx.graphs.drawing.network import picture_of
+from archioptrx.graphs.drawing.svg import Picture, beside
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.sampling.samplers import RandomSampler
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 
 PAGE = Path(__file__).resolve().parent / "walk.md"
 EXAMPLES = {"walk_first": 2, "walk_reverse": 11, "walk_recurrence": 1, "walk_branch": 0}

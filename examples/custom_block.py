@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from archioptrx.blocks import Shape, Topology, block
-from archioptrx.signatures import Parameter, Signature, Width
+from archioptrx.graphs.signatures import Parameter, Signature, Width
 
 
 def accepts(inputs: tuple[str, ...], output: str) -> str | None:

@@ -14,11 +14,11 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archioptrx.choices import Point, Space, Trace
-from archioptrx.samplers import SAMPLERS, Deduplicated
-from archioptrx.samplers.base import seed_of
-from archioptrx.samplers.random import random_choices
-from archioptrx.samplers.variation import Heritage
+from archioptrx.graphs.decisions import Point, Space, Trace
+from archioptrx.sampling.samplers import SAMPLERS, Deduplicated
+from archioptrx.sampling.samplers.base import seed_of
+from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.samplers.variation import Heritage
 from archioptrx.testing import check_sampler
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import torch
 
-from archioptrx.architecture import Architecture
 from archioptrx.experiment import load_experiment
 from archioptrx.fit import Report, fit
+from archioptrx.graphs.architecture import Architecture
 from archioptrx.model_events import load_splits
 from archioptrx.tasks import make_task
 from archioptrx.trial import build

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.search_space import SearchSpace
-from archioptrx.walk import WalkSpace
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 
 # Small graphs, several workers: a second thread only waits. Has to be said before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

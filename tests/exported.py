@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from archioptrx.architecture import Architecture
 from archioptrx.compile import Model, compile_model
-from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
 from archioptrx.dataset import Metadata
 from archioptrx.exports.check import random_event, raw, tensors
 from archioptrx.exports.files import written
 from archioptrx.exports.trained import Take
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.signatures import Width
+from archioptrx.graphs.steps import BackEdge, DataType, Step
 from archioptrx.inference import transform
 from archioptrx.model_folder import Provenance, TrainedModel, save_model
-from archioptrx.signatures import Width
 from archioptrx.tasks import make_task
 from archioptrx.trial import source_widths, weights_of
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from small_search import quiet, small
 
-from archioptrx.candidate import Candidate
-from archioptrx.parameter_count import count_parameters
+from archioptrx.graphs.parameter_count import count_parameters
+from archioptrx.sampling.candidate import Candidate
 from archioptrx.search.loop import Trials
 from archioptrx.search.run import check_events, load_events, new_run, rules_of, trials_of
 from archioptrx.search.setup import Specs, prepare

@@ -11,8 +11,9 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
-from archioptrx.signatures import Width
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.signatures import Width
+from archioptrx.graphs.steps import BackEdge, DataType, Step
 
 HIDDEN, TARGET = Width.of("hidden"), Width.of("target")
 HITS = DataType("hits", "node", Width.of("hits"), "x")

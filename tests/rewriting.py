@@ -6,8 +6,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from archioptrx.computation_graph import BackEdge, ComputationGraph, Step
-from archioptrx.signatures import SIGNATURES, Hyperparameter
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.signatures import SIGNATURES, Hyperparameter
+from archioptrx.graphs.steps import BackEdge, Step
 
 UNORDERED = {"add", "mean", "concat", "mlp"}
 FREE = {"add", "mean", "concat", "aggregate", "identity", "readout", "broadcast"}

@@ -39,7 +39,7 @@ import torch
 from torch import nn
 
 from archioptrx.blocks import block
-from archioptrx.signatures import Signature
+from archioptrx.graphs.signatures import Signature
 
 
 def same(domains, output):

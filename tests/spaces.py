@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archioptrx.choices import Choose, Decision, Point, Trace
+from archioptrx.graphs.decisions import Choose, Decision, Point, Trace
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,15 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from archioptrx.choices import Choose, Point
-from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
 from archioptrx.core.errors import InputError
-from archioptrx.function_graph import DataNode, FunctionGraph, FunctionNode
-from archioptrx.function_graph_check import costs
-from archioptrx.search_space import Grid, Limits, SearchSpace
-from archioptrx.signatures import Choice, Hyperparameter, Width
-from archioptrx.walk import WalkSpace
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.decisions import Choose, Point
+from archioptrx.graphs.function_graph import FunctionGraph, costs
+from archioptrx.graphs.nodes import DataNode, FunctionNode
+from archioptrx.graphs.signatures import Choice, Hyperparameter, Width
+from archioptrx.graphs.steps import BackEdge, DataType, Step
+from archioptrx.sampling.search_space import Grid, Limits, SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 
 HIDDEN = Hyperparameter("hidden")
 BLOCKS = (*["mlp"] * 4, "add", "add", "mean", "norm", "norm", "gru", "identity", *["attention"] * 3,

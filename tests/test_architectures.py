@@ -2,15 +2,16 @@
 
 import pytest
 
-from archioptrx.architecture import Architecture
-from archioptrx.choices import Decision, Trace
 from archioptrx.core.config import bundled_names
 from archioptrx.core.errors import ReplayError
-from archioptrx.function_graph import FunctionGraph, FunctionNode
-from archioptrx.parameter_count import count_parameters
-from archioptrx.samplers import replay
-from archioptrx.search_space import SearchSpace
-from archioptrx.walk import WalkSpace
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.decisions import Decision, Trace
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.nodes import FunctionNode
+from archioptrx.graphs.parameter_count import count_parameters
+from archioptrx.sampling.samplers import replay
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 
 SPACES = {
     "attention": "attention",

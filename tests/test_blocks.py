@@ -13,7 +13,7 @@ from archioptrx.blocks import BLOCKS, Run, Shape, Topology, Value, apply, block,
 from archioptrx.blocks.segments import REDUCE
 from archioptrx.blocks.value import Piece
 from archioptrx.core.errors import GraphError, InputError
-from archioptrx.signatures import SIGNATURES, Parameter, Signature, Width
+from archioptrx.graphs.signatures import SIGNATURES, Parameter, Signature, Width
 
 NODES, EDGES, TRIPLETS, GRAPHS = 9, 23, 31, 3
 ROWS = {"node": NODES, "edge": EDGES, "triplet": TRIPLETS, "graph": GRAPHS}

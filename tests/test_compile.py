@@ -9,14 +9,15 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch_geometric.data import Batch, Data
 
-from archioptrx.binding import shapes
 from archioptrx.blocks import BLOCKS, block
 from archioptrx.compile import compile_model
-from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
 from archioptrx.core.errors import GraphError, InputError, TrialError
-from archioptrx.fusion import pending_steps
-from archioptrx.parameter_count import count_parameters
-from archioptrx.signatures import SIGNATURES, Hyperparameter, Signature, Width
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.linear_fusion import pending_steps
+from archioptrx.graphs.parameter_count import count_parameters
+from archioptrx.graphs.shapes import shapes
+from archioptrx.graphs.signatures import SIGNATURES, Hyperparameter, Signature, Width
+from archioptrx.graphs.steps import BackEdge, DataType, Step
 
 WIDTHS = {"hits": 3, "doublet": 5}
 HYPER = {"hidden": 8}

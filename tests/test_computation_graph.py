@@ -6,11 +6,12 @@ from dataclasses import replace
 import pytest
 import yaml
 
-from archioptrx.architecture import Architecture
-from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Loop, Step
 from archioptrx.core.errors import GraphError, InputError
-from archioptrx.samplers import RandomSampler
-from archioptrx.signatures import Hyperparameter, Width
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.signatures import Hyperparameter, Width
+from archioptrx.graphs.steps import BackEdge, DataType, Loop, Step
+from archioptrx.sampling.samplers import RandomSampler
 
 HIDDEN, HITS = Width.of("hidden"), Width.of("hits")
 TYPES = (

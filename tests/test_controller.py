@@ -8,13 +8,13 @@ import pytest
 import torch
 from letters import functions, score, words
 
-from archioptrx.choices import Trace
-from archioptrx.controller import Controller
 from archioptrx.core.errors import InputError
-from archioptrx.policy import Batch, Player, episode_of
-from archioptrx.samplers import Deduplicated, make_sampler
-from archioptrx.samplers.base import seed_of
-from archioptrx.samplers.random import RandomSampler
+from archioptrx.graphs.decisions import Trace
+from archioptrx.sampling.samplers import Deduplicated, make_sampler
+from archioptrx.sampling.samplers.base import seed_of
+from archioptrx.sampling.samplers.controller import Controller
+from archioptrx.sampling.samplers.controller_policy import Batch, Player, episode_of
+from archioptrx.sampling.samplers.random import RandomSampler
 
 ALGORITHMS = pytest.mark.parametrize("options", [{}, {"replay": 0}, {"algorithm": "reinforce", "learning_rate": 0.03}])
 

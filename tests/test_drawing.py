@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from archioptrx.core.config import bundled_names
 from archioptrx.core.errors import InputError
-from archioptrx.drawing import PASSING, ROW, Course, draw_function_graph, picture
-from archioptrx.function_columns import bracketed, columns_of
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.layout import crossings, layered, spread
+from archioptrx.graphs.drawing.drawing import PASSING, ROW, Course, draw_function_graph, picture
+from archioptrx.graphs.drawing.function_columns import bracketed, columns_of
+from archioptrx.graphs.drawing.layered_layout import crossings, layered, spread
+from archioptrx.graphs.function_graph import FunctionGraph
 
 GRAPHS = bundled_names("function_graphs")
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spaces import Words
 
-from archioptrx.choices import Trace
 from archioptrx.core.errors import InputError
-from archioptrx.samplers import EvolutionSampler, make_sampler
-from archioptrx.samplers.random import random_choices
-from archioptrx.samplers.ranking import clean, crowding, dominates, fronts, order
+from archioptrx.graphs.decisions import Trace
+from archioptrx.sampling.samplers import EvolutionSampler, make_sampler
+from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.samplers.ranking import clean, crowding, dominates, fronts, order
 
 WORDS = Words(alphabet="abcdefgh")
 

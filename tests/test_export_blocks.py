@@ -14,12 +14,13 @@ from exported import chain, step, take, worst
 from test_export_onnx import compared
 from test_export_python import text_of
 
-from archioptrx.computation_graph import BackEdge, ComputationGraph, Step
 from archioptrx.core.errors import InputError
 from archioptrx.exports.check import random_event
 from archioptrx.exports.code import WIDTH
 from archioptrx.exports.files import written
 from archioptrx.exports.onnx_file import write_onnx
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.steps import BackEdge, Step
 from archioptrx.inference import transform
 
 LIMIT = 1e-5

@@ -17,9 +17,7 @@ from strategies import computation_graph
 from test_models import GRAPHS, sample
 from torch import nn
 
-from archioptrx.architecture import Architecture
 from archioptrx.blocks import BLOCKS, Shape, Topology, block
-from archioptrx.computation_graph import ComputationGraph, DataType
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.dataset import Metadata
 from archioptrx.exports.check import random_event
@@ -27,8 +25,11 @@ from archioptrx.exports.files import write_python, written
 from archioptrx.exports.plan import WRITTEN
 from archioptrx.exports.python import source
 from archioptrx.exports.trained import Take, about_file
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.signatures import ACTIVATIONS, SIGNATURES, Signature, Width
+from archioptrx.graphs.steps import DataType
 from archioptrx.inference import transform
-from archioptrx.signatures import ACTIVATIONS, SIGNATURES, Signature, Width
 
 LIMIT = 1e-5
 few = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

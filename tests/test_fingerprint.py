@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from rewriting import FREE, SAME, UNORDERED, mutations, renamed, shuffled, turned
 from strategies import TYPES, computation_graph, even_choices, walk_space
 
-from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
 from archioptrx.core.config import bundled_names
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.signatures import Width
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.signatures import Width
+from archioptrx.graphs.steps import BackEdge, DataType, Step
 
 SEEDS = st.integers(0, 2**32 - 1)
 BUNDLED = [FunctionGraph.load(name) for name in bundled_names("function_graphs")]

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_search import lines, results, searched, small
 
-from archioptrx.architecture import Architecture
 from archioptrx.commands.search import main as search
 from archioptrx.commands.search import overrides_of, parser
 from archioptrx.core.config import bundled
 from archioptrx.core.errors import InputError
-from archioptrx.fixed_space import FixedSpace
-from archioptrx.samplers import enumerate_space, make_sampler, replay
-from archioptrx.samplers.random import random_choices
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.sampling.fixed_architecture import FixedSpace
+from archioptrx.sampling.samplers import enumerate_space, make_sampler, replay
+from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.search.space import TRAINING_FIELDS
-from archioptrx.search_space import SearchSpace
 
 INTERACTION = Architecture.load("interaction")
 

@@ -8,8 +8,9 @@ import yaml
 
 from archioptrx.core.config import bundled_names, parse_yaml
 from archioptrx.core.errors import InputError
-from archioptrx.function_graph import DataNode, FunctionGraph, FunctionNode
-from archioptrx.signatures import Choice, Hyperparameter
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.nodes import DataNode, FunctionNode
+from archioptrx.graphs.signatures import Choice, Hyperparameter
 
 TEXT = """
 name: attention

@@ -10,14 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from spaces import Words
 
-from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
 from archioptrx.core.errors import InputError
-from archioptrx.samplers import GaussianProcessSampler, make_sampler
-from archioptrx.samplers.features import DEPTH, features, graph_features
-from archioptrx.samplers.gaussian_process import Posterior, cosines, fit, kernel, levels_of, posterior
-from archioptrx.samplers.random import random_choices
-from archioptrx.samplers.ranking import quantiles
-from archioptrx.signatures import Width
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.signatures import Width
+from archioptrx.graphs.steps import BackEdge, DataType, Step
+from archioptrx.sampling.samplers import GaussianProcessSampler, make_sampler
+from archioptrx.sampling.samplers.features import DEPTH, features, graph_features
+from archioptrx.sampling.samplers.gaussian_process import Posterior, cosines, fit, kernel, levels_of, posterior
+from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.samplers.ranking import quantiles
 
 WORDS = Words(alphabet="abcdefgh")
 HIDDEN = Width.of("hidden")

@@ -11,17 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import computation_graph
 
-from archioptrx.architecture import Architecture
-from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
 from archioptrx.core.config import bundled_names
 from archioptrx.core.errors import InputError
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.graph_drawing import draw_architecture, picture_of, svg_of
-from archioptrx.samplers import RandomSampler
-from archioptrx.search_space import SearchSpace
-from archioptrx.signatures import Width
-from archioptrx.strokes import Picture, Shape, Text, Way
-from archioptrx.walk import WalkSpace
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.drawing.network import draw_architecture, picture_of, svg_of
+from archioptrx.graphs.drawing.svg import Picture, Shape, Text, Way
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.signatures import Width
+from archioptrx.graphs.steps import BackEdge, DataType, Step
+from archioptrx.sampling.samplers import RandomSampler
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 
 REFERENCES = bundled_names("experiments/architectures")
 GRAPHS = bundled_names("function_graphs")

@@ -11,10 +11,10 @@ from exported import SECTORS, saved
 from graphs import random_arrays, toy
 
 import archioptrx
-from archioptrx.architecture import Architecture
 from archioptrx.core.errors import InputError
 from archioptrx.dataset import Metadata, cut_sectors, make_graph
 from archioptrx.exports.check import random_event
+from archioptrx.graphs.architecture import Architecture
 from archioptrx.hitgraph import HitGraph
 from archioptrx.inference import transform
 

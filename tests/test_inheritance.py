@@ -11,17 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import computation_graph
 
-from archioptrx.candidate import Candidate
 from archioptrx.compile import Model, compile_model
-from archioptrx.computation_graph import BackEdge, ComputationGraph, DataType, Step
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.inheritance import matching, names_of
-from archioptrx.samplers.random import random_choices
-from archioptrx.search_space import SearchSpace
-from archioptrx.signatures import Width
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.matching import matching, names_of
+from archioptrx.graphs.signatures import Width
+from archioptrx.graphs.steps import BackEdge, DataType, Step
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 from archioptrx.transfer import inherit
 from archioptrx.trial import weights_of
-from archioptrx.walk import WalkSpace
 
 TRACKING = WalkSpace(FunctionGraph.load("tracking"), SearchSpace.load("small"))
 SEEDS = st.integers(0, 10**6)

@@ -15,8 +15,8 @@ import yaml
 from small_search import SMALL, Crash, crashing, lines, results, searched, small
 
 from archioptrx.compile import compile_model
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.fit import predict
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.run import load_events
 from archioptrx.search.setup import Specs

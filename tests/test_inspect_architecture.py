@@ -7,9 +7,9 @@ import pytest
 import yaml
 from test_search_commands import faults
 
-from archioptrx.architecture import Architecture
 from archioptrx.commands import inspect
 from archioptrx.commands.cli import main
+from archioptrx.graphs.architecture import Architecture
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "sketch.yaml"
 

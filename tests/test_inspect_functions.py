@@ -14,7 +14,7 @@ from test_search_commands import faults
 from archioptrx.commands import inspect
 from archioptrx.function_statistics import changes, windows_of
 from archioptrx.run_folder import RunFolder
-from archioptrx.samplers.random import random_choices
+from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.search.setup import prepare
 
 

@@ -13,8 +13,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from small_search import lines, proposed, quiet, small
 
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.experiment import Experiment
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.keeper import EVERY, read_snapshot
 from archioptrx.search.loop import Trials

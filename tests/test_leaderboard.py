@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archioptrx.architecture import Architecture
+from archioptrx.graphs.architecture import Architecture
 from archioptrx.objective import Goal, Objective
 from archioptrx.search.text import WIDTH, table_text
 

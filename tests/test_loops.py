@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import TYPES, computation_graph, even_choices, walk_space
 
-from archioptrx.computation_graph import BackEdge, ComputationGraph, Loop, Step
-from archioptrx.function_graph import FunctionGraph
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.steps import BackEdge, Loop, Step
 
 SEEDS = st.integers(0, 2**32 - 1)
 

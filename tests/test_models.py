@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from archioptrx.candidate import Candidate
 from archioptrx.compile import Model, compile_model
 from archioptrx.core.config import bundled_names
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.parameter_count import count_parameters
-from archioptrx.search_space import SearchSpace
-from archioptrx.walk import WalkSpace
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.parameter_count import count_parameters
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 
 WIDTHS = {"hits": 3, "doublet": 5}
 ALL = {name: FunctionGraph.load(name) for name in sorted(bundled_names("function_graphs"))}

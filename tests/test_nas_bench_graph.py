@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from archioptrx.samplers import make_sampler
+from archioptrx.sampling.samplers import make_sampler
 
 pytest.importorskip("nas_bench_graph", reason="needs the extra `benchmark`")
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pytest
 from spaces import Words
 
-from archioptrx.choices import Decision, Point, Trace
 from archioptrx.core.errors import InputError
-from archioptrx.samplers import make_sampler
-from archioptrx.samplers.random import random_choices
+from archioptrx.graphs.decisions import Decision, Point, Trace
+from archioptrx.sampling.samplers import make_sampler
+from archioptrx.sampling.samplers.random import random_choices
 
 optuna = pytest.importorskip("optuna", reason="needs the extra `optuna`")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from small_search import Crash, crashing, lines, proposed, searched, small, write_odd
 
-from archioptrx.computation_graph import ComputationGraph
+from archioptrx.graphs.computation_graph import ComputationGraph
 
 
 def passed_over(folder: Path) -> Counter[str]:

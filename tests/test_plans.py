@@ -11,12 +11,14 @@ from itertools import islice
 import pytest
 from strategies import GRIDS, function_graph, walk_space
 
-from archioptrx.computation_graph import ComputationGraph, Step
-from archioptrx.function_graph import DataNode, FunctionGraph, FunctionNode
-from archioptrx.samplers import enumerate_space
-from archioptrx.search_space import Limits, SearchSpace
-from archioptrx.signatures import Choice, Hyperparameter
-from archioptrx.walk import WalkSpace
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.nodes import DataNode, FunctionNode
+from archioptrx.graphs.signatures import Choice, Hyperparameter
+from archioptrx.graphs.steps import Step
+from archioptrx.sampling.samplers import enumerate_space
+from archioptrx.sampling.search_space import Limits, SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 
 HIDDEN = Hyperparameter("hidden")
 Params = tuple[tuple[str, object], ...]
@@ -51,7 +53,7 @@ def legal(graph: FunctionGraph, most: int) -> set[str]:
     def grow(kinds: list[str], steps: list[Taken]) -> None:
         if steps and kinds[-1] == graph.targets[0]:
             made = [_step(f, inputs, params, i) for i, (f, inputs, params) in enumerate(steps)]
-            whole = ComputationGraph(space.types, tuple(sources), tuple(made), (), (len(kinds) - 1,))
+            whole = ComputationGraph(space.tables.types, tuple(sources), tuple(made), (), (len(kinds) - 1,))
             if len(whole.pruned().steps) == len(steps):
                 found.add(whole.fingerprint)
         if len(steps) == most:

@@ -9,9 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from letters import words
 
-from archioptrx.choices import Decision, Point, Trace
 from archioptrx.core.errors import ReplayError
-from archioptrx.policy import Batch, Episode, Player, Policy, episode_of, menu_of, one_thread, pick
+from archioptrx.graphs.decisions import Decision, Point, Trace
+from archioptrx.sampling.samplers.controller_policy import (
+    Batch,
+    Episode,
+    Player,
+    Policy,
+    episode_of,
+    menu_of,
+    one_thread,
+    pick,
+)
 
 weights = st.lists(st.sampled_from([0.0, 0.5, 1.0, 3.0]), min_size=1, max_size=5)
 episodes = st.lists(st.lists(weights, min_size=1, max_size=6), min_size=1, max_size=4)

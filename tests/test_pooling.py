@@ -13,10 +13,10 @@ from archioptrx.blocks import Run, Shape, Topology, Value, apply, build
 from archioptrx.blocks.pooling import Pooling
 from archioptrx.compile import compile_model
 from archioptrx.core.errors import InputError
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.parameter_count import count_parameters
-from archioptrx.search_space import SearchSpace
-from archioptrx.walk import WalkSpace
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.parameter_count import count_parameters
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 
 METHODS = ("topk", "edge", "diff")
 WIDTHS = {"hits": 3, "doublet": 5}

@@ -10,11 +10,11 @@ import pytest
 import torch
 from test_acorn import columns, saved
 
-from archioptrx.architecture import Architecture
 from archioptrx.commands import predict
 from archioptrx.core.errors import InputError
 from archioptrx.events.event import Event
 from archioptrx.fit import predict as outputs_of
+from archioptrx.graphs.architecture import Architecture
 from archioptrx.model_folder import Provenance, load_model, save_model
 from archioptrx.sources import check_spec, load_dataset
 from archioptrx.sources.hitgraphs import write

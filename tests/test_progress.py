@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from archioptrx.architecture import Architecture
-from archioptrx.computation_graph import ComputationGraph
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.search.progress import LiveProgress, Progress
 from archioptrx.search.text import brief, duration_text
 

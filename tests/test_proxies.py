@@ -9,18 +9,18 @@ from graphs import toy
 
 from archioptrx.blocks.mlp import MLP
 from archioptrx.compile import compile_model
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.errors import InputError
-from archioptrx.function_graph import FunctionGraph
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.hitgraph import HitGraph, batch_graphs
 from archioptrx.proxies import MEASURES, ROWS, Signs, proxy_batches, score
 from archioptrx.readout import hidden_activations
-from archioptrx.samplers import RandomSampler
-from archioptrx.search_space import SearchSpace
+from archioptrx.sampling.samplers import RandomSampler
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 from archioptrx.settings import PROXIES
 from archioptrx.tasks import make_task
 from archioptrx.trial import build
-from archioptrx.walk import WalkSpace
 
 TASK = make_task({"name": "edge_classification"})
 DATA = toy(40)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from archioptrx.architecture import Architecture
 from archioptrx.core.config import bundled
 from archioptrx.experiment import parse_experiment
-from archioptrx.function_graph import FunctionGraph
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.function_graph import FunctionGraph
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 

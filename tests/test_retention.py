@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from small_search import Crash, crashing, lines, results, searched, small
 
 import archioptrx
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.errors import InputError
 from archioptrx.fit import evaluate_model, predict
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.model_events import events_for, own_splits
 from archioptrx.model_folder import load_model, trained_trial
 from archioptrx.run_folder import RunFolder

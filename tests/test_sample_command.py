@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from archioptrx.choices import Trace
 from archioptrx.commands.sample import main
 from archioptrx.core.config import bundled, bundled_names
-from archioptrx.samplers import replay
-from archioptrx.signatures import SIGNATURES
+from archioptrx.graphs.decisions import Trace
+from archioptrx.graphs.signatures import SIGNATURES
+from archioptrx.sampling.samplers import replay
 
 COUNTED = [name for name in bundled_names("function_graphs") if name != "several"]
 """The shortest networks of `several` have nine steps: too many to be counted here."""
@@ -130,7 +130,7 @@ def test_the_whole_of_a_large_space_is_not_listed(capsys):
 
 def test_own_blocks_are_known_after_an_import(tmp_path, monkeypatch, capsys):
     (tmp_path / "blocks_of_mine.py").write_text(
-        "from archioptrx.signatures import SIGNATURES, register\n"
+        "from archioptrx.graphs.signatures import SIGNATURES, register\n"
         "from dataclasses import replace\n"
         "register(replace(SIGNATURES['norm'], name='calm'))\n"
     )

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from archioptrx.choices import Choose, Decision, Point, Trace
 from archioptrx.core.errors import InputError
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.samplers import Deduplicated, RandomSampler, enumerate_space, make_sampler
-from archioptrx.samplers.random import random_choices
-from archioptrx.search_space import SearchSpace
-from archioptrx.walk import WalkSpace
+from archioptrx.graphs.decisions import Choose, Decision, Point, Trace
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.sampling.samplers import Deduplicated, RandomSampler, enumerate_space, make_sampler
+from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Listening(RandomSampler):
 
 
 def test_a_sampler_is_told_the_score_of_what_was_refused(monkeypatch):
-    from archioptrx import samplers
+    from archioptrx.sampling import samplers
 
     monkeypatch.setitem(samplers.SAMPLERS, "listening", Listening)
     sampler = make_sampler("listening", words, 1)
@@ -212,8 +212,10 @@ def test_prior_weights_are_followed():
 def test_the_same_seed_gives_the_same_list_in_another_process(tracking, hash_seed):
     here = [[c.fingerprint, c.trace.to_json()] for c in drain(make_sampler("random", tracking, 7), 40)]
     program = (
-        "import json; from archioptrx.samplers import make_sampler; from archioptrx.walk import WalkSpace;"
-        "from archioptrx.function_graph import FunctionGraph; from archioptrx.search_space import SearchSpace;"
+        "import json; from archioptrx.sampling.samplers import make_sampler;"
+        "from archioptrx.sampling.walk import WalkSpace;"
+        "from archioptrx.graphs.function_graph import FunctionGraph;"
+        "from archioptrx.sampling.search_space import SearchSpace;"
         "s = make_sampler('random', WalkSpace(FunctionGraph.load('tracking'), SearchSpace.load('full')), 7);"
         "c = [s.propose() for _ in range(40)];"
         "print(json.dumps([[x.fingerprint, x.trace.to_json()] for x in c]))"

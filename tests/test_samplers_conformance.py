@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from archioptrx.samplers import Deduplicated, RandomSampler, make_sampler
-from archioptrx.testing import CHECKS, SINGLE, Subject, check_sampler
+from archioptrx.sampling.samplers import Deduplicated, RandomSampler, make_sampler
+from archioptrx.sampling.samplers.conformance import CHECKS, SINGLE, Subject, check_sampler
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "custom_sampler.py"
 

@@ -11,8 +11,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from archioptrx.architecture import Architecture
 from archioptrx.core.errors import ArchiOpTrXError, InputError
+from archioptrx.graphs.architecture import Architecture
 from archioptrx.sandbox import Controls, build, command, save
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

@@ -13,13 +13,13 @@ from letters import functions
 from small_search import SMALL, Crash, crashing, lines, proposed, results, searched, small, write_odd
 from spaces import Words
 
-from archioptrx.candidate import Candidate
 from archioptrx.commands.search import main as search
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import Journal
 from archioptrx.run_folder import RunFolder
-from archioptrx.samplers import EvolutionSampler, RandomSampler, Screen, make_sampler
-from archioptrx.samplers.screen import ONE_BY_ONE, best, check_screened
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.samplers import EvolutionSampler, RandomSampler, Screen, make_sampler
+from archioptrx.sampling.samplers.screen import ONE_BY_ONE, best, check_screened
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.screening import Measure, Screening
 from archioptrx.search.setup import prepare

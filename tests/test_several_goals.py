@@ -13,7 +13,7 @@ from test_search import Listening
 from archioptrx.commands import inspect, train
 from archioptrx.commands.search import main as search
 from archioptrx.run_folder import RunFolder
-from archioptrx.samplers.ranking import dominates
+from archioptrx.sampling.samplers.ranking import dominates
 from archioptrx.search.front import retrained_text, spreads
 from archioptrx.search.loop import Trials
 from archioptrx.search.report import as_text

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_sketches import event, model_of
 
-from archioptrx.architecture import Architecture
 from archioptrx.core.errors import InputError
-from archioptrx.sketches.builder import build
-from archioptrx.sketches.sketch import Sketch
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.sketches.builder import build
+from archioptrx.graphs.sketches.sketch import Sketch
 
 NODE = ["attention", "agg", "max", "GCNConv", "GATv2Conv", "SAGEConv"]
 

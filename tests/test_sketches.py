@@ -14,12 +14,12 @@ from literal_sketches import Literal, random_sketch
 from reference_networks import reference
 from torch_geometric.data import Data
 
-from archioptrx.architecture import Architecture
 from archioptrx.compile import compile_model
 from archioptrx.core.errors import InputError
-from archioptrx.sketches.layer import Layer
-from archioptrx.sketches.methods import CONVOLUTIONS, POOLINGS, SOURCES, library_convolutions
-from archioptrx.sketches.sketch import Sketch
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.sketches.layer import Layer
+from archioptrx.graphs.sketches.methods import CONVOLUTIONS, POOLINGS, SOURCES, library_convolutions
+from archioptrx.graphs.sketches.sketch import Sketch
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "sketch.yaml"

@@ -8,11 +8,11 @@ import pytest
 from test_predict import event
 from test_tasks_several import TASK, sampled
 
-from archioptrx.architecture import Architecture
 from archioptrx.commands import evaluate, predict, train
 from archioptrx.core.errors import InputError
 from archioptrx.experiment import load_experiment
 from archioptrx.fit import predict as outputs_of
+from archioptrx.graphs.architecture import Architecture
 from archioptrx.model_events import own_splits
 from archioptrx.model_folder import Provenance, load_model, save_model
 from archioptrx.search.run import check_events, load_events

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from archioptrx.architecture import Architecture
 from archioptrx.experiment import load_experiment
 from archioptrx.fit import evaluate_model, fit
+from archioptrx.graphs.architecture import Architecture
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import prepare
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle

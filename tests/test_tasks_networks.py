@@ -7,13 +7,13 @@ import torch
 from graphs import toy
 from torch import Tensor, nn
 
-from archioptrx.architecture import Architecture
 from archioptrx.compile import compile_model
-from archioptrx.function_graph import FunctionGraph
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.hitgraph import batch_graphs
-from archioptrx.parameter_count import count_parameters
-from archioptrx.search_space import SearchSpace
-from archioptrx.walk import WalkSpace
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 
 WIDTHS = {"hits": 3, "doublet": 5, "place": 3, "learned": 3}
 TARGETS = {"hits": 2, "event": 5, "notebook": 2, "several": {"score": 1, "parameters": 3}}

@@ -12,16 +12,16 @@ from archioptrx.compile import compile_model
 from archioptrx.core.errors import InputError
 from archioptrx.experiment import parse_experiment
 from archioptrx.fit import evaluate_model, fit
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.parameter_count import count_parameters
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.parameter_count import count_parameters
+from archioptrx.graphs.signatures import Width
 from archioptrx.proxies import score, unfit
-from archioptrx.search_space import SearchSpace
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 from archioptrx.settings import PROXIES
-from archioptrx.signatures import Width
 from archioptrx.tasks import make_task
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.training import Training
-from archioptrx.walk import WalkSpace
 
 TASK = {
     "name": "several",

@@ -13,22 +13,22 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.testing import assert_close
 from torch_geometric.data import Data
 
-from archioptrx.architecture import Architecture
 from archioptrx.commands.evaluate import main as evaluate
 from archioptrx.commands.train import main as train
 from archioptrx.compile import compile_model
 from archioptrx.core.errors import InputError
 from archioptrx.experiment import load_experiment
 from archioptrx.fit import evaluate_model, predict
-from archioptrx.function_graph import FunctionGraph
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.hitgraph import batch_graphs
 from archioptrx.model_folder import load_model
-from archioptrx.search_space import SearchSpace
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 from archioptrx.sources import load_dataset
 from archioptrx.tasks import make_task
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
-from archioptrx.walk import WalkSpace
 
 TOY = {"source": "toy", "num_samples": 12}
 WIDTHS = {"hits": 3, "doublet": 5, "triplet": 8}

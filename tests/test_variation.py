@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from spaces import Words
 
-from archioptrx.choices import Decision, Point, Trace
-from archioptrx.samplers import replay
-from archioptrx.samplers.random import random_choices
-from archioptrx.samplers.variation import Heritage, cross, mutate, options_of, replays
+from archioptrx.graphs.decisions import Decision, Point, Trace
+from archioptrx.sampling.samplers import replay
+from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.samplers.variation import Heritage, cross, mutate, options_of, replays
 
 WORDS = Words()
 SEEDS = st.integers(0, 10**6)

@@ -13,16 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import even_choices, function_graph, walk_space
 
-from archioptrx.candidate import Candidate
-from archioptrx.choices import Choose, Point, Trace
-from archioptrx.computation_graph import ComputationGraph, Step
 from archioptrx.core.config import bundled_names
 from archioptrx.core.errors import InputError, ReplayError
-from archioptrx.function_graph import DataNode, FunctionGraph, FunctionNode
-from archioptrx.samplers import RandomSampler, enumerate_space, replay
-from archioptrx.search_space import Grid, Limits, SearchSpace
-from archioptrx.signatures import SIGNATURES, Choice
-from archioptrx.walk import WalkSpace
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.decisions import Choose, Point, Trace
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.nodes import DataNode, FunctionNode
+from archioptrx.graphs.signatures import SIGNATURES, Choice
+from archioptrx.graphs.steps import Step
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.samplers import RandomSampler, enumerate_space, replay
+from archioptrx.sampling.search_space import Grid, Limits, SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 
 SEEDS = st.integers(0, 2**32 - 1)
 BUNDLED = bundled_names("function_graphs")

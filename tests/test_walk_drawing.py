@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from test_graph_drawing import GRAPHS, check_clear, texts_of
 
-from archioptrx.architecture import Architecture
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.samplers import RandomSampler
-from archioptrx.search_space import SearchSpace
-from archioptrx.strokes import Text, Way
-from archioptrx.walk import WalkSpace
-from archioptrx.walk_drawing import IDLE, STROKES, Move, draw_walk, moves_of
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.drawing.function_graph import IDLE, STROKES, Move, draw_walk, moves_of
+from archioptrx.graphs.drawing.svg import Text, Way
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.sampling.samplers import RandomSampler
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 

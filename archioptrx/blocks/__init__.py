@@ -7,7 +7,7 @@ installed or lies in the folder where the command is run::
     from torch import nn
 
     from archioptrx.blocks import block
-    from archioptrx.signatures import Parameter, Signature
+    from archioptrx.graphs.signatures import Parameter, Signature
 
     @block(Signature("scale", accepts=lambda domains, output: None, width=lambda widths, parameters: widths[0],
                      parameters=(Parameter("start", (float,), 1.0),)))
@@ -44,7 +44,7 @@ from archioptrx.blocks.pyg import Convolution
 from archioptrx.blocks.simple import Add, Aggregate, Broadcast, Concat, Identity, Mean, Readout
 from archioptrx.blocks.topology import Topology
 from archioptrx.blocks.value import Run, Shape, Value
-from archioptrx.signatures import POOLED, Signature, register
+from archioptrx.graphs.signatures import POOLED, Signature, register
 
 __all__ = ["BLOCKS", "Run", "Shape", "Topology", "Value", "apply", "block", "build"]
 

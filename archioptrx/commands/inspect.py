@@ -17,11 +17,11 @@ from archioptrx.commands.cli import command, new_parser
 from archioptrx.commands.inspect_architecture import check_exists, is_architecture, show_architecture
 from archioptrx.commands.inspect_drawings import DRAWN, best_of, draw_trials
 from archioptrx.commands.inspect_functions import Functions
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import plain
 from archioptrx.experiment import Experiment
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.objective import Objective
 from archioptrx.report.run_report import write_report
 from archioptrx.run_folder import RunFolder, is_study

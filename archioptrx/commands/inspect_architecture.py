@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archioptrx.architecture import Architecture
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.config import ARCHITECTURES, bundled, bundled_names, finish
 from archioptrx.core.errors import GraphError, InputError, did_you_mean
-from archioptrx.graph_drawing import draw_architecture
-from archioptrx.parameter_count import count_parameters
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.drawing.network import draw_architecture
+from archioptrx.graphs.parameter_count import count_parameters
 
 USUAL_WIDTHS = {"x": 3, "pos": 3, "edge_attr": 5}
 """Channels of the data set's fields as hit graphs have them: r, φ, z; x, y, z; Δr, Δφ, Δz, Δφ/Δr, z0."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from archioptrx.computation_graph import ComputationGraph
-from archioptrx.graph_drawing import draw_architecture, source_widths
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.drawing.network import draw_architecture, source_widths
 from archioptrx.run_folder import RunFolder
 
 DRAWN = 3

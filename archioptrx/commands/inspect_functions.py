@@ -11,10 +11,10 @@ from rich.table import Table
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import import_modules
-from archioptrx.drawing import Course, draw_function_graph
 from archioptrx.experiment import Experiment
-from archioptrx.function_graph import FunctionGraph
 from archioptrx.function_statistics import Window, changes, span_text, windows_of
+from archioptrx.graphs.drawing.drawing import Course, draw_function_graph
+from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.text import plain_text
 

@@ -12,18 +12,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from archioptrx.candidate import Candidate
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import bundled_names, finish
 from archioptrx.core.errors import did_you_mean
 from archioptrx.core.plugins import import_modules
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.graph_drawing import draw_architecture
-from archioptrx.sample_statistics import Statistics
-from archioptrx.samplers import RandomSampler, enumerate_space, make_sampler
-from archioptrx.search_space import SearchSpace
-from archioptrx.strokes import usable
-from archioptrx.walk import WalkSpace
+from archioptrx.graphs.drawing.network import draw_architecture
+from archioptrx.graphs.drawing.svg import usable
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.samplers import RandomSampler, enumerate_space, make_sampler
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.statistics import Statistics
+from archioptrx.sampling.walk import WalkSpace
 
 KINDS = ("random", "distinct", "exhaustive")
 

@@ -13,15 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.architecture import Architecture
 from archioptrx.commands.cli import command, new_parser
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.core.files import next_folder, plain, refuse_used
 from archioptrx.core.overrides import assignment, override
 from archioptrx.core.plugins import import_modules
 from archioptrx.experiment import Experiment, parse_experiment
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.repetition import Repetition
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.records import OF_EPOCH, OF_SPEC

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archioptrx.architecture import Architecture
 from archioptrx.commands.train import Choice, train, usual
 from archioptrx.core.config import ARCHITECTURES, bundled_names, finish
 from archioptrx.core.errors import InputError, did_you_mean
@@ -16,6 +15,7 @@ from archioptrx.core.files import next_folder, refuse_used
 from archioptrx.core.overrides import override
 from archioptrx.core.plugins import import_modules
 from archioptrx.experiment import Experiment, parse_experiment
+from archioptrx.graphs.architecture import Architecture
 from archioptrx.model_folder import TrainedModel, load_model
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.run import Events, check_fit, load_events

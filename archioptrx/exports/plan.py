@@ -9,7 +9,6 @@ from typing import Any
 
 from torch.nn import Module
 
-from archioptrx.binding import bound_parameters, read_sources, shapes, weight_names
 from archioptrx.blocks import BLOCKS
 from archioptrx.blocks.gru import GRU
 from archioptrx.blocks.mlp import MLP, Attention
@@ -18,7 +17,6 @@ from archioptrx.blocks.pooling import Pool, Unpool
 from archioptrx.blocks.pyg import Convolution
 from archioptrx.blocks.simple import Add, Aggregate, Broadcast, Concat, Identity, Mean, Readout
 from archioptrx.compile import Model
-from archioptrx.computation_graph import ComputationGraph, Loop
 from archioptrx.core.errors import InputError
 from archioptrx.dataset import Metadata
 from archioptrx.exports import convolution, geometry, inline
@@ -27,6 +25,9 @@ from archioptrx.exports.helpers import HELPERS, with_needed
 from archioptrx.exports.layers import RESERVED, ROWS, Kind, attention, mlp
 from archioptrx.exports.pooled import Poolings, pool, unnamed
 from archioptrx.exports.program import Assign, Guard, Layers, Member, Output, Program, Repeat, Statement
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.shapes import bound_parameters, read_sources, shapes, weight_names
+from archioptrx.graphs.steps import Loop
 
 WRITTEN = {
     "mlp": MLP, "attention": Attention, "gru": GRU, "norm": Norm, "concat": Concat, "identity": Identity, "add": Add,

@@ -11,10 +11,10 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.exports.code import Call, Code, Names, call
 from archioptrx.exports.program import Assign, Statement
-from archioptrx.signatures import POOLED
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.signatures import POOLED
 
 WISH = "pooling"
 """The name of the first variable."""

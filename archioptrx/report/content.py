@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.plugins import import_modules
 from archioptrx.experiment import Experiment
-from archioptrx.function_graph import FunctionGraph
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.run_folder import RunFolder
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.graph_drawing import source_widths, svg_of
+from archioptrx.graphs.drawing.network import source_widths, svg_of
 from archioptrx.report.content import Content
 
 if TYPE_CHECKING:

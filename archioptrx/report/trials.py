@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from archioptrx.computation_graph import ComputationGraph
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.objective import COSTS, header
 from archioptrx.report.content import Content
 from archioptrx.search.text import brief

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archioptrx.candidate import Candidate
 from archioptrx.core.files import plain
 from archioptrx.fit import Fitting
-from archioptrx.fixed_space import FixedSpace
-from archioptrx.samplers import RandomSampler
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.fixed_architecture import FixedSpace
+from archioptrx.sampling.samplers import RandomSampler
 from archioptrx.search.rules import trial_seed
 from archioptrx.search.run import Events, check_events, rules_of
 from archioptrx.search.setup import Setup, Specs

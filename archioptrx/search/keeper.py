@@ -17,7 +17,7 @@ from archioptrx.core.errors import ArchiOpTrXError
 from archioptrx.core.files import plain, write_atomically
 from archioptrx.core.version import __version__
 from archioptrx.run_folder import RunFolder
-from archioptrx.samplers import Sampler
+from archioptrx.sampling.samplers import Sampler
 
 EVERY = 10
 """Proposals between two snapshots, at least; and at least a tenth of all, for states grow with a search."""

@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archioptrx.candidate import Candidate
-from archioptrx.choices import Trace
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import plain
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.decisions import Trace
 from archioptrx.run_folder import RunFolder
-from archioptrx.samplers import Sampler
-from archioptrx.samplers.ranking import REFUSED
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.samplers import Sampler
+from archioptrx.sampling.samplers.ranking import REFUSED
 from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.records import Records
 from archioptrx.search.rules import Draw, Listener, Reference, Rules, Running, make_row, trial_seed

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from archioptrx.computation_graph import ComputationGraph
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.search.text import brief, duration_text, score_text
 from archioptrx.standings import Front
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archioptrx.computation_graph import ComputationGraph
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.retention import Retention
 from archioptrx.settings import Keep

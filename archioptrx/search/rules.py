@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from archioptrx.candidate import Candidate
+from archioptrx.sampling.candidate import Candidate
 
 
 class Listener(Protocol):

@@ -9,20 +9,20 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from archioptrx.architecture import Architecture
-from archioptrx.binding import target_symbols
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import plain
 from archioptrx.dataset import Metadata
 from archioptrx.environment import environment
 from archioptrx.experiment import Experiment
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.shapes import target_symbols
 from archioptrx.model_events import load_splits
 from archioptrx.model_folder import provenance_of, save_model
 from archioptrx.proxies import unfit
 from archioptrx.run_folder import RunFolder
-from archioptrx.samplers import Sampler
+from archioptrx.sampling.samplers import Sampler
 from archioptrx.search.keeper import Keeper, SnapshotError
 from archioptrx.search.loop import Trials
 from archioptrx.search.progress import Progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from archioptrx.samplers.ranking import order
+from archioptrx.sampling.samplers.ranking import order
 from archioptrx.settings import Scheduler
 from archioptrx.standings import Numbers
 

@@ -9,12 +9,12 @@ from functools import cached_property
 
 import torch
 
-from archioptrx.candidate import Candidate
 from archioptrx.core.files import Journal
 from archioptrx.experiment import Experiment
 from archioptrx.proxies import Batches, proxy_batches, score
 from archioptrx.run_folder import RunFolder
-from archioptrx.samplers.screen import Values
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.samplers.screen import Values
 from archioptrx.search.setup import Specs
 from archioptrx.tasks.task import Task
 from archioptrx.trial import TrialData, build, one_line

@@ -9,22 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from archioptrx.architecture import Architecture
-from archioptrx.binding import TargetWidth
-from archioptrx.candidate import Candidate
-from archioptrx.choices import Trace
 from archioptrx.core.config import bundled, finish
 from archioptrx.core.plugins import import_modules
 from archioptrx.experiment import Experiment
-from archioptrx.fixed_space import FixedSpace
-from archioptrx.parameter_count import count_parameters
-from archioptrx.samplers import Proposer, Sampler, Screen, make_sampler
-from archioptrx.samplers.screen import Values, check_screened
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.decisions import Trace
+from archioptrx.graphs.parameter_count import count_parameters
+from archioptrx.graphs.shapes import TargetWidth
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.fixed_architecture import FixedSpace
+from archioptrx.sampling.samplers import Proposer, Sampler, Screen, make_sampler
+from archioptrx.sampling.samplers.screen import Values, check_screened
+from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.rules import Reference
 from archioptrx.search.space import TRAINING_FIELDS, Ends, make_space, tried
 from archioptrx.settings import Constraints, missing_trackers
 from archioptrx.training import Training
-from archioptrx.walk import WalkSpace
 
 
 @dataclass(frozen=True)

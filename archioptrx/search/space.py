@@ -8,17 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from archioptrx.architecture import Architecture
-from archioptrx.candidate import Candidate
-from archioptrx.computation_graph import ComputationGraph
 from archioptrx.core.config import bundled, finish
 from archioptrx.core.errors import ArchiOpTrXError
 from archioptrx.experiment import Experiment
-from archioptrx.fixed_space import FixedSpace
-from archioptrx.function_graph import FunctionGraph
-from archioptrx.search_space import SearchSpace
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.fixed_architecture import FixedSpace
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.walk import WalkSpace
 from archioptrx.training import Training
-from archioptrx.walk import WalkSpace
 
 TRAINING_FIELDS = frozenset(field.name for field in fields(Training)) - {"seed", "threads"}
 """Hyperparameters that are settings of the training."""

@@ -10,8 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from archioptrx.computation_graph import ComputationGraph, Loop
 from archioptrx.experiment import Experiment
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.steps import Loop
 from archioptrx.objective import Objective, header, value_text
 from archioptrx.run_folder import RunFolder
 from archioptrx.standings import front_numbers

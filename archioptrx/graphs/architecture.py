@@ -1,0 +1,113 @@
+"""The architecture file: one computation graph with its hyperparameters, all that is needed to build it again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from archioptrx.core.config import Fields, bundled, finish, read_yaml
+from archioptrx.core.errors import InputError
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.decisions import Trace
+from archioptrx.graphs.sketches.network import network_of
+from archioptrx.graphs.sketches.sketch import Sketch, is_sketch
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network before it is built, with nothing left open.
+
+    Attributes
+    ----------
+    graph, hyperparameters
+        The computation graph and the value of each symbol that it refers to (further ones, such as learning_rate,
+        are for its training).
+    name, about
+        For people.
+    trace
+        The decisions that lead to it, where it came from a walk.
+    """
+
+    graph: ComputationGraph
+    hyperparameters: Mapping[str, Any]
+    name: str = ""
+    about: str = field(default="", compare=False)
+    trace: Trace | None = field(default=None, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The YAML form as plain data; `from_dict` inverts it."""
+        form: dict[str, Any] = {"name": self.name} if self.name else {}
+        form |= {"about": self.about} if self.about else {}
+        form |= {"hyperparameters": dict(self.hyperparameters), "graph": self.graph.to_dict()}
+        return form | ({"trace": self.trace.to_json()} if self.trace else {})
+
+    def to_yaml(self) -> str:
+        """The YAML form as text, with the printed network as a comment."""
+        text = "".join(f"# {line}\n" for line in str(self.graph).splitlines())
+        return f"{text}# fingerprint {self.graph.fingerprint}\n" + yaml.dump(
+            self.to_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the file."""
+        Path(path).write_text(self.to_yaml(), encoding="utf-8")
+
+    @staticmethod
+    def from_dict(content: object, place: str = "architecture") -> Architecture:
+        """Read the YAML form, or a sketch's, all faults at once."""
+        if is_sketch(content):
+            return Architecture.of_sketch(Sketch.from_dict(content, place))
+        faults: list[str] = []
+        top = Fields(content, place, faults)
+        name, about = top.take("name", str, ""), top.take("about", str, "")
+        hyperparameters, graph = top.take("hyperparameters", dict, {}), top.take("graph", dict)
+        trace = top.take("trace", dict, None)
+        top.rest()
+        finish(faults)
+        network = ComputationGraph.from_dict(graph, f"{place}: graph")
+        missing = sorted(network.symbols - set(hyperparameters))
+        finish([f"{place}: hyperparameters.{key}: is missing, the graph refers to it" for key in missing])
+        found = Trace.from_json(trace, f"{place}: trace") if trace else None
+        return Architecture(network, hyperparameters, name, about, found)
+
+    @staticmethod
+    def of_sketch(sketch: Sketch) -> Architecture:
+        """The network that a sketch outlines."""
+        network, hyperparameters = network_of(sketch)
+        missing = sorted(network.symbols - set(hyperparameters))
+        finish([f"{sketch.place}: hyperparameters.{key}: is missing, a layer refers to it" for key in missing])
+        return Architecture(network, hyperparameters, sketch.name, sketch.about)
+
+    @staticmethod
+    def load(name: str | Path) -> Architecture:
+        """Read a bundled architecture by its name, or any by its path; a sketch too, told by its keys."""
+        path = bundled("experiments/architectures", name)
+        try:
+            return Architecture.from_dict(read_yaml(path), str(path))
+        except RecursionError as error:
+            raise InputError(f"{path}: is nested too deeply to be an architecture") from error
+
+
+class _Dumper(yaml.SafeDumper):
+    """Short lists and mappings on one line each."""
+
+    def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
+        """Flow style for lists of plain values."""
+        flat = all(not isinstance(item, list | dict) for item in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=flat)
+
+    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
+        """Flow style for a step, a type, a back edge."""
+        items = mapping.values() if isinstance(mapping, dict) else [value for _, value in mapping]
+        nested = any(
+            isinstance(item, dict | list) and any(isinstance(i, dict | list) for i in _inner(item)) for item in items
+        )
+        return super().represent_mapping(tag, mapping, flow_style=not nested and len(mapping) < 9)
+
+
+def _inner(item: dict[Any, Any] | list[Any]) -> list[Any]:
+    return list(item.values()) if isinstance(item, dict) else item

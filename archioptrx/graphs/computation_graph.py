@@ -1,0 +1,460 @@
+"""The computation graph: steps in order, loops, targets. Immutable, checked, printed, compared by fingerprint.
+
+Values are numbered: value i is source i while i < len(sources), and the result of step i - len(sources) from there
+on (static single assignment). A back edge carries a value to an earlier one, the *head* of a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+import networkx as nx
+
+from archioptrx.core.config import Fields
+from archioptrx.core.errors import GraphError, InputError, did_you_mean
+from archioptrx.graphs.fingerprint import fingerprint
+from archioptrx.graphs.loops import Components, components, live_values
+from archioptrx.graphs.nodes import frozen, parse_symbol, symbol_form
+from archioptrx.graphs.signatures import DOMAINS, SIGNATURES, Hyperparameter, Width
+from archioptrx.graphs.steps import BackEdge, DataType, Loop, Step
+
+
+@dataclass(frozen=True)
+class ComputationGraph:
+    """A network before it is built.
+
+    Attributes
+    ----------
+    types
+        The data types that occur, sources first.
+    sources
+        Names of the types of values 0 … len(sources) - 1.
+    steps
+        In an order in which each step reads earlier values only.
+    back_edges
+        At most one per head. Overlapping ones are one loop with the largest of the iterations.
+    targets
+        Value numbers.
+
+    Raises
+    ------
+    GraphError
+        A rule is broken; the message holds the offender, the rule and the graph.
+    """
+
+    types: tuple[DataType, ...]
+    sources: tuple[str, ...]
+    steps: tuple[Step, ...]
+    back_edges: tuple[BackEdge, ...]
+    targets: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        self.check()
+
+    @cached_property
+    def type(self) -> dict[str, DataType]:
+        """Data types by name."""
+        return {t.name: t for t in self.types}
+
+    def type_of(self, value: int) -> DataType:
+        """Data type of a value."""
+        count = len(self.sources)
+        return self.type[self.sources[value] if value < count else self.steps[value - count].type]
+
+    @cached_property
+    def values(self) -> tuple[str, ...]:
+        """Printed name of each value: a source's own, `x0, x1 …` by type, in order of execution, for the rest."""
+        names, ages = [*self.sources, *([""] * len(self.steps))], dict[str, int]()
+        stems = name_stems(self.sources, self.type)
+        for item in self.schedule:
+            for index in (item,) if isinstance(item, int) else sorted((*item.forward, *item.back)):
+                kind = self.steps[index].type
+                ages[kind] = ages.get(kind, -1) + 1
+                names[len(self.sources) + index] = f"{stems[kind]}{ages[kind]}"
+        return tuple(names)
+
+    @cached_property
+    def symbols(self) -> frozenset[str]:
+        """Names of the hyperparameters that the steps' parameters and the widths refer to."""
+        every = {symbol for t in self.types for symbol, _ in t.width.terms}
+        names = {symbol for symbol in every if symbol.split(".")[0] not in ("target", *self.sources)}
+        return frozenset(names.union(*(_symbols(step.block, step.params) for step in self.steps)))
+
+    def check(self) -> None:
+        """Raise GraphError where a rule is broken."""
+        count = len(self.sources)
+        for index, step in enumerate(self.steps):
+            if step.block not in SIGNATURES:
+                raise GraphError(
+                    f"step {index} ({step.function}): block {step.block}; {did_you_mean(step.block, SIGNATURES)}"
+                )
+            for value in step.inputs:
+                if not 0 <= value < count + index:
+                    legal = f"legal: 0 to {count + index - 1}"
+                    raise GraphError(f"step {index} ({step.function}) reads value {value}; {legal}\n{self.steps}")
+            if step.type not in self.type:
+                raise GraphError(
+                    f"step {index} ({step.function}) has type {step.type}; {did_you_mean(step.type, self.type)}"
+                )
+        total = count + len(self.steps)
+        named = [("target", v) for v in self.targets] + [
+            ("back edge", v) for e in self.back_edges for v in (e.carried, e.head)
+        ]
+        for what, value in named:
+            if not count <= value < total:
+                raise GraphError(
+                    f"{what} at value {value}; legal: results of steps, {count} to {total - 1}\n{self.steps}"
+                )
+        if not self.targets or len(set(self.targets)) < len(self.targets):
+            raise GraphError(f"targets {self.targets}; legal: one or more different values\n{self.steps}")
+        heads = [edge.head for edge in self.back_edges]
+        for edge in self.back_edges:
+            same = self.type_of(edge.carried).name == self.type_of(edge.head).name
+            if not same or edge.iterations < 1 or heads.count(edge.head) > 1 or edge.carried == edge.head:
+                raise GraphError(
+                    f"{edge}: legal: two different values of one type, 1 iteration or more, one a head\n{self.steps}"
+                )
+
+    def check_types(self) -> None:
+        """Raise GraphError where a block doesn't accept the domains or widths. For graphs that come from a file."""
+        for step, name in zip(self.steps, self.values[len(self.sources) :], strict=True):
+            known = {parameter.name: parameter for parameter in step.signature.parameters}
+            for key, value in step.params:
+                if key not in known:
+                    raise GraphError(
+                        f"{name} = {step.function}: {step.block} has no parameter {key}; {did_you_mean(key, known)}"
+                    )
+                plain = dict(value) if isinstance(value, tuple) else value
+                if not isinstance(value, Hyperparameter) and (fault := known[key].fault(plain)):
+                    raise GraphError(f"{name} = {step.function}: {key} {fault}")
+            given = [self.type_of(value) for value in step.inputs]
+            result = self.type[step.type]
+            if fault := step.signature.type_fault(tuple(t.domain for t in given), result.domain):
+                raise GraphError(f"{name} = {step.function}: {step.block} {fault}\n{self}")
+            try:
+                width = step.signature.width(tuple(t.width for t in given), step.all_params)
+            except InputError as error:
+                raise GraphError(f"{name} = {step.function}: {error}\n{self}") from error
+            if width is not None and width != result.width:
+                raise GraphError(f"{name} = {step.function}: gives width {width}, not {result.width}\n{self}")
+
+    @cached_property
+    def _components(self) -> Components:
+        return components(len(self.sources), [s.inputs for s in self.steps], self._edges)
+
+    @property
+    def _edges(self) -> list[tuple[int, int, int]]:
+        return [(edge.carried, edge.head, edge.iterations) for edge in self.back_edges]
+
+    @cached_property
+    def schedule(self) -> tuple[int | Loop, ...]:
+        """Step numbers and loops in order of execution."""
+        count, found = len(self.sources), self._components
+        if not found.loops:
+            return tuple(range(len(self.steps)))
+        loops = []
+        for members in found.loops:
+            edges = [edge for edge in self.back_edges if members >> edge.head & 1 and members >> edge.carried & 1]
+            inner = [i for i in range(len(self.steps)) if found.inside(i + count, members)]
+            forward = found.forward(members, self.targets)
+            loops.append(
+                Loop(
+                    heads=tuple((edge.head, edge.carried) for edge in edges),
+                    iterations=max(edge.iterations for edge in edges),
+                    forward=tuple(i for i in inner if forward >> (i + count) & 1),
+                    back=tuple(i for i in inner if not forward >> (i + count) & 1),
+                    once=tuple(i for i in inner if any(edge.head == i + count for edge in edges)),
+                )
+            )
+        return _arrange(self, loops)
+
+    @cached_property
+    def loops(self) -> tuple[Loop, ...]:
+        """The loops in order of execution."""
+        return tuple(item for item in self.schedule if isinstance(item, Loop))
+
+    @cached_property
+    def passes(self) -> dict[int, int]:
+        """How many times each step is executed."""
+        times = dict.fromkeys(range(len(self.steps)), 1)
+        for loop in self.loops:
+            times.update(dict.fromkeys(loop.forward, loop.iterations + 1))
+            times.update(dict.fromkeys(loop.back, loop.iterations))
+            times.update(dict.fromkeys(loop.once, 1))
+        return times
+
+    @property
+    def executed(self) -> int:
+        """Number of executed steps, loops counted pass by pass."""
+        return sum(self.passes.values())
+
+    @property
+    def rounds(self) -> int:
+        """Number of executed message-passing steps."""
+        return sum(n for i, n in self.passes.items() if self.steps[i].signature.passes_messages)
+
+    @cached_property
+    def depth(self) -> int:
+        """Steps on the longest path from a source to a target, each loop counted once."""
+        depth = [0] * len(self.sources)
+        for step in self.steps:
+            depth.append(1 + max((depth[v] for v in step.inputs), default=0))
+        return max(depth[target] for target in self.targets)
+
+    @property
+    def size(self) -> dict[str, int]:
+        """What it has, in whole numbers: `steps`, `executed` ones, `rounds`, `loops`, and its `depth`."""
+        counts = {"steps": len(self.steps), "executed": self.executed, "rounds": self.rounds}
+        return {**counts, "loops": len(self.loops), "depth": self.depth}
+
+    def pruned(self) -> ComputationGraph:
+        """Without sources and steps that nobody uses and back edges that change nothing."""
+        count = len(self.sources)
+        live, edges = live_values(count, [s.inputs for s in self.steps], self._edges, self.targets)
+        kept = [value for value in range(count + len(self.steps)) if live >> value & 1]
+        if len(kept) == count + len(self.steps) and edges == self._edges:
+            return self
+        new = {old: i for i, old in enumerate(kept)}
+        steps = [self.steps[value - count] for value in kept if value >= count]
+        used = {self.type_of(value).name for value in kept}
+        return ComputationGraph(
+            tuple(t for t in self.types if t.name in used),
+            tuple(self.sources[value] for value in kept if value < count),
+            tuple(replace(step, inputs=tuple(new[v] for v in step.inputs)) for step in steps),
+            tuple(BackEdge(new[c], new[h], n) for c, h, n in edges),
+            tuple(new[t] for t in self.targets),
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hexadecimal digits, equal for the same architecture and for nothing else."""
+        return fingerprint(self.pruned())
+
+    def to_networkx(self) -> nx.MultiDiGraph[Any]:
+        """Values and steps as nodes (attribute `kind`), back edges with `kind="back"` and their iterations."""
+        graph: nx.MultiDiGraph[Any] = nx.MultiDiGraph()
+        names = self.values
+        for value, name in enumerate(names):
+            kind = self.type_of(value)
+            graph.add_node(
+                name,
+                kind="data",
+                type=kind.name,
+                domain=kind.domain,
+                width=str(kind.width),
+                target=value in self.targets,
+            )
+        for index, step in enumerate(self.steps):
+            node, output = f"{step.function} {index}", names[index + len(self.sources)]
+            graph.add_node(node, kind="function", function=step.function, block=step.block, weights=step.weights)
+            for slot, value in enumerate(step.inputs):
+                graph.add_edge(names[value], node, kind="input", slot=slot)
+            graph.add_edge(node, output, kind="output")
+        for edge in self.back_edges:
+            graph.add_edge(names[edge.carried], names[edge.head], kind="back", iterations=edge.iterations)
+        return graph
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON or YAML; `from_dict` inverts it."""
+        return _to_dict(self)
+
+    @staticmethod
+    def from_dict(content: Mapping[str, Any], place: str = "computation graph") -> ComputationGraph:
+        """Read the plain data; every fault is an InputError that begins with `place`."""
+        return _from_dict(content, place)
+
+    def __str__(self) -> str:
+        return _text(self)
+
+
+def name_stems(sources: Iterable[str], types: Iterable[str]) -> dict[str, str]:
+    """By type: what stands before the age in a value's name, so that no two values of a graph have one name.
+
+    >>> name_stems(["hits", "e0"], ["x", "x1", "e"])
+    {'x': 'x', 'x1': 'x1_', 'e': 'e_'}
+    """
+    stems, known = {}, set(sources)
+    for kind in types:
+        stem = kind + "_" * (kind[-1:].isdigit() or kind[-1:] == "_")
+        while any(name.startswith(stem) and name[len(stem) :].isdigit() for name in known):
+            stem += "_"
+        stems[kind] = stem
+    return stems
+
+
+@lru_cache(maxsize=65536)
+def _symbols(block: str, params: tuple[tuple[str, Any], ...]) -> frozenset[str]:
+    relevant = SIGNATURES[block].relevant(dict(params))
+    return frozenset(value.name for _, value in relevant if isinstance(value, Hyperparameter))
+
+
+def _arrange(graph: ComputationGraph, loops: list[Loop]) -> tuple[int | Loop, ...]:
+    """Put steps and loops in order: each after all that makes what it reads, the earliest step first."""
+    count = len(graph.sources)
+    owner = {i: loop for loop in loops for i in (*loop.forward, *loop.back)}
+    head_of = {head - count: loop for loop in loops for head, _ in loop.heads}
+    waiting = list(dict.fromkeys(owner.get(i, i) for i in range(len(graph.steps))))
+    waiting += [loop for loop in loops if not loop.forward + loop.back]  # heads that only exchange their values
+    order: list[int | Loop] = []
+    done: set[int] = set()
+
+    def given(index: int) -> bool:
+        # A head isn't given before its loop has run: what stands outside reads its last value.
+        return index < 0 or (index in done and (index not in head_of or head_of[index] in order))
+
+    def ready(item: int | Loop) -> bool:
+        if isinstance(item, int):
+            return all(given(value - count) for value in graph.steps[item].inputs)
+        inner, heads = {*item.forward, *item.back}, {head - count for head, _ in item.heads}
+        outer = {value - count for i in inner for value in graph.steps[i].inputs} - inner - heads
+        return all(given(index) for index in outer) and heads - inner <= done
+
+    while waiting:
+        item = next(item for item in waiting if ready(item))
+        waiting.remove(item)
+        order.append(item)
+        done |= {*item.forward, *item.back} if isinstance(item, Loop) else {item}
+    return tuple(order)
+
+
+def _text(graph: ComputationGraph) -> str:
+    """One line a step: result, function, type, literal parameters that aren't defaults, the name of shared weights.
+
+    A loop's steps are indented under its heads.
+
+    ::
+
+        x0 = encode(hits)                    node [hidden]
+        5 passes, x0 <- x1 between:
+          xs0    = shortcut(x0, hits)        node [hidden + hits]
+          score0 = edge_net(xs0)             edge [target]
+          x1     = attend(xs0, score0)       node [hidden], not in the last pass
+        -> score0
+    """
+    names = graph.values
+    rows: list[tuple[str, str, str, str]] = []  # indent, name, call, type
+    for item in graph.schedule:
+        if isinstance(item, int):
+            rows.append(("", *_line(graph, item)))
+            continue
+        heads = ", ".join(f"{names[head]} <- {names[carried]}" for head, carried in item.heads)
+        rows.append(("", f"{item.iterations + 1} passes, {heads} between:", "", ""))
+        for index in _in_order(item):
+            name, call, kind = _line(graph, index)
+            when = ", first pass only" if index in item.once else ", not in the last pass" if index in item.back else ""
+            rows.append(("  ", name, call, kind + when))
+    left = {pad: max((len(name) for p, name, call, _ in rows if p == pad and call), default=0) for pad in ("", "  ")}
+    lines = [(f"{pad}{name:{left[pad]}} = {call}" if call else name, kind) for pad, name, call, kind in rows]
+    width = max(len(text) for text, kind in lines if kind) + 4
+    body = [f"{text:{width}}{kind}" if kind else text for text, kind in lines]
+    return "\n".join([*body, "-> " + ", ".join(names[target] for target in graph.targets)])
+
+
+def _in_order(loop: Loop) -> list[int]:
+    return sorted((*loop.forward, *loop.back))
+
+
+def _line(graph: ComputationGraph, index: int) -> tuple[str, str, str]:
+    step, names = graph.steps[index], graph.values
+    inputs = ", ".join(names[value] for value in step.inputs)
+    kind, defaults = graph.type[step.type], step.signature.complete({})
+    told = [(k, v) for k, v in step.params if not isinstance(v, Hyperparameter) and v != defaults.get(k)]
+    note = "".join(f", {key}={symbol_form(value)}" for key, value in told)
+    note += f", weights {step.weights}" if _shared(graph, step) else ""
+    return names[len(graph.sources) + index], f"{step.function}({inputs})", f"{kind.domain} [{kind.width}]{note}"
+
+
+def _shared(graph: ComputationGraph, step: Step) -> bool:
+    return bool(step.weights) and sum(other.weights == step.weights for other in graph.steps) > 1
+
+
+def _to_dict(graph: ComputationGraph) -> dict[str, Any]:
+    """Plain data, readable and complete."""
+    names, count = graph.values, len(graph.sources)
+    used = {graph.type_of(value).name for value in range(count + len(graph.steps))}
+    types: dict[str, Any] = {}
+    for t in graph.types:
+        if t.name in used:
+            types[t.name] = {"domain": t.domain, "width": t.width.to_json()} | ({"field": t.field} if t.field else {})
+    steps = []
+    for index, step in enumerate(graph.steps):
+        row: dict[str, Any] = {"value": names[count + index], "type": step.type, "function": step.function}
+        row |= {"block": step.block, "inputs": [names[value] for value in step.inputs]}
+        row |= {"params": {k: symbol_form(v) for k, v in step.params}} if step.params else {}
+        row |= {"weights": step.weights} if step.weights else {}
+        row |= {"per_pass": True} if step.per_pass else {}
+        steps.append(row)
+    back = [{"carried": names[e.carried], "head": names[e.head], "iterations": e.iterations} for e in graph.back_edges]
+    form: dict[str, Any] = {"types": types, "sources": list(graph.sources), "steps": steps}
+    return form | ({"back_edges": back} if back else {}) | {"targets": [names[target] for target in graph.targets]}
+
+
+def _from_dict(content: Mapping[str, Any], place: str) -> ComputationGraph:
+    """Read plain data back, checked like any file of a user's: all faults, one line each."""
+
+    faults: list[str] = []
+    top = Fields(content, place, faults)
+    section, types = top.inside("types"), []
+    for name in section.content:
+        fields = section.inside(name)
+        domain, width = fields.take("domain", str, choices=DOMAINS), fields.take("width", dict)
+        types.append(DataType(name, domain or "node", Width.from_json(width or {}), fields.take("field", str, None)))
+        fields.rest()
+    known = {t.name for t in types}
+    numbers: dict[str, int] = {}
+    sources = top.take("sources", list) or []
+    for name in sources:
+        if name not in known:
+            top.fault("sources", f"no type is named {name!r}; {did_you_mean(name, known)}")
+        numbers[name] = len(numbers)
+    steps = [
+        _parse_step(Fields(row, top.at(f"steps[{i}]"), faults), numbers, known)
+        for i, row in enumerate(top.take("steps", list) or [])
+    ]
+    edges = []
+    for i, row in enumerate(top.take("back_edges", list, [])):
+        fields = Fields(row, top.at(f"back_edges[{i}]"), faults)
+        ends = [_number(fields, key, fields.take(key, str), numbers) for key in ("carried", "head")]
+        edges.append(BackEdge(ends[0], ends[1], fields.take("iterations", int, minimum=1) or 1))
+        fields.rest()
+    targets = tuple(_number(top, "targets", name, numbers) for name in top.take("targets", list) or [])
+    top.rest()
+    if faults:
+        raise InputError(*faults)
+    try:
+        graph = ComputationGraph(tuple(types), tuple(sources), tuple(steps), tuple(edges), targets)
+        graph.check_types()
+    except GraphError as error:
+        raise InputError(f"{place}: {error.faults[0].splitlines()[0]}") from error
+    return graph
+
+
+def _parse_step(fields: Fields, numbers: dict[str, int], types: set[str]) -> Step:
+    name, kind = fields.take("value", str), fields.take("type", str, choices=types)
+    inputs = [_number(fields, "inputs", value, numbers) for value in fields.take("inputs", list) or []]
+    if name in numbers:
+        fields.fault("value", f"is {name!r}, which stands for an earlier value; legal: a new name")
+    params = fields.inside("params", {})
+    pairs = sorted((key, frozen(parse_symbol(value, params, key))) for key, value in params.content.items())
+    step = Step(
+        function=fields.take("function", str) or "",
+        block=fields.take("block", str, choices=SIGNATURES) or "identity",
+        inputs=tuple(inputs),
+        type=kind or "",
+        params=tuple(pairs),
+        weights=fields.take("weights", str, ""),
+        per_pass=fields.take("per_pass", bool, False),
+    )
+    fields.rest()
+    numbers.setdefault(name, len(numbers))
+    return step
+
+
+def _number(fields: Fields, key: str, name: object, numbers: Mapping[str, int]) -> int:
+    if name in numbers:
+        return numbers[str(name)]
+    fields.fault(key, f"no earlier value is named {name!r}; {did_you_mean(name, numbers)}")
+    return 0

@@ -1,0 +1,1 @@
+"""Drawings of function graphs and networks, as SVG and PNG."""

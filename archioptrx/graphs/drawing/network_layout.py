@@ -1,0 +1,272 @@
+"""Places for the steps and values of a computation graph, from top to bottom: numbers, no drawing.
+
+A step and the value that it makes are one *unit*: box, arrow, oval, one below the other. A loop is laid out by itself
+and is one item of the whole, so that its frame holds nothing else; what it reads enters through *gates* in the frame's
+upper side, what others read of it leaves through gates in the lower one. Items come in ranks by their longest path
+(`archioptrx.graphs.drawing.ranks`); between two ranks is a gap that belongs to arrows alone. Back edges run up a
+lane of their own on the right of their loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.drawing.ranks import PASSING, Item, Stack, Vertical, ranks_of, stacked
+from archioptrx.graphs.drawing.svg import Point
+from archioptrx.graphs.steps import Loop
+
+STEM, LANE, EDGE = 21.0, 10.0, 14.0
+"""Length of the arrow inside a unit; distances of the lanes of back edges, and of a frame from what it holds."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a unit's parts; a part of height 0 isn't there.
+
+    Attributes
+    ----------
+    width
+        Of the whole, with what is written beside the stem.
+    box, stem, oval
+        Heights, from the top down.
+    oval_width
+        Of the oval.
+    """
+
+    width: float
+    box: float = 0.0
+    stem: float = 0.0
+    oval: float = 0.0
+    oval_width: float = 0.0
+
+    @property
+    def height(self) -> float:
+        """Of the whole."""
+        return self.box + self.stem + self.oval
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A placed one: its size, x of its middle, y of its top."""
+
+    size: Size
+    x: float
+    top: float
+
+    @property
+    def oval(self) -> Point:
+        """Middle of the oval."""
+        return self.x, self.top + self.size.height - self.size.oval / 2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A loop's frame: left, top, width, height; and the right end of what its lanes take up."""
+
+    loop: int
+    left: float
+    top: float
+    width: float
+    height: float
+    lanes: float
+
+
+@dataclass(frozen=True)
+class Wire:
+    """An arrow: the value that it carries, its straight parts from above; `head`: its end is a step or a value."""
+
+    value: int
+    parts: tuple[Vertical, ...]
+    head: bool
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A level, or the whole: everything with its place.
+
+    Attributes
+    ----------
+    units
+        By key: `v3` makes value 3 (or is it, of a source or a head), `s2` is the box of step 2 alone.
+    backs
+        Corners of the way of each back edge.
+    """
+
+    width: float
+    height: float
+    units: Mapping[str, Unit]
+    wires: Sequence[Wire] = ()
+    backs: Sequence[tuple[Point, ...]] = ()
+    frames: Sequence[Frame] = ()
+    gates: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+def place(graph: ComputationGraph, size: Callable[[str], Size], margin: Callable[[Loop], float]) -> Placed:
+    """Lay out a graph.
+
+    Parameters
+    ----------
+    size
+        Of a unit, by its key (see `Placed.units`).
+    margin
+        Room for what is written about a loop, on the right of its lanes.
+    """
+    levels = _Levels(graph)
+    numbers, margins = range(len(graph.loops)), [margin(loop) for loop in graph.loops]
+    inner = [_loop(levels, number, size, margins[number], False) for number in numbers]
+    turned = [_loop(levels, number, size, margins[number], True) for number in numbers]
+    best = min((_whole(levels, inner, size, flipped) for flipped in (False, True)), key=_unrest)
+    for number in numbers:
+        tried = [*inner[:number], turned[number], *inner[number + 1 :]]
+        other = min((_whole(levels, tried, size, flipped) for flipped in (False, True)), key=_unrest)
+        if _unrest(other) < _unrest(best):
+            inner, best = tried, other
+    return best
+
+
+def _unrest(placed: Placed) -> tuple[int, float]:
+    """How many arrows cross, and how far all go aside."""
+    curves = [
+        (one[2], other[1], one[0], other[0], number)
+        for number, wire in enumerate(placed.wires)
+        for one, other in pairwise(wire.parts)
+    ]
+    crossed = 0
+    for number, (top, bottom, x, to_x, wire) in enumerate(curves):
+        for high, low, at, to_at, other in curves[number + 1 :]:
+            crossed += wire != other and top < low and high < bottom and (x - at) * (to_x - to_at) < -1e-6
+    return crossed, round(sum(abs(x - to_x) for _, _, x, to_x, _ in curves), 3)
+
+
+def keys(graph: ComputationGraph) -> list[str]:
+    """Keys of all units."""
+    return sorted(set(_Levels(graph).home), key=lambda key: (key[0], int(key[1:])))
+
+
+class _Levels:
+    """Which unit is in which loop (None: in none), and what reads what.
+
+    Attributes
+    ----------
+    home
+        Loop of each unit.
+    maker
+        Unit that holds the box of each step; unit that holds the oval of each value is `v` and its number.
+    """
+
+    def __init__(self, graph: ComputationGraph) -> None:
+        self.graph, count = graph, len(graph.sources)
+        self.home: dict[str, int | None] = {f"v{value}": None for value in range(count + len(graph.steps))}
+        self.maker = [f"v{count + index}" for index in range(len(graph.steps))]
+        for number, loop in enumerate(graph.loops):
+            inner = {count + index for index in (*loop.forward, *loop.back)}
+            heads = {head for head, _ in loop.heads}
+            self.home |= {f"v{value}": number for value in inner | heads}
+            for head in sorted(heads - inner):
+                self.maker[head - count] = f"s{head - count}"
+                self.home[f"s{head - count}"] = None
+        self.reads = [
+            (f"v{value}", self.maker[index], value)
+            for index, step in enumerate(graph.steps)
+            for value in dict.fromkeys(step.inputs)
+        ]
+        self.reads += [(m, f"v{count + i}", count + i) for i, m in enumerate(self.maker) if m[0] == "s"]
+
+    def item(self, unit: str) -> str:
+        """What a unit is, or is inside, among the items of the whole."""
+        loop = self.home[unit]
+        return unit if loop is None else f"loop{loop}"
+
+
+def _loop(levels: _Levels, number: int, size: Callable[[str], Size], margin: float, flipped: bool) -> Placed:
+    """A loop by itself, with its frame; flipped: left and right exchanged, but for the lanes."""
+    graph, home = levels.graph, levels.home
+    own = [unit for unit, loop in home.items() if loop == number]
+    sizes = {unit: size(unit) for unit in own}
+    inside = [(a, b, str(v)) for a, b, v in levels.reads if home[a] == home[b] == number]
+    enter = [(f"in{v}", b, str(v)) for a, b, v in levels.reads if home[b] == number != home[a]]
+    leave = dict.fromkeys((a, f"out{v}", str(v)) for a, b, v in levels.reads if home[a] == number != home[b])
+    gates = [*dict.fromkeys(a for a, _, _ in enter), *(b for _, b, _ in leave)]
+    items = {unit: Item(one.width, one.height) for unit, one in sizes.items()}
+    items |= {gate: Item(PASSING, 0.0) for gate in gates}
+    links = [*enter, *inside, *leave]
+    rank = ranks_of(items, links, dict.fromkeys(own, 1 if enter else 0))
+    last = 1 + max(rank[unit] for unit in own)
+    rank |= {gate: last for gate in gates if gate.startswith("out")}
+    stack = stacked(items, links, rank, flipped)
+    units = {unit: Unit(one, stack.x[unit], stack.top[unit]) for unit, one in sizes.items()}
+    loop = graph.loops[number]
+    backs, right = _lanes(stack, units, rank, [(f"v{c}", f"v{h}") for h, c in loop.heads])
+    wires = [Wire(int(v), stack.wires[a, b, v], b in sizes and sizes[b].box > 0) for a, b, v in links]
+    bottom = max([stack.height, *(y for way in backs for _, y in way)])
+    left, above, below = EDGE, 0.0 if enter else EDGE, 0.0 if leave else EDGE
+    if leave:
+        bottom = stack.height
+    width, height = left + right + margin + EDGE, above + bottom + below
+    frame = Frame(number, 0.0, 0.0, width, height, left + right)
+    there = {
+        kind: {gate.removeprefix(kind): left + stack.x[gate] - width / 2 for gate in gates if gate.startswith(kind)}
+        for kind in ("in", "out")
+    }
+    placed = Placed(width, height, units, wires, backs, (), there)
+    return replace(_shifted(placed, left, above), frames=(frame,), gates=there)
+
+
+def _lanes(
+    stack: Stack, units: Mapping[str, Unit], rank: Mapping[str, int], pairs: Sequence[tuple[str, str]]
+) -> tuple[list[tuple[Point, ...]], float]:
+    """Ways of back edges: out of the carried oval, up (or down) a lane, into the head's; x of the last lane."""
+    ways, lane = [], stack.width
+    down = [0.0] * len(stack.ranks)
+    for carried, head in sorted(pairs, key=lambda pair: (abs(rank[pair[0]] - rank[pair[1]]), pair)):
+        lane += LANE
+        corners: list[list[Point]] = []
+        for unit, aside, up in ((carried, 8.0, 4.0), (head, 13.0, -4.0)):
+            (x, y), one = units[unit].oval, units[unit].size
+            if stack.right[unit] <= x:
+                slant = one.oval_width / 2 * (1 - (2 * up / one.oval) ** 2) ** 0.5
+                corners.append([(x + slant, y + up), (lane, y + up)])
+            else:
+                down[rank[unit]] += 5.0
+                under = stack.ranks[rank[unit]][1] + down[rank[unit]]
+                depth = one.oval / 2 * (1 - (2 * aside / one.oval_width) ** 2) ** 0.5
+                corners.append([(x + aside, y + depth), (x + aside, under), (lane, under)])
+        ways.append((*corners[0], *reversed(corners[1])))
+    return ways, lane
+
+
+def _whole(levels: _Levels, inner: Sequence[Placed], size: Callable[[str], Size], flipped: bool) -> Placed:
+    outer = {unit: size(unit) for unit, loop in levels.home.items() if loop is None}
+    items = {unit: Item(one.width, one.height) for unit, one in outer.items()}
+    for number, one in enumerate(inner):
+        items[f"loop{number}"] = Item(one.width, one.height, one.gates["in"], one.gates["out"])
+    crossing = [(levels.item(a), levels.item(b), str(v)) for a, b, v in levels.reads]
+    links = list(dict.fromkeys(link for link in crossing if link[0] != link[1]))
+    stack = stacked(items, links, ranks_of(items, links), flipped)
+    units = {unit: Unit(one, stack.x[unit], stack.top[unit]) for unit, one in outer.items()}
+    wires = [Wire(int(v), stack.wires[a, b, v], not b.startswith("loop")) for a, b, v in links]
+    placed = Placed(stack.width, stack.height, units, wires)
+    for number, one in enumerate(inner):
+        name = f"loop{number}"
+        moved = _shifted(one, stack.x[name] - one.width / 2, stack.top[name])
+        placed = replace(
+            placed,
+            units={**placed.units, **moved.units},
+            wires=[*placed.wires, *moved.wires],
+            backs=[*placed.backs, *moved.backs],
+            frames=[*placed.frames, *moved.frames],
+        )
+    return placed
+
+
+def _shifted(placed: Placed, right: float, down: float) -> Placed:
+    return replace(
+        placed,
+        units={key: replace(u, x=u.x + right, top=u.top + down) for key, u in placed.units.items()},
+        wires=[replace(w, parts=tuple((x + right, a + down, b + down) for x, a, b in w.parts)) for w in placed.wires],
+        backs=[tuple((x + right, y + down) for x, y in way) for way in placed.backs],
+        frames=[replace(f, left=f.left + right, top=f.top + down, lanes=f.lanes + right) for f in placed.frames],
+    )

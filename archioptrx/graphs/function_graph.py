@@ -1,0 +1,326 @@
+"""The function graph: the bipartite digraph of typed data and function nodes that is the search space."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import yaml
+
+from archioptrx.core.config import Fields, bundled, finish, read_yaml
+from archioptrx.core.errors import InputError, did_you_mean
+from archioptrx.graphs.nodes import (
+    DataNode,
+    FunctionNode,
+    function_form,
+    node_form,
+    parse_functions,
+    parse_names,
+    parse_nodes,
+)
+from archioptrx.graphs.signatures import POOLED, SIGNATURES, Choice, Hyperparameter, Width
+
+
+@dataclass(frozen=True)
+class FunctionGraph:
+    """A checked function graph; building one with a fault raises InputError with every fault, one line each.
+
+    >>> graph = FunctionGraph(
+    ...     name="tiny",
+    ...     data=(DataNode("hits", "node", field="x"), DataNode("score", "edge", "target")),
+    ...     functions=(FunctionNode("edge_net", "mlp", ("hits",), "score"),),
+    ...     sources=("hits",),
+    ...     targets=("score",),
+    ... )
+    >>> str(graph.width["score"])
+    'target'
+    """
+
+    name: str
+    data: tuple[DataNode, ...]
+    functions: tuple[FunctionNode, ...]
+    sources: tuple[str, ...]
+    targets: tuple[str, ...]
+    place: str = field(default="", compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        place = self.place or f"function graph {self.name}"
+        finish([f"{place}: {fault}" for fault in faults(self)])
+
+    @cached_property
+    def node(self) -> dict[str, DataNode]:
+        """Data nodes by name."""
+        return {node.name: node for node in self.data}
+
+    @cached_property
+    def function(self) -> dict[str, FunctionNode]:
+        """Function nodes by name."""
+        return {function.name: function for function in self.functions}
+
+    @cached_property
+    def producers(self) -> dict[str, tuple[FunctionNode, ...]]:
+        """Functions by the data node that they give."""
+        return {n.name: tuple(f for f in self.functions if f.output == n.name) for n in self.data}
+
+    @cached_property
+    def consumers(self) -> dict[str, tuple[FunctionNode, ...]]:
+        """Functions by the data node that they take."""
+        return {n.name: tuple(f for f in self.functions if n.name in f.inputs) for n in self.data}
+
+    @cached_property
+    def width(self) -> dict[str, Width]:
+        """The symbolic width of each data node, declared or inferred; a source's is a symbol of its name."""
+        widths = {name: Width.of(name) for name in self.sources}
+        for node in self.data:
+            if node.name not in widths and node.width is not None:
+                widths[node.name] = Width.of(node.width)
+        changed = True
+        while changed:  # each round infers at least one more, so this ends
+            changed = False
+            for function in self.functions:
+                if function.output in widths or not all(name in widths for name in function.inputs):
+                    continue
+                inputs = tuple(widths[name] for name in function.inputs)
+                width = function.signature.width(inputs, next(function.variants()))
+                if width is not None:
+                    widths[function.output] = width
+                    changed = True
+        return widths
+
+    @cached_property
+    def hyperparameters(self) -> tuple[str, ...]:
+        """Names of all hyperparameters that widths or parameters refer to, sorted."""
+        names = {n.width.name for n in self.data if isinstance(n.width, Hyperparameter)}
+        for function in self.functions:
+            for parameters in function.variants():
+                values = dict(function.signature.relevant(parameters)).values()
+                names.update(value.name for value in values if isinstance(value, Hyperparameter))
+        return tuple(sorted(names))
+
+    @cached_property
+    def digest(self) -> str:
+        """Identity of the content, file name and comments apart."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
+
+    def to_networkx(self) -> nx.DiGraph[Any]:
+        """The bipartite digraph: data and function nodes (attribute `kind`), arrows with their input slot."""
+        graph: nx.DiGraph[Any] = nx.DiGraph(name=self.name)
+        graph.add_nodes_from((node.name, {"kind": "data", "domain": node.domain}) for node in self.data)
+        for function in self.functions:
+            graph.add_node((function.name,), kind="function", block=function.block)
+            for slot, name in enumerate(function.inputs):
+                graph.add_edge(name, (function.name,), slot=slot)
+            graph.add_edge((function.name,), function.output)
+        return graph
+
+    def to_dict(self) -> dict[str, Any]:
+        """The YAML form as plain data; `from_dict` inverts it."""
+        return {
+            "name": self.name,
+            "data": {node.name: node_form(node) for node in self.data},
+            "functions": {function.name: function_form(function) for function in self.functions},
+            "sources": list(self.sources),
+            "targets": list(self.targets),
+        }
+
+    def to_yaml(self) -> str:
+        """The YAML form as text."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+    @staticmethod
+    def from_dict(content: object, place: str = "function graph") -> FunctionGraph:
+        """Build from the YAML form; `place` (a file's name) begins each line of an error."""
+        faults: list[str] = []
+        top = Fields(content, place, faults)
+        name = top.take("name", str)
+        data = parse_nodes(top.inside("data"))
+        functions = parse_functions(top.inside("functions"))
+        sources, targets = (parse_names(top, key) for key in ("sources", "targets"))
+        top.rest()
+        if faults:
+            raise InputError(*faults)
+        return FunctionGraph(name, data, functions, sources, targets, place)
+
+    @staticmethod
+    def load(name: str | Path) -> FunctionGraph:
+        """Read a bundled function graph by its name, or any by its path."""
+        path = bundled("function_graphs", name)
+        return FunctionGraph.from_dict(read_yaml(path), str(path))
+
+    def with_functions(self, *functions: FunctionNode) -> FunctionGraph:
+        """A copy with further functions."""
+        return replace(self, functions=self.functions + functions)
+
+
+def faults(graph: FunctionGraph) -> list[str]:
+    """Every fault of a function graph as `path: what is wrong; what would be legal`.
+
+    Later stages look only at graphs whose earlier stages are sound: names, then types, then what can be reached.
+    """
+    for stage in (_name_faults, _type_faults, _reach_faults):
+        if found := list(stage(graph)):
+            return found
+    return []
+
+
+def _name_faults(graph: FunctionGraph) -> Iterator[str]:
+    known = [node.name for node in graph.data]
+    legal = did_you_mean
+    every = known + [f.name for f in graph.functions]
+    for name in sorted({name for name in every if every.count(name) > 1}):
+        yield f"{name}: stands for several nodes; legal: one node a name"
+    for name in every:
+        if not name.isidentifier():
+            yield f"{name!r}: is no name; legal: letters, digits and _, not a digit first"
+    for function in graph.functions:
+        where = f"functions.{function.name}"
+        if function.block not in SIGNATURES:
+            yield f"{where}.block: is {function.block!r}; {legal(function.block, SIGNATURES)}"
+        for name in (*function.inputs, function.output):
+            if name not in known:
+                slot = "output" if name == function.output else "inputs"
+                yield f"{where}.{slot}: no data node is named {name!r}; {legal(name, known)}"
+        if function.output in graph.sources:
+            yield f"{where}.output: {function.output} is a source; legal: a data node that the data set doesn't fill"
+        if function.weights not in ("own", "shared"):
+            yield f"{where}.weights: is {function.weights!r}; {legal(function.weights, ('own', 'shared'))}"
+    for key, names in (("sources", graph.sources), ("targets", graph.targets)):
+        if not names:
+            yield f"{key}: is empty; legal: one data node or more"
+        for name in names:
+            if name not in known:
+                yield f"{key}: no data node is named {name!r}; {legal(name, known)}"
+        if len(set(names)) < len(names):
+            yield f"{key}: a name stands twice; legal: each once"
+    for name in sorted(set(graph.sources) & set(graph.targets)):
+        yield f"targets: {name} is a source; legal: a data node that functions produce"
+    for node in graph.data:
+        yield from _node_faults(graph, node)
+
+
+def _node_faults(graph: FunctionGraph, node: DataNode) -> Iterator[str]:
+    where, is_source = f"data.{node.name}", node.name in graph.sources
+    if is_source and node.field is None:
+        yield f"{where}.field: is missing; legal: the field of the data set that fills this source (x, edge_attr …)"
+    if node.domain == POOLED and node.name in (*graph.sources, *graph.targets):
+        yield f"{where}.domain: is {POOLED}; legal for a source or target: all others, as no data set has pooled nodes"
+    if is_source and node.width is not None:
+        yield f"{where}.width: is {_width_text(node.width)}; legal: none, as a source is as wide as its data"
+    if not is_source and node.field is not None:
+        yield f"{where}.field: is {node.field!r}; legal: for sources only (add {node.name} to sources?)"
+    if isinstance(node.width, str) and (of := node.width.removeprefix("target.")) not in ("target", *graph.targets):
+        yield f"{where}.width: no target is named {of!r}; {did_you_mean(of, graph.targets)}"
+    if isinstance(node.width, Hyperparameter) and node.width.name in (*graph.sources, "target"):
+        yield f"{where}.width: the hyperparameter {node.width.name} has the name of a source or of the target's width"
+
+
+def _width_text(width: object) -> str:
+    return f"{{hyperparameter: {width.name}}}" if isinstance(width, Hyperparameter) else str(width)
+
+
+def _type_faults(graph: FunctionGraph) -> Iterator[str]:
+    found = [fault for function in graph.functions for fault in _function_faults(graph, function)]
+    yield from found
+    if found:
+        return
+    try:
+        widths = graph.width
+    except InputError as error:  # the inference met two inputs that don't fit; told per function below
+        yield str(error)
+        return
+    for node in graph.data:
+        if node.name not in widths:
+            yield (
+                f"data.{node.name}.width: is missing and can't be inferred; "
+                "legal: a whole number, target, {hyperparameter: NAME}"
+            )
+    for function in graph.functions:
+        yield from _width_faults(graph, function, widths)
+
+
+def _function_faults(graph: FunctionGraph, function: FunctionNode) -> Iterator[str]:
+    where, signature = f"functions.{function.name}", function.signature
+    domains = tuple(graph.node[name].domain for name in function.inputs)
+    if fault := signature.type_fault(domains, graph.node[function.output].domain):
+        yield f"{where}: {function.block} {fault}"
+    known = {parameter.name: parameter for parameter in signature.parameters}
+    for key, value in function.params:
+        if key not in known:
+            yield f"{where}.params.{key}: {function.block} has no such parameter; {did_you_mean(key, known)}"
+            continue
+        labels = [str(option) for option in value.options] if isinstance(value, Choice) else []
+        if len(set(labels)) < len(labels):
+            yield f"{where}.params.{key}.choice: has {', '.join(labels)}; legal: each value once"
+        for option in value.options if isinstance(value, Choice) else (value,):
+            plain = dict(option) if isinstance(option, tuple) else option
+            if not isinstance(option, Hyperparameter) and (fault := known[key].fault(plain)):
+                yield f"{where}.params.{key}: {fault}"
+
+
+def _width_faults(graph: FunctionGraph, function: FunctionNode, widths: dict[str, Width]) -> Iterator[str]:
+    where = f"functions.{function.name}"
+    if not all(name in widths for name in (*function.inputs, function.output)):
+        return
+    for parameters in function.variants():
+        try:
+            width = function.signature.width(tuple(widths[name] for name in function.inputs), parameters)
+        except InputError as error:
+            yield f"{where}: {error}"
+            return
+        if width is not None and width != widths[function.output]:
+            others = [f.name for f in graph.producers[function.output] if f is not function]
+            also = f" (as {', '.join(others)} gives)" if others and graph.node[function.output].width is None else ""
+            yield f"{where}: gives width {width}, but data node {function.output} has {widths[function.output]}{also}"
+            return
+
+
+def _reach_faults(graph: FunctionGraph) -> Iterator[str]:
+    made = costs(graph)
+    useful = set(graph.targets)
+    while grown := {n for f in graph.functions if f.output in useful for n in f.inputs} - useful:
+        useful |= grown
+    for node in graph.data:
+        if not math.isinf(made[node.name]):
+            if node.name not in useful:
+                uses = [f.name for f in graph.consumers[node.name]]
+                why = f"{', '.join(uses)} lead to no target" if uses else "nothing uses it"
+                yield f"data.{node.name}: {why}; legal: each data node leads to a target"
+        elif node.name in graph.targets:
+            yield f"targets: no walk can reach {node.name}: {_missing(graph, node.name, made)}"
+        else:
+            yield f"data.{node.name}: can't be made from the sources: {_missing(graph, node.name, made)}"
+
+
+def costs(graph: FunctionGraph) -> dict[str, float]:
+    """Least number of steps that make each data node from the sources; infinite where nothing does."""
+    made = {node.name: 0.0 if node.name in graph.sources else math.inf for node in graph.data}
+    for _ in graph.data:
+        for f in graph.functions:
+            if not _needs_twice(f, graph.sources):
+                made[f.output] = min(made[f.output], 1 + sum(made[name] for name in f.inputs))
+    return made
+
+
+def _needs_twice(f: FunctionNode, sources: tuple[str, ...]) -> bool:
+    """Whether a function needs two different values of a source, which has one."""
+    return f.signature.distinct and any(f.inputs.count(name) > 1 for name in sources)
+
+
+def _missing(graph: FunctionGraph, name: str, made: dict[str, float]) -> str:
+    producers = graph.producers[name]
+    if not producers:
+        return "nothing produces it; legal: a function with this output, or a source"
+    lacking = itertools.chain.from_iterable(
+        [f"{f.name} needs {n}" for n in dict.fromkeys(f.inputs) if math.isinf(made[n])]
+        or [f"{f.name} needs two different values of a source, which has one"]
+        for f in producers
+    )
+    return ", ".join(lacking)

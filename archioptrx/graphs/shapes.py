@@ -1,0 +1,132 @@
+"""A computation graph with numbers for its symbols: the shape of each value, the parameters of each step. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from archioptrx.core.errors import GraphError, InputError, did_you_mean
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.signatures import LADDER, POOLED, Hyperparameter
+from archioptrx.graphs.steps import Step
+
+Shapes = list[tuple[str, int]]  # domain and width of each value
+TargetWidth = int | Mapping[str, int]
+"""Channels that a task asks for; of several targets, those of each by the name of its data node."""
+
+
+def copies(source: str, output: str) -> int:
+    """How many parts a value of one domain has when it is lifted to another: 2 for each rung of the ladder.
+
+    >>> copies("node", "edge"), copies("node", "triplet"), copies("graph", "edge"), copies("pooled", "pooled")
+    (2, 4, 1, 1)
+    """
+    return 1 if source in ("graph", POOLED) else int(2 ** (LADDER[output] - LADDER[source]))
+
+
+def shapes(
+    graph: ComputationGraph,
+    hyperparameters: Mapping[str, Any],
+    source_widths: Mapping[str, int],
+    target_width: TargetWidth = 1,
+) -> Shapes:
+    """Domain and width of each value; a source that nothing reads has width 0.
+
+    Parameters
+    ----------
+    graph
+    hyperparameters
+        A number for each symbolic width.
+    source_widths
+        Channels of each source in the data set, by the name of its data node.
+    target_width
+        Channels that the task asks for.
+
+    Raises
+    ------
+    InputError
+        A symbol has no value.
+    GraphError
+        Two of the symbols' names are the same.
+    """
+    symbols = {**target_symbols(target_width), **source_widths, **hyperparameters}
+    clash = (set(source_widths) & set(hyperparameters)) | ({"target"} & (set(source_widths) | set(hyperparameters)))
+    if clash:
+        raise GraphError(f"{min(clash)}: is the name of both a width and a hyperparameter; legal: different names")
+    read = read_sources(graph)
+    missing = [name for value, name in enumerate(graph.sources) if value in read and name not in source_widths]
+    if missing:
+        raise InputError(f"source {missing[0]}: its width is unknown; {did_you_mean(missing[0], source_widths)}")
+    idle = set(range(len(graph.sources))) - read
+    kinds = [graph.type_of(value) for value in range(len(graph.values))]
+    return [(kind.domain, 0 if value in idle else kind.width.bind(symbols)) for value, kind in enumerate(kinds)]
+
+
+def target_symbols(target_width: TargetWidth) -> dict[str, int]:
+    """Values of `target` and `target.NAME`; `target` has none where several targets differ in width.
+
+    >>> target_symbols(2), target_symbols({"score": 1, "parameters": 3})
+    ({'target': 2}, {'target.score': 1, 'target.parameters': 3})
+    """
+    if isinstance(target_width, int):
+        return {"target": target_width}
+    common = set(target_width.values())
+    alone = {"target": min(common)} if len(common) == 1 else {}
+    return alone | {f"target.{name}": width for name, width in target_width.items()}
+
+
+def read_sources(graph: ComputationGraph) -> set[int]:
+    """The sources that a step reads; a network asks for no others."""
+    return {value for step in graph.steps for value in step.inputs if value < len(graph.sources)}
+
+
+def bound_parameters(step: Step, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a step that have an effect, with numbers for hyperparameters.
+
+    Raises
+    ------
+    InputError
+        A hyperparameter has no value, or one that the block doesn't take.
+    """
+    complete = step.all_params
+    idle = set(step.signature.irrelevant(_bound(complete, hyperparameters)))
+    bound = _bound({k: v for k, v in complete.items() if k not in idle}, hyperparameters)
+    for parameter in step.signature.parameters:
+        value = bound.get(parameter.name)
+        if isinstance(value, Hyperparameter):
+            wrong = did_you_mean(value.name, hyperparameters)
+            raise InputError(f"{step.function}: {parameter.name}: hyperparameter {value.name} has no value; {wrong}")
+        if parameter.name in bound and (fault := parameter.fault(value)):
+            raise InputError(f"{step.function}: {parameter.name} {fault}")
+    return bound
+
+
+def _bound(parameters: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain(_value(value, hyperparameters)) for name, value in parameters.items()}
+
+
+def _value(value: Any, hyperparameters: Mapping[str, Any]) -> Any:
+    return hyperparameters.get(value.name, value) if isinstance(value, Hyperparameter) else value
+
+
+def _plain(value: Any) -> Any:
+    """A frozen mapping (sorted pairs) as a dict again."""
+    pairs = isinstance(value, tuple) and all(isinstance(v, tuple) and len(v) == 2 for v in value)
+    return {k: _plain(v) for k, v in value} if pairs else value
+
+
+def weight_names(graph: ComputationGraph) -> list[tuple[str, ...]]:
+    """Names of the weights of each step, one per pass where passes have their own; () for none.
+
+    A name is the prefix of the weights' keys in the state dict.
+    """
+    names: list[tuple[str, ...]] = []
+    for index, step in enumerate(graph.steps):
+        name, number = step.weights, graph.passes[index]
+        if not name:
+            names.append(())
+        elif step.per_pass and number > 1:
+            names.append(tuple(f"{name}.{turn}" for turn in range(number)))
+        else:
+            names.append((name,))
+    return names

@@ -1,0 +1,214 @@
+"""One layer of a sketch: what its keys mean, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archioptrx.core.config import Fields
+from archioptrx.core.errors import did_you_mean
+from archioptrx.graphs.nodes import frozen
+from archioptrx.graphs.signatures import SIGNATURES, Hyperparameter
+from archioptrx.graphs.sketches.methods import (
+    SHORTCUTS,
+    SMALLER,
+    SOURCES,
+    TYPES,
+    convolution_fault,
+    is_of_library,
+    pooling_fault,
+)
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    """The `mlp` of a layer.
+
+    Attributes
+    ----------
+    sizes
+        Channels of the layers before the last; None: as many as `params` or the default say.
+    params
+        Sorted pairs of parameters of the block `mlp`; a value is a literal or a Hyperparameter.
+    """
+
+    sizes: tuple[int, ...] | None = None
+    params: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One named layer. Wherever its name stands in a pipeline it has the same weights.
+
+    Attributes
+    ----------
+    name, type
+        `node` (one row for each hit), `edge` (doublet) or `graph` (event).
+    convolution, of, arguments
+        The method, the layer or source that it names, options of a class of torch_geometric.nn.
+    pooling, options
+        Of an edge layer, and of a node layer without `topk`, `edge`, `diff`: how others take its values to a lower
+        rung. Of a node layer with one of these: makes a smaller graph of the result.
+    mlp
+        None: no perceptron.
+    features
+        What is read besides; sources, layers, or `node`, `edge`, `graph`: the present value of that type. Instead of
+        the present value where there is no convolution.
+    width
+        Channels of the result; None: by the rule of `network`.
+    """
+
+    name: str
+    type: str
+    convolution: str | None = None
+    of: str | None = None
+    arguments: tuple[tuple[str, Any], ...] = ()
+    pooling: str | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+    mlp: Perceptron | None = None
+    features: tuple[str, ...] = ()
+    width: int | Hyperparameter | None = None
+
+
+def parse_layer(fields: Fields, name: str) -> Layer:
+    """Read a layer; what other layers it names is checked by `reference_faults`."""
+    kind = fields.take("type", str, choices=TYPES)
+    width = fields.take("width", (int, dict), None, minimum=1)
+    layer = Layer(
+        name,
+        kind or "node",
+        *(_convolution(fields, kind) if kind else (None, None, ())),
+        *(_pooling(fields, kind) if kind else (None, ())),
+        mlp=_perceptron(fields),
+        features=_features(fields),
+        width=_symbol(Fields({}, fields.at("width"), fields.faults), width),
+    )
+    fields.taken += ["convolution", "pooling"]
+    fields.rest()
+    if layer.convolution == "attention" and layer.mlp is None:
+        fields.fault("mlp", "is missing; an attention has one, mlp: true is the usual")
+    return layer
+
+
+def reference_faults(layer: Layer, layers: Mapping[str, Layer]) -> Iterator[tuple[str, str]]:
+    """Key and fault, where a layer names what isn't there or has another type."""
+    types = {name: kind for name, (kind, _) in SOURCES.items()} | {one.name: one.type for one in layers.values()}
+    if layer.of is not None:
+        wanted = [name for name in types if types[name] in _readable(layer)]
+        if layer.convolution == "attention":
+            wanted = [name for name in wanted if name in layers]
+        if layer.of not in wanted:
+            yield "convolution", f"{layer.convolution} names {layer.of!r}; {did_you_mean(layer.of, wanted)}"
+    for name in layer.features:
+        if name not in types and name not in TYPES:
+            yield "features", f"has {name!r}; {did_you_mean(name, [*types, *TYPES])}"
+
+
+def _readable(layer: Layer) -> tuple[str, ...]:
+    """Types of the layers that its convolution may name."""
+    if layer.convolution in SHORTCUTS or layer.convolution == "unpool":
+        return (layer.type,)
+    return ("edge",) if layer.type == "node" else ("node",) if layer.type == "edge" else ("node", "edge")
+
+
+def _method(fields: Fields, key: str) -> tuple[str, Any] | None:
+    """A method and what stands after it: `METHOD` or `{METHOD: …}`."""
+    given = fields.content.get(key)
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return given, None
+    if isinstance(given, Mapping) and len(given) == 1:
+        method, rest = next(iter(given.items()))
+        return str(method), rest
+    fields.fault(key, f"is {given!r}; legal: one method, or a mapping of one, such as {{attention: edgenet}}")
+    return None
+
+
+def _convolution(fields: Fields, kind: str) -> tuple[str | None, str | None, tuple[tuple[str, Any], ...]]:
+    """Method, the layer that it names, options of a class of torch_geometric.nn."""
+    found = _method(fields, "convolution")
+    if found is None:
+        return None, None, ()
+    method, rest = found
+    if fault := convolution_fault(kind, method):
+        fields.fault("convolution", fault)
+        return None, None, ()
+    if kind == "node" and is_of_library(method):
+        if rest is not None and not isinstance(rest, Mapping):
+            fields.fault("convolution", f"{method} has {rest!r}; legal: its arguments as a mapping, {{heads: 4}} say")
+            return method, None, ()
+        return method, None, tuple(frozen(rest or {}))
+    if method == "attention" and rest is None:
+        fields.fault(
+            "convolution", "is an attention to nothing; legal: {attention: NAME} with the name of an edge layer"
+        )
+    if rest is not None and not isinstance(rest, str):
+        fields.fault("convolution", f"{method} has {rest!r}; legal: the name of a layer")
+        return method, None, ()
+    if method == "unpool" and rest is not None:
+        fields.fault("convolution", f"unpool has {rest!r}; legal: nothing, it leads back from the pooled hits")
+    return method, rest, ()
+
+
+def _pooling(fields: Fields, kind: str) -> tuple[str | None, tuple[tuple[str, Any], ...]]:
+    found = _method(fields, "pooling")
+    if found is None:
+        return None, ()
+    method, rest = found
+    if fault := pooling_fault(kind, method):
+        fields.fault("pooling", fault)
+        return None, ()
+    options = Fields({} if rest is None else rest, fields.at("pooling"), fields.faults)
+    known = {p.name: p for p in SIGNATURES["pool"].parameters if p.name in SMALLER.get(method, ())}
+    return method, _parameters(options, known)
+
+
+def _perceptron(fields: Fields) -> Perceptron | None:
+    """`true` or nothing after the key, `false`, a number of layers, sizes of the layers before the last, parameters."""
+    given = fields.take("mlp", (bool, int, list, dict, type(None)), False)
+    if given is False:
+        return None
+    if given is None or given is True:
+        return Perceptron()
+    if isinstance(given, list):
+        if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in given):
+            fields.fault("mlp", f"is {given!r}; legal: whole numbers from 1, channels of the layers before the last")
+            return Perceptron()
+        return Perceptron(tuple(given))
+    known = {p.name: p for p in SIGNATURES["mlp"].parameters}
+    inner = Fields(given if isinstance(given, dict) else {"layers": given}, fields.at("mlp"), fields.faults)
+    return Perceptron(None, _parameters(inner, known))
+
+
+def _parameters(fields: Fields, known: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Parameters of a block, each a literal or `{hyperparameter: NAME}`."""
+    found = []
+    for key, value in fields.content.items():
+        if key not in known:
+            fields.fault(key, f"is unknown; {did_you_mean(key, known)}")
+            continue
+        read = _symbol(fields, value)
+        if not isinstance(read, Hyperparameter) and (fault := known[key].fault(read)):
+            fields.fault(key, fault)
+            continue
+        found.append((key, read))
+    return tuple(sorted(found))
+
+
+def _symbol(fields: Fields, value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    inner = Fields(value, fields.place, fields.faults)
+    name = inner.take("hyperparameter", str)
+    inner.rest()
+    return Hyperparameter(str(name))
+
+
+def _features(fields: Fields) -> tuple[str, ...]:
+    given = fields.take("features", list, [])
+    if not all(isinstance(name, str) for name in given) or len(set(given)) < len(given):
+        fields.fault("features", f"is {given!r}; legal: a list of different names, of sources and layers")
+        return ()
+    return tuple(given)

@@ -1,0 +1,83 @@
+"""One architecture as a space: only its hyperparameters, and those of its training, are decided."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from archioptrx.core.errors import InputError
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.decisions import Choose, Decision, Point, Trace
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.search_space import Grid, SearchSpace
+
+
+class FixedSpace:
+    """All hyperparameters of one architecture: `space(choose) -> Candidate`, as the walk of a function graph.
+
+    Parameters
+    ----------
+    architecture
+        The network. What the search space doesn't hold keeps the value that the file gives it.
+    search_space
+        Its `walk` is not used.
+    training
+        Names of hyperparameters that are settings of the training.
+
+    Attributes
+    ----------
+    grids
+        What is decided, in the order of the search space.
+    left_out
+        Hyperparameters of the search space that neither this architecture nor the training knows.
+
+    Raises
+    ------
+    InputError
+        Nothing is left to decide.
+    """
+
+    def __init__(self, architecture: Architecture, search_space: SearchSpace, training: frozenset[str]) -> None:
+        self.architecture, self.search_space = architecture, search_space
+        known = architecture.graph.symbols | training
+        self.grids: tuple[Grid, ...] = tuple(g for g in search_space.hyperparameters if g.name in known)
+        self.left_out = tuple(g.name for g in search_space.hyperparameters if g.name not in known)
+        if not any(len(grid.values) > 1 for grid in self.grids):
+            names = ", ".join(sorted(known))
+            raise InputError(
+                f"search space {search_space.name}: hyperparameters: none with several values is one of "
+                f"{architecture.name or 'this architecture'} or of its training; legal: {names}"
+            )
+
+    @property
+    def size(self) -> int:
+        """Number of candidates."""
+        return math.prod(len(grid.values) for grid in self.grids)
+
+    def __call__(self, choose: Choose) -> Candidate:
+        """Decide every hyperparameter."""
+        decisions: list[Decision] = []
+        values: dict[str, Any] = dict(self.architecture.hyperparameters)
+        for grid in self.grids:
+            index = 0
+            if len(grid.values) > 1:
+                labels = grid.labels
+                index = choose(Point("hyperparameter", grid.name), labels, (1.0,) * len(labels))
+                decisions.append(Decision("hyperparameter", grid.name, labels[index]))
+            values[grid.name] = grid.values[index]
+        return Candidate(self._trace(decisions), self.architecture.graph, values)
+
+    def own(self) -> Candidate:
+        """The architecture as its file has it. Its trace is empty where that is no candidate of this space."""
+        given = self.architecture.hyperparameters
+        varied = [grid for grid in self.grids if len(grid.values) > 1]
+        decisions = [
+            Decision("hyperparameter", grid.name, grid.labels[grid.values.index(given[grid.name])])
+            for grid in varied
+            if given.get(grid.name) in grid.values
+        ]
+        whole = len(decisions) == len(varied)
+        return Candidate(self._trace(decisions if whole else []), self.architecture.graph, dict(given))
+
+    def _trace(self, decisions: list[Decision]) -> Trace:
+        return Trace(tuple(decisions), f"architecture {self.architecture.graph.fingerprint}", self.search_space.digest)

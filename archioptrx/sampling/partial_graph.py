@@ -1,0 +1,245 @@
+"""A computation graph while it is being walked: values, who may be read, loops. Only the walk uses it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.loops import ancestors, bits, components, descendants, live_values
+from archioptrx.graphs.steps import BackEdge, Step
+from archioptrx.sampling.shortest_plans import Function, Plan
+from archioptrx.sampling.walk_tables import WalkTables
+
+Chosen = tuple[tuple[str, Any], ...]
+UP_TO_TWO = (0, 1, *([2] * 1023))
+
+
+class Draft:
+    """Values in an order in which each is made from earlier ones; sets of values are bits of whole numbers.
+
+    Attributes
+    ----------
+    type, inputs, made_by, idempotent, labels
+        By value: its data node, what its step reads, (function or way of merging, choices), whether it is the
+        result of an idempotent block, its label (type and age).
+    back
+        Back edges, head to carried.
+    open
+        Values that the present walk may read.
+    down, readers
+        Descendants of each value; by loop, the descendants of its members. Both as of the last `refresh`.
+    """
+
+    def __init__(self, tables: WalkTables) -> None:
+        self.tables = tables
+        self.sources = len(tables.function_graph.sources)
+        self.type: list[int] = []
+        self.inputs: list[tuple[int, ...]] = []
+        self.made_by: list[tuple[Function | str, Chosen]] = []
+        self.idempotent: list[bool] = []
+        self.labels: list[str] = []
+        self.back: dict[int, int] = {}
+        self.down: list[int] = []
+        self.readers: dict[int, int] = {}
+        self.open = 0
+        self._of_type = [0] * len(tables.names)
+        self._idempotent = 0
+        self._age = [0] * len(tables.names)
+        self._twins: dict[Any, int] = {}
+        self._plan: Plan | None = None
+        self._before: list[tuple[list[list[Any]], dict[int, int], list[int]]] = []  # each loop was added
+        for name in tables.function_graph.sources:
+            self._add(tables.number[name], (), ("source", ()), False)
+            self.labels[-1] = name
+
+    @property
+    def made(self) -> int:
+        """Number of steps so far."""
+        return len(self.type) - self.sources
+
+    def existing(self) -> range:
+        """All values."""
+        return range(len(self.type))
+
+    def results(self) -> range:
+        """All values but the sources."""
+        return range(self.sources, len(self.type))
+
+    def of_type(self, name: int) -> int:
+        """Values of a type."""
+        return self._of_type[name]
+
+    def readable(self, name: int, plain: bool) -> int:
+        """Values of a type that may be read; `plain`: but for results of idempotent blocks."""
+        found = self._of_type[name] & self.open
+        return found & ~self._idempotent if plain else found
+
+    def open_all(self) -> None:
+        """All values may be read."""
+        self.open_all_but(0)
+
+    def open_all_but(self, closed: int) -> None:
+        """All values but these may be read, and all that will be made."""
+        self.open = ((1 << len(self.type)) - 1) & ~closed
+        self._plan = None
+
+    def plan(self) -> Plan:
+        """The costs at what may be read now."""
+        if self._plan is None:
+            now, unlike = self.open, self.open & ~self._idempotent
+            counts = tuple([UP_TO_TWO[(mask & now).bit_count()] for mask in self._of_type])
+            plain = tuple([bool(mask & unlike) for mask in self._of_type])
+            self._plan = self.tables.plans.at(counts, plain)
+        return self._plan
+
+    def step(self, f: Function, inputs: tuple[int, ...], chosen: Chosen) -> int:
+        """Apply a function; without weights of its own on the same inputs it is the step that exists."""
+        key = (f.number, chosen, tuple(sorted(inputs)) if f.commutative else inputs)
+        if not f.renews:
+            twin = self._twins.get(key)
+            # A head differs from its first value, so it is nobody's twin.
+            if twin is not None and self.open >> twin & 1 and twin not in self.back:
+                return twin
+        value = self._twins[key] = self._add(f.output, inputs, (f, chosen), f.idempotent)
+        return value
+
+    def _add(self, name: int, inputs: tuple[int, ...], made_by: tuple[Function | str, Chosen], idempotent: bool) -> int:
+        value = len(self.type)
+        self.type.append(name)
+        self.inputs.append(inputs)
+        self.made_by.append(made_by)
+        self.idempotent.append(idempotent)
+        self.labels.append(f"{self.tables.stems[name]}{self._age[name]}")
+        self._age[name] += 1
+        bit = 1 << value
+        self._of_type[name] |= bit
+        self._idempotent |= bit if idempotent else 0
+        self.open |= bit
+        self._plan = None
+        return value
+
+    def refresh(self) -> None:
+        """Bring `down` and `readers` up to date."""
+        steps = self.inputs[self.sources :]
+        self.down = descendants(self.sources, steps)
+        edges = [(carried, head, 1) for head, carried in self.back.items()]
+        self.readers = {}
+        for members in components(self.sources, steps, edges).loops:
+            self.readers[members] = 0
+            for value in bits(members):
+                self.readers[members] |= self.down[value]
+
+    def learns(self, head: int, carried: int) -> bool:
+        """Whether the loop from a head to what is carried back holds a step with weights."""
+        up = ancestors(self.sources, self.inputs[self.sources :])
+        members = [value for value in bits(up[carried]) if up[value] >> head & 1 and value != head]
+        return any(self._has_weights(value) for value in members)
+
+    def _has_weights(self, value: int) -> bool:
+        f, _ = self.made_by[value]
+        return f.node.signature.has_weights if isinstance(f, Function) else f == "concat"
+
+    def merge(self, target: int, arrived: int, way: str, old: int) -> dict[int, int]:
+        """Merge a branch into its target; `old`, what descended from the target before, then reads the merge.
+
+        Returns
+        -------
+        New numbers of the values by old numbers. The merge stands for the target there.
+        """
+        merged = self._add(self.type[target], (target, arrived), (way, ()), False)
+        before = [v for v in range(merged) if not old >> v & 1]
+        order = [*before, merged, *bits(old)]
+        new = {value: position for position, value in enumerate(order)}
+        redirected = new | {target: new[merged]}
+
+        def renumbered(value: int) -> tuple[int, ...]:
+            numbers = redirected if old >> value & 1 else new
+            return tuple(numbers[v] for v in self.inputs[value])
+
+        self.inputs = [renumbered(value) for value in order]
+        self.type = [self.type[v] for v in order]
+        self.made_by = [self.made_by[v] for v in order]
+        self.idempotent = [self.idempotent[v] for v in order]
+        self.labels = [self.labels[v] for v in order]
+        self.back = {new[head]: redirected[carried] for head, carried in self.back.items()}
+        self._restore()
+        return redirected
+
+    def _restore(self) -> None:
+        """Make anew what depends on the numbers of values."""
+        self._of_type, self._idempotent, self._twins = [0] * len(self._of_type), 0, {}
+        for value, name in enumerate(self.type):
+            self._of_type[name] |= 1 << value
+            self._idempotent |= self.idempotent[value] << value
+            f, chosen = self.made_by[value]
+            if isinstance(f, Function):
+                inputs = self.inputs[value]
+                self._twins[f.number, chosen, tuple(sorted(inputs)) if f.commutative else inputs] = value
+        self.open_all()
+
+    def add_loop(self, head: int, carried: int, targets: list[int]) -> None:
+        """Carry a value back to a head; `targets` are the walk's until now."""
+        lists = (self.type, self.inputs, self.made_by, self.idempotent, self.labels)
+        self._before.append(([list(values) for values in lists], dict(self.back), list(targets)))
+        self.back[head] = carried
+
+    def drop_last_loop(self) -> list[int]:
+        """Forget the back edge that came last and all that came after it; gives the targets of then.
+
+        What came later may be another step only because the head differs from its first value.
+        """
+        lists, self.back, targets = self._before.pop()
+        self.type, self.inputs, self.made_by, self.idempotent, self.labels = lists
+        self._restore()
+        return targets
+
+    def graph(self, targets: list[int], iterations: int) -> tuple[ComputationGraph, int]:
+        """The pruned computation graph, each loop with these iterations, and its number of merges."""
+        count, steps = self.sources, self.inputs[self.sources :]
+        edges = [(carried, head, iterations) for head, carried in self.back.items()]
+        live, edges = live_values(count, steps, edges, targets)
+        sources = [value for value in range(count) if live >> value & 1]
+        kept = [value for value in self.results() if live >> value & 1]
+        new = {v: i for i, v in enumerate(sources + kept)}
+        names = self.tables.names
+        numbers: dict[str, int] = {}
+        found, merges, used = [], 0, {self.type[v] for v in sources}
+        for value in kept:
+            used.add(self.type[value])
+            inputs, kind = tuple([new[v] for v in self.inputs[value]]), names[self.type[value]]
+            f, chosen = self.made_by[value]
+            if isinstance(f, Function):
+                found.append(_step(f, chosen, inputs, kind, numbers))
+            else:
+                merges += 1
+                found.append(_merge_step(f, inputs, kind, numbers))
+        types = tuple(t for t in self.tables.types if self.tables.number[t.name] in used)
+        back = tuple(BackEdge(new[c], new[h], n) for c, h, n in edges)
+        graph = ComputationGraph(
+            types, tuple(names[self.type[v]] for v in sources), tuple(found), back, tuple(new[t] for t in targets)
+        )
+        return graph, merges
+
+
+def _own(name: str, numbers: dict[str, int]) -> str:
+    number = numbers[name] = numbers.get(name, -1) + 1
+    return f"{name}.{number}"
+
+
+def _step(f: Function, chosen: Chosen, inputs: tuple[int, ...], kind: str, numbers: dict[str, int]) -> Step:
+    node = f.node
+    weights = ""
+    if f.renews:
+        weights = _own(f.name, numbers)
+    elif node.signature.has_weights:
+        # Steps that were built differently can't share.
+        weights = f.name + "".join(f",{key}={value}" for key, value in chosen)
+    params = tuple(sorted(f.fixed + chosen)) if chosen else f.fixed
+    return Step(f.name, node.block, inputs, kind, params, weights, node.per_pass)
+
+
+def _merge_step(way: str, inputs: tuple[int, ...], kind: str, numbers: dict[str, int]) -> Step:
+    if way == "add":
+        return Step("add", "add", inputs, kind)
+    # The projection of the concatenation to the data node's width.
+    return Step("concat", "mlp", inputs, kind, (("layers", 1),), _own("merge", numbers))

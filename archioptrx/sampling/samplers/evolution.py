@@ -1,0 +1,186 @@
+"""Regularised (ageing) evolution over traces (Real et al. 2019, arXiv:1802.01548), and local search."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from archioptrx.graphs.decisions import Choose, Space, Trace
+from archioptrx.sampling.samplers.base import seed_of
+from archioptrx.sampling.samplers.memory import Memory, Observation, ranked
+from archioptrx.sampling.samplers.options import OptionChecks
+from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.samplers.variation import HYPERPARAMETER, cross, mutate, options_of
+
+MODES = ("ageing", "local_search")
+PATIENCE = 10
+"""Refused draws after which a child gets one more mutation."""
+PAIR = 2
+"""Members in a tournament with several objectives: a larger one would keep to one part of the front."""
+
+
+class EvolutionSampler:
+    """Children of the best of a few that are drawn from a sliding population.
+
+    The population is what was told last, so that each member dies of age and a lucky score is forgotten. Members are
+    compared by rank. References and all else that is told without having been proposed are members like others; a
+    failed trial is none. Where a score has several objectives, the population is the best of all that was told, by
+    front and crowding (NSGA-II, Deb et al. 2002).
+
+    Parameters
+    ----------
+    space
+        A program with choices.
+    seed
+        Of all draws.
+    population
+        Members.
+    tournament
+        How many of them compete to be a parent (with replacement).
+    initial
+        Random candidates at the start.
+    crossover
+        Share of children that have two parents; the others are mutated in one decision.
+    mode
+        `local_search`: all one-decision neighbours of the best, then of the next best (White et al. 2021,
+        arXiv:2005.02960).
+    inherit
+        Children are trained from the weights of their parent, wherever steps and shapes agree.
+
+    Attributes
+    ----------
+    parent
+        Whose child the last draw was, of two parents the first; None: it was random.
+    """
+
+    OPTIONS = ("population", "tournament", "initial", "crossover", "mode", "inherit")
+
+    def __init__(
+        self,
+        space: Space,
+        seed: int = 0,
+        population: int = 50,
+        tournament: int = 20,
+        initial: int = 10,
+        crossover: float = 0.1,
+        mode: str = "ageing",
+        inherit: bool = False,
+    ) -> None:
+        checks = OptionChecks()
+        checks.whole("population", population, 1)
+        checks.whole("tournament", tournament, 1)
+        checks.whole("initial", initial, 0)
+        checks.share("crossover", crossover)
+        checks.one_of("mode", mode, MODES)
+        checks.flag("inherit", inherit)
+        checks.finish()
+        self.space, self.seed, self.mode, self.inherit = space, seed, mode, inherit
+        self.population, self.tournament, self.initial, self.crossover = population, tournament, initial, crossover
+        self.memory = Memory(space)
+        self.parent: Observation | None = None
+        self._ranked: list[Observation] | None = None
+        self._elite: list[Observation] = []
+        self._next: dict[str, int] = {}  # local search: by key, how many neighbours were proposed
+        self._changes_of: tuple[str, list[tuple[int, str]]] = ("", [])
+
+    def draw(self, number: int, attempt: int) -> Any:
+        """A random candidate, a child or a neighbour."""
+        draw = random.Random(seed_of(self.seed, number, attempt))
+        answer = random_choices(draw.getrandbits(64))
+        self.parent = None
+        if self._ranked is None:
+            self._ranked = self._members()
+        if number < self.initial or not self._ranked:
+            return self.space(answer)
+        if self.mode == "local_search":
+            return self._neighbour(answer)
+        if draw.random() < self.crossover:
+            self.parent, other = self._select(draw), self._select(draw)
+            child = cross(self.space, self.parent.trace, other.trace, draw, answer)
+            return child if attempt < PATIENCE else self._mutant(child.trace, number, attempt, draw, answer)
+        self.parent = self._select(draw)
+        return self._mutant(self.parent.trace, number, attempt, draw, answer)
+
+    def _members(self) -> list[Observation]:
+        """Possible parents, best first."""
+        if self._elite:
+            return self._elite
+        return self.memory.ranked(self.population if self.mode == "ageing" else None)
+
+    def _select(self, draw: random.Random) -> Observation:
+        """The winner of a tournament."""
+        members = self._ranked or []
+        rivals = min(self.tournament, PAIR) if self._elite else self.tournament
+        return members[min(draw.randrange(len(members)) for _ in range(rivals))]
+
+    def _mutant(self, trace: Trace, number: int, attempt: int, draw: random.Random, answer: Choose) -> Any:
+        """Mutated in one decision; in more where such children were refused.
+
+        A changed hyperparameter alone makes no new architecture: where it was refused, it comes with another change.
+        """
+        hyper, other = self._free(trace)
+        lot = random.Random(seed_of(self.seed, number)).randrange(max(1, len(hyper) + len(other)))
+        if lot < len(hyper):
+            child = mutate(self.space, trace, hyper[draw.randrange(len(hyper))], answer)
+            if attempt == 0 or not other:
+                return child
+            trace, (hyper, other) = child.trace, self._free(child.trace)
+        for _ in range(1 + attempt // PATIENCE):
+            if not other:
+                self.parent = None
+                return self.space(answer)
+            child = mutate(self.space, trace, other[draw.randrange(len(other))], answer)
+            trace, (hyper, other) = child.trace, self._free(child.trace)
+        return child
+
+    def _free(self, trace: Trace) -> tuple[list[int], list[int]]:
+        """Decisions that have another option: of hyperparameters, and all others."""
+        free = [i for i, labels in enumerate(options_of(self.space, trace)) if len(labels) > 1]
+        hyper = [i for i in free if trace.decisions[i].kind == HYPERPARAMETER]
+        return hyper, [i for i in free if trace.decisions[i].kind != HYPERPARAMETER]
+
+    def _neighbour(self, answer: Choose) -> Any:
+        """The next neighbour of the best one that has any left, in an order that depends on the seed."""
+        for member in self._ranked or []:
+            changes = self._changes(member)
+            done = self._next.get(member.key, 0)
+            if done < len(changes):
+                self._next[member.key], self.parent = done + 1, member
+                position, label = changes[done]
+                return mutate(self.space, member.trace, position, answer, label)
+        return self.space(answer)
+
+    def _changes(self, member: Observation) -> list[tuple[int, str]]:
+        """All one-decision changes, shuffled; those of the last member that was asked for are kept."""
+        if self._changes_of[0] != member.key:
+            options, old = options_of(self.space, member.trace), member.trace.decisions
+            found = [(i, label) for i, labels in enumerate(options) for label in labels if label != old[i].label]
+            random.Random(f"{self.seed} {member.key}").shuffle(found)
+            self._changes_of = (member.key, found)
+        return self._changes_of[1]
+
+    def observe(self, candidate: Any, score: Any, epochs: int) -> None:
+        """Make it a member, unless it is known or can't be replayed (a reference of another space)."""
+        if self.memory.add(candidate, score, epochs):
+            self._welcome(self.memory.told[-1])
+
+    def again(self, candidate: Any, score: Any, epochs: int) -> None:
+        """A refused duplicate is no news."""
+
+    def _welcome(self, one: Observation) -> None:
+        """With several objectives nobody ages, for many together are the front: the best of all are kept."""
+        self._ranked = None
+        if isinstance(one.score, tuple):
+            self._elite = ranked([*self._elite, one])[: self.population]
+
+    def state_dict(self) -> Mapping[str, Any]:
+        """All that was told, and which neighbours were proposed."""
+        return {**self.memory.state_dict(), "next": dict(self._next)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where another one was."""
+        self.memory.load_state_dict(state)
+        self._next, self._ranked, self._elite = dict(state["next"]), None, []
+        for one in self.memory.told:
+            self._welcome(one)

@@ -1,0 +1,259 @@
+"""Shortest plans of a walk: what it costs, in steps, to supply a value or to reach a target.
+
+A function is an AND of its inputs, a data node an OR of its functions; costs are shortest paths in that graph
+(Knuth 1977, "A generalization of Dijkstra's algorithm"). A shared intermediate is counted each time it is used (tree
+cost), so a cost is never too small: what fits by it does fit. Costs depend on nothing but how many values of each type
+a walk may read, counted up to two, and whether one of them isn't the result of an idempotent block. Tables are
+therefore memoised by these counts, and the same few hundred serve all samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.nodes import FunctionNode
+from archioptrx.graphs.signatures import Choice
+
+NEVER = 1 << 20  # more than any budget
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function node with data nodes as numbers, ready for the walk.
+
+    Attributes
+    ----------
+    renews
+        Its result is always a new value: it has weights of its own.
+    choices
+        (parameter, labels, values) of those that are decided at each step.
+    fixed
+        All other parameters.
+    """
+
+    number: int
+    name: str
+    node: FunctionNode
+    inputs: tuple[int, ...]
+    output: int
+    weight: float
+    distinct: bool
+    idempotent: bool
+    commutative: bool
+    renews: bool
+    choices: tuple[tuple[str, tuple[str, ...], tuple[Any, ...]], ...]
+    fixed: tuple[tuple[str, Any], ...]
+
+
+def functions_of(graph: FunctionGraph) -> tuple[Function, ...]:
+    """Number the nodes of a function graph, in file order."""
+    number = {node.name: i for i, node in enumerate(graph.data)}
+    found = []
+    for i, node in enumerate(graph.functions):
+        signature = node.signature
+        choices = [(k, v.options) for k, v in node.params if isinstance(v, Choice)]
+        found.append(
+            Function(
+                number=i,
+                name=node.name,
+                node=node,
+                inputs=tuple(number[name] for name in node.inputs),
+                output=number[node.output],
+                weight=node.weight,
+                distinct=signature.distinct,
+                idempotent=signature.idempotent,
+                commutative=signature.commutative,
+                renews=signature.has_weights and node.weights == "own",
+                choices=tuple((k, tuple(map(str, options)), options) for k, options in choices),
+                fixed=tuple((k, v) for k, v in node.params if not isinstance(v, Choice)),
+            )
+        )
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """The legal functions at a place: labels, prior weights and the functions, in one order."""
+
+    labels: tuple[str, ...]
+    weights: tuple[float, ...]
+    functions: tuple[Function, ...]
+
+
+class Plan:
+    """All costs at one state of the counts.
+
+    Parameters
+    ----------
+    functions
+        Of the function graph.
+    counts
+        Values that may be read, by data node, up to two.
+    plain
+        By data node: whether one of them isn't the result of an idempotent block.
+
+    Attributes
+    ----------
+    have
+        Cost of any value of a type: 0 where one exists.
+    make
+        Cost of making one.
+    fresh
+        Cost of making one that is certainly new.
+    plain
+        Cost of one that isn't the result of an idempotent block.
+    """
+
+    def __init__(self, functions: Sequence[Function], counts: tuple[int, ...], plain: tuple[bool, ...]) -> None:
+        self.functions, self.counts = functions, counts
+        size = len(counts)
+        self.have = [0 if count else NEVER for count in counts]
+        self.plain = [0 if flag else NEVER for flag in plain]
+        self.make, self.fresh = [NEVER] * size, [NEVER] * size
+        while self._improve():
+            pass
+        self._ways: dict[int, tuple[list[int], list[int]]] = {}
+        self._menus: dict[tuple[Any, ...], Menu] = {}
+        self._reach: dict[tuple[int, int], tuple[tuple[int, bool], ...]] = {}
+
+    def _improve(self) -> bool:
+        changed = False
+        for f in self.functions:
+            slots = [self.slot(f, slot) for slot in range(len(f.inputs))]
+            cost = 1 + sum(slots)
+            fresh = cost
+            if not f.renews:
+                # New only if an input is new; which one is the cheapest to renew is the walk's rule as well.
+                fresh = NEVER if f.idempotent else min(
+                    cost - paid + self.fresh[name] for paid, name in zip(slots, f.inputs, strict=True)
+                )  # fmt: skip
+            tables = [(self.make, cost), (self.have, cost), (self.fresh, fresh)]
+            for table, value in tables + ([] if f.idempotent else [(self.plain, cost)]):
+                if value < table[f.output]:
+                    table[f.output] = value
+                    changed = True
+        return changed
+
+    def slot(self, f: Function, slot: int, given: int | None = None) -> int:
+        """Cost of the value for one slot of a function; `given` is the slot that a walk fills itself."""
+        name = f.inputs[slot]
+        if f.idempotent:
+            return self.plain[name]
+        if f.distinct:
+            filled = sum(f.inputs[j] == name for j in range(len(f.inputs)) if j < slot or j == given)
+            if filled:
+                return 0 if filled == 1 and self.counts[name] >= 2 else self.fresh[name]
+        return self.have[name]
+
+    def others(self, f: Function, given: int) -> int:
+        """Cost of all inputs of a function but one."""
+        return sum(self.slot(f, slot, given) for slot in range(len(f.inputs)) if slot != given)
+
+    def ways(self, target: int) -> tuple[list[int], list[int]]:
+        """Cost of at least one step from a value of each type to a target.
+
+        Second list: from a value that is the result of an idempotent block, which isn't applied to it again.
+        """
+        if target not in self._ways:
+            size = len(self.counts)
+            free, after = [NEVER] * size, [NEVER] * size
+            changed = True
+            while changed:
+                changed = False
+                for f in self.functions:
+                    rest = 0 if f.output == target else after[f.output] if f.idempotent else free[f.output]
+                    for slot, name in enumerate(f.inputs):
+                        cost = 1 + self.others(f, slot) + rest
+                        for table in (free,) if f.idempotent else (free, after):
+                            if cost < table[name]:
+                                table[name] = cost
+                                changed = True
+            self._ways[target] = (free, after)
+        return self._ways[target]
+
+    def reach(self, target: int, room: int) -> tuple[tuple[int, bool], ...]:
+        """Types from which a target is reached within the room, and whether by no result of an idempotent block."""
+        key = (target, room)
+        if key not in self._reach:
+            free, after = self.ways(target)
+            found = [(kind, after[kind] > room) for kind, cost in enumerate(free) if cost <= room]
+            self._reach[key] = tuple(found)
+        return self._reach[key]
+
+    def rest(self, f: Function, target: int) -> int:
+        """Cost from the result of a function to a target."""
+        if f.output == target:
+            return 0
+        free, after = self.ways(target)
+        return after[f.output] if f.idempotent else free[f.output]
+
+    def onward(self, name: int, idempotent: bool, target: int, left: int) -> Menu:
+        """Functions that a walk may take from a value of a type with `left` steps to go."""
+        key = ("onward", name, idempotent, target, left)
+        if key not in self._menus:
+            legal = [
+                f
+                for f in self.functions
+                if name in f.inputs
+                and not (idempotent and f.idempotent)
+                and any(self.step(f, slot, target) <= left for slot in self.slots(f, name))
+            ]
+            self._menus[key] = _menu(legal)
+        return self._menus[key]
+
+    @staticmethod
+    def slots(f: Function, name: int) -> list[int]:
+        """Slots of a function that take a type."""
+        return [slot for slot, other in enumerate(f.inputs) if other == name]
+
+    def step(self, f: Function, slot: int, target: int) -> int:
+        """Cost of a function applied to a value in a slot, and of the way from there to a target."""
+        return 1 + self.others(f, slot) + self.rest(f, target)
+
+    def makers(self, name: int, fresh: bool, plain: bool, left: int) -> Menu:
+        """Functions that may make a value of a type within `left` steps."""
+        key = ("makers", name, fresh, plain, left)
+        if key not in self._menus:
+            legal = [
+                f
+                for f in self.functions
+                if f.output == name and not (plain and f.idempotent) and self.making(f, fresh) <= left
+            ]
+            self._menus[key] = _menu(legal)
+        return self._menus[key]
+
+    def making(self, f: Function, fresh: bool) -> int:
+        """Cost of applying a function whose inputs are all to be supplied."""
+        slots = [self.slot(f, slot) for slot in range(len(f.inputs))]
+        if not fresh or f.renews:
+            return 1 + sum(slots)
+        if f.idempotent:
+            return NEVER
+        return 1 + sum(slots) + min(self.fresh[n] - paid for paid, n in zip(slots, f.inputs, strict=True))
+
+    def renewed_slot(self, f: Function) -> int:
+        """The slot that is cheapest to renew, for a function that is new only if an input is."""
+        return min(range(len(f.inputs)), key=lambda slot: self.fresh[f.inputs[slot]] - self.slot(f, slot))
+
+
+def _menu(functions: Sequence[Function]) -> Menu:
+    return Menu(tuple(f.name for f in functions), tuple(f.weight for f in functions), tuple(functions))
+
+
+class Plans:
+    """The tables of one function graph, memoised by counts."""
+
+    def __init__(self, functions: Sequence[Function]) -> None:
+        self.functions = functions
+        self._known: dict[tuple[tuple[int, ...], tuple[bool, ...]], Plan] = {}
+
+    def at(self, counts: tuple[int, ...], plain: tuple[bool, ...]) -> Plan:
+        """The plan for these counts."""
+        key = (counts, plain)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = Plan(self.functions, counts, plain)
+        return found

@@ -1,0 +1,68 @@
+"""What the walk looks up: a function graph with names, types and functions as numbers, worked out once a space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archioptrx.graphs.computation_graph import name_stems
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.steps import DataType
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.sampling.shortest_plans import Function, Plans, functions_of
+
+
+@dataclass(frozen=True, eq=False)
+class WalkTables:
+    """A function graph and a search space, ready for the walk. Data nodes are numbered in the graph's order.
+
+    Attributes
+    ----------
+    function_graph, search_space
+        What they were made of.
+    functions, plans
+        Function nodes with numbers for names; the plans, which keep what they have worked out.
+    names, number
+        Name of each data node; number of each name.
+    stems
+        What stands before the age in the name of a value, by data node.
+    merges
+        How a branch may arrive at each data node.
+    targets
+        Numbers of the targets, in order.
+    types
+        Data types of the values, sources first.
+    """
+
+    function_graph: FunctionGraph
+    search_space: SearchSpace
+    functions: tuple[Function, ...]
+    plans: Plans
+    names: tuple[str, ...]
+    number: dict[str, int]
+    stems: tuple[str, ...]
+    merges: tuple[tuple[str, ...], ...]
+    targets: tuple[int, ...]
+    types: tuple[DataType, ...]
+
+    @classmethod
+    def of(cls, function_graph: FunctionGraph, search_space: SearchSpace) -> WalkTables:
+        """Work them out."""
+        functions, nodes = functions_of(function_graph), function_graph.data
+        names = tuple(node.name for node in nodes)
+        number = {name: i for i, name in enumerate(names)}
+        sources = [function_graph.node[name] for name in function_graph.sources]
+        return cls(
+            function_graph=function_graph,
+            search_space=search_space,
+            functions=functions,
+            plans=Plans(functions),
+            names=names,
+            number=number,
+            stems=tuple(name_stems(function_graph.sources, names).values()),
+            merges=tuple(node.merge for node in nodes),
+            targets=tuple(number[name] for name in function_graph.targets),
+            types=tuple(
+                DataType(node.name, node.domain, function_graph.width[node.name], node.field)
+                for node in [*sources, *(node for node in nodes if node not in sources)]
+            ),
+        )
