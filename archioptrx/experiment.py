@@ -17,9 +17,9 @@ from archioptrx.core.config import Fields, bundled, finish, read_yaml
 from archioptrx.core.errors import InputError
 from archioptrx.core.overrides import override
 from archioptrx.core.plugins import import_modules
+from archioptrx.data.sources import check_spec, resolved
 from archioptrx.objective import Objective
 from archioptrx.settings import Budget, Constraints, Keep, Resources, Retrain, Scheduler, Screen, Split, read_trackers
-from archioptrx.sources import check_spec, resolved
 from archioptrx.tasks import check_task
 from archioptrx.tasks.options import TaskOptions
 from archioptrx.training import Training

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archioptrx.batches import batched, cut, graphs_for, on_device
 from archioptrx.core.errors import InputError, TrialError
-from archioptrx.hitgraph import HitGraph, batch_graphs
+from archioptrx.data.batches import batched, cut, graphs_for, on_device
+from archioptrx.data.hitgraph import HitGraph, batch_graphs
 from archioptrx.optimization import make_optimizer, rate_factor
 from archioptrx.tasks.task import Task, apply_to
 from archioptrx.training import Training

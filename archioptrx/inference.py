@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Metadata
-from archioptrx.doublets import edge_features, wrapped
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.dataset import Metadata
+from archioptrx.data.doublets import edge_features, wrapped
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.model_folder import load_model
 from archioptrx.tasks.task import Task
 

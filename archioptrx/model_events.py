@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset, Metadata, Splits
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.dataset import Dataset, Metadata, Splits
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.sources import load_dataset, with_path
 from archioptrx.model_folder import TrainedModel
-from archioptrx.sources import load_dataset, with_path
 
 
 def load_splits(data: Mapping[str, Any], split: Mapping[str, Any], test: str | None) -> tuple[Metadata, Splits, str]:

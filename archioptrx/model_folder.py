@@ -21,7 +21,7 @@ from archioptrx.core.config import Fields, finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import new_folder, plain, write_atomically
 from archioptrx.core.plugins import import_modules
-from archioptrx.dataset import Metadata
+from archioptrx.data.dataset import Metadata
 from archioptrx.experiment import Experiment
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph

@@ -25,14 +25,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archioptrx.batches import batched, graphs_for, pieces_of
 from archioptrx.blocks import Topology
 from archioptrx.blocks.matmul import BLOCK
 from archioptrx.blocks.normal import GraphNorm
 from archioptrx.blocks.topology import BELOW
 from archioptrx.compile import Model
 from archioptrx.core.errors import InputError, did_you_mean
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.batches import batched, graphs_for, pieces_of
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.readout import fitted_readout
 from archioptrx.tasks.task import Task
 

@@ -12,7 +12,7 @@ from archioptrx.blocks.mlp import MLP
 from archioptrx.blocks.segments import take
 from archioptrx.blocks.topology import BELOW
 from archioptrx.compile import Model
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.task import Task
 
 ITERATIONS = 50

@@ -40,10 +40,10 @@ from archioptrx import peak_memory
 from archioptrx.compile import Model, compile_model
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.core.plugins import import_modules
-from archioptrx.dataset import Metadata, Splits
+from archioptrx.data.dataset import Metadata, Splits
+from archioptrx.data.hitgraph import HitGraph, batch_graphs
 from archioptrx.fit import Fitting, Prepared, Report, evaluate_model, predict, prepare
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.hitgraph import HitGraph, batch_graphs
 from archioptrx.objective import Objective
 from archioptrx.tasks import make_task
 from archioptrx.tasks.options import TRACK_SHARES

@@ -18,15 +18,13 @@ from typing import Any
 import numpy as np
 
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset, Metadata
-from archioptrx.fit import predict
-from archioptrx.hitgraph import HitGraph
-from archioptrx.model_folder import TrainedModel, load_model, weights_file
-from archioptrx.sources import load_dataset, resolved
-from archioptrx.sources.options import LineGraphOptions, TripletsOptions
-from archioptrx.sources.stream import Job, Made, stream
-from archioptrx.storage.graph_views import digests_of, facts_of, taken
-from archioptrx.triplets import (
+from archioptrx.data.dataset import Dataset, Metadata
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.sources import load_dataset, resolved
+from archioptrx.data.sources.options import LineGraphOptions, TripletsOptions
+from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
+from archioptrx.data.triplets import (
     Doublets,
     Floats,
     counts,
@@ -35,6 +33,8 @@ from archioptrx.triplets import (
     triplet_metadata,
     with_triplets,
 )
+from archioptrx.fit import predict
+from archioptrx.model_folder import TrainedModel, load_model, weights_file
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before numpy is loaded
 
 import numpy as np
 
-from archioptrx.events.event import Event
-from archioptrx.events.graph_building import build, building_metadata
-from archioptrx.sources.event_files import find_events
-from archioptrx.sources.options.building import Cuts
-from archioptrx.sources.trackml import read_event
+from archioptrx.data.event import Event
+from archioptrx.data.graph_construction import build, building_metadata
+from archioptrx.data.sources.event_files import find_events
+from archioptrx.data.sources.options.building import Cuts
+from archioptrx.data.sources.trackml import read_event
 
 CUTS = {
     "usual": Cuts(signal_pt=1.0),

@@ -22,7 +22,7 @@ import torch
 from step import random_graph
 
 from archioptrx.core.config import bundled
-from archioptrx.dataset import Metadata
+from archioptrx.data.dataset import Metadata
 from archioptrx.fit import Fitting
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.tasks import make_task

@@ -20,8 +20,8 @@ from networks import NETWORKS
 from torch import Tensor, nn
 
 from archioptrx.compile import compile_model
-from archioptrx.hitgraph import HitGraph, batch_graphs, sorted_graph
-from archioptrx.sources import load_dataset
+from archioptrx.data.hitgraph import HitGraph, batch_graphs, sorted_graph
+from archioptrx.data.sources import load_dataset
 
 
 def random_graph(nodes: int, edges: int, seed: int) -> HitGraph:

@@ -21,11 +21,11 @@ import torch
 from step import random_graph
 from torch import Tensor, nn
 
-from archioptrx.dataset import Metadata
+from archioptrx.data.dataset import Metadata
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.sources.stream import Job, Limits, Made, stream
+from archioptrx.data.storage.graph_file import graph_bytes
 from archioptrx.fit import fit
-from archioptrx.hitgraph import HitGraph
-from archioptrx.sources.stream import Job, Limits, Made, stream
-from archioptrx.storage.graph_file import graph_bytes
 from archioptrx.tasks import make_task
 from archioptrx.training import Training
 

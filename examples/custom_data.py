@@ -19,10 +19,10 @@ import numpy as np
 
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset, Metadata, make_graph
-from archioptrx.sources import source
-from archioptrx.sources.options import HERE, PlainOptions, option
-from archioptrx.sources.stream import Job, Made, stream
+from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.sources import source
+from archioptrx.data.sources.options import HERE, PlainOptions, option
+from archioptrx.data.sources.stream import Job, Made, stream
 
 COLUMNS = "layer,x,y,particle"  # x and y in mm; particle 0: noise
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from archioptrx.events.detector import BARREL, SURFACES
-from archioptrx.events.event import Event
+from archioptrx.data.event import Event
+from archioptrx.data.simulation.detector import BARREL, SURFACES
 
 
 def barrel_event(seed=0, tracks=8, noise=6, double=0.2, name="event000000007", cells=True):

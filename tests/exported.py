@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from archioptrx.compile import Model, compile_model
-from archioptrx.dataset import Metadata
+from archioptrx.data.dataset import Metadata
 from archioptrx.exports.check import random_event, raw, tensors
 from archioptrx.exports.files import written
 from archioptrx.exports.trained import Take

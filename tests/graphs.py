@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from archioptrx.dataset import Dataset, Metadata, make_graph
-from archioptrx.hitgraph import HitGraph
-from archioptrx.sources import load_dataset
+from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.sources import load_dataset
 
 
 def random_arrays(seed: int, hits: int = 12, edges: int = 30) -> dict[str, np.ndarray]:

@@ -7,8 +7,8 @@ from functools import partial
 from graphs import random_graph
 
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset, Metadata
-from archioptrx.sources.stream import Job, Limits, Made, stream
+from archioptrx.data.dataset import Dataset, Metadata
+from archioptrx.data.sources.stream import Job, Limits, Made, stream
 
 LOG = "EVENTS_LOG"
 ON_DISK = Limits(memory=0, seconds=-1)

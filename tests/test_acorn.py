@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from torch_geometric.data import Data
 
 from archioptrx.core.errors import InputError
-from archioptrx.hitgraph import graph_faults
-from archioptrx.sources import load_dataset
-from archioptrx.sources.acorn import write_predictions
-from archioptrx.sources.undirected import pair_keys, undirected
+from archioptrx.data.hitgraph import graph_faults
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.acorn import write_predictions
+from archioptrx.data.sources.undirected import pair_keys, undirected
 
 R = np.array([30.0, 70.0, 115.0, 70.0, 30.0])
 PHI = np.array([0.1, 0.11, 0.12, -3.0, 3.1])

@@ -12,7 +12,7 @@ from archioptrx.commands.compare import compare_models
 from archioptrx.comparison.contestants import Contestant
 from archioptrx.comparison.events import _view, row_order, views_of
 from archioptrx.comparison.units import events_of
-from archioptrx.hitgraph import sorted_graph
+from archioptrx.data.hitgraph import sorted_graph
 from archioptrx.model_events import events_for
 from archioptrx.model_folder import load_model
 

@@ -14,9 +14,9 @@ from archioptrx.comparison.decisions import compared, mcnemar
 from archioptrx.comparison.pictures import display_of
 from archioptrx.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, numbers
 from archioptrx.comparison.units import EVENTS, GRAPHS, PARTS, units_of
-from archioptrx.dataset import Dataset, Metadata, make_graph
-from archioptrx.hitgraph import batch_graphs
-from archioptrx.sources import load_dataset
+from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.hitgraph import batch_graphs
+from archioptrx.data.sources import load_dataset
 from archioptrx.tasks import make_task
 from archioptrx.tracks.metrics import Selection, track_metrics
 from archioptrx.tracks.scores import event_tracks

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.data_plot import MOST_EDGES, count_events, data_figure, eta_sectors, plot, some, whole_event
-from archioptrx.dataset import Dataset, Metadata, make_graph
-from archioptrx.sources import load_dataset
+from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.plot import MOST_EDGES, count_events, data_figure, eta_sectors, plot, some, whole_event
+from archioptrx.data.sources import load_dataset
 
 SIGNATURES = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 CHAIN = np.array([[0, 1, 2, 4, 6, 1], [1, 2, 3, 5, 7, 5]])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset, Metadata, cut_sectors
+from archioptrx.data.dataset import Dataset, Metadata, cut_sectors
 
 
 @given(st.integers(3, 12), st.integers(1, 3), st.integers(0, 5))
@@ -32,7 +32,7 @@ def test_a_seed_gives_the_same_split_and_another_seed_another():
 
 def test_split_and_fingerprint_are_the_same_in_another_process():
     code = (
-        "from archioptrx.sources import load_dataset\n"
+        "from archioptrx.data.sources import load_dataset\n"
         "d = load_dataset({'source': 'toy', 'num_samples': 9})\n"
         "print(d.fingerprint, [g.event for g in d.split(seed=3).test])"
     )

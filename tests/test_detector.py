@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from archioptrx.events.detector import BARREL, SURFACES, layer_numbers, layer_pairs
-from archioptrx.events.graph_building import true_pairs
-from archioptrx.sources.event_files import find_events
-from archioptrx.sources.trackml import read_event
+from archioptrx.data.graph_construction import true_pairs
+from archioptrx.data.simulation.detector import BARREL, SURFACES, layer_numbers, layer_pairs
+from archioptrx.data.sources.event_files import find_events
+from archioptrx.data.sources.trackml import read_event
 
 
 def test_the_layers_are_those_of_the_challenge():

@@ -9,7 +9,10 @@ import pytest
 import yaml
 
 from archioptrx.commands.data import building_text
-from archioptrx.dataset import Metadata
+from archioptrx.data.dataset import Metadata
+from archioptrx.data.sources import SOURCES
+from archioptrx.data.sources.options.building import Cuts
+from archioptrx.data.triplets import line_metadata
 from archioptrx.experiment import Experiment
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.signatures import SIGNATURES
@@ -18,11 +21,8 @@ from archioptrx.sampling.samplers import RandomSampler, sampler_names
 from archioptrx.sampling.search_space import Limits, SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.study import parse_study
-from archioptrx.sources import SOURCES
-from archioptrx.sources.options.building import Cuts
 from archioptrx.tasks import TASKS
 from archioptrx.tasks.comparison import against_baseline, medals
-from archioptrx.triplets import line_metadata
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BUILT_IN = tuple(SIGNATURES)  # while tests are collected: some register blocks of their own

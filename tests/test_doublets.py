@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archioptrx.dataset import Metadata, make_graph
-from archioptrx.doublets import doublet_features, wrapped
+from archioptrx.data.dataset import Metadata, make_graph
+from archioptrx.data.doublets import doublet_features, wrapped
 
 angles = st.floats(-math.pi, math.pi)
 

@@ -19,7 +19,7 @@ from torch import nn
 
 from archioptrx.blocks import BLOCKS, Shape, Topology, block
 from archioptrx.core.errors import InputError, TrialError
-from archioptrx.dataset import Metadata
+from archioptrx.data.dataset import Metadata
 from archioptrx.exports.check import random_event
 from archioptrx.exports.files import write_python, written
 from archioptrx.exports.plan import WRITTEN

@@ -9,10 +9,10 @@ import torch
 from graphs import random_graph, toy
 from torch import nn
 
-from archioptrx.batches import graphs_for, pieces_of
 from archioptrx.core.errors import InputError, TrialError
+from archioptrx.data.batches import graphs_for, pieces_of
+from archioptrx.data.hitgraph import batch_graphs, subgraph
 from archioptrx.fit import Fitting, evaluate_model, fit, predict
-from archioptrx.hitgraph import batch_graphs, subgraph
 from archioptrx.optimization import rate_factor
 from archioptrx.tasks import make_task
 from archioptrx.training import Training

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import InputError
-from archioptrx.doublets import doublet_features
-from archioptrx.events import edge_search
-from archioptrx.events.detector import BARREL, SURFACES, layer_pairs
-from archioptrx.events.event import PARTICLE_COLUMNS
-from archioptrx.events.graph_building import build, building_metadata, true_pairs
-from archioptrx.sources import load_dataset
-from archioptrx.sources.options.building import Cuts
+from archioptrx.data import edge_search
+from archioptrx.data.doublets import doublet_features
+from archioptrx.data.event import PARTICLE_COLUMNS
+from archioptrx.data.graph_construction import build, building_metadata, true_pairs
+from archioptrx.data.simulation.detector import BARREL, SURFACES, layer_pairs
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.options.building import Cuts
 
 
 def made(event, **told):

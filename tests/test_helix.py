@@ -7,7 +7,7 @@ import pytest
 
 from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.sources import load_dataset
+from archioptrx.data.sources import load_dataset
 
 SMALL = {"source": "helix", "events": 3, "particles": 60, "seed": 2}
 

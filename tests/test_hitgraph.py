@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Batch
 
-from archioptrx.dataset import Metadata, make_graph
-from archioptrx.hitgraph import batch_graphs, graph_faults, sorted_graph, subgraph
+from archioptrx.data.dataset import Metadata, make_graph
+from archioptrx.data.hitgraph import batch_graphs, graph_faults, sorted_graph, subgraph
 
 
 def with_triplets(seed: int):

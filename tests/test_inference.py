@@ -12,10 +12,10 @@ from graphs import random_arrays, toy
 
 import archioptrx
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Metadata, cut_sectors, make_graph
+from archioptrx.data.dataset import Metadata, cut_sectors, make_graph
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.exports.check import random_event
 from archioptrx.graphs.architecture import Architecture
-from archioptrx.hitgraph import HitGraph
 from archioptrx.inference import transform
 
 

@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 
 from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset, Metadata
-from archioptrx.hitgraph import graph_faults
-from archioptrx.sources import load_dataset, with_path
-from archioptrx.sources.embedding import Embedding, Hits, inputs_of, near_pairs, pair_loss, partners, true_pairs
-from archioptrx.sources.hitgraphs import write
-from archioptrx.sources.learned import jobs_of
-from archioptrx.sources.pickle_writing import write as write_pickle
-from archioptrx.sources.stream import key_of
+from archioptrx.data.dataset import Dataset, Metadata
+from archioptrx.data.hitgraph import graph_faults
+from archioptrx.data.sources import load_dataset, with_path
+from archioptrx.data.sources.embedding import Embedding, Hits, inputs_of, near_pairs, pair_loss, partners, true_pairs
+from archioptrx.data.sources.hitgraphs import write
+from archioptrx.data.sources.learned import jobs_of
+from archioptrx.data.sources.pickle_writing import write as write_pickle
+from archioptrx.data.sources.stream import key_of
 
 TOY = {"source": "toy", "num_samples": 10}
 QUICK = {"source": "learned", "of": TOY, "epochs": 30, "dimension": 4}

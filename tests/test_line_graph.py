@@ -15,12 +15,12 @@ from torch.testing import assert_close
 
 from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset, Metadata, make_graph
-from archioptrx.doublets import edge_features
-from archioptrx.hitgraph import batch_graphs, graph_faults, subgraph
-from archioptrx.sources import check_spec, load_dataset, resolved, with_path
-from archioptrx.sources.hitgraphs import write
-from archioptrx.triplets import Doublets, adjacent, line_graph, line_metadata, triplet_metadata, with_triplets
+from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.doublets import edge_features
+from archioptrx.data.hitgraph import batch_graphs, graph_faults, subgraph
+from archioptrx.data.sources import check_spec, load_dataset, resolved, with_path
+from archioptrx.data.sources.hitgraphs import write
+from archioptrx.data.triplets import Doublets, adjacent, line_graph, line_metadata, triplet_metadata, with_triplets
 
 PLAIN = Metadata("test", node_scale=(1.0,) * 3, edge_scale=(1.0,) * 5)
 

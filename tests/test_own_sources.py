@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from archioptrx.data.sources import LOADERS, SOURCES, check_spec, load_dataset, source, toy, with_path
+from archioptrx.data.sources.options import HERE, OWN_FILES, PlainOptions, ToyOptions, option
 from archioptrx.experiment import parse_experiment
-from archioptrx.sources import LOADERS, SOURCES, check_spec, load_dataset, source, toy, with_path
-from archioptrx.sources.options import HERE, OWN_FILES, PlainOptions, ToyOptions, option
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def test_its_files_tell_it_in_an_experiment_that_names_no_source(
 ) -> None:
     """The module that registers it is imported before the files are looked at."""
     (tmp_path / "straw_source_of_a_test.py").write_text(
-        "from archioptrx.sources import source, toy\n"
-        "from archioptrx.sources.options import HERE, PlainOptions, option\n"
+        "from archioptrx.data.sources import source, toy\n"
+        "from archioptrx.data.sources.options import HERE, PlainOptions, option\n"
         "from dataclasses import dataclass\n"
         "from pathlib import Path\n"
         "@dataclass(frozen=True)\n"

@@ -6,11 +6,11 @@ import torch
 from torch_geometric.data import Batch
 
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset, Metadata, cut_sectors, make_graph
-from archioptrx.events.event import PARTICLE_COLUMNS, Event
-from archioptrx.hitgraph import batch_graphs, subgraph
-from archioptrx.sources import load_dataset
-from archioptrx.sources.hitgraphs import write
+from archioptrx.data.dataset import Dataset, Metadata, cut_sectors, make_graph
+from archioptrx.data.event import PARTICLE_COLUMNS, Event
+from archioptrx.data.hitgraph import batch_graphs, subgraph
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.hitgraphs import write
 
 
 def event(pids, ids=(3, 8)):

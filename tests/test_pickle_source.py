@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.hitgraph import graph_faults
-from archioptrx.sources import load_dataset, safe_pickle
-from archioptrx.sources.pickle_writing import neighbour_lists, write
+from archioptrx.data.hitgraph import graph_faults
+from archioptrx.data.sources import load_dataset, safe_pickle
+from archioptrx.data.sources.pickle_writing import neighbour_lists, write
 
 XYZ = np.array([[0.0, 110, 10], [30, 0, 5], [0, 70, 20], [-70, 0, 40], [0, -30, 1]])
 

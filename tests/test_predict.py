@@ -12,16 +12,16 @@ from test_acorn import columns, saved
 
 from archioptrx.commands import predict
 from archioptrx.core.errors import InputError
-from archioptrx.events.event import Event
+from archioptrx.data.event import Event
+from archioptrx.data.sources import check_spec, load_dataset
+from archioptrx.data.sources.hitgraphs import write
+from archioptrx.data.sources.pickle_writing import write as write_samples
+from archioptrx.data.sources.trackml import write_event
 from archioptrx.fit import predict as outputs_of
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.model_folder import Provenance, load_model, save_model
-from archioptrx.sources import check_spec, load_dataset
-from archioptrx.sources.hitgraphs import write
-from archioptrx.sources.pickle_writing import write as write_samples
-from archioptrx.sources.prediction import Prediction
-from archioptrx.sources.submission import write_predictions
-from archioptrx.sources.trackml import write_event
+from archioptrx.models.predictions.prediction import Prediction
+from archioptrx.models.predictions.submission import write_predictions
 from archioptrx.tasks import make_task
 from archioptrx.trial import build, weights_of
 

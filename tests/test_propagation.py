@@ -5,8 +5,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from archioptrx.events.detector_response import Detector, trackml_detector
-from archioptrx.events.propagation import CURVATURE, GRAZING, Crossings, Helices, highland, propagate, scattered
+from archioptrx.data.simulation.detector_response import Detector, trackml_detector
+from archioptrx.data.simulation.propagation import (
+    CURVATURE,
+    GRAZING,
+    Crossings,
+    Helices,
+    highland,
+    propagate,
+    scattered,
+)
 
 DETECTOR = trackml_detector()
 FIELD = 2.0

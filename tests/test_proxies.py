@@ -10,9 +10,9 @@ from graphs import toy
 from archioptrx.blocks.mlp import MLP
 from archioptrx.compile import compile_model
 from archioptrx.core.errors import InputError
+from archioptrx.data.hitgraph import HitGraph, batch_graphs
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
-from archioptrx.hitgraph import HitGraph, batch_graphs
 from archioptrx.proxies import MEASURES, ROWS, Signs, proxy_batches, score
 from archioptrx.readout import hidden_activations
 from archioptrx.sampling.samplers import RandomSampler

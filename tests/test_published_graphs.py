@@ -2,7 +2,7 @@
 
 import torch
 
-from archioptrx.sources import load_dataset
+from archioptrx.data.sources import load_dataset
 
 
 def test_real_sector_graphs(shared_data):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from graphs import toy
 
-from archioptrx.hitgraph import batch_graphs
+from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.report import answers
 from archioptrx.report.held_out import HeldOut
 from archioptrx.tasks import make_task

@@ -12,7 +12,7 @@ from graphs import random_arrays
 from small_search import recursive_run
 
 from archioptrx.commands import inspect
-from archioptrx.dataset import Metadata, make_graph
+from archioptrx.data.dataset import Metadata, make_graph
 from archioptrx.model_folder import load_model
 from archioptrx.report import displays
 from archioptrx.report.held_out import Answers, evaluated

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from small_search import recursive_run
 
 from archioptrx.commands import evaluate
-from archioptrx.dataset import Metadata, make_graph
+from archioptrx.data.dataset import Metadata, make_graph
 from archioptrx.fit import predict
 from archioptrx.model_folder import load_model
 from archioptrx.report import best_model, displays, held_out, rates

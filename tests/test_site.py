@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from archioptrx.commands.cli import COMMANDS
-from archioptrx.sources import SOURCES
+from archioptrx.data.sources import SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 pytestmark = [

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset, Metadata
-from archioptrx.hitgraph import graph_faults
+from archioptrx.data.dataset import Dataset, Metadata
+from archioptrx.data.hitgraph import graph_faults
+from archioptrx.data.sources import check_spec, load_dataset
+from archioptrx.data.sources.hitgraphs import write
+from archioptrx.data.sources.options import SOURCES
 from archioptrx.model_events import load_splits
-from archioptrx.sources import check_spec, load_dataset
-from archioptrx.sources.hitgraphs import write
-from archioptrx.sources.options import SOURCES
 
 NAMES = ("event1_g000", "event1_g001", "event2_g000", "event2_g001")
 
@@ -371,7 +371,7 @@ def test_wrong_descriptions_are_named_all_at_once(spec, faults):
 def test_a_description_is_checked_without_torch():
     code = (
         "import sys\n"
-        "from archioptrx.sources import check_spec\nfrom archioptrx.tasks import check_task\n"
+        "from archioptrx.data.sources import check_spec\nfrom archioptrx.tasks import check_task\n"
         "from archioptrx.training import Training\n"
         "faults = []\ncheck_spec({'source': 'toy'}, 'x: data', faults)\n"
         "check_task('edge_classification', 'x: task', faults)\n"

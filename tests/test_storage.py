@@ -18,16 +18,16 @@ from test_fit import SmallNetwork
 from test_stream import assert_same, folder  # noqa: F401  (a fixture)
 from torch import nn
 
-from archioptrx.batches import batched, cut, graphs_for
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset, Metadata, make_graph, summary
-from archioptrx.events.event import PARTICLE_COLUMNS
+from archioptrx.data.batches import batched, cut, graphs_for
+from archioptrx.data.dataset import Dataset, Metadata, make_graph, summary
+from archioptrx.data.event import PARTICLE_COLUMNS
+from archioptrx.data.hitgraph import HitGraph, graph_digest, subgraph
+from archioptrx.data.sources.hitgraphs import write
+from archioptrx.data.storage.graph_file import GraphFile, GraphWriter, graph_bytes
+from archioptrx.data.storage.graph_views import Changed, Joined, digests_of, facts_of, in_memory
+from archioptrx.data.storage.stored import StoredGraphs, cache, remade, write_graphs
 from archioptrx.fit import evaluate_model, fit
-from archioptrx.hitgraph import HitGraph, graph_digest, subgraph
-from archioptrx.sources.hitgraphs import write
-from archioptrx.storage.graph_file import GraphFile, GraphWriter, graph_bytes
-from archioptrx.storage.graph_views import Changed, Joined, digests_of, facts_of, in_memory
-from archioptrx.storage.stored import StoredGraphs, cache, remade, write_graphs
 from archioptrx.tasks import make_task
 from archioptrx.training import Training
 

@@ -15,12 +15,12 @@ from streams import IN_WORKERS, ON_DISK, dataset, jobs
 from test_sources import folder_of
 
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset, Metadata
-from archioptrx.sources import load_dataset
-from archioptrx.sources.hitgraphs import write
-from archioptrx.sources.stream import Limits, key_of, stream
-from archioptrx.storage.stored import StoredGraphs, cache
-from archioptrx.storage.workers import number_of_workers, spread
+from archioptrx.data.dataset import Dataset, Metadata
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.hitgraphs import write
+from archioptrx.data.sources.stream import Limits, key_of, stream
+from archioptrx.data.storage.stored import StoredGraphs, cache
+from archioptrx.data.storage.workers import number_of_workers, spread
 
 METADATA = Metadata("test")
 
@@ -101,7 +101,7 @@ def test_other_jobs_keys_or_arguments_are_another_data_set(folder, log, change):
 
 
 def test_the_key_is_the_same_in_another_process():
-    code = "import streams\nfrom archioptrx.sources.stream import *\n" + (
+    code = "import streams\nfrom archioptrx.data.sources.stream import *\n" + (
         "print(key_of(streams.jobs(3), partial(streams.make, edges=7), Metadata('test', options={'a': 'test'})))"
     )
     env = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -213,8 +213,8 @@ def test_ctrl_c_ends_the_workers_and_leaves_nothing(folder, tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     code = (
-        "import streams\nfrom functools import partial\nfrom archioptrx.dataset import Metadata\n"
-        "from archioptrx.sources.stream import stream\n"
+        "import streams\nfrom functools import partial\nfrom archioptrx.data.dataset import Metadata\n"
+        "from archioptrx.data.sources.stream import stream\n"
         f"make = partial(streams.make_and_wait, pipe={str(pipe)!r})\n"
         "stream(streams.jobs(9), make, Metadata('test'), limits=streams.IN_WORKERS)"
     )

@@ -9,8 +9,8 @@ from graphs import random_graph, toy
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from archioptrx.core.errors import InputError, TrialError
+from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.fit import evaluate_model
-from archioptrx.hitgraph import batch_graphs
 from archioptrx.tasks import make_task
 from archioptrx.tasks.edge_classification import EdgeClassification
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle

@@ -10,21 +10,21 @@ from test_tasks_several import TASK, sampled
 
 from archioptrx.commands import evaluate, predict, train
 from archioptrx.core.errors import InputError
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.hitgraphs import write
+from archioptrx.data.sources.trackml import write_event
+from archioptrx.data.triplets import Doublets, triplet_metadata, with_triplets
 from archioptrx.experiment import load_experiment
 from archioptrx.fit import predict as outputs_of
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.model_events import own_splits
 from archioptrx.model_folder import Provenance, load_model, save_model
+from archioptrx.models.predictions.prediction import Prediction
+from archioptrx.models.predictions.submission import write_triplets
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import prepare
-from archioptrx.sources import load_dataset
-from archioptrx.sources.hitgraphs import write
-from archioptrx.sources.prediction import Prediction
-from archioptrx.sources.submission import write_triplets
-from archioptrx.sources.trackml import write_event
 from archioptrx.tasks import make_task
 from archioptrx.trial import build, weights_of
-from archioptrx.triplets import Doublets, triplet_metadata, with_triplets
 
 
 def untrained(folder, data):

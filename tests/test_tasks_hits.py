@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch.nn.functional import hinge_embedding_loss, huber_loss
 
 from archioptrx.core.errors import InputError, TrialError
+from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.fit import evaluate_model
-from archioptrx.hitgraph import batch_graphs
 from archioptrx.tasks import make_task
 from archioptrx.tasks.node_embedding import pairs_of, random_pairs
 from archioptrx.tasks.options.parameters import PARAMETERS

@@ -8,9 +8,9 @@ from graphs import toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archioptrx.hitgraph import graph_faults
-from archioptrx.sources.options import ToyOptions
-from archioptrx.sources.toy import WINDOW, largest_step
+from archioptrx.data.hitgraph import graph_faults
+from archioptrx.data.sources.options import ToyOptions
+from archioptrx.data.sources.toy import WINDOW, largest_step
 
 
 @given(st.integers(0, 50))

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Metadata, make_graph
-from archioptrx.events.event import PARTICLE_COLUMNS
-from archioptrx.hitgraph import batch_graphs
-from archioptrx.sources import load_dataset
+from archioptrx.data.dataset import Metadata, make_graph
+from archioptrx.data.event import PARTICLE_COLUMNS
+from archioptrx.data.hitgraph import batch_graphs
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.triplets import Doublets, line_graph, line_metadata, triplet_metadata, with_triplets
 from archioptrx.tasks import check_task, make_task
 from archioptrx.tracks.metrics import Selection, track_metrics
 from archioptrx.tracks.scores import event_tracks, track_scores
-from archioptrx.triplets import Doublets, line_graph, line_metadata, triplet_metadata, with_triplets
 
 
 def graph(pid, hit_id, event="a", sector=0, table=True, z=0.1):

@@ -12,7 +12,7 @@ from test_trackml import NAME, load
 
 from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.sources.trackml import write_event
+from archioptrx.data.sources.trackml import write_event
 
 
 @pytest.fixture

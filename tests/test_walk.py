@@ -58,7 +58,7 @@ def maker(graph: ComputationGraph, value: int) -> Step | None:
 def assert_limits(space: WalkSpace, candidate: Candidate) -> None:
     limits, graph = space.search_space.walk, candidate.graph
     assert len(graph.steps) <= limits.max_steps
-    assert candidate.events["walks"] <= max(limits.max_walks, len(space.targets))
+    assert candidate.events["walks"] <= max(limits.max_walks, len(space.tables.targets))
     assert graph.executed <= limits.max_executed or not graph.loops
     assert {edge.iterations for edge in graph.back_edges} <= set(limits.iterations)
 

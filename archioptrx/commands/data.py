@@ -14,12 +14,12 @@ from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import import_modules
-from archioptrx.data_plot import check_picture, plot
-from archioptrx.sources import SOURCES, check_spec, load_dataset
-from archioptrx.sources.options import description
+from archioptrx.data.plot import check_picture, plot
+from archioptrx.data.sources import SOURCES, check_spec, load_dataset
+from archioptrx.data.sources.options import description
 
 if TYPE_CHECKING:
-    from archioptrx.storage.stored import Store
+    from archioptrx.data.storage.stored import Store
 
 BUILDING = "building"
 """The key of a data set's options under which the counts of its building stand."""
@@ -81,9 +81,9 @@ def run(args: argparse.Namespace) -> int:
     if args.plot:
         check_picture(args.plot)
     # These import torch, which `--help` and a wrong option need not wait for.
-    from archioptrx.dataset import summary
-    from archioptrx.sources.hitgraphs import check_empty, write
-    from archioptrx.storage.stored import StoredGraphs
+    from archioptrx.data.dataset import summary
+    from archioptrx.data.sources.hitgraphs import check_empty, write
+    from archioptrx.data.storage.stored import StoredGraphs
 
     if args.output:
         check_empty(args.output)
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
 def storage_of(store: Store) -> dict[str, Any]:
     """Where a data set is on disk, and how much there is of this kind."""
-    from archioptrx.storage import cache
+    from archioptrx.data.storage import cache
 
     folders = cache.kept()
     return {
@@ -118,7 +118,7 @@ def storage_of(store: Store) -> dict[str, Any]:
 
 def stored_text(stored: dict[str, Any]) -> str:
     """The same for reading."""
-    from archioptrx.storage.cache import size_text
+    from archioptrx.data.storage.cache import size_text
 
     if stored["temporary"]:
         return f"{size_text(stored['bytes'])}, until this command ends"
@@ -148,7 +148,7 @@ def make_pickle(args: argparse.Namespace) -> None:
     spec = description(of)
     check_spec(spec, "--of", faults)
     finish(faults)
-    from archioptrx.sources.pickle_writing import write
+    from archioptrx.data.sources.pickle_writing import write
 
     write(load_dataset(spec, place="--of"), args.write)
     print(f"written to {args.write}", file=sys.stderr)
@@ -181,7 +181,7 @@ def as_text(about: dict[str, Any]) -> str:
 
 
 def building_text(counts: Mapping[str, float]) -> str:
-    """How good the building of the graphs was; counts as in `archioptrx.events.graph_building`."""
+    """How good the building of the graphs was; counts as in `archioptrx.data.graph_construction`."""
     if counts.get("true_edges") == 0:
         return "no edge is known to be true"
     if "true_edges" not in counts:

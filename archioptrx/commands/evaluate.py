@@ -16,7 +16,7 @@ from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 
 if TYPE_CHECKING:
-    from archioptrx.hitgraph import HitGraph
+    from archioptrx.data.hitgraph import HitGraph
     from archioptrx.model_folder import TrainedModel
 
 BIN_COLUMNS = ("edges", "triplets", "auc", "efficiency", "purity")

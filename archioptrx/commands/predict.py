@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
-from archioptrx.sources import SOURCES, WRITERS, check_spec, load_dataset, with_path
-from archioptrx.sources.options import OF
-from archioptrx.sources.options.building import as_told
+from archioptrx.data.sources import SOURCES, WRITERS, check_spec, load_dataset, with_path
+from archioptrx.data.sources.options import OF
+from archioptrx.data.sources.options.building import as_told
 
 if TYPE_CHECKING:
-    from archioptrx.hitgraph import HitGraph
+    from archioptrx.data.hitgraph import HitGraph
     from archioptrx.model_folder import TrainedModel
-    from archioptrx.sources.prediction import Prediction
+    from archioptrx.models.predictions.prediction import Prediction
     from archioptrx.tasks.task import Task
 
 
@@ -97,7 +97,7 @@ def without_truth(spec: Mapping[str, Any]) -> dict[str, Any]:
         return {**spec, OF: without_truth(spec[OF])}
     if spec["source"] != "trackml":
         return dict(spec)
-    from archioptrx.sources.event_files import find_events
+    from archioptrx.data.sources.event_files import find_events
 
     options: Any = check_spec(spec, "data", [])
     known = {part for event in find_events(Path(spec["path"])) for part in event.parts}
@@ -135,7 +135,7 @@ def writer_of(spec: Mapping[str, Any]) -> tuple[str, Any]:
 def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> Iterator[Prediction]:
     """Run the model on one graph after the other."""
     from archioptrx.fit import predict
-    from archioptrx.sources.prediction import Prediction
+    from archioptrx.models.predictions.prediction import Prediction
 
     for graph in graphs:
         (output,) = predict(model.model, [graph])

@@ -21,9 +21,9 @@ from archioptrx.comparison.result import Comparison, Entry, Number
 from archioptrx.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, numbers
 from archioptrx.comparison.units import EVENTS, Units, events_of, units_of
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset
+from archioptrx.data.dataset import Dataset
+from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.fit import predict
-from archioptrx.hitgraph import batch_graphs
 from archioptrx.metrics import Bools
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.several import parts_of

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.fit import predict
-from archioptrx.hitgraph import HitGraph
 from archioptrx.trial import ENOUGH, PASSES
 
 

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 from archioptrx.comparison.contestants import Contestant
 from archioptrx.comparison.units import events_of
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Dataset
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.dataset import Dataset
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.sources import check_spec, load_dataset, with_path
+from archioptrx.data.sources.options import OF, description
+from archioptrx.data.sources.options.building import Cuts
+from archioptrx.data.storage.graph_views import facts_of, taken
 from archioptrx.model_events import events_for, own_splits
 from archioptrx.model_folder import Provenance, TrainedModel
-from archioptrx.sources import check_spec, load_dataset, with_path
-from archioptrx.sources.options import OF, description
-from archioptrx.sources.options.building import Cuts
-from archioptrx.storage.graph_views import facts_of, taken
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.data_plot import eta_sectors, whole_event
-from archioptrx.dataset import Dataset
+from archioptrx.data.dataset import Dataset
+from archioptrx.data.plot import eta_sectors, whole_event
+from archioptrx.data.storage.graph_views import facts_of
 from archioptrx.metrics import Bools, Floats, Ranking
-from archioptrx.storage.graph_views import facts_of
 
 POINTS = 400
 """Of a curve at most."""

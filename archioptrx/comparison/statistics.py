@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from archioptrx.comparison.bootstrap import Ints, Numbers
 from archioptrx.comparison.units import Units
-from archioptrx.hitgraph import HitGraph, batch_graphs
+from archioptrx.data.hitgraph import HitGraph, batch_graphs
 from archioptrx.metrics import Bools, Floats, Ranking
 from archioptrx.tasks.binary import FIXED_CUT, FIXED_EFFICIENCY, BinaryClassification
 from archioptrx.tasks.task import Task

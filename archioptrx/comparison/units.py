@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.hitgraph import HitGraph
-from archioptrx.storage.graph_views import facts_of
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.storage.graph_views import facts_of
 from archioptrx.tasks.binary import Rows
 
 LEAST = 8

@@ -1,8 +1,8 @@
 """From hits in mm, rad, mm to the numbers that a network was trained on, as source code.
 
-The same arithmetic as `archioptrx.doublets` and the sources, in double precision: Δφ is a small difference of two
+The same arithmetic as `archioptrx.data.doublets` and the sources, in double precision: Δφ is a small difference of two
 angles. Which φ sector hits lie in, where a data set is divided into sectors, is told by their own φ: n sectors of equal
-width begin at -π, as `archioptrx.dataset.cut_sectors` cuts them.
+width begin at -π, as `archioptrx.data.dataset.cut_sectors` cuts them.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Metadata
-from archioptrx.doublets import EDGE_FEATURES, difference
+from archioptrx.data.dataset import Metadata
+from archioptrx.data.doublets import EDGE_FEATURES, difference
 from archioptrx.exports.code import call, docstring, lines, listed
 
 FIELDS = ("x", "edge_attr")

@@ -18,7 +18,7 @@ from archioptrx.blocks.pyg import Convolution
 from archioptrx.blocks.simple import Add, Aggregate, Broadcast, Concat, Identity, Mean, Readout
 from archioptrx.compile import Model
 from archioptrx.core.errors import InputError
-from archioptrx.dataset import Metadata
+from archioptrx.data.dataset import Metadata
 from archioptrx.exports import convolution, geometry, inline
 from archioptrx.exports.code import Call, Code, Names, call, class_name, flat, identifier
 from archioptrx.exports.helpers import HELPERS, with_needed

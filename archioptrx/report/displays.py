@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.data_plot import Picture, eta_sectors, whole_event
-from archioptrx.dataset import Dataset
+from archioptrx.data.dataset import Dataset
+from archioptrx.data.plot import Picture, eta_sectors, whole_event
 from archioptrx.metrics import Bools
 from archioptrx.report.held_out import CUT, CUT_LOGIT, Answers, HeldOut, Logits, events_by_size
 from archioptrx.report.page import fragment, packed

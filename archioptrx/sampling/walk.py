@@ -59,9 +59,10 @@ class WalkSpace:
             ways = draft.plan().ways(target)[0]
             least = min(ways[self.tables.number[name]] for name in self.function_graph.sources)
             if least >= NEVER:
+                name = self.tables.names[target]
                 raise InputError(
-                    f"function graph {self.function_graph.name}: targets: no walk can reach {self.tables.names[target]}: "
-                    "on each way to it a function needs several different values of a type that can have only one; "
+                    f"function graph {self.function_graph.name}: targets: no walk can reach {name}: on each way to it "
+                    "a function needs several different values of a type that can have only one; "
                     "legal: own weights or a further function for that type"
                 )
             needed += least

@@ -12,7 +12,7 @@ from pathlib import Path
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import plain
-from archioptrx.dataset import Metadata
+from archioptrx.data.dataset import Metadata
 from archioptrx.environment import environment
 from archioptrx.experiment import Experiment
 from archioptrx.graphs.architecture import Architecture

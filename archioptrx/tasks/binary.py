@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from archioptrx.core.errors import InputError, TrialError
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.metrics import Bools, Floats, Ranking, cut_for_efficiency, rates
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import hinge_embedding_loss
 
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.metrics import Ranking
 from archioptrx.tasks.options.node_embedding import EmbeddingOptions
 from archioptrx.tasks.task import Objective, Task, finite, lacks_pid, mean_loss

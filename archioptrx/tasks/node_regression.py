@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.node_regression import RegressionOptions
 from archioptrx.tasks.options.parameters import channels_of
 from archioptrx.tasks.parameters import lacks_particles, scaled, scores

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks import make_task
 from archioptrx.tasks.task import Task
 

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from archioptrx.events.event import PARTICLE_COLUMNS
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.event import PARTICLE_COLUMNS
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.parameters import PARAMETERS, Parameter
 
 SLOWEST = 0.05

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks import task_from
 from archioptrx.tasks.options.several import SeveralOptions
 from archioptrx.tasks.task import Objective, Task

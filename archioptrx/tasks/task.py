@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from archioptrx.core.errors import TrialError
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.hitgraph import HitGraph
 
 Output = Tensor | tuple[Tensor, ...]
 """What a model gives: one tensor, or one of each target in order."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss, poisson_nll_loss
 
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.track_count import CountOptions
 from archioptrx.tasks.parameters import explained
 from archioptrx.tasks.task import Objective, Task, finite, lacks_pid, mean_loss

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss, softplus
 
 from archioptrx.core.errors import InputError
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.parameters import channels_of
 from archioptrx.tasks.options.track_set import SetOptions
 from archioptrx.tasks.parameters import lacks_particles, scaled, scores

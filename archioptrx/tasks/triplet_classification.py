@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.binary import BinaryClassification, Rows
 from archioptrx.tasks.options import TripletOptions
 from archioptrx.tracks.finding import chains, components

@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
-from archioptrx.events.event import PRIMARY
+from archioptrx.data.event import PRIMARY
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

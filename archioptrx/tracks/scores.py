@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from archioptrx.events.event import PARTICLE_COLUMNS
-from archioptrx.hitgraph import HitGraph
+from archioptrx.data.event import PARTICLE_COLUMNS
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.task import Task
 from archioptrx.tracks.finding import apart
 from archioptrx.tracks.metrics import EventTracks, Floats, Ints, Selection, track_metrics

@@ -30,7 +30,7 @@ def readme() -> str:
 def commands() -> str:
     """What each command says of itself."""
     from archioptrx.commands.cli import COMMANDS
-    from archioptrx.sources import SOURCES
+    from archioptrx.data.sources import SOURCES
 
     parts = []
     for name, about in COMMANDS.items():

@@ -1,0 +1,328 @@
+"""A data set: graphs, what their numbers mean, and how they are divided into training, validation and test."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
+from archioptrx.data.event import PARTICLE_COLUMNS
+from archioptrx.data.hitgraph import HitGraph, sorted_graph, subgraph
+from archioptrx.data.storage.graph_views import changed, digests_of, facts_of, taken
+
+CUT_SECTORS = 8
+"""φ sectors that a whole event is cut into where a data set has fewer than three events."""
+SCALES = {"x": "node_scale", "edge_attr": "edge_scale", "triplet_attr": "triplet_scale"}
+"""Fields whose columns are scaled, and where the metadata keep their scale."""
+_PHI = PARTICLE_COLUMNS.index("φ")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What the numbers of a data set mean. It travels with a model.
+
+    Attributes
+    ----------
+    source
+        Name of the source that made the data set.
+    node_features
+        Names of the columns of `x`; the first three are r, φ, z.
+    node_scale
+        Physical unit of each column: x times scale is mm, rad, mm (φ: π / sectors).
+    edge_features, edge_scale
+        The same for `edge_attr`: mm, rad, mm, rad/mm, mm. Other features than those: see `doublets.edge_features`.
+    sectors
+        Number of φ sectors that an event was divided into; 1 means whole events, whose Δφ wraps around.
+    triplet_features, triplet_scale
+        The same for `triplet_attr`; empty where the graphs have no triplets.
+    embedding
+        Number of columns of `embedding`; 0 where the graphs have none.
+    fitted_on
+        Events that something in the graphs was fitted on (an embedding): a split makes them training events.
+    options
+        What the source was told and what it found, for the record.
+    """
+
+    source: str
+    node_features: tuple[str, ...] = ("r", "φ", "z")
+    node_scale: tuple[float, ...] = (1000.0, math.pi, 1000.0)
+    edge_features: tuple[str, ...] = EDGE_FEATURES
+    edge_scale: tuple[float, ...] = EDGE_SCALE
+    sectors: int = 1
+    triplet_features: tuple[str, ...] = ()
+    triplet_scale: tuple[float, ...] = ()
+    embedding: int = 0
+    fitted_on: tuple[str, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.node_features[:3] != ("r", "φ", "z"):
+            raise ValueError(f"node_features begins with {self.node_features[:3]}; legal: r, φ, z, …")
+        for kind in ("node", "edge", "triplet"):
+            names, scales = getattr(self, f"{kind}_features"), getattr(self, f"{kind}_scale")
+            if len(names) != len(scales) or not all(0 < scale < math.inf for scale in scales):
+                raise ValueError(f"{kind}_scale is {scales}; legal: one positive number for each of {names}")
+        if not (isinstance(self.sectors, int) and self.sectors >= 1):
+            raise ValueError(f"sectors is {self.sectors!r}; legal: 1 or more")
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Width of each field that a network may read; `pos` is in mm whatever the scales."""
+        widths = {"x": len(self.node_features), "pos": 3, "edge_attr": len(self.edge_features)}
+        widths |= {"triplet_attr": len(self.triplet_features), "embedding": self.embedding}
+        return {field: width for field, width in widths.items() if width}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON or YAML."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Metadata:
+        """Read what `to_dict` wrote."""
+        fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items()}
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Graphs for training, for choosing (validation) and for the last word (test), and the rule that made them.
+
+    `whole_validation` and `whole_test` say whether an event is in one part with all of its sectors.
+    """
+
+    train: Sequence[HitGraph]
+    validation: Sequence[HitGraph]
+    test: Sequence[HitGraph]
+    rule: str
+    whole_validation: bool = True
+    whole_test: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Graphs in the order of their names, with the meaning of their numbers. Cheap to pickle.
+
+    The graphs are in memory (a tuple), or on disk and read one by one (`storage.StoredGraphs`).
+    """
+
+    graphs: Sequence[HitGraph]
+    metadata: Metadata
+
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Names of the events, sorted."""
+        return tuple(sorted({facts.event for facts in facts_of(self.graphs)}))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the content: graphs, scales and sectors; not of file names, options or the order of graphs."""
+        about = self.metadata
+        scales = (about.node_features, about.node_scale, about.edge_features, about.edge_scale, about.sectors)
+        digest = hashlib.sha256(repr(scales).encode())
+        if about.triplet_features:
+            digest.update(repr((about.triplet_features, about.triplet_scale)).encode())
+        for one in sorted(digests_of(self.graphs)):
+            digest.update(one)
+        return digest.hexdigest()
+
+    def scaled_like(self, metadata: Metadata) -> Dataset:
+        """Express x, edge_attr and triplet_attr in another data set's scales: a model sees what it was trained on.
+
+        Raises
+        ------
+        InputError
+            The two have different features.
+        """
+        own = self.metadata
+        for kind in ("node", "edge", "triplet"):
+            names, legal = (getattr(one, f"{kind}_features") for one in (own, metadata))
+            if names != legal:
+                raise InputError(f"data: has the {kind}_features {_listed(names)}; legal here: {_listed(legal)}")
+        factors = {
+            field: torch.tensor(np.divide(getattr(own, scale), getattr(metadata, scale)), dtype=torch.float32)
+            for field, scale in SCALES.items()
+            if getattr(own, scale) != getattr(metadata, scale)
+        }
+        if not factors:
+            return self
+        graphs = changed(self.graphs, partial(_rescaled, factors=factors))
+        return Dataset(graphs, replace(own, **{scale: getattr(metadata, scale) for scale in SCALES.values()}))
+
+    def split(self, validation: float = 0.15, test: float | Dataset = 0.15, seed: int = 0) -> Splits:
+        """Divide by event, or with fewer than three events by φ sector without the crossing edges.
+
+        Parameters
+        ----------
+        validation, test
+            Shares of the events; each part gets at least one where its share isn't 0. `test` may be another data set:
+            all of its events are test events, in the scales of this one.
+        seed
+            The same seed gives the same parts in any process.
+
+        Raises
+        ------
+        InputError
+            A share is out of range, too few events or sectors, or a test event that is among the others.
+        """
+        share = 0.0 if isinstance(test, Dataset) else test
+        if not (0 <= validation < 1 and 0 <= share < 1 and validation + share < 1):
+            raise InputError(f"split: validation {validation:g} and test {share:g}; legal: 0 … 1, together below 1")
+        graphs, units, what = self._units()
+        sizes = [max(1, round(s * len(units))) if s else 0 for s in (validation, share)]
+        if len(units) <= sum(sizes):
+            raise InputError(f"data: {len(units)} {what} can't be divided into {1 + sum(s > 0 for s in sizes)} parts")
+        order = np.random.default_rng(seed).permutation(len(units))
+        cuts = (len(units) - sum(sizes), len(units) - sizes[1])
+        order, seen = self._fitted_first(order, cuts[0], what == "events")
+        parts = [taken(graphs, [i for k in sorted(p) for i in units[k]]) for p in np.split(order, cuts)]
+        if isinstance(test, Dataset):
+            parts[2] = self._strangers(test)
+        counts = f"{cuts[0]} training, {sizes[0]} validation, {sizes[1] or len(parts[2])} test{seen}"
+        where = " (test: events of its own, counted as graphs)" if isinstance(test, Dataset) else ""
+        whole = what == "events"
+        rule = f"by {what}, seed {seed}: {counts}{where}"
+        return Splits(parts[0], parts[1], parts[2], rule, whole, whole or isinstance(test, Dataset))
+
+    def _fitted_first(self, order: NDArray[np.int64], most: int, events: bool) -> tuple[NDArray[np.int64], str]:
+        """The same order of units with those first that something was fitted on, and what the rule says about it."""
+        fitted = set(self.metadata.fitted_on) & set(self.events)
+        if not fitted:
+            return order, ""
+        if not events:
+            return order, " (an embedding of the hits was fitted on events of all parts)"
+        seen = np.array([self.events[k] in fitted for k in order])
+        if seen.sum() > most:
+            raise InputError(
+                f"data: the embedding was fitted on {seen.sum()} events, and {most} are for training; "
+                "legal: a smaller train_events, or smaller shares in split"
+            )
+        return np.concatenate([order[seen], order[~seen]]), ""
+
+    def _units(self) -> tuple[Sequence[HitGraph], list[list[int]], str]:
+        """What is divided: graphs, and the places of those of each event, or sector where there are too few events."""
+        events: dict[str, list[int]] = {name: [] for name in self.events}
+        for place, facts in enumerate(facts_of(self.graphs)):
+            events[facts.event].append(place)
+        if len(events) >= 3:
+            return self.graphs, list(events.values()), "events"
+        pieces: list[HitGraph] = []
+        for graphs in (taken(self.graphs, places) for places in events.values()):
+            pieces += graphs if len(graphs) > 1 else cut_sectors(graphs[0], self.metadata, CUT_SECTORS)
+        return pieces, [[i] for i in range(len(pieces))], "φ sectors without crossing edges (fewer than 3 events)"
+
+    def _strangers(self, test: Dataset) -> Sequence[HitGraph]:
+        known = set(digests_of(self.graphs))
+        events = [facts.event for facts in facts_of(test.graphs)]
+        twins = sorted({name for name, one in zip(events, digests_of(test.graphs), strict=True) if one in known})
+        if twins:
+            raise InputError(f"test: holds events of the training data: {', '.join(twins[:5])}; legal: other events")
+        return test.scaled_like(self.metadata).graphs
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _rescaled(graph: HitGraph, factors: Mapping[str, Tensor]) -> HitGraph:
+    return HitGraph(**{**graph.to_dict(), **{key: graph[key] * factor for key, factor in factors.items()}})
+
+
+def make_graph(arrays: Mapping[str, Any], metadata: Metadata, event: str, sector: int) -> HitGraph:
+    """Complete a source's arrays (edges in any order) to a hit graph: edge features, positions, types, order.
+
+    Edge features are computed in double precision from the float32 `x`, so that data written and read again are equal.
+    """
+    content = dict(arrays)
+    x = np.ascontiguousarray(content["x"], dtype=np.float32)
+    nodes = x.astype(np.float64) * np.asarray(metadata.node_scale)
+    edges = np.ascontiguousarray(content["edge_index"], dtype=np.int64)
+    names, columns = metadata.edge_features, metadata.node_features
+    features = edge_features(names, nodes, columns, edges, content.get("baseline")) / np.asarray(metadata.edge_scale)
+    if content.get("pos") is None:
+        r, phi, z = nodes[:, :3].T
+        content["pos"] = np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
+    content.update(x=x, edge_index=edges, edge_attr=features)
+    whole = (
+        "pid",
+        "hit_id",
+        "edge_index",
+        "triplet_index",
+        "particle_index",
+        "particle_id",
+        "loss_index",
+        "chain",
+        "edge_order",
+    )
+    kinds = dict.fromkeys(whole, np.int64) | dict.fromkeys(("edge_mask", "triplet_mask"), np.bool_)
+    typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items() if v is not None}
+    return sorted_graph(typed, event, sector)
+
+
+def cut_sectors(graph: HitGraph, metadata: Metadata, parts: int) -> list[HitGraph]:
+    """Cut a graph into φ sectors, without the edges that cross; φ then counts from the middle of each new sector.
+
+    That of hits, of positions and of particles: what is learned of one sector holds in the others.
+    """
+    half = math.pi / metadata.sectors / metadata.node_scale[1]
+    place = ((graph.x[:, 1] + half) / (2 * half) * parts).floor().long().clamp(0, parts - 1)
+    pieces = []
+    for k in range(parts):
+        piece = subgraph(graph, place == k)
+        _turn(piece, math.pi / metadata.sectors * (2 * k + 1 - parts) / parts, metadata.node_scale[1])
+        piece.sector = graph.sector * parts + k
+        pieces.append(piece)
+    return [p for p in pieces if p.num_edges]
+
+
+def _turn(graph: HitGraph, middle: float, scale: float) -> None:
+    """Let φ count from another middle (rad); `scale` is that of the φ in `x`."""
+    graph.x[:, 1] -= middle / scale
+    if graph.get("pos") is not None:
+        x, y, z = graph.pos.double().T
+        cosine, sine = math.cos(middle), math.sin(middle)
+        graph.pos = torch.stack([x * cosine + y * sine, y * cosine - x * sine, z], dim=1).float()
+    if graph.get("particles") is not None:
+        # A table of its own: that of the whole graph is shared by its parts. Row 0 is noise, all zero.
+        graph["particles"] = graph["particles"].clone()
+        angle = graph["particles"][1:, _PHI].double().numpy() - middle
+        graph["particles"][1:, _PHI] = torch.tensor(wrapped(angle, 2 * math.pi), dtype=torch.float32)
+
+
+def summary(dataset: Dataset) -> dict[str, Any]:
+    """Count what a data set holds; plain data for printing or JSON."""
+    facts = facts_of(dataset.graphs)
+    hits, edges = [one.hits for one in facts], [one.edges for one in facts]
+    true = [float(g.y.sum()) for g in dataset.graphs]
+    spread = {
+        "hits": _spread(hits),
+        "edges": _spread(edges),
+        "true_fraction": _spread([t / e for t, e in zip(true, edges, strict=True) if e]),
+    }
+    about: dict[str, Any] = {
+        "events": len(dataset.events),
+        "graphs": len(facts),
+        "hits": sum(hits),
+        "edges": sum(edges),
+    }
+    about["true_fraction"] = sum(true) / max(1, sum(edges))
+    return {
+        **about,
+        "per_graph": spread,
+        "metadata": dataset.metadata.to_dict(),
+        "fingerprint": dataset.fingerprint,
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    levels = np.percentile(values, [0, 50, 100]) if len(values) else [0.0] * 3
+    return dict(zip(("minimum", "median", "maximum"), map(float, levels), strict=True))

@@ -1,0 +1,202 @@
+"""Where data come from. `load_dataset` reads or makes any data set from a plain description.
+
+A user adds a source with one decorated function, in a module that the experiment names under `imports` and that is
+installed or lies in the folder where the command is run::
+
+    @dataclass(frozen=True)
+    class StrawOptions(PlainOptions):
+        source = "straws"                                  # data: {source: straws, path: …}
+        about = "hits of the straw tube tracker, one .csv an event"
+        path: Path = option(HERE, "a folder of .csv files")
+
+    @source(StrawOptions, files=("*.csv",))
+    def load(options):
+        ...
+        return stream(jobs, make, metadata)
+
+`examples/custom_data.py` is one in full. What `load` returns is a `Dataset`; `dataset.make_graph` completes arrays to a
+graph, and `stream` builds events one by one, in worker processes where that takes long.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from archioptrx.core.config import Fields, finish
+from archioptrx.core.errors import InputError
+from archioptrx.data.sources.options import (
+    MODULES,
+    OF,
+    OWN_FILES,
+    SOURCES,
+    HitgraphsOptions,
+    LearnedOptions,
+    Options,
+    description,
+    source_at,
+)
+from archioptrx.data.sources.options.building import Cuts
+
+if TYPE_CHECKING:
+    from archioptrx.data.dataset import Dataset, Metadata
+
+Load = TypeVar("Load", bound=Callable[[Any], Any])
+
+FILES = ("path", "model")
+"""The keys that name files or folders."""
+
+WRITERS = {
+    "trackml": "archioptrx.models.predictions.submission",
+    "hitgraphs": "archioptrx.models.predictions.hitgraph_predictions",
+    "acorn": "archioptrx.models.predictions.acorn_predictions",
+    "pickle": "archioptrx.models.predictions.pickle_predictions",
+}
+"""Modules that write predictions in the form of a source's files; see `archioptrx.models.predictions.prediction`."""
+
+LOADERS: dict[str, Callable[[Any], Dataset]] = {}
+"""What loads the sources of the user's own."""
+
+__all__ = ["SOURCES", "WRITERS", "check_spec", "load_dataset", "resolved", "source", "with_path"]
+
+
+def source(options: type[Options], files: Sequence[str] = ()) -> Callable[[Load], Load]:
+    """Register a function `load(options) -> Dataset` as a source, under the name that its options say.
+
+    Parameters
+    ----------
+    options
+        Class of its options. A source of that name that there is already gives way.
+    files
+        Patterns of file names by which `--data PATH` tells this source, `*.csv` say.
+    """
+
+    def decorate(load: Load) -> Load:
+        SOURCES[options.source], LOADERS[options.source] = options, load
+        OWN_FILES[options.source] = tuple(files)
+        return load
+
+    return decorate
+
+
+def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Options | None:
+    """Read a data description without loading anything (and without torch).
+
+    Parameters
+    ----------
+    content
+        `{source: NAME, path: …, **options}`; without `source` the files at the path tell it, and no path means `toy`.
+    place
+        Where it stands, the start of each message.
+    faults
+        The list that faults are added to.
+
+    Returns
+    -------
+    The options of the source, or None where anything was wrong.
+    """
+    before = len(faults)
+    fields = Fields(_described(content, faults), place, faults)
+    name = fields.take("source", str, usual_source(fields.content), choices=SOURCES)
+    if len(faults) > before:
+        return None
+    options = SOURCES[name].read(fields)
+    if OF in fields.taken and isinstance(inner := fields.content.get(OF, {}), Mapping):
+        check_spec(inner, fields.at(OF), faults)
+    fields.rest()
+    return options if len(faults) == before else None
+
+
+def _described(content: Mapping[str, Any], faults: list[str]) -> Mapping[str, Any]:
+    """The same with a mapping for the other source, which may be told by a path or in YAML."""
+    if not isinstance(content, Mapping) or OF not in content:
+        return content
+    try:
+        return {**content, OF: description(content[OF])}
+    except InputError as error:
+        faults += error.faults
+        return content
+
+
+def usual_source(content: Mapping[str, Any]) -> str:
+    """The source of a description that doesn't name it."""
+    return source_at(Path(str(content["path"]))) if "path" in content else "toy"
+
+
+def resolved(content: Mapping[str, Any]) -> dict[str, Any]:
+    """A description that means the same in any folder: with its source, and absolute paths; those inside it too."""
+    made = dict(content)
+    if OF in made:
+        inner = description(made[OF])
+        made[OF] = resolved(inner) if isinstance(inner, Mapping) else inner
+    made.setdefault("source", usual_source(content))
+    for key in FILES:
+        if isinstance(made.get(key), str):
+            made[key] = str(Path(made[key]).expanduser().resolve())
+    return made
+
+
+def with_path(content: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """The same description of other files, as a model that was trained on the one reads the other.
+
+    The path goes to the source that reads files: to the innermost one, where a source is made of another. Where the
+    files are of another kind, their own source reads them; where both build graphs of events, with the same cuts.
+
+    >>> with_path({"source": "hitgraphs", "path": "a", "sectors": 4, "events": 9}, "b")
+    {'source': 'hitgraphs', 'path': 'b', 'sectors': 4}
+    >>> with_path({"source": "toy", "num_samples": 3}, "b")
+    {'source': 'hitgraphs', 'path': 'b'}
+    >>> with_path({"source": "helix", "events": 9, "z0_max": 100}, "event000001000-hits.csv")
+    {'source': 'trackml', 'path': 'event000001000-hits.csv', 'z0_max': 100}
+    >>> with_path({"source": "learned", "of": "a"}, "b")
+    {'source': 'learned', 'of': {'source': 'hitgraphs', 'path': 'b'}}
+    """
+    if OF in content:
+        return {**content, OF: with_path(description(content[OF]), path)}
+    found = source_at(Path(path))
+    if content.get("source") == found:
+        return {**{key: value for key, value in content.items() if key != "events"}, "path": path}
+    builders = [issubclass(SOURCES[name], Cuts) for name in (content.get("source", ""), found) if name in SOURCES]
+    cuts = {field.name for field in fields(Cuts)} if builders == [True, True] else set()
+    return {"source": found, "path": path, **{key: value for key, value in content.items() if key in cuts}}
+
+
+def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | None = None) -> Dataset:
+    """Read or make a data set.
+
+    Parameters
+    ----------
+    spec
+        See `check_spec`.
+    place
+        Where the description stands, the start of messages about it.
+    like
+        Metadata of a model's training data: the data come in its scales and in its learned embedding, and with its
+        number of φ sectors where neither the description nor `metadata.json` nor edges that wrap around tell it.
+
+    Raises
+    ------
+    InputError
+        The description or the data are wrong; one line per fault.
+    """
+    faults: list[str] = []
+    options = check_spec(spec, place, faults)
+    finish(faults)
+    assert options is not None
+    if like is not None and isinstance(options, HitgraphsOptions):
+        options = replace(options, usual_sectors=like.sectors)
+    if like is not None and isinstance(options, LearnedOptions):
+        options = replace(options, like=like)
+    dataset: Dataset = _loader(options.source)(options)
+    return dataset if like is None else dataset.scaled_like(like)
+
+
+def _loader(name: str) -> Callable[[Any], Dataset]:
+    if name in LOADERS:
+        return LOADERS[name]
+    module = importlib.import_module(MODULES.get(name, f"archioptrx.data.sources.{name}"))
+    load: Callable[[Any], Dataset] = module.load
+    return load

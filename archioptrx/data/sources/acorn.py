@@ -1,0 +1,292 @@
+"""Event graphs as acorn (gnn4itk) and gnn_tracking store them: one PyG `Data` object per file, `.pyg` or `.pt`.
+
+Two forms are known, and told apart by what a file holds.
+
+*Named columns* (acorn): one tensor per feature, with or without the prefix that newer versions give it, here in
+brackets. Of the hits [N]: `[hit_]r`, `[hit_]phi`, `[hit_]z` in mm and rad, or `[hit_]x` and `hit_y` instead of the
+first two; `hit_id`, `hit_particle_id`. Of the true doublets [T]: `track_edges [2, T]`, `particle_id` or
+`track_particle_id`, `pt` or `track_particle_pt`; a hit's particle and pT are those of its true doublets where there is
+no column of hits, and noise where it has none. Of the edges [E]: `edge_index [2, E]`, the truth `y` or `edge_y`,
+`weights` or `edge_weights`. Without truth, the edges that `track_edges` names in either direction are true.
+
+*A matrix* (gnn_tracking): `x [N, F]` with r, φ, z, … divided by 1000 mm, π, 1000 mm, and `particle_id`, `pt` [N],
+`edge_index [2, E]`, `y [E]`. Its graphs have each edge in both directions: it is one edge here.
+
+An edge goes from the hit nearer to the beam line to the other one (of equal hits: the one nearer to z = 0, then the
+first). Edges keep the order of the file. A true edge is what the file says it is; gnn_tracking's joins any two
+layers' hits of one particle that its cuts let through.
+
+A stranger's pickle runs a stranger's code: files are read with `weights_only=True`, and of PyG's classes only those are
+admitted that such a file consists of. Names: acorn.stages.data_reading and acorn.utils.loading_utils;
+gnn_tracking.graph_construction.graph_builder.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch_geometric.data import Data
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.sources.files import files_in
+from archioptrx.data.sources.options import AcornOptions
+from archioptrx.data.sources.options.acorn import PT_UNITS
+from archioptrx.data.sources.pyg_files import LEGAL, Array, Content, array, first, read_content
+from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.sources.undirected import Edges, pair_keys, undirected
+
+PATTERNS = ("*.pyg", "*.pt")
+NODE_SCALE = (1000.0, math.pi, 1000.0)
+
+
+def load(options: AcornOptions) -> Dataset:
+    """Read a file or a folder.
+
+    Raises
+    ------
+    InputError
+        Files are missing or break the contract: one line per fault.
+    """
+    files = event_files(options)
+    metadata = Metadata(
+        "acorn",
+        node_features=("r", "φ", "z", *(name.removeprefix("hit_") for name in options.columns)),
+        node_scale=NODE_SCALE + (1.0,) * len(options.columns),
+        options={**asdict(options), "path": str(options.path)},
+    )
+    jobs = [Job(name, file, _stamp(file)) for name, file in files.items()]
+    return stream(jobs, partial(make, options=options, metadata=metadata), metadata, options.skip_bad)
+
+
+def event_files(options: AcornOptions) -> dict[str, Path]:
+    """The file of each event, by name; of two files with one name the folders inside the path are part of it."""
+    files = files_in(options.path, PATTERNS, LEGAL)
+    often = Counter(file.stem for file in files)
+    named: dict[str, Path] = {}
+    for file in files[: options.events]:
+        folders = file.relative_to(options.path).parts[:-1] if often[file.stem] > 1 else ()
+        name = "_".join((*folders, file.stem))
+        if name in named:
+            raise InputError(f"{file}: is called {name}, as is {named[name]}; legal: names of their own")
+        named[name] = file
+    return named
+
+
+def _stamp(file: Path) -> str:
+    """What changes when a file does."""
+    about = file.stat()
+    return f"{file.resolve()} {about.st_size} {about.st_mtime_ns}"
+
+
+def make(job: Job, options: AcornOptions, metadata: Metadata) -> Made:
+    """Read one file."""
+    file: Path = job.content
+    content = read_content(file, options.path)
+    try:
+        return Made((make_graph(arrays_of(content, options), metadata, job.name, 0),))
+    except InputError as error:
+        raise InputError(*(f"{file}: {fault}" for fault in error.faults)) from error
+
+
+def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
+    """Make a graph's arrays of a file's; everything is checked on the way.
+
+    Raises
+    ------
+    InputError
+        Something is missing or doesn't fit, row by row where it is one of a row.
+    """
+    nodes, kind = coordinates(content, options)
+    count = len(nodes)
+    further = [feature(content, name, count) for name in options.columns]
+    for name, values in zip(("r", "φ", "z", *options.columns), (*nodes.T, *further), strict=True):
+        _finite(values, name, "hit")
+    edges, truth = _edges(content, count)
+    found = undirected(edges, nodes[:, 0], nodes[:, 2])
+    made = {
+        "x": np.stack([*(nodes / NODE_SCALE).T, *further], axis=1),
+        "edge_index": found.edge_index,
+        "y": truth[found.first],
+        "hit_id": _hit_ids(content, count),
+        **_particles(content, count, kind, PT_UNITS[options.pt_unit]),
+    }
+    if options.weights:
+        name, weights = first(content, "edge_weights", "weights")
+        weights = _column(weights, name, edges.shape[1], "edge")
+        _finite(weights, name, "edge", minimum=0)
+        made["edge_weight"] = weights[found.first]
+    return made
+
+
+def coordinates(content: Content, options: AcornOptions) -> tuple[NDArray[np.float64], str]:
+    """r, φ, z of the hits in mm, rad, mm [N, 3], and the form of the file: `matrix` or `columns`."""
+    matrix = array(content, "x")
+    if matrix is not None and matrix.ndim == 2:
+        if matrix.shape[1] < 3 or not len(matrix):
+            raise InputError(f"x has the shape {list(matrix.shape)}; legal: [hits, 3 or more], one hit at least")
+        return matrix[:, :3].astype(np.float64) * (options.scales or NODE_SCALE), "matrix"
+    columns: dict[str, Array | None] = {name: first(content, f"hit_{name}", name)[1] for name in ("r", "phi", "z")}
+    # A plain `y` is the truth of the edges, in every version.
+    x, y = first(content, "hit_x", "x")[1], array(content, "hit_y")
+    if x is not None and y is not None and x.shape == y.shape:
+        made = {"r": np.hypot(x, y), "phi": np.arctan2(y, x)}
+        columns |= {name: values for name, values in made.items() if columns[name] is None}
+    missing = [name for name in ("r", "phi", "z") if columns[name] is None]
+    if missing:
+        raise InputError(f"lacks {', '.join(missing)}; legal: hit_r, hit_phi, hit_z, or a matrix x [hits, features]")
+    z = columns["z"]
+    assert z is not None
+    if z.ndim != 1 or not len(z):
+        raise InputError(f"z has the shape {list(z.shape)}; legal: [hits], one hit at least")
+    parts = [_column(columns[name], name, len(z), "hit").astype(np.float64) for name in ("r", "phi", "z")]
+    return np.stack(parts, axis=1) * (options.scales or (1.0, 1.0, 1.0)), "columns"
+
+
+def feature(content: Content, name: str, hits: int) -> NDArray[np.float64]:
+    """A further feature [N], by the name of its column or its number in the matrix."""
+    matrix = array(content, "x")
+    if matrix is not None and matrix.ndim == 2 and name.startswith("x") and name[1:].isdigit():
+        if int(name[1:]) >= matrix.shape[1]:
+            raise InputError(f"x has {matrix.shape[1]} columns, no {name}; legal: x0 … x{matrix.shape[1] - 1}")
+        return matrix[:, int(name[1:])].astype(np.float64)
+    found = first(content, f"hit_{name.removeprefix('hit_')}", name)[1]
+    return _column(found, name, hits, "hit").astype(np.float64)
+
+
+def _column(values: Array | None, name: str, rows: int, kind: str) -> Array:
+    if values is None:
+        raise InputError(f"lacks {name}; legal: one number per {kind}")
+    if values.ndim != 1 or len(values) != rows:
+        raise InputError(f"{name} has the shape {list(values.shape)}; legal: [{rows}], one number per {kind}")
+    return values
+
+
+def _finite(values: Array, name: str, kind: str, minimum: float = -math.inf) -> None:
+    wrong = np.flatnonzero(~np.isfinite(values) | (values < minimum))
+    if len(wrong):
+        legal = "finite numbers" if minimum == -math.inf else "finite numbers of 0 or more"
+        raise InputError(f"{name} is {values[wrong[0]]:g} at {kind} {wrong[0]}; legal: {legal}")
+
+
+def _pairs(content: Content, name: str, hits: int) -> Edges | None:
+    """Pairs of hits [2, n]."""
+    pairs = array(content, name)
+    if pairs is None:
+        return None
+    if pairs.ndim != 2 or len(pairs) != 2 or pairs.dtype.kind not in "iu":
+        raise InputError(f"{name} is {pairs.dtype} {list(pairs.shape)}; legal: whole numbers [2, edges]")
+    wrong = np.flatnonzero(((pairs < 0) | (pairs >= hits)).any(axis=0))
+    if len(wrong):
+        raise InputError(f"{name} points outside the {hits} hits at edge {wrong[0]}; legal: 0 … {hits - 1}")
+    return pairs.astype(np.int64)
+
+
+def _edges(content: Content, hits: int) -> tuple[Edges, NDArray[np.bool_]]:
+    """Edges [2, E] and their truth [E], in the file's order."""
+    edges, tracks = _pairs(content, "edge_index", hits), _pairs(content, "track_edges", hits)
+    if edges is None or not edges.shape[1]:
+        raise InputError(f"{'lacks' if edges is None else 'has no edge in'} edge_index; legal: one edge at least")
+    name, truth = first(content, "edge_y", "y")
+    if truth is None and tracks is None:
+        raise InputError("lacks y and track_edges; legal: edge_y or y, one per edge, or track_edges [2, true edges]")
+    if truth is None:
+        assert tracks is not None
+        return edges, np.isin(pair_keys(edges, hits), pair_keys(tracks, hits))
+    truth = _column(truth, name, edges.shape[1], "edge")
+    wrong = np.flatnonzero(~np.isin(truth, (0, 1)))
+    if len(wrong):
+        raise InputError(f"{name} is {truth[wrong[0]]} at edge {wrong[0]}; legal: 0 and 1")
+    return edges, truth.astype(np.bool_)
+
+
+def _hit_ids(content: Content, hits: int) -> Array | None:
+    """Names of the hits [N]; None: their numbers."""
+    ids = array(content, "hit_id")
+    if ids is None:
+        return None
+    ids = _column(ids, "hit_id", hits, "hit")
+    broken = np.flatnonzero(ids != np.round(ids))
+    if len(broken):
+        raise InputError(f"hit_id is {ids[broken[0]]:g} at hit {broken[0]}; legal: whole numbers")
+    names, rows, often = np.unique(ids, return_index=True, return_counts=True)
+    if (often > 1).any():
+        worst = int(np.argmax(often > 1))
+        raise InputError(f"hit_id {names[worst]} stands {often[worst]} times, first at hit {rows[worst]}; legal: once")
+    return ids
+
+
+def _particles(content: Content, hits: int, kind: str, unit: float) -> dict[str, Array]:
+    """`pid` and `pt` of the hits [N], as far as the file has them. pt comes in units of `unit` GeV."""
+    made = {}
+    names = {"pid": ("hit_particle_id", "track_particle_id", "particle_id"), "pt": ("track_particle_pt", "pt")}
+    tracks = None if kind == "matrix" else _pairs(content, "track_edges", hits)
+    for field, candidates in names.items():
+        name, values = first(content, *candidates)
+        if values is None:
+            continue
+        if tracks is not None and not name.startswith("hit_"):
+            of_track = _column(values, name, tracks.shape[1], "track edge")
+            values = np.zeros(hits, of_track.dtype)
+            values[tracks] = of_track
+        values = _column(values, name, hits, "hit")
+        _finite(values, name, "hit")
+        made[field] = values * unit if field == "pt" else values.astype(np.int64)
+    if "pt" in made and "pid" in made:
+        made["pt"] = np.where(made["pid"] == 0, 0.0, made["pt"])
+    return made
+
+
+def write_predictions(
+    file: Path, target: Path, graph: HitGraph, scores: torch.Tensor | None, tracks: torch.Tensor | None
+) -> None:
+    """Write an event's file again with what a network found, under the names that acorn gives it.
+
+    Parameters
+    ----------
+    file
+        That the graph was read from; its content is kept as it is.
+    target
+        A new file.
+    graph
+        As `load` made it.
+    scores : float [E] or None
+        Probability of each edge, in the graph's order. The file gets one per edge of its own, in its own order: both
+        directions of an edge have its score, an edge from a hit to itself has 0. `edge_scores` or, where the file has
+        names without prefix, `scores`.
+    tracks : int64 [N] or None
+        Track of each hit, -1 for none. `hit_track_labels` or `labels`.
+
+    Raises
+    ------
+    InputError
+        The target exists, or the file is no longer the one that was read.
+    """
+    if target.exists():
+        raise InputError(f"{target}: exists already; legal: a new file")
+    content = read_content(file, file)
+    prefixed = bool({"hit_r", "hit_x", "hit_z"} & set(content))
+    edges, hits = _pairs(content, "edge_index", len(graph.x)), len(graph.x)
+    if scores is not None and edges is not None:
+        keys = pair_keys(graph.edge_index.numpy(), hits)
+        order = np.argsort(keys)
+        wanted = pair_keys(edges, hits)
+        place = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
+        own = edges[0] == edges[1]
+        if not (own | (keys[place] == wanted)).all():
+            raise InputError(f"{file}: has other edges than the graph that was read from it; legal: the same file")
+        values = np.where(own, 0.0, scores.detach().numpy()[place])
+        content["edge_scores" if prefixed else "scores"] = torch.tensor(values, dtype=torch.float32)
+    if tracks is not None:
+        content["hit_track_labels" if prefixed else "labels"] = tracks.to(torch.int64)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(Data.from_dict(content), target)

@@ -1,0 +1,116 @@
+"""Tables of an event's CSV files: columns that have to be there, numbers that are finite, ids that are whole."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.sources.event_files import EventFile
+
+Array = NDArray[Any]
+
+WHOLE = ("hit_id", "particle_id", "volume_id", "layer_id", "module_id", "q")
+"""Columns of whole numbers."""
+_PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
+_EXACT: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
+"""Read a number as exactly that which was written: from 3.1 on pandas does so anyway, and warns of the option."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Checked columns of a file.
+
+    Attributes
+    ----------
+    file
+        Where they come from; its name stands in messages.
+    columns
+        float64 or int64 [rows], by name.
+    """
+
+    file: EventFile
+    columns: dict[str, Array]
+
+    def __getitem__(self, name: str) -> Array:
+        return self.columns[name]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def stack(self, *names: str) -> Array:
+        """Columns side by side. Shapes: -> float64 [rows, names]."""
+        return np.stack([self.columns[name] for name in names], axis=1).astype(np.float64)
+
+    def fault(self, row: int, what: str) -> InputError:
+        """An error about a row (from 0), by its line in the file."""
+        return InputError(f"{self.file}: line {row + 2}: {what}")
+
+    def refuse(self, wrong: Array, name: str, what: str) -> None:
+        """Raise about the first row where `wrong` holds, with the value of one column.
+
+        Raises
+        ------
+        InputError
+            There is such a row.
+        """
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise self.fault(row, f"{name} is {self.columns[name][row]}{what}")
+
+
+def read_table(file: EventFile, names: Sequence[str]) -> Table:
+    """Read some columns of a file; the others are left aside.
+
+    Raises
+    ------
+    InputError
+        The file can't be read, has no rows, lacks columns, or holds something else than finite (ids: whole) numbers.
+    """
+    content = file.read()
+    if not content.strip():
+        raise InputError(f"{file}: is empty; legal: a line with {', '.join(names)}, and rows")
+    frame = _parsed(file, content)
+    missing = [name for name in names if name not in frame.columns]
+    if missing:
+        raise InputError(f"{file}: line 1: lacks {', '.join(missing)}; legal: the columns {', '.join(names)}")
+    if frame.empty:
+        raise InputError(f"{file}: holds no row; legal: at least one")
+    return Table(file, {name: _column(file, name, frame[name]) for name in names})
+
+
+def _parsed(file: EventFile, content: bytes) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        # Columns of mixed types become objects, which are refused with their row below.
+        warnings.simplefilter("ignore", pd.errors.DtypeWarning)
+        try:
+            return pd.read_csv(io.BytesIO(content), skip_blank_lines=False, index_col=False, **_EXACT)
+        except (ValueError, pd.errors.ParserWarning, OverflowError) as error:
+            text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise InputError(f"{file}: is no table ({text[:100]}); legal: CSV with a line of names") from error
+
+
+def _column(file: EventFile, name: str, values: pd.Series) -> Array:
+    """One column as int64 or float64; the first bad row is named."""
+    legal = "a whole number" if name in WHOLE else "a finite number"
+    numbers = values.to_numpy()
+    if numbers.dtype.kind not in "iuf":
+        numbers = pd.to_numeric(values.astype(str), errors="coerce").to_numpy()
+    bad = ~np.isfinite(numbers)
+    if name in WHOLE:
+        bad |= np.abs(numbers) >= 2.0**63 if numbers.dtype.kind != "i" else False
+        # Beyond 2^53 a number that came through floating point is no longer the one that was written.
+        bad |= (numbers != np.round(numbers)) | (np.abs(numbers) > 2.0**53) if numbers.dtype.kind == "f" else False
+    if bad.any():
+        row = int(np.argmax(bad))
+        raise InputError(f"{file}: line {row + 2}: {name} is {values.iloc[row]!s:.40}; legal: {legal}")
+    column: Array = numbers.astype(np.int64 if name in WHOLE else np.float64)
+    return column

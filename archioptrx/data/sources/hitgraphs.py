@@ -1,0 +1,277 @@
+"""Hit graphs of HEP.TrkX: one `.npz` file per graph, also the form in which data sets are written.
+
+Arrays: `X [N, F]` = r/1000 mm, φ/(π/sectors) from the middle of the φ sector, z/1000 mm; edge `Ri_cols[k]` ends in hit
+`Ri_rows[k]`, edge `Ro_cols[k]` starts in hit `Ro_rows[k]`; `y [E]` the truth; optionally `pid [N]` and, in files that
+ArchiOpTrX wrote, further fields of `HitGraph` (`loss_pairs [L, 2]` is its `loss_index`, `triplets [T, 2]` its
+`triplet_index` by the places of the edges in `y`). Edge features `Ra` are left aside: they are computed at load, the
+same way for all data. Format: Farrell et al., arXiv:1810.06111 (heptrkx-gnn-tracking).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.sources.hitgraph_arrays import EDGE, KEPT_BYTES, OPTIONAL, Arrays, edge_index_of, read_arrays
+from archioptrx.data.sources.options import HitgraphsOptions
+from archioptrx.data.sources.stream import Job, Made, bounded, cached, each, key_of, progress, stream
+
+METADATA = "metadata.json"
+_NAME = re.compile(r"^(?P<event>.*?)_?g(?P<sector>\d+)$")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What is known of a file when the data set's metadata are sought.
+
+    Attributes
+    ----------
+    faults
+        What is wrong with it.
+    arrays
+        Its content, while there is memory for it.
+    wraps
+        Whether an edge spans more than half of the range of φ.
+    upper
+        Share of the hits with z > 0.
+    true
+        Whether any edge is true.
+    zero
+        Whether 0 is a particle in it: a true edge joins two such hits.
+    """
+
+    faults: tuple[str, ...] = ()
+    arrays: Arrays | None = None
+    wraps: bool = False
+    upper: float = 0.0
+    true: bool = False
+    zero: bool = False
+
+
+def load(options: HitgraphsOptions) -> Dataset:
+    """Read a file or a folder.
+
+    Raises
+    ------
+    InputError
+        Files are missing or break the contract, or no edge at all is true: one line per file.
+    """
+    files = first_events(find_files(options.path), options.events)
+    metadata = read_metadata(options.path if options.path.is_dir() else options.path.parent)
+    widths = metadata.widths if metadata else {"x": 3}
+    jobs = [Job(file.stem, file, stamp(file)) for file in files]
+    key = key_of(jobs, options, metadata)
+    if (known := cached(metadata.source if metadata else options.source, key)) is not None:
+        return known
+    scans = scan_all(files, widths)
+    faults = [f"{file}: {fault}" for file, one in scans.items() for fault in one.faults]
+    good = {file: one for file, one in scans.items() if not one.faults}
+    if faults and not (options.skip_bad and good):
+        raise InputError(*bounded(faults))
+    if not any(one.true for one in good.values()):
+        raise InputError(f"{options.path}: no edge is true in all {len(good)} graphs; legal: at least one true edge")
+    metadata = complete(metadata, good, options, len(files) - len(good))
+    shift = any(one.zero for one in good.values())
+    jobs = [replace(job, content=(job.content, good[job.content].arrays)) for job in jobs if job.content in good]
+    return stream(jobs, partial(make, widths=widths, shift=shift, metadata=metadata), metadata, key=key)
+
+
+def stamp(file: Path) -> str:
+    """What tells that a file has changed: its place, size and time."""
+    if not file.exists():
+        return f"{file} is no file"
+    status = file.stat()
+    return f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
+
+
+def complete(metadata: Metadata | None, good: Mapping[Path, Scan], options: HitgraphsOptions, skipped: int) -> Metadata:
+    """Add to the metadata of the folder, or infer without them, what all its files together tell."""
+    found: dict[str, Any] = {"skipped": skipped} if skipped else {}
+    if metadata is None:
+        sectors, how = (options.sectors, "given") if options.sectors else infer_sectors(good, options.usual_sectors)
+        found |= {"sectors": how}
+        metadata = Metadata("hitgraphs", node_scale=(1000.0, math.pi / sectors, 1000.0), sectors=sectors)
+    elif options.sectors and options.sectors != metadata.sectors:
+        raise InputError(f"{options.path}: sectors is {options.sectors}; legal: {metadata.sectors}, by its {METADATA}")
+    if any(one.zero for one in good.values()):
+        found["pid"] = "one added: 0 was a particle, and means noise here"
+    return replace(metadata, options={**metadata.options, **found})
+
+
+def scan_all(files: Sequence[Path], widths: Mapping[str, int]) -> dict[Path, Scan]:
+    """Look through all files once; arrays stay as long as they are few."""
+    near, far = partial(scan, widths=widths), partial(scan_lightly, widths=widths)
+    scans: dict[Path, Scan] = {}
+    size = 0
+    for file, one in zip(files, progress(each(near, far, files), len(files), "hitgraphs files"), strict=True):
+        size += sum(array.nbytes for array in (one.arrays or {}).values())
+        scans[file] = one if size <= KEPT_BYTES else replace(one, arrays=None)
+    return scans
+
+
+def scan(file: Path, widths: Mapping[str, int]) -> Scan:
+    """Read and check one file."""
+    # Never in threads: numpy parses the header of each array, and CPython 3.11 can't parse in two threads safely.
+    arrays, faults = read_arrays(file, widths)
+    if faults:
+        return Scan(tuple(faults))
+    start, end = edges = edge_index_of(arrays)
+    wraps = bool((np.abs(arrays["X"][end, 1] - arrays["X"][start, 1]) > 1).any())
+    true = arrays["y"] > 0.5
+    zero = "pid" in arrays and bool(((arrays["pid"][edges] == 0).all(axis=0) & true).any())
+    return Scan((), arrays, wraps, float(np.mean(arrays["X"][:, 2] > 0)), bool(true.any()), zero)
+
+
+def scan_lightly(file: Path, widths: Mapping[str, int]) -> Scan:
+    """The same, for a worker: arrays stay where they are."""
+    return replace(scan(file, widths), arrays=None)
+
+
+def make(job: Job, widths: Mapping[str, int], shift: bool, metadata: Metadata) -> Made:
+    """Make the graph of a file that was scanned."""
+    file, arrays = job.content
+    if arrays is None:
+        arrays, faults = read_arrays(file, widths)
+        if faults:  # it has changed in the meantime
+            raise InputError(*(f"{file}: {fault}" for fault in faults))
+    if shift and "pid" in arrays:
+        arrays = {**arrays, "pid": arrays["pid"].astype(np.int64) + 1}
+    return Made((to_graph(file, arrays, metadata),))
+
+
+def find_files(path: Path) -> list[Path]:
+    """Name the `.npz` files of a folder, sorted, or the one file."""
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise InputError(f"{path}: no such file or folder; legal: a .npz file or a folder of them")
+    files = sorted(path.glob("*.npz"))
+    if not files:
+        raise InputError(f"{path}: holds no .npz file; legal: HEP.TrkX graphs such as event000001000_g000.npz")
+    return files
+
+
+def first_events(files: list[Path], number: int | None) -> list[Path]:
+    """Keep the files of the first so many events.
+
+    >>> [file.name for file in first_events([Path("e1_g0.npz"), Path("e1_g1.npz"), Path("e2_g0.npz")], 1)]
+    ['e1_g0.npz', 'e1_g1.npz']
+    """
+    kept = set(list(dict.fromkeys(name_of(file)[0] for file in files))[:number])
+    return [file for file in files if name_of(file)[0] in kept]
+
+
+def read_metadata(folder: Path) -> Metadata | None:
+    """Read `metadata.json` where a folder has one."""
+    file = folder / METADATA
+    if not file.is_file():
+        return None
+    try:
+        return Metadata.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{file}: isn't what the command `data` wrote: {error}") from error
+
+
+def name_of(file: Path) -> tuple[str, int]:
+    """Event and sector from a file's name: event000001000_g003 -> ("event000001000", 3).
+
+    >>> name_of(Path("event000001000_g003.npz"))
+    ('event000001000', 3)
+    >>> name_of(Path("other.npz"))
+    ('other', 0)
+    """
+    match = _NAME.match(file.stem)
+    return (match["event"], int(match["sector"])) if match else (file.stem, 0)
+
+
+def infer_sectors(good: Mapping[Path, Scan], usual: int | None = None) -> tuple[int, str]:
+    """Guess the number of φ sectors: graphs per event, by two if the graphs also divide z into two halves.
+
+    Edges whose Δφ spans more than half of the range wrap around, which only whole events have. Otherwise the number of
+    a model's training data, where there is a model, comes before the guess.
+
+    Raises
+    ------
+    InputError
+        There is one graph an event and none wraps around: it may be a sector as well as a whole event.
+    """
+    if any(one.wraps for one in good.values()):
+        return 1, "inferred: 1, edges wrap around in φ"
+    if usual:
+        return usual, "as in the model's training data"
+    names = [name_of(file) for file in good]
+    graphs = max(*Counter(event for event, _ in names).values(), *(sector + 1 for _, sector in names))
+    if graphs == 1:
+        raise InputError(
+            f"{next(iter(good)).parent}: sectors can't be told from one graph an event; "
+            "legal: give the number of φ sectors (1: whole events)"
+        )
+    halves = graphs % 2 == 0 and all(one.upper < 0.02 or one.upper > 0.98 for one in good.values())
+    how = f"inferred: {graphs} graphs an event" + ", each one half of z" * halves
+    return graphs // (1 + halves), how
+
+
+def to_graph(file: Path, arrays: Arrays, metadata: Metadata) -> HitGraph:
+    """Make a hit graph of checked arrays."""
+    event, sector = name_of(file)
+    content = {"x": arrays["X"], "edge_index": edge_index_of(arrays), "y": arrays["y"]}
+    content |= {k: arrays[k] for k in OPTIONAL if k in arrays}
+    if "loss_pairs" in content:
+        content["loss_index"] = content.pop("loss_pairs").T
+    if "triplets" in content:
+        content["triplet_index"] = content.pop("triplets").T
+    return make_graph(content, metadata, event, sector)
+
+
+def write(dataset: Dataset, folder: Path) -> None:
+    """Write a data set: one file per graph and `metadata.json`, so that it is read again without options.
+
+    Raises
+    ------
+    InputError
+        The folder already holds something, or two graphs have one name.
+    """
+    check_empty(folder)
+    names = Counter((g.event, g.sector) for g in dataset.graphs)
+    twice = [f"{event} sector {sector}" for (event, sector), count in names.items() if count > 1]
+    if twice:
+        raise InputError(f"{folder}: two graphs are called {twice[0]}; legal: names of their own")
+    folder.mkdir(parents=True, exist_ok=True)
+    for graph in dataset.graphs:
+        np.savez_compressed(folder / f"{graph.event}_g{graph.sector:03d}.npz", **to_arrays(graph))
+    text = json.dumps(dataset.metadata.to_dict(), indent=1, ensure_ascii=False)
+    (folder / METADATA).write_text(text + "\n", encoding="utf-8")
+
+
+def check_empty(folder: Path) -> None:
+    """Refuse a folder that already holds something."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: already holds something; legal: a new or empty folder")
+
+
+def to_arrays(graph: HitGraph) -> dict[str, Any]:
+    """Turn a hit graph into the arrays of its file, edges in the caller's order."""
+    start, end = graph.in_file_order(graph.edge_index.T).T.numpy()
+    edge = np.arange(graph.num_edges)
+    arrays = {"X": graph.x.numpy(), "Ri_rows": end, "Ri_cols": edge, "Ro_rows": start, "Ro_cols": edge}
+    arrays["y"] = graph.in_file_order(graph.y).numpy()
+    for key, like in OPTIONAL.items():
+        if graph.get(key) is not None:
+            arrays[key] = (graph.in_file_order(graph[key]) if like == EDGE else graph[key]).numpy()
+    if graph.get("loss_index") is not None:
+        arrays["loss_pairs"] = graph.loss_index.T.numpy()
+    if graph.get("triplet_index") is not None:
+        arrays["triplets"] = graph.edge_order[graph.triplet_index].T.numpy()
+    return arrays

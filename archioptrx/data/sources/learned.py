@@ -1,0 +1,148 @@
+"""Graphs from a learned embedding: the stage before a graph network, for any source whose hits have particles.
+
+A small network (`archioptrx.data.sources.embedding`) gives each hit a place in a space where hits of one particle lie
+together. The *predicted* graph joins hits within a radius there, the *loss* graph has the missed true edges too:
+
+    edge_index, y        predicted edges, from the inner to the outer hit; true: the two follow each other on the way of
+                         one particle out from the beam line
+    embedding            the place of each hit
+    loss_index, y_loss   predicted edges and missed true ones; 1 where both hits are of one particle, noise is none
+
+Hits, features and particles stay those of the other source. Its edges, their weights and its choice of a signal are
+left aside: they are about other edges.
+
+*No leak.* The network is fitted once, on events drawn by the seed: at most `train_events`, at most half of all. Their
+names stay with the data (`Metadata.fitted_on`), and `Dataset.split` makes them training events whatever its own seed
+says: no validation or test event was seen. (With fewer than three events the data are split by sector, and that can't
+be: the split says so.) The weights stay with the data too, and with every model that is trained on them: `evaluate` and
+`predict` embed new events as the training events were. Counts are those of `archioptrx.data.graph_construction`, and
+`particle_edges`: edges between any two hits of one particle. Their share is what the embedding strives for; that of the
+true edges stays low, for a particle of n hits that lie together has n - 1 true edges of n (n - 1) / 2.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.embedding import Embedding, fit, inputs_of, near_pairs, one_thread, true_pairs
+from archioptrx.data.sources.options import LearnedOptions
+from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.sources.undirected import pair_keys, undirected
+from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
+
+KEPT = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", *PARTICLE_FIELDS)
+FITTED = "embedding"
+"""Where the network stands among the metadata's options."""
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """How graphs are made.
+
+    Attributes
+    ----------
+    inner, metadata
+        Of the other source's graphs and of the new ones.
+    embedding
+        That hits get their places from.
+    neighbours
+        Most neighbours of a hit.
+    """
+
+    inner: Metadata
+    metadata: Metadata
+    embedding: Embedding
+    neighbours: int
+
+
+def load(options: LearnedOptions) -> Dataset:
+    """Read the other source, fit the embedding or take that of a model, and make the graphs; with progress on stderr.
+
+    Raises
+    ------
+    InputError
+        The other source is wrong or has no particles, or no hits lie within the radius.
+    """
+    inner = load_dataset(options.of, "data.of", like=options.like)
+    if inner.graphs[0].get("pid") is None:
+        raise InputError("data.of: has no particle of each hit (pid); legal: a source that knows them")
+    if options.like is None:
+        chosen = events_to_fit(inner.events, options)
+        places = [place for place, facts in enumerate(facts_of(inner.graphs)) if facts.event in chosen]
+        embedding = _fitted(list(taken(inner.graphs, places)), inner.metadata, options)
+    else:
+        chosen, embedding = (), _embedding_of(options.like)
+    told = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in ("of", "like")}
+    metadata = replace(
+        inner.metadata,
+        source="learned",
+        embedding=len(embedding.biases[-1]),
+        fitted_on=chosen,
+        options={**told, "of": inner.metadata.to_dict(), FITTED: embedding.to_dict()},
+    )
+    plan = Plan(inner.metadata, metadata, embedding, options.neighbours)
+    return stream(jobs_of(inner.graphs), partial(make, plan=plan), metadata)
+
+
+def jobs_of(graphs: Sequence[HitGraph]) -> list[Job]:
+    """One job for each graph. It brings that graph alone: what all jobs share goes to the workers with every one."""
+    return [Job(f"{k:06d}", taken(graphs, [k]), digest.hex()) for k, digest in enumerate(digests_of(graphs))]
+
+
+def _embedding_of(like: Metadata) -> Embedding:
+    if FITTED not in like.options:
+        raise InputError("data: the model wasn't trained on graphs of a learned embedding; legal: the data as they are")
+    return Embedding.from_dict(like.options[FITTED])
+
+
+def events_to_fit(events: Sequence[str], options: LearnedOptions) -> tuple[str, ...]:
+    """Draw the events that the embedding is fitted on, sorted."""
+    count = max(1, min(options.train_events, len(events) // 2))
+    return tuple(sorted(np.random.default_rng(options.seed).choice(np.array(events), count, replace=False).tolist()))
+
+
+def _fitted(graphs: Sequence[HitGraph], metadata: Metadata, options: LearnedOptions) -> Embedding:
+    if not any(true_pairs(graph, metadata).shape[1] for graph in graphs):
+        raise InputError("data.of: no particle has two hits in the events to fit; legal: events with tracks")
+    console = Console(file=sys.stderr)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("embedding", total=options.epochs)
+        return fit(graphs, metadata, options, lambda epoch: progress.update(task, completed=epoch))
+
+
+def make(job: Job, plan: Plan) -> Made:
+    """Make one graph of another one."""
+    (graph,) = job.content
+    with one_thread():
+        places = plan.embedding(inputs_of(graph, plan.inner)).numpy()
+    nodes = graph.x[:, :3].double().numpy() * plan.inner.node_scale[:3]
+    near = near_pairs(places, plan.embedding.radius, plan.neighbours)
+    edges = undirected(near, nodes[:, 0], nodes[:, 2]).edge_index
+    if not edges.shape[1]:
+        raise InputError(f"{graph.event} sector {graph.sector}: no two hits lie within the radius; legal: a larger one")
+    truth, count, pid = true_pairs(graph, plan.inner), len(nodes), graph.pid.numpy()
+    kept = np.isin(pair_keys(truth, count), pair_keys(edges, count))
+    pairs = np.concatenate([edges, truth[:, ~kept]], axis=1)
+    content: dict[str, Any] = {name: graph[name].numpy() for name in KEPT if graph.get(name) is not None}
+    content |= {
+        "edge_index": edges,
+        "y": np.isin(pair_keys(edges, count), pair_keys(truth, count)),
+        "embedding": places,
+        "loss_index": pairs,
+        "y_loss": (pid[pairs[0]] == pid[pairs[1]]) & (pid[pairs[0]] != 0),
+    }
+    made = make_graph(content, plan.metadata, graph.event, graph.sector)
+    counts = {"true_edges": truth.shape[1], "kept_edges": int(kept.sum()), "edges": edges.shape[1]}
+    return Made((made,), counts | {"particle_edges": int(content["y_loss"][: edges.shape[1]].sum())})

@@ -1,0 +1,295 @@
+"""Samples of the notebook that the project comes from: a pickled list with one dict per event, or φ sector of one.
+
+    [{"hits": {"xyz": float [N, 3] in mm,           from the beam line's middle
+               "emb": float [N, K],                 coordinates that a network learned; may be missing
+               "particle_id": int [N],              0: noise
+               …},                                  "hit_id" and "pt" (GeV) are taken too, others are left aside
+      "graphs": {"pred": neighbours,                predicted graph: the candidate edges
+                 "loss": neighbours,                what the loss of an embedding compares: pred and missed true edges
+                 "true": neighbours},               consecutive hits of one particle
+      …}, …]
+
+*Neighbours* are a list with one list or array of hit numbers per hit. An edge may stand at one of its hits or at both;
+it is one edge from the hit nearer to the beam line to the other, and edges come in the order of their inner, then
+outer hits. An edge is true (`y`) if it is in `true`. A pair of `loss` is wanted together (`y_loss`) if both hits are of
+one particle, in whatever places of its track: an embedding that is clustered afterwards has to bring all of them
+together, and the hinge loss of the notebook is one on pairs of one particle. `true` holds fewer pairs, and would push
+the others apart.
+
+Samples that ArchiOpTrX wrote have `event`, `sector` and `sectors` (φ sectors of an event) besides; others are numbered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.sources import safe_pickle
+from archioptrx.data.sources.files import file_fault, files_in
+from archioptrx.data.sources.options import PickleOptions
+from archioptrx.data.sources.safe_pickle import filled
+from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.sources.undirected import Edges, pair_keys, undirected
+
+PATTERNS = ("*.pickle", "*.pkl")
+LEGAL = "a pickled list of samples {hits: {xyz, particle_id, …}, graphs: {pred, loss, true}}"
+LARGEST = 4 * 2**30
+"""Bytes of a file; it is read at once."""
+SHARED = 4
+"""Neighbours that a file may describe, per byte. An honest one needs a byte or more for each, but graphs may share."""
+MOST_SECTORS = 10_000
+GRAPHS = ("pred", "loss", "true")
+_NAME = re.compile(r"[\w.+-]+")
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One sample of a file.
+
+    Attributes
+    ----------
+    place
+        File and number, the start of messages.
+    content
+        As it was unpickled.
+    name, sector, sectors
+        Event, φ sector, and number of sectors of an event.
+    most
+        Neighbours that it may have.
+    faults
+        Why it can't even be looked at.
+    """
+
+    place: str
+    content: Any
+    name: str
+    sector: int = 0
+    sectors: int = 1
+    most: int = 0
+    faults: tuple[str, ...] = ()
+
+
+def load(options: PickleOptions) -> Dataset:
+    """Read a file or a folder.
+
+    Raises
+    ------
+    InputError
+        A file holds something else, or a sample breaks the contract: one line each. Nothing of a file is run.
+    """
+    files = files_in(options.path, PATTERNS, LEGAL)
+    samples = samples_of(options, files)
+    good = [sample for sample in samples if not sample.faults]
+    sectors = {sample.sectors for sample in good}
+    if len(sectors) > 1:
+        raise InputError(f"{options.path}: samples have {sorted(sectors)} sectors an event; legal: one number for all")
+    metadata = Metadata(
+        "pickle",
+        node_scale=(1000.0, math.pi / max(sectors, default=1), 1000.0),
+        sectors=max(sectors, default=1),
+        embedding=embedding_width(good[0]) if good else 0,
+        options={**asdict(options), "path": str(options.path)},
+    )
+    jobs = [Job(sample.name, sample, f"{_stamp(files)} {sample.place}") for sample in samples]
+    return stream(jobs, partial(make, metadata=metadata), metadata, options.skip_bad)
+
+
+def samples_of(options: PickleOptions, files: Sequence[Path]) -> list[Sample]:
+    """Read the samples of some files, as many as wanted."""
+    samples: list[Sample] = []
+    for file in files:
+        if options.events is None or len(samples) < options.events:
+            samples += read_samples(file, options.path)
+    return without_twins(samples[: options.events])
+
+
+def _stamp(files: Sequence[Path]) -> str:
+    """What changes when a file does."""
+    about = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(about).encode()).hexdigest()
+
+
+def read_samples(file: Path, folder: Path) -> list[Sample]:
+    """Read one file; what the samples hold is looked at later, one by one.
+
+    A file that is no list of dicts, or asks for something that needs running, is one sample that says so.
+    """
+    fault = file_fault(file, folder, LARGEST)
+    if fault:
+        return [Sample(str(file), None, file.stem, faults=(f"{fault}; legal: {LEGAL}",))]
+    content = file.read_bytes()
+    try:
+        samples = safe_pickle.load(content)
+    except InputError as error:
+        return [Sample(str(file), None, file.stem, faults=error.faults)]
+    if not isinstance(samples, list | tuple) or not samples:
+        what = "an empty list" if isinstance(samples, list | tuple) else type(samples).__name__
+        return [Sample(str(file), None, file.stem, faults=(f"holds {what}; legal: {LEGAL}",))]
+    return [_sample(file, number, one, SHARED * len(content)) for number, one in enumerate(samples)]
+
+
+def without_twins(samples: Sequence[Sample]) -> list[Sample]:
+    """The same samples, where one that has the name and sector of an earlier one is a fault: its hits are others."""
+    first: dict[tuple[str, int], Sample] = {}
+    checked = []
+    for sample in samples:
+        earlier = first.setdefault((sample.name, sample.sector), sample)
+        if earlier is not sample and not sample.faults:
+            twin = f"is {sample.name} sector {sample.sector}, as is {earlier.place}; legal: events of different names"
+            sample = replace(sample, content=None, faults=(twin,))
+        checked.append(sample)
+    return checked
+
+
+def _sample(file: Path, number: int, content: Any, most: int) -> Sample:
+    place, usual = f"{file}: sample {number}", f"{file.stem}_{number:05d}"
+    about = content if isinstance(content, dict) else {}
+    name, sector, sectors = about.get("event", usual), about.get("sector", 0), about.get("sectors", 1)
+    faults: list[str] = []
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):
+        faults.append(f"event is {name!r:.60}; legal: letters, digits, _ . + -")
+    if not (isinstance(sector, int) and isinstance(sectors, int) and sector >= 0 and 1 <= sectors <= MOST_SECTORS):
+        faults.append(f"sector {sector!r:.20} of {sectors!r:.20}; legal: 0 or more, of 1 … {MOST_SECTORS:,}")
+    if faults:
+        return Sample(place, None, usual, faults=tuple(faults))
+    return Sample(place, content, name, sector, sectors, most)
+
+
+def embedding_width(sample: Sample) -> int:
+    """Columns of `emb`; 0 where there is none, or something else."""
+    hits = sample.content.get("hits") if isinstance(sample.content, dict) else None
+    values = filled(hits.get("emb")) if isinstance(hits, dict) else None
+    return values.shape[1] if isinstance(values, np.ndarray) and values.ndim == 2 else 0
+
+
+def make(job: Job, metadata: Metadata) -> Made:
+    """Make the graph of one sample."""
+    sample: Sample = job.content
+    try:
+        if sample.faults:
+            raise InputError(*sample.faults)
+        arrays = arrays_of(sample, metadata)
+    except InputError as error:
+        raise InputError(*(f"{sample.place}: {fault}" for fault in error.faults)) from error
+    return Made((make_graph(arrays, metadata, sample.name, sample.sector),))
+
+
+def arrays_of(sample: Sample, metadata: Metadata) -> dict[str, Any]:
+    """Check a sample and make a graph's arrays of it.
+
+    Raises
+    ------
+    InputError
+        Something is missing or doesn't fit; the hit is named.
+    """
+    hits, graphs = (_inside(sample.content, name) for name in ("hits", "graphs"))
+    xyz = _table(hits, "xyz", None, 3)
+    count = len(xyz)
+    made: dict[str, Any] = {"pos": xyz, "pid": _numbers(hits, "particle_id", count).astype(np.int64)}
+    made |= {name: _numbers(hits, name, count) for name in ("hit_id", "pt") if name in hits}
+    if metadata.embedding:
+        made["embedding"] = _table(hits, "emb", count, metadata.embedding)
+    if "hit_id" in made and len(np.unique(made["hit_id"])) < count:
+        raise InputError("hits.hit_id names a hit twice; legal: each once")
+    r, z = np.hypot(xyz[:, 0], xyz[:, 1]), xyz[:, 2]
+    nodes = np.stack([r, np.arctan2(xyz[:, 1], xyz[:, 0]), z], axis=1)
+    pairs = {}
+    for name in GRAPHS:
+        found = undirected(neighbours(graphs, name, count, sample.most), r, z).edge_index
+        pairs[name] = found[:, np.lexsort(found[::-1])]
+    if not pairs["pred"].shape[1]:
+        raise InputError("graphs.pred has no edge; legal: one at least")
+    inner, outer = made["pid"][pairs["loss"]]
+    return made | {
+        "x": nodes / metadata.node_scale,
+        "edge_index": pairs["pred"],
+        "y": np.isin(pair_keys(pairs["pred"], count), pair_keys(pairs["true"], count)),
+        "loss_index": pairs["loss"],
+        "y_loss": (inner == outer) & (inner != 0),
+    }
+
+
+def _inside(content: Any, name: str) -> dict[str, Any]:
+    found = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(found, dict):
+        raise InputError(f"lacks {name}, or it is no dict; legal: {LEGAL}")
+    return found
+
+
+def _values(hits: dict[str, Any], name: str) -> NDArray[Any]:
+    """An array of finite numbers."""
+    if name not in hits:
+        raise InputError(f"lacks hits.{name}; legal: {LEGAL}")
+    values = filled(hits[name])
+    if isinstance(values, list):
+        values = np.array([filled(one) for one in values]) if _plain(values) else None
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb":
+        raise InputError(f"hits.{name} is {type(filled(hits[name])).__name__}; legal: a numpy array of numbers")
+    wrong = np.argwhere(~np.isfinite(values))
+    if len(wrong):
+        raise InputError(f"hits.{name} is {values[tuple(wrong[0])]} at hit {wrong[0][0]}; legal: finite numbers")
+    return values
+
+
+def _plain(values: list[Any]) -> bool:
+    return all(isinstance(one, int | float | np.number) for one in map(filled, values))
+
+
+def _table(hits: dict[str, Any], name: str, rows: int | None, columns: int) -> NDArray[np.float64]:
+    values = _values(hits, name)
+    if values.ndim != 2 or values.shape[1] != columns or len(values) != (rows or len(values)) or not len(values):
+        raise InputError(f"hits.{name} has the shape {list(values.shape)}; legal: [{rows or 'hits'}, {columns}]")
+    return values.astype(np.float64)
+
+
+def _numbers(hits: dict[str, Any], name: str, rows: int) -> NDArray[Any]:
+    values = _values(hits, name)
+    if values.shape != (rows,):
+        raise InputError(f"hits.{name} has the shape {list(values.shape)}; legal: [{rows}], one number per hit")
+    return values
+
+
+def neighbours(graphs: dict[str, Any], name: str, hits: int, most: int) -> Edges:
+    """Pairs of hits [2, n] of a list of neighbours.
+
+    Raises
+    ------
+    InputError
+        It isn't one list per hit, names hits that there aren't, or more of them than its file can hold.
+    """
+    lists = filled(graphs.get(name))
+    if isinstance(lists, np.ndarray) and lists.ndim == 2:
+        lists = list(lists)
+    if not isinstance(lists, list | tuple) or len(lists) != hits:
+        what = f"{len(lists)} lists" if isinstance(lists, list | tuple) else type(lists).__name__
+        raise InputError(f"graphs.{name} is {what}; legal: one list of neighbours for each of the {hits} hits")
+    found: list[NDArray[np.int64]] = []
+    total = 0
+    for hit, one in enumerate(map(filled, lists)):
+        total += len(one) if isinstance(one, list | tuple | np.ndarray) else 0
+        if total > most:
+            raise InputError(f"graphs.{name} has more neighbours than a file of this size can hold")
+        values = np.asarray(one) if isinstance(one, np.ndarray) or _whole(one) else None
+        if values is None or values.ndim != 1 or values.dtype.kind not in "iu" * bool(values.size) + "iuf":
+            raise InputError(f"graphs.{name} at hit {hit} is no list of whole numbers; legal: numbers of other hits")
+        if values.size and not (values.min() >= 0 and values.max() < hits):
+            wrong = values[(values < 0) | (values >= hits)][0]
+            raise InputError(f"graphs.{name} at hit {hit} names hit {wrong}; legal: 0 … {hits - 1}")
+        found.append(values.astype(np.int64))
+    counts = [len(one) for one in found]
+    return np.stack([np.repeat(np.arange(hits), counts), np.concatenate(found)])
+
+
+def _whole(one: Any) -> bool:
+    return isinstance(one, list | tuple) and all(isinstance(k, int | np.integer) for k in one)

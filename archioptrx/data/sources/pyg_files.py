@@ -1,0 +1,104 @@
+"""Reading PyG's files of strangers: with `weights_only=True`, and no class but those that a graph consists of."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch_geometric.data.data import Data, DataEdgeAttr, DataTensorAttr
+from torch_geometric.data.storage import EdgeStorage, GlobalStorage, NodeStorage
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.sources.files import file_fault, unpacked_fault
+
+LEGAL = "event graphs of acorn or gnn_tracking, .pyg or .pt"
+LARGEST = 8 * 2**30
+"""Bytes of a file: what is larger isn't one event."""
+CLASSES = [Data, DataEdgeAttr, DataTensorAttr, EdgeStorage, GlobalStorage, NodeStorage]
+Array = NDArray[Any]
+Content = Mapping[str, Any]
+
+
+def read_content(file: Path, folder: Path) -> dict[str, Any]:
+    """Read what a file holds: tensors and plain data by name. Nothing of it is run.
+
+    Parameters
+    ----------
+    folder
+        That the file was found in, or the file itself.
+
+    Raises
+    ------
+    InputError
+        The file isn't what `torch.save` writes of a graph, or holds more than that.
+    """
+    fault = file_fault(file, folder, LARGEST)
+    if fault is None and not zipfile.is_zipfile(file):
+        fault = "is cut short or not what torch.save writes"
+    try:
+        # torch.save doesn't compress.
+        fault = fault or unpacked_fault(file, 1.5)
+        if fault is None:
+            with torch.serialization.safe_globals(CLASSES):
+                return _content(torch.load(file, map_location="cpu", weights_only=True))
+    except pickle.UnpicklingError as error:
+        fault = f"asks for what a graph doesn't need ({_reason(error)})"
+    except (OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, EOFError, MemoryError) as error:
+        fault = f"can't be read ({_reason(error)})"
+    except zipfile.BadZipFile as error:
+        fault = f"is damaged ({_reason(error)})"
+    raise InputError(f"{file}: {fault}; legal: {LEGAL}")
+
+
+def _reason(error: Exception) -> str:
+    """The line of torch's message that says what was wrong."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    telling = [line for line in lines if "Unsupported" in line or "GLOBAL" in line]
+    return (telling or lines or [type(error).__name__])[0][:160]
+
+
+def _content(loaded: Any) -> dict[str, Any]:
+    """The fields of a PyG object of any version, or of a dict."""
+    if isinstance(loaded, Data):
+        fields = vars(loaded)
+        store = fields.get("_store")
+        loaded = fields if store is None else vars(store).get("_mapping")
+    if not isinstance(loaded, dict):
+        raise TypeError(f"holds {type(loaded).__name__}, no graph")
+    return {str(name): value for name, value in loaded.items() if value is not None}
+
+
+def array(content: Content, name: str) -> Array | None:
+    """A tensor as numpy array; None where there is none of the name.
+
+    Raises
+    ------
+    InputError
+        It isn't a plain tensor of numbers.
+    """
+    value = content.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_complex():
+        raise InputError(f"{name} is {type(value).__name__}; legal: a dense tensor of numbers")
+    if value.dtype == torch.bfloat16:
+        raise InputError(f"{name} holds bfloat16; legal: numbers that numpy has")
+    # A stride of 0 makes a tensor of any size out of one number.
+    if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+        raise InputError(f"{name} claims {value.numel():,} numbers, more than the file holds; legal: stored numbers")
+    return np.asarray(value.detach().numpy())
+
+
+def first(content: Content, *names: str) -> tuple[str, Array | None]:
+    """The first of several names that a file has, and its array."""
+    for name in names:
+        found = array(content, name)
+        if found is not None:
+            return name, found
+    return names[0], None

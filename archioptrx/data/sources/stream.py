@@ -1,0 +1,320 @@
+"""From many events to one data set: what every source that builds graphs of single events shares.
+
+Small data sets are built in this process and stay in memory. What takes long is built by worker processes, and what
+takes long or is large goes to disk as it is built (`archioptrx.data.storage.stored`), where the next call finds it
+again (`archioptrx.data.storage.cache`). The graphs are the same either way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.dataset import Dataset, Metadata
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.storage import cache
+from archioptrx.data.storage.graph_file import graph_bytes
+from archioptrx.data.storage.stored import Store, StoredGraphs, Written, finished, recalled, write_graphs, write_index
+from archioptrx.data.storage.workers import number_of_workers, spread
+
+MOST_FAULTS = 20
+MEMORY = "ARCHIOPTRX_MEMORY"
+"""Environment variable: MiB of graphs of one data set that stay in memory. Default: 1,024."""
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One event that is still to be built. Plain data, cheap to pickle.
+
+    Attributes
+    ----------
+    name
+        Of the event; names are unique in a data set.
+    content
+        What `make` needs: files, or a seed.
+    key
+        What the result depends on besides the source's options: paths, sizes and times of the files, a seed. Where
+        that can't be said it is empty, and the data set isn't kept for the next call.
+    """
+
+    name: str
+    content: Any
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of an event.
+
+    Attributes
+    ----------
+    graphs
+        One, or one per sector.
+    counts
+        Numbers that are added over all events: `true_edges`, `kept_edges` …
+    """
+
+    graphs: tuple[HitGraph, ...]
+    counts: Mapping[str, float] = field(default_factory=dict)
+
+
+Make = Callable[[Job], Made]
+"""A module's function, or a `partial` of one: it goes to other processes. Raises InputError for bad events."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When a data set leaves memory, and when worker processes are worth their start.
+
+    Attributes
+    ----------
+    memory
+        Bytes of graphs that stay in memory at most.
+    seconds
+        A data set that takes longer is kept on disk for the next call.
+    rest
+        Seconds of work that must be left, as far as one can tell, for worker processes: each takes some to start.
+    workers
+        Processes; None: see `number_of_workers`.
+    """
+
+    memory: int = 2**30
+    seconds: float = 5.0
+    rest: float = 10.0
+    workers: int | None = None
+
+    @classmethod
+    def usual(cls) -> Limits:
+        """The defaults, with what the environment says of memory.
+
+        Raises
+        ------
+        InputError
+            That is no number.
+        """
+        told = os.environ.get(MEMORY, "")
+        if told and not told.isdecimal():
+            raise InputError(f"{MEMORY}: is {told!r}; legal: a number of MiB, 0 or more")
+        return cls(memory=int(told) * 2**20) if told else cls()
+
+    def workers_for(self, seconds: float, jobs: int, done: int) -> int:
+        """Processes for the rest of some jobs, of which so many took so long."""
+        left = jobs - done
+        if seconds / max(1, done) * left <= self.rest:
+            return 1
+        return max(1, min(left, self.workers or number_of_workers()))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job: graphs in memory or in files, or faults."""
+
+    graphs: tuple[HitGraph, ...] = ()
+    files: tuple[Written, ...] = ()
+    counts: Mapping[str, float] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
+
+
+def stream(
+    jobs: Sequence[Job],
+    make: Make,
+    metadata: Metadata,
+    skip_bad: bool = False,
+    key: str | None = None,
+    limits: Limits | None = None,
+) -> Dataset:
+    """Build all events, or find them in the cache; with a progress bar on stderr.
+
+    Parameters
+    ----------
+    jobs, make
+        The events in order, and what builds one.
+    metadata
+        Of the data set. Its source and options say, with the jobs' keys, what the graphs are.
+    skip_bad
+        Leave out events whose building raises InputError, and count them.
+    key
+        Name of the content where it was looked for already, see `cached`. None: it is looked for here.
+    limits
+        When it leaves memory; None: the usual ones.
+
+    Returns
+    -------
+    The data set; the sums of `Made.counts`, and the number of skipped events where there are any, are added to the
+    metadata's options under `building` and `skipped`.
+
+    Raises
+    ------
+    InputError
+        Events are bad and aren't to be skipped, or no event is good: one line each.
+    """
+    limits = limits or Limits.usual()
+    keep = all(job.key for job in jobs)
+    if key is None:
+        key = key_of(jobs, make, metadata, skip_bad)
+        if keep and (known := cached(metadata.source, key)) is not None:
+            return known
+    start = time.monotonic()
+    with _Draft(metadata.source, key, keep) as draft:
+        counts: Counter[str] = Counter()
+        faults: list[str] = []
+        bad = 0
+        outcomes = _outcomes(jobs, make, draft, limits)
+        try:
+            for outcome in progress(outcomes, len(jobs), f"{metadata.source} events"):
+                draft.add(outcome)
+                counts.update(outcome.counts)
+                faults += outcome.faults
+                bad += bool(outcome.faults)
+        finally:
+            outcomes.close()  # ends the workers, also after Ctrl-C
+        if faults and not (skip_bad and draft.graphs_so_far):
+            raise InputError(*bounded(faults))
+        if keep and cache.root() and time.monotonic() - start > limits.seconds:
+            draft.leave_memory()
+        return draft.dataset(with_counts(metadata, counts, bad))
+
+
+def key_of(jobs: Sequence[Job], *parts: object) -> str:
+    """Name the content that these jobs will have, made in a way that the other parts tell."""
+    return cache.key_of([(job.name, job.key) for job in jobs], *parts)
+
+
+def cached(source: str, key: str) -> Dataset | None:
+    """A data set of the cache, and a line on stderr that says so; None where there is none."""
+    store = recalled(source, key)
+    if store is None:
+        return None
+    print(
+        f"{source}: from the cache, {store.folder} ({cache.size_text(store.size)}; {cache.FOLDER}=off: not used)",
+        file=sys.stderr,
+    )
+    return Dataset(StoredGraphs(store), Metadata.from_dict(store.about["metadata"]))
+
+
+def with_counts(metadata: Metadata, counts: Mapping[str, float], bad: int) -> Metadata:
+    """Add to the options what was counted. They are as JSON has them: the same when it is built and when it is read."""
+    found: dict[str, Any] = {"building": dict(counts)} if counts else {}
+    found |= {"skipped": bad} if bad else {}
+    return replace(metadata, options=json.loads(json.dumps({**metadata.options, **found}, default=str)))
+
+
+def progress(items: Iterable[Item], number: int, label: str) -> Iterator[Item]:
+    """Show a bar on stderr, where that is a terminal."""
+    console = Console(file=sys.stderr)
+    quiet = not console.is_terminal
+    return iter(track(items, label, number, console=console, transient=True, disable=quiet))
+
+
+def each(near: Callable[[Item], Result], far: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    """Apply a function to each item in order: here, and in worker processes once it is seen to take long.
+
+    Parameters
+    ----------
+    near, far
+        The function for here, and the one for workers, which may leave out of its result what is large.
+    """
+    start, limits = time.monotonic(), Limits()
+    for done, item in enumerate(items, 1):
+        yield near(item)
+        workers = limits.workers_for(time.monotonic() - start, len(items), done)
+        if workers > 1:
+            yield from spread(far, items[done:], workers)
+            return
+
+
+def bounded(faults: list[str]) -> list[str]:
+    """Keep the first faults and say how many more there are."""
+    more = len(faults) - MOST_FAULTS
+    return faults if more <= 0 else [*faults[:MOST_FAULTS], f"and {more} more"]
+
+
+class _Draft:
+    """A data set that is being built: graphs in memory, until they leave it for a folder."""
+
+    def __init__(self, source: str, key: str, keep: bool) -> None:
+        self.source, self.key, self.keep = source, key, keep
+        self.graphs: list[HitGraph] = []
+        self.files: list[Written] = []
+        self.bytes, self.graphs_so_far = 0, 0
+        self.folder: Path | None = None
+        self.store: Store | None = None
+
+    def __enter__(self) -> _Draft:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Remove what isn't finished."""
+        if self.folder is not None and self.store is None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def add(self, outcome: Outcome) -> None:
+        """Take what came of a job."""
+        self.graphs += outcome.graphs
+        self.files += outcome.files
+        self.bytes += sum(map(graph_bytes, outcome.graphs)) + sum(file.size for file in outcome.files)
+        self.graphs_so_far += len(outcome.graphs) + sum(len(file.entries) for file in outcome.files)
+
+    def leave_memory(self) -> Path:
+        """Write what is in memory to the folder, and say where that is."""
+        if self.folder is None:
+            self.folder = cache.draft(self.source, self.key, self.keep)
+            self.files += write_graphs(self.folder, "first", self.graphs)
+            self.graphs.clear()
+        return self.folder
+
+    def dataset(self, metadata: Metadata) -> Dataset:
+        """The finished data set."""
+        if self.folder is None:
+            return Dataset(tuple(self.graphs), metadata)
+        write_index(self.folder, self.files, {"metadata": metadata.to_dict()})
+        self.store = finished(self.folder, self.source, self.key, self.keep)
+        if not self.store.temporary:
+            size = cache.size_text(self.store.size)
+            print(f"{self.source}: kept in the cache, {self.store.folder} ({size})", file=sys.stderr)
+        return Dataset(StoredGraphs(self.store), metadata)
+
+
+def _outcomes(jobs: Sequence[Job], make: Make, draft: _Draft, limits: Limits) -> Generator[Outcome, None, None]:
+    """Build events here and in memory; once they are too large or take too long, on disk and in worker processes."""
+    start, done = time.monotonic(), 0
+    for job in jobs:
+        yield _built(job, make)
+        done += 1
+        if draft.bytes > limits.memory or limits.workers_for(time.monotonic() - start, len(jobs), done) > 1:
+            break
+    if done == len(jobs):
+        return
+    workers = limits.workers_for(time.monotonic() - start, len(jobs), done)
+    build = partial(_written, folder=draft.leave_memory(), make=make)
+    yield from spread(build, enumerate(jobs[done:], done), workers)
+
+
+def _built(job: Job, make: Make) -> Outcome:
+    try:
+        made = make(job)
+    except InputError as error:
+        return Outcome(faults=error.faults)
+    return Outcome(made.graphs, counts=made.counts)
+
+
+def _written(item: tuple[int, Job], folder: Path, make: Make) -> Outcome:
+    """Build an event in a worker; its graphs go to a file, and only what the index says of them comes back."""
+    number, job = item
+    outcome = _built(job, make)
+    return replace(outcome, graphs=(), files=tuple(write_graphs(folder, f"{number:07d}", outcome.graphs)))

@@ -1,0 +1,224 @@
+"""Events of the TrackML challenge: `eventNNNNNNNNN-{hits,cells,particles,truth}.csv`, plain, .gz or .zip.
+
+Amrouche et al., arXiv:1904.06778. Units: mm, GeV, e. `detectors.csv` may lie beside them and isn't needed. What a
+file is for, and what happens without it:
+
+    hits        always there
+    truth       particle and weight of each hit. Without it all hits count as noise and no edge is true: good for
+                predictions. Either all events of a data set have truth or none
+    particles   momentum at the vertex, vertex, charge. Without it they are 0, and nothing may ask for pT. Hits of a
+                particle that isn't in it count as noise (`unlisted_hits`), as the challenge does with short tracks
+    cells       number of channels and summed signal of each hit; 0 for a hit without
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.dataset import Dataset, Metadata
+from archioptrx.data.event import Event
+from archioptrx.data.graph_construction import build, building_metadata
+from archioptrx.data.sources.event_files import EventFiles, find_events
+from archioptrx.data.sources.event_tables import Table, read_table
+from archioptrx.data.sources.options import TrackmlOptions
+from archioptrx.data.sources.options.building import as_told
+from archioptrx.data.sources.stream import Job, Made, stream
+
+HITS = ("hit_id", "x", "y", "z", "volume_id", "layer_id", "module_id")
+TRUTH = ("hit_id", "particle_id", "weight")
+PARTICLES = ("particle_id", "vx", "vy", "vz", "px", "py", "pz", "q")
+CELLS = ("hit_id", "value")
+FARTHEST = 1e5
+"""Coordinates (mm) and momenta (GeV) beyond this are refused: no detector is so large and no beam has so much, and
+squares of larger ones lose digits."""
+Array = NDArray[Any]
+
+
+def load(options: TrackmlOptions) -> Dataset:
+    """Read the events and build their graphs, with a progress bar on stderr.
+
+    Raises
+    ------
+    InputError
+        Files are missing or break the contract, some events have truth and others not, or no edge at all is true.
+    """
+    events = find_events(options.path)[: options.events]
+    truth = any("truth" in event.parts for event in events)
+    told = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
+    metadata = building_metadata(options.source, options, {k: v for k, v in told.items() if v not in (None, ())})
+    jobs = [Job(event.name, event, event.key) for event in events]
+    dataset = stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
+    counts = dataset.metadata.options["building"]
+    if not counts["kept_edges"] and truth:
+        raise InputError(f"{options.path}: no edge is true in all {len(dataset.graphs)} graphs; legal: looser cuts")
+    return dataset
+
+
+def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> Made:
+    """Read one event and build its graphs; `truth` says whether any event of the data set has some."""
+    if truth and "truth" not in job.content.parts:
+        file = next(iter(job.content.parts.values()))
+        lacks = f"{file}: {job.name}-truth.csv is missing, and other events have it"
+        raise InputError(f"{lacks}; legal: truth for all events, or for none")
+    event, unlisted = _read(job.content)
+    for part, legal in (
+        ("truth", as_told(options.without_truth)),
+        ("particles", as_told(options.without_particles)),
+        ("cells", ", ".join(options.needs_cells)),
+    ):
+        if part not in job.content.parts and legal:
+            raise InputError(f"{event.name}: has no {part}.csv; legal: {legal}")
+    made = build(event, options, metadata)
+    return replace(made, counts={**made.counts, "unlisted_hits": unlisted})
+
+
+def read_event(files: EventFiles) -> Event:
+    """Read and check the files of one event.
+
+    Raises
+    ------
+    InputError
+        A file breaks the contract; it and the line are named.
+    """
+    return _read(files)[0]
+
+
+def _read(files: EventFiles) -> tuple[Event, int]:
+    """An event, and the number of its hits whose particle isn't listed."""
+    if files.faults:
+        raise InputError(*files.faults)
+    hits = read_table(files.parts["hits"], HITS)
+    hit_id = hits["hit_id"]
+    _unique(hits, "hit_id")
+    _near(hits, ("x", "y", "z"), "mm")
+    pid, weight = _truth(files, hits)
+    particles = _particles(files, pid)
+    order = np.argsort(particles["particle_id"])
+    listed = np.isin(pid, particles["particle_id"])
+    unlisted = int((~listed & (pid != 0)).sum())
+    if 2 * unlisted > (pid != 0).sum():
+        raise InputError(
+            f"{particles.file}: lacks the particles of {unlisted:,} hits, more than half; legal: the event's own"
+        )
+    pid = np.where(listed, pid, 0)
+    event = Event(
+        name=files.name,
+        hit_id=hit_id,
+        pos=hits.stack("x", "y", "z"),
+        volume=hits["volume_id"],
+        layer=hits["layer_id"],
+        module=hits["module_id"],
+        pid=pid,
+        weight=np.where(pid == 0, 0.0, weight),
+        particle_id=particles["particle_id"][order],
+        momentum=particles.stack("px", "py", "pz")[order],
+        vertex=particles.stack("vx", "vy", "vz")[order],
+        charge=particles["q"][order].astype(np.float64),
+        cells=_cells(files, hits),
+    )
+    return event, unlisted
+
+
+def _near(table: Table, names: Sequence[str], unit: str) -> None:
+    """Refuse numbers beyond `FARTHEST`."""
+    for name in names:
+        table.refuse(np.abs(table[name]) > FARTHEST, name, f"; legal: {-FARTHEST:g} … {FARTHEST:g} {unit}")
+
+
+def _unique(table: Table, name: str) -> None:
+    """Refuse an id that stands twice."""
+    values = table[name]
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    again = first[inverse] != np.arange(len(values))
+    if again.any():
+        row = int(np.argmax(again))
+        earlier = int(first[inverse[row]]) + 2
+        raise table.fault(row, f"{name} {values[row]} is there twice, also in line {earlier}; legal: each once")
+
+
+def _rows(table: Table, hits: Table) -> Array:
+    """Row in `hits` of each row of another table; an unknown hit is refused. Shapes: -> [rows]."""
+    order = np.argsort(hits["hit_id"])
+    place = np.searchsorted(hits["hit_id"], table["hit_id"], sorter=order)
+    rows: Array = order[place.clip(0, len(order) - 1)]
+    table.refuse(hits["hit_id"][rows] != table["hit_id"], "hit_id", f", unknown; legal: hits of {hits.file.name}")
+    return rows
+
+
+def _truth(files: EventFiles, hits: Table) -> tuple[Array, Array]:
+    """Particle and weight of each hit."""
+    pid, weight = np.zeros(len(hits), dtype=np.int64), np.zeros(len(hits))
+    if "truth" not in files.parts:
+        return pid, weight
+    truth = read_table(files.parts["truth"], TRUTH)
+    _unique(truth, "hit_id")
+    rows = _rows(truth, hits)
+    known = np.zeros(len(hits), dtype=np.bool_)
+    known[rows] = True
+    hits.refuse(~known, "hit_id", f", not in {truth.file.name}; legal: truth for each hit")
+    pid[rows], weight[rows] = truth["particle_id"], truth["weight"]
+    truth.refuse(truth["weight"] < 0, "weight", "; legal: 0 or more")
+    truth.refuse(truth["particle_id"] < 0, "particle_id", "; legal: 0 (noise) or more")
+    return pid, weight
+
+
+def _particles(files: EventFiles, pid: Array) -> Table:
+    """The table of particles; without a file all that have hits, with zeros."""
+    if "particles" in files.parts:
+        table = read_table(files.parts["particles"], PARTICLES)
+        _unique(table, "particle_id")
+        table.refuse(table["particle_id"] < 0, "particle_id", "; legal: 0 or more")
+        _near(table, ("vx", "vy", "vz"), "mm")
+        _near(table, ("px", "py", "pz"), "GeV")
+        real = table["particle_id"] != 0
+        return Table(table.file, {name: column[real] for name, column in table.columns.items()})
+    ids = np.unique(pid[pid != 0])
+    blank = {name: np.zeros(len(ids)) for name in PARTICLES}
+    return Table(files.parts["hits"], blank | {"particle_id": ids})
+
+
+def _cells(files: EventFiles, hits: Table) -> Array | None:
+    """Number of cells and their summed signal, of each hit. Shapes: -> [N, 2]."""
+    if "cells" not in files.parts:
+        return None
+    cells = read_table(files.parts["cells"], CELLS)
+    rows = _rows(cells, hits)
+    return np.stack([np.bincount(rows, weights, len(hits)) for weights in (None, cells["value"])], axis=1).astype(float)
+
+
+def write_event(event: Event, folder: Path) -> None:
+    """Write an event as the challenge does; `read_event` brings back the same.
+
+    True positions are those of the hits, true momenta those at the vertex. The cells of a hit share its signal equally.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    row = event.particle_fields()["particle_index"]
+    momentum = np.vstack([np.zeros(3), event.momentum])[row]
+    tables = {
+        "hits": dict(zip(HITS, (event.hit_id, *event.pos.T, event.volume, event.layer, event.module), strict=True))
+    }
+    tables["truth"] = {
+        "hit_id": event.hit_id,
+        "particle_id": event.pid,
+        **dict(zip(("tx", "ty", "tz", "tpx", "tpy", "tpz"), (*event.pos.T, *momentum.T), strict=True)),
+        "weight": event.weight,
+    }
+    columns = (event.particle_id, *event.vertex.T, *event.momentum.T, event.charge.astype(np.int64))
+    tables["particles"] = dict(zip(PARTICLES, columns, strict=True))
+    tables["particles"]["nhits"] = np.bincount(row, minlength=len(event.particle_id) + 1)[1:]
+    if event.cells is not None:
+        count = event.cells[:, 0].astype(np.int64)
+        share = np.repeat(event.cells[:, 1] / np.maximum(count, 1), count)
+        blank = np.zeros(len(share), dtype=np.int64)
+        tables["cells"] = {"hit_id": np.repeat(event.hit_id, count), "ch0": blank, "ch1": blank, "value": share}
+    for part, content in tables.items():
+        pd.DataFrame(content).to_csv(folder / f"{event.name}-{part}.csv", index=False)

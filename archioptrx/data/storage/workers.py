@@ -1,0 +1,204 @@
+"""Worker processes: a function applied to many things, results in order, few of them in flight.
+
+Not `multiprocessing`: its processes run the user's main script again unless that guards itself, and forking a process
+that has torch's threads can hang. A worker here is a Python that imports what the function needs and nothing else,
+reads pickled tasks from its input and writes pickled results to its output. It ends when its input does, so none
+outlives the process that started it, however that ends.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, TypeVar
+
+from archioptrx.core.errors import ArchiOpTrXError, InputError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+WORKERS = "ARCHIOPTRX_WORKERS"
+"""Environment variable: worker processes that build events; 1: none. Default: one for each CPU."""
+MOST_WORKERS = 16
+IN_FLIGHT = 2
+"""Tasks handed out at once, per worker."""
+
+
+def number_of_workers() -> int:
+    """Worker processes to use at most.
+
+    Raises
+    ------
+    InputError
+        The environment says something that is no number.
+    """
+    told = os.environ.get(WORKERS, "")
+    if told and not (told.isdecimal() and int(told) > 0):
+        raise InputError(f"{WORKERS}: is {told!r}; legal: 1 or more")
+    affinity = getattr(os, "sched_getaffinity", None)  # which CPUs this process may use; not known on macOS
+    return int(told) if told else min(MOST_WORKERS, len(affinity(0)) if affinity else os.cpu_count() or 1)
+
+
+def spread(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Apply a function to each item in worker processes; close the generator to stop them.
+
+    Parameters
+    ----------
+    function
+        A module's function, or a `partial` of one. It, its items and its results are pickled.
+    items
+        Taken as they are needed.
+    workers
+        Processes; 1: in this one.
+
+    Yields
+    ------
+    The results in the order of the items.
+
+    Raises
+    ------
+    Exception
+        What the function raised, with its traceback there as a note.
+    InputError
+        A worker died.
+    """
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    pending: deque[Future[Result]] = deque()
+    with _Pool(workers) as pool:
+        for item in items:
+            pending.append(pool.submit(function, item))
+            if len(pending) >= IN_FLIGHT * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+class _Pool:
+    """Worker processes, each served by a thread that waits for it."""
+
+    def __init__(self, workers: int) -> None:
+        self._threads = ThreadPoolExecutor(workers)
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
+        self._most = workers
+
+    def __enter__(self) -> _Pool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End all processes, whatever they are doing."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in self._processes:
+            process.kill()  # a thread that waits for its answer reads the end of the file
+        self._threads.shutdown(wait=True)
+        for process in self._processes:
+            process.wait()
+            for pipe in (process.stdin, process.stdout):
+                assert pipe is not None
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    continue  # a part of a task that nobody reads any more
+
+    def submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
+        """Hand out a task. A new process is started where there are fewer than wanted."""
+        if len(self._processes) < self._most:
+            self._processes.append(_start())
+            self._idle.put(self._processes[-1])
+        task = pickle.dumps((function, item), pickle.HIGHEST_PROTOCOL)
+        return self._threads.submit(self._serve, task)
+
+    def _serve(self, task: bytes) -> Any:
+        process = self._idle.get()
+        try:
+            return _ask(process, task)
+        finally:
+            self._idle.put(process)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    path = os.pathsep.join(entry for entry in sys.path if entry)
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return subprocess.Popen(
+        # -P: a file called random.py in the folder of the user must not become the module random.
+        [sys.executable, "-P", "-c", "from archioptrx.data.storage.workers import serve; serve()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **one_thread, "PYTHONPATH": path, WORKERS: "1"},
+        start_new_session=True,  # Ctrl-C is for the process that started it, which ends its workers
+    )
+
+
+def _ask(process: subprocess.Popen[bytes], task: bytes) -> Any:
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        process.stdin.write(len(task).to_bytes(8, "little") + task)
+        process.stdin.flush()
+        size = int.from_bytes(_exactly(process.stdout, 8), "little")
+        good, answer = pickle.loads(_exactly(process.stdout, size))
+    except (EOFError, BrokenPipeError) as error:
+        code = process.wait()
+        how = f"killed by signal {-code}; out of memory?" if code < 0 else f"exit code {code}"
+        raise InputError(
+            f"a worker process that built an event ended ({how}); legal: fewer of them, {WORKERS}=1"
+        ) from error
+    if good:
+        return answer
+    raised, text = answer
+    if not isinstance(raised, ArchiOpTrXError):
+        raised.add_note(f"in a worker process:\n{text}")
+    raise raised
+
+
+def _exactly(pipe: Any, size: int) -> bytes:
+    content: bytes = pipe.read(size)
+    if len(content) < size:
+        raise EOFError
+    return content
+
+
+def serve() -> None:
+    """Be a worker: answer tasks from the standard input until it ends."""
+    tasks = sys.stdin.buffer
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not stand among the answers
+    while True:
+        try:
+            size = int.from_bytes(_exactly(tasks, 8), "little")
+            task = _exactly(tasks, size)
+        except EOFError:
+            return
+        answer = pickle.dumps(_answer(task), pickle.HIGHEST_PROTOCOL)
+        try:
+            answers.write(len(answer).to_bytes(8, "little") + answer)
+            answers.flush()
+        except BrokenPipeError:
+            os._exit(0)  # nobody is left to answer; without a complaint from the buffer
+
+
+def _answer(task: bytes) -> tuple[bool, Any]:
+    try:
+        function, item = pickle.loads(task)
+        return True, function(item)
+    except Exception as error:
+        return False, (_portable(error), traceback.format_exc())
+
+
+def _portable(error: Exception) -> Exception:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # an exception may hold anything
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

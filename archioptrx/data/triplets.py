@@ -1,0 +1,275 @@
+"""Triplets: pairs of doublets that share a hit, and the graph in which doublets are nodes and triplets are edges.
+
+In this *line graph* a node is a doublet of another graph, and an edge joins two doublets of which the one ends in the
+hit where the other starts. It is a hit graph like any other, so networks on nodes and edges classify triplets
+unchanged; the line graph of a line graph has triplets as nodes and quadruplets as edges. After the doublet and triplet
+classifiers of Exa.TrkX: Choma et al. 2020, arXiv:2007.00149; Ju et al. 2020, arXiv:2003.11603.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.dataset import Metadata, make_graph
+from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, SCORE, difference, wrapped
+from archioptrx.data.hitgraph import EDGE_FIELDS, TRIPLET_FIELDS, HitGraph
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+DIP = "Δz/Δr"
+DIP_SCALE = 2.0
+"""Of the inclination Δz/Δr of a doublet, no unit: about its standard deviation in a barrel."""
+KINKS = {"Δφ/Δr": 1.5e-4, DIP: 0.2, "z0": 50.0}
+"""What is (almost) the same for both doublets of a true triplet, and the scale of its difference: the slope in rad/mm,
+whose change is a change of curvature; the inclination, no unit; z0 in mm. Fixed like `EDGE_SCALE`: the geometric mean
+of the 90 % quantiles of true triplets (3e-5, 0.02, 11) and of all (8e-4, 2.7, 270) in the barrel of TrackML events."""
+MOST = 5_000_000
+"""Triplets of one graph, unless told otherwise: about 1 GB of features."""
+
+
+@dataclass(frozen=True, eq=False)
+class Doublets:
+    """The edges of a graph that take part in triplets.
+
+    Attributes
+    ----------
+    graph
+        Where they are edges.
+    metadata
+        Meaning of its numbers.
+    kept : bool [E]
+        Which of its edges take part.
+    score : float64 [E] or None
+        Probability that an earlier classifier gave each edge. None: there was no classifier.
+    """
+
+    graph: HitGraph
+    metadata: Metadata
+    kept: Bools
+    score: Floats | None = None
+
+    @property
+    def index(self) -> Ints:
+        """Inner and outer end of the doublets that take part [2, K]."""
+        return self.edge_rows("edge_index").T
+
+    @property
+    def true(self) -> Bools:
+        """Whether each doublet that takes part is true [K]."""
+        found: Bools = self.edge_rows("y") > 0.5
+        return found
+
+    def edge_rows(self, field: str) -> NDArray[Any]:
+        """Rows of a field of the graph's edges, of those that take part."""
+        values = self.graph[field].numpy()
+        return (values.T if field == "edge_index" else values)[self.kept]
+
+    def optional(self, field: str) -> NDArray[Any] | None:
+        """The same, None where the graph hasn't the field."""
+        return None if self.graph.get(field) is None else self.edge_rows(field)
+
+
+def adjacent(edge_index: Ints, nodes: int, most: int | None = None) -> Ints:
+    """All pairs of edges of which the first ends where the second starts.
+
+    Parameters
+    ----------
+    edge_index : [2, E]
+        Inner and outer node.
+    nodes
+        Number of nodes.
+    most
+        Pairs that are legal. They are counted before memory is taken.
+
+    Returns
+    -------
+    [2, T], sorted by the first edge, then by the second.
+
+    Raises
+    ------
+    InputError
+        There are more.
+
+    >>> adjacent(np.array([[0, 1, 1], [1, 2, 3]]), 4).tolist()
+    [[0, 0], [1, 2]]
+    """
+    start, end = edge_index
+    by_start = np.argsort(start, kind="stable")
+    first = np.concatenate([[0], np.cumsum(np.bincount(start, minlength=nodes))])
+    count = first[end + 1] - first[end]
+    total = int(count.sum())
+    if most is not None and total > most:
+        raise InputError(f"{total:,} pairs of doublets share a hit; legal: {most:,} or fewer, by a higher cut")
+    inner = np.repeat(np.arange(len(end)), count)
+    within = np.arange(total) - np.repeat(np.cumsum(count) - count, count)
+    return np.stack([inner, by_start[first[end[inner]] + within]])
+
+
+def line_metadata(inner: Metadata, scored: bool, source: str = "line_graph") -> Metadata:
+    """What the numbers of a line graph mean.
+
+    A node has the features of the doublet: r, φ, z of its middle, its features as an edge, its inclination and, where a
+    classifier has scored it, the probability. An edge has the features of two nodes at those places, and the `KINKS`.
+    """
+    own = dict(zip(inner.edge_features, inner.edge_scale, strict=True))
+    own.setdefault(DIP, DIP_SCALE)
+    own.pop(SCORE, None)
+    if scored:
+        own[SCORE] = 1.0
+    kinks = {difference(name): scale for name, scale in KINKS.items()}
+    return replace(
+        inner,
+        source=source,
+        node_features=("r", "φ", "z", *own),
+        node_scale=(*inner.node_scale[:3], *own.values()),
+        edge_features=(*EDGE_FEATURES, *kinks),
+        edge_scale=(*EDGE_SCALE, *kinks.values()),
+        triplet_features=(),
+        triplet_scale=(),
+    )
+
+
+def triplet_metadata(inner: Metadata, scored: bool) -> Metadata:
+    """What the numbers of a graph with triplets mean: those of the line graph's edges, beside the graph's own."""
+    line = line_metadata(inner, scored)
+    own = dict(zip(inner.edge_features, inner.edge_scale, strict=True)) | ({SCORE: 1.0} if scored else {})
+    return replace(
+        inner,
+        source="triplets",
+        edge_features=tuple(own),
+        edge_scale=tuple(own.values()),
+        triplet_features=line.edge_features,
+        triplet_scale=line.edge_scale,
+    )
+
+
+def line_graph(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitGraph:
+    """The graph whose nodes are doublets and whose edges are triplets.
+
+    Parameters
+    ----------
+    doublets
+        Nodes are those that take part, in the order of the graph's edges.
+    metadata
+        What `line_metadata` gave.
+    most
+        Triplets that are legal.
+
+    Returns
+    -------
+    `hit_id` is the place of each doublet in its graph's caller order; `chain` its hits; `pid` the particle of a true
+    doublet, 0 for a false one; `y` is 1 for two true doublets of one particle. `baseline` is the smaller of the two
+    doublets' probabilities: it reaches a cut if and only if the doublet classifier alone accepts both.
+    Weights: the smaller of the two; mask: both count.
+
+    Raises
+    ------
+    InputError
+        There are too many triplets.
+    """
+    graph = doublets.graph
+    pairs = adjacent(doublets.index, len(graph.x), most)
+    content: dict[str, Any] = {"x": node_columns(doublets, metadata) / np.asarray(metadata.node_scale)}
+    content |= {"edge_index": pairs, "y": truth(doublets, pairs)}
+    content |= {"hit_id": doublets.edge_rows("edge_order"), "chain": chains(doublets), **particles(doublets)}
+    for field, join in (("edge_weight", np.minimum), ("edge_mask", np.logical_and)):
+        if (values := doublets.optional(field)) is not None:
+            content[field] = join(values[pairs[0]], values[pairs[1]])
+    if doublets.score is not None:
+        score = doublets.score[doublets.kept]
+        content["baseline"] = np.minimum(score[pairs[0]], score[pairs[1]])
+    return make_graph(content, metadata, graph.event, graph.sector)
+
+
+def with_triplets(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitGraph:
+    """The graph itself, of the edges those that take part, and its triplets.
+
+    Parameters
+    ----------
+    metadata
+        What `triplet_metadata` gave.
+    doublets, most
+        See `line_graph`; fields of the triplets are those of its edges.
+    """
+    graph = doublets.graph
+    line = line_graph(doublets, line_metadata(doublets.metadata, doublets.score is not None), most)
+    content = {
+        k: v for k, v in graph.to_dict().items() if k not in (*TRIPLET_FIELDS, "triplet_index", "event", "sector")
+    }
+    content |= {k: doublets.edge_rows(k) for k in EDGE_FIELDS if graph.get(k) is not None}
+    content["edge_index"] = doublets.index
+    content["edge_order"] = np.argsort(np.argsort(content["edge_order"]))
+    if doublets.score is not None:
+        content["baseline"] = doublets.score[doublets.kept]
+    content["triplet_index"] = line.edge_index
+    names = {"triplet_attr": "edge_attr", "y_triplet": "y", "triplet_weight": "edge_weight"}
+    names |= {"triplet_mask": "edge_mask", "triplet_baseline": "baseline"}
+    content |= {triplet: line[edge] for triplet, edge in names.items() if line.get(edge) is not None}
+    return make_graph(content, metadata, graph.event, graph.sector)
+
+
+def node_columns(doublets: Doublets, metadata: Metadata) -> Floats:
+    """Features of the doublets as nodes in physical units [K, F]."""
+    inner = doublets.metadata
+    nodes = doublets.graph.x.numpy()[:, :3].astype(np.float64) * np.asarray(inner.node_scale[:3])
+    start, end = (nodes[one] for one in doublets.index)
+    step = end - start
+    middle = start + step / 2
+    # Half of the short way round: the two hits may lie on both sides of φ = ±π.
+    middle[:, 1] = wrapped(start[:, 1] + wrapped(step[:, 1], 2 * np.pi) / 2, 2 * np.pi)
+    values = doublets.edge_rows("edge_attr").astype(np.float64) * np.asarray(inner.edge_scale)
+    columns = dict(zip(("r", "φ", "z"), middle.T, strict=True)) | dict(zip(inner.edge_features, values.T, strict=True))
+    far = np.where(np.abs(step[:, 0]) < 1.0, np.where(step[:, 0] < 0, -1.0, 1.0), step[:, 0])
+    columns.setdefault(DIP, step[:, 2] / far)
+    if doublets.score is not None:
+        columns[SCORE] = doublets.score[doublets.kept]
+    return np.stack([columns[name] for name in metadata.node_features], axis=1)
+
+
+def truth(doublets: Doublets, pairs: Ints) -> Bools:
+    """Which pairs are two true doublets of one particle. Shapes: pairs [2, T] -> [T]."""
+    true: Bools = doublets.true[pairs[0]] & doublets.true[pairs[1]]
+    if doublets.graph.get("pid") is not None:
+        # The particle of the shared hit is that of the second doublet; the first one starts in a hit of its own.
+        pid = doublets.graph.pid.numpy()[doublets.index[0]]
+        true &= pid[pairs[0]] == pid[pairs[1]]
+    return true
+
+
+def chains(doublets: Doublets) -> Ints:
+    """Hits of each doublet, inner to outer: those of its inner node, and the last one of its outer node."""
+    hits = doublets.graph.get("chain")
+    hits = (doublets.graph.hit_id.unsqueeze(1) if hits is None else hits).numpy()
+    start, end = doublets.index
+    return np.concatenate([hits[start], hits[end][:, -1:]], axis=1)
+
+
+def particles(doublets: Doublets) -> Mapping[str, Any]:
+    """Fields that say of which particle a doublet is; a false one is noise."""
+    graph, inner = doublets.graph, doublets.index[0]
+    fields = ("pid", "pt", "particle_index")
+    found = {k: np.where(doublets.true, graph[k].numpy()[inner], 0) for k in fields if graph.get(k) is not None}
+    return found | {k: graph[k] for k in ("particle_id", "particles") if graph.get(k) is not None}
+
+
+def counts(doublets: Doublets, triplets: HitGraph, index: str, y: str) -> dict[str, float]:
+    """What a cut left of an event: doublets and triplets, all and true ones."""
+    everything = replace(doublets, kept=doublets.graph.y.numpy() > 0.5, score=None)
+    pairs = adjacent(everything.index, len(doublets.graph.x))
+    return {
+        "doublets": len(doublets.kept),
+        "true_doublets": len(everything.index[0]),
+        "kept_doublets": int(doublets.kept.sum()),
+        "kept_true_doublets": int(doublets.true.sum()),
+        "true_triplets": int(truth(everything, pairs).sum()),
+        "kept_triplets": triplets[index].shape[1],
+        "kept_true_triplets": int(triplets[y].sum()),
+    }

@@ -1,1 +1,0 @@
-"""Events: what a detector sees, how it is simulated, and the graphs that are built of it."""

@@ -1,0 +1,1 @@
+"""Trained models: their folders, inference, predictions, exports."""

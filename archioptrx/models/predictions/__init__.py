@@ -1,0 +1,1 @@
+"""Predictions in the form of the files that they were made for."""

@@ -1,0 +1,27 @@
+"""Predictions for the files of acorn and gnn_tracking: the same files with scores and labels, see `sources.acorn`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.sources import acorn
+from archioptrx.data.sources.options import AcornOptions
+from archioptrx.models.predictions.prediction import Prediction
+
+
+def write_predictions(predictions: Iterable[Prediction], options: AcornOptions, output: Path) -> None:
+    """Write each event's file again, under its own name.
+
+    Raises
+    ------
+    InputError
+        A file is no longer the one that was read, or the network gives neither scores of edges nor tracks.
+    """
+    files = acorn.event_files(options)
+    for one in predictions:
+        if one.scores is None and one.tracks is None:
+            raise InputError("predict: acorn's files hold scores of edges and tracks; legal: a model that gives these")
+        file = files[one.graph.event]
+        acorn.write_predictions(file, output / f"{one.graph.event}{file.suffix}", one.graph, one.scores, one.tracks)

@@ -1,0 +1,47 @@
+"""Predictions for the `.npz` files of HEP.TrkX: the same files with further arrays.
+
+`score [E]` in the order of `y`, `triplet_score [T]` in that of `triplets`, `track [N]` (-1: none, numbers are the
+file's own), and what else a network gives under `output_NAME`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.sources.hitgraphs import METADATA, find_files, name_of
+from archioptrx.data.sources.options import HitgraphsOptions
+from archioptrx.models.predictions.prediction import Prediction
+
+
+def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptions, output: Path) -> None:
+    """Write each graph's file again with what was found.
+
+    Raises
+    ------
+    InputError
+        A file is no longer the one that was read.
+    """
+    files = {name_of(file): file for file in find_files(options.path)}
+    for one in predictions:
+        graph = one.graph
+        file = files[graph.event, graph.sector]
+        with np.load(file, allow_pickle=False) as content:
+            arrays = {key: content[key] for key in content.files}
+        if (len(arrays["X"]), len(arrays["y"])) != (len(graph.x), graph.num_edges):
+            raise InputError(f"{file}: is no longer the file that was read; legal: the same file")
+        if one.scores is not None:
+            arrays["score"] = graph.in_file_order(one.scores).numpy()
+        if one.triplet_scores is not None:
+            arrays["triplet_score"] = one.triplet_scores.numpy()
+        if one.tracks is not None:
+            arrays["track"] = one.tracks.numpy()
+        arrays |= {f"output_{name}": values.numpy() for name, values in one.outputs.items()}
+        np.savez_compressed(output / file.name, **arrays)
+    about = (options.path if options.path.is_dir() else options.path.parent) / METADATA
+    if about.is_file():
+        shutil.copyfile(about, output / METADATA)

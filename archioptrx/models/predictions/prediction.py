@@ -1,0 +1,43 @@
+"""What a network found in one graph, as it is handed to what writes it in the form of the input.
+
+A module that writes predictions (`sources.WRITERS` names it) has
+
+    write_predictions(predictions: Iterable[Prediction], options, output: Path) -> None
+
+`predictions` come graph by graph in the order of the data set, an event's graphs one after the other, and are made
+while they are asked for: a writer that forgets them needs memory for one event alone. `options` are those that the
+source read the events with; `output` is an empty folder, which becomes the user's when all is written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from archioptrx.data.hitgraph import HitGraph
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network found in one graph, on the CPU.
+
+    Attributes
+    ----------
+    graph
+        As the source made it: `hit_id` names its hits, `in_file_order` brings edges into the file's order.
+    scores : float32 [E] or None
+        Probability of each edge, in the order of the graph's edges. None: the task scores no edges.
+    tracks : int64 [N] or None
+        Track of each hit, -1 for none; numbers are the graph's own. None: the task makes no tracks.
+    outputs
+        What the network gave for each other target, by its name: one row per hit or graph.
+    triplet_scores : float32 [T] or None
+        Probability of each triplet. None: the task scores no triplets.
+    """
+
+    graph: HitGraph
+    scores: Tensor | None
+    tracks: Tensor | None
+    outputs: dict[str, Tensor]
+    triplet_scores: Tensor | None = None

@@ -1,0 +1,106 @@
+"""Predictions for TrackML events: a submission to the challenge (Amrouche et al., arXiv:1904.06778).
+
+    submission.csv           event_id, hit_id, track_id: every hit of an event, in the file's order; tracks count from 1
+                             in each event, 0 is none
+    scores/EVENT.csv         inner_hit_id, outer_hit_id, score: each candidate edge and its probability
+    triplets/EVENT.csv       inner_hit_id, middle_hit_id, outer_hit_id, score: each triplet and its probability
+    outputs/EVENT-NAME.csv   what a network says of hits (hit_id first) or of graphs (sector first)
+
+A hit that the cuts removed before the network saw it is in no track. Of an event that is divided into sectors, the
+tracks of all of them are in the one table.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.sources.event_files import EventFiles, find_events
+from archioptrx.data.sources.event_tables import read_table
+from archioptrx.data.sources.options import TrackmlOptions
+from archioptrx.models.predictions.prediction import Prediction
+from archioptrx.tracks.finding import numbered
+from archioptrx.tracks.scores import hit_labels
+
+SUBMISSION = "submission.csv"
+
+
+def write_predictions(predictions: Iterable[Prediction], options: TrackmlOptions, output: Path) -> None:
+    """Write the folder; see above.
+
+    Raises
+    ------
+    InputError
+        The events are no longer those that were read.
+    """
+    events = {event.name: event for event in find_events(options.path)}
+    for name, group in itertools.groupby(predictions, lambda one: str(one.graph.event)):
+        if name not in events:
+            raise InputError(f"{options.path}: no longer holds {name}; legal: the events that were read")
+        parts = list(group)
+        if parts[0].tracks is not None:
+            submit(events[name], parts, output / SUBMISSION)
+        write_scores(name, parts, output / "scores")
+        write_triplets(name, parts, output / "triplets")
+        write_outputs(name, parts, output / "outputs")
+
+
+def submit(event: EventFiles, parts: list[Prediction], file: Path) -> None:
+    """Append the lines of one event."""
+    found, labels = hit_labels(
+        [part.graph for part in parts], [part.tracks for part in parts if part.tracks is not None]
+    )
+    every = read_table(event.parts["hits"], ("hit_id",))["hit_id"]
+    order = np.argsort(every)
+    track = np.zeros(len(every), dtype=np.int64)
+    track[order[np.searchsorted(every, found, sorter=order)]] = numbered(labels) + 1
+    table = pd.DataFrame({"event_id": int(event.name.removeprefix("event")), "hit_id": every, "track_id": track})
+    table.to_csv(file, mode="a", header=not file.exists(), index=False)
+
+
+def write_scores(name: str, parts: list[Prediction], folder: Path) -> None:
+    """Write the probabilities of an event's edges, where the network scores edges of hits."""
+    tables = []
+    for part in parts:
+        if part.scores is not None and part.graph.get("chain") is None:
+            inner, outer = part.graph.in_file_order(part.graph.hit_id[part.graph.edge_index].T).T.numpy()
+            score = part.graph.in_file_order(part.scores).numpy()
+            tables.append(pd.DataFrame({"inner_hit_id": inner, "outer_hit_id": outer, "score": score}))
+    if tables:
+        folder.mkdir(exist_ok=True)
+        pd.concat(tables).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+
+
+def write_triplets(name: str, parts: list[Prediction], folder: Path) -> None:
+    """Write the probabilities of an event's triplets."""
+    tables = []
+    for part in parts:
+        if part.triplet_scores is not None:
+            ends = part.graph.hit_id[part.graph.edge_index].numpy()
+            inner, outer = part.graph.triplet_index.numpy()
+            hits = {"inner_hit_id": ends[0, inner], "middle_hit_id": ends[1, inner], "outer_hit_id": ends[1, outer]}
+            tables.append(pd.DataFrame({**hits, "score": part.triplet_scores.numpy()}))
+    if tables:
+        folder.mkdir(exist_ok=True)
+        pd.concat(tables).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+
+
+def write_outputs(name: str, parts: list[Prediction], folder: Path) -> None:
+    """Write what the network says of hits or graphs."""
+    for target in parts[0].outputs:
+        tables = []
+        for part in parts:
+            values = part.outputs[target].numpy()
+            values = values.reshape(len(values), -1)
+            of_hits = len(values) == len(part.graph.hit_id)
+            table = pd.DataFrame(values, columns=[f"{target}_{column}" for column in range(values.shape[1])])
+            first = part.graph.hit_id.numpy() if of_hits else part.graph.sector
+            table.insert(0, "hit_id" if of_hits else "sector", first)
+            tables.append(table)
+        folder.mkdir(exist_ok=True)
+        pd.concat(tables).to_csv(folder / f"{name}-{target}.csv", index=False, float_format="%.6g")
