@@ -18,11 +18,11 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.overrides import override
 from archioptrx.core.plugins import import_modules
 from archioptrx.data.sources import check_spec, resolved
-from archioptrx.objective import Objective
 from archioptrx.settings import Budget, Constraints, Keep, Resources, Retrain, Scheduler, Screen, Split, read_trackers
 from archioptrx.tasks import check_task
 from archioptrx.tasks.options import TaskOptions
-from archioptrx.training import Training
+from archioptrx.training.objective import Objective
+from archioptrx.training.settings import Training
 
 DEFAULT_SAMPLER = "gp"
 """The best on NAS-Bench-Graph with 200 evaluations, see docs/samplers.md."""

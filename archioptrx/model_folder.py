@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from torch import nn
 
-from archioptrx.compile import compile_model
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import new_folder, plain, write_atomically
@@ -25,10 +24,10 @@ from archioptrx.data.dataset import Metadata
 from archioptrx.experiment import Experiment
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.networks.compile import compile_model, source_widths
 from archioptrx.run_folder import RunFolder, trial_of
 from archioptrx.tasks import make_task
 from archioptrx.tasks.task import Task
-from archioptrx.trial import source_widths
 
 FILES = ("architecture.yaml", "weights.pt", "metadata.json", "metrics.json")
 

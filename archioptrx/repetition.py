@@ -40,7 +40,7 @@ class Repetition:
         return f"trial {self.line['proposal']:04d}"
 
     def spec(self, specs: Specs) -> dict[str, Any]:
-        """What `archioptrx.trial.messages` is told, test metrics and weights wanted.
+        """What `archioptrx.training.trial.messages` is told, test metrics and weights wanted.
 
         A trial that was pruned has the schedule of all its epochs, but stops where it was stopped.
         """

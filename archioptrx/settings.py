@@ -12,7 +12,7 @@ from archioptrx.core.overrides import duration
 
 NUMBER = (int, float)
 PROXIES = ("synflow", "naswot", "jacob_cov", "parameters", "readout")
-"""Zero-cost proxies; see `archioptrx.proxies`."""
+"""Zero-cost proxies; see `archioptrx.training.proxies`."""
 ALL = "all"
 TRACKERS = ("tensorboard", "wandb")
 """See `archioptrx.tracking`. Each is a package, and an extra of this one, of its name."""

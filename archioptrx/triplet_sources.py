@@ -33,8 +33,8 @@ from archioptrx.data.triplets import (
     triplet_metadata,
     with_triplets,
 )
-from archioptrx.fit import predict
 from archioptrx.model_folder import TrainedModel, load_model, weights_file
+from archioptrx.training.fit import predict
 
 
 @dataclass(frozen=True)

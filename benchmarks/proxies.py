@@ -28,12 +28,12 @@ from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
-from archioptrx.proxies import MEASURES
 from archioptrx.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.screening import Measure
 from archioptrx.search.setup import prepare
+from archioptrx.training.proxies import MEASURES
 from benchmarks.rank_statistics import best_of_search, expected_best, intervals, partial, spearman
 
 SIZES = (4, 8, 16)

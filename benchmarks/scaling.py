@@ -23,11 +23,11 @@ from step import random_graph
 
 from archioptrx.core.config import bundled
 from archioptrx.data.dataset import Metadata
-from archioptrx.fit import Fitting
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.tasks import make_task
-from archioptrx.training import Training
-from archioptrx.trial import build
+from archioptrx.training.fit import Fitting
+from archioptrx.training.settings import Training
+from archioptrx.training.trial import build
 
 SIZES = (1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 300000)
 EDGES_PER_HIT = 6

@@ -19,9 +19,9 @@ import torch.nn.functional as F
 from networks import NETWORKS
 from torch import Tensor, nn
 
-from archioptrx.compile import compile_model
 from archioptrx.data.hitgraph import HitGraph, batch_graphs, sorted_graph
 from archioptrx.data.sources import load_dataset
+from archioptrx.networks.compile import compile_model
 
 
 def random_graph(nodes: int, edges: int, seed: int) -> HitGraph:

@@ -25,9 +25,9 @@ from archioptrx.data.dataset import Metadata
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.sources.stream import Job, Limits, Made, stream
 from archioptrx.data.storage.graph_file import graph_bytes
-from archioptrx.fit import fit
 from archioptrx.tasks import make_task
-from archioptrx.training import Training
+from archioptrx.training.fit import fit
+from archioptrx.training.settings import Training
 
 GIB = 2**30
 

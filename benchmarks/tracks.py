@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from archioptrx.tracks.finding import components, walk_through
+from archioptrx.tasks.tracks.finding import components, walk_through
 
 
 def main() -> None:

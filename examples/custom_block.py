@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archioptrx.blocks import Shape, Topology, block
 from archioptrx.graphs.signatures import Parameter, Signature, Width
+from archioptrx.networks.blocks import Shape, Topology, block
 
 
 def accepts(inputs: tuple[str, ...], output: str) -> str | None:

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import torch
 
 from archioptrx.experiment import load_experiment
-from archioptrx.fit import Report, fit
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.model_events import load_splits
 from archioptrx.tasks import make_task
-from archioptrx.trial import build
+from archioptrx.training.fit import Report, fit
+from archioptrx.training.trial import build
 
 THEIRS = {1: 0.759, 10: 0.959}
 """Accuracy of pairs by epoch; what the notebook says of the epochs between isn't known."""

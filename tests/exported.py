@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from archioptrx.compile import Model, compile_model
 from archioptrx.data.dataset import Metadata
 from archioptrx.exports.check import random_event, raw, tensors
 from archioptrx.exports.files import written
@@ -22,8 +21,9 @@ from archioptrx.graphs.signatures import Width
 from archioptrx.graphs.steps import BackEdge, DataType, Step
 from archioptrx.inference import transform
 from archioptrx.model_folder import Provenance, TrainedModel, save_model
+from archioptrx.networks.compile import Model, compile_model, source_widths
 from archioptrx.tasks import make_task
-from archioptrx.trial import source_widths, weights_of
+from archioptrx.training.trial import weights_of
 
 WHOLE = Metadata("test")
 SECTORS = Metadata("test", node_scale=(1000.0, math.pi / 4, 1000.0), sectors=4)

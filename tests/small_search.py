@@ -17,7 +17,7 @@ from archioptrx.search.progress import Progress
 from archioptrx.search.run import Events, Found, load_events, new_run, run_search
 from archioptrx.search.setup import prepare
 from archioptrx.search.work import Backend, Work
-from archioptrx.trial import TrialData, messages
+from archioptrx.training.trial import TrialData, messages
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -38,7 +38,7 @@ import os
 import torch
 from torch import nn
 
-from archioptrx.blocks import block
+from archioptrx.networks.blocks import block
 from archioptrx.graphs.signatures import Signature
 
 

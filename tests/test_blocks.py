@@ -9,11 +9,11 @@ from comparison import agree
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from archioptrx.blocks import BLOCKS, Run, Shape, Topology, Value, apply, block, build
-from archioptrx.blocks.segments import REDUCE
-from archioptrx.blocks.value import Piece
 from archioptrx.core.errors import GraphError, InputError
 from archioptrx.graphs.signatures import SIGNATURES, Parameter, Signature, Width
+from archioptrx.networks.blocks import BLOCKS, Run, Shape, Topology, Value, apply, block, build
+from archioptrx.networks.blocks.segments import REDUCE
+from archioptrx.networks.blocks.value import Piece
 
 NODES, EDGES, TRIPLETS, GRAPHS = 9, 23, 31, 3
 ROWS = {"node": NODES, "edge": EDGES, "triplet": TRIPLETS, "graph": GRAPHS}

@@ -18,8 +18,8 @@ from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.data.sources import load_dataset
 from archioptrx.tasks import make_task
-from archioptrx.tracks.metrics import Selection, track_metrics
-from archioptrx.tracks.scores import event_tracks
+from archioptrx.tasks.tracks.metrics import Selection, track_metrics
+from archioptrx.tasks.tracks.scores import event_tracks
 
 
 @pytest.fixture(scope="module")

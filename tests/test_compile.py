@@ -9,8 +9,6 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch_geometric.data import Batch, Data
 
-from archioptrx.blocks import BLOCKS, block
-from archioptrx.compile import compile_model
 from archioptrx.core.errors import GraphError, InputError, TrialError
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.linear_fusion import pending_steps
@@ -18,6 +16,8 @@ from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.graphs.shapes import shapes
 from archioptrx.graphs.signatures import SIGNATURES, Hyperparameter, Signature, Width
 from archioptrx.graphs.steps import BackEdge, DataType, Step
+from archioptrx.networks.blocks import BLOCKS, block
+from archioptrx.networks.compile import compile_model
 
 WIDTHS = {"hits": 3, "doublet": 5}
 HYPER = {"hidden": 8}

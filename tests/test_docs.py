@@ -16,13 +16,13 @@ from archioptrx.data.triplets import line_metadata
 from archioptrx.experiment import Experiment
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.signatures import SIGNATURES
-from archioptrx.objective import COSTS
 from archioptrx.sampling.samplers import RandomSampler, sampler_names
 from archioptrx.sampling.search_space import Limits, SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.study import parse_study
 from archioptrx.tasks import TASKS
 from archioptrx.tasks.comparison import against_baseline, medals
+from archioptrx.training.objective import COSTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 BUILT_IN = tuple(SIGNATURES)  # while tests are collected: some register blocks of their own

@@ -12,8 +12,8 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.overrides import duration, override
 from archioptrx.core.plugins import import_modules
 from archioptrx.experiment import load_experiment, parse_experiment
-from archioptrx.objective import Goal, Objective
 from archioptrx.search.study import load_study, parse_study
+from archioptrx.training.objective import Goal, Objective
 
 
 def test_a_task_may_be_a_name_alone():

@@ -17,7 +17,6 @@ from strategies import computation_graph
 from test_models import GRAPHS, sample
 from torch import nn
 
-from archioptrx.blocks import BLOCKS, Shape, Topology, block
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.dataset import Metadata
 from archioptrx.exports.check import random_event
@@ -30,6 +29,7 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import ACTIVATIONS, SIGNATURES, Signature, Width
 from archioptrx.graphs.steps import DataType
 from archioptrx.inference import transform
+from archioptrx.networks.blocks import BLOCKS, Shape, Topology, block
 
 LIMIT = 1e-5
 few = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -12,10 +12,10 @@ from torch import nn
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.batches import graphs_for, pieces_of
 from archioptrx.data.hitgraph import batch_graphs, subgraph
-from archioptrx.fit import Fitting, evaluate_model, fit, predict
-from archioptrx.optimization import rate_factor
 from archioptrx.tasks import make_task
-from archioptrx.training import Training
+from archioptrx.training.fit import Fitting, evaluate_model, fit, predict
+from archioptrx.training.optimizer import rate_factor
+from archioptrx.training.settings import Training
 
 TASK = make_task()
 DATA = toy(24).split(seed=1)

@@ -11,18 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import computation_graph
 
-from archioptrx.compile import Model, compile_model
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.matching import matching, names_of
 from archioptrx.graphs.signatures import Width
 from archioptrx.graphs.steps import BackEdge, DataType, Step
+from archioptrx.networks.compile import Model, compile_model
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
-from archioptrx.transfer import inherit
-from archioptrx.trial import weights_of
+from archioptrx.training.trial import weights_of
+from archioptrx.training.weight_inheritance import inherit
 
 TRACKING = WalkSpace(FunctionGraph.load("tracking"), SearchSpace.load("small"))
 SEEDS = st.integers(0, 10**6)

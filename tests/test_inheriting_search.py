@@ -14,15 +14,15 @@ import torch
 import yaml
 from small_search import SMALL, Crash, crashing, lines, results, searched, small
 
-from archioptrx.compile import compile_model
-from archioptrx.fit import predict
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.networks.compile import compile_model, source_widths
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.run import load_events
 from archioptrx.search.setup import Specs
 from archioptrx.search.work import Work
 from archioptrx.tasks import make_task
-from archioptrx.trial import TrialData, messages, source_widths
+from archioptrx.training.fit import predict
+from archioptrx.training.trial import TrialData, messages
 
 HEIRS: dict[str, Any] = {"sampler": {"name": "evolution", "initial": 2, "inherit": True}, "budget__trials": 7}
 

@@ -5,10 +5,10 @@ import torch
 from comparison import agree
 from torch import nn
 
-from archioptrx.blocks.ends import Ends, flow, lift
-from archioptrx.blocks.fused import dense, norm_act
-from archioptrx.blocks.matmul import linear, tanh
-from archioptrx.blocks.segments import Segments, take
+from archioptrx.networks.blocks.ends import Ends, flow, lift
+from archioptrx.networks.blocks.fused import dense, norm_act
+from archioptrx.networks.blocks.matmul import linear, tanh
+from archioptrx.networks.blocks.segments import Segments, take
 
 
 @pytest.mark.parametrize("count", [1, 2047, 2048, 5000])

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archioptrx.graphs.architecture import Architecture
-from archioptrx.objective import Goal, Objective
 from archioptrx.search.text import WIDTH, table_text
+from archioptrx.training.objective import Goal, Objective
 
 GRAPH = Architecture.load("interaction").graph
 AUC = Objective((Goal("auc"),))

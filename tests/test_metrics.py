@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from archioptrx.metrics import Ranking, cut_for_efficiency, rates
+from archioptrx.tasks.classification_metrics import Ranking, cut_for_efficiency, rates
 
 rows = st.lists(st.tuples(st.integers(-3, 3) | st.floats(-4, 4), st.booleans()), min_size=2, max_size=60)
 

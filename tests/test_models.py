@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch_geometric.data import Batch, Data
 
-from archioptrx.compile import Model, compile_model
 from archioptrx.core.config import bundled_names
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.parameter_count import count_parameters
+from archioptrx.networks.compile import Model, compile_model
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace

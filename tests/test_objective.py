@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archioptrx.experiment import parse_experiment
-from archioptrx.objective import COSTS, EDGE, Goal, Objective, Price
 from archioptrx.search.schedule import Asha
 from archioptrx.standings import Front, front_numbers, pareto_front, ranked, worth_training_again
 from archioptrx.tasks import TASKS, make_task
 from archioptrx.tasks.options import TRACK_SHARES
 from archioptrx.tasks.oracles import ConstantOracle
-from archioptrx.tracks.scores import track_numbers
+from archioptrx.tasks.tracks.scores import track_numbers
+from archioptrx.training.objective import COSTS, EDGE, Goal, Objective, Price
 
 Scores = tuple[float, ...]
 

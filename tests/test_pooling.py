@@ -9,12 +9,12 @@ from torch_geometric.data import Batch, Data
 from torch_geometric.nn.dense import dense_diff_pool
 from torch_geometric.utils import to_dense_adj
 
-from archioptrx.blocks import Run, Shape, Topology, Value, apply, build
-from archioptrx.blocks.pooling import Pooling
-from archioptrx.compile import compile_model
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.parameter_count import count_parameters
+from archioptrx.networks.blocks import Run, Shape, Topology, Value, apply, build
+from archioptrx.networks.blocks.value import Pooling
+from archioptrx.networks.compile import compile_model
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 

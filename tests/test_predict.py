@@ -17,13 +17,13 @@ from archioptrx.data.sources import check_spec, load_dataset
 from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.sources.pickle_writing import write as write_samples
 from archioptrx.data.sources.trackml import write_event
-from archioptrx.fit import predict as outputs_of
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.model_folder import Provenance, load_model, save_model
 from archioptrx.models.predictions.prediction import Prediction
 from archioptrx.models.predictions.submission import write_predictions
 from archioptrx.tasks import make_task
-from archioptrx.trial import build, weights_of
+from archioptrx.training.fit import predict as outputs_of
+from archioptrx.training.trial import build, weights_of
 
 RADII = {2: 32.0, 4: 72.0, 6: 116.0, 8: 172.0}
 

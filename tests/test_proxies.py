@@ -7,20 +7,20 @@ import pytest
 import torch
 from graphs import toy
 
-from archioptrx.blocks.mlp import MLP
-from archioptrx.compile import compile_model
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import HitGraph, batch_graphs
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
-from archioptrx.proxies import MEASURES, ROWS, Signs, proxy_batches, score
-from archioptrx.readout import hidden_activations
+from archioptrx.networks.blocks.mlp import MLP
+from archioptrx.networks.compile import compile_model
 from archioptrx.sampling.samplers import RandomSampler
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.settings import PROXIES
 from archioptrx.tasks import make_task
-from archioptrx.trial import build
+from archioptrx.training.proxies import MEASURES, ROWS, Signs, proxy_batches, score
+from archioptrx.training.proxy_readout import hidden_activations
+from archioptrx.training.trial import build
 
 TASK = make_task({"name": "edge_classification"})
 DATA = toy(40)

@@ -8,7 +8,7 @@ import pytest
 from small_search import Crash, crashing, lines, searched, small, write_odd
 
 from archioptrx.run_folder import RunFolder
-from archioptrx.trial_log import TrialLog, as_lines
+from archioptrx.training.trial_log import TrialLog, as_lines
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from reference_networks import PlainMLP, incoming
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
-from archioptrx.compile import compile_model
 from archioptrx.graphs.architecture import Architecture
+from archioptrx.networks.compile import compile_model
 
 WIDTHS = {"hits": 3, "doublet": 5}
 

@@ -14,7 +14,7 @@ from archioptrx.core.files import write_atomically
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.work import Work
-from archioptrx.trial import TrialData, weights_digest
+from archioptrx.training.trial import TrialData, weights_digest
 
 ASHA: dict[str, Any] = {
     "scheduler": {"name": "asha"},

@@ -15,7 +15,6 @@ from small_search import Crash, crashing, lines, results, searched, small
 
 import archioptrx
 from archioptrx.core.errors import InputError
-from archioptrx.fit import evaluate_model, predict
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.model_events import events_for, own_splits
 from archioptrx.model_folder import load_model, trained_trial
@@ -24,7 +23,8 @@ from archioptrx.search.local_backend import run_locally
 from archioptrx.search.retention import Retention
 from archioptrx.search.work import Work
 from archioptrx.settings import Keep
-from archioptrx.trial import TrialData, build, weights_digest
+from archioptrx.training.fit import evaluate_model, predict
+from archioptrx.training.trial import TrialData, build, weights_digest
 
 
 @pytest.fixture(scope="module")

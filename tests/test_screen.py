@@ -25,7 +25,7 @@ from archioptrx.search.screening import Measure, Screening
 from archioptrx.search.setup import prepare
 from archioptrx.settings import PROXIES
 from archioptrx.testing import check_sampler
-from archioptrx.trial import messages
+from archioptrx.training.trial import messages
 
 WORDS = Words()
 SCREENED: dict[str, Any] = {

@@ -26,8 +26,8 @@ from archioptrx.search.schedule import Asha, Fifo
 from archioptrx.search.setup import Specs, prepare
 from archioptrx.search.work import Job, Work
 from archioptrx.tasks import make_task
-from archioptrx.training import Training
-from archioptrx.trial import TrialData, messages
+from archioptrx.training.settings import Training
+from archioptrx.training.trial import TrialData, messages
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +51,9 @@ def test_a_search_has_its_rows(whole: Path) -> None:
 
 
 def test_best_is_a_model_that_scores_as_reported(whole: Path) -> None:
-    from archioptrx.fit import evaluate_model
     from archioptrx.model_events import events_for
     from archioptrx.model_folder import load_model
+    from archioptrx.training.fit import evaluate_model
 
     model = load_model(whole)
     row = next(r for r in lines(whole / "retrain.jsonl") if r["repeat"] == model.metrics["repeat"])

@@ -22,7 +22,7 @@ from archioptrx.search.schedule import Asha, Fifo
 from archioptrx.search.setup import Specs, prepare
 from archioptrx.search.text import graphs_of, spread_text, table_text
 from archioptrx.standings import pareto_front, worth_training_again
-from archioptrx.trial import messages
+from archioptrx.training.trial import messages
 
 GOALS: dict[str, Any] = {"objective": ["auc", "parameters"], "sampler": {"name": "evolution", "initial": 3}}
 

@@ -14,12 +14,12 @@ from literal_sketches import Literal, random_sketch
 from reference_networks import reference
 from torch_geometric.data import Data
 
-from archioptrx.compile import compile_model
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.sketches.layer import Layer
 from archioptrx.graphs.sketches.methods import CONVOLUTIONS, POOLINGS, SOURCES, library_convolutions
 from archioptrx.graphs.sketches.sketch import Sketch
+from archioptrx.networks.compile import compile_model
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "sketch.yaml"
@@ -349,7 +349,7 @@ def test_an_unknown_class_of_torch_geometric_names_the_known_ones():
 
 
 def test_the_convolutions_of_torch_geometric_are_those_that_the_block_takes():
-    from archioptrx.blocks.pyg import convolutions
+    from archioptrx.networks.blocks.pyg import convolutions
 
     named = {name for name in convolutions() if name in library_convolutions()}
     assert {"GCNConv", "GATv2Conv", "GINEConv"} <= named

@@ -27,9 +27,9 @@ from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.storage.graph_file import GraphFile, GraphWriter, graph_bytes
 from archioptrx.data.storage.graph_views import Changed, Joined, digests_of, facts_of, in_memory
 from archioptrx.data.storage.stored import StoredGraphs, cache, remade, write_graphs
-from archioptrx.fit import evaluate_model, fit
 from archioptrx.tasks import make_task
-from archioptrx.training import Training
+from archioptrx.training.fit import evaluate_model, fit
+from archioptrx.training.settings import Training
 
 TASK = make_task("edge_classification")
 

@@ -10,11 +10,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import batch_graphs
-from archioptrx.fit import evaluate_model
 from archioptrx.tasks import make_task
 from archioptrx.tasks.edge_classification import EdgeClassification
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.tasks.task import Objective
+from archioptrx.training.fit import evaluate_model
 
 
 def logits_for(graph, seed=0):

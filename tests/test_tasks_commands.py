@@ -15,7 +15,6 @@ from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.sources.trackml import write_event
 from archioptrx.data.triplets import Doublets, triplet_metadata, with_triplets
 from archioptrx.experiment import load_experiment
-from archioptrx.fit import predict as outputs_of
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.model_events import own_splits
 from archioptrx.model_folder import Provenance, load_model, save_model
@@ -24,7 +23,8 @@ from archioptrx.models.predictions.submission import write_triplets
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import prepare
 from archioptrx.tasks import make_task
-from archioptrx.trial import build, weights_of
+from archioptrx.training.fit import predict as outputs_of
+from archioptrx.training.trial import build, weights_of
 
 
 def untrained(folder, data):

@@ -13,10 +13,10 @@ from torch.nn.functional import huber_loss
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import batch_graphs
-from archioptrx.fit import evaluate_model
 from archioptrx.tasks import make_task
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.tasks.track_count import track_numbers
+from archioptrx.training.fit import evaluate_model
 
 
 def counting(**options):

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from archioptrx.experiment import load_experiment
-from archioptrx.fit import evaluate_model, fit
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import prepare
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
-from archioptrx.trial import build, task_of
+from archioptrx.training.fit import evaluate_model, fit
+from archioptrx.training.trial import build, task_of
 
 EXPERIMENTS = ("embedding", "regression", "counting", "track_set", "several")
 

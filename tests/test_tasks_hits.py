@@ -12,14 +12,14 @@ from torch.nn.functional import hinge_embedding_loss, huber_loss
 
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import batch_graphs
-from archioptrx.fit import evaluate_model
 from archioptrx.tasks import make_task
 from archioptrx.tasks.node_embedding import pairs_of, random_pairs
 from archioptrx.tasks.options.parameters import PARAMETERS
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.tasks.parameters import explained, residuals, scaled, scores
-from archioptrx.tracks.clusters import alone, cluster, cluster_scores
-from archioptrx.tracks.scores import track_scores
+from archioptrx.tasks.tracks.clusters import alone, cluster, cluster_scores
+from archioptrx.tasks.tracks.scores import track_scores
+from archioptrx.training.fit import evaluate_model
 
 
 def embedding(**options):

@@ -7,11 +7,11 @@ import torch
 from graphs import toy
 from torch import Tensor, nn
 
-from archioptrx.compile import compile_model
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.parameter_count import count_parameters
+from archioptrx.networks.compile import compile_model
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 

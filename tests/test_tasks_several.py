@@ -8,20 +8,20 @@ import torch
 import yaml
 from graphs import toy
 
-from archioptrx.compile import compile_model
 from archioptrx.core.errors import InputError
 from archioptrx.experiment import parse_experiment
-from archioptrx.fit import evaluate_model, fit
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.graphs.signatures import Width
-from archioptrx.proxies import score, unfit
+from archioptrx.networks.compile import compile_model
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.settings import PROXIES
 from archioptrx.tasks import make_task
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
-from archioptrx.training import Training
+from archioptrx.training.fit import evaluate_model, fit
+from archioptrx.training.proxies import score, unfit
+from archioptrx.training.settings import Training
 
 TASK = {
     "name": "several",

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from track_oracle import slow_metrics
 
 from archioptrx.core.errors import InputError
-from archioptrx.tracks.metrics import EventTracks, Selection, track_metrics
+from archioptrx.tasks.tracks.metrics import EventTracks, Selection, track_metrics
 
 
 def event(labels, particle, hits=None, weight=None, pt=None, name="e", **columns):

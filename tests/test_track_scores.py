@@ -13,8 +13,8 @@ from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.triplets import Doublets, line_graph, line_metadata, triplet_metadata, with_triplets
 from archioptrx.tasks import check_task, make_task
-from archioptrx.tracks.metrics import Selection, track_metrics
-from archioptrx.tracks.scores import event_tracks, track_scores
+from archioptrx.tasks.tracks.metrics import Selection, track_metrics
+from archioptrx.tasks.tracks.scores import event_tracks, track_scores
 
 
 def graph(pid, hit_id, event="a", sector=0, table=True, z=0.1):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archioptrx.tracks.finding import chains, components, numbered, walk_through
+from archioptrx.tasks.tracks.finding import chains, components, numbered, walk_through
 
 
 def edges(*pairs):

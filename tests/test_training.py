@@ -3,7 +3,7 @@
 import pytest
 
 from archioptrx.core.errors import InputError
-from archioptrx.training import Training
+from archioptrx.training.settings import Training
 
 
 def test_all_bad_values_are_named_at_once():

@@ -15,20 +15,20 @@ from torch_geometric.data import Data
 
 from archioptrx.commands.evaluate import main as evaluate
 from archioptrx.commands.train import main as train
-from archioptrx.compile import compile_model
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.data.sources import load_dataset
 from archioptrx.experiment import load_experiment
-from archioptrx.fit import evaluate_model, predict
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.model_folder import load_model
+from archioptrx.networks.compile import compile_model
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.tasks import make_task
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
+from archioptrx.training.fit import evaluate_model, predict
 
 TOY = {"source": "toy", "num_samples": 12}
 WIDTHS = {"hits": 3, "doublet": 5, "triplet": 8}

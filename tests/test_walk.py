@@ -168,8 +168,9 @@ def test_walks_of_bundled_function_graphs(name: str, seed: int) -> None:
 def test_a_recurrence_adds_one_back_edge_and_a_branch_one_merge(seed: int) -> None:
     rng = random.Random(seed)
     graph = FunctionGraph.load(rng.choice(BUNDLED)) if rng.random() < 0.7 else function_graph(rng)
-    limits = Limits(max_steps=24, extra=(6, 4), max_walks=len(graph.targets) + 1, max_executed=10**6)
     space = walk_space(rng, graph).search_space
+    steps = max(24, space.walk.max_steps)  # few random function graphs need more than 24 for their shortest walks
+    limits = Limits(max_steps=steps, extra=(6, 4), max_walks=len(graph.targets) + 1, max_executed=10**6)
     longer = WalkSpace(graph, replace(space, walk=limits))
     shorter = WalkSpace(graph, replace(space, walk=replace(limits, max_walks=len(graph.targets))))
     even, wanted = even_choices(rng), rng.choice(("recurrence", "branch"))

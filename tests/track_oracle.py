@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from archioptrx.tracks.metrics import EventTracks, Selection
+from archioptrx.tasks.tracks.metrics import EventTracks, Selection
 
 
 def slow_metrics(events: list[EventTracks], selection: Selection) -> dict[str, float | None]:

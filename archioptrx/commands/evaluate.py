@@ -64,10 +64,10 @@ def run(args: argparse.Namespace) -> int:
     finish(faults)
     # torch is imported from here on.
     from archioptrx.core.files import plain
-    from archioptrx.fit import evaluate_model
     from archioptrx.model_events import events_for
     from archioptrx.model_folder import load_model
-    from archioptrx.tracks.metrics import Selection
+    from archioptrx.tasks.tracks.metrics import Selection
+    from archioptrx.training.fit import evaluate_model
 
     model = load_model(args.model)
     graphs, whole = events_for(model, args.data)
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **told: Any) -> dict[str, Any]:
     """Scores of the tracks as a section of their own, where the task makes any and the data have particles."""
-    from archioptrx.tracks.scores import track_scores
+    from archioptrx.tasks.tracks.scores import track_scores
 
     found = track_scores(told["task"], outputs, graphs, told["selection"], bins=True, whole=told["whole"])
     return {"tracks": found} if found else {}
@@ -105,10 +105,10 @@ def cut_of(model: TrainedModel, efficiency: float) -> float:
     InputError
         No target has a cut, or there is no true edge among the events.
     """
-    from archioptrx.fit import predict
     from archioptrx.model_events import own_splits
     from archioptrx.tasks.binary import BinaryClassification
     from archioptrx.tasks.several import parts_of
+    from archioptrx.training.fit import predict
 
     found = ((place, one) for place, one in enumerate(parts_of(model.task)) if isinstance(one, BinaryClassification))
     place, task = next(found, (0, None))

@@ -22,7 +22,6 @@ from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import plain
 from archioptrx.experiment import Experiment
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.objective import Objective
 from archioptrx.report.run_report import write_report
 from archioptrx.run_folder import RunFolder, is_study
 from archioptrx.search import comparison_report
@@ -37,6 +36,7 @@ from archioptrx.search.text import (
     spread_text,
     table_text,
 )
+from archioptrx.training.objective import Objective
 
 TOP = 10
 """Trials in the table where no number is given."""

@@ -112,7 +112,7 @@ def parameters_of(architecture: Architecture) -> int | None:
     if counted is not None:
         return counted
     # Some blocks' sizes are known to torch alone, which takes seconds to load.
-    from archioptrx.compile import compile_model
+    from archioptrx.networks.compile import compile_model
 
     try:
         model = compile_model(graph, hyperparameters, widths)

@@ -134,8 +134,8 @@ def writer_of(spec: Mapping[str, Any]) -> tuple[str, Any]:
 
 def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> Iterator[Prediction]:
     """Run the model on one graph after the other."""
-    from archioptrx.fit import predict
     from archioptrx.models.predictions.prediction import Prediction
+    from archioptrx.training.fit import predict
 
     for graph in graphs:
         (output,) = predict(model.model, [graph])

@@ -24,7 +24,7 @@ from archioptrx.search.study_run import EventsOf, StudyFolder, new_study, prepar
 if TYPE_CHECKING:
     from archioptrx.search.run import Events, Found
     from archioptrx.search.work import Backend, Work
-    from archioptrx.trial import TrialData
+    from archioptrx.training.trial import TrialData
 
 KEYS = {
     "data": "data.path",

@@ -27,7 +27,7 @@ from archioptrx.run_folder import RunFolder
 from archioptrx.search.records import OF_EPOCH, OF_SPEC
 from archioptrx.search.setup import Specs, check_trackers
 from archioptrx.tracking import Tracking, numbers_of
-from archioptrx.trial_log import as_lines
+from archioptrx.training.trial_log import as_lines
 
 if TYPE_CHECKING:
     from archioptrx.search.run import Events
@@ -179,7 +179,7 @@ def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
     from archioptrx.model_folder import provenance_of, save_model
     from archioptrx.search.run import check_fit
     from archioptrx.search.space import Ends
-    from archioptrx.trial import task_of
+    from archioptrx.training.trial import task_of
 
     architecture, experiment = choice.architecture, choice.experiment
     task = task_of(experiment.task, experiment.objective)
@@ -249,7 +249,7 @@ class Course:
 def follow(choice: Choice, spec: Mapping[str, Any], events: Events, folder: Path) -> Course:
     """Train, show each epoch on stderr, tell the trackers. Raises TrialError if the training fails."""
     from archioptrx.search.text import duration_text
-    from archioptrx.trial import messages
+    from archioptrx.training.trial import messages
 
     course = Course()
     with closing(Tracking(choice.track, folder.parent, partial(print, file=sys.stderr))) as tracking:

@@ -23,13 +23,13 @@ from archioptrx.comparison.units import EVENTS, Units, events_of, units_of
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.hitgraph import batch_graphs
-from archioptrx.fit import predict
-from archioptrx.metrics import Bools
 from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.classification_metrics import Bools
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
-from archioptrx.tracks.metrics import Selection
-from archioptrx.tracks.scores import event_tracks
+from archioptrx.tasks.tracks.metrics import Selection
+from archioptrx.tasks.tracks.scores import event_tracks
+from archioptrx.training.fit import predict
 
 FEW, MANY = 200, 1000
 """Usual numbers of resamples: where the task computes its metrics anew for each, and where sums are enough."""

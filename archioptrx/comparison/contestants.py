@@ -20,7 +20,7 @@ from archioptrx.model_folder import TrainedModel, load_model
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.run import Events, check_fit, load_events
 from archioptrx.search.space import Ends
-from archioptrx.trial import task_of
+from archioptrx.training.trial import task_of
 
 
 @dataclass(frozen=True)

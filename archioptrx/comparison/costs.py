@@ -13,8 +13,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.fit import predict
-from archioptrx.trial import ENOUGH, PASSES
+from archioptrx.training.fit import predict
+from archioptrx.training.measure import ENOUGH, PASSES
 
 
 def latencies(models: Sequence[nn.Module], graphs: Sequence[HitGraph]) -> list[float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from scipy.stats import binom
 
-from archioptrx.metrics import Bools
+from archioptrx.tasks.classification_metrics import Bools
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.plot import eta_sectors, whole_event
 from archioptrx.data.storage.graph_views import facts_of
-from archioptrx.metrics import Bools, Floats, Ranking
+from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking
 
 POINTS = 400
 """Of a curve at most."""

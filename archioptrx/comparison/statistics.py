@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from archioptrx.comparison.bootstrap import Ints, Numbers
 from archioptrx.comparison.units import Units
 from archioptrx.data.hitgraph import HitGraph, batch_graphs
-from archioptrx.metrics import Bools, Floats, Ranking
 from archioptrx.tasks.binary import FIXED_CUT, FIXED_EFFICIENCY, BinaryClassification
+from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking
 from archioptrx.tasks.task import Task
-from archioptrx.tracks.metrics import EventTracks, Selection, track_counts
+from archioptrx.tasks.tracks.metrics import EventTracks, Selection, track_counts
 
 FACTS = ("cut", "true_fraction", "edges", "triplets", "pairs", "graphs", "tracks", "particles", "hits")
 """What metrics hold that says nothing about a model, or counts what it was given."""

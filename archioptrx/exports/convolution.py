@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 from itertools import takewhile
 
-from archioptrx.blocks.pyg import Convolution
 from archioptrx.exports.code import Call, call, literal
+from archioptrx.networks.blocks.pyg import Convolution
 
 WIDTHS = ("in_channels", "out_channels", "channels")
 """What stands first in most classes, and is then given without its name."""
@@ -15,7 +15,7 @@ WIDTHS = ("in_channels", "out_channels", "channels")
 def made(block: Convolution) -> Call:
     """What makes the convolution.
 
-    >>> from archioptrx.blocks import Shape
+    >>> from archioptrx.networks.blocks import Shape
     >>> block = Convolution([Shape("node", 3)], Shape("node", 4), "GATConv", {"heads": 2})
     >>> made(block)
     Call(head='GATConv', args=('3', '2', 'heads=2'), brackets='()')

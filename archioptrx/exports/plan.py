@@ -9,14 +9,6 @@ from typing import Any
 
 from torch.nn import Module
 
-from archioptrx.blocks import BLOCKS
-from archioptrx.blocks.gru import GRU
-from archioptrx.blocks.mlp import MLP, Attention
-from archioptrx.blocks.normal import Norm
-from archioptrx.blocks.pooling import Pool, Unpool
-from archioptrx.blocks.pyg import Convolution
-from archioptrx.blocks.simple import Add, Aggregate, Broadcast, Concat, Identity, Mean, Readout
-from archioptrx.compile import Model
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Metadata
 from archioptrx.exports import convolution, geometry, inline
@@ -28,6 +20,14 @@ from archioptrx.exports.program import Assign, Guard, Layers, Member, Output, Pr
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.shapes import bound_parameters, read_sources, shapes, weight_names
 from archioptrx.graphs.steps import Loop
+from archioptrx.networks.blocks import BLOCKS
+from archioptrx.networks.blocks.gru import GRU
+from archioptrx.networks.blocks.mlp import MLP, Attention
+from archioptrx.networks.blocks.normal import Norm
+from archioptrx.networks.blocks.pooling import Pool, Unpool
+from archioptrx.networks.blocks.pyg import Convolution
+from archioptrx.networks.blocks.simple import Add, Aggregate, Broadcast, Concat, Identity, Mean, Readout
+from archioptrx.networks.compile import Model
 
 WRITTEN = {
     "mlp": MLP, "attention": Attention, "gru": GRU, "norm": Norm, "concat": Concat, "identity": Identity, "add": Add,

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from archioptrx.compile import Model
 from archioptrx.core.errors import InputError
 from archioptrx.core.version import __version__
 from archioptrx.exports.geometry import MIDDLE, about_hits, about_sectors
 from archioptrx.exports.plan import plan
 from archioptrx.exports.program import Program
 from archioptrx.model_folder import TrainedModel
+from archioptrx.networks.compile import Model
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.several import Several
 from archioptrx.tasks.task import Task

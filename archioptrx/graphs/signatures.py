@@ -1,7 +1,7 @@
 """Types of the building blocks: domains, widths and parameters, as data. No torch here.
 
 A *signature* says which domains a block accepts, how wide its result is and which parameters it has. The torch
-side (`archioptrx.blocks`) implements each of them; a user's block registers both at once.
+side (`archioptrx.networks.blocks`) implements each of them; a user's block registers both at once.
 """
 
 from __future__ import annotations

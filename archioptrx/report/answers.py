@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archioptrx.metrics import Floats
 from archioptrx.report.held_out import CUT, HeldOut
 from archioptrx.report.page import figure
+from archioptrx.tasks.classification_metrics import Floats
 from archioptrx.tasks.node_embedding import NodeEmbedding, pairs_of
 from archioptrx.tasks.node_regression import NodeRegression
 from archioptrx.tasks.options.parameters import Parameter

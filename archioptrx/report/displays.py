@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.plot import Picture, eta_sectors, whole_event
-from archioptrx.metrics import Bools
 from archioptrx.report.held_out import CUT, CUT_LOGIT, Answers, HeldOut, Logits, events_by_size
 from archioptrx.report.page import fragment, packed
+from archioptrx.tasks.classification_metrics import Bools
 from archioptrx.tasks.comparison import medal_classes
 
 if TYPE_CHECKING:

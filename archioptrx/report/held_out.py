@@ -17,13 +17,13 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.batches import batched, graphs_for
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.storage.graph_views import facts_of
-from archioptrx.fit import EDGES_PER_EVALUATION
-from archioptrx.metrics import Bools, Ranking, rates
 from archioptrx.model_events import events_for
 from archioptrx.model_folder import TrainedModel
 from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.classification_metrics import Bools, Ranking, rates
 from archioptrx.tasks.several import Several
 from archioptrx.tasks.task import Output, Task, apply_to
+from archioptrx.training.fit import EDGES_PER_EVALUATION
 
 CUT = 0.5
 """Probability that accepts, as in `archioptrx evaluate`."""

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.objective import Goal
 from archioptrx.report.content import Content
 from archioptrx.report.drawings import drawing, places
 from archioptrx.report.page import Section, View, figure, fragment
@@ -14,6 +13,7 @@ from archioptrx.report.scales import is_share, log_axis, score_views
 from archioptrx.report.scores import dot_size
 from archioptrx.report.trials import SCRIPTS, metric_value
 from archioptrx.standings import pareto_front
+from archioptrx.training.objective import Goal
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

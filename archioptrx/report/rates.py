@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.metrics import Bools, Floats, Ranking
 from archioptrx.report.held_out import CUT, CUT_LOGIT, Answers
 from archioptrx.report.page import View, figure
 from archioptrx.report.scales import log_axis
+from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

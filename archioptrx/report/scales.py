@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from archioptrx.objective import Goal
 from archioptrx.report.page import View
+from archioptrx.training.objective import Goal
 
 Values = Sequence[float | None]
 NEAR = 0.95

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.objective import COSTS, header
 from archioptrx.report.content import Content
 from archioptrx.search.text import brief
 from archioptrx.standings import front_numbers
+from archioptrx.training.objective import COSTS, header
 
 Row = Mapping[str, Any]
 SCRIPTS = ("trials.js",)

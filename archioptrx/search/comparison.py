@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from archioptrx.objective import Goal
 from archioptrx.search.study import Combination
 from archioptrx.search.study_run import StudyFolder
+from archioptrx.training.objective import Goal
 
 SHARES = {"quarter": 0.25, "half": 0.5, "all": 1.0}
 """The parts of the trials after which the best score so far is compared."""

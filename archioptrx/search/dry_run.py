@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from archioptrx.core.files import plain
-from archioptrx.fit import Fitting
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
 from archioptrx.sampling.samplers import RandomSampler
@@ -19,7 +18,9 @@ from archioptrx.search.run import Events, check_events, rules_of
 from archioptrx.search.setup import Setup, Specs
 from archioptrx.search.study_run import EventsOf
 from archioptrx.search.text import duration_text
-from archioptrx.trial import build, step_seconds
+from archioptrx.training.fit import Fitting
+from archioptrx.training.measure import step_seconds
+from archioptrx.training.trial import build
 
 DRAWN = 500
 """Candidates that are drawn to judge the space."""

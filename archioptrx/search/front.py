@@ -7,11 +7,11 @@ from typing import Any
 
 from rich.table import Table
 
-from archioptrx.objective import Objective, header, value_text
 from archioptrx.run_folder import RunFolder
 from archioptrx.search.retrain import Spread
 from archioptrx.search.text import plain_text
 from archioptrx.standings import front_numbers, pareto_front
+from archioptrx.training.objective import Objective, header, value_text
 
 
 def front_line(rows: Sequence[Mapping[str, Any]], objective: Objective) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 
 from archioptrx.search.work import Work
-from archioptrx.trial import TrialData, messages
+from archioptrx.training.trial import TrialData, messages
 
 
 def run_locally(work: Work, data: TrialData) -> None:

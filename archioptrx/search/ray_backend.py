@@ -51,7 +51,7 @@ from archioptrx.data.storage.graph_file import graph_bytes  # noqa: E402
 from archioptrx.data.storage.graph_views import Graphs, in_memory  # noqa: E402
 from archioptrx.search.work import Work  # noqa: E402
 from archioptrx.settings import Resources  # noqa: E402
-from archioptrx.trial import TrialData, messages  # noqa: E402
+from archioptrx.training.trial import TrialData, messages  # noqa: E402
 
 SPARE_MEMORY = 200 * 2**20
 """Bytes of the object store beside the data set."""

@@ -11,7 +11,7 @@ from archioptrx.run_folder import RunFolder
 from archioptrx.search.retention import Retention
 from archioptrx.settings import Keep
 from archioptrx.tracking import Tracking, numbers_of
-from archioptrx.trial_log import as_lines
+from archioptrx.training.trial_log import as_lines
 
 OF_EPOCH = (
     *("epoch", "score", "scores", "best", "metrics", "loss", "learning_rate", "gradient_norm", "weight_norm"),

@@ -20,7 +20,6 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.shapes import target_symbols
 from archioptrx.model_events import load_splits
 from archioptrx.model_folder import provenance_of, save_model
-from archioptrx.proxies import unfit
 from archioptrx.run_folder import RunFolder
 from archioptrx.sampling.samplers import Sampler
 from archioptrx.search.keeper import Keeper, SnapshotError
@@ -36,7 +35,8 @@ from archioptrx.search.space import Ends
 from archioptrx.search.work import Backend, Phases
 from archioptrx.tasks.task import Task
 from archioptrx.tracking import Tracking
-from archioptrx.trial import TrialData, task_of
+from archioptrx.training.proxies import unfit
+from archioptrx.training.trial import TrialData, task_of
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ import torch
 
 from archioptrx.core.files import Journal
 from archioptrx.experiment import Experiment
-from archioptrx.proxies import Batches, proxy_batches, score
 from archioptrx.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers.screen import Values
 from archioptrx.search.setup import Specs
 from archioptrx.tasks.task import Task
-from archioptrx.trial import TrialData, build, one_line
+from archioptrx.training.proxies import Batches, proxy_batches, score
+from archioptrx.training.trial import TrialData, build, one_line
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.rules import Reference
 from archioptrx.search.space import TRAINING_FIELDS, Ends, make_space, tried
 from archioptrx.settings import Constraints, missing_trackers
-from archioptrx.training import Training
+from archioptrx.training.settings import Training
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
-from archioptrx.training import Training
+from archioptrx.training.settings import Training
 
 TRAINING_FIELDS = frozenset(field.name for field in fields(Training)) - {"seed", "threads"}
 """Hyperparameters that are settings of the training."""

@@ -13,9 +13,9 @@ from rich.table import Table
 from archioptrx.experiment import Experiment
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.steps import Loop
-from archioptrx.objective import Objective, header, value_text
 from archioptrx.run_folder import RunFolder
 from archioptrx.standings import front_numbers
+from archioptrx.training.objective import Objective, header, value_text
 
 WIDTH = 120
 """Columns of the table where stdout is no terminal."""

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from archioptrx.trial import TrialData
+    from archioptrx.training.trial import TrialData
 
 
 @dataclass(frozen=True)
 class Job:
-    """One training. `spec` is plain data that `archioptrx.trial.messages` understands; `key` names it."""
+    """One training. `spec` is plain data that `archioptrx.training.trial.messages` understands; `key` names it."""
 
     key: str
     spec: dict[str, Any]

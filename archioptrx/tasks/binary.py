@@ -15,7 +15,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.metrics import Bools, Floats, Ranking, cut_for_efficiency, rates
+from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking, cut_for_efficiency, rates
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 from archioptrx.tasks.task import Objective, Task, mean_loss

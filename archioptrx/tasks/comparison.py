@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.metrics import Bools, Floats, Ranking, rates
+from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking, rates
 
 
 def against_baseline(accepted: Bools, baseline: Floats, truth: Bools, cut: float) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from torch import Tensor
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.binary import BinaryClassification, Rows
 from archioptrx.tasks.options import EdgeOptions
-from archioptrx.tracks.finding import components, walk_through
+from archioptrx.tasks.tracks.finding import components, walk_through
 
 
 class EdgeClassification(BinaryClassification):

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.nn.functional import hinge_embedding_loss
 
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.metrics import Ranking
+from archioptrx.tasks.classification_metrics import Ranking
 from archioptrx.tasks.options.node_embedding import EmbeddingOptions
 from archioptrx.tasks.task import Objective, Task, finite, lacks_pid, mean_loss
-from archioptrx.tracks.clusters import cluster, cluster_scores
-from archioptrx.tracks.finding import apart
+from archioptrx.tasks.tracks.clusters import cluster, cluster_scores
+from archioptrx.tasks.tracks.finding import apart
 
 
 class NodeEmbedding(Task):
@@ -62,7 +62,7 @@ class NodeEmbedding(Task):
         -------
         `loss`; of the pairs of the loss graph `pair_accuracy` (taken for one particle's where they are nearer than the
         threshold), `pair_auc` (nearer pairs first), `pairs` and `true_fraction`; with `cluster: always` or with bins
-        the scores of `archioptrx.tracks.clusters.cluster_scores`.
+        the scores of `archioptrx.tasks.tracks.clusters.cluster_scores`.
         """
         finite(outputs)
         found = [pairs_of(graph) for graph in graphs]

@@ -12,7 +12,7 @@ from torch import Tensor
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.binary import BinaryClassification, Rows
 from archioptrx.tasks.options import TripletOptions
-from archioptrx.tracks.finding import chains, components
+from archioptrx.tasks.tracks.finding import chains, components
 
 
 class TripletClassification(BinaryClassification):

@@ -24,8 +24,8 @@ from archioptrx.data.sources.event_files import EventFiles, find_events
 from archioptrx.data.sources.event_tables import read_table
 from archioptrx.data.sources.options import TrackmlOptions
 from archioptrx.models.predictions.prediction import Prediction
-from archioptrx.tracks.finding import numbered
-from archioptrx.tracks.scores import hit_labels
+from archioptrx.tasks.tracks.finding import numbered
+from archioptrx.tasks.tracks.scores import hit_labels
 
 SUBMISSION = "submission.csv"
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from archioptrx.core.config import Fields
+from archioptrx.tasks.options.registry import task_options
 from archioptrx.tasks.options.tracks import TRACK_SHARES, USUAL, TrackOptions
 
 WEIGHTINGS = ("none", "balanced")
 
 
+@task_options
 @dataclass(frozen=True)
 class EdgeOptions:
     """Edge classification; see `archioptrx.tasks.edge_classification`.

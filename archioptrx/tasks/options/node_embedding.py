@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
+from archioptrx.tasks.options.registry import task_options
 from archioptrx.tasks.options.tracks import TRACK_SHARES
 
 CLUSTERED = ("v_measure", "adjusted_rand")
 """Metrics of the clusters beside those of tracks."""
 
 
+@task_options
 @dataclass(frozen=True)
 class EmbeddingOptions:
     """A point for each hit, near those of its particle; see `archioptrx.tasks.node_embedding`.

@@ -7,8 +7,10 @@ from typing import ClassVar
 
 from archioptrx.core.config import Fields
 from archioptrx.tasks.options.parameters import read_parameters
+from archioptrx.tasks.options.registry import task_options
 
 
+@task_options
 @dataclass(frozen=True)
 class RegressionOptions:
     """Parameters of the particle that made each hit; see `archioptrx.tasks.node_regression`.

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from archioptrx.core.config import Fields
 from archioptrx.tasks.options.base import TaskOptions
+from archioptrx.tasks.options.registry import read_task, task_options
 from archioptrx.tasks.options.tracks import TRACK_SHARES
 
 
@@ -20,6 +21,7 @@ class Target:
     weight: float
 
 
+@task_options
 @dataclass(frozen=True)
 class SeveralOptions:
     """Several targets at once; see `archioptrx.tasks.several`.
@@ -57,8 +59,6 @@ class SeveralOptions:
 
 
 def _target(section: Fields, name: str) -> Target | None:
-    from archioptrx.tasks.options import read_task
-
     written = section.content[name]
     inner = Fields({"name": written} if isinstance(written, str) else written, section.at(name), section.faults)
     if inner.content.get("name") == SeveralOptions.name:

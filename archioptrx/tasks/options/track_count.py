@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
+from archioptrx.tasks.options.registry import task_options
 
 
+@task_options
 @dataclass(frozen=True)
 class CountOptions:
     """The number of tracks of an event; see `archioptrx.tasks.track_count`.

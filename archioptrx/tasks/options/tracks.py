@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from archioptrx.core.config import Fields
 
 METHODS = {"walk_through": 0.1, "components": 0.5}
-"""How edges become tracks, and the usual cut of each; see `archioptrx.tracks.finding`."""
+"""How edges become tracks, and the usual cut of each; see `archioptrx.tasks.tracks.finding`."""
 TRACK_SHARES = ("track_efficiency", "trackml_score")
-"""Metrics of tracks that a search may improve; see `archioptrx.tracks.metrics`. Only then each epoch computes them."""
+"""Metrics of tracks that a search may improve; see `archioptrx.tasks.tracks.metrics`. Only then epochs compute them."""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.tasks.options.edge_classification import EdgeOptions
+from archioptrx.tasks.options.registry import task_options
 
 
+@task_options
 @dataclass(frozen=True)
 class TripletOptions(EdgeOptions):
     """Triplet classification; see `archioptrx.tasks.triplet_classification`. Options and metrics as for edges."""

@@ -9,10 +9,10 @@ from typing import Any, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archioptrx.blocks.fused import dense, norm_act
-from archioptrx.blocks.normal import plain_norm
-from archioptrx.blocks.projection import Neighbourhood, Projection
-from archioptrx.blocks.value import Piece, Run, Shape, Value
+from archioptrx.networks.blocks.fused import dense, norm_act
+from archioptrx.networks.blocks.normal import plain_norm
+from archioptrx.networks.blocks.projection import Neighbourhood, Projection
+from archioptrx.networks.blocks.value import Piece, Run, Shape, Value
 
 
 class MLP(nn.Module):

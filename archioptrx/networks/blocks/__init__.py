@@ -6,7 +6,7 @@ installed or lies in the folder where the command is run::
     import torch
     from torch import nn
 
-    from archioptrx.blocks import block
+    from archioptrx.networks.blocks import block
     from archioptrx.graphs.signatures import Parameter, Signature
 
     @block(Signature("scale", accepts=lambda domains, output: None, width=lambda widths, parameters: widths[0],
@@ -36,15 +36,15 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archioptrx.blocks.gru import GRU
-from archioptrx.blocks.mlp import MLP, Attention
-from archioptrx.blocks.normal import Norm
-from archioptrx.blocks.pooling import Pool, Unpool
-from archioptrx.blocks.pyg import Convolution
-from archioptrx.blocks.simple import Add, Aggregate, Broadcast, Concat, Identity, Mean, Readout
-from archioptrx.blocks.topology import Topology
-from archioptrx.blocks.value import Run, Shape, Value
 from archioptrx.graphs.signatures import POOLED, Signature, register
+from archioptrx.networks.blocks.gru import GRU
+from archioptrx.networks.blocks.mlp import MLP, Attention
+from archioptrx.networks.blocks.normal import Norm
+from archioptrx.networks.blocks.pooling import Pool, Unpool
+from archioptrx.networks.blocks.pyg import Convolution
+from archioptrx.networks.blocks.simple import Add, Aggregate, Broadcast, Concat, Identity, Mean, Readout
+from archioptrx.networks.blocks.topology import Topology
+from archioptrx.networks.blocks.value import Run, Shape, Value
 
 __all__ = ["BLOCKS", "Run", "Shape", "Topology", "Value", "apply", "block", "build"]
 

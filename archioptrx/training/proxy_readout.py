@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archioptrx.blocks import Run, Topology, Value
-from archioptrx.blocks.mlp import MLP
-from archioptrx.blocks.segments import take
-from archioptrx.blocks.topology import BELOW
-from archioptrx.compile import Model
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.networks.blocks import Run, Topology, Value
+from archioptrx.networks.blocks.mlp import MLP
+from archioptrx.networks.blocks.segments import take
+from archioptrx.networks.blocks.topology import BELOW
+from archioptrx.networks.compile import Model
 from archioptrx.tasks.task import Task
 
 ITERATIONS = 50

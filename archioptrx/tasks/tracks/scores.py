@@ -17,8 +17,8 @@ from torch import Tensor
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.task import Task
-from archioptrx.tracks.finding import apart
-from archioptrx.tracks.metrics import EventTracks, Floats, Ints, Selection, track_metrics
+from archioptrx.tasks.tracks.finding import apart
+from archioptrx.tasks.tracks.metrics import EventTracks, Floats, Ints, Selection, track_metrics
 
 _PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
 

@@ -10,13 +10,13 @@ from operator import add
 import torch
 from torch import Tensor, nn
 
-from archioptrx.blocks.ends import flow, lift
-from archioptrx.blocks.matmul import linear
-from archioptrx.blocks.segments import take, total
-from archioptrx.blocks.value import Piece, Run, Shape, Value
 from archioptrx.core.errors import GraphError
 from archioptrx.graphs.shapes import copies
 from archioptrx.graphs.signatures import LADDER
+from archioptrx.networks.blocks.ends import flow, lift
+from archioptrx.networks.blocks.matmul import linear
+from archioptrx.networks.blocks.segments import take, total
+from archioptrx.networks.blocks.value import Piece, Run, Shape, Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archioptrx.blocks import Run, Shape, Topology, Value, apply, build
 from archioptrx.core.errors import ArchiOpTrXError, GraphError, InputError, TrialError
+from archioptrx.data.dataset import Metadata
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.linear_fusion import pending_steps
 from archioptrx.graphs.shapes import TargetWidth, bound_parameters, read_sources, shapes, weight_names
 from archioptrx.graphs.signatures import POOLED
 from archioptrx.graphs.steps import Loop, Step
+from archioptrx.networks.blocks import Run, Shape, Topology, Value, apply, build
 
 Table = dict[int, Value]
 
@@ -267,3 +268,25 @@ def compile_model(
     """
     graph.check_types()
     return Model(graph, hyperparameters, source_widths, target_width)
+
+
+def source_widths(graph: ComputationGraph, metadata: Metadata) -> dict[str, int]:
+    """Width of each source of a computation graph in a data set.
+
+    Raises
+    ------
+    InputError
+        The data set lacks a field that a source reads.
+    """
+    widths = metadata.widths
+    types = {one.name: one for one in graph.types}
+    missing = [name for name in graph.sources if types[name].field not in widths]
+    if missing:
+        raise InputError(
+            *(
+                f"source {name}: the data set {metadata.source} has no {types[name].field}; legal: "
+                + ", ".join(sorted(widths))
+                for name in missing
+            )
+        )
+    return {name: widths[str(types[name].field)] for name in graph.sources}

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from archioptrx.compile import Model
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.matching import matching, names_of
+from archioptrx.networks.compile import Model
 
 
 @dataclass(frozen=True)

@@ -3,63 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch_geometric.utils import coalesce
 
-from archioptrx.blocks.segments import Segments, total
-from archioptrx.blocks.topology import Topology
-from archioptrx.blocks.value import Run, Shape, Value
-
-
-@dataclass(frozen=True, eq=False)
-class PooledGraph:
-    """What `Topology` reads of a batch, for a pooled one. Rows of one graph stand in any order, as in any batch."""
-
-    num_nodes: int
-    edge_index: Tensor
-    batch: Tensor
-    ptr: Tensor
-
-
-class Pooling:
-    """One pooling of the hits of a batch: a sparse matrix, and the graph that it makes.
-
-    Attributes
-    ----------
-    rows, columns : int64 [K]
-        Pooled row and hit of each entry.
-    shares : Tensor [K]
-        The entries. A hit goes to at most one pooled row, or (DiffPool) to all clusters of its graph by shares.
-    run : Run
-        What blocks share on the pooled graph.
-    """
-
-    def __init__(
-        self, rows: Tensor, columns: Tensor, shares: Tensor, edge_index: Tensor, batch: Tensor, topology: Topology
-    ) -> None:
-        size = batch.numel()
-        self.rows, self.columns, self.shares = Segments(rows, size), Segments(columns, topology.nodes), shares
-        # Only the length of `ptr` is read: pooled rows needn't stand graph by graph.
-        ptr = torch.zeros(topology.graphs + 1, dtype=torch.int64, device=batch.device)
-        self.run = Run(Topology(PooledGraph(size, edge_index, batch, ptr)))
-
-    def down(self, x: Tensor) -> Tensor:
-        """Add up the hits of each pooled row, by their shares: [N, w] -> [P, w]."""
-        return total(x.index_select(0, self.columns.index) * self.shares.unsqueeze(1), self.rows)
-
-    def up(self, x: Tensor) -> Tensor:
-        """Give each hit what its pooled rows have, by its shares; zero for one left out: [P, w] -> [N, w]."""
-        return total(x.index_select(0, self.rows.index) * self.shares.unsqueeze(1), self.columns)
-
-    def aligned(self, value: Value) -> Value:
-        """Bring a value of another pooling (of an earlier pass of a loop, say) to this one, by way of the hits."""
-        if value.pooling is None or value.pooling is self:
-            return value
-        return Value.of(self.down(value.pooling.up(value.tensor())))
+from archioptrx.networks.blocks.topology import Topology
+from archioptrx.networks.blocks.value import Pooling, Run, Shape, Value
 
 
 class Pool(nn.Module):

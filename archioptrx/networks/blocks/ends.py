@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from archioptrx.blocks.matmul import blocks
-from archioptrx.blocks.segments import Segments, bags
+from archioptrx.networks.blocks.matmul import blocks
+from archioptrx.networks.blocks.segments import Segments, bags
 
 
 class Ends:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from archioptrx.blocks.matmul import blocks, linear, multiply, tanh
+from archioptrx.networks.blocks.matmul import blocks, linear, multiply, tanh
 
 ACTIVATIONS = {
     "relu": torch.relu,

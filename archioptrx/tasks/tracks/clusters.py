@@ -56,7 +56,7 @@ def alone(labels: Ints) -> Ints:
 
 
 def cluster_scores(labels: Sequence[Ints], particles: Sequence[Ints]) -> dict[str, Any]:
-    """Score the clusters of some graphs. As tracks `archioptrx.tracks.scores` scores them.
+    """Score the clusters of some graphs. As tracks `archioptrx.tasks.tracks.scores` scores them.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from archioptrx.core.errors import TrialError
-from archioptrx.training import Training
+from archioptrx.training.settings import Training
 
 LAST_RATE = 0.01
 """Learning rate after the last epoch, as a share of the highest."""

@@ -25,16 +25,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archioptrx.blocks import Topology
-from archioptrx.blocks.matmul import BLOCK
-from archioptrx.blocks.normal import GraphNorm
-from archioptrx.blocks.topology import BELOW
-from archioptrx.compile import Model
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.data.batches import batched, graphs_for, pieces_of
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.readout import fitted_readout
+from archioptrx.networks.blocks import Topology
+from archioptrx.networks.blocks.matmul import BLOCK
+from archioptrx.networks.blocks.normal import GraphNorm
+from archioptrx.networks.blocks.topology import BELOW
+from archioptrx.networks.compile import Model
 from archioptrx.tasks.task import Task
+from archioptrx.training.proxy_readout import fitted_readout
 
 Batches = tuple[HitGraph, HitGraph]
 
@@ -277,7 +277,7 @@ def jacob_cov(model: Model, batches: Batches, task: Task) -> float | None:
 
 
 def readout(model: Model, batches: Batches, task: Task) -> float | None:
-    """See `archioptrx.readout`."""
+    """See `archioptrx.training.proxy_readout`."""
     return fitted_readout(model, batches, task)
 
 

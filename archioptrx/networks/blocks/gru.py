@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from archioptrx.blocks.matmul import linear, tanh
-from archioptrx.blocks.value import Run, Shape, Value
+from archioptrx.networks.blocks.matmul import linear, tanh
+from archioptrx.networks.blocks.value import Run, Shape, Value
 
 
 class GRU(nn.GRUCell):

@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.batches import batched, cut, graphs_for, on_device
 from archioptrx.data.hitgraph import HitGraph, batch_graphs
-from archioptrx.optimization import make_optimizer, rate_factor
 from archioptrx.tasks.task import Task, apply_to
-from archioptrx.training import Training
+from archioptrx.training.optimizer import make_optimizer, rate_factor
+from archioptrx.training.settings import Training
 
 EDGES_PER_EVALUATION = 16000
 CHECK_EVERY = 25

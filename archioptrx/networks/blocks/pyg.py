@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archioptrx.blocks.value import Run, Shape, Value
 from archioptrx.core.errors import GraphError, did_you_mean
+from archioptrx.networks.blocks.value import Run, Shape, Value
 
 
 def convolutions() -> dict[str, Any]:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archioptrx.blocks.ends import Ends
-from archioptrx.blocks.segments import Segments
 from archioptrx.core.errors import InputError
+from archioptrx.networks.blocks.ends import Ends
+from archioptrx.networks.blocks.segments import Segments
 
 BELOW = {"edge": "node", "triplet": "edge"}
 INDEX = {"edge": "edge_index", "triplet": "triplet_index"}

@@ -8,8 +8,8 @@ from operator import add
 
 from torch import Tensor, nn
 
-from archioptrx.blocks.segments import REDUCE, Segments, take, total
-from archioptrx.blocks.value import Piece, Run, Shape, Value
+from archioptrx.networks.blocks.segments import REDUCE, Segments, take, total
+from archioptrx.networks.blocks.value import Piece, Run, Shape, Value
 
 
 class Concat(nn.Module):

@@ -8,7 +8,7 @@ They are told apart by `kind`:
 `epoch`
     One epoch has ended: `epoch`, `score` (of the first goal, larger is better), `scores` (of each goal, where there are
     several), `best` (whether no epoch before was better), `metrics` (on validation events, and what the network costs),
-    `parameters`, `loss`, `learning_rate`, `gradient_norm`, `weight_norm` (see `archioptrx.fit.Report`), `train_seconds`
+    `parameters`, `loss`, `learning_rate`, `gradient_norm`, `weight_norm` (see `training.fit.Report`), `train_seconds`
     (training and validation so far), `seconds` (all since the trial began), `memory` (bytes, peak of the process in
     this trial), `gpu_memory` (the same of tensors on a GPU, or None), `inherited` (`tensors` and `share` of the
     parameters that a parent's weights replaced, or None); of the best epoch so far: `weights_digest`, and where the
@@ -22,7 +22,6 @@ They are told apart by `kind`:
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import io
 import math
@@ -36,32 +35,30 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archioptrx import peak_memory
-from archioptrx.compile import Model, compile_model
-from archioptrx.core.errors import InputError, TrialError
+from archioptrx.core.errors import TrialError
 from archioptrx.core.plugins import import_modules
 from archioptrx.data.dataset import Metadata, Splits
-from archioptrx.data.hitgraph import HitGraph, batch_graphs
-from archioptrx.fit import Fitting, Prepared, Report, evaluate_model, predict, prepare
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.objective import Objective
+from archioptrx.networks.compile import Model, compile_model, source_widths
 from archioptrx.tasks import make_task
 from archioptrx.tasks.options import TRACK_SHARES
 from archioptrx.tasks.task import Objective as TaskObjective
 from archioptrx.tasks.task import Task
-from archioptrx.tracks.metrics import Selection
-from archioptrx.tracks.scores import track_numbers
-from archioptrx.training import Training
-from archioptrx.transfer import inherit
-from archioptrx.trial_log import TrialLog
+from archioptrx.tasks.tracks.metrics import Selection
+from archioptrx.tasks.tracks.scores import track_numbers
+from archioptrx.training import peak_memory
+from archioptrx.training.fit import Fitting, Prepared, Report, evaluate_model, prepare
+from archioptrx.training.measure import FEW, PASSES, latency, step_seconds
+from archioptrx.training.objective import Objective
+from archioptrx.training.settings import Training
+from archioptrx.training.trial_log import TrialLog
+from archioptrx.training.weight_inheritance import inherit
 
 DIGITS = 16
 """Of the digest of weights."""
 NORMS = ("loss", "learning_rate", "gradient_norm", "weight_norm")
 """Fields of a report that the message of an epoch has as they are."""
-PASSES, FEW, ENOUGH = 20, 3, 1.0
-"""Forward passes that are timed where an objective names the latency, and where none does; the seconds after which
-the few are enough anyway."""
 
 
 @dataclass(frozen=True)
@@ -87,28 +84,6 @@ class TrialData:
         return self._prepared[key]
 
 
-def source_widths(graph: ComputationGraph, metadata: Metadata) -> dict[str, int]:
-    """Width of each source of a computation graph in a data set.
-
-    Raises
-    ------
-    InputError
-        The data set lacks a field that a source reads.
-    """
-    widths = metadata.widths
-    types = {one.name: one for one in graph.types}
-    missing = [name for name in graph.sources if types[name].field not in widths]
-    if missing:
-        raise InputError(
-            *(
-                f"source {name}: the data set {metadata.source} has no {types[name].field}; legal: "
-                + ", ".join(sorted(widths))
-                for name in missing
-            )
-        )
-    return {name: widths[str(types[name].field)] for name in graph.sources}
-
-
 def build(
     graph: ComputationGraph, hyperparameters: Mapping[str, Any], metadata: Metadata, task: Task, seed: int
 ) -> Model:
@@ -122,40 +97,6 @@ def task_of(spec: Mapping[str, Any], objective: Objective) -> Task:
     task = make_task(spec)
     task.objective = TaskObjective(objective.first.metric, objective.first.mode)
     return task
-
-
-def step_seconds(fitting: Fitting) -> float:
-    """Seconds of one training step (forward and backward) on the first batch, after one to warm up."""
-    batch, model = batch_graphs(fitting.graphs[: fitting.batch_size]), fitting.model
-    before = copy.deepcopy(model.state_dict())
-    seconds = 0.0
-    for _ in range(2):
-        start = time.perf_counter()
-        loss = fitting.task.loss(model(batch), batch)
-        torch.autograd.backward(loss)
-        if batch.x.is_cuda:
-            torch.cuda.synchronize()
-        seconds = time.perf_counter() - start
-    model.zero_grad(set_to_none=True)
-    model.load_state_dict(before)
-    return seconds
-
-
-def latency(model: nn.Module, graph: HitGraph, device: str, precision: str = "float32", passes: int = PASSES) -> float:
-    """Milliseconds of one forward pass without gradients: the fastest of some, after one to warm up.
-
-    What else a machine does only ever adds time: on a busy one the median of 20 passes varied by 8 to 99 % from
-    measurement to measurement, their minimum by 3 to 24 %.
-    """
-    graph = batch_graphs([graph]).to(device)
-    seconds: list[float] = []
-    while len(seconds) <= passes and (len(seconds) <= FEW or sum(seconds) < ENOUGH):
-        start = time.perf_counter()
-        predict(model, [graph], precision)
-        if graph.x.is_cuda:
-            torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - start)
-    return 1000 * min(seconds[1:])
 
 
 def weights_of(model: nn.Module) -> bytes:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from archioptrx.blocks.segments import Segments, mean, take
-from archioptrx.blocks.value import Run, Shape, Value
+from archioptrx.networks.blocks.segments import Segments, mean, take
+from archioptrx.networks.blocks.value import Run, Shape, Value
 
 
 class BatchNorm(nn.BatchNorm1d):

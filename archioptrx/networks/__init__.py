@@ -1,0 +1,1 @@
+"""Networks as torch modules: building blocks, and the compiler from a computation graph to a model."""
