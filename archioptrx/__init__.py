@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from archioptrx.core.version import __version__
 
 if TYPE_CHECKING:
-    from archioptrx.inference import Loaded
+    from archioptrx.models.inference import Loaded
 
 __all__ = ["__version__", "load"]
 
@@ -26,5 +26,5 @@ def load(name: str | Path) -> Loaded:
     >>> scores = trained.model(graph).sigmoid()              # doctest: +SKIP
     """
     # Here, since importing the package shall not load torch.
-    loaded: Loaded = importlib.import_module("archioptrx.inference").load(name)
+    loaded: Loaded = importlib.import_module("archioptrx.models.inference").load(name)
     return loaded

@@ -22,8 +22,8 @@ import numpy as np
 
 from archioptrx.data.event import Event
 from archioptrx.data.graph_construction import build, building_metadata
+from archioptrx.data.options.building import Cuts
 from archioptrx.data.sources.event_files import find_events
-from archioptrx.data.sources.options.building import Cuts
 from archioptrx.data.sources.trackml import read_event
 
 CUTS = {

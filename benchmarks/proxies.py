@@ -28,7 +28,7 @@ from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.screening import Measure

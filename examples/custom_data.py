@@ -20,8 +20,8 @@ import numpy as np
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.options import HERE, PlainOptions, option
 from archioptrx.data.sources import source
-from archioptrx.data.sources.options import HERE, PlainOptions, option
 from archioptrx.data.sources.stream import Job, Made, stream
 
 COLUMNS = "layer,x,y,particle"  # x and y in mm; particle 0: noise

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import torch
 
-from archioptrx.experiment import load_experiment
 from archioptrx.graphs.architecture import Architecture
-from archioptrx.model_events import load_splits
+from archioptrx.models.events import load_splits
+from archioptrx.runs.experiment import load_experiment
 from archioptrx.tasks import make_task
 from archioptrx.training.fit import Report, fit
 from archioptrx.training.trial import build

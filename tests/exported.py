@@ -12,15 +12,15 @@ import numpy as np
 import torch
 
 from archioptrx.data.dataset import Metadata
-from archioptrx.exports.check import random_event, raw, tensors
-from archioptrx.exports.files import written
-from archioptrx.exports.trained import Take
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import Width
 from archioptrx.graphs.steps import BackEdge, DataType, Step
-from archioptrx.inference import transform
-from archioptrx.model_folder import Provenance, TrainedModel, save_model
+from archioptrx.models.export.check import random_event, raw, tensors
+from archioptrx.models.export.files import written
+from archioptrx.models.export.trained import Take
+from archioptrx.models.inference import transform
+from archioptrx.models.model_folder import Provenance, TrainedModel, save_model
 from archioptrx.networks.compile import Model, compile_model, source_widths
 from archioptrx.tasks import make_task
 from archioptrx.training.trial import weights_of

@@ -10,13 +10,13 @@ import yaml
 from rich.console import Console
 
 from archioptrx.core.overrides import override
-from archioptrx.experiment import Experiment, parse_experiment
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.search.jobs import Backend, Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.progress import Progress
 from archioptrx.search.run import Events, Found, load_events, new_run, run_search
 from archioptrx.search.setup import prepare
-from archioptrx.search.work import Backend, Work
 from archioptrx.training.trial import TrialData, messages
 
 SMALL: dict[str, Any] = {

@@ -8,13 +8,14 @@ import pytest
 import torch
 
 from archioptrx.commands import compare, train
-from archioptrx.commands.compare import compare_models
-from archioptrx.comparison.contestants import Contestant
-from archioptrx.comparison.events import _view, row_order, views_of
-from archioptrx.comparison.units import events_of
 from archioptrx.data.hitgraph import sorted_graph
-from archioptrx.model_events import events_for
-from archioptrx.model_folder import load_model
+from archioptrx.models.events import events_for
+from archioptrx.models.model_folder import load_model
+from archioptrx.report.comparison.compare import compare_models
+from archioptrx.report.comparison.events import _view, row_order, views_of
+from archioptrx.report.comparison.models import Contestant
+from archioptrx.report.comparison.text import as_text
+from archioptrx.report.comparison.units import events_of
 
 TOY = ("--set", "data.num_samples=60", "--epochs", "1")
 
@@ -234,7 +235,7 @@ def test_a_task_without_decisions(tmp_path, capsys):
     found = compare_models([one, two], resamples=100)
     assert found.pairs == () and found.rows is None
     assert found.unit == "events" and found.entries[1].differences["loss"].low is not None
-    assert max(map(len, found.text().splitlines())) <= 120
+    assert max(map(len, as_text(found).splitlines())) <= 120
 
 
 def test_faults(models, tmp_path, capsys):

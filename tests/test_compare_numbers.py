@@ -8,15 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap
 
-from archioptrx.comparison.bootstrap import Replicates, replicate, resamples
-from archioptrx.comparison.costs import latencies, peak_memory
-from archioptrx.comparison.decisions import compared, mcnemar
-from archioptrx.comparison.pictures import display_of
-from archioptrx.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, numbers
-from archioptrx.comparison.units import EVENTS, GRAPHS, PARTS, units_of
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.data.sources import load_dataset
+from archioptrx.report.comparison.bootstrap import Replicates, replicate, resamples
+from archioptrx.report.comparison.costs import latencies, peak_memory
+from archioptrx.report.comparison.decisions import compared, mcnemar
+from archioptrx.report.comparison.pictures import display_of
+from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, numbers
+from archioptrx.report.comparison.units import EVENTS, GRAPHS, PARTS, units_of
 from archioptrx.tasks import make_task
 from archioptrx.tasks.tracks.metrics import Selection, track_metrics
 from archioptrx.tasks.tracks.scores import event_tracks

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from archioptrx.search.comparison import Outcome, compared, differences, outcome_of
 from archioptrx.search.study import combinations
+from archioptrx.search.study_comparison import Outcome, compared, differences, outcome_of
 
 ONE = combinations({"sampler.name": ["random"], "seed": [0]})[0]
 

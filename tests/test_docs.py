@@ -10,12 +10,12 @@ import yaml
 
 from archioptrx.commands.data import building_text
 from archioptrx.data.dataset import Metadata
+from archioptrx.data.options.building import Cuts
 from archioptrx.data.sources import SOURCES
-from archioptrx.data.sources.options.building import Cuts
 from archioptrx.data.triplets import line_metadata
-from archioptrx.experiment import Experiment
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.signatures import SIGNATURES
+from archioptrx.runs.experiment import Experiment
 from archioptrx.sampling.samplers import RandomSampler, sampler_names
 from archioptrx.sampling.search_space import Limits, SearchSpace
 from archioptrx.sampling.walk import WalkSpace

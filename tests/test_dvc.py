@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("dvc") is None, reason="needs the extra `dvc`")
 ROOT = Path(__file__).resolve().parents[1]

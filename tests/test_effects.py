@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archioptrx.effects import Effect, best_so_far, effect_of, effects_of, standings
-from archioptrx.trial_choices import Choice, choices_of
+from archioptrx.runs.effects import Effect, best_so_far, effect_of, effects_of, standings
+from archioptrx.runs.trial_choices import Choice, choices_of
 
 CURVES = st.lists(st.lists(st.sampled_from([0.1, 0.2, 0.5, 0.9]), min_size=1, max_size=4), min_size=2, max_size=12)
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from archioptrx.experiment import load_experiment
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.runs.experiment import load_experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"

@@ -11,7 +11,7 @@ from archioptrx.core.config import bundled, bundled_names
 from archioptrx.core.errors import InputError
 from archioptrx.core.overrides import duration, override
 from archioptrx.core.plugins import import_modules
-from archioptrx.experiment import load_experiment, parse_experiment
+from archioptrx.runs.experiment import load_experiment, parse_experiment
 from archioptrx.search.study import load_study, parse_study
 from archioptrx.training.objective import Goal, Objective
 
@@ -126,7 +126,7 @@ def test_a_seed_for_training_is_refused() -> None:
 def test_neither_torch_nor_ray_is_imported() -> None:
     code = (
         "import sys; import archioptrx.search.setup, archioptrx.commands.search, archioptrx.commands.train\n"
-        "from archioptrx.experiment import load_experiment\n"
+        "from archioptrx.runs.experiment import load_experiment\n"
         "archioptrx.search.setup.prepare(load_experiment('quickstart'))\n"
         "print(sorted({'torch', 'ray'} & set(sys.modules)))"
     )

@@ -15,13 +15,13 @@ from test_export_onnx import compared
 from test_export_python import text_of
 
 from archioptrx.core.errors import InputError
-from archioptrx.exports.check import random_event
-from archioptrx.exports.code import WIDTH
-from archioptrx.exports.files import written
-from archioptrx.exports.onnx_file import write_onnx
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.steps import BackEdge, Step
-from archioptrx.inference import transform
+from archioptrx.models.export.check import random_event
+from archioptrx.models.export.code import WIDTH
+from archioptrx.models.export.files import written
+from archioptrx.models.export.onnx_file import write_onnx
+from archioptrx.models.inference import transform
 
 LIMIT = 1e-5
 SIZES = ((300, 2000), (20, 60), (5, 1), (3, 0), (1, 3), (1, 0))

@@ -16,13 +16,13 @@ from test_inference import physical
 
 from archioptrx import load
 from archioptrx.commands import export, train
-from archioptrx.exports.check import random_event
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import Width
 from archioptrx.graphs.steps import DataType
-from archioptrx.model_events import own_splits
-from archioptrx.model_folder import TrainedModel, load_model
+from archioptrx.models.events import own_splits
+from archioptrx.models.export.check import random_event
+from archioptrx.models.model_folder import TrainedModel, load_model
 from archioptrx.training.fit import predict
 
 TOY = ("--set", "data={source: toy, num_samples: 12}", "--epochs", "1")

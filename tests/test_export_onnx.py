@@ -13,10 +13,10 @@ from exported import SECTORS, WHOLE, everything, spoilt, take
 from test_export_python import parts
 
 from archioptrx.core.errors import TrialError
-from archioptrx.exports.check import random_event
-from archioptrx.exports.onnx_file import write_onnx
-from archioptrx.exports.trained import Take
-from archioptrx.inference import transform
+from archioptrx.models.export.check import random_event
+from archioptrx.models.export.onnx_file import write_onnx
+from archioptrx.models.export.trained import Take
+from archioptrx.models.inference import transform
 
 LIMIT = 1e-5
 

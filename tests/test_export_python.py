@@ -19,16 +19,16 @@ from torch import nn
 
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.dataset import Metadata
-from archioptrx.exports.check import random_event
-from archioptrx.exports.files import write_python, written
-from archioptrx.exports.plan import WRITTEN
-from archioptrx.exports.python import source
-from archioptrx.exports.trained import Take, about_file
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import ACTIVATIONS, SIGNATURES, Signature, Width
 from archioptrx.graphs.steps import DataType
-from archioptrx.inference import transform
+from archioptrx.models.export.check import random_event
+from archioptrx.models.export.files import write_python, written
+from archioptrx.models.export.plan import WRITTEN
+from archioptrx.models.export.python import source
+from archioptrx.models.export.trained import Take, about_file
+from archioptrx.models.inference import transform
 from archioptrx.networks.blocks import BLOCKS, Shape, Topology, block
 
 LIMIT = 1e-5

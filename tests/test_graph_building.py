@@ -16,9 +16,9 @@ from archioptrx.data import edge_search
 from archioptrx.data.doublets import doublet_features
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.graph_construction import build, building_metadata, true_pairs
+from archioptrx.data.options.building import Cuts
 from archioptrx.data.simulation.detector import BARREL, SURFACES, layer_pairs
 from archioptrx.data.sources import load_dataset
-from archioptrx.data.sources.options.building import Cuts
 
 
 def made(event, **told):

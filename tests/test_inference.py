@@ -14,9 +14,9 @@ import archioptrx
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Metadata, cut_sectors, make_graph
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.exports.check import random_event
 from archioptrx.graphs.architecture import Architecture
-from archioptrx.inference import transform
+from archioptrx.models.export.check import random_event
+from archioptrx.models.inference import transform
 
 
 def physical(graph: HitGraph, metadata: Metadata) -> tuple[np.ndarray, np.ndarray]:

@@ -16,10 +16,10 @@ from small_search import SMALL, Crash, crashing, lines, results, searched, small
 
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.networks.compile import compile_model, source_widths
+from archioptrx.search.jobs import Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.run import load_events
 from archioptrx.search.setup import Specs
-from archioptrx.search.work import Work
 from archioptrx.tasks import make_task
 from archioptrx.training.fit import predict
 from archioptrx.training.trial import TrialData, messages

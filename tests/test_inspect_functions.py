@@ -12,8 +12,8 @@ from small_search import small
 from test_search_commands import faults
 
 from archioptrx.commands import inspect
-from archioptrx.function_statistics import changes, windows_of
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.function_statistics import changes, windows_of
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.search.setup import prepare
 

@@ -13,13 +13,13 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from small_search import lines, proposed, quiet, small
 
-from archioptrx.experiment import Experiment
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.run_folder import RunFolder
-from archioptrx.search.keeper import EVERY, read_snapshot
+from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.loop import Trials
 from archioptrx.search.rules import Rules
 from archioptrx.search.run import trials_of
+from archioptrx.search.sampler_state import EVERY, read_snapshot
 from archioptrx.search.setup import prepare
 
 SAMPLERS: dict[str, dict[str, Any]] = {

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archioptrx.graphs.architecture import Architecture
-from archioptrx.search.text import WIDTH, table_text
+from archioptrx.runs.text import WIDTH, table_text
 from archioptrx.training.objective import Goal, Objective
 
 GRAPH = Architecture.load("interaction").graph

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archioptrx.experiment import parse_experiment
+from archioptrx.runs.experiment import parse_experiment
+from archioptrx.runs.leaderboard import Front, front_numbers, pareto_front, ranked, worth_training_again
 from archioptrx.search.schedule import Asha
-from archioptrx.standings import Front, front_numbers, pareto_front, ranked, worth_training_again
 from archioptrx.tasks import TASKS, make_task
 from archioptrx.tasks.options import TRACK_SHARES
 from archioptrx.tasks.oracles import ConstantOracle

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from archioptrx.data.options import HERE, OWN_FILES, PlainOptions, ToyOptions, option
 from archioptrx.data.sources import LOADERS, SOURCES, check_spec, load_dataset, source, toy, with_path
-from archioptrx.data.sources.options import HERE, OWN_FILES, PlainOptions, ToyOptions, option
-from archioptrx.experiment import parse_experiment
+from archioptrx.runs.experiment import parse_experiment
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def test_its_files_tell_it_in_an_experiment_that_names_no_source(
     """The module that registers it is imported before the files are looked at."""
     (tmp_path / "straw_source_of_a_test.py").write_text(
         "from archioptrx.data.sources import source, toy\n"
-        "from archioptrx.data.sources.options import HERE, PlainOptions, option\n"
+        "from archioptrx.data.options import HERE, PlainOptions, option\n"
         "from dataclasses import dataclass\n"
         "from pathlib import Path\n"
         "@dataclass(frozen=True)\n"

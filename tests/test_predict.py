@@ -18,7 +18,7 @@ from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.sources.pickle_writing import write as write_samples
 from archioptrx.data.sources.trackml import write_event
 from archioptrx.graphs.architecture import Architecture
-from archioptrx.model_folder import Provenance, load_model, save_model
+from archioptrx.models.model_folder import Provenance, load_model, save_model
 from archioptrx.models.predictions.prediction import Prediction
 from archioptrx.models.predictions.submission import write_predictions
 from archioptrx.tasks import make_task

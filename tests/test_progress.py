@@ -8,8 +8,8 @@ from rich.console import Console
 
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.runs.text import brief, duration_text
 from archioptrx.search.progress import LiveProgress, Progress
-from archioptrx.search.text import brief, duration_text
 
 
 def proposal(number: int) -> dict[str, Any]:

@@ -13,10 +13,10 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.networks.blocks.mlp import MLP
 from archioptrx.networks.compile import compile_model
+from archioptrx.runs.experiment_sections import PROXIES
 from archioptrx.sampling.samplers import RandomSampler
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
-from archioptrx.settings import PROXIES
 from archioptrx.tasks import make_task
 from archioptrx.training.proxies import MEASURES, ROWS, Signs, proxy_batches, score
 from archioptrx.training.proxy_readout import hidden_activations

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from archioptrx.core.config import bundled
-from archioptrx.experiment import parse_experiment
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.runs.experiment import parse_experiment
 
 README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from small_search import Crash, crashing, lines, searched, small, write_odd
 
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.training.trial_log import TrialLog, as_lines
 
 

@@ -11,9 +11,9 @@ from small_search import lines, searched, small, write_odd
 
 from archioptrx.commands.train import main as train
 from archioptrx.core.files import write_atomically
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.search.jobs import Work
 from archioptrx.search.local_backend import run_locally
-from archioptrx.search.work import Work
 from archioptrx.training.trial import TrialData, weights_digest
 
 ASHA: dict[str, Any] = {

@@ -14,7 +14,7 @@ from small_search import lines, searched, small, write_odd
 
 from archioptrx.commands import inspect
 from archioptrx.report.content import Content
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.run import load_events, new_run
 from archioptrx.search.setup import prepare
 

@@ -9,7 +9,7 @@ import torch
 from graphs import toy
 
 from archioptrx.data.hitgraph import batch_graphs
-from archioptrx.report import answers
+from archioptrx.report import task_figures as answers
 from archioptrx.report.held_out import HeldOut
 from archioptrx.tasks import make_task
 from archioptrx.tasks.node_embedding import pairs_of

@@ -13,8 +13,8 @@ from small_search import recursive_run
 
 from archioptrx.commands import inspect
 from archioptrx.data.dataset import Metadata, make_graph
-from archioptrx.model_folder import load_model
-from archioptrx.report import displays
+from archioptrx.models.model_folder import load_model
+from archioptrx.report import event_displays as displays
 from archioptrx.report.held_out import Answers, evaluated
 from archioptrx.report.page import Section, page
 from archioptrx.tasks.comparison import medals

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from small_search import lines, searched, small
 
 from archioptrx.core.files import Journal
-from archioptrx.report import architectures, head, scores
+from archioptrx.report import architectures, scores
+from archioptrx.report import summary as head
 from archioptrx.report.content import Content
-from archioptrx.report.curves import quantities
+from archioptrx.report.training_curves import quantities
 from archioptrx.report.trials import decimals
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
 
 NOW = datetime(2030, 1, 2, 3, 4, tzinfo=timezone(timedelta(hours=2)))
 

@@ -14,11 +14,13 @@ from small_search import recursive_run
 
 from archioptrx.commands import evaluate
 from archioptrx.data.dataset import Metadata, make_graph
-from archioptrx.model_folder import load_model
-from archioptrx.report import best_model, displays, held_out, rates
+from archioptrx.models.model_folder import load_model
+from archioptrx.report import best_model, held_out
+from archioptrx.report import classification as rates
+from archioptrx.report import event_displays as displays
 from archioptrx.report.content import Content
 from archioptrx.report.held_out import Answers, evaluated
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.training.fit import predict
 
 

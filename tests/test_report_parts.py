@@ -7,9 +7,9 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archioptrx.report.axes import log_axis, missing, score_views
 from archioptrx.report.page import script_json
 from archioptrx.report.pareto import front
-from archioptrx.report.scales import log_axis, missing, score_views
 from archioptrx.report.scores import wall_times
 from archioptrx.training.objective import Goal
 

@@ -9,7 +9,7 @@ from browser import expect, opened, pushes_sideways
 from large_run import large_run
 
 from archioptrx.report.run_report import write_report
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
 
 ROWS = "#leaderboard-table tbody tr"
 

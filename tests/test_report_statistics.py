@@ -16,7 +16,7 @@ from archioptrx.report import costs, effects, functions, walks
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section
 from archioptrx.report.run_report import write_report
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
 
 SECTIONS = (effects.section, functions.section, walks.section, costs.section)
 

@@ -16,13 +16,13 @@ from small_search import Crash, crashing, lines, results, searched, small
 import archioptrx
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.model_events import events_for, own_splits
-from archioptrx.model_folder import load_model, trained_trial
-from archioptrx.run_folder import RunFolder
+from archioptrx.models.events import events_for, own_splits
+from archioptrx.models.model_folder import load_model, trained_trial
+from archioptrx.runs.experiment_sections import Keep
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.search.jobs import Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.retention import Retention
-from archioptrx.search.work import Work
-from archioptrx.settings import Keep
 from archioptrx.training.fit import evaluate_model, predict
 from archioptrx.training.trial import TrialData, build, weights_digest
 

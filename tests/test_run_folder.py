@@ -12,7 +12,7 @@ from small_search import small
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import Journal, new_folder, next_folder, plain, refuse_used, write_atomically
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def test_one_process_writes(run: RunFolder) -> None:
 
 def test_the_lock_of_a_killed_process_is_free(run: RunFolder) -> None:
     code = (
-        "import os, signal, sys; from archioptrx.run_folder import RunFolder\n"
+        "import os, signal, sys; from archioptrx.runs.run_folder import RunFolder\n"
         "with RunFolder(sys.argv[1]).locked(): os.kill(os.getpid(), signal.SIGKILL)"
     )
     subprocess.run([sys.executable, "-c", code, str(run.path)], check=False)

@@ -16,14 +16,14 @@ from spaces import Words
 from archioptrx.commands.search import main as search
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import Journal
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.experiment_sections import PROXIES
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers import EvolutionSampler, RandomSampler, Screen, make_sampler
 from archioptrx.sampling.samplers.screen import ONE_BY_ONE, best, check_screened
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.screening import Measure, Screening
 from archioptrx.search.setup import prepare
-from archioptrx.settings import PROXIES
 from archioptrx.testing import check_sampler
 from archioptrx.training.trial import messages
 

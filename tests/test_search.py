@@ -16,7 +16,8 @@ import yaml
 from small_search import SMALL, Crash, crashing, lines, proposed, quiet, results, searched, small, write_odd
 
 from archioptrx.core.errors import InputError
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.search.jobs import Job, Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.loop import Trials
 from archioptrx.search.retrain import Spread, choose
@@ -24,7 +25,6 @@ from archioptrx.search.rules import trial_seed
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
 from archioptrx.search.schedule import Asha, Fifo
 from archioptrx.search.setup import Specs, prepare
-from archioptrx.search.work import Job, Work
 from archioptrx.tasks import make_task
 from archioptrx.training.settings import Training
 from archioptrx.training.trial import TrialData, messages
@@ -51,8 +51,8 @@ def test_a_search_has_its_rows(whole: Path) -> None:
 
 
 def test_best_is_a_model_that_scores_as_reported(whole: Path) -> None:
-    from archioptrx.model_events import events_for
-    from archioptrx.model_folder import load_model
+    from archioptrx.models.events import events_for
+    from archioptrx.models.model_folder import load_model
     from archioptrx.training.fit import evaluate_model
 
     model = load_model(whole)

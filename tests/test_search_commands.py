@@ -16,7 +16,7 @@ from test_ray_backend import interrupted
 
 from archioptrx.commands import evaluate, inspect, train
 from archioptrx.commands.search import main as search
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archioptrx.search_costs import Spent, running, saved_by_pruning, schedule_of
-from archioptrx.search_statistics import agreement, failures_of, folded, generations, passed_over
+from archioptrx.runs.costs import Spent, running, saved_by_pruning, schedule_of
+from archioptrx.runs.statistics import agreement, failures_of, folded, generations, passed_over
 
 
 def row(number: int, start: float, end: float, **values: Any) -> dict[str, Any]:

@@ -12,16 +12,16 @@ from test_search import Listening
 
 from archioptrx.commands import inspect, train
 from archioptrx.commands.search import main as search
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.leaderboard import pareto_front, worth_training_again
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.runs.text import graphs_of, spread_text, table_text
 from archioptrx.sampling.samplers.ranking import dominates
-from archioptrx.search.front import retrained_text, spreads
+from archioptrx.search.final_report import as_text
 from archioptrx.search.loop import Trials
-from archioptrx.search.report import as_text
+from archioptrx.search.pareto import retrained_text, spreads
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
 from archioptrx.search.schedule import Asha, Fifo
 from archioptrx.search.setup import Specs, prepare
-from archioptrx.search.text import graphs_of, spread_text, table_text
-from archioptrx.standings import pareto_front, worth_training_again
 from archioptrx.training.trial import messages
 
 GOALS: dict[str, Any] = {"objective": ["auc", "parameters"], "sampler": {"name": "evolution", "initial": 3}}

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archioptrx.data.event import Event
+from archioptrx.data.options import HelixOptions
 from archioptrx.data.simulation.detector import SURFACES, layer_numbers
 from archioptrx.data.simulation.detector_response import trackml_detector
 from archioptrx.data.simulation.propagation import propagate
 from archioptrx.data.simulation.simulation import FEWEST_HITS, Hits, particles, simulate, spectrum, weights, with_noise
-from archioptrx.data.sources.options import HelixOptions
 
 PLAIN = HelixOptions(particles=300, resolution=0.0, thickness=0.0, inefficiency=0.0, noise_share=0.0)
 

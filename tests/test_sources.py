@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import graph_faults
+from archioptrx.data.options import SOURCES
 from archioptrx.data.sources import check_spec, load_dataset
 from archioptrx.data.sources.hitgraphs import write
-from archioptrx.data.sources.options import SOURCES
-from archioptrx.model_events import load_splits
+from archioptrx.models.events import load_splits
 
 NAMES = ("event1_g000", "event1_g001", "event2_g000", "event2_g001")
 

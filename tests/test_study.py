@@ -14,7 +14,7 @@ from small_search import SMALL
 from test_search_commands import faults
 
 from archioptrx.core.errors import InputError
-from archioptrx.experiment import parse_experiment
+from archioptrx.runs.experiment import parse_experiment
 from archioptrx.search.study import OWN_FILES, combinations, load_study, parse_study
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=50) | st.sampled_from(

@@ -17,7 +17,7 @@ from test_search_commands import faults
 from archioptrx.commands import evaluate, inspect, train
 from archioptrx.commands.search import main as search
 from archioptrx.core.files import hold
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.study_run import EventsOf
 
 VARIED = {"sampler": [{"name": "random"}, {"name": "evolution", "initial": 2}], "seed": [0, 1]}

@@ -14,12 +14,12 @@ from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.sources.trackml import write_event
 from archioptrx.data.triplets import Doublets, triplet_metadata, with_triplets
-from archioptrx.experiment import load_experiment
 from archioptrx.graphs.architecture import Architecture
-from archioptrx.model_events import own_splits
-from archioptrx.model_folder import Provenance, load_model, save_model
+from archioptrx.models.events import own_splits
+from archioptrx.models.model_folder import Provenance, load_model, save_model
 from archioptrx.models.predictions.prediction import Prediction
 from archioptrx.models.predictions.submission import write_triplets
+from archioptrx.runs.experiment import load_experiment
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import prepare
 from archioptrx.tasks import make_task

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from archioptrx.experiment import load_experiment
 from archioptrx.graphs.architecture import Architecture
+from archioptrx.runs.experiment import load_experiment
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import prepare
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle

@@ -9,14 +9,14 @@ import yaml
 from graphs import toy
 
 from archioptrx.core.errors import InputError
-from archioptrx.experiment import parse_experiment
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.graphs.signatures import Width
 from archioptrx.networks.compile import compile_model
+from archioptrx.runs.experiment import parse_experiment
+from archioptrx.runs.experiment_sections import PROXIES
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
-from archioptrx.settings import PROXIES
 from archioptrx.tasks import make_task
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.training.fit import evaluate_model, fit

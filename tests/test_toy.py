@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archioptrx.data.hitgraph import graph_faults
-from archioptrx.data.sources.options import ToyOptions
+from archioptrx.data.options import ToyOptions
 from archioptrx.data.sources.toy import WINDOW, largest_step
 
 

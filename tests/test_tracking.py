@@ -22,11 +22,11 @@ from wandb.proto import wandb_internal_pb2
 
 from archioptrx.commands.search import main as search
 from archioptrx.core.errors import InputError
-from archioptrx.run_folder import RunFolder
-from archioptrx.settings import missing_trackers
-from archioptrx.tracking import WRITERS, Tracking, numbers_of
-from archioptrx.tracking import wandb_runs as wandb_runs_module
-from archioptrx.tracking.wandb_runs import WandbRuns
+from archioptrx.runs.experiment_sections import missing_trackers
+from archioptrx.runs.loggers import WRITERS, Tracking, numbers_of
+from archioptrx.runs.loggers import wandb_runs as wandb_runs_module
+from archioptrx.runs.loggers.wandb_runs import WandbRuns
+from archioptrx.runs.run_folder import RunFolder
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_a_tracker_that_fails_is_left_out_and_said_once(tmp_path: Path, monkeypa
 
 
 def test_a_package_that_can_not_be_imported_stops_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(WRITERS, "wandb", "archioptrx.tracking.nothing")
+    monkeypatch.setitem(WRITERS, "wandb", "archioptrx.runs.loggers.nothing")
     notes: list[str] = []
     tracking = Tracking(["wandb"], tmp_path, notes.append)
     tracking.started("0000", {}, "")

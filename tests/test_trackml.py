@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset
+from archioptrx.data.options import source_at
 from archioptrx.data.sources import SOURCES, check_spec, load_dataset
 from archioptrx.data.sources.event_files import find_events
-from archioptrx.data.sources.options import source_at
 from archioptrx.data.sources.trackml import read_event, write_event
 
 LOOSE = {"slope_max": 0.01, "z0_max": 1000.0}

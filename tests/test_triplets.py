@@ -18,11 +18,11 @@ from archioptrx.commands.train import main as train
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.data.sources import load_dataset
-from archioptrx.experiment import load_experiment
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.function_graph import FunctionGraph
-from archioptrx.model_folder import load_model
+from archioptrx.models.model_folder import load_model
 from archioptrx.networks.compile import compile_model
+from archioptrx.runs.experiment import load_experiment
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.tasks import make_task
@@ -249,7 +249,7 @@ def test_a_model_scores_the_doublets(doublet_model):
 
 
 def test_events_of_the_triplets_are_divided_as_the_model_s_were(doublet_model):
-    from archioptrx.model_events import own_splits
+    from archioptrx.models.events import own_splits
 
     trained = own_splits(load_model(doublet_model))
     parts = triplets(model=str(doublet_model), cut=0.9).split()

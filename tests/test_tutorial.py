@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from archioptrx.model_folder import load_model
-from archioptrx.run_folder import RunFolder
+from archioptrx.models.model_folder import load_model
+from archioptrx.runs.run_folder import RunFolder
 
 TEXT = (Path(__file__).resolve().parents[1] / "docs" / "tutorial.md").read_text(encoding="utf-8")
 FEWER = {

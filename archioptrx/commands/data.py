@@ -14,9 +14,9 @@ from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import import_modules
+from archioptrx.data.options import description
 from archioptrx.data.plot import check_picture, plot
 from archioptrx.data.sources import SOURCES, check_spec, load_dataset
-from archioptrx.data.sources.options import description
 
 if TYPE_CHECKING:
     from archioptrx.data.storage.stored import Store

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
-from archioptrx.core.errors import InputError
 
 if TYPE_CHECKING:
     from archioptrx.data.hitgraph import HitGraph
-    from archioptrx.model_folder import TrainedModel
 
 BIN_COLUMNS = ("edges", "triplets", "auc", "efficiency", "purity")
 RATES = ("efficiency", "efficiency_physics", "fake_rate", "duplicate_rate")
@@ -64,8 +62,9 @@ def run(args: argparse.Namespace) -> int:
     finish(faults)
     # torch is imported from here on.
     from archioptrx.core.files import plain
-    from archioptrx.model_events import events_for
-    from archioptrx.model_folder import load_model
+    from archioptrx.models.events import events_for
+    from archioptrx.models.model_folder import load_model
+    from archioptrx.models.working_point import cut_of
     from archioptrx.tasks.tracks.metrics import Selection
     from archioptrx.training.fit import evaluate_model
 
@@ -93,33 +92,6 @@ def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **told: Any) -> 
 
     found = track_scores(told["task"], outputs, graphs, told["selection"], bins=True, whole=told["whole"])
     return {"tracks": found} if found else {}
-
-
-def cut_of(model: TrainedModel, efficiency: float) -> float:
-    """The cut that has an efficiency on the model's validation events: chosen on other events than it is judged on.
-
-    Of several targets the first that has a cut counts.
-
-    Raises
-    ------
-    InputError
-        No target has a cut, or there is no true edge among the events.
-    """
-    from archioptrx.model_events import own_splits
-    from archioptrx.tasks.binary import BinaryClassification
-    from archioptrx.tasks.several import parts_of
-    from archioptrx.training.fit import predict
-
-    found = ((place, one) for place, one in enumerate(parts_of(model.task)) if isinstance(one, BinaryClassification))
-    place, task = next(found, (0, None))
-    if task is None:
-        raise InputError(f"--efficiency: {model.task.name} has no cut; legal: models of edges or triplets")
-    graphs = own_splits(model).validation
-    outputs = [one[place] if isinstance(one, tuple) else one for one in predict(model.model, graphs)]
-    cut = task.cut(outputs, graphs, efficiency)
-    if cut is None:
-        raise InputError(f"--efficiency: the validation events have no true {task.domain}; legal: --cut")
-    return cut
 
 
 def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:

@@ -35,11 +35,11 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.cut < 1:
         raise InputError(f"--cut: is {args.cut:g}; legal: between 0 and 1")
     # torch is imported from here on.
-    from archioptrx.exports.files import write_python
-    from archioptrx.exports.onnx_file import write_onnx
-    from archioptrx.exports.trained import Take
-    from archioptrx.model_folder import load_model, model_folder
-    from archioptrx.run_folder import trial_of
+    from archioptrx.models.export.files import write_python
+    from archioptrx.models.export.onnx_file import write_onnx
+    from archioptrx.models.export.trained import Take
+    from archioptrx.models.model_folder import load_model, model_folder
+    from archioptrx.runs.run_folder import trial_of
 
     trial = trial_of(args.model)
     place = model_folder(args.model) if trial is None else trial[0].path / f"{trial[1]:04d}"

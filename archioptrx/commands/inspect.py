@@ -20,14 +20,11 @@ from archioptrx.commands.inspect_functions import Functions
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import plain
-from archioptrx.experiment import Experiment
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.report.run_report import write_report
-from archioptrx.run_folder import RunFolder, is_study
-from archioptrx.search import comparison_report
-from archioptrx.search.front import front_json, front_line, retrained_text
-from archioptrx.search.study_run import StudyFolder
-from archioptrx.search.text import (
+from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.run_folder import RunFolder, is_study
+from archioptrx.runs.text import (
     graphs_of,
     hyperparameters_text,
     metric_of,
@@ -36,6 +33,9 @@ from archioptrx.search.text import (
     spread_text,
     table_text,
 )
+from archioptrx.search import study_report as comparison_report
+from archioptrx.search.pareto import front_json, front_line, retrained_text
+from archioptrx.search.study_run import StudyFolder
 from archioptrx.training.objective import Objective
 
 TOP = 10

@@ -8,7 +8,7 @@ from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.drawing.network import draw_architecture, source_widths
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.run_folder import RunFolder
 
 DRAWN = 3
 """Architectures that are drawn where no number is given."""

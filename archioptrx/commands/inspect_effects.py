@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.table import Table
 
-from archioptrx.effects import Effect, Effects, effects_of
-from archioptrx.experiment import Experiment
-from archioptrx.run_folder import RunFolder
-from archioptrx.search.text import plain_text
+from archioptrx.runs.effects import Effect, Effects, effects_of
+from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.runs.text import plain_text
 
 
 def effects_by_goal(folder: RunFolder, experiment: Experiment) -> dict[str, Effects]:

@@ -11,12 +11,12 @@ from rich.table import Table
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import import_modules
-from archioptrx.experiment import Experiment
-from archioptrx.function_statistics import Window, changes, span_text, windows_of
 from archioptrx.graphs.drawing.drawing import Course, draw_function_graph
 from archioptrx.graphs.function_graph import FunctionGraph
-from archioptrx.run_folder import RunFolder
-from archioptrx.search.text import plain_text
+from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.function_statistics import Window, changes, span_text, windows_of
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.runs.text import plain_text
 
 BARS = "▁▂▃▄▅▆▇█"
 SHARE = "share of the proposals that have each function"

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
+from archioptrx.data.options import OF
+from archioptrx.data.options.building import as_told
 from archioptrx.data.sources import SOURCES, WRITERS, check_spec, load_dataset, with_path
-from archioptrx.data.sources.options import OF
-from archioptrx.data.sources.options.building import as_told
 
 if TYPE_CHECKING:
     from archioptrx.data.hitgraph import HitGraph
-    from archioptrx.model_folder import TrainedModel
+    from archioptrx.models.model_folder import TrainedModel
     from archioptrx.models.predictions.prediction import Prediction
     from archioptrx.tasks.task import Task
 
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     finish(faults)
     # torch is imported from here on.
     from archioptrx.core.files import new_folder
-    from archioptrx.model_folder import load_model
+    from archioptrx.models.model_folder import load_model
 
     model = load_model(args.model)
     task = model.task if args.cut is None else with_cut(model.task, args.cut)

@@ -15,15 +15,15 @@ from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import next_folder, refuse_used
 from archioptrx.core.overrides import assignment, override
-from archioptrx.experiment import Experiment, load_experiment, parse_experiment
-from archioptrx.run_folder import RunFolder, is_study
+from archioptrx.runs.experiment import Experiment, load_experiment, parse_experiment
+from archioptrx.runs.run_folder import RunFolder, is_study
 from archioptrx.search.setup import Setup, prepare
 from archioptrx.search.study import load_study
 from archioptrx.search.study_run import EventsOf, StudyFolder, new_study, prepared, reopened, run_study
 
 if TYPE_CHECKING:
+    from archioptrx.search.jobs import Backend, Work
     from archioptrx.search.run import Events, Found
-    from archioptrx.search.work import Backend, Work
     from archioptrx.training.trial import TrialData
 
 KEYS = {
@@ -141,7 +141,7 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
 def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -> int:
     """Read the data, make or open the run folder, search, and print what was found."""
     # torch is imported from here on: what can be wrong without it has been checked.
-    from archioptrx.search.report import as_json, as_text
+    from archioptrx.search.final_report import as_json, as_text
     from archioptrx.search.run import check_events, check_same_data, load_events, new_run
 
     events = load_events(setup.experiment)
@@ -168,7 +168,7 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
 
 def studied(args: argparse.Namespace, folder: StudyFolder, setups: list[Setup], events: EventsOf) -> int:
     """Run what is left of a study and print the comparison, also where a search of it found no winner."""
-    from archioptrx.search.comparison_report import as_json, as_text
+    from archioptrx.search.study_report import as_json, as_text
 
     try:
         faults = run_study(folder, setups, events, partial(_search, args))
@@ -193,9 +193,9 @@ def _stopped() -> int:
 
 
 def _search(args: argparse.Namespace, setup: Setup, events: Events, folder: RunFolder) -> Found:
+    from archioptrx.runs.text import metric_of
     from archioptrx.search.progress import make_progress
     from archioptrx.search.run import run_search
-    from archioptrx.search.text import metric_of
 
     experiment = setup.experiment
     limit = experiment.budget.time

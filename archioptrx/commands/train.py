@@ -4,51 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from archioptrx.commands.cli import command, new_parser
-from archioptrx.core.config import finish
-from archioptrx.core.errors import InputError, TrialError
 from archioptrx.core.files import next_folder, plain, refuse_used
-from archioptrx.core.overrides import assignment, override
-from archioptrx.core.plugins import import_modules
-from archioptrx.experiment import Experiment, parse_experiment
-from archioptrx.graphs.architecture import Architecture
-from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.repetition import Repetition
-from archioptrx.run_folder import RunFolder
-from archioptrx.search.records import OF_EPOCH, OF_SPEC
-from archioptrx.search.setup import Specs, check_trackers
-from archioptrx.tracking import Tracking, numbers_of
-from archioptrx.training.trial_log import as_lines
+from archioptrx.search.setup import check_trackers
+from archioptrx.search.single import choose, train
 
 if TYPE_CHECKING:
-    from archioptrx.search.run import Events
-
-KEYS = {"data": "data.path", "test": "test", "epochs": "training.epochs"}
-"""The key of an experiment that each option stands for."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What is trained: the architecture, a name for it, the experiment it belongs to, and a trial's own seed.
-
-    `trial`: run folder and line of the proposal that is repeated as it was; None: nothing is. `track`: trackers.
-    """
-
-    architecture: Architecture
-    name: str
-    experiment: Experiment
-    seed: int
-    trial: tuple[RunFolder, dict[str, Any]] | None = None
-    track: tuple[str, ...] = ()
+    pass
 
 
 def parser() -> argparse.ArgumentParser:
@@ -91,185 +57,6 @@ def run(args: argparse.Namespace) -> int:
             print(f"  {name:26} {mean:,}" if isinstance(mean, int) else f"  {name:26} {mean:.5f}")
         print(f"\nevaluate   archioptrx evaluate {folder}")
     return 0
-
-
-def choose(args: argparse.Namespace) -> Choice:
-    """Find the architecture, and the experiment that says how it is trained.
-
-    Raises
-    ------
-    InputError
-        One line for every fault.
-    """
-    overrides = {KEYS[flag]: value for flag in KEYS if (value := getattr(args, flag)) is not None}
-    options = {KEYS[flag]: f"--{flag}" for flag in KEYS} | {"track": "--track"}
-    faults: list[str] = []
-    for text in args.set:
-        try:
-            key, value = assignment(text)
-            overrides[key], options[key] = value, f"--set {key}"
-        except InputError as error:
-            faults += error.faults
-    if args.seed is not None and args.seed < 0:
-        faults.append(f"--seed: is {args.seed}; legal: 0 or more")
-    finish(faults)
-    as_it_was = not overrides and args.seed is None
-    overrides["track"] = args.track or "none"
-    trial = of_run(args.architecture)
-    if trial is None:
-        experiment = parse_experiment(override(usual(), overrides), "train", options)
-        import_modules(experiment.imports)
-        found = Architecture.load(args.architecture)
-        return Choice(found, Path(args.architecture).stem, experiment, args.seed or 0, track=experiment.track)
-    folder, line = trial
-    place = str(folder.path / "experiment.yaml")
-    document = override(folder.experiment().to_dict(), {"retrain.epochs": None, **overrides})
-    experiment = parse_experiment(document, place, options)
-    import_modules(experiment.imports)
-    if args.epochs is None and "training.epochs" not in overrides:
-        experiment = parse_experiment(override(experiment.to_dict(), {"training.epochs": line["epochs"]}), place)
-    architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
-    seed = line["seed"] if args.seed is None else args.seed
-    name = f"{experiment.name}-{line['proposal']:04d}"
-    return Choice(architecture, name, experiment, seed, trial if as_it_was else None, experiment.track)
-
-
-def of_run(name: str) -> tuple[RunFolder, dict[str, Any]] | None:
-    """A run and a trial of it, where `name` is RUN or RUN/ID; None: it is an architecture."""
-    path = Path(name)
-    if (path / "experiment.yaml").is_file():
-        folder = RunFolder(path)
-        if (folder.best / "metrics.json").is_file():
-            return folder, folder.proposal(json.loads((folder.best / "metrics.json").read_text())["proposal"])
-        rows = folder.rows()
-        if not rows or rows[0]["score"] is None:
-            raise InputError(f"{name}: no trial has a score yet; legal: archioptrx search --resume {name}")
-        return folder, folder.proposal(rows[0]["proposal"])
-    if (path.parent / "experiment.yaml").is_file() and path.suffix != ".yaml" and not path.exists():
-        folder = RunFolder(path.parent)
-        if not path.name.isdecimal():
-            raise InputError(
-                f"{name}: {path.name!r} is no trial; legal: a number, see archioptrx inspect {path.parent}"
-            )
-        return folder, folder.proposal(int(path.name))
-    return None
-
-
-def usual() -> dict[str, Any]:
-    """The experiment of an architecture that comes without one: all defaults, on all CPUs of this process."""
-    return {"name": "train", "resources": {"cpus_per_trial": _cpus()}}
-
-
-def _cpus() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
-    """Train, write the model folder and give its metrics.
-
-    Raises
-    ------
-    InputError
-        Network, task and data don't suit each other.
-    TrialError
-        The training failed.
-    """
-    from archioptrx.environment import environment
-    from archioptrx.model_folder import provenance_of, save_model
-    from archioptrx.search.run import check_fit
-    from archioptrx.search.space import Ends
-    from archioptrx.training.trial import task_of
-
-    architecture, experiment = choice.architecture, choice.experiment
-    task = task_of(experiment.task, experiment.objective)
-    check_fit(task, Ends.of_network(architecture.graph, choice.name), events.data)
-    again = None if choice.trial is None else Repetition.of(*choice.trial)
-    spec = spec_of(choice, again)
-    print(f"{choice.name}: {events.data.splits.rule}", file=sys.stderr)
-    for text in again.obstacles(spec, events.fingerprint) if again else ():
-        print(text, file=sys.stderr)
-    course = follow(choice, spec, events, folder)
-    about = environment(experiment=experiment.to_dict(), seed=choice.seed, weights_digest=course.end["weights_digest"])
-    told = again and again.verdict(course.scores, about["weights_digest"], about["versions"])
-    if told:
-        print(told[1], file=sys.stderr)
-    test = course.end["test"]
-    metrics = {
-        "proposal": None,
-        "repeat": None,
-        "seeds": 1,
-        "seed": choice.seed,
-        "validation": {"mean": course.best["score"], "deviation": 0.0},
-        "test": {k: {"mean": v, "deviation": 0.0} for k, v in test.items() if isinstance(v, int | float)},
-        "bins": {k: v for k, v in test.items() if isinstance(v, list)},
-        "train_seconds": course.end["train_seconds"],
-    }
-    if again and told:
-        metrics["repeats"] = {"run": str(again.folder.path.resolve()), "trial": again.name, "exactly": told[0]}
-    provenance = provenance_of(experiment, events.fingerprint, spec["training"])
-    files = {
-        "environment.json": json.dumps(plain(about), indent=2, ensure_ascii=False) + "\n",
-        "epochs.jsonl": "".join(json.dumps(plain(row), ensure_ascii=False) + "\n" for row in course.epochs),
-        "log.txt": course.log,
-    }
-    metadata = events.data.metadata
-    save_model(folder, architecture, course.end["weights"], metadata, provenance, metrics, files=files)
-    return metrics
-
-
-def spec_of(choice: Choice, again: Repetition | None) -> dict[str, Any]:
-    """What the training is told."""
-    import torch
-
-    experiment = choice.experiment
-    best = "cuda" if torch.cuda.is_available() else "cpu"
-    if again is not None:
-        then = again.row.get("device", "cpu") if again.row else "cuda" if experiment.resources.gpus_per_trial else "cpu"
-        return again.spec(Specs(experiment, best if then == "cuda" else "cpu"))
-    line = {"graph": choice.architecture.graph.to_dict(), "hyperparameters": dict(choice.architecture.hyperparameters)}
-    return Specs(experiment, best).retraining({**line, "epochs": experiment.training.epochs}, choice.seed)
-
-
-@dataclass
-class Course:
-    """What a training said: rows as in `epochs.jsonl`, the message of the best epoch, the last one, its log."""
-
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    best: Mapping[str, Any] = field(default_factory=dict)
-    end: Mapping[str, Any] = field(default_factory=dict)
-    log: str = ""
-
-    @property
-    def scores(self) -> list[float]:
-        """After each epoch."""
-        return [row["score"] for row in self.epochs]
-
-
-def follow(choice: Choice, spec: Mapping[str, Any], events: Events, folder: Path) -> Course:
-    """Train, show each epoch on stderr, tell the trackers. Raises TrialError if the training fails."""
-    from archioptrx.search.text import duration_text
-    from archioptrx.training.trial import messages
-
-    course = Course()
-    with closing(Tracking(choice.track, folder.parent, partial(print, file=sys.stderr))) as tracking:
-        config = {key: spec[key] for key in ("hyperparameters", *OF_SPEC)} | {"data": events.fingerprint}
-        tracking.started(folder.name, config, str(choice.architecture.graph))
-        for message in messages(spec, events.data):
-            course.log += as_lines(message["log"])
-            if message["kind"] == "error":
-                tracking.ended(folder.name, "failed", {"error": message["error"]})
-                raise TrialError(f"{choice.name}: {message['error']}")
-            if message["kind"] == "epoch":
-                course.best = message if message["best"] else course.best
-                course.epochs.append({key: message[key] for key in OF_EPOCH if key in message})
-                tracking.epoch(folder.name, message["epoch"], numbers_of(course.epochs[-1]))
-                tail = f"{message['parameters']:,} parameters, {duration_text(message['train_seconds'])}"
-                print(f"epoch {message['epoch']}: validation score {message['score']:.5f}; {tail}", file=sys.stderr)
-            course.end = message
-        summary = {"score": course.best["score"], "weights_digest": course.end["weights_digest"]}
-        tracking.ended(folder.name, "finished", summary)
-    return course
 
 
 main = command(parser, run)

@@ -30,8 +30,8 @@ from archioptrx.data.dataset import Metadata, make_graph
 from archioptrx.data.doublets import wrapped
 from archioptrx.data.edge_search import candidate_edges, expanded
 from archioptrx.data.event import PARTICLE_COLUMNS, PRIMARY, Event
+from archioptrx.data.options.building import Cuts
 from archioptrx.data.simulation.detector import layer_numbers, layer_pairs
-from archioptrx.data.sources.options.building import Cuts
 from archioptrx.data.sources.stream import Made
 
 Ints = NDArray[np.int64]

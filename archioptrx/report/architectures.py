@@ -6,13 +6,13 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from archioptrx.report.axes import told
 from archioptrx.report.content import Content
-from archioptrx.report.curves import curves
 from archioptrx.report.drawings import drawing, places
 from archioptrx.report.page import Section, fragment, table
-from archioptrx.report.scales import told
+from archioptrx.report.training_curves import curves
 from archioptrx.report.trials import SCRIPTS, status_text
-from archioptrx.search.text import brief, duration_text, score_text
+from archioptrx.runs.text import brief, duration_text, score_text
 from archioptrx.training.objective import value_text
 
 Row = Mapping[str, Any]

@@ -49,7 +49,7 @@ def section(content: Content) -> Section | None:
     if number is None:
         return None
     # torch is imported from here on: a report of a run without a model doesn't wait for it.
-    from archioptrx.model_folder import load_model, trained_trial
+    from archioptrx.models.model_folder import load_model, trained_trial
     from archioptrx.report.held_out import evaluated
 
     folder = content.folder
@@ -102,10 +102,10 @@ def facts(held: HeldOut) -> dict[str, str]:
 
 def parts(held: HeldOut) -> list[Part]:
     """Displays, curves and other figures of each target in order."""
-    from archioptrx.report.answers import figures_of
-    from archioptrx.report.displays import display
+    from archioptrx.report.classification import curves
+    from archioptrx.report.event_displays import display
     from archioptrx.report.held_out import Answers
-    from archioptrx.report.rates import curves
+    from archioptrx.report.task_figures import figures_of
 
     known = {answers.name: answers for answers in Answers.all_of(held)}
     found = []

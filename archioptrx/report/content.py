@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any
 
 from archioptrx.core.plugins import import_modules
-from archioptrx.experiment import Experiment
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.run_folder import RunFolder
 
 
 @dataclass(frozen=True)

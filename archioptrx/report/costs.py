@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.files import Journal
+from archioptrx.report.axes import log_axis
 from archioptrx.report.content import Content
 from archioptrx.report.functions import thinned
 from archioptrx.report.page import Cell, Section, figure, fragment, table
-from archioptrx.report.scales import log_axis
-from archioptrx.search.text import duration_text
-from archioptrx.search_costs import Schedule, Spent, running, saved_by_pruning, schedule_of
-from archioptrx.search_statistics import agreement
+from archioptrx.runs.costs import Schedule, Spent, running, saved_by_pruning, schedule_of
+from archioptrx.runs.statistics import agreement
+from archioptrx.runs.text import duration_text
 
 if TYPE_CHECKING:
     from markupsafe import Markup

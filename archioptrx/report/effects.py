@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.effects import Effect, Effects, effects_of
+from archioptrx.report.axes import told
 from archioptrx.report.content import Content
 from archioptrx.report.page import Cell, Section, View, figure, fragment, table, text_of
-from archioptrx.report.scales import told
+from archioptrx.runs.effects import Effect, Effects, effects_of
 
 if TYPE_CHECKING:
     from markupsafe import Markup

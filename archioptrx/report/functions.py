@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.effects import best_so_far, standings
-from archioptrx.function_statistics import changes, span_text, windows_of
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, View, figure, fragment, text_of
+from archioptrx.runs.effects import best_so_far, standings
+from archioptrx.runs.function_statistics import changes, span_text, windows_of
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -17,8 +17,8 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.batches import batched, graphs_for
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.storage.graph_views import facts_of
-from archioptrx.model_events import events_for
-from archioptrx.model_folder import TrainedModel
+from archioptrx.models.events import events_for
+from archioptrx.models.model_folder import TrainedModel
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import Bools, Ranking, rates
 from archioptrx.tasks.several import Several

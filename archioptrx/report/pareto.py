@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from archioptrx.report.axes import is_share, log_axis, score_views
 from archioptrx.report.content import Content
 from archioptrx.report.drawings import drawing, places
 from archioptrx.report.page import Section, View, figure, fragment
-from archioptrx.report.scales import is_share, log_axis, score_views
 from archioptrx.report.scores import dot_size
 from archioptrx.report.trials import SCRIPTS, metric_value
-from archioptrx.standings import pareto_front
+from archioptrx.runs.leaderboard import pareto_front
 from archioptrx.training.objective import Goal
 
 if TYPE_CHECKING:

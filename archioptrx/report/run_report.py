@@ -17,9 +17,9 @@ from archioptrx.report import (
     walks,
 )
 from archioptrx.report.content import Content
-from archioptrx.report.head import banner, facts, footer, subtitle
 from archioptrx.report.page import page, write_page
-from archioptrx.run_folder import RunFolder
+from archioptrx.report.summary import banner, facts, footer, subtitle
+from archioptrx.runs.run_folder import RunFolder
 
 SECTIONS = (
     leaderboard.section,

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+from archioptrx.report.axes import score_views, told
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, View, figure
-from archioptrx.report.scales import score_views, told
 from archioptrx.report.trials import SCRIPTS
 from archioptrx.search.retrain import Spread
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.report.content import Content
-from archioptrx.search.text import brief
-from archioptrx.standings import front_numbers
+from archioptrx.runs.leaderboard import front_numbers
+from archioptrx.runs.text import brief
 from archioptrx.training.objective import COSTS, header
 
 Row = Mapping[str, Any]

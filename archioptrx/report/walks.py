@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from scipy import stats
 
-from archioptrx.effects import best_so_far, standings
 from archioptrx.report.content import Content
 from archioptrx.report.functions import best_quarter, thinned
 from archioptrx.report.page import Cell, Section, View, figure, fragment, table
-from archioptrx.search_statistics import Agreement, agreement, failures_of, generations, passed_over
-from archioptrx.trial_choices import SIZES, size_of
+from archioptrx.runs.effects import best_so_far, standings
+from archioptrx.runs.statistics import Agreement, agreement, failures_of, generations, passed_over
+from archioptrx.runs.trial_choices import SIZES, size_of
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archioptrx.core.files import plain
+from archioptrx.runs.text import duration_text
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
 from archioptrx.sampling.samplers import RandomSampler
@@ -17,7 +18,6 @@ from archioptrx.search.rules import trial_seed
 from archioptrx.search.run import Events, check_events, rules_of
 from archioptrx.search.setup import Setup, Specs
 from archioptrx.search.study_run import EventsOf
-from archioptrx.search.text import duration_text
 from archioptrx.training.fit import Fitting
 from archioptrx.training.measure import step_seconds
 from archioptrx.training.trial import build

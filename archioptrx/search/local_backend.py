@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from archioptrx.search.work import Work
+from archioptrx.search.jobs import Work
 from archioptrx.training.trial import TrialData, messages
 
 

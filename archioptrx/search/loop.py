@@ -17,17 +17,17 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.files import plain
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.experiment_sections import Keep
+from archioptrx.runs.leaderboard import curve_of, numbers_of, score_of
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers import Sampler
 from archioptrx.sampling.samplers.ranking import REFUSED
-from archioptrx.search.keeper import Keeper, SnapshotError
+from archioptrx.search.jobs import Job
 from archioptrx.search.records import Records
 from archioptrx.search.rules import Draw, Listener, Reference, Rules, Running, make_row, trial_seed
+from archioptrx.search.sampler_state import Keeper, SnapshotError
 from archioptrx.search.schedule import Fifo
-from archioptrx.search.work import Job
-from archioptrx.settings import Keep
-from archioptrx.standings import curve_of, numbers_of, score_of
 
 PATIENCE = 1000
 """Draws in a row that may be refused before the search gives up."""
@@ -36,7 +36,7 @@ SEEN = "seen"
 
 
 class Trials:
-    """The first work of a search; see `archioptrx.search.work.Work`.
+    """The first work of a search; see `archioptrx.search.jobs.Work`.
 
     Parameters
     ----------

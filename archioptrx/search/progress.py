@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.search.text import brief, duration_text, score_text
-from archioptrx.standings import Front
+from archioptrx.runs.leaderboard import Front
+from archioptrx.runs.text import brief, duration_text, score_text
 
 REFRESH = 2
 """Redraws of the live view per second."""

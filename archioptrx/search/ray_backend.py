@@ -49,8 +49,8 @@ from archioptrx.core.errors import InputError  # noqa: E402
 from archioptrx.data.dataset import Splits  # noqa: E402
 from archioptrx.data.storage.graph_file import graph_bytes  # noqa: E402
 from archioptrx.data.storage.graph_views import Graphs, in_memory  # noqa: E402
-from archioptrx.search.work import Work  # noqa: E402
-from archioptrx.settings import Resources  # noqa: E402
+from archioptrx.runs.experiment_sections import Resources  # noqa: E402
+from archioptrx.search.jobs import Work  # noqa: E402
 from archioptrx.training.trial import TrialData, messages  # noqa: E402
 
 SPARE_MEMORY = 200 * 2**20

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.experiment_sections import Keep
+from archioptrx.runs.loggers import Tracking, numbers_of
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.retention import Retention
-from archioptrx.settings import Keep
-from archioptrx.tracking import Tracking, numbers_of
 from archioptrx.training.trial_log import as_lines
 
 OF_EPOCH = (

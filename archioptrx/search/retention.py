@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from archioptrx.core.files import write_atomically
-from archioptrx.run_folder import RunFolder
-from archioptrx.settings import Keep
+from archioptrx.runs.experiment_sections import Keep
+from archioptrx.runs.run_folder import RunFolder
 
 
 class Retention:

@@ -17,11 +17,11 @@ from typing import Any, Protocol
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import write_atomically
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.leaderboard import worth_training_again
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.search.jobs import Job
 from archioptrx.search.records import Records
 from archioptrx.search.rules import trial_seed
-from archioptrx.search.work import Job
-from archioptrx.standings import worth_training_again
 
 
 class Listener(Protocol):

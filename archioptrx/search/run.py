@@ -13,28 +13,28 @@ from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import plain
 from archioptrx.data.dataset import Metadata
-from archioptrx.environment import environment
-from archioptrx.experiment import Experiment
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.shapes import target_symbols
-from archioptrx.model_events import load_splits
-from archioptrx.model_folder import provenance_of, save_model
-from archioptrx.run_folder import RunFolder
+from archioptrx.models.events import load_splits
+from archioptrx.models.model_folder import provenance_of, save_model
+from archioptrx.runs.environment import environment
+from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.loggers import Tracking
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.samplers import Sampler
-from archioptrx.search.keeper import Keeper, SnapshotError
+from archioptrx.search.jobs import Backend, Phases
 from archioptrx.search.loop import Trials
 from archioptrx.search.progress import Progress
 from archioptrx.search.records import Records
 from archioptrx.search.retrain import Plan, Retraining, Winner
 from archioptrx.search.rules import Rules
+from archioptrx.search.sampler_state import Keeper, SnapshotError
 from archioptrx.search.schedule import make_schedule
 from archioptrx.search.screening import make_screening
 from archioptrx.search.setup import Limits, Setup, Specs
 from archioptrx.search.space import Ends
-from archioptrx.search.work import Backend, Phases
 from archioptrx.tasks.task import Task
-from archioptrx.tracking import Tracking
 from archioptrx.training.proxies import unfit
 from archioptrx.training.trial import TrialData, task_of
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from archioptrx.runs.experiment_sections import Scheduler
+from archioptrx.runs.leaderboard import Numbers
 from archioptrx.sampling.samplers.ranking import order
-from archioptrx.settings import Scheduler
-from archioptrx.standings import Numbers
 
 
 class Fifo:

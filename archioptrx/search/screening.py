@@ -10,8 +10,8 @@ from functools import cached_property
 import torch
 
 from archioptrx.core.files import Journal
-from archioptrx.experiment import Experiment
-from archioptrx.run_folder import RunFolder
+from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers.screen import Values
 from archioptrx.search.setup import Specs

@@ -11,11 +11,12 @@ from typing import Any
 
 from archioptrx.core.config import bundled, finish
 from archioptrx.core.plugins import import_modules
-from archioptrx.experiment import Experiment
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.decisions import Trace
 from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.graphs.shapes import TargetWidth
+from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.experiment_sections import Constraints, missing_trackers
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
 from archioptrx.sampling.samplers import Proposer, Sampler, Screen, make_sampler
@@ -23,7 +24,6 @@ from archioptrx.sampling.samplers.screen import Values, check_screened
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.rules import Reference
 from archioptrx.search.space import TRAINING_FIELDS, Ends, make_space, tried
-from archioptrx.settings import Constraints, missing_trackers
 from archioptrx.training.settings import Training
 
 

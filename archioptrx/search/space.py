@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from archioptrx.core.config import bundled, finish
 from archioptrx.core.errors import ArchiOpTrXError
-from archioptrx.experiment import Experiment
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.runs.experiment import Experiment
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
 from archioptrx.sampling.search_space import SearchSpace

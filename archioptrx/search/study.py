@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 from archioptrx.core.config import bundled, finish, read_yaml
 from archioptrx.core.errors import ArchiOpTrXError
 from archioptrx.core.overrides import override
-from archioptrx.experiment import Experiment, parse_experiment
-from archioptrx.run_folder import SEARCHES
-from archioptrx.search.labels import distinct, labels_of
+from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.run_folder import SEARCHES
+from archioptrx.search.study_labels import distinct, labels_of
 
 VARY = "vary"
 OWN_FILES = frozenset({"experiment.yaml", SEARCHES, "lock"})

@@ -288,4 +288,4 @@ MEASURES: dict[str, Callable[[Model, Batches, Task], float | None]] = {
     "parameters": parameters,
     "readout": readout,
 }
-"""Each proxy by name; see `archioptrx.settings.PROXIES`."""
+"""Each proxy by name; see `archioptrx.runs.experiment_sections.PROXIES`."""

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.data.event import Event
+from archioptrx.data.options import HelixOptions
 from archioptrx.data.simulation.detector_response import Detector, trackml_detector
 from archioptrx.data.simulation.propagation import Helices, propagate
-from archioptrx.data.sources.options import HelixOptions
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.errors import InputError
-from archioptrx.data.sources.options import (
+from archioptrx.data.options import (
     MODULES,
     OF,
     OWN_FILES,
@@ -39,7 +39,7 @@ from archioptrx.data.sources.options import (
     description,
     source_at,
 )
-from archioptrx.data.sources.options.building import Cuts
+from archioptrx.data.options.building import Cuts
 
 if TYPE_CHECKING:
     from archioptrx.data.dataset import Dataset, Metadata

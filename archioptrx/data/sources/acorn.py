@@ -38,9 +38,9 @@ from torch_geometric.data import Data
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.options import AcornOptions
+from archioptrx.data.options.acorn import PT_UNITS
 from archioptrx.data.sources.files import files_in
-from archioptrx.data.sources.options import AcornOptions
-from archioptrx.data.sources.options.acorn import PT_UNITS
 from archioptrx.data.sources.pyg_files import LEGAL, Array, Content, array, first, read_content
 from archioptrx.data.sources.stream import Job, Made, stream
 from archioptrx.data.sources.undirected import Edges, pair_keys, undirected

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.graph_construction import build, building_metadata
+from archioptrx.data.options import HelixOptions
 from archioptrx.data.simulation.simulation import simulate
 from archioptrx.data.sources.hitgraphs import check_empty
-from archioptrx.data.sources.options import HelixOptions
 from archioptrx.data.sources.stream import Job, Made, stream
 from archioptrx.data.sources.trackml import write_event
 

@@ -24,8 +24,8 @@ import numpy as np
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.options import HitgraphsOptions
 from archioptrx.data.sources.hitgraph_arrays import EDGE, KEPT_BYTES, OPTIONAL, Arrays, edge_index_of, read_arrays
-from archioptrx.data.sources.options import HitgraphsOptions
 from archioptrx.data.sources.stream import Job, Made, bounded, cached, each, key_of, progress, stream
 
 METADATA = "metadata.json"

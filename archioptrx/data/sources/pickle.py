@@ -35,9 +35,9 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.options import PickleOptions
 from archioptrx.data.sources import safe_pickle
 from archioptrx.data.sources.files import file_fault, files_in
-from archioptrx.data.sources.options import PickleOptions
 from archioptrx.data.sources.safe_pickle import filled
 from archioptrx.data.sources.stream import Job, Made, stream
 from archioptrx.data.sources.undirected import Edges, pair_keys, undirected

@@ -28,7 +28,7 @@ import numpy as np
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.sources.options import ToyOptions
+from archioptrx.data.options import ToyOptions
 from archioptrx.data.sources.stream import Job, Made, stream
 
 UNIT = 100.0

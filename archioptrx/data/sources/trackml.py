@@ -27,10 +27,10 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.event import Event
 from archioptrx.data.graph_construction import build, building_metadata
+from archioptrx.data.options import TrackmlOptions
+from archioptrx.data.options.building import as_told
 from archioptrx.data.sources.event_files import EventFiles, find_events
 from archioptrx.data.sources.event_tables import Table, read_table
-from archioptrx.data.sources.options import TrackmlOptions
-from archioptrx.data.sources.options.building import as_told
 from archioptrx.data.sources.stream import Job, Made, stream
 
 HITS = ("hit_id", "x", "y", "z", "volume_id", "layer_id", "module_id")

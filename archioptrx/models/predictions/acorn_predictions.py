@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.options import AcornOptions
 from archioptrx.data.sources import acorn
-from archioptrx.data.sources.options import AcornOptions
 from archioptrx.models.predictions.prediction import Prediction
 
 

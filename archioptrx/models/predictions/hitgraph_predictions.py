@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.options import HitgraphsOptions
 from archioptrx.data.sources.hitgraphs import METADATA, find_files, name_of
-from archioptrx.data.sources.options import HitgraphsOptions
 from archioptrx.models.predictions.prediction import Prediction
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from archioptrx.data.options import PickleOptions
 from archioptrx.data.sources.files import files_in
-from archioptrx.data.sources.options import PickleOptions
 from archioptrx.data.sources.pickle import LEGAL, PATTERNS, samples_of
 from archioptrx.data.sources.pickle_writing import to_sample
 from archioptrx.models.predictions.prediction import Prediction

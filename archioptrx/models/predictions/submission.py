@@ -20,9 +20,9 @@ import numpy as np
 import pandas as pd
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.options import TrackmlOptions
 from archioptrx.data.sources.event_files import EventFiles, find_events
 from archioptrx.data.sources.event_tables import read_table
-from archioptrx.data.sources.options import TrackmlOptions
 from archioptrx.models.predictions.prediction import Prediction
 from archioptrx.tasks.tracks.finding import numbered
 from archioptrx.tasks.tracks.scores import hit_labels

@@ -1,0 +1,82 @@
+"""What the source `acorn` can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from archioptrx.core.config import Fields
+from archioptrx.data.options.base import HERE, option
+
+PT_UNITS = {"GeV": 1.0, "MeV": 1e-3}
+"""GeV in the unit of each name."""
+
+
+@dataclass(frozen=True)
+class AcornOptions:
+    """Event graphs of acorn and gnn_tracking; see `archioptrx.data.sources.acorn`.
+
+    Attributes
+    ----------
+    path
+        One `.pyg` or `.pt` file, or a folder of them; folders inside it count too (acorn: trainset, valset, testset).
+    columns
+        Further features of the hits, beside r, φ and z: names of columns [N], with or without `hit_`, or `x3`, `x4` …
+        for columns of the matrix `x`. They are taken as they are.
+    scales
+        What the file's r, φ and z are multiplied by to be mm, rad and mm. None: 1, 1, 1 for named columns (acorn keeps
+        mm and rad on disk and scales at load), 1000, π, 1000 for columns of the matrix `x` (gnn_tracking's default).
+    pt_unit
+        Unit of the momenta in the files; graphs have GeV. Athena's are in MeV.
+    weights
+        Take the files' weight of each edge as its weight in the loss.
+    skip_bad
+        Leave out files that break the contract (and count them) instead of refusing the whole data set.
+    events
+        Read the first so many files, by name, and no more. None: all.
+    """
+
+    source: ClassVar[str] = "acorn"
+    about: ClassVar[str] = "event graphs of acorn (gnn4itk) and gnn_tracking, in .pyg or .pt files"
+    path: Path = option(HERE, "a .pyg or .pt file, or a folder of them", str)
+    columns: tuple[str, ...] = option((), "further hit features, such as eta, or x3 for a column of x")
+    scales: tuple[float, ...] | None = option(None, "what makes r, φ, z of the files mm, rad, mm", list)
+    pt_unit: str = option("GeV", "unit of the files' momenta: GeV or MeV")
+    weights: bool = option(False, "take the files' edge weights for the loss")
+    skip_bad: bool = option(False, "leave out bad files and count them")
+    events: int | None = option(None, "read the first so many events", int)
+
+    @classmethod
+    def read(cls, fields: Fields) -> AcornOptions:
+        """Take and check the options."""
+        path = fields.take("path", str, "")
+        if not path:
+            fields.fault("path", "is missing; legal: a folder of .pyg or .pt files or one of them, also as --data PATH")
+        columns = fields.take("columns", list, [])
+        if not all(isinstance(name, str) for name in columns):
+            fields.fault("columns", f"is {columns!r}; legal: names of columns")
+        return cls(
+            Path(path or "."),
+            tuple(map(str, columns)),
+            _scales(fields),
+            fields.take("pt_unit", str, "GeV", choices=PT_UNITS),
+            fields.take("weights", bool, False),
+            fields.take("skip_bad", bool, False),
+            fields.take("events", (int, type(None)), None, minimum=1),
+        )
+
+
+def _scales(fields: Fields) -> tuple[float, ...] | None:
+    """Three positive numbers; on the command line they are texts."""
+    told = fields.take("scales", (list, type(None)), None)
+    if told is None:
+        return None
+    try:
+        scales = tuple(float(one) for one in told)
+    except (TypeError, ValueError):
+        scales = ()
+    if len(scales) != 3 or not all(0 < one < float("inf") for one in scales):
+        fields.fault("scales", f"is {told!r}; legal: three positive numbers, for r, φ and z")
+        return None
+    return scales

@@ -1,0 +1,167 @@
+"""How graphs are built of events: cuts, sectors and what counts as signal. Shared by all sources that build graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archioptrx.core.config import Fields
+from archioptrx.core.errors import did_you_mean
+from archioptrx.data.options.base import option
+
+_HEPTRKX = {"layers": "barrel", "noise": "drop", "overlaps": "drop"}
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "none": {},
+    "small": {**_HEPTRKX, "pt_min": 1.0, "slope_max": 1e-3, "z0_max": 200.0, "phi_sectors": 4},
+    "med": {**_HEPTRKX, "pt_min": 0.5, "slope_max": 6e-4, "z0_max": 150.0, "phi_sectors": 4, "eta_sectors": 2},
+    "big": {**_HEPTRKX, "pt_min": 0.0, "slope_max": 6e-4, "z0_max": 100.0, "phi_sectors": 8, "eta_sectors": 2},
+}
+"""Cuts of HEP.TrkX (heptrkx-gnn-tracking, `configs/prep_*.yaml`); it builds of hits that are the first of their
+particle in a layer, without noise."""
+
+FEATURES = ("eta", "cells", "charge")
+"""Hit features beside r, φ and z."""
+_CHOICES = {
+    "preset": tuple(PRESETS),
+    "layers": ("barrel", "all"),
+    "noise": ("keep", "drop"),
+    "overlaps": ("consecutive", "every", "drop"),
+}
+_LEAST: Mapping[str, tuple[type | tuple[type, ...], float]] = {
+    "pt_min": (float, 0),
+    "slope_max": (float, 1e-9),
+    "z0_max": (float, 1e-9),
+    "eta_max": ((float, type(None)), 1e-9),
+    "phi_sectors": (int, 1),
+    "eta_sectors": (int, 1),
+    "skip_layers": (int, 0),
+    "signal_pt": (float, 0),
+    "signal_hits": (int, 0),
+    "weight_true": (float, 0),
+    "weight_false": (float, 0),
+    "weight_same": (float, 0),
+}
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """Which hits are in the graphs, which pairs of them are candidate edges, and which edges are learned.
+
+    Attributes
+    ----------
+    preset
+        Defaults of all others: `none`, or HEP.TrkX's `small`, `med` or `big`. What is told besides wins.
+    pt_min
+        Hits of particles below are removed before building, GeV. 0: none. Needs the truth.
+    layers
+        `barrel`: the ten barrel layers, neighbours are joined. `all`: endcaps too; see `detector.layer_pairs`.
+    slope_max
+        Largest |Δφ/Δr| of an edge, rad/mm. 0.0006 is a particle of 0.5 GeV in a field of 2 T.
+    z0_max
+        Largest |z0|, where the edge's line meets the beam, mm.
+    eta_max
+        Hits of larger |η| (seen from the middle of the detector) are removed. None: no such cut.
+    phi_sectors, eta_sectors
+        Each event is divided into so many parts in φ times so many in η (equal parts of ±`eta_max`, or of ±5).
+    noise
+        `keep` or `drop` hits of no particle; the latter needs the truth.
+    overlaps
+        Several hits of a particle in one layer, where modules overlap. All stay, and true is only the pair of hits that
+        really are consecutive (`consecutive`), or each pair of hits from one layer and the next (`every`, as acorn);
+        or only the first along the track stays (`drop`, as HEP.TrkX; needs the truth).
+    skip_layers
+        Edges that miss so many layers are candidates too.
+    features
+        Hit features beside r, φ, z: `eta`, `cells` (number of channels), `charge` (sum of their signals).
+    signal_pt, signal_hits, signal_primary
+        Target definition: true edges of particles below that pT (GeV), with fewer hits in the whole event, or (where
+        asked for) that weren't made within 2 mm of the beam line are masked: they count neither in loss nor in metrics.
+    weight_true, weight_false, weight_same
+        Weights in the loss of true edges, of false ones, and of false ones that join two hits of one particle.
+    """
+
+    preset: str = option("none", "defaults of all cuts: none, or small, med, big of HEP.TrkX")
+    pt_min: float = option(0.0, "remove hits of particles below, GeV")
+    layers: str = option("barrel", "barrel, or all (with endcaps)")
+    slope_max: float = option(6e-4, "largest |Δφ/Δr| of an edge, rad/mm")
+    z0_max: float = option(200.0, "largest |z0| of an edge, mm")
+    eta_max: float | None = option(None, "remove hits of larger |η|", float)
+    phi_sectors: int = option(1, "parts of an event in φ")
+    eta_sectors: int = option(1, "parts of an event in η")
+    noise: str = option("keep", "keep or drop hits of no particle")
+    overlaps: str = option("consecutive", "hits of a particle twice in a layer: consecutive, every or drop")
+    skip_layers: int = option(0, "layers that an edge may miss")
+    features: tuple[str, ...] = option((), "hit features beside r, φ, z: eta, cells, charge", list)
+    signal_pt: float = option(0.0, "true edges of particles below are masked, GeV")
+    signal_hits: int = option(0, "true edges of particles with fewer hits are masked")
+    signal_primary: bool = option(False, "true edges of particles made away from the beam line are masked")
+    weight_true: float = option(1.0, "weight of true edges in the loss")
+    weight_false: float = option(1.0, "weight of false edges in the loss")
+    weight_same: float = option(1.0, "weight of false edges inside one particle in the loss")
+
+    @staticmethod
+    def read_values(fields: Fields) -> dict[str, Any]:
+        """Take and check all of these options; faults are added to those of `fields`."""
+        preset = fields.take("preset", str, "none", choices=PRESETS)
+        usual = PRESETS[preset]
+        values: dict[str, Any] = {"preset": preset}
+        for name, legal in _CHOICES.items():
+            if name != "preset":
+                values[name] = fields.take(name, str, usual.get(name, getattr(Cuts, name)), choices=legal)
+        for name, (kind, least) in _LEAST.items():
+            values[name] = fields.take(name, kind, usual.get(name, getattr(Cuts, name)), minimum=least)
+        values["signal_primary"] = fields.take("signal_primary", bool, False)
+        values["features"] = _features(fields)
+        return values
+
+    @property
+    def targets(self) -> bool:
+        """Whether only some particles are signal."""
+        return self.signal_pt > 0 or self.signal_hits > 0 or self.signal_primary
+
+    @property
+    def weights(self) -> bool:
+        """Whether edges have weights of their own."""
+        return not self.weight_true == self.weight_false == self.weight_same == 1
+
+    @property
+    def without_truth(self) -> dict[str, Any]:
+        """What has to be told instead where events have no truth."""
+        told: dict[str, tuple[Any, bool]] = {"pt_min": (0.0, self.pt_min > 0), "noise": ("keep", self.noise == "drop")}
+        told["overlaps"] = "consecutive", self.overlaps == "drop"
+        return {name: value for name, (value, needed) in told.items() if needed}
+
+    @property
+    def without_particles(self) -> dict[str, Any]:
+        """What has to be told instead where the particles themselves aren't known."""
+        told: dict[str, tuple[Any, bool]] = {"pt_min": (0.0, self.pt_min > 0), "signal_pt": (0.0, self.signal_pt > 0)}
+        told["signal_primary"] = False, self.signal_primary
+        return {name: value for name, (value, needed) in told.items() if needed}
+
+    @property
+    def needs_cells(self) -> list[str]:
+        """What has to be told instead where events have no cells."""
+        return [f"features without {name}" for name in self.features if name in ("cells", "charge")]
+
+
+def as_told(values: Mapping[str, Any]) -> str:
+    """Options and their values in a message.
+
+    >>> as_told({"pt_min": 0.0, "noise": "keep", "signal_primary": False})
+    'pt_min 0, noise keep, signal_primary false'
+    """
+    texts = {
+        name: str(value).lower() if isinstance(value, bool | str) else f"{value:g}" for name, value in values.items()
+    }
+    return ", ".join(f"{name} {text}" for name, text in texts.items())
+
+
+def _features(fields: Fields) -> tuple[str, ...]:
+    told = fields.take("features", (list, tuple), ())
+    for name in told:
+        if name not in FEATURES:
+            fields.fault("features", f"has {name!r}; {did_you_mean(name, FEATURES)}")
+        elif list(told).count(name) > 1:
+            fields.fault("features", f"has {name!r} twice; legal: each once")
+    return tuple(told)

@@ -1,0 +1,49 @@
+"""What the source `hitgraphs` can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from archioptrx.core.config import Fields
+from archioptrx.data.options.base import HERE, option
+
+
+@dataclass(frozen=True)
+class HitgraphsOptions:
+    """Files of HEP.TrkX; see `archioptrx.data.sources.hitgraphs`.
+
+    Attributes
+    ----------
+    path
+        One `.npz` file, or a folder of them.
+    sectors
+        Number of φ sectors that each event was divided into. None: from `metadata.json` where the folder has one, else
+        inferred from the files; what was found is kept in the metadata.
+    skip_bad
+        Leave out files that break the contract (and count them) instead of refusing the whole data set.
+    events
+        Read the first so many events, by name, and no more; all where there are fewer. None: all.
+    usual_sectors
+        Number of φ sectors to expect where nothing else tells it: that of a model's training data. Not for files.
+    """
+
+    source: ClassVar[str] = "hitgraphs"
+    about: ClassVar[str] = "hit graphs in the .npz files of HEP.TrkX"
+    path: Path = option(HERE, "a .npz file or a folder of them", str)
+    sectors: int | None = option(None, "φ sectors of an event (default: inferred)", int)
+    skip_bad: bool = option(False, "leave out bad files and count them")
+    events: int | None = option(None, "read the first so many events", int)
+    usual_sectors: int | None = None
+
+    @classmethod
+    def read(cls, fields: Fields) -> HitgraphsOptions:
+        """Take and check the options."""
+        path = fields.take("path", str, "")
+        if not path:
+            fields.fault("path", "is missing; legal: a folder of .npz files or one of them, also as --data PATH")
+        sectors = fields.take("sectors", (int, str), "auto", choices=["auto"], minimum=1)
+        skip_bad = fields.take("skip_bad", bool, False)
+        events = fields.take("events", (int, type(None)), None, minimum=1)
+        return cls(Path(path or "."), None if sectors == "auto" else sectors, skip_bad, events)

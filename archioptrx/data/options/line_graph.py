@@ -1,0 +1,57 @@
+"""What the sources `line_graph` and `triplets` can be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from archioptrx.core.config import Fields
+from archioptrx.data.options.base import of_option, option, take_of
+
+CUT = 0.1
+MOST = 5_000_000
+
+
+@dataclass(frozen=True)
+class TripletsOptions:
+    """Triplets beside the hits and doublets of another source; see `archioptrx.models.triplet_sources`.
+
+    Attributes
+    ----------
+    of
+        Description of that source.
+    model
+        Folder of a trained classifier of doublets. None: the probabilities that the data bring along (`baseline`), or
+        else all doublets take part.
+    cut
+        Doublets of this probability or more take part. Low: what is lost here no triplet classifier finds again.
+    most
+        Triplets of one graph that are legal.
+    """
+
+    source: ClassVar[str] = "triplets"
+    about: ClassVar[str] = "hits and doublets of another source with the triplets among them"
+    of: Mapping[str, Any] = of_option("the other source: a path, or a description in YAML (a file or {…})")
+    model: str | None = option(None, "folder of a trained classifier of doublets (default: all take part)", str)
+    cut: float = option(CUT, "doublets of this probability or more take part")
+    most: int = option(MOST, "triplets of one graph that are legal")
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take and check the options; those of the other source are checked by whoever reads descriptions."""
+        of = take_of(fields)
+        model = fields.take("model", (str, type(None)), None)
+        cut = fields.take("cut", float, CUT, minimum=0, maximum=1)
+        if model is not None and not Path(model).expanduser().is_dir():
+            fields.fault("model", f"{model}: no such folder; legal: one that `archioptrx train` or `search` wrote")
+        return cls(of, model, cut, fields.take("most", int, MOST, minimum=1))
+
+
+@dataclass(frozen=True)
+class LineGraphOptions(TripletsOptions):
+    """The graph whose nodes are the doublets of another source; the same options as `TripletsOptions`."""
+
+    source: ClassVar[str] = "line_graph"
+    about: ClassVar[str] = "the doublets of another source as nodes, its triplets as edges"

@@ -1,0 +1,40 @@
+"""What the source `pickle` can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from archioptrx.core.config import Fields
+from archioptrx.data.options.base import HERE, option
+
+
+@dataclass(frozen=True)
+class PickleOptions:
+    """Samples of the notebook, in a pickle; see `archioptrx.data.sources.pickle`.
+
+    Attributes
+    ----------
+    path
+        A `.pickle` or `.pkl` file, or a folder of them.
+    skip_bad
+        Leave out samples that break the contract (and count them) instead of refusing the whole data set.
+    events
+        Take the first so many samples of all files, by name of the file, and no more. None: all.
+    """
+
+    source: ClassVar[str] = "pickle"
+    about: ClassVar[str] = "samples of the notebook in a pickle: hits, and graphs as neighbour lists"
+    path: Path = option(HERE, "a .pickle or .pkl file, or a folder of them", str)
+    skip_bad: bool = option(False, "leave out bad samples and count them")
+    events: int | None = option(None, "take the first so many samples", int)
+
+    @classmethod
+    def read(cls, fields: Fields) -> PickleOptions:
+        """Take and check the options."""
+        path = fields.take("path", str, "")
+        if not path:
+            fields.fault("path", "is missing; legal: a .pickle file or a folder of them, also as --data PATH")
+        skip_bad = fields.take("skip_bad", bool, False)
+        return cls(Path(path or "."), skip_bad, fields.take("events", (int, type(None)), None, minimum=1))

@@ -1,0 +1,42 @@
+"""What the source `trackml` can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from archioptrx.core.config import Fields
+from archioptrx.data.options.base import HERE, option
+from archioptrx.data.options.building import Cuts
+
+
+@dataclass(frozen=True)
+class TrackmlOptions(Cuts):
+    """Events of the TrackML challenge; see `archioptrx.data.sources.trackml`. Cuts and sectors: see `Cuts`.
+
+    Attributes
+    ----------
+    path
+        A folder of event files (in folders of their own too), a .zip of them, or any file of one event.
+    skip_bad
+        Leave out events that break the contract (and count them) instead of refusing the whole data set.
+    events
+        Read the first so many events, by name, and no more; all where there are fewer. None: all.
+    """
+
+    source: ClassVar[str] = "trackml"
+    about: ClassVar[str] = "events of the TrackML challenge: CSV files of hits, cells, particles, truth"
+    path: Path = option(HERE, "a folder or .zip of event files, or a file of one event", str)
+    skip_bad: bool = option(False, "leave out bad events and count them")
+    events: int | None = option(None, "read the first so many events", int)
+
+    @classmethod
+    def read(cls, fields: Fields) -> TrackmlOptions:
+        """Take and check the options."""
+        path = fields.take("path", str, "")
+        if not path:
+            fields.fault("path", "is missing; legal: a folder or .zip of event*-hits.csv files, also as --data PATH")
+        skip_bad = fields.take("skip_bad", bool, False)
+        events = fields.take("events", (int, type(None)), None, minimum=1)
+        return cls(**Cuts.read_values(fields), path=Path(path or "."), skip_bad=skip_bad, events=events)

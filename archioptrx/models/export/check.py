@@ -1,0 +1,67 @@
+"""An export is compared with its model before anybody gets it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from archioptrx.core.errors import TrialError
+from archioptrx.models.export.trained import Take
+from archioptrx.models.inference import transform
+
+SIZES = ((60, 300), (7, 40), (1, 0))
+"""Hits and edges of the random graphs on which an export is compared with its model."""
+TOLERANCE = 1e-5
+Arrays = NDArray[Any]
+
+
+def difference(take: Take, export: Callable[[Arrays, Arrays], tuple[Tensor, ...]]) -> float:
+    """The largest difference between an export and its model on random graphs.
+
+    Raises
+    ------
+    TrialError
+        It is above 1e-5 of the largest value.
+    """
+    random = np.random.default_rng(0)
+    found: list[float] = []
+    for hits, edges in SIZES:
+        event = random_event(random, len(take.trained.metadata.node_features), hits, edges)
+        with torch.no_grad():
+            expected = tensors(take.trained.model(transform(*event, take.trained.metadata)))
+            given = export(*event)
+        for one, other in zip(given, expected, strict=True):
+            if one.shape != other.shape:
+                raise TrialError(f"export: gives {list(one.shape)}, the model {list(other.shape)}")
+            if other.numel():
+                found.append(float((one - other).abs().max()) / max(1.0, float(other.abs().max())))
+    wrong = [one for one in found if not one <= TOLERANCE]  # NaN is wrong too
+    if wrong:
+        raise TrialError(
+            f"export: differs from the model by {wrong[0]:.1e}, more than {TOLERANCE:g}; nothing is written"
+        )
+    return max(found)
+
+
+def random_event(random: np.random.Generator, columns: int, hits: int, edges: int) -> tuple[Arrays, Arrays]:
+    """Hits all over a barrel, in mm, rad, mm; half of the edges meet in one of them. Shapes: [N, columns], [2, E]."""
+    low = np.array([30.0, -np.pi, -800.0, *[0.0] * (columns - 3)])
+    high = np.array([1000.0, np.pi, 800.0, *[1.0] * (columns - 3)])
+    index = random.integers(0, hits, (2, edges))
+    index[1, ::2] = 0
+    return random.uniform(low, high, (hits, columns)), index
+
+
+def raw(network: Any) -> Callable[..., Any]:
+    """What an exported network gives before any sigmoid."""
+    return getattr(network, "logits", None) or getattr(network, "outputs", None) or network
+
+
+def tensors(output: Any) -> tuple[Tensor, ...]:
+    """What a model gives, one output or several, as a tuple."""
+    return output if isinstance(output, tuple) else (output,)

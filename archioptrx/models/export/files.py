@@ -1,0 +1,47 @@
+"""Write an export as a Python file with its weights."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+import torch
+
+from archioptrx.core.files import write_atomically
+from archioptrx.models.export.check import difference, raw, tensors
+from archioptrx.models.export.python import renamed, source
+from archioptrx.models.export.trained import Take, about_file
+
+
+def write_python(take: Take, path: Path) -> float:
+    """Write the `.py` file and, beside it, its weights; the largest difference from the model.
+
+    Raises
+    ------
+    TrialError
+        The file doesn't give what the model gives: nothing is written.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        fresh = Path(folder) / path.name
+        module = written(take, fresh)
+        network = module.load()
+        found = difference(take, lambda hits, edges: tensors(raw(network)(torch.tensor(hits), torch.tensor(edges))))
+        for name in (fresh.with_suffix(".pt"), fresh):
+            write_atomically(path.parent / name.name, name.read_bytes())
+    return found
+
+
+def written(take: Take, path: Path) -> ModuleType:
+    """Write code and weights to a place of their own, and import the code."""
+    path.write_text(source(take.program, about_file(take, path.stem)), encoding="utf-8")
+    buffer = io.BytesIO()
+    torch.save(renamed(take.trained.model.state_dict(), take.program.keys), buffer)
+    path.with_suffix(".pt").write_bytes(buffer.getvalue())
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

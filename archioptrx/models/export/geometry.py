@@ -1,0 +1,150 @@
+"""From hits in mm, rad, mm to the numbers that a network was trained on, as source code.
+
+The same arithmetic as `archioptrx.data.doublets` and the sources, in double precision: Δφ is a small difference of two
+angles. Which φ sector hits lie in, where a data set is divided into sectors, is told by their own φ: n sectors of equal
+width begin at -π, as `archioptrx.data.dataset.cut_sectors` cuts them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.dataset import Metadata
+from archioptrx.data.doublets import EDGE_FEATURES, difference
+from archioptrx.models.export.code import call, docstring, lines, listed
+
+FIELDS = ("x", "edge_attr")
+HITS, DOUBLETS = "scaled_hits", "scaled_doublets"
+"""Names of the functions."""
+
+
+WRAPPED = "    phi = phi - 2 * math.pi * torch.round(phi / (2 * math.pi))"
+GEOMETRY = (
+    ("step", "hits[end] - hits[start]"),
+    ("dr", "step[:, 0]"),
+    ("dphi", "step[:, 1]"),
+    ("dphi", "dphi - 2 * math.pi * torch.round(dphi / (2 * math.pi))"),
+    ("dz", "step[:, 2]"),
+    ("one", "torch.where(dr < 0, -1.0, 1.0).to(dr.dtype)"),
+    ("safe", "torch.where(dr.abs() < 1.0, one, dr)"),
+    ("z0", "hits[start, 2] - hits[start, 0] * dz / safe"),
+)
+"""What `doublets.doublet_features` computes, statement by statement."""
+
+
+def check_fields(fields: Mapping[str, str | None], metadata: Metadata) -> None:
+    """Raise InputError where hits and edges alone don't make a source.
+
+    Parameters
+    ----------
+    fields
+        Field of each source that is read.
+    """
+    wrong = [(source, field) for source, field in fields.items() if field not in FIELDS]
+    if wrong:
+        raise InputError(
+            *(
+                f"source {source}: reads {field}, which hits and edges alone don't give; legal in an export: "
+                + ", ".join(FIELDS)
+                for source, field in wrong
+            )
+        )
+    legal = _edge_columns(metadata)
+    unknown = [name for name in metadata.edge_features if name not in legal] if "edge_attr" in fields.values() else []
+    if unknown:
+        raise InputError(
+            f"edge_attr: {', '.join(unknown)} can't be computed from the hits; legal in an export: {', '.join(legal)}"
+        )
+
+
+def geometry(fields: Mapping[str, str | None], metadata: Metadata) -> tuple[str, ...]:
+    """The functions that make the sources."""
+    read = set(fields.values())
+    hits = (_hits(metadata),) if "x" in read else ()
+    return (*hits, *((_doublets(metadata),) if "edge_attr" in read else ()))
+
+
+def _hits(metadata: Metadata) -> str:
+    columns = [f"{name} / {scale!r}" for name, scale in zip(("r", "phi", "z"), metadata.node_scale, strict=False)]
+    columns += [f"hits[:, {place}] / {scale!r}" for place, scale in enumerate(metadata.node_scale) if place > 2]
+    width = len(columns)
+    stack = call("torch.stack", listed(*columns), "dim=1")
+    several = metadata.sectors > 1
+    rows = [
+        f"def {HITS}(hits{', middle' * several}):",
+        f'    """Hits [N, {width}] in physical units to the network\'s [N, {width}]."""',
+        "    r, phi, z = hits[:, 0], hits[:, 1], hits[:, 2]",
+        *(_recentred(metadata.sectors) if several else [WRAPPED]),
+        *lines(stack, "    ", "columns = "),
+        "    return columns.float()",
+    ]
+    return "\n".join(rows)
+
+
+def _recentred(sectors: int) -> list[str]:
+    """φ from the middle of each hit's sector, or from the given middle."""
+    places = "torch.floor(phi / width) + 0.5" if sectors % 2 == 0 else "torch.round(phi / width)"
+    return [
+        "    if middle is None:",
+        f"        width = 2 * math.pi / {sectors}",
+        f"        middle = width * ({places})",
+        "    phi = phi - middle",
+        WRAPPED,
+    ]
+
+
+def _edge_columns(metadata: Metadata) -> dict[str, str]:
+    """Code of each edge feature that hits give: the geometry of doublets, differences of further columns."""
+    usual = dict(zip(EDGE_FEATURES, ("dr", "dphi", "dz", "dphi / safe", "z0"), strict=True))
+    differences = {difference(name): f"step[:, {place}]" for place, name in enumerate(metadata.node_features)}
+    return differences | usual
+
+
+def _doublets(metadata: Metadata) -> str:
+    known, names = _edge_columns(metadata), metadata.edge_features
+    columns = [f"{known[name]} / {scale!r}" for name, scale in zip(names, metadata.edge_scale, strict=True)]
+    body = _needed(columns)
+    about = f"{', '.join(names)} of each edge in the network's scale: [E, {len(names)}]."
+    if any(name == "safe" for name, _ in body):
+        about += "\n\nz0 is where its line meets the beam. Below 1 mm, Δr counts as 1 mm in a divisor."
+    rows = [f"def {DOUBLETS}(hits, start, end):", *docstring(about, "    ")]
+    rows += [f"    {name} = {code}" for name, code in body]
+    stack = call("torch.stack", listed(*columns), "dim=1")
+    return "\n".join([*rows, *lines(stack, "    ", "columns = "), "    return columns.float()"])
+
+
+def _needed(columns: Sequence[str]) -> list[tuple[str, str]]:
+    """The statements of the geometry that these columns read."""
+    words, found = _words(columns), list[tuple[str, str]]()
+    for name, code in reversed(GEOMETRY):
+        if name in words:
+            words |= _words([code])
+            found.insert(0, (name, code))
+    return found
+
+
+def _words(texts: Sequence[str]) -> set[str]:
+    return set(re.findall(r"\w+", " ".join(texts)))
+
+
+def about_hits(metadata: Metadata) -> list[dict[str, Any]]:
+    """Name, unit and scale of each column of `hits`."""
+    units = ["mm", "rad", "mm", *["as in the training data"] * (len(metadata.node_features) - 3)]
+    rows = zip(metadata.node_features, units, metadata.node_scale, strict=True)
+    return [{"name": name, "unit": unit, "scale": scale} for name, unit, scale in rows]
+
+
+def about_sectors(sectors: int) -> str:
+    """How φ is counted, for people."""
+    if sectors == 1:
+        return "Trained on whole events; φ in any range of 2π."
+    return (
+        f"Trained on {sectors} φ sectors of an event, the first of which begins at -π: φ is counted from the middle "
+        "of each hit's sector."
+    )
+
+
+MIDDLE = "`middle`, where it is given, is the φ to count from instead: 0 for hits whose φ is counted so already."

@@ -1,0 +1,74 @@
+"""Functions that exported code calls, as text; only those that it calls are written. Rows of one group are reduced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from archioptrx.models.export import poolings
+
+HELPERS = {
+    "total": '''
+def total(rows, index, size):
+    """Sum of the rows of each group: [M, w] -> [size, w]. index [M]: the group of each row."""
+    groups = index.unsqueeze(1).expand_as(rows)
+    return rows.new_zeros(size, rows.shape[1]).scatter_add(0, groups, rows)
+''',
+    "mean": '''
+def mean(rows, index, size):
+    """Mean of the rows of each group, 0 for an empty one: [M, w] -> [size, w]."""
+    counts = total(torch.ones_like(rows), index, size)
+    return total(rows, index, size) / counts.clamp(min=1)
+''',
+    "largest": '''
+def largest(rows, index, size):
+    """Largest value of each group and channel, 0 for an empty one: [M, w] -> [size, w]."""
+    groups = index.unsqueeze(1).expand_as(rows)
+    empty = rows.new_zeros(size, rows.shape[1])
+    return empty.scatter_reduce(0, groups, rows, "amax", include_self=False)
+''',
+    "deviation": '''
+def deviation(rows, index, size):
+    """Standard deviation of each group, 0 where the variance is at most 1e-5: [M, w] -> [size, w]."""
+    variance = mean((rows - mean(rows, index, size)[index]).square(), index, size)
+    return torch.where(variance > 1e-5, variance.clamp(min=1e-5).sqrt(), 0.0)
+''',
+    "softmax_sum": '''
+def softmax_sum(rows, index, size):
+    """Sum of each group weighted by the softmax of its own values: [M, w] -> [size, w]."""
+    powers = (rows - largest(rows, index, size)[index]).exp()
+    norm = total(powers, index, size)
+    return total(powers * rows, index, size) / torch.where(norm > 0, norm, 1.0)
+''',
+    **poolings.POOLINGS,
+    "GraphNorm": '''
+class GraphNorm(nn.Module):
+    """Each channel normalised over all rows, less a learned share of its mean: [M, w] -> [M, w]."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.mean_scale = nn.Parameter(torch.ones(width))
+
+    def forward(self, rows):
+        count = torch.ones_like(rows).sum(dim=0, keepdim=True).clamp(min=1)
+        centred = rows - rows.sum(dim=0, keepdim=True) / count * self.mean_scale
+        variance = centred.square().sum(dim=0, keepdim=True) / count
+        return self.weight * centred / (variance + 1e-5).sqrt() + self.bias
+''',
+}
+"""In the order in which they are written."""
+NEEDS = {
+    "mean": ("total",),
+    "deviation": ("total", "mean"),
+    "softmax_sum": ("total", "largest"),
+    **poolings.NEEDS,
+}
+REDUCE = {"sum": "total", "mean": "mean", "max": "largest", "std": "deviation", "softmax": "softmax_sum"}
+"""The function for each `reduce` of a block."""
+
+
+def with_needed(names: Iterable[str]) -> frozenset[str]:
+    """These functions and those that they call."""
+    wanted = set(names)
+    return frozenset(wanted.union(*(NEEDS.get(name, ()) for name in wanted)))

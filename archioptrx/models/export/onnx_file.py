@@ -1,0 +1,175 @@
+"""Write an export as an ONNX file: torch's exporter on the readable code."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import write_atomically
+from archioptrx.models.export.check import Arrays, difference, random_event, raw, tensors
+from archioptrx.models.export.files import written
+from archioptrx.models.export.trained import Take
+
+OPSET = 18
+"""The first one in which all reductions of scatter exist, so that repeated indices add up."""
+
+
+def write_onnx(take: Take, path: Path) -> float:
+    """Write the `.onnx` file; the largest difference from the model in onnxruntime.
+
+    Raises
+    ------
+    InputError
+        onnx, onnxscript or onnxruntime isn't installed; torch's exporter or onnxruntime can't do a convolution of
+        torch_geometric or a pooling.
+    TrialError
+        The file doesn't give what the model gives: nothing is written.
+    """
+    try:
+        import onnx
+        import onnxruntime
+        import onnxscript  # noqa: F401 - torch.onnx needs it
+    except ImportError as error:
+        raise InputError(f'--format onnx: {error}; legal: pip install "archioptrx[onnx]"') from error
+    names = onnx_outputs(take)
+    with tempfile.TemporaryDirectory() as folder:
+        network = _Both(written(take, Path(folder) / "network.py").load(), take).eval()
+        with _refused(take, torch.onnx.OnnxExporterError):
+            proto = _exported(network, take, names)
+    onnx.helper.set_model_props(proto, {key: _text(value) for key, value in take.facts.items()})
+    content = proto.SerializeToString()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised, too
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    plain = [name for name in names if f"{name}_logit" not in names]
+
+    def run(hits: Arrays, edges: Arrays) -> tuple[Tensor, ...]:
+        with _refused(take, Exception):  # onnxruntime's have no common class of their own
+            found = session.run(plain, {"hits": hits, "edge_index": edges})
+        return tuple(torch.as_tensor(one) for one in found)
+
+    found = difference(take, run)
+    write_atomically(path, content)
+    return found
+
+
+def onnx_outputs(take: Take) -> list[str]:
+    """Names of the outputs: each target, and beside a probability its logit."""
+    outputs = take.program.outputs
+    return [name for one in outputs for name in (one.name, f"{one.name}_logit")[: 1 + one.probability]]
+
+
+class _Both(nn.Module):
+    """Each output, and beside a probability its logit."""
+
+    def __init__(self, network: nn.Module, take: Take) -> None:
+        super().__init__()
+        self.network = network
+        self.probable = [output.probability for output in take.program.outputs]
+
+    def forward(self, hits: Tensor, edge_index: Tensor) -> tuple[Tensor, ...]:
+        found: list[Tensor] = []
+        for one, probable in zip(tensors(raw(self.network)(hits, edge_index)), self.probable, strict=True):
+            found += [one.sigmoid(), one] if probable else [one]
+        return tuple(found)
+
+
+def _exported(network: nn.Module, take: Take, names: list[str]) -> Any:
+    """The model as an ONNX message. Hits are double: Δφ is a small difference of two angles."""
+    hits, edges = random_event(np.random.default_rng(0), len(take.trained.metadata.node_features), 12, 30)
+    event = torch.tensor(hits), torch.tensor(edges)
+    sizes = {"hits": {0: torch.export.Dim("hits")}, "edge_index": {1: torch.export.Dim("edges")}}
+    with _quiet():
+        made = torch.onnx.export(
+            network,
+            event,
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["hits", "edge_index"],
+            output_names=names,
+            dynamic_shapes=sizes,
+            verbose=False,
+        )
+    assert made is not None
+    return with_exact_numbers(made.model_proto, numbers_of(network, event))
+
+
+class _Numbers(TorchFunctionMode):
+    """Notes the plain numbers that meet tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[float] = set()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.found.update(one for one in args if isinstance(one, float))
+        return func(*args, **(kwargs or {}))
+
+
+def numbers_of(network: nn.Module, event: tuple[Tensor, ...]) -> set[float]:
+    """The plain numbers that a network computes with: 2π, scales …"""
+    with torch.no_grad(), _Numbers() as numbers:
+        network(*event)
+    return numbers.found
+
+
+def with_exact_numbers(proto: Any, numbers: set[float]) -> Any:
+    """Give the numbers of double operators their digits back: torch's exporter rounds them to single precision.
+
+    Rounded so, 2π made Δφ of edges across ±π wrong by 2e-7 rad: 4e-5 of the largest logit on whole TrackML events.
+    """
+    from onnx import TensorProto, numpy_helper
+
+    for one in proto.graph.initializer:
+        if one.data_type == TensorProto.DOUBLE and not one.dims:
+            value = float(numpy_helper.to_array(one))
+            exact = [number for number in numbers if np.float32(number) == value]
+            if exact:
+                one.CopyFrom(numpy_helper.from_array(np.array(exact[0]), one.name))
+    return proto
+
+
+@contextmanager
+def _refused(take: Take, *kinds: type[Exception]) -> Iterator[None]:
+    """Turn such errors into one line where the network has steps that may be their cause."""
+    try:
+        yield
+    except kinds as error:
+        if not take.program.doubtful:
+            raise
+        what = ", or ".join(take.program.doubtful)
+        raise InputError(f"--format onnx: can't hold {what}; legal: --format python") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch's exporter says of its own parts: deprecations, lacking torchvision, code where it fails."""
+    log = logging.getLogger("torch.onnx")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
+    finally:
+        log.setLevel(level)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

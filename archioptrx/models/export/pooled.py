@@ -1,0 +1,106 @@
+"""`pool` and `unpool` in an export: which smaller graph each pooled value lives on, as variables of the code.
+
+A model carries the smaller graph of a value with the value. Code has a variable for each pooling; a value made from
+pooled ones lives on the graph of the first of them. What a loop carries back may live on another graph than the value
+that the loop began with: such a head has a variable of its own, which the loop carries too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.signatures import POOLED
+from archioptrx.models.export.code import Call, Code, Names, call
+from archioptrx.models.export.program import Assign, Statement
+
+WISH = "pooling"
+"""The name of the first variable."""
+
+
+@dataclass(frozen=True)
+class Poolings:
+    """The variables that hold smaller graphs.
+
+    Attributes
+    ----------
+    of
+        The variable of each pooled value.
+    heads
+        For each head of a loop with a variable of its own: that of its first value.
+    """
+
+    of: Mapping[int, str]
+    heads: Mapping[int, str]
+
+    @staticmethod
+    def plan(graph: ComputationGraph, live: set[int], taken: Iterable[str]) -> Poolings:
+        """Find a variable for each pooled value that a target depends on."""
+        carried = dict(pair for loop in graph.loops for pair in loop.heads)
+        makers = _makers(graph, live, frozenset())
+        while changed := {v for v in makers if v in carried and makers[carried[v]] != makers[v]} - set(makers.values()):
+            known = {v for v in makers if makers[v] == v}
+            makers = _makers(graph, live, frozenset(known | changed))
+        names = Names(taken)
+        variable = {v: names.new(WISH) for v in sorted(set(makers.values()))}
+        first = {v: _inherited(graph, v, makers) for v in variable}
+        heads = {v: variable[maker] for v, maker in first.items() if maker is not None}
+        return Poolings({v: variable[maker] for v, maker in makers.items()}, heads)
+
+    def inputs(self, values: Sequence[int], names: Sequence[str]) -> list[str]:
+        """The inputs of a step, all on the smaller graph of the first pooled one."""
+        own = next((self.of[v] for v in values if v in self.of), "")
+        return [
+            f"aligned({name}, {self.of[v]}, {own})" if self.of.get(v, own) != own else name
+            for v, name in zip(values, names, strict=True)
+        ]
+
+    def carried(self, heads: Iterable[tuple[int, int]]) -> list[tuple[str, str]]:
+        """The variables that a loop has to change with its heads: each head, and the value that it becomes."""
+        pairs = [(self.of[a], self.of[b]) for a, b in heads if a in self.of]
+        return [pair for pair in pairs if pair[0] != pair[1]]
+
+    def started(self, value: int) -> list[Assign]:
+        """What gives a head's own variable its first value."""
+        return [Assign(self.of[value], self.heads[value])] if value in self.heads else []
+
+
+def _makers(graph: ComputationGraph, live: set[int], own: frozenset[int]) -> dict[int, int]:
+    """For each pooled value the value whose variable it shares: that of a pooling or of one of `own`."""
+    found: dict[int, int] = {}
+    for value in range(len(graph.sources), len(graph.values)):
+        if value in live and graph.type_of(value).domain == POOLED:
+            inherited = _inherited(graph, value, found)
+            found[value] = value if inherited is None or value in own else inherited
+    return found
+
+
+def _inherited(graph: ComputationGraph, value: int, makers: Mapping[int, int]) -> int | None:
+    """The maker that a value has from its first pooled input; None for a pooling."""
+    inputs = graph.steps[value - len(graph.sources)].inputs
+    return next((makers[v] for v in inputs if v in makers), None)
+
+
+def unnamed(body: Iterable[Statement], used: Container[str]) -> tuple[Statement, ...]:
+    """The statements with `_` for smaller graphs that nothing reads."""
+    found: list[Statement] = []
+    for one in body:
+        if not isinstance(one, Assign):
+            found.append(replace(one, body=unnamed(one.body, used)))
+        elif ", " in one.target and isinstance(one.code, Call) and one.target.split(", ")[1] not in used:
+            found.append(replace(one, target=f"{one.target.split(', ')[0]}, _"))
+        else:
+            found.append(one)
+    return tuple(found)
+
+
+def pool(width: int, params: Mapping[str, Any]) -> tuple[Code, dict[str, str]]:
+    """What makes a pooling, and where its weights are."""
+    method = params["method"]
+    if method == "topk":
+        return call("TopKPooling", f"{width}", f"{float(params['ratio'])!r}"), {"layer.select.": ""}
+    if method == "edge":
+        return call("EdgePooling", f"{width}"), {"layer.lin.": "layer."}
+    return call("DiffPooling", f"{width}", f"{params['clusters']}"), {"layer.": "layer."}

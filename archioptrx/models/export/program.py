@@ -1,0 +1,126 @@
+"""The small program between a computation graph and its source code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from archioptrx.models.export.code import Code
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """A class with layers, named after a function.
+
+    Attributes
+    ----------
+    name
+        Of the class.
+    about
+        Its docstring: shapes in and out.
+    members
+        Attribute and what makes it.
+    arguments
+        Of its `forward`.
+    body
+        Statements of its `forward` before the last one.
+    result
+        What `forward` returns.
+    keys
+        Keys of the state dict here, by those of the trained block.
+    """
+
+    name: str
+    about: str
+    members: tuple[tuple[str, Code], ...]
+    arguments: tuple[str, ...]
+    body: tuple[Assign, ...]
+    result: Code
+    keys: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """`target = code  # comment`."""
+
+    target: str
+    code: Code
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Statements under an `if`."""
+
+    condition: str
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A loop of some passes, with a comment above."""
+
+    count: int
+    body: tuple[Statement, ...]
+    comment: str
+
+
+Statement = Assign | Guard | Repeat
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A part of the model: attribute, what makes one, how many there are (several: a list, one for each pass)."""
+
+    name: str
+    code: Code
+    count: int = 1
+
+
+@dataclass(frozen=True)
+class Output:
+    """One target: its code, shape and what it means."""
+
+    name: str
+    code: str
+    shape: str
+    probability: bool
+
+
+@dataclass(frozen=True)
+class Program:
+    """A network as source code, before it is written.
+
+    Attributes
+    ----------
+    helpers
+        Names of the functions that the code calls, see `archioptrx.models.export.helpers`.
+    convolutions
+        Classes of torch_geometric.nn that the code uses, sorted.
+    geometry
+        Functions that make the sources of hits, complete.
+    classes, members, body, outputs
+        The network.
+    keys
+        Key of the state dict of the code for each key of the trained model's.
+    doubtful
+        The steps that not every tool can read, for messages: `x0 = conv (GATConv)`.
+    middle
+        Whether the caller may say where the middle of the φ sector is.
+    """
+
+    helpers: frozenset[str]
+    convolutions: tuple[str, ...]
+    geometry: tuple[str, ...]
+    classes: tuple[Layers, ...]
+    members: tuple[Member, ...]
+    body: tuple[Statement, ...]
+    outputs: tuple[Output, ...]
+    middle: bool
+    doubtful: tuple[str, ...]
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def needs(self) -> str:
+        """The packages that the code imports."""
+        return "torch and torch_geometric" if self.convolutions else "torch alone"

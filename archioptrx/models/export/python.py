@@ -1,0 +1,143 @@
+"""The program as one readable Python file, and its weights."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+from torch import Tensor
+
+from archioptrx.models.export.code import TAB, WIDTH, Call, call, docstring, flat, lines, listed
+from archioptrx.models.export.helpers import HELPERS
+from archioptrx.models.export.plan import texts
+from archioptrx.models.export.program import Assign, Guard, Layers, Member, Output, Program, Repeat, Statement
+
+LOAD = '''
+def load(weights=WEIGHTS):
+    """The trained network, ready for use."""
+    model = Model()
+    model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    return model.eval()
+'''
+
+
+def source(program: Program, about: str) -> str:
+    """The text of the file.
+
+    Parameters
+    ----------
+    program
+        The network.
+    about
+        The docstring of the file.
+    """
+    helpers = [text.strip() for name, text in HELPERS.items() if name in program.helpers]
+    parts = [*program.geometry, *helpers, *(_layers(one) for one in program.classes), _model(program), LOAD.strip()]
+    text = "\n\n\n".join(parts)
+    imports = [*(["import math"] if "math." in text else []), "from pathlib import Path"]
+    imports += ["from typing import NamedTuple"] if "NamedTuple" in text else []
+    head = [*docstring(about), "", *imports, "", "import torch", "from torch import nn"]
+    if program.convolutions:
+        head += _imported("from torch_geometric.nn import ", program.convolutions)
+    return "\n".join([*head, "", 'WEIGHTS = Path(__file__).with_suffix(".pt")']) + "\n\n\n" + text + "\n"
+
+
+def _imported(before: str, names: Sequence[str]) -> list[str]:
+    whole = before + ", ".join(names)
+    return [whole] if len(whole) <= WIDTH else lines(call(before, *names))
+
+
+def renamed(state: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tensor]:
+    """A trained model's state dict under the names of the exported code; what no target depends on is left out."""
+    found = {}
+    for key, tensor in state.items():
+        fitting = [prefix for prefix in keys if key.startswith(prefix)]
+        if fitting:
+            longest = max(fitting, key=len)
+            found[keys[longest] + key[len(longest) :]] = tensor.detach().cpu().clone()
+    return found
+
+
+def _layers(one: Layers) -> str:
+    rows = [f"class {one.name}(nn.Module):", *docstring(one.about, TAB), "", f"{TAB}def __init__(self):"]
+    rows += [f"{TAB * 2}super().__init__()"]
+    for name, code in one.members:
+        rows += lines(code, TAB * 2, f"self.{name} = ")
+    rows += ["", *_head("forward", one.arguments)]
+    rows += [line for statement in one.body for line in _statement(statement, TAB * 2)]
+    return "\n".join([*rows, *lines(one.result, TAB * 2, "return ")])
+
+
+def _head(name: str, arguments: Sequence[str]) -> list[str]:
+    return lines(call(f"def {name}", "self", *arguments), TAB, after=":")
+
+
+def _model(program: Program) -> str:
+    outputs = program.outputs
+    arguments = ("hits", "edge_index", *(["middle=None"] if program.middle else []))
+    rows = ["class Model(nn.Module):", *docstring(_about(outputs), TAB), "", f"{TAB}def __init__(self):"]
+    rows += [f"{TAB * 2}super().__init__()", *(line for one in program.members for line in _member(one)), ""]
+    body = [line for one in program.body for line in _statement(one, TAB * 2)]
+    body += _return([output.code for output in outputs])
+    if not any(output.probability for output in outputs):
+        return "\n".join([*rows, *_head("forward", arguments), *body])
+    inner = "logits" if len(outputs) == 1 else "outputs"
+    given = ", ".join(one.split("=")[0] for one in arguments)
+    rows += [*_head("forward", arguments), *_probabilities(outputs, f"self.{inner}({given})"), ""]
+    rows += _head(inner, arguments)
+    about = "The same before the sigmoid: ranks that don't run into 0 and 1."
+    return "\n".join([*rows, *docstring(about, TAB * 2), *body])
+
+
+def _return(results: Sequence[str]) -> list[str]:
+    whole = f"{TAB * 2}return {', '.join(results)}"
+    return [whole] if len(whole) <= WIDTH else lines(Call("", tuple(results)), TAB * 2, "return ")
+
+
+def _about(outputs: Sequence[Output]) -> str:
+    said = "; ".join(f"{'probability' if one.probability else one.name} {one.shape}" for one in outputs)
+    return textwrap.fill(f"hits [N, columns], edge_index [2, E] -> {said}.", 80)
+
+
+def _member(one: Member) -> list[str]:
+    before, code = f"self.{one.name} = ", one.code
+    if one.count > 1:
+        code = f"nn.ModuleList({flat(one.code)} for _ in range({one.count}))"
+        if len(f"{TAB * 2}{before}{code}") > WIDTH:
+            code = call("nn.ModuleList", listed(*[one.code] * one.count))
+    return lines(code, TAB * 2, before)
+
+
+def _probabilities(outputs: Sequence[Output], inner: str) -> list[str]:
+    if len(outputs) == 1:
+        return [f"{TAB * 2}return {inner}.sigmoid()"]
+    names = [f"out{place}" for place in range(len(outputs))]
+    made = [f"{name}.sigmoid()" if one.probability else name for name, one in zip(names, outputs, strict=True)]
+    return [f"{TAB * 2}{', '.join(names)} = {inner}", f"{TAB * 2}return {', '.join(made)}"]
+
+
+def _statement(one: Statement, pad: str) -> list[str]:
+    if isinstance(one, Assign):
+        return _assignment(one, pad)
+    inner = [line for statement in one.body for line in _statement(statement, pad + TAB)]
+    if isinstance(one, Guard):
+        return [f"{pad}if {one.condition}:", *inner]
+    return [*_comment(one.comment, pad), f"{pad}for {_counter(one)} in range({one.count}):", *inner]
+
+
+def _counter(loop: Repeat) -> str:
+    return "turn" if any("turn" in text for text in texts(loop.body)) else "_"
+
+
+def _assignment(one: Assign, pad: str) -> list[str]:
+    before, comment = f"{one.target} = ", f"  # {one.comment}" if one.comment else ""
+    whole = pad + before + flat(one.code) + comment
+    if len(whole) <= WIDTH or isinstance(one.code, str):
+        return [whole]
+    first, *rest = lines(one.code, pad, before)
+    # With its comment the statement doesn't fit one line: the comment stands above it.
+    return [*_comment(one.comment, pad), first, *rest]
+
+
+def _comment(text: str, pad: str) -> Iterable[str]:
+    return textwrap.wrap(text, WIDTH, initial_indent=f"{pad}# ", subsequent_indent=f"{pad}# ") if text else ()

@@ -1,0 +1,112 @@
+"""What an export says of a trained model: the program, and the facts that belong to it."""
+
+from __future__ import annotations
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archioptrx.core.errors import InputError
+from archioptrx.core.version import __version__
+from archioptrx.models.export.geometry import MIDDLE, about_hits, about_sectors
+from archioptrx.models.export.plan import plan
+from archioptrx.models.export.program import Program
+from archioptrx.models.model_folder import TrainedModel
+from archioptrx.networks.compile import Model
+from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.several import Several
+from archioptrx.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Take:
+    """A trained model on its way out.
+
+    Attributes
+    ----------
+    trained
+        What is exported.
+    program
+        The network as a program.
+    origin
+        Name of the model folder; RUN/best or RUN/ID of a search.
+    cut
+        Probability from which an edge counts as true.
+    """
+
+    trained: TrainedModel
+    program: Program
+    origin: str
+    cut: float
+
+    @staticmethod
+    def of(trained: TrainedModel, folder: Path, cut: float) -> Take:
+        """Plan the export of a model folder, or of RUN/ID. Raises InputError where a step of it can't be exported."""
+        model = trained.model
+        if not isinstance(model, Model):
+            raise InputError(f"{folder}: holds a {type(model).__name__}; legal: a model that `train` or `search` wrote")
+        path = folder.resolve()
+        origin = f"{path.parent.name}/{path.name}" if path.name == "best" or path.name.isdecimal() else path.name
+        links = probabilities(trained.task, len(model.graph.targets))
+        return Take(trained, plan(model, trained.metadata, links), origin, cut)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All that a user of the file has to know, as plain data."""
+        metadata = self.trained.metadata
+        probable = any(output.probability for output in self.program.outputs)
+        return {
+            "made_by": f"archioptrx {__version__}",
+            "run": self.origin,
+            "fingerprint": self.trained.architecture.graph.fingerprint,
+            "data_fingerprint": self.trained.provenance.fingerprint,
+            "source": metadata.source,
+            "task": dict(self.trained.provenance.task),
+            "hits": about_hits(metadata),
+            "edge_index": "inner and outer hit of each edge, in any order of the edges",
+            "edge_features": [
+                {"name": name, "scale": scale}
+                for name, scale in zip(metadata.edge_features, metadata.edge_scale, strict=True)
+            ],
+            "sectors": metadata.sectors,
+            "phi": about_sectors(metadata.sectors),
+        } | ({"cut": self.cut} if probable else {})
+
+
+def probabilities(task: Task, targets: int) -> tuple[bool, ...]:
+    """For each target whether its task gives logits."""
+    tasks = list(task.tasks.values()) if isinstance(task, Several) else [task]
+    found = tuple(isinstance(one, BinaryClassification) for one in tasks)
+    return found if len(found) == targets else (False,) * targets
+
+
+def about_file(take: Take, module: str) -> str:
+    """The docstring of an exported Python file."""
+    facts, outputs = take.facts, take.program.outputs
+    columns = ", ".join(f"{column['name']} [{column['unit']}]" for column in facts["hits"])
+    results = ", ".join(f"{'probability' if one.probability else one.name} {one.shape}" for one in outputs)
+    phi = f"{facts['phi']} {MIDDLE}" if take.program.middle else facts["phi"]
+    notes = [
+        f"hits: float [N, {len(facts['hits'])}], columns {columns}. {phi}",
+        f"edge_index: int64 [2, E], {facts['edge_index']}.",
+        f"Result: {results}, one row for each of N hits or E edges, in the order given.",
+    ]
+    notes += [f"An edge counts as true from {take.cut:g} on."] * ("cut" in facts)
+    network = str(take.trained.architecture.graph).splitlines()
+    return "\n".join(
+        [
+            f"A network that ArchiOpTrX found: {facts['task']['name']}. Needs {take.program.needs}.",
+            "",
+            f"    from {module} import load",
+            "    model = load()",
+            f"    {', '.join(one.name for one in outputs)} = model(hits, edge_index)",
+            "",
+            *(line for note in notes for line in textwrap.wrap(note, 84, subsequent_indent="    ")),
+            "",
+            f"run {facts['run']}, data {facts['source']} {facts['data_fingerprint'][:16]}",
+            f"fingerprint {facts['fingerprint']}",
+            "",
+            *(f"    {line}".rstrip() for line in network),
+        ]
+    )

@@ -1,0 +1,127 @@
+"""A trained model in three lines: `archioptrx.load`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.dataset import Metadata
+from archioptrx.data.doublets import edge_features, wrapped
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.models.model_folder import load_model
+from archioptrx.tasks.task import Task
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A trained model and what it asks of its inputs.
+
+    Attributes
+    ----------
+    model
+        `model(graph)` gives logits (edge classification), in evaluation mode.
+    metadata
+        Columns of the hits and their scale, number of φ sectors.
+    task
+        What the model was trained for.
+    """
+
+    model: nn.Module
+    metadata: Metadata
+    task: Task
+
+    def transform(self, hits: ArrayLike, edge_index: ArrayLike, middle: float | None = None) -> HitGraph:
+        """Hits and edges in physical units as a graph that the model takes; see `transform`."""
+        return transform(hits, edge_index, self.metadata, middle)
+
+
+def load(name: str | Path) -> Loaded:
+    """Load a model folder, the best of a run, or a trial whose weights are kept. Raises InputError if there is none."""
+    trained = load_model(name)
+    return Loaded(trained.model, trained.metadata, trained.task)
+
+
+def transform(hits: ArrayLike, edge_index: ArrayLike, metadata: Metadata, middle: float | None = None) -> HitGraph:
+    """Hits and edges in physical units as a graph in a data set's scales.
+
+    Parameters
+    ----------
+    hits : [N, columns]
+        r, φ, z in mm, rad, mm, then the data set's further columns; arrays or tensors.
+    edge_index : [2, E]
+        Inner and outer hit of each edge, in any order; the graph keeps it.
+    metadata
+        Columns, scales and sectors.
+    middle
+        φ from which φ is counted, rad. Without it: where the data set is divided into φ sectors, the middle of each
+        hit's own sector (n sectors of equal width, the first one begins at -π), else 0.
+
+    Raises
+    ------
+    InputError
+        Shapes are wrong, numbers aren't finite, or an index points outside.
+    """
+    nodes, edges = _hits(hits, len(metadata.node_features)), _edges(edge_index)
+    if edges.size and not (edges.min() >= 0 and edges.max() < len(nodes)):
+        raise InputError(f"edge_index: points outside the {len(nodes)} hits; legal: 0 … {len(nodes) - 1}")
+    features = _edge_features(nodes, edges, metadata)
+    centres = sector_middles(nodes[:, 1], metadata.sectors) if middle is None else middle
+    nodes[:, 1] = wrapped(nodes[:, 1] - centres, 2 * np.pi)
+    r, phi, z = nodes[:, :3].T
+    fields = {
+        "x": nodes / np.asarray(metadata.node_scale),
+        "edge_attr": features,
+        "pos": np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1),
+    }
+    tensors = {key: torch.tensor(value, dtype=torch.float32) for key, value in fields.items()}
+    return HitGraph(**tensors, edge_index=torch.tensor(edges), edge_order=torch.arange(edges.shape[1]))
+
+
+def sector_middles(phi: NDArray[np.float64], sectors: int) -> NDArray[np.float64]:
+    """The middle of the φ sector in which each angle lies: n sectors of equal width, the first one begins at -π.
+
+    >>> sector_middles(np.array([0.1, -0.1, 3.0]), 1)
+    array([0., 0., 0.])
+    >>> sector_middles(np.array([0.1, -0.1, 3.0]), 2) / np.pi
+    array([ 0.5, -0.5,  0.5])
+    """
+    if sectors == 1:
+        return np.zeros_like(phi)
+    width = 2 * math.pi / sectors
+    return width * (np.round(phi / width) if sectors % 2 else np.floor(phi / width) + 0.5)
+
+
+def _hits(hits: ArrayLike, columns: int) -> NDArray[np.float64]:
+    nodes = np.array(_plain(hits), dtype=np.float64)
+    if nodes.ndim != 2 or nodes.shape[1] != columns:
+        raise InputError(f"hits: has the shape {list(nodes.shape)}; legal: [hits, {columns}]")
+    if not np.isfinite(nodes).all():
+        raise InputError("hits: holds NaN or infinite numbers; legal: finite ones")
+    return nodes
+
+
+def _edges(edge_index: ArrayLike) -> NDArray[np.int64]:
+    edges = np.asarray(_plain(edge_index))
+    if edges.ndim != 2 or len(edges) != 2 or (edges.size and edges.dtype.kind not in "iu"):
+        raise InputError(f"edge_index: is {list(edges.shape)} {edges.dtype}; legal: [2, edges] whole numbers")
+    return edges.astype(np.int64)
+
+
+def _edge_features(nodes: NDArray[np.float64], edges: NDArray[np.int64], metadata: Metadata) -> NDArray[np.float64]:
+    try:
+        found = edge_features(metadata.edge_features, nodes, metadata.node_features, edges)
+    except ValueError as error:
+        raise InputError(f"edge_attr: {error}") from error
+    return found / np.asarray(metadata.edge_scale)
+
+
+def _plain(values: Any) -> Any:
+    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else values

@@ -1,0 +1,248 @@
+"""A trained model on disk: `best/` of a run, what `train` writes, and a trial whose weights a run keeps.
+
+`architecture.yaml`, `weights.pt` (a state dict; `torch.load(weights_only=True)` reads it), `metadata.json` (meaning
+and scale of the data's numbers, widths of the sources, task, where it comes from) and `metrics.json`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from archioptrx.core.config import Fields, finish
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import new_folder, plain, write_atomically
+from archioptrx.core.plugins import import_modules
+from archioptrx.data.dataset import Metadata
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.networks.compile import compile_model, source_widths
+from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.run_folder import RunFolder, trial_of
+from archioptrx.tasks import make_task
+from archioptrx.tasks.task import Task
+
+FILES = ("architecture.yaml", "weights.pt", "metadata.json", "metrics.json")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a model comes from.
+
+    Attributes
+    ----------
+    data, split, test
+        What `load_dataset` was told; shares and seed of the split; path of test events. So `evaluate` finds the test
+        events again.
+    fingerprint
+        Of that data set.
+    task
+        Plain description of the task.
+    training
+        Fields of `Training`.
+    """
+
+    data: Mapping[str, Any]
+    split: Mapping[str, Any]
+    test: str | None
+    fingerprint: str
+    task: Mapping[str, Any]
+    training: Mapping[str, Any]
+    imports: tuple[str, ...] = ()
+
+
+def provenance_of(experiment: Experiment, fingerprint: str, training: Mapping[str, Any]) -> Provenance:
+    """Where a model of this experiment comes from."""
+    return Provenance(
+        data=dict(experiment.data),
+        split=asdict(experiment.split),
+        test=experiment.test,
+        fingerprint=fingerprint,
+        task=dict(experiment.task),
+        training=training,
+        imports=experiment.imports,
+    )
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model folder, or a kept trial, read.
+
+    Attributes
+    ----------
+    architecture
+        Graph and hyperparameters.
+    model
+        With its weights, in evaluation mode.
+    metadata
+        Scale and φ sectors that its inputs must have.
+    metrics
+        What `metrics.json` holds.
+    """
+
+    architecture: Architecture
+    model: nn.Module
+    task: Task
+    metadata: Metadata
+    provenance: Provenance
+    metrics: Mapping[str, Any]
+
+
+def save_model(
+    folder: Path,
+    architecture: Architecture,
+    weights: bytes,
+    metadata: Metadata,
+    provenance: Provenance,
+    metrics: Mapping[str, Any],
+    replace: bool = False,
+    files: Mapping[str, str] | None = None,
+) -> None:
+    """Write a model folder; it appears complete or not at all. `files`: further ones, by name, for the record."""
+    about = {
+        **metadata.to_dict(),
+        "source_widths": source_widths(architecture.graph, metadata),
+        **{name: getattr(provenance, name) for name in Provenance.__dataclass_fields__},
+    }
+    with new_folder(folder, replace=replace) as fresh:
+        architecture.save(fresh / "architecture.yaml")
+        write_atomically(fresh / "weights.pt", weights)
+        (fresh / "metadata.json").write_text(json.dumps(plain(about), indent=2, ensure_ascii=False) + "\n")
+        (fresh / "metrics.json").write_text(json.dumps(plain(metrics), indent=2) + "\n")
+        for name, text in (files or {}).items():
+            (fresh / name).write_text(text, encoding="utf-8")
+
+
+def model_folder(name: str | Path) -> Path:
+    """Find a model: a folder that `train` wrote, or a run, which stands for its `best/`.
+
+    Raises
+    ------
+    InputError
+        There is no model there.
+    """
+    path = Path(name)
+    if (path / "experiment.yaml").is_file():
+        path = RunFolder(path).best
+        if not path.is_dir():
+            raise InputError(
+                f"{name}: the search has no trained winner yet; legal: archioptrx search --resume {name}, "
+                f"or archioptrx train {name}"
+            )
+    missing = [one for one in FILES if not (path / one).is_file()]
+    if missing:
+        what = "no such folder" if not path.exists() else f"holds no model: no {', no '.join(missing)}"
+        raise InputError(f"{name}: {what}; legal: a folder that `archioptrx train` or `search` wrote")
+    return path
+
+
+def weights_file(name: str | Path) -> Path:
+    """File of the weights of what `load_model` reads. Raises InputError if there is none."""
+    trial = trial_of(name)
+    return model_folder(name) / "weights.pt" if trial is None else _kept(*trial)
+
+
+def load_model(name: str | Path) -> TrainedModel:
+    """Read a model folder, the best of a run, or a trial (RUN/ID) whose weights are kept.
+
+    Raises
+    ------
+    InputError
+        There is none, or a file of it is damaged.
+    """
+    if trial := trial_of(name):
+        return trained_trial(*trial)
+    folder = model_folder(name)
+    about = _json(folder / "metadata.json")
+    faults: list[str] = []
+    fields = Fields(about, str(folder / "metadata.json"), faults)
+    names = Metadata.__dataclass_fields__, Provenance.__dataclass_fields__
+    parts = [{key: fields.take(key, object) for key in group} for group in names]
+    finish(faults)
+    provenance = Provenance(**{**parts[1], "imports": tuple(parts[1]["imports"])})
+    import_modules(provenance.imports)
+    architecture = Architecture.load(folder / "architecture.yaml")
+    metadata, metrics = Metadata.from_dict(parts[0]), _json(folder / "metrics.json")
+    return _with_weights(folder / "weights.pt", architecture, metadata, provenance, metrics)
+
+
+def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
+    """A trial of a search, which may still run, with the weights of its best epoch.
+
+    Raises
+    ------
+    InputError
+        There is no such trial, its weights aren't kept, or a file is damaged.
+    """
+    file = _kept(folder, number)
+    line = folder.proposal(number)
+    row = next(row for row in folder.trials.read() if row["proposal"] == number)
+    about = folder.environment()["data"]
+    if "metadata" not in about or "training" not in row:
+        raise InputError(
+            f"{folder.path}: was written by an older version; legal: archioptrx train {folder.path}/{number}"
+        )
+    experiment = folder.experiment()
+    import_modules(experiment.imports)
+    architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
+    provenance = provenance_of(experiment, about["fingerprint"], row["training"])
+    metrics = {
+        "proposal": number,
+        "repeat": None,
+        "seeds": 1,
+        "seed": row["seed"],
+        "validation": {"mean": row["score"], "deviation": 0.0},
+        "test": {},
+        "bins": {},
+    }
+    return _with_weights(file, architecture, Metadata.from_dict(about["metadata"]), provenance, metrics)
+
+
+def _kept(folder: RunFolder, number: int) -> Path:
+    """File of the weights of a trial that has ended."""
+    folder.proposal(number)  # or there is no such trial
+    file = folder.weights(number)
+    kept = sorted({row["proposal"] for row in folder.trials.read()} & set(folder.kept()))
+    if number not in kept:
+        place, others = f"{folder.path}/{number:04d}", ", ".join(f"{one:04d}" for one in kept) or "of no trial"
+        raise InputError(
+            f"{place}: its weights are not kept (kept: {others}); legal: archioptrx train {place} makes them again"
+        )
+    return file
+
+
+def _with_weights(
+    file: Path, architecture: Architecture, metadata: Metadata, provenance: Provenance, metrics: Mapping[str, Any]
+) -> TrainedModel:
+    """Compile the network and read its weights. The modules of `provenance` have been imported."""
+    task = make_task(provenance.task)
+    model = compile_model(
+        architecture.graph,
+        architecture.hyperparameters,
+        source_widths(architecture.graph, metadata),
+        task.target_width,
+    )
+    try:
+        state = torch.load(io.BytesIO(file.read_bytes()), weights_only=True, map_location="cpu")
+        model.load_state_dict(state)
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{file}: doesn't fit the architecture: {reason}") from error
+    return TrainedModel(architecture, model.eval(), task, metadata, provenance, metrics)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: is no mapping; legal: what `archioptrx train` wrote")
+    return content

@@ -1,0 +1,134 @@
+"""The sources `line_graph` and `triplets`: another source's doublets, scored by a trained model, and their triplets.
+
+They stand here and not among the other sources because they run models, which are trained on sources.
+
+A model has to be used on events of its own kind. Where the data it was trained on are described as those under `of`,
+and both experiments have the same split (shares and seed), the events are divided in the same way, for the names of
+events alone decide: test events of the triplets are then events that the doublet classifier hasn't seen either. Events
+without any triplet stay in the data set, so that this holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.dataset import Dataset, Metadata
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.options import LineGraphOptions, TripletsOptions
+from archioptrx.data.sources import load_dataset, resolved
+from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
+from archioptrx.data.triplets import (
+    Doublets,
+    Floats,
+    counts,
+    line_graph,
+    line_metadata,
+    triplet_metadata,
+    with_triplets,
+)
+from archioptrx.models.model_folder import TrainedModel, load_model, weights_file
+from archioptrx.training.fit import predict
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How triplets are made of an event.
+
+    Attributes
+    ----------
+    options
+        As the user gave them.
+    inner, metadata
+        Of the other source's graphs and of the new ones.
+    model
+        Folder of the doublet classifier and digest of its weights, or None.
+    """
+
+    options: TripletsOptions
+    inner: Metadata
+    metadata: Metadata
+    model: tuple[str, str] | None
+
+
+def load(options: TripletsOptions) -> Dataset:
+    """Read the other source and make the triplets, with a progress bar on stderr.
+
+    Raises
+    ------
+    InputError
+        The other source or the model is wrong, the two don't fit, or there are too many triplets.
+    """
+    model = None if options.model is None else (options.model, digest_of(options.model))
+    trained = None if model is None else doublet_model(*model)
+    inner = load_dataset(options.of, "data.of", like=None if trained is None else trained.metadata)
+    scored = trained is not None or inner.graphs[0].get("baseline") is not None
+    make = line_metadata if isinstance(options, LineGraphOptions) else triplet_metadata
+    about: dict[str, Any] = {"of": inner.metadata.to_dict(), "cut": options.cut if scored else None}
+    if trained is not None:
+        about["model"] = {
+            "weights": model[1] if model else "",
+            "same_data": trained.provenance.data == resolved(options.of),
+        }
+    metadata = replace(make(inner.metadata, scored), options=about)
+    plan = Plan(options, inner.metadata, metadata, model)
+    places: dict[str, list[int]] = {}
+    for place, facts in enumerate(facts_of(inner.graphs)):
+        places.setdefault(facts.event, []).append(place)
+    digests = [digest.hex() for digest in digests_of(inner.graphs)]
+    jobs = [Job(name, taken(inner.graphs, of), " ".join(digests[k] for k in of)) for name, of in places.items()]
+    return stream(jobs, partial(make_event, plan=plan), metadata)
+
+
+def make_event(job: Job, plan: Plan) -> Made:
+    """Make the graphs of one event, sector by sector."""
+    graphs = []
+    sums: dict[str, float] = {}
+    for graph in job.content:
+        score = scores(graph, plan)
+        kept = np.ones(graph.num_edges, dtype=bool) if score is None else score >= plan.options.cut
+        doublets = Doublets(graph, plan.inner, kept, score)
+        line = isinstance(plan.options, LineGraphOptions)
+        try:
+            made = (line_graph if line else with_triplets)(doublets, plan.metadata, plan.options.most)
+        except InputError as error:
+            raise InputError(*(f"{graph.event} sector {graph.sector}: {fault}" for fault in error.faults)) from error
+        graphs.append(made)
+        found = counts(doublets, made, *(("edge_index", "y") if line else ("triplet_index", "y_triplet")))
+        sums = {key: sums.get(key, 0) + value for key, value in found.items()}
+    return Made(tuple(graphs), sums)
+
+
+def scores(graph: HitGraph, plan: Plan) -> Floats | None:
+    """Probability of each edge by the model, else the one that the data bring along; None where there is neither."""
+    if plan.model is None:
+        found = graph.get("baseline")
+    else:
+        found = predict(doublet_model(*plan.model).model, [graph])[0].sigmoid()
+    return None if found is None else found.numpy().astype(np.float64)
+
+
+def digest_of(folder: str) -> str:
+    """SHA-256 of a model's weights: the same folder may be written again."""
+    return hashlib.sha256(weights_file(folder).read_bytes()).hexdigest()
+
+
+@lru_cache(maxsize=2)
+def doublet_model(folder: str, digest: str) -> TrainedModel:
+    """Read a classifier of edges, once in each process.
+
+    Raises
+    ------
+    InputError
+        There is none, or it classifies something else.
+    """
+    trained = load_model(folder)
+    if trained.task.domain != "edge" or trained.task.target_width != 1:
+        raise InputError(f"data.model: {folder}: was trained for {trained.task.name}; legal: edge_classification")
+    return trained

@@ -1,0 +1,32 @@
+"""The working point of a model: the cut on its scores that has a wanted efficiency."""
+
+from __future__ import annotations
+
+from archioptrx.core.errors import InputError
+from archioptrx.models.events import own_splits
+from archioptrx.models.model_folder import TrainedModel
+from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.several import parts_of
+from archioptrx.training.fit import predict
+
+
+def cut_of(model: TrainedModel, efficiency: float) -> float:
+    """The cut that has an efficiency on the model's validation events: chosen on other events than it is judged on.
+
+    Of several targets the first that has a cut counts.
+
+    Raises
+    ------
+    InputError
+        No target has a cut, or there is no true edge among the events.
+    """
+    found = ((place, one) for place, one in enumerate(parts_of(model.task)) if isinstance(one, BinaryClassification))
+    place, task = next(found, (0, None))
+    if task is None:
+        raise InputError(f"--efficiency: {model.task.name} has no cut; legal: models of edges or triplets")
+    graphs = own_splits(model).validation
+    outputs = [one[place] if isinstance(one, tuple) else one for one in predict(model.model, graphs)]
+    cut = task.cut(outputs, graphs, efficiency)
+    if cut is None:
+        raise InputError(f"--efficiency: the validation events have no true {task.domain}; legal: --cut")
+    return cut

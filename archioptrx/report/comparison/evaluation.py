@@ -1,0 +1,267 @@
+"""Runs the models on the events and brings their numbers together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.dataset import Dataset
+from archioptrx.data.hitgraph import batch_graphs
+from archioptrx.report.comparison.bootstrap import Ints, Replicates, replicate, resamples
+from archioptrx.report.comparison.costs import latencies, peak_memory
+from archioptrx.report.comparison.decisions import Pair, compared
+from archioptrx.report.comparison.events import View, row_order
+from archioptrx.report.comparison.models import Contestant
+from archioptrx.report.comparison.pictures import Curves, Display, curves_of, display_of
+from archioptrx.report.comparison.result import Comparison, Entry, Number
+from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, numbers
+from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_of
+from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.classification_metrics import Bools
+from archioptrx.tasks.several import parts_of
+from archioptrx.tasks.task import apply_to
+from archioptrx.tasks.tracks.metrics import Selection
+from archioptrx.tasks.tracks.scores import event_tracks
+from archioptrx.training.fit import predict
+
+FEW, MANY = 200, 1000
+"""Usual numbers of resamples: where the task computes its metrics anew for each, and where sums are enough."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A model's answers to the events.
+
+    Attributes
+    ----------
+    contestant, view
+        The model, and the events as it sees them.
+    outputs
+        One for each graph, on the CPU.
+    cut
+        Probability from which it accepts.
+    """
+
+    contestant: Contestant
+    view: View
+    outputs: Sequence[Any]
+    cut: float
+
+    @cached_property
+    def rows(self) -> tuple[BinaryClassification, list[Tensor]] | None:
+        """Task and logits of the first target that is decided row by row; None: there is none."""
+        for place, task in enumerate(parts_of(self.contestant.model.task)):
+            if isinstance(task, BinaryClassification):
+                return task, [one[place] if isinstance(one, tuple) else one for one in self.outputs]
+        return None
+
+    @cached_property
+    def decided(self) -> tuple[Bools, Bools, Bools]:
+        """What is accepted, the truth, and what counts, of all rows of all graphs. Shapes: three of bool [R]."""
+        assert self.rows is not None
+        task, logits = self.rows
+        rows, level = task.rows, np.log(self.cut / (1 - self.cut))
+        graphs = self.view.graphs
+        accepted = np.concatenate([one.double().numpy() >= level for one in logits])
+        truth = np.concatenate([(graph[rows.truth] > 0.5).numpy() for graph in graphs])
+        return accepted, truth, np.concatenate([rows.kept(graph).numpy() for graph in graphs])
+
+
+def check_tasks(contestants: Sequence[Contestant]) -> None:
+    """Raise InputError unless all models were trained for one task."""
+    first = contestants[0]
+    mine = _task(first)
+    others = [one for one in contestants if _task(one) != mine]
+    if others:
+        raise InputError(
+            *(f"{one.name}: is for {_task(one)}, {first.name} for {mine}; legal: models of one task" for one in others)
+        )
+
+
+def _task(one: Contestant) -> str:
+    targets = getattr(one.model.task, "tasks", None)
+    inside = f" ({', '.join(f'{name}: {task.name}' for name, task in targets.items())})" if targets else ""
+    return one.model.task.name + inside
+
+
+def answers(contestant: Contestant, view: View, cut: float) -> Run:
+    """Run a model on its view of the events."""
+    device = _device()
+    model = contestant.model.model.to(device)
+    outputs = [predict(model, [batch_graphs([graph]).to(device)])[0] for graph in view.graphs]
+    return Run(contestant, view, [apply_to(one, Tensor.cpu) for one in outputs], cut)
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def contest(runs: Sequence[Run], origin: str, notes: Sequence[str], number: int | None, seed: int) -> Comparison:
+    """Compare the answers.
+
+    Parameters
+    ----------
+    origin, notes
+        For the reader; see `Comparison`.
+    number
+        Resamples; None: as many as are quickly made.
+    """
+    first = runs[0]
+    divided = isinstance(first.contestant.model.task, BinaryClassification)
+    units = units_of(first.view.graphs, divided)
+    number = (MANY if divided else FEW) if number is None else number
+    draws = resamples(units.number, number, seed) if units.number else np.zeros((0, 0), np.int64)
+    found = [_replicates(run, units, draws) for run in runs]
+    entries = _entries(runs, found)
+    rows = first.decided[2] if first.rows else None
+    extra = [] if units.number else ["too few events for intervals"]
+    if units.what not in ("", EVENTS) and any(name.startswith("track") for name in entries[0].metrics):
+        extra.append(f"tracks are those of whole events: {len(events_of(first.view.graphs))} are too few for intervals")
+    extra += [f"{run.contestant.name}: has graphs of its own; no comparison edge by edge" for run in _strangers(runs)]
+    return Comparison(
+        entries=entries,
+        events=len(events_of(first.view.graphs)),
+        graphs=len(first.view.graphs),
+        rows=None if rows is None else int(rows.sum()),
+        origin=origin,
+        what=first.rows[0].rows.plural if first.rows else "",
+        unit=units.what,
+        units=units.number,
+        resamples=number if units.number else 0,
+        pairs=_pairs(runs),
+        device=_device().type,
+        notes=(*notes, *extra),
+        curves=_curves(runs),
+        display=_display(runs),
+    )
+
+
+def _order(run: Run, first: Run) -> Any:
+    """Place of each row of the first model among this one's; None where they have different rows."""
+    if run.view.same and first.view.same:
+        return slice(None)
+    rows = run.rows
+    return row_order(first.view.graphs, run.view.graphs) if rows and rows[0].domain == "edge" else None
+
+
+def _strangers(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs[1:] if run.rows and _order(run, runs[0]) is None]
+
+
+def _replicates(run: Run, units: Units, draws: Ints) -> dict[str, Replicates]:
+    """Metrics of a model in all resamples; of one with other graphs only where events are drawn."""
+    task, graphs = run.contestant.model.task, run.view.graphs
+    own = units if run.view.same else units_of(graphs, False)
+    if units.what != EVENTS and not run.view.same:
+        own, draws = Units("", (), 0), np.zeros((0, 0), np.int64)
+    single = Units(EVENTS, (0,) * len(graphs), 1)
+    used = own if own.number else single
+    statistic = (
+        RowStatistic(task, run.outputs, graphs, used, run.cut)
+        if isinstance(task, BinaryClassification)
+        else GraphStatistic(task, run.outputs, graphs, used, run.cut)
+    )
+    found = replicate(statistic, draws if own.number else np.zeros((0, 1), np.int64))
+    if found.get("loss") and found["loss"].value is None:
+        batches = [batch_graphs([graph]) for graph in graphs]
+        whole = numbers(task.metrics(run.outputs, batches, cut=run.cut))
+        found["loss"] = replace(found["loss"], value=whole["loss"])
+    return found | _tracks(run, draws if units.what == EVENTS else np.zeros((0, 0), np.int64))
+
+
+def _tracks(run: Run, draws: Ints) -> dict[str, Replicates]:
+    """Metrics of the tracks, where the task makes any and the data say whose a hit is."""
+    task, graphs = run.contestant.model.task, run.view.graphs
+    if graphs[0].get("pid") is None:
+        return {}
+    labels = [task.tracks(output, graph) for output, graph in zip(run.outputs, graphs, strict=True)]
+    made = [one for one in labels if one is not None]
+    if len(made) < len(labels):
+        return {}
+    known = graphs[0].get("particles") is not None
+    selection = Selection.of_signal(run.contestant.model.metadata.options if known else {})
+    events = event_tracks(graphs, made, run.view.whole)
+    return replicate(TrackStatistic(events, selection), draws if draws.size else np.zeros((0, len(events)), np.int64))
+
+
+def _entries(runs: Sequence[Run], found: Sequence[Mapping[str, Replicates]]) -> tuple[Entry, ...]:
+    device = _device()
+    models = [run.contestant.model.model for run in runs]
+    largest = [batch_graphs([max(run.view.graphs, key=lambda one: one.num_edges)]).to(device) for run in runs]
+    memory = [peak_memory(model, graph) for model, graph in zip(models, largest, strict=True)]
+    entries = []
+    for run, mine, ms, held in zip(runs, found, latencies(models, largest), memory, strict=True):
+        one = run.contestant
+        differences = {} if run is runs[0] else {n: mine[n].minus(found[0][n]) for n in mine if n in found[0]}
+        entries.append(
+            Entry(
+                name=one.name,
+                place=one.place,
+                trained=one.trained,
+                task=one.model.task.name,
+                fingerprint=one.model.architecture.graph.fingerprint,
+                parameters=sum(p.numel() for p in one.model.model.parameters() if p.requires_grad),
+                latency=ms,
+                memory=held,
+                epochs=one.model.provenance.training.get("epochs"),
+                train_seconds=one.model.metrics.get("train_seconds"),
+                cut=run.cut,
+                metrics={name: _number(value) for name, value in mine.items()},
+                differences={name: _number(value) for name, value in differences.items()},
+            )
+        )
+    return tuple(entries)
+
+
+def _number(found: Replicates) -> Number:
+    return Number(found.value, *(found.interval or (None, None)))
+
+
+def _pairs(runs: Sequence[Run]) -> tuple[Pair, ...]:
+    """Each two models that decide the same rows, in the order of the first."""
+    if not runs[0].rows:
+        return ()
+    accepted, truth, kept = runs[0].decided
+    alike = [(runs[0].contestant.name, accepted[kept])]
+    for run in runs[1:]:
+        if (order := _order(run, runs[0])) is not None:
+            alike.append((run.contestant.name, run.decided[0][order][kept]))
+    return tuple(
+        compared(name, other, mine, its, truth[kept]) for name, mine in alike for other, its in alike if name != other
+    )
+
+
+def _curves(runs: Sequence[Run]) -> dict[str, Curves]:
+    found = {}
+    for run in runs:
+        if run.rows:
+            _, truth, kept = run.decided
+            logits = np.concatenate([one.double().numpy() for one in run.rows[1]])
+            found[run.contestant.name] = curves_of(logits[kept], truth[kept], run.cut)
+    return found
+
+
+def _display(runs: Sequence[Run]) -> Display | None:
+    """The event in which the first two models that decide the same edges differ most, as long as it can be drawn."""
+    first = runs[0]
+    if not first.rows or first.rows[0].rows.domain != "edge":
+        return None
+    partner = next((run for run in runs[1:] if _order(run, first) is not None), None)
+    if partner is None:
+        return None
+    accepted, truth, kept = first.decided
+    order = _order(partner, first)
+    return display_of(
+        Dataset(first.view.graphs, first.contestant.model.metadata),
+        accepted == truth,
+        partner.decided[0][order] == truth,
+        kept,
+        (first.contestant.name, partner.contestant.name),
+    )

@@ -1,0 +1,261 @@
+"""The figures of a comparison's page. Colours are the page's, a model's is the same in all figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from archioptrx.report.comparison.decisions import Pair
+from archioptrx.report.comparison.pictures import Curves, Display
+from archioptrx.report.comparison.result import Comparison, Entry, Number
+from archioptrx.report.comparison.text import metric_text, p_text
+from archioptrx.report.page import View, text_of
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+Trace = dict[str, Any]
+GOOD, BAD, BOTH, TRUE = "var(--c1)", "var(--bad)", "var(--c8)", "var(--strong)"
+LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
+NARROW = {"l": 8, "r": 16, "t": 28, "b": 48}
+COSTS: Mapping[str, Callable[[Entry], float | None]] = {
+    "parameters": lambda one: one.parameters,
+    "latency (ms)": lambda one: one.latency,
+    "memory (MiB)": lambda one: one.memory / 2**20,
+}
+
+
+def colour(place: int) -> str:
+    """Of the model at a place."""
+    return f"var(--c{place % 8 + 1})"
+
+
+def drawn(traces: Sequence[Trace], **layout: Any) -> go.Figure:
+    """A figure of plain traces."""
+    import plotly.graph_objects as go
+
+    return go.Figure(data=list(traces), layout=layout)
+
+
+def intervals(found: Comparison, names: Sequence[str]) -> tuple[go.Figure, list[View]]:
+    """A forest plot: each model's value and interval, of the metric that a switch chooses."""
+    traces = [
+        _forest([one.name], [one.metrics.get(names[0])], place, one.name) for place, one in enumerate(found.entries)
+    ]
+    views = [
+        View(
+            "Metric",
+            metric_text(name),
+            [_forest_data([one.name], [one.metrics.get(name)]) for one in found.entries],
+            {"xaxis": {"title": {"text": metric_text(name)}}},
+        )
+        for name in names
+    ]
+    figure = drawn(
+        traces,
+        xaxis={"title": {"text": metric_text(names[0])}},
+        yaxis=_models_axis(found),
+        showlegend=False,
+        margin=NARROW,
+    )
+    return figure, views
+
+
+def _models_axis(found: Comparison) -> dict[str, Any]:
+    """The first model on top, each with room."""
+    return {"type": "category", "range": [len(found.entries) - 0.5, -0.5]}
+
+
+def differences(found: Comparison, names: Sequence[str]) -> go.Figure:
+    """The paired differences of all metrics from the first model, one mark for each other model."""
+    traces = []
+    for place, one in enumerate(found.entries[1:], 1):
+        known = [name for name in names if name in one.differences]
+        labels = [metric_text(name) for name in known]
+        traces.append(_forest(labels, [one.differences[name] for name in known], place, one.name))
+    axis = {
+        "title": {"text": f"difference from {text_of(found.first.name)}"},
+        "zeroline": True,
+        "zerolinecolor": "var(--ink)",
+    }
+    order = [metric_text(name) for name in names]
+    rows: dict[str, Any] = {
+        "type": "category",
+        "autorange": "reversed",
+        "categoryorder": "array",
+        "categoryarray": order,
+    }
+    return drawn(
+        traces, xaxis=axis, yaxis=rows, scattermode="group", scattergap=0.4, showlegend=len(traces) > 1, margin=NARROW
+    )
+
+
+def _forest(labels: Sequence[str], values: Sequence[Number | None], place: int, name: str) -> Trace:
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": text_of(name),
+        "marker": {"color": colour(place), "size": 9},
+        "orientation": "h",
+        "hovertemplate": f"{text_of(name)}<br>%{{y}}<br>%{{text}}<extra></extra>",
+        **_forest_data(labels, values),
+    }
+
+
+def _forest_data(labels: Sequence[str], values: Sequence[Number | None]) -> Trace:
+    known = [one or Number(None) for one in values]
+    up = [None if one.value is None or one.high is None else one.high - one.value for one in known]
+    down = [None if one.value is None or one.low is None else one.value - one.low for one in known]
+    return {
+        "x": [one.value for one in known],
+        "y": [text_of(label) for label in labels],
+        "error_x": {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 2, "width": 5},
+        "text": [_number_text(one) for one in known],
+    }
+
+
+def _number_text(one: Number) -> str:
+    if one.value is None:
+        return "–"
+    return f"{one.value:.5f}" + ("" if one.low is None else f" ({one.low:.5f} … {one.high:.5f})")
+
+
+def changes(pairs: Sequence[Pair], what: str) -> go.Figure:
+    """What each model fixes, to the right, and worsens, to the left."""
+    rows = [f"{text_of(pair.second)}<br>beside {text_of(pair.first)}" for pair in pairs]
+    bars = (("fixes", GOOD, [pair.fixes for pair in pairs], 1), ("worsens", BAD, [pair.worsens for pair in pairs], -1))
+    traces: list[Trace] = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "name": name,
+            "y": rows,
+            "x": [sign * number for number in numbers],
+            "text": [f"{number:,}" for number in numbers],
+            "textposition": "auto",
+            "marker": {"color": ink},
+            "hovertext": [f"net {pair.net:+,}, McNemar p {text_of(p_text(pair.p))}" for pair in pairs],
+        }
+        for name, ink, numbers, sign in bars
+    ]
+    axis = {
+        "title": {"text": f"{what} worsened (left) and fixed (right)"},
+        "zeroline": True,
+        "zerolinecolor": "var(--ink)",
+    }
+    return drawn(traces, barmode="relative", xaxis=axis, yaxis={"autorange": "reversed", "type": "category"})
+
+
+def roc(curves: Mapping[str, Curves], places: Mapping[str, int]) -> go.Figure:
+    """Efficiency over the share of false rows that are accepted."""
+    lines = [(name, one.false_rate, one.efficiency, one.at_cut and one.at_cut[1::-1]) for name, one in curves.items()]
+    axes = {"xaxis": {**LOG, "title": {"text": "false ones accepted"}}, "yaxis": {"title": {"text": "efficiency"}}}
+    return drawn([trace for line in lines for trace in _curve(*line, place=places[line[0]])], **axes)
+
+
+def purity(curves: Mapping[str, Curves], places: Mapping[str, int]) -> go.Figure:
+    """Purity over efficiency."""
+    lines = [(name, one.efficiency, one.purity, one.at_cut and one.at_cut[::2]) for name, one in curves.items()]
+    axes = {"xaxis": {"title": {"text": "efficiency"}}, "yaxis": {"title": {"text": "purity"}}}
+    return drawn([trace for line in lines for trace in _curve(*line, place=places[line[0]])], **axes)
+
+
+def _curve(name: str, x: Any, y: Any, mark: Sequence[float] | None, place: int) -> list[Trace]:
+    label, line = text_of(name), {"color": colour(place), "width": 2}
+    traces: list[Trace] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": label,
+            "legendgroup": label,
+            "line": line,
+            "x": _short(x),
+            "y": _short(y),
+        }
+    ]
+    if mark:
+        dot = {"color": colour(place), "size": 11, "symbol": "diamond"}
+        at = {"x": [mark[0]], "y": [mark[1]], "name": f"{label} at its cut", "legendgroup": label, "showlegend": False}
+        traces.append({"type": "scatter", "mode": "markers", "marker": dot, **at})
+    return traces
+
+
+def _short(values: Any) -> list[float]:
+    return [float(f"{value:.5g}") for value in values]
+
+
+def event(shown: Display) -> go.Figure:
+    """One event in x-y: the edges that the second model fixes and worsens, over those that both have right or wrong."""
+    kinds = (
+        ("true, both right", (shown.state == 0) & shown.truth, TRUE, 0.7),
+        ("both wrong", shown.state == 3, BOTH, 1.2),
+        (f"worsened by {shown.second}", shown.state == 2, BAD, 2.2),
+        (f"fixed by {shown.second}", shown.state == 1, GOOD, 2.2),
+    )
+    traces: list[Trace] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"{text_of(name)} ({int(which.sum()):,})",
+            "line": {"color": ink, "width": width},
+            "hoverinfo": "skip",
+            **_lines(shown, which),
+        }
+        for name, which, ink, width in kinds
+    ]
+    x, y = np.round(shown.hits.T, 1)
+    dots = {"color": "var(--soft)", "size": 3}
+    traces.append(
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "hits",
+            "marker": dots,
+            "x": x.tolist(),
+            "y": y.tolist(),
+            "hoverinfo": "skip",
+        }
+    )
+    square = {"title": {"text": "y (mm)"}, "scaleanchor": "x"}
+    return drawn(traces, xaxis={"title": {"text": "x (mm)"}}, yaxis=square)
+
+
+def _lines(shown: Display, which: Any) -> dict[str, list[float | None]]:
+    """Line segments with gaps between them."""
+    ends = np.round(shown.hits[shown.edges[:, which]], 1)  # [2, edges, 2]
+    points: list[list[float | None]] = [[], []]
+    for inner, outer in zip(*ends.tolist(), strict=True):
+        for axis in (0, 1):
+            points[axis] += [inner[axis], outer[axis], None]
+    return {"x": points[0], "y": points[1]}
+
+
+def score_over_cost(found: Comparison, name: str) -> tuple[go.Figure, list[View]]:
+    """A metric with its interval over parameters, latency or memory."""
+    costs = [cost for cost, get in COSTS.items() if all(get(one) for one in found.entries)]
+    traces = []
+    for place, one in enumerate(found.entries):
+        number = one.metrics[name]
+        base = _forest_data([one.name], [number])
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "marker": {"color": colour(place), "size": 11},
+                "name": text_of(one.name),
+                "x": [COSTS[costs[0]](one)],
+                "y": base["x"],
+                "error_y": base["error_x"],
+            }
+        )
+    views = [
+        View("Cost", cost, [{"x": [COSTS[cost](one)]} for one in found.entries], {"xaxis": {"title": {"text": cost}}})
+        for cost in costs
+    ]
+    axes = {
+        "xaxis": {"title": {"text": costs[0]}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": metric_text(name)}},
+    }
+    return drawn(traces, showlegend=True, **axes), views

@@ -1,0 +1,232 @@
+"""What is compared: trained models as they are, and architectures that are trained first."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archioptrx.core.config import ARCHITECTURES, bundled_names, finish
+from archioptrx.core.errors import InputError, did_you_mean
+from archioptrx.core.files import next_folder, refuse_used
+from archioptrx.core.overrides import override
+from archioptrx.core.plugins import import_modules
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.models.model_folder import TrainedModel, load_model
+from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.search.run import Events, check_fit, load_events
+from archioptrx.search.single import Choice, train, usual
+from archioptrx.search.space import Ends
+from archioptrx.training.trial import task_of
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One of the models.
+
+    Attributes
+    ----------
+    name
+        Short, unlike that of the others.
+    place
+        Where it is: what was told, or where it has been trained to.
+    model
+        With its weights.
+    trained
+        Whether it was trained for this comparison.
+    """
+
+    name: str
+    place: str
+    model: TrainedModel
+    trained: bool = False
+
+
+@dataclass(frozen=True)
+class Schooling:
+    """How architectures are trained.
+
+    Attributes
+    ----------
+    data
+        Path of events; None: those of the first model, or toy events.
+    epochs, seed
+        None: those of the first model, or the usual ones.
+    output
+        Folder of the model folders; None: `models`, each with a number.
+    """
+
+    data: str | None = None
+    epochs: int | None = None
+    seed: int | None = None
+    output: Path | None = None
+
+
+def read(names: Sequence[str]) -> list[TrainedModel | Architecture]:
+    """Read the models, and the architectures that have no weights yet.
+
+    Raises
+    ------
+    InputError
+        Fewer than two, one of them twice, or what can't be read; one line for each.
+    """
+    faults = [] if len(names) > 1 else [f"compare: {len(names)} given; legal: at least two models or architectures"]
+    faults += [f"{name}: stands twice; legal: each once" for name in _twice(names)]
+    found: list[TrainedModel | Architecture] = []
+    for name in names:
+        try:
+            found.append(_read(name))
+        except InputError as error:
+            faults += error.faults
+    finish(list(dict.fromkeys(faults)))
+    return found
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    """Names of a model that another one before stands for too; a run and its best/ are the same."""
+    seen: set[Path] = set()
+    twice = []
+    for name in names:
+        path = Path(name).resolve()
+        path = path.parent if path.name == "best" and (path.parent / "experiment.yaml").is_file() else path
+        if path in seen:
+            twice.append(name)
+        seen.add(path)
+    return twice
+
+
+def _read(name: str) -> TrainedModel | Architecture:
+    path = Path(name)
+    of_run = path.name.isdecimal() and (path.parent / "experiment.yaml").is_file()
+    if path.is_dir() or of_run:
+        return load_model(name)
+    if path.is_file() or name.removesuffix(".yaml") in bundled_names(ARCHITECTURES):
+        return Architecture.load(name)
+    known = did_you_mean(name, bundled_names(ARCHITECTURES))
+    raise InputError(f"{name}: no such run, model or architecture; {known}, or a path")
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """The last part of each path where that tells them apart, else as much as does.
+
+    >>> short_names(["runs/first", "runs/second/best", "interaction"])
+    ['first', 'second', 'interaction']
+    >>> short_names(["a/first", "b/first", "runs/first/3"])
+    ['a/first', 'b/first', 'first/3']
+    """
+    parts = [_parts(name) for name in names]
+    length = [2 if one[-1].isdecimal() and len(one) > 1 else 1 for one in parts]
+    while True:
+        short = ["/".join(one[-size:]) for one, size in zip(parts, length, strict=True)]
+        again = [k for k, one in enumerate(short) if short.count(one) > 1 and length[k] < len(parts[k])]
+        if not again:
+            return short
+        length = [size + (k in again) for k, size in enumerate(length)]
+
+
+def _parts(name: str) -> list[str]:
+    path = Path(name)
+    parts = list((path.with_suffix("") if path.suffix in (".yaml", ".yml") else path).parts)
+    return parts[:-1] if len(parts) > 1 and parts[-1] == "best" else parts
+
+
+def enrol(names: Sequence[str], found: Sequence[TrainedModel | Architecture], schooling: Schooling) -> list[Contestant]:
+    """Give all of them weights: architectures are trained like the first model, each into a folder of its own.
+
+    Raises
+    ------
+    InputError
+        An architecture doesn't suit the data, or a folder is in use.
+    """
+    short = short_names(names)
+    host = next((k for k, one in enumerate(found) if isinstance(one, TrainedModel)), None)
+    events: Events | None = None
+    contestants: list[Contestant] = []
+    if any(isinstance(one, Architecture) for one in found):
+        experiment, seed, how = _experiment(names, found, host, schooling)
+        import_modules(experiment.imports)
+        events = load_events(experiment)
+        _check(short, found, experiment, events)
+    for name, label, one in zip(names, short, found, strict=True):
+        if isinstance(one, TrainedModel):
+            contestants.append(Contestant(label, name, one))
+            continue
+        assert events is not None
+        folder = _folder(label, schooling.output)
+        like = how if host is None else f"trained like {short[host]}, {how}"
+        print(f"{label}: has no weights; {like}; kept in {folder}", file=sys.stderr)
+        train(Choice(one, label.replace("/", "-"), experiment, seed), events, folder)
+        contestants.append(Contestant(label, str(folder), load_model(folder), trained=True))
+    return contestants
+
+
+def _check(
+    names: Sequence[str], found: Sequence[TrainedModel | Architecture], experiment: Experiment, events: Events
+) -> None:
+    """Check all architectures before the first is trained. Raises InputError where one doesn't suit the data."""
+    task = task_of(experiment.task, experiment.objective)
+    faults: list[str] = []
+    for name, one in zip(names, found, strict=True):
+        if isinstance(one, Architecture):
+            try:
+                check_fit(task, Ends.of_network(one.graph, name), events.data)
+            except InputError as error:
+                faults += error.faults
+    finish(faults)
+
+
+def _folder(label: str, output: Path | None) -> Path:
+    name = label.replace("/", "-")
+    if output is None:
+        return next_folder(name, Path("models"))
+    refuse_used(output / name)
+    return output / name
+
+
+def _experiment(
+    names: Sequence[str],
+    found: Sequence[TrainedModel | Architecture],
+    host: int | None,
+    schooling: Schooling,
+) -> tuple[Experiment, int, str]:
+    """What architectures are trained by, the seed, and both in words."""
+    told: dict[str, Any] = {"training.epochs": schooling.epochs}
+    content: Mapping[str, Any]
+    if host is None:
+        told["data.path"] = schooling.data
+        content, seed, options = usual(), schooling.seed or 0, {"data.path": "--data", "training.epochs": "--epochs"}
+    else:
+        model = found[host]
+        assert isinstance(model, TrainedModel)
+        content, options = _of_model(model, Path(names[host])), {"training.epochs": "--epochs"}
+        seed = int(model.provenance.training["seed"]) if schooling.seed is None else schooling.seed
+    known = {key: value for key, value in told.items() if value is not None}
+    experiment = parse_experiment(override(content, known), "compare", options)
+    source = experiment.data["source"] if host is None else "on the same events"
+    where = f"trained on {source} events" if host is None else source
+    return experiment, seed, f"{where}, {experiment.training.epochs} epochs, seed {seed}"
+
+
+def _of_model(model: TrainedModel, path: Path) -> Mapping[str, Any]:
+    """An experiment that trains as a model was trained; of a run with its objective, which chooses the best epoch."""
+    about = model.provenance
+    content: dict[str, Any] = {
+        "name": "compare",
+        "imports": list(about.imports),
+        "data": dict(about.data),
+        "split": dict(about.split),
+        "test": about.test,
+        "task": dict(about.task),
+        "training": {key: value for key, value in about.training.items() if key != "seed"},
+    }
+    run = next((one for one in (path, path.parent) if (one / "experiment.yaml").is_file()), None)
+    return content if run is None else {**content, "objective": RunFolder(run).experiment().objective.to_plain()}
+
+
+def first_model(names: Sequence[str], found: Sequence[TrainedModel | Architecture]) -> str | None:
+    """What was told of the first that is trained already; None: none is."""
+    trained = (name for name, one in zip(names, found, strict=True) if isinstance(one, TrainedModel))
+    return next(trained, None)

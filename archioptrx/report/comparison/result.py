@@ -1,0 +1,144 @@
+"""What a comparison found, as frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from archioptrx.report.comparison.decisions import Pair
+
+if TYPE_CHECKING:
+    from archioptrx.report.comparison.pictures import Curves, Display
+
+
+@dataclass(frozen=True)
+class Number:
+    """A metric with its interval.
+
+    Attributes
+    ----------
+    value
+        None: there is no such number, as the purity where nothing is accepted.
+    low, high
+        Ends of the 95 % interval; None where it can't be told.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def apart(self) -> bool:
+        """Of a difference: whether the interval leaves out 0."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One model.
+
+    Attributes
+    ----------
+    name, place
+        Short name; its folder, run or trial.
+    trained
+        Whether it was an architecture without weights and has been trained for the comparison.
+    task, fingerprint
+        Name of the task; of the architecture.
+    parameters
+        Trained numbers.
+    latency
+        ms of a forward pass on the largest graph, the fastest of some; None: not measured.
+    memory
+        Bytes of the tensors of that pass at one time; see `costs.peak_memory`.
+    epochs, train_seconds
+        Of its training, where recorded.
+    cut
+        Probability from which it accepts.
+    metrics
+        By name.
+    differences
+        From the first model, in the same resamples; empty for that one.
+    """
+
+    name: str
+    place: str
+    trained: bool
+    task: str
+    fingerprint: str
+    parameters: int
+    latency: float | None
+    memory: int
+    epochs: int | None
+    train_seconds: float | None
+    cut: float
+    metrics: Mapping[str, Number]
+    differences: Mapping[str, Number]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models side by side.
+
+    Attributes
+    ----------
+    entries
+        The models as they were given; the first is what differences are from.
+    events, graphs, rows
+        What they were compared on; `rows` are edges or triplets that count, None where the task has none.
+    origin
+        Whose events these are, in words.
+    what
+        What a row is, `edges` say.
+    unit, units, resamples
+        What the bootstrap draws, how many there are, and how often; no intervals where `resamples` is 0.
+    pairs
+        Decisions of each two models with the same rows.
+    device
+        Where latency and memory were measured.
+    notes
+        What a reader should know besides.
+    curves, display
+        For the page: ROC and purity over efficiency of each model; one event. Not part of the JSON.
+    """
+
+    entries: tuple[Entry, ...]
+    events: int
+    graphs: int
+    rows: int | None
+    origin: str
+    what: str
+    unit: str
+    units: int
+    resamples: int
+    pairs: tuple[Pair, ...]
+    device: str
+    notes: tuple[str, ...] = ()
+    curves: Mapping[str, Curves] = field(default_factory=dict, repr=False, compare=False)
+    display: Display | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def first(self) -> Entry:
+        """What differences are from."""
+        return self.entries[0]
+
+    def pair(self, first: str, second: str) -> Pair | None:
+        """The decisions of two models; None: they saw different graphs, or decide nothing row by row."""
+        return next((one for one in self.pairs if (one.first, one.second) == (first, second)), None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        told = ("events", "graphs", "rows", "origin", "what", "unit", "units", "resamples", "device")
+        return {
+            **{name: getattr(self, name) for name in told},
+            "level": 0.95,
+            "models": [asdict(one) for one in self.entries],
+            "pairs": [{**asdict(pair), "net": pair.net} for pair in self.pairs],
+            "notes": list(self.notes),
+        }
+
+
+def names_of(entries: Sequence[Entry]) -> list[str]:
+    """Metrics of any entry, in the order of the first that has them."""
+    return list(dict.fromkeys(name for entry in entries for name in entry.metrics))

@@ -1,0 +1,92 @@
+"""Training curves: whatever was noted of each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from archioptrx.report.axes import is_share, log_axis, missing, told
+from archioptrx.report.content import Content
+from archioptrx.report.page import View, figure
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+Row = Mapping[str, Any]
+LOGARITHMIC = ("loss (training)", "loss", "learning rate", "gradient norm")
+NOTED = {
+    "loss": "loss (training)",
+    "learning_rate": "learning rate",
+    "gradient_norm": "gradient norm",
+    "weight_norm": "weight norm",
+    "seconds": "seconds so far",
+    "memory": "memory (bytes)",
+    "gpu_memory": "GPU memory (bytes)",
+}
+"""Of an epoch besides metrics, and what it is called."""
+
+
+def quantities(content: Content, row: Row) -> dict[str, list[float | None]]:
+    """By name the values after each epoch of a trial; at least its score."""
+    lines = content.curves.get(row["proposal"], [])
+    score, sign = told(content.experiment.objective.first)
+    values = [_number(line["score"]) for line in lines] if lines else list(row["curve"])
+    found = {f"validation {score}": [None if value is None else sign * value for value in values]}
+    if not lines:
+        return found
+    for key, name in NOTED.items():
+        found[name] = [_number(line.get(key)) for line in lines]
+    for key in dict.fromkeys(name for line in lines for name in line["metrics"]):
+        found.setdefault(f"validation {key}", [_number(line["metrics"].get(key)) for line in lines])
+    return {name: values for name, values in found.items() if any(value is not None for value in values)}
+
+
+def curves(content: Content, name: str, rows: Sequence[Row], height: int) -> Markup:
+    """A figure with a line for each trial; a switch, or a list, chooses the quantity."""
+    import plotly.graph_objects as go
+
+    known = [quantities(content, row) for row in rows]
+    names = list(dict.fromkeys(quantity for one in known for quantity in one))
+    chart = go.Figure()
+    for number, (row, values) in enumerate(zip(rows, known, strict=True)):
+        y = values.get(names[0], [])
+        line = {"color": f"var(--c{number % 8 + 1})", "dash": "solid" if number < 8 else "dash"}
+        epochs = list(range(1, len(next(iter(values.values()))) + 1))
+        hover = f"trial {row['id']}, epoch %{{x}}: %{{y:.6g}}<extra></extra>"
+        chart.add_scatter(
+            x=epochs, y=y, name=row["id"], mode="lines+markers", line=line, marker={"size": 5}, hovertemplate=hover
+        )
+    chart.update_layout(
+        xaxis={"title": "epoch", "dtick": 1 if max(len(one.x) for one in chart.data) <= 20 else None},
+        yaxis_title=names[0],
+        showlegend=len(rows) > 1,
+    )
+    views = [view for quantity in names for view in _views(content, quantity, known)]
+    label = f"Training curves of {', '.join(row['id'] for row in rows)}"
+    return figure(name, chart, label, height, views if len(views) > 1 else [])
+
+
+def _views(content: Content, quantity: str, known: Sequence[Mapping[str, Sequence[float | None]]]) -> list[View]:
+    """A quantity; what the score lacks to 1, too, where that is its bound."""
+    traces = [list(one.get(quantity, [])) for one in known]
+    everything = [value for values in traces for value in values]
+    log = _logarithmic(quantity, everything)
+    axis = log_axis(everything, quantity) if log else {"type": "linear", "title": {"text": quantity}}
+    made = [View("Show", quantity, [{"y": values} for values in traces], {"yaxis": axis})]
+    goal = content.experiment.objective.first
+    if quantity == f"validation {told(goal)[0]}" and is_share(goal, everything):
+        errors = iter(missing(everything))
+        turned = [{"y": [next(errors) for _ in values]} for values in traces]
+        label = f"1 − {quantity}"
+        axis = {"autorange": "reversed", **log_axis(missing(everything), f"{label} (log; better is up)")}
+        made.append(View("Show", label, turned, {"yaxis": axis}))
+    return made
+
+
+def _logarithmic(quantity: str, values: Sequence[float | None]) -> bool:
+    known = [value for value in values if value is not None]
+    return quantity.removeprefix("validation ") in LOGARITHMIC and bool(known) and min(known) > 0
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,227 @@
+"""What the good trials of a search share: the marginal effect of each choice, with counts and intervals.
+
+Scores saturate and pruned trials have the score of fewer epochs, so what is compared is the *standing* of a trial: the
+share of the other trials that it beats, each pair at the epochs that both were trained for (a tie counts half). It is
+0.5 in the mean; the effect of a choice is the difference of the mean standings of the trials that made it and of those
+in its scope that didn't. With two groups and no pruning this is the probability of superiority (Mann and Whitney 1947,
+Annals of Mathematical Statistics 18:50), less a half.
+
+An effect is marginal: all else differs between the two groups too. A sampler that learns makes its favourite choices
+together, so that a choice may shine by its company.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from archioptrx.runs.trial_choices import Choice, choices_of
+
+CONFIDENCE = 0.95
+FEW = 3
+"""Trials on either side below which an effect says nothing: it is left out of all counts of intervals."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """The marginal effect of a choice.
+
+    Attributes
+    ----------
+    group, name
+        See `archioptrx.runs.trial_choices.Choice`.
+    trials, others
+        How many made it; how many in its scope didn't.
+    standing
+        Mean standing of those that made it, 0 to 1.
+    difference
+        To the mean of the others, -1 to 1; above 0: those that made it did better.
+    low, high
+        Ends of the 95 % interval of the difference (Student's t with the pooled variance: standings have much the same
+        spread in all groups, and a group of three has too few for a variance of its own). None: too few trials.
+    p
+        Two-sided p-value of no difference; None: too few trials.
+    firm
+        Whether it holds for all choices together: Holm's correction (1979, Scandinavian Journal of Statistics 6:65).
+    also
+        Other choices that exactly the same trials made or, with `not` before them, left.
+    """
+
+    group: str
+    name: str
+    trials: int
+    others: int
+    standing: float
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    firm: bool = False
+    also: tuple[str, ...] = ()
+
+    @property
+    def few(self) -> bool:
+        """Whether there are too few trials for an interval."""
+        return self.low is None
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval misses 0."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+    @property
+    def sure(self) -> float:
+        """What the interval leaves of the effect at least; below 0 where it holds 0."""
+        if self.low is None or self.high is None:
+            return -1.0
+        return max(self.low, -self.high)
+
+
+@dataclass(frozen=True)
+class Effects:
+    """All effects of a search on one goal.
+
+    Attributes
+    ----------
+    effects
+        Those of which the interval leaves most first; with too few trials last.
+    trials, pruned
+        Trials that were compared, and how many of these were pruned.
+    """
+
+    effects: Sequence[Effect]
+    trials: int
+    pruned: int
+
+    @property
+    def judged(self) -> list[Effect]:
+        """Those with an interval."""
+        return [one for one in self.effects if not one.few]
+
+    @property
+    def caution(self) -> str:
+        """What has to be known to read them, in a sentence or two."""
+        count, clear = len(self.judged), sum(one.clear for one in self.judged)
+        if not count:
+            return "No choice was both made and left by three trials yet."
+        chance = max(1, round((1 - CONFIDENCE) * count))
+        firm = sum(one.firm for one in self.judged)
+        return (
+            f"{clear} of {count} intervals miss 0; by chance alone about {chance} would. "
+            f"{firm or 'None'} {'hold' if firm > 1 else 'holds'} for all choices together (Holm's correction). "
+            "Choices come in company (a sampler that learns makes its favourite ones together): none is proven a cause."
+        )
+
+
+def effects_of(
+    rows: Sequence[Mapping[str, Any]],
+    proposals: Mapping[int, Mapping[str, Any]],
+    goal: int = 0,
+) -> Effects:
+    """The effects of all choices.
+
+    Parameters
+    ----------
+    rows
+        Ended trials; those without a score are left out.
+    proposals
+        Lines of `proposals.jsonl` by number.
+    goal
+        Number of the goal, where there are several.
+    """
+    scored = [row for row in rows if row["score"] is not None]
+    pruned = sum(row["status"] == "pruned" for row in scored)
+    if len(scored) < 2:
+        return Effects([], len(scored), pruned)
+    standing = standings([best_so_far(row, goal) for row in scored])
+    found = _joined(choices_of(scored, proposals))
+    effects = _corrected([effect_of(choice, standing, also) for choice, also in found])
+    return Effects(sorted(effects, key=lambda one: (one.few, -one.sure, one.name)), len(scored), pruned)
+
+
+def best_so_far(row: Mapping[str, Any], goal: int = 0) -> list[float]:
+    """Score of a goal after each epoch: that of the best epoch until then, which the first goal chooses."""
+    first = row["curve"]
+    curve = [scores[goal] for scores in row["curves"]] if row.get("curves") else first
+    best, result = 0, []
+    for epoch, score in enumerate(first):
+        best = epoch if score > first[best] else best
+        result.append(float(curve[best]))
+    return result
+
+
+def standings(curves: Sequence[Sequence[float]]) -> Floats:
+    """Share of the other trials that each one beats, a pair at the epochs that both have, [trials].
+
+    Parameters
+    ----------
+    curves
+        Best score so far after each epoch, at least one; at least two curves.
+
+    >>> standings([[0.5], [0.4, 0.9], [0.3, 0.8]]).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    epochs = np.array([len(curve) for curve in curves])
+    wins = np.zeros(len(curves))
+    for level in np.unique(epochs):  # pairs of which the shorter one has so many epochs
+        here, beyond = np.flatnonzero(epochs == level).tolist(), np.flatnonzero(epochs > level).tolist()
+        ended = [curves[i][level - 1] for i in here]
+        going = [curves[i][level - 1] for i in beyond]
+        wins[here] += _beaten(ended, [*ended, *going]) - 0.5  # not itself
+        wins[beyond] += _beaten(going, ended)
+    return wins / (len(curves) - 1)
+
+
+def _beaten(values: Sequence[float], others: Sequence[float]) -> Floats:
+    """How many others each value beats; a tie counts half."""
+    ordered = np.sort(np.asarray(others, dtype=np.float64))
+    return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / 2
+
+
+def effect_of(choice: Choice, standing: Floats, also: tuple[str, ...] = ()) -> Effect:
+    """The effect of one choice that some in its scope made and some didn't."""
+    made, left = standing[choice.made], standing[choice.scope & ~choice.made]
+    difference = float(made.mean() - left.mean())
+    effect = Effect(choice.group, choice.name, len(made), len(left), float(made.mean()), difference, None, None, None)
+    effect = replace(effect, also=also)
+    if min(len(made), len(left)) < FEW:
+        return effect
+    free = len(made) + len(left) - 2
+    squares = float(((made - made.mean()) ** 2).sum() + ((left - left.mean()) ** 2).sum())
+    error = float(np.sqrt(squares / free * (1 / len(made) + 1 / len(left))))
+    reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, free)) * error
+    p = 2 * float(stats.t.sf(abs(difference) / error, free)) if error > 0 else float(difference == 0)
+    return replace(effect, low=difference - reach, high=difference + reach, p=p)
+
+
+def _joined(choices: Sequence[Choice]) -> list[tuple[Choice, tuple[str, ...]]]:
+    """Choices that the same trials made, or left, are one: the first of them, with the names of the others."""
+    first: dict[tuple[bytes, bytes], Choice] = {}
+    also: dict[tuple[bytes, bytes], list[str]] = {}
+    for choice in choices:
+        made, left = choice.made.tobytes(), (choice.scope & ~choice.made).tobytes()
+        if (made, left) in first:
+            also[made, left].append(choice.name)
+        elif (left, made) in first:
+            also[left, made].append(f"not {choice.name}")
+        else:
+            first[made, left], also[made, left] = choice, []
+    return [(choice, tuple(also[key])) for key, choice in first.items()]
+
+
+def _corrected(effects: Sequence[Effect]) -> list[Effect]:
+    """Mark those that hold for all of them together."""
+    judged = sorted((i for i, one in enumerate(effects) if one.p is not None), key=lambda i: effects[i].p or 0.0)
+    result = list(effects)
+    for rank, i in enumerate(judged):
+        if (effects[i].p or 0.0) > (1 - CONFIDENCE) / (len(judged) - rank):
+            break
+        result[i] = replace(effects[i], firm=True)
+    return result

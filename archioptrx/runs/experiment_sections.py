@@ -1,0 +1,235 @@
+"""Sections of the experiment file, each frozen data that reads and checks itself. Torch- and ray-free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from archioptrx.core.config import Fields
+from archioptrx.core.errors import did_you_mean
+from archioptrx.core.overrides import duration
+
+NUMBER = (int, float)
+PROXIES = ("synflow", "naswot", "jacob_cov", "parameters", "readout")
+"""Zero-cost proxies; see `archioptrx.training.proxies`."""
+ALL = "all"
+TRACKERS = ("tensorboard", "wandb")
+"""See `archioptrx.runs.loggers`. Each is a package, and an extra of this one, of its name."""
+NONE = "none"
+VOTE = "+"
+"""Between proxies whose ranks are added."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Shares of the events that are for validation and for the test, and the seed that divides them."""
+
+    validation: float = 0.15
+    test: float = 0.15
+    seed: int = 0
+
+    @classmethod
+    def read(cls, inside: Fields) -> Split:
+        """Take and check the section."""
+        below = 0.9999
+        split = cls(
+            inside.take("validation", float, 0.15, minimum=0.0001, maximum=below),
+            inside.take("test", float, 0.15, minimum=0.0001, maximum=below),
+            inside.take("seed", int, 0, minimum=0),
+        )
+        if split.validation + split.test >= 1:
+            inside.fault("", f"validation and test add to {split.validation + split.test:g}; legal: below 1 together")
+        inside.rest()
+        return split
+
+
+@dataclass(frozen=True)
+class Scheduler:
+    """When a trial is pruned.
+
+    Attributes
+    ----------
+    name
+        `asha`: asynchronous successive halving (Li et al. 2018, arXiv:1810.05934); `fifo`: never.
+    grace_epochs
+        Epochs that every trial may run.
+    reduction_factor
+        One in this many goes on at each rung.
+    """
+
+    name: str = "asha"
+    grace_epochs: int = 1
+    reduction_factor: float = 3.0
+
+    @classmethod
+    def read(cls, inside: Fields) -> Scheduler:
+        """Take and check the section."""
+        result = cls(
+            inside.take("name", str, "asha", choices=("asha", "fifo")),
+            inside.take("grace_epochs", int, 1, minimum=1),
+            inside.take("reduction_factor", float, 3.0, minimum=1.1),
+        )
+        inside.rest()
+        return result
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Where a search ends: ended trials (finished, pruned or failed), and wall time in seconds (None: no limit)."""
+
+    trials: int = 12
+    time: float | None = None
+
+    @classmethod
+    def read(cls, inside: Fields) -> Budget:
+        """Take and check the section."""
+        trials = inside.take("trials", int, 12, minimum=1)
+        written = inside.take("time", (str, int, float, type(None)), None)
+        seconds = None if written is None else duration(written)
+        if written is not None and seconds is None:
+            inside.fault("time", f"is {written!r}; legal: a time above 0 such as 4h, 90m, 45s, 1h30m")
+        inside.rest()
+        return cls(trials, seconds)
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """Upper limits; None: no limit. A proposal beyond one is refused before it is trained and writes no row.
+
+    Attributes
+    ----------
+    parameters
+        Trained numbers of the network.
+    steps, executed, rounds
+        Steps of the computation graph; steps × passes; executed rounds of message passing.
+    seconds_per_step
+        One training step on the first batch, measured by the worker, in seconds.
+    """
+
+    parameters: int | None = None
+    steps: int | None = None
+    executed: int | None = None
+    rounds: int | None = None
+    seconds_per_step: float | None = None
+
+    @classmethod
+    def read(cls, inside: Fields) -> Constraints:
+        """Take and check the section."""
+        counts = ("parameters", "steps", "executed", "rounds")
+        found = {key: inside.take(key, (int, type(None)), None, minimum=1) for key in counts}
+        seconds = inside.take("seconds_per_step", (*NUMBER, type(None)), None, minimum=1e-6)
+        inside.rest()
+        return cls(**found, seconds_per_step=None if seconds is None else float(seconds))
+
+
+@dataclass(frozen=True)
+class Screen:
+    """How many proposals are scored untrained for each that is trained (1: no screen), and by what.
+
+    Attributes
+    ----------
+    proposals
+        Drawn from the sampler for each one that goes to training.
+    proxy
+        One of `PROXIES`, or several with `+` between: their ranks are added.
+    """
+
+    proposals: int = 1
+    proxy: str = "jacob_cov"
+
+    @property
+    def proxies(self) -> tuple[str, ...]:
+        """Names of the proxies."""
+        return tuple(self.proxy.split(VOTE))
+
+    @classmethod
+    def read(cls, inside: Fields) -> Screen:
+        """Take and check the section."""
+        usual = cls()
+        result = cls(inside.take("proposals", int, usual.proposals, minimum=1), inside.take("proxy", str, usual.proxy))
+        for name in result.proxies:
+            if name not in PROXIES:
+                known = did_you_mean(name, PROXIES)
+                inside.fault("proxy", f"is {result.proxy!r}; {known}, or several with {VOTE} between")
+        if len(set(result.proxies)) < len(result.proxies):
+            inside.fault("proxy", f"is {result.proxy!r}; legal: each proxy once")
+        inside.rest()
+        return result
+
+
+@dataclass(frozen=True)
+class Retrain:
+    """The end of a search: its `top` candidates are trained again under `seeds` seeds (epochs None: as in training)."""
+
+    top: int = 3
+    seeds: int = 3
+    epochs: int | None = None
+
+    @classmethod
+    def read(cls, inside: Fields) -> Retrain:
+        """Take and check the section."""
+        result = cls(
+            inside.take("top", int, 3, minimum=1),
+            inside.take("seeds", int, 3, minimum=1),
+            inside.take("epochs", (int, type(None)), None, minimum=1),
+        )
+        inside.rest()
+        return result
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Trials at one time, and what each of them gets. Whole CPUs are its threads; a GPU may be shared (0.25)."""
+
+    workers: int = 2
+    cpus_per_trial: float = 1.0
+    gpus_per_trial: float = 0.0
+
+    @classmethod
+    def read(cls, inside: Fields) -> Resources:
+        """Take and check the section."""
+        result = cls(
+            inside.take("workers", int, 2, minimum=1),
+            inside.take("cpus_per_trial", float, 1.0, minimum=0.01),
+            inside.take("gpus_per_trial", float, 0.0, minimum=0),
+        )
+        inside.rest()
+        return result
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What outlives a trial beside its lines: `weights` of that many of the best trials (None: of all)."""
+
+    weights: int | None = 1
+
+    @classmethod
+    def read(cls, inside: Fields) -> Keep:
+        """Take and check the section."""
+        written = inside.take("weights", (int, str), 1, choices=(ALL,), minimum=0)
+        inside.rest()
+        return cls(None if written == ALL else written)
+
+    def to_plain(self) -> dict[str, int | str]:
+        """As it is written."""
+        return {"weights": ALL if self.weights is None else self.weights}
+
+
+def read_trackers(top: Fields, key: str = "track") -> tuple[str, ...]:
+    """Take and check the trackers: one, or a list of them, or `none`. Left out: tensorboard, where it is installed."""
+    usual = [] if missing_trackers(TRACKERS[:1]) else list(TRACKERS[:1])
+    written = top.take(key, (str, list), usual)
+    names = [written] if isinstance(written, str) else list(written)
+    for name in names:
+        if name not in (*TRACKERS, NONE):
+            top.fault(key, f"is {name!r}; {did_you_mean(str(name), (*TRACKERS, NONE))}")
+    if NONE in names and len(names) > 1:
+        top.fault(key, f"is {', '.join(map(str, names))}; legal: {NONE} alone")
+    return tuple(name for name in dict.fromkeys(map(str, names)) if name in TRACKERS)
+
+
+def missing_trackers(names: Sequence[str]) -> list[str]:
+    """Those that aren't installed. A folder of their name, which they leave behind, is no package."""
+    specs = {name: find_spec(name) for name in names}
+    return [name for name, spec in specs.items() if spec is None or spec.origin is None]

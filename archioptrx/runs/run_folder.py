@@ -1,0 +1,197 @@
+"""The run folder: the whole truth of a search. It outlives a crash at any moment.
+
+========================  ==================================================================================
+`experiment.yaml`         the experiment, resolved
+`function_graph.yaml`     the function graph (or `architecture.yaml`, the one that is searched) and the search space as
+`search_space.yaml`       they were when the search began
+`environment.json`        versions, hardware, fingerprint and split of the data, command, commit
+`proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` says which results
+                          the sampler had been told since the line before, so that a replay is exact
+`screen.jsonl`            what the zero-cost screen found: one line per candidate that it scored
+`trials.jsonl`            one line per ended trial, on disk before the sampler hears of it
+`epochs.jsonl`            one line per epoch of each trial; not synced one by one: a crash of the machine may lose some
+`logs/`                   what happened in each trial, in words
+`weights/`                weights of the best trials, and of those that children inherit; there before the trial's line
+`retrain.jsonl`           one line per ended retraining of the best candidates
+`retrain/`                weights of retrainings, until the winner is known
+`sampler.json`            the sampler's state after some proposal, with a digest of what led to it: a resume need
+                          not begin at the first; nothing is lost without it
+`learned.jsonl`           of a sampler that learns: one line whenever the functions' probabilities have changed
+`best/`                   the winner: a model folder
+`lock`                    held by the process that writes
+========================  ==================================================================================
+
+A line counts when its newline is on disk. Whole files and folders are written beside their place and renamed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from archioptrx.core.config import read_yaml
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import Journal, hold, new_folder, plain, refuse_used, write_atomically
+from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.leaderboard import ranked
+
+SEARCHES = "searches.jsonl"
+"""A file that only the folder of a study has: of several searches, each with its run folder inside."""
+
+
+class RunFolder:
+    """A run folder that exists. Reading needs no lock; `locked` is for the one process that writes.
+
+    Attributes
+    ----------
+    path : Path
+        The folder.
+    proposals, trials, epochs, retrained, learned, screened : Journal
+        Its journals.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "experiment.yaml").is_file():
+            what = "holds no search" if self.path.is_dir() else "is no folder"
+            raise InputError(f"{self.path}: {what}; legal: a folder that `archioptrx search` wrote")
+        if is_study(self.path):
+            one = next((str(path.parent) for path in sorted(self.path.glob("*/experiment.yaml"))), "none is left")
+            raise InputError(f"{self.path}: holds a study of several searches; legal: one of them, such as {one}")
+        self.proposals = Journal(self.path / "proposals.jsonl")
+        self.trials = Journal(self.path / "trials.jsonl")
+        self.epochs = Journal(self.path / "epochs.jsonl")
+        self.retrained = Journal(self.path / "retrain.jsonl")
+        self.learned = Journal(self.path / "learned.jsonl")
+        self.screened = Journal(self.path / "screen.jsonl")
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        experiment: Experiment,
+        environment: Mapping[str, Any],
+        files: Mapping[str, Path],
+    ) -> RunFolder:
+        """Make a run folder; it appears complete or not at all.
+
+        Parameters
+        ----------
+        files
+            What is copied into it, by name.
+
+        Raises
+        ------
+        InputError
+            The folder holds something already.
+        """
+        path = Path(path)
+        refuse_used(path)
+        with new_folder(path) as fresh:
+            (fresh / "experiment.yaml").write_text(dump(experiment))
+            (fresh / "environment.json").write_text(json.dumps(plain(environment), indent=2) + "\n")
+            for name, source in files.items():
+                shutil.copyfile(source, fresh / name)
+            for name in ("proposals.jsonl", "trials.jsonl"):
+                (fresh / name).touch()
+        return cls(path)
+
+    @property
+    def best(self) -> Path:
+        """Folder of the winner."""
+        return self.path / "best"
+
+    def weights(self, number: int) -> Path:
+        """File of the trained weights of a trial, where the search keeps them."""
+        return self.path / "weights" / f"{number:04d}.pt"
+
+    def kept(self) -> list[int]:
+        """Numbers of the trials whose weights are there."""
+        return sorted(int(file.stem) for file in (self.path / "weights").glob("*.pt") if file.stem.isdecimal())
+
+    def log(self, name: str) -> Path:
+        """File that says in words what happened in a training: of trial 0007, or of its retraining 0007-1."""
+        return self.path / "logs" / f"{name}.log"
+
+    def curves(self) -> dict[int, list[dict[str, Any]]]:
+        """Lines of `epochs.jsonl` by proposal, in the order of epochs; of trials that run, too.
+
+        A trial that a crash stopped runs again from its first epoch: a line of an epoch takes the place of what was
+        there of it, and of all that followed it.
+        """
+        found: dict[int, list[dict[str, Any]]] = {}
+        for line in self.epochs.read():
+            curve = found.setdefault(line["proposal"], [])
+            curve[:] = [*(one for one in curve if one["epoch"] < line["epoch"]), line]
+        return found
+
+    def experiment(self) -> Experiment:
+        """The experiment, with the function graph and the search space that this folder keeps."""
+        place = self.path / "experiment.yaml"
+        return parse_experiment(read_yaml(place), str(place))
+
+    def environment(self) -> dict[str, Any]:
+        """What `environment.json` holds."""
+        content: dict[str, Any] = json.loads((self.path / "environment.json").read_text())
+        return content
+
+    def update(self, experiment: Experiment) -> None:
+        """Write the experiment anew: its budget has been raised, say."""
+        write_atomically(self.path / "experiment.yaml", dump(experiment))
+
+    @contextmanager
+    def locked(self) -> Iterator[RunFolder]:
+        """Hold the right to write; see `hold`."""
+        journals = [self.proposals, self.trials, self.retrained]
+        if self.screened.path.exists():  # few searches have a screen
+            journals.append(self.screened)
+        with hold(self.path):
+            try:
+                for journal in journals:
+                    journal.repair()
+                yield self
+            finally:
+                for journal in (*journals, self.epochs, self.learned, self.screened):  # these aren't made empty
+                    journal.close()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Ended trials, best first; see `archioptrx.runs.leaderboard.ranked`."""
+        return ranked(self.trials.read())
+
+    def proposal(self, number: int) -> dict[str, Any]:
+        """The line of a proposal. Raises InputError if there is none."""
+        lines = {line["proposal"]: line for line in self.proposals.read() if "refused" not in line}
+        if number not in lines:
+            there = f"legal: 0000 … {max(lines):04}" if lines else "there is none yet"
+            raise InputError(f"{self.path}/{number:04}: no such trial; {there}")
+        return lines[number]
+
+
+def trial_of(name: str | Path) -> tuple[RunFolder, int] | None:
+    """Run folder and number where `name` is RUN/ID; None: it is something else.
+
+    Raises
+    ------
+    InputError
+        RUN is a study.
+    """
+    path = Path(name)
+    if path.name.isdecimal() and (path.parent / "experiment.yaml").is_file() and not path.exists():
+        return RunFolder(path.parent), int(path.name)
+    return None
+
+
+def is_study(path: Path) -> bool:
+    """Whether a folder holds a study, not one search."""
+    return (path / SEARCHES).is_file()
+
+
+def dump(experiment: Experiment) -> str:
+    """The text of a resolved experiment."""
+    return yaml.safe_dump(plain(experiment.to_dict()), sort_keys=False, allow_unicode=True)

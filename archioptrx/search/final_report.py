@@ -1,0 +1,116 @@
+"""What a search prints when it ends: the leaderboard, the best architecture, its test metrics, what to do next."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from archioptrx.core.files import plain
+from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.text import graphs_of, hyperparameters_text, metric_of, seeds_text, spread_text, table_text
+from archioptrx.search.pareto import front_json, front_line, retrained_text, spreads, spreads_json
+from archioptrx.search.run import Found
+from archioptrx.search.screening import Cost
+
+SHOWN = 10
+"""Trials in the leaderboard at the end of a search."""
+TEST_METRICS = (
+    "auc",
+    "average_precision",
+    "purity",
+    "efficiency",
+    "purity_at_efficiency_0.98",
+    "track_efficiency",
+    "track_fake_rate",
+    "trackml_score",
+)
+
+
+def as_text(found: Found, experiment: Experiment) -> str:
+    """What a person reads at the end."""
+    folder, winner = found.folder, found.winner
+    rows, graphs, objective = folder.rows(), graphs_of(folder), experiment.objective
+    line = folder.proposal(winner.proposal)
+    refused = ", ".join(f"{name} {count}" for name, count in sorted(found.refusals.items()))
+    seeds = winner.seeds
+    score = spread_text(winner.score.mean, winner.score.deviation, seeds)
+    # Tasks with other metrics show all of theirs; what was searched for is always there.
+    names = [name for name in TEST_METRICS if name in winner.test] or list(winner.test)
+    names = list(dict.fromkeys([objective.first.metric, *names]))
+    tests = [
+        f"  {name:26} {spread_text(one.mean, one.deviation, seeds)}"
+        for name in names
+        if (one := winner.test.get(name)) is not None
+    ]
+    run = folder.path
+    parts = [
+        table_text(rows, SHOWN, objective, graphs),
+        f"... and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "",
+        front_line(rows, objective) if objective.several else "",
+        f"refused before training: {refused}" if refused else "",
+        screen_text(found, experiment),
+        "",
+        f"best: trial {winner.proposal:04d}, fingerprint {line['fingerprint'][:12]}, "
+        f"validation {metric_of(experiment)} {score}, {seeds_text(seeds)}",
+        str(graphs[winner.proposal]),
+        f"hyperparameters: {hyperparameters_text(line['hyperparameters'])}",
+        "",
+        "on test events:" if seeds == 1 else f"on test events, mean and spread over {seeds} seeds:",
+        *tests,
+        *(_retrained(found, experiment) if objective.several else ()),
+        "",
+        f"inspect    archioptrx inspect {run}",
+        f"evaluate   archioptrx evaluate {run}",
+        *([f"another    archioptrx train {run}/TRIAL"] if objective.several else []),
+        f"go on      archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
+    ]
+    return "\n".join(part for index, part in enumerate(parts) if part or index > 4)
+
+
+def screen_text(found: Found, experiment: Experiment) -> str:
+    """What the zero-cost screen took; empty without one."""
+    cost, screen = Cost.of(found.folder), experiment.screen
+    if cost is None:
+        return ""
+    return (
+        f"screened by {screen.proxy}: {cost.scored} candidates for {cost.proposals} proposals "
+        f"({screen.proposals} drawn for each), {cost.seconds:.2g} s per proposal"
+    )
+
+
+def _retrained(found: Found, experiment: Experiment) -> list[str]:
+    """The goals of all that were trained again."""
+    metric = metric_of(experiment)
+    return [
+        "",
+        f"trained again: metrics on test events and costs; best: the highest mean validation {metric}",
+        retrained_text(found.folder, experiment.objective, found.winner.proposal),
+    ]
+
+
+def as_json(found: Found, experiment: Experiment) -> str:
+    """What a program reads at the end."""
+    winner, cost = found.winner, Cost.of(found.folder)
+    line = found.folder.proposal(winner.proposal)
+    rows = [{key: row[key] for key in row if key not in ("trace", "curve", "curves")} for row in found.folder.rows()]
+    content = {
+        "run": str(found.folder.path),
+        "metric": metric_of(experiment),
+        "trials": rows,
+        "objective": experiment.objective.to_plain(),
+        "front": front_json(rows, experiment.objective),
+        "retrained": spreads_json(spreads(found.folder, experiment.objective)),
+        "refused": dict(found.refusals),
+        "screen": None if cost is None else asdict(cost),
+        "best": {
+            "id": f"{winner.proposal:04d}",
+            "proposal": winner.proposal,
+            "fingerprint": line["fingerprint"],
+            "hyperparameters": line["hyperparameters"],
+            "text": str(graphs_of(found.folder)[winner.proposal]),
+            "seeds": winner.seeds,
+            "validation": {"mean": winner.score.mean, "deviation": winner.score.deviation},
+            "test": {k: {"mean": v.mean, "deviation": v.deviation} for k, v in winner.test.items()},
+        },
+    }
+    return json.dumps(plain(content), indent=1, ensure_ascii=False)

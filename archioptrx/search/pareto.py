@@ -1,0 +1,80 @@
+"""What a search with several goals says of its Pareto front: a line, a table of the retrained, plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from archioptrx.runs.leaderboard import front_numbers, pareto_front
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.runs.text import plain_text
+from archioptrx.search.retrain import Spread
+from archioptrx.training.objective import Objective, header, value_text
+
+
+def front_line(rows: Sequence[Mapping[str, Any]], objective: Objective) -> str:
+    """How many trials no other one dominates, and in what."""
+    scored = sum(row["score"] is not None for row in rows)
+    return f"front 1 is the Pareto front: {len(pareto_front(rows))} of {scored} trials with scores; {objective}"
+
+
+def front_json(rows: Sequence[Mapping[str, Any]], objective: Objective) -> list[dict[str, Any]] | None:
+    """The Pareto front with the metrics of its goals, best in the first goal first; None for one goal."""
+    if not objective.several:
+        return None
+    return [
+        {
+            **{key: row[key] for key in ("id", "proposal", "fingerprint", "status", "epochs")},
+            "goals": {name: row["metrics"][name] for name in objective.metrics},
+        }
+        for row in pareto_front(rows)
+    ]
+
+
+def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, Spread]]:
+    """By proposal what the goals' metrics were over the seeds of its retraining: on test events, or what it cost.
+
+    A metric that one of them doesn't have (the purity of no edge at all) is left out.
+    """
+    found: dict[int, list[dict[str, Any]]] = {}
+    for row in folder.retrained.read():
+        if row["status"] == "finished":
+            found.setdefault(row["proposal"], []).append({**row["metrics"], **row["test"]})
+    return {
+        number: {
+            name: Spread.of([metrics[name] for metrics in several])
+            for name in objective.metrics
+            if all(metrics.get(name) is not None for metrics in several)
+        }
+        for number, several in sorted(found.items())
+    }
+
+
+def spreads_json(found: Mapping[int, Mapping[str, Spread]]) -> dict[str, Any]:
+    """The same as plain data, by the id of the trial."""
+    return {
+        f"{number:04d}": {name: {"mean": one.mean, "deviation": one.deviation} for name, one in goals.items()}
+        for number, goals in found.items()
+    }
+
+
+def retrained_text(folder: RunFolder, objective: Objective, winner: int) -> str:
+    """Table of the networks that were trained again."""
+    fronts = front_numbers(folder.rows())
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("front", "trial", *(header(metric) for metric in objective.metrics), ""):
+        table.add_column(name, justify="right", no_wrap=True)
+    for number, goals in spreads(folder, objective).items():
+        cells = [_cell(name, goals.get(name)) for name in objective.metrics]
+        table.add_row(str(fronts[number]), f"{number:04d}", *cells, "best" if number == winner else "")
+    return plain_text(table)
+
+
+def _cell(metric: str, spread: Spread | None) -> str:
+    """Mean and spread; parameters are the same under every seed."""
+    if spread is None:
+        return value_text(metric, None)
+    mean = value_text(metric, spread.mean)
+    return mean if metric == "parameters" else f"{mean} ± {value_text(metric, spread.deviation)}"

@@ -1,0 +1,103 @@
+"""A trial of a search once more, bit for bit: what it takes, and whether it came out the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.search.setup import Specs
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """A trial that is to be trained again as it was.
+
+    Attributes
+    ----------
+    folder
+        Its run.
+    line
+        Of `proposals.jsonl`.
+    row
+        Of `trials.jsonl`; None: it hasn't ended.
+    """
+
+    folder: RunFolder
+    line: Mapping[str, Any]
+    row: Mapping[str, Any] | None
+
+    @classmethod
+    def of(cls, folder: RunFolder, line: Mapping[str, Any]) -> Repetition:
+        """Find the row that belongs to the line of a proposal."""
+        rows = {row["proposal"]: row for row in folder.trials.read()}
+        return cls(folder, line, rows.get(line["proposal"]))
+
+    @property
+    def name(self) -> str:
+        """What it is called: `trial 0007`."""
+        return f"trial {self.line['proposal']:04d}"
+
+    def spec(self, specs: Specs) -> dict[str, Any]:
+        """What `archioptrx.training.trial.messages` is told, test metrics and weights wanted.
+
+        A trial that was pruned has the schedule of all its epochs, but stops where it was stopped.
+        """
+        spec = specs.trial(self.line)
+        spec |= {"final": True, "limits": dict.fromkeys(spec["limits"])}
+        if self.row is None:
+            return spec | self._parent(self.line.get("parent") if specs.experiment.sampler.get("inherit") else None)
+        if "training" in self.row:
+            spec |= {"training": self.row["training"]}
+        if self.row["status"] == "pruned":
+            spec |= {"stop": self.row["epochs"]}
+        inherited = self.row.get("inherited")
+        return spec | self._parent(int(inherited["parent"]) if inherited else None)
+
+    def _parent(self, number: int | None) -> dict[str, Any]:
+        """The weights that it began with."""
+        if number is None or not (file := self.folder.weights(number)).is_file():
+            return {}
+        return {"parent": {"graph": self.folder.proposal(number)["graph"], "weights": file.read_bytes()}}
+
+    def obstacles(self, spec: Mapping[str, Any], fingerprint: str) -> list[str]:
+        """Why the training that a spec describes can't come out the same, on data with this fingerprint."""
+        found = []
+        inherited = self.row and self.row.get("inherited")
+        if inherited and "parent" not in spec:
+            found.append(
+                f"{self.name} began with weights of trial {inherited['parent']}, which are gone "
+                "(keep: {weights: all} keeps them): this one begins without them"
+            )
+        if self.row and self.row.get("device", spec["device"]) != spec["device"]:
+            found.append(f"{self.name} was trained on {self.row['device']}, this one on {spec['device']}")
+        if self.folder.environment()["data"]["fingerprint"] != fingerprint:
+            found.append("the data have changed since the search")
+        return found
+
+    def verdict(self, scores: Sequence[float], digest: str, versions: Mapping[str, Any]) -> tuple[bool, str] | None:
+        """Whether the training came out as the trial did, and that in words; None: nothing to compare with.
+
+        Parameters
+        ----------
+        scores, digest
+            After each epoch; of the weights of the best one.
+        versions
+            Of what runs now.
+        """
+        if self.row is None or self.row["status"] == "failed":
+            return None
+        known, before = self.row.get("weights_digest"), self.row["curve"]
+        if list(scores) == before and digest == (known or digest):
+            weights = f", the same weights {digest}" if known else ""
+            return True, f"repeats {self.name} exactly: the same score after each epoch{weights}"
+        if digest == known:
+            return True, f"the same weights as {self.name}: {digest}; only what was measured in seconds differs"
+        pairs = zip(scores, before, strict=False)
+        place = next((f"epoch {n} {new} ≠ {old}" for n, (new, old) in enumerate(pairs, 1) if new != old), "weights")
+        then = self.folder.environment().get("versions", {})
+        other = [
+            f"{key} {then[key]} → {value}" for key, value in versions.items() if then.get(key) not in (None, value)
+        ]
+        return False, f"differs from {self.name}: {place}" + (f"; since then: {', '.join(other)}" if other else "")

@@ -1,0 +1,112 @@
+"""The comparison of the searches of a study, for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.table import Table
+
+from archioptrx.core.files import plain
+from archioptrx.runs.text import duration_text, plain_text, score_text
+from archioptrx.search.study_comparison import Row, compared, outcomes_of
+from archioptrx.search.study_run import StudyFolder
+
+
+def as_text(folder: StudyFolder) -> str:
+    """What a person reads."""
+    outcomes, goal = outcomes_of(folder)
+    rows = compared(outcomes, str(folder.document["name"]))
+    ended = sum(one.ended for one in outcomes)
+    first = {"quarter": "after 1/4 of the trials", "half": "after 1/2", "all": "after all"}
+    last = {"validation": f"validation {goal.label}", "test": f"test {goal.metric}", "parameters": "parameters"}
+    last |= {"architectures": "architectures", "seconds": "wall time"}
+    parts = [
+        f"best validation {goal.label} so far, trials in the order of their proposal:",
+        _table(rows, first),
+        "",
+        "the winners, trained again:",
+        _table(rows, last),
+        "",
+        f"{ended} of {len(outcomes)} searches ended; mean ± sample standard deviation over seeds",
+    ]
+    if any(one.error is not None for row in rows for one in row.differences.values()):
+        parts.append(
+            f"* differs from {rows[0].label} by more than the standard error of the difference, paired by seed\n"
+            "  (where nothing differs, chance alone does so in three to five of ten cases)"
+        )
+    return "\n".join(parts)
+
+
+def as_json(folder: StudyFolder) -> str:
+    """What a program reads: all figures and the curves."""
+    outcomes, goal = outcomes_of(folder)
+    content = {
+        "study": str(folder.path),
+        "metric": goal.label,
+        "test_metric": goal.metric,
+        "vary": folder.vary,
+        "searches": [
+            {
+                "search": one.combination.name,
+                "run": str(folder.path / one.combination.name),
+                "values": one.combination.values,
+                "ended": one.ended,
+                "figures": one.figures,
+                "curve": one.curve,
+            }
+            for one in outcomes
+        ],
+        "comparison": [_row_document(row) for row in compared(outcomes, str(folder.document["name"]))],
+    }
+    return json.dumps(plain(content), indent=1, ensure_ascii=False)
+
+
+def _row_document(row: Row) -> dict[str, Any]:
+    figures = row.outcomes[0].figures if row.outcomes else ()
+    numbers = {figure: row.numbers(figure) for figure in figures}
+    return {
+        "label": row.label,
+        "values": row.values,
+        "searches": row.searches,
+        "ended": [one.combination.name for one in row.outcomes],
+        "figures": {
+            figure: {
+                "mean": statistics.fmean(found),
+                "deviation": statistics.stdev(found) if len(found) > 1 else None,
+                "values": found,
+            }
+            for figure, found in numbers.items()
+            if found
+        },
+        "differences": {name: {**asdict(one), "larger": one.larger} for name, one in row.differences.items()},
+    }
+
+
+def _table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    table.add_column("seeds", justify="right", no_wrap=True)
+    for title in columns.values():
+        table.add_column(title, no_wrap=True)
+    for row in rows:
+        seeds = str(len(row.outcomes)) + ("" if len(row.outcomes) == row.searches else f" of {row.searches}")
+        table.add_row(row.label, seeds, *(_cell(row, figure) for figure in columns))
+    return plain_text(table)
+
+
+def _cell(row: Row, figure: str) -> str:
+    numbers = row.numbers(figure)
+    if not numbers:
+        return "–"
+    mean = statistics.fmean(numbers)
+    if figure == "seconds":
+        return duration_text(mean)
+    if figure in ("parameters", "architectures"):
+        return f"{mean:,.0f}"
+    spread = f" ± {statistics.stdev(numbers):.5f}" if len(numbers) > 1 else ""
+    difference = row.differences.get(figure)
+    return score_text(mean) + spread + (" *" if difference is not None and difference.larger else "")
