@@ -21,9 +21,10 @@ import torch
 from step import random_graph
 from torch import Tensor, nn
 
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.sources.stream import Job, Limits, Made, stream
+from archioptrx.data.sources.stream import Job, Limits, stream
 from archioptrx.data.storage.graph_file import graph_bytes
 from archioptrx.tasks import make_task
 from archioptrx.training.fit import fit
@@ -32,11 +33,11 @@ from archioptrx.training.settings import Training
 GIB = 2**30
 
 
-def make(job: Job, edges: int) -> Made:
+def make(job: Job, edges: int) -> BuiltEvent:
     """One random event, with `pos` so that steps may cut it."""
     graph = random_graph(edges // 6, edges, job.content)
     graph.event, graph.pos = job.name, graph.x.clone()
-    return Made((graph,))
+    return BuiltEvent((graph,))
 
 
 def memory(field: str) -> int:

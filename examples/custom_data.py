@@ -19,10 +19,11 @@ import numpy as np
 
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import InputError
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.options import HERE, PlainOptions, option
 from archioptrx.data.sources import source
-from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.sources.stream import Job, stream
 
 COLUMNS = "layer,x,y,particle"  # x and y in mm; particle 0: noise
 
@@ -56,7 +57,7 @@ def load(options: StrawOptions) -> Dataset:
     return stream([Job(file.stem, file) for file in files], make, metadata)
 
 
-def event(job: Job, window: float, metadata: Metadata) -> Made:
+def event(job: Job, window: float, metadata: Metadata) -> BuiltEvent:
     """Read one event: candidate edges join hits of adjacent layers, true ones those of one particle."""
     try:
         layer, x, y, particle = np.loadtxt(job.content, delimiter=",", skiprows=1, ndmin=2).T
@@ -72,7 +73,7 @@ def event(job: Job, window: float, metadata: Metadata) -> Made:
         "y": (particle[inner] == particle[outer]) & (particle[inner] > 0),
         "pid": particle,
     }
-    return Made((make_graph(arrays, metadata, job.name, 0),))
+    return BuiltEvent((make_graph(arrays, metadata, job.name, 0),))
 
 
 def write_events(folder: Path, events: int = 20) -> None:

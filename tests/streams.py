@@ -7,8 +7,9 @@ from functools import partial
 from graphs import random_graph
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
-from archioptrx.data.sources.stream import Job, Limits, Made, stream
+from archioptrx.data.sources.stream import Job, Limits, stream
 
 LOG = "EVENTS_LOG"
 ON_DISK = Limits(memory=0, seconds=-1)
@@ -21,36 +22,36 @@ def jobs(number: int, key: str = "k") -> list[Job]:
     return [Job(f"e{seed:03d}", seed, f"{key} {seed}" if key else "") for seed in range(number)]
 
 
-def make(job: Job, edges: int = 60, sectors: int = 2) -> Made:
+def make(job: Job, edges: int = 60, sectors: int = 2) -> BuiltEvent:
     """Random graphs, one for each sector; adds a line to the file `$EVENTS_LOG`, so that tests know what was built."""
     if LOG in os.environ:
         with open(os.environ[LOG], "a") as file:
             file.write(f"{job.name} {os.getpid()}\n")
     seeds = [sectors * job.content + sector for sector in range(sectors)]
     graphs = [random_graph(seed, job.name, sector, hits=edges // 2, edges=edges) for sector, seed in enumerate(seeds)]
-    return Made(tuple(graphs), {"edges": edges * sectors})
+    return BuiltEvent(tuple(graphs), {"edges": edges * sectors})
 
 
-def make_some(job: Job) -> Made:
+def make_some(job: Job) -> BuiltEvent:
     """Every third event is bad, with two faults."""
     if job.content % 3 == 1:
         raise InputError(f"{job.name}: is bad", f"{job.name}: is worse")
     return make(job)
 
 
-def make_wrongly(job: Job) -> Made:
+def make_wrongly(job: Job) -> BuiltEvent:
     """Our own fault in the third event."""
     return make(Job(job.name, [job.content, 1, "two"][job.content]))
 
 
-def make_and_die(job: Job) -> Made:
+def make_and_die(job: Job) -> BuiltEvent:
     """The third event takes its process with it."""
     if job.content == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return make(job)
 
 
-def make_and_wait(job: Job, pipe: str) -> Made:
+def make_and_wait(job: Job, pipe: str) -> BuiltEvent:
     """All but the first event tell their process and then wait for ever."""
     if job.content:
         with open(pipe, "w") as file:

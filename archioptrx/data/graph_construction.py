@@ -26,13 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Metadata, make_graph
 from archioptrx.data.doublets import wrapped
 from archioptrx.data.edge_search import candidate_edges, expanded
 from archioptrx.data.event import PARTICLE_COLUMNS, PRIMARY, Event
 from archioptrx.data.options.building import Cuts
 from archioptrx.data.simulation.detector import layer_numbers, layer_pairs
-from archioptrx.data.sources.stream import Made
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -96,7 +96,7 @@ class _Hits:
         return _Hits(*(getattr(self, field.name)[keep] for field in fields(self)))
 
 
-def build(event: Event, cuts: Cuts, metadata: Metadata) -> Made:
+def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
     """Build the graphs of one event: one, or one of each sector that has an edge.
 
     Sectors are numbered φ first: number in φ times `eta_sectors` plus number in η.
@@ -140,7 +140,7 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> Made:
         middle = -math.pi + (number // cuts.eta_sectors + 0.5) * 2 * math.pi / cuts.phi_sectors
         content |= _turned(content["x"], table, middle, metadata)
         graphs.append(make_graph(content, metadata, event.name, number))
-    return Made(tuple(graphs), counts)
+    return BuiltEvent(tuple(graphs), counts)
 
 
 def _selected(event: Event, table: Mapping[str, Any], cuts: Cuts) -> _Hits:

@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options import LineGraphOptions, TripletsOptions
 from archioptrx.data.sources import load_dataset, resolved
-from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
 from archioptrx.data.triplets import (
     Doublets,
@@ -86,7 +87,7 @@ def load(options: TripletsOptions) -> Dataset:
     return stream(jobs, partial(make_event, plan=plan), metadata)
 
 
-def make_event(job: Job, plan: Plan) -> Made:
+def make_event(job: Job, plan: Plan) -> BuiltEvent:
     """Make the graphs of one event, sector by sector."""
     graphs = []
     sums: dict[str, float] = {}
@@ -102,7 +103,7 @@ def make_event(job: Job, plan: Plan) -> Made:
         graphs.append(made)
         found = counts(doublets, made, *(("edge_index", "y") if line else ("triplet_index", "y_triplet")))
         sums = {key: sums.get(key, 0) + value for key, value in found.items()}
-    return Made(tuple(graphs), sums)
+    return BuiltEvent(tuple(graphs), sums)
 
 
 def scores(graph: HitGraph, plan: Plan) -> Floats | None:

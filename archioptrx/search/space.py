@@ -71,7 +71,7 @@ class Ends:
 
 
 @dataclass(frozen=True)
-class Made:
+class BuiltEvent:
     """A space with its files.
 
     Attributes
@@ -90,7 +90,7 @@ class Made:
     own: Candidate | None = None
 
 
-def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> Made | None:
+def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> BuiltEvent | None:
     """Read the files of a space, its own copies where there is a run; None, and faults, where that can't be.
 
     Blocks of the user have been imported before.
@@ -109,22 +109,24 @@ def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> M
         return None
     make: Any = _fixed if experiment.architecture else _walk
     files = {f"{kind}.yaml": what, "search_space.yaml": limits}
-    made: Made | None = tried(faults, partial(make, experiment, files, found, space))
+    made: BuiltEvent | None = tried(faults, partial(make, experiment, files, found, space))
     return made
 
 
-def _walk(experiment: Experiment, files: Mapping[str, Path], graph: FunctionGraph, space: SearchSpace) -> Made:
+def _walk(experiment: Experiment, files: Mapping[str, Path], graph: FunctionGraph, space: SearchSpace) -> BuiltEvent:
     """All architectures of a function graph."""
     finish(_hyperparameter_faults(experiment, graph, space))
-    return Made(files, WalkSpace(graph, space), Ends.of_function_graph(graph))
+    return BuiltEvent(files, WalkSpace(graph, space), Ends.of_function_graph(graph))
 
 
-def _fixed(experiment: Experiment, files: Mapping[str, Path], architecture: Architecture, space: SearchSpace) -> Made:
+def _fixed(
+    experiment: Experiment, files: Mapping[str, Path], architecture: Architecture, space: SearchSpace
+) -> BuiltEvent:
     """The hyperparameters of one architecture."""
     finish(_setting_faults(experiment, space))
     fixed = FixedSpace(architecture, space, TRAINING_FIELDS)
     name = architecture.name or Path(str(experiment.architecture)).stem
-    return Made(files, fixed, Ends.of_network(architecture.graph, name), fixed.own())
+    return BuiltEvent(files, fixed, Ends.of_network(architecture.graph, name), fixed.own())
 
 
 def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: SearchSpace) -> list[str]:

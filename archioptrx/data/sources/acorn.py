@@ -36,13 +36,14 @@ from numpy.typing import NDArray
 from torch_geometric.data import Data
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options import AcornOptions
 from archioptrx.data.options.acorn import PT_UNITS
 from archioptrx.data.sources.files import files_in
 from archioptrx.data.sources.pyg_files import LEGAL, Array, Content, array, first, read_content
-from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.sources.undirected import Edges, pair_keys, undirected
 
 PATTERNS = ("*.pyg", "*.pt")
@@ -88,12 +89,12 @@ def _stamp(file: Path) -> str:
     return f"{file.resolve()} {about.st_size} {about.st_mtime_ns}"
 
 
-def make(job: Job, options: AcornOptions, metadata: Metadata) -> Made:
+def make(job: Job, options: AcornOptions, metadata: Metadata) -> BuiltEvent:
     """Read one file."""
     file: Path = job.content
     content = read_content(file, options.path)
     try:
-        return Made((make_graph(arrays_of(content, options), metadata, job.name, 0),))
+        return BuiltEvent((make_graph(arrays_of(content, options), metadata, job.name, 0),))
     except InputError as error:
         raise InputError(*(f"{file}: {fault}" for fault in error.faults)) from error
 

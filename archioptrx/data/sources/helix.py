@@ -12,12 +12,13 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.graph_construction import build, building_metadata
 from archioptrx.data.options import HelixOptions
 from archioptrx.data.simulation.simulation import simulate
 from archioptrx.data.sources.hitgraphs import check_empty
-from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.sources.trackml import write_event
 
 
@@ -37,7 +38,7 @@ def load(options: HelixOptions) -> Dataset:
     return stream(jobs, partial(make, options=options, metadata=metadata), metadata, skip_bad=True)
 
 
-def make(job: Job, options: HelixOptions, metadata: Metadata) -> Made:
+def make(job: Job, options: HelixOptions, metadata: Metadata) -> BuiltEvent:
     """Simulate one event from its number, and build its graphs."""
     return build(simulate(options, job.content), options, metadata)
 

@@ -22,11 +22,12 @@ from typing import Any
 import numpy as np
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options import HitgraphsOptions
 from archioptrx.data.sources.hitgraph_arrays import EDGE, KEPT_BYTES, OPTIONAL, Arrays, edge_index_of, read_arrays
-from archioptrx.data.sources.stream import Job, Made, bounded, cached, each, key_of, progress, stream
+from archioptrx.data.sources.stream import Job, bounded, cached, each, key_of, progress, stream
 
 METADATA = "metadata.json"
 _NAME = re.compile(r"^(?P<event>.*?)_?g(?P<sector>\d+)$")
@@ -139,7 +140,7 @@ def scan_lightly(file: Path, widths: Mapping[str, int]) -> Scan:
     return replace(scan(file, widths), arrays=None)
 
 
-def make(job: Job, widths: Mapping[str, int], shift: bool, metadata: Metadata) -> Made:
+def make(job: Job, widths: Mapping[str, int], shift: bool, metadata: Metadata) -> BuiltEvent:
     """Make the graph of a file that was scanned."""
     file, arrays = job.content
     if arrays is None:
@@ -148,7 +149,7 @@ def make(job: Job, widths: Mapping[str, int], shift: bool, metadata: Metadata) -
             raise InputError(*(f"{file}: {fault}" for fault in faults))
     if shift and "pid" in arrays:
         arrays = {**arrays, "pid": arrays["pid"].astype(np.int64) + 1}
-    return Made((to_graph(file, arrays, metadata),))
+    return BuiltEvent((to_graph(file, arrays, metadata),))
 
 
 def find_files(path: Path) -> list[Path]:

@@ -33,12 +33,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
 from archioptrx.data.options import LearnedOptions
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.embedding import Embedding, fit, inputs_of, near_pairs, one_thread, true_pairs
-from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.sources.undirected import pair_keys, undirected
 from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
 
@@ -122,7 +123,7 @@ def _fitted(graphs: Sequence[HitGraph], metadata: Metadata, options: LearnedOpti
         return fit(graphs, metadata, options, lambda epoch: progress.update(task, completed=epoch))
 
 
-def make(job: Job, plan: Plan) -> Made:
+def make(job: Job, plan: Plan) -> BuiltEvent:
     """Make one graph of another one."""
     (graph,) = job.content
     with one_thread():
@@ -145,4 +146,4 @@ def make(job: Job, plan: Plan) -> Made:
     }
     made = make_graph(content, plan.metadata, graph.event, graph.sector)
     counts = {"true_edges": truth.shape[1], "kept_edges": int(kept.sum()), "edges": edges.shape[1]}
-    return Made((made,), counts | {"particle_edges": int(content["y_loss"][: edges.shape[1]].sum())})
+    return BuiltEvent((made,), counts | {"particle_edges": int(content["y_loss"][: edges.shape[1]].sum())})

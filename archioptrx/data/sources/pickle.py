@@ -34,12 +34,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.options import PickleOptions
 from archioptrx.data.sources import safe_pickle
 from archioptrx.data.sources.files import file_fault, files_in
 from archioptrx.data.sources.safe_pickle import filled
-from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.sources.undirected import Edges, pair_keys, undirected
 
 PATTERNS = ("*.pickle", "*.pkl")
@@ -173,7 +174,7 @@ def embedding_width(sample: Sample) -> int:
     return values.shape[1] if isinstance(values, np.ndarray) and values.ndim == 2 else 0
 
 
-def make(job: Job, metadata: Metadata) -> Made:
+def make(job: Job, metadata: Metadata) -> BuiltEvent:
     """Make the graph of one sample."""
     sample: Sample = job.content
     try:
@@ -182,7 +183,7 @@ def make(job: Job, metadata: Metadata) -> Made:
         arrays = arrays_of(sample, metadata)
     except InputError as error:
         raise InputError(*(f"{sample.place}: {fault}" for fault in error.faults)) from error
-    return Made((make_graph(arrays, metadata, sample.name, sample.sector),))
+    return BuiltEvent((make_graph(arrays, metadata, sample.name, sample.sector),))
 
 
 def arrays_of(sample: Sample, metadata: Metadata) -> dict[str, Any]:

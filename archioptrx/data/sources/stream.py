@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import track
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.storage import cache
@@ -57,23 +58,7 @@ class Job:
     key: str = ""
 
 
-@dataclass(frozen=True)
-class Made:
-    """What became of an event.
-
-    Attributes
-    ----------
-    graphs
-        One, or one per sector.
-    counts
-        Numbers that are added over all events: `true_edges`, `kept_edges` …
-    """
-
-    graphs: tuple[HitGraph, ...]
-    counts: Mapping[str, float] = field(default_factory=dict)
-
-
-Make = Callable[[Job], Made]
+Make = Callable[[Job], BuiltEvent]
 """A module's function, or a `partial` of one: it goes to other processes. Raises InputError for bad events."""
 
 
@@ -155,8 +140,8 @@ def stream(
 
     Returns
     -------
-    The data set; the sums of `Made.counts`, and the number of skipped events where there are any, are added to the
-    metadata's options under `building` and `skipped`.
+    The data set; the sums of `BuiltEvent.counts`, and the number of skipped events where there are any, are added to
+    the metadata's options under `building` and `skipped`.
 
     Raises
     ------

@@ -25,11 +25,12 @@ from typing import Any
 
 import numpy as np
 
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options import ToyOptions
-from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.sources.stream import Job, stream
 
 UNIT = 100.0
 """Unit of length of the options in mm."""
@@ -52,10 +53,10 @@ def load(options: ToyOptions) -> Dataset:
     return stream(jobs, partial(make, options=options, metadata=metadata), metadata)
 
 
-def make(job: Job, options: ToyOptions, metadata: Metadata) -> Made:
+def make(job: Job, options: ToyOptions, metadata: Metadata) -> BuiltEvent:
     """Make one event from its number and seed."""
     number, seed = job.content
-    return Made((toy_event(options, metadata, np.random.default_rng(seed), number),))
+    return BuiltEvent((toy_event(options, metadata, np.random.default_rng(seed), number),))
 
 
 def toy_event(options: ToyOptions, metadata: Metadata, random: np.random.Generator, number: int) -> HitGraph:

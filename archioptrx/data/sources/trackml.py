@@ -24,6 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.event import Event
 from archioptrx.data.graph_construction import build, building_metadata
@@ -31,7 +32,7 @@ from archioptrx.data.options import TrackmlOptions
 from archioptrx.data.options.building import as_told
 from archioptrx.data.sources.event_files import EventFiles, find_events
 from archioptrx.data.sources.event_tables import Table, read_table
-from archioptrx.data.sources.stream import Job, Made, stream
+from archioptrx.data.sources.stream import Job, stream
 
 HITS = ("hit_id", "x", "y", "z", "volume_id", "layer_id", "module_id")
 TRUTH = ("hit_id", "particle_id", "weight")
@@ -63,7 +64,7 @@ def load(options: TrackmlOptions) -> Dataset:
     return dataset
 
 
-def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> Made:
+def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> BuiltEvent:
     """Read one event and build its graphs; `truth` says whether any event of the data set has some."""
     if truth and "truth" not in job.content.parts:
         file = next(iter(job.content.parts.values()))

@@ -1,0 +1,24 @@
+"""What building the graphs of one event gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from archioptrx.data.hitgraph import HitGraph
+
+
+@dataclass(frozen=True)
+class BuiltEvent:
+    """The graphs that were built of one event.
+
+    Attributes
+    ----------
+    graphs
+        One, or one per sector.
+    counts
+        Numbers that are added over all events: `true_edges`, `kept_edges` …
+    """
+
+    graphs: tuple[HitGraph, ...]
+    counts: Mapping[str, float] = field(default_factory=dict)
