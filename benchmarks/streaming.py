@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.sources.stream import Job, Limits, stream
+from archioptrx.data.sources.stream import Job, StreamLimits, stream
 from archioptrx.data.storage.graph_file import graph_bytes
 from archioptrx.tasks import make_task
 from archioptrx.training.fit import fit
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     begun = memory("RssAnon")
     resource.setrlimit(resource.RLIMIT_DATA, (memory("VmData") + int(arguments.limit * GIB), resource.RLIM_INFINITY))
     jobs = [Job(f"e{k:05d}", k, str(k)) for k in range(int(arguments.size * GIB / each))]
-    limits = Limits(memory=0 if arguments.process == "disk" else 2**60, seconds=float("inf"), rest=float("inf"))
+    limits = StreamLimits(memory=0 if arguments.process == "disk" else 2**60, seconds=float("inf"), rest=float("inf"))
     start = time.perf_counter()
     data = stream(jobs, partial(make, edges=arguments.edges), Metadata("random"), limits=limits)
     built = time.perf_counter() - start

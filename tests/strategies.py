@@ -17,7 +17,7 @@ from archioptrx.graphs.function_graph import FunctionGraph, costs
 from archioptrx.graphs.nodes import DataNode, FunctionNode
 from archioptrx.graphs.signatures import Choice, Hyperparameter, Width
 from archioptrx.graphs.steps import BackEdge, DataType, Step
-from archioptrx.sampling.search_space import Grid, Limits, SearchSpace
+from archioptrx.sampling.search_space import Grid, SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
 
 HIDDEN = Hyperparameter("hidden")
@@ -81,7 +81,7 @@ def function_graph(rng: random.Random, size: int = 5) -> FunctionGraph:
 def _reachable(graph: FunctionGraph) -> FunctionGraph:
     """With a function from a source where no walk reaches the targets (it would need two values of a type of one)."""
     try:
-        WalkSpace(graph, SearchSpace("any", GRIDS, Limits(max_steps=10**5)))
+        WalkSpace(graph, SearchSpace("any", GRIDS, WalkLimits(max_steps=10**5)))
         return graph
     except InputError:
         open_ends = [t for t in graph.targets if graph.node[t].domain != "graph"]
@@ -199,9 +199,9 @@ class _Names:
     sources: tuple[str, ...]
 
 
-def limits(rng: random.Random, max_steps: int) -> Limits:
+def limits(rng: random.Random, max_steps: int) -> WalkLimits:
     """Random limits of a walk."""
-    return Limits(
+    return WalkLimits(
         max_steps=max_steps,
         max_walks=rng.randint(1, 6),
         extra=tuple(rng.randint(0, 6) for _ in range(rng.randint(1, 3))),

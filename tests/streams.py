@@ -9,11 +9,11 @@ from graphs import random_graph
 from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
-from archioptrx.data.sources.stream import Job, Limits, stream
+from archioptrx.data.sources.stream import Job, StreamLimits, stream
 
 LOG = "EVENTS_LOG"
-ON_DISK = Limits(memory=0, seconds=-1)
-IN_WORKERS = Limits(rest=-1, seconds=-1, workers=2)
+ON_DISK = StreamLimits(memory=0, seconds=-1)
+IN_WORKERS = StreamLimits(rest=-1, seconds=-1, workers=2)
 """Everything after the first event is built in two worker processes."""
 
 
@@ -60,7 +60,7 @@ def make_and_wait(job: Job, pipe: str) -> BuiltEvent:
     return make(job)
 
 
-def dataset(number: int = 5, limits: Limits | None = None, key: str = "k", **options: object) -> Dataset:
+def dataset(number: int = 5, limits: StreamLimits | None = None, key: str = "k", **options: object) -> Dataset:
     """A data set of random events; `options` are those of `make`."""
     built = partial(make, **options)  # type: ignore[arg-type]
     return stream(jobs(number, key), built, Metadata("test", sectors=2, options={"a": (1, 2)}), limits=limits)

@@ -11,7 +11,7 @@ from torch_geometric.data import Data
 
 from archioptrx.core.errors import GraphError, InputError
 from archioptrx.graphs.signatures import SIGNATURES, Parameter, Signature, Width
-from archioptrx.networks.blocks import BLOCKS, Run, Shape, Topology, Value, apply, block, build
+from archioptrx.networks.blocks import BLOCKS, ForwardPass, Shape, Topology, Value, apply, block, build
 from archioptrx.networks.blocks.segments import REDUCE
 from archioptrx.networks.blocks.value import Piece
 
@@ -64,7 +64,7 @@ def plain_mlp(module: nn.Module, x: Tensor, kind: str, last: str) -> Tensor:
 
 def call(module: nn.Module, inputs: list[Tensor], data: Data, pending: bool = False) -> Tensor:
     """Run a block on plain tensors."""
-    return apply(module, [Value.of(x) for x in inputs], Run(Topology(data)), pending).tensor()
+    return apply(module, [Value.of(x) for x in inputs], ForwardPass(Topology(data)), pending).tensor()
 
 
 LEGAL = [
@@ -130,7 +130,7 @@ def test_dropout_acts_in_training_only(data):
 
 def test_pending_layer_runs_after_sums_and_joins_the_next_layer(data):
     x = rows("edge", 3)
-    run = Run(Topology(data))
+    run = ForwardPass(Topology(data))
     net = build("mlp", [Shape("edge", 3)], Shape("edge", 5), {"layers": 2, "hidden": 4}).double()
     total = build("aggregate", [Shape("edge", 5)], Shape("node", 10), {"reduce": "sum", "direction": "both"})
     average = build("aggregate", [Shape("edge", 5)], Shape("node", 5), {"reduce": "mean"})
@@ -195,7 +195,7 @@ def test_attention_reads_a_concat_in_pieces(data):
     x, y, logits = rows("node", 3), rows("node", 2, seed=2), rows("edge", 1, seed=1)
     module = build("attention", [Shape("node", 5), Shape("edge", 1)], Shape("node", 4), {"layers": 1}).double()
     joined = Value((Piece(x), Piece(y)))
-    fast = apply(module, [joined, Value.of(logits)], Run(Topology(data))).tensor()
+    fast = apply(module, [joined, Value.of(logits)], ForwardPass(Topology(data))).tensor()
     agree(fast, call(module, [torch.cat([x, y], 1), logits], data), x, y, logits)
 
 

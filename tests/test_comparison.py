@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from archioptrx.search.study import combinations
-from archioptrx.search.study_comparison import Outcome, compared, differences, outcome_of
+from archioptrx.search.study_comparison import SearchOutcome, compared, differences, outcome_of
 
 ONE = combinations({"sampler.name": ["random"], "seed": [0]})[0]
 
@@ -14,13 +14,13 @@ def row(proposal: int, score: float | None, fingerprint: str = "", parameters: i
     return {"proposal": proposal, "score": score, "fingerprint": fingerprint or str(proposal), "parameters": parameters}
 
 
-def outcomes(scores: dict[str, list[float | None]], seeds: list[int]) -> list[Outcome]:
+def outcomes(scores: dict[str, list[float | None]], seeds: list[int]) -> list[SearchOutcome]:
     """Searches that differ in nothing but their best score; None: not ended."""
     found = []
     for one in combinations({"sampler.name": list(scores), "seed": seeds}):
         score = scores[one.values["sampler.name"]][one.values["seed"]]
         figures = {"all": score, "test": None}
-        found.append(Outcome(one, score is not None, (score,), figures))
+        found.append(SearchOutcome(one, score is not None, (score,), figures))
     return found
 
 
@@ -96,5 +96,5 @@ def test_one_seed_says_nothing_of_the_error() -> None:
 
 
 def test_a_study_of_seeds_alone_is_one_row() -> None:
-    found = [Outcome(one, True, (0.5,), {"all": 0.5}) for one in combinations({"seed": [0, 1]})]
+    found = [SearchOutcome(one, True, (0.5,), {"all": 0.5}) for one in combinations({"seed": [0, 1]})]
     assert [(one.label, len(one.outcomes)) for one in compared(found, "mine")] == [("mine", 2)]

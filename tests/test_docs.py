@@ -17,7 +17,7 @@ from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.signatures import SIGNATURES
 from archioptrx.runs.experiment import Experiment
 from archioptrx.sampling.samplers import RandomSampler, sampler_names
-from archioptrx.sampling.search_space import Limits, SearchSpace
+from archioptrx.sampling.search_space import SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.study import parse_study
 from archioptrx.tasks import TASKS
@@ -47,7 +47,7 @@ def test_all_keys_of_an_experiment_and_of_a_walk_are_there():
         for word in re.findall(r"`(\w+)`", line.split("|")[1] if "|" in line else "")
     }
     assert {field.name for field in fields(Experiment)} | {"vary"} <= first
-    assert {field.name for field in fields(Limits)} <= first
+    assert {field.name for field in fields(WalkLimits)} <= first
 
 
 def test_all_metrics_of_an_objective_are_there():

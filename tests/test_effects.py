@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archioptrx.runs.effects import Effect, best_so_far, effect_of, effects_of, standings
-from archioptrx.runs.trial_choices import Choice, choices_of
+from archioptrx.runs.trial_choices import TrialChoice, choices_of
 
 CURVES = st.lists(st.lists(st.sampled_from([0.1, 0.2, 0.5, 0.9]), min_size=1, max_size=4), min_size=2, max_size=12)
 
@@ -63,7 +63,7 @@ def test_an_effect_by_hand() -> None:
     made = np.array([True, True, True, False, False, False, False])
     scope = np.array([True] * 6 + [False])  # the last could not make it
     standing = np.array([0.9, 0.7, 0.8, 0.2, 0.3, 0.4, 0.6])
-    found = effect_of(Choice("function", "f", made, scope), standing)
+    found = effect_of(TrialChoice("function", "f", made, scope), standing)
     assert (found.trials, found.others) == (3, 3)
     assert found.difference == pytest.approx(0.5) and found.standing == pytest.approx(0.8)
     # Squares: 0.02 on each side, so a pooled variance of 0.04 / 4; error sqrt(0.01 * 2/3); t(0.975, 4) = 2.7764.
@@ -75,13 +75,13 @@ def test_an_effect_by_hand() -> None:
 
 def test_two_trials_with_a_choice_have_no_interval() -> None:
     made = np.array([True, True, False, False, False])
-    found = effect_of(Choice("function", "f", made, np.ones(5, dtype=bool)), np.linspace(1, 0, 5))
+    found = effect_of(TrialChoice("function", "f", made, np.ones(5, dtype=bool)), np.linspace(1, 0, 5))
     assert found.few and (found.low, found.p) == (None, None) and found.difference == pytest.approx(0.625)
 
 
 def test_effects_without_spread_have_no_width() -> None:
     made = np.array([True] * 3 + [False] * 3)
-    same = effect_of(Choice("function", "f", made, np.ones(6, dtype=bool)), np.full(6, 0.5))
+    same = effect_of(TrialChoice("function", "f", made, np.ones(6, dtype=bool)), np.full(6, 0.5))
     assert (same.low, same.high, same.p) == (0.0, 0.0, 1.0) and not same.clear
 
 

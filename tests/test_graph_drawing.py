@@ -16,7 +16,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.drawing.network import draw_architecture, picture_of, svg_of
-from archioptrx.graphs.drawing.svg import Picture, Shape, Text, Way
+from archioptrx.graphs.drawing.svg import Outline, Picture, Text, Way
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.signatures import Width
 from archioptrx.graphs.steps import BackEdge, DataType, Step
@@ -53,7 +53,7 @@ def check_complete(graph: ComputationGraph) -> None:
 
 def check_clear(picture: Picture) -> None:
     """No two shapes of one layer overlap, no two texts, and all lie inside; no line crosses a shape or a text."""
-    shapes = [s for s in picture.strokes if isinstance(s, Shape) and s.layer == 2]
+    shapes = [s for s in picture.strokes if isinstance(s, Outline) and s.layer == 2]
     rooms = [
         (s.at[0] - s.width / 2, s.at[1] - s.height / 2, s.at[0] + s.width / 2, s.at[1] + s.height / 2) for s in shapes
     ]

@@ -5,7 +5,7 @@ import torch
 from comparison import agree
 from torch import nn
 
-from archioptrx.networks.blocks.ends import Ends, flow, lift
+from archioptrx.networks.blocks.ends import EdgeEnds, flow, lift
 from archioptrx.networks.blocks.fused import dense, norm_act
 from archioptrx.networks.blocks.matmul import linear, tanh
 from archioptrx.networks.blocks.segments import Segments, take
@@ -49,7 +49,7 @@ def test_tanh_is_exact_to_rounding():
 def test_lift_and_flow_on_many_edges(count):
     generator = torch.Generator().manual_seed(2)
     index = torch.randint(0, 300, (2, count), generator=generator)
-    ends, (src, dst) = Ends(index, 300), index
+    ends, (src, dst) = EdgeEnds(index, 300), index
     table = torch.randn(300, 16, generator=generator, requires_grad=True)
     base = torch.randn(count, 8, generator=generator, requires_grad=True)
     agree(lift(table, base, ends), table[src, :8] + table[dst, 8:] + base, table, base, tolerance=1e-4)

@@ -17,7 +17,15 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import graph_faults
 from archioptrx.data.sources import load_dataset, with_path
-from archioptrx.data.sources.embedding import Embedding, Hits, inputs_of, near_pairs, pair_loss, partners, true_pairs
+from archioptrx.data.sources.embedding import (
+    Embedding,
+    EmbeddingInput,
+    inputs_of,
+    near_pairs,
+    pair_loss,
+    partners,
+    true_pairs,
+)
 from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.sources.learned import jobs_of
 from archioptrx.data.sources.pickle_writing import write as write_pickle
@@ -182,13 +190,13 @@ def test_partners_are_other_hits_of_the_same_particle(pids, seed):
 def test_the_loss_is_that_of_the_paper():
     # Two hits of particle 1 at distance 3, two of others far away from all.
     places = torch.tensor([[0.0, 0], [3, 0], [50, 0], [0, 50]])
-    hits = Hits(torch.zeros(4, 1), np.array([1, 1, 2, 0]), np.array([[0], [1]]))
+    hits = EmbeddingInput(torch.zeros(4, 1), np.array([1, 1, 2, 0]), np.array([[0], [1]]))
     assert float(pair_loss(places, hits, 5.0, np.random.default_rng(0))) == pytest.approx(9.0)
     # Particles 1 and 2 at distance 3 of margin 5: the mean of 25 - 9 over the pairs that are near.
-    hits = Hits(torch.zeros(2, 1), np.array([1, 2]), np.zeros((2, 0), dtype=np.int64))
+    hits = EmbeddingInput(torch.zeros(2, 1), np.array([1, 2]), np.zeros((2, 0), dtype=np.int64))
     assert float(pair_loss(places[:2], hits, 5.0, np.random.default_rng(0))) == pytest.approx(16.0)
     # Nothing to compare.
-    hits = Hits(torch.zeros(1, 1), np.array([1]), np.zeros((2, 0), dtype=np.int64))
+    hits = EmbeddingInput(torch.zeros(1, 1), np.array([1]), np.zeros((2, 0), dtype=np.int64))
     assert float(pair_loss(places[:1], hits, 5.0, np.random.default_rng(0))) == 0.0
 
 

@@ -17,7 +17,7 @@ from archioptrx.graphs.nodes import DataNode, FunctionNode
 from archioptrx.graphs.signatures import Choice, Hyperparameter
 from archioptrx.graphs.steps import Step
 from archioptrx.sampling.samplers import enumerate_space
-from archioptrx.sampling.search_space import Limits, SearchSpace
+from archioptrx.sampling.search_space import SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
 
 HIDDEN = Hyperparameter("hidden")
@@ -47,7 +47,7 @@ def test_every_path_of_decisions_ends(seed: int) -> None:
 def legal(graph: FunctionGraph, most: int) -> set[str]:
     """Fingerprints of all graphs without loops up to some steps: each step of any function on any values so far."""
     found = set[str]()
-    space = WalkSpace(graph, SearchSpace("any", GRIDS, Limits(max_steps=most)))
+    space = WalkSpace(graph, SearchSpace("any", GRIDS, WalkLimits(max_steps=most)))
     sources = list(graph.sources)
 
     def grow(kinds: list[str], steps: list[Taken]) -> None:
@@ -119,7 +119,7 @@ RESIDUAL = FunctionGraph(
 )
 def test_one_walk_reaches_all_that_is_legal(graph: FunctionGraph | str, most: int) -> None:
     graph = FunctionGraph.load(graph) if isinstance(graph, str) else graph
-    space = WalkSpace(graph, SearchSpace("any", GRIDS, Limits(max_steps=most, max_walks=1, extra=(most,))))
+    space = WalkSpace(graph, SearchSpace("any", GRIDS, WalkLimits(max_steps=most, max_walks=1, extra=(most,))))
     walked = Counter(c.fingerprint for c, _ in enumerate_space(space, fixed=("hyperparameter",)))
     assert set(walked) == legal(graph, most)
 

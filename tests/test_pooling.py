@@ -12,7 +12,7 @@ from torch_geometric.utils import to_dense_adj
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.parameter_count import count_parameters
-from archioptrx.networks.blocks import Run, Shape, Topology, Value, apply, build
+from archioptrx.networks.blocks import ForwardPass, Shape, Topology, Value, apply, build
 from archioptrx.networks.blocks.value import Pooling
 from archioptrx.networks.compile import compile_model
 from archioptrx.sampling.search_space import SearchSpace
@@ -39,11 +39,11 @@ def pool(method: str, width: int = 3, seed: int = 0) -> nn.Module:
 
 
 def pooled(module: nn.Module, batch: Data) -> Value:
-    return apply(module, [Value.of(batch.x)], Run(Topology(batch)), pooled=True)
+    return apply(module, [Value.of(batch.x)], ForwardPass(Topology(batch)), pooled=True)
 
 
 def unpooled(value: Value, batch: Data) -> torch.Tensor:
-    return apply(build("unpool", [], Shape("node", 3), {}), [value], Run(Topology(batch))).tensor()
+    return apply(build("unpool", [], Shape("node", 3), {}), [value], ForwardPass(Topology(batch))).tensor()
 
 
 @pytest.mark.parametrize("method", ["topk", "edge"])
@@ -96,8 +96,8 @@ def test_graphs_of_a_batch_are_pooled_apart(method):
     singles = [unpooled(pooled(module, graph), graph) for graph in graphs]
     torch.testing.assert_close(together, torch.cat(singles), rtol=0, atol=1e-12)
     readout = build("readout", [Shape("pooled", 3)], Shape("graph", 3), {"reduce": "sum"})
-    sums = [apply(readout, [pooled(module, g)], Run(Topology(g))).tensor() for g in graphs]
-    summed = apply(readout, [whole], Run(Topology(batch))).tensor()
+    sums = [apply(readout, [pooled(module, g)], ForwardPass(Topology(g))).tensor() for g in graphs]
+    summed = apply(readout, [whole], ForwardPass(Topology(batch))).tensor()
     torch.testing.assert_close(summed, torch.cat(sums), rtol=0, atol=1e-12)
 
 
@@ -116,7 +116,7 @@ def test_a_value_of_another_pooling_comes_by_way_of_the_hits():
     graph = data(seed=4)
     first, second = pooled(pool("topk"), graph), pooled(pool("edge"), graph)
     add = build("add", [Shape("pooled", 3)] * 2, Shape("pooled", 3), {})
-    result = apply(add, [first, second], Run(Topology(graph)), pooled=True)
+    result = apply(add, [first, second], ForwardPass(Topology(graph)), pooled=True)
     assert result.pooling is first.pooling
     moved = first.pooling.down(second.pooling.up(second.tensor()))
     torch.testing.assert_close(result.tensor(), first.tensor() + moved, rtol=0, atol=0)

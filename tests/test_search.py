@@ -17,7 +17,7 @@ from small_search import SMALL, Crash, crashing, lines, proposed, quiet, results
 
 from archioptrx.core.errors import InputError
 from archioptrx.runs.run_folder import RunFolder
-from archioptrx.search.jobs import Job, Work
+from archioptrx.search.jobs import TrialJob, Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.loop import Trials
 from archioptrx.search.retrain import Spread, choose
@@ -384,8 +384,8 @@ def test_ctrl_c_while_a_trial_is_put_away_is_not_lost(monkeypatch: pytest.Monkey
     class OneJob:
         done = False
 
-        def next(self) -> Job:
-            return Job("a", {})
+        def next(self) -> TrialJob:
+            return TrialJob("a", {})
 
         def message(self, key: str, message: dict[str, object]) -> bool:
             self.done = True

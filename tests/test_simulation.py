@@ -12,7 +12,15 @@ from archioptrx.data.options import HelixOptions
 from archioptrx.data.simulation.detector import SURFACES, layer_numbers
 from archioptrx.data.simulation.detector_response import trackml_detector
 from archioptrx.data.simulation.propagation import propagate
-from archioptrx.data.simulation.simulation import FEWEST_HITS, Hits, particles, simulate, spectrum, weights, with_noise
+from archioptrx.data.simulation.simulation import (
+    FEWEST_HITS,
+    SimulatedHits,
+    particles,
+    simulate,
+    spectrum,
+    weights,
+    with_noise,
+)
 
 PLAIN = HelixOptions(particles=300, resolution=0.0, thickness=0.0, inefficiency=0.0, noise_share=0.0)
 
@@ -71,7 +79,7 @@ def test_noise_has_its_share_of_the_hits(share: float) -> None:
 
 def test_noise_is_spread_over_the_layers_as_the_detector_says() -> None:
     detector = trackml_detector()
-    none = Hits(np.zeros(10_000, np.int64), np.zeros(10_000, np.int64), np.zeros((10_000, 3)))
+    none = SimulatedHits(np.zeros(10_000, np.int64), np.zeros(10_000, np.int64), np.zeros((10_000, 3)))
     noise = with_noise(none, 0.75, detector, np.random.default_rng(0))
     counts = np.bincount(noise.layer[10_000:], minlength=len(detector.place))
     assert counts.sum() == 30_000

@@ -18,7 +18,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.hitgraphs import write
-from archioptrx.data.sources.stream import Limits, key_of, stream
+from archioptrx.data.sources.stream import StreamLimits, key_of, stream
 from archioptrx.data.storage.stored import StoredGraphs, cache
 from archioptrx.data.storage.workers import number_of_workers, spread
 
@@ -275,13 +275,13 @@ def test_numbers_in_the_environment_are_checked(monkeypatch):
     with pytest.raises(InputError, match=r"^ARCHIOPTRX_MEMORY: is '1 GB'; legal: a number of MiB, 0 or more$"):
         dataset()
     monkeypatch.setenv("ARCHIOPTRX_MEMORY", "3")
-    assert Limits.usual().memory == 3 * 2**20
+    assert StreamLimits.usual().memory == 3 * 2**20
     monkeypatch.setenv("ARCHIOPTRX_WORKERS", "many")
     with pytest.raises(InputError, match=r"^ARCHIOPTRX_WORKERS: is 'many'; legal: 1 or more$"):
         number_of_workers()
     monkeypatch.setenv("ARCHIOPTRX_WORKERS", "3")
     assert number_of_workers() == 3
-    limits = Limits(rest=10.0, workers=4)
+    limits = StreamLimits(rest=10.0, workers=4)
     assert [limits.workers_for(5.0, jobs, 1) for jobs in (1, 2, 3, 4, 99)] == [1, 1, 1, 3, 4]
 
 

@@ -13,7 +13,7 @@ from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.tasks import make_task
 from archioptrx.tasks.edge_classification import EdgeClassification
 from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
-from archioptrx.tasks.task import Objective
+from archioptrx.tasks.task import TaskObjective
 from archioptrx.training.fit import evaluate_model
 
 
@@ -176,9 +176,9 @@ def test_wrong_descriptions_are_named(spec, message):
 
 
 def test_objective_turns_so_that_larger_is_better():
-    assert Objective("loss", "min").value({"loss": 0.3}) == -0.3
-    assert Objective("auc").value({"auc": 0.9}) == 0.9
-    assert Objective("auc").value({}) is None
+    assert TaskObjective("loss", "min").value({"loss": 0.3}) == -0.3
+    assert TaskObjective("auc").value({"auc": 0.9}) == 0.9
+    assert TaskObjective("auc").value({}) is None
 
 
 def test_the_cut_for_an_efficiency_keeps_that_share_of_true_edges():

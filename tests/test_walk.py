@@ -23,7 +23,7 @@ from archioptrx.graphs.signatures import SIGNATURES, Choice
 from archioptrx.graphs.steps import Step
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers import RandomSampler, enumerate_space, replay
-from archioptrx.sampling.search_space import Grid, Limits, SearchSpace
+from archioptrx.sampling.search_space import Grid, SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -170,7 +170,7 @@ def test_a_recurrence_adds_one_back_edge_and_a_branch_one_merge(seed: int) -> No
     graph = FunctionGraph.load(rng.choice(BUNDLED)) if rng.random() < 0.7 else function_graph(rng)
     space = walk_space(rng, graph).search_space
     steps = max(24, space.walk.max_steps)  # few random function graphs need more than 24 for their shortest walks
-    limits = Limits(max_steps=steps, extra=(6, 4), max_walks=len(graph.targets) + 1, max_executed=10**6)
+    limits = WalkLimits(max_steps=steps, extra=(6, 4), max_walks=len(graph.targets) + 1, max_executed=10**6)
     longer = WalkSpace(graph, replace(space, walk=limits))
     shorter = WalkSpace(graph, replace(space, walk=replace(limits, max_walks=len(graph.targets))))
     even, wanted = even_choices(rng), rng.choice(("recurrence", "branch"))
@@ -243,7 +243,7 @@ def small(*functions: FunctionNode, targets: tuple[str, ...] = ("out",), **limit
     used = {name for f in functions for name in (*f.inputs, f.output)}
     data = [DataNode("hits", "node", field="x"), *(DataNode(n, "node", 4) for n in ("a", "b", "c", "d", "out"))]
     graph = FunctionGraph("small", tuple(n for n in data if n.name in used), functions, ("hits",), targets)
-    return WalkSpace(graph, SearchSpace("small", (Grid("hidden", (8,)),), Limits(**limits)))
+    return WalkSpace(graph, SearchSpace("small", (Grid("hidden", (8,)),), WalkLimits(**limits)))
 
 
 def distinct(space: WalkSpace) -> list[Candidate]:
@@ -276,7 +276,7 @@ def test_a_target_that_is_the_first_data_node_has_menus_of_its_own() -> None:
         FunctionNode("end", "mlp", ("a",), "out"),
     )
     graph = FunctionGraph("small", data, functions, ("hits",), ("out",))
-    limits = Limits(max_steps=6, max_walks=1, extra=(4,))
+    limits = WalkLimits(max_steps=6, max_walks=1, extra=(4,))
     space = WalkSpace(graph, SearchSpace("small", (Grid("hidden", (8,)),), limits))
     for candidate, _ in enumerate_space(space):
         assert_useful(space, candidate.graph)
@@ -291,7 +291,7 @@ def test_no_two_values_have_one_name() -> None:
         FunctionNode("end", "mlp", ("x",), "x1"),
     )
     graph = FunctionGraph("names", tuple(data), functions, ("x0",), ("x1",))
-    limits = Limits(max_steps=20, max_walks=3, extra=(12, 3), recurrence=1)
+    limits = WalkLimits(max_steps=20, max_walks=3, extra=(12, 3), recurrence=1)
     space = WalkSpace(graph, SearchSpace("small", (Grid("hidden", (8,)),), limits))
     for seed in range(30):
         assert_candidate(space, space(checked(even_choices(random.Random(seed)))))

@@ -56,7 +56,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Picture:
+class EventPicture:
     """One event, all of its φ sectors in one frame.
 
     Attributes
@@ -131,7 +131,7 @@ def count_tracks(graphs: Sequence[HitGraph]) -> int:
     return tracks
 
 
-def whole_event(graphs: Sequence[HitGraph], sectors: int, eta_sectors: int = 1) -> Picture:
+def whole_event(graphs: Sequence[HitGraph], sectors: int, eta_sectors: int = 1) -> EventPicture:
     """Put the graphs of one event together, each turned to its φ sector.
 
     Parameters
@@ -151,7 +151,7 @@ def whole_event(graphs: Sequence[HitGraph], sectors: int, eta_sectors: int = 1) 
         columns.append((np.stack(turned, axis=1), noise, graph.edge_index.numpy() + before, graph.y.numpy() > 0.5))
         before += len(x)
     pos, noise, edges, true = zip(*columns, strict=True)
-    return Picture(np.concatenate(pos), np.concatenate(noise), np.concatenate(edges, axis=1), np.concatenate(true))
+    return EventPicture(np.concatenate(pos), np.concatenate(noise), np.concatenate(edges, axis=1), np.concatenate(true))
 
 
 def eta_sectors(dataset: Dataset) -> int:
@@ -231,7 +231,7 @@ def _bins(values: Sequence[float], whole: bool) -> Floats:
     return np.linspace(low, high, count + 1)
 
 
-def _event(axes: Sequence[Axes], picture: Picture) -> None:
+def _event(axes: Sequence[Axes], picture: EventPicture) -> None:
     """One event along and across the beam; r-φ instead of r-z where everything lies at z = 0."""
     x, y, z = picture.pos.T
     r = np.hypot(x, y)
@@ -245,7 +245,7 @@ def _event(axes: Sequence[Axes], picture: Picture) -> None:
         axes[1].set(xlabel="φ, rad", ylabel="r, mm", title="r-φ (all hits lie at z = 0)")
 
 
-def _view(axis: Axes, at: Floats, picture: Picture) -> None:
+def _view(axis: Axes, at: Floats, picture: EventPicture) -> None:
     """Hits and edges at places in a plane. Shapes: at [N, 2]."""
     from matplotlib.collections import LineCollection
 

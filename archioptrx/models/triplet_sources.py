@@ -39,7 +39,7 @@ from archioptrx.training.fit import predict
 
 
 @dataclass(frozen=True)
-class Plan:
+class TripletPlan:
     """How triplets are made of an event.
 
     Attributes
@@ -78,7 +78,7 @@ def load(options: TripletsOptions) -> Dataset:
             "same_data": trained.provenance.data == resolved(options.of),
         }
     metadata = replace(make(inner.metadata, scored), options=about)
-    plan = Plan(options, inner.metadata, metadata, model)
+    plan = TripletPlan(options, inner.metadata, metadata, model)
     places: dict[str, list[int]] = {}
     for place, facts in enumerate(facts_of(inner.graphs)):
         places.setdefault(facts.event, []).append(place)
@@ -87,7 +87,7 @@ def load(options: TripletsOptions) -> Dataset:
     return stream(jobs, partial(make_event, plan=plan), metadata)
 
 
-def make_event(job: Job, plan: Plan) -> BuiltEvent:
+def make_event(job: Job, plan: TripletPlan) -> BuiltEvent:
     """Make the graphs of one event, sector by sector."""
     graphs = []
     sums: dict[str, float] = {}
@@ -106,7 +106,7 @@ def make_event(job: Job, plan: Plan) -> BuiltEvent:
     return BuiltEvent(tuple(graphs), sums)
 
 
-def scores(graph: HitGraph, plan: Plan) -> Floats | None:
+def scores(graph: HitGraph, plan: TripletPlan) -> Floats | None:
     """Probability of each edge by the model, else the one that the data bring along; None where there is neither."""
     if plan.model is None:
         found = graph.get("baseline")

@@ -15,13 +15,13 @@ from archioptrx.graphs.linear_fusion import pending_steps
 from archioptrx.graphs.shapes import TargetWidth, bound_parameters, read_sources, shapes, weight_names
 from archioptrx.graphs.signatures import POOLED
 from archioptrx.graphs.steps import Loop, Step
-from archioptrx.networks.blocks import Run, Shape, Topology, Value, apply, build
+from archioptrx.networks.blocks import ForwardPass, Shape, Topology, Value, apply, build
 
 Table = dict[int, Value]
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class PlannedStep:
     """One planned step: which value it makes from which, and its module for each pass of its loop."""
 
     step: int
@@ -82,7 +82,7 @@ class Model(nn.Module):
         TrialError
             A step fails; the message names it and the shapes of its inputs.
         """
-        run = Run(Topology(data))
+        run = ForwardPass(Topology(data))
         table = {value: self._source(value, run.topology) for value in sorted(read_sources(self.graph))}
         seen: list[Any] = []
         schedule = self.graph.schedule
@@ -114,7 +114,7 @@ class Model(nn.Module):
             raise InputError(f"{name}: is {rows.dtype}; legal: floating point numbers")
         return Value.of(rows)
 
-    def _step(self, index: int, table: Table, run: Run, turn: int) -> None:
+    def _step(self, index: int, table: Table, run: ForwardPass, turn: int) -> None:
         call = self._calls[index]
         values = [table[value] for value in call.inputs]
         try:
@@ -125,7 +125,7 @@ class Model(nn.Module):
         except Exception as error:
             raise TrialError(self._failure(call, error)) from error
 
-    def _failure(self, call: Call, error: Exception) -> str:
+    def _failure(self, call: PlannedStep, error: Exception) -> str:
         step, names = self.graph.steps[call.step], self.graph.values
         text = f"{names[call.output]} = {step.function}({', '.join(names[v] for v in call.inputs)})"
         shapes = ", ".join(f"{names[v]} {self._shapes[v].domain} [{self._shapes[v].width}]" for v in call.inputs)
@@ -136,7 +136,9 @@ class Model(nn.Module):
             f"inputs {shapes}; output {out.domain} [{out.width}]"
         )
 
-    def _loop(self, loop: Loop, table: Table, run: Run, seen: list[Any], tail: Sequence[int | Loop] | None) -> None:
+    def _loop(
+        self, loop: Loop, table: Table, run: ForwardPass, seen: list[Any], tail: Sequence[int | Loop] | None
+    ) -> None:
         """Run a loop; with a tail, also what follows after each pass but the last."""
         changing = {self._calls[i].output for i in (*loop.forward, *loop.back)} | {head for head, _ in loop.heads}
         run.enter(id(piece) for value in table if value not in changing for piece in table[value].pieces)
@@ -149,13 +151,13 @@ class Model(nn.Module):
                 seen.append(self._glimpse(table, run, tail))
         run.leave()
 
-    def _pass(self, steps: Iterable[int], done: Sequence[int], table: Table, run: Run, turn: int) -> None:
+    def _pass(self, steps: Iterable[int], done: Sequence[int], table: Table, run: ForwardPass, turn: int) -> None:
         """Run some steps, but for those that made a head's first value."""
         for index in steps:
             if index not in done:
                 self._step(index, table, run, turn)
 
-    def _glimpse(self, table: Table, run: Run, tail: Sequence[int | Loop]) -> Any:
+    def _glimpse(self, table: Table, run: ForwardPass, tail: Sequence[int | Loop]) -> Any:
         """The targets as they would be if the loop ended now."""
         copy = dict(table)
         for item in tail:
@@ -171,7 +173,7 @@ class Model(nn.Module):
         return found[0] if len(found) == 1 else tuple(found)
 
 
-def _calls(model: Model) -> list[Call]:
+def _calls(model: Model) -> list[PlannedStep]:
     """Plan each step: build its modules, or share them, and choose which linear layers are left pending."""
     graph, names = model.graph, weight_names(model.graph)
     bound = [(shape.domain, shape.width) for shape in model._shapes]
@@ -190,7 +192,7 @@ def _calls(model: Model) -> list[Call]:
             _register(model, step, names[index], modules)
             if step.weights:
                 made[step.weights] = (_form(recipe), modules)
-        calls.append(Call(index, step.inputs, index + len(graph.sources), modules, index in pending))
+        calls.append(PlannedStep(index, step.inputs, index + len(graph.sources), modules, index in pending))
     return calls
 
 

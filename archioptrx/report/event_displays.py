@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.data.dataset import Dataset
-from archioptrx.data.plot import Picture, eta_sectors, whole_event
+from archioptrx.data.plot import EventPicture, eta_sectors, whole_event
 from archioptrx.report.held_out import CUT, CUT_LOGIT, Answers, HeldOut, Logits, events_by_size
 from archioptrx.report.page import fragment, packed
 from archioptrx.tasks.classification_metrics import Bools
@@ -216,7 +216,9 @@ def shown_event(held: HeldOut, answers: Answers, places: Sequence[int], name: st
     return Shown(name, why, picture.pos, rows[:, seen], classes[:, seen], darkness[:, seen])
 
 
-def rows_of(picture: Picture, answers: Answers, index: Sequence[Ints], graphs: Sequence[Mapping[str, Any]]) -> Ints:
+def rows_of(
+    picture: EventPicture, answers: Answers, index: Sequence[Ints], graphs: Sequence[Mapping[str, Any]]
+) -> Ints:
     """The hits of each row, inner to outer, as places in the whole event. Shapes: -> [2, E] or [3, T]."""
     if answers.task.rows.domain == "edge":
         return picture.edges

@@ -14,7 +14,7 @@ from archioptrx.report.page import figure
 from archioptrx.tasks.classification_metrics import Floats
 from archioptrx.tasks.node_embedding import NodeEmbedding, pairs_of
 from archioptrx.tasks.node_regression import NodeRegression
-from archioptrx.tasks.options.parameters import Parameter
+from archioptrx.tasks.options.parameters import TrackParameter
 from archioptrx.tasks.parameters import residuals, split
 from archioptrx.tasks.task import Task
 from archioptrx.tasks.track_count import TrackCount, track_numbers
@@ -100,7 +100,7 @@ def parameters(suffix: str, task: NodeRegression, outputs: Sequence[Tensor], hel
     return found
 
 
-def given_and_true(name: str, about: Parameter, given: Floats, truth: Floats) -> Markup:
+def given_and_true(name: str, about: TrackParameter, given: Floats, truth: Floats) -> Markup:
     """Counts of hits by true and by given value."""
     import plotly.graph_objects as go
 
@@ -123,7 +123,7 @@ def given_and_true(name: str, about: Parameter, given: Floats, truth: Floats) ->
     return figure(name, drawn, f"Given against true {label}", 380)
 
 
-def residual_histogram(name: str, about: Parameter, error: Floats) -> Markup:
+def residual_histogram(name: str, about: TrackParameter, error: Floats) -> Markup:
     """Given less true value; median and half of the width that holds 68 %, as `evaluate` says them.
 
     The outermost bins hold all that lies beyond.
@@ -167,7 +167,7 @@ def numbers(name: str, given: Floats, truth: Floats) -> Markup:
     return figure(name, drawn, "Given against true number of tracks", 400)
 
 
-def in_unit(about: Parameter, values: Floats) -> Floats:
+def in_unit(about: TrackParameter, values: Floats) -> Floats:
     """Values of a parameter in its unit. Shapes: [N, 1 or 2] -> [N]."""
     if about.periodic:
         return np.arctan2(values[:, 0], values[:, 1])
@@ -175,6 +175,6 @@ def in_unit(about: Parameter, values: Floats) -> Floats:
     return found
 
 
-def labelled(about: Parameter) -> str:
+def labelled(about: TrackParameter) -> str:
     """Name and unit of a parameter."""
     return f"{LABELS[about.name]}{f' [{about.unit}]' if about.unit else ''}"

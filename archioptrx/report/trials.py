@@ -30,9 +30,9 @@ def trial_data(content: Content) -> dict[str, Any]:
     """
     rows = content.rows
     graphs = [content.graph(row["proposal"]) for row in rows]
-    texts = _Pool([brief(graph), str(graph)] for graph in graphs)
-    settings = _Pool(dict(row["hyperparameters"]) for row in rows)
-    errors = _Pool(row["error"] or "" for row in rows)
+    texts = _Distinct([brief(graph), str(graph)] for graph in graphs)
+    settings = _Distinct(dict(row["hyperparameters"]) for row in rows)
+    errors = _Distinct(row["error"] or "" for row in rows)
     return {
         "run": shlex.quote(str(content.folder.path)),
         "id": [row["id"] for row in rows],
@@ -49,7 +49,7 @@ def trial_data(content: Content) -> dict[str, Any]:
     }
 
 
-class _Pool:
+class _Distinct:
     """Values that occur often: each once, and for each occurrence its number."""
 
     def __init__(self, values: Any) -> None:

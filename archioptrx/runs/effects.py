@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from archioptrx.runs.trial_choices import Choice, choices_of
+from archioptrx.runs.trial_choices import TrialChoice, choices_of
 
 CONFIDENCE = 0.95
 FEW = 3
@@ -36,7 +36,7 @@ class Effect:
     Attributes
     ----------
     group, name
-        See `archioptrx.runs.trial_choices.Choice`.
+        See `archioptrx.runs.trial_choices.TrialChoice`.
     trials, others
         How many made it; how many in its scope didn't.
     standing
@@ -185,7 +185,7 @@ def _beaten(values: Sequence[float], others: Sequence[float]) -> Floats:
     return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / 2
 
 
-def effect_of(choice: Choice, standing: Floats, also: tuple[str, ...] = ()) -> Effect:
+def effect_of(choice: TrialChoice, standing: Floats, also: tuple[str, ...] = ()) -> Effect:
     """The effect of one choice that some in its scope made and some didn't."""
     made, left = standing[choice.made], standing[choice.scope & ~choice.made]
     difference = float(made.mean() - left.mean())
@@ -201,9 +201,9 @@ def effect_of(choice: Choice, standing: Floats, also: tuple[str, ...] = ()) -> E
     return replace(effect, low=difference - reach, high=difference + reach, p=p)
 
 
-def _joined(choices: Sequence[Choice]) -> list[tuple[Choice, tuple[str, ...]]]:
+def _joined(choices: Sequence[TrialChoice]) -> list[tuple[TrialChoice, tuple[str, ...]]]:
     """Choices that the same trials made, or left, are one: the first of them, with the names of the others."""
-    first: dict[tuple[bytes, bytes], Choice] = {}
+    first: dict[tuple[bytes, bytes], TrialChoice] = {}
     also: dict[tuple[bytes, bytes], list[str]] = {}
     for choice in choices:
         made, left = choice.made.tobytes(), (choice.scope & ~choice.made).tobytes()

@@ -18,7 +18,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.overrides import override
 from archioptrx.core.plugins import import_modules
 from archioptrx.data.sources import check_spec, resolved
-from archioptrx.runs.experiment_sections import Budget, Constraints, Keep, Resources, Retrain, Scheduler, Screen, Split, read_trackers
+from archioptrx.runs.experiment_sections import Budget, Constraints, Keep, Resources, Retrain, Scheduler, ScreenSettings, Split, read_trackers
 from archioptrx.tasks import check_task
 from archioptrx.tasks.options import TaskOptions
 from archioptrx.training.objective import Objective
@@ -74,7 +74,7 @@ class Experiment:
     function_graph: str
     search_space: str
     sampler: Mapping[str, Any]
-    screen: Screen
+    screen: ScreenSettings
     scheduler: Scheduler
     budget: Budget
     training: Training
@@ -146,7 +146,7 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         function_graph=top.take("function_graph", str, "tracking"),
         search_space=top.take("search_space", str, "hyperparameters" if architecture else "small"),
         sampler=_sampler(top),
-        screen=Screen.read(top.inside("screen", {})),
+        screen=ScreenSettings.read(top.inside("screen", {})),
         scheduler=Scheduler.read(top.inside("scheduler", {})),
         budget=Budget.read(top.inside("budget", {})),
         training=_training(top),

@@ -124,7 +124,7 @@ class Constraints:
 
 
 @dataclass(frozen=True)
-class Screen:
+class ScreenSettings:
     """How many proposals are scored untrained for each that is trained (1: no screen), and by what.
 
     Attributes
@@ -144,7 +144,7 @@ class Screen:
         return tuple(self.proxy.split(VOTE))
 
     @classmethod
-    def read(cls, inside: Fields) -> Screen:
+    def read(cls, inside: Fields) -> ScreenSettings:
         """Take and check the section."""
         usual = cls()
         result = cls(inside.take("proposals", int, usual.proposals, minimum=1), inside.take("proxy", str, usual.proxy))

@@ -44,7 +44,7 @@ LABELS = 5
 
 
 @dataclass(frozen=True)
-class Choice:
+class TrialChoice:
     """A choice, and who made it.
 
     Attributes
@@ -63,7 +63,7 @@ class Choice:
     scope: Mask
 
 
-def choices_of(rows: Sequence[Row], proposals: Mapping[int, Row]) -> list[Choice]:
+def choices_of(rows: Sequence[Row], proposals: Mapping[int, Row]) -> list[TrialChoice]:
     """All choices that some trials made and some in their scope didn't.
 
     Parameters
@@ -89,16 +89,16 @@ def size_of(line: Row) -> Mapping[str, int]:
     return size if size is not None else ComputationGraph.from_dict(line["graph"]).size
 
 
-def _functions(lines: Sequence[Row]) -> Iterable[Choice]:
+def _functions(lines: Sequence[Row]) -> Iterable[TrialChoice]:
     counts = [Counter(step["function"] for step in line["graph"]["steps"]) for line in lines]
     everywhere = np.ones(len(lines), dtype=bool)
     for name in sorted({name for count in counts for name in count}):
         often = np.array([count[name] for count in counts])
-        yield Choice("function", name, often > 0, everywhere)
-        yield Choice("function", f"{name}, twice or more", often > 1, everywhere)
+        yield TrialChoice("function", name, often > 0, everywhere)
+        yield TrialChoice("function", f"{name}, twice or more", often > 1, everywhere)
 
 
-def _decisions(rows: Sequence[Row]) -> Iterable[Choice]:
+def _decisions(rows: Sequence[Row]) -> Iterable[TrialChoice]:
     points: dict[tuple[str, str], dict[int, set[str]]] = {}  # labels by trial
     for index, row in enumerate(rows):
         for kind, place, label in row["trace"]["decisions"]:
@@ -109,19 +109,19 @@ def _decisions(rows: Sequence[Row]) -> Iterable[Choice]:
         scope = _mask(len(rows), taken)
         for label, takes in _labels({label for labels in taken.values() for label in labels}):
             made = _mask(len(rows), (i for i, labels in taken.items() if any(map(takes, labels))))
-            yield Choice("decision", SPOKEN[kind].format(place=shown, label=label), made, scope)
+            yield TrialChoice("decision", SPOKEN[kind].format(place=shown, label=label), made, scope)
 
 
-def _hyperparameters(rows: Sequence[Row]) -> Iterable[Choice]:
+def _hyperparameters(rows: Sequence[Row]) -> Iterable[TrialChoice]:
     for name in sorted({name for row in rows for name in row["hyperparameters"]}):
         values = [row["hyperparameters"].get(name) for row in rows]
         scope = np.array([value is not None for value in values])
         for label, takes in _labels({value for value in values if value is not None}):
             made = np.array([value is not None and takes(value) for value in values])
-            yield Choice("hyperparameter", f"{name} {label}", made, scope)
+            yield TrialChoice("hyperparameter", f"{name} {label}", made, scope)
 
 
-def _sizes(rows: Sequence[Row], sizes: Sequence[Mapping[str, int]]) -> Iterable[Choice]:
+def _sizes(rows: Sequence[Row], sizes: Sequence[Mapping[str, int]]) -> Iterable[TrialChoice]:
     known: list[dict[str, Any]] = [
         {**{SIZES.get(key, key): number for key, number in size.items()}, "parameters": row["parameters"]}
         for row, size in zip(rows, sizes, strict=True)
@@ -131,7 +131,7 @@ def _sizes(rows: Sequence[Row], sizes: Sequence[Mapping[str, int]]) -> Iterable[
         scope = np.array([value is not None for value in values])
         for label, takes in _labels({value for value in values if value is not None}, values):
             made = np.array([value is not None and takes(value) for value in values])
-            yield Choice("size", f"{name} {label}", made, scope)
+            yield TrialChoice("size", f"{name} {label}", made, scope)
 
 
 def _mask(count: int, members: Iterable[int]) -> Mask:

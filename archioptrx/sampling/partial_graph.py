@@ -7,7 +7,7 @@ from typing import Any
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.loops import ancestors, bits, components, descendants, live_values
 from archioptrx.graphs.steps import BackEdge, Step
-from archioptrx.sampling.shortest_plans import Function, Plan
+from archioptrx.sampling.shortest_plans import Function, ShortestPlans
 from archioptrx.sampling.walk_tables import WalkTables
 
 Chosen = tuple[tuple[str, Any], ...]
@@ -46,7 +46,7 @@ class Draft:
         self._idempotent = 0
         self._age = [0] * len(tables.names)
         self._twins: dict[Any, int] = {}
-        self._plan: Plan | None = None
+        self._plan: ShortestPlans | None = None
         self._before: list[tuple[list[list[Any]], dict[int, int], list[int]]] = []  # each loop was added
         for name in tables.function_graph.sources:
             self._add(tables.number[name], (), ("source", ()), False)
@@ -83,7 +83,7 @@ class Draft:
         self.open = ((1 << len(self.type)) - 1) & ~closed
         self._plan = None
 
-    def plan(self) -> Plan:
+    def plan(self) -> ShortestPlans:
         """The costs at what may be read now."""
         if self._plan is None:
             now, unlike = self.open, self.open & ~self._idempotent

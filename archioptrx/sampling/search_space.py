@@ -30,7 +30,7 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Limits:
+class WalkLimits:
     """Limits and probabilities of the walk (DESIGN: the walk).
 
     Attributes
@@ -75,7 +75,7 @@ class SearchSpace:
 
     name: str
     hyperparameters: tuple[Grid, ...] = ()
-    walk: Limits = field(default_factory=Limits)
+    walk: WalkLimits = field(default_factory=WalkLimits)
 
     @cached_property
     def grid(self) -> dict[str, Grid]:
@@ -147,10 +147,10 @@ def _spread(low: float, high: float, scale: str, bins: int) -> tuple[Literal, ..
     return tuple(float(f"{p:.6g}") for p in points)
 
 
-def _parse_limits(section: Fields) -> Limits:
-    default = Limits()
+def _parse_limits(section: Fields) -> WalkLimits:
+    default = WalkLimits()
     taken: dict[str, Any] = {}
-    for item in fields(Limits):
+    for item in fields(WalkLimits):
         value = getattr(default, item.name)
         if isinstance(value, tuple):
             least = 1 if item.name == "iterations" else 0
@@ -164,7 +164,7 @@ def _parse_limits(section: Fields) -> Limits:
         else:
             taken[item.name] = section.take(item.name, int, value, minimum=1)
     section.rest()
-    return Limits(**taken)
+    return WalkLimits(**taken)
 
 
 def check_covers(space: SearchSpace, needed: tuple[str, ...], who: str) -> None:

@@ -75,7 +75,7 @@ def functions_of(graph: FunctionGraph) -> tuple[Function, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Menu:
+class FunctionMenu:
     """The legal functions at a place: labels, prior weights and the functions, in one order."""
 
     labels: tuple[str, ...]
@@ -83,7 +83,7 @@ class Menu:
     functions: tuple[Function, ...]
 
 
-class Plan:
+class ShortestPlans:
     """All costs at one state of the counts.
 
     Parameters
@@ -116,7 +116,7 @@ class Plan:
         while self._improve():
             pass
         self._ways: dict[int, tuple[list[int], list[int]]] = {}
-        self._menus: dict[tuple[Any, ...], Menu] = {}
+        self._menus: dict[tuple[Any, ...], FunctionMenu] = {}
         self._reach: dict[tuple[int, int], tuple[tuple[int, bool], ...]] = {}
 
     def _improve(self) -> bool:
@@ -190,7 +190,7 @@ class Plan:
         free, after = self.ways(target)
         return after[f.output] if f.idempotent else free[f.output]
 
-    def onward(self, name: int, idempotent: bool, target: int, left: int) -> Menu:
+    def onward(self, name: int, idempotent: bool, target: int, left: int) -> FunctionMenu:
         """Functions that a walk may take from a value of a type with `left` steps to go."""
         key = ("onward", name, idempotent, target, left)
         if key not in self._menus:
@@ -213,7 +213,7 @@ class Plan:
         """Cost of a function applied to a value in a slot, and of the way from there to a target."""
         return 1 + self.others(f, slot) + self.rest(f, target)
 
-    def makers(self, name: int, fresh: bool, plain: bool, left: int) -> Menu:
+    def makers(self, name: int, fresh: bool, plain: bool, left: int) -> FunctionMenu:
         """Functions that may make a value of a type within `left` steps."""
         key = ("makers", name, fresh, plain, left)
         if key not in self._menus:
@@ -239,8 +239,8 @@ class Plan:
         return min(range(len(f.inputs)), key=lambda slot: self.fresh[f.inputs[slot]] - self.slot(f, slot))
 
 
-def _menu(functions: Sequence[Function]) -> Menu:
-    return Menu(tuple(f.name for f in functions), tuple(f.weight for f in functions), tuple(functions))
+def _menu(functions: Sequence[Function]) -> FunctionMenu:
+    return FunctionMenu(tuple(f.name for f in functions), tuple(f.weight for f in functions), tuple(functions))
 
 
 class Plans:
@@ -248,12 +248,12 @@ class Plans:
 
     def __init__(self, functions: Sequence[Function]) -> None:
         self.functions = functions
-        self._known: dict[tuple[tuple[int, ...], tuple[bool, ...]], Plan] = {}
+        self._known: dict[tuple[tuple[int, ...], tuple[bool, ...]], ShortestPlans] = {}
 
-    def at(self, counts: tuple[int, ...], plain: tuple[bool, ...]) -> Plan:
+    def at(self, counts: tuple[int, ...], plain: tuple[bool, ...]) -> ShortestPlans:
         """The plan for these counts."""
         key = (counts, plain)
         found = self._known.get(key)
         if found is None:
-            found = self._known[key] = Plan(self.functions, counts, plain)
+            found = self._known[key] = ShortestPlans(self.functions, counts, plain)
         return found

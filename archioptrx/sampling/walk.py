@@ -19,7 +19,7 @@ from archioptrx.graphs.loops import Components, bits, components
 from archioptrx.sampling.candidate import DROPPED, Candidate
 from archioptrx.sampling.partial_graph import Draft
 from archioptrx.sampling.search_space import SearchSpace, check_covers
-from archioptrx.sampling.shortest_plans import NEVER, Function, Plan
+from archioptrx.sampling.shortest_plans import NEVER, Function, ShortestPlans
 from archioptrx.sampling.walk_tables import WalkTables
 
 EVENTS = ("walks", "reverse walks", "recurrences", "branches", *DROPPED)
@@ -74,7 +74,7 @@ class WalkSpace:
                 f"{', '.join(self.function_graph.targets)} takes {needed} ({path}); legal: {needed} or more"
             )
 
-    def _shortest(self, plan: Plan) -> list[str]:
+    def _shortest(self, plan: ShortestPlans) -> list[str]:
         path: list[str] = []
         for target in self.tables.targets:
             at = min(

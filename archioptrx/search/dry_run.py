@@ -29,7 +29,7 @@ TIMED = 3
 
 
 @dataclass(frozen=True)
-class Sample:
+class DryRunSample:
     """Random candidates of a space: those within the constraints, distinct ones, and how many were drawn."""
 
     allowed: list[Candidate]
@@ -43,7 +43,7 @@ class Sample:
         return self.distinct + self.seen_once**2 / (2 * max(1, self.seen_twice))
 
 
-def draw(setup: Setup, refuse: Any) -> Sample:
+def draw(setup: Setup, refuse: Any) -> DryRunSample:
     """Draw from the space by its prior weights."""
     sampler = RandomSampler(setup.space, setup.experiment.seed)
     found: dict[str, list[Candidate]] = {}
@@ -53,7 +53,7 @@ def draw(setup: Setup, refuse: Any) -> Sample:
         found.setdefault(identity, []).append(candidate)
     times = [len(same) for same in found.values()]
     allowed = [same[0] for same in found.values() if refuse(same[0]) is None]
-    return Sample(allowed, len(found), times.count(1), times.count(2))
+    return DryRunSample(allowed, len(found), times.count(1), times.count(2))
 
 
 def estimate(setup: Setup, events: Events) -> dict[str, Any]:

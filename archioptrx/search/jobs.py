@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
+class TrialJob:
     """One training. `spec` is plain data that `archioptrx.training.trial.messages` understands; `key` names it."""
 
     key: str
@@ -31,7 +31,7 @@ class Work(Protocol):
     def done(self) -> bool:
         """Whether there is nothing more to do, and nothing runs."""
 
-    def next(self) -> Job | None:
+    def next(self) -> TrialJob | None:
         """A job to start now."""
 
     def message(self, key: str, message: dict[str, Any]) -> bool:
@@ -56,7 +56,7 @@ class Phases:
             self._now = self._makers.pop(0)()
         return self._now.done
 
-    def next(self) -> Job | None:
+    def next(self) -> TrialJob | None:
         """A job of the first one that isn't done."""
         return None if self.done else self._now.next()
 

@@ -23,9 +23,9 @@ from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers import Sampler
 from archioptrx.sampling.samplers.ranking import REFUSED
-from archioptrx.search.jobs import Job
+from archioptrx.search.jobs import TrialJob
 from archioptrx.search.records import Records
-from archioptrx.search.rules import Draw, Listener, Reference, Rules, Running, make_row, trial_seed
+from archioptrx.search.rules import Draw, Reference, Rules, Running, SearchListener, make_row, trial_seed
 from archioptrx.search.sampler_state import Keeper, SnapshotError
 from archioptrx.search.schedule import Fifo
 
@@ -62,7 +62,7 @@ class Trials:
         schedule: Fifo,
         rules: Rules,
         references: Sequence[Reference],
-        listener: Listener,
+        listener: SearchListener,
         keeper: Keeper | None = None,
         records: Records | None = None,
     ) -> None:
@@ -90,7 +90,7 @@ class Trials:
         """Whether the budget is used up, or nothing new can be drawn."""
         return not self.running and (self._late() or len(self.rows) >= self.rules.trials or self._exhausted())
 
-    def next(self) -> Job | None:
+    def next(self) -> TrialJob | None:
         """The next trial, if one may start now."""
         full = len(self.running) >= self.rules.workers
         if full or self._late() or len(self.rows) + len(self.running) >= self.rules.trials:
@@ -102,7 +102,7 @@ class Trials:
         self.running[line["proposal"]] = Running(line, spec, time.time())
         self.records.started(_name(line), line, spec)
         self.listener.started(line)
-        return Job(str(line["proposal"]), spec)
+        return TrialJob(str(line["proposal"]), spec)
 
     def message(self, key: str, message: dict[str, Any]) -> bool:
         """Take a message; True: the trial is over."""

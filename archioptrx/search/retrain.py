@@ -19,12 +19,12 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.files import write_atomically
 from archioptrx.runs.leaderboard import worth_training_again
 from archioptrx.runs.run_folder import RunFolder
-from archioptrx.search.jobs import Job
+from archioptrx.search.jobs import TrialJob
 from archioptrx.search.records import Records
 from archioptrx.search.rules import trial_seed
 
 
-class Listener(Protocol):
+class RetrainingListener(Protocol):
     """Who shows the retraining to a person."""
 
     def retraining(self, done: int, total: int) -> None:
@@ -35,7 +35,7 @@ class Listener(Protocol):
 
 
 @dataclass(frozen=True)
-class Plan:
+class RetrainingPlan:
     """What is trained again.
 
     Attributes
@@ -102,7 +102,7 @@ class Retraining:
         Of the same folder.
     """
 
-    def __init__(self, folder: RunFolder, plan: Plan, listener: Listener, records: Records) -> None:
+    def __init__(self, folder: RunFolder, plan: RetrainingPlan, listener: RetrainingListener, records: Records) -> None:
         self.folder, self.plan, self.listener, self.records = folder, plan, listener, records
         self.rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
         self.chosen = chosen(folder, plan.top)
@@ -139,7 +139,7 @@ class Retraining:
             return False
         return (held["proposal"], held["repeat"]) == (winner.proposal, winner.repeat)
 
-    def next(self) -> Job | None:
+    def next(self) -> TrialJob | None:
         """The next training."""
         if not self._waiting or len(self._running) >= self.plan.workers:
             return None
@@ -151,7 +151,7 @@ class Retraining:
         spec = self.plan.spec(line, seed)
         self._curves[job] = []
         self.records.started(_name(job), line, spec)
-        return Job(key, spec)
+        return TrialJob(key, spec)
 
     def message(self, key: str, message: dict[str, Any]) -> bool:
         """Take a message; True: the training is over."""

@@ -12,7 +12,7 @@ import numpy as np
 from archioptrx.sampling.candidate import Candidate
 
 
-class Listener(Protocol):
+class SearchListener(Protocol):
     """Who shows a search to a person."""
 
     def started(self, proposal: Mapping[str, Any]) -> None:

@@ -27,13 +27,13 @@ from archioptrx.search.jobs import Backend, Phases
 from archioptrx.search.loop import Trials
 from archioptrx.search.progress import Progress
 from archioptrx.search.records import Records
-from archioptrx.search.retrain import Plan, Retraining, Winner
+from archioptrx.search.retrain import Retraining, RetrainingPlan, Winner
 from archioptrx.search.rules import Rules
 from archioptrx.search.sampler_state import Keeper, SnapshotError
 from archioptrx.search.schedule import make_schedule
 from archioptrx.search.screening import make_screening
-from archioptrx.search.setup import Limits, Setup, Specs
-from archioptrx.search.space import Ends
+from archioptrx.search.setup import ConstraintCheck, Setup, Specs
+from archioptrx.search.space import SpaceEnds
 from archioptrx.tasks.task import Task
 from archioptrx.training.proxies import unfit
 from archioptrx.training.trial import TrialData, task_of
@@ -62,7 +62,7 @@ def load_events(experiment: Experiment) -> Events:
     return Events(TrialData(splits, metadata), fingerprint)
 
 
-def widths_of(ends: Ends, metadata: Metadata) -> dict[str, int]:
+def widths_of(ends: SpaceEnds, metadata: Metadata) -> dict[str, int]:
     """Width of each source of a space in a data set.
 
     Raises
@@ -92,13 +92,13 @@ def check_events(setup: Setup, events: Events) -> Task:
     task = task_of(experiment.task, experiment.objective)
     check_fit(task, setup.ends, events.data)
     for reference in setup.references:
-        check_fit(task, Ends.of_network(reference.candidate.graph, reference.name), events.data)
+        check_fit(task, SpaceEnds.of_network(reference.candidate.graph, reference.name), events.data)
     proxies = experiment.screen.proxies if experiment.screen.proposals > 1 else ()
     finish([fault for proxy in proxies if (fault := unfit(proxy, task))])
     return task
 
 
-def check_fit(task: Task, ends: Ends, data: TrialData) -> None:
+def check_fit(task: Task, ends: SpaceEnds, data: TrialData) -> None:
     """Check that networks, task and data suit each other.
 
     Raises
@@ -171,7 +171,7 @@ def run_search(
 
     def second() -> Retraining:
         retrain, workers = experiment.retrain, experiment.resources.workers
-        plan = Plan(specs.retraining, retrain.top, retrain.seeds, workers, experiment.seed)
+        plan = RetrainingPlan(specs.retraining, retrain.top, retrain.seeds, workers, experiment.seed)
         ends.append(Retraining(folder, plan, progress, records))
         return ends[0]
 
@@ -216,7 +216,7 @@ def rules_of(setup: Setup, events: Events, specs: Specs, task: Task, deadline: f
     widths = widths_of(setup.ends, events.data.metadata)
     return Rules(
         spec=specs.trial,
-        refuse=Limits(experiment.constraints, widths, task.target_width),
+        refuse=ConstraintCheck(experiment.constraints, widths, task.target_width),
         trials=experiment.budget.trials,
         epochs=experiment.training.epochs,
         workers=workers,

@@ -23,7 +23,7 @@ from archioptrx.sampling.samplers import Proposer, Sampler, Screen, make_sampler
 from archioptrx.sampling.samplers.screen import Values, check_screened
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.rules import Reference
-from archioptrx.search.space import TRAINING_FIELDS, Ends, make_space, tried
+from archioptrx.search.space import TRAINING_FIELDS, SpaceEnds, make_space, tried
 from archioptrx.training.settings import Training
 
 
@@ -48,7 +48,7 @@ class Setup:
     experiment: Experiment
     files: Mapping[str, Path]
     space: WalkSpace | FixedSpace
-    ends: Ends
+    ends: SpaceEnds
     references: tuple[Reference, ...]
 
     @property
@@ -145,7 +145,7 @@ def _reference(name: str) -> Reference:
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConstraintCheck:
     """Says why a candidate is beyond the constraints.
 
     Attributes

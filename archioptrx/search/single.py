@@ -37,7 +37,7 @@ KEYS = {"data": "data.path", "test": "test", "epochs": "training.epochs"}
 
 
 @dataclass(frozen=True)
-class Choice:
+class SingleTraining:
     """What is trained: the architecture, a name for it, the experiment it belongs to, and a trial's own seed.
 
     `trial`: run folder and line of the proposal that is repeated as it was; None: nothing is. `track`: trackers.
@@ -51,7 +51,7 @@ class Choice:
     track: tuple[str, ...] = ()
 
 
-def choose(args: argparse.Namespace) -> Choice:
+def choose(args: argparse.Namespace) -> SingleTraining:
     """Find the architecture, and the experiment that says how it is trained.
 
     Raises
@@ -78,7 +78,7 @@ def choose(args: argparse.Namespace) -> Choice:
         experiment = parse_experiment(override(usual(), overrides), "train", options)
         import_modules(experiment.imports)
         found = Architecture.load(args.architecture)
-        return Choice(found, Path(args.architecture).stem, experiment, args.seed or 0, track=experiment.track)
+        return SingleTraining(found, Path(args.architecture).stem, experiment, args.seed or 0, track=experiment.track)
     folder, line = trial
     place = str(folder.path / "experiment.yaml")
     document = override(folder.experiment().to_dict(), {"retrain.epochs": None, **overrides})
@@ -89,7 +89,7 @@ def choose(args: argparse.Namespace) -> Choice:
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
     seed = line["seed"] if args.seed is None else args.seed
     name = f"{experiment.name}-{line['proposal']:04d}"
-    return Choice(architecture, name, experiment, seed, trial if as_it_was else None, experiment.track)
+    return SingleTraining(architecture, name, experiment, seed, trial if as_it_was else None, experiment.track)
 
 
 def of_run(name: str) -> tuple[RunFolder, dict[str, Any]] | None:
@@ -123,7 +123,7 @@ def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
+def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, Any]:
     """Train, write the model folder and give its metrics.
 
     Raises
@@ -136,12 +136,12 @@ def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
     from archioptrx.models.model_folder import provenance_of, save_model
     from archioptrx.runs.environment import environment
     from archioptrx.search.run import check_fit
-    from archioptrx.search.space import Ends
+    from archioptrx.search.space import SpaceEnds
     from archioptrx.training.trial import task_of
 
     architecture, experiment = choice.architecture, choice.experiment
     task = task_of(experiment.task, experiment.objective)
-    check_fit(task, Ends.of_network(architecture.graph, choice.name), events.data)
+    check_fit(task, SpaceEnds.of_network(architecture.graph, choice.name), events.data)
     again = None if choice.trial is None else Repetition.of(*choice.trial)
     spec = spec_of(choice, again)
     print(f"{choice.name}: {events.data.splits.rule}", file=sys.stderr)
@@ -176,7 +176,7 @@ def train(choice: Choice, events: Events, folder: Path) -> Mapping[str, Any]:
     return metrics
 
 
-def spec_of(choice: Choice, again: Repetition | None) -> dict[str, Any]:
+def spec_of(choice: SingleTraining, again: Repetition | None) -> dict[str, Any]:
     """What the training is told."""
     import torch
 
@@ -190,7 +190,7 @@ def spec_of(choice: Choice, again: Repetition | None) -> dict[str, Any]:
 
 
 @dataclass
-class Course:
+class TrainingRecord:
     """What a training said: rows as in `epochs.jsonl`, the message of the best epoch, the last one, its log."""
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
@@ -204,12 +204,12 @@ class Course:
         return [row["score"] for row in self.epochs]
 
 
-def follow(choice: Choice, spec: Mapping[str, Any], events: Events, folder: Path) -> Course:
+def follow(choice: SingleTraining, spec: Mapping[str, Any], events: Events, folder: Path) -> TrainingRecord:
     """Train, show each epoch on stderr, tell the trackers. Raises TrialError if the training fails."""
     from archioptrx.runs.text import duration_text
     from archioptrx.training.trial import messages
 
-    course = Course()
+    course = TrainingRecord()
     with closing(Tracking(choice.track, folder.parent, partial(print, file=sys.stderr))) as tracking:
         config = {key: spec[key] for key in ("hyperparameters", *OF_SPEC)} | {"data": events.fingerprint}
         tracking.started(folder.name, config, str(choice.architecture.graph))

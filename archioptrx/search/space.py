@@ -39,7 +39,7 @@ def tried(faults: list[str], act: Callable[[], T]) -> T | None:
 
 
 @dataclass(frozen=True)
-class Ends:
+class SpaceEnds:
     """What the networks of a space read and give.
 
     Attributes
@@ -57,13 +57,13 @@ class Ends:
     targets: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of_function_graph(cls, graph: FunctionGraph) -> Ends:
+    def of_function_graph(cls, graph: FunctionGraph) -> SpaceEnds:
         """Of all that a walk can give."""
         sources = {name: str(graph.node[name].field) for name in graph.sources}
         return cls(graph.name, sources, tuple((name, graph.node[name].domain) for name in graph.targets))
 
     @classmethod
-    def of_network(cls, graph: ComputationGraph, name: str) -> Ends:
+    def of_network(cls, graph: ComputationGraph, name: str) -> SpaceEnds:
         """Of one network."""
         types = [graph.type_of(value) for value in graph.targets]
         sources = {name: str(graph.type[name].field) for name in graph.sources}
@@ -71,7 +71,7 @@ class Ends:
 
 
 @dataclass(frozen=True)
-class BuiltEvent:
+class SearchedSpace:
     """A space with its files.
 
     Attributes
@@ -86,11 +86,11 @@ class BuiltEvent:
 
     files: Mapping[str, Path]
     space: WalkSpace | FixedSpace
-    ends: Ends
+    ends: SpaceEnds
     own: Candidate | None = None
 
 
-def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> BuiltEvent | None:
+def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> SearchedSpace | None:
     """Read the files of a space, its own copies where there is a run; None, and faults, where that can't be.
 
     Blocks of the user have been imported before.
@@ -109,24 +109,24 @@ def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> B
         return None
     make: Any = _fixed if experiment.architecture else _walk
     files = {f"{kind}.yaml": what, "search_space.yaml": limits}
-    made: BuiltEvent | None = tried(faults, partial(make, experiment, files, found, space))
+    made: SearchedSpace | None = tried(faults, partial(make, experiment, files, found, space))
     return made
 
 
-def _walk(experiment: Experiment, files: Mapping[str, Path], graph: FunctionGraph, space: SearchSpace) -> BuiltEvent:
+def _walk(experiment: Experiment, files: Mapping[str, Path], graph: FunctionGraph, space: SearchSpace) -> SearchedSpace:
     """All architectures of a function graph."""
     finish(_hyperparameter_faults(experiment, graph, space))
-    return BuiltEvent(files, WalkSpace(graph, space), Ends.of_function_graph(graph))
+    return SearchedSpace(files, WalkSpace(graph, space), SpaceEnds.of_function_graph(graph))
 
 
 def _fixed(
     experiment: Experiment, files: Mapping[str, Path], architecture: Architecture, space: SearchSpace
-) -> BuiltEvent:
+) -> SearchedSpace:
     """The hyperparameters of one architecture."""
     finish(_setting_faults(experiment, space))
     fixed = FixedSpace(architecture, space, TRAINING_FIELDS)
     name = architecture.name or Path(str(experiment.architecture)).stem
-    return BuiltEvent(files, fixed, Ends.of_network(architecture.graph, name), fixed.own())
+    return SearchedSpace(files, fixed, SpaceEnds.of_network(architecture.graph, name), fixed.own())
 
 
 def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: SearchSpace) -> list[str]:

@@ -19,7 +19,7 @@ SEED = "seed"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SearchOutcome:
     """One search of a study.
 
     Attributes
@@ -56,7 +56,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Row:
+class SeedGroup:
     """The searches that differ by nothing but their seed.
 
     Attributes
@@ -73,7 +73,7 @@ class Row:
 
     label: str
     values: Mapping[str, Any]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[SearchOutcome, ...]
     searches: int
     differences: Mapping[str, Difference]
 
@@ -103,7 +103,7 @@ def outcome_of(
     metric: str,
     winner: Mapping[str, Any] | None,
     seconds: float | None,
-) -> Outcome:
+) -> SearchOutcome:
     """Figures of one search.
 
     Parameters
@@ -129,10 +129,10 @@ def outcome_of(
         "architectures": len({row["fingerprint"] for row in ordered}),
         "seconds": seconds,
     }
-    return Outcome(combination, winner is not None and seconds is not None, curve, figures)
+    return SearchOutcome(combination, winner is not None and seconds is not None, curve, figures)
 
 
-def outcomes_of(folder: StudyFolder) -> tuple[list[Outcome], Goal]:
+def outcomes_of(folder: StudyFolder) -> tuple[list[SearchOutcome], Goal]:
     """All searches of a study as they are now; also the first goal (of the last search, should it be varied)."""
     ends, found = folder.ends(), []
     for one in folder.combinations:
@@ -147,22 +147,22 @@ def outcomes_of(folder: StudyFolder) -> tuple[list[Outcome], Goal]:
     return found, goal
 
 
-def compared(outcomes: Sequence[Outcome], name: str) -> list[Row]:
+def compared(outcomes: Sequence[SearchOutcome], name: str) -> list[SeedGroup]:
     """Rows in the order of the study; `name` labels the only row of a study that varies nothing but `seed`."""
-    groups: dict[str, list[Outcome]] = {}
+    groups: dict[str, list[SearchOutcome]] = {}
     for one in outcomes:
         label = "-".join(text for key, text in one.combination.labels.items() if key != SEED)
         groups.setdefault(label or name, []).append(one)
-    rows: list[Row] = []
+    rows: list[SeedGroup] = []
     for label, group in groups.items():
         ended = tuple(one for one in group if one.ended)
         values = {key: value for key, value in group[0].combination.values.items() if key != SEED}
         against = differences(ended, rows[0].outcomes) if rows else {}
-        rows.append(Row(label, values, ended, len(group), against))
+        rows.append(SeedGroup(label, values, ended, len(group), against))
     return rows
 
 
-def differences(row: Sequence[Outcome], first: Sequence[Outcome]) -> dict[str, Difference]:
+def differences(row: Sequence[SearchOutcome], first: Sequence[SearchOutcome]) -> dict[str, Difference]:
     """Difference of each figure to the first row, paired by seed."""
     pairs = [
         (one.figures, other.figures)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from archioptrx.core.files import plain
 from archioptrx.runs.text import duration_text, plain_text, score_text
-from archioptrx.search.study_comparison import Row, compared, outcomes_of
+from archioptrx.search.study_comparison import SeedGroup, compared, outcomes_of
 from archioptrx.search.study_run import StudyFolder
 
 
@@ -65,7 +65,7 @@ def as_json(folder: StudyFolder) -> str:
     return json.dumps(plain(content), indent=1, ensure_ascii=False)
 
 
-def _row_document(row: Row) -> dict[str, Any]:
+def _row_document(row: SeedGroup) -> dict[str, Any]:
     figures = row.outcomes[0].figures if row.outcomes else ()
     numbers = {figure: row.numbers(figure) for figure in figures}
     return {
@@ -86,7 +86,7 @@ def _row_document(row: Row) -> dict[str, Any]:
     }
 
 
-def _table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
+def _table(rows: Sequence[SeedGroup], columns: Mapping[str, str]) -> str:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)
     table.add_column("seeds", justify="right", no_wrap=True)
@@ -98,7 +98,7 @@ def _table(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
     return plain_text(table)
 
 
-def _cell(row: Row, figure: str) -> str:
+def _cell(row: SeedGroup, figure: str) -> str:
     numbers = row.numbers(figure)
     if not numbers:
         return "–"

@@ -18,7 +18,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking, cut_for_efficiency, rates
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
-from archioptrx.tasks.task import Objective, Task, mean_loss
+from archioptrx.tasks.task import Task, TaskObjective, mean_loss
 
 FIXED_CUT = 0.7
 FIXED_EFFICIENCY = 0.98
@@ -82,7 +82,7 @@ class BinaryClassification(Task):
     """
 
     target_width = 1
-    objective = Objective("auc", "max")
+    objective = TaskObjective("auc", "max")
     rows: Rows
 
     def __init__(self, class_weight: str | float = "none", tracks: TrackOptions = USUAL) -> None:

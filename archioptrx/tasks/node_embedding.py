@@ -14,7 +14,7 @@ from torch.nn.functional import hinge_embedding_loss
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.classification_metrics import Ranking
 from archioptrx.tasks.options.node_embedding import EmbeddingOptions
-from archioptrx.tasks.task import Objective, Task, finite, lacks_pid, mean_loss
+from archioptrx.tasks.task import Task, TaskObjective, finite, lacks_pid, mean_loss
 from archioptrx.tasks.tracks.clusters import cluster, cluster_scores
 from archioptrx.tasks.tracks.finding import apart
 
@@ -36,7 +36,7 @@ class NodeEmbedding(Task):
         self.options = options
         self.target_width = options.dimension
         self.threshold = options.margin / 2 if options.threshold is None else options.threshold
-        self.objective = Objective("pair_accuracy", "max")
+        self.objective = TaskObjective("pair_accuracy", "max")
 
     def data_fault(self, graph: HitGraph) -> str | None:
         """Pairs and clusters are judged by the particles of their hits."""

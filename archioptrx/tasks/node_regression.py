@@ -14,7 +14,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.node_regression import RegressionOptions
 from archioptrx.tasks.options.parameters import channels_of
 from archioptrx.tasks.parameters import lacks_particles, scaled, scores
-from archioptrx.tasks.task import Objective, Task, finite, mean_loss
+from archioptrx.tasks.task import Task, TaskObjective, finite, mean_loss
 
 
 class NodeRegression(Task):
@@ -31,7 +31,7 @@ class NodeRegression(Task):
     def __init__(self, options: RegressionOptions) -> None:
         self.options = options
         self.target_width = channels_of(options.parameters)
-        self.objective = Objective("explained", "max")
+        self.objective = TaskObjective("explained", "max")
 
     def data_fault(self, graph: HitGraph) -> str | None:
         """Particles are needed."""

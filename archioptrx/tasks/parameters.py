@@ -12,7 +12,7 @@ from torch import Tensor
 
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.tasks.options.parameters import PARAMETERS, Parameter
+from archioptrx.tasks.options.parameters import PARAMETERS, TrackParameter
 
 SLOWEST = 0.05
 """A transverse momentum below this, in GeV, counts as this: 1/pT stays finite."""
@@ -46,7 +46,7 @@ def lacks_particles(graph: HitGraph) -> str | None:
     return "the events have no particles; legal: a source that knows them (toy, helix, trackml …)"
 
 
-def split(values: Floats, names: Sequence[str]) -> Iterator[tuple[Parameter, Floats]]:
+def split(values: Floats, names: Sequence[str]) -> Iterator[tuple[TrackParameter, Floats]]:
     """The channels of each parameter. Shapes: values [N, C] -> [N, 1 or 2] each."""
     first = 0
     for name in names:
@@ -55,7 +55,7 @@ def split(values: Floats, names: Sequence[str]) -> Iterator[tuple[Parameter, Flo
         first += about.channels
 
 
-def residuals(about: Parameter, given: Floats, truth: Floats) -> Floats:
+def residuals(about: TrackParameter, given: Floats, truth: Floats) -> Floats:
     """Given less true value in the parameter's unit; of an angle in [-π, π). Shapes: [N, 1 or 2] twice -> [N]."""
     if not about.periodic:
         return about.scale * (given - truth)[:, 0]

@@ -11,7 +11,7 @@ from torch import Tensor
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks import task_from
 from archioptrx.tasks.options.several import SeveralOptions
-from archioptrx.tasks.task import Objective, Task
+from archioptrx.tasks.task import Task, TaskObjective
 
 
 class Several(Task):
@@ -33,7 +33,7 @@ class Several(Task):
         name, first = next(iter(self.tasks.items()))
         self.domain = first.domain
         self.target_width = {name: _width(task) for name, task in self.tasks.items()}
-        self.objective = Objective(f"{name}.{first.objective.metric}", first.objective.direction)
+        self.objective = TaskObjective(f"{name}.{first.objective.metric}", first.objective.direction)
         self.divisible = all(task.divisible for task in self.tasks.values())
 
     def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:

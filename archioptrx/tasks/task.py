@@ -46,7 +46,7 @@ def mean_loss(
 
 
 @dataclass(frozen=True)
-class Objective:
+class TaskObjective:
     """The metric that a search improves, and its direction (`max` or `min`)."""
 
     metric: str
@@ -80,7 +80,7 @@ class Task(ABC):
     name: str
     domain: str
     target_width: int | Mapping[str, int]
-    objective: Objective
+    objective: TaskObjective
     divisible: bool = True
     linear: bool = True
 

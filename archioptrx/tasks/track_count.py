@@ -13,7 +13,7 @@ from torch.nn.functional import huber_loss, poisson_nll_loss
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.track_count import CountOptions
 from archioptrx.tasks.parameters import explained
-from archioptrx.tasks.task import Objective, Task, finite, lacks_pid, mean_loss
+from archioptrx.tasks.task import Task, TaskObjective, finite, lacks_pid, mean_loss
 
 LARGEST = 15.0
 """Of a Poisson output, the logarithm of a number: what is larger counts as this, so that the loss stays finite."""
@@ -33,7 +33,7 @@ class TrackCount(Task):
 
     def __init__(self, options: CountOptions) -> None:
         self.options = options
-        self.objective = Objective("explained", "max")
+        self.objective = TaskObjective("explained", "max")
 
     def data_fault(self, graph: HitGraph) -> str | None:
         """Particles are counted by their hits."""

@@ -18,7 +18,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.parameters import channels_of
 from archioptrx.tasks.options.track_set import SetOptions
 from archioptrx.tasks.parameters import lacks_particles, scaled, scores
-from archioptrx.tasks.task import Objective, Task, finite, mean_loss
+from archioptrx.tasks.task import Task, TaskObjective, finite, mean_loss
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class TrackSet(Task):
         self.options = options
         self.channels = channels_of(options.parameters)
         self.target_width = options.slots * (1 + self.channels)
-        self.objective = Objective("f1", "max")
+        self.objective = TaskObjective("f1", "max")
 
     def data_fault(self, graph: HitGraph) -> str | None:
         """Particles are needed."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.networks.blocks import Run, Topology, Value
+from archioptrx.networks.blocks import ForwardPass, Topology, Value
 from archioptrx.networks.blocks.mlp import MLP
 from archioptrx.networks.blocks.segments import take
 from archioptrx.networks.blocks.topology import BELOW
@@ -110,7 +110,7 @@ def _before(
     """What the last layer of a block reads; of a block that isn't a plain network, its inputs and its output."""
     values = [one if isinstance(one, Tensor) else one.tensor() for one in inputs[0]]
     if isinstance(module, MLP) and len(module.layers) > 1:
-        run: Run = inputs[1]
+        run: ForwardPass = inputs[1]
         hidden: Value = module(inputs[0], run, pending=True)
         return [hidden.pieces[0].rows]
     lifted = [_lifted(rows, at, domain, topology) for rows, at in zip(values, domains, strict=True)]

@@ -43,8 +43,7 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.networks.compile import Model, compile_model, source_widths
 from archioptrx.tasks import make_task
 from archioptrx.tasks.options import TRACK_SHARES
-from archioptrx.tasks.task import Objective as TaskObjective
-from archioptrx.tasks.task import Task
+from archioptrx.tasks.task import Task, TaskObjective
 from archioptrx.tasks.tracks.metrics import Selection
 from archioptrx.tasks.tracks.scores import track_numbers
 from archioptrx.training import peak_memory

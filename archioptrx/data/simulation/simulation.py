@@ -30,7 +30,7 @@ FEWEST_HITS = 3
 
 
 @dataclass(frozen=True)
-class Hits:
+class SimulatedHits:
     """Hits of an event; `particle` [N] is a row, -1 for noise, `layer` [N] one of the detector, `pos` [N, 3] in mm."""
 
     particle: Ints
@@ -107,14 +107,16 @@ def spectrum(options: HelixOptions, level: Floats) -> Floats:
     return np.asarray(np.clip(pt, options.pt_low, options.pt_high))
 
 
-def particle_hits(options: HelixOptions, start: Helices, detector: Detector, random: np.random.Generator) -> Hits:
+def particle_hits(
+    options: HelixOptions, start: Helices, detector: Detector, random: np.random.Generator
+) -> SimulatedHits:
     """Hits that the particles leave: those crossings that aren't missed, smeared along the layer."""
     crossed = propagate(start, detector, options.thickness, random)
     seen = random.uniform(size=len(crossed.layer)) >= options.inefficiency
     particle, layer = crossed.particle[seen], crossed.layer[seen]
     errors = options.resolution * random.normal(size=(2, len(layer)))
     pos = smeared(crossed.pos[seen], detector, layer, errors[0] * detector.across[layer], errors[1])
-    return Hits(particle, layer, pos)
+    return SimulatedHits(particle, layer, pos)
 
 
 def smeared(pos: Floats, detector: Detector, layer: Ints, across: Floats, along: Floats) -> Floats:
@@ -138,7 +140,7 @@ def smeared(pos: Floats, detector: Detector, layer: Ints, across: Floats, along:
     return np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
 
 
-def with_noise(hits: Hits, share: float, detector: Detector, random: np.random.Generator) -> Hits:
+def with_noise(hits: SimulatedHits, share: float, detector: Detector, random: np.random.Generator) -> SimulatedHits:
     """Add noise: uniform in φ, and in z of a cylinder or in r of a ring.
 
     Parameters
@@ -159,7 +161,7 @@ def with_noise(hits: Hits, share: float, detector: Detector, random: np.random.G
     barrel, place = detector.barrel[layer], detector.place[layer]
     r, z = np.where(barrel, place, along), np.where(barrel, along, place)
     pos = np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
-    return Hits(
+    return SimulatedHits(
         np.concatenate([hits.particle, np.full(count, -1)]),
         np.concatenate([hits.layer, layer]),
         np.concatenate([hits.pos, pos]),

@@ -35,7 +35,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Hits:
+class EmbeddingInput:
     """What the fit reads of a graph.
 
     Attributes
@@ -138,7 +138,7 @@ def fit(
     report
         Is told each epoch that ended, from 1.
     """
-    hits = [Hits(inputs_of(g, metadata), g.pid.numpy(), true_pairs(g, metadata)) for g in graphs]
+    hits = [EmbeddingInput(inputs_of(g, metadata), g.pid.numpy(), true_pairs(g, metadata)) for g in graphs]
     random = np.random.default_rng(options.seed)
     with one_thread():
         embedding = new_embedding(hits[0].inputs.shape[1], options, random)
@@ -167,7 +167,7 @@ def new_embedding(inputs: int, options: LearnedOptions, random: np.random.Genera
     return Embedding(tuple(weights), tuple(biases))
 
 
-def pair_loss(places: Tensor, hits: Hits, margin: float, random: np.random.Generator) -> Tensor:
+def pair_loss(places: Tensor, hits: EmbeddingInput, margin: float, random: np.random.Generator) -> Tensor:
     """Mean loss of wanted pairs plus that of the others; see the head of this file. Shapes: places [N, K] -> []."""
     wanted = np.concatenate([hits.true, partners(hits.pid, random)], axis=1)
     others = np.concatenate(
@@ -215,7 +215,7 @@ def near_pairs(places: NDArray[Any], radius: float, neighbours: int) -> Edges:
     return np.stack([hit[found], near.ravel()[found]]).astype(np.int64)
 
 
-def spanning_radius(embedding: Embedding, hits: Sequence[Hits], efficiency: float) -> float:
+def spanning_radius(embedding: Embedding, hits: Sequence[EmbeddingInput], efficiency: float) -> float:
     """The radius that spans a share of all true pairs."""
     distances = []
     for one in hits:

@@ -49,7 +49,7 @@ FITTED = "embedding"
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class EmbeddingPlan:
     """How graphs are made.
 
     Attributes
@@ -93,7 +93,7 @@ def load(options: LearnedOptions) -> Dataset:
         fitted_on=chosen,
         options={**told, "of": inner.metadata.to_dict(), FITTED: embedding.to_dict()},
     )
-    plan = Plan(inner.metadata, metadata, embedding, options.neighbours)
+    plan = EmbeddingPlan(inner.metadata, metadata, embedding, options.neighbours)
     return stream(jobs_of(inner.graphs), partial(make, plan=plan), metadata)
 
 
@@ -123,7 +123,7 @@ def _fitted(graphs: Sequence[HitGraph], metadata: Metadata, options: LearnedOpti
         return fit(graphs, metadata, options, lambda epoch: progress.update(task, completed=epoch))
 
 
-def make(job: Job, plan: Plan) -> BuiltEvent:
+def make(job: Job, plan: EmbeddingPlan) -> BuiltEvent:
     """Make one graph of another one."""
     (graph,) = job.content
     with one_thread():

@@ -63,7 +63,7 @@ Make = Callable[[Job], BuiltEvent]
 
 
 @dataclass(frozen=True)
-class Limits:
+class StreamLimits:
     """When a data set leaves memory, and when worker processes are worth their start.
 
     Attributes
@@ -84,7 +84,7 @@ class Limits:
     workers: int | None = None
 
     @classmethod
-    def usual(cls) -> Limits:
+    def usual(cls) -> StreamLimits:
         """The defaults, with what the environment says of memory.
 
         Raises
@@ -106,7 +106,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """What came of a job: graphs in memory or in files, or faults."""
 
     graphs: tuple[HitGraph, ...] = ()
@@ -121,7 +121,7 @@ def stream(
     metadata: Metadata,
     skip_bad: bool = False,
     key: str | None = None,
-    limits: Limits | None = None,
+    limits: StreamLimits | None = None,
 ) -> Dataset:
     """Build all events, or find them in the cache; with a progress bar on stderr.
 
@@ -148,7 +148,7 @@ def stream(
     InputError
         Events are bad and aren't to be skipped, or no event is good: one line each.
     """
-    limits = limits or Limits.usual()
+    limits = limits or StreamLimits.usual()
     keep = all(job.key for job in jobs)
     if key is None:
         key = key_of(jobs, make, metadata, skip_bad)
@@ -214,7 +214,7 @@ def each(near: Callable[[Item], Result], far: Callable[[Item], Result], items: S
     near, far
         The function for here, and the one for workers, which may leave out of its result what is large.
     """
-    start, limits = time.monotonic(), Limits()
+    start, limits = time.monotonic(), StreamLimits()
     for done, item in enumerate(items, 1):
         yield near(item)
         workers = limits.workers_for(time.monotonic() - start, len(items), done)
@@ -248,7 +248,7 @@ class _Draft:
         if self.folder is not None and self.store is None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def add(self, outcome: Outcome) -> None:
+    def add(self, outcome: JobOutcome) -> None:
         """Take what came of a job."""
         self.graphs += outcome.graphs
         self.files += outcome.files
@@ -275,7 +275,9 @@ class _Draft:
         return Dataset(StoredGraphs(self.store), metadata)
 
 
-def _outcomes(jobs: Sequence[Job], make: Make, draft: _Draft, limits: Limits) -> Generator[Outcome, None, None]:
+def _outcomes(
+    jobs: Sequence[Job], make: Make, draft: _Draft, limits: StreamLimits
+) -> Generator[JobOutcome, None, None]:
     """Build events here and in memory; once they are too large or take too long, on disk and in worker processes."""
     start, done = time.monotonic(), 0
     for job in jobs:
@@ -290,15 +292,15 @@ def _outcomes(jobs: Sequence[Job], make: Make, draft: _Draft, limits: Limits) ->
     yield from spread(build, enumerate(jobs[done:], done), workers)
 
 
-def _built(job: Job, make: Make) -> Outcome:
+def _built(job: Job, make: Make) -> JobOutcome:
     try:
         made = make(job)
     except InputError as error:
-        return Outcome(faults=error.faults)
-    return Outcome(made.graphs, counts=made.counts)
+        return JobOutcome(faults=error.faults)
+    return JobOutcome(made.graphs, counts=made.counts)
 
 
-def _written(item: tuple[int, Job], folder: Path, make: Make) -> Outcome:
+def _written(item: tuple[int, Job], folder: Path, make: Make) -> JobOutcome:
     """Build an event in a worker; its graphs go to a file, and only what the index says of them comes back."""
     number, job = item
     outcome = _built(job, make)

@@ -40,7 +40,7 @@ TYPES = {
 }
 
 
-class Entry(NamedTuple):
+class StoredGraph(NamedTuple):
     """Where a graph lies, and what is known of it without reading it.
 
     Attributes
@@ -95,7 +95,7 @@ class GraphWriter:
         """Bytes so far."""
         return self._end
 
-    def add(self, graph: HitGraph) -> Entry:
+    def add(self, graph: HitGraph) -> StoredGraph:
         """Append a graph. A tensor that it shares with the graph before (particles of pieces, say) is written once."""
         if self._file is None:
             self._file = self.path.open("wb")
@@ -114,7 +114,7 @@ class GraphWriter:
         header = self._end
         self._write(json.dumps(fields, ensure_ascii=False).encode())
         sizes = (len(graph.x), graph.num_edges, graph_digest(graph).hex())
-        return Entry(graph.event, graph.sector, *sizes, start, header, self._end, self._check)
+        return StoredGraph(graph.event, graph.sector, *sizes, start, header, self._end, self._check)
 
     def _same(self, key: str, value: Tensor) -> tuple[Tensor, dict[str, Any]] | None:
         before = self._last.get(key)
@@ -145,11 +145,11 @@ class GraphFile:
         self._storage = torch.UntypedStorage.from_file(str(path), False, size)
         self._bytes = torch.empty(0, dtype=torch.uint8).set_(self._storage).numpy()  # type: ignore[arg-type]
 
-    def whole(self, entry: Entry) -> bool:
+    def whole(self, entry: StoredGraph) -> bool:
         """Whether the bytes of a graph are those that were written."""
         return zlib.crc32(self._bytes[entry.start : entry.end].data) == entry.check
 
-    def read(self, entry: Entry) -> HitGraph:
+    def read(self, entry: StoredGraph) -> HitGraph:
         """Make a graph of mapped tensors."""
         fields = json.loads(self._bytes[entry.header : entry.end].tobytes())
         return HitGraph(**{key: self._value(about) for key, about in fields.items()})

@@ -21,7 +21,7 @@ import numpy as np
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.storage import cache
-from archioptrx.data.storage.graph_file import Entry, GraphFile, GraphWriter
+from archioptrx.data.storage.graph_file import GraphFile, GraphWriter, StoredGraph
 from archioptrx.data.storage.graph_views import Facts, Graphs
 
 MAPPED = 8
@@ -39,7 +39,7 @@ class Written(NamedTuple):
 
     name: str
     size: int
-    entries: tuple[Entry, ...]
+    entries: tuple[StoredGraph, ...]
 
 
 class Store:
@@ -70,7 +70,7 @@ class Store:
     def __init__(self, folder: Path, temporary: bool = False) -> None:
         self.folder = folder
         index = _read_index(folder)
-        files = [Written(name, size, tuple(Entry(*row) for row in rows)) for name, size, rows in index["files"]]
+        files = [Written(name, size, tuple(StoredGraph(*row) for row in rows)) for name, size, rows in index["files"]]
         for file in files:
             path = folder / file.name
             if not path.is_file() or path.stat().st_size != file.size:
@@ -88,7 +88,7 @@ class Store:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def entry(self, number: int) -> Entry:
+    def entry(self, number: int) -> StoredGraph:
         """Look a graph up."""
         return self._entries[number][1]
 
@@ -197,7 +197,7 @@ def write_graphs(folder: Path, name: str, graphs: Iterable[HitGraph], size: int 
     rest = iter(graphs)
     while True:
         path = folder / (f"{name}-{len(written)}.graphs" if written else f"{name}.graphs")
-        entries: list[Entry] = []
+        entries: list[StoredGraph] = []
         try:
             with GraphWriter(path) as file:
                 for graph in rest:

@@ -74,7 +74,7 @@ def spread(function: Callable[[Item], Result], items: Iterable[Item], workers: i
         yield from map(function, items)
         return
     pending: deque[Future[Result]] = deque()
-    with _Pool(workers) as pool:
+    with _Workers(workers) as pool:
         for item in items:
             pending.append(pool.submit(function, item))
             if len(pending) >= IN_FLIGHT * workers:
@@ -83,7 +83,7 @@ def spread(function: Callable[[Item], Result], items: Iterable[Item], workers: i
             yield pending.popleft().result()
 
 
-class _Pool:
+class _Workers:
     """Worker processes, each served by a thread that waits for it."""
 
     def __init__(self, workers: int) -> None:
@@ -92,7 +92,7 @@ class _Pool:
         self._idle: SimpleQueue[subprocess.Popen[bytes]] = SimpleQueue()
         self._most = workers
 
-    def __enter__(self) -> _Pool:
+    def __enter__(self) -> _Workers:
         return self
 
     def __exit__(

@@ -13,9 +13,9 @@ from archioptrx.graphs.drawing.network import DOMAIN, FUNCTION, SMALL, label, ma
 from archioptrx.graphs.drawing.svg import (
     INK,
     PALE,
+    Outline,
     Picture,
     Point,
-    Shape,
     Stroke,
     Text,
     Way,
@@ -169,14 +169,14 @@ class _Drawing:
             kind, target = self.graph.node[name], name in self.graph.targets
             thick = 2.2 if target else 1.0
             return [
-                Shape(at, self.width[name], OVAL, DOMAIN[kind.domain], thick=thick, note=kind.domain),
+                Outline(at, self.width[name], OVAL, DOMAIN[kind.domain], thick=thick, note=kind.domain),
                 Text((at[0], at[1] - 5), name, NAME, bold=True),
                 Text((at[0], at[1] + 7), self._below(name), SMALL, fill=PALE),
             ]
         function = name[1:-1]
         turns = [(number, move.kind) for number, move in enumerate(self.moves, 1) if move.function == function]
         idle = bool(self.moves) and not turns
-        made: list[Stroke] = [Shape(at, self.width[name], BOX, "#f6f1ea" if idle else FUNCTION, radius=3.0)]
+        made: list[Stroke] = [Outline(at, self.width[name], BOX, "#f6f1ea" if idle else FUNCTION, radius=3.0)]
         made.append(Text((at[0] - 9 * len(turns), at[1]), function, NAME, fill=PALE if idle else INK))
         right = at[0] + self.width[name] / 2
         for place, (number, kind_of) in enumerate(reversed(turns)):
@@ -215,11 +215,11 @@ def _ports(layout: Layout, widths: Mapping[str, float]) -> dict[tuple[str, int, 
 
 def _legend(graph: FunctionGraph, kinds: Iterable[str]) -> list[list[Stroke]]:
     groups: list[list[Stroke]] = [
-        [Shape((9, 0), 18, 10, DOMAIN[domain]), label(23, f"{domain} data")]
+        [Outline((9, 0), 18, 10, DOMAIN[domain]), label(23, f"{domain} data")]
         for domain in dict.fromkeys(node.domain for node in graph.data)
     ]
-    groups.append([Shape((9, 0), 18, 10, thick=2.2), label(23, "target")])
-    groups.append([Shape((9, 0), 18, 10, FUNCTION, radius=3.0), label(23, "function")])
+    groups.append([Outline((9, 0), 18, 10, thick=2.2), label(23, "target")])
+    groups.append([Outline((9, 0), 18, 10, FUNCTION, radius=3.0), label(23, "function")])
     taken = [*dict.fromkeys(kinds), *["reverse walk"] * bool(kinds)]
     for kind in dict.fromkeys(taken):
         colour, thick, dashed = STROKES[kind]

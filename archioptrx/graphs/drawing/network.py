@@ -13,8 +13,8 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.drawing.network_layout import STEM, Frame, Placed, Size, Unit, Wire, place
 from archioptrx.graphs.drawing.svg import (
     PALE,
+    Outline,
     Picture,
-    Shape,
     Stroke,
     Text,
     Way,
@@ -90,10 +90,12 @@ def picture_of(
     legend
         Whether what colours and lines mean stands below.
     """
-    return _Drawing(graph, {**(hyperparameters or {}), **(widths or {})}, hyperparameters or {}).picture(title, legend)
+    return _NetworkDrawing(graph, {**(hyperparameters or {}), **(widths or {})}, hyperparameters or {}).picture(
+        title, legend
+    )
 
 
-class _Drawing:
+class _NetworkDrawing:
     def __init__(self, graph: ComputationGraph, symbols: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> None:
         self.graph, self.symbols, self.hyperparameters = graph, symbols, hyperparameters
         self.first = len(graph.sources)
@@ -182,7 +184,7 @@ class _Drawing:
         middle = (frame.left + frame.width / 2, frame.top + frame.height / 2)
         names = self.graph.values
         note = ", ".join(f"{names[head]} becomes {names[carried]}" for head, carried in loop.heads)
-        shape = Shape(middle, frame.width, frame.height, LOOP, BACK, 0.8, False, 8.0, f"between two passes {note}", 0)
+        shape = Outline(middle, frame.width, frame.height, LOOP, BACK, 0.8, False, 8.0, f"between two passes {note}", 0)
         texts: list[Stroke] = []
         for number, (text, size) in enumerate(_told(loop)):
             at = (frame.lanes + 6, middle[1] + 13 * number - 6)
@@ -208,7 +210,7 @@ class _Drawing:
         target = number in self.graph.targets
         note = f"{kind.domain} [{kind.width}]" + ", a target" * target
         made.append(
-            Shape((x, y), size.oval_width, size.oval, DOMAIN[kind.domain], thick=2.2 if target else 1.0, note=note)
+            Outline((x, y), size.oval_width, size.oval, DOMAIN[kind.domain], thick=2.2 if target else 1.0, note=note)
         )
         made.append(Text((x, y), self.graph.values[number], NAME, bold=True))
         return made
@@ -219,7 +221,7 @@ class _Drawing:
         width = max([text_width(step.function, NAME, True) + 14 + 22 * marked,
                      *(text_width(note, SMALL) + 12 for note in notes)])  # fmt: skip
         at = (unit.x, unit.top + size.box / 2)
-        made: list[Stroke] = [Shape(at, width, size.box, FUNCTION, dashed=index in self.back, radius=3.0)]
+        made: list[Stroke] = [Outline(at, width, size.box, FUNCTION, dashed=index in self.back, radius=3.0)]
         name = (unit.x - 9 * marked, unit.top + 9.5)
         made.append(Text(name, step.function, NAME))
         made += [Text((unit.x, unit.top + 21.5 + LINE * i), note, SMALL, fill=PALE) for i, note in enumerate(notes)]
@@ -232,13 +234,13 @@ class _Drawing:
         kinds = [self.graph.type_of(value) for value in range(len(self.graph.values))]
         groups: list[list[Stroke]] = []
         for domain in dict.fromkeys(kind.domain for kind in kinds):
-            groups.append([Shape((9, 0), 18, 10, DOMAIN[domain]), label(23, domain)])
+            groups.append([Outline((9, 0), 18, 10, DOMAIN[domain]), label(23, domain)])
         groups.append(
-            [Shape((9, 0), 18, 10, DOMAIN[kinds[self.graph.targets[0]].domain], thick=2.2), label(23, "target")]
+            [Outline((9, 0), 18, 10, DOMAIN[kinds[self.graph.targets[0]].domain], thick=2.2), label(23, "target")]
         )
-        groups.append([Shape((9, 0), 18, 10, FUNCTION, radius=3.0), label(23, "step")])
+        groups.append([Outline((9, 0), 18, 10, FUNCTION, radius=3.0), label(23, "step")])
         if self.back:
-            skipped = Shape((9, 0), 18, 10, FUNCTION, dashed=True, radius=3.0)
+            skipped = Outline((9, 0), 18, 10, FUNCTION, dashed=True, radius=3.0)
             groups.append([skipped, label(23, "not in the last pass")])
         if self.graph.loops:
             groups.append([Way((((0, 0),), ((19, 0),)), BACK, 1.6), label(23, "to the next pass")])
@@ -298,7 +300,7 @@ def _wire(wire: Wire) -> Way:
 
 def mark(at: tuple[float, float], text: str, colour: str) -> list[Stroke]:
     """A letter or number in a circle."""
-    return [Shape(at, 14, 14, colour, colour, layer=3), Text(at, text, 8.5, bold=True, fill="#ffffff")]
+    return [Outline(at, 14, 14, colour, colour, layer=3), Text(at, text, 8.5, bold=True, fill="#ffffff")]
 
 
 def _shared(at: tuple[float, float], number: int) -> list[Stroke]:

@@ -31,7 +31,7 @@ BROAD, NARROW = frozenset("mwMWOQ@%#+<=>^~×←→–…"), frozenset("ijl'IJ ,.
 
 
 @dataclass(frozen=True)
-class Shape:
+class Outline:
     """A box with round corners, or an oval, by its middle.
 
     Attributes
@@ -119,7 +119,7 @@ class Text:
         return left, self.at[1] - 0.6 * self.size, left + width, self.at[1] + 0.6 * self.size
 
 
-Stroke = Shape | Way | Text
+Stroke = Outline | Way | Text
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def ordered(strokes: Iterable[Stroke]) -> tuple[Stroke, ...]:
 
 
 def _layer(stroke: Stroke) -> int:
-    return stroke.layer if isinstance(stroke, Shape) else 1 if isinstance(stroke, Way) else 4
+    return stroke.layer if isinstance(stroke, Outline) else 1 if isinstance(stroke, Way) else 4
 
 
 def moved(strokes: Iterable[Stroke], right: float, down: float) -> list[Stroke]:
@@ -285,7 +285,7 @@ def _less(one: Point, other: Point) -> Point:
     return one[0] - other[0], one[1] - other[1]
 
 
-def _element(stroke: Shape | Text) -> str:
+def _element(stroke: Outline | Text) -> str:
     if isinstance(stroke, Text):
         x, y = stroke.base
         return f'<text x="{_number(x)}" y="{_number(y)}">{escape(stroke.text)}</text>'

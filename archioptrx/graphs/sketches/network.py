@@ -10,8 +10,8 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import Width
 from archioptrx.graphs.sketches.layers import role_of, run_layer
 from archioptrx.graphs.sketches.methods import INPUT, SOURCES
-from archioptrx.graphs.sketches.program import HEAD, LATE, SOURCE, Program, Row, key_of
-from archioptrx.graphs.sketches.sketch import DEFAULTS, Repeat, Sketch
+from archioptrx.graphs.sketches.program import HEAD, LATE, SOURCE, SketchProgram, SketchValue, key_of
+from archioptrx.graphs.sketches.sketch import DEFAULTS, Sketch, SketchLoop
 from archioptrx.graphs.sketches.state import Held, State
 from archioptrx.graphs.steps import BackEdge, DataType, Step
 
@@ -70,7 +70,7 @@ class _Writer:
 
     def __init__(self, sketch: Sketch, ways: _Ways) -> None:
         self.sketch, self.ways = sketch, ways
-        self.state = State(Program(), sketch.place)
+        self.state = State(SketchProgram(), sketch.place)
         self.state.values = {kind: Held(self.state.source(name)) for kind, name in INPUT.items()}
 
     def run(self) -> int:
@@ -104,7 +104,7 @@ class _Writer:
                 for _ in range(self.sketch.loops[name].iterations):
                     self.straight(self.sketch.loops[name].pipeline)
 
-    def repeat(self, loop: Repeat, number: int, turns: int) -> None:
+    def repeat(self, loop: SketchLoop, number: int, turns: int) -> None:
         """Write a loop: which values change from turn to turn is found out by supposing that none does.
 
         Names whose values are the same throughout share a label. Labels whose value a turn changes get a head, those
@@ -120,7 +120,9 @@ class _Writer:
             first = {label: before[name] for name, label in labels.items()}
             heads = {
                 label: program.add(
-                    Row(HEAD, "", (), self.state.kind(first[label].value), loop=number, initial=first[label].value)
+                    SketchValue(
+                        HEAD, "", (), self.state.kind(first[label].value), loop=number, initial=first[label].value
+                    )
                 )
                 for label in sorted(headed)
             }
@@ -136,7 +138,7 @@ class _Writer:
         self._close(loop, number, turns, before, labels, heads)
 
     def _close(
-        self, loop: Repeat, number: int, turns: int, before: dict[str, Held], labels: Labels, heads: dict[int, int]
+        self, loop: SketchLoop, number: int, turns: int, before: dict[str, Held], labels: Labels, heads: dict[int, int]
     ) -> None:
         """Behind the loop, names stand for the heads' last values; other values of the loop aren't seen there."""
         program, after = self.state.program, self.state.values
@@ -153,10 +155,10 @@ class _Writer:
                 continue
             value = head if head in carried else None
             if value is None:
-                value = program.add(Row(LATE, name, (), self.state.kind(held.value), loop=number))
+                value = program.add(SketchValue(LATE, name, (), self.state.kind(held.value), loop=number))
             self.state.values[name] = Held(value, held.pooling)
 
-    def _check(self, loop: Repeat, name: str, before: Held, after: Held) -> None:
+    def _check(self, loop: SketchLoop, name: str, before: Held, after: Held) -> None:
         old, new = self.state.kind(before.value), self.state.kind(after.value)
         if old != new or before.pooling != after.pooling:
             same = before.pooling == after.pooling
@@ -176,7 +178,7 @@ def _numbered(values: Mapping[str, Any]) -> Labels:
     return {name: numbers.setdefault(value, len(numbers)) for name, value in values.items()}
 
 
-def _graph(program: Program, target: int, live: set[int]) -> ComputationGraph:
+def _graph(program: SketchProgram, target: int, live: set[int]) -> ComputationGraph:
     """Values in order, each head as the step that makes its first value, or a copy of one that others read too."""
     readers: dict[int, int] = {target: 1}
     for value in live:
@@ -219,7 +221,7 @@ def _graph(program: Program, target: int, live: set[int]) -> ComputationGraph:
     return ComputationGraph(tuple(types), tuple(given), tuple(steps), tuple(edges), (new[target],))
 
 
-def _ordered(program: Program, target: int) -> list[int]:
+def _ordered(program: SketchProgram, target: int) -> list[int]:
     """All values that the target depends on, each after what it reads; what is carried back comes last."""
     order: list[int] = []
     seen: set[int] = set()
@@ -245,7 +247,7 @@ def _ordered(program: Program, target: int) -> list[int]:
     return order
 
 
-def _type_names(program: Program, values: list[int]) -> dict[Any, str]:
+def _type_names(program: SketchProgram, values: list[int]) -> dict[Any, str]:
     """A short name for each domain and width: x, e for hidden ones, xs, xss … for others, score for a target."""
     names: dict[Any, str] = {}
     for value in values:

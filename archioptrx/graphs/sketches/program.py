@@ -20,7 +20,7 @@ SOURCE, HEAD, LATE = "source", "head", "late"
 
 
 @dataclass(frozen=True)
-class Row:
+class SketchValue:
     """One value.
 
     Attributes
@@ -59,7 +59,7 @@ class Row:
         return (self.initial, self.carried) if self.block == HEAD else self.inputs
 
 
-class Program:
+class SketchProgram:
     """The values; numbers of values are stable until `reset`.
 
     Attributes
@@ -71,11 +71,11 @@ class Program:
     """
 
     def __init__(self) -> None:
-        self.rows: list[Row] = []
+        self.rows: list[SketchValue] = []
         self.turns: dict[int, int] = {}
         self._known: dict[tuple[Any, ...], int] = {}
 
-    def add(self, row: Row) -> int:
+    def add(self, row: SketchValue) -> int:
         """A new value, or the old one that is equal."""
         if row.block in (HEAD, LATE):
             self.rows.append(row)
@@ -142,7 +142,7 @@ class Program:
         for head in heads:
             if (self.rows[head].initial, self.rows[head].carried) == (initial, carried):
                 return head
-        new = Row(HEAD, "", (), self.rows[initial].kind, loop=loop, initial=initial, carried=carried)
+        new = SketchValue(HEAD, "", (), self.rows[initial].kind, loop=loop, initial=initial, carried=carried)
         heads.append(self.add(new))
         return heads[-1]
 
@@ -177,7 +177,7 @@ class Program:
         return found
 
 
-def key_of(row: Row) -> tuple[Any, ...]:
+def key_of(row: SketchValue) -> tuple[Any, ...]:
     """Equal for equal values. The order of the inputs counts: exchanged, they would read the same weights otherwise."""
     return (row.name if row.block == SOURCE else "", *row.operation, row.inputs)
 

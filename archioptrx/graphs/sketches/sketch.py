@@ -21,7 +21,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
-class Repeat:
+class SketchLoop:
     """A loop: its pipeline runs `iterations` times."""
 
     name: str
@@ -49,7 +49,7 @@ class Sketch:
 
     pipeline: tuple[str, ...]
     layers: Mapping[str, Layer]
-    loops: Mapping[str, Repeat]
+    loops: Mapping[str, SketchLoop]
     hyperparameters: Mapping[str, Any]
     name: str = ""
     about: str = ""
@@ -107,8 +107,8 @@ def _names(fields: Fields, key: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _parse_loop(fields: Fields, name: str) -> Repeat:
-    loop = Repeat(name, _names(fields, "pipeline"), fields.take("iterations", int, minimum=1) or 1)
+def _parse_loop(fields: Fields, name: str) -> SketchLoop:
+    loop = SketchLoop(name, _names(fields, "pipeline"), fields.take("iterations", int, minimum=1) or 1)
     fields.rest()
     return loop
 

@@ -9,7 +9,7 @@ from typing import Any
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.signatures import LADDER, SIGNATURES, Width
 from archioptrx.graphs.sketches.methods import SOURCES
-from archioptrx.graphs.sketches.program import SOURCE, Kind, Program, Row
+from archioptrx.graphs.sketches.program import SOURCE, Kind, SketchProgram, SketchValue
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class State:
         Of the file, for messages.
     """
 
-    program: Program
+    program: SketchProgram
     place: str
     values: dict[str, Held] = field(default_factory=dict)
     shapes: dict[str, tuple[Kind, ...]] = field(default_factory=dict)
 
     def source(self, name: str) -> int:
         """A value of the data set."""
-        return self.program.add(Row(SOURCE, name, (), (SOURCES[name][0], Width.of(name))))
+        return self.program.add(SketchValue(SOURCE, name, (), (SOURCES[name][0], Width.of(name))))
 
     def kind(self, value: int) -> Kind:
         """Domain and width."""
@@ -96,7 +96,7 @@ class State:
             raise InputError(f"{place}: reads {now}, elsewhere {before}; legal: the same, or a layer of its own name")
         name = f"{layer}_{part}" if part else layer
         return self.program.add(
-            Row(block, name, inputs, (domain, width), tuple(sorted((params or {}).items())), weights)
+            SketchValue(block, name, inputs, (domain, width), tuple(sorted((params or {}).items())), weights)
         )
 
     def lifted(self, layer: str, held: Held, domain: str) -> int:

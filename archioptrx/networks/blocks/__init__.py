@@ -44,9 +44,9 @@ from archioptrx.networks.blocks.pooling import Pool, Unpool
 from archioptrx.networks.blocks.pyg import Convolution
 from archioptrx.networks.blocks.simple import Add, Aggregate, Broadcast, Concat, Identity, Mean, Readout
 from archioptrx.networks.blocks.topology import Topology
-from archioptrx.networks.blocks.value import Run, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Shape, Value
 
-__all__ = ["BLOCKS", "Run", "Shape", "Topology", "Value", "apply", "block", "build"]
+__all__ = ["BLOCKS", "ForwardPass", "Shape", "Topology", "Value", "apply", "block", "build"]
 
 BLOCKS: dict[str, type[nn.Module]] = {
     "mlp": MLP,
@@ -98,7 +98,9 @@ def _on_graph(shape: Shape) -> Shape:
     return Shape("node", shape.width) if shape.domain == POOLED else shape
 
 
-def apply(module: nn.Module, values: Sequence[Value], run: Run, pending: bool = False, pooled: bool = False) -> Value:
+def apply(
+    module: nn.Module, values: Sequence[Value], run: ForwardPass, pending: bool = False, pooled: bool = False
+) -> Value:
     """Run a block on values.
 
     Parameters
@@ -119,7 +121,7 @@ def apply(module: nn.Module, values: Sequence[Value], run: Run, pending: bool = 
     return result
 
 
-def _apply(module: nn.Module, values: Sequence[Value], run: Run, pending: bool) -> Value:
+def _apply(module: nn.Module, values: Sequence[Value], run: ForwardPass, pending: bool) -> Value:
     if pending:
         return module(values, run, pending=True)
     own = type(module) in _OWN

@@ -13,7 +13,7 @@ from archioptrx.networks.blocks.matmul import blocks
 from archioptrx.networks.blocks.segments import Segments, bags
 
 
-class Ends:
+class EdgeEnds:
     """The end points of M upper rows (edges, say) among `size` lower rows (nodes).
 
     Attributes
@@ -86,7 +86,7 @@ class _Lift(torch.autograd.Function):
     """`table[start, 0] + table[end, 1] (+ base)`."""
 
     @staticmethod
-    def forward(ctx: Any, table: Tensor, base: Tensor | None, ends: Ends) -> Tensor:
+    def forward(ctx: Any, table: Tensor, base: Tensor | None, ends: EdgeEnds) -> Tensor:
         ctx.ends = ends
         out = bags(table.view(2 * ends.size, -1), ends.slots, ends.slot_offsets)
         return out if base is None else out.add_(base)
@@ -100,7 +100,7 @@ class _Lift(torch.autograd.Function):
         return table, grad if ctx.needs_input_grad[1] else None, None
 
 
-def lift(table: Tensor, base: Tensor | None, ends: Ends) -> Tensor:
+def lift(table: Tensor, base: Tensor | None, ends: EdgeEnds) -> Tensor:
     """Give every upper row the sum of what its two end points offer.
 
     Parameters
@@ -117,7 +117,7 @@ def lift(table: Tensor, base: Tensor | None, ends: Ends) -> Tensor:
     return _Lift.apply(table.contiguous(), base, ends)
 
 
-def _products(table: Tensor, grad: Tensor, ends: Ends) -> Tensor:
+def _products(table: Tensor, grad: Tensor, ends: EdgeEnds) -> Tensor:
     """`table[start, 0] · grad[end] + table[end, 1] · grad[start]` for each upper row: Tensor [M].
 
     In blocks of rows that stay in the cache: the gathered rows together take more room than all else.
@@ -136,7 +136,7 @@ class _Flow(torch.autograd.Function):
     """The weighted sum of what the neighbours offer along incoming and against outgoing upper rows."""
 
     @staticmethod
-    def forward(ctx: Any, table: Tensor, weights: Tensor, ends: Ends) -> Tensor:
+    def forward(ctx: Any, table: Tensor, weights: Tensor, ends: EdgeEnds) -> Tensor:
         ctx.ends = ends
         ctx.save_for_backward(table, weights)
         slots, rows, offsets = ends.neighbours
@@ -155,7 +155,7 @@ class _Flow(torch.autograd.Function):
         return grad_table, grad_weights, None
 
 
-def flow(table: Tensor, weights: Tensor, ends: Ends) -> Tensor:
+def flow(table: Tensor, weights: Tensor, ends: EdgeEnds) -> Tensor:
     """Sum over the neighbours of each lower row, weighted by the upper rows between them.
 
     Parameters

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from archioptrx.networks.blocks.matmul import linear, tanh
-from archioptrx.networks.blocks.value import Run, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Shape, Value
 
 
 class GRU(nn.GRUCell):
@@ -16,7 +16,7 @@ class GRU(nn.GRUCell):
     def __init__(self, inputs: Sequence[Shape], output: Shape) -> None:
         super().__init__(inputs[0].width, inputs[1].width)
 
-    def forward(self, values: Sequence[Value], run: Run) -> Tensor:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
         """Update the state: [R, i], [R, h] -> [R, h]."""
         given, state = values[0].tensor(), values[1].tensor()
         reset_i, update_i, new_i = linear(given, self.weight_ih, self.bias_ih).chunk(3, dim=1)

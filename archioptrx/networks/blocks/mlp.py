@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from archioptrx.networks.blocks.fused import dense, norm_act
 from archioptrx.networks.blocks.normal import plain_norm
 from archioptrx.networks.blocks.projection import Neighbourhood, Projection
-from archioptrx.networks.blocks.value import Piece, Run, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Piece, Shape, Value
 
 
 class MLP(nn.Module):
@@ -57,7 +57,7 @@ class MLP(nn.Module):
     def _first(self, inputs: Sequence[Shape], output: Shape, **parameters: Any) -> nn.Module:
         return Projection(inputs, output, **parameters)
 
-    def forward(self, values: Sequence[Value], run: Run, pending: bool = False) -> Value:
+    def forward(self, values: Sequence[Value], run: ForwardPass, pending: bool = False) -> Value:
         """Apply the network; `pending` leaves its last linear layer to those who read the result."""
         x = self._dropped(0, norm_act(self.layers[0](values, run), self.norms[0], self.activations[0]))
         last = len(self.layers) - 1

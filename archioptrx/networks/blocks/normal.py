@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from archioptrx.networks.blocks.segments import Segments, mean, take
-from archioptrx.networks.blocks.value import Run, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Shape, Value
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -59,7 +59,7 @@ class Norm(nn.Module):
         self.domain = output.domain
         self.layer = GraphNorm(output.width) if kind == "graph" else plain_norm(kind, output.width)
 
-    def forward(self, values: Sequence[Value], run: Run) -> Tensor:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
         """Normalise: value -> [R, w]."""
         x = values[0].tensor()
         if not isinstance(self.layer, GraphNorm):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch_geometric.utils import coalesce
 
 from archioptrx.networks.blocks.topology import Topology
-from archioptrx.networks.blocks.value import Pooling, Run, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Pooling, Shape, Value
 
 
 class Pool(nn.Module):
@@ -45,7 +45,7 @@ class Pool(nn.Module):
         }
         self.layer = makers[method]()
 
-    def forward(self, values: Sequence[Value], run: Run) -> Value:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Value:
         """Pool: [N, w] -> [P, w]."""
         x, topology = values[0].tensor(), run.topology
         result, pooling = getattr(self, f"_{self.method}")(
@@ -88,7 +88,7 @@ class Unpool(nn.Module):
     def __init__(self, inputs: Sequence[Shape], output: Shape) -> None:
         super().__init__()
 
-    def forward(self, values: Sequence[Value], run: Run) -> Tensor:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
         """Unpool: [P, w] -> [N, w]."""
         pooling = values[0].pooling
         assert pooling is not None  # the signature takes pooled values only

@@ -16,7 +16,7 @@ from archioptrx.graphs.signatures import LADDER
 from archioptrx.networks.blocks.ends import flow, lift
 from archioptrx.networks.blocks.matmul import linear
 from archioptrx.networks.blocks.segments import take, total
-from archioptrx.networks.blocks.value import Piece, Run, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Piece, Shape, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def slots(inputs: Sequence[Shape], output: str) -> tuple[Slot, ...]:
 class Blocked(nn.Linear):
     """A linear layer whose weight is applied block by block. Starts from `nn.Linear`'s distribution on the whole."""
 
-    def multiplied(self, piece: Piece, columns: tuple[int, ...], bias: Tensor | None, run: Run) -> Tensor:
+    def multiplied(self, piece: Piece, columns: tuple[int, ...], bias: Tensor | None, run: ForwardPass) -> Tensor:
         """Multiply a piece by the blocks of the weight at these columns: [R, blocks · out].
 
         A bias joins the first block. What a loop doesn't change is multiplied once.
@@ -60,7 +60,7 @@ class Blocked(nn.Linear):
         key = (id(self), columns, bias is None)
         return run.hoist(piece, key, lambda: self._multiply(piece, columns, bias, run))
 
-    def _multiply(self, piece: Piece, columns: tuple[int, ...], bias: Tensor | None, run: Run) -> Tensor:
+    def _multiply(self, piece: Piece, columns: tuple[int, ...], bias: Tensor | None, run: ForwardPass) -> Tensor:
         weight = run.keep((id(self), columns, piece.width), lambda: self._blocks(columns, piece.width))
         if bias is not None and len(columns) > 1:
             bias = torch.cat([bias, bias.new_zeros(bias.numel() * (len(columns) - 1))])
@@ -101,7 +101,7 @@ class Projection(Blocked):
         self.slots = laid
         self.domain = output.domain
 
-    def forward(self, values: Sequence[Value], run: Run) -> Tensor:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
         """Project: values -> [rows of the output's domain, out]."""
         tables: dict[str, Tensor] = {}
         bias: Tensor | None = self.bias
@@ -114,7 +114,7 @@ class Projection(Blocked):
                 bias = None
         return self._gathered(tables, run)
 
-    def _gathered(self, tables: dict[str, Tensor], run: Run) -> Tensor:
+    def _gathered(self, tables: dict[str, Tensor], run: ForwardPass) -> Tensor:
         """Bring the tables of all domains to the output's, rung by rung from below."""
         if self.domain == "graph":
             return tables["graph"]
@@ -156,13 +156,13 @@ class Neighbourhood(Blocked):
         self.above = logits.domain
         self.scalar = logits.width == 1
 
-    def forward(self, values: Sequence[Value], run: Run) -> Tensor:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
         """Weigh the neighbours and project: [R, out]."""
         weights = values[1].tensor().sigmoid()
         form = self._scalar if self.scalar else self._by_channel
         return form(values[0], weights, run)
 
-    def _scalar(self, value: Value, weights: Tensor, run: Run) -> Tensor:
+    def _scalar(self, value: Value, weights: Tensor, run: ForwardPass) -> Tensor:
         """One weight per edge: both sums run over rows that are multiplied already, in one pass."""
         neighbours: list[Tensor] = []
         own: list[Tensor] = []
@@ -174,7 +174,7 @@ class Neighbourhood(Blocked):
         flows = flow(reduce(add, neighbours), weights.flatten(), run.topology.ends(self.above))
         return flows + reduce(add, own)
 
-    def _by_channel(self, value: Value, weights: Tensor, run: Run) -> Tensor:
+    def _by_channel(self, value: Value, weights: Tensor, run: ForwardPass) -> Tensor:
         x, ends = value.tensor(), run.topology.ends(self.above)
         received = total(weights * take(x, ends.start), ends.end)
         sent = total(weights * take(x, ends.end), ends.start)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archioptrx.core.errors import GraphError, did_you_mean
-from archioptrx.networks.blocks.value import Run, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Shape, Value
 
 
 def convolutions() -> dict[str, Any]:
@@ -99,7 +99,7 @@ class Convolution(nn.Module):
             return self.conv(x, edge_index)
         return self.conv(x, edge_index, **{self.keyword: edges[:, 0] if self.keyword == "edge_weight" else edges})
 
-    def forward(self, values: Sequence[Value], run: Run) -> Tensor:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
         """Convolve: [N, i], optionally [E, e] -> [N, o]."""
         edges = values[1].tensor() if len(values) > 1 else None
         return self._call(values[0].tensor(), run.topology.edges.index, edges)

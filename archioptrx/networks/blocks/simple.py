@@ -9,7 +9,7 @@ from operator import add
 from torch import Tensor, nn
 
 from archioptrx.networks.blocks.segments import REDUCE, Segments, take, total
-from archioptrx.networks.blocks.value import Piece, Run, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Piece, Shape, Value
 
 
 class Concat(nn.Module):
@@ -18,7 +18,7 @@ class Concat(nn.Module):
     def __init__(self, inputs: Sequence[Shape], output: Shape) -> None:
         super().__init__()
 
-    def forward(self, values: Sequence[Value], run: Run) -> Value:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Value:
         """Join the values."""
         return Value(piece for value in values for piece in value.pieces)
 
@@ -33,7 +33,7 @@ class Add(nn.Module):
     def __init__(self, inputs: Sequence[Shape], output: Shape) -> None:
         super().__init__()
 
-    def forward(self, values: Sequence[Value], run: Run) -> Tensor:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
         """Add the values: [R, w]."""
         return fold(add, [value.tensor() for value in values])
 
@@ -41,7 +41,7 @@ class Add(nn.Module):
 class Mean(Add):
     """`mean`: the average of the inputs."""
 
-    def forward(self, values: Sequence[Value], run: Run) -> Tensor:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
         """Average the values: [R, w]."""
         return super().forward(values, run) / len(values)
 
@@ -79,7 +79,7 @@ class Aggregate(nn.Module):
         self.reduce = reduce
         self.direction = direction
 
-    def forward(self, values: Sequence[Value], run: Run) -> Value:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Value:
         """Reduce: rows of the rung above -> rows of this rung."""
         ends = run.topology.ends(self.domain)
         sides = {"in": (ends.end,), "out": (ends.start,), "both": (ends.end, ends.start)}[self.direction]
@@ -94,7 +94,7 @@ class Readout(nn.Module):
         self.domain = inputs[0].domain
         self.reduce = reduce
 
-    def forward(self, values: Sequence[Value], run: Run) -> Value:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Value:
         """Reduce: [R, w] -> [graphs, w]."""
         return Value(reduced(values[0], self.reduce, run.topology.batch(self.domain)))
 
@@ -106,6 +106,6 @@ class Broadcast(nn.Module):
         super().__init__()
         self.domain = output.domain
 
-    def forward(self, values: Sequence[Value], run: Run) -> Tensor:
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
         """Spread: [graphs, w] -> [R, w]."""
         return take(values[0].tensor(), run.topology.batch(self.domain))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from archioptrx.core.errors import InputError
-from archioptrx.networks.blocks.ends import Ends
+from archioptrx.networks.blocks.ends import EdgeEnds
 from archioptrx.networks.blocks.segments import Segments
 
 BELOW = {"edge": "node", "triplet": "edge"}
@@ -64,16 +64,16 @@ class Topology:
         return torch.device("cpu")
 
     @cached_property
-    def edges(self) -> Ends:
+    def edges(self) -> EdgeEnds:
         """The end points of the edges among the nodes."""
         return self._ends("edge", self.nodes)
 
     @cached_property
-    def triplets(self) -> Ends:
+    def triplets(self) -> EdgeEnds:
         """The end points of the triplets among the edges."""
         return self._ends("triplet", self.edges.index.shape[1])
 
-    def ends(self, domain: str) -> Ends:
+    def ends(self, domain: str) -> EdgeEnds:
         """The end points of a domain's rows on the rung below ("edge" or "triplet")."""
         return self.edges if domain == "edge" else self.triplets
 
@@ -100,7 +100,7 @@ class Topology:
             known[domain] = Segments(self.batch(BELOW[domain]).index[start], self.graphs)
         return known[domain]
 
-    def _ends(self, domain: str, size: int) -> Ends:
+    def _ends(self, domain: str, size: int) -> EdgeEnds:
         name = INDEX[domain]
         index = getattr(self.data, name, None)
         if not isinstance(index, Tensor):
@@ -112,4 +112,4 @@ class Topology:
             if low < 0 or high >= size:
                 wrong = low if low < 0 else high
                 raise InputError(f"data.{name}: index {wrong} is out of range; legal: 0 … {size - 1}")
-        return Ends(index, size)
+        return EdgeEnds(index, size)

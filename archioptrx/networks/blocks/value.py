@@ -94,7 +94,7 @@ class Value:
 
 
 @dataclass
-class Run:
+class ForwardPass:
     """What the blocks share during one forward pass.
 
     Attributes
@@ -164,7 +164,7 @@ class Pooling:
         self.rows, self.columns, self.shares = Segments(rows, size), Segments(columns, topology.nodes), shares
         # Only the length of `ptr` is read: pooled rows needn't stand graph by graph.
         ptr = torch.zeros(topology.graphs + 1, dtype=torch.int64, device=batch.device)
-        self.run = Run(Topology(PooledGraph(size, edge_index, batch, ptr)))
+        self.run = ForwardPass(Topology(PooledGraph(size, edge_index, batch, ptr)))
 
     def down(self, x: Tensor) -> Tensor:
         """Add up the hits of each pooled row, by their shares: [N, w] -> [P, w]."""

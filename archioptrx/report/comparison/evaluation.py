@@ -17,10 +17,10 @@ from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.report.comparison.bootstrap import Ints, Replicates, replicate, resamples
 from archioptrx.report.comparison.costs import latencies, peak_memory
 from archioptrx.report.comparison.decisions import Pair, compared
-from archioptrx.report.comparison.events import View, row_order
+from archioptrx.report.comparison.events import ModelEvents, row_order
 from archioptrx.report.comparison.models import Contestant
 from archioptrx.report.comparison.pictures import Curves, Display, curves_of, display_of
-from archioptrx.report.comparison.result import Comparison, Entry, Number
+from archioptrx.report.comparison.result import ComparedModel, Comparison, Number
 from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, numbers
 from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_of
 from archioptrx.tasks.binary import BinaryClassification
@@ -36,7 +36,7 @@ FEW, MANY = 200, 1000
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class ModelAnswers:
     """A model's answers to the events.
 
     Attributes
@@ -50,7 +50,7 @@ class Run:
     """
 
     contestant: Contestant
-    view: View
+    view: ModelEvents
     outputs: Sequence[Any]
     cut: float
 
@@ -91,19 +91,21 @@ def _task(one: Contestant) -> str:
     return one.model.task.name + inside
 
 
-def answers(contestant: Contestant, view: View, cut: float) -> Run:
+def answers(contestant: Contestant, view: ModelEvents, cut: float) -> ModelAnswers:
     """Run a model on its view of the events."""
     device = _device()
     model = contestant.model.model.to(device)
     outputs = [predict(model, [batch_graphs([graph]).to(device)])[0] for graph in view.graphs]
-    return Run(contestant, view, [apply_to(one, Tensor.cpu) for one in outputs], cut)
+    return ModelAnswers(contestant, view, [apply_to(one, Tensor.cpu) for one in outputs], cut)
 
 
 def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def contest(runs: Sequence[Run], origin: str, notes: Sequence[str], number: int | None, seed: int) -> Comparison:
+def contest(
+    runs: Sequence[ModelAnswers], origin: str, notes: Sequence[str], number: int | None, seed: int
+) -> Comparison:
     """Compare the answers.
 
     Parameters
@@ -143,7 +145,7 @@ def contest(runs: Sequence[Run], origin: str, notes: Sequence[str], number: int 
     )
 
 
-def _order(run: Run, first: Run) -> Any:
+def _order(run: ModelAnswers, first: ModelAnswers) -> Any:
     """Place of each row of the first model among this one's; None where they have different rows."""
     if run.view.same and first.view.same:
         return slice(None)
@@ -151,11 +153,11 @@ def _order(run: Run, first: Run) -> Any:
     return row_order(first.view.graphs, run.view.graphs) if rows and rows[0].domain == "edge" else None
 
 
-def _strangers(runs: Sequence[Run]) -> list[Run]:
+def _strangers(runs: Sequence[ModelAnswers]) -> list[ModelAnswers]:
     return [run for run in runs[1:] if run.rows and _order(run, runs[0]) is None]
 
 
-def _replicates(run: Run, units: Units, draws: Ints) -> dict[str, Replicates]:
+def _replicates(run: ModelAnswers, units: Units, draws: Ints) -> dict[str, Replicates]:
     """Metrics of a model in all resamples; of one with other graphs only where events are drawn."""
     task, graphs = run.contestant.model.task, run.view.graphs
     own = units if run.view.same else units_of(graphs, False)
@@ -176,7 +178,7 @@ def _replicates(run: Run, units: Units, draws: Ints) -> dict[str, Replicates]:
     return found | _tracks(run, draws if units.what == EVENTS else np.zeros((0, 0), np.int64))
 
 
-def _tracks(run: Run, draws: Ints) -> dict[str, Replicates]:
+def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
     """Metrics of the tracks, where the task makes any and the data say whose a hit is."""
     task, graphs = run.contestant.model.task, run.view.graphs
     if graphs[0].get("pid") is None:
@@ -191,7 +193,7 @@ def _tracks(run: Run, draws: Ints) -> dict[str, Replicates]:
     return replicate(TrackStatistic(events, selection), draws if draws.size else np.zeros((0, len(events)), np.int64))
 
 
-def _entries(runs: Sequence[Run], found: Sequence[Mapping[str, Replicates]]) -> tuple[Entry, ...]:
+def _entries(runs: Sequence[ModelAnswers], found: Sequence[Mapping[str, Replicates]]) -> tuple[ComparedModel, ...]:
     device = _device()
     models = [run.contestant.model.model for run in runs]
     largest = [batch_graphs([max(run.view.graphs, key=lambda one: one.num_edges)]).to(device) for run in runs]
@@ -201,7 +203,7 @@ def _entries(runs: Sequence[Run], found: Sequence[Mapping[str, Replicates]]) -> 
         one = run.contestant
         differences = {} if run is runs[0] else {n: mine[n].minus(found[0][n]) for n in mine if n in found[0]}
         entries.append(
-            Entry(
+            ComparedModel(
                 name=one.name,
                 place=one.place,
                 trained=one.trained,
@@ -224,7 +226,7 @@ def _number(found: Replicates) -> Number:
     return Number(found.value, *(found.interval or (None, None)))
 
 
-def _pairs(runs: Sequence[Run]) -> tuple[Pair, ...]:
+def _pairs(runs: Sequence[ModelAnswers]) -> tuple[Pair, ...]:
     """Each two models that decide the same rows, in the order of the first."""
     if not runs[0].rows:
         return ()
@@ -238,7 +240,7 @@ def _pairs(runs: Sequence[Run]) -> tuple[Pair, ...]:
     )
 
 
-def _curves(runs: Sequence[Run]) -> dict[str, Curves]:
+def _curves(runs: Sequence[ModelAnswers]) -> dict[str, Curves]:
     found = {}
     for run in runs:
         if run.rows:
@@ -248,7 +250,7 @@ def _curves(runs: Sequence[Run]) -> dict[str, Curves]:
     return found
 
 
-def _display(runs: Sequence[Run]) -> Display | None:
+def _display(runs: Sequence[ModelAnswers]) -> Display | None:
     """The event in which the first two models that decide the same edges differ most, as long as it can be drawn."""
     first = runs[0]
     if not first.rows or first.rows[0].rows.domain != "edge":

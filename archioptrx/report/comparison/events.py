@@ -24,7 +24,7 @@ from archioptrx.report.comparison.units import events_of
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class ModelEvents:
     """The events as one model sees them.
 
     Attributes
@@ -42,7 +42,9 @@ class View:
     same: bool
 
 
-def views_of(contestants: Sequence[Contestant], host: Contestant, path: str | None) -> tuple[list[View], list[str]]:
+def views_of(
+    contestants: Sequence[Contestant], host: Contestant, path: str | None
+) -> tuple[list[ModelEvents], list[str]]:
     """The events for each model, and what should be said of them.
 
     Parameters
@@ -62,7 +64,9 @@ def views_of(contestants: Sequence[Contestant], host: Contestant, path: str | No
     for one in contestants:
         try:
             notes += _unseen(one, host, graphs, path)
-            views.append(View(graphs, whole, same=True) if one is host else _view(one, host, graphs, whole, path))
+            views.append(
+                ModelEvents(graphs, whole, same=True) if one is host else _view(one, host, graphs, whole, path)
+            )
         except InputError as error:
             faults += error.faults
     if faults:
@@ -117,12 +121,14 @@ def _origin(data: Mapping[str, Any]) -> tuple[Any, ...]:
     return (data.get("source"), data.get("path"), data.get("seed", 0))
 
 
-def _view(one: Contestant, host: Contestant, graphs: Sequence[HitGraph], whole: bool, path: str | None) -> View:
+def _view(one: Contestant, host: Contestant, graphs: Sequence[HitGraph], whole: bool, path: str | None) -> ModelEvents:
     """The host's graphs in a model's scales; where it needs graphs of another kind, those of the same events."""
     if fits := _fits(one.model, host.model):
         if fault := one.model.task.data_fault(graphs[0]):
             raise InputError(f"{one.name}: {fault}")
-        return View(Dataset(graphs, host.model.metadata).scaled_like(one.model.metadata).graphs, whole, same=True)
+        return ModelEvents(
+            Dataset(graphs, host.model.metadata).scaled_like(one.model.metadata).graphs, whole, same=True
+        )
     own = _built(one, host, path)
     wanted = {name: rank for rank, name in enumerate(events_of(graphs))}
     names = [facts.event for facts in facts_of(own.graphs)]
@@ -134,7 +140,7 @@ def _view(one: Contestant, host: Contestant, graphs: Sequence[HitGraph], whole: 
         raise InputError(
             f"{one.name}: {len(lacking)} of the {len(wanted)} events give it no graph: {sorted(lacking)[0]}"
         )
-    return View(taken(own.graphs, places), True, fits)
+    return ModelEvents(taken(own.graphs, places), True, fits)
 
 
 def _fits(model: TrainedModel, host: TrainedModel) -> bool:

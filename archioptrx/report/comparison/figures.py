@@ -9,7 +9,7 @@ import numpy as np
 
 from archioptrx.report.comparison.decisions import Pair
 from archioptrx.report.comparison.pictures import Curves, Display
-from archioptrx.report.comparison.result import Comparison, Entry, Number
+from archioptrx.report.comparison.result import ComparedModel, Comparison, Number
 from archioptrx.report.comparison.text import metric_text, p_text
 from archioptrx.report.page import View, text_of
 
@@ -20,7 +20,7 @@ Trace = dict[str, Any]
 GOOD, BAD, BOTH, TRUE = "var(--c1)", "var(--bad)", "var(--c8)", "var(--strong)"
 LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 NARROW = {"l": 8, "r": 16, "t": 28, "b": 48}
-COSTS: Mapping[str, Callable[[Entry], float | None]] = {
+COSTS: Mapping[str, Callable[[ComparedModel], float | None]] = {
     "parameters": lambda one: one.parameters,
     "latency (ms)": lambda one: one.latency,
     "memory (MiB)": lambda one: one.memory / 2**20,

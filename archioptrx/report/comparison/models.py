@@ -18,8 +18,8 @@ from archioptrx.models.model_folder import TrainedModel, load_model
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.run import Events, check_fit, load_events
-from archioptrx.search.single import Choice, train, usual
-from archioptrx.search.space import Ends
+from archioptrx.search.single import SingleTraining, train, usual
+from archioptrx.search.space import SpaceEnds
 from archioptrx.training.trial import task_of
 
 
@@ -158,7 +158,7 @@ def enrol(names: Sequence[str], found: Sequence[TrainedModel | Architecture], sc
         folder = _folder(label, schooling.output)
         like = how if host is None else f"trained like {short[host]}, {how}"
         print(f"{label}: has no weights; {like}; kept in {folder}", file=sys.stderr)
-        train(Choice(one, label.replace("/", "-"), experiment, seed), events, folder)
+        train(SingleTraining(one, label.replace("/", "-"), experiment, seed), events, folder)
         contestants.append(Contestant(label, str(folder), load_model(folder), trained=True))
     return contestants
 
@@ -172,7 +172,7 @@ def _check(
     for name, one in zip(names, found, strict=True):
         if isinstance(one, Architecture):
             try:
-                check_fit(task, Ends.of_network(one.graph, name), events.data)
+                check_fit(task, SpaceEnds.of_network(one.graph, name), events.data)
             except InputError as error:
                 faults += error.faults
     finish(faults)

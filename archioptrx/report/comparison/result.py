@@ -35,7 +35,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ComparedModel:
     """One model.
 
     Attributes
@@ -103,7 +103,7 @@ class Comparison:
         For the page: ROC and purity over efficiency of each model; one event. Not part of the JSON.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[ComparedModel, ...]
     events: int
     graphs: int
     rows: int | None
@@ -119,7 +119,7 @@ class Comparison:
     display: Display | None = field(default=None, repr=False, compare=False)
 
     @property
-    def first(self) -> Entry:
+    def first(self) -> ComparedModel:
         """What differences are from."""
         return self.entries[0]
 
@@ -139,6 +139,6 @@ class Comparison:
         }
 
 
-def names_of(entries: Sequence[Entry]) -> list[str]:
+def names_of(entries: Sequence[ComparedModel]) -> list[str]:
     """Metrics of any entry, in the order of the first that has them."""
     return list(dict.fromkeys(name for entry in entries for name in entry.metrics))

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from rich.table import Table
 
 from archioptrx.report.comparison.decisions import Pair
-from archioptrx.report.comparison.result import Comparison, Entry, Number, names_of
+from archioptrx.report.comparison.result import ComparedModel, Comparison, Number, names_of
 from archioptrx.runs.text import WIDTH, duration_text, plain_text
 
 GAP = 2
-COSTS: tuple[tuple[str, Callable[[Entry], float | None], Callable[[float], str]], ...] = (
+COSTS: tuple[tuple[str, Callable[[ComparedModel], float | None], Callable[[float], str]], ...] = (
     ("parameters", lambda one: one.parameters, lambda value: f"{value:,.0f}"),
     ("latency", lambda one: one.latency, lambda value: f"{value:.3g} ms"),
     ("memory", lambda one: one.memory, lambda value: bytes_text(value)),
@@ -111,7 +111,7 @@ def several(found: Comparison, width: int) -> list[str]:
     return [text for block in blocks for text in (_block(found, block, names, digits), "")][:-1]
 
 
-def _block(found: Comparison, entries: Sequence[Entry], names: Sequence[str], digits: int) -> str:
+def _block(found: Comparison, entries: Sequence[ComparedModel], names: Sequence[str], digits: int) -> str:
     table = _table([one.name for one in entries])
     for name in names:
         table.add_row(metric_text(name), *(_cell(found, one, name, digits) for one in entries))
@@ -127,7 +127,7 @@ def _block(found: Comparison, entries: Sequence[Entry], names: Sequence[str], di
     return plain_text(table)
 
 
-def _cell(found: Comparison, one: Entry, name: str, digits: int) -> str:
+def _cell(found: Comparison, one: ComparedModel, name: str, digits: int) -> str:
     number = one.metrics.get(name, Number(None))
     lines = [value_text(number.value, digits), interval_text(number, digits)]
     if one is not found.first and name in one.differences:

@@ -27,7 +27,7 @@ VERSION = "brain.Event:2"
 """What the first event of a file says, or TensorBoard doesn't read it."""
 
 
-class EventFile:
+class TensorboardFile:
     """Event file of one training."""
 
     def __init__(self, folder: Path) -> None:
@@ -56,12 +56,12 @@ class TensorBoard:
 
     def __init__(self, root: Path) -> None:
         self.root = root / "tensorboard"
-        self._files: dict[str, EventFile] = {}
+        self._files: dict[str, TensorboardFile] = {}
 
     def started(self, trial: str, config: Mapping[str, Any], architecture: str) -> None:
         """Begin a file: hyperparameters for the HParams page, the architecture as text."""
         shutil.rmtree(self.root / trial, ignore_errors=True)
-        self._files[trial] = file = EventFile(self.root / trial)
+        self._files[trial] = file = TensorboardFile(self.root / trial)
         start = plugin_data_pb2.SessionStartInfo(start_time_secs=time.time(), group_name=trial)
         for name, value in flat(config).items():
             if isinstance(value, bool):

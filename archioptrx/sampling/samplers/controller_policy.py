@@ -51,7 +51,7 @@ START = (bucket("start"), bucket("start", ""))
 
 
 @dataclass(frozen=True, eq=False)
-class Menu:
+class EncodedDecision:
     """A decision as numbers.
 
     Attributes
@@ -74,20 +74,20 @@ class Menu:
 
 
 @lru_cache(maxsize=16384)
-def menu_of(point: Point, labels: tuple[str, ...], weights: tuple[float, ...]) -> Menu:
+def menu_of(point: Point, labels: tuple[str, ...], weights: tuple[float, ...]) -> EncodedDecision:
     """Look up a decision."""
     kind, place = point
     even = not any(weight > 0 for weight in weights)
     priors = tuple(0.0 if even else math.log(w) if w > 0 else -math.inf for w in weights)
     options = tuple((bucket(kind, "", label), bucket(kind, place, label)) for label in labels)
-    return Menu(kind, labels, (bucket(kind), bucket(kind, place)), options, priors)
+    return EncodedDecision(kind, labels, (bucket(kind), bucket(kind, place)), options, priors)
 
 
 @dataclass(frozen=True)
 class Episode:
     """The decisions of one candidate, and which option was taken of each."""
 
-    menus: tuple[Menu, ...]
+    menus: tuple[EncodedDecision, ...]
     index: tuple[int, ...]
 
 
@@ -99,7 +99,7 @@ def episode_of(space: Space, trace: Trace) -> Episode:
     ReplayError
         The trace isn't one of this space.
     """
-    menus: list[Menu] = []
+    menus: list[EncodedDecision] = []
     index: list[int] = []
 
     def watched(choose: Choose) -> object:
@@ -226,7 +226,7 @@ class Player:
         self.embedding, self.bias = policy.embedding.weight.detach(), policy.bias.weight.detach()[:, 0]
         self.lstm = [weights.detach() for weights in lstm.parameters()]  # as lstm_cell takes them
         self.query = policy.query.weight.detach(), policy.query.bias.detach()
-        self._seen: dict[Menu, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
+        self._seen: dict[EncodedDecision, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
         self._start = self.embedding[list(START)].sum(0)
 
     def draw(self, space: Space, seed: int, trust: float = 1.0) -> object:
@@ -251,7 +251,7 @@ class Player:
         with one_thread():
             return space(choose)
 
-    def _look(self, menu: Menu) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _look(self, menu: EncodedDecision) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Embedding of the point; embeddings, bias and logarithms of prior weights of the options."""
         if menu not in self._seen:
             rows = torch.tensor(menu.options)

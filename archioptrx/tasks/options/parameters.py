@@ -9,7 +9,7 @@ from archioptrx.core.errors import did_you_mean
 
 
 @dataclass(frozen=True)
-class Parameter:
+class TrackParameter:
     """One parameter, and how it is scaled to numbers of about 1: (value - centre) / scale.
 
     The scale is fixed, so that a model means the same on any data.
@@ -37,12 +37,12 @@ class Parameter:
 PARAMETERS = {
     one.name: one
     for one in (
-        Parameter("inverse_pt", "1/GeV", 1.0, 0.5),
-        Parameter("charge_over_pt", "1/GeV", 0.0, 1.0),
-        Parameter("phi", "rad", 0.0, 0.7, periodic=True),
-        Parameter("eta", "", 0.0, 1.5),
-        Parameter("z0", "mm", 0.0, 50.0),
-        Parameter("charge", "e", 0.0, 1.0),
+        TrackParameter("inverse_pt", "1/GeV", 1.0, 0.5),
+        TrackParameter("charge_over_pt", "1/GeV", 0.0, 1.0),
+        TrackParameter("phi", "rad", 0.0, 0.7, periodic=True),
+        TrackParameter("eta", "", 0.0, 1.5),
+        TrackParameter("z0", "mm", 0.0, 50.0),
+        TrackParameter("charge", "e", 0.0, 1.0),
     )
 }
 """1/pT, charge/pT (proportional to the signed curvature in a solenoid), azimuth and pseudorapidity of the momentum at
