@@ -61,7 +61,7 @@ class Controls:
         try:
             import ipywidgets
         except ImportError as error:
-            raise InputError("sliders need ipywidgets; legal: pip install 'archioptrx[notebook]'") from error
+            raise InputError("sliders need ipywidgets; allowed: pip install 'archioptrx[notebook]'") from error
         self.controls = controls
         self.widgets = {control.name: _widget(ipywidgets, control) for control in controls}
         self.box: VBox = ipywidgets.VBox(list(self.widgets.values()))
@@ -118,7 +118,7 @@ def _parse(fields: Fields, name: str) -> Control:
     step, value = fields.take("step", number, 1, minimum=1e-9), fields.take("value", number)
     fields.rest()
     if None not in (start, stop, value) and not start <= value <= stop:
-        fields.fault("value", f"is {value}; legal: from {start} to {stop}")
+        fields.fault("value", f"is {value}; allowed: from {start} to {stop}")
     return Control(name, about, value, start, stop, step)
 
 

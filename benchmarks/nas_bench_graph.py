@@ -97,15 +97,15 @@ def check(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     samplers, data_sets = ([name for name in text.split(",") if name] for text in (args.samplers, args.data_sets))
     faults = [f"--data-sets: {one}; {did_you_mean(one, DATA_SETS)}" for one in data_sets if one not in DATA_SETS]
     faults += [
-        f"--{name}: is {getattr(args, name)}; legal: from 1"
+        f"--{name}: is {getattr(args, name)}; allowed: from 1"
         for name in ("evaluations", "seeds")
         if getattr(args, name) < 1
     ]
-    faults += ["--samplers: is empty; legal: names with commas between"] * (not samplers)
+    faults += ["--samplers: is empty; allowed: names with commas between"] * (not samplers)
     try:
         table = Table(data_sets[0]) if data_sets and not faults else None
     except ModuleNotFoundError as error:
-        raise InputError(f"{error}; legal: pip install 'archioptrx[benchmark]' first") from error
+        raise InputError(f"{error}; allowed: pip install 'archioptrx[benchmark]' first") from error
     for name in samplers if table is not None else ():
         make_sampler(name, table.space, place="--samplers", **options_of(args))
     if faults:

@@ -75,7 +75,7 @@ def measured(path: Path, data: str | None, epochs: int | None, proxies: Sequence
     measure = Measure(events.data, check_events(setup, events), experiment.seed, 1)
     trials = trials_of(folder, epochs)
     if len(trials) < FEWEST:
-        raise InputError(f"{path}: has {len(trials)} finished trials; legal: {FEWEST} or more")
+        raise InputError(f"{path}: has {len(trials)} finished trials; allowed: {FEWEST} or more")
     values: dict[str, list[float | None]] = {name: [] for name in (*proxies, *OF_THE_GRAPH)}
     seconds = dict.fromkeys(proxies, 0.0)
     for number, (_, candidate) in enumerate(trials, 1):
@@ -161,9 +161,9 @@ def run(args: argparse.Namespace) -> int:
     if faults := [f"--proxies: {name!r}; {did_you_mean(name, MEASURES)}" for name in single if name not in MEASURES]:
         raise InputError(*faults)
     if args.epochs is not None and args.epochs < 1:
-        raise InputError(f"--epochs: is {args.epochs}; legal: 1 or more")
+        raise InputError(f"--epochs: is {args.epochs}; allowed: 1 or more")
     if not wanted:
-        raise InputError("--proxies: is empty; legal: names with commas between")
+        raise InputError("--proxies: is empty; allowed: names with commas between")
     documents = []
     for path in args.runs:
         document = measured(path, args.data, args.epochs, single)

@@ -19,10 +19,10 @@ from archioptrx.networks.blocks import Shape, Topology, block
 
 
 def accepts(inputs: tuple[str, ...], output: str) -> str | None:
-    """Which domains it joins. A message begins after the name of the block and ends with what is legal."""
+    """Which domains it joins. A message begins after the name of the block and ends with what is allowed."""
     if (inputs, output) == (("node",), "edge"):
         return None
-    return f"can't take {' and '.join(inputs)} to {output}; legal: node to edge"
+    return f"can't take {' and '.join(inputs)} to {output}; allowed: node to edge"
 
 
 def width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> Width:

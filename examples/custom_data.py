@@ -42,7 +42,7 @@ class StrawOptions(PlainOptions):
         """The types are checked; this is a rule of one's own."""
         options = super().read(fields)
         if options.window <= 0:
-            fields.fault("window", f"is {options.window:g}; legal: above 0")
+            fields.fault("window", f"is {options.window:g}; allowed: above 0")
         return options
 
 
@@ -51,7 +51,7 @@ def load(options: StrawOptions) -> Dataset:
     """Read all events; a progress bar, worker processes and faults of all files at once come from `stream`."""
     files = sorted(options.path.glob("*.csv"))
     if not files:
-        raise InputError(f"{options.path}: holds no .csv file; legal: a folder of events")
+        raise InputError(f"{options.path}: holds no .csv file; allowed: a folder of events")
     metadata = Metadata("straws", node_scale=(1000.0, np.pi, 1000.0), options=asdict(options))
     make = partial(event, window=options.window, metadata=metadata)
     return stream([Job(file.stem, file) for file in files], make, metadata)
@@ -62,7 +62,7 @@ def event(job: Job, window: float, metadata: Metadata) -> BuiltEvent:
     try:
         layer, x, y, particle = np.loadtxt(job.content, delimiter=",", skiprows=1, ndmin=2).T
     except ValueError as error:
-        raise InputError(f"{job.content}: {error}; legal: columns {COLUMNS}") from error
+        raise InputError(f"{job.content}: {error}; allowed: columns {COLUMNS}") from error
     phi = np.arctan2(y, x)
     inner, outer = np.nonzero(layer[:, None] + 1 == layer[None, :])
     near = np.abs(np.remainder(phi[outer] - phi[inner] + np.pi, 2 * np.pi) - np.pi) < window

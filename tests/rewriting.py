@@ -106,10 +106,10 @@ def with_a_duplicate(rng: random.Random, graph: ComputationGraph) -> Computation
     count, heads = len(graph.sources), {edge.head for edge in graph.back_edges}
     # Not with weights of its own for each pass: a twin that only runs after the loop has others than the last pass.
     plain = [i for i, s in enumerate(graph.steps) if s.block in FREE or (s.weights and not s.per_pass)]
-    legal = [i for i in plain if count + i not in heads]
-    if not legal:
+    allowed = [i for i in plain if count + i not in heads]
+    if not allowed:
         return graph
-    place = rng.choice(legal)
+    place = rng.choice(allowed)
     old = count + place
     graph, value = inserted(graph, place + 1, replace(graph.steps[place], function="twin"))
 
@@ -148,9 +148,9 @@ def mutations(rng: random.Random, graph: ComputationGraph) -> Iterator[Computati
             yield with_step(index, replace(step, params=tuple(sorted(params.items()))))
         kind = graph.type_of(count + index).name
         for slot, value in enumerate(step.inputs):
-            legal = [v for v in range(count + index) if v != value and graph.type_of(v) == graph.type_of(value)]
-            if legal:
-                inputs = (*step.inputs[:slot], rng.choice(legal), *step.inputs[slot + 1 :])
+            allowed = [v for v in range(count + index) if v != value and graph.type_of(v) == graph.type_of(value)]
+            if allowed:
+                inputs = (*step.inputs[:slot], rng.choice(allowed), *step.inputs[slot + 1 :])
                 yield with_step(index, replace(step, inputs=inputs))
         if len(step.inputs) > 1:
             yield with_step(index, replace(step, inputs=step.inputs[::-1]))

@@ -141,10 +141,10 @@ def _function(
 
 def _concat(rng: random.Random, places: Sequence[_Place], number: int) -> tuple[FunctionNode, _Place] | None:
     domain = rng.choice(("node", "edge"))
-    legal = [p for p in places if p.domain == domain]
-    if not legal:
+    allowed = [p for p in places if p.domain == domain]
+    if not allowed:
         return None
-    inputs = [rng.choice(legal) for _ in range(rng.randint(2, 3))]
+    inputs = [rng.choice(allowed) for _ in range(rng.randint(2, 3))]
     node = DataNode(f"s{number}_", domain)
     function = FunctionNode(f"f{number}", "concat", tuple(p.name for p in inputs), node.name)
     return function, _Place(node, f"sum {number}")

@@ -143,40 +143,42 @@ def test_folders_inside_a_folder_are_read_and_events_of_one_name_stay_apart(tmp_
     assert read(tmp_path / "deep", events=1).events == ("new_run_event3",)
     saved(tmp_path / "deep" / "new" / "run_event3.pyg", columns())
     saved(tmp_path / "deep" / "run_event3.pyg", columns())
-    with pytest.raises(InputError, match=r"run_event3.pyg: is called new_run_event3, as is .*; legal: names of their"):
+    with pytest.raises(
+        InputError, match=r"run_event3.pyg: is called new_run_event3, as is .*; allowed: names of their"
+    ):
         read(tmp_path / "deep")
     # Without its name the source is known by the files.
     assert load_dataset({"path": str(tmp_path / "testset")}).metadata.source == "acorn"
 
 
 WRONG = [
-    ({"r": None, "phi": None}, "lacks r, phi; legal: hit_r, hit_phi, hit_z, or a matrix x [hits, features]"),
-    ({"r": torch.zeros(3)}, "r has the shape [3]; legal: [5], one number per hit"),
-    ({"z": torch.tensor([0, 1, math.nan, 2, 3])}, "z is nan at hit 2; legal: finite numbers"),
-    ({"hit_id": torch.tensor([5, 6, 7, 6, 9])}, "hit_id 6 stands 2 times, first at hit 1; legal: once"),
-    ({"hit_id": torch.tensor([5, 6, 7.5, 8, 9])}, "hit_id is 7.5 at hit 2; legal: whole numbers"),
-    ({"z": torch.zeros(5, dtype=torch.bfloat16)}, "z holds bfloat16; legal: numbers that numpy has"),
-    ({"edge_index": None}, "lacks edge_index; legal: one edge at least"),
-    ({"edge_index": torch.zeros(2, 0, dtype=torch.int64)}, "has no edge in edge_index; legal: one edge at least"),
-    ({"edge_index": torch.zeros(2, 4)}, "edge_index is float32 [2, 4]; legal: whole numbers [2, edges]"),
+    ({"r": None, "phi": None}, "lacks r, phi; allowed: hit_r, hit_phi, hit_z, or a matrix x [hits, features]"),
+    ({"r": torch.zeros(3)}, "r has the shape [3]; allowed: [5], one number per hit"),
+    ({"z": torch.tensor([0, 1, math.nan, 2, 3])}, "z is nan at hit 2; allowed: finite numbers"),
+    ({"hit_id": torch.tensor([5, 6, 7, 6, 9])}, "hit_id 6 stands 2 times, first at hit 1; allowed: once"),
+    ({"hit_id": torch.tensor([5, 6, 7.5, 8, 9])}, "hit_id is 7.5 at hit 2; allowed: whole numbers"),
+    ({"z": torch.zeros(5, dtype=torch.bfloat16)}, "z holds bfloat16; allowed: numbers that numpy has"),
+    ({"edge_index": None}, "lacks edge_index; allowed: one edge at least"),
+    ({"edge_index": torch.zeros(2, 0, dtype=torch.int64)}, "has no edge in edge_index; allowed: one edge at least"),
+    ({"edge_index": torch.zeros(2, 4)}, "edge_index is float32 [2, 4]; allowed: whole numbers [2, edges]"),
     (
         {"edge_index": torch.tensor([[0, 1, 5, 1]] * 2)},
-        "edge_index points outside the 5 hits at edge 2; legal: 0 … 4",
+        "edge_index points outside the 5 hits at edge 2; allowed: 0 … 4",
     ),
-    ({"track_edges": torch.tensor([[9], [0]])}, "track_edges points outside the 5 hits at edge 0; legal: 0 … 4"),
+    ({"track_edges": torch.tensor([[9], [0]])}, "track_edges points outside the 5 hits at edge 0; allowed: 0 … 4"),
     (
         {"y": None, "track_edges": None},
-        "lacks y and track_edges; legal: edge_y or y, one per edge, or track_edges [2, true edges]",
+        "lacks y and track_edges; allowed: edge_y or y, one per edge, or track_edges [2, true edges]",
     ),
-    ({"y": torch.tensor([0, 1, 2, 0])}, "y is 2 at edge 2; legal: 0 and 1"),
-    ({"y": torch.tensor([0, 1])}, "y has the shape [2]; legal: [4], one number per edge"),
-    ({"particle_id": torch.tensor([1])}, "particle_id has the shape [1]; legal: [2], one number per track edge"),
-    ({"z": [1, 2, 3]}, "z is list; legal: a dense tensor of numbers"),
+    ({"y": torch.tensor([0, 1, 2, 0])}, "y is 2 at edge 2; allowed: 0 and 1"),
+    ({"y": torch.tensor([0, 1])}, "y has the shape [2]; allowed: [4], one number per edge"),
+    ({"particle_id": torch.tensor([1])}, "particle_id has the shape [1]; allowed: [2], one number per track edge"),
+    ({"z": [1, 2, 3]}, "z is list; allowed: a dense tensor of numbers"),
     (
         {"z": torch.zeros(1).expand(10**12)},
-        "z claims 1,000,000,000,000 numbers, more than the file holds; legal: stored numbers",
+        "z claims 1,000,000,000,000 numbers, more than the file holds; allowed: stored numbers",
     ),
-    ({"z": torch.zeros(5).to_sparse()}, "z is Tensor; legal: a dense tensor of numbers"),
+    ({"z": torch.zeros(5).to_sparse()}, "z is Tensor; allowed: a dense tensor of numbers"),
 ]
 
 
@@ -192,11 +194,11 @@ def test_every_fault_of_a_file_is_named(tmp_path, changes, message):
 
 def test_wrong_weights_and_features_are_named(tmp_path):
     file = saved(tmp_path / "a.pyg", prefixed(edge_weights=torch.tensor([1.0, -1, 0, 0])))
-    assert fault_of(file, weights=True) == "edge_weights is -1 at edge 1; legal: finite numbers of 0 or more"
-    assert fault_of(file, columns=["charge"]) == "lacks charge; legal: one number per hit"
+    assert fault_of(file, weights=True) == "edge_weights is -1 at edge 1; allowed: finite numbers of 0 or more"
+    assert fault_of(file, columns=["charge"]) == "lacks charge; allowed: one number per hit"
     other = saved(tmp_path / "b.pt", matrix())
-    assert fault_of(other, columns=["x4"]) == "x has 4 columns, no x4; legal: x0 … x3"
-    assert fault_of(file, scales=[1, 2]) == "data: scales: is [1, 2]; legal: three positive numbers, for r, φ and z"
+    assert fault_of(other, columns=["x4"]) == "x has 4 columns, no x4; allowed: x0 … x3"
+    assert fault_of(file, scales=[1, 2]) == "data: scales: is [1, 2]; allowed: three positive numbers, for r, φ and z"
 
 
 class Hostile:
@@ -231,11 +233,11 @@ def compressed(path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda path: path.write_bytes(b""), "is empty; legal: "),
-        (lambda path: path.write_bytes(b"hello"), "is cut short or not what torch.save writes; legal: "),
+        (lambda path: path.write_bytes(b""), "is empty; allowed: "),
+        (lambda path: path.write_bytes(b"hello"), "is cut short or not what torch.save writes; allowed: "),
         (lambda path: path.write_bytes(path.read_bytes()[:-100]), "is cut short or not what torch.save writes; "),
         (lambda path: path.write_bytes(pickle.dumps(columns())), "is cut short or not what torch.save writes; "),
-        (lambda path: torch.save([1, 2], path), "can't be read (holds list, no graph); legal: "),
+        (lambda path: torch.save([1, 2], path), "can't be read (holds list, no graph); allowed: "),
         (compressed, "would unpack to 1,"),
     ],
     ids=["empty", "text", "cut", "pickle", "list", "bomb"],
@@ -250,7 +252,7 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
     outside = saved(tmp_path / "other" / "event1.pyg", columns())
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "event1.pyg").symlink_to(outside)
-    expected = f"event1.pyg: is a link out of the folder; legal: files inside it; legal: {'event graphs'}"
+    expected = f"event1.pyg: is a link out of the folder; allowed: files inside it; allowed: {'event graphs'}"
     assert fault_of(tmp_path / "data").startswith(expected)
     # A link that the user names is what they mean.
     assert len(read(tmp_path / "data" / "event1.pyg").graphs) == 1
@@ -273,7 +275,7 @@ def test_predictions_stand_beside_the_files_own_content(tmp_path):
         assert written[labels].tolist() == [0, 0, 0, -1, -1]
         assert set(written) == {*form(), scores, labels}
         assert torch.equal(written["edge_index"], form()["edge_index"])
-        with pytest.raises(InputError, match="exists already; legal: a new file"):
+        with pytest.raises(InputError, match="exists already; allowed: a new file"):
             write_predictions(file, target, graph, found, None)
     saved(tmp_path / "matrix.pyg", matrix(edge_index=torch.ones(2, 8, dtype=torch.int64) * torch.tensor([[0], [3]])))
     with pytest.raises(InputError, match="has other edges than the graph that was read from it"):

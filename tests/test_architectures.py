@@ -60,7 +60,7 @@ def test_replay_names_the_first_decision_that_is_no_longer_legal():
     number = next(i for i, d in enumerate(trace.decisions) if d.label == "edge_geo" or d.label == "edge_net")
     gone = list(trace.decisions)
     gone[number] = gone[number]._replace(label="edge_nte")
-    with pytest.raises(ReplayError, match=rf"decision {number} .*'edge_nte' is no longer legal; legal: .*edge_net"):
+    with pytest.raises(ReplayError, match=rf"decision {number} .*'edge_nte' is no longer allowed; allowed: .*edge_net"):
         replay(space, Trace(tuple(gone)))
     with pytest.raises(ReplayError, match=r"trace: ends after 3 decisions; .* comes next"):
         replay(space, Trace(trace.decisions[:3]))

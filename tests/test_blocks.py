@@ -200,7 +200,7 @@ def test_attention_reads_a_concat_in_pieces(data):
 
 
 def test_attention_refuses_logits_of_another_width():
-    with pytest.raises(GraphError, match="logits of width 2 don't fit values of width 3; legal: 1, 3"):
+    with pytest.raises(GraphError, match="logits of width 2 don't fit values of width 3; allowed: 1, 3"):
         build("attention", [Shape("node", 3), Shape("edge", 2)], Shape("node", 3), {})
 
 
@@ -294,7 +294,7 @@ def test_pyg_takes_edge_features_heads_and_arguments(data):
 @pytest.mark.parametrize(
     ("conv", "arguments", "edges", "message"),
     [
-        ("GATConvv", {}, 0, r"no convolution of torch_geometric.nn; legal: .*did you mean GATConv\?"),
+        ("GATConvv", {}, 0, r"no convolution of torch_geometric.nn; allowed: .*did you mean GATConv\?"),
         ("SAGEConv", {}, 2, "SAGEConv takes no edge features, not 2 channels"),
         ("GCNConv", {}, 2, "GCNConv takes edge features of width 1, not 2 channels"),
         ("GATConv", {"heads": 3}, 0, "gives width 3, not 4"),
@@ -344,7 +344,7 @@ def test_every_signature_has_a_module():
         ({"edge_index": None}, "data.edge_index: is missing"),
         ({"edge_index": torch.zeros(3, 2, dtype=torch.int64)}, r"data.edge_index: \[3, 2\] torch.int64; must be"),
         ({"edge_index": torch.zeros(2, 2)}, r"must be \[2, number\] torch.int64"),
-        ({"edge_index": torch.tensor([[0, 9], [1, 1]])}, r"index 9 is out of range; legal: 0 … 8"),
+        ({"edge_index": torch.tensor([[0, 9], [1, 1]])}, r"index 9 is out of range; allowed: 0 … 8"),
         ({"edge_index": torch.tensor([[0, -1], [1, 1]])}, "index -1 is out of range"),
         ({"triplet_index": torch.tensor([[0], [99]])}, "data.triplet_index: index 99 is out of range"),
         ({"batch": torch.zeros(4, dtype=torch.int64)}, "data.batch: 4 entries for 9 nodes"),

@@ -157,7 +157,7 @@ def test_architectures_alone(tmp_path, monkeypatch, capsys):
 def test_events_that_a_model_was_trained_on_are_refused(models, tmp_path, capsys):
     line = refused(capsys, models["a"], models["other"])
     assert line.startswith("other: was trained on ") and " of the 9 test events of a (toy0000" in line
-    assert line.endswith("legal: --data PATH of events that no model was trained on")
+    assert line.endswith("allowed: --data PATH of events that no model was trained on")
     # The same events in files, scaled and named otherwise: known by what they are.
     assert data_files(tmp_path / "same", 60, 0) == 0
     assert "b: was trained on 51 of the 60 events in " in refused(
@@ -239,14 +239,16 @@ def test_a_task_without_decisions(tmp_path, capsys):
 
 
 def test_faults(models, tmp_path, capsys):
-    assert refused(capsys, models["a"]) == "compare: 1 given; legal: at least two models or architectures"
-    assert refused(capsys, models["a"], f"{models['a']}/").endswith("/a/: stands twice; legal: each once")
+    assert refused(capsys, models["a"]) == "compare: 1 given; allowed: at least two models or architectures"
+    assert refused(capsys, models["a"], f"{models['a']}/").endswith("/a/: stands twice; allowed: each once")
     line = refused(capsys, models["a"], "interacton")
-    assert line.startswith("interacton: no such run, model or architecture; legal: attention, ")
+    assert line.startswith("interacton: no such run, model or architecture; allowed: attention, ")
     assert line.endswith("(did you mean interaction?), or a path")
-    assert "hits: targets: answer (node); legal for edge_classification" in refused(capsys, models["a"], "hits")
-    assert refused(capsys, models["a"], models["b"], "--cut", "2") == "--cut: is 2; legal: between 0 and 1"
-    assert refused(capsys, models["a"], models["b"], "--resamples", "5") == "--resamples: is 5; legal: 100 or more"
-    assert refused(capsys, models["a"], tmp_path).endswith("legal: a folder that `archioptrx train` or `search` wrote")
+    assert "hits: targets: answer (node); allowed for edge_classification" in refused(capsys, models["a"], "hits")
+    assert refused(capsys, models["a"], models["b"], "--cut", "2") == "--cut: is 2; allowed: between 0 and 1"
+    assert refused(capsys, models["a"], models["b"], "--resamples", "5") == "--resamples: is 5; allowed: 100 or more"
+    assert refused(capsys, models["a"], tmp_path).endswith(
+        "allowed: a folder that `archioptrx train` or `search` wrote"
+    )
     (tmp_path / "experiment.yaml").write_text("name: x\n")
     assert "the search has no trained winner yet" in refused(capsys, models["a"], tmp_path)

@@ -227,8 +227,8 @@ def test_sources_that_nothing_reads_are_not_needed():
         ({"x": None}, "data.x: is missing; source hits of this network reads it"),
         ({"x": torch.zeros(12, 4)}, r"data.x: has width \[4\]; this network was made for width 3"),
         ({"edge_attr": torch.zeros(39, 5)}, "data.edge_attr: has 39 rows for 40 edges"),
-        ({"x": torch.zeros(12, 3, dtype=torch.int64)}, "data.x: is torch.int64; legal: floating point numbers"),
-        ({"edge_index": torch.full((2, 40), 12)}, "data.edge_index: index 12 is out of range; legal: 0 … 11"),
+        ({"x": torch.zeros(12, 3, dtype=torch.int64)}, "data.x: is torch.int64; allowed: floating point numbers"),
+        ({"edge_index": torch.full((2, 40), 12)}, "data.edge_index: index 12 is out of range; allowed: 0 … 11"),
     ],
 )
 def test_bad_data_is_named(fields, message):
@@ -247,7 +247,7 @@ def test_missing_numbers_are_named():
         compile_model(graph, {}, WIDTHS)
     with pytest.raises(InputError, match="source doublet: its width is unknown"):
         compile_model(graph, HYPER, {"hits": 3})
-    with pytest.raises(InputError, match="f: layers is 0; legal: a whole number from 1"):
+    with pytest.raises(InputError, match="f: layers is 0; allowed: a whole number from 1"):
         deep = Step("f", "mlp", (0,), "y", (("layers", Hyperparameter("depth")),), "f")
         compile_model(one_step(deep), {"depth": 0}, WIDTHS)
     with pytest.raises(GraphError, match="hits: is the name of both a width and a hyperparameter"):

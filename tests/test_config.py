@@ -1,4 +1,4 @@
-"""Reading YAML and taking keys: every fault is one line that says where, what and what would be legal."""
+"""Reading YAML and taking keys: every fault is one line that says where, what and what would be allowed."""
 
 import pytest
 
@@ -52,13 +52,13 @@ def test_all_faults_of_a_mapping_are_collected():
     assert inner.take("n", int, 1) == 1
     fields.rest()
     assert faults == [
-        "f.yaml: count: is -1; legal: 0 or more",
-        "f.yaml: share: is 'x'; legal: a number",
-        "f.yaml: kind: is 'rondom'; legal: grid, random (did you mean random?)",
-        "f.yaml: flag: is 1; legal: true or false",
+        "f.yaml: count: is -1; allowed: 0 or more",
+        "f.yaml: share: is 'x'; allowed: a number",
+        "f.yaml: kind: is 'rondom'; allowed: grid, random (did you mean random?)",
+        "f.yaml: flag: is 1; allowed: true or false",
         "f.yaml: missing: is missing",
-        "f.yaml: inner.n: is 2.5; legal: a whole number",
-        "f.yaml: extra: is unknown; legal: count, flag, inner, kind, missing, share",
+        "f.yaml: inner.n: is 2.5; allowed: a whole number",
+        "f.yaml: extra: is unknown; allowed: count, flag, inner, kind, missing, share",
     ]
     with pytest.raises(InputError) as error:
         finish(faults)
@@ -72,13 +72,13 @@ def test_true_is_no_number_and_a_whole_number_is_one():
     assert fields.take("a", int, 7) == 7
     assert fields.take("b", float) == 2.0
     assert fields.take("c", float, 1.0, minimum=0) == 1.0
-    assert faults == ["f: a: is True; legal: a whole number", "f: c: is nan; legal: 0 or more"]
+    assert faults == ["f: a: is True; allowed: a whole number", "f: c: is nan; allowed: 0 or more"]
 
 
 def test_something_else_than_a_mapping():
     faults: list[str] = []
     assert Fields([1], "f.yaml", faults).take("a", int, 5) == 5
-    assert faults == ["f.yaml: is a list; legal: a mapping"]
+    assert faults == ["f.yaml: is a list; allowed: a mapping"]
 
 
 def test_bundled_files_are_found_by_name_and_by_path(tmp_path):
@@ -90,13 +90,13 @@ def test_bundled_files_are_found_by_name_and_by_path(tmp_path):
     with pytest.raises(InputError) as error:
         bundled("function_graphs", "trakcing")
     known = ", ".join(bundled_names("function_graphs"))
-    expected = f"trakcing: no such function graph; legal: {known} (did you mean tracking?), or a path"
+    expected = f"trakcing: no such function graph; allowed: {known} (did you mean tracking?), or a path"
     assert str(error.value) == expected
 
 
 def test_did_you_mean():
-    assert did_you_mean("zzz", ["b", "a"]) == "legal: a, b"
-    assert did_you_mean(3, []) == "nothing is legal here"
+    assert did_you_mean("zzz", ["b", "a"]) == "allowed: a, b"
+    assert did_you_mean(3, []) == "nothing is allowed here"
 
 
 def test_an_error_prints_a_line_per_fault():

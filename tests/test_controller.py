@@ -304,7 +304,7 @@ def test_it_walks_any_function_graph(tracking):
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "legal"),
+    ("option", "value", "allowed"),
     [
         ("algorithm", "ppp", r"ppo, reinforce \(did you mean ppo\?\)"),
         ("batch", 0, "a whole number from 1"),
@@ -319,11 +319,11 @@ def test_it_walks_any_function_graph(tracking):
         ("flatten", math.nan, "a number from 0"),
     ],
 )
-def test_options_are_checked(option, value, legal):
-    with pytest.raises(InputError, match=rf"^sampler\.{option}: is {value!r}; (legal: )?{legal}"):
+def test_options_are_checked(option, value, allowed):
+    with pytest.raises(InputError, match=rf"^sampler\.{option}: is {value!r}; (allowed: )?{allowed}"):
         make_sampler("controller", words, **{option: value})
 
 
 def test_an_unknown_option_is_told():
-    with pytest.raises(InputError, match="sampler controller has no such option; legal: algorithm, "):
+    with pytest.raises(InputError, match="sampler controller has no such option; allowed: algorithm, "):
         make_sampler("controller", words, size=2)

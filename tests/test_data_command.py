@@ -32,8 +32,11 @@ def test_the_summary_is_short_and_readable(capsys):
 @pytest.mark.parametrize(
     ("arguments", "faults"),
     [
-        (["hitgraphs"], ["data: path: is missing; legal: a folder of .npz files or one of them, also as --data PATH"]),
-        (["hitgraphs", "nowhere"], ["nowhere: no such file or folder; legal: a .npz file or a folder of them"]),
+        (
+            ["hitgraphs"],
+            ["data: path: is missing; allowed: a folder of .npz files or one of them, also as --data PATH"],
+        ),
+        (["hitgraphs", "nowhere"], ["nowhere: no such file or folder; allowed: a .npz file or a folder of them"]),
         (["toy", "--num-samples", "-1", "--seed", "-2"], ["data: num_samples: is -1; ", "data: seed: is -2; "]),
     ],
 )
@@ -58,7 +61,7 @@ def test_an_output_folder_that_holds_something_is_refused_before_any_work(tmp_pa
     (tmp_path / "file").write_text("mine")
     assert main(["hitgraphs", "nowhere", "--output", str(tmp_path)]) == 2
     captured = capsys.readouterr()
-    assert captured.err.splitlines() == [f"{tmp_path}: already holds something; legal: a new or empty folder"]
+    assert captured.err.splitlines() == [f"{tmp_path}: already holds something; allowed: a new or empty folder"]
 
 
 def test_an_unknown_source_is_refused(capsys):
@@ -66,7 +69,7 @@ def test_an_unknown_source_is_refused(capsys):
         main(["toyy"])
     assert stop.value.code == 2
     told = capsys.readouterr().err
-    assert told.startswith("SOURCE: is 'toyy'; legal: acorn, ") and told.endswith("(did you mean toy?)\n"), told
+    assert told.startswith("SOURCE: is 'toyy'; allowed: acorn, ") and told.endswith("(did you mean toy?)\n"), told
 
 
 def test_an_unknown_option_of_a_source_is_refused(capsys):
@@ -74,7 +77,7 @@ def test_an_unknown_option_of_a_source_is_refused(capsys):
         main(["toy", "--num-sample", "3"])
     assert stop.value.code == 2
     told = capsys.readouterr().err
-    assert told.startswith("--num-sample: is unknown; legal: --curve-max, "), told
+    assert told.startswith("--num-sample: is unknown; allowed: --curve-max, "), told
     assert told.endswith("(did you mean --num-samples?)\n") and told.count("\n") == 1, told
 
 
@@ -84,7 +87,7 @@ def test_bad_files_are_skipped_on_demand(tmp_path, capsys):
     (folder / "toy000001_g000.npz").write_bytes(b"")
     capsys.readouterr()
     assert main(["hitgraphs", str(folder)]) == 2
-    fault = f"{folder / 'toy000001_g000.npz'}: is empty; legal: an .npz file of HEP.TrkX"
+    fault = f"{folder / 'toy000001_g000.npz'}: is empty; allowed: an .npz file of HEP.TrkX"
     assert capsys.readouterr().err.splitlines() == [fault]
     assert main(["hitgraphs", str(folder), "--skip-bad", "--json"]) == 0
     about = json.loads(capsys.readouterr().out)

@@ -117,9 +117,9 @@ def test_each_kind_of_file_is_written(kind: str, tmp_path, capsys) -> None:
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("toy.jpg", "ends in .jpg; legal: png, svg, pdf"),
-        ("toy", "ends in nothing; legal: png, svg, pdf"),
-        ("folder.png", "is a folder; legal: a file that ends in .png, .svg or .pdf"),
+        ("toy.jpg", "ends in .jpg; allowed: png, svg, pdf"),
+        ("toy", "ends in nothing; allowed: png, svg, pdf"),
+        ("folder.png", "is a folder; allowed: a file that ends in .png, .svg or .pdf"),
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line_before_any_work(name: str, fault: str, tmp_path, capsys) -> None:
@@ -137,5 +137,5 @@ def test_a_file_that_cannot_be_written_is_one_line(tmp_path, capsys) -> None:
 
 
 def test_a_picture_from_python_has_a_legal_ending_too(tmp_path) -> None:
-    with pytest.raises(InputError, match=r"ends in \.gif; legal: png, svg, pdf"):
+    with pytest.raises(InputError, match=r"ends in \.gif; allowed: png, svg, pdf"):
         plot(chains(), tmp_path / "toy.gif")

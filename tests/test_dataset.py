@@ -82,13 +82,13 @@ def test_test_events_of_their_own_come_in_the_scales_of_the_training_data():
 
 def test_test_events_may_not_be_among_the_training_events():
     dataset = random_dataset(5)
-    with pytest.raises(InputError, match=r"^test: holds events of the training data: e001; legal: other events$"):
+    with pytest.raises(InputError, match=r"^test: holds events of the training data: e001; allowed: other events$"):
         dataset.split(test=Dataset(dataset.graphs[1:2], dataset.metadata))
 
 
 @pytest.mark.parametrize("shares", [(-0.1, 0.1), (0.5, 0.5), (float("nan"), 0.1), (0.1, 1.0)])
 def test_shares_out_of_range_are_refused(shares):
-    with pytest.raises(InputError, match=r"legal: 0 … 1, together below 1"):
+    with pytest.raises(InputError, match=r"allowed: 0 … 1, together below 1"):
         random_dataset(5).split(*shares)
 
 
@@ -119,7 +119,7 @@ def test_scales_of_another_data_set():
 
 def test_other_features_are_refused():
     charged = Metadata("test", node_features=("r", "φ", "z", "charge"), node_scale=(1.0,) * 4)
-    with pytest.raises(InputError, match=r"^data: has the node_features r, φ, z; legal here: r, φ, z, charge$"):
+    with pytest.raises(InputError, match=r"^data: has the node_features r, φ, z; allowed here: r, φ, z, charge$"):
         random_dataset(3).scaled_like(charged)
 
 

@@ -112,7 +112,9 @@ def test_two_files_are_written_into_a_new_folder(tmp_path: Path) -> None:
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for place in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(InputError, match=r"file.*: (is a file; legal: a folder|can't be written: not a directory)"):
+        with pytest.raises(
+            InputError, match=r"file.*: (is a file; allowed: a folder|can't be written: not a directory)"
+        ):
             draw_function_graph(FunctionGraph.load("attention"), place, "attention")
     assert (tmp_path / "file").read_text() == "mine"
 

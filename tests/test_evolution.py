@@ -147,12 +147,12 @@ def test_options_are_checked_all_at_once():
             "evolution", WORDS, population=0, tournament="x", crossover=2, mode="agein", initial=True, inherit=1
         )
     assert error.value.faults == (
-        "sampler.population: is 0; legal: a whole number from 1",
-        "sampler.tournament: is 'x'; legal: a whole number from 1",
-        "sampler.initial: is True; legal: a whole number from 0",
-        "sampler.crossover: is 2; legal: a number from 0 to 1",
-        "sampler.mode: is 'agein'; legal: ageing, local_search (did you mean ageing?)",
-        "sampler.inherit: is 1; legal: true or false",
+        "sampler.population: is 0; allowed: a whole number from 1",
+        "sampler.tournament: is 'x'; allowed: a whole number from 1",
+        "sampler.initial: is True; allowed: a whole number from 0",
+        "sampler.crossover: is 2; allowed: a number from 0 to 1",
+        "sampler.mode: is 'agein'; allowed: ageing, local_search (did you mean ageing?)",
+        "sampler.inherit: is 1; allowed: true or false",
     )
 
 

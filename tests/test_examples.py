@@ -74,10 +74,10 @@ def test_own_data_are_looked_at_found_by_their_files_and_refused_in_one_line(fol
     evaluated = json.loads(run(folder, "archioptrx evaluate model --data events --json"))
     assert 0 < evaluated["auc"] < 1
     for options, message in (
-        ("--imports custom_data --window 0", "data: window: is 0; legal: above 0\n"),
-        ("--imports custom_data --window x", "--window: is 'x'; legal: a number\n"),
+        ("--imports custom_data --window 0", "data: window: is 0; allowed: above 0\n"),
+        ("--imports custom_data --window x", "--window: is 'x'; allowed: a number\n"),
         ("--imports no_such_module", "imports: no_such_module: can't be imported: ModuleNotFoundError"),
-        ("", "SOURCE: is 'straws'; legal: acorn, "),
+        ("", "SOURCE: is 'straws'; allowed: acorn, "),
     ):
         done = call(folder, f"archioptrx data straws events {options}")
         assert done.returncode == 2, options
@@ -91,7 +91,7 @@ def test_an_own_source_without_its_module_is_named(folder):
     assert done.stderr.startswith("imports: no_such: can't be imported"), done.stderr
     assert done.stderr.count("\n") == 1
     done = call(folder, "archioptrx search quickstart --set imports=[custom_data] --set 'data={source: straws}'")
-    assert done.stderr == "--set data.path: is missing; legal: a path, also as --data PATH\n"
+    assert done.stderr == "--set data.path: is missing; allowed: a path, also as --data PATH\n"
 
 
 def test_the_function_graph_never_sees_where_a_hit_is():

@@ -22,7 +22,7 @@ def test_a_task_may_be_a_name_alone():
     assert short.objective.first.metric == "explained"
     with pytest.raises(InputError) as error:
         parse_experiment({"name": "a", "task": "node_regresion"}, "f.yaml")
-    assert error.value.faults[0].startswith("f.yaml: task.name: is 'node_regresion'; legal: ")
+    assert error.value.faults[0].startswith("f.yaml: task.name: is 'node_regresion'; allowed: ")
 
 
 def test_a_sampler_may_be_a_name_alone():
@@ -65,11 +65,11 @@ def test_all_faults_are_reported_at_once() -> None:
     for start in (
         "x.yaml: name: is 'a b'",
         "x.yaml: budjet: is unknown",
-        "x.yaml: budget.trials: is -1; legal: 1 or more",
+        "x.yaml: budget.trials: is -1; allowed: 1 or more",
         "x.yaml: budget.time: is 'soon'",
         "x.yaml: training.learning_rate: is 'fast'",
-        "x.yaml: task.name: is 'edges'; legal: edge_classification",
-        "x.yaml: scheduler.name: is 'ashes'; legal: asha, fifo (did you mean asha?)",
+        "x.yaml: task.name: is 'edges'; allowed: edge_classification",
+        "x.yaml: scheduler.name: is 'ashes'; allowed: asha, fifo (did you mean asha?)",
         "x.yaml: split: validation and test add to 1.2",
         "x.yaml: references[0]: is 3",
     ):
@@ -78,7 +78,7 @@ def test_all_faults_are_reported_at_once() -> None:
 
 
 def test_a_fault_in_an_option_names_the_option() -> None:
-    with pytest.raises(InputError, match=r"^--trials: is 0; legal: 1 or more$"):
+    with pytest.raises(InputError, match=r"^--trials: is 0; allowed: 1 or more$"):
         load_experiment("quickstart", {"budget.trials": 0}, {"budget.trials": "--trials"})
 
 
@@ -142,4 +142,4 @@ def test_a_missing_module_says_where_it_is_looked_for(monkeypatch: pytest.Monkey
         import_modules(["no_such_module", "needs_another"])
     first, second = caught.value.faults
     assert first.endswith(f"one in the current folder, {tmp_path}")
-    assert "legal" not in second  # this one was found
+    assert "allowed" not in second  # this one was found

@@ -116,7 +116,7 @@ def test_convolutions_in_onnx(tmp_path: Path, conv: str) -> None:
 @pytest.mark.parametrize("conv", ["GATConv", "TransformerConv"])
 def test_convolutions_that_onnx_can_not_hold(tmp_path: Path, conv: str, capfd: pytest.CaptureFixture[str]) -> None:
     """Torch can't export the first; onnxruntime can't run the second without edges."""
-    message = rf"^--format onnx: can't hold x1 = conv \({conv}\); legal: --format python$"
+    message = rf"^--format onnx: can't hold x1 = conv \({conv}\); allowed: --format python$"
     with pytest.raises(InputError, match=message):
         write_onnx(take(convolved(conv), {}), tmp_path / "model.onnx")
     told = capfd.readouterr()
@@ -232,6 +232,6 @@ def test_poolings_in_onnx(tmp_path: Path, method: str) -> None:
 
 
 def test_edge_pooling_is_refused_in_onnx(tmp_path: Path) -> None:
-    message = r"^--format onnx: can't hold c0 = pool \(edge\), or c1 = conv \(GraphConv\); legal: --format python$"
+    message = r"^--format onnx: can't hold c0 = pool \(edge\), or c1 = conv \(GraphConv\); allowed: --format python$"
     with pytest.raises(InputError, match=message):
         write_onnx(take(around("edge", *THERE), {}), tmp_path / "model.onnx")

@@ -187,20 +187,20 @@ def test_faults_are_one_line_each(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "old.pt").touch()
     name = str(model)
-    assert refused(capsys, name, "--cut", "2") == ["--cut: is 2; legal: between 0 and 1"]
+    assert refused(capsys, name, "--cut", "2") == ["--cut: is 2; allowed: between 0 and 1"]
     assert refused(capsys, name, "--output", "a.onnx", "--format", "python") == [
-        "--output: is a.onnx; legal: a name that ends in .py"
+        "--output: is a.onnx; allowed: a name that ends in .py"
     ]
     assert refused(capsys, name, "--output", "old.txt") == [
-        "--output: is old.txt; legal: a name that ends in .py or .onnx"
+        "--output: is old.txt; allowed: a name that ends in .py or .onnx"
     ]
     assert refused(capsys, name, "--output", "my-model.py") == [
-        "--output: 'my-model' can't be imported; legal: letters, digits and _"
+        "--output: 'my-model' can't be imported; allowed: letters, digits and _"
     ]
     assert refused(capsys, name, "--output", "no/a.py") == ["--output: there is no folder no"]
-    assert refused(capsys, name, "--output", "old.py") == ["--output: old.pt is already there; legal: a new file"]
-    assert refused(capsys, "nothing")[0].startswith("nothing: no such folder; legal: a folder that")
-    assert refused(capsys, name, "--format", "java")[0].startswith("--format: is 'java'; legal: onnx, python")
+    assert refused(capsys, name, "--output", "old.py") == ["--output: old.pt is already there; allowed: a new file"]
+    assert refused(capsys, "nothing")[0].startswith("nothing: no such folder; allowed: a folder that")
+    assert refused(capsys, name, "--format", "java")[0].startswith("--format: is 'java'; allowed: onnx, python")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old.pt"]
 
 
@@ -216,7 +216,7 @@ def test_what_the_file_needs_is_said(
     assert export.main(["conv", "--output", "conv.py"]) == 0
     assert capsys.readouterr().out.splitlines()[1] == "needs torch and torch_geometric"
     onnx = ["conv", "--format", "onnx"]
-    assert refused(capsys, *onnx) == ["--format onnx: can't hold x0 = conv (GATConv); legal: --format python"]
+    assert refused(capsys, *onnx) == ["--format onnx: can't hold x0 = conv (GATConv); allowed: --format python"]
 
 
 def test_the_default_is_code_in_this_folder(

@@ -225,7 +225,7 @@ def test_other_edge_features(tmp_path: Path, names: tuple[str, ...]) -> None:
         [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", str(tmp_path / "code.py")], check=False
     )
     assert checked.returncode == 0
-    with pytest.raises(InputError, match=r"^edge_attr: score can't be computed from the hits; legal in an export: "):
+    with pytest.raises(InputError, match=r"^edge_attr: score can't be computed from the hits; allowed in an export: "):
         take(*parts("interaction"), replace(metadata, edge_features=("score",), edge_scale=(1.0,)))
 
 
@@ -249,7 +249,7 @@ def test_what_can_not_be_exported_is_named() -> None:
     try:
         own = chain(step("test_twice", (0,), "x", "twice"), step("mlp", (2,), "score", "classify"))
         message = (
-            r"^x0 = twice: block test_twice is not ArchiOpTrX's, and has no plain form; legal in an export: add, .*; "
+            r"^x0 = twice: block test_twice is not ArchiOpTrX's, and has no plain form; allowed in an export: add, .*; "
             r"archioptrx\.load runs any block in Python$"
         )
         with pytest.raises(InputError, match=message):

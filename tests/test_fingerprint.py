@@ -120,8 +120,8 @@ def sampled(rng: random.Random) -> ComputationGraph:
 def assert_same(rng: random.Random) -> None:
     graph = sampled(rng)
     # Pruning comes before contraction; where heads feed each other, the second may make an edge useless after all.
-    legal = SAME[:3] if any(len(loop.heads) > 1 for loop in graph.loops) else SAME
-    for change in rng.sample(legal, rng.randint(1, len(legal))):
+    allowed = SAME[:3] if any(len(loop.heads) > 1 for loop in graph.loops) else SAME
+    for change in rng.sample(allowed, rng.randint(1, len(allowed))):
         changed = change(rng, graph)
         assert changed.fingerprint == graph.fingerprint, f"{change.__name__}\n{graph}\n\n{changed}"
         graph = changed

@@ -175,9 +175,9 @@ def test_a_failed_training_leaves_finite_weights():
 
 
 def test_what_can_t_be_trained_is_refused():
-    with pytest.raises(InputError, match=r"^training: has no graphs; legal: at least one$"):
+    with pytest.raises(InputError, match=r"^training: has no graphs; allowed: at least one$"):
         run(train=())
-    with pytest.raises(InputError, match=r"^training: precision bfloat16 needs CUDA; legal here: float32$"):
+    with pytest.raises(InputError, match=r"^training: precision bfloat16 needs CUDA; allowed here: float32$"):
         run(precision="bfloat16")
     with pytest.raises(TrialError, match=r"^Identity has no weights to train$"):
         run(nn.Identity())

@@ -54,7 +54,9 @@ def test_what_nobody_knows_is_left_out():
 
 
 def test_nothing_to_decide_is_a_fault():
-    with pytest.raises(InputError, match="none with several values is one of interaction or of its training; legal: "):
+    with pytest.raises(
+        InputError, match="none with several values is one of interaction or of its training; allowed: "
+    ):
         space_of(hidden=16, nonsense={"choice": [1, 2]})
 
 
@@ -111,7 +113,7 @@ def test_the_option_takes_the_space_of_hyperparameters(tmp_path: Path, capsys: p
 @pytest.mark.parametrize(
     ("arguments", "start"),
     [
-        (("--architecture", "interactio"), "interactio: no such architecture; legal: "),
+        (("--architecture", "interactio"), "interactio: no such architecture; allowed: "),
         (("--architecture", "interaction", "--set", "dedup=architecture"), "--set dedup: is 'architecture', but only"),
         (("--architecture", "interaction", "--search-space", "nowhere"), "nowhere: no such search space"),
     ],
@@ -137,7 +139,7 @@ def test_a_node_network_is_no_edge_classifier(tmp_path: Path, capsys: pytest.Cap
     content["graph"]["back_edges"] = []
     (tmp_path / "nodes.yaml").write_text(yaml.safe_dump(content))
     assert search(["--architecture", str(tmp_path / "nodes.yaml"), "--dry-run"]) == 2
-    assert "(node); legal for edge_classification: one of domain edge" in capsys.readouterr().err
+    assert "(node); allowed for edge_classification: one of domain edge" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("option", [["--architecture", "interaction"], ["--set", "architecture=interaction"]])
@@ -147,13 +149,13 @@ def test_the_space_of_hyperparameters_however_it_is_said(option, capsys: pytest.
     assert search(["quickstart", *option, "--function-graph", "tracking", "--dry-run"]) == 2
     name = " ".join(option).split("=")[0].removesuffix(" interaction")
     assert capsys.readouterr().err == (
-        f"--function-graph: doesn't go with {name}: one is searched; legal: one of the two\n"
+        f"--function-graph: doesn't go with {name}: one is searched; allowed: one of the two\n"
     )
 
 
 def test_a_model_folder_is_an_architecture(tmp_path: Path):
     INTERACTION.save(tmp_path / "architecture.yaml")
-    with pytest.raises(InputError, match="is a folder, no architecture; legal: attention, "):
+    with pytest.raises(InputError, match="is a folder, no architecture; allowed: attention, "):
         bundled("experiments/architectures", tmp_path)
     (tmp_path / "weights.pt").touch()
     assert Architecture.load(tmp_path).graph == INTERACTION.graph

@@ -108,38 +108,38 @@ def test_the_networkx_view_is_bipartite():
         (
             "block: attention",
             "block: atention",
-            ["f.yaml: functions.attend.block: is 'atention'; legal: add, aggregate, attention, broadcast, concat, "
+            ["f.yaml: functions.attend.block: is 'atention'; allowed: add, aggregate, attention, broadcast, concat, "
              "gru, identity, mean, mlp, norm, pool, pyg, readout, unpool (did you mean attention?)"],
         ),
-        ("width: target", "witdh: target", ["f.yaml: data.score.witdh: is unknown; legal: domain, field, merge, width (did you mean width?)"]),
-        ("domain: edge, width", "domain: egde, width", ["f.yaml: data.score.domain: is 'egde'; legal: edge, graph, node, pooled, triplet (did you mean edge?)"]),
-        ("inputs: [xs, score]", "inputs: [xs, scores]", ["f.yaml: functions.attend.inputs: no data node is named 'scores'; legal: doublet, hits, score, x, xs (did you mean score?)"]),
-        ("inputs: [xs, score]", "inputs: [xs, x]", ["f.yaml: functions.attend: attention can't take node and node to node; legal: node and edge to node, edge and triplet to edge"]),
+        ("width: target", "witdh: target", ["f.yaml: data.score.witdh: is unknown; allowed: domain, field, merge, width (did you mean width?)"]),
+        ("domain: edge, width", "domain: egde, width", ["f.yaml: data.score.domain: is 'egde'; allowed: edge, graph, node, pooled, triplet (did you mean edge?)"]),
+        ("inputs: [xs, score]", "inputs: [xs, scores]", ["f.yaml: functions.attend.inputs: no data node is named 'scores'; allowed: doublet, hits, score, x, xs (did you mean score?)"]),
+        ("inputs: [xs, score]", "inputs: [xs, x]", ["f.yaml: functions.attend: attention can't take node and node to node; allowed: node and edge to node, edge and triplet to edge"]),
         ("inputs: [xs, score]", "inputs: [xs]", ["f.yaml: functions.attend: attention takes 2 inputs (values, logits of the rung above), not 1"]),
-        ("layers: 4", "layres: 4", ["f.yaml: functions.edge_net.params.layres: mlp has no such parameter; legal: activation, dropout, hidden, layers, norm, output_activation (did you mean layers?)"]),
-        ("layers: 4", "layers: 0", ["f.yaml: functions.edge_net.params.layers: is 0; legal: a whole number from 1"]),
-        ("layers: 4", "dropout: 1.0", ["f.yaml: functions.edge_net.params.dropout: is 1.0; legal: a number from 0 below 1"]),
-        ("layers: 4", "activation: rely", ["f.yaml: functions.edge_net.params.activation: is 'rely'; legal: elu, gelu, leaky_relu, none, relu, sigmoid, silu, tanh (did you mean relu?)"]),
-        ("choice: [2, 3]", "choice: []", ["f.yaml: functions.edge_geo.params.layers.choice: is empty; legal: a list of values"]),
-        ("choice: [2, 3]", "choice: [2, x]", ["f.yaml: functions.edge_geo.params.layers: is 'x'; legal: a whole number from 1"]),
+        ("layers: 4", "layres: 4", ["f.yaml: functions.edge_net.params.layres: mlp has no such parameter; allowed: activation, dropout, hidden, layers, norm, output_activation (did you mean layers?)"]),
+        ("layers: 4", "layers: 0", ["f.yaml: functions.edge_net.params.layers: is 0; allowed: a whole number from 1"]),
+        ("layers: 4", "dropout: 1.0", ["f.yaml: functions.edge_net.params.dropout: is 1.0; allowed: a number from 0 below 1"]),
+        ("layers: 4", "activation: rely", ["f.yaml: functions.edge_net.params.activation: is 'rely'; allowed: elu, gelu, leaky_relu, none, relu, sigmoid, silu, tanh (did you mean relu?)"]),
+        ("choice: [2, 3]", "choice: []", ["f.yaml: functions.edge_geo.params.layers.choice: is empty; allowed: a list of values"]),
+        ("choice: [2, 3]", "choice: [2, x]", ["f.yaml: functions.edge_geo.params.layers: is 'x'; allowed: a whole number from 1"]),
         ("xs:      {domain: node}", "xs:      {domain: node, width: 8}", ["f.yaml: functions.shortcut: gives width hidden + hits, but data node xs has 8"]),
-        ("x:       {domain: node, width: {hyperparameter: hidden}", "x:       {domain: node", ["f.yaml: data.x.width: is missing and can't be inferred; legal: a whole number, target, {hyperparameter: NAME}",
-         "f.yaml: data.xs.width: is missing and can't be inferred; legal: a whole number, target, {hyperparameter: NAME}"]),
+        ("x:       {domain: node, width: {hyperparameter: hidden}", "x:       {domain: node", ["f.yaml: data.x.width: is missing and can't be inferred; allowed: a whole number, target, {hyperparameter: NAME}",
+         "f.yaml: data.xs.width: is missing and can't be inferred; allowed: a whole number, target, {hyperparameter: NAME}"]),
         ("{hyperparameter: hidden}", "{hyperparameter: hits}", ["f.yaml: data.x.width: the hyperparameter hits has the name of a source or of the target's width"]),
-        ("hits:    {domain: node, field: x}", "hits:    {domain: node}", ["f.yaml: data.hits.field: is missing; legal: the field of the data set that fills this source (x, edge_attr …)"]),
-        ("sources: [hits, doublet]", "sources: [hits]", ["f.yaml: data.doublet.field: is 'edge_attr'; legal: for sources only (add doublet to sources?)"]),
-        ("targets: [score]", "targets: [scores]", ["f.yaml: targets: no data node is named 'scores'; legal: doublet, hits, score, x, xs (did you mean score?)"]),
-        ("targets: [score]", "targets: [hits]", ["f.yaml: targets: hits is a source; legal: a data node that functions produce"]),
-        ("targets: [score]", "targets: []", ["f.yaml: targets: is empty; legal: one data node or more"]),
-        ("output: x, params: {layers: 1}", "output: hits, params: {layers: 1}", ["f.yaml: functions.encode.output: hits is a source; legal: a data node that the data set doesn't fill"]),
-        ("inputs: [hits], output: x", "inputs: [score], output: x", ["f.yaml: functions.encode: mlp can't turn edge values into node values; legal: aggregate it first"]),
+        ("hits:    {domain: node, field: x}", "hits:    {domain: node}", ["f.yaml: data.hits.field: is missing; allowed: the field of the data set that fills this source (x, edge_attr …)"]),
+        ("sources: [hits, doublet]", "sources: [hits]", ["f.yaml: data.doublet.field: is 'edge_attr'; allowed: for sources only (add doublet to sources?)"]),
+        ("targets: [score]", "targets: [scores]", ["f.yaml: targets: no data node is named 'scores'; allowed: doublet, hits, score, x, xs (did you mean score?)"]),
+        ("targets: [score]", "targets: [hits]", ["f.yaml: targets: hits is a source; allowed: a data node that functions produce"]),
+        ("targets: [score]", "targets: []", ["f.yaml: targets: is empty; allowed: one data node or more"]),
+        ("output: x, params: {layers: 1}", "output: hits, params: {layers: 1}", ["f.yaml: functions.encode.output: hits is a source; allowed: a data node that the data set doesn't fill"]),
+        ("inputs: [hits], output: x", "inputs: [score], output: x", ["f.yaml: functions.encode: mlp can't turn edge values into node values; allowed: aggregate it first"]),
         ("inputs: [hits], output: x", "inputs: [xs], output: x", [
             "f.yaml: data.x: can't be made from the sources: encode needs xs, attend needs xs, attend needs score",
             "f.yaml: data.xs: can't be made from the sources: shortcut needs x",
             "f.yaml: targets: no walk can reach score: edge_net needs xs, edge_geo needs xs"]),
-        ("  score:   {", "  spare:   {domain: node, width: 3}\n  score:   {", ["f.yaml: data.spare: can't be made from the sources: nothing produces it; legal: a function with this output, or a source"]),
-        ("weights: shared", "weights: tied", ["f.yaml: functions.edge_net.weights: is 'tied'; legal: own, shared"]),
-        ("merge: [add]", "merge: [sum]", ["f.yaml: data.score.merge: has 'sum'; legal: add, concat"]),
+        ("  score:   {", "  spare:   {domain: node, width: 3}\n  score:   {", ["f.yaml: data.spare: can't be made from the sources: nothing produces it; allowed: a function with this output, or a source"]),
+        ("weights: shared", "weights: tied", ["f.yaml: functions.edge_net.weights: is 'tied'; allowed: own, shared"]),
+        ("merge: [add]", "merge: [sum]", ["f.yaml: data.score.merge: has 'sum'; allowed: add, concat"]),
     ],
 )  # fmt: skip
 def test_every_fault_is_told_in_one_line(old, new, faults):
@@ -158,7 +158,7 @@ def test_several_faults_are_told_at_once():
 def test_a_data_node_that_leads_nowhere_is_a_fault():
     graph = build(TEXT)
     aside = (DataNode("aside", "node", 3),)
-    with pytest.raises(InputError, match=r"data\.aside: nothing uses it; legal: each data node leads to a target"):
+    with pytest.raises(InputError, match=r"data\.aside: nothing uses it; allowed: each data node leads to a target"):
         replace(
             graph, data=graph.data + aside, functions=(*graph.functions, FunctionNode("f", "mlp", ("hits",), "aside"))
         )
@@ -166,7 +166,7 @@ def test_a_data_node_that_leads_nowhere_is_a_fault():
 
 def test_names_must_be_names_and_stand_once():
     graph = build(TEXT)
-    with pytest.raises(InputError, match="encode: stands for several nodes; legal: one node a name"):
+    with pytest.raises(InputError, match="encode: stands for several nodes; allowed: one node a name"):
         graph.with_functions(FunctionNode("encode", "mlp", ("hits",), "x"))
     with pytest.raises(InputError, match="'a b': is no name"):
         graph.with_functions(FunctionNode("a b", "mlp", ("hits",), "x"))

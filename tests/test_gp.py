@@ -181,7 +181,7 @@ def test_a_reference_of_another_space_is_left_out():
 
 
 def test_options_are_checked():
-    with pytest.raises(InputError, match=r"sampler\.acquisition: is 'ei'; legal: expected_improvement, thompson"):
+    with pytest.raises(InputError, match=r"sampler\.acquisition: is 'ei'; allowed: expected_improvement, thompson"):
         make_sampler("gp", WORDS, acquisition="ei")
-    with pytest.raises(InputError, match=r"sampler\.pool: is 3; legal: a whole number from 4"):
+    with pytest.raises(InputError, match=r"sampler\.pool: is 3; allowed: a whole number from 4"):
         make_sampler("gp", WORDS, pool=3)

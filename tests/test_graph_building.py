@@ -139,7 +139,7 @@ def test_events_larger_than_a_chunk_give_the_same(monkeypatch):
 
 def test_too_many_edges_are_refused_before_memory_is_full(monkeypatch):
     monkeypatch.setattr(edge_search, "MOST_EDGES", 100)
-    with pytest.raises(InputError, match="more than 100 candidate edges; legal: a smaller slope_max or z0_max"):
+    with pytest.raises(InputError, match="more than 100 candidate edges; allowed: a smaller slope_max or z0_max"):
         made(barrel_event(3, tracks=30), slope_max=1.0)
 
 
@@ -317,10 +317,10 @@ def test_edge_features_fulfil_the_cuts_that_were_told():
 
 def test_what_an_event_lacks_is_said():
     event = barrel_event(0, cells=False)
-    with pytest.raises(InputError, match="event000000007: has no cells; legal: features without cells"):
+    with pytest.raises(InputError, match="event000000007: has no cells; allowed: features without cells"):
         made(event, features=("cells",), slope_max=0.01)
     strange = replace(event, layer=np.where(np.arange(len(event.layer)) == 4, 3, event.layer))
-    with pytest.raises(InputError, match=rf"hit {event.hit_id[4]} is in volume \d+, layer 3; legal: the layers of"):
+    with pytest.raises(InputError, match=rf"hit {event.hit_id[4]} is in volume \d+, layer 3; allowed: the layers of"):
         made(strange)
 
 
@@ -353,13 +353,13 @@ def test_wrong_options_are_one_line_each():
     told = {"preset": "tiny", "layers": "endcap", "slope_max": 0, "phi_sectors": 0, "features": ["eta", "eta", "phi"]}
     faults = read(**told)[1]
     assert faults == [
-        "data: preset: is 'tiny'; legal: big, med, none, small",
-        "data: layers: is 'endcap'; legal: all, barrel",
-        "data: slope_max: is 0.0; legal: 1e-09 or more",
-        "data: phi_sectors: is 0; legal: 1 or more",
-        "data: features: has 'eta' twice; legal: each once",
-        "data: features: has 'eta' twice; legal: each once",
-        "data: features: has 'phi'; legal: cells, charge, eta",
+        "data: preset: is 'tiny'; allowed: big, med, none, small",
+        "data: layers: is 'endcap'; allowed: all, barrel",
+        "data: slope_max: is 0.0; allowed: 1e-09 or more",
+        "data: phi_sectors: is 0; allowed: 1 or more",
+        "data: features: has 'eta' twice; allowed: each once",
+        "data: features: has 'eta' twice; allowed: each once",
+        "data: features: has 'phi'; allowed: cells, charge, eta",
     ]
 
 

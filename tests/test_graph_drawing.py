@@ -132,7 +132,7 @@ def test_two_files_are_written(tmp_path: Path) -> None:
     draw_architecture(graph, tmp_path / "new" / "folder", "one", title="a <title> & $more$")
     assert [path.read_bytes() for path in paths] == first
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match="file: is a file; legal: a folder"):
+    with pytest.raises(InputError, match="file: is a file; allowed: a folder"):
         draw_architecture(graph, tmp_path / "file", "one")
 
 

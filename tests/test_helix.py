@@ -61,7 +61,7 @@ def test_written_graphs_are_read_again(tmp_path, capsys) -> None:
 
 def test_csv_goes_to_an_empty_folder_only(tmp_path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match="already holds something; legal: a new or empty folder"):
+    with pytest.raises(InputError, match="already holds something; allowed: a new or empty folder"):
         load_dataset({**SMALL, "csv": str(tmp_path)})
 
 
@@ -77,15 +77,15 @@ def test_events_without_an_edge_are_left_out_and_counted() -> None:
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["--particles", "0"], "data: particles: is 0; legal: 1 or more"),
-        (["--noise-share", "1"], "data: noise_share: is 1.0; legal: 0 or more, 0.95 or less"),
-        (["--pt-low", "5", "--pt-high", "2"], "data: pt_low: is 5; legal: below pt_high, 2"),
-        (["--detector", "barell"], "data: detector: is 'barell'; legal: all, barrel (did you mean barrel?)"),
+        (["--particles", "0"], "data: particles: is 0; allowed: 1 or more"),
+        (["--noise-share", "1"], "data: noise_share: is 1.0; allowed: 0 or more, 0.95 or less"),
+        (["--pt-low", "5", "--pt-high", "2"], "data: pt_low: is 5; allowed: below pt_high, 2"),
+        (["--detector", "barell"], "data: detector: is 'barell'; allowed: all, barrel (did you mean barrel?)"),
         (
             ["--features", "eta", "charge"],
-            "data: features: has 'charge', and simulated events have no cells; legal: eta",
+            "data: features: has 'charge', and simulated events have no cells; allowed: eta",
         ),
-        (["--slope-max", "-1"], "data: slope_max: is -1.0; legal: 1e-09 or more"),
+        (["--slope-max", "-1"], "data: slope_max: is -1.0; allowed: 1e-09 or more"),
     ],
 )
 def test_faults_are_one_line(arguments, fault, capsys) -> None:

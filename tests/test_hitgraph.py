@@ -119,15 +119,15 @@ def test_where_hits_and_edges_are_equally_many_nothing_is_mixed_up():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"y": torch.zeros(3)}, "y has 3 rows; legal: one per edge, 30"),
-        ({"pid": torch.zeros(3)}, "pid has 3 rows; legal: one per hit, 12"),
-        ({"x": torch.full((12, 3), torch.nan)}, "x holds NaN or infinite numbers; legal: finite ones"),
-        ({"loss_index": torch.full((2, 7), 12)}, "loss_index points outside the 12 hits; legal: 0 … 11"),
+        ({"y": torch.zeros(3)}, "y has 3 rows; allowed: one per edge, 30"),
+        ({"pid": torch.zeros(3)}, "pid has 3 rows; allowed: one per hit, 12"),
+        ({"x": torch.full((12, 3), torch.nan)}, "x holds NaN or infinite numbers; allowed: finite ones"),
+        ({"loss_index": torch.full((2, 7), 12)}, "loss_index points outside the 12 hits; allowed: 0 … 11"),
         (
             {"loss_index": torch.zeros((2, 7), dtype=torch.int64), "y_loss": torch.zeros(3)},
-            "y_loss has 3 rows; legal: one per pair of the loss, 7",
+            "y_loss has 3 rows; allowed: one per pair of the loss, 7",
         ),
-        ({"edge_index": torch.full((2, 30), 12)}, "edge_index points outside the 12 hits; legal: 0 … 11"),
+        ({"edge_index": torch.full((2, 30), 12)}, "edge_index points outside the 12 hits; allowed: 0 … 11"),
         (
             {"edge_index": torch.arange(30).flip(0)[None].expand(2, -1) % 12},
             "edge_index isn't sorted by destination; sorted_graph does it",

@@ -77,12 +77,12 @@ def test_tensors_and_lists_are_taken_too() -> None:
 @pytest.mark.parametrize(
     ("hits", "edges", "fault"),
     [
-        (np.zeros((4, 2)), [[0], [1]], r"hits: has the shape \[4, 2\]; legal: \[hits, 3\]"),
-        (np.full((4, 3), np.nan), [[0], [1]], "hits: holds NaN or infinite numbers; legal: finite ones"),
-        (np.zeros((4, 3)), [[0], [4]], "edge_index: points outside the 4 hits; legal: 0 … 3"),
-        (np.zeros((4, 3)), [[-1], [1]], "edge_index: points outside the 4 hits; legal: 0 … 3"),
-        (np.zeros((4, 3)), [[0, 1]], r"edge_index: is \[1, 2\] int64; legal: \[2, edges\] whole numbers"),
-        (np.zeros((4, 3)), [[0.5], [1]], r"edge_index: is \[2, 1\] float64; legal: \[2, edges\] whole numbers"),
+        (np.zeros((4, 2)), [[0], [1]], r"hits: has the shape \[4, 2\]; allowed: \[hits, 3\]"),
+        (np.full((4, 3), np.nan), [[0], [1]], "hits: holds NaN or infinite numbers; allowed: finite ones"),
+        (np.zeros((4, 3)), [[0], [4]], "edge_index: points outside the 4 hits; allowed: 0 … 3"),
+        (np.zeros((4, 3)), [[-1], [1]], "edge_index: points outside the 4 hits; allowed: 0 … 3"),
+        (np.zeros((4, 3)), [[0, 1]], r"edge_index: is \[1, 2\] int64; allowed: \[2, edges\] whole numbers"),
+        (np.zeros((4, 3)), [[0.5], [1]], r"edge_index: is \[2, 1\] float64; allowed: \[2, edges\] whole numbers"),
     ],
 )
 def test_wrong_inputs(hits: np.ndarray, edges: list[list[float]], fault: str) -> None:

@@ -40,7 +40,7 @@ def names(graph: ComputationGraph) -> set[str]:
 
 
 def shuffled(graph: ComputationGraph, rng: random.Random) -> ComputationGraph:
-    """The same graph with steps in another legal order and other names of weights."""
+    """The same graph with steps in another allowed order and other names of weights."""
     count = len(graph.sources)
     order: list[int] = []
     while len(order) < len(graph.steps):

@@ -56,8 +56,8 @@ def test_it_is_drawn(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("attention", "--functions"), "--functions: is for a search; legal: a run in place of attention"),
-        (("attenshun",), "attenshun: is no folder or file here, and no bundled architecture; legal: attention, "),
+        (("attention", "--functions"), "--functions: is for a search; allowed: a run in place of attention"),
+        (("attenshun",), "attenshun: is no folder or file here, and no bundled architecture; allowed: attention, "),
         ((str(EXAMPLE.parents[1] / "README.md"),), f"{EXAMPLE.parents[1] / 'README.md'}: "),
     ],
 )

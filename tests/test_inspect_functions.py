@@ -123,9 +123,9 @@ def test_before_the_first_proposal(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_faults_are_one_line(folder: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("mine")
     cases = [
-        ((str(folder.path), "--draw", str(tmp_path / "file")), f"{tmp_path / 'file'}: is a file; legal: a folder"),
-        ((str(tmp_path / "none"), "--functions"), f"{tmp_path / 'none'}: is no folder; legal: "),
-        ((str(tmp_path), "--draw", str(tmp_path / "d")), f"{tmp_path}: holds no search; legal: "),
+        ((str(folder.path), "--draw", str(tmp_path / "file")), f"{tmp_path / 'file'}: is a file; allowed: a folder"),
+        ((str(tmp_path / "none"), "--functions"), f"{tmp_path / 'none'}: is no folder; allowed: "),
+        ((str(tmp_path), "--draw", str(tmp_path / "d")), f"{tmp_path}: holds no search; allowed: "),
     ]
     for arguments, start in cases:
         told = faults(capsys, *arguments, main=inspect.main)
@@ -136,4 +136,4 @@ def test_faults_are_one_line(folder: RunFolder, tmp_path: Path, capsys: pytest.C
 def test_a_run_without_a_function_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = RunFolder.create(tmp_path / "run", small(), {}, {})
     told = faults(capsys, str(folder.path), "--functions", main=inspect.main)
-    assert told == [f"{folder.path}: has no function graph: one architecture was searched; legal: another run"]
+    assert told == [f"{folder.path}: has no function graph: one architecture was searched; allowed: another run"]

@@ -109,7 +109,7 @@ def test_fitted_events_are_training_events_whatever_the_seed():
     tests = {frozenset(graph.event for graph in dataset.split(0.15, 0.15, seed).test) for seed in range(10)}
     assert len(tests) > 3
     message = (
-        "was fitted on 5 events, and 4 are for training; legal: a smaller train_events, or smaller shares in split"
+        "was fitted on 5 events, and 4 are for training; allowed: a smaller train_events, or smaller shares in split"
     )
     with pytest.raises(InputError, match=message):
         dataset.split(0.3, 0.3, 0)
@@ -236,11 +236,11 @@ def test_angles_at_both_ends_of_the_circle_are_neighbours():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({}, "data: of: describes no data; legal: {source: NAME, …}, a YAML file of that, or a path"),
-        ({"of": {"source": "tey"}}, "data: of.source: is 'tey'; legal: "),
+        ({}, "data: of: describes no data; allowed: {source: NAME, …}, a YAML file of that, or a path"),
+        ({"of": {"source": "tey"}}, "data: of.source: is 'tey'; allowed: "),
         ({"of": "nowhere.yaml"}, "nowhere.yaml: can't be read: "),
-        ({"of": TOY, "epochs": 0}, "data: epochs: is 0; legal: 1 or more"),
-        ({"of": TOY, "efficiency": 2.0}, "data: efficiency: is 2.0; legal: 0.01 or more, 1 or less"),
+        ({"of": TOY, "epochs": 0}, "data: epochs: is 0; allowed: 1 or more"),
+        ({"of": TOY, "efficiency": 2.0}, "data: efficiency: is 2.0; allowed: 0.01 or more, 1 or less"),
         ({"of": TOY, "epochs": 1, "radius": 1e-9}, "toy000000 sector 0: no two hits lie within the radius; "),
     ],
 )
@@ -255,7 +255,9 @@ def test_data_without_particles_are_refused(tmp_path):
     for graph in dataset.graphs:
         graph.pid = None
     write(dataset, tmp_path / "events")
-    with pytest.raises(InputError, match=r"data\.of: has no particle of each hit \(pid\); legal: a source that knows"):
+    with pytest.raises(
+        InputError, match=r"data\.of: has no particle of each hit \(pid\); allowed: a source that knows"
+    ):
         load_dataset({"source": "learned", "of": str(tmp_path / "events")})
 
 

@@ -56,7 +56,7 @@ def test_adjacent_edges_are_those_that_a_slow_search_finds(nodes, edges, seed):
 def test_more_triplets_than_are_legal_are_counted_before_they_are_made():
     star = np.stack([np.arange(2000), np.full(2000, 2000)])
     index = np.concatenate([star, np.flip(star, axis=0)], axis=1)
-    with pytest.raises(InputError, match=r"^4,002,000 pairs of doublets share a hit; legal: 1,000 or fewer, by a "):
+    with pytest.raises(InputError, match=r"^4,002,000 pairs of doublets share a hit; allowed: 1,000 or fewer, by a "):
         adjacent(index, 2001, 1000)
 
 
@@ -247,12 +247,12 @@ def test_scales_of_triplets_follow_a_model():
     assert scaled.metadata.triplet_scale == (2.0,) * 8
     assert dataset.fingerprint != scaled.fingerprint
     assert Dataset(dataset.graphs, other).fingerprint != dataset.fingerprint, "the same numbers mean something else"
-    with pytest.raises(InputError, match=r"^data: has the triplet_features none; legal here: Δr, Δφ, "):
+    with pytest.raises(InputError, match=r"^data: has the triplet_features none; allowed here: Δr, Δφ, "):
         toy(3).scaled_like(replace(dataset.metadata, edge_features=toy(3).metadata.edge_features))
 
 
 def test_an_edge_feature_that_nothing_gives_is_named():
-    with pytest.raises(ValueError, match=r"^edge feature score can't be computed; legal: Δr, .*z0, Δr, Δφ, Δz$"):
+    with pytest.raises(ValueError, match=r"^edge feature score can't be computed; allowed: Δr, .*z0, Δr, Δφ, Δz$"):
         edge_features(("Δr", "score"), np.zeros((2, 3)), ("r", "φ", "z"), np.array([[0], [1]]))
 
 
@@ -267,13 +267,13 @@ def test_paths_inside_are_made_absolute_and_data_go_to_the_innermost_source(tmp_
 @pytest.mark.parametrize(
     ("spec", "fault"),
     [
-        ({"of": {"source": "toyy"}}, "data: of.source: is 'toyy'; legal: "),
-        ({"of": {"source": "toy", "num_samples": 0}}, "data: of.num_samples: is 0; legal: 1 or more"),
-        ({"of": {}}, "data: of: describes no data; legal: {source: NAME, …}, a YAML file of that, or a path"),
-        ({"cut": 2}, "data: cut: is 2.0; legal: 0 or more, 1 or less"),
-        ({"model": "nowhere"}, "data: model: nowhere: no such folder; legal: one that `archioptrx train` or"),
-        ({"most": 0}, "data: most: is 0; legal: 1 or more"),
-        ({"num_samples": 3}, "data: num_samples: is unknown; legal: cut, model, most, of, source"),
+        ({"of": {"source": "toyy"}}, "data: of.source: is 'toyy'; allowed: "),
+        ({"of": {"source": "toy", "num_samples": 0}}, "data: of.num_samples: is 0; allowed: 1 or more"),
+        ({"of": {}}, "data: of: describes no data; allowed: {source: NAME, …}, a YAML file of that, or a path"),
+        ({"cut": 2}, "data: cut: is 2.0; allowed: 0 or more, 1 or less"),
+        ({"model": "nowhere"}, "data: model: nowhere: no such folder; allowed: one that `archioptrx train` or"),
+        ({"most": 0}, "data: most: is 0; allowed: 1 or more"),
+        ({"num_samples": 3}, "data: num_samples: is unknown; allowed: cut, model, most, of, source"),
     ],
 )
 def test_wrong_descriptions_are_named(spec, fault):
@@ -284,7 +284,9 @@ def test_wrong_descriptions_are_named(spec, fault):
 
 
 def test_too_many_triplets_name_the_event():
-    with pytest.raises(InputError, match=r"^toy000000 sector 0: \d+ pairs of doublets share a hit; legal: 10 or fewer"):
+    with pytest.raises(
+        InputError, match=r"^toy000000 sector 0: \d+ pairs of doublets share a hit; allowed: 10 or fewer"
+    ):
         load_dataset({"source": "line_graph", "of": {"source": "toy", "num_samples": 1}, "most": 10})
 
 
@@ -306,7 +308,7 @@ def test_a_triplet_of_no_edge_in_a_file_is_named(tmp_path):
     arrays["triplets"][2, 1] = edges
     np.savez(file, **arrays)
     with pytest.raises(
-        InputError, match=rf"triplets points outside the {edges} edges \({edges}\); legal: 0 … {edges - 1}$"
+        InputError, match=rf"triplets points outside the {edges} edges \({edges}\); allowed: 0 … {edges - 1}$"
     ):
         load_dataset({"source": "hitgraphs", "path": str(tmp_path / "data")})
 
@@ -321,4 +323,4 @@ def test_the_command_makes_a_line_graph_of_any_source(tmp_path, capsys):
     assert found[0]["fingerprint"] == found[1]["fingerprint"]
     assert found[0]["metadata"]["options"]["building"]["true_triplets"] > 0
     assert main(["line_graph", "--of", "{source: toyy}"]) == 2
-    assert capsys.readouterr().err.startswith("data: of.source: is 'toyy'; legal: ")
+    assert capsys.readouterr().err.startswith("data: of.source: is 'toyy'; allowed: ")

@@ -135,7 +135,7 @@ def test_options_of_a_sampler_can_be_set(capsys):
 
 def test_faults_are_told_on_one_line_each(capsys):
     assert main(["--samplers", "evolution", "--set", "initial=-1"]) == 2
-    assert capsys.readouterr().err.splitlines()[-1].endswith("sampler.initial: is -1; legal: a whole number from 0")
+    assert capsys.readouterr().err.splitlines()[-1].endswith("sampler.initial: is -1; allowed: a whole number from 0")
     assert main(["--samplers", "evolution", "--set", "initial"]) == 2
     assert "--set initial: is no assignment" in capsys.readouterr().err
     assert main(["--samplers", "evolutoin"]) == 2

@@ -126,7 +126,7 @@ def test_a_sampler_for_one_objective_says_so():
 
 
 def test_unknown_samplers_and_arguments_are_told():
-    with pytest.raises(InputError, match=r"sampler\.name: is 'optuna:TPE'; legal: .*did you mean optuna:\w+\?"):
+    with pytest.raises(InputError, match=r"sampler\.name: is 'optuna:TPE'; allowed: .*did you mean optuna:\w+\?"):
         make_sampler("optuna:TPE", WORDS)
     with pytest.raises(InputError, match=r"sampler\.size: sampler optuna:TPESampler has no such option"):
         make_sampler("optuna:TPESampler", WORDS, size=3)
@@ -138,8 +138,8 @@ def test_unknown_samplers_and_arguments_are_told():
 def test_what_can_not_be_made_from_a_file_is_not_legal(name):
     with pytest.raises(InputError) as caught:
         make_sampler(f"optuna:{name}", WORDS)
-    wrong, legal = str(caught.value).split("; legal: ")
-    assert wrong == f"sampler.name: is 'optuna:{name}'" and name not in legal and "optuna:QMCSampler" in legal
+    wrong, allowed = str(caught.value).split("; allowed: ")
+    assert wrong == f"sampler.name: is 'optuna:{name}'" and name not in allowed and "optuna:QMCSampler" in allowed
 
 
 def test_a_package_that_optuna_misses_is_named(monkeypatch):
@@ -152,7 +152,7 @@ def test_a_package_that_optuna_misses_is_named(monkeypatch):
         return Taken(Trace(tuple(Decision(*p, ["1", "2", "4", "8"][i]) for p, i in zip(points, taken, strict=True))))
 
     sampler = make_sampler("optuna:CmaEsSampler", numbers, n_startup_trials=1)
-    with pytest.raises(InputError, match=r"CmaEsSampler of Optuna: needs the package cmaes; legal: install it"):
+    with pytest.raises(InputError, match=r"CmaEsSampler of Optuna: needs the package cmaes; allowed: install it"):
         for _ in range(3):
             sampler.observe(sampler.propose(), 0.5, 1)
 

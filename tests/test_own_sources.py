@@ -42,10 +42,10 @@ def test_options_are_checked_by_their_types():
     faults: list[str] = []
     assert check_spec({"source": "plain", "events": "x", "fast": 1, "name": "b"}, "data", faults) is None
     assert faults == [
-        "data: path: is missing; legal: a path, also as --data PATH",
-        "data: events: is 'x'; legal: a whole number or null",
-        "data: fast: is 1; legal: true or false",
-        "data: name: is unknown; legal: aside, events, fast, names, path, source (did you mean names?)",
+        "data: path: is missing; allowed: a path, also as --data PATH",
+        "data: events: is 'x'; allowed: a whole number or null",
+        "data: fast: is 1; allowed: true or false",
+        "data: name: is unknown; allowed: aside, events, fast, names, path, source (did you mean names?)",
     ]
 
 

@@ -85,9 +85,9 @@ def test_two_samples_of_one_name_are_not_taken_for_one_event(tmp_path):
         saved(tmp_path / f"{name}.pickle", [named, {**named, "sector": 1, "sectors": 1}])
     with pytest.raises(InputError) as error:
         read(tmp_path)
-    legal = "legal: events of different names"
+    allowed = "allowed: events of different names"
     assert error.value.faults == tuple(
-        f"{tmp_path}/b.pickle: sample {k}: is event1 sector {k}, as is {tmp_path}/a.pickle: sample {k}; {legal}"
+        f"{tmp_path}/b.pickle: sample {k}: is event1 sector {k}, as is {tmp_path}/a.pickle: sample {k}; {allowed}"
         for k in (0, 1)
     )
     assert len(read(tmp_path, skip_bad=True).graphs) == 2
@@ -120,23 +120,23 @@ def test_arrays_of_other_types_orders_and_places_are_read(tmp_path):
 
 
 WRONG = [
-    ({"xyz": None}, "lacks hits.xyz; legal: a pickled list"),
-    ({"xyz": XYZ[:, :2]}, "hits.xyz has the shape [5, 2]; legal: [hits, 3]"),
-    ({"xyz": XYZ * [1, np.nan, 1]}, "hits.xyz is nan at hit 0; legal: finite numbers"),
-    ({"xyz": np.zeros((0, 3))}, "hits.xyz has the shape [0, 3]; legal: [hits, 3]"),
-    ({"emb": np.zeros((4, 3))}, "hits.emb has the shape [4, 3]; legal: [5, 3]"),
-    ({"emb": "none"}, "hits.emb is str; legal: a numpy array of numbers"),
-    ({"particle_id": None}, "lacks hits.particle_id; legal: "),
-    ({"particle_id": np.zeros(4)}, "hits.particle_id has the shape [4]; legal: [5], one number per hit"),
-    ({"hit_id": np.zeros(5)}, "hits.hit_id names a hit twice; legal: each once"),
-    ({"pred": None}, "graphs.pred is NoneType; legal: one list of neighbours for each of the 5 hits"),
-    ({"pred": [[]] * 4}, "graphs.pred is 4 lists; legal: one list of neighbours for each of the 5 hits"),
-    ({"pred": [[]] * 5}, "graphs.pred has no edge; legal: one at least"),
-    ({"loss": [[], [7], [], [], []]}, "graphs.loss at hit 1 names hit 7; legal: 0 … 4"),
-    ({"loss": [[], [], [-1], [], []]}, "graphs.loss at hit 2 names hit -1; legal: 0 … 4"),
-    ({"true": [[], [], ["a"], [], []]}, "graphs.true at hit 2 is no list of whole numbers; legal: "),
-    ({"true": [[], [], [0.5], [], []]}, "graphs.true at hit 2 is no list of whole numbers; legal: "),
-    ({"true": [[], [], 3, [], []]}, "graphs.true at hit 2 is no list of whole numbers; legal: "),
+    ({"xyz": None}, "lacks hits.xyz; allowed: a pickled list"),
+    ({"xyz": XYZ[:, :2]}, "hits.xyz has the shape [5, 2]; allowed: [hits, 3]"),
+    ({"xyz": XYZ * [1, np.nan, 1]}, "hits.xyz is nan at hit 0; allowed: finite numbers"),
+    ({"xyz": np.zeros((0, 3))}, "hits.xyz has the shape [0, 3]; allowed: [hits, 3]"),
+    ({"emb": np.zeros((4, 3))}, "hits.emb has the shape [4, 3]; allowed: [5, 3]"),
+    ({"emb": "none"}, "hits.emb is str; allowed: a numpy array of numbers"),
+    ({"particle_id": None}, "lacks hits.particle_id; allowed: "),
+    ({"particle_id": np.zeros(4)}, "hits.particle_id has the shape [4]; allowed: [5], one number per hit"),
+    ({"hit_id": np.zeros(5)}, "hits.hit_id names a hit twice; allowed: each once"),
+    ({"pred": None}, "graphs.pred is NoneType; allowed: one list of neighbours for each of the 5 hits"),
+    ({"pred": [[]] * 4}, "graphs.pred is 4 lists; allowed: one list of neighbours for each of the 5 hits"),
+    ({"pred": [[]] * 5}, "graphs.pred has no edge; allowed: one at least"),
+    ({"loss": [[], [7], [], [], []]}, "graphs.loss at hit 1 names hit 7; allowed: 0 … 4"),
+    ({"loss": [[], [], [-1], [], []]}, "graphs.loss at hit 2 names hit -1; allowed: 0 … 4"),
+    ({"true": [[], [], ["a"], [], []]}, "graphs.true at hit 2 is no list of whole numbers; allowed: "),
+    ({"true": [[], [], [0.5], [], []]}, "graphs.true at hit 2 is no list of whole numbers; allowed: "),
+    ({"true": [[], [], 3, [], []]}, "graphs.true at hit 2 is no list of whole numbers; allowed: "),
 ]
 
 
@@ -154,13 +154,13 @@ def test_every_fault_of_a_sample_is_named(tmp_path, changes, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({}, "holds dict; legal: a pickled list of samples"),
-        ([], "holds an empty list; legal: "),
-        ([7], "sample 0: lacks hits, or it is no dict; legal: "),
-        ([{"hits": {}, "graphs": []}], "sample 0: lacks graphs, or it is no dict; legal: "),
-        ([sample() | {"event": "../a"}], "sample 0: event is '../a'; legal: letters, digits, _ . + -"),
-        ([sample() | {"sector": -1}], "sample 0: sector -1 of 1; legal: 0 or more, of 1 … 10,000"),
-        ([sample(), sample() | {"sectors": 4}], "samples have [1, 4] sectors an event; legal: one number for all"),
+        ({}, "holds dict; allowed: a pickled list of samples"),
+        ([], "holds an empty list; allowed: "),
+        ([7], "sample 0: lacks hits, or it is no dict; allowed: "),
+        ([{"hits": {}, "graphs": []}], "sample 0: lacks graphs, or it is no dict; allowed: "),
+        ([sample() | {"event": "../a"}], "sample 0: event is '../a'; allowed: letters, digits, _ . + -"),
+        ([sample() | {"sector": -1}], "sample 0: sector -1 of 1; allowed: 0 or more, of 1 … 10,000"),
+        ([sample(), sample() | {"sectors": 4}], "samples have [1, 4] sectors an event; allowed: one number for all"),
     ],
 )
 def test_files_that_hold_something_else_are_named(tmp_path, content, message):
@@ -205,19 +205,19 @@ def hostile(path):
     inner[0] = Calls(os.mkdir, mark)
     huge = struct.pack("<I", 2**31 - 1)
     return {
-        "os": (pickle.dumps([Calls(os.mkdir, mark)]), "asks for posix.mkdir; legal: "),
-        "system": (pickle.dumps(Calls(os.system, f"mkdir {mark}"), 0), "asks for posix.system; legal: "),
-        "eval": (pickle.dumps(Calls(eval, f"__import__('os').mkdir({mark!r})")), "asks for builtins.eval; legal: "),
+        "os": (pickle.dumps([Calls(os.mkdir, mark)]), "asks for posix.mkdir; allowed: "),
+        "system": (pickle.dumps(Calls(os.system, f"mkdir {mark}"), 0), "asks for posix.system; allowed: "),
+        "eval": (pickle.dumps(Calls(eval, f"__import__('os').mkdir({mark!r})")), "asks for builtins.eval; allowed: "),
         "getattr": (pickle.dumps(Calls(getattr, 1, "real")), "asks for buil"),
-        "import": (pickle.dumps(Calls(__import__, "os")), "asks for builtins.__import__; legal: "),
-        "in an array": (pickle.dumps([inner]), "asks for posix.mkdir; legal: "),
+        "import": (pickle.dumps(Calls(__import__, "os")), "asks for builtins.__import__; allowed: "),
+        "in an array": (pickle.dumps([inner]), "asks for posix.mkdir; allowed: "),
         "dotted": (raw(text("numpy"), text("ndarray.__class__"), b"\x93"), "asks for numpy.ndarray.__class__; "),
-        "load": (raw(text("numpy"), text("load"), b"\x93"), "asks for numpy.load; legal: "),
-        "persistent": (b"\x80\x04\x8c\x01aQ.", "asks for BINPERSID, which arrays don't need; legal: "),
-        "extension": (b"\x80\x02\x82\x01.", "asks for EXT1, which arrays don't need; legal: "),
-        "buffer": (b"\x80\x05\x97.", "asks for NEXT_BUFFER, which arrays don't need; legal: "),
-        "object": (raw(NDARRAY, b")\x81"), "asks for NEWOBJ, which arrays don't need; legal: "),
-        "memo": (raw(b"Kr", b"r" + huge), "reserves 2,147,483,647 places at instruction 2; legal: "),
+        "load": (raw(text("numpy"), text("load"), b"\x93"), "asks for numpy.load; allowed: "),
+        "persistent": (b"\x80\x04\x8c\x01aQ.", "asks for BINPERSID, which arrays don't need; allowed: "),
+        "extension": (b"\x80\x02\x82\x01.", "asks for EXT1, which arrays don't need; allowed: "),
+        "buffer": (b"\x80\x05\x97.", "asks for NEXT_BUFFER, which arrays don't need; allowed: "),
+        "object": (raw(NDARRAY, b")\x81"), "asks for NEWOBJ, which arrays don't need; allowed: "),
+        "memo": (raw(b"Kr", b"r" + huge), "reserves 2,147,483,647 places at instruction 2; allowed: "),
         "called type": (raw(NDARRAY, b"(J\xff\xff\xff\x7fKdtR"), "is no sound pickle (calls ndarray"),
         "size": (raw(RECONSTRUCT, NDARRAY, b"J\xff\xff\xff\x7f\x85C\x01b\x87R"), "is no sound pickle (makes something"),
         "kind": (raw(RECONSTRUCT, DTYPE, b"K\x00\x85C\x01b\x87R"), "is no sound pickle (makes something else"),
@@ -273,7 +273,7 @@ def test_one_list_in_billions_of_places_is_refused(tmp_path):
 def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.pickle").symlink_to(saved(tmp_path / "b.pickle", [sample()]))
-    with pytest.raises(InputError, match=r"a\.pickle: is a link out of the folder; legal: files inside it"):
+    with pytest.raises(InputError, match=r"a\.pickle: is a link out of the folder; allowed: files inside it"):
         read(tmp_path / "data")
 
 
@@ -298,7 +298,7 @@ def test_what_is_written_is_read_again(tmp_path):
     for one, two in zip(again.graphs, twice.graphs, strict=True):
         assert pairs_of(one, "loss_index", "y_loss") == pairs_of(two, "loss_index", "y_loss")
         assert torch.equal(one.x, two.x)
-    with pytest.raises(InputError, match=r"b\.pickle: exists already; legal: a new file"):
+    with pytest.raises(InputError, match=r"b\.pickle: exists already; allowed: a new file"):
         write(again, tmp_path / "b.pickle")
 
 
@@ -366,12 +366,12 @@ def test_the_command_makes_a_pickle_of_any_source_and_reads_it(tmp_path, capsys)
     assert (tmp_path / "b.pickle").read_bytes() == file.read_bytes()
     capsys.readouterr()
     for arguments, fault in (
-        (["--of", "x"], "--of: stands without --write; legal: both, or neither"),
-        (["--write", "x"], "--write: of which data isn't told; legal: --of DATA"),
-        (["--write", str(file), "--of", "x"], f"{file}: exists already; legal: a new file"),
-        (["a", "--write", "x", "--of", "x"], "--of and PATH: both name the data; legal: one of them"),
-        (["--write", "x", "--of", "{source: tey}"], "--of: source: is 'tey'; legal: "),
-        (["--write", "x", "--of", "nowhere"], "nowhere: no such file or folder; legal: "),
+        (["--of", "x"], "--of: stands without --write; allowed: both, or neither"),
+        (["--write", "x"], "--write: of which data isn't told; allowed: --of DATA"),
+        (["--write", str(file), "--of", "x"], f"{file}: exists already; allowed: a new file"),
+        (["a", "--write", "x", "--of", "x"], "--of and PATH: both name the data; allowed: one of them"),
+        (["--write", "x", "--of", "{source: tey}"], "--of: source: is 'tey'; allowed: "),
+        (["--write", "x", "--of", "nowhere"], "nowhere: no such file or folder; allowed: "),
     ):
         assert main(["pickle", *arguments]) == 2
         captured = capsys.readouterr()

@@ -44,7 +44,7 @@ def test_every_path_of_decisions_ends(seed: int) -> None:
     assert assert_sound(seed, 150)
 
 
-def legal(graph: FunctionGraph, most: int) -> set[str]:
+def allowed(graph: FunctionGraph, most: int) -> set[str]:
     """Fingerprints of all graphs without loops up to some steps: each step of any function on any values so far."""
     found = set[str]()
     space = WalkSpace(graph, SearchSpace("any", GRIDS, WalkLimits(max_steps=most)))
@@ -121,7 +121,7 @@ def test_one_walk_reaches_all_that_is_legal(graph: FunctionGraph | str, most: in
     graph = FunctionGraph.load(graph) if isinstance(graph, str) else graph
     space = WalkSpace(graph, SearchSpace("any", GRIDS, WalkLimits(max_steps=most, max_walks=1, extra=(most,))))
     walked = Counter(c.fingerprint for c, _ in enumerate_space(space, fixed=("hyperparameter",)))
-    assert set(walked) == legal(graph, most)
+    assert set(walked) == allowed(graph, most)
 
 
 @pytest.mark.long

@@ -122,7 +122,7 @@ def test_an_episode_is_what_its_trace_decided():
     found = episode_of(words, word.trace)
     assert "".join(menu.labels[i] for menu, i in zip(found.menus, found.index, strict=True)) == word.fingerprint
     assert [len(menu.options) for menu in found.menus] == [3, 3, 3, 3, 3, 1]
-    with pytest.raises(ReplayError, match="is no longer legal"):
+    with pytest.raises(ReplayError, match="is no longer allowed"):
         episode_of(words, Trace((Decision("letter", "1", "z"),)))
 
 

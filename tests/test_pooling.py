@@ -159,8 +159,14 @@ def test_sampled_networks_with_poolings_learn_with_all_their_weights(seed):
     ("functions", "fault"),
     [
         ("{f: {block: pool, inputs: [hits], output: score}}", "pool leads from node to pooled values only"),
-        ("{f: {block: mlp, inputs: [hits], output: c}}", "mlp can't take node to pooled; legal: pool and unpool lead"),
-        ("{f: {block: aggregate, inputs: [c], output: score}}", "aggregate can't take pooled to edge; legal: pool and"),
+        (
+            "{f: {block: mlp, inputs: [hits], output: c}}",
+            "mlp can't take node to pooled; allowed: pool and unpool lead",
+        ),
+        (
+            "{f: {block: aggregate, inputs: [c], output: score}}",
+            "aggregate can't take pooled to edge; allowed: pool and",
+        ),
     ],
 )
 def test_wrong_ways_in_and_out_are_named(functions, fault):
@@ -187,4 +193,4 @@ def test_no_data_set_has_pooled_nodes():
     content["data"]["hits"]["domain"] = "pooled"
     with pytest.raises(InputError) as error:
         FunctionGraph.from_dict(content)
-    assert any("data.hits.domain: is pooled; legal for a source" in line for line in error.value.faults)
+    assert any("data.hits.domain: is pooled; allowed for a source" in line for line in error.value.faults)

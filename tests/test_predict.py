@@ -226,8 +226,8 @@ def test_faults(trackml, tmp_path, capsys):
     told = [str(tmp_path / "m"), "--data", trackml["path"]]
     assert predict.main([*told, "--output", str(tmp_path / "full"), "--cut", "1.5"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "--cut: is 1.5; legal: between 0 and 1",
-        f"{tmp_path / 'full'}: already holds something; legal: a new or empty folder",
+        "--cut: is 1.5; allowed: between 0 and 1",
+        f"{tmp_path / 'full'}: already holds something; allowed: a new or empty folder",
     ]
     missing = str(tmp_path / "missing")
     assert predict.main([str(tmp_path / "m"), "--data", missing, "--output", str(tmp_path / "out")]) == 2
@@ -238,7 +238,7 @@ def test_faults(trackml, tmp_path, capsys):
 def test_events_that_have_gone_are_named(trackml, tmp_path):
     (toy,) = load_dataset({"source": "toy", "num_samples": 1}).graphs
     (tmp_path / "out").mkdir()
-    with pytest.raises(InputError, match="events: no longer holds toy000000; legal: the events that were read"):
+    with pytest.raises(InputError, match="events: no longer holds toy000000; allowed: the events that were read"):
         write_predictions([Prediction(toy, None, None, {})], check_spec(trackml, "data", []), tmp_path / "out")
 
 
@@ -258,8 +258,8 @@ def test_what_networks_say_of_hits_and_graphs(trackml, tmp_path):
 
 def test_graphs_made_of_others_are_written_as_submissions_alone():
     inner = {"source": "hitgraphs", "path": "a"}
-    with pytest.raises(InputError, match="files of hitgraphs for graphs of line_graph; legal: trackml"):
+    with pytest.raises(InputError, match="files of hitgraphs for graphs of line_graph; allowed: trackml"):
         predict.writer_of({"source": "line_graph", "of": inner})
     assert predict.writer_of(inner)[0].endswith("hitgraph_predictions")
-    with pytest.raises(InputError, match="writes no files of toy; legal: acorn, hitgraphs"):
+    with pytest.raises(InputError, match="writes no files of toy; allowed: acorn, hitgraphs"):
         predict.writer_of({"source": "toy"})

@@ -70,7 +70,7 @@ def permuted(batch, seed=0):
 
 def test_the_names_of_the_experiment_file_are_those_that_are_computed():
     assert tuple(MEASURES) == PROXIES
-    with pytest.raises(InputError, match=r"screen.proxy: is 'nasvot'; legal: .*did you mean naswot"):
+    with pytest.raises(InputError, match=r"screen.proxy: is 'nasvot'; allowed: .*did you mean naswot"):
         score("nasvot", linear(), BATCHES, TASK)
 
 

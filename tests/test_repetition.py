@@ -169,5 +169,5 @@ def test_train_is_tracked_beside_the_model(pruned: Path, tmp_path: Path, capsys:
     assert not (tmp_path / "tensorboard" / "other").exists()
     assert again(pruned, 0, tmp_path / "third", capsys, "--track", "mlflow") == (
         2,
-        "--track: is 'mlflow'; legal: none, tensorboard, wandb\n",
+        "--track: is 'mlflow'; allowed: none, tensorboard, wandb\n",
     )

@@ -327,8 +327,8 @@ def test_the_command_says_what_it_wrote_and_what_it_does_not_do(
     assert json.loads(capsys.readouterr().out) == {"report": str(path)}
     for options in (["--fingerprint", "ab"], ["--functions"], ["--draw", str(folder.parent / "drawn")]):
         assert inspect.main([str(folder), "--html", str(path), *options]) == 2
-        assert f"not with {options[0]}; legal: archioptrx inspect {folder} --html" in capsys.readouterr().err
+        assert f"not with {options[0]}; allowed: archioptrx inspect {folder} --html" in capsys.readouterr().err
     assert inspect.main([f"{folder}/0", "--html", str(path)]) == 2
     assert "not with RUN/ID" in capsys.readouterr().err
     assert inspect.main([str(folder), "--html", str(folder)]) == 2
-    assert "is a folder; legal: a file" in capsys.readouterr().err
+    assert "is a folder; allowed: a file" in capsys.readouterr().err

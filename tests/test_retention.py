@@ -199,14 +199,18 @@ def test_a_trial_whose_weights_are_gone_says_which_are_there(whole: Path) -> Non
         load_model(f"{whole}/{lost}")
     place = f"{whole}/{lost:04d}"
     assert caught.value.faults == (
-        f"{place}: its weights are not kept (kept: {kept}); legal: archioptrx train {place} makes them again",
+        f"{place}: its weights are not kept (kept: {kept}); allowed: archioptrx train {place} makes them again",
     )
-    with pytest.raises(InputError, match="0007: no such trial; legal: 0000 … 0004"):
+    with pytest.raises(InputError, match="0007: no such trial; allowed: 0000 … 0004"):
         load_model(f"{whole}/7")
 
 
 def test_how_many_are_kept_is_checked() -> None:
-    for value, text in [(-1, "is -1; legal: 0 or more"), ("most", "is 'most'; legal: all"), (1.5, "is 1.5; legal: ")]:
+    for value, text in [
+        (-1, "is -1; allowed: 0 or more"),
+        ("most", "is 'most'; allowed: all"),
+        (1.5, "is 1.5; allowed: "),
+    ]:
         with pytest.raises(InputError, match=f"keep.weights: {text}"):
             small(keep__weights=value)
     assert small(keep__weights="all").keep == Keep(None)

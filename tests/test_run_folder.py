@@ -58,7 +58,7 @@ def test_create_keeps_everything(run: RunFolder) -> None:
 
 
 def test_a_used_folder_is_refused(run: RunFolder, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"holds another search; legal: --resume .*run"):
+    with pytest.raises(InputError, match=r"holds another search; allowed: --resume .*run"):
         RunFolder.create(run.path, small(), {}, {})
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
@@ -120,7 +120,7 @@ def test_no_such_trial(run: RunFolder) -> None:
         run.proposals.append({"proposal": 1})
         run.proposals.append({"proposal": 1, "refused": "steps 9 > 8"})
     assert run.proposal(1) == {"proposal": 1}
-    with pytest.raises(InputError, match=r"run/0007: no such trial; legal: 0000 … 0001"):
+    with pytest.raises(InputError, match=r"run/0007: no such trial; allowed: 0000 … 0001"):
         run.proposal(7)
 
 

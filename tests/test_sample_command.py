@@ -51,9 +51,9 @@ def test_each_one_is_drawn(tmp_path, capsys):
     rows = json.loads(capsys.readouterr().out)
     assert [path for row in rows for path in row["drawings"]] == [str(path) for path in paths]
     assert main(["tracking", "--draw", str(paths[0])]) == 2
-    assert capsys.readouterr().err == f"{paths[0]}: is a file; legal: a folder, which is made if it's missing\n"
+    assert capsys.readouterr().err == f"{paths[0]}: is a file; allowed: a folder, which is made if it's missing\n"
     assert main(["tracking", "--draw", str(place), "--stats"]) == 2
-    assert capsys.readouterr().err == "--draw: draws the architectures that are printed; legal: without --stats\n"
+    assert capsys.readouterr().err == "--draw: draws the architectures that are printed; allowed: without --stats\n"
 
 
 def test_statistics_are_those_of_the_sample(capsys):
@@ -106,14 +106,14 @@ def check_sizes(name, sizes, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["trakcing"], f"trakcing: no such function graph; legal: {', '.join(bundled_names('function_graphs'))} "
+        (["trakcing"], f"trakcing: no such function graph; allowed: {', '.join(bundled_names('function_graphs'))} "
          "(did you mean tracking?), or a path"),
-        (["tracking", "--search-space", "fulll"], "fulll: no such search space; legal: full, hyperparameters, small (did you mean full?), or a path"),
-        (["tracking", "--count", "-1"], "--count: is -1; legal: 1 or more"),
-        (["tracking", "--seed", "-1"], "--seed: is -1; legal: 0 or more"),
-        (["tracking", "--sampler", "rando"], "--sampler: is 'rando'; legal: distinct, exhaustive, random (did you mean random?)"),
+        (["tracking", "--search-space", "fulll"], "fulll: no such search space; allowed: full, hyperparameters, small (did you mean full?), or a path"),
+        (["tracking", "--count", "-1"], "--count: is -1; allowed: 1 or more"),
+        (["tracking", "--seed", "-1"], "--seed: is -1; allowed: 0 or more"),
+        (["tracking", "--sampler", "rando"], "--sampler: is 'rando'; allowed: distinct, exhaustive, random (did you mean random?)"),
         (["tracking", "--max-steps", "2"], "search space full: walk.max_steps: is 2, but the shortest way to score takes 3 "
-         "(encode, shortcut, edge_net); legal: 3 or more"),
+         "(encode, shortcut, edge_net); allowed: 3 or more"),
     ],
 )  # fmt: skip
 def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):
@@ -123,7 +123,7 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, capsys):
 
 def test_the_whole_of_a_large_space_is_not_listed(capsys):
     assert main(["attention", "--sampler", "exhaustive"]) == 2
-    assert "legal: with --max-steps N or --count N" in capsys.readouterr().err
+    assert "allowed: with --max-steps N or --count N" in capsys.readouterr().err
     assert main(["attention", "--sampler", "exhaustive", "--count", "3", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)) == 3
 
@@ -138,7 +138,7 @@ def test_own_blocks_are_known_after_an_import(tmp_path, monkeypatch, capsys):
     (tmp_path / "mine.yaml").write_text(graph, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert main(["mine.yaml"]) == 2
-    assert "functions.normalise.block: is 'calm'; legal:" in capsys.readouterr().err
+    assert "functions.normalise.block: is 'calm'; allowed:" in capsys.readouterr().err
     try:
         assert main(["mine.yaml", "--imports", "blocks_of_mine", "--count", "1"]) == 0
     finally:
@@ -169,7 +169,7 @@ def test_the_console_script_knows_its_commands(capsys):
     assert script([]) == 0
     assert "sample" in capsys.readouterr().out
     assert script(["smaple"]) == 2
-    assert "'smaple' is no command; legal:" in capsys.readouterr().err
+    assert "'smaple' is no command; allowed:" in capsys.readouterr().err
     assert script(["sample", "attention", "--count", "1"]) == 0
 
 
@@ -178,5 +178,5 @@ def test_a_wrong_option_is_one_line(capsys):
         main(["tracking", "--cuont", "3"])
     assert stop.value.code == 2
     told = capsys.readouterr().err
-    assert told.startswith("--cuont: is unknown; legal: --count, --debug, ")
+    assert told.startswith("--cuont: is unknown; allowed: --count, --debug, ")
     assert told.endswith(" (did you mean --count?)\n") and told.count("\n") == 1

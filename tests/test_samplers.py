@@ -187,7 +187,7 @@ def test_replay_proposes_its_traces():
 
 
 def test_replay_wants_traces(tracking):
-    with pytest.raises(InputError, match=r"sampler\.traces: is empty; legal: a list of traces"):
+    with pytest.raises(InputError, match=r"sampler\.traces: is empty; allowed: a list of traces"):
         make_sampler("replay", tracking)
 
 
@@ -237,7 +237,7 @@ def test_a_small_space_of_networks_is_exhausted():
 
 
 def test_unknown_names_and_options_are_told():
-    with pytest.raises(InputError, match=r"sampler\.name: is 'rnadom'; legal: .*\(did you mean random\?\)"):
+    with pytest.raises(InputError, match=r"sampler\.name: is 'rnadom'; allowed: .*\(did you mean random\?\)"):
         make_sampler("rnadom", words)
-    with pytest.raises(InputError, match=r"sampler\.size: sampler random has no such option; nothing is legal here"):
+    with pytest.raises(InputError, match=r"sampler\.size: sampler random has no such option; nothing is allowed here"):
         make_sampler("random", words, size=3)

@@ -125,7 +125,7 @@ class Repeating:
     [
         (unseeded, "two searches of the same seed in one process differ"),
         (hashed, "in another process"),
-        (wild, r"legal: 0 to 4"),
+        (wild, r"allowed: 0 to 4"),
         (forgetful, "goes on differently after a state round trip"),
         (Repeating, "proposed twice"),
     ],

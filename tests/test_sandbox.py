@@ -70,10 +70,10 @@ def test_every_section_of_the_file_is_legal_for_what_it_sets():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("data: {a: {value: 9, from: 0, to: 4}}", "data.a.value: is 9; legal: from 0 to 4"),
-        ("data: {a: {value: x, of: [y, z]}}", "data.a.value: is 'x'; legal: y, z"),
+        ("data: {a: {value: 9, from: 0, to: 4}}", "data.a.value: is 9; allowed: from 0 to 4"),
+        ("data: {a: {value: x, of: [y, z]}}", "data.a.value: is 'x'; allowed: y, z"),
         ("data: {a: {value: 1, from: 0, till: 4}}", "data.a.to: is missing"),
-        ("dat: {a: {value: 1, from: 0, to: 4}}", "has no section 'data'; legal: dat .did you mean dat"),
+        ("dat: {a: {value: 1, from: 0, to: 4}}", "has no section 'data'; allowed: dat .did you mean dat"),
     ],
 )
 def test_a_fault_of_the_file_is_said_in_a_line(tmp_path, text, message):
@@ -84,7 +84,7 @@ def test_a_fault_of_the_file_is_said_in_a_line(tmp_path, text, message):
 
 
 def test_a_slider_that_is_not_there_is_named():
-    with pytest.raises(InputError, match="no slider is named 'trial'; legal: trials"):
+    with pytest.raises(InputError, match="no slider is named 'trial'; allowed: trials"):
         Controls.load(EXAMPLES / "sandbox.yaml", "search")["trial"]
 
 

@@ -173,23 +173,23 @@ def test_a_screened_sampler_conforms(name: str, options: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("name", ["exhaustive", "replay", "optuna:TPESampler"])
 def test_samplers_that_propose_each_candidate_once_are_refused(name: str) -> None:
-    with pytest.raises(InputError, match=rf"screen.proposals: sampler {name} .*; legal: 1, or the sampler random"):
+    with pytest.raises(InputError, match=rf"screen.proposals: sampler {name} .*; allowed: 1, or the sampler random"):
         check_screened({"name": name})
     with pytest.raises(InputError, match=r"screen.proposals: sampler evolution \(mode local_search\)"):
         check_screened({"name": "evolution", "mode": "local_search"})
-    for legal in ({"name": "evolution"}, {"name": "evolution", "mode": "ageing"}, {"name": "gp"}, {"name": "random"}):
-        check_screened(legal)
+    for allowed in ({"name": "evolution"}, {"name": "evolution", "mode": "ageing"}, {"name": "gp"}, {"name": "random"}):
+        check_screened(allowed)
     assert set(ONE_BY_ONE) == {"exhaustive", "replay", "optuna", "local_search"}
 
 
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("screen.proposals=0",), "--set screen.proposals: is 0; legal: 1 or more"),
-        (("screen.proxy=redout",), "--set screen.proxy: is 'redout'; legal: "),
-        (("screen.proxy=readout+",), "--set screen.proxy: is 'readout+'; legal: "),
-        (("screen.proxy=naswot+naswot",), "--set screen.proxy: is 'naswot+naswot'; legal: each proxy once"),
-        (("screen.number=3",), "--set screen.number: is unknown; legal: "),
+        (("screen.proposals=0",), "--set screen.proposals: is 0; allowed: 1 or more"),
+        (("screen.proxy=redout",), "--set screen.proxy: is 'redout'; allowed: "),
+        (("screen.proxy=readout+",), "--set screen.proxy: is 'readout+'; allowed: "),
+        (("screen.proxy=naswot+naswot",), "--set screen.proxy: is 'naswot+naswot'; allowed: each proxy once"),
+        (("screen.number=3",), "--set screen.number: is unknown; allowed: "),
         (("screen.proposals=2", "sampler.name=exhaustive"), "screen.proposals: sampler exhaustive proposes each"),
     ],
 )

@@ -281,7 +281,7 @@ def test_time_stops_trials_with_the_score_they_have(tmp_path: Path) -> None:
 
 
 def test_a_time_in_which_no_trial_ends(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no trial has ended; legal: more --time"):
+    with pytest.raises(InputError, match="no trial has ended; allowed: more --time"):
         searched(tmp_path / "run", small(), deadline=time.monotonic())
 
 

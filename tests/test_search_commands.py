@@ -61,29 +61,32 @@ def test_another_sampler_has_none_of_the_files_options(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "start"),
     [
-        (("--trials", "-3"), "--trials: is -3; legal: 1 or more"),
-        (("--trials", "many"), "--trials: is 'many'; legal: a whole number"),
-        (("--gpus-per-trial", "some"), "--gpus-per-trial: is 'some'; legal: a number"),
-        (("--backend", "rai"), "--backend: is 'rai'; legal: local, ray (did you mean ray?)"),
-        (("--trails", "4"), "--trails: is unknown; legal: --address, "),
+        (("--trials", "-3"), "--trials: is -3; allowed: 1 or more"),
+        (("--trials", "many"), "--trials: is 'many'; allowed: a whole number"),
+        (("--gpus-per-trial", "some"), "--gpus-per-trial: is 'some'; allowed: a number"),
+        (("--backend", "rai"), "--backend: is 'rai'; allowed: local, ray (did you mean ray?)"),
+        (("--trails", "4"), "--trails: is unknown; allowed: --address, "),
         (("quickstart", "twice"), "archioptrx search: twice is one word too many; see archioptrx search --help"),
-        (("--time", "soon"), "--time: is 'soon'; legal: a time above 0"),
-        (("--sampler", "randon"), "sampler.name: is 'randon'; legal: "),
+        (("--time", "soon"), "--time: is 'soon'; allowed: a time above 0"),
+        (("--sampler", "randon"), "sampler.name: is 'randon'; allowed: "),
         (("--search-space", "smal"), "smal: no such search space"),
         (("--function-graph", "trackin"), "trackin: no such function graph"),
-        (("--set", "training.epoch=3"), "--set training.epoch: is unknown; legal: batch_size"),
-        (("--set", "training.epochs=0"), "--set training.epochs: is 0; legal: 1 or more"),
-        (("--set", "epochs"), "--set epochs: is no assignment; legal: key.sub=value"),
+        (("--set", "training.epoch=3"), "--set training.epoch: is unknown; allowed: batch_size"),
+        (("--set", "training.epochs=0"), "--set training.epochs: is 0; allowed: 1 or more"),
+        (("--set", "epochs"), "--set epochs: is no assignment; allowed: key.sub=value"),
         (("--set", "references=[atention]"), "atention: no such architecture"),
         (("--data", "/nowhere"), "/nowhere: "),
         (("--backend", "local", "--address", "auto"), "--address: is for --backend ray only"),
         (("--resume", "/nowhere"), "/nowhere: is no folder"),
         (("nothing",), "nothing: no such experiment"),
-        (("--set", "objective.metric=acc"), "--set objective.metric: is 'acc'; legal: accuracy"),
-        (("--set", "objective=[auc, parametrs]"), "--set objective[1].metric: is 'parametrs'; legal: "),
-        (("--set", "objective=[auc, latency, auc]"), "--set objective[2].metric: auc stands twice; legal: each"),
-        (("--set", "objective=[latency, auc]"), "--set objective[0].metric: latency is a cost; legal: first a metric"),
-        (("--set", "objective=[]"), "--set objective: is an empty list; legal: at least one metric"),
+        (("--set", "objective.metric=acc"), "--set objective.metric: is 'acc'; allowed: accuracy"),
+        (("--set", "objective=[auc, parametrs]"), "--set objective[1].metric: is 'parametrs'; allowed: "),
+        (("--set", "objective=[auc, latency, auc]"), "--set objective[2].metric: auc stands twice; allowed: each"),
+        (
+            ("--set", "objective=[latency, auc]"),
+            "--set objective[0].metric: latency is a cost; allowed: first a metric",
+        ),
+        (("--set", "objective=[]"), "--set objective: is an empty list; allowed: at least one metric"),
         (("--set", "objective={metric: loss, cost: latency}"), "--set objective.cost: loss is no share of 1"),
         (("--set", "imports=[no_such_module]"), "imports: no_such_module: can't be imported: ModuleNotFoundError"),
     ],
@@ -103,7 +106,7 @@ def test_a_fault_is_one_line(
 
 def test_an_output_folder_in_use_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert faults(capsys, "--output", str(run)) == [
-        f"{run}: holds another search; legal: --resume {run}, or another --output"
+        f"{run}: holds another search; allowed: --resume {run}, or another --output"
     ]
 
 
@@ -114,7 +117,7 @@ def test_what_can_not_change_on_resume(run: Path, capsys: pytest.CaptureFixture[
 
 def test_a_budget_below_what_has_ended_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = faults(capsys, "--resume", str(run), "--trials", "3", "--backend", "local")
-    assert told == ["--trials: is 3, but 5 trials have ended; legal: 5 or more"]
+    assert told == ["--trials: is 3, but 5 trials have ended; allowed: 5 or more"]
     assert RunFolder(run).experiment().budget.trials == 5
 
 
@@ -186,7 +189,7 @@ def test_inspect_one_fingerprint(run: Path, capsys: pytest.CaptureFixture[str]) 
     assert inspect.main([str(run), "--fingerprint", third["fingerprint"][:10], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["shown"] == third["id"]
     told = faults(capsys, str(run), "--fingerprint", "xyz", main=inspect.main)
-    assert told[0].startswith("--fingerprint xyz: no ended trial has it; legal: ")
+    assert told[0].startswith("--fingerprint xyz: no ended trial has it; allowed: ")
 
 
 def test_inspect_one_trial(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,9 +197,9 @@ def test_inspect_one_trial(run: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert inspect.main([str(run / third["id"]), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["shown"] == third["id"]
     told = faults(capsys, str(run / "0099"), main=inspect.main)
-    assert told == [f"{run}/0099: no such ended trial; legal: 0000, 0001, 0002, 0003, 0004"]
+    assert told == [f"{run}/0099: no such ended trial; allowed: 0000, 0001, 0002, 0003, 0004"]
     told = faults(capsys, str(run / third["id"]), "--fingerprint", "ab", main=inspect.main)
-    assert told[0].startswith("--fingerprint: is for a whole run; legal: ")
+    assert told[0].startswith("--fingerprint: is for a whole run; allowed: ")
 
 
 def test_inspect_draws_the_best_or_the_one_asked_for(
@@ -261,7 +264,7 @@ def test_train_a_bundled_architecture(tmp_path: Path, capsys: pytest.CaptureFixt
     assert train.main(["interaction", *options]) == 0
     capsys.readouterr()
     assert faults(capsys, "interaction", *options, main=train.main) == [
-        f"{output}: holds other files; legal: a new or empty folder"
+        f"{output}: holds other files; allowed: a new or empty folder"
     ]
 
 
@@ -269,10 +272,10 @@ def test_train_a_bundled_architecture(tmp_path: Path, capsys: pytest.CaptureFixt
     ("arguments", "start"),
     [
         (("interactoin",), "interactoin: no such architecture"),
-        (("{run}/77",), "{run}/0077: no such trial; legal: 0000 … 0004"),
+        (("{run}/77",), "{run}/0077: no such trial; allowed: 0000 … 0004"),
         (("{run}/best7",), "{run}/best7: 'best7' is no trial"),
-        (("interaction", "--epochs", "0"), "--epochs: is 0; legal: 1 or more"),
-        (("interaction", "--seed", "-1"), "--seed: is -1; legal: 0 or more"),
+        (("interaction", "--epochs", "0"), "--epochs: is 0; allowed: 1 or more"),
+        (("interaction", "--seed", "-1"), "--seed: is -1; allowed: 0 or more"),
         (("interaction", "--data", "/nowhere"), "/nowhere: "),
     ],
 )
@@ -291,7 +294,7 @@ def test_evaluate_for_reading(run: Path, capsys: pytest.CaptureFixture[str]) -> 
     ("arguments", "start"),
     [
         (("/nowhere",), "/nowhere: no such folder"),
-        (("{run}", "--cut", "1.5"), "--cut: is 1.5; legal: between 0 and 1"),
+        (("{run}", "--cut", "1.5"), "--cut: is 1.5; allowed: between 0 and 1"),
         (("{run}", "--data", "/nowhere"), "/nowhere: "),
     ],
 )
@@ -311,8 +314,8 @@ def test_evaluate_at_a_cut_that_validation_events_choose(run: Path, capsys: pyte
     # Validation and test events are alike, not the same, and here there are few.
     assert abs(loose["efficiency"] - 0.9) < 0.25
     assert faults(capsys, str(run), "--efficiency", "2", "--cut", "0.5", main=evaluate.main) == [
-        "--efficiency: is 2; legal: between 0 and 1",
-        "--cut and --efficiency: both set the cut; legal: one of them",
+        "--efficiency: is 2; allowed: between 0 and 1",
+        "--cut and --efficiency: both set the cut; allowed: one of them",
     ]
 
 

@@ -71,21 +71,30 @@ def test_a_built_sketch_is_read_from_its_file(tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"node_convolutions": -1}, "node_convolutions: is -1; legal: whole numbers from 0"),
+        ({"node_convolutions": -1}, "node_convolutions: is -1; allowed: whole numbers from 0"),
         (
             {"methods": {"node_convolution": "mean"}},
-            r"methods: has 'node_convolution'; legal: .*mean node_convolutions",
+            r"methods: has 'node_convolution'; allowed: .*mean node_convolutions",
         ),
-        ({"methods": {"node_convolutions": "GATConf"}}, "methods.node_convolutions: .* legal: .*did you mean GATConv"),
-        ({"methods": {"node_convolutions": "unpool"}}, "methods.node_convolutions: is 'unpool'; legal: agg, attention"),
+        (
+            {"methods": {"node_convolutions": "GATConf"}},
+            "methods.node_convolutions: .* allowed: .*did you mean GATConv",
+        ),
+        (
+            {"methods": {"node_convolutions": "unpool"}},
+            "methods.node_convolutions: is 'unpool'; allowed: agg, attention",
+        ),
         ({"methods": {"node_convolutions": ["mean"]}}, "methods.node_convolutions: has 1 for 2 layers"),
-        ({"methods": {"node_convolutions": 3}}, "methods.node_convolutions: is 3; legal: the name of a method, or a"),
-        ({"methods": {"node_convolutions": ["mean", 3]}}, "methods.node_convolutions: is .'mean', 3.; legal: the name"),
-        ({"iterations": 0}, "^iterations: is 0; legal: whole numbers from 1"),
-        ({"iterations": "2"}, "^iterations: is '2'; legal: whole numbers from 1"),
-        ({"edge_convolutions": 0}, "no doublets have values to weight it; legal: edge_convolutions from 1"),
-        ({"node_poolings": 1, "methods": {"node_poolings": "top"}}, "is 'top'; legal: diff, topk .did you mean topk"),
-        ({"target": "hit"}, "target: is 'hit'; legal: edge, graph, node"),
+        ({"methods": {"node_convolutions": 3}}, "methods.node_convolutions: is 3; allowed: the name of a method, or a"),
+        (
+            {"methods": {"node_convolutions": ["mean", 3]}},
+            "methods.node_convolutions: is .'mean', 3.; allowed: the name",
+        ),
+        ({"iterations": 0}, "^iterations: is 0; allowed: whole numbers from 1"),
+        ({"iterations": "2"}, "^iterations: is '2'; allowed: whole numbers from 1"),
+        ({"edge_convolutions": 0}, "no doublets have values to weight it; allowed: edge_convolutions from 1"),
+        ({"node_poolings": 1, "methods": {"node_poolings": "top"}}, "is 'top'; allowed: diff, topk .did you mean topk"),
+        ({"target": "hit"}, "target: is 'hit'; allowed: edge, graph, node"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(arguments, message):

@@ -270,50 +270,50 @@ def node(**keys) -> dict:
     ("content", "message"),
     [
         (layer(convolution="end_concatination"),
-         "mine.yaml: architecture.edgenet.convolution: is 'end_concatination'; legal: end_concatenation, "
+         "mine.yaml: architecture.edgenet.convolution: is 'end_concatination'; allowed: end_concatenation, "
          "shortcut_addition, shortcut_concatenation, shortcut_gru (did you mean end_concatenation?)"),
         (node(convolution="attenshun"),
-         "mine.yaml: architecture.nodenet.convolution: is 'attenshun'; legal: agg, attention, max, mean, "
+         "mine.yaml: architecture.nodenet.convolution: is 'attenshun'; allowed: agg, attention, max, mean, "
          "shortcut_addition, shortcut_concatenation, shortcut_gru, softmax, std, sum, unpool, or a convolution of "
          "torch_geometric.nn by its class name, GATConv say (did you mean attention?)"),
         (layer(pooling="aggr"),
-         "mine.yaml: architecture.edgenet.pooling: is 'aggr'; legal: agg, max, mean, softmax, std, sum "
+         "mine.yaml: architecture.edgenet.pooling: is 'aggr'; allowed: agg, max, mean, softmax, std, sum "
          "(did you mean agg?)"),
         (layer(type="nod"),
-         "mine.yaml: architecture.edgenet.type: is 'nod'; legal: edge, graph, node (did you mean node?)"),
+         "mine.yaml: architecture.edgenet.type: is 'nod'; allowed: edge, graph, node (did you mean node?)"),
         (node(convolution={"attention": "edgnet"}, mlp=True),
-         "mine.yaml: architecture.nodenet.convolution: attention names 'edgnet'; legal: edgenet "
+         "mine.yaml: architecture.nodenet.convolution: attention names 'edgnet'; allowed: edgenet "
          "(did you mean edgenet?)"),
         (node(convolution="attention", mlp=True),
-         "mine.yaml: architecture.nodenet.convolution: is an attention to nothing; legal: {attention: NAME} with the "
+         "mine.yaml: architecture.nodenet.convolution: is an attention to nothing; allowed: {attention: NAME} with the "
          "name of an edge layer"),
         (node(convolution={"attention": "edgenet"}),
          "mine.yaml: architecture.nodenet.mlp: is missing; an attention has one, mlp: true is the usual"),
-        (layer(mlp="no"), "mine.yaml: architecture.edgenet.mlp: is 'no'; legal: true or false or a whole number or "
+        (layer(mlp="no"), "mine.yaml: architecture.edgenet.mlp: is 'no'; allowed: true or false or a whole number or "
          "a list or a mapping or null"),
-        (layer(mlp={"layer": 3}), "mine.yaml: architecture.edgenet.mlp.layer: is unknown; legal: activation, dropout, "
-         "hidden, layers, norm, output_activation (did you mean layers?)"),
+        (layer(mlp={"layer": 3}), "mine.yaml: architecture.edgenet.mlp.layer: is unknown; allowed: activation, "
+         "dropout, hidden, layers, norm, output_activation (did you mean layers?)"),
         (layer(mlp=False), "mine.yaml: architecture.edgenet: node values don't become edge values by themselves; "
-         "legal: mlp: true"),
+         "allowed: mlp: true"),
         (layer(features=["doublets"]),
-         "mine.yaml: architecture.edgenet.features: has 'doublets'; legal: doublet, edge, edgenet, graph, hits, input, "
-         "learned, node, place (did you mean doublet?)"),
+         "mine.yaml: architecture.edgenet.features: has 'doublets'; allowed: doublet, edge, edgenet, graph, hits, "
+         "input, learned, node, place (did you mean doublet?)"),
         (layer() | {"pipeline": ["input", "edge_net"]},
-         "mine.yaml: pipeline: nothing is named 'edge_net'; legal: edgenet, input (did you mean edgenet?)\n"
+         "mine.yaml: pipeline: nothing is named 'edge_net'; allowed: edgenet, input (did you mean edgenet?)\n"
          "mine.yaml: architecture.edgenet: stands in no pipeline"),
         (sketch(["input", "shortcut"]),
-         "mine.yaml: architecture.shortcut: runs last but gives node [hidden + hits]; legal: as wide as the task asks, "
-         "by mlp: true"),
+         "mine.yaml: architecture.shortcut: runs last but gives node [hidden + hits]; allowed: as wide as the task asks, by "
+         "mlp: true"),
         (sketch(["input", "nodenet", "edgenet"]),
-         "mine.yaml: architecture.nodenet: edgenet hasn't run yet; legal: what stands before it in the pipeline"),
+         "mine.yaml: architecture.nodenet: edgenet hasn't run yet; allowed: what stands before it in the pipeline"),
         (sketch(["input", "shortcut", "edgenet", "nodenet", "edgenet"]),
-         "mine.yaml: architecture.edgenet: reads node [hidden], elsewhere node [hidden + hits]; legal: the same, or a "
-         "layer of its own name"),
+         "mine.yaml: architecture.edgenet: reads node [hidden], elsewhere node [hidden + hits]; allowed: the same, or "
+         "a layer of its own name"),
         (sketch(["input", "loop1", "edgenet"], {"loop1": {"pipeline": ["shortcut"], "iterations": 2}}),
          "mine.yaml: loops.loop1: what it reads as node is node [hidden] at first, then node "
-         "[hidden + hits]; legal: the same in all iterations"),
+         "[hidden + hits]; allowed: the same in all iterations"),
         (sketch(["input", "loop1"], {"loop1": {"pipeline": ["loop1", "edgenet"], "iterations": 2}}),
-         "mine.yaml: loops.loop1: runs inside itself; legal: layers and other loops"),
+         "mine.yaml: loops.loop1: runs inside itself; allowed: layers and other loops"),
         (sketch(["input", "loop1"], {"loop1": {"pipeline": ["edgenet"]}}),
          "mine.yaml: loops.loop1.iterations: is missing"),
     ],
@@ -339,12 +339,12 @@ def test_a_pipeline_that_is_no_list_of_names_is_one_fault(pipeline):
         with pytest.raises(InputError) as caught:
             Architecture.from_dict(content, "mine.yaml")
         (fault,) = caught.value.faults
-        assert fault.startswith(f"mine.yaml: {place}: is {pipeline!r}; legal: a list")
+        assert fault.startswith(f"mine.yaml: {place}: is {pipeline!r}; allowed: a list")
 
 
 def test_an_unknown_class_of_torch_geometric_names_the_known_ones():
     text = fault(node(convolution="GATConf"))
-    assert "no convolution of torch_geometric.nn; legal: " in text
+    assert "no convolution of torch_geometric.nn; allowed: " in text
     assert "GraphConv" in text and "did you mean GATConv?" in text
 
 

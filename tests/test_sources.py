@@ -78,32 +78,32 @@ def test_edges_may_stand_in_any_order_in_both_lists(tmp_path):
 
 
 WRONG = [
-    ({"y": None}, "lacks y; legal: X, Ri_rows, Ri_cols, Ro_rows, Ro_cols, y"),
-    ({"X": np.zeros((4, 2))}, "X has the shape [4, 2]; legal: [hits, 3]"),
-    ({"X": np.zeros((0, 3))}, "X holds no hit; legal: at least one"),
-    ({"X": np.full((4, 3), np.nan)}, "X holds 12 NaN or infinite numbers; legal: finite ones"),
-    ({"X": np.full((4, 3), "a")}, "X holds <U1; legal: numbers"),
-    ({"Ri_rows": np.array([1, 2])}, "Ri_rows has the shape [2]; legal: [5], one number per edge of y"),
-    ({"Ri_rows": np.array([1.0, 2, 3, 2, 2])}, "Ri_rows holds float64; legal: whole numbers"),
-    ({"Ri_rows": np.array([1, 2, 3, 2, 4])}, "Ri_rows points outside the 4 hits (4); legal: 0 … 3"),
-    ({"Ro_rows": np.array([0, -1, 0, 3, 1])}, "Ro_rows points outside the 4 hits (-1); legal: 0 … 3"),
-    ({"Ro_cols": np.array([0, 1, 2, 3, 3])}, "Ro_cols doesn't name every edge once; legal: each of 0 … 4 once"),
-    ({"y": np.array([1, 0, 2, 0, 0])}, "y holds 2; legal: 0 and 1"),
-    ({"y": np.array([1, 0, np.inf, 0, 0])}, "y holds 1 NaN or infinite numbers; legal: finite ones"),
-    ({"pid": np.array([1, 2])}, "pid has 2 rows; legal: as many as X, 4"),
+    ({"y": None}, "lacks y; allowed: X, Ri_rows, Ri_cols, Ro_rows, Ro_cols, y"),
+    ({"X": np.zeros((4, 2))}, "X has the shape [4, 2]; allowed: [hits, 3]"),
+    ({"X": np.zeros((0, 3))}, "X holds no hit; allowed: at least one"),
+    ({"X": np.full((4, 3), np.nan)}, "X holds 12 NaN or infinite numbers; allowed: finite ones"),
+    ({"X": np.full((4, 3), "a")}, "X holds <U1; allowed: numbers"),
+    ({"Ri_rows": np.array([1, 2])}, "Ri_rows has the shape [2]; allowed: [5], one number per edge of y"),
+    ({"Ri_rows": np.array([1.0, 2, 3, 2, 2])}, "Ri_rows holds float64; allowed: whole numbers"),
+    ({"Ri_rows": np.array([1, 2, 3, 2, 4])}, "Ri_rows points outside the 4 hits (4); allowed: 0 … 3"),
+    ({"Ro_rows": np.array([0, -1, 0, 3, 1])}, "Ro_rows points outside the 4 hits (-1); allowed: 0 … 3"),
+    ({"Ro_cols": np.array([0, 1, 2, 3, 3])}, "Ro_cols doesn't name every edge once; allowed: each of 0 … 4 once"),
+    ({"y": np.array([1, 0, 2, 0, 0])}, "y holds 2; allowed: 0 and 1"),
+    ({"y": np.array([1, 0, np.inf, 0, 0])}, "y holds 1 NaN or infinite numbers; allowed: finite ones"),
+    ({"pid": np.array([1, 2])}, "pid has 2 rows; allowed: as many as X, 4"),
     (
         {"loss_pairs": np.zeros((2, 3), np.int64), "y_loss": np.ones(2)},
-        "loss_pairs has the shape [2, 3]; legal: [pairs, 2]",
+        "loss_pairs has the shape [2, 3]; allowed: [pairs, 2]",
     ),
     (
         {"loss_pairs": np.array([[0, 4]]), "y_loss": np.ones(1)},
-        "loss_pairs points outside the 4 hits (4); legal: 0 … 3",
+        "loss_pairs points outside the 4 hits (4); allowed: 0 … 3",
     ),
     (
         {"particle_index": np.array([0, 1, 2, 1]), "particle_id": np.array([0, 7]), "particles": np.zeros((2, 8))},
-        "particle_index points outside the 2 particles; legal: 0 … 1",
+        "particle_index points outside the 2 particles; allowed: 0 … 1",
     ),
-    ({"loss_pairs": np.array([[0, 1]])}, "loss_pairs stands without y_loss; legal: both or neither"),
+    ({"loss_pairs": np.array([[0, 1]])}, "loss_pairs stands without y_loss; allowed: both or neither"),
 ]
 
 
@@ -162,17 +162,17 @@ def endless(path):
     [
         (bomb, "would unpack to 269,484,032 bytes, "),
         (endless, "can't be read (Unable to allocate "),
-        (lambda path: path.write_bytes(b""), "is empty; legal: an .npz file of HEP.TrkX"),
+        (lambda path: path.write_bytes(b""), "is empty; allowed: an .npz file of HEP.TrkX"),
         (
             lambda path: path.write_text("hit_id,x,y\n1,2,3\n"),
             "is cut short or no .npz file (a zip archive of arrays); ",
         ),
         (pickled, "can't be read (Object arrays cannot be loaded"),
-        (truncated, "is cut short or no .npz file (a zip archive of arrays); legal: an .npz file of HEP.TrkX"),
+        (truncated, "is cut short or no .npz file (a zip archive of arrays); allowed: an .npz file of HEP.TrkX"),
         (damaged, "can't be read ("),
-        (foreign_zip, "lacks X, Ri_rows, Ri_cols, Ro_rows, Ro_cols, y; legal: X, Ri_rows"),
+        (foreign_zip, "lacks X, Ri_rows, Ri_cols, Ro_rows, Ro_cols, y; allowed: X, Ri_rows"),
         (single_array, "is cut short or no .npz file"),
-        (lambda path: path.mkdir(), "is no file; legal: an .npz file of HEP.TrkX"),
+        (lambda path: path.mkdir(), "is no file; allowed: an .npz file of HEP.TrkX"),
     ],
     ids=["bomb", "endless", "empty", "text", "pickle", "truncated", "damaged", "zip", "npy", "folder"],
 )
@@ -195,9 +195,9 @@ def test_all_faulty_files_are_reported_up_to_a_limit(tmp_path):
 
 
 def test_missing_and_empty_folders_are_named(tmp_path):
-    with pytest.raises(InputError, match=r"nowhere: no such file or folder; legal: a .npz file or a folder of them$"):
+    with pytest.raises(InputError, match=r"nowhere: no such file or folder; allowed: a .npz file or a folder of them$"):
         read(tmp_path / "nowhere")
-    with pytest.raises(InputError, match=r": holds no .npz file; legal: HEP.TrkX graphs such as event000001000_g000"):
+    with pytest.raises(InputError, match=r": holds no .npz file; allowed: HEP.TrkX graphs such as event000001000_g000"):
         read(tmp_path)
 
 
@@ -206,7 +206,7 @@ def test_a_data_set_without_any_true_edge_is_refused_but_a_graph_is_not(tmp_path
     assert float(read(folder_of(tmp_path / "one", nothing)).graphs[0].y.sum()) == 0
     folder = folder_of(tmp_path / "all", nothing, names=NAMES[:1])
     (fault,) = faults_of(folder, sectors=2)
-    assert fault.endswith("no edge is true in all 1 graphs; legal: at least one true edge")
+    assert fault.endswith("no edge is true in all 1 graphs; allowed: at least one true edge")
 
 
 @pytest.mark.parametrize(
@@ -256,7 +256,7 @@ def test_the_first_events_by_name_are_read_whole(tmp_path):
     found = [(g.event, g.sector) for g in read(path, sectors=2, events=2).graphs]
     assert found == [("event1", 0), ("event1", 1), ("event2", 0)]
     assert read(path, sectors=2, events=3).fingerprint == read(path, sectors=2, events=99).fingerprint
-    assert faults_of(path, events=0) == ["data: events: is 0; legal: 1 or more"]
+    assert faults_of(path, events=0) == ["data: events: is 0; allowed: 1 or more"]
 
 
 def test_a_limit_of_events_is_not_for_test_events(tmp_path):
@@ -315,14 +315,14 @@ def test_edges_are_written_in_the_callers_order(tmp_path):
 
 def test_a_folder_that_holds_something_is_not_written_to(tmp_path):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(InputError, match=r"already holds something; legal: a new or empty folder$"):
+    with pytest.raises(InputError, match=r"already holds something; allowed: a new or empty folder$"):
         write(toy(2), tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
 
 
 def test_metadata_that_aren_t_ours_or_contradict_are_named(tmp_path):
     write(toy(3), tmp_path / "toy")
-    with pytest.raises(InputError, match=r"sectors is 4; legal: 1, by its metadata.json$"):
+    with pytest.raises(InputError, match=r"sectors is 4; allowed: 1, by its metadata.json$"):
         read(tmp_path / "toy", sectors=4)
     for text in (
         "{",
@@ -339,26 +339,26 @@ def test_metadata_that_aren_t_ours_or_contradict_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "faults"),
     [
-        ({"source": "toys"}, [f"data: source: is 'toys'; legal: {', '.join(sorted(SOURCES))} (did you mean toy?)"]),
+        ({"source": "toys"}, [f"data: source: is 'toys'; allowed: {', '.join(sorted(SOURCES))} (did you mean toy?)"]),
         (
             {"source": "hitgraphs"},
-            ["data: path: is missing; legal: a folder of .npz files or one of them, also as --data PATH"],
+            ["data: path: is missing; allowed: a folder of .npz files or one of them, also as --data PATH"],
         ),
-        ({"path": "x", "sectors": 0}, ["data: sectors: is 0; legal: 1 or more"]),
-        ({"path": "x", "sectors": "four"}, ["data: sectors: is 'four'; legal: auto"]),
+        ({"path": "x", "sectors": 0}, ["data: sectors: is 0; allowed: 1 or more"]),
+        ({"path": "x", "sectors": "four"}, ["data: sectors: is 'four'; allowed: auto"]),
         (
             {"num_samples": -3, "curve_min": 60, "colour": 1},
             [
-                "data: num_samples: is -3; legal: 1 or more",
-                "data: curve_min: is 60.0; legal: curve_max or less, 50.0",
-                "data: colour: is unknown; legal: curve_max",
+                "data: num_samples: is -3; allowed: 1 or more",
+                "data: curve_min: is 60.0; allowed: curve_max or less, 50.0",
+                "data: colour: is unknown; allowed: curve_max",
             ],
         ),
         (
             {"curve_min": 0.5},
-            ["data: curve_min: is 0.5: no track that reaches two layers; legal: 1 or more"],
+            ["data: curve_min: is 0.5: no track that reaches two layers; allowed: 1 or more"],
         ),
-        ({"max_angle": 7.0}, ["data: max_angle: is 7; legal: 2π rad or less"]),
+        ({"max_angle": 7.0}, ["data: max_angle: is 7; allowed: 2π rad or less"]),
     ],
 )
 def test_wrong_descriptions_are_named_all_at_once(spec, faults):
@@ -378,5 +378,5 @@ def test_a_description_is_checked_without_torch():
         "Training.read({'epochs': 0}, 'x: training', faults)\nprint(faults, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['x: training.epochs: is 0; legal: 1 or more'] False"
+    assert done.stdout.strip() == "['x: training.epochs: is 0; allowed: 1 or more'] False"
     assert check_spec({"source": "toy"}, "x", []) is not None

@@ -99,7 +99,9 @@ def test_a_full_disk_is_one_line(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
-        with pytest.raises(InputError, match=r"can't be written \(File too large\); legal: ARCHIOPTRX_CACHE=DIR, a fo"):
+        with pytest.raises(
+            InputError, match=r"can't be written \(File too large\); allowed: ARCHIOPTRX_CACHE=DIR, a fo"
+        ):
             write_graphs(tmp_path, "a", [random_graph(0, hits=100, edges=1000)] * 2)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -147,7 +149,9 @@ def test_files_that_go_while_they_are_in_use_are_one_line(folder):  # noqa: F811
     first = stored.graphs[0]
     shutil.rmtree(stored.graphs.store.folder)
     assert graph_digest(first) == graph_digest(dataset().graphs[0]), "a mapped file stays until it isn't used any more"
-    with pytest.raises(InputError, match=r"0000004.graphs: can't be read any more \(it is gone\); legal: start again$"):
+    with pytest.raises(
+        InputError, match=r"0000004.graphs: can't be read any more \(it is gone\); allowed: start again$"
+    ):
         stored.graphs[9]
 
 
@@ -155,7 +159,9 @@ def test_a_view_of_another_machine_s_folder_is_one_line(folder):  # noqa: F811
     parts = pickle.dumps(dataset(limits=ON_DISK).graphs)
     (kept,) = folder.iterdir()
     kept.rename(folder / "elsewhere")
-    with pytest.raises(InputError, match=r"can't be read here \(.*\); legal: a cache that all machines share \(ARCHI"):
+    with pytest.raises(
+        InputError, match=r"can't be read here \(.*\); allowed: a cache that all machines share \(ARCHI"
+    ):
         pickle.loads(parts)
 
 
@@ -185,7 +191,9 @@ def test_splits_scales_and_summaries_are_those_of_memory(folder, tmp_path, numbe
 
 def test_test_events_may_not_be_among_stored_training_events(folder):  # noqa: F811
     stored = dataset(limits=ON_DISK)
-    with pytest.raises(InputError, match=r"^test: holds events of the training data: e000, e001; legal: other events$"):
+    with pytest.raises(
+        InputError, match=r"^test: holds events of the training data: e000, e001; allowed: other events$"
+    ):
         stored.split(test=Dataset(stored.graphs[:3], stored.metadata))
     assert len(stored.split(test=random_dataset(3)).test) == 3
 

@@ -150,7 +150,7 @@ def test_a_changed_byte_is_noticed_when_its_graph_is_read(folder):
     (kept / "0000002.graphs").write_bytes(content)
     damaged = dataset()
     assert damaged.graphs[3].event == "e001"
-    with pytest.raises(InputError, match=r"0000002.graphs: is damaged at e002 sector 0; legal: start again, it will"):
+    with pytest.raises(InputError, match=r"0000002.graphs: is damaged at e002 sector 0; allowed: start again, it will"):
         damaged.graphs[4]
     assert_same(dataset(limits=ON_DISK), dataset(number=5, key="other"))
 
@@ -272,12 +272,12 @@ def test_files_that_change_are_read_again(folder, tmp_path, capsys, monkeypatch)
 
 def test_numbers_in_the_environment_are_checked(monkeypatch):
     monkeypatch.setenv("ARCHIOPTRX_MEMORY", "1 GB")
-    with pytest.raises(InputError, match=r"^ARCHIOPTRX_MEMORY: is '1 GB'; legal: a number of MiB, 0 or more$"):
+    with pytest.raises(InputError, match=r"^ARCHIOPTRX_MEMORY: is '1 GB'; allowed: a number of MiB, 0 or more$"):
         dataset()
     monkeypatch.setenv("ARCHIOPTRX_MEMORY", "3")
     assert StreamLimits.usual().memory == 3 * 2**20
     monkeypatch.setenv("ARCHIOPTRX_WORKERS", "many")
-    with pytest.raises(InputError, match=r"^ARCHIOPTRX_WORKERS: is 'many'; legal: 1 or more$"):
+    with pytest.raises(InputError, match=r"^ARCHIOPTRX_WORKERS: is 'many'; allowed: 1 or more$"):
         number_of_workers()
     monkeypatch.setenv("ARCHIOPTRX_WORKERS", "3")
     assert number_of_workers() == 3

@@ -74,7 +74,7 @@ def test_the_resolved_study_is_the_same_study() -> None:
 def test_one_experiment_is_no_study_and_a_study_is_not_one() -> None:
     assert load_study("quickstart") is None
     with pytest.raises(
-        InputError, match=r"^s\.yaml: vary: makes it a study of several searches; legal here: one search$"
+        InputError, match=r"^s\.yaml: vary: makes it a study of several searches; allowed here: one search$"
     ):
         parse_experiment({**SMALL, "vary": VARIED}, "s.yaml")
 
@@ -87,21 +87,21 @@ def test_an_option_makes_a_study_of_an_experiment() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--seed", "3"), ["--seed: seed is varied by {file}; legal: --set vary.seed=[...]"]),
-        (("--sampler", "gp"), ["--sampler: sampler is varied by {file}; legal: --set vary.sampler=[...]"]),
-        (("--set", "sampler.x=1"), ["--set sampler.x: sampler is varied by {file}; legal: --set vary.sampler=[...]"]),
-        (("--set", "vary=3"), ["--set vary: is 3; legal: lists of values by key, such as {{seed: [0, 1, 2]}}"]),
-        (("--set", "vary={}"), ["--set vary: is {{}}; legal: lists of values by key, such as {{seed: [0, 1, 2]}}"]),
-        (("--set", "vary.seed=1"), ["--set vary.seed: is 1; legal: a list of values"]),
-        (("--set", "vary.seed=[]"), ["--set vary.seed: is empty; legal: one value or more"]),
+        (("--seed", "3"), ["--seed: seed is varied by {file}; allowed: --set vary.seed=[...]"]),
+        (("--sampler", "gp"), ["--sampler: sampler is varied by {file}; allowed: --set vary.sampler=[...]"]),
+        (("--set", "sampler.x=1"), ["--set sampler.x: sampler is varied by {file}; allowed: --set vary.sampler=[...]"]),
+        (("--set", "vary=3"), ["--set vary: is 3; allowed: lists of values by key, such as {{seed: [0, 1, 2]}}"]),
+        (("--set", "vary={}"), ["--set vary: is {{}}; allowed: lists of values by key, such as {{seed: [0, 1, 2]}}"]),
+        (("--set", "vary.seed=1"), ["--set vary.seed: is 1; allowed: a list of values"]),
+        (("--set", "vary.seed=[]"), ["--set vary.seed: is empty; allowed: one value or more"]),
         (
             ("--set", "vary.seed=[[1], 2, 2]"),
             [
-                "--set vary.seed[0]: is the list [1]; legal: a single value, or a mapping",
-                "--set vary.seed[2]: 2 stands twice; legal: each value once",
+                "--set vary.seed[0]: is the list [1]; allowed: a single value, or a mapping",
+                "--set vary.seed[2]: 2 stands twice; allowed: each value once",
             ],
         ),
-        (("--set", "vary.name=[a]"), ["--set vary.name: can't be varied; legal: every other key"]),
+        (("--set", "vary.name=[a]"), ["--set vary.name: can't be varied; allowed: every other key"]),
         (
             ("--set", "vary.objective.mode=[max]"),
             ["--set vary.objective.mode: can't be varied, for scores of different objectives can't be compared"],
@@ -112,13 +112,13 @@ def test_an_option_makes_a_study_of_an_experiment() -> None:
         ),
         (
             ("--set", "vary.budget.trails=[1]"),
-            ["--set vary.budget.trails: is unknown; legal: time, trials (did you mean trials?)"],
+            ["--set vary.budget.trails: is unknown; allowed: time, trials (did you mean trials?)"],
         ),
         (
             ("--set", "vary.budget.trials=[1, 0]"),
-            ["--set vary.budget.trials: is 0; legal: 1 or more (in random-0-0 and 3 more)"],
+            ["--set vary.budget.trials: is 0; allowed: 1 or more (in random-0-0 and 3 more)"],
         ),
-        (("--trials", "0"), ["--trials: is 0; legal: 1 or more"]),
+        (("--trials", "0"), ["--trials: is 0; allowed: 1 or more"]),
     ],
 )
 def test_faults_are_told_before_anything_runs(

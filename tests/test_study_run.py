@@ -147,7 +147,7 @@ def test_what_inspect_does_for_one_search_alone(
     option: tuple[str, ...], own: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert faults(capsys, str(own), *option, main=inspect.main) == [
-        f"{option[0]}: is for one search of the study; legal: archioptrx inspect {own / 'random-0'} …"
+        f"{option[0]}: is for one search of the study; allowed: archioptrx inspect {own / 'random-0'} …"
     ]
 
 
@@ -171,14 +171,14 @@ def test_of_a_metric_set_against_a_cost_the_test_shows_the_metric(
 @pytest.mark.parametrize("main", [train.main, evaluate.main])
 def test_what_wants_one_search_refuses_a_study(main: Any, own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert faults(capsys, str(own), main=main) == [
-        f"{own}: holds a study of several searches; legal: one of them, such as {own / 'evolution-0'}"
+        f"{own}: holds a study of several searches; allowed: one of them, such as {own / 'evolution-0'}"
     ]
 
 
 def test_one_process_writes_to_a_study(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with hold(own):
         told = faults(capsys, "--resume", str(own))
-    assert told == [f"{own}: process {os.getpid()} is writing to it; legal: wait, or stop it"]
+    assert told == [f"{own}: process {os.getpid()} is writing to it; allowed: wait, or stop it"]
 
 
 def test_who_may_not_write_changes_no_budget(own: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,7 +123,7 @@ def test_large_logits_are_ranked_although_their_probabilities_are_equal():
 
 @pytest.mark.parametrize("cut", [0.0, 1.0, -1.0, math.nan])
 def test_a_cut_that_is_no_probability_is_refused(cut):
-    with pytest.raises(InputError, match=r"^cut: is .*; legal: between 0 and 1$"):
+    with pytest.raises(InputError, match=r"^cut: is .*; allowed: between 0 and 1$"):
         make_task().metrics([], [], cut=cut)
 
 
@@ -160,13 +160,13 @@ def test_a_batch_counts_like_its_graphs():
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("edge_clasification", "task: name: is 'edge_clasification'; legal: edge_classification, "),
+        ("edge_clasification", "task: name: is 'edge_clasification'; allowed: edge_classification, "),
         (
             {"class_weight": "balance"},
-            "task: class_weight: is 'balance'; legal: balanced, none (did you mean balanced?)",
+            "task: class_weight: is 'balance'; allowed: balanced, none (did you mean balanced?)",
         ),
-        ({"class_weight": -1}, "task: class_weight: is -1; legal: above 0, none or balanced"),
-        ({"weight": 1}, "task: weight: is unknown; legal: class_weight, name"),
+        ({"class_weight": -1}, "task: class_weight: is -1; allowed: above 0, none or balanced"),
+        ({"weight": 1}, "task: weight: is unknown; allowed: class_weight, name"),
     ],
 )
 def test_wrong_descriptions_are_named(spec, message):

@@ -48,13 +48,13 @@ def several(tmp_path):
 def test_train_says_that_a_network_has_another_target_than_the_task(tmp_path, capsys):
     told = ["interaction", "--set", "task.name=node_regression", "--set", "data.num_samples=12"]
     assert train.main([*told, "--output", str(tmp_path / "m")]) == 2
-    wanted = "interaction: targets: score (edge); legal for node_regression: one of domain node"
+    wanted = "interaction: targets: score (edge); allowed for node_regression: one of domain node"
     assert capsys.readouterr().err.splitlines()[-1] == wanted
 
 
 def test_a_search_says_that_a_reference_has_another_target_than_the_task():
     experiment = load_experiment("regression", {"data.events": 12, "references": ["interaction"]})
-    with pytest.raises(InputError, match=r"^interaction: targets: score \(edge\); legal for node_regression: one of"):
+    with pytest.raises(InputError, match=r"^interaction: targets: score \(edge\); allowed for node_regression: one of"):
         check_events(prepare(experiment), load_events(experiment))
 
 
@@ -70,7 +70,9 @@ def test_evaluate_says_what_other_data_lack(several, tmp_path, capsys):
     assert evaluate.main([str(folder), "--data", str(tmp_path / "known")]) == 0
     assert "score |η|" in capsys.readouterr().out
     assert evaluate.main([str(folder), "--data", str(tmp_path / "unknown")]) == 2
-    assert capsys.readouterr().err.splitlines()[-1].startswith("--data: the events have no particles; legal: a source")
+    assert (
+        capsys.readouterr().err.splitlines()[-1].startswith("--data: the events have no particles; allowed: a source")
+    )
 
 
 def test_the_cut_of_an_efficiency_is_that_of_the_target_that_has_one(several, capsys):

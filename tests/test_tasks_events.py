@@ -77,7 +77,7 @@ def test_events_without_particle_ids_are_refused_for_the_count():
     graph = toy(1).graphs[0]
     assert counting().data_fault(graph) is None
     del graph.pid
-    assert "no particle ids (pid); legal: a source that knows them" in counting().data_fault(graph)
+    assert "no particle ids (pid); allowed: a source that knows them" in counting().data_fault(graph)
 
 
 # --- track set -------------------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def test_metrics_of_lists_by_hand():
     assert (looser["efficiency"], looser["purity"], looser["count_error"]) == (1.0, 0.75, 1.0)
     nothing = task.metrics([output - 100], [graph])
     assert (nothing["efficiency"], nothing["purity"], nothing["explained"]) == (0.0, None, None)
-    with pytest.raises(InputError, match=r"^cut: is 1; legal: between 0 and 1$"):
+    with pytest.raises(InputError, match=r"^cut: is 1; allowed: between 0 and 1$"):
         task.metrics([output], [graph], cut=1.0)
 
 

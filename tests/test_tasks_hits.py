@@ -246,7 +246,7 @@ def test_answers_that_are_no_numbers_fail_the_trial(task):
 
 
 def test_events_without_particles_are_refused_for_regression():
-    assert "have no particles; legal: a source that knows them" in regression("phi").data_fault(random_graph(1))
+    assert "have no particles; allowed: a source that knows them" in regression("phi").data_fault(random_graph(1))
     assert regression("phi").data_fault(toy(1).graphs[0]) is None
 
 
@@ -254,18 +254,21 @@ def test_events_without_particle_ids_are_refused_for_embedding():
     graph = with_pairs()
     assert embedding().data_fault(graph) is None
     del graph.pid
-    assert "no particle ids (pid); legal: a source that knows them" in embedding().data_fault(graph)
+    assert "no particle ids (pid); allowed: a source that knows them" in embedding().data_fault(graph)
 
 
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ({"name": "node_embedding", "dimension": 0}, "task: dimension: is 0; legal: 1 or more"),
-        ({"name": "node_embedding", "distance": "cosine"}, "task: distance: is 'cosine'; legal: plain, squared"),
-        ({"name": "node_regression", "parameters": []}, "task: parameters: is empty; legal: one or more of inverse_pt"),
+        ({"name": "node_embedding", "dimension": 0}, "task: dimension: is 0; allowed: 1 or more"),
+        ({"name": "node_embedding", "distance": "cosine"}, "task: distance: is 'cosine'; allowed: plain, squared"),
+        (
+            {"name": "node_regression", "parameters": []},
+            "task: parameters: is empty; allowed: one or more of inverse_pt",
+        ),
         ({"name": "node_regression", "parameters": ["phi", "phi"]}, "task: parameters[1]: phi stands twice"),
-        ({"name": "node_regression", "parameters": [["phi"]]}, "task: parameters[0]: is ['phi']; legal: charge, "),
-        ({"name": "node_regression", "parameters": ["pfi"]}, "task: parameters[0]: is 'pfi'; legal: charge, "),
+        ({"name": "node_regression", "parameters": [["phi"]]}, "task: parameters[0]: is ['phi']; allowed: charge, "),
+        ({"name": "node_regression", "parameters": ["pfi"]}, "task: parameters[0]: is 'pfi'; allowed: charge, "),
     ],
 )
 def test_wrong_descriptions_are_named(spec, message):

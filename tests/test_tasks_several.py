@@ -80,7 +80,7 @@ def test_the_width_of_one_target_is_named_and_round_trips():
 def test_a_target_that_is_none_is_named():
     document = yaml.safe_load(GRAPH)
     document["data"]["score"]["width"] = {"target": "scores"}
-    with pytest.raises(InputError, match=r"data.score.width: no target is named 'scores'; legal: .*mean score"):
+    with pytest.raises(InputError, match=r"data.score.width: no target is named 'scores'; allowed: .*mean score"):
         FunctionGraph.from_dict(document)
 
 
@@ -148,23 +148,23 @@ def test_what_an_objective_can_name():
     assert experiment.objective.first.metric == "score.auc"
     told = parse_experiment({"name": "e", "task": TASK, "objective": "parameters.rms_phi"}, "e")
     assert told.objective.first.mode == "min"
-    with pytest.raises(InputError, match=r"objective.metric: is 'auc'; legal: .*parameters.explained, .*score.auc"):
+    with pytest.raises(InputError, match=r"objective.metric: is 'auc'; allowed: .*parameters.explained, .*score.auc"):
         parse_experiment({"name": "e", "task": TASK, "objective": "auc"}, "e")
 
 
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        ({"score": "edge_classification"}, "t.targets: are 1; legal: a task for each of two targets or more"),
+        ({"score": "edge_classification"}, "t.targets: are 1; allowed: a task for each of two targets or more"),
         (
             {"a": {"name": "several", "targets": {}}, "b": "edge_classification"},
-            "t.targets.a.name: several stands inside several; legal: a task with one target",
+            "t.targets.a.name: several stands inside several; allowed: a task with one target",
         ),
         (
             {"a": {"name": "node_regression", "parameters": ["pt"]}, "b": "edge_classification"},
-            "t.targets.a.parameters[0]: is 'pt'; legal: charge, charge_over_pt, eta, inverse_pt, phi, z0",
+            "t.targets.a.parameters[0]: is 'pt'; allowed: charge, charge_over_pt, eta, inverse_pt, phi, z0",
         ),
-        ({"a": {"weight": -1}, "b": {}}, "t.targets.a.weight: is -1.0; legal: 0 or more, 1000000.0 or less"),
+        ({"a": {"weight": -1}, "b": {}}, "t.targets.a.weight: is -1.0; allowed: 0 or more, 1000000.0 or less"),
     ],
 )
 def test_wrong_descriptions_are_named(targets, message):

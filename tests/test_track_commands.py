@@ -52,8 +52,8 @@ def test_for_reading(model, capsys):
 def test_faults(model, capsys):
     assert evaluate.main([str(model), "--pt-min", "-1", "--min-hits", "0"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "--pt-min: is -1; legal: 0 or more",
-        "--min-hits: is 0; legal: 1 or more",
+        "--pt-min: is -1; allowed: 0 or more",
+        "--min-hits: is 0; allowed: 1 or more",
     ]
 
 

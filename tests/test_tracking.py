@@ -283,8 +283,8 @@ def test_names_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert small().track == ("tensorboard",) and small(track="none").track == () == small(track=[]).track
     assert small(track=["wandb", "tensorboard", "wandb"]).track == ("wandb", "tensorboard")
     for told, fault in [
-        (["tensorbord"], "--track: is 'tensorbord'; legal: none, tensorboard, wandb (did you mean tensorboard?)"),
-        (["none", "wandb"], "--track: is none, wandb; legal: none alone"),
+        (["tensorbord"], "--track: is 'tensorbord'; allowed: none, tensorboard, wandb (did you mean tensorboard?)"),
+        (["none", "wandb"], "--track: is none, wandb; allowed: none alone"),
     ]:
         assert search([*(part for name in told for part in ("--track", name)), "--output", str(tmp_path / "run")]) == 2
         assert capsys.readouterr().err.splitlines() == [fault]
@@ -300,7 +300,7 @@ def test_a_package_that_is_missing_is_said_at_the_start(tmp_path: Path, monkeypa
     assert small().track == ()
     from archioptrx.search.setup import check_trackers
 
-    with pytest.raises(InputError, match=r'track: wandb is not installed; legal: pip install "archioptrx\[wandb\]"'):
+    with pytest.raises(InputError, match=r'track: wandb is not installed; allowed: pip install "archioptrx\[wandb\]"'):
         check_trackers(["wandb"])
 
 

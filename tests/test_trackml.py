@@ -131,10 +131,10 @@ def test_hits_alone_are_enough_for_predictions(folder, capsys):
     assert main(["trackml", str(folder)]) == 0
     assert "building        no edge is known to be true\n" in capsys.readouterr().out
     for told, text in (
-        ({"pt_min": 1.0}, "has no truth.csv; legal: pt_min 0"),
-        ({"preset": "big"}, "has no truth.csv; legal: noise keep, overlaps consecutive"),
-        ({"signal_primary": True}, "has no particles.csv; legal: signal_primary false"),
-        ({"features": ["eta", "charge"]}, "has no cells.csv; legal: features without charge"),
+        ({"pt_min": 1.0}, "has no truth.csv; allowed: pt_min 0"),
+        ({"preset": "big"}, "has no truth.csv; allowed: noise keep, overlaps consecutive"),
+        ({"signal_primary": True}, "has no particles.csv; allowed: signal_primary false"),
+        ({"features": ["eta", "charge"]}, "has no cells.csv; allowed: features without charge"),
     ):
         with pytest.raises(InputError) as error:
             load(folder, **told)
@@ -168,7 +168,7 @@ def test_events_with_and_without_truth_are_not_mixed(folder):
         load(folder)
     assert error.value.faults == (
         f"{folder}/event000000008-cells.csv: event000000008-truth.csv is missing, and other events have it; "
-        "legal: truth for all events, or for none",
+        "allowed: truth for all events, or for none",
     )
     dataset = load(folder, skip_bad=True)
     assert dataset.events == (NAME,)
@@ -178,10 +178,10 @@ def test_events_with_and_without_truth_are_not_mixed(folder):
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("nowhere", "no such file or folder; legal: a folder or .zip of event*-hits.csv files"),
-        ("other.csv", "is no file of an event; legal: event000001000-hits.csv"),
-        ("empty", "holds no event; legal: files called event000001000-hits.csv"),
-        ("bad.zip", "can't be read (File is not a zip file); legal: a .zip of event files"),
+        ("nowhere", "no such file or folder; allowed: a folder or .zip of event*-hits.csv files"),
+        ("other.csv", "is no file of an event; allowed: event000001000-hits.csv"),
+        ("empty", "holds no event; allowed: files called event000001000-hits.csv"),
+        ("bad.zip", "can't be read (File is not a zip file); allowed: a .zip of event files"),
     ],
 )
 def test_a_path_without_events_is_refused(tmp_path, name, fault):
@@ -203,9 +203,9 @@ def test_options_are_checked_without_files():
     faults = []
     assert check_spec({"source": "trackml", "events": 0, "pt_min": -1.0}, "data", faults) is None
     assert faults == [
-        "data: path: is missing; legal: a folder or .zip of event*-hits.csv files, also as --data PATH",
-        "data: events: is 0; legal: 1 or more",
-        "data: pt_min: is -1.0; legal: 0 or more",
+        "data: path: is missing; allowed: a folder or .zip of event*-hits.csv files, also as --data PATH",
+        "data: events: is 0; allowed: 1 or more",
+        "data: pt_min: is -1.0; allowed: 0 or more",
     ]
     assert SOURCES["trackml"].source == "trackml"
 

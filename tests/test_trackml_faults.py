@@ -56,39 +56,39 @@ def same_id(lines):
 
 
 FAULTS = [
-    (edit("hits", without("z")), "-hits.csv: line 1: lacks z; legal: the columns hit_id, x, y, z, volume_id, "),
-    (edit("truth", without("weight")), "-truth.csv: line 1: lacks weight; legal: "),
-    (edit("particles", without("px")), "-particles.csv: line 1: lacks px; legal: "),
-    (edit("cells", without("value")), "-cells.csv: line 1: lacks value; legal: "),
-    (edit("hits", same_id), "-hits.csv: line 10: hit_id {id3} is there twice, also in line 4; legal: each once"),
-    (edit("truth", same_id), "-truth.csv: line 10: hit_id {id3} is there twice, also in line 4; legal: each once"),
-    (edit("truth", put(5, "hit_id", "99999")), "-truth.csv: line 6: hit_id is 99999, unknown; legal: hits of event"),
-    (edit("cells", put(5, "hit_id", "99999")), "-cells.csv: line 6: hit_id is 99999, unknown; legal: hits of event"),
+    (edit("hits", without("z")), "-hits.csv: line 1: lacks z; allowed: the columns hit_id, x, y, z, volume_id, "),
+    (edit("truth", without("weight")), "-truth.csv: line 1: lacks weight; allowed: "),
+    (edit("particles", without("px")), "-particles.csv: line 1: lacks px; allowed: "),
+    (edit("cells", without("value")), "-cells.csv: line 1: lacks value; allowed: "),
+    (edit("hits", same_id), "-hits.csv: line 10: hit_id {id3} is there twice, also in line 4; allowed: each once"),
+    (edit("truth", same_id), "-truth.csv: line 10: hit_id {id3} is there twice, also in line 4; allowed: each once"),
+    (edit("truth", put(5, "hit_id", "99999")), "-truth.csv: line 6: hit_id is 99999, unknown; allowed: hits of event"),
+    (edit("cells", put(5, "hit_id", "99999")), "-cells.csv: line 6: hit_id is 99999, unknown; allowed: hits of event"),
     (edit("truth", lambda lines: lines.pop(4)), "-hits.csv: line 5: hit_id is {id4}, not in event000000007-truth.csv"),
-    (edit("hits", put(7, "y", "nan")), "-hits.csv: line 8: y is nan; legal: a finite number"),
-    (edit("hits", put(7, "y", "-inf")), "-hits.csv: line 8: y is -inf; legal: a finite number"),
-    (edit("hits", put(7, "y", "")), "-hits.csv: line 8: y is nan; legal: a finite number"),
-    (edit("hits", put(7, "x", "one")), "-hits.csv: line 8: x is one; legal: a finite number"),
-    (edit("hits", put(7, "x", "1e300")), "-hits.csv: line 8: x is 1e+300; legal: -100000 … 100000 mm"),
-    (edit("hits", put(7, "layer_id", "2.5")), "-hits.csv: line 8: layer_id is 2.5; legal: a whole number"),
-    (edit("hits", put(7, "hit_id", "9" * 25)), f"-hits.csv: line 8: hit_id is {'9' * 25}; legal: a whole number"),
+    (edit("hits", put(7, "y", "nan")), "-hits.csv: line 8: y is nan; allowed: a finite number"),
+    (edit("hits", put(7, "y", "-inf")), "-hits.csv: line 8: y is -inf; allowed: a finite number"),
+    (edit("hits", put(7, "y", "")), "-hits.csv: line 8: y is nan; allowed: a finite number"),
+    (edit("hits", put(7, "x", "one")), "-hits.csv: line 8: x is one; allowed: a finite number"),
+    (edit("hits", put(7, "x", "1e300")), "-hits.csv: line 8: x is 1e+300; allowed: -100000 … 100000 mm"),
+    (edit("hits", put(7, "layer_id", "2.5")), "-hits.csv: line 8: layer_id is 2.5; allowed: a whole number"),
+    (edit("hits", put(7, "hit_id", "9" * 25)), f"-hits.csv: line 8: hit_id is {'9' * 25}; allowed: a whole number"),
     (
         edit("truth", put(2, "particle_id", "4.5e17")),
-        "-truth.csv: line 3: particle_id is 4.5e+17; legal: a whole number",
+        "-truth.csv: line 3: particle_id is 4.5e+17; allowed: a whole number",
     ),
-    (edit("truth", put(2, "weight", "-1")), "-truth.csv: line 3: weight is -1.0; legal: 0 or more"),
+    (edit("truth", put(2, "weight", "-1")), "-truth.csv: line 3: weight is -1.0; allowed: 0 or more"),
     (
         edit("particles", same_id_of := put(2, "particle_id", "10")),
         "-particles.csv: line 3: particle_id 10 is there twice",
     ),
-    (edit("truth", put(2, "particle_id", "-7")), "-truth.csv: line 3: particle_id is -7; legal: 0 (noise) or more"),
-    (edit("particles", put(2, "particle_id", "-7")), "-particles.csv: line 3: particle_id is -7; legal: 0 or more"),
-    (edit("particles", put(2, "vz", "1e300")), "-particles.csv: line 3: vz is 1e+300; legal: -100000 … 100000 mm"),
-    (edit("particles", put(2, "px", "-1e50")), "-particles.csv: line 3: px is -1e+50; legal: -100000 … 100000 GeV"),
-    (edit("hits", lambda lines: lines.insert(4, "")), "-hits.csv: line 5: hit_id is nan; legal: a whole number"),
+    (edit("truth", put(2, "particle_id", "-7")), "-truth.csv: line 3: particle_id is -7; allowed: 0 (noise) or more"),
+    (edit("particles", put(2, "particle_id", "-7")), "-particles.csv: line 3: particle_id is -7; allowed: 0 or more"),
+    (edit("particles", put(2, "vz", "1e300")), "-particles.csv: line 3: vz is 1e+300; allowed: -100000 … 100000 mm"),
+    (edit("particles", put(2, "px", "-1e50")), "-particles.csv: line 3: px is -1e+50; allowed: -100000 … 100000 GeV"),
+    (edit("hits", lambda lines: lines.insert(4, "")), "-hits.csv: line 5: hit_id is nan; allowed: a whole number"),
     (edit("hits", lambda lines: lines.__setitem__(4, lines[4] + ",1,2")), "-hits.csv: is no table ("),
-    (edit("hits", lambda lines: lines.clear()), "-hits.csv: is empty; legal: a line with hit_id, x, y"),
-    (edit("hits", lambda lines: lines.__delitem__(slice(1, None))), "-hits.csv: holds no row; legal: at least one"),
+    (edit("hits", lambda lines: lines.clear()), "-hits.csv: is empty; allowed: a line with hit_id, x, y"),
+    (edit("hits", lambda lines: lines.__delitem__(slice(1, None))), "-hits.csv: holds no row; allowed: at least one"),
     (edit("particles", lambda lines: lines.__delitem__(slice(2, None))), "-particles.csv: lacks the particles of "),
 ]
 
@@ -112,13 +112,13 @@ def link_file(folder):
     outside = folder.parent / "outside.csv"
     shutil.move(folder / f"{NAME}-truth.csv", outside)
     (folder / f"{NAME}-truth.csv").symlink_to(outside)
-    return f"{folder}/{NAME}-truth.csv: is a link out of its folder; legal: files inside of it"
+    return f"{folder}/{NAME}-truth.csv: is a link out of its folder; allowed: files inside of it"
 
 
 def link_to_nothing(folder):
     (folder / f"{NAME}-truth.csv").unlink()
     (folder / f"{NAME}-truth.csv").symlink_to(folder / "gone")
-    return f"{folder}/{NAME}-truth.csv: is a link to nothing; legal: a file"
+    return f"{folder}/{NAME}-truth.csv: is a link to nothing; allowed: a file"
 
 
 def bomb_gz(folder):
@@ -128,7 +128,7 @@ def bomb_gz(folder):
     (folder / f"{file.name}.gz").write_bytes(packed)
     return (
         f"{file}.gz: unpacks from {len(packed):,} to more than 16,777,216 bytes, as a zip bomb does; "
-        "legal: at most 50 times its size"
+        "allowed: at most 50 times its size"
     )
 
 
@@ -140,7 +140,7 @@ def bomb_zip(folder):
         packed = archive.getinfo("cells.csv").compress_size
     return (
         f"{file}.zip: unpacks from {packed:,} to more than 16,777,216 bytes, as a zip bomb does; "
-        "legal: at most 50 times its size"
+        "allowed: at most 50 times its size"
     )
 
 
@@ -148,7 +148,7 @@ def endless(folder):
     """A file of 3 GiB that takes no room on the disk."""
     file = folder / f"{NAME}-cells.csv"
     os.truncate(file, 3 << 30)
-    return f"{file}: holds 3,221,225,472 bytes; legal: 2,147,483,648 or less"
+    return f"{file}: holds 3,221,225,472 bytes; allowed: 2,147,483,648 or less"
 
 
 def pipe(folder):
@@ -156,7 +156,7 @@ def pipe(folder):
     file = folder / f"{NAME}-cells.csv"
     file.unlink()
     os.mkfifo(file)
-    return f"{file}: is no file; legal: "
+    return f"{file}: is no file; allowed: "
 
 
 def cut_short(folder):
@@ -164,13 +164,13 @@ def cut_short(folder):
     packed = gzip.compress(file.read_bytes())
     file.unlink()
     (folder / f"{file.name}.gz").write_bytes(packed[: len(packed) // 2])
-    return f"{file}.gz: can't be read (Compressed file ended before the end-of-stream marker was reached); legal: "
+    return f"{file}.gz: can't be read (Compressed file ended before the end-of-stream marker was reached); allowed: "
 
 
 def no_zip(folder):
     file = folder / f"{NAME}-hits.csv"
     file.rename(f"{file}.zip")
-    return f"{file}.zip: can't be read (File is not a zip file); legal: "
+    return f"{file}.zip: can't be read (File is not a zip file); allowed: "
 
 
 def binary(folder):
@@ -182,12 +182,12 @@ def binary(folder):
 def twice(folder):
     file = folder / f"{NAME}-hits.csv"
     (folder / f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
-    return f"{file}.gz: is there twice, also as {file}; legal: one of the two"
+    return f"{file}.gz: is there twice, also as {file}; allowed: one of the two"
 
 
 def no_hits(folder):
     (folder / f"{NAME}-hits.csv").unlink()
-    return f"{folder}/{NAME}-cells.csv: {NAME}-hits.csv is missing beside it; legal: hits with it"
+    return f"{folder}/{NAME}-cells.csv: {NAME}-hits.csv is missing beside it; allowed: hits with it"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ def test_a_folder_that_is_a_link_out_is_refused(folder):
     shutil.move(folder, folder.parent / "outside")
     folder.mkdir()
     (folder / "events").symlink_to(folder.parent / "outside")
-    with pytest.raises(InputError, match=r"events/events: is a link out of its folder; legal: files inside of it"):
+    with pytest.raises(InputError, match=r"events/events: is a link out of its folder; allowed: files inside of it"):
         load(folder)
 
 

@@ -10,12 +10,12 @@ def test_all_bad_values_are_named_at_once():
     with pytest.raises(InputError) as error:
         Training(epochs=0, learning_rate=-1.0, optimizer="adamm", precision="int8", patience=0, edges_per_step=0)
     assert error.value.faults == (
-        "training: epochs: is 0; legal: 1 or more",
-        "training: learning_rate: is -1.0; legal: 1e-09 or more, 10.0 or less",
-        "training: optimizer: is 'adamm'; legal: adam, adamax, adamw, sgd (did you mean adam?)",
-        "training: edges_per_step: is 0; legal: 1 or more",
-        "training: patience: is 0; legal: 1 or more",
-        "training: precision: is 'int8'; legal: bfloat16, float16, float32",
+        "training: epochs: is 0; allowed: 1 or more",
+        "training: learning_rate: is -1.0; allowed: 1e-09 or more, 10.0 or less",
+        "training: optimizer: is 'adamm'; allowed: adam, adamax, adamw, sgd (did you mean adam?)",
+        "training: edges_per_step: is 0; allowed: 1 or more",
+        "training: patience: is 0; allowed: 1 or more",
+        "training: precision: is 'int8'; allowed: bfloat16, float16, float32",
     )
 
 
@@ -25,8 +25,8 @@ def test_a_file_s_settings_are_read_and_unknown_ones_named():
     assert faults == []
     assert settings == Training(epochs=3, gradient_clip=None, learning_rate=1.0)
     assert Training.read({"epochs": 2.5, "epoch": 3}, "file: training", faults) == Training()
-    assert faults[0] == "file: training.epochs: is 2.5; legal: a whole number"
-    assert faults[1].startswith("file: training.epoch: is unknown; legal: ")
+    assert faults[0] == "file: training.epochs: is 2.5; allowed: a whole number"
+    assert faults[1].startswith("file: training.epoch: is unknown; allowed: ")
     assert faults[1].endswith("(did you mean epochs?)")
 
 

@@ -289,13 +289,13 @@ def test_a_network_on_both_rungs_is_trained_and_evaluated_after_a_model(doublet_
     assert {"fixed", "worsened", "baseline_auc", "gold", "silver", "bronze", "red", "blue"} <= set(scores)
     assert evaluate([str(folder), "--efficiency", "0.9"]) == 0
     assert "triplets" in capsys.readouterr().out
-    with pytest.raises(InputError, match=r"was trained for triplet_classification; legal: edge_classification$"):
+    with pytest.raises(InputError, match=r"was trained for triplet_classification; allowed: edge_classification$"):
         triplets(model=str(folder))
 
 
 def test_data_of_other_features_than_the_model_s_are_refused(doublet_model):
     of = {"source": "line_graph", "of": TOY}
-    with pytest.raises(InputError, match=r"^data: has the node_features r, φ, z, Δr, .*; legal here: r, φ, z$"):
+    with pytest.raises(InputError, match=r"^data: has the node_features r, φ, z, Δr, .*; allowed here: r, φ, z$"):
         triplets(model=str(doublet_model), of=of)
 
 

@@ -298,7 +298,7 @@ def test_no_two_values_have_one_name() -> None:
 
 
 def test_a_choice_has_each_value_once() -> None:
-    with pytest.raises(InputError, match=r"end\.params\.layers\.choice: has 1, 2, 1; legal: each value once"):
+    with pytest.raises(InputError, match=r"end\.params\.layers\.choice: has 1, 2, 1; allowed: each value once"):
         small(FunctionNode("end", "mlp", ("hits",), "out", (("layers", Choice((1, 2, 1))),)))
 
 

@@ -33,7 +33,7 @@ class Main(Protocol):
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose faults are one line each with the legal choices, like all others."""
+    """An argument parser whose faults are one line each with the allowed choices, like all others."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -59,7 +59,7 @@ class _Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"is {value!r}; {did_you_mean(value, action.choices)}")
 
     def error(self, message: str) -> None:  # type: ignore[override]
-        if "; legal: " in message:
+        if "; allowed: " in message:
             self.exit(2, message.removeprefix("argument ") + "\n")
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
@@ -68,14 +68,14 @@ def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"is {text!r}; legal: a whole number") from None
+        raise argparse.ArgumentTypeError(f"is {text!r}; allowed: a whole number") from None
 
 
 def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"is {text!r}; legal: a number") from None
+        raise argparse.ArgumentTypeError(f"is {text!r}; allowed: a number") from None
 
 
 def new_parser(name: str, description: str) -> argparse.ArgumentParser:

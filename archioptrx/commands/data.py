@@ -138,10 +138,10 @@ def make_pickle(args: argparse.Namespace) -> None:
         The other data or the file are wrong, or aren't told.
     """
     of = args.of or args.path
-    faults = ["--of: stands without --write; legal: both, or neither"] if args.of and not args.write else []
-    faults += ["--of and PATH: both name the data; legal: one of them"] if args.of and args.path else []
-    faults += ["--write: of which data isn't told; legal: --of DATA"] if args.write and not of else []
-    faults += [f"{args.write}: exists already; legal: a new file"] if args.write and args.write.exists() else []
+    faults = ["--of: stands without --write; allowed: both, or neither"] if args.of and not args.write else []
+    faults += ["--of and PATH: both name the data; allowed: one of them"] if args.of and args.path else []
+    faults += ["--write: of which data isn't told; allowed: --of DATA"] if args.write and not of else []
+    faults += [f"{args.write}: exists already; allowed: a new file"] if args.write and args.write.exists() else []
     finish(faults)
     if not args.write:
         return

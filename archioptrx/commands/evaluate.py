@@ -52,13 +52,13 @@ def run(args: argparse.Namespace) -> int:
     """Load the model and the events, and print the scores."""
     options = (("--cut", args.cut), ("--efficiency", args.efficiency))
     given = [(name, value) for name, value in options if value is not None]
-    faults = [f"{name}: is {value:g}; legal: between 0 and 1" for name, value in given if not 0 < value < 1]
+    faults = [f"{name}: is {value:g}; allowed: between 0 and 1" for name, value in given if not 0 < value < 1]
     if args.cut is not None and args.efficiency is not None:
-        faults.append("--cut and --efficiency: both set the cut; legal: one of them")
+        faults.append("--cut and --efficiency: both set the cut; allowed: one of them")
     if args.pt_min is not None and not 0 <= args.pt_min < math.inf:
-        faults.append(f"--pt-min: is {args.pt_min:g}; legal: 0 or more")
+        faults.append(f"--pt-min: is {args.pt_min:g}; allowed: 0 or more")
     if args.min_hits is not None and args.min_hits < 1:
-        faults.append(f"--min-hits: is {args.min_hits}; legal: 1 or more")
+        faults.append(f"--min-hits: is {args.min_hits}; allowed: 1 or more")
     finish(faults)
     # torch is imported from here on.
     from archioptrx.core.files import plain

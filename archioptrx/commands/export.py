@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Plan, write, compare with the model, say what there is."""
     kind, path = target(args.format, args.output)
     if not 0 < args.cut < 1:
-        raise InputError(f"--cut: is {args.cut:g}; legal: between 0 and 1")
+        raise InputError(f"--cut: is {args.cut:g}; allowed: between 0 and 1")
     # torch is imported from here on.
     from archioptrx.models.export.files import write_python
     from archioptrx.models.export.onnx_file import write_onnx
@@ -67,13 +67,13 @@ def target(kind: str | None, path: Path | None) -> tuple[str, Path]:
     files = (path, path.with_suffix(".pt")) if kind == "python" else (path,)
     ends = SUFFIX[kind] if asked else " or ".join(SUFFIX.values())
     if path.suffix != SUFFIX[kind]:
-        raise InputError(f"--output: is {path}; legal: a name that ends in {ends}")
+        raise InputError(f"--output: is {path}; allowed: a name that ends in {ends}")
     faults = []
     if kind == "python" and not path.stem.isidentifier():
-        faults.append(f"--output: {path.stem!r} can't be imported; legal: letters, digits and _")
+        faults.append(f"--output: {path.stem!r} can't be imported; allowed: letters, digits and _")
     if not path.parent.is_dir():
         faults.append(f"--output: there is no folder {path.parent}")
-    faults += [f"--output: {one} is already there; legal: a new file" for one in files if one.exists()]
+    faults += [f"--output: {one} is already there; allowed: a new file" for one in files if one.exists()]
     finish(faults)
     return kind, path
 

@@ -71,7 +71,7 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Print the table and one architecture, or what was asked for instead."""
     if args.top is not None and args.top < 1:
-        raise InputError(f"--top: is {args.top}; legal: 1 or more")
+        raise InputError(f"--top: is {args.top}; allowed: 1 or more")
     if is_study(args.run_folder):
         return show_study(args)
     if is_architecture(args.run_folder):
@@ -130,8 +130,8 @@ def write_html(folder: RunFolder, trial: int | None, args: argparse.Namespace) -
     """Write the report of a run and say where it is."""
     given = {"RUN/ID": trial is not None, "--fingerprint": args.fingerprint, "--functions": args.functions}
     given["--draw"] = args.draw
-    legal = f"legal: archioptrx inspect {folder.path} --html {args.html}"
-    finish([f"--html: is a report of the whole run, not with {name}; {legal}" for name, one in given.items() if one])
+    allowed = f"allowed: archioptrx inspect {folder.path} --html {args.html}"
+    finish([f"--html: is a report of the whole run, not with {name}; {allowed}" for name, one in given.items() if one])
     write_report(folder, args.html, args.top or TOP)
     print(json.dumps({"report": str(args.html)}) if args.json else f"written: {args.html}")
     return 0
@@ -158,8 +158,8 @@ def show_study(args: argparse.Namespace) -> int:
     run = folder.path / folder.combinations[0].name
     options = ("fingerprint", "functions", "effects", "draw", "html")
     given = {f"--{name}": getattr(args, name) for name in options}
-    legal = f"legal: archioptrx inspect {run} …"
-    finish([f"{option}: is for one search of the study; {legal}" for option, value in given.items() if value])
+    allowed = f"allowed: archioptrx inspect {run} …"
+    finish([f"{option}: is for one search of the study; {allowed}" for option, value in given.items() if value])
     print(comparison_report.as_json(folder) if args.json else comparison_report.as_text(folder))
     return 0
 
@@ -175,8 +175,8 @@ def chosen_row(rows: list[dict[str, Any]], trial: int | None, args: argparse.Nam
     if trial is None:
         return chosen(rows, args.fingerprint) if args.fingerprint or rows else None
     if args.fingerprint:
-        legal = f"legal: archioptrx inspect {args.run_folder.parent} --fingerprint …"
-        raise InputError(f"--fingerprint: is for a whole run; {legal}")
+        allowed = f"allowed: archioptrx inspect {args.run_folder.parent} --fingerprint …"
+        raise InputError(f"--fingerprint: is for a whole run; {allowed}")
     return ended(rows, trial, args.run_folder)
 
 
@@ -186,7 +186,7 @@ def ended(rows: list[dict[str, Any]], trial: int, place: Path) -> dict[str, Any]
         if row["proposal"] == trial:
             return row
     known = ", ".join(sorted(row["id"] for row in rows)) or "none yet"
-    raise InputError(f"{place}: no such ended trial; legal: {known}")
+    raise InputError(f"{place}: no such ended trial; allowed: {known}")
 
 
 def chosen(rows: list[dict[str, Any]], fingerprint: str | None) -> dict[str, Any]:
@@ -198,7 +198,7 @@ def chosen(rows: list[dict[str, Any]], fingerprint: str | None) -> dict[str, Any
         known = did_you_mean(fingerprint, [row["fingerprint"][:12] for row in rows])
         raise InputError(f"--fingerprint {fingerprint}: no ended trial has it; {known}")
     if len({row["fingerprint"] for row in found}) > 1:
-        raise InputError(f"--fingerprint {fingerprint}: {len(found)} trials have it; legal: more digits")
+        raise InputError(f"--fingerprint {fingerprint}: {len(found)} trials have it; allowed: more digits")
     return found[0]
 
 

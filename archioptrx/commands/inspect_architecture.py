@@ -32,7 +32,7 @@ def show_architecture(args: argparse.Namespace) -> int:
     """Print one architecture file, sketch, model folder or bundled architecture."""
     name = args.run_folder
     given = [option for option in OF_RUNS if getattr(args, option, None)]
-    finish([f"--{option}: is for a search; legal: a run in place of {name}" for option in given])
+    finish([f"--{option}: is for a search; allowed: a run in place of {name}" for option in given])
     path = bundled(ARCHITECTURES, name)
     architecture = Architecture.load(path)
     title = architecture.name or path.stem

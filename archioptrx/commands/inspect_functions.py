@@ -56,7 +56,9 @@ class Functions:
         """
         path = folder.path / "function_graph.yaml"
         if not path.is_file():
-            raise InputError(f"{folder.path}: has no function graph: one architecture was searched; legal: another run")
+            raise InputError(
+                f"{folder.path}: has no function graph: one architecture was searched; allowed: another run"
+            )
         import_modules(experiment.imports)
         graph = FunctionGraph.load(path)
         lines = [line for line in folder.proposals.read() if "refused" not in line]

@@ -40,9 +40,9 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Read model and events, write what the model says, and print how much that is."""
-    faults = [] if args.cut is None or 0 < args.cut < 1 else [f"--cut: is {args.cut:g}; legal: between 0 and 1"]
+    faults = [] if args.cut is None or 0 < args.cut < 1 else [f"--cut: is {args.cut:g}; allowed: between 0 and 1"]
     if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
-        faults.append(f"{args.output}: already holds something; legal: a new or empty folder")
+        faults.append(f"{args.output}: already holds something; allowed: a new or empty folder")
     finish(faults)
     # torch is imported from here on.
     from archioptrx.core.files import new_folder
@@ -76,7 +76,7 @@ def with_cut(task: Task, cut: float) -> Task:
 
     scoring = [one for one in parts_of(task) if isinstance(one, BinaryClassification)]
     if not scoring:
-        raise InputError(f"--cut: {task.name} has no cut; legal: models that score edges or triplets")
+        raise InputError(f"--cut: {task.name} has no cut; allowed: models that score edges or triplets")
     for one in scoring:
         one.finding = replace(one.finding, cut=cut)
     return task
@@ -120,12 +120,12 @@ def writer_of(spec: Mapping[str, Any]) -> tuple[str, Any]:
     InputError
         No such files are written.
     """
-    made, legal = spec["source"], sorted(WRITERS)
+    made, allowed = spec["source"], sorted(WRITERS)
     while isinstance(spec.get(OF), Mapping):
-        spec, legal = spec[OF], ["trackml"]
-    if spec["source"] not in legal:
+        spec, allowed = spec[OF], ["trackml"]
+    if spec["source"] not in allowed:
         of = "" if made == spec["source"] else f" for graphs of {made}"
-        raise InputError(f"predict: writes no files of {spec['source']}{of}; legal: {', '.join(legal)}")
+        raise InputError(f"predict: writes no files of {spec['source']}{of}; allowed: {', '.join(allowed)}")
     faults: list[str] = []
     options = check_spec(spec, "data", faults)
     finish(faults)

@@ -78,19 +78,19 @@ def run(args: argparse.Namespace) -> int:
 def _space(args: argparse.Namespace) -> WalkSpace:
     faults = []
     if args.count is not None and args.count < 1:
-        faults.append(f"--count: is {args.count}; legal: 1 or more")
+        faults.append(f"--count: is {args.count}; allowed: 1 or more")
     if args.seed < 0:
-        faults.append(f"--seed: is {args.seed}; legal: 0 or more")
+        faults.append(f"--seed: is {args.seed}; allowed: 0 or more")
     if args.max_steps is not None and args.max_steps < 1:
-        faults.append(f"--max-steps: is {args.max_steps}; legal: 1 or more")
+        faults.append(f"--max-steps: is {args.max_steps}; allowed: 1 or more")
     if args.sampler not in KINDS:
         faults.append(f"--sampler: is {args.sampler!r}; {did_you_mean(args.sampler, KINDS)}")
     if args.sampler == "exhaustive" and args.count is None and args.max_steps is None:
         faults.append(
-            "--sampler exhaustive: lists a whole space, which may take years; legal: with --max-steps N or --count N"
+            "--sampler exhaustive: lists a whole space, which may take years; allowed: with --max-steps N or --count N"
         )
     if args.draw and args.stats:
-        faults.append("--draw: draws the architectures that are printed; legal: without --stats")
+        faults.append("--draw: draws the architectures that are printed; allowed: without --stats")
     finish(faults)
     if args.draw:
         usable(args.draw)

@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         folder = RunFolder(args.resume)
         ended = len(folder.trials.read())
         if args.trials is not None and 0 < args.trials < ended:
-            raise InputError(f"--trials: is {args.trials}, but {ended} trials have ended; legal: {ended} or more")
+            raise InputError(f"--trials: is {args.trials}, but {ended} trials have ended; allowed: {ended} or more")
         document = override(folder.experiment().to_dict(), overrides)
         experiment = parse_experiment(document, str(folder.path / "experiment.yaml"), options)
         return searched(args, prepare(experiment, folder.path), folder)
@@ -116,8 +116,8 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
         wrong = [name for name, value in given.items() if value is not None]
         wrong += [f"--{flag.replace('_', '-')}" for flag in flags if flag not in ON_RESUME]
         wrong += ["--set"] if args.set else []
-        legal = ", ".join(f"--{flag.replace('_', '-')}" for flag in ON_RESUME)
-        faults = [f"{name}: can't be changed on --resume; legal: {legal}, --backend, --address" for name in wrong]
+        allowed = ", ".join(f"--{flag.replace('_', '-')}" for flag in ON_RESUME)
+        faults = [f"{name}: can't be changed on --resume; allowed: {allowed}, --backend, --address" for name in wrong]
     overrides = {KEYS[flag]: value for flag, value in flags.items()}
     if args.sampler:
         # Another sampler has other options: those of the file go, those of --set come.
@@ -132,7 +132,7 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
     if overrides.get("architecture"):
         if "function_graph" in overrides:
             graph, one = options["function_graph"], options["architecture"]
-            faults.append(f"{graph}: doesn't go with {one}: one is searched; legal: one of the two")
+            faults.append(f"{graph}: doesn't go with {one}: one is searched; allowed: one of the two")
         overrides.setdefault("search_space", "hyperparameters")  # the file's own is for its function graph
     finish(faults)
     return overrides, options

@@ -52,7 +52,7 @@ def read_yaml(path: str | Path) -> Any:
     except OSError as error:
         raise InputError(f"{path}: can't be read: {(error.strerror or str(error)).lower()}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not a text file; legal: YAML in UTF-8") from error
+        raise InputError(f"{path}: is not a text file; allowed: YAML in UTF-8") from error
     return parse_yaml(text, str(path))
 
 
@@ -127,7 +127,7 @@ class Fields:
         self.place, self.faults = place, faults
         self.taken: list[str] = []
         if not isinstance(content, Mapping):
-            self.fault("", f"is {kind_of(content)}; legal: a mapping")
+            self.fault("", f"is {kind_of(content)}; allowed: a mapping")
             content = {}
         self.content: Mapping[str, Any] = {str(key): value for key, value in content.items()}
 
@@ -162,10 +162,10 @@ class Fields:
         if float in kinds and isinstance(value, int) and not isinstance(value, bool) and int not in kinds:
             value = float(value)
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            self.fault(key, f"is {value!r}; legal: {' or '.join(NAMES.get(k, k.__name__) for k in kinds)}")
+            self.fault(key, f"is {value!r}; allowed: {' or '.join(NAMES.get(k, k.__name__) for k in kinds)}")
             return fallback
-        if choices is not None and isinstance(value, str) and value not in (legal := list(choices)):
-            self.fault(key, f"is {value!r}; {did_you_mean(value, legal)}")
+        if choices is not None and isinstance(value, str) and value not in (allowed := list(choices)):
+            self.fault(key, f"is {value!r}; {did_you_mean(value, allowed)}")
             return fallback
         if isinstance(value, int | float) and not isinstance(value, bool):
             low = minimum is not None and not value >= minimum
@@ -174,7 +174,7 @@ class Fields:
                 bounds = [f"{minimum:g} or more"] * (minimum is not None) + [f"{maximum} or less"] * (
                     maximum is not None
                 )
-                self.fault(key, f"is {value!r}; legal: {', '.join(bounds)}")
+                self.fault(key, f"is {value!r}; allowed: {', '.join(bounds)}")
                 return fallback
         return value
 

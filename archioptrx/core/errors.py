@@ -12,7 +12,7 @@ class ArchiOpTrXError(Exception):
     Parameters
     ----------
     *faults
-        One line each: `place: what is wrong; what would be legal`.
+        One line each: `place: what is wrong; what would be allowed`.
     """
 
     def __init__(self, *faults: str) -> None:
@@ -32,26 +32,26 @@ class GraphError(ArchiOpTrXError):
 
 
 class ReplayError(ArchiOpTrXError):
-    """A recorded decision is no longer legal where it is replayed."""
+    """A recorded decision is no longer allowed where it is replayed."""
 
 
 class TrialError(ArchiOpTrXError):
     """A trial failed (its loss is not a number, say). It is recorded, and the search goes on."""
 
 
-def did_you_mean(wrong: object, legal: Iterable[str]) -> str:
-    """Name the legal choices and the nearest one.
+def did_you_mean(wrong: object, allowed: Iterable[str]) -> str:
+    """Name the allowed choices and the nearest one.
 
     >>> did_you_mean("attenshun", ["attention", "mlp"])
-    'legal: attention, mlp (did you mean attention?)'
+    'allowed: attention, mlp (did you mean attention?)'
     >>> did_you_mean("AUC", ["auc", "loss"])
-    'legal: auc, loss (did you mean auc?)'
+    'allowed: auc, loss (did you mean auc?)'
     >>> did_you_mean("x", [])
-    'nothing is legal here'
+    'nothing is allowed here'
     """
-    names = sorted(set(legal))
+    names = sorted(set(allowed))
     if not names:
-        return "nothing is legal here"
+        return "nothing is allowed here"
     folded = {name.casefold(): name for name in names}
     near = difflib.get_close_matches(str(wrong).casefold(), folded, n=1)
-    return f"legal: {', '.join(names)}" + (f" (did you mean {folded[near[0]]}?)" if near else "")
+    return f"allowed: {', '.join(names)}" + (f" (did you mean {folded[near[0]]}?)" if near else "")

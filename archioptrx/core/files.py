@@ -74,7 +74,7 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
         try:
             os.rename(fresh, target)
         except OSError as error:
-            raise InputError(f"{target}: is in use; legal: a new or empty folder") from error
+            raise InputError(f"{target}: is in use; allowed: a new or empty folder") from error
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
@@ -150,7 +150,7 @@ def hold(folder: Path) -> Iterator[None]:
         except OSError as error:
             file.seek(0)
             owner = file.read().strip() or "unknown"
-            raise InputError(f"{folder}: process {owner} is writing to it; legal: wait, or stop it") from error
+            raise InputError(f"{folder}: process {owner} is writing to it; allowed: wait, or stop it") from error
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
@@ -165,11 +165,11 @@ def refuse_used(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_dir():
-        raise InputError(f"{path}: is a file; legal: a new or empty folder")
+        raise InputError(f"{path}: is a file; allowed: a new or empty folder")
     if (path / "experiment.yaml").exists():
-        raise InputError(f"{path}: holds another search; legal: --resume {path}, or another --output")
+        raise InputError(f"{path}: holds another search; allowed: --resume {path}, or another --output")
     if any(path.iterdir()):
-        raise InputError(f"{path}: holds other files; legal: a new or empty folder")
+        raise InputError(f"{path}: holds other files; allowed: a new or empty folder")
 
 
 def next_folder(name: str, parent: Path = Path("runs")) -> Path:

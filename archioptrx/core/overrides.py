@@ -41,7 +41,7 @@ def assignment(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not all(key.split(".")):
-        raise InputError(f"--set {text}: is no assignment; legal: key.sub=value")
+        raise InputError(f"--set {text}: is no assignment; allowed: key.sub=value")
     return key, parse_yaml(value, f"--set {key}") if value.strip() not in ("", "null", "~") else None
 
 

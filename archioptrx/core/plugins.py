@@ -27,6 +27,6 @@ def import_modules(names: Sequence[str]) -> None:
         except Exception as error:  # a module may do anything while it is imported
             where = ""
             if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
-                where = f"; legal: an installed module, or one in the current folder, {os.getcwd()}"
+                where = f"; allowed: an installed module, or one in the current folder, {os.getcwd()}"
             faults.append(f"imports: {name}: can't be imported: {type(error).__name__}: {error}{where}")
     finish(faults)

@@ -67,13 +67,13 @@ class Metadata:
 
     def __post_init__(self) -> None:
         if self.node_features[:3] != ("r", "φ", "z"):
-            raise ValueError(f"node_features begins with {self.node_features[:3]}; legal: r, φ, z, …")
+            raise ValueError(f"node_features begins with {self.node_features[:3]}; allowed: r, φ, z, …")
         for kind in ("node", "edge", "triplet"):
             names, scales = getattr(self, f"{kind}_features"), getattr(self, f"{kind}_scale")
             if len(names) != len(scales) or not all(0 < scale < math.inf for scale in scales):
-                raise ValueError(f"{kind}_scale is {scales}; legal: one positive number for each of {names}")
+                raise ValueError(f"{kind}_scale is {scales}; allowed: one positive number for each of {names}")
         if not (isinstance(self.sectors, int) and self.sectors >= 1):
-            raise ValueError(f"sectors is {self.sectors!r}; legal: 1 or more")
+            raise ValueError(f"sectors is {self.sectors!r}; allowed: 1 or more")
 
     @property
     def widths(self) -> dict[str, int]:
@@ -145,9 +145,9 @@ class Dataset:
         """
         own = self.metadata
         for kind in ("node", "edge", "triplet"):
-            names, legal = (getattr(one, f"{kind}_features") for one in (own, metadata))
-            if names != legal:
-                raise InputError(f"data: has the {kind}_features {_listed(names)}; legal here: {_listed(legal)}")
+            names, allowed = (getattr(one, f"{kind}_features") for one in (own, metadata))
+            if names != allowed:
+                raise InputError(f"data: has the {kind}_features {_listed(names)}; allowed here: {_listed(allowed)}")
         factors = {
             field: torch.tensor(np.divide(getattr(own, scale), getattr(metadata, scale)), dtype=torch.float32)
             for field, scale in SCALES.items()
@@ -176,7 +176,7 @@ class Dataset:
         """
         share = 0.0 if isinstance(test, Dataset) else test
         if not (0 <= validation < 1 and 0 <= share < 1 and validation + share < 1):
-            raise InputError(f"split: validation {validation:g} and test {share:g}; legal: 0 … 1, together below 1")
+            raise InputError(f"split: validation {validation:g} and test {share:g}; allowed: 0 … 1, together below 1")
         graphs, units, what = self._units()
         sizes = [max(1, round(s * len(units))) if s else 0 for s in (validation, share)]
         if len(units) <= sum(sizes):
@@ -204,7 +204,7 @@ class Dataset:
         if seen.sum() > most:
             raise InputError(
                 f"data: the embedding was fitted on {seen.sum()} events, and {most} are for training; "
-                "legal: a smaller train_events, or smaller shares in split"
+                "allowed: a smaller train_events, or smaller shares in split"
             )
         return np.concatenate([order[seen], order[~seen]]), ""
 
@@ -225,7 +225,7 @@ class Dataset:
         events = [facts.event for facts in facts_of(test.graphs)]
         twins = sorted({name for name, one in zip(events, digests_of(test.graphs), strict=True) if one in known})
         if twins:
-            raise InputError(f"test: holds events of the training data: {', '.join(twins[:5])}; legal: other events")
+            raise InputError(f"test: holds events of the training data: {', '.join(twins[:5])}; allowed: other events")
         return test.scaled_like(self.metadata).graphs
 
 

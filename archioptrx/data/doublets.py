@@ -99,5 +99,5 @@ def edge_features(
         elif name in places:
             columns.append(nodes[edge_index[1], places[name]] - nodes[edge_index[0], places[name]])
         else:
-            raise ValueError(f"edge feature {name} can't be computed; legal: {', '.join([*usual, *places])}")
+            raise ValueError(f"edge feature {name} can't be computed; allowed: {', '.join([*usual, *places])}")
     return np.stack(columns, axis=1)

@@ -60,7 +60,7 @@ def candidate_edges(
             found.append(edges[:, (np.abs(slope) <= slope_max) & (np.abs(z0) <= z0_max)])
             count += found[-1].shape[1]
             if count > MOST_EDGES:
-                raise InputError(f"more than {MOST_EDGES:,} candidate edges; legal: a smaller slope_max or z0_max")
+                raise InputError(f"more than {MOST_EDGES:,} candidate edges; allowed: a smaller slope_max or z0_max")
     return np.concatenate(found, axis=1)
 
 

@@ -123,7 +123,7 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
     }
     edges, y = edges[:, inside], y[inside]
     if not len(y):
-        raise InputError(f"{event.name}: no edge passes the cuts ({len(sector):,} hits); legal: looser cuts")
+        raise InputError(f"{event.name}: no edge passes the cuts ({len(sector):,} hits); allowed: looser cuts")
     per_edge: dict[str, Any] = {"y": y}
     if cuts.targets:
         signal = _signal(table["particles"], cuts)[hits.particle]
@@ -150,7 +150,7 @@ def _selected(event: Event, table: Mapping[str, Any], cuts: Cuts) -> _Hits:
         row = int(np.argmax(layer < 0))
         raise InputError(
             f"{event.name}: hit {event.hit_id[row]} is in volume {event.volume[row]}, layer {event.layer[row]}; "
-            "legal: the layers of the TrackML detector, volumes 7 8 9 12 13 14 16 17 18"
+            "allowed: the layers of the TrackML detector, volumes 7 8 9 12 13 14 16 17 18"
         )
     row = table["particle_index"]
     vertex = np.vstack([np.zeros(3), event.vertex])[row]
@@ -263,5 +263,5 @@ def _feature(name: str, event: Event, hits: _Hits) -> Floats:
     if name == "eta":
         return np.arcsinh(hits.nodes[:, 2] / np.maximum(hits.nodes[:, 0], 1e-6))
     if event.cells is None:
-        raise InputError(f"{event.name}: has no cells; legal: features without {name}")
+        raise InputError(f"{event.name}: has no cells; allowed: features without {name}")
     return event.cells[hits.index, ("cells", "charge").index(name)]

@@ -246,13 +246,13 @@ def graph_faults(graph: HitGraph) -> list[str]:
         for key in fields:
             value = graph.get(key)
             if value is not None and len(value) != rows:
-                faults.append(f"{key} has {len(value)} rows; legal: one per {kind}, {rows}")
+                faults.append(f"{key} has {len(value)} rows; allowed: one per {kind}, {rows}")
             if value is not None and value.is_floating_point() and not torch.isfinite(value).all():
-                faults.append(f"{key} holds NaN or infinite numbers; legal: finite ones")
+                faults.append(f"{key} holds NaN or infinite numbers; allowed: finite ones")
     if edges and not (int(graph.edge_index.min()) >= 0 and int(graph.edge_index.max()) < hits):
-        faults.append(f"edge_index points outside the {hits} hits; legal: 0 … {hits - 1}")
+        faults.append(f"edge_index points outside the {hits} hits; allowed: 0 … {hits - 1}")
     elif edges and bool((graph.edge_index[1].diff() < 0).any()):
         faults.append("edge_index isn't sorted by destination; sorted_graph does it")
     if pairs and not (int(graph.loss_index.min()) >= 0 and int(graph.loss_index.max()) < hits):
-        faults.append(f"loss_index points outside the {hits} hits; legal: 0 … {hits - 1}")
+        faults.append(f"loss_index points outside the {hits} hits; allowed: 0 … {hits - 1}")
     return faults

@@ -80,9 +80,9 @@ class EventPicture:
 def check_picture(path: Path) -> None:
     """Refuse a file that no picture can be written to, before any work is done."""
     if path.suffix.lower().removeprefix(".") not in FORMATS:
-        raise InputError(f"--plot {path}: ends in {path.suffix or 'nothing'}; legal: {', '.join(FORMATS)}")
+        raise InputError(f"--plot {path}: ends in {path.suffix or 'nothing'}; allowed: {', '.join(FORMATS)}")
     if path.is_dir():
-        raise InputError(f"--plot {path}: is a folder; legal: a file that ends in .png, .svg or .pdf")
+        raise InputError(f"--plot {path}: is a folder; allowed: a file that ends in .png, .svg or .pdf")
 
 
 def plot(dataset: Dataset, path: Path) -> None:

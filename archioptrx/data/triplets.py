@@ -87,7 +87,7 @@ def adjacent(edge_index: Ints, nodes: int, most: int | None = None) -> Ints:
     nodes
         Number of nodes.
     most
-        Pairs that are legal. They are counted before memory is taken.
+        Pairs that are allowed. They are counted before memory is taken.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def adjacent(edge_index: Ints, nodes: int, most: int | None = None) -> Ints:
     count = first[end + 1] - first[end]
     total = int(count.sum())
     if most is not None and total > most:
-        raise InputError(f"{total:,} pairs of doublets share a hit; legal: {most:,} or fewer, by a higher cut")
+        raise InputError(f"{total:,} pairs of doublets share a hit; allowed: {most:,} or fewer, by a higher cut")
     inner = np.repeat(np.arange(len(end)), count)
     within = np.arange(total) - np.repeat(np.cumsum(count) - count, count)
     return np.stack([inner, by_start[first[end[inner]] + within]])
@@ -161,7 +161,7 @@ def line_graph(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitG
     metadata
         What `line_metadata` gave.
     most
-        Triplets that are legal.
+        Triplets that are allowed.
 
     Returns
     -------

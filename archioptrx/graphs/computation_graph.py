@@ -93,8 +93,8 @@ class ComputationGraph:
                 )
             for value in step.inputs:
                 if not 0 <= value < count + index:
-                    legal = f"legal: 0 to {count + index - 1}"
-                    raise GraphError(f"step {index} ({step.function}) reads value {value}; {legal}\n{self.steps}")
+                    allowed = f"allowed: 0 to {count + index - 1}"
+                    raise GraphError(f"step {index} ({step.function}) reads value {value}; {allowed}\n{self.steps}")
             if step.type not in self.type:
                 raise GraphError(
                     f"step {index} ({step.function}) has type {step.type}; {did_you_mean(step.type, self.type)}"
@@ -106,16 +106,16 @@ class ComputationGraph:
         for what, value in named:
             if not count <= value < total:
                 raise GraphError(
-                    f"{what} at value {value}; legal: results of steps, {count} to {total - 1}\n{self.steps}"
+                    f"{what} at value {value}; allowed: results of steps, {count} to {total - 1}\n{self.steps}"
                 )
         if not self.targets or len(set(self.targets)) < len(self.targets):
-            raise GraphError(f"targets {self.targets}; legal: one or more different values\n{self.steps}")
+            raise GraphError(f"targets {self.targets}; allowed: one or more different values\n{self.steps}")
         heads = [edge.head for edge in self.back_edges]
         for edge in self.back_edges:
             same = self.type_of(edge.carried).name == self.type_of(edge.head).name
             if not same or edge.iterations < 1 or heads.count(edge.head) > 1 or edge.carried == edge.head:
                 raise GraphError(
-                    f"{edge}: legal: two different values of one type, 1 iteration or more, one a head\n{self.steps}"
+                    f"{edge}: allowed: two different values of one type, 1 iteration or more, one a head\n{self.steps}"
                 )
 
     def check_types(self) -> None:
@@ -436,7 +436,7 @@ def _parse_step(fields: Fields, numbers: dict[str, int], types: set[str]) -> Ste
     name, kind = fields.take("value", str), fields.take("type", str, choices=types)
     inputs = [_number(fields, "inputs", value, numbers) for value in fields.take("inputs", list) or []]
     if name in numbers:
-        fields.fault("value", f"is {name!r}, which stands for an earlier value; legal: a new name")
+        fields.fault("value", f"is {name!r}, which stands for an earlier value; allowed: a new name")
     params = fields.inside("params", {})
     pairs = sorted((key, frozen(parse_symbol(value, params, key))) for key, value in params.content.items())
     step = Step(

@@ -1,4 +1,4 @@
-"""The seam between what is sampled and who samples: decisions, their legal options, traces.
+"""The seam between what is sampled and who samples: decisions, their allowed options, traces.
 
 A *space* is any program with choices, `space(choose) -> candidate`; the walk of a function graph is one.
 """
@@ -56,10 +56,10 @@ class Trace:
         """Read plain data back; InputError where it is no trace."""
         rows = content.get("decisions") if isinstance(content, Mapping) else None
         if not isinstance(rows, list | tuple):
-            raise InputError(f"{place}: has no decisions; legal: a list of [kind, place, label]")
+            raise InputError(f"{place}: has no decisions; allowed: a list of [kind, place, label]")
         for index, row in enumerate(rows):
             if not isinstance(row, list | tuple) or len(row) != 3 or not all(isinstance(part, str) for part in row):
-                raise InputError(f"{place}: decisions[{index}]: is {row!r}; legal: [kind, place, label]")
+                raise InputError(f"{place}: decisions[{index}]: is {row!r}; allowed: [kind, place, label]")
         digests = [str(content.get(key, "")) for key in ("function_graph", "search_space")]
         return Trace(tuple(Decision(*row) for row in rows), *digests)
 

@@ -161,7 +161,7 @@ class FunctionGraph:
 
 
 def faults(graph: FunctionGraph) -> list[str]:
-    """Every fault of a function graph as `path: what is wrong; what would be legal`.
+    """Every fault of a function graph as `path: what is wrong; what would be allowed`.
 
     Later stages look only at graphs whose earlier stages are sound: names, then types, then what can be reached.
     """
@@ -173,35 +173,35 @@ def faults(graph: FunctionGraph) -> list[str]:
 
 def _name_faults(graph: FunctionGraph) -> Iterator[str]:
     known = [node.name for node in graph.data]
-    legal = did_you_mean
+    allowed = did_you_mean
     every = known + [f.name for f in graph.functions]
     for name in sorted({name for name in every if every.count(name) > 1}):
-        yield f"{name}: stands for several nodes; legal: one node a name"
+        yield f"{name}: stands for several nodes; allowed: one node a name"
     for name in every:
         if not name.isidentifier():
-            yield f"{name!r}: is no name; legal: letters, digits and _, not a digit first"
+            yield f"{name!r}: is no name; allowed: letters, digits and _, not a digit first"
     for function in graph.functions:
         where = f"functions.{function.name}"
         if function.block not in SIGNATURES:
-            yield f"{where}.block: is {function.block!r}; {legal(function.block, SIGNATURES)}"
+            yield f"{where}.block: is {function.block!r}; {allowed(function.block, SIGNATURES)}"
         for name in (*function.inputs, function.output):
             if name not in known:
                 slot = "output" if name == function.output else "inputs"
-                yield f"{where}.{slot}: no data node is named {name!r}; {legal(name, known)}"
+                yield f"{where}.{slot}: no data node is named {name!r}; {allowed(name, known)}"
         if function.output in graph.sources:
-            yield f"{where}.output: {function.output} is a source; legal: a data node that the data set doesn't fill"
+            yield f"{where}.output: {function.output} is a source; allowed: a data node that the data set doesn't fill"
         if function.weights not in ("own", "shared"):
-            yield f"{where}.weights: is {function.weights!r}; {legal(function.weights, ('own', 'shared'))}"
+            yield f"{where}.weights: is {function.weights!r}; {allowed(function.weights, ('own', 'shared'))}"
     for key, names in (("sources", graph.sources), ("targets", graph.targets)):
         if not names:
-            yield f"{key}: is empty; legal: one data node or more"
+            yield f"{key}: is empty; allowed: one data node or more"
         for name in names:
             if name not in known:
-                yield f"{key}: no data node is named {name!r}; {legal(name, known)}"
+                yield f"{key}: no data node is named {name!r}; {allowed(name, known)}"
         if len(set(names)) < len(names):
-            yield f"{key}: a name stands twice; legal: each once"
+            yield f"{key}: a name stands twice; allowed: each once"
     for name in sorted(set(graph.sources) & set(graph.targets)):
-        yield f"targets: {name} is a source; legal: a data node that functions produce"
+        yield f"targets: {name} is a source; allowed: a data node that functions produce"
     for node in graph.data:
         yield from _node_faults(graph, node)
 
@@ -209,13 +209,14 @@ def _name_faults(graph: FunctionGraph) -> Iterator[str]:
 def _node_faults(graph: FunctionGraph, node: DataNode) -> Iterator[str]:
     where, is_source = f"data.{node.name}", node.name in graph.sources
     if is_source and node.field is None:
-        yield f"{where}.field: is missing; legal: the field of the data set that fills this source (x, edge_attr …)"
+        yield f"{where}.field: is missing; allowed: the field of the data set that fills this source (x, edge_attr …)"
     if node.domain == POOLED and node.name in (*graph.sources, *graph.targets):
-        yield f"{where}.domain: is {POOLED}; legal for a source or target: all others, as no data set has pooled nodes"
+        rule = "allowed for a source or target: all others, as no data set has pooled nodes"
+        yield f"{where}.domain: is {POOLED}; {rule}"
     if is_source and node.width is not None:
-        yield f"{where}.width: is {_width_text(node.width)}; legal: none, as a source is as wide as its data"
+        yield f"{where}.width: is {_width_text(node.width)}; allowed: none, as a source is as wide as its data"
     if not is_source and node.field is not None:
-        yield f"{where}.field: is {node.field!r}; legal: for sources only (add {node.name} to sources?)"
+        yield f"{where}.field: is {node.field!r}; allowed: for sources only (add {node.name} to sources?)"
     if isinstance(node.width, str) and (of := node.width.removeprefix("target.")) not in ("target", *graph.targets):
         yield f"{where}.width: no target is named {of!r}; {did_you_mean(of, graph.targets)}"
     if isinstance(node.width, Hyperparameter) and node.width.name in (*graph.sources, "target"):
@@ -240,7 +241,7 @@ def _type_faults(graph: FunctionGraph) -> Iterator[str]:
         if node.name not in widths:
             yield (
                 f"data.{node.name}.width: is missing and can't be inferred; "
-                "legal: a whole number, target, {hyperparameter: NAME}"
+                "allowed: a whole number, target, {hyperparameter: NAME}"
             )
     for function in graph.functions:
         yield from _width_faults(graph, function, widths)
@@ -258,7 +259,7 @@ def _function_faults(graph: FunctionGraph, function: FunctionNode) -> Iterator[s
             continue
         labels = [str(option) for option in value.options] if isinstance(value, Choice) else []
         if len(set(labels)) < len(labels):
-            yield f"{where}.params.{key}.choice: has {', '.join(labels)}; legal: each value once"
+            yield f"{where}.params.{key}.choice: has {', '.join(labels)}; allowed: each value once"
         for option in value.options if isinstance(value, Choice) else (value,):
             plain = dict(option) if isinstance(option, tuple) else option
             if not isinstance(option, Hyperparameter) and (fault := known[key].fault(plain)):
@@ -292,7 +293,7 @@ def _reach_faults(graph: FunctionGraph) -> Iterator[str]:
             if node.name not in useful:
                 uses = [f.name for f in graph.consumers[node.name]]
                 why = f"{', '.join(uses)} lead to no target" if uses else "nothing uses it"
-                yield f"data.{node.name}: {why}; legal: each data node leads to a target"
+                yield f"data.{node.name}: {why}; allowed: each data node leads to a target"
         elif node.name in graph.targets:
             yield f"targets: no walk can reach {node.name}: {_missing(graph, node.name, made)}"
         else:
@@ -317,7 +318,7 @@ def _needs_twice(f: FunctionNode, sources: tuple[str, ...]) -> bool:
 def _missing(graph: FunctionGraph, name: str, made: dict[str, float]) -> str:
     producers = graph.producers[name]
     if not producers:
-        return "nothing produces it; legal: a function with this output, or a source"
+        return "nothing produces it; allowed: a function with this output, or a source"
     lacking = itertools.chain.from_iterable(
         [f"{f.name} needs {n}" for n in dict.fromkeys(f.inputs) if math.isinf(made[n])]
         or [f"{f.name} needs two different values of a source, which has one"]

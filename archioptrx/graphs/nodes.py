@@ -141,7 +141,7 @@ def function_form(function: FunctionNode) -> dict[str, Any]:
 def parse_names(fields: Fields, key: str) -> tuple[str, ...]:
     names = fields.take(key, list)
     if not all(isinstance(name, str) for name in names or ()):
-        fields.fault(key, f"is {names!r}; legal: a list of names of data nodes")
+        fields.fault(key, f"is {names!r}; allowed: a list of names of data nodes")
         return ()
     return tuple(names or ())
 
@@ -157,7 +157,7 @@ def parse_symbol(value: Any, fields: Fields, key: str) -> Any:
     options = inner.take("choice", list) or []
     inner.rest()
     if not options:
-        inner.fault("choice", "is empty; legal: a list of values")
+        inner.fault("choice", "is empty; allowed: a list of values")
     return Choice(tuple(frozen(parse_symbol(option, inner, "choice")) for option in options))
 
 
@@ -186,7 +186,7 @@ def _parse_width(fields: Fields) -> Any:
     form = parse_symbol(width, fields, "width")
     if isinstance(form, dict | Choice):
         fields.fault(
-            "width", f"is {width!r}; legal: a whole number, target, {{target: NAME}}, {{hyperparameter: NAME}}"
+            "width", f"is {width!r}; allowed: a whole number, target, {{target: NAME}}, {{hyperparameter: NAME}}"
         )
         return None
     return form

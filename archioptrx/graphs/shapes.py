@@ -52,7 +52,7 @@ def shapes(
     symbols = {**target_symbols(target_width), **source_widths, **hyperparameters}
     clash = (set(source_widths) & set(hyperparameters)) | ({"target"} & (set(source_widths) | set(hyperparameters)))
     if clash:
-        raise GraphError(f"{min(clash)}: is the name of both a width and a hyperparameter; legal: different names")
+        raise GraphError(f"{min(clash)}: is the name of both a width and a hyperparameter; allowed: different names")
     read = read_sources(graph)
     missing = [name for value, name in enumerate(graph.sources) if value in read and name not in source_widths]
     if missing:

@@ -77,7 +77,7 @@ class Width:
         for symbol, count in self.terms:
             value = values.get(symbol)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                what = "has no value" if value is None else f"is {value!r}; legal: a whole number from 1"
+                what = "has no value" if value is None else f"is {value!r}; allowed: a whole number from 1"
                 raise InputError(f"width {self}: {symbol} {what}")
             total += count * value
         return total
@@ -99,7 +99,7 @@ class Width:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a block: its legal values and its default."""
+    """One parameter of a block: its allowed values and its default."""
 
     name: str
     types: tuple[type, ...]
@@ -109,20 +109,20 @@ class Parameter:
     below: float | None = None
 
     def fault(self, value: object) -> str | None:
-        """What is wrong with a literal value; None when it is legal."""
+        """What is wrong with a literal value; None when it is allowed."""
         number = isinstance(value, int) and not isinstance(value, bool) and float in self.types
         if not number and (not isinstance(value, self.types) or (isinstance(value, bool) and bool not in self.types)):
-            legal = did_you_mean(value, self.choices) if self.choices else f"legal: {self._legal()}"
-            return f"is {value!r}; {legal}"
+            allowed = did_you_mean(value, self.choices) if self.choices else f"allowed: {self._allowed()}"
+            return f"is {value!r}; {allowed}"
         if self.choices and value not in self.choices:
             return f"is {value!r}; {did_you_mean(value, self.choices)}"
         if isinstance(value, int | float) and not isinstance(value, bool):
             low = self.minimum is not None and not value >= self.minimum
             if low or (self.below is not None and not value < self.below):
-                return f"is {value!r}; legal: {self._legal()}"
+                return f"is {value!r}; allowed: {self._allowed()}"
         return None
 
-    def _legal(self) -> str:
+    def _allowed(self) -> str:
         noun = {
             int: "a whole number",
             float: "a number",
@@ -182,11 +182,11 @@ class Signature:
     irrelevant: Callable[[Mapping[str, Any]], Iterable[str]] = field(default=lambda parameters: ())
 
     def type_fault(self, inputs: Domains, output: str) -> str | None:
-        """What is wrong with the domains; None when they are legal."""
+        """What is wrong with the domains; None when they are allowed."""
         if POOLED not in (*inputs, output) or self.changes_nodes:
             return self.accepts(inputs, output)
         if POOLED not in inputs or not {*inputs, output} <= {POOLED, "graph"}:
-            return f"can't take {' and '.join(inputs)} to {output}; legal: pool and unpool lead from hits and back"
+            return f"can't take {' and '.join(inputs)} to {output}; allowed: pool and unpool lead from hits and back"
         on_graph = {POOLED: "node", "graph": "graph"}
         return self.accepts(tuple(on_graph[domain] for domain in inputs), on_graph[output])
 
@@ -222,7 +222,7 @@ def _mlp_accepts(domains: Domains, output: str) -> str | None:
         if domain == "graph" or (output in LADDER and domain in LADDER and LADDER[domain] <= LADDER[output]):
             continue
         first = "readout" if output == "graph" else "aggregate"
-        return f"can't turn {domain} values into {output} values; legal: {first} it first"
+        return f"can't turn {domain} values into {output} values; allowed: {first} it first"
     return None if domains else "takes one input or more, not 0"
 
 
@@ -230,7 +230,7 @@ def _aggregate_accepts(domains: Domains, output: str) -> str | None:
     if fault := _count(domains, 1, "values of the rung above") or _ladder((*domains, output)):
         return fault
     if LADDER[domains[0]] != LADDER[output] + 1:
-        return f"can't turn {domains[0]} values into {output} values; legal: edge to node, triplet to edge"
+        return f"can't turn {domains[0]} values into {output} values; allowed: edge to node, triplet to edge"
     return None
 
 
@@ -238,7 +238,9 @@ def _attention_accepts(domains: Domains, output: str) -> str | None:
     if fault := _count(domains, 2, "values, logits of the rung above") or _ladder((*domains, output)):
         return fault
     if domains[0] != output or LADDER[domains[1]] != LADDER[output] + 1:
-        return f"can't take {' and '.join(domains)} to {output}; legal: node and edge to node, edge and triplet to edge"
+        return (
+            f"can't take {' and '.join(domains)} to {output}; allowed: node and edge to node, edge and triplet to edge"
+        )
     return None
 
 
@@ -269,10 +271,10 @@ def _broadcast_accepts(domains: Domains, output: str) -> str | None:
 
 
 def _pyg_accepts(domains: Domains, output: str) -> str | None:
-    legal = (("node",), ("node", "edge"))
-    if domains in legal and output == "node":
+    allowed = (("node",), ("node", "edge"))
+    if domains in allowed and output == "node":
         return None
-    return f"can't take {' and '.join(domains)} to {output}; legal: node to node, node and edge to node"
+    return f"can't take {' and '.join(domains)} to {output}; allowed: node to node, node and edge to node"
 
 
 def _between(inner: str, outer: str) -> Callable[[Domains, str], str | None]:
@@ -295,7 +297,7 @@ def _any_width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> None
 def _same_width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> Width:
     for width in widths[1:]:
         if width != widths[0]:
-            raise InputError(f"inputs of width {widths[0]} and {width} don't agree; legal: equal widths")
+            raise InputError(f"inputs of width {widths[0]} and {width} don't agree; allowed: equal widths")
     return widths[0]
 
 
@@ -309,7 +311,7 @@ def _aggregate_width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -
 
 def _attention_width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> None:
     if widths[1] not in (widths[0], Width.of(1)) and not widths[1].of_target:
-        raise InputError(f"logits of width {widths[1]} don't fit values of width {widths[0]}; legal: 1, {widths[0]}")
+        raise InputError(f"logits of width {widths[1]} don't fit values of width {widths[0]}; allowed: 1, {widths[0]}")
 
 
 def _mlp_irrelevant(parameters: Mapping[str, Any]) -> set[str]:

@@ -62,5 +62,5 @@ def own_splits(model: TrainedModel) -> Splits:
     provenance = model.provenance
     _, splits, fingerprint = load_splits(provenance.data, provenance.split, provenance.test)
     if fingerprint != provenance.fingerprint:
-        raise InputError("data: have changed since the training; legal: --data PATH")
+        raise InputError("data: have changed since the training; allowed: --data PATH")
     return splits

@@ -71,7 +71,7 @@ def transform(hits: ArrayLike, edge_index: ArrayLike, metadata: Metadata, middle
     """
     nodes, edges = _hits(hits, len(metadata.node_features)), _edges(edge_index)
     if edges.size and not (edges.min() >= 0 and edges.max() < len(nodes)):
-        raise InputError(f"edge_index: points outside the {len(nodes)} hits; legal: 0 … {len(nodes) - 1}")
+        raise InputError(f"edge_index: points outside the {len(nodes)} hits; allowed: 0 … {len(nodes) - 1}")
     features = _edge_features(nodes, edges, metadata)
     centres = sector_middles(nodes[:, 1], metadata.sectors) if middle is None else middle
     nodes[:, 1] = wrapped(nodes[:, 1] - centres, 2 * np.pi)
@@ -102,16 +102,16 @@ def sector_middles(phi: NDArray[np.float64], sectors: int) -> NDArray[np.float64
 def _hits(hits: ArrayLike, columns: int) -> NDArray[np.float64]:
     nodes = np.array(_plain(hits), dtype=np.float64)
     if nodes.ndim != 2 or nodes.shape[1] != columns:
-        raise InputError(f"hits: has the shape {list(nodes.shape)}; legal: [hits, {columns}]")
+        raise InputError(f"hits: has the shape {list(nodes.shape)}; allowed: [hits, {columns}]")
     if not np.isfinite(nodes).all():
-        raise InputError("hits: holds NaN or infinite numbers; legal: finite ones")
+        raise InputError("hits: holds NaN or infinite numbers; allowed: finite ones")
     return nodes
 
 
 def _edges(edge_index: ArrayLike) -> NDArray[np.int64]:
     edges = np.asarray(_plain(edge_index))
     if edges.ndim != 2 or len(edges) != 2 or (edges.size and edges.dtype.kind not in "iu"):
-        raise InputError(f"edge_index: is {list(edges.shape)} {edges.dtype}; legal: [2, edges] whole numbers")
+        raise InputError(f"edge_index: is {list(edges.shape)} {edges.dtype}; allowed: [2, edges] whole numbers")
     return edges.astype(np.int64)
 
 

@@ -133,13 +133,13 @@ def model_folder(name: str | Path) -> Path:
         path = RunFolder(path).best
         if not path.is_dir():
             raise InputError(
-                f"{name}: the search has no trained winner yet; legal: archioptrx search --resume {name}, "
+                f"{name}: the search has no trained winner yet; allowed: archioptrx search --resume {name}, "
                 f"or archioptrx train {name}"
             )
     missing = [one for one in FILES if not (path / one).is_file()]
     if missing:
         what = "no such folder" if not path.exists() else f"holds no model: no {', no '.join(missing)}"
-        raise InputError(f"{name}: {what}; legal: a folder that `archioptrx train` or `search` wrote")
+        raise InputError(f"{name}: {what}; allowed: a folder that `archioptrx train` or `search` wrote")
     return path
 
 
@@ -187,7 +187,7 @@ def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
     about = folder.environment()["data"]
     if "metadata" not in about or "training" not in row:
         raise InputError(
-            f"{folder.path}: was written by an older version; legal: archioptrx train {folder.path}/{number}"
+            f"{folder.path}: was written by an older version; allowed: archioptrx train {folder.path}/{number}"
         )
     experiment = folder.experiment()
     import_modules(experiment.imports)
@@ -213,7 +213,7 @@ def _kept(folder: RunFolder, number: int) -> Path:
     if number not in kept:
         place, others = f"{folder.path}/{number:04d}", ", ".join(f"{one:04d}" for one in kept) or "of no trial"
         raise InputError(
-            f"{place}: its weights are not kept (kept: {others}); legal: archioptrx train {place} makes them again"
+            f"{place}: its weights are not kept (kept: {others}); allowed: archioptrx train {place} makes them again"
         )
     return file
 
@@ -244,5 +244,5 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: is not JSON: {error}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: is no mapping; legal: what `archioptrx train` wrote")
+        raise InputError(f"{path}: is no mapping; allowed: what `archioptrx train` wrote")
     return content

@@ -131,5 +131,5 @@ def doublet_model(folder: str, digest: str) -> TrainedModel:
     """
     trained = load_model(folder)
     if trained.task.domain != "edge" or trained.task.target_width != 1:
-        raise InputError(f"data.model: {folder}: was trained for {trained.task.name}; legal: edge_classification")
+        raise InputError(f"data.model: {folder}: was trained for {trained.task.name}; allowed: edge_classification")
     return trained

@@ -23,10 +23,10 @@ def cut_of(model: TrainedModel, efficiency: float) -> float:
     found = ((place, one) for place, one in enumerate(parts_of(model.task)) if isinstance(one, BinaryClassification))
     place, task = next(found, (0, None))
     if task is None:
-        raise InputError(f"--efficiency: {model.task.name} has no cut; legal: models of edges or triplets")
+        raise InputError(f"--efficiency: {model.task.name} has no cut; allowed: models of edges or triplets")
     graphs = own_splits(model).validation
     outputs = [one[place] if isinstance(one, tuple) else one for one in predict(model.model, graphs)]
     cut = task.cut(outputs, graphs, efficiency)
     if cut is None:
-        raise InputError(f"--efficiency: the validation events have no true {task.domain}; legal: --cut")
+        raise InputError(f"--efficiency: the validation events have no true {task.domain}; allowed: --cut")
     return cut

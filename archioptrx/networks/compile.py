@@ -111,7 +111,7 @@ class Model(nn.Module):
         if rows.shape[0] != topology.rows(shape.domain):
             raise InputError(f"{name}: has {rows.shape[0]} rows for {topology.rows(shape.domain)} {shape.domain}s")
         if not rows.is_floating_point():
-            raise InputError(f"{name}: is {rows.dtype}; legal: floating point numbers")
+            raise InputError(f"{name}: is {rows.dtype}; allowed: floating point numbers")
         return Value.of(rows)
 
     def _step(self, index: int, table: Table, run: ForwardPass, turn: int) -> None:
@@ -286,7 +286,7 @@ def source_widths(graph: ComputationGraph, metadata: Metadata) -> dict[str, int]
     if missing:
         raise InputError(
             *(
-                f"source {name}: the data set {metadata.source} has no {types[name].field}; legal: "
+                f"source {name}: the data set {metadata.source} has no {types[name].field}; allowed: "
                 + ", ".join(sorted(widths))
                 for name in missing
             )

@@ -57,7 +57,7 @@ def section(content: Content) -> Section | None:
         model = load_model(folder.path) if content.winner is not None else trained_trial(folder, number)
         return section_of(evaluated(model), whose)
     except ArchiOpTrXError as error:
-        reason, *_ = str(error).split("; legal")
+        reason, *_ = str(error).split("; allowed")
         return Section(NAME, TITLE, fragment("line.html", text=f"{whose} can't be shown: {reason}."))
 
 

@@ -156,7 +156,7 @@ def evaluated(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
     """
     graphs, _ = events_for(model, None)
     if not len(graphs):
-        raise InputError("data: hold no test events; legal: a share of the split for them, or --test PATH")
+        raise InputError("data: hold no test events; allowed: a share of the split for them, or --test PATH")
     batches = batched(graphs, graphs_for(graphs, EDGES_PER_EVALUATION))
     outputs: list[Output] = []
     passes: list[list[Output]] = []

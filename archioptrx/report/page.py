@@ -203,7 +203,7 @@ def page(
 def write_page(path: Path, text: str) -> None:
     """Write a page, at once. Raises InputError where that can't be done."""
     if path.is_dir():
-        raise InputError(f"{path}: is a folder; legal: a file, such as {path / 'report.html'}")
+        raise InputError(f"{path}: is a folder; allowed: a file, such as {path / 'report.html'}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)

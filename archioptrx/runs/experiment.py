@@ -161,7 +161,7 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         seed=top.take("seed", int, 0, minimum=0),
     )
     if top.take("vary", object, None) is not None:
-        top.fault("vary", "makes it a study of several searches; legal here: one search")
+        top.fault("vary", "makes it a study of several searches; allowed here: one search")
     top.rest()
     finish([_renamed(fault, place, options or {}) for fault in faults])
     return experiment
@@ -178,7 +178,7 @@ def _renamed(fault: str, place: str, options: Mapping[str, str]) -> str:
 def _name(top: Fields) -> str:
     name = top.take("name", str)
     if name is not None and not re.fullmatch(r"[\w.-]+", name):
-        top.fault("name", f"is {name!r}; legal: letters, digits, '_', '-' and '.', for it names a folder")
+        top.fault("name", f"is {name!r}; allowed: letters, digits, '_', '-' and '.', for it names a folder")
     return str(name)
 
 
@@ -186,7 +186,7 @@ def _texts(top: Fields, key: str) -> tuple[str, ...]:
     found = top.take(key, list, [])
     for index, one in enumerate(found):
         if not isinstance(one, str):
-            top.fault(f"{key}[{index}]", f"is {one!r}; legal: a text")
+            top.fault(f"{key}[{index}]", f"is {one!r}; allowed: a text")
     return tuple(str(one) for one in found)
 
 
@@ -227,14 +227,14 @@ def _dedup(top: Fields, architecture: str | None) -> str:
     usual = "hyperparameters" if architecture else "architecture"
     found: str = top.take("dedup", str, usual, choices=("architecture", "hyperparameters"))
     if architecture and found == "architecture":
-        top.fault("dedup", "is 'architecture', but only one is searched; legal: hyperparameters")
+        top.fault("dedup", "is 'architecture', but only one is searched; allowed: hyperparameters")
     return found
 
 
 def _training(top: Fields) -> Training:
     content = top.inside("training", {}).content
     if "seed" in content:
-        top.fault("training.seed", "is not for this file; legal: the key seed, from which every trial gets its own")
+        top.fault("training.seed", "is not for this file; allowed: the key seed, from which every trial gets its own")
         content = {key: value for key, value in content.items() if key != "seed"}
     return Training.read(content, top.at("training"), top.faults)
 

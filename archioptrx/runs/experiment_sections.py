@@ -39,7 +39,7 @@ class Split:
             inside.take("seed", int, 0, minimum=0),
         )
         if split.validation + split.test >= 1:
-            inside.fault("", f"validation and test add to {split.validation + split.test:g}; legal: below 1 together")
+            inside.fault("", f"validation and test add to {split.validation + split.test:g}; allowed: below 1 together")
         inside.rest()
         return split
 
@@ -88,7 +88,7 @@ class Budget:
         written = inside.take("time", (str, int, float, type(None)), None)
         seconds = None if written is None else duration(written)
         if written is not None and seconds is None:
-            inside.fault("time", f"is {written!r}; legal: a time above 0 such as 4h, 90m, 45s, 1h30m")
+            inside.fault("time", f"is {written!r}; allowed: a time above 0 such as 4h, 90m, 45s, 1h30m")
         inside.rest()
         return cls(trials, seconds)
 
@@ -153,7 +153,7 @@ class ScreenSettings:
                 known = did_you_mean(name, PROXIES)
                 inside.fault("proxy", f"is {result.proxy!r}; {known}, or several with {VOTE} between")
         if len(set(result.proxies)) < len(result.proxies):
-            inside.fault("proxy", f"is {result.proxy!r}; legal: each proxy once")
+            inside.fault("proxy", f"is {result.proxy!r}; allowed: each proxy once")
         inside.rest()
         return result
 
@@ -225,7 +225,7 @@ def read_trackers(top: Fields, key: str = "track") -> tuple[str, ...]:
         if name not in (*TRACKERS, NONE):
             top.fault(key, f"is {name!r}; {did_you_mean(str(name), (*TRACKERS, NONE))}")
     if NONE in names and len(names) > 1:
-        top.fault(key, f"is {', '.join(map(str, names))}; legal: {NONE} alone")
+        top.fault(key, f"is {', '.join(map(str, names))}; allowed: {NONE} alone")
     return tuple(name for name in dict.fromkeys(map(str, names)) if name in TRACKERS)
 
 

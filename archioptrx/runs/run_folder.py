@@ -60,10 +60,10 @@ class RunFolder:
         self.path = Path(path)
         if not (self.path / "experiment.yaml").is_file():
             what = "holds no search" if self.path.is_dir() else "is no folder"
-            raise InputError(f"{self.path}: {what}; legal: a folder that `archioptrx search` wrote")
+            raise InputError(f"{self.path}: {what}; allowed: a folder that `archioptrx search` wrote")
         if is_study(self.path):
             one = next((str(path.parent) for path in sorted(self.path.glob("*/experiment.yaml"))), "none is left")
-            raise InputError(f"{self.path}: holds a study of several searches; legal: one of them, such as {one}")
+            raise InputError(f"{self.path}: holds a study of several searches; allowed: one of them, such as {one}")
         self.proposals = Journal(self.path / "proposals.jsonl")
         self.trials = Journal(self.path / "trials.jsonl")
         self.epochs = Journal(self.path / "epochs.jsonl")
@@ -168,7 +168,7 @@ class RunFolder:
         """The line of a proposal. Raises InputError if there is none."""
         lines = {line["proposal"]: line for line in self.proposals.read() if "refused" not in line}
         if number not in lines:
-            there = f"legal: 0000 … {max(lines):04}" if lines else "there is none yet"
+            there = f"allowed: 0000 … {max(lines):04}" if lines else "there is none yet"
             raise InputError(f"{self.path}/{number:04}: no such trial; {there}")
         return lines[number]
 

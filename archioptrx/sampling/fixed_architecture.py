@@ -46,7 +46,7 @@ class FixedSpace:
             names = ", ".join(sorted(known))
             raise InputError(
                 f"search space {search_space.name}: hyperparameters: none with several values is one of "
-                f"{architecture.name or 'this architecture'} or of its training; legal: {names}"
+                f"{architecture.name or 'this architecture'} or of its training; allowed: {names}"
             )
 
     @property

@@ -122,7 +122,7 @@ def _parse_grid(section: Fields, key: str) -> Grid:
     if "choice" in value:
         values = inner.take("choice", list) or [0]
         if not all(isinstance(v, int | float | str | bool) for v in values) or len(set(values)) < len(values):
-            inner.fault("choice", f"is {values!r}; legal: a list of different numbers or texts")
+            inner.fault("choice", f"is {values!r}; allowed: a list of different numbers or texts")
         inner.rest()
         return Grid(key, tuple(values))
     ends = inner.take("range", list) or []
@@ -131,7 +131,7 @@ def _parse_grid(section: Fields, key: str) -> Grid:
     inner.rest()
     numbers = len(ends) == 2 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in ends)
     if not numbers or not ends[0] < ends[1] or (scale == "log" and ends[0] <= 0):
-        inner.fault("range", f"is {ends!r}; legal: [low, high]" + (" above 0" if scale == "log" else ""))
+        inner.fault("range", f"is {ends!r}; allowed: [low, high]" + (" above 0" if scale == "log" else ""))
         return Grid(key, (0,))
     return Grid(key, _spread(ends[0], ends[1], scale, bins))
 
@@ -156,7 +156,7 @@ def _parse_limits(section: Fields) -> WalkLimits:
             least = 1 if item.name == "iterations" else 0
             given = section.take(item.name, list, list(value))
             if not given or not all(isinstance(v, int) and not isinstance(v, bool) and v >= least for v in given):
-                section.fault(item.name, f"is {given!r}; legal: a list of whole numbers from {least}")
+                section.fault(item.name, f"is {given!r}; allowed: a list of whole numbers from {least}")
                 given = value
             taken[item.name] = tuple(given)
         elif isinstance(value, float):

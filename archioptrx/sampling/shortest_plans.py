@@ -76,7 +76,7 @@ def functions_of(graph: FunctionGraph) -> tuple[Function, ...]:
 
 @dataclass(frozen=True, slots=True)
 class FunctionMenu:
-    """The legal functions at a place: labels, prior weights and the functions, in one order."""
+    """The allowed functions at a place: labels, prior weights and the functions, in one order."""
 
     labels: tuple[str, ...]
     weights: tuple[float, ...]
@@ -194,14 +194,14 @@ class ShortestPlans:
         """Functions that a walk may take from a value of a type with `left` steps to go."""
         key = ("onward", name, idempotent, target, left)
         if key not in self._menus:
-            legal = [
+            allowed = [
                 f
                 for f in self.functions
                 if name in f.inputs
                 and not (idempotent and f.idempotent)
                 and any(self.step(f, slot, target) <= left for slot in self.slots(f, name))
             ]
-            self._menus[key] = _menu(legal)
+            self._menus[key] = _menu(allowed)
         return self._menus[key]
 
     @staticmethod
@@ -217,12 +217,12 @@ class ShortestPlans:
         """Functions that may make a value of a type within `left` steps."""
         key = ("makers", name, fresh, plain, left)
         if key not in self._menus:
-            legal = [
+            allowed = [
                 f
                 for f in self.functions
                 if f.output == name and not (plain and f.idempotent) and self.making(f, fresh) <= left
             ]
-            self._menus[key] = _menu(legal)
+            self._menus[key] = _menu(allowed)
         return self._menus[key]
 
     def making(self, f: Function, fresh: bool) -> int:

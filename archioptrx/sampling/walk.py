@@ -63,7 +63,7 @@ class WalkSpace:
                 raise InputError(
                     f"function graph {self.function_graph.name}: targets: no walk can reach {name}: on each way to it "
                     "a function needs several different values of a type that can have only one; "
-                    "legal: own weights or a further function for that type"
+                    "allowed: own weights or a further function for that type"
                 )
             needed += least
         limit = self.search_space.walk.max_steps
@@ -71,7 +71,7 @@ class WalkSpace:
             path = ", ".join(self._shortest(draft.plan()))
             raise InputError(
                 f"search space {self.search_space.name}: walk.max_steps: is {limit}, but the shortest way to "
-                f"{', '.join(self.function_graph.targets)} takes {needed} ({path}); legal: {needed} or more"
+                f"{', '.join(self.function_graph.targets)} takes {needed} ({path}); allowed: {needed} or more"
             )
 
     def _shortest(self, plan: ShortestPlans) -> list[str]:
@@ -355,8 +355,8 @@ class _Walk:
             self.targets = draft.drop_last_loop()
         chosen = []
         for number, size in enumerate(sizes):
-            legal = [n for n in self.limits.iterations if (n - least) * size <= spare]
-            chosen.append(legal[self.pick("iterations", str(number), [str(n) for n in legal])])
+            allowed = [n for n in self.limits.iterations if (n - least) * size <= spare]
+            chosen.append(allowed[self.pick("iterations", str(number), [str(n) for n in allowed])])
             spare -= (chosen[-1] - least) * size
         if chosen:
             edges = tuple(

@@ -208,7 +208,7 @@ class Trials:
         why = ", ".join(f"{name} ({count})" for name, count in reasons.most_common())
         text = f"{PATIENCE} draws in a row were refused: {why}"
         if not self.rows and not self.running:
-            raise InputError(f"constraints: {text}; legal: wider constraints or another search space")
+            raise InputError(f"constraints: {text}; allowed: wider constraints or another search space")
         self.listener.note(f"the search ends early: {text}")
         return None, Draw(PATIENCE, reasons)
 
@@ -350,7 +350,7 @@ class Trials:
         if candidate is None or not _is_of(candidate, line):
             raise InputError(
                 f"{self.folder.path}: proposal {line['proposal']} can't be drawn again: the sampler, or the program, "
-                "has changed since; legal: the version in environment.json, or a new search"
+                "has changed since; allowed: the version in environment.json, or a new search"
             )
         return candidate
 

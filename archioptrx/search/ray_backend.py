@@ -255,7 +255,7 @@ def _check_resources(resources: Resources) -> None:
 
 
 def _most(there: float) -> str:
-    return f"legal here: {there:g} or less" if there else "there is none here; legal: 0"
+    return f"allowed here: {there:g} or less" if there else "there is none here; allowed: 0"
 
 
 @contextlib.contextmanager

@@ -224,7 +224,7 @@ def chosen(folder: RunFolder, top: int) -> list[int]:
     rows = folder.rows()
     good = [row["proposal"] for row in worth_training_again(rows)]
     if not rows:
-        raise InputError(f"{folder.path}: no trial has ended; legal: more --time, then --resume {folder.path}")
+        raise InputError(f"{folder.path}: no trial has ended; allowed: more --time, then --resume {folder.path}")
     if not good:
         raise InputError(f"{folder.path}: all {len(rows)} trials failed; the last one: {rows[-1]['error']}")
     return good[:top]

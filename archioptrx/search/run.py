@@ -107,9 +107,9 @@ def check_fit(task: Task, ends: SpaceEnds, data: TrialData) -> None:
         The data lack a field, or the networks have other targets than the task.
     """
     widths_of(ends, data.metadata)
-    if legal := task.misfit(ends.targets):
+    if allowed := task.misfit(ends.targets):
         names = ", ".join(f"{name} ({domain})" for name, domain in ends.targets)
-        raise InputError(f"{ends.name}: targets: {names}; legal for {task.name}: {legal}")
+        raise InputError(f"{ends.name}: targets: {names}; allowed for {task.name}: {allowed}")
     if fault := task.data_fault(data.splits.train[0]):
         raise InputError(f"data: {fault}")
 
@@ -126,7 +126,7 @@ def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
 def check_same_data(folder: RunFolder, events: Events) -> None:
     """Raise InputError if a search would go on with other data than it began with."""
     if folder.environment()["data"]["fingerprint"] != events.fingerprint:
-        raise InputError(f"{folder.path}: was searched on other data; legal: the same data, or a new search")
+        raise InputError(f"{folder.path}: was searched on other data; allowed: the same data, or a new search")
 
 
 def run_search(

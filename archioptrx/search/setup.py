@@ -131,7 +131,7 @@ def check_trackers(names: Sequence[str]) -> None:
     """Raise InputError if a tracker that is wanted isn't installed."""
     finish(
         [
-            f'track: {name} is not installed; legal: pip install "archioptrx[{name}]", or --track none'
+            f'track: {name} is not installed; allowed: pip install "archioptrx[{name}]", or --track none'
             for name in missing_trackers(names)
         ]
     )

@@ -69,7 +69,7 @@ def choose(args: argparse.Namespace) -> SingleTraining:
         except InputError as error:
             faults += error.faults
     if args.seed is not None and args.seed < 0:
-        faults.append(f"--seed: is {args.seed}; legal: 0 or more")
+        faults.append(f"--seed: is {args.seed}; allowed: 0 or more")
     finish(faults)
     as_it_was = not overrides and args.seed is None
     overrides["track"] = args.track or "none"
@@ -101,13 +101,13 @@ def of_run(name: str) -> tuple[RunFolder, dict[str, Any]] | None:
             return folder, folder.proposal(json.loads((folder.best / "metrics.json").read_text())["proposal"])
         rows = folder.rows()
         if not rows or rows[0]["score"] is None:
-            raise InputError(f"{name}: no trial has a score yet; legal: archioptrx search --resume {name}")
+            raise InputError(f"{name}: no trial has a score yet; allowed: archioptrx search --resume {name}")
         return folder, folder.proposal(rows[0]["proposal"])
     if (path.parent / "experiment.yaml").is_file() and path.suffix != ".yaml" and not path.exists():
         folder = RunFolder(path.parent)
         if not path.name.isdecimal():
             raise InputError(
-                f"{name}: {path.name!r} is no trial; legal: a number, see archioptrx inspect {path.parent}"
+                f"{name}: {path.name!r} is no trial; allowed: a number, see archioptrx inspect {path.parent}"
             )
         return folder, folder.proposal(int(path.name))
     return None

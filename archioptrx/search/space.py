@@ -130,10 +130,10 @@ def _fixed(
 
 
 def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: SearchSpace) -> list[str]:
-    """Each hyperparameter must be used by the function graph, or be a legal setting of the training."""
+    """Each hyperparameter must be used by the function graph, or be a allowed setting of the training."""
     known = {*graph.hyperparameters, *TRAINING_FIELDS}
     unknown = [
-        f"{experiment.search_space}: hyperparameters.{name}: is used neither by {graph.name} nor by training; legal: "
+        f"{experiment.search_space}: hyperparameters.{name}: is used neither by {graph.name} nor by training; allowed: "
         + ", ".join(sorted(known))
         for name in space.grid
         if name not in known

@@ -122,18 +122,18 @@ def read_vary(
     for key, values in lists.items():
         at = _at(key, place, options)
         if not isinstance(values, list) or not key:
-            legal = "a list of values" if key else "lists of values by key, such as {seed: [0, 1, 2]}"
-            faults.append(f"{at}: is {values!r}; legal: {legal}")
+            allowed = "a list of values" if key else "lists of values by key, such as {seed: [0, 1, 2]}"
+            faults.append(f"{at}: is {values!r}; allowed: {allowed}")
             continue
         if not values:
-            faults.append(f"{at}: is empty; legal: one value or more")
+            faults.append(f"{at}: is empty; allowed: one value or more")
         for index, value in enumerate(values):
             if isinstance(value, list):
-                faults.append(f"{at}[{index}]: is the list {value!r}; legal: a single value, or a mapping")
+                faults.append(f"{at}[{index}]: is the list {value!r}; allowed: a single value, or a mapping")
             elif any(_same(value, other) for other in values[:index]):
-                faults.append(f"{at}[{index}]: {value!r} stands twice; legal: each value once")
+                faults.append(f"{at}[{index}]: {value!r} stands twice; allowed: each value once")
         if key.split(".")[0] in ("name", VARY):
-            faults.append(f"{at}: can't be varied; legal: every other key")
+            faults.append(f"{at}: can't be varied; allowed: every other key")
         if key.split(".")[0] == "objective":
             faults.append(f"{at}: can't be varied, for scores of different objectives can't be compared")
         faults += [f"{at}: is inside {other}, which is varied too" for other in lists if key.startswith(f"{other}.")]
@@ -150,7 +150,7 @@ def _at(key: str, place: str, options: Mapping[str, str] | None) -> str:
 def varied_faults(vary: Mapping[str, Any], options: Mapping[str, str], place: str) -> list[str]:
     """A fault for each option that sets a key, a part of it, or a section around it that is varied."""
     return [
-        f"{option}: {varied} is varied by {place}; legal: --set {VARY}.{varied}=[...]"
+        f"{option}: {varied} is varied by {place}; allowed: --set {VARY}.{varied}=[...]"
         for key, option in options.items()
         for varied in vary
         if f"{key}.".startswith(f"{varied}.") or f"{varied}.".startswith(f"{key}.")

@@ -98,7 +98,7 @@ def reopened(path: Path, overrides: Mapping[str, Any], options: Mapping[str, str
     folder = StudyFolder(path)
     wrong = varied_faults(folder.vary, options, str(path / "experiment.yaml"))
     if wrong:
-        raise InputError(*(fault.partition("; legal")[0] for fault in wrong))
+        raise InputError(*(fault.partition("; allowed")[0] for fault in wrong))
 
     def setup_of(one: Combination) -> Setup:
         run = folder.run(one)

@@ -131,7 +131,7 @@ class BinaryClassification(Task):
         triplets what `comparison.medals` gives. A score that needs both classes is None where one is missing.
         """
         if not 0 < cut < 1:
-            raise InputError(f"cut: is {cut:g}; legal: between 0 and 1")
+            raise InputError(f"cut: is {cut:g}; allowed: between 0 and 1")
         logits = _joined([o.detach() for o in outputs])
         bad = int((~np.isfinite(logits)).sum())
         if bad:

@@ -43,7 +43,7 @@ def lacks_particles(graph: HitGraph) -> str | None:
     """What is said of events that know no particles."""
     if graph.get("particles") is not None and graph.get("particle_index") is not None:
         return None
-    return "the events have no particles; legal: a source that knows them (toy, helix, trackml …)"
+    return "the events have no particles; allowed: a source that knows them (toy, helix, trackml …)"
 
 
 def split(values: Floats, names: Sequence[str]) -> Iterator[tuple[TrackParameter, Floats]]:

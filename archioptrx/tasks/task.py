@@ -34,7 +34,7 @@ def lacks_pid(graph: HitGraph) -> str | None:
     """What is said of events that don't say whose a hit is."""
     if graph.get("pid") is not None:
         return None
-    return "the hits have no particle ids (pid); legal: a source that knows them (toy, helix, trackml …)"
+    return "the hits have no particle ids (pid); allowed: a source that knows them (toy, helix, trackml …)"
 
 
 def mean_loss(
@@ -85,7 +85,7 @@ class Task(ABC):
     linear: bool = True
 
     def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:
-        """What targets of a function graph would be legal; None: these are.
+        """What targets of a function graph would be allowed; None: these are.
 
         Parameters
         ----------

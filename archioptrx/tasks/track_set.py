@@ -99,7 +99,7 @@ class TrackSet(Task):
         `tracks`; of the matched pairs, good or not, what `archioptrx.tasks.parameters.scores` gives.
         """
         if not 0 < cut < 1:
-            raise InputError(f"cut: is {cut:g}; legal: between 0 and 1")
+            raise InputError(f"cut: is {cut:g}; allowed: between 0 and 1")
         finite(outputs)
         good = accepted = tracks = 0
         errors: list[int] = []

@@ -176,9 +176,9 @@ class Fitting:
         self.model, self.task, self.training, self.device = model, task, training, torch.device(device)
         self.further = further
         if not train:
-            raise InputError("training: has no graphs; legal: at least one")
+            raise InputError("training: has no graphs; allowed: at least one")
         if training.precision != "float32" and self.device.type != "cuda":
-            raise InputError(f"training: precision {training.precision} needs CUDA; legal here: float32")
+            raise InputError(f"training: precision {training.precision} needs CUDA; allowed here: float32")
         self._threads = torch.get_num_threads()
         if training.threads:
             torch.set_num_threads(training.threads)

@@ -154,7 +154,7 @@ class Objective:
         """
         written = top.take("objective", (dict, list, str), {})
         if isinstance(written, list) and not written:
-            top.fault("objective", "is an empty list; legal: at least one metric")
+            top.fault("objective", "is an empty list; allowed: at least one metric")
         several = isinstance(written, list)
         places = [f"objective[{index}]" for index in range(len(written))] if several else ["objective"]
         goals = [
@@ -163,10 +163,12 @@ class Objective:
         ]
         for index, (goal, place) in enumerate(zip(goals, places, strict=True)):
             if goal.metric and goal.metric in [earlier.metric for earlier in goals[:index]]:
-                top.fault(f"{place}.metric", f"{goal.metric} stands twice; legal: each metric once")
+                top.fault(f"{place}.metric", f"{goal.metric} stands twice; allowed: each metric once")
         if goals and goals[0].metric in COSTS:
-            legal = f"first a metric of the task, which chooses epochs and the winner: {', '.join((*shares, *losses))}"
-            top.fault(f"{places[0]}.metric", f"{goals[0].metric} is a cost; legal: {legal}")
+            allowed = (
+                f"first a metric of the task, which chooses epochs and the winner: {', '.join((*shares, *losses))}"
+            )
+            top.fault(f"{places[0]}.metric", f"{goals[0].metric} is a cost; allowed: {allowed}")
         return cls(tuple(goals))
 
 
@@ -185,7 +187,7 @@ def _read_goal(written: object, place: str, faults: list[str], shares: Sequence[
     if inside.take("cost", (dict, str, type(None)), None) is not None:
         price = _read_price(inside)
         if known and metric and metric not in shares:
-            inside.fault("cost", f"{metric} is no share of 1, and has no logit; legal with: {', '.join(shares)}")
+            inside.fault("cost", f"{metric} is no share of 1, and has no logit; allowed with: {', '.join(shares)}")
     inside.rest()
     return Goal(metric, mode, price)
 

@@ -95,14 +95,13 @@ def score(name: str, model: Model, batches: Batches, task: Task) -> float | None
 def unfit(name: str, task: Task) -> str | None:
     """Why a proxy can't judge networks of a task; None: it can."""
     if not isinstance(task.target_width, int) and name not in ("parameters", "synflow"):
-        return f"screen.proxy: {name} judges networks of one target; legal for {task.name}: parameters, synflow"
+        return f"screen.proxy: {name} judges networks of one target; allowed for {task.name}: parameters, synflow"
     if name == "jacob_cov" and task.domain == "graph":
-        return (
-            f"screen.proxy: {name} compares rows by their inputs, an event has none; legal: naswot, parameters, synflow"
-        )
+        others = "naswot, parameters, synflow"
+        return f"screen.proxy: {name} compares rows by their inputs, an event has none; allowed: {others}"
     if name == "readout" and not task.linear:
-        legal = "parameters, synflow, naswot" + (", jacob_cov" if task.domain != "graph" else "")
-        return f"screen.proxy: no linear layer can be fitted to {task.name}, as {name} does; legal: {legal}"
+        allowed = "parameters, synflow, naswot" + (", jacob_cov" if task.domain != "graph" else "")
+        return f"screen.proxy: no linear layer can be fitted to {task.name}, as {name} does; allowed: {allowed}"
     return None
 
 

@@ -52,10 +52,12 @@ class AcornOptions:
         """Take and check the options."""
         path = fields.take("path", str, "")
         if not path:
-            fields.fault("path", "is missing; legal: a folder of .pyg or .pt files or one of them, also as --data PATH")
+            fields.fault(
+                "path", "is missing; allowed: a folder of .pyg or .pt files or one of them, also as --data PATH"
+            )
         columns = fields.take("columns", list, [])
         if not all(isinstance(name, str) for name in columns):
-            fields.fault("columns", f"is {columns!r}; legal: names of columns")
+            fields.fault("columns", f"is {columns!r}; allowed: names of columns")
         return cls(
             Path(path or "."),
             tuple(map(str, columns)),
@@ -77,6 +79,6 @@ def _scales(fields: Fields) -> tuple[float, ...] | None:
     except (TypeError, ValueError):
         scales = ()
     if len(scales) != 3 or not all(0 < one < float("inf") for one in scales):
-        fields.fault("scales", f"is {told!r}; legal: three positive numbers, for r, φ and z")
+        fields.fault("scales", f"is {told!r}; allowed: three positive numbers, for r, φ and z")
         return None
     return scales

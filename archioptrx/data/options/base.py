@@ -56,7 +56,7 @@ def _plain(fields: Fields, one: Field[Any]) -> Any:
     if isinstance(default, Path):
         told = fields.take(one.name, str, str(default))
         if default == HERE and one.name not in fields.content:
-            fields.fault(one.name, "is missing; legal: a path, also as --data PATH")
+            fields.fault(one.name, "is missing; allowed: a path, also as --data PATH")
         return Path(told)
     if issubclass(kind, tuple):
         return tuple(fields.take(one.name, list, list(default)))
@@ -108,5 +108,5 @@ def take_of(fields: Fields) -> Mapping[str, Any]:
     """Take the description of the other source; whoever reads descriptions has turned paths and YAML into mappings."""
     told: Mapping[str, Any] = fields.take(OF, dict, {})
     if not told:
-        fields.fault(OF, "describes no data; legal: {source: NAME, …}, a YAML file of that, or a path")
+        fields.fault(OF, "describes no data; allowed: {source: NAME, …}, a YAML file of that, or a path")
     return told

@@ -106,9 +106,9 @@ class Cuts:
         preset = fields.take("preset", str, "none", choices=PRESETS)
         usual = PRESETS[preset]
         values: dict[str, Any] = {"preset": preset}
-        for name, legal in _CHOICES.items():
+        for name, allowed in _CHOICES.items():
             if name != "preset":
-                values[name] = fields.take(name, str, usual.get(name, getattr(Cuts, name)), choices=legal)
+                values[name] = fields.take(name, str, usual.get(name, getattr(Cuts, name)), choices=allowed)
         for name, (kind, least) in _LEAST.items():
             values[name] = fields.take(name, kind, usual.get(name, getattr(Cuts, name)), minimum=least)
         values["signal_primary"] = fields.take("signal_primary", bool, False)
@@ -163,5 +163,5 @@ def _features(fields: Fields) -> tuple[str, ...]:
         if name not in FEATURES:
             fields.fault("features", f"has {name!r}; {did_you_mean(name, FEATURES)}")
         elif list(told).count(name) > 1:
-            fields.fault("features", f"has {name!r} twice; legal: each once")
+            fields.fault("features", f"has {name!r} twice; allowed: each once")
     return tuple(told)

@@ -83,7 +83,7 @@ class HelixOptions(Cuts):
         """Take and check the options."""
         cuts = Cuts.read_values(fields)
         for name in {"cells", "charge"} & set(cuts["features"]):
-            fields.fault("features", f"has {name!r}, and simulated events have no cells; legal: eta")
+            fields.fault("features", f"has {name!r}, and simulated events have no cells; allowed: eta")
         return cls(**cuts, **simulation_options(fields))
 
 
@@ -104,7 +104,7 @@ NUMBERS = {
     "inefficiency": (0, 0.99),
     "noise_share": (0, 0.95),
 }
-"""Smallest and largest legal value of each number."""
+"""Smallest and largest allowed value of each number."""
 
 
 def simulation_options(fields: Fields) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def simulation_options(fields: Fields) -> dict[str, Any]:
     for key, (least, most) in NUMBERS.items():
         values[key] = fields.take(key, float, getattr(HelixOptions, key), minimum=least, maximum=most)
     if not values["pt_low"] < values["pt_high"]:
-        fields.fault("pt_low", f"is {values['pt_low']:g}; legal: below pt_high, {values['pt_high']:g}")
+        fields.fault("pt_low", f"is {values['pt_low']:g}; allowed: below pt_high, {values['pt_high']:g}")
     values["detector"] = fields.take("detector", str, "all", choices=("all", "barrel"))
     csv = fields.take("csv", (str, Path, type(None)), None)
     return {**values, "csv": None if csv is None else Path(csv)}

@@ -42,7 +42,7 @@ class HitgraphsOptions:
         """Take and check the options."""
         path = fields.take("path", str, "")
         if not path:
-            fields.fault("path", "is missing; legal: a folder of .npz files or one of them, also as --data PATH")
+            fields.fault("path", "is missing; allowed: a folder of .npz files or one of them, also as --data PATH")
         sectors = fields.take("sectors", (int, str), "auto", choices=["auto"], minimum=1)
         skip_bad = fields.take("skip_bad", bool, False)
         events = fields.take("events", (int, type(None)), None, minimum=1)

@@ -28,7 +28,7 @@ class TripletsOptions:
     cut
         Doublets of this probability or more take part. Low: what is lost here no triplet classifier finds again.
     most
-        Triplets of one graph that are legal.
+        Triplets of one graph that are allowed.
     """
 
     source: ClassVar[str] = "triplets"
@@ -36,7 +36,7 @@ class TripletsOptions:
     of: Mapping[str, Any] = of_option("the other source: a path, or a description in YAML (a file or {…})")
     model: str | None = option(None, "folder of a trained classifier of doublets (default: all take part)", str)
     cut: float = option(CUT, "doublets of this probability or more take part")
-    most: int = option(MOST, "triplets of one graph that are legal")
+    most: int = option(MOST, "triplets of one graph that are allowed")
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
@@ -45,7 +45,7 @@ class TripletsOptions:
         model = fields.take("model", (str, type(None)), None)
         cut = fields.take("cut", float, CUT, minimum=0, maximum=1)
         if model is not None and not Path(model).expanduser().is_dir():
-            fields.fault("model", f"{model}: no such folder; legal: one that `archioptrx train` or `search` wrote")
+            fields.fault("model", f"{model}: no such folder; allowed: one that `archioptrx train` or `search` wrote")
         return cls(of, model, cut, fields.take("most", int, MOST, minimum=1))
 
 

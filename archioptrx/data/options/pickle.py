@@ -35,6 +35,6 @@ class PickleOptions:
         """Take and check the options."""
         path = fields.take("path", str, "")
         if not path:
-            fields.fault("path", "is missing; legal: a .pickle file or a folder of them, also as --data PATH")
+            fields.fault("path", "is missing; allowed: a .pickle file or a folder of them, also as --data PATH")
         skip_bad = fields.take("skip_bad", bool, False)
         return cls(Path(path or "."), skip_bad, fields.take("events", (int, type(None)), None, minimum=1))

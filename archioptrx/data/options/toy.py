@@ -52,13 +52,13 @@ class ToyOptions:
         options = cls(**values)
         for low, high in (("curve_min", "curve_max"), ("event_size_min", "event_size_max")):
             if getattr(options, low) > getattr(options, high):
-                fields.fault(low, f"is {getattr(options, low)}; legal: {high} or less, {getattr(options, high)}")
+                fields.fault(low, f"is {getattr(options, low)}; allowed: {high} or less, {getattr(options, high)}")
         if not options.max_angle <= 2 * math.pi:
-            fields.fault("max_angle", f"is {options.max_angle:g}; legal: 2π rad or less")
+            fields.fault("max_angle", f"is {options.max_angle:g}; allowed: 2π rad or less")
         second = 2 * options.height / options.num_layers
         if 2 * options.curve_min < second:
             fields.fault(
                 "curve_min",
-                f"is {options.curve_min:g}: no track that reaches two layers; legal: {second / 2:g} or more",
+                f"is {options.curve_min:g}: no track that reaches two layers; allowed: {second / 2:g} or more",
             )
         return options

@@ -36,7 +36,7 @@ class TrackmlOptions(Cuts):
         """Take and check the options."""
         path = fields.take("path", str, "")
         if not path:
-            fields.fault("path", "is missing; legal: a folder or .zip of event*-hits.csv files, also as --data PATH")
+            fields.fault("path", "is missing; allowed: a folder or .zip of event*-hits.csv files, also as --data PATH")
         skip_bad = fields.take("skip_bad", bool, False)
         events = fields.take("events", (int, type(None)), None, minimum=1)
         return cls(**Cuts.read_values(fields), path=Path(path or "."), skip_bad=skip_bad, events=events)

@@ -121,8 +121,8 @@ class Helices:
         """
         nearest, span = self.circle
         sine = (radii**2 - nearest[:, None]) / np.maximum(span, 1e-30)[:, None]
-        legal = (sine >= 0) & (sine <= 1)
-        return np.where(legal, 2 * np.arcsin(np.sqrt(np.where(legal, sine, 0.0))), np.nan)
+        allowed = (sine >= 0) & (sine <= 1)
+        return np.where(allowed, 2 * np.arcsin(np.sqrt(np.where(allowed, sine, 0.0))), np.nan)
 
     def distance_at(self, phase: Floats) -> Floats:
         """Distance from the beam line. Shapes: phase [A, B], rad -> [A, B], mm."""

@@ -78,7 +78,7 @@ def event_files(options: AcornOptions) -> dict[str, Path]:
         folders = file.relative_to(options.path).parts[:-1] if often[file.stem] > 1 else ()
         name = "_".join((*folders, file.stem))
         if name in named:
-            raise InputError(f"{file}: is called {name}, as is {named[name]}; legal: names of their own")
+            raise InputError(f"{file}: is called {name}, as is {named[name]}; allowed: names of their own")
         named[name] = file
     return named
 
@@ -134,7 +134,7 @@ def coordinates(content: Content, options: AcornOptions) -> tuple[NDArray[np.flo
     matrix = array(content, "x")
     if matrix is not None and matrix.ndim == 2:
         if matrix.shape[1] < 3 or not len(matrix):
-            raise InputError(f"x has the shape {list(matrix.shape)}; legal: [hits, 3 or more], one hit at least")
+            raise InputError(f"x has the shape {list(matrix.shape)}; allowed: [hits, 3 or more], one hit at least")
         return matrix[:, :3].astype(np.float64) * (options.scales or NODE_SCALE), "matrix"
     columns: dict[str, Array | None] = {name: first(content, f"hit_{name}", name)[1] for name in ("r", "phi", "z")}
     # A plain `y` is the truth of the edges, in every version.
@@ -144,11 +144,11 @@ def coordinates(content: Content, options: AcornOptions) -> tuple[NDArray[np.flo
         columns |= {name: values for name, values in made.items() if columns[name] is None}
     missing = [name for name in ("r", "phi", "z") if columns[name] is None]
     if missing:
-        raise InputError(f"lacks {', '.join(missing)}; legal: hit_r, hit_phi, hit_z, or a matrix x [hits, features]")
+        raise InputError(f"lacks {', '.join(missing)}; allowed: hit_r, hit_phi, hit_z, or a matrix x [hits, features]")
     z = columns["z"]
     assert z is not None
     if z.ndim != 1 or not len(z):
-        raise InputError(f"z has the shape {list(z.shape)}; legal: [hits], one hit at least")
+        raise InputError(f"z has the shape {list(z.shape)}; allowed: [hits], one hit at least")
     parts = [_column(columns[name], name, len(z), "hit").astype(np.float64) for name in ("r", "phi", "z")]
     return np.stack(parts, axis=1) * (options.scales or (1.0, 1.0, 1.0)), "columns"
 
@@ -158,7 +158,7 @@ def feature(content: Content, name: str, hits: int) -> NDArray[np.float64]:
     matrix = array(content, "x")
     if matrix is not None and matrix.ndim == 2 and name.startswith("x") and name[1:].isdigit():
         if int(name[1:]) >= matrix.shape[1]:
-            raise InputError(f"x has {matrix.shape[1]} columns, no {name}; legal: x0 … x{matrix.shape[1] - 1}")
+            raise InputError(f"x has {matrix.shape[1]} columns, no {name}; allowed: x0 … x{matrix.shape[1] - 1}")
         return matrix[:, int(name[1:])].astype(np.float64)
     found = first(content, f"hit_{name.removeprefix('hit_')}", name)[1]
     return _column(found, name, hits, "hit").astype(np.float64)
@@ -166,17 +166,17 @@ def feature(content: Content, name: str, hits: int) -> NDArray[np.float64]:
 
 def _column(values: Array | None, name: str, rows: int, kind: str) -> Array:
     if values is None:
-        raise InputError(f"lacks {name}; legal: one number per {kind}")
+        raise InputError(f"lacks {name}; allowed: one number per {kind}")
     if values.ndim != 1 or len(values) != rows:
-        raise InputError(f"{name} has the shape {list(values.shape)}; legal: [{rows}], one number per {kind}")
+        raise InputError(f"{name} has the shape {list(values.shape)}; allowed: [{rows}], one number per {kind}")
     return values
 
 
 def _finite(values: Array, name: str, kind: str, minimum: float = -math.inf) -> None:
     wrong = np.flatnonzero(~np.isfinite(values) | (values < minimum))
     if len(wrong):
-        legal = "finite numbers" if minimum == -math.inf else "finite numbers of 0 or more"
-        raise InputError(f"{name} is {values[wrong[0]]:g} at {kind} {wrong[0]}; legal: {legal}")
+        allowed = "finite numbers" if minimum == -math.inf else "finite numbers of 0 or more"
+        raise InputError(f"{name} is {values[wrong[0]]:g} at {kind} {wrong[0]}; allowed: {allowed}")
 
 
 def _pairs(content: Content, name: str, hits: int) -> Edges | None:
@@ -185,10 +185,10 @@ def _pairs(content: Content, name: str, hits: int) -> Edges | None:
     if pairs is None:
         return None
     if pairs.ndim != 2 or len(pairs) != 2 or pairs.dtype.kind not in "iu":
-        raise InputError(f"{name} is {pairs.dtype} {list(pairs.shape)}; legal: whole numbers [2, edges]")
+        raise InputError(f"{name} is {pairs.dtype} {list(pairs.shape)}; allowed: whole numbers [2, edges]")
     wrong = np.flatnonzero(((pairs < 0) | (pairs >= hits)).any(axis=0))
     if len(wrong):
-        raise InputError(f"{name} points outside the {hits} hits at edge {wrong[0]}; legal: 0 … {hits - 1}")
+        raise InputError(f"{name} points outside the {hits} hits at edge {wrong[0]}; allowed: 0 … {hits - 1}")
     return pairs.astype(np.int64)
 
 
@@ -196,17 +196,17 @@ def _edges(content: Content, hits: int) -> tuple[Edges, NDArray[np.bool_]]:
     """Edges [2, E] and their truth [E], in the file's order."""
     edges, tracks = _pairs(content, "edge_index", hits), _pairs(content, "track_edges", hits)
     if edges is None or not edges.shape[1]:
-        raise InputError(f"{'lacks' if edges is None else 'has no edge in'} edge_index; legal: one edge at least")
+        raise InputError(f"{'lacks' if edges is None else 'has no edge in'} edge_index; allowed: one edge at least")
     name, truth = first(content, "edge_y", "y")
     if truth is None and tracks is None:
-        raise InputError("lacks y and track_edges; legal: edge_y or y, one per edge, or track_edges [2, true edges]")
+        raise InputError("lacks y and track_edges; allowed: edge_y or y, one per edge, or track_edges [2, true edges]")
     if truth is None:
         assert tracks is not None
         return edges, np.isin(pair_keys(edges, hits), pair_keys(tracks, hits))
     truth = _column(truth, name, edges.shape[1], "edge")
     wrong = np.flatnonzero(~np.isin(truth, (0, 1)))
     if len(wrong):
-        raise InputError(f"{name} is {truth[wrong[0]]} at edge {wrong[0]}; legal: 0 and 1")
+        raise InputError(f"{name} is {truth[wrong[0]]} at edge {wrong[0]}; allowed: 0 and 1")
     return edges, truth.astype(np.bool_)
 
 
@@ -218,11 +218,13 @@ def _hit_ids(content: Content, hits: int) -> Array | None:
     ids = _column(ids, "hit_id", hits, "hit")
     broken = np.flatnonzero(ids != np.round(ids))
     if len(broken):
-        raise InputError(f"hit_id is {ids[broken[0]]:g} at hit {broken[0]}; legal: whole numbers")
+        raise InputError(f"hit_id is {ids[broken[0]]:g} at hit {broken[0]}; allowed: whole numbers")
     names, rows, often = np.unique(ids, return_index=True, return_counts=True)
     if (often > 1).any():
         worst = int(np.argmax(often > 1))
-        raise InputError(f"hit_id {names[worst]} stands {often[worst]} times, first at hit {rows[worst]}; legal: once")
+        raise InputError(
+            f"hit_id {names[worst]} stands {often[worst]} times, first at hit {rows[worst]}; allowed: once"
+        )
     return ids
 
 
@@ -273,7 +275,7 @@ def write_predictions(
         The target exists, or the file is no longer the one that was read.
     """
     if target.exists():
-        raise InputError(f"{target}: exists already; legal: a new file")
+        raise InputError(f"{target}: exists already; allowed: a new file")
     content = read_content(file, file)
     prefixed = bool({"hit_r", "hit_x", "hit_z"} & set(content))
     edges, hits = _pairs(content, "edge_index", len(graph.x)), len(graph.x)
@@ -284,7 +286,7 @@ def write_predictions(
         place = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
         own = edges[0] == edges[1]
         if not (own | (keys[place] == wanted)).all():
-            raise InputError(f"{file}: has other edges than the graph that was read from it; legal: the same file")
+            raise InputError(f"{file}: has other edges than the graph that was read from it; allowed: the same file")
         values = np.where(own, 0.0, scores.detach().numpy()[place])
         content["edge_scores" if prefixed else "scores"] = torch.tensor(values, dtype=torch.float32)
     if tracks is not None:

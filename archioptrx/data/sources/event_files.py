@@ -70,18 +70,18 @@ class EventFile:
             return self._unpacked()
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
             text = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"{self}: can't be read ({text}); legal: {LEGAL}") from error
+            raise InputError(f"{self}: can't be read ({text}); allowed: {LEGAL}") from error
 
     def _unpacked(self) -> bytes:
         if not self.path.is_file():
-            raise InputError(f"{self}: is no file; legal: {LEGAL}")
+            raise InputError(f"{self}: is no file; allowed: {LEGAL}")
         size = self.path.stat().st_size
         if self.member is None and self.path.suffix == ".gz":
             with gzip.open(self.path) as stream:
                 return self._bounded(stream, size)
         if self.member is None and self.path.suffix != ".zip":
             if size > MOST_BYTES:
-                raise InputError(f"{self}: holds {size:,} bytes; legal: {MOST_BYTES:,} or less")
+                raise InputError(f"{self}: holds {size:,} bytes; allowed: {MOST_BYTES:,} or less")
             return self.path.read_bytes()
         with zipfile.ZipFile(self.path) as archive:
             member = self.member or _only_member(self, archive)
@@ -100,7 +100,7 @@ class EventFile:
             if len(content) > most:
                 raise InputError(
                     f"{self}: unpacks from {packed:,} to more than {most:,} bytes, as a zip bomb does; "
-                    f"legal: at most {MOST_RATIO} times its size"
+                    f"allowed: at most {MOST_RATIO} times its size"
                 )
         return bytes(content)
 
@@ -146,12 +146,12 @@ def find_events(path: Path) -> list[EventFiles]:
     elif path.is_file() and path.suffix == ".zip":
         files = list(_in_archive(path))
     elif path.is_file():
-        raise InputError(f"{path}: is no file of an event; legal: {LEGAL}, or a .zip or a folder of them")
+        raise InputError(f"{path}: is no file of an event; allowed: {LEGAL}, or a .zip or a folder of them")
     else:
-        raise InputError(f"{path}: no such file or folder; legal: a folder or .zip of event*-hits.csv files")
+        raise InputError(f"{path}: no such file or folder; allowed: a folder or .zip of event*-hits.csv files")
     events = _by_event(files)
     if not events:
-        raise InputError(f"{path}: holds no event; legal: files called {LEGAL}")
+        raise InputError(f"{path}: holds no event; allowed: files called {LEGAL}")
     return events
 
 
@@ -165,12 +165,14 @@ def _by_event(files: list[EventFile]) -> list[EventFiles]:
         twin = parts.setdefault(match["part"], file)
         if twin is not file:
             faults.setdefault(match["event"], []).append(
-                f"{file}: is there twice, also as {twin}; legal: one of the two"
+                f"{file}: is there twice, also as {twin}; allowed: one of the two"
             )
     for event, parts in sorted_files.items():
         if "hits" not in parts:
             first = next(iter(parts.values()))
-            faults.setdefault(event, []).append(f"{first}: {event}-hits.csv is missing beside it; legal: hits with it")
+            faults.setdefault(event, []).append(
+                f"{first}: {event}-hits.csv is missing beside it; allowed: hits with it"
+            )
     return [EventFiles(name, parts, tuple(faults.get(name, ()))) for name, parts in sorted(sorted_files.items())]
 
 
@@ -198,8 +200,8 @@ def _in_folder(folder: Path) -> Iterator[EventFile]:
 def _link_fault(path: Path, root: Path) -> str:
     """Say what is wrong with a path if it is a link."""
     if not path.resolve().is_relative_to(root):
-        return "is a link out of its folder; legal: files inside of it"
-    return "" if path.exists() else "is a link to nothing; legal: a file"
+        return "is a link out of its folder; allowed: files inside of it"
+    return "" if path.exists() else "is a link to nothing; allowed: a file"
 
 
 def _beside(path: Path) -> Iterator[EventFile]:
@@ -215,7 +217,7 @@ def _in_archive(path: Path) -> Iterator[EventFile]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: can't be read ({error}); legal: a .zip of event files") from error
+        raise InputError(f"{path}: can't be read ({error}); allowed: a .zip of event files") from error
     for name in names:
         found = _NAME.match(Path(name).name)
         if found and not name.endswith((".zip", "/")) and "__MACOSX" not in name:
@@ -225,5 +227,5 @@ def _in_archive(path: Path) -> Iterator[EventFile]:
 def _only_member(file: EventFile, archive: zipfile.ZipFile) -> str:
     names = [name for name in archive.namelist() if name.endswith(".csv")]
     if len(names) != 1:
-        raise InputError(f"{file}: holds {len(names)} .csv files; legal: one")
+        raise InputError(f"{file}: holds {len(names)} .csv files; allowed: one")
     return names[0]

@@ -76,13 +76,13 @@ def read_table(file: EventFile, names: Sequence[str]) -> Table:
     """
     content = file.read()
     if not content.strip():
-        raise InputError(f"{file}: is empty; legal: a line with {', '.join(names)}, and rows")
+        raise InputError(f"{file}: is empty; allowed: a line with {', '.join(names)}, and rows")
     frame = _parsed(file, content)
     missing = [name for name in names if name not in frame.columns]
     if missing:
-        raise InputError(f"{file}: line 1: lacks {', '.join(missing)}; legal: the columns {', '.join(names)}")
+        raise InputError(f"{file}: line 1: lacks {', '.join(missing)}; allowed: the columns {', '.join(names)}")
     if frame.empty:
-        raise InputError(f"{file}: holds no row; legal: at least one")
+        raise InputError(f"{file}: holds no row; allowed: at least one")
     return Table(file, {name: _column(file, name, frame[name]) for name in names})
 
 
@@ -95,12 +95,12 @@ def _parsed(file: EventFile, content: bytes) -> pd.DataFrame:
             return pd.read_csv(io.BytesIO(content), skip_blank_lines=False, index_col=False, **_EXACT)
         except (ValueError, pd.errors.ParserWarning, OverflowError) as error:
             text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InputError(f"{file}: is no table ({text[:100]}); legal: CSV with a line of names") from error
+            raise InputError(f"{file}: is no table ({text[:100]}); allowed: CSV with a line of names") from error
 
 
 def _column(file: EventFile, name: str, values: pd.Series) -> Array:
     """One column as int64 or float64; the first bad row is named."""
-    legal = "a whole number" if name in WHOLE else "a finite number"
+    allowed = "a whole number" if name in WHOLE else "a finite number"
     numbers = values.to_numpy()
     if numbers.dtype.kind not in "iuf":
         numbers = pd.to_numeric(values.astype(str), errors="coerce").to_numpy()
@@ -111,6 +111,6 @@ def _column(file: EventFile, name: str, values: pd.Series) -> Array:
         bad |= (numbers != np.round(numbers)) | (np.abs(numbers) > 2.0**53) if numbers.dtype.kind == "f" else False
     if bad.any():
         row = int(np.argmax(bad))
-        raise InputError(f"{file}: line {row + 2}: {name} is {values.iloc[row]!s:.40}; legal: {legal}")
+        raise InputError(f"{file}: line {row + 2}: {name} is {values.iloc[row]!s:.40}; allowed: {allowed}")
     column: Array = numbers.astype(np.int64 if name in WHOLE else np.float64)
     return column

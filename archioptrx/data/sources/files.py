@@ -9,14 +9,14 @@ from pathlib import Path
 from archioptrx.core.errors import InputError
 
 
-def files_in(path: Path, patterns: Sequence[str], legal: str) -> list[Path]:
+def files_in(path: Path, patterns: Sequence[str], allowed: str) -> list[Path]:
     """Name the files of a folder and of the folders inside it, sorted, or the one file.
 
     Parameters
     ----------
     patterns
         Of file names, such as `*.pyg`.
-    legal
+    allowed
         Says in messages what belongs there.
 
     Raises
@@ -27,10 +27,10 @@ def files_in(path: Path, patterns: Sequence[str], legal: str) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise InputError(f"{path}: no such file or folder; legal: {legal}")
+        raise InputError(f"{path}: no such file or folder; allowed: {allowed}")
     files = sorted({file for pattern in patterns for file in path.rglob(pattern)})
     if not files:
-        raise InputError(f"{path}: holds no {' or '.join(patterns)}; legal: {legal}")
+        raise InputError(f"{path}: holds no {' or '.join(patterns)}; allowed: {allowed}")
     return files
 
 
@@ -45,26 +45,26 @@ def file_fault(file: Path, folder: Path, largest: int) -> str | None:
         Bytes that it may have.
     """
     if file != folder and not file.resolve().is_relative_to(folder.resolve()):
-        return "is a link out of the folder; legal: files inside it"
+        return "is a link out of the folder; allowed: files inside it"
     if not file.is_file():
         return "is no file"
     size = file.stat().st_size
     if not size:
         return "is empty"
     if size > largest:
-        return f"has {size:,} bytes; legal: {largest:,} or less"
+        return f"has {size:,} bytes; allowed: {largest:,} or less"
     return None
 
 
 def unpacked_fault(file: Path, ratio: float, usual: int = 0) -> str | None:
     """Refuse a zip archive that holds more than `ratio` times its own size (a zip bomb); None: nothing to say.
 
-    So many bytes are `usual` that they are legal in any case.
+    So many bytes are `usual` that they are allowed in any case.
     """
     with zipfile.ZipFile(file) as archive:
         size = sum(one.file_size for one in archive.infolist())
     if size > max(usual, ratio * file.stat().st_size):
         return (
-            f"would unpack to {size:,} bytes, {size / file.stat().st_size:.0f} times its size; legal: {ratio:g} times"
+            f"would unpack to {size:,} bytes, {size / file.stat().st_size:.0f} times its size; allowed: {ratio:g} times"
         )
     return None

@@ -36,21 +36,21 @@ UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, Memo
 def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str]]:
     """Read and check one file: its arrays, and what is wrong with it. Widths are those of the data set's fields."""
     if not file.is_file() or not file.stat().st_size:
-        return {}, [f"is {'empty' if file.is_file() else 'no file'}; legal: an .npz file of HEP.TrkX"]
+        return {}, [f"is {'empty' if file.is_file() else 'no file'}; allowed: an .npz file of HEP.TrkX"]
     if not zipfile.is_zipfile(file):
-        return {}, ["is cut short or no .npz file (a zip archive of arrays); legal: an .npz file of HEP.TrkX"]
+        return {}, ["is cut short or no .npz file (a zip archive of arrays); allowed: an .npz file of HEP.TrkX"]
     try:
         if fault := unpacked_fault(file, MOST_RATIO, KEPT_BYTES):
             return {}, [fault]
         with np.load(file, allow_pickle=False) as content:
             missing = [key for key in ("X", *EDGE_KEYS) if key not in content.files]
             if missing:
-                return {}, [f"lacks {', '.join(missing)}; legal: X, {', '.join(EDGE_KEYS)}"]
+                return {}, [f"lacks {', '.join(missing)}; allowed: X, {', '.join(EDGE_KEYS)}"]
             arrays = {k: content[k] for k in ("X", *EDGE_KEYS, *OPTIONAL) if k in content.files}
             if "embedding" not in widths:
                 arrays.pop("embedding", None)
     except UNREADABLE as error:
-        return {}, [f"can't be read ({first_line(error)}); legal: an .npz file of HEP.TrkX"]
+        return {}, [f"can't be read ({first_line(error)}); allowed: an .npz file of HEP.TrkX"]
     return arrays, array_faults(arrays, widths) or [*edge_faults(arrays), *particle_faults(arrays)]
 
 
@@ -61,39 +61,39 @@ def first_line(error: Exception) -> str:
 
 def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:
     """Check kinds, shapes and values of the arrays one by one."""
-    faults = [f"{k} holds {v.dtype}; legal: numbers" for k, v in arrays.items() if v.dtype.kind not in "fiub"]
+    faults = [f"{k} holds {v.dtype}; allowed: numbers" for k, v in arrays.items() if v.dtype.kind not in "fiub"]
     faults += [
-        f"{k} holds {v.dtype}; legal: whole numbers" for k, v in arrays.items() if k[0] == "R" and v.dtype.kind == "f"
+        f"{k} holds {v.dtype}; allowed: whole numbers" for k, v in arrays.items() if k[0] == "R" and v.dtype.kind == "f"
     ]
     x, edges = arrays["X"], arrays["y"]
     tables = {"X": (widths["x"], "hits"), "embedding": (widths.get("embedding"), "hits"), "loss_pairs": (2, "pairs")}
     tables |= {"triplets": (2, "triplets"), "triplet_attr": (widths.get("triplet_attr"), "triplets")}
     for key, (width, rows) in tables.items():
         if key in arrays and (arrays[key].ndim != 2 or arrays[key].shape[1] != width):
-            faults.append(f"{key} has the shape {list(arrays[key].shape)}; legal: [{rows}, {width}]")
+            faults.append(f"{key} has the shape {list(arrays[key].shape)}; allowed: [{rows}, {width}]")
     if not x.size:
-        faults.append("X holds no hit; legal: at least one")
+        faults.append("X holds no hit; allowed: at least one")
     faults += [
-        f"{k} has the shape {list(arrays[k].shape)}; legal: [{edges.size}], one number per edge of y"
+        f"{k} has the shape {list(arrays[k].shape)}; allowed: [{edges.size}], one number per edge of y"
         for k in EDGE_KEYS
         if arrays[k].shape != (edges.size,)
     ]
     for key, like in OPTIONAL.items():
         if key in arrays and like not in arrays:
-            faults.append(f"{key} stands without {like}; legal: both or neither")
+            faults.append(f"{key} stands without {like}; allowed: both or neither")
         elif key in arrays and len(np.atleast_1d(arrays[key])) != len(np.atleast_1d(arrays[like])):
             faults.append(
-                f"{key} has {len(np.atleast_1d(arrays[key]))} rows; legal: as many as {like}, {len(arrays[like])}"
+                f"{key} has {len(np.atleast_1d(arrays[key]))} rows; allowed: as many as {like}, {len(arrays[like])}"
             )
     if faults:
         return faults
     faults += [
-        f"{k} holds {int((~np.isfinite(v)).sum())} NaN or infinite numbers; legal: finite ones"
+        f"{k} holds {int((~np.isfinite(v)).sum())} NaN or infinite numbers; allowed: finite ones"
         for k, v in arrays.items()
         if v.dtype.kind == "f" and not np.isfinite(v).all()
     ]
     if not faults and not np.isin(edges, (0, 1)).all():
-        faults.append(f"y holds {edges[~np.isin(edges, (0, 1))][0]:g}; legal: 0 and 1")
+        faults.append(f"y holds {edges[~np.isin(edges, (0, 1))][0]:g}; allowed: 0 and 1")
     return faults
 
 
@@ -104,14 +104,14 @@ def edge_faults(arrays: Arrays) -> list[str]:
     for key in ("Ri_rows", "Ro_rows", *({"loss_pairs"} & set(arrays))):
         outside = (arrays[key] < 0) | (arrays[key] >= hits)
         if outside.any():
-            faults.append(f"{key} points outside the {hits} hits ({arrays[key][outside][0]}); legal: 0 … {hits - 1}")
+            faults.append(f"{key} points outside the {hits} hits ({arrays[key][outside][0]}); allowed: 0 … {hits - 1}")
     outside = (arrays["triplets"] < 0) | (arrays["triplets"] >= edges) if "triplets" in arrays else np.zeros(0, bool)
     if outside.any():
         wrong = arrays["triplets"][outside][0]
-        faults.append(f"triplets points outside the {edges} edges ({wrong}); legal: 0 … {edges - 1}")
+        faults.append(f"triplets points outside the {edges} edges ({wrong}); allowed: 0 … {edges - 1}")
     for key in ("Ri_cols", "Ro_cols"):
         if not np.array_equal(np.sort(arrays[key]), np.arange(edges)):
-            faults.append(f"{key} doesn't name every edge once; legal: each of 0 … {edges - 1} once")
+            faults.append(f"{key} doesn't name every edge once; allowed: each of 0 … {edges - 1} once")
     return faults
 
 
@@ -120,16 +120,16 @@ def particle_faults(arrays: Arrays) -> list[str]:
     if not {"particles", "particle_index"} & set(arrays):
         return []
     if missing := [key for key in ("particle_id", "particles", "particle_index") if key not in arrays]:
-        return [f"a table of particles lacks {', '.join(missing)}; legal: all three arrays, or none"]
+        return [f"a table of particles lacks {', '.join(missing)}; allowed: all three arrays, or none"]
     ids, rows, width = arrays["particle_id"], arrays["particle_index"], len(PARTICLE_COLUMNS)
     if arrays["particles"].shape[1:] != (width,):
-        return [f"particles has the shape {list(arrays['particles'].shape)}; legal: [particles, {width}]"]
+        return [f"particles has the shape {list(arrays['particles'].shape)}; allowed: [particles, {width}]"]
     if not len(ids) or ids[0] != 0 or (np.diff(ids) <= 0).any():
-        return ["particle_id isn't in order; legal: 0 for noise, then increasing ids"]
+        return ["particle_id isn't in order; allowed: 0 for noise, then increasing ids"]
     if ((rows < 0) | (rows >= len(ids))).any():
-        return [f"particle_index points outside the {len(ids)} particles; legal: 0 … {len(ids) - 1}"]
+        return [f"particle_index points outside the {len(ids)} particles; allowed: 0 … {len(ids) - 1}"]
     if "pid" in arrays and (ids[rows] != arrays["pid"]).any():
-        return ["pid isn't particle_id[particle_index]; legal: the same particle by both"]
+        return ["pid isn't particle_id[particle_index]; allowed: the same particle by both"]
     return []
 
 

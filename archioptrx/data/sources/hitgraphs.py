@@ -82,7 +82,7 @@ def load(options: HitgraphsOptions) -> Dataset:
     if faults and not (options.skip_bad and good):
         raise InputError(*bounded(faults))
     if not any(one.true for one in good.values()):
-        raise InputError(f"{options.path}: no edge is true in all {len(good)} graphs; legal: at least one true edge")
+        raise InputError(f"{options.path}: no edge is true in all {len(good)} graphs; allowed: at least one true edge")
     metadata = complete(metadata, good, options, len(files) - len(good))
     shift = any(one.zero for one in good.values())
     jobs = [replace(job, content=(job.content, good[job.content].arrays)) for job in jobs if job.content in good]
@@ -105,7 +105,9 @@ def complete(metadata: Metadata | None, good: Mapping[Path, Scan], options: Hitg
         found |= {"sectors": how}
         metadata = Metadata("hitgraphs", node_scale=(1000.0, math.pi / sectors, 1000.0), sectors=sectors)
     elif options.sectors and options.sectors != metadata.sectors:
-        raise InputError(f"{options.path}: sectors is {options.sectors}; legal: {metadata.sectors}, by its {METADATA}")
+        raise InputError(
+            f"{options.path}: sectors is {options.sectors}; allowed: {metadata.sectors}, by its {METADATA}"
+        )
     if any(one.zero for one in good.values()):
         found["pid"] = "one added: 0 was a particle, and means noise here"
     return replace(metadata, options={**metadata.options, **found})
@@ -157,10 +159,10 @@ def find_files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise InputError(f"{path}: no such file or folder; legal: a .npz file or a folder of them")
+        raise InputError(f"{path}: no such file or folder; allowed: a .npz file or a folder of them")
     files = sorted(path.glob("*.npz"))
     if not files:
-        raise InputError(f"{path}: holds no .npz file; legal: HEP.TrkX graphs such as event000001000_g000.npz")
+        raise InputError(f"{path}: holds no .npz file; allowed: HEP.TrkX graphs such as event000001000_g000.npz")
     return files
 
 
@@ -217,7 +219,7 @@ def infer_sectors(good: Mapping[Path, Scan], usual: int | None = None) -> tuple[
     if graphs == 1:
         raise InputError(
             f"{next(iter(good)).parent}: sectors can't be told from one graph an event; "
-            "legal: give the number of φ sectors (1: whole events)"
+            "allowed: give the number of φ sectors (1: whole events)"
         )
     halves = graphs % 2 == 0 and all(one.upper < 0.02 or one.upper > 0.98 for one in good.values())
     how = f"inferred: {graphs} graphs an event" + ", each one half of z" * halves
@@ -248,7 +250,7 @@ def write(dataset: Dataset, folder: Path) -> None:
     names = Counter((g.event, g.sector) for g in dataset.graphs)
     twice = [f"{event} sector {sector}" for (event, sector), count in names.items() if count > 1]
     if twice:
-        raise InputError(f"{folder}: two graphs are called {twice[0]}; legal: names of their own")
+        raise InputError(f"{folder}: two graphs are called {twice[0]}; allowed: names of their own")
     folder.mkdir(parents=True, exist_ok=True)
     for graph in dataset.graphs:
         np.savez_compressed(folder / f"{graph.event}_g{graph.sector:03d}.npz", **to_arrays(graph))
@@ -259,7 +261,7 @@ def write(dataset: Dataset, folder: Path) -> None:
 def check_empty(folder: Path) -> None:
     """Refuse a folder that already holds something."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: already holds something; legal: a new or empty folder")
+        raise InputError(f"{folder}: already holds something; allowed: a new or empty folder")
 
 
 def to_arrays(graph: HitGraph) -> dict[str, Any]:

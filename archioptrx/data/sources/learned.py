@@ -78,7 +78,7 @@ def load(options: LearnedOptions) -> Dataset:
     """
     inner = load_dataset(options.of, "data.of", like=options.like)
     if inner.graphs[0].get("pid") is None:
-        raise InputError("data.of: has no particle of each hit (pid); legal: a source that knows them")
+        raise InputError("data.of: has no particle of each hit (pid); allowed: a source that knows them")
     if options.like is None:
         chosen = events_to_fit(inner.events, options)
         places = [place for place, facts in enumerate(facts_of(inner.graphs)) if facts.event in chosen]
@@ -104,7 +104,9 @@ def jobs_of(graphs: Sequence[HitGraph]) -> list[Job]:
 
 def _embedding_of(like: Metadata) -> Embedding:
     if FITTED not in like.options:
-        raise InputError("data: the model wasn't trained on graphs of a learned embedding; legal: the data as they are")
+        raise InputError(
+            "data: the model wasn't trained on graphs of a learned embedding; allowed: the data as they are"
+        )
     return Embedding.from_dict(like.options[FITTED])
 
 
@@ -116,7 +118,7 @@ def events_to_fit(events: Sequence[str], options: LearnedOptions) -> tuple[str, 
 
 def _fitted(graphs: Sequence[HitGraph], metadata: Metadata, options: LearnedOptions) -> Embedding:
     if not any(true_pairs(graph, metadata).shape[1] for graph in graphs):
-        raise InputError("data.of: no particle has two hits in the events to fit; legal: events with tracks")
+        raise InputError("data.of: no particle has two hits in the events to fit; allowed: events with tracks")
     console = Console(file=sys.stderr)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("embedding", total=options.epochs)
@@ -132,7 +134,9 @@ def make(job: Job, plan: EmbeddingPlan) -> BuiltEvent:
     near = near_pairs(places, plan.embedding.radius, plan.neighbours)
     edges = undirected(near, nodes[:, 0], nodes[:, 2]).edge_index
     if not edges.shape[1]:
-        raise InputError(f"{graph.event} sector {graph.sector}: no two hits lie within the radius; legal: a larger one")
+        raise InputError(
+            f"{graph.event} sector {graph.sector}: no two hits lie within the radius; allowed: a larger one"
+        )
     truth, count, pid = true_pairs(graph, plan.inner), len(nodes), graph.pid.numpy()
     kept = np.isin(pair_keys(truth, count), pair_keys(edges, count))
     pairs = np.concatenate([edges, truth[:, ~kept]], axis=1)

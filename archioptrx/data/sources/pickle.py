@@ -94,7 +94,9 @@ def load(options: PickleOptions) -> Dataset:
     good = [sample for sample in samples if not sample.faults]
     sectors = {sample.sectors for sample in good}
     if len(sectors) > 1:
-        raise InputError(f"{options.path}: samples have {sorted(sectors)} sectors an event; legal: one number for all")
+        raise InputError(
+            f"{options.path}: samples have {sorted(sectors)} sectors an event; allowed: one number for all"
+        )
     metadata = Metadata(
         "pickle",
         node_scale=(1000.0, math.pi / max(sectors, default=1), 1000.0),
@@ -128,7 +130,7 @@ def read_samples(file: Path, folder: Path) -> list[Sample]:
     """
     fault = file_fault(file, folder, LARGEST)
     if fault:
-        return [Sample(str(file), None, file.stem, faults=(f"{fault}; legal: {LEGAL}",))]
+        return [Sample(str(file), None, file.stem, faults=(f"{fault}; allowed: {LEGAL}",))]
     content = file.read_bytes()
     try:
         samples = safe_pickle.load(content)
@@ -136,7 +138,7 @@ def read_samples(file: Path, folder: Path) -> list[Sample]:
         return [Sample(str(file), None, file.stem, faults=error.faults)]
     if not isinstance(samples, list | tuple) or not samples:
         what = "an empty list" if isinstance(samples, list | tuple) else type(samples).__name__
-        return [Sample(str(file), None, file.stem, faults=(f"holds {what}; legal: {LEGAL}",))]
+        return [Sample(str(file), None, file.stem, faults=(f"holds {what}; allowed: {LEGAL}",))]
     return [_sample(file, number, one, SHARED * len(content)) for number, one in enumerate(samples)]
 
 
@@ -147,7 +149,7 @@ def without_twins(samples: Sequence[Sample]) -> list[Sample]:
     for sample in samples:
         earlier = first.setdefault((sample.name, sample.sector), sample)
         if earlier is not sample and not sample.faults:
-            twin = f"is {sample.name} sector {sample.sector}, as is {earlier.place}; legal: events of different names"
+            twin = f"is {sample.name} sector {sample.sector}, as is {earlier.place}; allowed: events of different names"
             sample = replace(sample, content=None, faults=(twin,))
         checked.append(sample)
     return checked
@@ -159,9 +161,9 @@ def _sample(file: Path, number: int, content: Any, most: int) -> Sample:
     name, sector, sectors = about.get("event", usual), about.get("sector", 0), about.get("sectors", 1)
     faults: list[str] = []
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
-        faults.append(f"event is {name!r:.60}; legal: letters, digits, _ . + -")
+        faults.append(f"event is {name!r:.60}; allowed: letters, digits, _ . + -")
     if not (isinstance(sector, int) and isinstance(sectors, int) and sector >= 0 and 1 <= sectors <= MOST_SECTORS):
-        faults.append(f"sector {sector!r:.20} of {sectors!r:.20}; legal: 0 or more, of 1 … {MOST_SECTORS:,}")
+        faults.append(f"sector {sector!r:.20} of {sectors!r:.20}; allowed: 0 or more, of 1 … {MOST_SECTORS:,}")
     if faults:
         return Sample(place, None, usual, faults=tuple(faults))
     return Sample(place, content, name, sector, sectors, most)
@@ -202,7 +204,7 @@ def arrays_of(sample: Sample, metadata: Metadata) -> dict[str, Any]:
     if metadata.embedding:
         made["embedding"] = _table(hits, "emb", count, metadata.embedding)
     if "hit_id" in made and len(np.unique(made["hit_id"])) < count:
-        raise InputError("hits.hit_id names a hit twice; legal: each once")
+        raise InputError("hits.hit_id names a hit twice; allowed: each once")
     r, z = np.hypot(xyz[:, 0], xyz[:, 1]), xyz[:, 2]
     nodes = np.stack([r, np.arctan2(xyz[:, 1], xyz[:, 0]), z], axis=1)
     pairs = {}
@@ -210,7 +212,7 @@ def arrays_of(sample: Sample, metadata: Metadata) -> dict[str, Any]:
         found = undirected(neighbours(graphs, name, count, sample.most), r, z).edge_index
         pairs[name] = found[:, np.lexsort(found[::-1])]
     if not pairs["pred"].shape[1]:
-        raise InputError("graphs.pred has no edge; legal: one at least")
+        raise InputError("graphs.pred has no edge; allowed: one at least")
     inner, outer = made["pid"][pairs["loss"]]
     return made | {
         "x": nodes / metadata.node_scale,
@@ -224,22 +226,22 @@ def arrays_of(sample: Sample, metadata: Metadata) -> dict[str, Any]:
 def _inside(content: Any, name: str) -> dict[str, Any]:
     found = content.get(name) if isinstance(content, dict) else None
     if not isinstance(found, dict):
-        raise InputError(f"lacks {name}, or it is no dict; legal: {LEGAL}")
+        raise InputError(f"lacks {name}, or it is no dict; allowed: {LEGAL}")
     return found
 
 
 def _values(hits: dict[str, Any], name: str) -> NDArray[Any]:
     """An array of finite numbers."""
     if name not in hits:
-        raise InputError(f"lacks hits.{name}; legal: {LEGAL}")
+        raise InputError(f"lacks hits.{name}; allowed: {LEGAL}")
     values = filled(hits[name])
     if isinstance(values, list):
         values = np.array([filled(one) for one in values]) if _plain(values) else None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb":
-        raise InputError(f"hits.{name} is {type(filled(hits[name])).__name__}; legal: a numpy array of numbers")
+        raise InputError(f"hits.{name} is {type(filled(hits[name])).__name__}; allowed: a numpy array of numbers")
     wrong = np.argwhere(~np.isfinite(values))
     if len(wrong):
-        raise InputError(f"hits.{name} is {values[tuple(wrong[0])]} at hit {wrong[0][0]}; legal: finite numbers")
+        raise InputError(f"hits.{name} is {values[tuple(wrong[0])]} at hit {wrong[0][0]}; allowed: finite numbers")
     return values
 
 
@@ -250,14 +252,14 @@ def _plain(values: list[Any]) -> bool:
 def _table(hits: dict[str, Any], name: str, rows: int | None, columns: int) -> NDArray[np.float64]:
     values = _values(hits, name)
     if values.ndim != 2 or values.shape[1] != columns or len(values) != (rows or len(values)) or not len(values):
-        raise InputError(f"hits.{name} has the shape {list(values.shape)}; legal: [{rows or 'hits'}, {columns}]")
+        raise InputError(f"hits.{name} has the shape {list(values.shape)}; allowed: [{rows or 'hits'}, {columns}]")
     return values.astype(np.float64)
 
 
 def _numbers(hits: dict[str, Any], name: str, rows: int) -> NDArray[Any]:
     values = _values(hits, name)
     if values.shape != (rows,):
-        raise InputError(f"hits.{name} has the shape {list(values.shape)}; legal: [{rows}], one number per hit")
+        raise InputError(f"hits.{name} has the shape {list(values.shape)}; allowed: [{rows}], one number per hit")
     return values
 
 
@@ -274,7 +276,7 @@ def neighbours(graphs: dict[str, Any], name: str, hits: int, most: int) -> Edges
         lists = list(lists)
     if not isinstance(lists, list | tuple) or len(lists) != hits:
         what = f"{len(lists)} lists" if isinstance(lists, list | tuple) else type(lists).__name__
-        raise InputError(f"graphs.{name} is {what}; legal: one list of neighbours for each of the {hits} hits")
+        raise InputError(f"graphs.{name} is {what}; allowed: one list of neighbours for each of the {hits} hits")
     found: list[NDArray[np.int64]] = []
     total = 0
     for hit, one in enumerate(map(filled, lists)):
@@ -283,10 +285,10 @@ def neighbours(graphs: dict[str, Any], name: str, hits: int, most: int) -> Edges
             raise InputError(f"graphs.{name} has more neighbours than a file of this size can hold")
         values = np.asarray(one) if isinstance(one, np.ndarray) or _whole(one) else None
         if values is None or values.ndim != 1 or values.dtype.kind not in "iu" * bool(values.size) + "iuf":
-            raise InputError(f"graphs.{name} at hit {hit} is no list of whole numbers; legal: numbers of other hits")
+            raise InputError(f"graphs.{name} at hit {hit} is no list of whole numbers; allowed: numbers of other hits")
         if values.size and not (values.min() >= 0 and values.max() < hits):
             wrong = values[(values < 0) | (values >= hits)][0]
-            raise InputError(f"graphs.{name} at hit {hit} names hit {wrong}; legal: 0 … {hits - 1}")
+            raise InputError(f"graphs.{name} at hit {hit} names hit {wrong}; allowed: 0 … {hits - 1}")
         found.append(values.astype(np.int64))
     counts = [len(one) for one in found]
     return np.stack([np.repeat(np.arange(hits), counts), np.concatenate(found)])

@@ -28,9 +28,9 @@ def write(dataset: Dataset, file: Path) -> None:
         The file exists, or the graphs have no particles.
     """
     if file.exists():
-        raise InputError(f"{file}: exists already; legal: a new file")
+        raise InputError(f"{file}: exists already; allowed: a new file")
     if any(graph.get("pid") is None for graph in dataset.graphs):
-        raise InputError("data: have no particle of each hit (pid); legal: a source that knows them")
+        raise InputError("data: have no particle of each hit (pid); allowed: a source that knows them")
     samples = [to_sample(graph, dataset.metadata.sectors) for graph in dataset.graphs]
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("xb") as stream:

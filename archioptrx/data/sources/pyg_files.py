@@ -53,7 +53,7 @@ def read_content(file: Path, folder: Path) -> dict[str, Any]:
         fault = f"can't be read ({_reason(error)})"
     except zipfile.BadZipFile as error:
         fault = f"is damaged ({_reason(error)})"
-    raise InputError(f"{file}: {fault}; legal: {LEGAL}")
+    raise InputError(f"{file}: {fault}; allowed: {LEGAL}")
 
 
 def _reason(error: Exception) -> str:
@@ -86,12 +86,12 @@ def array(content: Content, name: str) -> Array | None:
     if value is None:
         return None
     if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_complex():
-        raise InputError(f"{name} is {type(value).__name__}; legal: a dense tensor of numbers")
+        raise InputError(f"{name} is {type(value).__name__}; allowed: a dense tensor of numbers")
     if value.dtype == torch.bfloat16:
-        raise InputError(f"{name} holds bfloat16; legal: numbers that numpy has")
+        raise InputError(f"{name} holds bfloat16; allowed: numbers that numpy has")
     # A stride of 0 makes a tensor of any size out of one number.
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
-        raise InputError(f"{name} claims {value.numel():,} numbers, more than the file holds; legal: stored numbers")
+        raise InputError(f"{name} claims {value.numel():,} numbers, more than the file holds; allowed: stored numbers")
     return np.asarray(value.detach().numpy())
 
 

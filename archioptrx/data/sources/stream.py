@@ -94,7 +94,7 @@ class StreamLimits:
         """
         told = os.environ.get(MEMORY, "")
         if told and not told.isdecimal():
-            raise InputError(f"{MEMORY}: is {told!r}; legal: a number of MiB, 0 or more")
+            raise InputError(f"{MEMORY}: is {told!r}; allowed: a number of MiB, 0 or more")
         return cls(memory=int(told) * 2**20) if told else cls()
 
     def workers_for(self, seconds: float, jobs: int, done: int) -> int:

@@ -60,7 +60,7 @@ def load(options: TrackmlOptions) -> Dataset:
     dataset = stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
     counts = dataset.metadata.options["building"]
     if not counts["kept_edges"] and truth:
-        raise InputError(f"{options.path}: no edge is true in all {len(dataset.graphs)} graphs; legal: looser cuts")
+        raise InputError(f"{options.path}: no edge is true in all {len(dataset.graphs)} graphs; allowed: looser cuts")
     return dataset
 
 
@@ -69,15 +69,15 @@ def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> 
     if truth and "truth" not in job.content.parts:
         file = next(iter(job.content.parts.values()))
         lacks = f"{file}: {job.name}-truth.csv is missing, and other events have it"
-        raise InputError(f"{lacks}; legal: truth for all events, or for none")
+        raise InputError(f"{lacks}; allowed: truth for all events, or for none")
     event, unlisted = _read(job.content)
-    for part, legal in (
+    for part, allowed in (
         ("truth", as_told(options.without_truth)),
         ("particles", as_told(options.without_particles)),
         ("cells", ", ".join(options.needs_cells)),
     ):
-        if part not in job.content.parts and legal:
-            raise InputError(f"{event.name}: has no {part}.csv; legal: {legal}")
+        if part not in job.content.parts and allowed:
+            raise InputError(f"{event.name}: has no {part}.csv; allowed: {allowed}")
     made = build(event, options, metadata)
     return replace(made, counts={**made.counts, "unlisted_hits": unlisted})
 
@@ -108,7 +108,7 @@ def _read(files: EventFiles) -> tuple[Event, int]:
     unlisted = int((~listed & (pid != 0)).sum())
     if 2 * unlisted > (pid != 0).sum():
         raise InputError(
-            f"{particles.file}: lacks the particles of {unlisted:,} hits, more than half; legal: the event's own"
+            f"{particles.file}: lacks the particles of {unlisted:,} hits, more than half; allowed: the event's own"
         )
     pid = np.where(listed, pid, 0)
     event = Event(
@@ -132,7 +132,7 @@ def _read(files: EventFiles) -> tuple[Event, int]:
 def _near(table: Table, names: Sequence[str], unit: str) -> None:
     """Refuse numbers beyond `FARTHEST`."""
     for name in names:
-        table.refuse(np.abs(table[name]) > FARTHEST, name, f"; legal: {-FARTHEST:g} … {FARTHEST:g} {unit}")
+        table.refuse(np.abs(table[name]) > FARTHEST, name, f"; allowed: {-FARTHEST:g} … {FARTHEST:g} {unit}")
 
 
 def _unique(table: Table, name: str) -> None:
@@ -143,7 +143,7 @@ def _unique(table: Table, name: str) -> None:
     if again.any():
         row = int(np.argmax(again))
         earlier = int(first[inverse[row]]) + 2
-        raise table.fault(row, f"{name} {values[row]} is there twice, also in line {earlier}; legal: each once")
+        raise table.fault(row, f"{name} {values[row]} is there twice, also in line {earlier}; allowed: each once")
 
 
 def _rows(table: Table, hits: Table) -> Array:
@@ -151,7 +151,7 @@ def _rows(table: Table, hits: Table) -> Array:
     order = np.argsort(hits["hit_id"])
     place = np.searchsorted(hits["hit_id"], table["hit_id"], sorter=order)
     rows: Array = order[place.clip(0, len(order) - 1)]
-    table.refuse(hits["hit_id"][rows] != table["hit_id"], "hit_id", f", unknown; legal: hits of {hits.file.name}")
+    table.refuse(hits["hit_id"][rows] != table["hit_id"], "hit_id", f", unknown; allowed: hits of {hits.file.name}")
     return rows
 
 
@@ -165,10 +165,10 @@ def _truth(files: EventFiles, hits: Table) -> tuple[Array, Array]:
     rows = _rows(truth, hits)
     known = np.zeros(len(hits), dtype=np.bool_)
     known[rows] = True
-    hits.refuse(~known, "hit_id", f", not in {truth.file.name}; legal: truth for each hit")
+    hits.refuse(~known, "hit_id", f", not in {truth.file.name}; allowed: truth for each hit")
     pid[rows], weight[rows] = truth["particle_id"], truth["weight"]
-    truth.refuse(truth["weight"] < 0, "weight", "; legal: 0 or more")
-    truth.refuse(truth["particle_id"] < 0, "particle_id", "; legal: 0 (noise) or more")
+    truth.refuse(truth["weight"] < 0, "weight", "; allowed: 0 or more")
+    truth.refuse(truth["particle_id"] < 0, "particle_id", "; allowed: 0 (noise) or more")
     return pid, weight
 
 
@@ -177,7 +177,7 @@ def _particles(files: EventFiles, pid: Array) -> Table:
     if "particles" in files.parts:
         table = read_table(files.parts["particles"], PARTICLES)
         _unique(table, "particle_id")
-        table.refuse(table["particle_id"] < 0, "particle_id", "; legal: 0 or more")
+        table.refuse(table["particle_id"] < 0, "particle_id", "; allowed: 0 or more")
         _near(table, ("vx", "vy", "vz"), "mm")
         _near(table, ("px", "py", "pz"), "GeV")
         real = table["particle_id"] != 0

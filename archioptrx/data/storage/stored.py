@@ -106,7 +106,7 @@ class Store:
             file = self._mapped.get(which) or GraphFile(path, self._files[which].size)
         except (RuntimeError, OSError) as error:  # torch raises the first
             reason = "it is gone" if not path.exists() else str(error).splitlines()[0]
-            raise InputError(f"{path}: can't be read any more ({reason}); legal: start again") from error
+            raise InputError(f"{path}: can't be read any more ({reason}); allowed: start again") from error
         self._mapped[which] = file
         self._mapped.move_to_end(which)
         if len(self._mapped) > MAPPED:
@@ -116,7 +116,7 @@ class Store:
                 (self.folder / cache.INDEX).unlink(missing_ok=True)
                 raise InputError(
                     f"{path}: is damaged at {entry.event} sector {entry.sector}; "
-                    "legal: start again, it will be made anew"
+                    "allowed: start again, it will be made anew"
                 )
             self._checked[number] = 1
         return file.read(entry)
@@ -140,7 +140,7 @@ def opened(folder: Path) -> Store:
         return Store(folder)
     except (DamagedError, OSError) as error:
         raise InputError(
-            f"{folder}: can't be read here ({error}); legal: a cache that all machines share ({cache.FOLDER}=DIR)"
+            f"{folder}: can't be read here ({error}); allowed: a cache that all machines share ({cache.FOLDER}=DIR)"
         ) from error
 
 
@@ -206,7 +206,7 @@ def write_graphs(folder: Path, name: str, graphs: Iterable[HitGraph], size: int 
                         break
         except OSError as error:
             raise InputError(
-                f"{folder}: can't be written ({error.strerror}); legal: {cache.FOLDER}=DIR, a folder with more room"
+                f"{folder}: can't be written ({error.strerror}); allowed: {cache.FOLDER}=DIR, a folder with more room"
             ) from error
         if not entries:
             return written

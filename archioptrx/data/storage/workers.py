@@ -42,7 +42,7 @@ def number_of_workers() -> int:
     """
     told = os.environ.get(WORKERS, "")
     if told and not (told.isdecimal() and int(told) > 0):
-        raise InputError(f"{WORKERS}: is {told!r}; legal: 1 or more")
+        raise InputError(f"{WORKERS}: is {told!r}; allowed: 1 or more")
     affinity = getattr(os, "sched_getaffinity", None)  # which CPUs this process may use; not known on macOS
     return int(told) if told else min(MOST_WORKERS, len(affinity(0)) if affinity else os.cpu_count() or 1)
 
@@ -152,7 +152,7 @@ def _ask(process: subprocess.Popen[bytes], task: bytes) -> Any:
         code = process.wait()
         how = f"killed by signal {-code}; out of memory?" if code < 0 else f"exit code {code}"
         raise InputError(
-            f"a worker process that built an event ended ({how}); legal: fewer of them, {WORKERS}=1"
+            f"a worker process that built an event ended ({how}); allowed: fewer of them, {WORKERS}=1"
         ) from error
     if good:
         return answer

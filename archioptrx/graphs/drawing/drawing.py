@@ -75,7 +75,7 @@ def draw_function_graph(
         The folder is a file, or can't be written.
     """
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; legal: a folder, which is made if it's missing")
+        raise InputError(f"{folder}: is a file; allowed: a folder, which is made if it's missing")
     paths = [folder / f"{name}.{kind}" for kind in FORMATS]
     figure = picture(graph, title, course)
     try:

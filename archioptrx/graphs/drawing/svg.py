@@ -173,7 +173,7 @@ class Picture:
 def usable(folder: Path) -> None:
     """Raise InputError where drawings can't be put."""
     if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder}: is a file; legal: a folder, which is made if it's missing")
+        raise InputError(f"{folder}: is a file; allowed: a folder, which is made if it's missing")
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:

@@ -65,7 +65,7 @@ def build(
     Raises
     ------
     InputError
-        A number, a kind, a method that isn't legal; the legal ones are named.
+        A number, a kind, a method that isn't allowed; the allowed ones are named.
 
     >>> build(1, 0, methods={"node_convolutions": "GATConv"})["architecture"]["node1"]
     {'type': 'node', 'convolution': 'GATConv', 'mlp': 1}
@@ -92,7 +92,7 @@ def _check(numbers: Mapping[str, Any], iterations: Any, target: str, methods: Me
     for key, number in {**numbers, "iterations": iterations}.items():
         least = 1 if key == "iterations" else 0
         if not isinstance(number, int) or isinstance(number, bool) or number < least:
-            raise InputError(f"{key}: is {number!r}; legal: whole numbers from {least}")
+            raise InputError(f"{key}: is {number!r}; allowed: whole numbers from {least}")
     if target not in TYPES:
         raise InputError(f"target: is {target!r}; {did_you_mean(target, TYPES)}")
     for unknown in set(methods) - set(numbers):
@@ -104,9 +104,9 @@ def _methods(kind: str, number: int, methods: Methods) -> list[str]:
     given = methods.get(kind, USUAL[kind])
     found = [given] * number if isinstance(given, str) else given
     if not isinstance(found, list | tuple) or not all(isinstance(method, str) for method in found):
-        raise InputError(f"methods.{kind}: is {given!r}; legal: the name of a method, or a list of such")
+        raise InputError(f"methods.{kind}: is {given!r}; allowed: the name of a method, or a list of such")
     if len(found) != number:
-        raise InputError(f"methods.{kind}: has {len(found)} for {number} layers; legal: one for each, or one for all")
+        raise InputError(f"methods.{kind}: has {len(found)} for {number} layers; allowed: one for each, or one for all")
     for method in found:
         if kind in POOLINGS:
             fault = None if method in POOLINGS[kind] else f"is {method!r}; {did_you_mean(method, POOLINGS[kind])}"
@@ -188,7 +188,7 @@ class _Rounds:
             layer = {"type": "node", "convolution": method, **features, "mlp": 1}
         elif method == "attention" and not self.edge:
             raise InputError(
-                f"methods.{kind}: is 'attention', but no doublets have values to weight it; legal: edge_convolutions "
+                f"methods.{kind}: is 'attention', but no doublets have values to weight it; allowed: edge_convolutions "
                 "from 1, or another method"
             )
         else:

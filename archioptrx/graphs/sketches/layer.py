@@ -122,7 +122,7 @@ def _method(fields: Fields, key: str) -> tuple[str, Any] | None:
     if isinstance(given, Mapping) and len(given) == 1:
         method, rest = next(iter(given.items()))
         return str(method), rest
-    fields.fault(key, f"is {given!r}; legal: one method, or a mapping of one, such as {{attention: edgenet}}")
+    fields.fault(key, f"is {given!r}; allowed: one method, or a mapping of one, such as {{attention: edgenet}}")
     return None
 
 
@@ -137,18 +137,18 @@ def _convolution(fields: Fields, kind: str) -> tuple[str | None, str | None, tup
         return None, None, ()
     if kind == "node" and is_of_library(method):
         if rest is not None and not isinstance(rest, Mapping):
-            fields.fault("convolution", f"{method} has {rest!r}; legal: its arguments as a mapping, {{heads: 4}} say")
+            fields.fault("convolution", f"{method} has {rest!r}; allowed: its arguments as a mapping, {{heads: 4}} say")
             return method, None, ()
         return method, None, tuple(frozen(rest or {}))
     if method == "attention" and rest is None:
         fields.fault(
-            "convolution", "is an attention to nothing; legal: {attention: NAME} with the name of an edge layer"
+            "convolution", "is an attention to nothing; allowed: {attention: NAME} with the name of an edge layer"
         )
     if rest is not None and not isinstance(rest, str):
-        fields.fault("convolution", f"{method} has {rest!r}; legal: the name of a layer")
+        fields.fault("convolution", f"{method} has {rest!r}; allowed: the name of a layer")
         return method, None, ()
     if method == "unpool" and rest is not None:
-        fields.fault("convolution", f"unpool has {rest!r}; legal: nothing, it leads back from the pooled hits")
+        fields.fault("convolution", f"unpool has {rest!r}; allowed: nothing, it leads back from the pooled hits")
     return method, rest, ()
 
 
@@ -174,7 +174,7 @@ def _perceptron(fields: Fields) -> Perceptron | None:
         return Perceptron()
     if isinstance(given, list):
         if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in given):
-            fields.fault("mlp", f"is {given!r}; legal: whole numbers from 1, channels of the layers before the last")
+            fields.fault("mlp", f"is {given!r}; allowed: whole numbers from 1, channels of the layers before the last")
             return Perceptron()
         return Perceptron(tuple(given))
     known = {p.name: p for p in SIGNATURES["mlp"].parameters}
@@ -209,6 +209,6 @@ def _symbol(fields: Fields, value: Any) -> Any:
 def _features(fields: Fields) -> tuple[str, ...]:
     given = fields.take("features", list, [])
     if not all(isinstance(name, str) for name in given) or len(set(given)) < len(given):
-        fields.fault("features", f"is {given!r}; legal: a list of different names, of sources and layers")
+        fields.fault("features", f"is {given!r}; allowed: a list of different names, of sources and layers")
         return ()
     return tuple(given)

@@ -105,7 +105,7 @@ def _shortcut(layer: Layer, block: str, state: State) -> list[int]:
     if layer.of is None and layer.type not in INPUT:
         raise InputError(
             f"{state.place}: architecture.{layer.name}.convolution: a graph has no input; "
-            f"legal: {{{layer.convolution}: NAME}} with the name of a graph layer"
+            f"allowed: {{{layer.convolution}: NAME}} with the name of a graph layer"
         )
     own = state.read(layer.name, layer.type).value
     other = state.read(layer.name, layer.of or INPUT[layer.type]).value
@@ -147,7 +147,7 @@ def _joined(layer: Layer, state: State, inputs: tuple[int, ...], domain: str = "
         if of != domain and not spread:
             raise InputError(
                 f"{state.place}: architecture.{layer.name}: {of} values don't become {domain} values by themselves; "
-                "legal: mlp: true"
+                "allowed: mlp: true"
             )
     return rows[0] if len(rows) == 1 else state.step(layer.name, "concat", tuple(rows), (domain, None), part=part)
 

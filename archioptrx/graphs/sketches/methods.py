@@ -65,7 +65,7 @@ def convolution_fault(kind: str, method: str) -> str | None:
     # Whoever writes a class name wants to see those; anybody else the short list.
     if method[:1].isupper():
         return f"is {method!r}, no convolution of torch_geometric.nn; {did_you_mean(method, library_convolutions())}"
-    few = f"legal: {', '.join(sorted(own))}, or a convolution of torch_geometric.nn by its class name, GATConv say"
+    few = f"allowed: {', '.join(sorted(own))}, or a convolution of torch_geometric.nn by its class name, GATConv say"
     return f"is {method!r}; {few}{''.join(meant)}"
 
 

@@ -89,7 +89,7 @@ class _Writer:
         domain, width = self.state.kind(value)
         if width != Width.of("target") or self.state.program.rows[value].block == SOURCE:
             raise InputError(
-                f"{self.sketch.place}: architecture.{target}: runs last but gives {domain} [{width}]; legal: as wide "
+                f"{self.sketch.place}: architecture.{target}: runs last but gives {domain} [{width}]; allowed: as wide "
                 "as the task asks, by mlp: true"
             )
         return value
@@ -168,7 +168,7 @@ class _Writer:
             ]
             raise InputError(
                 f"{self.sketch.place}: loops.{loop.name}: what it reads as {name} is {texts[0]} at first, then "
-                f"{texts[1]}; legal: the same in all iterations"
+                f"{texts[1]}; allowed: the same in all iterations"
             )
 
 

@@ -102,7 +102,7 @@ def _names(fields: Fields, key: str) -> tuple[str, ...]:
     names = fields.take(key, list)
     if not names or not all(isinstance(name, str) for name in names):
         if names is not None:  # else it has been said
-            fields.fault(key, f"is {names!r}; legal: a list of one name or more, of layers and loops")
+            fields.fault(key, f"is {names!r}; allowed: a list of one name or more, of layers and loops")
         return ()
     return tuple(names)
 
@@ -119,9 +119,10 @@ def _faults(sketch: Sketch) -> Iterator[str]:
     for name in sorted(known):
         place = f"{'architecture' if name in sketch.layers else 'loops'}.{name}"
         if name in SOURCES or name in TYPES or not NAME.fullmatch(name):
-            yield f"{place}: can't be a name; legal: letters, digits and _, and none of {', '.join((*SOURCES, *TYPES))}"
+            taken = ", ".join((*SOURCES, *TYPES))
+            yield f"{place}: can't be a name; allowed: letters, digits and _, and none of {taken}"
         if name in sketch.layers and name in sketch.loops:
-            yield f"loops.{name}: is the name of a layer too; legal: a name of its own"
+            yield f"loops.{name}: is the name of a layer too; allowed: a name of its own"
     used = set(sketch.pipeline)
     for where, names in [("pipeline", sketch.pipeline), *((f"loops.{k}", v.pipeline) for k, v in sketch.loops.items())]:
         used.update(names)
@@ -132,13 +133,13 @@ def _faults(sketch: Sketch) -> Iterator[str]:
         yield f"{'architecture' if name in sketch.layers else 'loops'}.{name}: stands in no pipeline"
     for name in sketch.loops:
         if name in _inside(sketch, name):
-            yield f"loops.{name}: runs inside itself; legal: layers and other loops"
+            yield f"loops.{name}: runs inside itself; allowed: layers and other loops"
     for layer in sketch.layers.values():
         for key, what in reference_faults(layer, sketch.layers):
             yield f"architecture.{layer.name}.{key}: {what}"
     for key, value in sketch.hyperparameters.items():
         if isinstance(frozen(value), tuple):
-            yield f"hyperparameters.{key}: is {value!r}; legal: one value"
+            yield f"hyperparameters.{key}: is {value!r}; allowed: one value"
 
 
 def _inside(sketch: Sketch, name: str) -> set[str]:

@@ -57,7 +57,7 @@ class State:
             return Held(self.source(name))
         what = "no graph layer has run" if name == "graph" else f"{name} hasn't run"
         raise InputError(
-            f"{self.place}: architecture.{layer}: {what} yet; legal: what stands before it in the pipeline"
+            f"{self.place}: architecture.{layer}: {what} yet; allowed: what stands before it in the pipeline"
         )
 
     def step(
@@ -93,7 +93,7 @@ class State:
         weights = ".".join([layer, part] if part else [layer]) if signature.has_weights else ""
         if weights and self.shapes.setdefault(weights, kinds) != kinds:
             now, before = (_text(k) for k in (kinds, self.shapes[weights]))
-            raise InputError(f"{place}: reads {now}, elsewhere {before}; legal: the same, or a layer of its own name")
+            raise InputError(f"{place}: reads {now}, elsewhere {before}; allowed: the same, or a layer of its own name")
         name = f"{layer}_{part}" if part else layer
         return self.program.add(
             SketchValue(block, name, inputs, (domain, width), tuple(sorted((params or {}).items())), weights)

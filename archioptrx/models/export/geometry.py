@@ -47,16 +47,17 @@ def check_fields(fields: Mapping[str, str | None], metadata: Metadata) -> None:
     if wrong:
         raise InputError(
             *(
-                f"source {source}: reads {field}, which hits and edges alone don't give; legal in an export: "
+                f"source {source}: reads {field}, which hits and edges alone don't give; allowed in an export: "
                 + ", ".join(FIELDS)
                 for source, field in wrong
             )
         )
-    legal = _edge_columns(metadata)
-    unknown = [name for name in metadata.edge_features if name not in legal] if "edge_attr" in fields.values() else []
+    allowed = _edge_columns(metadata)
+    unknown = [name for name in metadata.edge_features if name not in allowed] if "edge_attr" in fields.values() else []
     if unknown:
         raise InputError(
-            f"edge_attr: {', '.join(unknown)} can't be computed from the hits; legal in an export: {', '.join(legal)}"
+            f"edge_attr: {', '.join(unknown)} can't be computed from the hits; "
+            f"allowed in an export: {', '.join(allowed)}"
         )
 
 

@@ -43,7 +43,7 @@ def write_onnx(take: Take, path: Path) -> float:
         import onnxruntime
         import onnxscript  # noqa: F401 - torch.onnx needs it
     except ImportError as error:
-        raise InputError(f'--format onnx: {error}; legal: pip install "archioptrx[onnx]"') from error
+        raise InputError(f'--format onnx: {error}; allowed: pip install "archioptrx[onnx]"') from error
     names = onnx_outputs(take)
     with tempfile.TemporaryDirectory() as folder:
         network = _Both(written(take, Path(folder) / "network.py").load(), take).eval()
@@ -153,7 +153,7 @@ def _refused(take: Take, *kinds: type[Exception]) -> Iterator[None]:
         if not take.program.doubtful:
             raise
         what = ", or ".join(take.program.doubtful)
-        raise InputError(f"--format onnx: can't hold {what}; legal: --format python") from error
+        raise InputError(f"--format onnx: can't hold {what}; allowed: --format python") from error
 
 
 @contextmanager

@@ -88,14 +88,14 @@ def check_steps(graph: ComputationGraph) -> None:
         domain = graph.type_of(index + len(graph.sources)).domain
         if BLOCKS.get(step.block) is not WRITTEN.get(step.block, object):
             fault = f"{name} = {step.function}: block {step.block} is not ArchiOpTrX's, and has no plain form"
-            faults.append(f"{fault}; legal in an export: {_legal()}; archioptrx.load runs any block in Python")
+            faults.append(f"{fault}; allowed in an export: {_allowed()}; archioptrx.load runs any block in Python")
         elif domain not in ROWS:
-            faults.append(f"{name} = {step.function}: gives {domain} values; legal in an export: {', '.join(ROWS)}")
+            faults.append(f"{name} = {step.function}: gives {domain} values; allowed in an export: {', '.join(ROWS)}")
     if faults:
         raise InputError(*faults)
 
 
-def _legal() -> str:
+def _allowed() -> str:
     return ", ".join(sorted(WRITTEN))
 
 

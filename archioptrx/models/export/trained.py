@@ -45,7 +45,9 @@ class Take:
         """Plan the export of a model folder, or of RUN/ID. Raises InputError where a step of it can't be exported."""
         model = trained.model
         if not isinstance(model, Model):
-            raise InputError(f"{folder}: holds a {type(model).__name__}; legal: a model that `train` or `search` wrote")
+            raise InputError(
+                f"{folder}: holds a {type(model).__name__}; allowed: a model that `train` or `search` wrote"
+            )
         path = folder.resolve()
         origin = f"{path.parent.name}/{path.name}" if path.name == "best" or path.name.isdecimal() else path.name
         links = probabilities(trained.task, len(model.graph.targets))

@@ -22,6 +22,8 @@ def write_predictions(predictions: Iterable[Prediction], options: AcornOptions, 
     files = acorn.event_files(options)
     for one in predictions:
         if one.scores is None and one.tracks is None:
-            raise InputError("predict: acorn's files hold scores of edges and tracks; legal: a model that gives these")
+            raise InputError(
+                "predict: acorn's files hold scores of edges and tracks; allowed: a model that gives these"
+            )
         file = files[one.graph.event]
         acorn.write_predictions(file, output / f"{one.graph.event}{file.suffix}", one.graph, one.scores, one.tracks)

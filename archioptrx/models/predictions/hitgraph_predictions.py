@@ -33,7 +33,7 @@ def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptio
         with np.load(file, allow_pickle=False) as content:
             arrays = {key: content[key] for key in content.files}
         if (len(arrays["X"]), len(arrays["y"])) != (len(graph.x), graph.num_edges):
-            raise InputError(f"{file}: is no longer the file that was read; legal: the same file")
+            raise InputError(f"{file}: is no longer the file that was read; allowed: the same file")
         if one.scores is not None:
             arrays["score"] = graph.in_file_order(one.scores).numpy()
         if one.triplet_scores is not None:

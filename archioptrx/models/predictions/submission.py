@@ -41,7 +41,7 @@ def write_predictions(predictions: Iterable[Prediction], options: TrackmlOptions
     events = {event.name: event for event in find_events(options.path)}
     for name, group in itertools.groupby(predictions, lambda one: str(one.graph.event)):
         if name not in events:
-            raise InputError(f"{options.path}: no longer holds {name}; legal: the events that were read")
+            raise InputError(f"{options.path}: no longer holds {name}; allowed: the events that were read")
         parts = list(group)
         if parts[0].tracks is not None:
             submit(events[name], parts, output / SUBMISSION)

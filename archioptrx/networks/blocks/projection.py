@@ -147,7 +147,7 @@ class Neighbourhood(Blocked):
         if logits.width not in (1, values.width):
             raise GraphError(
                 f"attention: logits of width {logits.width} don't fit values of width {values.width}; "
-                f"legal: 1, {values.width}"
+                f"allowed: 1, {values.width}"
             )
         self_at = values.width if direction == "together" else 2 * values.width
         super().__init__(self_at + values.width, output.width)

@@ -111,5 +111,5 @@ class Topology:
             low, high = (int(bound) for bound in index.aminmax())
             if low < 0 or high >= size:
                 wrong = low if low < 0 else high
-                raise InputError(f"data.{name}: index {wrong} is out of range; legal: 0 … {size - 1}")
+                raise InputError(f"data.{name}: index {wrong} is out of range; allowed: 0 … {size - 1}")
         return EdgeEnds(index, size)

@@ -66,16 +66,16 @@ def compare_models(
 
 
 def _check(cut: float | None, efficiency: float | None, **least: tuple[int | None, int]) -> None:
-    """Raise InputError for numbers that aren't legal; each whole one with the least that is."""
+    """Raise InputError for numbers that aren't allowed; each whole one with the least that is."""
     faults = [
-        f"--{name}: is {value:g}; legal: between 0 and 1"
+        f"--{name}: is {value:g}; allowed: between 0 and 1"
         for name, value in (("cut", cut), ("efficiency", efficiency))
         if value is not None and not 0 < value < 1
     ]
     if cut is not None and efficiency is not None:
-        faults.append("--cut and --efficiency: both set the cut; legal: one of them")
+        faults.append("--cut and --efficiency: both set the cut; allowed: one of them")
     faults += [
-        f"--{name}: is {value}; legal: {low} or more"
+        f"--{name}: is {value}; allowed: {low} or more"
         for name, (value, low) in least.items()
         if value is not None and value < low
     ]

@@ -81,7 +81,10 @@ def check_tasks(contestants: Sequence[Contestant]) -> None:
     others = [one for one in contestants if _task(one) != mine]
     if others:
         raise InputError(
-            *(f"{one.name}: is for {_task(one)}, {first.name} for {mine}; legal: models of one task" for one in others)
+            *(
+                f"{one.name}: is for {_task(one)}, {first.name} for {mine}; allowed: models of one task"
+                for one in others
+            )
         )
 
 

@@ -94,7 +94,7 @@ def _unseen(one: Contestant, host: Contestant, graphs: Sequence[HitGraph], path:
         whose = f"test events of {host.name}" if path is None else f"events in {path}"
         raise InputError(
             f"{one.name}: was trained on {len(seen)} of the {len(events_of(graphs))} {whose} ({some}); "
-            "legal: --data PATH of events that no model was trained on"
+            "allowed: --data PATH of events that no model was trained on"
         )
     return []
 
@@ -175,7 +175,7 @@ def _built(one: Contestant, host: Contestant, path: str | None) -> Dataset:
         return load_dataset({**simulated, **built}, like=one.model.metadata)
     if where is None:
         raise InputError(
-            f"{one.name}: reads other columns, sectors or cuts than the graphs of {host.name}; legal: --data PATH"
+            f"{one.name}: reads other columns, sectors or cuts than the graphs of {host.name}; allowed: --data PATH"
         )
     return load_dataset(with_path(mine, where), like=one.model.metadata)
 

@@ -73,8 +73,8 @@ def read(names: Sequence[str]) -> list[TrainedModel | Architecture]:
     InputError
         Fewer than two, one of them twice, or what can't be read; one line for each.
     """
-    faults = [] if len(names) > 1 else [f"compare: {len(names)} given; legal: at least two models or architectures"]
-    faults += [f"{name}: stands twice; legal: each once" for name in _twice(names)]
+    faults = [] if len(names) > 1 else [f"compare: {len(names)} given; allowed: at least two models or architectures"]
+    faults += [f"{name}: stands twice; allowed: each once" for name in _twice(names)]
     found: list[TrainedModel | Architecture] = []
     for name in names:
         try:

@@ -93,9 +93,11 @@ def make_sampler(
         The name or an option is unknown.
     """
     kind = _kind(name, place)
-    legal = list(getattr(kind, "OPTIONS", ()))
+    allowed = list(getattr(kind, "OPTIONS", ()))
     unknown = [
-        f"{place}.{o}: sampler {name} has no such option; {did_you_mean(o, legal)}" for o in options if o not in legal
+        f"{place}.{o}: sampler {name} has no such option; {did_you_mean(o, allowed)}"
+        for o in options
+        if o not in allowed
     ]
     if unknown:
         raise InputError(*unknown)

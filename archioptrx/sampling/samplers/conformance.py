@@ -8,7 +8,7 @@
     def test_my_sampler():
         check_sampler(make)
 
-What is held: proposals depend on seed and observations alone, in any process; every choice is legal; failures, NaN,
+What is held: proposals depend on seed and observations alone, in any process; every choice is allowed; failures, NaN,
 infinity, late, missing and shuffled scores, pruned trials and 16 proposals in flight are survived; the state makes a
 round trip through JSON in the middle of a search; nothing is proposed twice; a space may hold one architecture or
 10^40.
@@ -88,8 +88,8 @@ class Codes:
 
         def pick(kind: str, place: str, labels: Sequence[str]) -> str:
             index = choose(Point(kind, place), labels, [1.0] * len(labels))
-            legal = isinstance(index, int) and 0 <= index < len(labels)
-            require(legal, f"the answer to {kind} at {place} is {index!r}; legal: 0 to {len(labels) - 1}")
+            allowed = isinstance(index, int) and 0 <= index < len(labels)
+            require(allowed, f"the answer to {kind} at {place} is {index!r}; allowed: 0 to {len(labels) - 1}")
             decisions.append(Decision(kind, place, labels[index]))
             return labels[index]
 

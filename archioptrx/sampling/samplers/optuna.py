@@ -160,7 +160,7 @@ class OptunaSampler:
             _ = trial.relative_params
         except ModuleNotFoundError as error:
             raise InputError(
-                f"sampler: {self.kind.__name__} of Optuna: needs the package {error.name}; legal: install it, then "
+                f"sampler: {self.kind.__name__} of Optuna: needs the package {error.name}; allowed: install it, then "
                 "go on with --resume, or another sampler"
             ) from error
         except ValueError as error:
@@ -272,7 +272,7 @@ def optuna_kind(name: str, place: str = "sampler") -> OptunaKind:
         import optuna
     except ModuleNotFoundError as error:
         raise InputError(
-            f"{place}.name: {name}: needs Optuna; legal: pip install 'archioptrx[optuna]' first"
+            f"{place}.name: {name}: needs Optuna; allowed: pip install 'archioptrx[optuna]' first"
         ) from error
     base, wanted = optuna.samplers.BaseSampler, name.removeprefix(PREFIX)
     found = {one: getattr(optuna.samplers, one) for one in sorted(optuna.samplers.__all__)}

@@ -15,7 +15,7 @@ def replay(space: Space, trace: Trace) -> Any:
     Raises
     ------
     ReplayError
-        Names the first entry that is no longer legal, and what would be.
+        Names the first entry that is no longer allowed, and what would be.
     """
     entries = iter(enumerate(trace.decisions))
 
@@ -30,7 +30,7 @@ def replay(space: Space, trace: Trace) -> Any:
             )
         if entry.label not in labels:
             raise ReplayError(
-                f"trace: decision {number} ({entry.kind} at {entry.place}): {entry.label!r} is no longer legal; "
+                f"trace: decision {number} ({entry.kind} at {entry.place}): {entry.label!r} is no longer allowed; "
                 f"{did_you_mean(entry.label, labels)}"
             )
         return labels.index(entry.label)
@@ -49,7 +49,7 @@ class ReplaySampler:
 
     def __init__(self, space: Space, seed: int = 0, traces: Sequence[Trace | Mapping[str, Any]] = ()) -> None:
         if not traces:
-            raise InputError("sampler.traces: is empty; legal: a list of traces, as trials.jsonl of a run has them")
+            raise InputError("sampler.traces: is empty; allowed: a list of traces, as trials.jsonl of a run has them")
         self.space = space
         self.traces = [t if isinstance(t, Trace) else Trace.from_json(t) for t in traces]
         self.next = 0

@@ -118,5 +118,5 @@ def check_screened(sampler: Mapping[str, Any]) -> None:
         shown = f"{name} (mode {kind})" if name == "evolution" else name
         raise InputError(
             f"screen.proposals: sampler {shown} {ONE_BY_ONE[kind]}; "
-            "legal: 1, or the sampler random, evolution (mode ageing), gp or controller"
+            "allowed: 1, or the sampler random, evolution (mode ageing), gp or controller"
         )

@@ -1,8 +1,8 @@
 """Variation of traces: mutation, neighbours, crossover. A space is any program with choices.
 
 A child replays the decisions of its parent up to the one that is changed. What follows is taken from the old trace
-where it is still legal: each point takes the next unused old decision of the same kind whose label is legal, one made
-at the same place before others; a point that finds none decides anew.
+where it is still allowed: each point takes the next unused old decision of the same kind whose label is allowed, one
+made at the same place before others; a point that finds none decides anew.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ class Heritage:
             self._left.setdefault(decision.kind, []).append(decision)
 
     def take(self, point: Point, labels: Sequence[str]) -> int | None:
-        """Index of the option that the next old decision of this kind took; None: there is no legal one."""
+        """Index of the option that the next old decision of this kind took; None: there is no allowed one."""
         left = self._left.get(point.kind, [])
-        legal = [d for d in left if d.label in labels]
-        if not legal:
+        allowed = [d for d in left if d.label in labels]
+        if not allowed:
             return None
-        found = next((d for d in legal if d.place == point.place), legal[0])
+        found = next((d for d in allowed if d.place == point.place), allowed[0])
         left.remove(found)
         return labels.index(found.label)
 
 
 def options_of(space: Space, trace: Trace) -> list[tuple[str, ...]]:
-    """The legal labels at each decision of a trace."""
+    """The allowed labels at each decision of a trace."""
     found: list[tuple[str, ...]] = []
     entries = iter(trace.decisions)
 
@@ -66,7 +66,7 @@ def mutate(space: Space, trace: Trace, position: int, answer: Choose, label: str
     Parameters
     ----------
     position
-        Which decision is changed; it needs two legal options or more.
+        Which decision is changed; it needs two allowed options or more.
     answer
         Draws what has to be decided anew.
     label

@@ -49,5 +49,5 @@ class EdgeOptions:
         """Take and check the options."""
         weight = fields.take("class_weight", (str, int, float, type(None)), "none", choices=WEIGHTINGS)
         if isinstance(weight, int | float) and not 0 < weight < float("inf"):
-            fields.fault("class_weight", f"is {weight}; legal: above 0, none or balanced")
+            fields.fault("class_weight", f"is {weight}; allowed: above 0, none or balanced")
         return cls("none" if weight is None else weight, TrackOptions.read(fields))

@@ -56,9 +56,9 @@ def read_parameters(fields: Fields, default: tuple[str, ...]) -> tuple[str, ...]
         if not isinstance(name, str) or name not in PARAMETERS:
             fields.fault(f"parameters[{index}]", f"is {name!r}; {did_you_mean(str(name), PARAMETERS)}")
         elif name in names[:index]:
-            fields.fault(f"parameters[{index}]", f"{name} stands twice; legal: each parameter once")
+            fields.fault(f"parameters[{index}]", f"{name} stands twice; allowed: each parameter once")
     if not names:
-        fields.fault("parameters", f"is empty; legal: one or more of {', '.join(PARAMETERS)}")
+        fields.fault("parameters", f"is empty; allowed: one or more of {', '.join(PARAMETERS)}")
     return tuple(str(name) for name in names)
 
 

@@ -54,7 +54,7 @@ class SeveralOptions:
         section = fields.inside("targets")
         found = [_target(section, name) for name in section.content]
         if len(found) < 2 and "targets" in fields.content:
-            fields.fault("targets", f"are {len(found)}; legal: a task for each of two targets or more")
+            fields.fault("targets", f"are {len(found)}; allowed: a task for each of two targets or more")
         return cls(tuple(target for target in found if target is not None))
 
 
@@ -62,7 +62,7 @@ def _target(section: Fields, name: str) -> Target | None:
     written = section.content[name]
     inner = Fields({"name": written} if isinstance(written, str) else written, section.at(name), section.faults)
     if inner.content.get("name") == SeveralOptions.name:
-        inner.fault("name", "several stands inside several; legal: a task with one target")
+        inner.fault("name", "several stands inside several; allowed: a task with one target")
         return None
     weight = inner.take("weight", float, 1.0, minimum=0.0, maximum=1e6)
     own: Mapping[str, object] = {key: value for key, value in inner.content.items() if key != "weight"}

@@ -121,7 +121,7 @@ class Selection:
             ("vr_max", event.vr, self.vr_max < math.inf, event.vr <= self.vr_max),
         ):
             if asked and np.isnan(values).any():
-                raise InputError(f"{name}: the data don't say it of the particles of {event.name}; legal: without it")
+                raise InputError(f"{name}: the data don't say it of the particles of {event.name}; allowed: without it")
             chosen = chosen & good if asked else chosen
         return chosen
 
