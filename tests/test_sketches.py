@@ -302,8 +302,8 @@ def node(**keys) -> dict:
          "mine.yaml: pipeline: nothing is named 'edge_net'; allowed: edgenet, input (did you mean edgenet?)\n"
          "mine.yaml: architecture.edgenet: stands in no pipeline"),
         (sketch(["input", "shortcut"]),
-         "mine.yaml: architecture.shortcut: runs last but gives node [hidden + hits]; allowed: as wide as the task asks, by "
-         "mlp: true"),
+         "mine.yaml: architecture.shortcut: runs last but gives node [hidden + hits]; allowed: as wide as the task "
+         "asks, by mlp: true"),
         (sketch(["input", "nodenet", "edgenet"]),
          "mine.yaml: architecture.nodenet: edgenet hasn't run yet; allowed: what stands before it in the pipeline"),
         (sketch(["input", "shortcut", "edgenet", "nodenet", "edgenet"]),

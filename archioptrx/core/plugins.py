@@ -1,17 +1,109 @@
-"""Modules of the user's own: blocks, sources, samplers and other parts that register themselves while imported."""
+"""Parts that the engine is made of, by kind and name: bundled ones and a user's own are registered in the same way.
+
+A kind of part (blocks, data sources, tasks, metrics, samplers, track finders, exporters) has one `Registry`. A
+decorator of that kind puts a class or function into it, while the module that defines it is imported. Bundled parts
+name their modules beforehand, so that a part which needs torch is imported only when it is asked for. A user's parts
+stand in modules that the experiment names under `imports`; `import_modules` imports them before anything else of it is
+read.
+"""
 
 from __future__ import annotations
 
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
 from archioptrx.core.config import finish
+from archioptrx.core.errors import InputError, did_you_mean
+
+Part = TypeVar("Part")
+PACKAGE = __name__.partition(".")[0]
+
+REGISTRIES: dict[str, Registry[Any]] = {}
+"""Every registry by its kind, in the order in which they were made."""
+
+
+class Registry(Generic[Part]):
+    """The parts of one kind.
+
+    Parameters
+    ----------
+    kind
+        What one is called in messages: `block`, `data source` …
+    bundled
+        By name of a bundled part the module that registers it while it is imported.
+
+    Raises
+    ------
+    InputError
+        From `get`: there is no part of that name. From `register`: another module has registered that name.
+    """
+
+    def __init__(self, kind: str, bundled: Mapping[str, str] | None = None) -> None:
+        self.kind = kind
+        self._modules = dict(bundled or {})
+        self._parts: dict[str, Part] = {}
+        REGISTRIES[kind] = self
+
+    def register(self, name: str, part: Part, module: str) -> None:
+        """Add a part under a name.
+
+        Parameters
+        ----------
+        module
+            Name of the module that defines it. The same module may register a name again, as a reload does.
+        """
+        owner = self._modules.get(name)
+        if owner not in (None, module):
+            raise InputError(f"{self.kind} {name}: is registered by {owner} already; allowed in {module}: another name")
+        self._modules[name], self._parts[name] = module, part
+
+    def registering(self, name: str) -> Callable[[Part], Part]:
+        """Make a decorator that registers a class or a function, under the module that defines it."""
+
+        def decorate(part: Part) -> Part:
+            self.register(name, part, str(getattr(part, "__module__", "")))
+            return part
+
+        return decorate
+
+    def get(self, name: str, place: str = "") -> Part:
+        """Look a part up; a bundled one's module is imported for it.
+
+        Parameters
+        ----------
+        place
+            Where the name stands, the start of the message.
+        """
+        if name not in self._modules:
+            raise InputError(f"{place or self.kind}: is {name!r}; {did_you_mean(name, self)}")
+        if name not in self._parts:
+            importlib.import_module(self._modules[name])
+        return self._parts[name]
+
+    def origin(self, name: str) -> str:
+        """Name of the module that defines a part."""
+        return self._modules[name]
+
+    def own(self) -> list[str]:
+        """Names of the parts that don't come with the package, sorted."""
+        return [name for name in self if self.origin(name).partition(".")[0] != PACKAGE]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        """Names, sorted."""
+        return iter(sorted(self._modules))
+
+    def __len__(self) -> int:
+        return len(self._modules)
 
 
 def import_modules(names: Sequence[str]) -> None:
-    """Import the modules with the user's own blocks, samplers and sources; the current folder is searched too.
+    """Import the modules with the user's own parts; the current folder is searched too.
 
     Raises
     ------
