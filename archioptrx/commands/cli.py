@@ -85,6 +85,17 @@ def new_parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
+def add_imports(parser: argparse.ArgumentParser) -> None:
+    """Offer `--imports`: modules with the user's own parts, as experiments name them."""
+    parser.add_argument(
+        "--imports",
+        nargs="+",
+        default=[],
+        metavar="MODULE",
+        help="modules with parts of your own, as experiments name them",
+    )
+
+
 def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argparse.Namespace], int]) -> Main:
     """Make a `main` that maps what happens to an exit code.
 
