@@ -55,9 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if not path.is_file():
         raise InputError(f"exporter {kind}: wrote no {path}; allowed: a file of that name")
     if said is not None and not isinstance(said, str):
-        raise InputError(
-            f"exporter {kind}: gave {type(said).__name__}; allowed: a text for the command to print, or None"
-        )
+        raise InputError(f"exporter {kind}: gave {type(said).__name__}; allowed: a text that is printed, or None")
     print(said or path)
     return 0
 
@@ -68,10 +66,9 @@ def target(kind: str | None, path: Path | None) -> tuple[str, Path]:
     >>> target(None, Path("a.onnx")), target("python", None)
     (('onnx', PosixPath('a.onnx')), ('python', PosixPath('model.py')))
     """
-    kind, ends = (
-        (_format_of(path), _endings()) if kind is None else (kind, [EXPORTERS.description(kind, "--format").suffix])
-    )
-    about = EXPORTERS.description(kind)
+    about = EXPORTERS.description(_format_of(path) if kind is None else kind, "--format")
+    ends = _endings() if kind is None else [about.suffix]
+    kind = _format_of(path) if kind is None else kind
     path = Path(f"model{about.suffix}") if path is None else path
     if path.suffix != about.suffix:
         raise InputError(f"--output: is {path}; allowed: a name that ends in {' or '.join(ends)}")
