@@ -13,10 +13,11 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from archioptrx.core.config import finish
-from archioptrx.core.errors import InputError, did_you_mean
+from archioptrx.core.config import Fields, finish
+from archioptrx.core.errors import ArchiOpTrXError, InputError, did_you_mean
 
 Part = TypeVar("Part")
 PACKAGE = __name__.partition(".")[0]
@@ -83,6 +84,10 @@ class Registry(Generic[Part]):
             importlib.import_module(self._modules[name])
         return self._parts[name]
 
+    def in_order(self) -> list[str]:
+        """Names in the order in which they were registered, bundled ones first."""
+        return list(self._modules)
+
     def origin(self, name: str) -> str:
         """Name of the module that defines a part."""
         return self._modules[name]
@@ -90,6 +95,25 @@ class Registry(Generic[Part]):
     def own(self) -> list[str]:
         """Names of the parts that don't come with the package, sorted."""
         return [name for name in self if self.origin(name).partition(".")[0] != PACKAGE]
+
+    @contextmanager
+    def guarded(self, name: str) -> Iterator[None]:
+        """Run code of a part; what a user's own part raises becomes one line. Our own faults keep their traceback.
+
+        Raises
+        ------
+        InputError
+            The part isn't bundled, and raised something else than our errors.
+        """
+        try:
+            yield
+        except ArchiOpTrXError:
+            raise
+        except Exception as error:  # a user's part may raise anything
+            if name not in self.own():
+                raise
+            said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
+            raise InputError(f"{self.kind} {name}: raised {said}; --debug prints the traceback") from error
 
     def __contains__(self, name: object) -> bool:
         return name in self._modules
@@ -100,6 +124,28 @@ class Registry(Generic[Part]):
 
     def __len__(self) -> int:
         return len(self._modules)
+
+
+def read_imports(document: Fields) -> tuple[str, ...]:
+    """Take the key `imports` and import its modules, before any other key of the document is read.
+
+    Every command comes here with each experiment, run folder and model folder, so that all other keys may name parts
+    of the user's own.
+
+    Raises
+    ------
+    InputError
+        A name is no text, or its module can't be imported. What else is wrong may come of that, and isn't looked for.
+    """
+    faults: list[str] = []
+    names = Fields(document.content, document.place, faults).take("imports", list, [])
+    document.taken.append("imports")
+    for index, name in enumerate(names):
+        if not isinstance(name, str):
+            faults.append(f"{document.at('imports')}[{index}]: is {name!r}; allowed: a text")
+    finish(faults)
+    import_modules(names)
+    return tuple(names)
 
 
 def import_modules(names: Sequence[str]) -> None:
@@ -116,9 +162,12 @@ def import_modules(names: Sequence[str]) -> None:
     for name in names:
         try:
             importlib.import_module(name)
+        except InputError as error:  # a part of it can't be registered
+            faults += [f"imports: {name}: {fault}" for fault in error.faults]
         except Exception as error:  # a module may do anything while it is imported
             where = ""
             if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
                 where = f"; allowed: an installed module, or one in the current folder, {os.getcwd()}"
-            faults.append(f"imports: {name}: can't be imported: {type(error).__name__}: {error}{where}")
+            text = " ".join(str(error).split())
+            faults.append(f"imports: {name}: can't be imported: {type(error).__name__}: {text}{where}")
     finish(faults)

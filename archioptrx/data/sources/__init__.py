@@ -186,6 +186,11 @@ def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | 
     options = check_spec(spec, place, faults)
     finish(faults)
     assert options is not None
+    return load_from(options, like)
+
+
+def load_from(options: Options, like: Metadata | None = None) -> Dataset:
+    """Read or make a data set from options that have been checked; `like` as in `load_dataset`."""
     if like is not None and isinstance(options, HitgraphsOptions):
         options = replace(options, usual_sectors=like.sectors)
     if like is not None and isinstance(options, LearnedOptions):

@@ -1,4 +1,4 @@
-"""What finding tracks from scores can be told. Torch-free."""
+"""Options of finding tracks from scores. Torch-free."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from archioptrx.core.config import Fields
 
 METHODS = {"walk_through": 0.1, "components": 0.5}
 """How edges become tracks, and the usual cut of each; see `archioptrx.tasks.tracks.finding`."""
-TRACK_SHARES = ("track_efficiency", "trackml_score")
-"""Metrics of tracks that a search may improve; see `archioptrx.tasks.tracks.metrics`. Only then epochs compute them."""
 
 
 @dataclass(frozen=True)
