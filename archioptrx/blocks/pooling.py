@@ -69,7 +69,8 @@ def blur(sizes: Tensor) -> Tensor:
     The same number comes out of another batch, or another order of rows, with other last digits. Three quarters of the
     digits count: 6e-6 of the size in single precision, 2e-12 in double. That is 50 and 8000 times the rounding of one
     operation, for the layers before. Numbers are compared two by two, and not put into classes of equal ones, since a
-    class has borders too, and equal numbers may fall on both sides of one.
+    class has borders too, and equal numbers may fall on both sides of one. Only different numbers, just as far apart as
+    this, may be told apart in one batch and not in another.
     """
     return sizes.detach() * torch.finfo(sizes.dtype).eps ** 0.75
 
