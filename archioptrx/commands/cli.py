@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": "write scores and tracks in the input's own format",
     "export": "write a trained model as plain PyTorch or ONNX",
     "data": "make a data set, or look at one",
+    "parts": "list the parts that experiments can name, with your own",
 }
 
 

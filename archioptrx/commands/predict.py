@@ -87,7 +87,7 @@ def with_cut(task: Task, cut: float) -> Task:
 
 def description(model: TrainedModel, path: str, skip_bad: bool) -> dict[str, Any]:
     """What `load_dataset` is told: as for the training, but for the path, and for what events without truth lack."""
-    spec = dict(with_path(model.provenance.data, str(Path(path).expanduser())))
+    spec = dict(with_path(model.provenance.data.content, str(Path(path).expanduser())))
     options = options_of(spec["source"])
     if skip_bad and "skip_bad" in [field.name for field in fields(options)]:  # type: ignore[arg-type]
         spec["skip_bad"] = True

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
-from archioptrx.core.config import finish
+from archioptrx.core.config import Fields, finish
 from archioptrx.core.docstrings import first_line, summary
 from archioptrx.core.errors import ArchiOpTrXError, InputError, did_you_mean
 
@@ -87,6 +87,10 @@ class Registry(Generic[Part]):
         if name not in self._parts:
             importlib.import_module(self._modules[name])
         return self._parts[name]
+
+    def in_order(self) -> list[str]:
+        """Names in the order in which they were registered, bundled ones first."""
+        return list(self._modules)
 
     def origin(self, name: str) -> str:
         """Name of the module that defines a part."""
@@ -173,6 +177,28 @@ class DescribedRegistry(Registry[Part], Generic[Part, Description]):
         return str(said) if said else super().about(name)
 
 
+def read_imports(document: Fields) -> tuple[str, ...]:
+    """Take the key `imports` and import its modules, before any other key of the document is read.
+
+    Every command comes here with each experiment, run folder and model folder, so that all other keys may name parts
+    of the user's own.
+
+    Raises
+    ------
+    InputError
+        A name is no text, or its module can't be imported. What else is wrong may come of that, and isn't looked for.
+    """
+    faults: list[str] = []
+    names = Fields(document.content, document.place, faults).take("imports", list, [])
+    document.taken.append("imports")
+    for index, name in enumerate(names):
+        if not isinstance(name, str):
+            faults.append(f"{document.at('imports')}[{index}]: is {name!r}; allowed: a text")
+    finish(faults)
+    import_modules(names)
+    return tuple(names)
+
+
 def import_modules(names: Sequence[str]) -> None:
     """Import the modules with the user's own parts; the current folder is searched too.
 
@@ -187,9 +213,12 @@ def import_modules(names: Sequence[str]) -> None:
     for name in names:
         try:
             importlib.import_module(name)
+        except InputError as error:  # a part of it can't be registered
+            faults += [f"imports: {name}: {fault}" for fault in error.faults]
         except Exception as error:  # a module may do anything while it is imported
             where = ""
             if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
                 where = f"; allowed: an installed module, or one in the current folder, {os.getcwd()}"
-            faults.append(f"imports: {name}: can't be imported: {type(error).__name__}: {error}{where}")
+            text = " ".join(str(error).split())
+            faults.append(f"imports: {name}: can't be imported: {type(error).__name__}: {text}{where}")
     finish(faults)

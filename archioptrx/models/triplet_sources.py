@@ -77,7 +77,7 @@ def load(options: TripletsOptions) -> Dataset:
     if trained is not None:
         about["model"] = {
             "weights": model[1] if model else "",
-            "same_data": trained.provenance.data == resolved(options.of),
+            "same_data": trained.provenance.data.to_dict() == resolved(options.of),
         }
     metadata = replace(make(inner.metadata, scored), options=about)
     plan = TripletPlan(options, inner.metadata, metadata, model)

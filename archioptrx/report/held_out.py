@@ -172,7 +172,7 @@ def evaluated(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
             else:
                 found = [apply_to(model.model(batch), Tensor.float)]
             outputs.append(found[-1])
-    metrics = model.task.metrics(outputs, batches, cut=CUT, bins=True)
+    metrics = model.task.scores(outputs, batches, cut=CUT, bins=True)
     return HeldOut(model, graphs, batches, outputs, passes, metrics)
 
 

@@ -12,7 +12,7 @@ from archioptrx.core.overrides import duration
 from archioptrx.runs.loggers import LOGGERS
 
 NUMBER = (int, float)
-PROXIES = ("synflow", "naswot", "jacob_cov", "parameters", "readout")
+PROXIES = ("naswot", "jacob_cov", "parameters")
 """Zero-cost proxies; see `archioptrx.training.proxies`."""
 ALL = "all"
 NONE = "none"

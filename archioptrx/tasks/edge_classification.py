@@ -7,7 +7,7 @@ from torch import Tensor
 
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.binary import BinaryClassification, Rows
-from archioptrx.tasks.options import EdgeOptions
+from archioptrx.tasks.options import EdgeOptions, task
 from archioptrx.tasks.tracks.finders import find_tracks
 
 
@@ -31,6 +31,7 @@ class EdgeClassification(BinaryClassification):
         return torch.from_numpy(labels).to(graph.x.device)
 
 
+@task(EdgeOptions)
 def make(options: EdgeOptions) -> EdgeClassification:
     """Make the task from its options."""
     return EdgeClassification(options.class_weight, options.tracks)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.binary import BinaryClassification, Rows
-from archioptrx.tasks.options import TripletOptions
+from archioptrx.tasks.options import TripletOptions, task
 from archioptrx.tasks.tracks.finders import find_tracks_by_triplets
 
 
@@ -32,6 +32,7 @@ class TripletClassification(BinaryClassification):
         return torch.from_numpy(labels).to(graph.x.device)
 
 
+@task(TripletOptions)
 def make(options: TripletOptions) -> TripletClassification:
     """Make the task from its options."""
     return TripletClassification(options.class_weight, options.tracks)

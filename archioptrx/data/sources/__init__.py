@@ -73,6 +73,9 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
         return None
     with SOURCES.guarded(name):
         options = options_of(name).read(fields)
+    if not isinstance(options, options_of(name)):
+        allowed = options_of(name).__name__
+        raise InputError(f"data source {name}: its options are read as {type(options).__name__}; allowed: {allowed}")
     if OF in fields.taken and isinstance(inner := fields.content.get(OF, {}), Mapping):
         check_spec(inner, fields.at(OF), faults)
     fields.rest()
@@ -156,6 +159,11 @@ def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | 
     options = check_spec(spec, place, faults)
     finish(faults)
     assert options is not None
+    return load_from(options, like)
+
+
+def load_from(options: Options, like: Metadata | None = None) -> Dataset:
+    """Read or make a data set from options that have been checked; `like` as in `load_dataset`."""
     if like is not None and isinstance(options, HitgraphsOptions):
         options = replace(options, usual_sectors=like.sectors)
     if like is not None and isinstance(options, LearnedOptions):

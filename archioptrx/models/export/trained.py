@@ -76,7 +76,7 @@ class Take:
             "fingerprint": self.trained.architecture.graph.fingerprint,
             "data_fingerprint": self.trained.provenance.fingerprint,
             "source": metadata.source,
-            "task": dict(self.trained.provenance.task),
+            "task": self.trained.provenance.task.to_dict(),
             "hits": about_hits(metadata),
             "edge_index": "inner and outer hit of each edge, in any order of the edges",
             "edge_features": [

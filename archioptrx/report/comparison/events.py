@@ -83,7 +83,7 @@ def _unseen(one: Contestant, host: Contestant, graphs: Sequence[HitGraph], path:
         splits = own_splits(one.model)
     except InputError:
         return [f"{one.name}: its training events can't be read any more; whether it knows these events is unknown"]
-    origin = _origin(mine.data) == _origin(its.data if path is None else with_path(its.data, path))
+    origin = _origin(mine.data.content) == _origin((its.data if path is None else its.data.at(path)).content)
     known = [*splits.train, *splits.validation]
     digests = {_topology(graph) for graph in known}
     names = set(events_of(known)) if origin else set()
@@ -149,7 +149,7 @@ def _fits(model: TrainedModel, host: TrainedModel) -> bool:
     names = ("node_features", "edge_features", "triplet_features", "sectors", "embedding")
     if any(getattr(mine, name) != getattr(its, name) for name in names):
         return False
-    built, given = _building(model.provenance.data), _building(host.provenance.data)
+    built, given = _building(model.provenance.data.content), _building(host.provenance.data.content)
     return not built or not given or built == given
 
 
@@ -167,10 +167,11 @@ def _building(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _built(one: Contestant, host: Contestant, path: str | None) -> Dataset:
     """The host's data, or those of a path, as the graphs that a model was trained on were built."""
-    where = path or _path(host.model.provenance.data)
-    mine = one.model.provenance.data
-    if where is None and (mine.get("source") == host.model.provenance.data.get("source")):
-        simulated = {key: value for key, value in host.model.provenance.data.items() if key not in Cuts.__annotations__}
+    given = host.model.provenance.data.content
+    where = path or _path(given)
+    mine = one.model.provenance.data.content
+    if where is None and mine.get("source") == given.get("source"):
+        simulated = {key: value for key, value in given.items() if key not in Cuts.__annotations__}
         built = {key: value for key, value in mine.items() if key in Cuts.__annotations__}
         return load_dataset({**simulated, **built}, like=one.model.metadata)
     if where is None:

@@ -12,7 +12,6 @@ from archioptrx.core.config import ARCHITECTURES, bundled_names, finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import next_folder, refuse_used
 from archioptrx.core.overrides import override
-from archioptrx.core.plugins import import_modules
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.model_folder import TrainedModel, load_model
 from archioptrx.runs.experiment import Experiment, parse_experiment
@@ -147,7 +146,6 @@ def enrol(names: Sequence[str], found: Sequence[TrainedModel | Architecture], sc
     contestants: list[Contestant] = []
     if any(isinstance(one, Architecture) for one in found):
         experiment, seed, how = _experiment(names, found, host, schooling)
-        import_modules(experiment.imports)
         events = load_events(experiment)
         _check(short, found, experiment, events)
     for name, label, one in zip(names, short, found, strict=True):
@@ -167,7 +165,7 @@ def _check(
     names: Sequence[str], found: Sequence[TrainedModel | Architecture], experiment: Experiment, events: Events
 ) -> None:
     """Check all architectures before the first is trained. Raises InputError where one doesn't suit the data."""
-    task = task_of(experiment.task, experiment.objective)
+    task = task_of(experiment.task.options, experiment.objective)
     faults: list[str] = []
     for name, one in zip(names, found, strict=True):
         if isinstance(one, Architecture):
@@ -205,7 +203,7 @@ def _experiment(
         seed = int(model.provenance.training["seed"]) if schooling.seed is None else schooling.seed
     known = {key: value for key, value in told.items() if value is not None}
     experiment = parse_experiment(override(content, known), "compare", options)
-    source = experiment.data["source"] if host is None else "on the same events"
+    source = experiment.data.source if host is None else "on the same events"
     where = f"trained on {source} events" if host is None else source
     return experiment, seed, f"{where}, {experiment.training.epochs} epochs, seed {seed}"
 
@@ -216,10 +214,10 @@ def _of_model(model: TrainedModel, path: Path) -> Mapping[str, Any]:
     content: dict[str, Any] = {
         "name": "compare",
         "imports": list(about.imports),
-        "data": dict(about.data),
+        "data": about.data.to_dict(),
         "split": dict(about.split),
         "test": about.test,
-        "task": dict(about.task),
+        "task": about.task.to_dict(),
         "training": {key: value for key, value in about.training.items() if key != "seed"},
     }
     run = next((one for one in (path, path.parent) if (one / "experiment.yaml").is_file()), None)

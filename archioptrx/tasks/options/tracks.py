@@ -11,8 +11,6 @@ from archioptrx.core.config import Fields
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import DescribedRegistry
 
-TRACK_SHARES = ("track_efficiency", "trackml_score")
-"""Metrics of tracks that a search may improve; see `archioptrx.tasks.tracks.metrics`. Only then epochs compute them."""
 Find = TypeVar("Find", bound=Callable[..., Any])
 
 
