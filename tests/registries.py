@@ -11,11 +11,17 @@ from archioptrx.core.plugins import REGISTRIES, Registry
 
 @contextmanager
 def restored(*registries: Registry[Any]) -> Iterator[None]:
-    """Undo at the end of a block what was registered in it; by default in all registries."""
+    """Forget at the end of a block the user's parts that were registered in it; by default in all registries.
+
+    Bundled parts stay: their modules, once imported, don't register them again.
+    """
     chosen = registries or tuple(REGISTRIES.values())
-    before = [{name: dict(table) for name, table in vars(one).items() if isinstance(table, dict)} for one in chosen]
+    before = [set(one) for one in chosen]
     try:
         yield
     finally:
-        for one, tables in zip(chosen, before, strict=True):
-            vars(one).update(tables)
+        for one, known in zip(chosen, before, strict=True):
+            for name in set(one.own()) - known:
+                for table in vars(one).values():
+                    if isinstance(table, dict):
+                        table.pop(name, None)

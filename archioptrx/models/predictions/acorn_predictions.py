@@ -14,7 +14,7 @@ from archioptrx.models.predictions.prediction import Prediction
 
 @prediction_writer("acorn")
 def write_predictions(predictions: Iterable[Prediction], options: AcornOptions, output: Path) -> None:
-    """Write each event's file again, under its own name.
+    """Write each event's file again with scores and labels, under its own name.
 
     Raises
     ------

@@ -33,7 +33,7 @@ SUBMISSION = "submission.csv"
 
 @prediction_writer("trackml", other_edges=True)
 def write_predictions(predictions: Iterable[Prediction], options: TrackmlOptions, output: Path) -> None:
-    """Write the folder; see above.
+    """Write a submission to the challenge, and tables of all scores; see above.
 
     Raises
     ------

@@ -53,7 +53,7 @@ class TensorboardFile:
 
 @logger("tensorboard", package="tensorboard")
 class TensorBoard:
-    """Event files of TensorBoard; a `Logger`."""
+    """Event files of TensorBoard, one for each training."""
 
     def __init__(self, root: Path) -> None:
         self.root = root / "tensorboard"

@@ -23,7 +23,10 @@ PATIENCE = AT_END = 20
 
 @logger("wandb", package="wandb")
 class WandbRuns:
-    """Runs of Weights & Biases; a `Logger`. All runs of a search are one group, named after its folder."""
+    """Runs of Weights & Biases, one for each training.
+
+    All runs of a search are one group, named after its folder.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root, self.group = root, root.resolve().name
