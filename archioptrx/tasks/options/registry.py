@@ -66,7 +66,6 @@ def task(options: type[TaskOptions]) -> Callable[[Make], Make]:
     lacking = [one for one in ("shares", "losses", "judged", "read") if not hasattr(options, one)]
     if lacking:
         raise InputError(f"task {name}: its options have no {', no '.join(lacking)}; allowed: a class of TaskOptions")
-    _check_names(name, "judged", options.judged, SUBJECTS)
 
     def decorate(make: Make) -> Make:
         TASKS.register(name, make, make.__module__)
@@ -134,6 +133,7 @@ def read_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) -
     fields.rest()
     if len(faults) > before:
         return None
+    _check_names(name, "judged", options.judged, SUBJECTS)
     _check_names(name, "shares", options.shares)
     _check_names(name, "losses", options.losses)
     return options
