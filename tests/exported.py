@@ -64,7 +64,9 @@ def take(
     architecture = Architecture(graph, hyperparameters)
     model = network(architecture, metadata, seed)
     trained = TrainedModel(architecture, model, make_task(), metadata, PROVENANCE, {})
-    return Take.of(trained, Path("runs/first/best"), 0.5)
+    made = Take.of(trained, Path("runs/first/best"), 0.5)
+    assert made.program  # planned here, so that a network that can't be exported is refused here
+    return made
 
 
 def saved(folder: Path, architecture: Architecture, metadata: Metadata = WHOLE, task: Any = EDGES) -> Path:
@@ -98,7 +100,9 @@ def spoilt(one: Take) -> Take:
     """The same export with another scale of r."""
     text = tuple(text.replace("r / 1000.0", "r / 999.0") for text in one.program.geometry)
     assert text != one.program.geometry
-    return replace(one, program=replace(one.program, geometry=text))
+    other = replace(one)
+    vars(other)["program"] = replace(one.program, geometry=text)
+    return other
 
 
 def chain(*steps: Step, back: tuple[BackEdge, ...] = (), targets: tuple[int, ...] = ()) -> ComputationGraph:

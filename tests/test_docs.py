@@ -85,7 +85,7 @@ def test_what_evaluate_adds_for_triplets_and_how_they_are_made_is_described():
     text = (DOCS / "triplets.md").read_text(encoding="utf-8")
     yes = np.ones(1, dtype=bool)
     added = [*against_baseline(yes, np.ones(1), yes, 0.5), *medals(yes, yes, np.zeros((2, 1), int), yes)]
-    keys = [field.name for field in fields(SOURCES["line_graph"])]
+    keys = [field.name for field in fields(SOURCES.description("line_graph").options)]
     features = line_metadata(Metadata("any"), scored=True)
     names = [*added, *keys, *features.node_features, *features.edge_features]
     assert [name for name in names if not re.search(rf"(`|, ){re.escape(name)}(`|, )", text)] == []

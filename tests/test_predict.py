@@ -259,8 +259,8 @@ def test_what_networks_say_of_hits_and_graphs(trackml, tmp_path):
 
 def test_graphs_made_of_others_are_written_as_submissions_alone():
     inner = {"source": "hitgraphs", "path": "a"}
-    with pytest.raises(InputError, match="files of hitgraphs for graphs of line_graph; allowed: trackml"):
+    with pytest.raises(InputError, match="no prediction writer that writes for graphs of line_graph; allowed: trackml"):
         predict.writer_of({"source": "line_graph", "of": inner})
-    assert predict.writer_of(inner)[0].endswith("hitgraph_predictions")
-    with pytest.raises(InputError, match="writes no files of toy; allowed: acorn, hitgraphs"):
+    assert predict.writer_of(inner)[0] == "hitgraphs"
+    with pytest.raises(InputError, match="the source toy has no prediction writer; allowed: acorn, hitgraphs"):
         predict.writer_of({"source": "toy"})

@@ -8,16 +8,17 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.commands.cli import command, new_parser
+from archioptrx.commands.cli import add_imports, command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
-from archioptrx.data.options import OF
+from archioptrx.core.plugins import import_modules
+from archioptrx.data.options import OF, options_of
 from archioptrx.data.options.building import as_told
-from archioptrx.data.sources import SOURCES, WRITERS, check_spec, load_dataset, with_path
+from archioptrx.data.sources import check_spec, load_dataset, with_path
+from archioptrx.models.predictions import PREDICTION_WRITERS
 
 if TYPE_CHECKING:
     from archioptrx.data.hitgraph import HitGraph
@@ -34,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--output", type=Path, metavar="DIR", required=True, help="a new or empty folder")
     new.add_argument("--cut", type=float, metavar="F", help="tracks: edges below this probability are dropped")
     new.add_argument("--skip-bad", action="store_true", help="leave out bad events and count them")
+    add_imports(new)
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -44,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
         faults.append(f"{args.output}: already holds something; allowed: a new or empty folder")
     finish(faults)
+    import_modules(args.imports)
     # torch is imported from here on.
     from archioptrx.core.files import new_folder
     from archioptrx.models.model_folder import load_model
@@ -56,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     counts: Counter[str] = Counter()
     found = counted(predictions(model, task, dataset.graphs), counts)
     with new_folder(args.output) as fresh:
-        import_module(writer).write_predictions(found, options, fresh)
+        write(writer, found, options, fresh)
     about = {"output": str(args.output), "events": len(dataset.events), **counts}
     about |= {key: value for key, value in dataset.metadata.options.items() if key == "skipped"}
     print(json.dumps(about) if args.json else as_text(about))
@@ -85,7 +88,7 @@ def with_cut(task: Task, cut: float) -> Task:
 def description(model: TrainedModel, path: str, skip_bad: bool) -> dict[str, Any]:
     """What `load_dataset` is told: as for the training, but for the path, and for what events without truth lack."""
     spec = dict(with_path(model.provenance.data.content, str(Path(path).expanduser())))
-    options = SOURCES[spec["source"]]
+    options = options_of(spec["source"])
     if skip_bad and "skip_bad" in [field.name for field in fields(options)]:  # type: ignore[arg-type]
         spec["skip_bad"] = True
     return without_truth(spec)
@@ -110,26 +113,47 @@ def without_truth(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def writer_of(spec: Mapping[str, Any]) -> tuple[str, Any]:
-    """The module that writes predictions for a source, and the options that the source is told.
+    """Find the source whose prediction writer is to write, and the options that it reads the events with.
 
-    Where the source is made of another one, that one's files are what the input is: a submission needs the tracks
-    alone, the other forms also the edges, which the new graphs don't have.
+    Where the source is made of another one, the files are those of that one, and the edges of the graphs aren't theirs.
 
     Raises
     ------
     InputError
-        No such files are written.
+        There is no writer for these files.
     """
-    made, allowed = spec["source"], sorted(WRITERS)
+    made = spec["source"]
     while isinstance(spec.get(OF), Mapping):
-        spec, allowed = spec[OF], ["trackml"]
-    if spec["source"] not in allowed:
-        of = "" if made == spec["source"] else f" for graphs of {made}"
-        raise InputError(f"predict: writes no files of {spec['source']}{of}; allowed: {', '.join(allowed)}")
+        spec = spec[OF]
+    name, known = spec["source"], [*PREDICTION_WRITERS]
+    if name != made:
+        known = [one for one in known if PREDICTION_WRITERS.description(one).other_edges]
+    if name not in known:
+        of = "" if made == name else f" that writes for graphs of {made}"
+        own = f'@prediction_writer("{name}"{", other_edges=True" if of else ""})'
+        raise InputError(
+            f"predict: the source {name} has no prediction writer{of}; allowed: {', '.join(known)}, "
+            f"or one of your own in a module under --imports: {own}, see docs/guides/parts.md"
+        )
     faults: list[str] = []
     options = check_spec(spec, "data", faults)
     finish(faults)
-    return WRITERS[spec["source"]], options
+    return name, options
+
+
+def write(writer: str, found: Iterator[Prediction], options: Any, folder: Path) -> None:
+    """Let a prediction writer write.
+
+    Raises
+    ------
+    InputError
+        A user's own writer raised something, or wrote nothing.
+    """
+    write_predictions = PREDICTION_WRITERS.get(writer)
+    with PREDICTION_WRITERS.guarded(writer):
+        write_predictions(found, options, folder)
+    if writer in PREDICTION_WRITERS.own() and not any(folder.iterdir()):
+        raise InputError(f"prediction writer {writer}: wrote nothing; allowed: files in the folder that it gets")
 
 
 def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> Iterator[Prediction]:

@@ -17,10 +17,14 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from archioptrx.core.config import Fields, finish
+from archioptrx.core.docstrings import first_line, summary
 from archioptrx.core.errors import ArchiOpTrXError, InputError, did_you_mean
 
 Part = TypeVar("Part")
+Description = TypeVar("Description")
 PACKAGE = __name__.partition(".")[0]
+SCRIPTS = ("__main__", "__mp_main__")
+"""Names of the module that Python was started with; it may be imported a second time, under its own name."""
 
 REGISTRIES: dict[str, Registry[Any]] = {}
 """Every registry by its kind, in the order in which they were made."""
@@ -57,7 +61,7 @@ class Registry(Generic[Part]):
             Name of the module that defines it. The same module may register a name again, as a reload does.
         """
         owner = self._modules.get(name)
-        if owner not in (None, module):
+        if owner not in (None, module, *SCRIPTS):
             raise InputError(f"{self.kind} {name}: is registered by {owner} already; allowed in {module}: another name")
         self._modules[name], self._parts[name] = module, part
 
@@ -94,7 +98,16 @@ class Registry(Generic[Part]):
 
     def own(self) -> list[str]:
         """Names of the parts that don't come with the package, sorted."""
-        return [name for name in self if self.origin(name).partition(".")[0] != PACKAGE]
+        return [name for name in self if not self._is_bundled(name)]
+
+    def _is_bundled(self, name: str) -> bool:
+        return self.origin(name).partition(".")[0] == PACKAGE
+
+    def about(self, name: str) -> str:
+        """First line of a part's docstring. The module of a bundled part is read for it, not imported."""
+        if name in self._parts:
+            return first_line(getattr(self._parts[name], "__doc__", None))
+        return summary(self.origin(name), name)
 
     @contextmanager
     def guarded(self, name: str) -> Iterator[None]:
@@ -110,7 +123,7 @@ class Registry(Generic[Part]):
         except ArchiOpTrXError:
             raise
         except Exception as error:  # a user's part may raise anything
-            if name not in self.own():
+            if self._is_bundled(name):
                 raise
             said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
             raise InputError(f"{self.kind} {name}: raised {said}; --debug prints the traceback") from error
@@ -124,6 +137,44 @@ class Registry(Generic[Part]):
 
     def __len__(self) -> int:
         return len(self._modules)
+
+
+class DescribedRegistry(Registry[Part], Generic[Part, Description]):
+    """Parts of a kind of which something has to be known before they are imported, for an experiment file is checked
+    without torch.
+
+    Parameters
+    ----------
+    bundled
+        By name of a bundled part the module that registers it, and its description, equal to the one that the
+        module's decorator gives.
+    """
+
+    def __init__(self, kind: str, bundled: Mapping[str, tuple[str, Description]]) -> None:
+        super().__init__(kind, {name: module for name, (module, _) in bundled.items()})
+        self._descriptions = {name: description for name, (_, description) in bundled.items()}
+
+    def describing(self, name: str, description: Description) -> Callable[[Part], Part]:
+        """Make a decorator as `registering` does, of a part with a description."""
+        register = self.registering(name)
+
+        def decorate(part: Part) -> Part:
+            register(part)
+            self._descriptions[name] = description
+            return part
+
+        return decorate
+
+    def description(self, name: str, place: str = "") -> Description:
+        """Look up what is known of a part without importing it; `place` as in `get`."""
+        if name not in self:
+            self.get(name, place)
+        return self._descriptions[name]
+
+    def about(self, name: str) -> str:
+        """A few words from its description (`about`), else the first line of its docstring."""
+        said = getattr(self._descriptions[name], "about", "")
+        return str(said) if said else super().about(name)
 
 
 def read_imports(document: Fields) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.graphs.shapes import TargetWidth
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.experiment_sections import Constraints, missing_trackers
+from archioptrx.runs.loggers import LOGGERS
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
 from archioptrx.sampling.samplers import Proposer, Sampler, Screen, make_sampler
@@ -128,11 +129,16 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raise InputError if a tracker that is wanted isn't installed."""
+    """Raise InputError if the package of a wanted logger isn't installed."""
+    own = LOGGERS.own()
+    packages = {
+        name: LOGGERS.description(name).package if name in own else f'"archioptrx[{name}]"'
+        for name in missing_trackers(names)
+    }
     finish(
         [
-            f'track: {name} is not installed; allowed: pip install "archioptrx[{name}]", or --track none'
-            for name in missing_trackers(names)
+            f"track: {name} is not installed; allowed: pip install {package}, or --track none"
+            for name, package in packages.items()
         ]
     )
 
