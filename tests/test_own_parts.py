@@ -302,7 +302,8 @@ FAULTS = {
     "a finder whose usual cut is no probability": (
         ("cut=0.0, offset", "cut=5, offset"),
         (evaluate.main, "run"),
-        f"imports: {MODULE}: can't be imported: InputError: track finder pairs: cut is 5; allowed: a number from 0 to 1",
+        f"imports: {MODULE}: can't be imported: InputError: track finder pairs: cut is 5; allowed: a number "
+        "from 0 to 1",
     ),
     "a prediction writer that raises": (
         ("options.path / f", "options.folder / f"),
