@@ -21,11 +21,10 @@ from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.dataset import Metadata
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.signatures import ACTIVATIONS, SIGNATURES, Signature, Width
+from archioptrx.graphs.signatures import ACTIVATIONS, BUNDLED, SIGNATURES, Signature, Width
 from archioptrx.graphs.steps import DataType
 from archioptrx.models.export.check import random_event
 from archioptrx.models.export.files import write_python, written
-from archioptrx.models.export.plan import WRITTEN
 from archioptrx.models.export.python import source
 from archioptrx.models.export.trained import Take, about_file
 from archioptrx.models.inference import transform
@@ -57,12 +56,12 @@ def test_any_computation_graph(tmp_path: Path, seed: int) -> None:
 
 def test_every_block_and_every_sum(tmp_path: Path) -> None:
     one = take(everything(), {})
-    assert {step.block for step in everything().steps} == set(WRITTEN) - {"pyg", "pool", "unpool"}
+    assert {step.block for step in everything().steps} == set(BUNDLED) - {"pyg", "pool", "unpool"}
     assert worst(one, tmp_path / "code.py") <= LIMIT
 
 
 def test_all_bundled_blocks_are_written() -> None:
-    assert {name for name, block in BLOCKS.items() if block.__module__.startswith("archioptrx")} == set(WRITTEN)
+    assert [name for name, signature in BUNDLED.items() if signature.source is None] == []
 
 
 @pytest.mark.parametrize("direction", ["both", "together"])

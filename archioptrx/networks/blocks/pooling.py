@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.utils import coalesce
 
+from archioptrx.graphs.signatures import SIGNATURES, Shape
+from archioptrx.networks.blocks.registry import block
 from archioptrx.networks.blocks.topology import Topology
-from archioptrx.networks.blocks.value import ForwardPass, Pooling, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Pooling, Value
 
 
+@block(SIGNATURES["pool"])
 class Pool(nn.Module):
     """`pool`: hits to the nodes of a smaller graph.
 
@@ -79,6 +82,7 @@ class Pool(nn.Module):
         return pooling.down(x), pooling
 
 
+@block(SIGNATURES["unpool"])
 class Unpool(nn.Module):
     """`unpool`: each hit gets the value of its pooled row, zero where it has none; with `diff` a mixture by its shares.
 

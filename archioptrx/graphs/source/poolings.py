@@ -114,11 +114,3 @@ class DiffPooling(nn.Module):
 ''',
 }
 """In the order in which they are written."""
-NEEDS = {
-    "pooled": ("total",),
-    "unpooled": ("total",),
-    "aligned": ("total", "pooled", "unpooled"),
-    "TopKPooling": ("Pooling",),
-    "EdgePooling": ("Pooling", "pooled", "total", "largest"),
-    "DiffPooling": ("Pooling", "pooled", "total"),
-}
