@@ -24,6 +24,8 @@ from archioptrx.graphs.shapes import weight_names
 from archioptrx.graphs.steps import Step
 
 LEVELS = 6
+UNORDERED = ("add", "mean")
+"""Blocks that give the same whatever the order of their inputs; `concat` doesn't, column for column."""
 
 Label = int
 Table = dict[Hashable, Label]
@@ -127,8 +129,7 @@ def _ties(graph: ComputationGraph) -> list[tuple[int, ...]]:
 
 
 def _slots(step: Step) -> Sequence[int]:
-    """The place of each input: one place for all in a symmetric block; `concat` isn't one, column for column."""
-    return [0] * len(step.inputs) if step.signature.symmetric else range(len(step.inputs))
+    return [0] * len(step.inputs) if step.block in UNORDERED else range(len(step.inputs))
 
 
 def _ancestry(graph: ComputationGraph, own: Sequence[Hashable], table: Table) -> list[Label]:

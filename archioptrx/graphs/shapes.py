@@ -113,12 +113,10 @@ def weight_names(graph: ComputationGraph) -> list[tuple[str, ...]]:
     A name is the prefix of the weights' keys in the state dict.
     """
     names: list[tuple[str, ...]] = []
+    first: dict[str, tuple[str, ...]] = {"": ()}
     for index, step in enumerate(graph.steps):
-        name, number = step.weights, graph.passes[index]
-        if not name:
-            names.append(())
-        elif step.per_pass and number > 1:
-            names.append(tuple(f"{name}.{turn}" for turn in range(number)))
-        else:
-            names.append((name,))
+        number = graph.passes[index]
+        own = tuple(f"{step.weights}.{turn}" for turn in range(number)) if step.per_pass and number > 1 else None
+        # The first step of a name makes the weights; one outside its loop, or with other passes, shares these very ones.
+        names.append(first.setdefault(step.weights, own or (step.weights,)))
     return names

@@ -38,11 +38,11 @@ BLOCKS = (
         passes_on=_passes_on, source=_concat_source,
     ),
     Signature(
-        "add", alike(2), same_width, commutative=True, symmetric=True, distinct=True, has_weights=False,
+        "add", alike(2), same_width, commutative=True, distinct=True, has_weights=False,
         source=_add_source,
     ),
     Signature(
-        "mean", alike(2), same_width, commutative=True, symmetric=True, distinct=True, has_weights=False,
+        "mean", alike(2), same_width, commutative=True, distinct=True, has_weights=False,
         source=_mean_source,
     ),
     Signature(

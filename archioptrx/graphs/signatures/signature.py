@@ -45,8 +45,6 @@ class Signature:
         In the order of the documentation.
     commutative
         The order of the inputs makes no other network (up to an order of weights).
-    symmetric
-        The order of the inputs makes no other result, not even another order of channels.
     neutral
         With one input the result is that input itself.
     distinct
@@ -82,7 +80,6 @@ class Signature:
     width: WidthRule
     parameters: tuple[Parameter, ...] = ()
     commutative: bool = False
-    symmetric: bool = False
     neutral: bool = False
     distinct: bool = False
     idempotent: bool = False
