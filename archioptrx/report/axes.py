@@ -19,7 +19,7 @@ MOST_DECADES = 3
 """On a log axis over more than these only powers of ten have a tick."""
 
 
-def told(goal: Goal) -> tuple[str, float]:
+def name_and_sign(goal: Goal) -> tuple[str, float]:
     """What a reader is told of a score: a name, and the sign that the score gets. A loss is one, not its negative.
 
     >>> told(Goal("auc")), told(Goal("loss", "min"))
@@ -35,7 +35,7 @@ def is_share(goal: Goal, values: Values) -> bool:
     return goal.price is None and goal.mode == "max" and bool(known) and min(known) >= 0 and max(known) <= 1
 
 
-def missing(values: Values) -> list[float | None]:
+def missing_to_one(values: Values) -> list[float | None]:
     """1 - value. A log axis has no 0: a value of 1 counts as half of what the next best lacks.
 
     >>> missing([0.75, 1.0, None])
@@ -87,17 +87,22 @@ def score_views(goal: Goal, label: str, traces: Sequence[Values], rest: int = 0)
     traces
         Values of the first traces of a figure; the `rest` ones behind them stay.
     """
-    everything = [value for values in traces for value in values]
-    if not is_share(goal, everything):
+    all_values = [value for values in traces for value in values]
+    if not is_share(goal, all_values):
         return []
-    errors = iter(missing(everything))
+    errors = iter(missing_to_one(all_values))
     turned: list[dict[str, Any]] = [{"y": [next(errors) for _ in values]} for values in traces]
     lacking = View(
         "Scale",
         f"1 − {label}, log",
         turned,
-        {"yaxis": {"autorange": "reversed", **log_axis(missing(everything), f"1 − {label} (log; better is up)")}},
+        {
+            "yaxis": {
+                "autorange": "reversed",
+                **log_axis(missing_to_one(all_values), f"1 − {label} (log; better is up)"),
+            }
+        },
     )
     plain = View("Scale", label)
-    best = max(value for value in everything if value is not None)
+    best = max(value for value in all_values if value is not None)
     return [lacking, plain] if best > NEAR else [plain, lacking]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.core.files import Journal
 from archioptrx.report.axes import log_axis
 from archioptrx.report.content import Content
-from archioptrx.report.functions import thinned
+from archioptrx.report.functions import evenly_thinned
 from archioptrx.report.page import Cell, Section, figure, fragment, table
 from archioptrx.runs.costs import Schedule, Spent, running, saved_by_pruning, schedule_of
 from archioptrx.runs.statistics import agreement
@@ -69,13 +69,15 @@ def _memory(content: Content) -> dict[str, str]:
 
 def _by_status(content: Content) -> Markup:
     groups = {status: [row for row in content.rows if row["status"] == status] for status in STATUSES}
-    found = {status: Spent.of(rows) for status, rows in groups.items() if rows}
-    found |= {"all": Spent.of(content.rows)} if len(found) > 1 else {}
+    spent_by_status = {status: Spent.of(rows) for status, rows in groups.items() if rows}
+    spent_by_status |= {"all": Spent.of(content.rows)} if len(spent_by_status) > 1 else {}
     heads = ["trials", "count", "epochs", "training", "rest", "in all", "per trial", "rest, share"]
-    rows: list[list[str | Cell]] = [[status, *_cells(spent)] for status, spent in found.items()]
+    rows: list[list[str | Cell]] = [[status, *_cells(spent)] for status, spent in spent_by_status.items()]
     body = table("costs-status", heads, rows, left=(0,))
-    about = "Training with validation, and the rest: building the network, measuring its latency, sending reports."
-    return fragment("part.html", title="By status", about=about, body=body)
+    description = (
+        "Training with validation, and the rest: building the network, measuring its latency, sending reports."
+    )
+    return fragment("part.html", title="By status", description=description, body=body)
 
 
 def _cells(spent: Spent) -> list[Cell]:
@@ -129,8 +131,8 @@ def _one_by_one(schedule: Schedule) -> Markup:
         "yaxis": {"type": "category", "categoryorder": "array", "categoryarray": order, "showgrid": False},
     }
     drawn = figure("costs-time", go.Figure(traces, layout), "Trials of each worker in time", 130 + 44 * min(lanes, 24))
-    about = "Each bar is a trial, in the first lane that was free. What lies between two bars is overhead."
-    return fragment("part.html", title="In time", about=about, body=drawn)
+    description = "Each bar is a trial, in the first lane that was free. What lies between two bars is overhead."
+    return fragment("part.html", title="In time", description=description, body=drawn)
 
 
 def _span_text(row: Mapping[str, Any]) -> str:
@@ -146,7 +148,7 @@ def _together(schedule: Schedule) -> Markup:
         go.Scatter(
             name=status,
             x=[round((part + 0.5) * width / factor, 4) for part in range(BINS)],
-            y=[round(one, 3) for one in running(spans, schedule.wall, BINS)],
+            y=[round(mean, 3) for mean in running(spans, schedule.wall, BINS)],
             stackgroup="all",
             mode="none",
             fillcolor=f"var(--{status})",
@@ -160,9 +162,9 @@ def _together(schedule: Schedule) -> Markup:
         "yaxis": {"title": {"text": "trials that run"}, "rangemode": "tozero"},
         "hovermode": "x unified",
     }
-    drawn = figure("costs-time", go.Figure(traces, layout), "Trials that run, over time", 320)
-    about = "How many trials run at one time, by how they ended."
-    return fragment("part.html", title="In time", about=about, body=drawn)
+    chart = figure("costs-time", go.Figure(traces, layout), "Trials that run, over time", 320)
+    description = "How many trials run at one time, by how they ended."
+    return fragment("part.html", title="In time", description=description, body=chart)
 
 
 def _unit(seconds: float) -> tuple[float, str]:
@@ -178,25 +180,25 @@ def _parameters(content: Content) -> Markup | None:
         return None
     each = [row["train_seconds"] / row["epochs"] for row in rows]
     agreed = agreement([row["parameters"] for row in rows], each)
-    shown: Sequence[tuple[Mapping[str, Any], float]] = thinned(list(zip(rows, each, strict=True)), DOTS)
+    shown: Sequence[tuple[Mapping[str, Any], float]] = evenly_thinned(list(zip(rows, each, strict=True)), DOTS)
     traces = [
         go.Scatter(
             name=status,
-            x=[row["parameters"] for row, _ in some],
-            y=[float(f"{seconds:.4g}") for _, seconds in some],
-            text=[row["id"] for row, _ in some],
+            x=[row["parameters"] for row, _ in points],
+            y=[float(f"{seconds:.4g}") for _, seconds in points],
+            text=[row["id"] for row, _ in points],
             mode="markers",
             marker={"color": f"var(--{status})", "size": 7, "opacity": 0.75},
             hovertemplate="trial %{text}<br>%{x:,} parameters<br>%{y} s per epoch<extra></extra>",
         )
         for status in STATUSES
-        if (some := [one for one in shown if one[0]["status"] == status])
+        if (points := [point for point in shown if point[0]["status"] == status])
     ]
     layout = {
         "xaxis": log_axis([row["parameters"] for row in rows], "parameters"),
         "yaxis": log_axis(each, "seconds per epoch"),
     }
-    drawn = figure("costs-parameters", go.Figure(traces, layout), "Seconds per epoch against parameters", 380)
+    chart = figure("costs-parameters", go.Figure(traces, layout), "Seconds per epoch against parameters", 380)
     text = f" Rank correlation {agreed.rho:.2f} ({agreed.low:.2f} to {agreed.high:.2f})." if agreed else ""
-    about = f"Seconds of an epoch against the size of the network, each on a logarithmic scale.{text}"
-    return fragment("part.html", title="Seconds and parameters", about=about, body=drawn)
+    description = f"Seconds of an epoch against the size of the network, each on a logarithmic scale.{text}"
+    return fragment("part.html", title="Seconds and parameters", description=description, body=chart)

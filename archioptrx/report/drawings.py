@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
-def drawing(content: Content, row: Mapping[str, Any]) -> Markup:
+def network_drawing(content: Content, row: Mapping[str, Any]) -> Markup:
     """The network of a trial as one `<svg>`, with the widths that it was trained with as far as they are known."""
     from markupsafe import Markup
 
@@ -22,7 +22,7 @@ def drawing(content: Content, row: Mapping[str, Any]) -> Markup:
     )
 
 
-def places(content: Content, rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
+def numbered_trials(content: Content, rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
     """Trials with their places in `content.rows`, by which scripts know them."""
     place = {row["proposal"]: i for i, row in enumerate(content.rows)}
     return [(place[row["proposal"]], row) for row in rows]

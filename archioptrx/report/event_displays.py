@@ -129,7 +129,7 @@ def sectors_of(shown: Shown) -> list[float]:
     return np.quantile(phi, np.linspace(0, 1, count + 1)).tolist() if len(phi) else [-math.pi, math.pi]
 
 
-def display(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> Markup | None:
+def event_display(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> Markup | None:
     """The event displays of one target; None where hits have no places.
 
     Parameters
@@ -161,19 +161,19 @@ def styles_of(held: HeldOut, answers: Answers) -> tuple[Style, ...]:
 
 def chosen_events(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> list[Shown]:
     """Events to be drawn, as many as there is room for; of the first one a part in φ where it alone is too large."""
-    found: list[Shown] = []
+    events_shown: list[Shown] = []
     for name, places, why in events_by_size(held.graphs, answers.drawable):
         if any(held.graphs[place].get("pos") is None for place in places):
             return []
         event = shown_event(held, answers, places, name, why)
         size = weight(event)
-        if not found and size > most:
+        if not events_shown and size > most:
             event = sector_part(event, most / size)
             size = most
         if size <= most:
-            found.append(event)
+            events_shown.append(event)
             most -= size
-    return found
+    return events_shown
 
 
 def weight(event: Shown) -> int:
@@ -197,8 +197,8 @@ def sector_part(event: Shown, share: float) -> Shown:
 def shown_event(held: HeldOut, answers: Answers, places: Sequence[int], name: str, why: str) -> Shown:
     """One event from its graphs."""
     graphs = [held.graphs[place] for place in places]
-    about = held.model.metadata
-    picture = whole_event(graphs, about.sectors, eta_sectors(Dataset(held.graphs, about)))
+    metadata = held.model.metadata
+    picture = whole_event(graphs, metadata.sectors, eta_sectors(Dataset(held.graphs, metadata)))
     spans = [answers.spans[place] for place in places]
     taken = np.concatenate([np.arange(*span) for span in spans])
     rows = rows_of(picture, answers, [graph[answers.task.rows.index].numpy() for graph in graphs], graphs)
@@ -207,9 +207,9 @@ def shown_event(held: HeldOut, answers: Answers, places: Sequence[int], name: st
     below = [answers.task.true_below(graph) for graph in graphs]
     index, doublets = None, None
     if below[0] is not None:
-        ends = np.cumsum([0, *(len(one) for one in below if one is not None)])
+        ends = np.cumsum([0, *(len(flags) for flags in below if flags is not None)])
         parts = [graph[answers.task.rows.index].numpy() + ends[k] for k, graph in enumerate(graphs)]
-        index, doublets = np.concatenate(parts, axis=1), np.concatenate([np.asarray(one, bool) for one in below])
+        index, doublets = np.concatenate(parts, axis=1), np.concatenate([np.asarray(flags, bool) for flags in below])
     classes = np.stack([classes_of(logits, truth, kept, index, doublets) for logits in turns])
     darkness = np.stack([darkness_of(logits) for logits in turns])
     seen = kept & ((classes > 0) | (darkness > 0)).any(axis=0)
@@ -223,7 +223,7 @@ def rows_of(
     if answers.task.rows.domain == "edge":
         return picture.edges
     before = np.cumsum([0, *(graph["edge_index"].shape[1] for graph in graphs)])
-    inner, outer = np.concatenate([one + before[k] for k, one in enumerate(index)], axis=1)
+    inner, outer = np.concatenate([doublets + before[k] for k, doublets in enumerate(index)], axis=1)
     return np.stack([picture.edges[0, inner], picture.edges[1, inner], picture.edges[1, outer]])
 
 
@@ -240,5 +240,5 @@ def classes_of(logits: Logits, truth: Bools, kept: Bools, index: Ints | None, do
 
 def darkness_of(logits: Logits) -> Ints:
     """Bin of the probability among `DARKNESS`. Shapes: [R] -> [R]."""
-    limits = [math.log(one / (1 - one)) for one in DARKNESS]
+    limits = [math.log(probability / (1 - probability)) for probability in DARKNESS]
     return np.digitize(np.nan_to_num(logits), limits).astype(np.int64)

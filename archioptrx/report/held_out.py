@@ -64,7 +64,7 @@ class HeldOut:
         task = self.model.task
         parts: Mapping[str, Task] = task.tasks if isinstance(task, Several) else {"": task}
         for place, (name, part) in enumerate(parts.items()):
-            yield name, part, [_of_target(one, place) for one in self.outputs]
+            yield name, part, [_of_target(output, place) for output in self.outputs]
 
     def metrics_of(self, name: str) -> dict[str, Any]:
         """The metrics of one target under their own names."""
@@ -102,14 +102,14 @@ class Answers:
     @classmethod
     def all_of(cls, held: HeldOut) -> list[Answers]:
         """The yes-or-no targets of a model, in order."""
-        found = []
+        answers = []
         for place, (name, task, outputs) in enumerate(held.targets()):
             if isinstance(task, BinaryClassification):
-                turns = [[_of_target(one, place) for one in turn] for turn in zip(*held.passes, strict=True)]
+                turns = [[_of_target(output, place) for output in turn] for turn in zip(*held.passes, strict=True)]
                 sizes = [graph[task.rows.index].shape[1] for graph in held.graphs]
                 truth = [graph[task.rows.truth].numpy() > 0.5 for graph in held.batches]
                 kept = [task.rows.kept(graph).numpy() for graph in held.batches]
-                found.append(
+                answers.append(
                     cls(
                         name,
                         task,
@@ -120,7 +120,7 @@ class Answers:
                         list(pairwise(accumulate(sizes, initial=0))),
                     )
                 )
-        return found
+        return answers
 
     @property
     def drawable(self) -> int:
@@ -130,15 +130,15 @@ class Answers:
 
     def by_pass(self) -> list[dict[str, float | None]]:
         """AUC, efficiency and purity after each pass, on the graphs that have all passes."""
-        found = []
+        metrics_by_pass = []
         for logits in self.passes:
             kept, truth = self.kept[: len(logits)], self.truth[: len(logits)]
             auc = Ranking.of(logits[kept], truth[kept]).auc
-            found.append({"auc": auc, **rates(logits[kept] >= CUT_LOGIT, truth[kept])})
-        return found
+            metrics_by_pass.append({"auc": auc, **rates(logits[kept] >= CUT_LOGIT, truth[kept])})
+        return metrics_by_pass
 
 
-def evaluated(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
+def evaluate_held_out(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
     """Run a model on its test events, on the CPU.
 
     Parameters
@@ -164,14 +164,16 @@ def evaluated(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
     with torch.no_grad():
         for batch in batches:
             if left > 0:
-                found = [apply_to(one, Tensor.float) for one in model.model(batch, passes=True)]
-                passes.append(found)
+                outputs_by_pass = [apply_to(output, Tensor.float) for output in model.model(batch, passes=True)]
+                passes.append(outputs_by_pass)
                 left -= sum(
-                    one.numel() for turn in found[:-1] for one in ([turn] if isinstance(turn, Tensor) else turn)
+                    tensor.numel()
+                    for turn in outputs_by_pass[:-1]
+                    for tensor in ([turn] if isinstance(turn, Tensor) else turn)
                 )
             else:
-                found = [apply_to(model.model(batch), Tensor.float)]
-            outputs.append(found[-1])
+                outputs_by_pass = [apply_to(model.model(batch), Tensor.float)]
+            outputs.append(outputs_by_pass[-1])
     metrics = model.task.metrics(outputs, batches, cut=CUT, bins=True)
     return HeldOut(model, graphs, batches, outputs, passes, metrics)
 

@@ -14,8 +14,8 @@ def section(content: Content) -> Section:
     statuses = [row["status"] for row in content.rows]
     tallies = {name: statuses.count(name) for name in ("finished", "pruned", "failed") if name in statuses}
     body = fragment("leaderboard.html", data=packed("trials", trial_data(content)), tallies=tallies)
-    about = (
+    description = (
         "All ended trials, best first. A heading sorts by its column; a row opens the trial. "
         "Scores are of validation events."
     )
-    return Section("leaderboard", "Leaderboard", body, about, (*SCRIPTS, "leaderboard.js"))
+    return Section("leaderboard", "Leaderboard", body, description, (*SCRIPTS, "leaderboard.js"))

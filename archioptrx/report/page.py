@@ -41,7 +41,7 @@ class Section:
         Heading, and its name in the table of contents.
     body
         HTML, see `figure` and `fragment`.
-    about
+    description
         What is shown and how to read it, in a sentence or two.
     scripts
         Files of `templates/` that the section needs besides `SCRIPTS`; a page has each once.
@@ -50,7 +50,7 @@ class Section:
     name: str
     title: str
     body: Markup
-    about: str = ""
+    description: str = ""
     scripts: tuple[str, ...] = ()
 
 
@@ -104,7 +104,7 @@ def figure(name: str, content: go.Figure, label: str, height: int = 420, views: 
     plain_figure["layout"].pop("template", None)  # the page has its own
     plain_figure["views"] = [{**vars(view), "data": list(view.data)} for view in views]
     groups = {
-        group: [one.label for one in views if one.group == group] for group in dict.fromkeys(v.group for v in views)
+        group: [view.label for view in views if view.group == group] for group in dict.fromkeys(v.group for v in views)
     }
     content_json = script_json(plain_figure)
     small = len(content_json) <= PACK_FROM
@@ -215,15 +215,15 @@ def write_page(path: Path, text: str) -> None:
 def _environment() -> jinja2.Environment:
     import jinja2
 
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("archioptrx.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["script_json"] = script_json
-    return made
+    environment.globals["script_json"] = script_json
+    return environment
 
 
 def _asset(name: str) -> Markup:
@@ -237,6 +237,6 @@ def _inline(text: str) -> Markup:
     return Markup(text.replace("</script", "<\\/script"))
 
 
-def text_of(value: str) -> str:
+def hover_text(value: str) -> str:
     """Escaped text, for the hover labels of figures, in which plotly reads a little HTML."""
     return html.escape(value, quote=False)

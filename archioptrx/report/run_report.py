@@ -18,7 +18,7 @@ from archioptrx.report import (
 )
 from archioptrx.report.content import Content
 from archioptrx.report.page import page, write_page
-from archioptrx.report.summary import banner, facts, footer, subtitle
+from archioptrx.report.summary import banner, footer, head_facts, subtitle
 from archioptrx.runs.run_folder import RunFolder
 
 SECTIONS = (
@@ -49,7 +49,7 @@ def write_report(folder: RunFolder, path: Path, top: int = 10) -> None:
         The run is damaged, or the page can't be written.
     """
     content = Content.read(folder, top)
-    sections = [found for make in SECTIONS if (found := make(content)) is not None]
+    sections = [section for make in SECTIONS if (section := make(content)) is not None]
     now = datetime.now().astimezone()
     name = folder.path.resolve().name
-    write_page(path, page(name, subtitle(content), facts(content), sections, banner(content, now), footer(now)))
+    write_page(path, page(name, subtitle(content), head_facts(content), sections, banner(content, now), footer(now)))

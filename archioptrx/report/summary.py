@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from archioptrx.core.version import __version__
-from archioptrx.report.axes import told
+from archioptrx.report.axes import name_and_sign
 from archioptrx.report.content import Content
 from archioptrx.report.page import fragment
 from archioptrx.runs.costs import schedule_of
@@ -32,28 +32,28 @@ def subtitle(content: Content) -> str:
     return " · ".join([*parts, f"task {experiment.task['name']}", f"objective {experiment.objective}"])
 
 
-def facts(content: Content) -> dict[str, Any]:
+def head_facts(content: Content) -> dict[str, Any]:
     """Short figures for the head of the page: a text, and a smaller one below it."""
     rows, budget = content.rows, content.experiment.budget.trials
     tally = Counter(row["status"] for row in rows)
     small = ", ".join(f"{count:,} {status}" for status, count in tally.most_common())
-    found = {"trials ended": _fact(f"{len(rows):,} of {budget:,}", small or "none yet")}
+    figures = {"trials ended": _fact(f"{len(rows):,} of {budget:,}", small or "none yet")}
     if content.best:
         best = max(content.best, key=lambda row: row["score"])
-        name, sign = told(content.experiment.objective.first)
-        about = f"trial {best['id']}, {best['parameters']:,} parameters"
-        found[f"best validation {name}"] = _fact(score_text(sign * best["score"]), about)
+        name, sign = name_and_sign(content.experiment.objective.first)
+        detail = f"trial {best['id']}, {best['parameters']:,} parameters"
+        figures[f"best validation {name}"] = _fact(score_text(sign * best["score"]), detail)
     if content.winner:
-        found |= _winner(content, content.winner)
+        figures |= _winner(content, content.winner)
     if rows:
         trained = sum(row["train_seconds"] or 0 for row in rows)
         wall = schedule_of(rows).wall
-        found["wall time"] = _fact(duration_text(wall), f"{duration_text(trained)} of training in all")
+        figures["wall time"] = _fact(duration_text(wall), f"{duration_text(trained)} of training in all")
     data = content.environment["data"]
-    found["data"] = _fact(content.experiment.data["source"], data["split"])
+    figures["data"] = _fact(content.experiment.data["source"], data["split"])
     started = content.environment["started"]
-    found["started"] = _fact(started[:10], f"{started[11:16]} UTC{started[19:]}")
-    return found
+    figures["started"] = _fact(started[:10], f"{started[11:16]} UTC{started[19:]}")
+    return figures
 
 
 def _winner(content: Content, winner: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,8 +63,8 @@ def _winner(content: Content, winner: Mapping[str, Any]) -> dict[str, Any]:
     name = metric if metric in test else next(iter(test), None)
     if name is None:
         return {}
-    one, seeds = test[name], winner["seeds"]
-    value = f"{one['mean']:.5f}" + (f" ± {one['deviation']:.5f}" if seeds > 1 else "")
+    spread, seeds = test[name], winner["seeds"]
+    value = f"{spread['mean']:.5f}" + (f" ± {spread['deviation']:.5f}" if seeds > 1 else "")
     return {f"winner, test {name}": _fact(value, f"trial {winner['proposal']:04d}, {seeds_text(seeds)}")}
 
 

@@ -88,36 +88,36 @@ def _columns(content: Content, graphs: Sequence[ComputationGraph]) -> list[tuple
         return of(kind, header(name), lambda row: short(metric_value(row, name)))
 
     fronts = front_numbers(rows)
-    made = [of("count", "front", lambda row: fronts.get(row["proposal"]))] if fronts else []
+    columns = [of("count", "front", lambda row: fronts.get(row["proposal"]))] if fronts else []
     if not fronts:
-        made = [("place", "count", [i if row["score"] is not None else None for i, row in enumerate(rows, 1)])]
-    made.append(of("trial", "trial", lambda row: row["proposal"]))
-    made += _combined(content)
+        columns = [("place", "count", [i if row["score"] is not None else None for i, row in enumerate(rows, 1)])]
+    columns.append(of("trial", "trial", lambda row: row["proposal"]))
+    columns += _combined(content)
     costs = [name for name in ("latency", "seconds_per_epoch") if any(name in row["metrics"] for row in rows)]
     names = dict.fromkeys([*objective.metrics, "parameters", *costs])
-    made += [metric(name) for name in names]
-    made += [of("count", "epochs", lambda row: row["epochs"])]
-    one = len({row["fingerprint"] for row in rows}) == 1  # its hyperparameters are what differs
-    if not one:
-        made += [("steps", "count", [len(graph.steps) for graph in graphs])]
-        made += [("rounds", "count", [graph.rounds for graph in graphs])]
-    made += [of("seconds", "time", lambda row: _rounded(row["seconds"]))]
-    made += [of("text", "status", lambda row: status_text(row, "given" if one else row["reference"]))]
-    made += [of("value", name, lambda row, name=name: _shown(row, name)) for name in _differing(rows)]  # type: ignore[misc]
-    if not one:
-        made += [("architecture", "brief", [None] * len(rows))]
-        made += [of("text", "fingerprint", lambda row: row["fingerprint"][:12])]
-    return made
+    columns += [metric(name) for name in names]
+    columns += [of("count", "epochs", lambda row: row["epochs"])]
+    one_architecture = len({row["fingerprint"] for row in rows}) == 1  # its hyperparameters are what differs
+    if not one_architecture:
+        columns += [("steps", "count", [len(graph.steps) for graph in graphs])]
+        columns += [("rounds", "count", [graph.rounds for graph in graphs])]
+    columns += [of("seconds", "time", lambda row: _rounded(row["seconds"]))]
+    columns += [of("text", "status", lambda row: status_text(row, "given" if one_architecture else row["reference"]))]
+    columns += [of("value", name, lambda row, name=name: _shown(row, name)) for name in _differing(rows)]  # type: ignore[misc]
+    if not one_architecture:
+        columns += [("architecture", "brief", [None] * len(rows))]
+        columns += [of("text", "fingerprint", lambda row: row["fingerprint"][:12])]
+    return columns
 
 
 def _combined(content: Content) -> list[tuple[str, str, list[Any]]]:
     """Scores of goals in which a metric is set against a cost."""
-    made = []
+    columns = []
     for index, goal in enumerate(content.experiment.objective.goals):
         if goal.price is not None:
             scores = [None if r["score"] is None else (r.get("scores") or [r["score"]])[index] for r in content.rows]
-            made.append(("score", "metric", [decimals(score) for score in scores]))
-    return made
+            columns.append(("score", "metric", [decimals(score) for score in scores]))
+    return columns
 
 
 def status_text(row: Row, reference: str) -> str:

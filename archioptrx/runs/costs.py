@@ -37,8 +37,8 @@ class Spent:
     def of(cls, rows: Sequence[Row]) -> Spent:
         """Of ended trials."""
         train = sum(row["train_seconds"] for row in rows)
-        rest = sum(row["seconds"] for row in rows) - train
-        return cls(len(rows), sum(row["epochs"] for row in rows), train, max(0.0, rest))
+        other = sum(row["seconds"] for row in rows) - train
+        return cls(len(rows), sum(row["epochs"] for row in rows), train, max(0.0, other))
 
 
 @dataclass(frozen=True)

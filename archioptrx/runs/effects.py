@@ -103,16 +103,16 @@ class Effects:
     @property
     def judged(self) -> list[Effect]:
         """Those with an interval."""
-        return [one for one in self.effects if not one.few]
+        return [effect for effect in self.effects if not effect.few]
 
     @property
     def caution(self) -> str:
         """What has to be known to read them, in a sentence or two."""
-        count, clear = len(self.judged), sum(one.clear for one in self.judged)
+        count, clear = len(self.judged), sum(effect.clear for effect in self.judged)
         if not count:
             return "No choice was both made and left by three trials yet."
         chance = max(1, round((1 - CONFIDENCE) * count))
-        firm = sum(one.firm for one in self.judged)
+        firm = sum(effect.firm for effect in self.judged)
         return (
             f"{clear} of {count} intervals miss 0; by chance alone about {chance} would. "
             f"{firm or 'None'} {'hold' if firm > 1 else 'holds'} for all choices together (Holm's correction). "
@@ -140,13 +140,13 @@ def effects_of(
     pruned = sum(row["status"] == "pruned" for row in scored)
     if len(scored) < 2:
         return Effects([], len(scored), pruned)
-    standing = standings([best_so_far(row, goal) for row in scored])
-    found = _joined(choices_of(scored, proposals))
-    effects = _corrected([effect_of(choice, standing, also) for choice, also in found])
-    return Effects(sorted(effects, key=lambda one: (one.few, -one.sure, one.name)), len(scored), pruned)
+    standing = standings([best_curve_of(row, goal) for row in scored])
+    joined = _joined(choices_of(scored, proposals))
+    effects = _corrected([effect_of(choice, standing, also) for choice, also in joined])
+    return Effects(sorted(effects, key=lambda effect: (effect.few, -effect.sure, effect.name)), len(scored), pruned)
 
 
-def best_so_far(row: Mapping[str, Any], goal: int = 0) -> list[float]:
+def best_curve_of(row: Mapping[str, Any], goal: int = 0) -> list[float]:
     """Score of a goal after each epoch: that of the best epoch until then, which the first goal chooses."""
     first = row["curve"]
     curve = [scores[goal] for scores in row["curves"]] if row.get("curves") else first
@@ -187,15 +187,17 @@ def _beaten(values: Sequence[float], others: Sequence[float]) -> Floats:
 
 def effect_of(choice: TrialChoice, standing: Floats, also: tuple[str, ...] = ()) -> Effect:
     """The effect of one choice that some in its scope made and some didn't."""
-    made, left = standing[choice.made], standing[choice.scope & ~choice.made]
-    difference = float(made.mean() - left.mean())
-    effect = Effect(choice.group, choice.name, len(made), len(left), float(made.mean()), difference, None, None, None)
+    with_choice, left = standing[choice.made], standing[choice.scope & ~choice.made]
+    difference = float(with_choice.mean() - left.mean())
+    effect = Effect(
+        choice.group, choice.name, len(with_choice), len(left), float(with_choice.mean()), difference, None, None, None
+    )
     effect = replace(effect, also=also)
-    if min(len(made), len(left)) < FEW:
+    if min(len(with_choice), len(left)) < FEW:
         return effect
-    free = len(made) + len(left) - 2
-    squares = float(((made - made.mean()) ** 2).sum() + ((left - left.mean()) ** 2).sum())
-    error = float(np.sqrt(squares / free * (1 / len(made) + 1 / len(left))))
+    free = len(with_choice) + len(left) - 2
+    squares = float(((with_choice - with_choice.mean()) ** 2).sum() + ((left - left.mean()) ** 2).sum())
+    error = float(np.sqrt(squares / free * (1 / len(with_choice) + 1 / len(left))))
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, free)) * error
     p = 2 * float(stats.t.sf(abs(difference) / error, free)) if error > 0 else float(difference == 0)
     return replace(effect, low=difference - reach, high=difference + reach, p=p)
@@ -206,19 +208,19 @@ def _joined(choices: Sequence[TrialChoice]) -> list[tuple[TrialChoice, tuple[str
     first: dict[tuple[bytes, bytes], TrialChoice] = {}
     also: dict[tuple[bytes, bytes], list[str]] = {}
     for choice in choices:
-        made, left = choice.made.tobytes(), (choice.scope & ~choice.made).tobytes()
-        if (made, left) in first:
-            also[made, left].append(choice.name)
-        elif (left, made) in first:
-            also[left, made].append(f"not {choice.name}")
+        makers, left = choice.made.tobytes(), (choice.scope & ~choice.made).tobytes()
+        if (makers, left) in first:
+            also[makers, left].append(choice.name)
+        elif (left, makers) in first:
+            also[left, makers].append(f"not {choice.name}")
         else:
-            first[made, left], also[made, left] = choice, []
+            first[makers, left], also[makers, left] = choice, []
     return [(choice, tuple(also[key])) for key, choice in first.items()]
 
 
 def _corrected(effects: Sequence[Effect]) -> list[Effect]:
     """Mark those that hold for all of them together."""
-    judged = sorted((i for i, one in enumerate(effects) if one.p is not None), key=lambda i: effects[i].p or 0.0)
+    judged = sorted((i for i, effect in enumerate(effects) if effect.p is not None), key=lambda i: effects[i].p or 0.0)
     result = list(effects)
     for rank, i in enumerate(judged):
         if (effects[i].p or 0.0) > (1 - CONFIDENCE) / (len(judged) - rank):

@@ -57,10 +57,14 @@ def windows_of(
 
 def _window(lines: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Window:
     occurring = [{step["function"] for step in line["graph"]["steps"]} for line in lines]
-    share = {name: sum(name in found for found in occurring) / len(lines) for name in names}
+    share = {name: sum(name in functions for functions in occurring) / len(lines) for name in names}
     first, last = lines[0]["proposal"], lines[-1]["proposal"]
-    known: Mapping[str, float] = next((row["functions"] for row in reversed(learned) if row["proposal"] <= last), {})
-    return Window(first, last, len(lines), share, {name: known[name] for name in names if name in known})
+    probabilities: Mapping[str, float] = next(
+        (row["functions"] for row in reversed(learned) if row["proposal"] <= last), {}
+    )
+    return Window(
+        first, last, len(lines), share, {name: probabilities[name] for name in names if name in probabilities}
+    )
 
 
 def span_text(window: Window) -> str:
@@ -72,11 +76,11 @@ def span_text(window: Window) -> str:
     return f"{window.first}–{window.last}" if window.last > window.first else str(window.first)
 
 
-def changes(learned: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, float]]:
+def probability_changes(learned: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, float]]:
     """Functions with their first and last probability, those first that have changed most."""
     first: dict[str, float] = {}
     for row in learned:
         first = {**row["functions"], **first}
     last = learned[-1]["functions"] if learned else {}
-    found = [(name, first[name], now) for name, now in last.items()]
-    return sorted(found, key=lambda one: (-abs(one[2] - one[1]), one[0]))
+    changes = [(name, first[name], now) for name, now in last.items()]
+    return sorted(changes, key=lambda change: (-abs(change[2] - change[1]), change[0]))

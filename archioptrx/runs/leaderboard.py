@@ -47,8 +47,8 @@ def ranked(rows: Sequence[Any]) -> list[Any]:
 def front_numbers(rows: Sequence[Row]) -> dict[int, int]:
     """By proposal the number of its front, 1 for the Pareto front; empty where there is one goal."""
     scored = [row for row in rows if row.get("scores")]
-    found = fronts([row["scores"] for row in scored])
-    return {scored[i]["proposal"]: number for number, members in enumerate(found, 1) for i in members}
+    members_of_fronts = fronts([row["scores"] for row in scored])
+    return {scored[i]["proposal"]: number for number, members in enumerate(members_of_fronts, 1) for i in members}
 
 
 def pareto_front(rows: Sequence[Any]) -> list[Any]:

@@ -44,8 +44,10 @@ def failures_of(rows: Sequence[Row]) -> list[Failure]:
     for row in sorted(rows, key=lambda row: row["proposal"]):
         if row["error"] is not None:
             groups.setdefault(folded(row["error"]), []).append(row)
-    found = [Failure(cause, some[0]["error"], tuple(row["id"] for row in some)) for cause, some in groups.items()]
-    return sorted(found, key=lambda one: (-len(one.trials), one.cause))
+    failures = [
+        Failure(cause, members[0]["error"], tuple(row["id"] for row in members)) for cause, members in groups.items()
+    ]
+    return sorted(failures, key=lambda failure: (-len(failure.trials), failure.cause))
 
 
 def folded(error: str) -> str:
@@ -81,11 +83,11 @@ def generations(lines: Sequence[Row]) -> dict[int, int]:
     >>> generations([{"proposal": 0, "parent": None}, {"proposal": 1, "parent": 0}, {"proposal": 2, "parent": 1}])
     {0: 0, 1: 1, 2: 2}
     """
-    found: dict[int, int] = {}
+    ancestors: dict[int, int] = {}
     for line in lines:
         parent = line.get("parent")
-        found[line["proposal"]] = 0 if parent is None else found.get(parent, 0) + 1
-    return found
+        ancestors[line["proposal"]] = 0 if parent is None else ancestors.get(parent, 0) + 1
+    return ancestors
 
 
 @dataclass(frozen=True)

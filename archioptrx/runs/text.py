@@ -49,9 +49,9 @@ def duration_text(seconds: float) -> str:
     """
     if seconds < 60:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, seconds_left = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
+        return f"{minutes} min {seconds_left} s"
     return f"{minutes // 60} h {minutes % 60} min"
 
 
@@ -111,7 +111,7 @@ def _metric(row: Mapping[str, Any], name: str) -> float | None:
 
 def columns(objective: Objective, graphs: Mapping[int, ComputationGraph]) -> list[Column]:
     """All columns but the first."""
-    rest = [
+    columns_after_goals = [
         Column("epochs", lambda row: str(row["epochs"])),
         Column("parameters", lambda row: value_text("parameters", row["parameters"])),
         Column("steps", lambda row: str(len(graphs[row["proposal"]].steps))),
@@ -122,7 +122,11 @@ def columns(objective: Objective, graphs: Mapping[int, ComputationGraph]) -> lis
     ]
     goals = goal_columns(objective)
     heads = [column.head for column in goals]
-    return [Column("trial", lambda row: row["id"]), *goals, *(one for one in rest if one.head not in heads)]
+    return [
+        Column("trial", lambda row: row["id"]),
+        *goals,
+        *(column for column in columns_after_goals if column.head not in heads),
+    ]
 
 
 def differing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -140,7 +144,7 @@ def hyperparameter_columns(objective: Objective, names: Sequence[str]) -> list[C
         return Column(name.replace("_", "\n"), lambda row: _value_text(row["hyperparameters"].get(name)), spare=1)
 
     goals = goal_columns(objective)
-    rest = [
+    columns_after_goals = [
         Column("epochs", lambda row: str(row["epochs"]), spare=2),
         Column("parameters", lambda row: value_text("parameters", row["parameters"])),
         *(value(name) for name in names),
@@ -148,7 +152,11 @@ def hyperparameter_columns(objective: Objective, names: Sequence[str]) -> list[C
         Column("status", lambda row: row["status"] + (" (given)" if row["reference"] else ""), left=True),
     ]
     heads = [column.head for column in goals]
-    return [Column("trial", lambda row: row["id"]), *goals, *(one for one in rest if one.head not in heads)]
+    return [
+        Column("trial", lambda row: row["id"]),
+        *goals,
+        *(column for column in columns_after_goals if column.head not in heads),
+    ]
 
 
 def _value_text(value: object) -> str:
@@ -159,10 +167,10 @@ def fitting(shown: Sequence[Column], rows: Sequence[Mapping[str, Any]], room: in
     """The columns without those that `room` characters, two between each, have no place for."""
     kept = list(shown)
     width = {
-        id(one): 2 + max(len(text) for text in [*one.head.splitlines(), *(one.cell(row) for row in rows)])
-        for one in shown
+        id(column): 2 + max(len(text) for text in [*column.head.splitlines(), *(column.cell(row) for row in rows)])
+        for column in shown
     }
-    while sum(width[id(one)] for one in kept) > room and any(one.spare for one in kept):
+    while sum(width[id(column)] for column in kept) > room and any(column.spare for column in kept):
         last = max(range(len(kept)), key=lambda index: (kept[index].spare, index))
         del kept[last]
     return kept

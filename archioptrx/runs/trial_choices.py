@@ -74,13 +74,13 @@ def choices_of(rows: Sequence[Row], proposals: Mapping[int, Row]) -> list[TrialC
         Lines of `proposals.jsonl` by number.
     """
     lines = [proposals[row["proposal"]] for row in rows]
-    found = [
+    choices = [
         *_functions(lines),
         *_decisions(rows),
         *_hyperparameters(rows),
         *_sizes(rows, [size_of(line) for line in lines]),
     ]
-    return [one for one in found if one.made.any() and (one.scope & ~one.made).any()]
+    return [choice for choice in choices if choice.made.any() and (choice.scope & ~choice.made).any()]
 
 
 def size_of(line: Row) -> Mapping[str, int]:
@@ -108,8 +108,8 @@ def _decisions(rows: Sequence[Row]) -> Iterable[TrialChoice]:
         shown = str(int(place) + 1) if kind in ("iterations", "walk") else place
         scope = _mask(len(rows), taken)
         for label, takes in _labels({label for labels in taken.values() for label in labels}):
-            made = _mask(len(rows), (i for i, labels in taken.items() if any(map(takes, labels))))
-            yield TrialChoice("decision", SPOKEN[kind].format(place=shown, label=label), made, scope)
+            chosen = _mask(len(rows), (i for i, labels in taken.items() if any(map(takes, labels))))
+            yield TrialChoice("decision", SPOKEN[kind].format(place=shown, label=label), chosen, scope)
 
 
 def _hyperparameters(rows: Sequence[Row]) -> Iterable[TrialChoice]:
@@ -117,27 +117,27 @@ def _hyperparameters(rows: Sequence[Row]) -> Iterable[TrialChoice]:
         values = [row["hyperparameters"].get(name) for row in rows]
         scope = np.array([value is not None for value in values])
         for label, takes in _labels({value for value in values if value is not None}):
-            made = np.array([value is not None and takes(value) for value in values])
-            yield TrialChoice("hyperparameter", f"{name} {label}", made, scope)
+            chosen = np.array([value is not None and takes(value) for value in values])
+            yield TrialChoice("hyperparameter", f"{name} {label}", chosen, scope)
 
 
 def _sizes(rows: Sequence[Row], sizes: Sequence[Mapping[str, int]]) -> Iterable[TrialChoice]:
-    known: list[dict[str, Any]] = [
+    sizes_by_trial: list[dict[str, Any]] = [
         {**{SIZES.get(key, key): number for key, number in size.items()}, "parameters": row["parameters"]}
         for row, size in zip(rows, sizes, strict=True)
     ]
-    for name in known[0] if known else ():
-        values = [one[name] for one in known]
+    for name in sizes_by_trial[0] if sizes_by_trial else ():
+        values = [trial_sizes[name] for trial_sizes in sizes_by_trial]
         scope = np.array([value is not None for value in values])
         for label, takes in _labels({value for value in values if value is not None}, values):
-            made = np.array([value is not None and takes(value) for value in values])
-            yield TrialChoice("size", f"{name} {label}", made, scope)
+            chosen = np.array([value is not None and takes(value) for value in values])
+            yield TrialChoice("size", f"{name} {label}", chosen, scope)
 
 
 def _mask(count: int, members: Iterable[int]) -> Mask:
-    made = np.zeros(count, dtype=bool)
-    made[list(members)] = True
-    return made
+    mask = np.zeros(count, dtype=bool)
+    mask[list(members)] = True
+    return mask
 
 
 def _labels(values: set[Any], weighted: Sequence[Any] | None = None) -> list[tuple[str, Callable[[Any], bool]]]:

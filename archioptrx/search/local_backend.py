@@ -15,7 +15,7 @@ def run_locally(work: Work, data: TrialData) -> None:
         if job is None:
             continue
         # Closed here: in a generator that is merely dropped Python ignores a Ctrl-C.
-        with closing(messages(job.spec, data)) as said:
-            for message in said:
+        with closing(messages(job.spec, data)) as stream:
+            for message in stream:
                 if work.message(job.key, message):
                     break

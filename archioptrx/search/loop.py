@@ -137,17 +137,17 @@ class Trials:
         number = self._next
         if self._over or not self._may_propose(number):
             return None
-        told = self._tell(number)
+        observed = self._tell(number)
         if number < len(self.references):
             reference = self.references[number]
             candidate, draw, name = reference.candidate, Draw(0, {}), reference.name
         else:
-            drawn, draw = self._draw()
-            if drawn is None:
+            new, draw = self._draw()
+            if new is None:
                 self._over = True
                 return None
-            candidate, name = drawn, None
-        line = self._line(number, candidate, draw, told, name)
+            candidate, name = new, None
+        line = self._line(number, candidate, draw, observed, name)
         self.folder.proposals.append(line)
         self._accept(number, candidate)
         if self.keeper:
@@ -164,15 +164,15 @@ class Trials:
     def _tell(self, number: int) -> list[int]:
         """Tell the sampler what it is to know before this proposal; the numbers that were new to it."""
         if self.rules.delay is None:
-            told, self._untold = self._untold, []
+            observed, self._untold = self._untold, []
         else:
             last = max(self._told, number - self.rules.delay + 1)
-            told = [n for n in range(self._told, last) if n in self.rows or n in self._void]
+            observed = [n for n in range(self._told, last) if n in self.rows or n in self._void]
             self._told = last
-            self._untold = [n for n in self._untold if n not in told]
-        for one in told:
-            self._observe(one)
-        return told
+            self._untold = [n for n in self._untold if n not in observed]
+        for observed_number in observed:
+            self._observe(observed_number)
+        return observed
 
     def _observe(self, number: int) -> None:
         if number in self._void:
@@ -220,13 +220,13 @@ class Trials:
         return candidate.key in self._seen or (self.rules.by_architecture and candidate.fingerprint in self._given)
 
     def _line(
-        self, number: int, candidate: Candidate, draw: Draw, told: Sequence[int], reference: str | None
+        self, number: int, candidate: Candidate, draw: Draw, observed: Sequence[int], reference: str | None
     ) -> dict[str, Any]:
         return {
             "proposal": number,
             "draws": draw.draws,
             "passed_over": dict(sorted(draw.passed_over.items())),
-            "observed": list(told),
+            "observed": list(observed),
             "reference": reference,
             "parent": None if reference else self._parent(),
             "fingerprint": candidate.fingerprint,
@@ -294,17 +294,17 @@ class Trials:
         self._void = {line["proposal"] for line in lines if "refused" in line}
         order = self.folder.trials.read()
         self.rows = {row["proposal"]: row for row in order}
-        told: set[int] = set()
+        observed: set[int] = set()
         lines = [line for line in lines if "refused" not in line]
         start = self.keeper.restore(self.sampler, lines, self.rows) if self.keeper else 0
         for place, line in enumerate(lines):
-            told.update(line["observed"])
+            observed.update(line["observed"])
             self._accept(line["proposal"], self._again_made(line, place < start, start > 0))
             if line["proposal"] not in self.rows and line["proposal"] not in self._void:
                 self._again.append(line)
         ended = [*(row["proposal"] for row in order), *sorted(self._void)]
-        self._untold = [number for number in ended if number not in told]
-        self._told = max(told, default=-1) + 1
+        self._untold = [number for number in ended if number not in observed]
+        self._told = max(observed, default=-1) + 1
         for row in order:
             self.schedule.remember(row["proposal"], curve_of(row))
         self.records.retention.known(order)

@@ -38,25 +38,25 @@ def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, Spre
 
     A metric that one of them doesn't have (the purity of no edge at all) is left out.
     """
-    found: dict[int, list[dict[str, Any]]] = {}
+    metrics_by_proposal: dict[int, list[dict[str, Any]]] = {}
     for row in folder.retrained.read():
         if row["status"] == "finished":
-            found.setdefault(row["proposal"], []).append({**row["metrics"], **row["test"]})
+            metrics_by_proposal.setdefault(row["proposal"], []).append({**row["metrics"], **row["test"]})
     return {
         number: {
             name: Spread.of([metrics[name] for metrics in several])
             for name in objective.metrics
             if all(metrics.get(name) is not None for metrics in several)
         }
-        for number, several in sorted(found.items())
+        for number, several in sorted(metrics_by_proposal.items())
     }
 
 
-def spreads_json(found: Mapping[int, Mapping[str, Spread]]) -> dict[str, Any]:
+def spreads_json(spreads_of: Mapping[int, Mapping[str, Spread]]) -> dict[str, Any]:
     """The same as plain data, by the id of the trial."""
     return {
-        f"{number:04d}": {name: {"mean": one.mean, "deviation": one.deviation} for name, one in goals.items()}
-        for number, goals in found.items()
+        f"{number:04d}": {name: {"mean": spread.mean, "deviation": spread.deviation} for name, spread in goals.items()}
+        for number, goals in spreads_of.items()
     }
 
 

@@ -104,16 +104,16 @@ class Progress:
         """Seconds that the trials will still take; None: unknown."""
         if not self.done:
             return None
-        rest = (self.trials - self.done) * self.seconds / self.done / self.workers
-        return rest if self.deadline is None else max(0.0, min(rest, self.deadline - time.monotonic()))
+        seconds = (self.trials - self.done) * self.seconds / self.done / self.workers
+        return seconds if self.deadline is None else max(0.0, min(seconds, self.deadline - time.monotonic()))
 
     def line(self, row: Mapping[str, Any]) -> None:
         """Print an ended trial as one line."""
         what = row["error"] if row["status"] == "failed" else f"{self.metric} {score_text(row['score'])}"
         size = "" if row["parameters"] is None else f"{row['parameters']:,} parameters, "
         epochs = "1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
-        rest = self.left()
-        left = "" if not rest else f"; {duration_text(rest)} left"
+        seconds = self.left()
+        left = "" if not seconds else f"; {duration_text(seconds)} left"
         front = f", front of {len(self.front.scores)}" if self.front.scores else ""
         self.tell(
             f"[{self.done}/{self.trials}] trial {row['id']} {row['status']}: {what}; {epochs}, {size}"
@@ -165,8 +165,8 @@ class LiveProgress(Progress):
         head = Table.grid(padding=(0, 2))
         counts = ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "none ended yet"
         what = "training the best again" if self.retrained[1] else "trials"
-        rest = None if self.retrained[1] else self.left()
-        left = "" if rest is None else f"about {duration_text(rest)} left"
+        seconds = None if self.retrained[1] else self.left()
+        left = "" if seconds is None else f"about {duration_text(seconds)} left"
         head.add_row(f"{what} {done}/{total}", ProgressBar(total, done, width=30), left)
         lines: list[Any] = [head, Text(f"{counts}; {len(self.running)} running")]
         for number, text in sorted(self.running.items()):

@@ -84,7 +84,7 @@ class Worker(tune.Trainable):
         return result if weights is None else {**result, "weights": weights}
 
 
-class Parcel:
+class ReleasableSpec:
     """A job's spec, perhaps with weights, on its way to a worker.
 
     Tune keeps the configurations of all its trials, and copies of them, to the end: a copy is the same object here,
@@ -94,7 +94,7 @@ class Parcel:
     def __init__(self, content: dict[str, Any]) -> None:
         self.content = content
 
-    def __deepcopy__(self, known: Any) -> Parcel:
+    def __deepcopy__(self, memo: Any) -> ReleasableSpec:
         return self
 
 
@@ -102,14 +102,14 @@ class Finished(BaseException):
     """Leaves Tune at once. Its own way out waits seconds for workers that end with our Ray anyway."""
 
 
-class Desk:
+class JobTable:
     """Which job each of Tune's trials runs; shared by the three adapters. `own`: whether Ray ends with the work."""
 
     def __init__(self, work: Work, own: bool) -> None:
         self.work, self.own = work, own
         self.keys: dict[str, str] = {}
         self.since: dict[str, float] = {}
-        self.parcels: dict[str, Parcel] = {}
+        self.parcels: dict[str, ReleasableSpec] = {}
 
     def message(self, trial: str, result: Mapping[str, Any], weights: bytes | None = None) -> bool:
         """Pass on a worker's message; True: the job is over."""
@@ -129,10 +129,10 @@ class Desk:
         self.work.message(self.keys[trial], {"kind": "error", "error": error, "seconds": seconds, "log": log})
 
 
-class Asking(Searcher):
+class JobSearcher(Searcher):
     """Tune asks here for the next job."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: JobTable) -> None:
         super().__init__()
         self.desk = desk
 
@@ -147,7 +147,7 @@ class Asking(Searcher):
             return None
         self.desk.keys[trial_id] = job.key
         self.desk.since[trial_id] = time.monotonic()
-        self.desk.parcels[trial_id] = Parcel(job.spec)
+        self.desk.parcels[trial_id] = ReleasableSpec(job.spec)
         return {"spec": self.desk.parcels[trial_id]}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -161,10 +161,10 @@ class Asking(Searcher):
         """Nothing."""
 
 
-class Deciding(FIFOScheduler):
+class EpochScheduler(FIFOScheduler):
     """Tune asks here after each epoch whether a job goes on, and tells of workers that died."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: JobTable) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.desk = desk
 
@@ -179,10 +179,10 @@ class Deciding(FIFOScheduler):
         self.desk.lost(trial.trial_id, str(error or "").strip() or "out of memory?")
 
 
-class Ending(tune.Callback):
+class FinalMessages(tune.Callback):
     """Hears of last messages, which Tune doesn't show to a scheduler, and keeps weights out of Tune's books."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: JobTable) -> None:
         self.desk = desk
 
     def on_trial_result(
@@ -211,16 +211,16 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
     data = data if address is None else replace(data, splits=portable(data.splits))
     with _ray(resources, data, address) as (folder, own):
         _check_resources(resources)
-        desk = Desk(work, own)
+        desk = JobTable(work, own)
         with warnings.catch_warnings(), contextlib.suppress(Finished), _no_stdout():
             warnings.simplefilter("ignore")  # Tune's own, on its own calls: nothing that a user can act on
             tune.run(
                 tune.with_parameters(Worker, data=data),
                 name="search",
                 num_samples=-1,
-                search_alg=Asking(desk),
-                scheduler=Deciding(desk),
-                callbacks=[Ending(desk)],
+                search_alg=JobSearcher(desk),
+                scheduler=EpochScheduler(desk),
+                callbacks=[FinalMessages(desk)],
                 resources_per_trial={"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
                 storage_path=str(folder / "tune"),
                 reuse_actors=True,

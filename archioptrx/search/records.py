@@ -40,9 +40,9 @@ class Records:
     """
 
     def __init__(
-        self, folder: RunFolder, keep: Keep, tracking: Tracking | None = None, about: Mapping[str, Any] | None = None
+        self, folder: RunFolder, keep: Keep, tracking: Tracking | None = None, context: Mapping[str, Any] | None = None
     ) -> None:
-        self.folder, self.about = folder, about or {}
+        self.folder, self.about = folder, context or {}
         self.retention = Retention(folder, keep)
         self.tracking = tracking or Tracking((), folder.path, print)
 
@@ -50,8 +50,8 @@ class Records:
         """A training is given to a worker; `line` is that of its proposal."""
         origin = "" if line["reference"] is None else f", the reference {line['reference']}"
         origin += "" if line.get("parent") is None else f", a child of trial {line['parent']:04d}"
-        told = f"hyperparameters: {_listed(line['hyperparameters'])}", f"training: {_listed(spec['training'])}"
-        self._say(name, f"trial {name} is given to a worker{origin}", *told)
+        settings = f"hyperparameters: {_listed(line['hyperparameters'])}", f"training: {_listed(spec['training'])}"
+        self._say(name, f"trial {name} is given to a worker{origin}", *settings)
         if self.tracking.on:
             config = {key: line.get(key) for key in OF_TRIAL} | {key: spec[key] for key in OF_SPEC}
             graph = str(ComputationGraph.from_dict(line["graph"]))

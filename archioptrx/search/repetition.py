@@ -63,18 +63,18 @@ class Repetition:
 
     def obstacles(self, spec: Mapping[str, Any], fingerprint: str) -> list[str]:
         """Why the training that a spec describes can't come out the same, on data with this fingerprint."""
-        found = []
+        obstacles = []
         inherited = self.row and self.row.get("inherited")
         if inherited and "parent" not in spec:
-            found.append(
+            obstacles.append(
                 f"{self.name} began with weights of trial {inherited['parent']}, which are gone "
                 "(keep: {weights: all} keeps them): this one begins without them"
             )
         if self.row and self.row.get("device", spec["device"]) != spec["device"]:
-            found.append(f"{self.name} was trained on {self.row['device']}, this one on {spec['device']}")
+            obstacles.append(f"{self.name} was trained on {self.row['device']}, this one on {spec['device']}")
         if self.folder.environment()["data"]["fingerprint"] != fingerprint:
-            found.append("the data have changed since the search")
-        return found
+            obstacles.append("the data have changed since the search")
+        return obstacles
 
     def verdict(self, scores: Sequence[float], digest: str, versions: Mapping[str, Any]) -> tuple[bool, str] | None:
         """Whether the training came out as the trial did, and that in words; None: nothing to compare with.
@@ -88,16 +88,16 @@ class Repetition:
         """
         if self.row is None or self.row["status"] == "failed":
             return None
-        known, before = self.row.get("weights_digest"), self.row["curve"]
-        if list(scores) == before and digest == (known or digest):
-            weights = f", the same weights {digest}" if known else ""
+        recorded, before = self.row.get("weights_digest"), self.row["curve"]
+        if list(scores) == before and digest == (recorded or digest):
+            weights = f", the same weights {digest}" if recorded else ""
             return True, f"repeats {self.name} exactly: the same score after each epoch{weights}"
-        if digest == known:
+        if digest == recorded:
             return True, f"the same weights as {self.name}: {digest}; only what was measured in seconds differs"
         pairs = zip(scores, before, strict=False)
         place = next((f"epoch {n} {new} ≠ {old}" for n, (new, old) in enumerate(pairs, 1) if new != old), "weights")
         then = self.folder.environment().get("versions", {})
-        other = [
+        changed = [
             f"{key} {then[key]} → {value}" for key, value in versions.items() if then.get(key) not in (None, value)
         ]
-        return False, f"differs from {self.name}: {place}" + (f"; since then: {', '.join(other)}" if other else "")
+        return False, f"differs from {self.name}: {place}" + (f"; since then: {', '.join(changed)}" if changed else "")

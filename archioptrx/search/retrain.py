@@ -105,10 +105,10 @@ class Retraining:
     def __init__(self, folder: RunFolder, plan: RetrainingPlan, listener: RetrainingListener, records: Records) -> None:
         self.folder, self.plan, self.listener, self.records = folder, plan, listener, records
         self.rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
-        self.chosen = chosen(folder, plan.top)
-        everything = [(number, repeat) for number in self.chosen for repeat in range(plan.seeds)]
-        self.total = len(everything)
-        self._waiting = [job for job in everything if job not in self.rows]
+        self.chosen = trials_to_retrain(folder, plan.top)
+        jobs = [(number, repeat) for number in self.chosen for repeat in range(plan.seeds)]
+        self.total = len(jobs)
+        self._waiting = [job for job in jobs if job not in self.rows]
         self._running: dict[str, tuple[int, int]] = {}
         self._best: dict[tuple[int, int], dict[str, Any]] = {}
         self._curves: dict[tuple[int, int], list[float]] = {}
@@ -197,7 +197,7 @@ class Retraining:
 
     def winner(self) -> Winner:
         """Choose. Raises InputError if every retraining failed."""
-        return choose(list(self.rows.values()), self.chosen)
+        return choose_winner(list(self.rows.values()), self.chosen)
 
     def weights(self, winner: Winner) -> bytes:
         """The winner's weights."""
@@ -213,7 +213,7 @@ def _name(job: tuple[int, int]) -> str:
     return f"{job[0]:04d}-{job[1]}"
 
 
-def chosen(folder: RunFolder, top: int) -> list[int]:
+def trials_to_retrain(folder: RunFolder, top: int) -> list[int]:
     """Numbers of the trials that are trained again, best first.
 
     Raises
@@ -230,15 +230,17 @@ def chosen(folder: RunFolder, top: int) -> list[int]:
     return good[:top]
 
 
-def choose(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> Winner:
+def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> Winner:
     """The winner among the retrained candidates; the earlier of `numbers` wins a tie."""
     finished = {n: [r for r in rows if r["proposal"] == n and r["status"] == "finished"] for n in numbers}
-    scores = {n: Spread.of([r["score"] for r in found]) for n, found in finished.items() if found}
+    scores = {
+        n: Spread.of([r["score"] for r in rows_of_trial]) for n, rows_of_trial in finished.items() if rows_of_trial
+    }
     if not scores:
         raise InputError(f"retraining failed for every one of the best: {rows[-1]['error'] if rows else 'none ran'}")
     number = max(scores, key=lambda n: scores[n].mean)
-    found = finished[number]
-    best = max(found, key=lambda r: r["score"])
-    metrics = [name for name in best["test"] if all(isinstance(r["test"][name], int | float) for r in found)]
-    test = {name: Spread.of([float(r["test"][name]) for r in found]) for name in metrics}
-    return Winner(number, best["repeat"], scores[number], len(found), test)
+    finished_rows = finished[number]
+    best = max(finished_rows, key=lambda r: r["score"])
+    metrics = [name for name in best["test"] if all(isinstance(r["test"][name], int | float) for r in finished_rows)]
+    test = {name: Spread.of([float(r["test"][name]) for r in finished_rows]) for name in metrics}
+    return Winner(number, best["repeat"], scores[number], len(finished_rows), test)

@@ -112,12 +112,12 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
     line, reports = running.line, running.reports
     best = next((report for report in reversed(reports) if report["best"]), None)
     failed = status == "failed"
-    known = best or {"metrics": {}, "parameters": None}
+    best_report = best or {"metrics": {}, "parameters": None}
     several = {}
     if reports and "scores" in reports[0]:
         curves = [report["scores"] for report in reports]
         several = {"scores": None if failed or best is None else best["scores"], "curves": curves}
-    inherited = known.get("inherited")
+    inherited = best_report.get("inherited")
     return {
         "id": f"{line['proposal']:04d}",
         "proposal": line["proposal"],
@@ -127,8 +127,8 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
         "status": status,
         "score": None if failed or best is None else best["score"],
         "epochs": len(reports),
-        "metrics": known["metrics"],
-        "parameters": known["parameters"],
+        "metrics": best_report["metrics"],
+        "parameters": best_report["parameters"],
         "seconds": message["seconds"],
         "train_seconds": reports[-1]["train_seconds"] if reports else 0.0,
         "error": message["error"] if failed else None,
@@ -139,7 +139,7 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
         "seed": line["seed"],
         "training": running.spec["training"],
         "device": running.spec["device"],
-        "weights_digest": None if failed else known.get("weights_digest"),
+        "weights_digest": None if failed else best_report.get("weights_digest"),
         "started": running.started,
         "ended": time.time(),
     }

@@ -48,7 +48,7 @@ class Events:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search found: its folder, the winner, and how often a candidate was refused, by reason."""
 
     folder: RunFolder
@@ -119,8 +119,8 @@ def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     experiment, splits, metadata = setup.experiment, events.data.splits, events.data.metadata
     widths = metadata.widths | target_symbols(task_of(experiment.task, experiment.objective).target_width)
     data = {"fingerprint": events.fingerprint, "split": splits.rule, "metadata": metadata.to_dict()}
-    about = environment(data={**data, "widths": widths}, seed=experiment.seed)
-    return RunFolder.create(path, setup.experiment, about, setup.files)
+    record = environment(data={**data, "widths": widths}, seed=experiment.seed)
+    return RunFolder.create(path, setup.experiment, record, setup.files)
 
 
 def check_same_data(folder: RunFolder, events: Events) -> None:
@@ -136,7 +136,7 @@ def run_search(
     backend: Backend,
     progress: Progress,
     deadline: float | None = None,
-) -> Found:
+) -> SearchResult:
     """Run a search, or the rest of one, to its winner. The folder must be locked.
 
     Parameters
@@ -184,7 +184,7 @@ def run_search(
     if not ends[0].in_place(winner):
         _save_best(folder, setup, events, specs, winner, ends[0].weights(winner))
     ends[0].clean()
-    return Found(folder, winner, trials[0].refusals)
+    return SearchResult(folder, winner, trials[0].refusals)
 
 
 def trials_of(
@@ -197,16 +197,16 @@ def trials_of(
 ) -> Trials:
     """The trials of a run folder, from the sampler's snapshot where there is one that holds."""
 
-    def made(trusting: bool) -> Trials:
+    def trials_with(trusting: bool) -> Trials:
         keeper = Keeper(folder, setup.identity, progress.note, trusting)
         schedule = make_schedule(setup.experiment.scheduler)
         return Trials(folder, make(), schedule, rules, setup.references, progress, keeper, records)
 
     try:
-        return made(trusting=True)
+        return trials_with(trusting=True)
     except SnapshotError as error:
         progress.note(f"{error}; all proposals are drawn again instead of going on from {folder.path}/sampler.json")
-        return made(trusting=False)
+        return trials_with(trusting=False)
 
 
 def rules_of(setup: Setup, events: Events, specs: Specs, task: Task, deadline: float | None) -> Rules:

@@ -43,7 +43,7 @@ class History:
     def add(self, line: Mapping[str, Any], rows: Mapping[int, Mapping[str, Any]]) -> None:
         """One more line of `proposals.jsonl`; `rows` by proposal."""
         self.proposals, self.told = self.proposals + 1, self.told + len(line["observed"])
-        self._digest.update(text_of([line, *(rows.get(number) for number in line["observed"])]).encode())
+        self._digest.update(canonical_json([line, *(rows.get(number) for number in line["observed"])]).encode())
 
     @property
     def digest(self) -> str:
@@ -51,7 +51,7 @@ class History:
         return self._digest.hexdigest()
 
 
-def text_of(content: Any) -> str:
+def canonical_json(content: Any) -> str:
     """One text for equal content, whether it comes from memory or from a journal."""
     return json.dumps(plain(content), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
@@ -83,9 +83,9 @@ class Keeper:
         self._history = History()
         self._kept = 0
         self._unkeepable = False
-        known = self._journal.read()
-        self._learned: Mapping[str, float] = known[-1]["functions"] if known else {}
-        self._noted: int = known[-1]["proposal"] if known else -1
+        noted = self._journal.read()
+        self._learned: Mapping[str, float] = noted[-1]["functions"] if noted else {}
+        self._noted: int = noted[-1]["proposal"] if noted else -1
 
     def restore(
         self, sampler: Sampler, lines: Sequence[Mapping[str, Any]], rows: Mapping[int, Mapping[str, Any]]
@@ -157,13 +157,13 @@ class Keeper:
             self._unkeepable = True
             self.note(f"{self.path}: isn't written: the sampler's state is no plain data ({error})")
             return
-        about = {
+        header = {
             "identity": self.identity,
             "proposals": history.proposals,
             "told": history.told,
             "history": history.digest,
         }
-        body = f'{text_of(about)[:-1]}, "state": {state}}}'
+        body = f'{canonical_json(header)[:-1]}, "state": {state}}}'
         write_atomically(self.path, f"{hashlib.sha256(body.encode()).hexdigest()}\n{body}\n")
         self._kept = history.proposals
 

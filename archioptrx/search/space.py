@@ -67,7 +67,7 @@ class SpaceEnds:
         """Of one network."""
         types = [graph.type_of(value) for value in graph.targets]
         sources = {name: str(graph.type[name].field) for name in graph.sources}
-        return cls(name, sources, tuple((one.name, one.domain) for one in types))
+        return cls(name, sources, tuple((node.name, node.domain) for node in types))
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,13 @@ def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> S
     what, limits = paths
     space = None if limits is None else tried(faults, partial(SearchSpace.load, limits))
     read: Any = Architecture.load if experiment.architecture else FunctionGraph.load
-    found = None if what is None else tried(faults, partial(read, what))
-    if space is None or found is None or limits is None or what is None:
+    description = None if what is None else tried(faults, partial(read, what))
+    if space is None or description is None or limits is None or what is None:
         return None
     make: Any = _fixed if experiment.architecture else _walk
     files = {f"{kind}.yaml": what, "search_space.yaml": limits}
-    made: SearchedSpace | None = tried(faults, partial(make, experiment, files, found, space))
-    return made
+    searched: SearchedSpace | None = tried(faults, partial(make, experiment, files, description, space))
+    return searched
 
 
 def _walk(experiment: Experiment, files: Mapping[str, Path], graph: FunctionGraph, space: SearchSpace) -> SearchedSpace:
@@ -131,12 +131,12 @@ def _fixed(
 
 def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: SearchSpace) -> list[str]:
     """Each hyperparameter must be used by the function graph, or be a allowed setting of the training."""
-    known = {*graph.hyperparameters, *TRAINING_FIELDS}
+    allowed = {*graph.hyperparameters, *TRAINING_FIELDS}
     unknown = [
         f"{experiment.search_space}: hyperparameters.{name}: is used neither by {graph.name} nor by training; allowed: "
-        + ", ".join(sorted(known))
+        + ", ".join(sorted(allowed))
         for name in space.grid
-        if name not in known
+        if name not in allowed
     ]
     return [*_setting_faults(experiment, space), *unknown]
 

@@ -98,20 +98,20 @@ def parse_study(document: Mapping[str, Any], place: str, options: Mapping[str, s
     vary = read_vary(document[VARY], place, faults, options)
     faults += varied_faults(vary, options or {}, place)
     finish(faults)
-    rest = {key: value for key, value in document.items() if key != VARY}
+    common = {key: value for key, value in document.items() if key != VARY}
     # A section that stands nowhere but under `vary` is called by its place there too.
-    only_there = {key.split(".")[0] for key in vary} - set(rest)
+    only_there = {key.split(".")[0] for key in vary} - set(common)
     names = {**(options or {}), **{key: _at(key, place, options) for key in (*vary, *only_there)}}
-    found = combinations(vary)
+    searches = combinations(vary)
 
-    def parse(one: Combination) -> Experiment:
-        return parse_experiment(override(rest, one.values), place, names)
+    def parse(combination: Combination) -> Experiment:
+        return parse_experiment(override(common, combination.values), place, names)
 
-    experiments = for_each(found, parse)
+    experiments = for_each(searches, parse)
     resolved = experiments[0].to_dict()
     for key in vary:
         _remove(resolved, key)
-    return Study({**resolved, VARY: {key: list(values) for key, values in vary.items()}}, found, tuple(experiments))
+    return Study({**resolved, VARY: {key: list(values) for key, values in vary.items()}}, searches, tuple(experiments))
 
 
 def read_vary(
@@ -166,9 +166,9 @@ def _flat(content: object, key: str) -> Iterator[tuple[str, object]]:
         yield key, content
 
 
-def _same(one: object, other: object) -> bool:
+def _same(first: object, second: object) -> bool:
     """Whether two values are the same to a reader of YAML: 1 and true aren't."""
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+    return first == second and isinstance(first, bool) == isinstance(second, bool)
 
 
 def _remove(document: dict[str, Any], dotted: str) -> None:
@@ -188,12 +188,12 @@ def combinations(vary: Mapping[str, Sequence[Any]]) -> tuple[Combination, ...]:
     """
     pairs = [list(zip(values, labels_of(values), strict=True)) for values in vary.values()]
     chosen = [dict(zip(vary, choice, strict=True)) for choice in itertools.product(*pairs)]
-    labels = [{key: label for key, (_, label) in one.items()} for one in chosen]
+    labels = [{key: label for key, (_, label) in choice.items()} for choice in chosen]
     # A label holds no hyphen, so that different ones can't be joined to the same name.
-    names = distinct(["-".join(one.values()) for one in labels], OWN_FILES)
+    names = distinct(["-".join(by_key.values()) for by_key in labels], OWN_FILES)
     return tuple(
-        Combination({key: value for key, (value, _) in one.items()}, label, name)
-        for one, label, name in zip(chosen, labels, names, strict=True)
+        Combination({key: value for key, (value, _) in choice.items()}, label, name)
+        for choice, label, name in zip(chosen, labels, names, strict=True)
     )
 
 
@@ -207,12 +207,12 @@ def for_each(combinations: Sequence[Combination], act: Callable[[Combination], T
     """
     where: dict[str, list[str]] = {}
     results = []
-    for one in combinations:
+    for combination in combinations:
         try:
-            results.append(act(one))
+            results.append(act(combination))
         except ArchiOpTrXError as error:
             for fault in error.faults:
-                where.setdefault(fault, []).append(one.name)
+                where.setdefault(fault, []).append(combination.name)
     finish([_told(fault, names, len(combinations)) for fault, names in where.items()])
     return results
 
@@ -220,5 +220,5 @@ def for_each(combinations: Sequence[Combination], act: Callable[[Combination], T
 def _told(fault: str, names: Sequence[str], total: int) -> str:
     if len(names) == total:
         return fault
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"{fault} (in {names[0]}{more})"
+    others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{fault} (in {names[0]}{others})"

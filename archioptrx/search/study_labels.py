@@ -24,8 +24,8 @@ def labels_of(values: Sequence[Any]) -> list[str]:
     short = [_label(value) for value in values]
     folded = [label.casefold() for label in short]
     longer = [
-        _label(value, whole=True) if folded.count(one) > 1 else label
-        for value, label, one in zip(values, short, folded, strict=True)
+        _label(value, whole=True) if folded.count(key) > 1 else label
+        for value, label, key in zip(values, short, folded, strict=True)
     ]
     return distinct(longer)
 
@@ -41,7 +41,7 @@ def _text(value: object, whole: bool) -> str:
         if named and not whole:
             return str(value["name"])
         parts = [str(value["name"])] if named else []
-        parts += [f"{key}_{_text(one, whole)}" for key, one in value.items() if not (named and key == "name")]
+        parts += [f"{key}_{_text(item, whole)}" for key, item in value.items() if not (named and key == "name")]
         return "_".join(parts)
     if isinstance(value, str):
         return value if whole else re.sub(r"\.ya?ml$", "", Path(value).name)
@@ -50,9 +50,9 @@ def _text(value: object, whole: bool) -> str:
 
 def distinct(names: Sequence[str], taken: frozenset[str] = frozenset()) -> list[str]:
     """Add numbers where a name was there before; a folder's name may not tell `A` from `a`."""
-    known, result = set(taken), []
+    used, result = set(taken), []
     for name in names:
         numbered = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
-        result.append(next(one for one in numbered if one.casefold() not in known))
-        known.add(result[-1].casefold())
+        result.append(next(candidate for candidate in numbered if candidate.casefold() not in used))
+        used.add(result[-1].casefold())
     return result

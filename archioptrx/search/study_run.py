@@ -26,9 +26,9 @@ from archioptrx.search.setup import Setup, prepare
 from archioptrx.search.study import VARY, Combination, Study, combinations, for_each, read_vary, varied_faults
 
 if TYPE_CHECKING:
-    from archioptrx.search.run import Events, Found
+    from archioptrx.search.run import Events, SearchResult
 
-Search = Callable[[Setup, "Events", RunFolder], "Found"]
+Search = Callable[[Setup, "Events", RunFolder], "SearchResult"]
 """Runs one search, or the rest of it, in its folder."""
 
 
@@ -56,9 +56,9 @@ class StudyFolder:
         self.combinations = combinations(self.vary)
         self.searches = Journal(path / SEARCHES)
 
-    def run(self, one: Combination) -> RunFolder:
+    def run(self, combination: Combination) -> RunFolder:
         """Folder of a search."""
-        return RunFolder(self.path / one.name)
+        return RunFolder(self.path / combination.name)
 
     def ends(self) -> dict[str, dict[str, Any]]:
         """The last line of each search that has ended, by name."""
@@ -67,8 +67,11 @@ class StudyFolder:
 
 def prepared(study: Study) -> list[Setup]:
     """Check every search of a study as far as that goes without torch."""
-    experiments = {one.name: found for one, found in zip(study.combinations, study.experiments, strict=True)}
-    return for_each(study.combinations, lambda one: prepare(experiments[one.name]))
+    experiments = {
+        combination.name: experiment
+        for combination, experiment in zip(study.combinations, study.experiments, strict=True)
+    }
+    return for_each(study.combinations, lambda combination: prepare(experiments[combination.name]))
 
 
 def new_study(path: Path, study: Study, setups: Sequence[Setup], events: EventsOf) -> StudyFolder:
@@ -76,8 +79,11 @@ def new_study(path: Path, study: Study, setups: Sequence[Setup], events: EventsO
     # torch is imported from here on.
     from archioptrx.search.run import check_events, new_run
 
-    by_name = {one.name: setup for one, setup in zip(study.combinations, setups, strict=True)}
-    for_each(study.combinations, lambda one: check_events(by_name[one.name], events(by_name[one.name].experiment)))
+    by_name = {combination.name: setup for combination, setup in zip(study.combinations, setups, strict=True)}
+    for_each(
+        study.combinations,
+        lambda combination: check_events(by_name[combination.name], events(by_name[combination.name].experiment)),
+    )
     refuse_used(path)
     with new_folder(path) as fresh:
         (fresh / "experiment.yaml").write_text(_dump(study.document))
@@ -100,8 +106,8 @@ def reopened(path: Path, overrides: Mapping[str, Any], options: Mapping[str, str
     if wrong:
         raise InputError(*(fault.partition("; allowed")[0] for fault in wrong))
 
-    def setup_of(one: Combination) -> Setup:
-        run = folder.run(one)
+    def setup_of(combination: Combination) -> Setup:
+        run = folder.run(combination)
         document = override(run.experiment().to_dict(), overrides)
         return prepare(parse_experiment(document, str(run.path / "experiment.yaml"), options), run.path)
 
@@ -128,11 +134,11 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
     with hold(folder.path):
         write_atomically(folder.path / "experiment.yaml", _dump(folder.document))
         ends = folder.ends()
-        for number, (one, setup) in enumerate(zip(folder.combinations, setups, strict=True), 1):
-            if _has_ended(ends.get(one.name), setup.experiment):
+        for number, (combination, setup) in enumerate(zip(folder.combinations, setups, strict=True), 1):
+            if _has_ended(ends.get(combination.name), setup.experiment):
                 continue
-            print(f"search {number} of {len(setups)}: {one.name}", file=sys.stderr)
-            run = folder.run(one)
+            print(f"search {number} of {len(setups)}: {combination.name}", file=sys.stderr)
+            run = folder.run(combination)
             check_same_data(run, events(setup.experiment))
             before, begun = _seconds(run, setup.experiment), time.monotonic()
             try:
@@ -142,10 +148,12 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
             except InputError as error:
                 if not run.trials.read():
                     raise
-                faults += [f"{one.name}: {fault}" for fault in error.faults]
+                faults += [f"{combination.name}: {fault}" for fault in error.faults]
                 continue
             seconds = before + time.monotonic() - begun
-            folder.searches.append({"search": one.name, "budget": asdict(setup.experiment.budget), "seconds": seconds})
+            folder.searches.append(
+                {"search": combination.name, "budget": asdict(setup.experiment.budget), "seconds": seconds}
+            )
         folder.searches.close()
     return faults
 
@@ -175,8 +183,8 @@ class EventsOf:
         if key != self.known:
             self.events = load_events(experiment)
             self.known = key
-        found: Events = self.events
-        return found
+        events: Events = self.events
+        return events
 
 
 def _dump(document: Mapping[str, Any]) -> str:

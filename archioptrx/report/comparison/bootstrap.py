@@ -64,11 +64,11 @@ class Replicates:
 
         Efron 1987, J. Am. Stat. Assoc. 82, 171. It respects that an AUC near 1 can't go up as far as down.
         """
-        drawn = self.drawn[np.isfinite(self.drawn)]
-        if self.value is None or len(drawn) < max(1, _DEFINED * len(self.drawn)):
+        defined = self.drawn[np.isfinite(self.drawn)]
+        if self.value is None or len(defined) < max(1, _DEFINED * len(self.drawn)):
             return None
         tails = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        low, high = np.quantile(drawn, _corrected(tails, self.value, drawn, self.without))
+        low, high = np.quantile(defined, _corrected(tails, self.value, defined, self.without))
         return float(low), float(high)
 
 
@@ -93,9 +93,9 @@ def replicate(statistic: Statistic, draws: Ints) -> dict[str, Replicates]:
     units = draws.shape[1]
     whole = statistic(np.ones(units, dtype=np.int64))
     names = list(whole)
-    drawn = _table(statistic, names, draws)
+    resampled = _table(statistic, names, draws)
     without = _table(statistic, names, 1 - np.eye(units, dtype=np.int64))
-    return {name: Replicates(whole[name], drawn[:, k], without[:, k]) for k, name in enumerate(names)}
+    return {name: Replicates(whole[name], resampled[:, k], without[:, k]) for k, name in enumerate(names)}
 
 
 def _table(statistic: Statistic, names: Sequence[str], draws: Ints) -> Floats:

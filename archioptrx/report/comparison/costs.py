@@ -24,9 +24,9 @@ def latencies(models: Sequence[nn.Module], graphs: Sequence[HitGraph]) -> list[f
     """
     seconds: list[list[float]] = [[] for _ in models]
     while len(seconds[0]) <= PASSES and (len(seconds[0]) <= 3 or sum(map(sum, seconds)) < ENOUGH * len(models)):
-        for model, graph, found in zip(models, graphs, seconds, strict=True):
-            found.append(_seconds(model, graph))
-    return [1000 * min(found[1:]) for found in seconds]
+        for model, graph, model_seconds in zip(models, graphs, seconds, strict=True):
+            model_seconds.append(_seconds(model, graph))
+    return [1000 * min(model_seconds[1:]) for model_seconds in seconds]
 
 
 def _seconds(model: nn.Module, graph: HitGraph) -> float:
@@ -70,7 +70,7 @@ class _Followed(TorchDispatchMode):
     def __init__(self, known: Sequence[object]) -> None:
         super().__init__()
         self.now = self.peak = 0
-        self._alive = {_key(one) for one in known if isinstance(one, Tensor)}
+        self._alive = {_key(value) for value in known if isinstance(value, Tensor)}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run an operation and look at what it gives."""

@@ -44,7 +44,7 @@ class Pair:
         return self.fixes - self.worsens
 
 
-def compared(first: str, second: str, one: Bools, other: Bools, truth: Bools) -> Pair:
+def compare_decisions(first: str, second: str, first_accepts: Bools, second_accepts: Bools, truth: Bools) -> Pair:
     """Count. Shapes: what each accepts and the truth, bool [R].
 
     >>> import numpy as np
@@ -53,7 +53,7 @@ def compared(first: str, second: str, one: Bools, other: Bools, truth: Bools) ->
     >>> pair.fixes, pair.worsens, pair.both_right, pair.both_wrong, pair.p
     (2, 1, 1, 0, 1.0)
     """
-    before, after = one == truth, other == truth
+    before, after = first_accepts == truth, second_accepts == truth
     fixes, worsens = int((~before & after).sum()), int((before & ~after).sum())
     return Pair(
         first,

@@ -125,15 +125,15 @@ class Comparison:
 
     def pair(self, first: str, second: str) -> Pair | None:
         """The decisions of two models; None: they saw different graphs, or decide nothing row by row."""
-        return next((one for one in self.pairs if (one.first, one.second) == (first, second)), None)
+        return next((pair for pair in self.pairs if (pair.first, pair.second) == (first, second)), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        told = ("events", "graphs", "rows", "origin", "what", "unit", "units", "resamples", "device")
+        names = ("events", "graphs", "rows", "origin", "what", "unit", "units", "resamples", "device")
         return {
-            **{name: getattr(self, name) for name in told},
+            **{name: getattr(self, name) for name in names},
             "level": 0.95,
-            "models": [asdict(one) for one in self.entries],
+            "models": [asdict(entry) for entry in self.entries],
             "pairs": [{**asdict(pair), "net": pair.net} for pair in self.pairs],
             "notes": list(self.notes),
         }

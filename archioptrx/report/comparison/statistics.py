@@ -60,8 +60,8 @@ class RowStatistic:
         """Metrics as the task names them, without those that only count."""
         each = weights[self._unit]
         every, true = np.cumsum(each)[self._ends], np.cumsum(each * self._truth)[self._ends]
-        drawn = np.diff(every, prepend=0) > 0  # a threshold that no row of this resample has is none
-        ranking = Ranking(self._thresholds[drawn], true[drawn], (every - true)[drawn])
+        occurring = np.diff(every, prepend=0) > 0  # a threshold that no row of this resample has is none
+        ranking = Ranking(self._thresholds[occurring], true[occurring], (every - true)[occurring])
         fixed = _rates(self._counts[FIXED_CUT] @ weights)
         loss = None if self._losses is None else _ratio(*(self._losses @ weights))
         return {
@@ -123,10 +123,10 @@ class GraphStatistic:
         """Metrics without those that only count."""
         places = [place for unit, times in enumerate(weights) for place in self._of_unit[unit] * int(times)]
         outputs, graphs = [self._outputs[k] for k in places], [self._batches[k] for k in places]
-        return numbers(self._task.metrics(outputs, graphs, cut=self._cut))
+        return judging_metrics(self._task.metrics(outputs, graphs, cut=self._cut))
 
 
-def numbers(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+def judging_metrics(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     """Metrics that judge a model: single numbers that aren't counts of what it was given."""
     judging = (name for name in metrics if name.rpartition(".")[2] not in FACTS)
     return {name: metrics[name] for name in judging if not isinstance(metrics[name], list | Mapping)}
@@ -138,7 +138,9 @@ class TrackStatistic:
     def __init__(self, events: Sequence[EventTracks], selection: Selection) -> None:
         counts = [track_counts(event, selection) for event in events]
         self._names = list(counts[0])
-        self._counts = np.array([[one[name] for one in counts] for name in self._names], dtype=np.float64)
+        self._counts = np.array(
+            [[event_counts[name] for event_counts in counts] for name in self._names], dtype=np.float64
+        )
 
     def __call__(self, weights: Ints) -> Numbers:
         """Ratios of the sums over events."""
