@@ -218,7 +218,7 @@ def test_models_with_cuts_of_their_own(tmp_path, capsys):
     )
     found = compare_models([narrow, wide], resamples=100)
     assert found.pairs == ()
-    assert found.notes[-1] == "wide: has graphs of its own; no comparison edge by edge"
+    assert found.notes[-1] == "wide: has graphs of its own, so its edges can't be compared one by one"
     assert found.entries[1].metrics["auc"].value is not None
     host, other = (LoadedModel(name, name, load_model(name)) for name in (narrow, wide))
     graphs = list(events_for(host.model, None)[0])[::-1]

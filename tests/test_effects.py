@@ -140,7 +140,7 @@ def test_a_planted_effect_leads() -> None:
 
 
 def test_intervals_miss_zero_by_chance_as_often_as_they_say() -> None:
-    """With no effect at all 5 % of the intervals miss 0, and in 5 % of the searches an effect is called firm."""
+    """With no effect at all 5 % of the intervals exclude 0, and in 5 % of the searches an effect is called firm."""
     judged: list[Effect] = []
     firm = 0
     for seed in range(200):
@@ -164,7 +164,7 @@ def test_the_caution_counts() -> None:
     effects = effects_of(*searched(np.random.default_rng(0), 80, 2.0))
     clear = sum(one.clear for one in effects.judged)
     assert effects.caution.startswith(
-        f"{clear} of {len(effects.judged)} intervals miss 0; by chance alone about 1 would"
+        f"{clear} of {len(effects.judged)} intervals exclude 0; by chance alone about 1 would"
     )
     assert "1 holds for all choices together" in effects.caution
 

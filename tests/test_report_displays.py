@@ -77,7 +77,7 @@ def test_each_frame_shows_the_answers_of_its_pass(report, held):
             assert list(drawn(display).values()) == counted(display) == wanted
             assert paths(display) == 2 * sum(wanted)
             auc = answers.by_pass()[frame]["auc"]
-            said = f"After iteration {frame} of {len(answers.passes) - 1}, on all held-out events AUC {auc:.4f}"
+            said = f"After iteration {frame} of {len(answers.passes) - 1}, on all held-out events: AUC {auc:.4f}"
             expect(display.locator("[data-part=said]")).to_contain_text(said)
 
 

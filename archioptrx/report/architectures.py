@@ -17,13 +17,13 @@ from archioptrx.training.objective import value_text
 
 Row = Mapping[str, Any]
 OPEN = 3
-"""So many are unfolded at first."""
+"""Number of trials that are unfolded at first."""
 MOST_METRICS = 8
 """Columns of the retrainings' table."""
 
 
 def section(content: Content) -> Section | None:
-    """The first trials of the leaderboard; None while none has a score."""
+    """Section with the first trials of the leaderboard; None while no trial has a score."""
     if not content.best:
         return None
     together = training_figure(content, "curves", content.best, 420) if len(content.best) > 1 else None
@@ -36,7 +36,7 @@ def section(content: Content) -> Section | None:
 
 
 def _card(content: Content, number: int, place: int, row: Row) -> dict[str, Any]:
-    """What the template shows of a trial."""
+    """Values of a trial for the template `architectures.html`."""
     graph, (metric, sign) = content.graph(row["proposal"]), name_and_sign(content.experiment.objective.first)
     run = shlex.quote(f"{content.folder.path}/{row['id']}")
     facts = {
@@ -48,10 +48,10 @@ def _card(content: Content, number: int, place: int, row: Row) -> dict[str, Any]
         "seed": str(row["seed"]),
         "fingerprint": row["fingerprint"],
     }
-    commands = {"Train it again": f"archioptrx train {run}"}
+    commands = {"Train this trial again": f"archioptrx train {run}"}
     if content.winner and content.winner["proposal"] == row["proposal"]:
         best = shlex.quote(str(content.folder.path))
-        commands["Take it home: the winner's code, with its weights"] = (
+        commands["Export the winner: its code, with the weights"] = (
             f"archioptrx export {best} --format python --output model.py"
         )
     return {
@@ -72,7 +72,7 @@ def _card(content: Content, number: int, place: int, row: Row) -> dict[str, Any]
 
 
 def _again(content: Content, row: Row) -> Any:
-    """Table of its retrainings; None without one."""
+    """Table of a trial's retrainings; None without any."""
     lines = [retraining for retraining in content.folder.retrained.read() if retraining["proposal"] == row["proposal"]]
     if not lines:
         return None

@@ -1,4 +1,4 @@
-"""What a yes-or-no answer is worth over all held-out events: scores, ROC, purity against efficiency, by pT and η."""
+"""Quality of a binary classifier on all held-out events: scores, ROC, purity against efficiency, by pT and η."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 MOST_POINTS = 500
-"""Of a curve that is drawn."""
+"""Points of a drawn curve, at most."""
 BINS = 50
-"""Of the score histogram."""
+"""Bins of the score histogram."""
 TRUE, FALSE, MARK = "var(--c1)", "var(--c2)", "var(--ink)"
 LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What is accepted at each distinct score, from the highest down, with the point where nothing is.
+    """Rates at each distinct score, from the highest down, beginning with the point where nothing is accepted.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Rates:
 
     @classmethod
     def of(cls, logits: Floats, truth: Bools) -> Rates:
-        """Of rows of both classes. Shapes: logits [R], truth bool [R]."""
+        """Compute the rates from rows of both classes. Shapes: logits [R], truth bool [R]."""
         ranking = Ranking.of(logits, truth)
         true, false = np.append(0, ranking.true), np.append(0, ranking.false)
         purity = ranking.true / (ranking.true + ranking.false)
@@ -54,7 +54,7 @@ class Rates:
 
 
 def curve_places(x: Floats, y: Floats, most: int = MOST_POINTS) -> NDArray[np.intp]:
-    """Places of points that stand for a curve, about evenly along it; the ends are always among them.
+    """Choose points of a curve at about equal distances along it; both ends are always among them.
 
     Shapes: x, y [K] in the units of the picture -> int64 [≤ most].
     """
@@ -68,13 +68,13 @@ def curve_places(x: Floats, y: Floats, most: int = MOST_POINTS) -> NDArray[np.in
 
 
 def classification_figures(answers: Answers, metrics: Mapping[str, Any]) -> dict[str, Markup]:
-    """The figures of one target by their headings.
+    """Figures of one target by their headings.
 
     Parameters
     ----------
     answers
     metrics
-        Of this target, as `evaluate` gives them.
+        Metrics of this target, as `evaluate` gives them.
     """
     logits, truth = answers.logits[answers.kept], answers.truth[answers.kept]
     suffix = f"-{answers.name}" if answers.name else ""
@@ -84,20 +84,18 @@ def classification_figures(answers: Answers, metrics: Mapping[str, Any]) -> dict
         rates = Rates.of(logits, truth)
         figures["ROC"] = roc_figure(f"roc{suffix}", rates, metrics)
         figures["Purity and efficiency"] = purity_figure(f"purity-efficiency{suffix}", rates, metrics)
-        figures["Calibration: is a score a probability?"] = calibration_figure(
-            f"calibration{suffix}", logits, truth, plural
-        )
+        figures["Calibration"] = calibration_figure(f"calibration{suffix}", logits, truth, plural)
     if len(answers.passes) > 1:
-        figures["Does recursion help?"] = pass_figure(f"by-iteration{suffix}", answers.by_pass())
+        figures["Metrics by iteration"] = pass_figure(f"by-iteration{suffix}", answers.by_pass())
     for name, axis in (("pt", "pT [GeV]"), ("eta", "|η|")):
         if metrics.get(name):
-            heading = f"At a score of {CUT:g}, by {axis.split()[0]}"
+            heading = f"Efficiency and purity by {axis.split()[0]}"
             figures[heading] = binned_figure(f"by-{name}{suffix}", metrics[name], axis, plural)
     return figures
 
 
 def score_histogram(name: str, logits: Floats, truth: Bools, plural: str) -> Markup:
-    """How often each score is given, to true and to false rows; counts on a logarithmic scale."""
+    """Histogram of the scores of true and of false rows; counts on a logarithmic scale."""
     import plotly.graph_objects as go
 
     chart = go.Figure()
@@ -111,25 +109,25 @@ def score_histogram(name: str, logits: Floats, truth: Bools, plural: str) -> Mar
     chart.add_vline(x=CUT, line={"color": MARK, "dash": "dot", "width": 1.2})
     chart.update_layout(
         xaxis={"title": {"text": "score"}, "range": [-0.01, 1.01]},
-        yaxis={"title": {"text": f"{plural} in 0.02"}, **LOG},
+        yaxis={"title": {"text": f"{plural} per 0.02"}, **LOG},
     )
     return figure(name, chart, f"Histogram of the scores of true and of false {plural}", 360)
 
 
 def roc_figure(name: str, rates: Rates, metrics: Mapping[str, Any]) -> Markup:
-    """Efficiency against the share of false rows that are accepted."""
+    """ROC curve: efficiency against false positive rate, the share of the false rows that are accepted."""
     logarithmic = np.log10(np.maximum(rates.false, 0.5 * _least(rates.false)))
     at = np.unique(
         np.append(curve_places(logarithmic, rates.efficiency, 250), curve_places(rates.false, rates.efficiency, 250))
     )
     chart = _curve(rates.false, rates.efficiency, at, f"AUC {metrics['auc']:.5f}", TRUE)
     place = float(rates.false[rates.cut]), float(rates.efficiency[rates.cut])
-    _mark(chart, *place, f"score {CUT:g}: {place[1]:.2%} true, {place[0]:.2%} false accepted")
-    axis = {"title": {"text": "false accepted, share"}}
+    _mark(chart, *place, f"cut {CUT:g}: {place[1]:.2%} of true, {place[0]:.2%} of false accepted")
+    axis = {"title": {"text": "false positive rate"}}
     chart.update_layout(xaxis={**axis, **LOG}, yaxis={"title": {"text": "efficiency"}})
     linear = View("scale", "linear", layout={"xaxis": {"type": "linear", "dtick": None, "range": [-0.02, 1.02]}})
     views = [View("scale", "logarithmic"), linear]
-    return figure(name, chart, "ROC curve: efficiency against the accepted share of the false ones", 360, views)
+    return figure(name, chart, "ROC curve: efficiency against false positive rate", 360, views)
 
 
 def purity_figure(name: str, rates: Rates, metrics: Mapping[str, Any]) -> Markup:
@@ -137,7 +135,7 @@ def purity_figure(name: str, rates: Rates, metrics: Mapping[str, Any]) -> Markup
     at = curve_places(rates.efficiency, rates.purity)
     chart = _curve(rates.efficiency, rates.purity, at, f"average precision {metrics['average_precision']:.5f}", TRUE)
     place = float(rates.efficiency[rates.cut]), float(rates.purity[rates.cut])
-    _mark(chart, *place, f"score {CUT:g}: efficiency {place[0]:.4f}, purity {place[1]:.4f}")
+    _mark(chart, *place, f"cut {CUT:g}: efficiency {place[0]:.4f}, purity {place[1]:.4f}")
     chart.update_layout(xaxis={"title": {"text": "efficiency"}}, yaxis={"title": {"text": "purity"}})
     low = float(min(0.9, rates.purity[rates.cut], rates.efficiency[rates.cut]))
     zoom = {"range": [max(0.0, 2 * low - 1), 1.004]}
@@ -168,14 +166,14 @@ def calibration_figure(name: str, logits: Floats, truth: Bools, plural: str) -> 
     chart.add_scatter(
         x=mean.tolist(), y=share.tolist(), error_y={"array": error.tolist(), "thickness": 1.2}, mode="lines+markers",
         line={"color": TRUE}, name="ten bins of the score", customdata=count[used].tolist(),
-        hovertemplate=f"mean score %{{x:.3f}}<br>true share %{{y:.3f}}<br>%{{customdata:,}} {plural}<extra></extra>",
+        hovertemplate=f"mean score %{{x:.3f}}<br>true fraction %{{y:.3f}}<br>%{{customdata:,}} {plural}<extra></extra>",
     )  # fmt: skip
-    chart.update_layout(xaxis={"title": {"text": "mean score"}}, yaxis={"title": {"text": "share that is true"}})
-    return figure(name, chart, "Calibration: share of true ones against the score", 360)
+    chart.update_layout(xaxis={"title": {"text": "mean score"}}, yaxis={"title": {"text": "true fraction"}})
+    return figure(name, chart, "Calibration: fraction of true rows against the mean score", 360)
 
 
 def pass_figure(name: str, passes: Sequence[Mapping[str, float | None]]) -> Markup:
-    """What is missing to perfection after each pass of the loop."""
+    """Distance of AUC, efficiency and purity to 1 after each pass of the loop."""
     import plotly.graph_objects as go
 
     chart = go.Figure()
@@ -191,9 +189,9 @@ def pass_figure(name: str, passes: Sequence[Mapping[str, float | None]]) -> Mark
         )  # fmt: skip
     chart.update_layout(
         xaxis={"title": {"text": "iteration"}, "dtick": max(1, len(passes) // 12)},
-        yaxis=log_axis(seen, f"missing to 1 (score {CUT:g})"),
+        yaxis=log_axis(seen, f"1 − value (cut {CUT:g})"),
     )
-    return figure(name, chart, "What is missing to perfection after each iteration of the loop", 360)
+    return figure(name, chart, "1 − AUC, 1 − efficiency and 1 − purity after each iteration of the loop", 360)
 
 
 def binned_figure(name: str, bins: Sequence[Mapping[str, Any]], axis: str, plural: str) -> Markup:
@@ -219,7 +217,7 @@ def binned_figure(name: str, bins: Sequence[Mapping[str, Any]], axis: str, plura
             hovertemplate=f"{key} %{{y:.4f}}<br>%{{customdata:,}} {plural}<extra></extra>",
         )  # fmt: skip
     chart.update_layout(
-        xaxis={"title": {"text": axis}, "type": "category"}, yaxis={"title": {"text": f"at a score of {CUT:g}"}}
+        xaxis={"title": {"text": axis}, "type": "category"}, yaxis={"title": {"text": f"value at cut {CUT:g}"}}
     )
     return figure(name, chart, f"Efficiency and purity by {axis}", 360)
 

@@ -1,4 +1,4 @@
-"""Drawings of architectures, to stand in the page once each; a script copies them where they are wanted."""
+"""Drawings of architectures: each is in the page once, and scripts copy it to where it is shown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def network_drawing(content: Content, row: Mapping[str, Any]) -> Markup:
-    """The network of a trial as one `<svg>`, with the widths that it was trained with as far as they are known."""
+    """Drawing of a trial's network as one `<svg>`, with the widths of its training where they are known."""
     from markupsafe import Markup
 
     graph, values = content.graph(row["proposal"]), row["hyperparameters"]
@@ -23,6 +23,6 @@ def network_drawing(content: Content, row: Mapping[str, Any]) -> Markup:
 
 
 def numbered_trials(content: Content, rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
-    """Trials with their places in `content.rows`, by which scripts know them."""
+    """Trials with their indices in `content.rows`, by which scripts identify them."""
     place = {row["proposal"]: i for i, row in enumerate(content.rows)}
     return [(place[row["proposal"]], row) for row in rows]

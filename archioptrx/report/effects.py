@@ -1,4 +1,4 @@
-"""What good trials share: the effect of each choice with its interval, the strongest in a figure, all in a table."""
+"""Section on common traits of good trials: the effect of each choice, the strongest in a figure, all in a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 SHOWN, LISTED = 24, 200
-"""Effects in the figure at one time, and in the table."""
+"""Most effects in the figure at one time, and in the table."""
 GROUPS = {
     "function": "functions",
     "decision": "decisions of the walk",
@@ -23,15 +23,15 @@ GROUPS = {
 }
 SIDES = (("better", "var(--good)"), ("unclear", "var(--pruned)"), ("worse", "var(--bad)"))
 ABOUT = (
-    "How trials that made a choice did against those that could have made it and didn't. A trial's standing is the "
-    "share of the other trials that it beats, each pair at the epochs that both were trained for; points are the "
-    "difference of mean standings, in percent, with 95 % intervals; filled: holds for all choices together. "
-    "Beside each choice: trials that made it and that didn't."
+    "Trials that made a choice, compared with those that could have made it and didn't. The standing of a trial is the "
+    "share of the other trials that it beats, each pair compared at the epochs that both were trained for. Points are "
+    "differences of mean standings, in percent, with 95 % intervals; a filled point holds for all choices together "
+    "(Holm's correction). Beside each choice: the numbers of trials with and without it."
 )
 
 
 def section(content: Content) -> Section | None:
-    """The effects on each goal; None before two trials have a score."""
+    """Section with the effects on each goal; None before two trials have a score."""
     from markupsafe import Markup
 
     goals = content.experiment.objective.goals
@@ -41,13 +41,13 @@ def section(content: Content) -> Section | None:
         if not effects.effects:
             continue
         name, _ = name_and_sign(goal)
-        body = _one(effects, "" if number == 0 else f"-{number}", name)
+        body = _goal_part(effects, "" if number == 0 else f"-{number}", name)
         parts.append(fragment("part.html", title=f"On {name}", description="", body=body) if len(goals) > 1 else body)
     return Section("effects", "What good trials share", Markup("").join(parts), ABOUT) if parts else None
 
 
-def _one(effects: Effects, suffix: str, goal: str) -> Markup:
-    """Note, figure and table of one goal."""
+def _goal_part(effects: Effects, suffix: str, goal: str) -> Markup:
+    """Note, figure and table of the effects on one goal."""
     note = fragment("note.html", text=effects.caution)
     chart = _figure(effects, suffix, goal) if effects.judged else ""
     return note + chart + _table(effects, suffix)
@@ -94,7 +94,7 @@ def _name(effect: Effect) -> str:
 
 
 def side_of(effect: Effect) -> str:
-    """Whether trials with the choice did better, worse, or neither for sure."""
+    """Sign of an effect: `better`, `worse`, or `unclear` where the interval includes 0."""
     return "unclear" if not effect.clear else "better" if effect.difference > 0 else "worse"
 
 
@@ -123,7 +123,7 @@ def _points(effects: Sequence[Effect], side: str, colour: str) -> dict[str, Any]
 def _hover(effect: Effect) -> str:
     lines = [
         f"<b>{hover_text(effect.name)}</b>",
-        f"{effect.trials} trials made it, {effect.others} could and didn't",
+        f"{effect.trials} trials with it, {effect.others} without",
         f"mean standing {effect.standing:.0%}, {100 * effect.difference:+.0f} against the others",
         f"interval {100 * (effect.low or 0):+.0f} to {100 * (effect.high or 0):+.0f}",
         *(["holds for all choices together"] if effect.firm else []),
@@ -133,7 +133,7 @@ def _hover(effect: Effect) -> str:
 
 
 def _table(effects: Effects, suffix: str) -> Markup:
-    heads = ["choice", "kind", "made", "left", "standing", "difference", "interval", "p", "same trials"]
+    heads = ["choice", "kind", "with", "without", "standing", "difference", "interval", "p", "same trials"]
     rows = [_cells(effect) for effect in effects.effects[:LISTED]]
     body = table(f"effects-table{suffix}", heads, rows, left=(0, 1, 8))
     left_out = len(effects.effects) - len(rows)
@@ -142,7 +142,9 @@ def _table(effects: Effects, suffix: str) -> Markup:
         if left_out <= 0
         else f"The first {LISTED} of {len(effects.effects)} choices"
     )
-    description = "Standings in percent. A dash: fewer than three trials on a side, so there is no interval."
+    description = (
+        "Standings in percent. A dash: fewer than three trials with or without the choice, so there is no interval."
+    )
     return fragment("folded.html", title=title, description=description, body=body)
 
 

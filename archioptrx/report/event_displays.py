@@ -1,7 +1,7 @@
-"""Event displays: what a model says of the edges or triplets of an event, pass by pass, ready to be drawn.
+"""Event displays: outputs of a model for the edges or triplets of an event, pass by pass, ready to be drawn.
 
-Only what can be seen is carried to the page: a place for each hit, and for each row one letter per pass that says its
-class and how dark it is. `displays.js` draws them.
+The page holds only what is visible: a position for each hit, and for each row one letter per pass, which encodes its
+class and its darkness. `displays.js` draws them.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int64]
 
 HIDDEN = 0.01
-"""Probability under which a row isn't drawn, as in the talk that the project comes from, unless it should be there."""
+"""Probability below which a row isn't drawn unless it is true."""
 DARKNESS = (HIDDEN, 0.1, 0.3, CUT, 0.7, 0.9)
 """Lower ends of the bins of the probability, each darker than the one before; bin 0 is below all of them."""
 PER_SECTOR = 3000
-"""Candidate rows that a sector of the event holds, about: more would be a blot."""
+"""Candidate rows in one φ sector of the event, about: more of them can't be told apart in the picture."""
 MOST_LETTERS = 1_200_000
-"""Of all events of a display: letters and places of rows. A page has about as many bytes of them at most."""
+"""Letters and hit indices of all events of one display, at most; the page needs about as many bytes for them."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a class of rows is drawn.
+    """Style in which a class of rows is drawn.
 
     Attributes
     ----------
     label
-        In the legend.
+        Text in the legend.
     colour
-        On light and on dark ground.
+        Colours on light and on dark ground.
     dash, width
-        As plotly has them; px.
+        Dash pattern of plotly; line width in px.
     by_score
         Whether the score says how dark it is.
     candidate
@@ -62,7 +62,7 @@ class Style:
     candidate: bool = False
 
 
-# Black, vermilion, blue: told apart with any colour vision (Okabe and Ito 2008), and by dashes.
+# Black, vermilion and blue are distinct for all kinds of colour vision (Okabe and Ito 2008); dashes differ too.
 MISSED = ("#0072b2", "#56b4e9")
 EDGE_STYLES = (
     Style("false, refused", ("#7d8796", "#7f8998"), width=0.8, candidate=True),
@@ -82,12 +82,12 @@ MEDAL_STYLES = (
 
 @dataclass(frozen=True)
 class Shown:
-    """One event as it is drawn.
+    """Drawing data of one event.
 
     Attributes
     ----------
     name, why
-        Of the event; why it is shown.
+        Name of the event; reason for its choice.
     pos : float64 [N, 3]
         x, y, z in mm, all sectors in one frame.
     rows : int64 [K, R]
@@ -109,7 +109,7 @@ class Shown:
     part: float = 1.0
 
     def plain(self) -> dict[str, Any]:
-        """As `displays.js` reads it: a letter is 8 · class + bin."""
+        """Plain data for `displays.js`: a letter is the character with code 48 + 8 · class + darkness bin."""
         letters = (8 * self.classes + self.darkness + ord("0")).astype(np.uint8)
         return {
             "name": self.name,
@@ -130,7 +130,7 @@ def sectors_of(shown: Shown) -> list[float]:
 
 
 def event_display(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> Markup | None:
-    """The event displays of one target; None where hits have no places.
+    """Event displays of one target; None where hits have no positions.
 
     Parameters
     ----------
@@ -155,12 +155,12 @@ def event_display(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> 
 
 
 def styles_of(held: HeldOut, answers: Answers) -> tuple[Style, ...]:
-    """Medals where rows join doublets, else right and wrong."""
+    """Styles of the rows: medals for triplets, correctness for edges."""
     return EDGE_STYLES if answers.task.true_below(held.graphs[0]) is None else MEDAL_STYLES
 
 
 def chosen_events(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> list[Shown]:
-    """Events to be drawn, as many as there is room for; of the first one a part in φ where it alone is too large."""
+    """Events to be drawn, as many as fit into `most`; of the first one only a part in φ where it alone is too large."""
     events_shown: list[Shown] = []
     for name, places, why in events_by_size(held.graphs, answers.drawable):
         if any(held.graphs[place].get("pos") is None for place in places):
@@ -177,7 +177,7 @@ def chosen_events(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> 
 
 
 def weight(event: Shown) -> int:
-    """Letters and places of hits, about the bytes that it takes."""
+    """Size of an event in letters and hit indices, about the bytes that it needs."""
     points, count = event.rows.shape
     return int(count * (2 * points + len(event.classes)) + 6 * len(event.pos))
 
@@ -195,7 +195,7 @@ def sector_part(event: Shown, share: float) -> Shown:
 
 
 def shown_event(held: HeldOut, answers: Answers, places: Sequence[int], name: str, why: str) -> Shown:
-    """One event from its graphs."""
+    """Drawing data of one event from its graphs."""
     graphs = [held.graphs[place] for place in places]
     metadata = held.model.metadata
     picture = whole_event(graphs, metadata.sectors, eta_sectors(Dataset(held.graphs, metadata)))

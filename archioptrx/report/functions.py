@@ -1,4 +1,4 @@
-"""Functions over a search: in the best quarter against all, their share by part of the search, what was learned."""
+"""Section on functions: in the best quarter against all trials, over the search, and the learned probabilities."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 WINDOWS, POINTS, LINES = 12, 120, 6
-"""Parts of the search; points of a learned curve; curves that have a colour of their own."""
+"""Windows of the search; most points of a learned curve; curves with a colour of their own."""
 SCALE = [[0, "var(--card)"], [1, "var(--c1)"]]
 LEAST = 4
-"""Trials with a score below which there is no best quarter."""
+"""Least number of trials with a score for a best quarter."""
 
 
 def section(content: Content) -> Section | None:
-    """What a search made of its functions; None where one architecture was searched, or nothing is proposed."""
+    """Section on the use of functions; None where a single architecture was searched or nothing is proposed."""
     from markupsafe import Markup
 
     if content.function_graph is None or not content.proposals:
@@ -84,9 +84,7 @@ def _quarter(content: Content, names: Sequence[str]) -> Markup | None:
     }
     label = "Share of each function among the best quarter of the trials and among all"
     chart = figure("functions-best", go.Figure(traces, layout), label, 110 + 26 * len(names))
-    description = (
-        "Functions that the best quarter has more often than all stand at the top. Best by standing, as above."
-    )
+    description = "At the top: functions that are more frequent in the best quarter (by standing) than in all trials."
     return fragment("part.html", title="In the best quarter", description=description, body=chart)
 
 
@@ -114,7 +112,9 @@ def _course(lines: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, A
     }
     label = "Share of the proposals that have each function, by part of the search"
     chart = figure("functions-course", go.Figure([trace], layout), label, 110 + 22 * len(names))
-    description = "Share of the proposals that have each function, in parts of equal size; the last part sets the order."
+    description = (
+        "Share of the proposals that have each function, in windows of equal size, ordered by the last window."
+    )
     return fragment("part.html", title="Over the search", description=description, body=chart)
 
 
@@ -187,9 +187,9 @@ def _percent(share: float | None) -> float | None:
 
 
 def evenly_thinned(rows: Sequence[Any], most: int) -> list[Any]:
-    """At most so many of the rows, evenly taken, the last one among them.
+    """Choose at most `most` rows at equal distances, the first and the last one among them.
 
-    >>> thinned(range(10), 4), thinned([1, 2], 4)
+    >>> evenly_thinned(range(10), 4), evenly_thinned([1, 2], 4)
     ([0, 3, 6, 9], [1, 2])
     """
     if len(rows) <= most:

@@ -1,4 +1,4 @@
-"""What a better score costs: score against parameters and times, and each pair of several goals, with their fronts."""
+"""Section on score and cost: score against parameters and times, each pair of goals, and their Pareto fronts."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 Point = tuple[int, float, float]
-"""Place of a trial, and its values on both axes."""
+"""Place of a trial in `Content.rows`, and its values on both axes."""
 COSTS = {
     "parameters": ("parameters", "parameters"),
     "latency": ("latency", "latency of one forward pass (ms)"),
     "seconds_per_epoch": ("time per epoch", "time of an epoch (s)"),
 }
-"""On a switch, and on an axis."""
+"""Label on a switch, and on an axis."""
 MOST_DRAWN = 40
-"""Drawings of a front, at most."""
+"""Most drawings of trials on a front."""
 
 
 def section(content: Content) -> Section | None:
-    """The figures; None while no trial has a score."""
+    """Section with the figures; None while no trial has a score."""
     rows = [row for row in content.rows if row["score"] is not None]
     if not rows:
         return None
@@ -56,23 +56,27 @@ def section(content: Content) -> Section | None:
     start = members[0] if members else 0
     body = fragment("pareto.html", charts=charts, drawn=drawings, start=start)
     description = (
-        "The line is the front: no trial is better at the same cost or less. Point at a trial for its architecture in "
-        "a line; click for its drawing."
+        "The line is the Pareto front: no other trial is better at the same cost or less. Point at a trial to see its "
+        "architecture in one line; click to see its drawing."
     )
     return Section("pareto", "Score and cost", body, description, (*SCRIPTS, "pareto.js"))
 
 
 def front_of_points(points: Sequence[Point], up: tuple[bool, bool]) -> list[Point]:
-    """The points that no other one beats on one axis without being worse on the other, from left to right.
+    """Pareto front of points in a plane, from left to right.
+
+    A point is on the front if no other point is at least as good on both axes and better on one. Sorted by the first
+    axis, the best first (ties: the best on the second axis first), a point is on the front exactly if it is better on
+    the second axis than all before it. Of equal points the first one is kept.
 
     Parameters
     ----------
     up
-        Whether the horizontal value, the vertical one is to be large.
+        Whether large values are good, on the horizontal and on the vertical axis.
 
     Examples
     --------
-    >>> front([(0, 1.0, 0.5), (1, 2.0, 0.9), (2, 3.0, 0.8), (3, 2.0, 0.7)], (False, True))
+    >>> front_of_points([(0, 1.0, 0.5), (1, 2.0, 0.9), (2, 3.0, 0.8), (3, 2.0, 0.7)], (False, True))
     [(0, 1.0, 0.5), (1, 2.0, 0.9)]
     """
     side, height = (1 if wanted else -1 for wanted in up)
@@ -131,7 +135,7 @@ def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[
 
 
 def _pair(content: Content, across: Goal, upward: Goal) -> go.Figure:
-    """Two goals, `other` upward; costs on log axes, and shares as what they lack to 1."""
+    """Figure of two goals: `across` on the horizontal axis, `upward` on the vertical one; costs on log axes."""
     import plotly.graph_objects as go
 
     points = _points(content, across.metric, upward.metric)

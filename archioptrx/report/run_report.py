@@ -1,4 +1,9 @@
-"""The report of a run: all sections that it has something to show for."""
+"""Report of a run: all sections for which the run has data.
+
+Contract of a section file (`leaderboard`, `scores`, `pareto`, ...): a function `section(content: Content) -> Section |
+None` reads the content of a run folder and gives the section of the page, or None where the run has no data for it. To
+add a section, write such a file and add its function to `SECTIONS`.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +37,7 @@ SECTIONS = (
     walks.section,
     costs.section,
 )
-"""In the order of the page; each gives None where a run has nothing of the kind."""
+"""Functions of all sections, in the order of the page."""
 
 
 def write_report(folder: RunFolder, path: Path, top: int = 10) -> None:
@@ -41,7 +46,7 @@ def write_report(folder: RunFolder, path: Path, top: int = 10) -> None:
     Parameters
     ----------
     top
-        How many of the best trials are shown in detail.
+        Number of the best trials that are shown in detail.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How the search went: every trial's score, and the best one so far, over trials and over time."""
+"""Section on the course of the search: score of each trial, and the best one so far, over trials and over time."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from archioptrx.search.retrain import Spread
 
 Row = Mapping[str, Any]
 UNITS = ((7200.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
-"""Wall times from the first number on are told in the second one."""
+"""Units of wall times: the least duration for a unit, its seconds, its name."""
 
 MANY = 1000
-"""More dots than these are drawn small, and pale."""
+"""Number of dots above which they are drawn small and pale."""
 
 
 def section(content: Content) -> Section | None:
-    """The figure; None before a trial has ended."""
+    """Section with the scores; None before a trial has ended."""
     if not content.rows:
         return None
     body = figure("scores-figure", *_figure(content))
     description = (
-        "Each trial at its end, and the best score so far. A diamond is a network that was trained again, at "
-        "its trial's place: mean and spread over the seeds. Failed trials are marked at the bottom. A click opens one."
+        "Score of each trial, and the best score so far. A diamond is a network that was trained again, at the place "
+        "of its trial: mean and spread over the seeds. Failed trials are marked at the bottom. A click opens a trial."
     )
     return Section("scores", "Scores", body, description, SCRIPTS)
 
 
 def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
-    """Figure, its label, height and views."""
+    """Figure of the scores, its label, height and views."""
     import plotly.graph_objects as go
 
     goal = content.experiment.objective.first
@@ -77,7 +77,7 @@ def _dots(colour: str, size: int, symbol: str = "circle") -> dict[str, Any]:
 
 
 def dot_size(count: int) -> int:
-    """In pixels: smaller where there are many."""
+    """Size of a dot in pixels: smaller where there are many."""
     return 7 if count <= MANY else 4
 
 
@@ -91,7 +91,7 @@ def _over_time(times: Sequence[Sequence[float]], unit: str) -> View:
 
 
 def wall_times(rows: Sequence[Row]) -> tuple[list[float], str]:
-    """When each trial ended, since the first one started, and the unit of that."""
+    """End of each trial since the first one started, and the unit of these times."""
     start = min(row["started"] for row in rows)
     seconds = [row["ended"] - start for row in rows]
     size, unit = next((size, unit) for least, size, unit in UNITS if max(seconds) >= least)
@@ -99,7 +99,7 @@ def wall_times(rows: Sequence[Row]) -> tuple[list[float], str]:
 
 
 def spreads_of(content: Content) -> dict[int, Spread]:
-    """By proposal the validation score over the seeds of its retraining."""
+    """Validation score over the seeds of the retraining, by proposal."""
     scores_by_proposal: dict[int, list[float]] = {}
     for row in content.folder.retrained.read():
         if row["status"] == "finished" and row["score"] is not None:

@@ -19,11 +19,11 @@ from archioptrx.runs.text import duration_text, score_text, seeds_text
 
 Row = Mapping[str, Any]
 TIME = "%Y-%m-%d %H:%M UTC%z"
-"""With the zone: a page is read elsewhere, and may be written elsewhere than the search ran."""
+"""Format of a time, with its zone: the page may be read in another zone than the search ran in."""
 
 
 def subtitle(content: Content) -> str:
-    """What was searched, by what, on which data."""
+    """Line with what was searched, the sampler, the scheduler, data, task and objective."""
     experiment = content.experiment
     what = experiment.architecture or experiment.function_graph
     parts = [f"{what}", f"sampler {experiment.sampler['name']}", f"scheduler {experiment.scheduler.name}"]
@@ -33,7 +33,7 @@ def subtitle(content: Content) -> str:
 
 
 def head_facts(content: Content) -> dict[str, Any]:
-    """Short figures for the head of the page: a text, and a smaller one below it."""
+    """Key figures for the head of the page, by name: a text, and a smaller one below it."""
     rows, budget = content.rows, content.experiment.budget.trials
     tally = Counter(row["status"] for row in rows)
     small = ", ".join(f"{count:,} {status}" for status, count in tally.most_common())
@@ -48,7 +48,7 @@ def head_facts(content: Content) -> dict[str, Any]:
     if rows:
         trained = sum(row["train_seconds"] or 0 for row in rows)
         wall = schedule_of(rows).wall
-        figures["wall time"] = _fact(duration_text(wall), f"{duration_text(trained)} of training in all")
+        figures["wall time"] = _fact(duration_text(wall), f"{duration_text(trained)} of training in total")
     data = content.environment["data"]
     figures["data"] = _fact(content.experiment.data["source"], data["split"])
     started = content.environment["started"]
@@ -57,7 +57,7 @@ def head_facts(content: Content) -> dict[str, Any]:
 
 
 def _winner(content: Content, winner: Mapping[str, Any]) -> dict[str, Any]:
-    """The winner's metric of the first goal on test events; the first metric where it isn't among them."""
+    """Winner's metric of the first goal on test events; the first metric where it has none of that name."""
     test = winner["test"]
     metric = content.experiment.objective.first.metric
     name = metric if metric in test else next(iter(test), None)
@@ -73,23 +73,23 @@ def _fact(text: str, small: str) -> Any:
 
 
 def banner(content: Content, now: datetime) -> str:
-    """What a reader has to know first; empty for a search that has ended well."""
+    """Message above all sections: the search is running, or was interrupted; empty for a completed search."""
     ended, budget = len(content.rows), content.experiment.budget.trials
     waiting, written = len(content.proposals) - len(content.refused) - ended, f"{now:{TIME}}"
     run = shlex.quote(str(content.folder.path))
     if is_running(content.folder):
         left = f", {waiting:,} in training" if waiting > 0 else ""
-        return f"The search still runs: at {written} {ended:,} of {budget:,} trials have ended{left}."
+        return f"The search is still running: {ended:,} of {budget:,} trials had ended at {written}{left}."
     if content.winner:
         return ""
-    go_on = f"archioptrx search --resume {run} goes on with it"
+    resume = f"continue it with: archioptrx search --resume {run}"
     if ended and not content.best:
-        return f"No trial has a score: all {ended:,} that have ended failed. The leaderboard says why."
-    return f"The search has stopped before its end, after {ended:,} of {budget:,} trials; {go_on}."
+        return f"No trial has a score: all {ended:,} that have ended failed. The leaderboard shows the errors."
+    return f"The search was interrupted after {ended:,} of {budget:,} trials; {resume}"
 
 
 def is_running(folder: RunFolder) -> bool:
-    """Whether a process holds the run: asked by trying for a moment to share what it holds alone."""
+    """Whether a process writes to the run folder: it holds an exclusive lock, so that a shared one fails."""
     place = folder.path / "lock"
     if not place.exists():
         return False
@@ -102,5 +102,7 @@ def is_running(folder: RunFolder) -> bool:
 
 
 def footer(now: datetime) -> str:
-    """When and by what the page was written."""
-    return f"Written {now:{TIME}} by ArchiOpTrX {__version__}. This page needs nothing but itself."
+    """Line with time and version of the writing."""
+    return (
+        f"Written {now:{TIME}} by ArchiOpTrX {__version__}. This page needs no other files and no network connection."
+    )

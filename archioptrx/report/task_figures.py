@@ -1,4 +1,4 @@
-"""Figures of answers that aren't yes or no: distances in an embedding, parameters of particles, numbers of tracks."""
+"""Figures of other targets: distances in an embedding, parameters of particles, numbers of tracks."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 BINS = 60
 MOST_POINTS = 2000
-"""Events in a scatter plot; of more every n-th."""
+"""Most graphs in a scatter plot; of more graphs every n-th is drawn."""
 LABELS = {"inverse_pt": "1/pT", "charge_over_pt": "charge/pT", "phi": "φ", "eta": "η", "z0": "z0", "charge": "charge"}
 TRUE, FALSE, MARK = "var(--c1)", "var(--c2)", "var(--ink)"
 
 
 def figures_of(name: str, task: Task, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
-    """The figures of one target by their headings; none of a task that isn't known here."""
+    """Figures of one target by their headings; none for other tasks."""
     suffix = f"-{name}" if name else ""
     if isinstance(task, NodeEmbedding):
         return distance_figures(f"distances{suffix}", task, outputs, held)
@@ -49,7 +49,7 @@ def figures_of(name: str, task: Task, outputs: Sequence[Tensor], held: HeldOut) 
 
 
 def distance_figures(name: str, task: NodeEmbedding, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
-    """How far the hits of pairs are apart, of one particle and of different ones; nothing without pairs."""
+    """Histogram of the distances between hits of one and of different particles; nothing without pairs."""
     import plotly.graph_objects as go
 
     pairs = [pairs_of(graph) for graph in held.batches]
@@ -62,7 +62,7 @@ def distance_figures(name: str, task: NodeEmbedding, outputs: Sequence[Tensor], 
     far = float(np.quantile(distance, 0.99))
     limits = np.linspace(0, float(np.clip(far, 2 * task.threshold, 12 * task.threshold)), BINS + 1)
     chart = go.Figure()
-    for label, chosen, colour in (("one particle", same, TRUE), ("different ones", ~same, FALSE)):
+    for label, chosen, colour in (("same particle", same, TRUE), ("different particles", ~same, FALSE)):
         counts = np.histogram(np.minimum(distance[chosen], limits[-1]), limits)[0].tolist()
         chart.add_scatter(
             x=limits.tolist(), y=[value or None for value in [*counts, counts[-1]]], mode="lines",
@@ -76,7 +76,7 @@ def distance_figures(name: str, task: NodeEmbedding, outputs: Sequence[Tensor], 
         "dtick": 1,
     }
     title = (
-        f"{task.options.distance} distance of a pair's hits; below {task.threshold:g} they are taken for one particle's"
+        f"{task.options.distance} distance of a pair's hits; below {task.threshold:g} they are assigned to one particle"
     )
     chart.update_layout(xaxis={"title": {"text": title}}, yaxis=axis)
     label = "Histogram of the distances of hits of one and of different particles"
@@ -84,7 +84,7 @@ def distance_figures(name: str, task: NodeEmbedding, outputs: Sequence[Tensor], 
 
 
 def parameter_figures(suffix: str, task: NodeRegression, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
-    """Given against true values, and residuals, of each parameter; nothing where all hits are noise."""
+    """Predicted against true values, and residuals, of each parameter; nothing where all hits are noise."""
     kept = [graph.pid != 0 for graph in held.batches]
     rows = [output.reshape(len(keep), -1)[keep] for output, keep in zip(outputs, kept, strict=True)]
     truths = [task.truth(graph)[keep] for graph, keep in zip(held.batches, kept, strict=True)]
@@ -95,7 +95,7 @@ def parameter_figures(suffix: str, task: NodeRegression, outputs: Sequence[Tenso
     figures = {}
     for (parameter, given_values), (_, true_values) in zip(split(given, names), split(truth, names), strict=True):
         label, errors = LABELS[parameter.name], residuals(parameter, given_values, true_values)
-        figures[f"Given and true {label}"] = given_and_true(
+        figures[f"Predicted and true {label}"] = given_and_true(
             f"given-{parameter.name}{suffix}", parameter, given_values, true_values
         )
         figures[f"Residuals of {label}"] = residual_histogram(f"residuals-{parameter.name}{suffix}", parameter, errors)
@@ -103,7 +103,7 @@ def parameter_figures(suffix: str, task: NodeRegression, outputs: Sequence[Tenso
 
 
 def given_and_true(name: str, parameter: TrackParameter, given: Floats, truth: Floats) -> Markup:
-    """Counts of hits by true and by given value."""
+    """Heat map of the hits by true and by predicted value."""
     import plotly.graph_objects as go
 
     given_values, true_values = in_unit(parameter, given), in_unit(parameter, truth)
@@ -116,17 +116,17 @@ def given_and_true(name: str, parameter: TrackParameter, given: Floats, truth: F
     chart.add_heatmap(
         x=middles.tolist(), y=middles.tolist(), z=[[None if v != v else v for v in row] for row in shown.tolist()],
         customdata=counts.astype(int).tolist(), showscale=False, colorscale=[[0, "var(--line)"], [1, "var(--c1)"]],
-        hovertemplate="true %{x:.3g}<br>given %{y:.3g}<br>%{customdata:,} hits<extra></extra>",
+        hovertemplate="true %{x:.3g}<br>predicted %{y:.3g}<br>%{customdata:,} hits<extra></extra>",
     )  # fmt: skip
     ends = [float(limits[0]), float(limits[-1])]
     chart.add_scatter(x=ends, y=ends, mode="lines", line={"color": MARK, "dash": "dot", "width": 1.2}, showlegend=False)
     label = labelled(parameter)
-    chart.update_layout(xaxis={"title": {"text": f"true {label}"}}, yaxis={"title": {"text": f"given {label}"}})
-    return figure(name, chart, f"Given against true {label}", 380)
+    chart.update_layout(xaxis={"title": {"text": f"true {label}"}}, yaxis={"title": {"text": f"predicted {label}"}})
+    return figure(name, chart, f"Predicted against true {label}", 380)
 
 
 def residual_histogram(name: str, parameter: TrackParameter, error: Floats) -> Markup:
-    """Given less true value; median and half of the width that holds 68 %, as `evaluate` says them.
+    """Histogram of predicted minus true value, with bias (median) and resolution (half of the central 68 % interval).
 
     The outermost bins hold all that lies beyond.
     """
@@ -143,14 +143,14 @@ def residual_histogram(name: str, parameter: TrackParameter, error: Floats) -> M
         line={"shape": "hv", "color": TRUE, "width": 2},
     )  # fmt: skip
     chart.update_layout(
-        xaxis={"title": {"text": f"given − true {labelled(parameter)}"}},
+        xaxis={"title": {"text": f"predicted − true {labelled(parameter)}"}},
         yaxis={"title": {"text": "hits"}, "rangemode": "tozero"},
     )
     return figure(name, chart, f"Residuals of {labelled(parameter)}", 380)
 
 
 def track_number_figure(name: str, given: Floats, truth: Floats) -> Markup:
-    """Given against true numbers of tracks; a point's area is the number of graphs."""
+    """Predicted against true numbers of tracks; the area of a point is the number of graphs."""
     import plotly.graph_objects as go
 
     step = max(1, -(-len(truth) // MOST_POINTS))
@@ -163,10 +163,12 @@ def track_number_figure(name: str, given: Floats, truth: Floats) -> Markup:
         x=points[0].tolist(), y=points[1].tolist(), mode="markers", name=shown, showlegend=True,
         marker={"color": TRUE, "size": np.round(6 * np.sqrt(counts), 1).tolist(), "opacity": 0.6},
         customdata=counts.tolist(),
-        hovertemplate="true %{x:.0f}<br>given %{y:.2f}<br>%{customdata:,} graphs<extra></extra>",
+        hovertemplate="true %{x:.0f}<br>predicted %{y:.2f}<br>%{customdata:,} graphs<extra></extra>",
     )  # fmt: skip
-    chart.update_layout(xaxis={"title": {"text": "true number of tracks"}}, yaxis={"title": {"text": "given number"}})
-    return figure(name, chart, "Given against true number of tracks", 400)
+    chart.update_layout(
+        xaxis={"title": {"text": "true number of tracks"}}, yaxis={"title": {"text": "predicted number"}}
+    )
+    return figure(name, chart, "Predicted against true number of tracks", 400)
 
 
 def in_unit(parameter: TrackParameter, values: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Training curves: whatever was noted of each epoch."""
+"""Training curves: all recorded quantities of each epoch."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ NOTED = {
     "memory": "memory (bytes)",
     "gpu_memory": "GPU memory (bytes)",
 }
-"""Of an epoch besides metrics, and what it is called."""
+"""Quantities of an epoch besides metrics, with their labels."""
 
 
 def training_quantities(content: Content, row: Row) -> dict[str, list[float | None]]:
-    """By name the values after each epoch of a trial; at least its score."""
+    """Values after each epoch of a trial, by name; at least its score."""
     lines = content.curves.get(row["proposal"], [])
     score, sign = name_and_sign(content.experiment.objective.first)
     values = [_number(line["score"]) for line in lines] if lines else list(row["curve"])
@@ -42,7 +42,7 @@ def training_quantities(content: Content, row: Row) -> dict[str, list[float | No
 
 
 def training_figure(content: Content, name: str, rows: Sequence[Row], height: int) -> Markup:
-    """A figure with a line for each trial; a switch, or a list, chooses the quantity."""
+    """Figure with a line for each trial; a switch, or a list, chooses the quantity."""
     import plotly.graph_objects as go
 
     known = [training_quantities(content, row) for row in rows]
@@ -67,7 +67,7 @@ def training_figure(content: Content, name: str, rows: Sequence[Row], height: in
 
 
 def _views(content: Content, quantity: str, known: Sequence[Mapping[str, Sequence[float | None]]]) -> list[View]:
-    """A quantity; what the score lacks to 1, too, where that is its bound."""
+    """View of a quantity; for a score with the bound 1 also one of its distance to 1."""
     traces = [list(curves.get(quantity, [])) for curves in known]
     all_values = [value for values in traces for value in values]
     log = _logarithmic(quantity, all_values)

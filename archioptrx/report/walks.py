@@ -1,4 +1,4 @@
-"""Walk and sampler: what was proposed, what was passed over, who descends from whom, the screen, the failures."""
+"""Section on walk and sampler: proposals, candidates passed over, lines of descent, the screen, failures."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 MEANINGS = {
-    "duplicate": "the sampler had proposed it before: not trained twice",
-    "seen": "it is one of the references",
-    "constraint": "beyond a constraint",
-    "screen": "another candidate promised more, untrained",
+    "duplicate": "the sampler had proposed it before",
+    "seen": "it is one of the reference architectures",
+    "constraint": "it breaks a constraint",
+    "screen": "another candidate had a better zero-cost value",
 }
 DOTS, BARS, CAUSES, ERROR = 1000, 40, 30, 300
-"""Trials in the picture of the screen; bars of a distribution; causes of failure; letters of an error."""
+"""Most trials in the picture of the screen; bars of a distribution; causes of failure; characters of an error."""
 
 
 def section(content: Content) -> Section | None:
-    """How the search went; None before the first proposal."""
+    """Section on walk and sampler; None before the first proposal."""
     from markupsafe import Markup
 
     if not content.proposals:
@@ -38,7 +38,7 @@ def section(content: Content) -> Section | None:
     parts += [_epochs(content), _failures(content)]
     body = Markup("").join(part for part in parts if part)
     return Section(
-        "walks", "Walk and sampler", body, "What was proposed, what was passed over on the way, what failed."
+        "walks", "Walk and sampler", body, "Proposed candidates, candidates that were passed over, and failed trials."
     )
 
 
@@ -52,7 +52,7 @@ def _passed_over(content: Content) -> Markup:
     total = proposed - len(content.refused) + causes.total()
     rows: list[list[str | Cell]] = [["proposed", *_count(proposed - len(content.refused), total), "went to training"]]
     rows += [
-        [cause, *_count(count, total), MEANINGS.get(cause, f"beyond the constraint {cause}")]
+        [cause, *_count(count, total), MEANINGS.get(cause, f"it breaks the constraint on {cause}")]
         for cause, count in causes.most_common()
     ]
     heads = ["candidates", "count", "share", "why"]
@@ -66,7 +66,7 @@ def _count(count: int, total: int) -> list[Cell]:
 
 
 def _dropped(content: Content) -> str:
-    """What the walks left nothing of."""
+    """Sentence with the walks of all proposals and with those that left no step behind."""
     total: Counter[str] = Counter()
     for line in content.proposals.values():
         total.update(line.get("walk") or {})
@@ -74,7 +74,7 @@ def _dropped(content: Content) -> str:
     kept = [f"{total[name]:,} {name}" for name in usual if total[name]]
     lost = [f"{count:,} {name}" for name, count in total.most_common() if count and name not in usual]
     text = f"In the proposals: {', '.join(kept)}." if kept else ""
-    return f"{text} Left nothing behind: {', '.join(lost)}." if lost else text
+    return f"{text} Without effect: {', '.join(lost)}." if lost else text
 
 
 def _shapes(content: Content) -> Markup:
@@ -115,8 +115,10 @@ def _shapes(content: Content) -> Markup:
         "yaxis": {"title": {"text": "share, %"}, "rangemode": "tozero"},
         "legend": {"traceorder": "normal"},
     }
-    chart = figure("walks-shapes", go.Figure(traces, layout), "Distributions of what was proposed", 360, views)
-    return fragment("part.html", title="Shapes", description="What the proposals look like.", body=chart)
+    chart = figure("walks-shapes", go.Figure(traces, layout), "Distributions of the sizes of the proposals", 360, views)
+    return fragment(
+        "part.html", title="Shapes", description="Distributions of the sizes of the proposed networks.", body=chart
+    )
 
 
 def _numbers(line: Mapping[str, Any]) -> dict[str, int]:
@@ -127,7 +129,7 @@ def _numbers(line: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _bins(values: Sequence[int]) -> list[tuple[int, int]]:
-    """Whole numbers from the smallest to the largest, one by one or some together."""
+    """Ranges that cover the whole numbers from the smallest to the largest, of equal width; both ends belong to one."""
     low, high = min(values), max(values)
     width = -(-(high - low + 1) // BARS)
     return [(start, min(start + width - 1, high)) for start in range(low, high + 1, width)]
@@ -160,7 +162,7 @@ def _lineage(content: Content) -> Markup | None:
         ),
     ]
     layout = {
-        "xaxis": {"title": {"text": "ancestors in a row"}},
+        "xaxis": {"title": {"text": "number of ancestors"}},
         "yaxis": {"title": {"text": "proposals"}},
         "yaxis2": {
             "title": {"text": "mean standing, %"},
@@ -219,7 +221,7 @@ def _proxy(proxy: str, pairs: Sequence[tuple[float, float]]) -> Markup:
 
 
 def agreement_text(correlation: Agreement | None) -> str:
-    """What the screen was worth.
+    """Sentence on how well the screen predicted the standing after training.
 
     >>> agreement_text(Agreement(0.5, 0.2, 0.7, 40))
     'Rank correlation with the standing after training 0.50 (0.20 to 0.70) in 40 trials, which the screen had chosen.'
@@ -257,7 +259,7 @@ def _epochs(content: Content) -> Markup | None:
         "yaxis": {"title": {"text": "trials"}},
     }
     chart = figure("walks-epochs", go.Figure(traces, layout), "Trials by the epoch after which they ended", 300)
-    description = "After how many epochs trials ended."
+    description = "Number of trials by the epoch after which they ended."
     return fragment("part.html", title="Pruning", description=description, body=chart)
 
 
@@ -278,9 +280,9 @@ def _failures(content: Content) -> Markup | None:
             ]
         )
     failed = sum(len(failure.trials) for failure in failures)
-    body = table("walks-failures", ["error of the first", "trials", "first", "log"], rows, left=(0, 2, 3))
+    body = table("walks-failures", ["first error", "trials", "first trial", "log"], rows, left=(0, 2, 3))
     description = (
-        f"{failed:,} of {len(content.rows):,} ended trials failed. Errors that differ in numbers alone are one cause."
+        f"{failed:,} of {len(content.rows):,} trials failed. Errors that differ only in numbers are one cause."
     )
     return fragment("part.html", title="Failures", description=description, body=body)
 

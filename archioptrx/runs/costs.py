@@ -1,4 +1,4 @@
-"""What the trials of a search cost: seconds by status, how busy the workers were, what pruning saved."""
+"""Cost of the trials of a search: seconds by status, use of the workers, seconds saved by pruning."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Spent:
     Attributes
     ----------
     trials, epochs
-        How many trials, and epochs of them in all.
+        Number of trials, and of their epochs in all.
     train, rest
         Seconds of training with validation; and of all else in the worker: building the network, measuring, reports.
     """
@@ -35,7 +35,7 @@ class Spent:
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Spent:
-        """Of ended trials."""
+        """Sum over ended trials."""
         train = sum(row["train_seconds"] for row in rows)
         other = sum(row["seconds"] for row in rows) - train
         return cls(len(rows), sum(row["epochs"] for row in rows), train, max(0.0, other))
@@ -48,7 +48,7 @@ class Span:
     Attributes
     ----------
     row
-        Of `trials.jsonl`.
+        Row of `trials.jsonl`.
     lane
         A worker's number: the first that was free when the trial began. Which one it really was is not recorded.
     start, end
@@ -68,7 +68,7 @@ class Schedule:
     Attributes
     ----------
     spans
-        By start.
+        Trials in the order of their start.
     wall
         Seconds from the first start to the last end, without pauses.
     paused

@@ -1,4 +1,4 @@
-"""What a search or a training ran on: versions, hardware, data, commit. For the record only."""
+"""Record of what a search or a training ran on: versions, hardware, data, commit. Nothing reads it to decide."""
 
 from __future__ import annotations
 

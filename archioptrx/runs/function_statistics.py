@@ -1,4 +1,4 @@
-"""How often the proposals of a search have each function, and what its sampler has learned of them, over its course."""
+"""Share of the proposals with each function, and the sampler's probabilities, over the course of a search."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Window:
     first, last
         Numbers of the proposals at its ends.
     proposals
-        How many it has.
+        Number of proposals.
     share
-        Of each function: the share of these proposals in which it occurs.
+        Share of these proposals in which each function occurs.
     probability
-        Of each function: what the sampler gave to it when the last of them was made. Empty: it had learned nothing
+        Probability that the sampler gave to each function when the last of them was made. Empty: nothing learned
         yet. One that is missing could not be chosen lately.
     """
 
@@ -45,7 +45,7 @@ def windows_of(
     Parameters
     ----------
     lines, learned
-        Of `proposals.jsonl` (without those that void another) and `learned.jsonl`.
+        Lines of `proposals.jsonl` (without those that void another) and of `learned.jsonl`.
     functions
         All names.
     """

@@ -1,4 +1,4 @@
-"""How a search went: what was passed over, what failed and why, who descends from whom, what the screen was worth."""
+"""Statistics of a search: candidates passed over, causes of failure, lines of descent, value of the screen."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def passed_over(lines: Sequence[Row], refused: Sequence[Row]) -> Counter[str]:
 
 
 def generations(lines: Sequence[Row]) -> dict[int, int]:
-    """By proposal how many ancestors it has in a row; a parent is always proposed before its child.
+    """Number of ancestors of each proposal; a parent is always proposed before its child.
 
     >>> generations([{"proposal": 0, "parent": None}, {"proposal": 1, "parent": 0}, {"proposal": 2, "parent": 1}])
     {0: 0, 1: 1, 2: 2}

@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from archioptrx.runs.experiment import Experiment
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.steps import Loop
-from archioptrx.runs.run_folder import RunFolder
+from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.leaderboard import front_numbers
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.training.objective import Objective, header, value_text
 
 WIDTH = 120
@@ -24,7 +24,7 @@ WIDTH = 120
 def brief(graph: ComputationGraph) -> str:
     """An architecture on one line, in order of execution: `encode · 4×(attend) 5×(shortcut · edge_net)`.
 
-    Of a loop with n iterations the forward part stands with n + 1 passes, the back part, which runs between them,
+    For a loop with n iterations the forward part stands with n + 1 passes, the back part, which runs between them,
     before it with n. A part without steps is left out.
     """
     parts: list[str] = []
@@ -62,18 +62,18 @@ def score_text(score: float | None) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the leaderboard.
+    """Column of the leaderboard.
 
     Attributes
     ----------
     head
         Stands above it.
     cell
-        What it says of a row.
+        Function that gives the text of a row.
     left
         Whether it is text.
     spare
-        Where the table is too wide, the columns with the highest number go first; those with 0 stay.
+        Order of removal where the table is too wide: the highest number goes first; columns with 0 stay.
     """
 
     head: str
@@ -226,12 +226,12 @@ def plain_text(table: Table) -> str:
 
 
 def metric_of(experiment: Experiment) -> str:
-    """What the score is called: that of the first goal where there are several."""
+    """Name of the score: that of the first goal where there are several."""
     return experiment.objective.first.label
 
 
 def seeds_text(seeds: int) -> str:
-    """How many seeds.
+    """Number of seeds in words.
 
     >>> seeds_text(1), seeds_text(3)
     ('one seed', '3 seeds')

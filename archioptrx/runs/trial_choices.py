@@ -1,4 +1,4 @@
-"""Which choices each trial of a search made: functions, decisions of the walk, hyperparameters, sizes.
+"""Choices of each trial of a search: functions, decisions of the walk, hyperparameters, sizes.
 
 A choice is made by some of the trials that could make it, its *scope*: for a decision of the walk the trials that
 came to such a decision at all (a merge is `add` or `concat` only where something merges), for all else every trial.
@@ -52,7 +52,7 @@ class TrialChoice:
     group
         `function`, `decision`, `hyperparameter` or `size`.
     name
-        For people: `from x: attend`, `hidden 32`.
+        Text of the choice: `from x: attend`, `hidden 32`.
     made, scope
         Trials that made it, and that could, [trials].
     """

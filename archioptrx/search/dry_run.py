@@ -1,4 +1,4 @@
-"""What a search would be: size of the space, seconds of one training step, estimated hours. Nothing is written."""
+"""Estimate of a search: size of the space, seconds of one training step, hours in all. Nothing is written."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def draw_sample(setup: Setup, refuse: Any) -> DryRunSample:
 
 
 def estimate_search(setup: Setup, events: Events) -> dict[str, Any]:
-    """What one search would be."""
+    """Estimate of one search, as plain data."""
     experiment = setup.experiment
     task = check_events(setup, events)
     specs = Specs(experiment, "cuda" if experiment.resources.gpus_per_trial else "cpu")
@@ -117,7 +117,7 @@ def dry_run(setups: Sequence[Setup], as_json: bool) -> int:
 
 
 def estimate_text(estimate: dict[str, Any]) -> str:
-    """For reading."""
+    """Estimate as text for the terminal."""
     hours, step = estimate["hours"], estimate["seconds_per_step"]
     if "candidates" in estimate:
         what, size = "candidates", f"{estimate['candidates']:,}, of one architecture"

@@ -1,4 +1,4 @@
-"""What a search prints when it ends: the leaderboard, the best architecture, its test metrics, what to do next."""
+"""Output at the end of a search: the leaderboard, the best architecture, its test metrics, further commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEST_METRICS = (
 
 
 def final_text(result: SearchResult, experiment: Experiment) -> str:
-    """What a person reads at the end."""
+    """Final output as text for the terminal."""
     folder, winner = result.folder, result.winner
     rows, graphs, objective = folder.rows(), graphs_of(folder), experiment.objective
     line = folder.proposal(winner.proposal)
@@ -68,7 +68,7 @@ def final_text(result: SearchResult, experiment: Experiment) -> str:
 
 
 def screen_text(result: SearchResult, experiment: Experiment) -> str:
-    """What the zero-cost screen took; empty without one."""
+    """Line on the cost of the zero-cost screen; empty without one."""
     cost, screen = Cost.of(result.folder), experiment.screen
     if cost is None:
         return ""
@@ -89,7 +89,7 @@ def _retrained(result: SearchResult, experiment: Experiment) -> list[str]:
 
 
 def final_json(result: SearchResult, experiment: Experiment) -> str:
-    """What a program reads at the end."""
+    """Final output as JSON."""
     winner, cost = result.winner, Cost.of(result.folder)
     line = result.folder.proposal(winner.proposal)
     rows = [{key: row[key] for key in row if key not in ("trace", "curve", "curves")} for row in result.folder.rows()]

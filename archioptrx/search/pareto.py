@@ -1,4 +1,4 @@
-"""What a search with several goals says of its Pareto front: a line, a table of the retrained, plain data."""
+"""Output on the Pareto front of a search with several goals: a line, a table of the retrained models, plain data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archioptrx.training.objective import Objective, header, value_text
 
 
 def front_line(rows: Sequence[Mapping[str, Any]], objective: Objective) -> str:
-    """How many trials no other one dominates, and in what."""
+    """Line with the number of trials that no other one dominates, and the goals."""
     scored = sum(row["score"] is not None for row in rows)
     return f"front 1 is the Pareto front: {len(pareto_front(rows))} of {scored} trials with scores; {objective}"
 
@@ -34,7 +34,7 @@ def front_json(rows: Sequence[Mapping[str, Any]], objective: Objective) -> list[
 
 
 def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, Spread]]:
-    """By proposal what the goals' metrics were over the seeds of its retraining: on test events, or what it cost.
+    """Metrics of the goals over the seeds of the retraining, by proposal: on test events, or costs.
 
     A metric that one of them doesn't have (the purity of no edge at all) is left out.
     """
@@ -53,7 +53,7 @@ def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, Spre
 
 
 def spreads_json(spreads_of: Mapping[int, Mapping[str, Spread]]) -> dict[str, Any]:
-    """The same as plain data, by the id of the trial."""
+    """Spreads as plain data, by the id of the trial."""
     return {
         f"{number:04d}": {name: {"mean": spread.mean, "deviation": spread.deviation} for name, spread in goals.items()}
         for number, goals in spreads_of.items()

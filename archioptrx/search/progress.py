@@ -1,4 +1,4 @@
-"""Shows a search to a person, on stderr: a live view on a terminal, plain lines elsewhere."""
+"""Progress of a search on stderr: a live view on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Progress:
     trials, workers
         Budget, and trials at one time.
     metric
-        What the score is called.
+        Name of the score.
     deadline
         `time.monotonic()` at which the search stops, or None.
     """
@@ -84,13 +84,13 @@ class Progress:
         self.front.add(row)
 
     def retraining(self, done: int, total: int) -> None:
-        """So many of the trainings at the end have ended."""
+        """Show how many of the final trainings have ended."""
         self.retrained = (done, total)
         self.tell(f"training the best again: {done} of {total}")
         self.changed()
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Print a message."""
         self.tell(text)
 
     # --- how it looks ---------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class Progress:
         self.console.print(Text(text), soft_wrap=True)
 
     def changed(self) -> None:
-        """Something that a live view shows is different now."""
+        """Redraw hook of the live view; plain lines need none."""
 
 
 class LiveProgress(Progress):
@@ -151,7 +151,7 @@ class LiveProgress(Progress):
             self.tell(f"trial {row['id']} failed: {row['error']}")
 
     def retraining(self, done: int, total: int) -> None:
-        """So many of the trainings at the end have ended."""
+        """Show how many of the final trainings have ended."""
         self.retrained = (done, total)
         self.changed()
 
@@ -160,7 +160,7 @@ class LiveProgress(Progress):
         self._live.update(self.view())
 
     def view(self) -> Group:
-        """What is on the screen now."""
+        """Content of the screen."""
         done, total = self.retrained if self.retrained[1] else (self.done, self.trials)
         head = Table.grid(padding=(0, 2))
         counts = ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "none ended yet"

@@ -35,7 +35,7 @@ QUIET = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-"""What keeps Ray from talking, to people or to the network. Ray reads some of it while it is imported."""
+"""Settings that keep Ray from printing and from sending usage data. Ray reads some of them during its import."""
 for _name, _value in QUIET.items():
     os.environ.setdefault(_name, _value)
 
@@ -154,11 +154,11 @@ class JobSearcher(Searcher):
         """The work knows already."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the run folder holds the state of a search."""
+        """Do nothing: the run folder holds the state of a search."""
         Path(checkpoint_path).touch()
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class EpochScheduler(FIFOScheduler):
@@ -279,7 +279,7 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
     if address is not None:
         # With it Ray says in a line that it is set, and nothing else; without it a cluster may say more.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
-        _knock(address)
+        _check_port(address)
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
@@ -299,7 +299,7 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
     )
 
 
-def _knock(address: str) -> None:
+def _check_port(address: str) -> None:
     """Ray waits a minute for a cluster that isn't there, and talks meanwhile; a closed port tells at once."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not (host and port.isdecimal()):

@@ -17,11 +17,11 @@ OF_EPOCH = (
     *("epoch", "score", "scores", "best", "metrics", "loss", "learning_rate", "gradient_norm", "weight_norm"),
     *("train_seconds", "seconds", "memory", "gpu_memory"),
 )
-"""What a line of `epochs.jsonl` has of a worker's message."""
+"""Keys of a worker's message that go into a line of `epochs.jsonl`."""
 OF_TRIAL = ("proposal", "fingerprint", "parent", "reference", "hyperparameters")
-"""What a tracker is told of a line of `proposals.jsonl`."""
+"""Keys of a line of `proposals.jsonl` that go to a tracker."""
 OF_SPEC = ("training", "device", "task", "objective")
-"""What it is told of a spec."""
+"""Keys of a spec that go to a tracker."""
 
 
 class Records:
@@ -32,7 +32,7 @@ class Records:
     folder
         A locked run folder.
     keep
-        What outlives a trial.
+        Settings for what outlives a trial.
     tracking
         Other programs; None: no other.
     about
@@ -91,7 +91,7 @@ class Records:
 
 
 def _name(line: Mapping[str, Any]) -> str:
-    """Of a trial itself."""
+    """Name of a trial itself, not of a retraining."""
     return f"{line['proposal']:04d}"
 
 

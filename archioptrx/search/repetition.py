@@ -17,11 +17,11 @@ class Repetition:
     Attributes
     ----------
     folder
-        Its run.
+        Run folder of the trial.
     line
-        Of `proposals.jsonl`.
+        Line of `proposals.jsonl`.
     row
-        Of `trials.jsonl`; None: it hasn't ended.
+        Row of `trials.jsonl`; None: the trial hasn't ended.
     """
 
     folder: RunFolder
@@ -36,11 +36,11 @@ class Repetition:
 
     @property
     def name(self) -> str:
-        """What it is called: `trial 0007`."""
+        """Name of the trial: `trial 0007`."""
         return f"trial {self.line['proposal']:04d}"
 
     def spec(self, specs: Specs) -> dict[str, Any]:
-        """What `archioptrx.training.trial.messages` is told, test metrics and weights wanted.
+        """Spec for `archioptrx.training.trial.messages`; test metrics and weights are wanted.
 
         A trial that was pruned has the schedule of all its epochs, but stops where it was stopped.
         """
@@ -84,7 +84,7 @@ class Repetition:
         scores, digest
             After each epoch; of the weights of the best one.
         versions
-            Of what runs now.
+            Versions of the packages that run now.
         """
         if self.row is None or self.row["status"] == "failed":
             return None

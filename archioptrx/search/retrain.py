@@ -25,29 +25,29 @@ from archioptrx.search.rules import trial_seed
 
 
 class RetrainingListener(Protocol):
-    """Who shows the retraining to a person."""
+    """Receiver of messages for people."""
 
     def retraining(self, done: int, total: int) -> None:
-        """So many of the trainings have ended."""
+        """Show how many of the trainings have ended."""
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Show a message."""
 
 
 @dataclass(frozen=True)
 class RetrainingPlan:
-    """What is trained again.
+    """Settings of the retraining.
 
     Attributes
     ----------
     spec
-        Makes the plain description of a training from a proposal's line and a seed.
+        Function that makes the plain description of a training from a proposal's line and a seed.
     top, seeds
         Candidates, and trainings of each.
     workers
         Trainings at one time.
     seed
-        Of the experiment.
+        Seed of the experiment.
     """
 
     spec: Callable[[Mapping[str, Any], int], dict[str, Any]]
@@ -77,7 +77,7 @@ class Winner:
     Attributes
     ----------
     proposal, repeat
-        Its number, and the retraining with the best validation score, whose weights are in `best/`.
+        Number of the proposal, and of its retraining with the best validation score, whose weights are in `best/`.
     score, seeds
         Validation score over the seeds, and how many there are.
     test
@@ -99,7 +99,7 @@ class Retraining:
     folder
         A locked run folder whose trials have ended.
     records
-        Of the same folder.
+        Logs and weights in the same folder.
     """
 
     def __init__(self, folder: RunFolder, plan: RetrainingPlan, listener: RetrainingListener, records: Records) -> None:
@@ -209,7 +209,7 @@ class Retraining:
 
 
 def _name(job: tuple[int, int]) -> str:
-    """Of a retraining, in the records."""
+    """Name of a retraining in the records."""
     return f"{job[0]:04d}-{job[1]}"
 
 

@@ -1,4 +1,4 @@
-"""What the loop of a search is told, and the rows that it writes."""
+"""Settings of the search loop, and the rows that it writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archioptrx.sampling.candidate import Candidate
 
 
 class SearchListener(Protocol):
-    """Who shows a search to a person."""
+    """Receiver of messages for people."""
 
     def started(self, proposal: Mapping[str, Any]) -> None:
         """A trial starts."""
@@ -25,7 +25,7 @@ class SearchListener(Protocol):
         """A trial has ended."""
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Show a message."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Draw:
-    """How a candidate was found.
+    """History of one draw.
 
     Attributes
     ----------
@@ -55,28 +55,28 @@ class Draw:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the loop is told once.
+    """Settings of the search loop.
 
     Attributes
     ----------
     spec
-        Makes the plain description of a trial from a line of `proposals.jsonl`.
+        Function that makes the plain description of a trial from a line of `proposals.jsonl`.
     refuse
-        Says why a candidate is beyond a constraint; None: it isn't.
+        Function that gives the constraint that a candidate breaks; None: none.
     trials, epochs
         Ended trials that end the search; epochs of a whole trial.
     workers
         Trials at one time.
     delay
-        See above; None: results are told as they come.
+        Lag between proposals and results, see `archioptrx.search.loop`; None: results are passed on as they arrive.
     deadline
         `time.monotonic()` at which trials stop, with the score they have.
     by_architecture
         Whether a fingerprint is trained once, whatever its hyperparameters.
     seed
-        Of the experiment.
+        Seed of the experiment.
     screened
-        What the screen found of a candidate, by proxy; None: nothing.
+        Function that gives the screen's values of a candidate, by proxy; None: no screen.
     """
 
     spec: Callable[[Mapping[str, Any]], dict[str, Any]]

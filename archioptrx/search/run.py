@@ -1,4 +1,4 @@
-"""One search from its run folder to its winner: puts trials, retraining and a backend together."""
+"""Run of one search from its run folder to its winner: joins trials, retraining and a backend."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Events:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found: its folder, the winner, and how often a candidate was refused, by reason."""
+    """Result of a search: its folder, the winner, and the number of refused candidates, by reason."""
 
     folder: RunFolder
     winner: Winner
@@ -210,7 +210,7 @@ def trials_of(
 
 
 def rules_of(setup: Setup, events: Events, specs: Specs, task: Task, deadline: float | None) -> Rules:
-    """What the loop is told."""
+    """Settings of the loop for this search."""
     experiment = setup.experiment
     workers = experiment.resources.workers
     widths = widths_of(setup.ends, events.data.metadata)

@@ -29,11 +29,11 @@ class Measure:
     Attributes
     ----------
     data, task
-        Of the search.
+        Data and task of the search.
     seed
-        Of the weights.
+        Seed of the weights.
     threads
-        Of torch: sums depend on their number.
+        Threads of torch: floating-point sums depend on their number.
     """
 
     data: TrialData
@@ -43,7 +43,7 @@ class Measure:
 
     @cached_property
     def batches(self) -> Batches:
-        """What the networks are shown."""
+        """Training batches on which the networks are scored."""
         return proxy_batches(self.data.splits.train, self.task)
 
     def __call__(self, candidate: Candidate, proxy: str) -> float | None:
@@ -69,9 +69,9 @@ class Screening:
     journal
         `screen.jsonl` of a locked run folder.
     measure
-        Gives a proxy's value of a candidate.
+        Function that gives a proxy's value of a candidate.
     proxies
-        Names.
+        Names of the proxies.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Screening:
 
 @dataclass(frozen=True)
 class Cost:
-    """What the screen of a run took.
+    """Cost of the screen of a run.
 
     Attributes
     ----------
@@ -119,7 +119,7 @@ class Cost:
 
     @classmethod
     def of(cls, folder: RunFolder) -> Cost | None:
-        """Of a run folder; None: it has no screen."""
+        """Sum up a run folder; None: it has no screen."""
         rows = folder.screened.read()
         count = sum(line.get("screened") is not None for line in folder.proposals.read())
         return cls(len(rows), count, sum(row["seconds"] for row in rows) / count) if count else None

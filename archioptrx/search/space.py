@@ -1,4 +1,4 @@
-"""What a search samples from, read from its files, with every fault. No torch here."""
+"""Space of a search, read from its files with all faults reported. No torch here."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def tried(faults: list[str], act: Callable[[], T]) -> T | None:
 
 @dataclass(frozen=True)
 class SpaceEnds:
-    """What the networks of a space read and give.
+    """Inputs and targets of the networks of a space.
 
     Attributes
     ----------
     name
-        Of the function graph or architecture.
+        Name of the function graph or architecture.
     sources
         Field of the data that each source is filled from, by name.
     targets
@@ -58,13 +58,13 @@ class SpaceEnds:
 
     @classmethod
     def of_function_graph(cls, graph: FunctionGraph) -> SpaceEnds:
-        """Of all that a walk can give."""
+        """Inputs and targets of all networks that a walk can give."""
         sources = {name: str(graph.node[name].field) for name in graph.sources}
         return cls(graph.name, sources, tuple((name, graph.node[name].domain) for name in graph.targets))
 
     @classmethod
     def of_network(cls, graph: ComputationGraph, name: str) -> SpaceEnds:
-        """Of one network."""
+        """Inputs and targets of one network."""
         types = [graph.type_of(value) for value in graph.targets]
         sources = {name: str(graph.type[name].field) for name in graph.sources}
         return cls(name, sources, tuple((node.name, node.domain) for node in types))
@@ -77,9 +77,9 @@ class SearchedSpace:
     Attributes
     ----------
     files
-        By their name in a run folder.
+        Paths by their name in a run folder.
     space, ends
-        What is sampled; what it reads and gives.
+        The space to sample from; its inputs and targets.
     own
         The candidate that is tried first, where there is one.
     """

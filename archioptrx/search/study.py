@@ -25,13 +25,13 @@ from archioptrx.search.study_labels import distinct, labels_of
 
 VARY = "vary"
 OWN_FILES = frozenset({"experiment.yaml", SEARCHES, "lock"})
-"""What a study's folder holds beside its searches."""
+"""Files of a study's folder besides the folders of its searches."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Combination:
-    """One search of a study.
+    """Combination of values: one search of a study.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Combination:
     labels
         A short text for each value, which no other value of the key has.
     name
-        Of its folder: the labels, joined by `-`.
+        Name of its folder: the labels, joined by `-`.
     """
 
     values: Mapping[str, Any]
@@ -78,7 +78,7 @@ def load_study(
     Parameters
     ----------
     overrides, options
-        As of `load_experiment`.
+        See `load_experiment`.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def read_vary(
 
 
 def _at(key: str, place: str, options: Mapping[str, str] | None) -> str:
-    """Where a varied key stands: in the file, or in the option that gave it."""
+    """Place of a varied key: in the file, or the option that gave it."""
     dotted = f"{VARY}.{key}" if key else VARY
     given = [option for name, option in (options or {}).items() if f"{dotted}.".startswith(f"{name}.")]
     return f"--set {dotted}" if given else f"{place}: {dotted}"

@@ -1,4 +1,4 @@
-"""What a study found: one row for each combination of the varied keys but `seed`, with mean and spread over seeds."""
+"""Comparison of a study: one row for each combination of the varied keys but `seed`, mean and spread over seeds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEED = "seed"
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """One search of a study.
+    """Figures of one search of a study.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class SeedGroup:
     outcomes
         Those that have ended.
     searches
-        How many there are with those that have not.
+        Number of searches, with those that have not ended.
     differences
         To the first row, by figure; the first row has none.
     """
@@ -86,7 +86,7 @@ class SeedGroup:
 def running_best(scores: Sequence[float | None]) -> tuple[float | None, ...]:
     """Running maximum.
 
-    >>> best_so_far([None, 0.5, 0.4, None, 0.7])
+    >>> running_best([None, 0.5, 0.4, None, 0.7])
     (None, 0.5, 0.5, 0.5, 0.7)
     """
     curve: list[float | None] = []
@@ -109,9 +109,9 @@ def outcome_of(
     Parameters
     ----------
     rows, trials
-        Its ended trials, and how many it may have. A search that has exhausted its space stays where it is.
+        Ended trials, and how many the search may have. If the space is exhausted, the last value counts.
     metric
-        Of the first goal, as it is: a cost that the score takes off is no part of it.
+        Metric of the first goal itself, without the cost that its score subtracts.
     winner
         `best/metrics.json`; None: there is none yet.
     """

@@ -17,7 +17,7 @@ from archioptrx.search.study_run import StudyFolder
 
 
 def study_text(folder: StudyFolder) -> str:
-    """What a person reads."""
+    """Comparison as text for the terminal."""
     outcomes, goal = outcomes_of(folder)
     rows = seed_groups(outcomes, str(folder.document["name"]))
     ended = sum(outcome.ended for outcome in outcomes)
@@ -42,7 +42,7 @@ def study_text(folder: StudyFolder) -> str:
 
 
 def study_json(folder: StudyFolder) -> str:
-    """What a program reads: all figures and the curves."""
+    """Comparison as JSON: all figures and the curves."""
     outcomes, goal = outcomes_of(folder)
     content = {
         "study": str(folder.path),

@@ -38,9 +38,9 @@ class StudyFolder:
     Attributes
     ----------
     document : Mapping
-        What its `experiment.yaml` says.
+        Content of its `experiment.yaml`.
     combinations : tuple of Combination
-        Its searches; each has the folder of its name.
+        The searches; each has the folder of its name.
     searches : Journal
         One line per ended search: its name, the budget that it ended with, seconds of wall time.
     """

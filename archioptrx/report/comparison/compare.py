@@ -33,9 +33,9 @@ def compare_models(
     efficiency
         Instead: each model's own cut that has this efficiency on its validation events.
     epochs, seed, output
-        Of the training of architectures; None: as the first model was trained, into `models/NAME-n`.
+        Settings for the training of architectures; None: as the first model was trained, into `models/NAME-n`.
     resamples
-        Of the bootstrap.
+        Number of resamples of the bootstrap.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a forward pass takes: milliseconds and bytes, measured."""
+"""Cost of a forward pass: milliseconds and bytes, measured."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Followed(TorchDispatchMode):
     Parameters
     ----------
     known
-        What there is already and doesn't count.
+        Tensors that exist already and don't count.
     """
 
     def __init__(self, known: Sequence[object]) -> None:

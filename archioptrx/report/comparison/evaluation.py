@@ -1,4 +1,4 @@
-"""Runs the models on the events and brings their numbers together."""
+"""Evaluation of the models on the events, and the comparison of their metrics."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from archioptrx.tasks.tracks.scores import event_tracks
 from archioptrx.training.fit import predict
 
 FEW, MANY = 200, 1000
-"""Usual numbers of resamples: where the task computes its metrics anew for each, and where sums are enough."""
+"""Default numbers of resamples: where the task computes its metrics anew for each, and where sums are enough."""
 
 
 @dataclass(frozen=True, eq=False)
 class ModelAnswers:
-    """A model's answers to the events.
+    """Outputs of a model on the events.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class ModelAnswers:
 
     @cached_property
     def decided(self) -> tuple[Bools, Bools, Bools]:
-        """What is accepted, the truth, and what counts, of all rows of all graphs. Shapes: three of bool [R]."""
+        """Accepted rows, true rows and rows that count, of all graphs. Shapes: three of bool [R]."""
         assert self.rows is not None
         task, logits = self.rows
         rows, level = task.rows, np.log(self.cut / (1 - self.cut))
@@ -109,12 +109,12 @@ def _device() -> torch.device:
 def compare_answers(
     runs: Sequence[ModelAnswers], origin: str, notes: Sequence[str], number: int | None, seed: int
 ) -> Comparison:
-    """Compare the answers.
+    """Compare the outputs of all models.
 
     Parameters
     ----------
     origin, notes
-        For the reader; see `Comparison`.
+        Texts for the reader; see `Comparison`.
     number
         Resamples; None: as many as are quickly made.
     """
@@ -126,10 +126,13 @@ def compare_answers(
     replicates = [_replicates(run, units, draws) for run in runs]
     entries = _entries(runs, replicates)
     rows = first.decided[2] if first.rows else None
-    extra = [] if units.number else ["too few events for intervals"]
+    extra = [] if units.number else ["there are too few events for intervals"]
     if units.what not in ("", EVENTS) and any(name.startswith("track") for name in entries[0].metrics):
         extra.append(f"tracks are those of whole events: {len(events_of(first.view.graphs))} are too few for intervals")
-    extra += [f"{run.contestant.name}: has graphs of its own; no comparison edge by edge" for run in _strangers(runs)]
+    extra += [
+        f"{run.contestant.name}: has graphs of its own, so its edges can't be compared one by one"
+        for run in _strangers(runs)
+    ]
     return Comparison(
         entries=entries,
         events=len(events_of(first.view.graphs)),

@@ -1,4 +1,4 @@
-"""The same events for all models, each in its own scales, and none that a model was trained on."""
+"""Test events for all models, each in its own scales; none that a model was trained on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ModelEvents:
     Attributes
     ----------
     graphs
-        In its scales.
+        Graphs in the scales of this model.
     whole
         Whether the events are whole; see `events_for`.
     same
@@ -50,12 +50,12 @@ def views_of(
     Parameters
     ----------
     host
-        Whose test events they are, where there is no path.
+        Model whose test events are used where there is no path.
 
     Raises
     ------
     InputError
-        There are none that all can read, or one was trained on some of them.
+        No events that all can read, or a model was trained on some of them.
     """
     graphs, whole = events_for(host.model, path)
     notes: list[str] = []
@@ -82,7 +82,7 @@ def _unseen(loaded: LoadedModel, host: LoadedModel, graphs: Sequence[HitGraph], 
     try:
         splits = own_splits(loaded.model)
     except InputError:
-        return [f"{loaded.name}: its training events can't be read any more; whether it knows these events is unknown"]
+        return [f"{loaded.name}: its training events can no longer be read; it may have been trained on these events"]
     origin = _origin(provenance.data) == _origin(
         host_provenance.data if path is None else with_path(host_provenance.data, path)
     )
@@ -107,7 +107,7 @@ def _same_split(first: Provenance, second: Provenance) -> bool:
 
 
 def _topology(graph: HitGraph) -> bytes:
-    """What doesn't depend on scales and on where φ counts from, and differs between any two events."""
+    """Digest of an event's topology and truth: it differs between events, but not with scales or with the zero of φ."""
     digest = hashlib.sha256(f"{len(graph.x)}".encode())
     digest.update(np.ascontiguousarray(graph.edge_index.numpy(), dtype="<i8").tobytes())
     digest.update(np.packbits(graph.y.numpy() > 0.5).tobytes())
@@ -115,7 +115,7 @@ def _topology(graph: HitGraph) -> bytes:
 
 
 def _origin(data: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What data sets share in which events of one name are the same event, however their graphs are built."""
+    """Key of a data set: where two agree, events of one name are the same event, however their graphs are built."""
     if OF in data:
         return _origin(description(data[OF]))
     if data.get("source") == "trackml":
@@ -158,7 +158,7 @@ def _fits(model: TrainedModel, host: TrainedModel) -> bool:
 
 
 def _building(data: Mapping[str, Any]) -> dict[str, Any]:
-    """How graphs are built; empty where the files hold them ready."""
+    """Options by which graphs are built; empty where the files hold finished graphs."""
     if OF in data:
         building_options = {key: value for key, value in data.items() if key != OF}
         return {**building_options, OF: _building(description(data[OF]))}

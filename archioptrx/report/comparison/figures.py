@@ -1,4 +1,4 @@
-"""The figures of a comparison's page. Colours are the page's, a model's is the same in all figures."""
+"""Figures of a comparison's page, in the colours of the page; a model has the same colour in all figures."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ COSTS: Mapping[str, Callable[[ComparedModel], float | None]] = {
 
 
 def colour(place: int) -> str:
-    """Of the model at a place."""
+    """Colour of the model at a place."""
     return f"var(--c{place % 8 + 1})"
 
 
 def figure_of(traces: Sequence[Trace], **layout: Any) -> go.Figure:
-    """A figure of plain traces."""
+    """Figure of plain traces."""
     import plotly.graph_objects as go
 
     return go.Figure(data=list(traces), layout=layout)
 
 
 def interval_figure(comparison: Comparison, names: Sequence[str]) -> tuple[go.Figure, list[View]]:
-    """A forest plot: each model's value and interval, of the metric that a switch chooses."""
+    """Forest plot: value and interval of each model, for the metric that a switch chooses."""
     traces = [
         _forest([entry.name], [entry.metrics.get(names[0])], place, entry.name)
         for place, entry in enumerate(comparison.entries)
@@ -65,12 +65,12 @@ def interval_figure(comparison: Comparison, names: Sequence[str]) -> tuple[go.Fi
 
 
 def _models_axis(comparison: Comparison) -> dict[str, Any]:
-    """The first model on top, each with room."""
+    """Axis of the models, the first one at the top."""
     return {"type": "category", "range": [len(comparison.entries) - 0.5, -0.5]}
 
 
 def difference_figure(comparison: Comparison, names: Sequence[str]) -> go.Figure:
-    """The paired differences of all metrics from the first model, one mark for each other model."""
+    """Paired differences of all metrics from the first model, one mark for each other model."""
     traces = []
     for place, entry in enumerate(comparison.entries[1:], 1):
         shared = [name for name in names if name in entry.differences]
@@ -124,8 +124,8 @@ def _number_text(number: Number) -> str:
 
 
 def change_figure(pairs: Sequence[Pair], what: str) -> go.Figure:
-    """What each model fixes, to the right, and worsens, to the left."""
-    rows = [f"{hover_text(pair.second)}<br>beside {hover_text(pair.first)}" for pair in pairs]
+    """Bars of the rows that each model fixes, to the right, and worsens, to the left."""
+    rows = [f"{hover_text(pair.second)}<br>against {hover_text(pair.first)}" for pair in pairs]
     bars = (("fixes", GOOD, [pair.fixes for pair in pairs], 1), ("worsens", BAD, [pair.worsens for pair in pairs], -1))
     traces: list[Trace] = [
         {
@@ -150,17 +150,17 @@ def change_figure(pairs: Sequence[Pair], what: str) -> go.Figure:
 
 
 def roc_comparison(curves: Mapping[str, Curves], places: Mapping[str, int]) -> go.Figure:
-    """Efficiency over the share of false rows that are accepted."""
+    """ROC curves: efficiency over false positive rate, the share of the false rows that are accepted."""
     lines = [
         (name, curve.false_rate, curve.efficiency, curve.at_cut and curve.at_cut[1::-1])
         for name, curve in curves.items()
     ]
-    axes = {"xaxis": {**LOG, "title": {"text": "false ones accepted"}}, "yaxis": {"title": {"text": "efficiency"}}}
+    axes = {"xaxis": {**LOG, "title": {"text": "false positive rate"}}, "yaxis": {"title": {"text": "efficiency"}}}
     return figure_of([trace for line in lines for trace in _curve(*line, place=places[line[0]])], **axes)
 
 
 def purity_comparison(curves: Mapping[str, Curves], places: Mapping[str, int]) -> go.Figure:
-    """Purity over efficiency."""
+    """Curves of purity over efficiency."""
     lines = [
         (name, curve.efficiency, curve.purity, curve.at_cut and curve.at_cut[::2]) for name, curve in curves.items()
     ]
@@ -193,7 +193,7 @@ def _short(values: Any) -> list[float]:
 
 
 def changed_edges_figure(shown: Display) -> go.Figure:
-    """One event in x-y: the edges that the second model fixes and worsens, over those that both have right or wrong."""
+    """Drawing of an event in x-y: edges that the second model fixes and worsens, and those where both agree."""
     kinds = (
         ("true, both right", (shown.state == 0) & shown.truth, TRUE, 0.7),
         ("both wrong", shown.state == 3, BOTH, 1.2),
@@ -239,7 +239,7 @@ def _lines(shown: Display, which: Any) -> dict[str, list[float | None]]:
 
 
 def score_over_cost(comparison: Comparison, name: str) -> tuple[go.Figure, list[View]]:
-    """A metric with its interval over parameters, latency or memory."""
+    """Figure of a metric with its interval over parameters, latency or memory."""
     costs = [cost for cost, get in COSTS.items() if all(get(entry) for entry in comparison.entries)]
     traces = []
     for place, entry in enumerate(comparison.entries):

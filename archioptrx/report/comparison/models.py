@@ -1,4 +1,4 @@
-"""What is compared: trained models as they are, and architectures that are trained first."""
+"""Models of a comparison: trained ones as they are, and architectures that are trained first."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from archioptrx.training.trial import task_of
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """One of the models.
+    """A model with weights.
 
     Attributes
     ----------
     name
         Short, unlike that of the others.
     place
-        Where it is: what was told, or where it has been trained to.
+        Path: the given one, or the folder into which it has been trained.
     model
-        With its weights.
+        Architecture, weights, metadata and provenance.
     trained
         Whether it was trained for this comparison.
     """
@@ -47,14 +47,14 @@ class LoadedModel:
 
 @dataclass(frozen=True)
 class ArchitectureTraining:
-    """How architectures are trained.
+    """Settings for the training of architectures without weights.
 
     Attributes
     ----------
     data
         Path of events; None: those of the first model, or toy events.
     epochs, seed
-        None: those of the first model, or the usual ones.
+        Epochs and seed; None: those of the first model, or the defaults.
     output
         Folder of the model folders; None: `models`, each with a number.
     """
@@ -194,7 +194,7 @@ def _experiment(
     host: int | None,
     schooling: ArchitectureTraining,
 ) -> tuple[Experiment, int, str]:
-    """What architectures are trained by, the seed, and both in words."""
+    """Experiment by which architectures are trained, the seed, and a text with both."""
     settings: dict[str, Any] = {"training.epochs": schooling.epochs}
     content: Mapping[str, Any]
     if host is None:
@@ -229,6 +229,6 @@ def _of_model(model: TrainedModel, path: Path) -> Mapping[str, Any]:
 
 
 def first_model(names: Sequence[str], models: Sequence[TrainedModel | Architecture]) -> str | None:
-    """What was told of the first that is trained already; None: none is."""
+    """Given name of the first model that is trained already; None: none is."""
     trained = (name for name, model in zip(names, models, strict=True) if isinstance(model, TrainedModel))
     return next(trained, None)

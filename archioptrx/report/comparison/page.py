@@ -1,4 +1,4 @@
-"""A comparison as one page that needs nothing else."""
+"""Comparison as a self-contained page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:
-    """Write the page. Raises InputError where that can't be done."""
+    """Write the page of a comparison. Raises InputError where the file can't be written."""
     title = " · ".join(entry.name for entry in comparison.entries)
     sections = (
         numbers_section(comparison),
@@ -50,7 +50,7 @@ def write_comparison(comparison: Comparison, path: Path) -> None:
 
 
 def comparison_facts(comparison: Comparison) -> dict[str, str]:
-    """Short figures for the head of the page."""
+    """Key figures for the head of the page, by name."""
     facts = {
         "models": f"{len(comparison.entries)}",
         "task": comparison.first.task.replace("_", " "),
@@ -61,7 +61,7 @@ def comparison_facts(comparison: Comparison) -> dict[str, str]:
 
 
 def numbers_section(comparison: Comparison) -> Section:
-    """The table of all numbers."""
+    """Section with the table of all metrics and costs."""
     others = comparison.entries[1:]
     heads = ["metric", *(entry.name for entry in comparison.entries)]
     heads += [f"{entry.name} − {comparison.first.name}" for entry in others]
@@ -91,7 +91,7 @@ def _cell(number: Number | None, sign: str = "") -> Cell:
 
 
 def metrics_section(comparison: Comparison) -> Section:
-    """Forest plots of the values and of the differences."""
+    """Section with forest plots of the values and of the differences."""
     names = [
         name
         for name in names_of(comparison.entries)
@@ -105,9 +105,9 @@ def metrics_section(comparison: Comparison) -> Section:
     label = f"differences of all metrics from {comparison.first.name}, with their 95 % intervals"
     charts.append(figure("differences", figures.difference_figure(comparison, names), label, height))
     description = (
-        "Bars are 95 % intervals. Above, each model by itself. Below, the differences in the same resamples: a bar "
-        "that leaves out 0 speaks for a difference on other events too, whether or not the bars above overlap. One in "
-        "twenty does so by chance; nothing is corrected for the number of metrics."
+        "Bars are 95 % intervals (BCa bootstrap). Above: each model by itself. Below: paired differences in the same "
+        "resamples; a bar that excludes 0 indicates a difference on other events too, even if the bars above overlap. "
+        "By chance one in twenty does so: nothing is corrected for the number of metrics."
     )
     return Section("metrics", "Metrics", _joined(charts), description)
 
@@ -117,7 +117,7 @@ def _known(number: Number | None) -> bool:
 
 
 def changes_section(comparison: Comparison) -> Section | None:
-    """The rows that change sides."""
+    """Section with the rows that change sides; None where no two models decide the same rows."""
     pairs = shown_pairs(comparison)
     if not pairs:
         return None
@@ -138,12 +138,12 @@ def changes_section(comparison: Comparison) -> Section | None:
         "changes",
         f"{comparison.what.capitalize()} that change sides",
         body,
-        f"What one decides rightly and the other wrongly, {at}.",
+        f"Rows that are right for one model and wrong for the other, {at}.",
     )
 
 
 def curves_section(comparison: Comparison) -> Section | None:
-    """ROC and purity over efficiency."""
+    """Section with ROC curves and purity over efficiency; None without binary target."""
     curves = {name: curve for name, curve in comparison.curves.items() if len(curve.purity)}
     if not curves:
         return None
@@ -154,11 +154,11 @@ def curves_section(comparison: Comparison) -> Section | None:
         figure("purity-figure", figures.purity_comparison(curves, places), f"purity over efficiency of {names}", 420),
     ]
     body = fragment("columns.html", parts=charts)
-    return Section("curves", "Curves", body, "At all cuts; the diamonds are the cuts of this comparison.")
+    return Section("curves", "Curves", body, "Curves over all cuts; the diamonds mark the cuts of this comparison.")
 
 
 def cost_section(comparison: Comparison) -> Section:
-    """What a score costs."""
+    """Section with a metric over cost."""
     name = next(
         name
         for name in names_of(comparison.entries)
@@ -170,7 +170,7 @@ def cost_section(comparison: Comparison) -> Section:
 
 
 def event_section(comparison: Comparison) -> Section | None:
-    """One event with the edges that change sides."""
+    """Section with one event and the edges that change sides."""
     shown = comparison.display
     if shown is None:
         return None

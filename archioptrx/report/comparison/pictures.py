@@ -1,4 +1,4 @@
-"""What the page draws, in numbers: curves over the cut, and one event."""
+"""Data of the page's pictures: curves over the cut, and one event."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archioptrx.data.storage.graph_views import facts_of
 from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking
 
 POINTS = 400
-"""Of a curve at most."""
+"""Points of a curve, at most."""
 MOST_EDGES = 4000
 """Edges of an event that is drawn at most: those that matter come first."""
 
@@ -53,12 +53,12 @@ def curves_of(logits: Floats, truth: Bools, cut: float) -> Curves:
 
 @dataclass(frozen=True, eq=False)
 class Display:
-    """One graph with the edges in which two models differ.
+    """Graph with the edges in which two models differ.
 
     Attributes
     ----------
     event
-        Its name, and its sector where the event has several graphs.
+        Name of the event, with its sector where the event has several graphs.
     first, second
         Names of the models.
     hits : [N, 2]

@@ -1,4 +1,4 @@
-"""What a comparison found, as frozen data."""
+"""Result of a comparison, as frozen data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Number:
     Attributes
     ----------
     value
-        None: there is no such number, as the purity where nothing is accepted.
+        Value; None: it isn't defined, as the purity where nothing is accepted.
     low, high
         Ends of the 95 % interval; None where it can't be told.
     """
@@ -30,13 +30,13 @@ class Number:
 
     @property
     def apart(self) -> bool:
-        """Of a difference: whether the interval leaves out 0."""
+        """Whether the interval of a difference excludes 0."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)
 class ComparedModel:
-    """One model.
+    """Metrics and costs of one model.
 
     Attributes
     ----------
@@ -53,11 +53,11 @@ class ComparedModel:
     memory
         Bytes of the tensors of that pass at one time; see `costs.peak_memory`.
     epochs, train_seconds
-        Of its training, where recorded.
+        Epochs and seconds of its training, where recorded.
     cut
         Probability from which it accepts.
     metrics
-        By name.
+        Metrics by name.
     differences
         From the first model, in the same resamples; empty for that one.
     """
@@ -86,21 +86,21 @@ class Comparison:
     entries
         The models as they were given; the first is what differences are from.
     events, graphs, rows
-        What they were compared on; `rows` are edges or triplets that count, None where the task has none.
+        Numbers of events, graphs and rows; rows are edges or triplets that count, None where the task has none.
     origin
-        Whose events these are, in words.
+        Origin of the events, in words.
     what
-        What a row is, `edges` say.
+        Kind of rows, such as `edges`.
     unit, units, resamples
-        What the bootstrap draws, how many there are, and how often; no intervals where `resamples` is 0.
+        Kind and number of bootstrap units, number of resamples; there are no intervals where `resamples` is 0.
     pairs
         Decisions of each two models with the same rows.
     device
-        Where latency and memory were measured.
+        Device on which latency and memory were measured.
     notes
-        What a reader should know besides.
+        Further remarks for the reader.
     curves, display
-        For the page: ROC and purity over efficiency of each model; one event. Not part of the JSON.
+        Data for the page: ROC and purity over efficiency of each model; one event. Not part of the JSON.
     """
 
     entries: tuple[ComparedModel, ...]
@@ -120,7 +120,7 @@ class Comparison:
 
     @property
     def first(self) -> ComparedModel:
-        """What differences are from."""
+        """The model from which differences are taken."""
         return self.entries[0]
 
     def pair(self, first: str, second: str) -> Pair | None:

@@ -18,7 +18,7 @@ from archioptrx.tasks.task import Task
 from archioptrx.tasks.tracks.metrics import EventTracks, Selection, track_counts
 
 FACTS = ("cut", "true_fraction", "edges", "triplets", "pairs", "graphs", "tracks", "particles", "hits")
-"""What metrics hold that says nothing about a model, or counts what it was given."""
+"""Metrics that describe the data, not the model: they are not compared."""
 
 
 class RowStatistic:

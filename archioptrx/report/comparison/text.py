@@ -1,4 +1,4 @@
-"""A comparison for reading in a terminal."""
+"""Comparison as text for the terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RATIOS = ("parameters", "latency", "memory")
 
 
 def comparison_text(comparison: Comparison, width: int = WIDTH) -> str:
-    """The table, the edges that changed sides, and what else should be known."""
+    """Table of the comparison, the rows that changed sides, and notes."""
     lines = [comparison_head(comparison), ""]
     lines += [two_models_text(comparison)] if len(comparison.entries) == 2 else several_models_text(comparison, width)
     lines += ["", *legend(comparison)]
@@ -33,7 +33,7 @@ def comparison_text(comparison: Comparison, width: int = WIDTH) -> str:
 
 
 def comparison_head(comparison: Comparison) -> str:
-    """What was compared on what."""
+    """Line with the origin and size of the test data."""
     counted = [f"{comparison.events:,} {_plural('event', comparison.events)}"]
     counted += [f"{comparison.graphs:,} graphs"] if comparison.graphs != comparison.events else []
     counted += [f"{comparison.rows:,} {comparison.what}"] if comparison.rows is not None else []
@@ -45,7 +45,7 @@ def _plural(word: str, number: int) -> str:
 
 
 def metric_text(name: str) -> str:
-    """A metric's name, short enough for a table.
+    """Name of a metric, short enough for a table.
 
     >>> metric_text("purity_at_efficiency_0.98"), metric_text("score.auc")
     ('purity at eff. 0.98', 'score.auc')
@@ -54,19 +54,19 @@ def metric_text(name: str) -> str:
 
 
 def value_text(value: float | None, digits: int = 5) -> str:
-    """A metric's value; large ones with fewer digits."""
+    """Value of a metric; large ones with fewer digits."""
     return "–" if value is None else f"{value:.{digits}f}" if abs(value) < 100 else f"{value:.{digits - 3}f}"
 
 
 def interval_text(number: Number, digits: int = 5, sign: str = "") -> str:
-    """Both ends of an interval; nothing where there is none."""
+    """Both ends of an interval; empty where there is none."""
     if number.low is None or number.high is None:
         return ""
     return f"{number.low:{sign}.{digits}f}…{number.high:{sign}.{digits}f}"
 
 
 def difference_text(number: Number, digits: int = 5) -> str:
-    """With its sign, and a star where the interval leaves out 0."""
+    """Difference with its sign, and a star where the interval excludes 0."""
     return "–" if number.value is None else f"{number.value:+.{digits}f}{' *' if number.apart else '  '}"
 
 
@@ -79,7 +79,7 @@ def _table(heads: Sequence[str]) -> Table:
 
 
 def two_models_text(comparison: Comparison) -> str:
-    """Two models and their difference, a line for each metric."""
+    """Table of two models and their difference, a line for each metric."""
     first, second = comparison.entries
     table = _table([first.name, "95 %", second.name, "95 %", "difference  ", "95 %"])
     for name in names_of(comparison.entries):
@@ -100,12 +100,12 @@ def two_models_text(comparison: Comparison) -> str:
 
 
 def ratio_text(name: str, value: float | None, first: float | None) -> str:
-    """How many times the first model's; nothing where that says little."""
+    """Multiple of the first model's cost; empty for costs that are no ratio."""
     return f"× {value / first:.2f}" if name in RATIOS and value is not None and first else ""
 
 
 def several_models_text(comparison: Comparison, width: int) -> list[str]:
-    """Three and more models: value, interval and difference from the first below each other."""
+    """Tables of three or more models: value, interval and difference from the first below each other."""
     digits = 5 if len(comparison.entries) < 5 else 4
     names = names_of(comparison.entries)
     label = max(len(metric_text(name)) for name in names)
@@ -140,19 +140,22 @@ def _cell(comparison: Comparison, entry: ComparedModel, name: str, digits: int) 
 
 
 def legend(comparison: Comparison) -> list[str]:
-    """How the numbers were found."""
+    """Lines on how the intervals and costs were determined."""
     costs = (
-        f"latency: forward pass on the largest graph ({comparison.device}), fastest of some, models in turn; "
-        "memory: its tensors at one time"
+        f"latency: forward pass on the largest graph ({comparison.device}), fastest of several, models in turn; "
+        "memory: peak size of its tensors"
     )
     if not comparison.resamples:
         return [costs]
     bootstrap = f"95 %: bootstrap, {comparison.resamples:,} resamples of {comparison.units} {comparison.unit}"
-    return [f"{bootstrap}, the same for all; *: differs from {comparison.first.name} at that level", costs]
+    return [
+        f"{bootstrap}, the same for all models; *: the difference from {comparison.first.name} excludes 0",
+        costs,
+    ]
 
 
 def change_lines(comparison: Comparison) -> list[str]:
-    """The rows that changed sides between each two models."""
+    """Sentences on the rows that changed sides between each two models."""
     return [change_text(pair, comparison.what) for pair in shown_pairs(comparison)]
 
 
@@ -163,7 +166,7 @@ def shown_pairs(comparison: Comparison) -> list[Pair]:
 
 
 def change_text(pair: Pair, what: str) -> str:
-    """As in "b fixes 389 of the 500 edges that a has wrong and worsens 10": net, and its p value."""
+    """Sentence such as "b fixes 389 of the 500 edges that a has wrong and worsens 10: net ...", with its p value."""
     wrong = pair.fixes + pair.both_wrong
     return (
         f"{pair.second} fixes {pair.fixes:,} of the {wrong:,} {what} that {pair.first} has wrong and worsens "
@@ -181,7 +184,7 @@ def p_text(p: float) -> str:
 
 
 def bytes_text(size: float) -> str:
-    """A size for people.
+    """Size in KiB, MiB or GiB.
 
     >>> bytes_text(2048), bytes_text(5.5 * 2**20)
     ('2 KiB', '5.5 MiB')

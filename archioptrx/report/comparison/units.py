@@ -1,4 +1,4 @@
-"""What the bootstrap draws: events; where there are few of them, their graphs (φ sectors) or parts of those."""
+"""Units of the bootstrap: events; where there are few of them, their graphs (φ sectors) or parts of those."""
 
 from __future__ import annotations
 
