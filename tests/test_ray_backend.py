@@ -17,7 +17,7 @@ import yaml
 from small_search import SMALL, lines, proposed, results, searched, small, write_odd
 
 from archioptrx.core.errors import InputError
-from archioptrx.search.ray_backend import _knock
+from archioptrx.search.ray_backend import _check_port
 
 COMMAND = [sys.executable, "-m", "archioptrx.search"]
 
@@ -123,7 +123,7 @@ def test_a_cluster_that_is_not_there_is_told_at_once():
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         with pytest.raises(InputError, match=f"--address {address}: no Ray cluster answers: .*refused"):
-            _knock(address)
+            _check_port(address)
 
 
 @pytest.mark.long

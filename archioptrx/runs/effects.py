@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Effect:
-    """The marginal effect of a choice.
+    """Marginal effect of a choice.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class Effects:
-    """All effects of a search on one goal.
+    """Effects of all choices of a search on one goal.
 
     Attributes
     ----------
@@ -102,7 +102,7 @@ class Effects:
 
     @property
     def judged(self) -> list[Effect]:
-        """Those with an interval."""
+        """Effects with an interval."""
         return [effect for effect in self.effects if not effect.few]
 
     @property
@@ -125,7 +125,7 @@ def effects_of(
     proposals: Mapping[int, Mapping[str, Any]],
     goal: int = 0,
 ) -> Effects:
-    """The effects of all choices.
+    """Compute the effects of all choices.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def effects_of(
 
 
 def best_curve_of(row: Mapping[str, Any], goal: int = 0) -> list[float]:
-    """Score of a goal after each epoch: that of the best epoch until then, which the first goal chooses."""
+    """Score of a goal after each epoch: that of the best epoch so far, chosen by the first goal."""
     first = row["curve"]
     curve = [scores[goal] for scores in row["curves"]] if row.get("curves") else first
     best, result = 0, []
@@ -158,7 +158,7 @@ def best_curve_of(row: Mapping[str, Any], goal: int = 0) -> list[float]:
 
 
 def standings(curves: Sequence[Sequence[float]]) -> Floats:
-    """Share of the other trials that each one beats, a pair at the epochs that both have, [trials].
+    """Standing of each trial: share of the others that it beats, each pair at the last epoch that both have.
 
     Parameters
     ----------

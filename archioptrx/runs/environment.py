@@ -19,7 +19,7 @@ PACKAGES = ("torch", "torch-geometric", "ray", "numpy", "networkx", "pyyaml")
 
 
 def environment(**additions: Any) -> dict[str, Any]:
-    """Describe this process and machine; what the caller adds (data, seeds …) stands beside it."""
+    """Description of this process and machine, with additions of the caller (data, seeds …)."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": sys.argv,

@@ -12,7 +12,7 @@ WINDOWS = 6
 
 @dataclass(frozen=True)
 class Window:
-    """Some proposals in a row.
+    """Window of consecutive proposals.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ def windows_of(
     functions: Iterable[str],
     count: int = WINDOWS,
 ) -> list[Window]:
-    """The search in windows of equal size (but for one proposal), fewer where it has fewer proposals.
+    """Divide a search into windows of equal size (up to one proposal); fewer windows where it has fewer proposals.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def span_text(window: Window) -> str:
 
 
 def probability_changes(learned: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, float]]:
-    """Functions with their first and last probability, those first that have changed most."""
+    """Functions with their first and last probability, the largest change first."""
     first: dict[str, float] = {}
     for row in learned:
         first = {**row["functions"], **first}

@@ -52,7 +52,7 @@ def ranked(rows: Sequence[Any]) -> list[Any]:
 
 
 def front_numbers(rows: Sequence[Row]) -> dict[int, int]:
-    """By proposal the number of its front, 1 for the Pareto front; empty where there is one goal."""
+    """Number of the front by proposal, 1 for the Pareto front; empty where there is a single goal."""
     scored = [row for row in rows if row.get("scores")]
     members_of_fronts = fronts([row["scores"] for row in scored])
     return {scored[i]["proposal"]: number for number, members in enumerate(members_of_fronts, 1) for i in members}

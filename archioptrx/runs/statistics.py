@@ -16,16 +16,16 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Failure:
-    """Failed trials with one cause.
+    """Failed trials with the same cause.
 
     Attributes
     ----------
     cause
         The error with each number replaced by `#`: shapes and counts differ from trial to trial.
     example
-        The error of the first of them, and
+        Error of the first of them.
     trials
-        their ids, in the order of proposals.
+        Ids, in the order of proposals.
     """
 
     cause: str
@@ -51,7 +51,7 @@ def failures_of(rows: Sequence[Row]) -> list[Failure]:
 
 
 def folded(error: str) -> str:
-    """An error without its numbers.
+    """Error message with `#` for each number.
 
     >>> folded("step 3 of 0x7f3a: 1.5e-3 is not 12")
     'step # of #: # is not #'
@@ -62,7 +62,7 @@ def folded(error: str) -> str:
 
 
 def passed_over(lines: Sequence[Row], refused: Sequence[Row]) -> Counter[str]:
-    """Candidates that came up and were not trained, by cause.
+    """Number of candidates that were drawn but not trained, by cause.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def passed_over(lines: Sequence[Row], refused: Sequence[Row]) -> Counter[str]:
     """
     total: Counter[str] = Counter()
     for line in lines:
-        # A run folder of before has only the number of draws that were refused.
+        # Old run folders have only the number of refused draws.
         total.update(line["passed_over"] if "passed_over" in line else {"constraint": max(0, line["draws"] - 1)})
     total.update(line["refused"].split()[0] for line in refused)
     return +total
@@ -102,7 +102,7 @@ class Agreement:
         Ends of its 95 % interval: Fisher's transformation with the variance of Bonett and Wright (2000, Psychometrika
         65:23), (1 + rho²/2)/(n - 3).
     trials
-        Pairs.
+        Number of pairs.
     """
 
     rho: float
@@ -112,7 +112,7 @@ class Agreement:
 
 
 def agreement(first: Sequence[float], second: Sequence[float]) -> Agreement | None:
-    """Rank correlation; None: fewer than five pairs, or one column doesn't vary."""
+    """Compute the rank correlation; None: fewer than five pairs, or a column is constant."""
     count = len(first)
     if count < 5 or len(set(first)) == 1 or len(set(second)) == 1:
         return None

@@ -1,4 +1,4 @@
-"""Short forms for people: an architecture on one line, durations, the table of the best trials."""
+"""Texts for reports and terminal: an architecture on one line, durations, the table of the best trials."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _names(graph: ComputationGraph, steps: Sequence[int]) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """A duration for people.
+    """Text of a duration in seconds.
 
     >>> duration_text(4.21), duration_text(95), duration_text(7260)
     ('4.2 s', '1 min 35 s', '2 h 1 min')
@@ -56,7 +56,7 @@ def duration_text(seconds: float) -> str:
 
 
 def score_text(score: float | None) -> str:
-    """A score, with digits enough for one near 1."""
+    """Text of a score, with enough digits for values near 1."""
     return "–" if score is None else f"{score:.5f}"
 
 
@@ -83,7 +83,7 @@ class Column:
 
 
 def goal_columns(objective: Objective) -> list[Column]:
-    """The metrics of all goals, and the score where a metric is set against a cost."""
+    """Columns of the metrics of all goals, and of the score where a cost is subtracted from a metric."""
 
     def score(index: int) -> Column:
         return Column("score", lambda row: score_text(_score(row, index)))
@@ -104,13 +104,13 @@ def _score(row: Mapping[str, Any], index: int) -> float | None:
 
 
 def _metric(row: Mapping[str, Any], name: str) -> float | None:
-    """A metric of a trial; None where it failed, whatever it had reported before."""
+    """Metric of a trial; None where the trial failed, even if it had reported a value before."""
     value: float | None = None if row["score"] is None else row["metrics"].get(name)
     return value
 
 
 def columns(objective: Objective, graphs: Mapping[int, ComputationGraph]) -> list[Column]:
-    """All columns but the first."""
+    """Columns of the leaderboard without the first one."""
     columns_after_goals = [
         Column("epochs", lambda row: str(row["epochs"])),
         Column("parameters", lambda row: value_text("parameters", row["parameters"])),
@@ -130,7 +130,7 @@ def columns(objective: Objective, graphs: Mapping[int, ComputationGraph]) -> lis
 
 
 def differing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Hyperparameters that differ where all trials are of one architecture; none where they aren't."""
+    """Hyperparameters that differ, if all trials are of one architecture; otherwise none."""
     if len({row["fingerprint"] for row in rows}) != 1:
         return []
     names = dict.fromkeys(name for row in rows for name in row["hyperparameters"])
@@ -138,7 +138,7 @@ def differing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def hyperparameter_columns(objective: Objective, names: Sequence[str]) -> list[Column]:
-    """All columns but the first for trials of one architecture: what differs is `names`, not fingerprint and steps."""
+    """Columns for trials of one architecture: the hyperparameters `names` instead of fingerprint and steps."""
 
     def value(name: str) -> Column:
         return Column(name.replace("_", "\n"), lambda row: _value_text(row["hyperparameters"].get(name)), spare=1)
@@ -164,7 +164,7 @@ def _value_text(value: object) -> str:
 
 
 def fitting(shown: Sequence[Column], rows: Sequence[Mapping[str, Any]], room: int) -> list[Column]:
-    """The columns without those that `room` characters, two between each, have no place for."""
+    """Columns that fit into `room` characters, with two between each."""
     kept = list(shown)
     width = {
         id(column): 2 + max(len(text) for text in [*column.head.splitlines(), *(column.cell(row) for row in rows)])
@@ -203,7 +203,7 @@ def graphs_of(folder: RunFolder) -> dict[int, ComputationGraph]:
 def table_text(
     rows: Sequence[Mapping[str, Any]], top: int, objective: Objective, graphs: Mapping[int, ComputationGraph]
 ) -> str:
-    """The leaderboard of the first `top` of all rows as text."""
+    """Leaderboard of the first `top` rows as text."""
     names, fronts = differing(rows), front_numbers(rows)
     if not names:
         return plain_text(leaderboard(rows[:top], fronts, columns(objective, graphs)))
@@ -216,7 +216,7 @@ def table_text(
 
 
 def plain_text(table: Table) -> str:
-    """A table as text, in colour on a terminal."""
+    """Table as text, in colour on a terminal."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
@@ -240,7 +240,7 @@ def seeds_text(seeds: int) -> str:
 
 
 def spread_text(mean: float, deviation: float, seeds: int) -> str:
-    """A score over seeds; one seed has no spread.
+    """Mean and spread of a score over seeds; one seed has no spread.
 
     >>> spread_text(0.5, 0.25, 2), spread_text(0.5, 0.0, 1)
     ('0.50000 ± 0.25000', '0.50000')

@@ -40,12 +40,12 @@ among the values of one network by number."""
 SIZES = {"executed": "executed steps", "rounds": "message rounds", "depth": "longest path"}
 """Sizes with a name that says more, or that isn't a hyperparameter's too."""
 LABELS = 5
-"""Different numbers beyond which they are put together in quarters."""
+"""Number of distinct values above which they are grouped into quarters."""
 
 
 @dataclass(frozen=True)
 class TrialChoice:
-    """A choice, and who made it.
+    """Choice, and the trials that made it.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class TrialChoice:
 
 
 def choices_of(rows: Sequence[Row], proposals: Mapping[int, Row]) -> list[TrialChoice]:
-    """All choices that some trials made and some in their scope didn't.
+    """Find all choices that some trials in their scope made and some didn't.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def choices_of(rows: Sequence[Row], proposals: Mapping[int, Row]) -> list[TrialC
 
 
 def size_of(line: Row) -> Mapping[str, int]:
-    """The size of a proposal's network; counted again where an older program wrote the line."""
+    """Size of a proposal's network; computed from the graph for lines of old run folders."""
     size: Mapping[str, int] | None = line.get("size")
     return size if size is not None else ComputationGraph.from_dict(line["graph"]).size
 
@@ -141,7 +141,7 @@ def _mask(count: int, members: Iterable[int]) -> Mask:
 
 
 def _labels(values: set[Any], weighted: Sequence[Any] | None = None) -> list[tuple[str, Callable[[Any], bool]]]:
-    """Each value, or quarters of them where they are many numbers: how it is called, and whether a value is of it.
+    """Labels of the values, or of quarters where there are many numbers; with a test whether a value belongs to it.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def _within(low: float, high: float, value: Any) -> bool:
 
 
 def _number(value: Any) -> float | None:
-    """The number that a value is, or that a label says; None: it is something else."""
+    """Number of a value or of a label; None: it is no finite number."""
     if isinstance(value, bool):
         return None
     try:

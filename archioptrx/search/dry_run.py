@@ -23,14 +23,14 @@ from archioptrx.training.measure import step_seconds
 from archioptrx.training.trial import build
 
 DRAWN = 500
-"""Candidates that are drawn to judge the space."""
+"""Random candidates from which the size of the space is estimated."""
 TIMED = 3
-"""Networks whose step is timed; the median counts."""
+"""Networks of which a training step is timed; the median counts."""
 
 
 @dataclass(frozen=True)
 class DryRunSample:
-    """Random candidates of a space: those within the constraints, distinct ones, and how many were drawn."""
+    """Random candidates of a space: those within the constraints, and how many are distinct, drawn once or twice."""
 
     allowed: list[Candidate]
     distinct: int
@@ -39,12 +39,15 @@ class DryRunSample:
 
     @property
     def size(self) -> float:
-        """At least so many architectures: Chao's estimate from what was seen once and twice (Chao 1984)."""
+        """Lower bound of the number of architectures: S + f₁² / (2 f₂) (Chao 1984, Scand. J. Stat. 11, 265).
+
+        S are the distinct ones drawn, f₁ and f₂ those drawn once and twice.
+        """
         return self.distinct + self.seen_once**2 / (2 * max(1, self.seen_twice))
 
 
 def draw_sample(setup: Setup, refuse: Any) -> DryRunSample:
-    """Draw from the space by its prior weights."""
+    """Draw random candidates from the space by its prior weights."""
     sampler = RandomSampler(setup.space, setup.experiment.seed)
     candidates: dict[str, list[Candidate]] = {}
     for number in range(DRAWN):
@@ -94,18 +97,18 @@ def estimate_search(setup: Setup, events: Events) -> dict[str, Any]:
 
 
 def dry_run(setups: Sequence[Setup], as_json: bool) -> int:
-    """Print what a search would be, or all searches of a study. What depends on the sampler alone isn't repeated."""
+    """Print the estimates of one or more searches; those that differ only in sampler or seed share one."""
     read, estimates = EventsOf(), {}
-    abouts = []
+    all_estimates = []
     for setup in setups:
         key = repr({k: v for k, v in setup.experiment.to_dict().items() if k not in ("sampler", "seed")})
         if key not in estimates:
             estimates[key] = estimate_search(setup, read(setup.experiment))
-        abouts.append(estimates[key])
-    hours = [estimate["hours"] for estimate in abouts]
+        all_estimates.append(estimates[key])
+    hours = [estimate["hours"] for estimate in all_estimates]
     total = None if None in hours else sum(hours)
     if as_json:
-        content = abouts[0] if len(setups) == 1 else {"searches": abouts, "hours": total}
+        content = all_estimates[0] if len(setups) == 1 else {"searches": all_estimates, "hours": total}
         print(json.dumps(plain(content), indent=1, ensure_ascii=False))
     else:
         print("\n\n".join(estimate_text(estimate) for estimate in estimates.values()))

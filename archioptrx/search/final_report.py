@@ -61,8 +61,8 @@ def final_text(result: SearchResult, experiment: Experiment) -> str:
         "",
         f"inspect    archioptrx inspect {run}",
         f"evaluate   archioptrx evaluate {run}",
-        *([f"another    archioptrx train {run}/TRIAL"] if objective.several else []),
-        f"go on      archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
+        *([f"train      archioptrx train {run}/TRIAL"] if objective.several else []),
+        f"continue   archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
     ]
     return "\n".join(part for index, part in enumerate(parts) if part or index > 4)
 

@@ -1,4 +1,4 @@
-"""Runs the work of a search in this process, one job after the other: for tests, and to debug a block of one's own."""
+"""Backend that runs the work of a search in this process, one job after the other: for tests and debugging."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from archioptrx.training.trial import TrialData, messages
 
 
 def run_locally(work: Work, data: TrialData) -> None:
-    """Run all jobs. A Ctrl-C ends it between any two instructions; a run folder bears that."""
+    """Run all jobs. Ctrl-C may end it between any two instructions; the run folder stays valid."""
     while not work.done:
         job = work.next()
         if job is None:

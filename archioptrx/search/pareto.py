@@ -21,7 +21,7 @@ def front_line(rows: Sequence[Mapping[str, Any]], objective: Objective) -> str:
 
 
 def front_json(rows: Sequence[Mapping[str, Any]], objective: Objective) -> list[dict[str, Any]] | None:
-    """The Pareto front with the metrics of its goals, best in the first goal first; None for one goal."""
+    """Pareto front with the metrics of its goals, best in the first goal first; None for one goal."""
     if not objective.several:
         return None
     return [

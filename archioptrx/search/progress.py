@@ -23,7 +23,7 @@ REFRESH = 2
 
 
 class Progress:
-    """Counts what happens in a search and prints one line for each ended trial.
+    """Counters of a search; prints one line for each ended trial.
 
     Parameters
     ----------
@@ -52,31 +52,31 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to put back."""
+        """Do nothing: there is no live view to stop."""
 
-    # --- what the works of a search tell ---------------------------------------------------------------------------
+    # --- events of a search ----------------------------------------------------------------------------------------
 
     def started(self, proposal: Mapping[str, Any]) -> None:
-        """A trial starts."""
+        """Show that a trial starts."""
         number = proposal["proposal"]
         self.forms[number] = brief(ComputationGraph.from_dict(proposal["graph"]))
         self.running[number] = "starts"
         self.changed()
 
     def epoch(self, number: int, message: Mapping[str, Any]) -> None:
-        """A trial has finished an epoch."""
+        """Show the score of an epoch."""
         self.running[number] = f"epoch {message['epoch']}, {self.metric} {score_text(message['score'])}"
         self.changed()
 
     def ended(self, row: Mapping[str, Any]) -> None:
-        """A trial has ended."""
+        """Count and print an ended trial."""
         self.running.pop(row["proposal"], None)
         self.take(row)
         self.line(row)
         self.changed()
 
     def take(self, row: Mapping[str, Any]) -> None:
-        """Count an ended trial, of before a resume too."""
+        """Count an ended trial, also one from before a resume."""
         self.counts[row["status"]] += 1
         self.seconds += row["seconds"]
         if row["score"] is not None and (self.best is None or row["score"] > self.best[0]):
@@ -93,15 +93,15 @@ class Progress:
         """Print a message."""
         self.tell(text)
 
-    # --- how it looks ---------------------------------------------------------------------------------------------
+    # --- output ----------------------------------------------------------------------------------------------------
 
     @property
     def done(self) -> int:
-        """Ended trials."""
+        """Number of ended trials."""
         return self.counts.total()
 
     def left(self) -> float | None:
-        """Seconds that the trials will still take; None: unknown."""
+        """Estimate of the seconds until the last trial ends; None: unknown."""
         if not self.done:
             return None
         seconds = (self.trials - self.done) * self.seconds / self.done / self.workers
@@ -129,7 +129,7 @@ class Progress:
 
 
 class LiveProgress(Progress):
-    """A view that is redrawn in place."""
+    """Live view that is redrawn in place."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -142,11 +142,11 @@ class LiveProgress(Progress):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the terminal back."""
+        """Stop the live view."""
         self._live.stop()
 
     def line(self, row: Mapping[str, Any]) -> None:
-        """Print failures only: the view has the rest."""
+        """Print failures only: the view shows everything else."""
         if row["status"] == "failed":
             self.tell(f"trial {row['id']} failed: {row['error']}")
 
@@ -183,7 +183,7 @@ class LiveProgress(Progress):
 
 
 def make_progress(trials: int, workers: int, metric: str, deadline: float | None = None) -> Progress:
-    """The view that suits stderr."""
+    """Make the live view on a terminal, and plain lines elsewhere."""
     console = Console(stderr=True, highlight=False)
     kind = LiveProgress if console.is_terminal else Progress
     return kind(console, trials, workers, metric, deadline)

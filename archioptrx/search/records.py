@@ -1,4 +1,4 @@
-"""Writes down what a search does while it does it: epochs, what happened in words, weights, other programs' files."""
+"""Records of a running search: epochs, logs, weights, and the files of trackers such as TensorBoard."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OF_SPEC = ("training", "device", "task", "objective")
 
 
 class Records:
-    """The records of a search; its works tell what happens. A training has a name: 0007, or 0007-1 trained again.
+    """Records of a search. Each training has a name: 0007 for a trial, 0007-1 for its retraining 1.
 
     Parameters
     ----------
@@ -34,9 +34,9 @@ class Records:
     keep
         Settings for what outlives a trial.
     tracking
-        Other programs; None: no other.
+        Trackers; None: none.
     about
-        What they are told of each training.
+        Constant entries for the configuration that trackers get.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Records:
         self.tracking = tracking or Tracking((), folder.path, print)
 
     def started(self, name: str, line: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """A training is given to a worker; `line` is that of its proposal."""
+        """Record the start of a training; `line` is that of its proposal."""
         origin = "" if line["reference"] is None else f", the reference {line['reference']}"
         origin += "" if line.get("parent") is None else f", a child of trial {line['parent']:04d}"
         settings = f"hyperparameters: {_listed(line['hyperparameters'])}", f"training: {_listed(spec['training'])}"
@@ -58,7 +58,7 @@ class Records:
             self.tracking.started(name, {**config, **self.about}, graph)
 
     def heard(self, name: str, line: Mapping[str, Any], message: dict[str, Any]) -> None:
-        """A worker says something; its notes are taken out of the message."""
+        """Record a worker's message; its log lines are removed from the message."""
         self._write(name, message.pop("log", ()))
         if message["kind"] == "epoch":
             row = {"proposal": line["proposal"], **{key: message[key] for key in OF_EPOCH if key in message}}
@@ -71,7 +71,7 @@ class Records:
             self.tracking.ended(name, "refused", {"reason": message["reason"]})
 
     def ended(self, name: str, row: Mapping[str, Any], epochs: int) -> None:
-        """A training has its line; `epochs` it was to have."""
+        """Record the end of a training; `epochs`: the planned number."""
         digest = row["weights_digest"]
         what = row["error"] if row["status"] == "failed" else f"score {row['score']:.6g}, weights {digest}"
         of = f" after {len(row['curve'])} of {epochs} epochs" if row["status"] == "pruned" else ""
@@ -96,7 +96,7 @@ def _name(line: Mapping[str, Any]) -> str:
 
 
 def _epoch(message: Mapping[str, Any]) -> str:
-    """An epoch in words."""
+    """Log line of an epoch."""
     names = ("loss", "learning_rate", "gradient_norm", "weight_norm")
     numbers = ", ".join(f"{name.replace('_', ' ')} {message[name]:.4g}" for name in names)
     best = ", the best so far" if message["best"] else ""

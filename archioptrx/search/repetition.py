@@ -1,4 +1,4 @@
-"""A trial of a search once more, bit for bit: what it takes, and whether it came out the same."""
+"""Exact repetition of a trial: its spec, obstacles, and the comparison with the original result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archioptrx.search.setup import Specs
 
 @dataclass(frozen=True)
 class Repetition:
-    """A trial that is to be trained again as it was.
+    """Trial that is trained again under the same conditions.
 
     Attributes
     ----------
@@ -56,13 +56,13 @@ class Repetition:
         return spec | self._parent(int(inherited["parent"]) if inherited else None)
 
     def _parent(self, number: int | None) -> dict[str, Any]:
-        """The weights that it began with."""
+        """Spec entries with the weights that the trial began with."""
         if number is None or not (file := self.folder.weights(number)).is_file():
             return {}
         return {"parent": {"graph": self.folder.proposal(number)["graph"], "weights": file.read_bytes()}}
 
     def obstacles(self, spec: Mapping[str, Any], fingerprint: str) -> list[str]:
-        """Why the training that a spec describes can't come out the same, on data with this fingerprint."""
+        """Reasons why the training of a spec, on data with this fingerprint, can't give the same result."""
         obstacles = []
         inherited = self.row and self.row.get("inherited")
         if inherited and "parent" not in spec:
@@ -77,7 +77,7 @@ class Repetition:
         return obstacles
 
     def verdict(self, scores: Sequence[float], digest: str, versions: Mapping[str, Any]) -> tuple[bool, str] | None:
-        """Whether the training came out as the trial did, and that in words; None: nothing to compare with.
+        """Whether the training gave the result of the trial, with a text; None: there is nothing to compare with.
 
         Parameters
         ----------

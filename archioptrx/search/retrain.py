@@ -1,8 +1,8 @@
-"""The end of a search: the best candidates are trained again under several seeds, and a winner is chosen.
+"""Retraining at the end of a search: the best candidates are trained with several seeds, and a winner is chosen.
 
-The best of N by one validation score is the luckiest. The winner has the highest mean validation score over its
-seeds; what is reported of it is mean and spread on test events, which have had no say in anything before. With several
-goals the first one chooses the winner.
+The best of N trials by one validation score is in part the luckiest one: its score is biased upwards. So the winner is
+the candidate with the highest mean validation score over new seeds, and its reported result is mean and spread on test
+events, which were used for nothing before. With several goals the first one decides.
 """
 
 from __future__ import annotations
@@ -59,20 +59,20 @@ class RetrainingPlan:
 
 @dataclass(frozen=True)
 class Spread:
-    """A score over seeds. `deviation` is the sample's standard deviation, 0 for one seed."""
+    """Mean and sample standard deviation of a score over seeds; the deviation is 0 for one seed."""
 
     mean: float
     deviation: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Mean and standard deviation."""
+        """Compute mean and standard deviation of one or more values."""
         return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
 
 
 @dataclass(frozen=True)
 class Winner:
-    """The candidate with the highest mean validation score.
+    """Candidate with the highest mean validation score.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Winner:
 
 
 class Retraining:
-    """The second work of a search. Ended trainings are in `retrain.jsonl`, their weights in `retrain/`.
+    """Second work of a search, after its trials. Ended trainings are in `retrain.jsonl`, their weights in `retrain/`.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class Retraining:
 
     @property
     def done(self) -> bool:
-        """Whether all of them have ended, and the winner's weights are there."""
+        """Whether all trainings have ended and the winner's weights exist."""
         if self._waiting or self._running:
             return False
         winner = self.winner()
@@ -140,7 +140,7 @@ class Retraining:
         return (held["proposal"], held["repeat"]) == (winner.proposal, winner.repeat)
 
     def next(self) -> TrialJob | None:
-        """The next training."""
+        """Start the next training, if one may start now."""
         if not self._waiting or len(self._running) >= self.plan.workers:
             return None
         number, repeat = job = self._waiting.pop(0)
@@ -196,15 +196,15 @@ class Retraining:
         self.records.ended(_name(job), row, len(row["curve"]))
 
     def winner(self) -> Winner:
-        """Choose. Raises InputError if every retraining failed."""
+        """Choose the winner. Raises InputError if every retraining failed."""
         return choose_winner(list(self.rows.values()), self.chosen)
 
     def weights(self, winner: Winner) -> bytes:
-        """The winner's weights."""
+        """Weights of the winner, as bytes of a file."""
         return self._weights((winner.proposal, winner.repeat)).read_bytes()
 
     def clean(self) -> None:
-        """Remove weights that nobody needs any more."""
+        """Remove the weights of the retrainings; `best/` keeps those of the winner."""
         shutil.rmtree(self.folder.path / "retrain", ignore_errors=True)
 
 
@@ -231,7 +231,7 @@ def trials_to_retrain(folder: RunFolder, top: int) -> list[int]:
 
 
 def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> Winner:
-    """The winner among the retrained candidates; the earlier of `numbers` wins a tie."""
+    """Choose the winner among the retrained candidates; in a tie the earlier one of `numbers`."""
     finished = {n: [r for r in rows if r["proposal"] == n and r["status"] == "finished"] for n in numbers}
     scores = {
         n: Spread.of([r["score"] for r in rows_of_trial]) for n, rows_of_trial in finished.items() if rows_of_trial

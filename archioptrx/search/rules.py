@@ -16,13 +16,13 @@ class SearchListener(Protocol):
     """Receiver of messages for people."""
 
     def started(self, proposal: Mapping[str, Any]) -> None:
-        """A trial starts."""
+        """Show that a trial starts."""
 
     def epoch(self, number: int, message: Mapping[str, Any]) -> None:
-        """A trial has finished an epoch."""
+        """Show the score of an epoch."""
 
     def ended(self, row: Mapping[str, Any]) -> None:
-        """A trial has ended."""
+        """Show an ended trial."""
 
     def note(self, text: str) -> None:
         """Show a message."""
@@ -30,7 +30,7 @@ class SearchListener(Protocol):
 
 @dataclass(frozen=True)
 class Reference:
-    """An architecture that is a trial before the sampler is asked."""
+    """Reference architecture: a trial before the first proposal of the sampler."""
 
     name: str
     candidate: Candidate
@@ -93,7 +93,7 @@ class Rules:
 
 @dataclass
 class Running:
-    """A trial that runs: its proposal and spec, when it was started, what it has reported, its best weights if sent."""
+    """Running trial: its proposal and spec, start time, messages of its epochs, and its best weights if sent."""
 
     line: dict[str, Any]
     spec: Mapping[str, Any]
@@ -103,7 +103,7 @@ class Running:
 
 
 def trial_seed(seed: int, proposal: int, repeat: int = 0) -> int:
-    """Seed of a training: it depends on nothing but these numbers."""
+    """Seed of a training, 0 to 2³¹ − 1: a function of these numbers alone."""
     return int(np.random.SeedSequence([seed, proposal, repeat]).generate_state(1)[0] % 2**31)
 
 

@@ -41,7 +41,7 @@ from archioptrx.training.trial import TrialData, task_of
 
 @dataclass(frozen=True)
 class Events:
-    """The events of a search, and the fingerprint of the data set that they come from."""
+    """Events of a search, and the fingerprint of their data set."""
 
     data: TrialData
     fingerprint: str
@@ -81,7 +81,7 @@ def widths_of(ends: SpaceEnds, metadata: Metadata) -> dict[str, int]:
 
 
 def check_events(setup: Setup, events: Events) -> Task:
-    """Check what takes both torch and the data; the task of the search.
+    """Check a search against its data, which needs torch; gives the task of the search.
 
     Raises
     ------
@@ -124,7 +124,7 @@ def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
 
 
 def check_same_data(folder: RunFolder, events: Events) -> None:
-    """Raise InputError if a search would go on with other data than it began with."""
+    """Raise InputError if a search would continue with other data than it began with."""
     if folder.environment()["data"]["fingerprint"] != events.fingerprint:
         raise InputError(f"{folder.path}: was searched on other data; allowed: the same data, or a new search")
 
@@ -195,7 +195,7 @@ def trials_of(
     progress: Progress,
     records: Records | None = None,
 ) -> Trials:
-    """The trials of a run folder, from the sampler's snapshot where there is one that holds."""
+    """Trials of a run folder, from the sampler's snapshot where a valid one exists."""
 
     def trials_with(trusting: bool) -> Trials:
         keeper = Keeper(folder, setup.identity, progress.note, trusting)
@@ -220,7 +220,7 @@ def rules_of(setup: Setup, events: Events, specs: Specs, task: Task, deadline: f
         trials=experiment.budget.trials,
         epochs=experiment.training.epochs,
         workers=workers,
-        # One spare trial for each worker but one: a long trial seldom keeps the others waiting.
+        # With w workers, w trials run and w - 1 more may be proposed: a long trial seldom keeps the others waiting.
         delay=2 * workers - 1 if experiment.scheduler.name == "fifo" else None,
         deadline=deadline,
         by_architecture=experiment.dedup == "architecture",

@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 
 def tried(faults: list[str], act: Callable[[], T]) -> T | None:
+    """Call `act`; its faults are added to `faults` instead of raised, and the result is None."""
     try:
         return act()
     except ArchiOpTrXError as error:
@@ -72,7 +73,7 @@ class SpaceEnds:
 
 @dataclass(frozen=True)
 class SearchedSpace:
-    """A space with its files.
+    """Space with its files.
 
     Attributes
     ----------
@@ -81,7 +82,7 @@ class SearchedSpace:
     space, ends
         The space to sample from; its inputs and targets.
     own
-        The candidate that is tried first, where there is one.
+        Candidate of the first trial, where there is one.
     """
 
     files: Mapping[str, Path]
@@ -91,7 +92,7 @@ class SearchedSpace:
 
 
 def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> SearchedSpace | None:
-    """Read the files of a space, its own copies where there is a run; None, and faults, where that can't be.
+    """Read the files of a space, or the copies in a run folder; None, and `faults` filled, where they are wrong.
 
     Blocks of the user have been imported before.
     """
@@ -114,7 +115,7 @@ def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> S
 
 
 def _walk(experiment: Experiment, files: Mapping[str, Path], graph: FunctionGraph, space: SearchSpace) -> SearchedSpace:
-    """All architectures of a function graph."""
+    """Space of all architectures of a function graph."""
     finish(_hyperparameter_faults(experiment, graph, space))
     return SearchedSpace(files, WalkSpace(graph, space), SpaceEnds.of_function_graph(graph))
 
@@ -122,7 +123,7 @@ def _walk(experiment: Experiment, files: Mapping[str, Path], graph: FunctionGrap
 def _fixed(
     experiment: Experiment, files: Mapping[str, Path], architecture: Architecture, space: SearchSpace
 ) -> SearchedSpace:
-    """The hyperparameters of one architecture."""
+    """Space of the hyperparameters of one architecture."""
     finish(_setting_faults(experiment, space))
     fixed = FixedSpace(architecture, space, TRAINING_FIELDS)
     name = architecture.name or Path(str(experiment.architecture)).stem
@@ -130,7 +131,7 @@ def _fixed(
 
 
 def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: SearchSpace) -> list[str]:
-    """Each hyperparameter must be used by the function graph, or be a allowed setting of the training."""
+    """Faults of hyperparameters that neither the function graph nor the training uses, or with illegal values."""
     allowed = {*graph.hyperparameters, *TRAINING_FIELDS}
     unknown = [
         f"{experiment.search_space}: hyperparameters.{name}: is used neither by {graph.name} nor by training; allowed: "

@@ -1,4 +1,4 @@
-"""A study: several searches from one experiment file, whose key `vary` lists values of other keys. Torch-free.
+"""Study: several searches from one experiment file, whose key `vary` lists values of other keys. Torch-free.
 
     vary:
       sampler: [{name: random}, {name: gp, initial: 10}]
@@ -50,7 +50,7 @@ class Combination:
 
 @dataclass(frozen=True)
 class Study:
-    """A checked study.
+    """Checked study.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class Study:
 
     @property
     def name(self) -> str:
-        """Names the folder."""
+        """Name of the study, and of its folder."""
         return str(self.document["name"])
 
 
@@ -148,7 +148,7 @@ def _at(key: str, place: str, options: Mapping[str, str] | None) -> str:
 
 
 def varied_faults(vary: Mapping[str, Any], options: Mapping[str, str], place: str) -> list[str]:
-    """A fault for each option that sets a key, a part of it, or a section around it that is varied."""
+    """Faults of options that set a varied key, a part of it, or a section around it."""
     return [
         f"{option}: {varied} is varied by {place}; allowed: --set {VARY}.{varied}=[...]"
         for key, option in options.items()
@@ -167,7 +167,7 @@ def _flat(content: object, key: str) -> Iterator[tuple[str, object]]:
 
 
 def _same(first: object, second: object) -> bool:
-    """Whether two values are the same to a reader of YAML: 1 and true aren't."""
+    """Whether two values are the same in YAML: 1 and true differ, though they are equal in Python."""
     return first == second and isinstance(first, bool) == isinstance(second, bool)
 
 
@@ -198,7 +198,7 @@ def combinations(vary: Mapping[str, Sequence[Any]]) -> tuple[Combination, ...]:
 
 
 def for_each(combinations: Sequence[Combination], act: Callable[[Combination], T]) -> list[T]:
-    """Do something for every search before anything is run, and report the faults of all.
+    """Call a function for every search, and report the faults of all.
 
     Raises
     ------
@@ -213,11 +213,11 @@ def for_each(combinations: Sequence[Combination], act: Callable[[Combination], T
         except ArchiOpTrXError as error:
             for fault in error.faults:
                 where.setdefault(fault, []).append(combination.name)
-    finish([_told(fault, names, len(combinations)) for fault, names in where.items()])
+    finish([_fault_text(fault, names, len(combinations)) for fault, names in where.items()])
     return results
 
 
-def _told(fault: str, names: Sequence[str], total: int) -> str:
+def _fault_text(fault: str, names: Sequence[str], total: int) -> str:
     if len(names) == total:
         return fault
     others = f" and {len(names) - 1} more" if len(names) > 1 else ""

@@ -1,4 +1,4 @@
-"""Short texts for the values of a study, from which its searches have the names of their folders."""
+"""Labels for the values of a study, from which the folders of its searches are named."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 LONGEST_LABEL = 32
-"""Characters of one value in the name of a folder."""
+"""Most characters of one value in the name of a folder."""
 
 
 def labels_of(values: Sequence[Any]) -> list[str]:
-    """A short text for each value, safe in a folder's name and different from all others.
+    """Short text for each value, safe in a folder's name and distinct.
 
     >>> labels_of([{"name": "random"}, {"name": "gp", "initial": 5}, {"name": "gp", "initial": 10}])
     ['random', 'gp_initial_5', 'gp_initial_10']
@@ -49,7 +49,7 @@ def _text(value: object, whole: bool) -> str:
 
 
 def distinct(names: Sequence[str], taken: frozenset[str] = frozenset()) -> list[str]:
-    """Add numbers where a name was there before; a folder's name may not tell `A` from `a`."""
+    """Make names distinct by numbers; upper and lower case count as equal, as in some file systems."""
     used, result = set(taken), []
     for name in names:
         numbered = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))

@@ -1,7 +1,7 @@
-"""Runs a study: makes its folder with the folders of all its searches, then one search after the other.
+"""Run of a study: makes its folder with the folders of all its searches, then runs one search after the other.
 
-The folder is complete from the start: `experiment.yaml` of the study and a whole run folder for each search. What is
-killed goes on by reading it; `searches.jsonl` has one line per ended search.
+The folder is complete from the start: `experiment.yaml` of the study and a whole run folder for each search. A killed
+study is continued from it; `searches.jsonl` has one line per ended search.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from archioptrx.search.run import Events, SearchResult
 
 Search = Callable[[Setup, "Events", RunFolder], "SearchResult"]
-"""Runs one search, or the rest of it, in its folder."""
+"""Function that runs one search, or the remaining part of it, in its folder."""
 
 
 class StudyFolder:
-    """The folder of a study.
+    """Folder of a study.
 
     Attributes
     ----------
@@ -61,12 +61,12 @@ class StudyFolder:
         return RunFolder(self.path / combination.name)
 
     def ends(self) -> dict[str, dict[str, Any]]:
-        """The last line of each search that has ended, by name."""
+        """Last line of each search that has ended, by name."""
         return {line["search"]: line for line in self.searches.read()}
 
 
 def prepared(study: Study) -> list[Setup]:
-    """Check every search of a study as far as that goes without torch."""
+    """Check every search of a study, without torch."""
     experiments = {
         combination.name: experiment
         for combination, experiment in zip(study.combinations, study.experiments, strict=True)
@@ -94,7 +94,7 @@ def new_study(path: Path, study: Study, setups: Sequence[Setup], events: EventsO
 
 
 def reopened(path: Path, overrides: Mapping[str, Any], options: Mapping[str, str]) -> tuple[StudyFolder, list[Setup]]:
-    """The folder of a study that was stopped, and its searches, checked, with the options laid over them.
+    """Open the folder of an interrupted study; its searches are checked, with the options applied.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
 
     Returns
     -------
-    Faults of searches that ran but found no winner (all trials failed, say): the others go on.
+    Faults of searches that ran but found no winner, e.g. because all trials failed: the others go on.
 
     Raises
     ------
@@ -164,19 +164,19 @@ def _has_ended(line: Mapping[str, Any] | None, experiment: Experiment) -> bool:
 
 
 def _seconds(run: RunFolder, experiment: Experiment) -> float:
-    """Wall time of the sessions before: about what its trials took, for a killed process left no better note."""
+    """Wall time of earlier sessions, estimated from the time of the trials: a killed process recorded nothing else."""
     return sum(float(row["seconds"]) for row in run.trials.read()) / experiment.resources.workers
 
 
 @dataclass
 class EventsOf:
-    """Events of an experiment; read again only where the data are others than those of the experiment before."""
+    """Cache of the events of the last experiment; they are read again only where the data differ."""
 
     known: str = ""
     events: Any = None
 
     def __call__(self, experiment: Experiment) -> Events:
-        """Read the events, or give those that are there."""
+        """Give the events of an experiment, read if necessary."""
         from archioptrx.search.run import load_events
 
         key = json.dumps(plain([experiment.data, asdict(experiment.split), experiment.test]), sort_keys=True)

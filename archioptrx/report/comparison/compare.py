@@ -1,4 +1,4 @@
-"""Models side by side, from Python: what `archioptrx compare` does."""
+"""Comparison of models from Python, as in `archioptrx compare`."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def compare_models(
 
 
 def _check(cut: float | None, efficiency: float | None, **least: tuple[int | None, int]) -> None:
-    """Raise InputError for numbers that aren't allowed; each whole one with the least that is."""
+    """Raise InputError for numbers out of range; `least`: whole numbers with their lower bounds."""
     faults = [
         f"--{name}: is {value:g}; allowed: between 0 and 1"
         for name, value in (("cut", cut), ("efficiency", efficiency))

@@ -18,7 +18,7 @@ from archioptrx.training.measure import ENOUGH, PASSES
 
 
 def latencies(models: Sequence[nn.Module], graphs: Sequence[HitGraph]) -> list[float]:
-    """Milliseconds of a forward pass without gradients of each model on its graph, the fastest of some.
+    """Milliseconds of a forward pass without gradients of each model on its graph, the fastest of several.
 
     Turn by turn, so that whatever else the machine does meets all models alike; the first turn warms up.
     """
@@ -43,7 +43,7 @@ def _wait(graph: HitGraph) -> None:
 
 
 def peak_memory(model: nn.Module, graph: HitGraph) -> int:
-    """Bytes of the tensors that a forward pass makes and holds at one time, at most.
+    """Peak size in bytes of the tensors that a forward pass creates.
 
     Beside its weights and the graph. On CUDA the allocator's own count. On CPU all tensors that an operation gives are
     followed until they are freed; what an operation needs inside itself isn't seen.
@@ -59,7 +59,7 @@ def peak_memory(model: nn.Module, graph: HitGraph) -> int:
 
 
 class _Followed(TorchDispatchMode):
-    """Follows the storages of tensors from the operation that makes them until they are freed.
+    """Dispatch mode that follows tensor storages from their creation until they are freed.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class _Followed(TorchDispatchMode):
         self._alive = {_key(value) for value in known if isinstance(value, Tensor)}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation and look at what it gives."""
+        """Run an operation and count the storages of its results."""
         output = func(*args, **(kwargs or {}))
         tree_map_only(Tensor, self._see, output)
         return output

@@ -185,7 +185,7 @@ def _replicates(run: ModelAnswers, units: Units, draws: Ints) -> dict[str, Repli
 
 
 def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
-    """Metrics of the tracks, where the task makes any and the data say whose a hit is."""
+    """Metrics of the tracks, where the task builds tracks and the data have the particle of each hit."""
     task, graphs = run.contestant.model.task, run.view.graphs
     if graphs[0].get("pid") is None:
         return {}
@@ -237,7 +237,7 @@ def _number(replicates: Replicates) -> Number:
 
 
 def _pairs(runs: Sequence[ModelAnswers]) -> tuple[Pair, ...]:
-    """Each two models that decide the same rows, in the order of the first."""
+    """Decisions of each two models with the same rows, in the order of the rows of the first model."""
     if not runs[0].rows:
         return ()
     accepted, truth, kept = runs[0].decided

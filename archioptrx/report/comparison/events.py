@@ -25,7 +25,7 @@ from archioptrx.report.comparison.units import events_of
 
 @dataclass(frozen=True, eq=False)
 class ModelEvents:
-    """The events as one model sees them.
+    """Events as the input of one model.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class ModelEvents:
 def views_of(
     contestants: Sequence[LoadedModel], host: LoadedModel, path: str | None
 ) -> tuple[list[ModelEvents], list[str]]:
-    """The events for each model, and what should be said of them.
+    """Events for each model, and notes for the reader.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def views_of(
 
 
 def _unseen(loaded: LoadedModel, host: LoadedModel, graphs: Sequence[HitGraph], path: str | None) -> list[str]:
-    """Refuse events that a model was trained on, or validated; notes where that can't be known."""
+    """Raise InputError for events that a model was trained or validated on; notes where that is unknown."""
     provenance, host_provenance = loaded.model.provenance, host.model.provenance
     if path is None and _same_split(provenance, host_provenance):
         return []
@@ -126,7 +126,7 @@ def _origin(data: Mapping[str, Any]) -> tuple[Any, ...]:
 def _view(
     loaded: LoadedModel, host: LoadedModel, graphs: Sequence[HitGraph], whole: bool, path: str | None
 ) -> ModelEvents:
-    """The host's graphs in a model's scales; where it needs graphs of another kind, those of the same events."""
+    """Graphs of the host in a model's scales, or graphs of the same events where it needs another kind."""
     if fits := _fits(loaded.model, host.model):
         if fault := loaded.model.task.data_fault(graphs[0]):
             raise InputError(f"{loaded.name}: {fault}")
@@ -148,7 +148,7 @@ def _view(
 
 
 def _fits(model: TrainedModel, host: TrainedModel) -> bool:
-    """Whether a model can see the host's graphs as they are: columns, sectors and cuts agree."""
+    """Whether a model can use the host's graphs: columns, sectors and cuts agree."""
     metadata, host_metadata = model.metadata, host.metadata
     names = ("node_features", "edge_features", "triplet_features", "sectors", "embedding")
     if any(getattr(metadata, name) != getattr(host_metadata, name) for name in names):
@@ -170,7 +170,7 @@ def _building(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _built(loaded: LoadedModel, host: LoadedModel, path: str | None) -> Dataset:
-    """The host's data, or those of a path, as the graphs that a model was trained on were built."""
+    """Data of the host, or of a path, with graphs built as for the training of a model."""
     where = path or _path(host.model.provenance.data)
     own_data = loaded.model.provenance.data
     if where is None and (own_data.get("source") == host.model.provenance.data.get("source")):

@@ -86,7 +86,7 @@ def read_models(names: Sequence[str]) -> list[TrainedModel | Architecture]:
 
 
 def _twice(names: Sequence[str]) -> list[str]:
-    """Names of a model that another one before stands for too; a run and its best/ are the same."""
+    """Names that repeat an earlier model; a run and its `best/` are the same model."""
     seen: set[Path] = set()
     twice = []
     for name in names:
@@ -110,7 +110,7 @@ def _read(name: str) -> TrainedModel | Architecture:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """The last part of each path where that tells them apart, else as much as does.
+    """Last part of each path, or as many parts as are needed to make the names distinct.
 
     >>> short_names(["runs/first", "runs/second/best", "interaction"])
     ['first', 'second', 'interaction']
@@ -136,7 +136,7 @@ def _parts(name: str) -> list[str]:
 def train_missing(
     names: Sequence[str], models: Sequence[TrainedModel | Architecture], schooling: ArchitectureTraining
 ) -> list[LoadedModel]:
-    """Give all of them weights: architectures are trained like the first model, each into a folder of its own.
+    """Complete all models with weights: architectures are trained like the first model, each into a folder of its own.
 
     Raises
     ------
@@ -213,7 +213,7 @@ def _experiment(
 
 
 def _of_model(model: TrainedModel, path: Path) -> Mapping[str, Any]:
-    """An experiment that trains as a model was trained; of a run with its objective, which chooses the best epoch."""
+    """Experiment that trains as a model was trained; for a run with its objective, which chooses the best epoch."""
     provenance = model.provenance
     content: dict[str, Any] = {
         "name": "compare",

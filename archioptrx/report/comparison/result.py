@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Number:
-    """A metric with its interval.
+    """Metric with its interval.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class ComparedModel:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models side by side.
+    """Comparison of models on the same events.
 
     Attributes
     ----------
@@ -124,7 +124,7 @@ class Comparison:
         return self.entries[0]
 
     def pair(self, first: str, second: str) -> Pair | None:
-        """The decisions of two models; None: they saw different graphs, or decide nothing row by row."""
+        """Decisions of two models; None: they have different rows, or no binary target."""
         return next((pair for pair in self.pairs if (pair.first, pair.second) == (first, second)), None)
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,5 +140,5 @@ class Comparison:
 
 
 def names_of(entries: Sequence[ComparedModel]) -> list[str]:
-    """Metrics of any entry, in the order of the first that has them."""
+    """Names of all metrics, in the order of their first occurrence."""
     return list(dict.fromkeys(name for entry in entries for name in entry.metrics))
