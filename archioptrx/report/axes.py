@@ -79,7 +79,7 @@ def _even(low: float, high: float) -> list[float]:
     return [tick for tick in ticks if tick > 0]
 
 
-def score_views(goal: Goal, label: str, traces: Sequence[Values], rest: int = 0) -> list[View]:
+def score_views(goal: Goal, label: str, traces: Sequence[Values]) -> list[View]:
     """Switch between scores and their distance to 1; empty where 1 isn't their bound.
 
     Parameters

@@ -31,7 +31,7 @@ HIDDEN = 0.01
 DARKNESS = (HIDDEN, 0.1, 0.3, CUT, 0.7, 0.9)
 """Lower ends of the bins of the probability, each darker than the one before; bin 0 is below all of them."""
 PER_SECTOR = 3000
-"""Candidate rows in one φ sector of the event, about: more of them can't be told apart in the picture."""
+"""Candidate rows in one φ sector of the event, about: more would be indistinguishable."""
 MOST_LETTERS = 1_200_000
 """Letters and hit indices of all events of one display, at most; the page needs about as many bytes for them."""
 

@@ -79,7 +79,7 @@ def banner(content: Content, now: datetime) -> str:
     run = shlex.quote(str(content.folder.path))
     if is_running(content.folder):
         left = f", {waiting:,} in training" if waiting > 0 else ""
-        return f"The search is still running: {ended:,} of {budget:,} trials had ended at {written}{left}."
+        return f"The search is still running. State at {written}: {ended:,} of {budget:,} trials have ended{left}."
     if content.winner:
         return ""
     resume = f"continue it with: archioptrx search --resume {run}"

@@ -71,11 +71,11 @@ class Progress:
     def ended(self, row: Mapping[str, Any]) -> None:
         """Count and print an ended trial."""
         self.running.pop(row["proposal"], None)
-        self.take(row)
+        self.count(row)
         self.line(row)
         self.changed()
 
-    def take(self, row: Mapping[str, Any]) -> None:
+    def count(self, row: Mapping[str, Any]) -> None:
         """Count an ended trial, also one from before a resume."""
         self.counts[row["status"]] += 1
         self.seconds += row["seconds"]
@@ -86,12 +86,12 @@ class Progress:
     def retraining(self, done: int, total: int) -> None:
         """Show how many of the final trainings have ended."""
         self.retrained = (done, total)
-        self.tell(f"training the best again: {done} of {total}")
+        self.print_line(f"retraining the best: {done} of {total}")
         self.changed()
 
     def note(self, text: str) -> None:
         """Print a message."""
-        self.tell(text)
+        self.print_line(text)
 
     # --- output ----------------------------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ class Progress:
         """Number of ended trials."""
         return self.counts.total()
 
-    def left(self) -> float | None:
+    def seconds_left(self) -> float | None:
         """Estimate of the seconds until the last trial ends; None: unknown."""
         if not self.done:
             return None
@@ -112,15 +112,15 @@ class Progress:
         what = row["error"] if row["status"] == "failed" else f"{self.metric} {score_text(row['score'])}"
         size = "" if row["parameters"] is None else f"{row['parameters']:,} parameters, "
         epochs = "1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
-        seconds = self.left()
+        seconds = self.seconds_left()
         left = "" if not seconds else f"; {duration_text(seconds)} left"
         front = f", front of {len(self.front.scores)}" if self.front.scores else ""
-        self.tell(
+        self.print_line(
             f"[{self.done}/{self.trials}] trial {row['id']} {row['status']}: {what}; {epochs}, {size}"
             f"{duration_text(row['seconds'])}; best {score_text(self.best[0] if self.best else None)}{front}{left}"
         )
 
-    def tell(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Print a line."""
         self.console.print(Text(text), soft_wrap=True)
 
@@ -148,7 +148,7 @@ class LiveProgress(Progress):
     def line(self, row: Mapping[str, Any]) -> None:
         """Print failures only: the view shows everything else."""
         if row["status"] == "failed":
-            self.tell(f"trial {row['id']} failed: {row['error']}")
+            self.print_line(f"trial {row['id']} failed: {row['error']}")
 
     def retraining(self, done: int, total: int) -> None:
         """Show how many of the final trainings have ended."""
@@ -164,8 +164,8 @@ class LiveProgress(Progress):
         done, total = self.retrained if self.retrained[1] else (self.done, self.trials)
         head = Table.grid(padding=(0, 2))
         counts = ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "none ended yet"
-        what = "training the best again" if self.retrained[1] else "trials"
-        seconds = None if self.retrained[1] else self.left()
+        what = "retraining the best" if self.retrained[1] else "trials"
+        seconds = None if self.retrained[1] else self.seconds_left()
         left = "" if seconds is None else f"about {duration_text(seconds)} left"
         head.add_row(f"{what} {done}/{total}", ProgressBar(total, done, width=30), left)
         lines: list[Any] = [head, Text(f"{counts}; {len(self.running)} running")]

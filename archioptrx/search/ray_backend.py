@@ -277,7 +277,7 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     logging.getLogger("ray").setLevel(logging.ERROR)
     if address is not None:
-        # With it Ray says in a line that it is set, and nothing else; without it a cluster may say more.
+        # Set at all, Ray prints one line about it and nothing else; unset, a cluster may print more.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
         _check_port(address)
         try:

@@ -237,7 +237,7 @@ def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> 
         n: Spread.of([r["score"] for r in rows_of_trial]) for n, rows_of_trial in finished.items() if rows_of_trial
     }
     if not scores:
-        raise InputError(f"retraining failed for every one of the best: {rows[-1]['error'] if rows else 'none ran'}")
+        raise InputError(f"retrain: all trainings failed; the last one: {rows[-1]['error'] if rows else 'none ran'}")
     number = max(scores, key=lambda n: scores[n].mean)
     finished_rows = finished[number]
     best = max(finished_rows, key=lambda r: r["score"])

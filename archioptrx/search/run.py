@@ -155,7 +155,7 @@ def run_search(
     task = check_events(setup, events)
     specs = Specs(experiment, "cuda" if experiment.resources.gpus_per_trial else "cpu")
     for row in folder.trials.read():
-        progress.take(row)
+        progress.count(row)
     trials: list[Trials] = []
     ends: list[Retraining] = []
 

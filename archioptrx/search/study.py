@@ -57,7 +57,7 @@ class Study:
     document
         The experiment file, resolved: every key that isn't varied, then `vary`.
     combinations, experiments
-        The searches, and what each of them is told.
+        The searches, and the experiment of each.
     """
 
     document: Mapping[str, Any]
@@ -135,8 +135,12 @@ def read_vary(
         if key.split(".")[0] in ("name", VARY):
             faults.append(f"{at}: can't be varied; allowed: every other key")
         if key.split(".")[0] == "objective":
-            faults.append(f"{at}: can't be varied, for scores of different objectives can't be compared")
-        faults += [f"{at}: is inside {other}, which is varied too" for other in lists if key.startswith(f"{other}.")]
+            faults.append(f"{at}: can't be varied: their scores aren't comparable; allowed: every other key")
+        faults += [
+            f"{at}: is inside {other}, which is varied too; allowed: one of them"
+            for other in lists
+            if key.startswith(f"{other}.")
+        ]
     return {key: tuple(values) for key, values in lists.items() if isinstance(values, list)}
 
 

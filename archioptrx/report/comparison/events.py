@@ -139,10 +139,12 @@ def _view(
     # In the host's order of events: resamples are paired by it.
     places = sorted((k for k, name in enumerate(names) if name in wanted), key=lambda k: wanted[names[k]])
     if not places:
-        raise InputError(f"{loaded.name}: needs graphs of another kind than {host.name}, and none has the same events")
+        raise InputError(
+            f"{loaded.name}: needs other graphs than {host.name}, without data of the same events; allowed: --data PATH"
+        )
     if lacking := set(wanted) - set(events_of(taken(own.graphs, places))):
         raise InputError(
-            f"{loaded.name}: {len(lacking)} of the {len(wanted)} events give it no graph: {sorted(lacking)[0]}"
+            f"{loaded.name}: {len(lacking)} of the {len(wanted)} events give no graph for it, e.g. {sorted(lacking)[0]}"
         )
     return ModelEvents(taken(own.graphs, places), True, fits)
 

@@ -21,7 +21,7 @@ class Number:
     value
         Value; None: it isn't defined, as the purity where nothing is accepted.
     low, high
-        Ends of the 95 % interval; None where it can't be told.
+        Ends of the 95 % interval; None where there are too few units.
     """
 
     value: float | None
