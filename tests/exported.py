@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from archioptrx.data.dataset import Metadata
+from archioptrx.data.description import DataDescription
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import Width
@@ -22,13 +23,13 @@ from archioptrx.models.export.trained import Take
 from archioptrx.models.inference import transform
 from archioptrx.models.model_folder import Provenance, TrainedModel, save_model
 from archioptrx.networks.compile import Model, compile_model, source_widths
-from archioptrx.tasks import make_task
+from archioptrx.tasks import describe_task, make_task
 from archioptrx.training.trial import weights_of
 
 WHOLE = Metadata("test")
 SECTORS = Metadata("test", node_scale=(1000.0, math.pi / 4, 1000.0), sectors=4)
 EDGES = {"name": "edge_classification"}
-PROVENANCE = Provenance({}, {}, None, "abc", EDGES, {})
+PROVENANCE = Provenance(DataDescription({}), {}, None, "abc", describe_task(EDGES), {})
 NODE = DataType("x", "node", Width.of(4))
 EDGE = DataType("e", "edge", Width.of(4))
 TYPES = (
@@ -71,7 +72,7 @@ def take(
 def saved(folder: Path, architecture: Architecture, metadata: Metadata = WHOLE, task: Any = EDGES) -> Path:
     """A model folder with such a network."""
     weights = weights_of(network(architecture, metadata, task=task))
-    save_model(folder, architecture, weights, metadata, replace(PROVENANCE, task=task), {"test": {}})
+    save_model(folder, architecture, weights, metadata, replace(PROVENANCE, task=describe_task(task)), {"test": {}})
     return folder
 
 

@@ -20,8 +20,8 @@ from archioptrx.sampling.samplers import RandomSampler, sampler_names
 from archioptrx.sampling.search_space import SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.study import parse_study
-from archioptrx.tasks import TASKS
 from archioptrx.tasks.comparison import against_baseline, medals
+from archioptrx.tasks.options import EdgeOptions
 from archioptrx.training.objective import COSTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -51,7 +51,7 @@ def test_all_keys_of_an_experiment_and_of_a_walk_are_there():
 
 
 def test_all_metrics_of_an_objective_are_there():
-    about = TASKS["edge_classification"]
+    about = EdgeOptions()
     assert [name for name in (*about.shares, *about.losses, *COSTS) if f"`{name}`" not in FILES] == []
 
 

@@ -82,4 +82,7 @@ def test_its_files_tell_it_in_an_experiment_that_names_no_source(
     (tmp_path / "events" / "first.straw").touch()
     monkeypatch.chdir(tmp_path)
     document = {"name": "straws", "imports": ["straw_source_of_a_test"], "data": {"path": "events"}}
-    assert parse_experiment(document, "straws.yaml").data == {"source": "straws", "path": str(tmp_path / "events")}
+    assert parse_experiment(document, "straws.yaml").data.to_dict() == {
+        "source": "straws",
+        "path": str(tmp_path / "events"),
+    }

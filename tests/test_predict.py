@@ -12,6 +12,7 @@ from test_acorn import columns, saved
 
 from archioptrx.commands import predict
 from archioptrx.core.errors import InputError
+from archioptrx.data.description import DataDescription
 from archioptrx.data.event import Event
 from archioptrx.data.sources import check_spec, load_dataset
 from archioptrx.data.sources.hitgraphs import write
@@ -21,7 +22,7 @@ from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.model_folder import Provenance, load_model, save_model
 from archioptrx.models.predictions.prediction import Prediction
 from archioptrx.models.predictions.submission import write_predictions
-from archioptrx.tasks import make_task
+from archioptrx.tasks import describe_task, make_task
 from archioptrx.training.fit import predict as outputs_of
 from archioptrx.training.trial import build, weights_of
 
@@ -62,7 +63,7 @@ def model(folder, data, **task):
     task = {"name": "edge_classification", **task}
     network = build(about.graph, about.hyperparameters, dataset.metadata, make_task(task), seed=1)
     split = {"validation": 0.2, "test": 0.2, "seed": 0}
-    provenance = Provenance(data, split, None, dataset.fingerprint, task, {})
+    provenance = Provenance(DataDescription(data), split, None, dataset.fingerprint, describe_task(task), {})
     save_model(folder, about, weights_of(network), dataset.metadata, provenance, {})
     return load_model(folder)
 

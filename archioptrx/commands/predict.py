@@ -15,9 +15,9 @@ from archioptrx.commands.cli import add_imports, command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import import_modules
+from archioptrx.data.description import DataDescription
 from archioptrx.data.options import OF, options_of
 from archioptrx.data.options.building import as_told
-from archioptrx.data.sources import check_spec, load_dataset, with_path
 from archioptrx.models.predictions import PREDICTION_WRITERS
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def run(args: argparse.Namespace) -> int:
 
     model = load_model(args.model)
     task = model.task if args.cut is None else with_cut(model.task, args.cut)
-    spec = description(model, args.data, args.skip_bad)
-    writer, options = writer_of(spec)
-    dataset = load_dataset(spec, like=model.metadata)
+    data = description(model, args.data, args.skip_bad)
+    writer, options = writer_of(data)
+    dataset = data.load(like=model.metadata)
     counts: Counter[str] = Counter()
     found = counted(predictions(model, task, dataset.graphs), counts)
     with new_folder(args.output) as fresh:
@@ -85,34 +85,34 @@ def with_cut(task: Task, cut: float) -> Task:
     return task
 
 
-def description(model: TrainedModel, path: str, skip_bad: bool) -> dict[str, Any]:
-    """What `load_dataset` is told: as for the training, but for the path, and for what events without truth lack."""
-    spec = dict(with_path(model.provenance.data.content, str(Path(path).expanduser())))
-    options = options_of(spec["source"])
-    if skip_bad and "skip_bad" in [field.name for field in fields(options)]:  # type: ignore[arg-type]
-        spec["skip_bad"] = True
-    return without_truth(spec)
+def description(model: TrainedModel, path: str, skip_bad: bool) -> DataDescription:
+    """The data of the training, but for the path, and for what events without truth lack."""
+    data = model.provenance.data.at(str(Path(path).expanduser()))
+    names = [field.name for field in fields(options_of(data.source))]  # type: ignore[arg-type]
+    return without_truth(data.but(skip_bad=True) if skip_bad and "skip_bad" in names else data)
 
 
-def without_truth(spec: Mapping[str, Any]) -> dict[str, Any]:
+def without_truth(data: DataDescription) -> DataDescription:
     """Of TrackML events that lack them: graphs are built without what takes truth or particles, which is said."""
-    if isinstance(spec.get(OF), Mapping):
-        return {**spec, OF: without_truth(spec[OF])}
-    if spec["source"] != "trackml":
-        return dict(spec)
+    if (inner := data.inner) is not None:
+        changed = without_truth(inner)
+        return data if changed is inner else data.but(**{OF: changed.content})
+    if data.source != "trackml":
+        return data
     from archioptrx.data.sources.event_files import find_events
 
-    options: Any = check_spec(spec, "data", [])
-    known = {part for event in find_events(Path(spec["path"])) for part in event.parts}
-    told: dict[str, Any] = {} if options is None or "truth" in known else options.without_truth
-    told |= {} if options is None or "particles" in known else options.without_particles
-    if told:
-        lacking = " and no ".join(part for part in ("truth", "particles") if part not in known)
-        print(f"the events have no {lacking}: built with {as_told(told)}", file=sys.stderr)
-    return {**spec, **told}
+    options: Any = data.options
+    known = {part for event in find_events(options.path) for part in event.parts}
+    changes: dict[str, Any] = {} if "truth" in known else options.without_truth
+    changes |= {} if "particles" in known else options.without_particles
+    if not changes:
+        return data
+    lacking = " and no ".join(part for part in ("truth", "particles") if part not in known)
+    print(f"the events have no {lacking}: built with {as_told(changes)}", file=sys.stderr)
+    return data.but(**changes)
 
 
-def writer_of(spec: Mapping[str, Any]) -> tuple[str, Any]:
+def writer_of(data: DataDescription) -> tuple[str, Any]:
     """Find the source whose prediction writer is to write, and the options that it reads the events with.
 
     Where the source is made of another one, the files are those of that one, and the edges of the graphs aren't theirs.
@@ -122,10 +122,10 @@ def writer_of(spec: Mapping[str, Any]) -> tuple[str, Any]:
     InputError
         There is no writer for these files.
     """
-    made = spec["source"]
-    while isinstance(spec.get(OF), Mapping):
-        spec = spec[OF]
-    name, known = spec["source"], [*PREDICTION_WRITERS]
+    made = data.source
+    while (inner := data.inner) is not None:
+        data = inner
+    name, known = data.source, [*PREDICTION_WRITERS]
     if name != made:
         known = [one for one in known if PREDICTION_WRITERS.description(one).other_edges]
     if name not in known:
@@ -135,10 +135,7 @@ def writer_of(spec: Mapping[str, Any]) -> tuple[str, Any]:
             f"predict: the source {name} has no prediction writer{of}; allowed: {', '.join(known)}, "
             f"or one of your own in a module under --imports: {own}, see docs/guides/parts.md"
         )
-    faults: list[str] = []
-    options = check_spec(spec, "data", faults)
-    finish(faults)
-    return name, options
+    return name, data.options
 
 
 def write(writer: str, found: Iterator[Prediction], options: Any, folder: Path) -> None:

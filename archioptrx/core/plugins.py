@@ -104,9 +104,13 @@ class Registry(Generic[Part]):
         return self.origin(name).partition(".")[0] == PACKAGE
 
     def about(self, name: str) -> str:
-        """First line of a part's docstring. The module of a bundled part is read for it, not imported."""
+        """First line of a part's attribute `about`, else of its docstring.
+
+        The module of a bundled part is read for it, not imported.
+        """
         if name in self._parts:
-            return first_line(getattr(self._parts[name], "__doc__", None))
+            part = self._parts[name]
+            return first_line(getattr(part, "about", None) or part.__doc__)
         return summary(self.origin(name), name)
 
     @contextmanager

@@ -6,13 +6,13 @@ An experiment and a model folder hold one. What reads data gets its options from
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
-from archioptrx.data.options import Options
+from archioptrx.data.options import OF, Options
 from archioptrx.data.sources import check_spec, load_from, resolved, with_path
 
 if TYPE_CHECKING:
@@ -74,6 +74,19 @@ class DataDescription:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for YAML and JSON."""
         return dict(self.content)
+
+    @property
+    def inner(self) -> DataDescription | None:
+        """The other source that this one is made of; None: it isn't made of another."""
+        content = self.content.get(OF)
+        return DataDescription(content, f"{self.place}.{OF}") if isinstance(content, Mapping) else None
+
+    def but(self, **changes: Any) -> DataDescription:
+        """Copy with other values of some options; options that have been checked aren't checked again."""
+        other = DataDescription({**self.content, **changes}, self.place)
+        if "options" in self.__dict__:
+            other.__dict__["options"] = replace(self.options, **changes)  # type: ignore[type-var]
+        return other
 
     def at(self, path: str, place: str = "data") -> DataDescription:
         """The same description of other files; see `with_path`."""

@@ -1,7 +1,8 @@
 """The experiment file: all settings of one search, as frozen data. Torch- and ray-free.
 
-The modules under `imports` are imported first, so that every other key may name parts of the user's own. Every key but `name` may be left out. The *resolved* form (`Experiment.to_dict`) has all of them and is what a run
-folder keeps; reading it again gives an equal experiment.
+The modules under `imports` are imported first, so that every other key may name parts of the user's own. Every key but
+`name` may be left out. The *resolved* form (`Experiment.to_dict`) has all of them and is what a run folder keeps;
+reading it again gives an equal experiment.
 """
 
 from __future__ import annotations
@@ -17,7 +18,17 @@ from archioptrx.core.config import Fields, bundled, finish, read_yaml
 from archioptrx.core.overrides import override
 from archioptrx.core.plugins import read_imports
 from archioptrx.data.description import DataDescription
-from archioptrx.runs.experiment_sections import Budget, Constraints, Keep, Resources, Retrain, Scheduler, ScreenSettings, Split, read_trackers
+from archioptrx.runs.experiment_sections import (
+    Budget,
+    Constraints,
+    Keep,
+    Resources,
+    Retrain,
+    Scheduler,
+    ScreenSettings,
+    Split,
+    read_trackers,
+)
 from archioptrx.tasks.options import EdgeOptions, ObjectiveMetrics, TaskDescription, objective_metrics, read_task
 from archioptrx.training.objective import Objective
 from archioptrx.training.settings import Training

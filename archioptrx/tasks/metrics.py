@@ -67,6 +67,11 @@ class Metric:
     tasks: tuple[str, ...]
     compute: Callable[[Any], Any]
 
+    @property
+    def about(self) -> str:
+        """Docstring of the function."""
+        return self.compute.__doc__ or ""
+
     def value(self, judged: Any) -> float | None:
         """Compute it.
 

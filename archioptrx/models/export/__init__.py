@@ -1,8 +1,9 @@
 """Exporters: trained networks as files that need nothing of this package, such as plain PyTorch and ONNX.
 
 For the bundled ones the network becomes a small program first (`program`: classes of layers, statements of the forward
-pass), made by `plan` from the steps and loops of its computation graph, block by block (`layers`, `inline`) and with
-its data's scales (`geometry`). `python` writes the program as source code; `onnx` hands that code to torch's exporter.
+pass), made by `plan` from the steps and loops of its computation graph: block by block (the `source` of each
+signature), with smaller graphs as variables (`pooled`) and the scales of the data (`geometry`). `python` writes the
+program as source code; `onnx_file` hands that code to torch's exporter.
 
 A user's own exporter is one decorated function, in a module that the experiment names under `imports`::
 

@@ -66,7 +66,7 @@ def logger(name: str, package: str | None = None) -> Callable[[MakeLogger], Make
 
 
 class Logger(Protocol):
-    """A listener to trainings, several at a time. Each call ends soon; a logger that raises is left out from then on."""
+    """A listener to trainings, several at a time. Calls end soon; a logger that raises is left out from then on."""
 
     def started(self, trial: str, config: Mapping[str, Any], architecture: str) -> None:
         """A training begins, or begins again: what was there of it is void.

@@ -271,26 +271,31 @@ class FoundTracks:
 
 @metric("track_efficiency", of=TRACKS)
 def _efficiency(found: FoundTracks) -> float | None:
+    """Share of particles with enough hits in the graphs that a track found."""
     return found.matching["double"]["efficiency"]
 
 
 @metric("track_efficiency_physics", of=TRACKS)
 def _efficiency_physics(found: FoundTracks) -> float | None:
+    """Share of all particles that count that a track found."""
     return found.matching["double"]["efficiency_physics"]
 
 
 @metric("track_fake_rate", of=TRACKS, better=SMALL)
 def _fake_rate(found: FoundTracks) -> float | None:
+    """Share of tracks that are no particle's."""
     return found.matching["single"]["fake_rate"]
 
 
 @metric("track_duplicate_rate", of=TRACKS, better=SMALL)
 def _duplicate_rate(found: FoundTracks) -> float | None:
+    """Further tracks of a particle, for each particle that has one."""
     return found.matching["single"]["duplicate_rate"]
 
 
 @metric("trackml_score", of=TRACKS)
 def _trackml_score(found: FoundTracks) -> float | None:
+    """Weight of the hits in the right tracks, of all weight."""
     scores = [score for event in found.events if (score := Matched.of(event).score) is not None]
     return min(1.0, float(np.mean(scores))) if scores else None  # a sum of weights, rounded, may exceed their total
 
