@@ -2,8 +2,8 @@
 
     python custom_data.py events                      # makes a few such files; yours are there already
     archioptrx data straws events --imports custom_data --plot events.png
-    archioptrx search quickstart --set imports=[custom_data] --set "data={source: straws, path: events}"
-    archioptrx predict RUN --data events --output tracks
+    archioptrx search quickstart --set imports=[custom_data] --set "data={source: straws, path: events}" --output run
+    archioptrx predict run --data events --output tracks
 
 each in the folder of this file, or where it is installed.
 """

@@ -1,9 +1,9 @@
 """A track finder, an exporter and a logger of your own.
 
     archioptrx parts --imports custom_parts
-    archioptrx search quickstart --set imports=[custom_parts] --set task.tracks=greedy --track lines --output lines
-    archioptrx evaluate lines
-    archioptrx export lines --format weights --output weights.npz
+    archioptrx search quickstart --set imports=[custom_parts] --set task.tracks=greedy --track lines --output run
+    archioptrx evaluate run
+    archioptrx export run --format weights --output weights.npz
 
 each in the folder of this file, or where it is installed.
 """
