@@ -15,7 +15,7 @@ from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import Backend, Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.progress import Progress
-from archioptrx.search.run import Events, Found, load_events, new_run, run_search
+from archioptrx.search.run import Events, SearchResult, load_events, new_run, run_search
 from archioptrx.search.setup import prepare
 from archioptrx.training.trial import TrialData, messages
 
@@ -142,7 +142,7 @@ def crashing(after: int) -> Any:
 
 def searched(
     folder: Path, experiment: Experiment, backend: Backend = run_locally, deadline: float | None = None
-) -> Found:
+) -> SearchResult:
     """Run a search in a new folder, or the rest of one."""
     new = not folder.exists()
     setup = prepare(experiment, None if new else folder)

@@ -117,6 +117,6 @@ def weight_names(graph: ComputationGraph) -> list[tuple[str, ...]]:
     for index, step in enumerate(graph.steps):
         number = graph.passes[index]
         own = tuple(f"{step.weights}.{turn}" for turn in range(number)) if step.per_pass and number > 1 else None
-        # The first step of a name makes the weights; one outside its loop, or with other passes, shares these.
+        # The first step of a name makes the weights; one outside its loop, or with other passes, shares them.
         names.append(first.setdefault(step.weights, own or (step.weights,)))
     return names
