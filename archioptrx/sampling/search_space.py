@@ -172,10 +172,6 @@ def check_covers(space: SearchSpace, needed: tuple[str, ...], user: str) -> None
     """Raise InputError with the hyperparameters that `user`, a function graph, needs and the space doesn't have."""
     missing = [name for name in needed if name not in space.grid]
     if missing:
-        names = ", ".join(sorted(space.grid)) or "none"
-        raise InputError(
-            *(
-                f"search space {space.name}: hyperparameter {name} is missing, {user} needs it; it has: {names}"
-                for name in missing
-            )
-        )
+        allowed = "allowed: a value, {choice: [...]}, {range: [low, high]}"
+        place = f"search space {space.name}: hyperparameters"
+        raise InputError(*(f"{place}.{name}: is missing, {user} needs it; {allowed}" for name in missing))
