@@ -17,7 +17,7 @@ TargetWidth = int | Mapping[str, int]
 
 
 def copies(source: str, output: str) -> int:
-    """Number of parts of a value that is lifted to another domain: a factor of 2 from node to edge, and to triplet.
+    """Number of parts of a value that is lifted to another domain: 2 for each rung from node over edge to triplet.
 
     >>> copies("node", "edge"), copies("node", "triplet"), copies("graph", "edge"), copies("pooled", "pooled")
     (2, 4, 1, 1)
