@@ -162,7 +162,7 @@ def _reduce(graph: StepGraph) -> _Reduced:
             inputs.sort()
         value = count + index
         row = value + total if value in back else value
-        if step.block == "identity" or (step.block == "concat" and len(inputs) == 1):
+        if signature.neutral and len(inputs) == 1:
             row = inputs[0]
         else:
             weights = step.weights if signature.has_weights else ""

@@ -7,22 +7,13 @@ from typing import Any
 
 from archioptrx.core.errors import GraphError, InputError, did_you_mean
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.signatures import LADDER, POOLED, Hyperparameter
+from archioptrx.graphs.signatures import Hyperparameter, Shape
 from archioptrx.graphs.steps import Step
 
-Shapes = list[tuple[str, int]]
-"""Domain and width (number of channels) of each value."""
+Shapes = list[Shape]
+"""The shape of each value."""
 TargetWidth = int | Mapping[str, int]
 """Number of channels that a task asks for; with several targets one number for each, by the name of its data node."""
-
-
-def copies(source: str, output: str) -> int:
-    """Number of parts of a value that is lifted to another domain: 2 for each rung from node over edge to triplet.
-
-    >>> copies("node", "edge"), copies("node", "triplet"), copies("graph", "edge"), copies("pooled", "pooled")
-    (2, 4, 1, 1)
-    """
-    return 1 if source in ("graph", POOLED) else int(2 ** (LADDER[output] - LADDER[source]))
 
 
 def shapes(
@@ -61,7 +52,7 @@ def shapes(
         raise InputError(f"source {missing[0]}: its width is unknown; {did_you_mean(missing[0], source_widths)}")
     idle = set(range(len(graph.sources))) - read
     kinds = [graph.type_of(value) for value in range(len(graph.values))]
-    return [(kind.domain, 0 if value in idle else kind.width.bind(symbols)) for value, kind in enumerate(kinds)]
+    return [Shape(kind.domain, 0 if value in idle else kind.width.bind(symbols)) for value, kind in enumerate(kinds)]
 
 
 def target_symbols(target_width: TargetWidth) -> dict[str, int]:
@@ -123,12 +114,10 @@ def weight_names(graph: ComputationGraph) -> list[tuple[str, ...]]:
     A name is the prefix of the weights' keys in the state dict of the network.
     """
     names: list[tuple[str, ...]] = []
+    first: dict[str, tuple[str, ...]] = {"": ()}
     for index, step in enumerate(graph.steps):
-        name, number = step.weights, graph.passes[index]
-        if not name:
-            names.append(())
-        elif step.per_pass and number > 1:
-            names.append(tuple(f"{name}.{turn}" for turn in range(number)))
-        else:
-            names.append((name,))
+        number = graph.passes[index]
+        own = tuple(f"{step.weights}.{turn}" for turn in range(number)) if step.per_pass and number > 1 else None
+        # The first step of a name makes the weights; one outside its loop, or with other passes, shares them.
+        names.append(first.setdefault(step.weights, own or (step.weights,)))
     return names
