@@ -11,7 +11,8 @@ from rich.table import Table
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import import_modules
-from archioptrx.graphs.drawing.drawing import Course, draw_function_graph
+from archioptrx.graphs.drawing.course import Course
+from archioptrx.graphs.drawing.function_graph import draw_course, draw_walk
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.function_statistics import Window, changes, span_text, windows_of
@@ -106,18 +107,28 @@ class Functions:
         return {"windows": [asdict(window) for window in self.windows], "learned": list(self.learned)}
 
     def draw(self, folder: Path) -> list[Path]:
-        """Draw the function graph; see `draw_function_graph`."""
+        """Draw the function graph with the course of the search, as `functions.svg` and `.png`; the paths.
+
+        Raises
+        ------
+        InputError
+            The folder is a file, or can't be written.
+        """
         now = f"after {self.proposals} proposals"
         if self.learned:
             rows = [row["functions"] for row in self.learned]
             course = Course("probability", {name: [row.get(name) for row in rows] for name in self.graph.function})
-            title = f"{self.run}: what the {self.sampler} has learned {now}: {PROBABILITY}"
-            return draw_function_graph(self.graph, folder, title, course)
-        if not self.windows:
-            return draw_function_graph(self.graph, folder, f"{self.run}: function graph {self.graph.name}")
-        shares = {name: [window.share[name] for window in self.windows] for name in self.graph.function}
-        title = f"{self.run}: {self.sampler} search {now}: {SHARE}"
-        return draw_function_graph(self.graph, folder, title, Course("share", shares))
+            picture = draw_course(
+                self.graph, course, f"{self.run}: what the {self.sampler} has learned {now}: {PROBABILITY}"
+            )
+        elif self.windows:
+            shares = {name: [window.share[name] for window in self.windows] for name in self.graph.function}
+            picture = draw_course(
+                self.graph, Course("share", shares), f"{self.run}: {self.sampler} search {now}: {SHARE}"
+            )
+        else:
+            picture = draw_walk(self.graph, title=f"{self.run}: function graph {self.graph.name}")
+        return picture.save(folder, "functions")
 
 
 def bars(values: Sequence[float | None], top: float) -> str:

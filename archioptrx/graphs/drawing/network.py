@@ -5,22 +5,26 @@ They need neither torch nor (for SVG) matplotlib.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.drawing.network_layout import STEM, Frame, Placed, Size, Unit, Wire, place
 from archioptrx.graphs.drawing.svg import (
+    NAME,
     PALE,
+    SMALL,
     Outline,
     Picture,
     Stroke,
     Text,
     Way,
+    label,
     moved,
     ordered,
     rounded,
+    rows_of,
     text_width,
     wrapped,
 )
@@ -33,8 +37,6 @@ FUNCTION, BACK, LOOP = "#fdddb8", "#a03070", "#fbf2f7"
 MARKS = ("#4e79a7", "#e15759", "#59a14f", "#b07aa1", "#9c755f", "#76b7b2")
 """Of weights that several steps share."""
 MARGIN, OVAL, LINE = 16.0, 25.0, 10.0
-NAME, SMALL = 11.0, 8.0
-"""Sizes of letters."""
 
 
 def svg_of(
@@ -307,21 +309,3 @@ def _shared(at: tuple[float, float], number: int) -> list[Stroke]:
     """The mark of the weights of that number."""
     letter, turn = chr(ord("A") + number % 26), number // 26
     return mark(at, letter + (str(turn) if turn else ""), MARKS[number % len(MARKS)])
-
-
-def label(x: float, text: str) -> Text:
-    """A text of a legend."""
-    return Text((x, 0), text, SMALL, "start", fill=PALE)
-
-
-def rows_of(groups: Sequence[list[Stroke]], width: float) -> tuple[list[Stroke], float]:
-    """Groups side by side, in as many rows as the width asks for; the height of all."""
-    strokes: list[Stroke] = []
-    x = y = 0.0
-    for group in groups:
-        long = max(one.room[2] for one in group if isinstance(one, Text))
-        if x and x + long > width:
-            x, y = 0.0, y + 15
-        strokes += moved(group, x, y)
-        x += long + 14
-    return strokes, y

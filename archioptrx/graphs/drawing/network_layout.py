@@ -3,7 +3,7 @@
 A step and the value that it makes are one *unit*: box, arrow, oval, one below the other. A loop is laid out by itself
 and is one item of the whole, so that its frame holds nothing else; what it reads enters through *gates* in the frame's
 upper side, what others read of it leaves through gates in the lower one. Items come in ranks by their longest path
-(`archioptrx.graphs.drawing.ranks`); between two ranks is a gap that belongs to arrows alone. Back edges run up a
+(see `layered_layout`); between two ranks is a gap that belongs to arrows alone. Back edges run up a
 lane of their own on the right of their loop.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.drawing.ranks import PASSING, Item, Stack, Vertical, ranks_of, stacked
+from archioptrx.graphs.drawing.layered_layout import PASSING, Item, Stack, Vertical, ranks_of, stacked
 from archioptrx.graphs.drawing.svg import Point
 from archioptrx.graphs.steps import Loop
 

@@ -24,6 +24,8 @@ Side = Literal["start", "middle", "end"]
 FORMATS = ("svg", "png")
 GROUND, INK, PALE = "#ffffff", "#222222", "#666666"
 """Of every drawing (its own light ground, so that it can be read on a dark page too), of texts and lines."""
+NAME, SMALL = 11.0, 8.0
+"""Sizes of letters."""
 FONT = "Helvetica, Arial, DejaVu Sans, sans-serif"
 HEAD = (7.0, 3.0)
 """Length and half the breadth of an arrow's head."""
@@ -41,7 +43,7 @@ class Outline:
     note
         Shown where the mouse rests on it.
     layer
-        Order of painting; lines have 1, texts 4.
+        Order of painting; lines have 1, texts 5.
     """
 
     at: Point
@@ -70,6 +72,7 @@ class Way:
     thick: float = 1.1
     dashed: bool = False
     arrow: bool = True
+    layer: int = 1
 
     @property
     def style(self) -> str:
@@ -211,7 +214,7 @@ def ordered(strokes: Iterable[Stroke]) -> tuple[Stroke, ...]:
 
 
 def _layer(stroke: Stroke) -> int:
-    return stroke.layer if isinstance(stroke, Outline) else 1 if isinstance(stroke, Way) else 4
+    return 5 if isinstance(stroke, Text) else stroke.layer
 
 
 def moved(strokes: Iterable[Stroke], right: float, down: float) -> list[Stroke]:
@@ -236,6 +239,24 @@ def beside(pictures: Sequence[Picture], title: str) -> Picture:
         strokes += moved(picture.strokes, right, 0)
         right += picture.width
     return Picture(right, max(picture.height for picture in pictures), ordered(strokes), title)
+
+
+def rows_of(groups: Sequence[list[Stroke]], width: float) -> tuple[list[Stroke], float]:
+    """Groups side by side, in as many rows as the width asks for; the height of all."""
+    strokes: list[Stroke] = []
+    x = y = 0.0
+    for group in groups:
+        long = max(one.room[2] for one in group if isinstance(one, Text))
+        if x and x + long > width:
+            x, y = 0.0, y + 15
+        strokes += moved(group, x, y)
+        x += long + 14
+    return strokes, y
+
+
+def label(x: float, text: str) -> Text:
+    """A text of a legend."""
+    return Text((x, 0), text, SMALL, "start", fill=PALE)
 
 
 def rounded(corners: Sequence[Point], radius: float = 7.0) -> tuple[tuple[Point, ...], ...]:
