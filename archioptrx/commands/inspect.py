@@ -8,26 +8,31 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from archioptrx.commands import inspect_effects
+from rich.table import Table
+
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.commands.inspect_architecture import check_exists, is_architecture, show_architecture
-from archioptrx.commands.inspect_drawings import DRAWN, best_of, draw_trials
 from archioptrx.commands.inspect_functions import Functions
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import plain
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.drawing.network import draw_architecture, source_widths
 from archioptrx.report.run_report import write_report
+from archioptrx.runs.effects import Effect, Effects, effects_of
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.run_folder import RunFolder, is_study
 from archioptrx.runs.text import (
     graphs_of,
     hyperparameters_text,
     metric_of,
+    plain_text,
     score_text,
     seeds_text,
     spread_text,
@@ -38,8 +43,8 @@ from archioptrx.search.pareto import front_json, front_line, retrained_text
 from archioptrx.search.study_run import StudyFolder
 from archioptrx.training.objective import Objective
 
-TOP = 10
-"""Trials in the table where no number is given."""
+TOP, DRAWN = 10, 3
+"""Trials in the table, and architectures that are drawn, where no number is given."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,12 +93,12 @@ def run(args: argparse.Namespace) -> int:
     walked = bool(args.draw) and (folder.path / "function_graph.yaml").is_file()
     functions = Functions.of(folder, experiment) if args.functions or walked or learned else None
     drawings = draw(args, folder, functions, asked, graphs) if args.draw else []
-    effects = inspect_effects.effects_by_goal(folder, experiment) if args.effects else {}
+    effects = effects_by_goal(folder, experiment) if args.effects else {}
     if args.json:
         content = document(folder, rows[: args.top or TOP], shown, graphs, metric_of(experiment))
         content |= {"front": front_json(rows, experiment.objective)}
         content |= {"functions": functions.document()} if functions and args.functions else {}
-        content |= {"effects": inspect_effects.document(effects)} if args.effects else {}
+        content |= {"effects": effects_document(effects)} if args.effects else {}
         content |= {"drawings": [str(path) for path in drawings]} if args.draw else {}
         print(json.dumps(plain(content), indent=1, ensure_ascii=False))
         return 0
@@ -101,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     begun = f"; {running} begun and not ended" if running else ""
     print(f"{folder.path}: {len(rows)} of {experiment.budget.trials} trials ended{begun}", file=sys.stderr)
     parts = [functions.text()] if functions and args.functions else []
-    parts += [inspect_effects.as_text(effects, args.top or TOP)] if args.effects else []
+    parts += [effects_text(effects, args.top or TOP)] if args.effects else []
     parts += [f"drawn: {path}" for path in drawings]
     print("\n".join(parts) if parts else overview(folder, experiment, rows, shown, graphs, args.top or TOP))
     if not parts and functions and (text := functions.summary()):
@@ -150,6 +155,35 @@ def draw(
         return drawings
     rows = [asked] if asked else best_of(folder.rows(), args.top or DRAWN)
     return drawings + draw_trials(folder, rows, graphs, metric_of(folder.experiment()), args.draw)
+
+
+def best_of(rows: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """The trials to draw: the first so many that have a score."""
+    return [row for row in rows if row["score"] is not None][:count]
+
+
+def draw_trials(
+    folder: RunFolder,
+    rows: Sequence[Mapping[str, Any]],
+    graphs: Mapping[int, ComputationGraph],
+    metric: str,
+    place: Path,
+) -> list[Path]:
+    """Draw the architectures of trials, as `trial-0007.svg` and `.png`; the paths.
+
+    Raises
+    ------
+    InputError
+        The place is a file, or can't be written.
+    """
+    paths, widths = [], folder.environment().get("data", {}).get("widths", {})  # older runs don't tell
+    for row in rows:
+        graph, values = graphs[row["proposal"]], row["hyperparameters"]
+        result = (row["metrics"] or {}).get(metric)
+        title = f"{folder.path.resolve().name}, trial {row['id']}"
+        title += f": {metric} {result:.4f}" if isinstance(result, float) else f": {row['status']}"
+        paths += draw_architecture(graph, place, f"trial-{row['id']}", source_widths(graph, widths), values, title)
+    return paths
 
 
 def show_study(args: argparse.Namespace) -> int:
@@ -246,6 +280,58 @@ def document(
         "trials": [{**row, "text": str(graphs[row["proposal"]])} for row in rows],
         "shown": None if shown is None else shown["id"],
         "winner": json.loads(best.read_text()) if best.is_file() else None,
+    }
+
+
+def effects_by_goal(folder: RunFolder, experiment: Experiment) -> dict[str, Effects]:
+    """The effects of all choices on each goal."""
+    rows = folder.rows()
+    proposals = {line["proposal"]: line for line in folder.proposals.read() if "refused" not in line}
+    goals = experiment.objective.goals
+    return {goal.label: effects_of(rows, proposals, number) for number, goal in enumerate(goals)}
+
+
+def effects_text(found: Mapping[str, Effects], top: int) -> str:
+    """A table of the strongest effects on the first goal, for a terminal."""
+    goal, effects = next(iter(found.items()))
+    if not effects.judged:
+        return f"{effects.caution} {effects.trials} trials have a score."
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("choice", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
+    for head in ("made", "left", "difference", "95 % interval", "p"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for one in effects.judged[:top]:
+        table.add_row(one.name, one.group, str(one.trials), str(one.others), *_effect_numbers(one))
+    pruned = f", {effects.pruned} of them pruned" if effects.pruned else ""
+    more = len(effects.judged) - top
+    parts = [
+        f"what good trials share, on {goal}: {effects.trials} trials{pruned}; difference: of the mean share of others",
+        "that a trial beats at equal epochs, in percent, between those that made a choice and those that didn't",
+        plain_text(table),
+        f"... and {more} more (--top)" if more > 0 else "",
+        textwrap.fill(f"{effects.caution} * holds for all together", 118),
+        f"other goals ({', '.join(list(found)[1:])}): --json" if len(found) > 1 else "",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _effect_numbers(one: Effect) -> tuple[str, str, str]:
+    low, high, p = one.low or 0.0, one.high or 0.0, one.p or 0.0
+    mark = " *" if one.firm else "  "
+    return f"{100 * one.difference:+.0f}", f"{100 * low:+.0f} … {100 * high:+.0f}", f"{p:.2g}{mark}"
+
+
+def effects_document(found: Mapping[str, Effects]) -> dict[str, Any]:
+    """All effects on each goal, for a program."""
+    return {
+        goal: {
+            "trials": effects.trials,
+            "pruned": effects.pruned,
+            "caution": effects.caution,
+            "choices": [asdict(one) for one in effects.effects],
+        }
+        for goal, effects in found.items()
     }
 
 

@@ -44,7 +44,7 @@ def show_architecture(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(content, indent=1, ensure_ascii=False))
         return 0
-    print(as_text(architecture, content))
+    print(as_text(content))
     for file in content.get("drawings", ()):
         print(f"drawn: {file}")
     return 0
@@ -74,7 +74,7 @@ def document(architecture: Architecture, title: str) -> dict[str, Any]:
     }
 
 
-def as_text(architecture: Architecture, content: Mapping[str, Any]) -> str:
+def as_text(content: Mapping[str, Any]) -> str:
     """The same for a person."""
     hyperparameters = ", ".join(f"{key}={value}" for key, value in sorted(content["hyperparameters"].items()))
     lines = [content["name"] + (f": {content['about']}" if content["about"] else ""), "", content["text"], ""]

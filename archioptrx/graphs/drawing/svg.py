@@ -27,6 +27,8 @@ GROUND, INK, PALE = "#ffffff", "#222222", "#666666"
 NAME, SMALL = 11.0, 8.0
 """Sizes of letters."""
 FONT = "Helvetica, Arial, DejaVu Sans, sans-serif"
+CORNER = 7.0
+"""Radius of a line's corners."""
 HEAD = (7.0, 3.0)
 """Length and half the breadth of an arrow's head."""
 BROAD, NARROW = frozenset("mwMWOQ@%#+<=>^~×←→–…"), frozenset("ijl'IJ ,./:;\\|f-()[]tr!·")
@@ -259,11 +261,11 @@ def label(x: float, text: str) -> Text:
     return Text((x, 0), text, SMALL, "start", fill=PALE)
 
 
-def rounded(corners: Sequence[Point], radius: float = 7.0) -> tuple[tuple[Point, ...], ...]:
+def rounded(corners: Sequence[Point]) -> tuple[tuple[Point, ...], ...]:
     """A line along corners that are rounded off."""
     parts: list[tuple[Point, ...]] = [(corners[0],)]
     for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
-        near = min(radius, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
+        near = min(CORNER, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
         start, end = (_towards(corner, other, near) for other in (before, after))
         parts += [(start,), (_towards(corner, start, 0.45 * near), _towards(corner, end, 0.45 * near), end)]
     return (*parts, (corners[-1],))

@@ -8,7 +8,7 @@ from typing import Any
 from archioptrx.core.errors import GraphError, InputError
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import Width
-from archioptrx.graphs.sketches.layers import role_of, run_layer
+from archioptrx.graphs.sketches.layer_steps import role_of, run_layer
 from archioptrx.graphs.sketches.methods import INPUT, SOURCES
 from archioptrx.graphs.sketches.program import HEAD, LATE, SOURCE, SketchProgram, SketchValue, key_of
 from archioptrx.graphs.sketches.sketch import DEFAULTS, Sketch, SketchLoop
