@@ -16,9 +16,9 @@ from test_export_python import text_of
 
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.source.text import WIDTH
 from archioptrx.graphs.steps import BackEdge, Step
-from archioptrx.models.export.check import random_event
-from archioptrx.models.export.code import WIDTH
+from archioptrx.models.export.check import Arrays, random_event
 from archioptrx.models.export.files import written
 from archioptrx.models.export.onnx_file import write_onnx
 from archioptrx.models.inference import transform
@@ -184,6 +184,29 @@ def test_as_many_hits_are_kept_as_in_training(tmp_path: Path, ratio: float) -> N
         torch.testing.assert_close(code.logits(*map(torch.tensor, event)), expected, rtol=0, atol=LIMIT)
 
 
+def tied(seed: int) -> tuple[Arrays, Arrays]:
+    """An event with equal hits and with edges of equal scores: the only ones into a hit, repeated, there and back."""
+    random = np.random.default_rng(seed)
+    hits, _ = random_event(random, 3, 8, 0)
+    chain = [(hit, hit + 1) for hit in range(15)]
+    edges = np.array([*chain, (0, 8), (8, 0), (3, 3), (1, 9), (1, 9), (2, 10)]).T
+    order = random.permutation(16)
+    return np.concatenate([hits, hits[:5], hits[:3]])[order], order.argsort()[edges][:, random.permutation(21)]
+
+
+@pytest.mark.parametrize("method", ["topk", "edge"])
+def test_an_export_chooses_among_equal_hits_and_edges_as_the_model_does(tmp_path: Path, method: str) -> None:
+    one = take(around(method, *THERE, **METHODS[method]), {})
+    code = written(one, tmp_path / "code.py").load()
+    for seed in range(40):
+        event = tied(seed)
+        expected = one.trained.model(transform(*event, one.trained.metadata))
+        found = code.logits(*map(torch.tensor, event))
+        torch.testing.assert_close(found, expected, rtol=0, atol=LIMIT)
+        turned = code.logits(torch.tensor(event[0][::-1].copy()), torch.tensor(15 - event[1][:, ::-1]))
+        torch.testing.assert_close(turned.flip(0), found, rtol=0, atol=LIMIT)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("other", METHODS)
 def test_a_loop_carries_the_values_of_another_pooling(tmp_path: Path, method: str, other: str) -> None:
@@ -227,8 +250,8 @@ def test_poolings_in_onnx(tmp_path: Path, method: str) -> None:
     assert write_onnx(one, tmp_path / "model.onnx") <= LIMIT
     run = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     random = np.random.default_rng(0)
-    for size in (*SIZES, (25, 80)):
-        assert compared(one, run, *random_event(random, 3, *size)) <= LIMIT
+    for event in (*(random_event(random, 3, *size) for size in (*SIZES, (25, 80))), *map(tied, range(20))):
+        assert compared(one, run, *event) <= LIMIT
 
 
 def test_edge_pooling_is_refused_in_onnx(tmp_path: Path) -> None:

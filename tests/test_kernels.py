@@ -8,7 +8,7 @@ from torch import nn
 from archioptrx.networks.blocks.ends import EdgeEnds, flow, lift
 from archioptrx.networks.blocks.fused import dense, norm_act
 from archioptrx.networks.blocks.matmul import linear, tanh
-from archioptrx.networks.blocks.segments import Segments, take
+from archioptrx.networks.blocks.segments import Segments, maximum, take
 
 
 @pytest.mark.parametrize("count", [1, 2047, 2048, 5000])
@@ -69,3 +69,12 @@ def test_sorted_edges_are_not_sorted_again():
     assert other.offsets.tolist() == [0, 2, 2, 3]
     x = torch.randn(3, 2, requires_grad=True)
     agree(take(x, other), x[other.index], x)
+
+
+def test_the_largest_value_has_the_whole_gradient():
+    """Zeros among them: relu gives many. Values that are equal share it; an empty group gives 0."""
+    x = torch.tensor([[0.0, 1.0], [-1.0, 1.0], [2.0, 0.0], [-3.0, -0.5]], requires_grad=True)
+    result = maximum(x, Segments(torch.tensor([0, 0, 1, 2]), 4))
+    assert result.tolist() == [[0.0, 1.0], [2.0, 0.0], [-3.0, -0.5], [0.0, 0.0]]
+    result.sum().backward()
+    assert x.grad.tolist() == [[1.0, 0.5], [0.0, 0.5], [1.0, 1.0], [1.0, 1.0]]

@@ -7,12 +7,14 @@ import torch
 from torch import nn
 from torch_geometric.data import Batch, Data
 from torch_geometric.nn.dense import dense_diff_pool
+from torch_geometric.nn.pool import EdgePooling, TopKPooling
 from torch_geometric.utils import to_dense_adj
 
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.networks.blocks import ForwardPass, Shape, Topology, Value, apply, build
+from archioptrx.networks.blocks.pooling import matching
 from archioptrx.networks.blocks.value import Pooling
 from archioptrx.networks.compile import compile_model
 from archioptrx.sampling.search_space import SearchSpace
@@ -46,14 +48,51 @@ def unpooled(value: Value, batch: Data) -> torch.Tensor:
     return apply(build("unpool", [], Shape("node", 3), {}), [value], ForwardPass(Topology(batch))).tensor()
 
 
-@pytest.mark.parametrize("method", ["topk", "edge"])
-def test_the_learned_poolings_are_those_of_torch_geometric(method):
-    graph, module = data(), pool(method)
+def links(rows: torch.Tensor, edges: torch.Tensor, hits: torch.Tensor, nodes: int) -> torch.Tensor:
+    """Which hits an edge of the pooled graph joins, by way of their rows: bool [N, N]."""
+    member = torch.zeros(int(rows.max()) + 1, nodes).index_put((rows, hits), torch.ones(len(hits)))
+    joined = torch.zeros(len(member), len(member)).index_put((edges[0], edges[1]), torch.ones(edges.shape[1]))
+    return member.T @ joined @ member > 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_best_hits_are_those_of_torch_geometric(seed):
+    graph, module = data(seed=seed), pool("topk", seed=seed)
+    theirs = TopKPooling(3, ratio=0.6).double()
+    theirs.load_state_dict({name.removeprefix("layer."): weight for name, weight in module.state_dict().items()})
+    x, edges, _, _, kept, _ = theirs(graph.x, graph.edge_index, batch=torch.zeros(14, dtype=torch.int64))
     value = pooled(module, graph)
-    theirs = module.layer(graph.x, graph.edge_index, batch=torch.zeros(14, dtype=torch.int64))
-    assert torch.equal(value.tensor(), theirs[0])
-    assert torch.equal(value.pooling.run.topology.edges.index, theirs[1])
-    assert 0 < len(theirs[0]) < 14
+    ours = value.pooling.columns.index
+    assert torch.equal(ours.sort().values, kept.sort().values)
+    back = torch.zeros_like(graph.x).index_put((kept,), x)
+    torch.testing.assert_close(unpooled(value, graph), back, rtol=0, atol=1e-12)
+    rows = torch.arange(len(kept))
+    joined = links(rows, value.pooling.run.topology.edges.index, ours, 14)
+    assert torch.equal(joined, links(rows, edges, kept, 14))
+
+
+def without_ties(seed: int) -> Data:
+    """A graph in which at least two edges end in each hit, so that no score is 1.5."""
+    graph = data(edges=30, seed=seed)
+    hits = torch.arange(14)
+    more = torch.cat([torch.stack([(hits + step) % 14, hits]) for step in (1, 3)], dim=1)
+    return Data(x=graph.x, edge_index=torch.cat([graph.edge_index, more], dim=1))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_contracted_pairs_are_those_of_torch_geometric(seed):
+    """Self-loops, repeated edges and both directions included; the gradients, too."""
+    graph, module = without_ties(seed), pool("edge", seed=seed)
+    theirs = EdgePooling(3).double()
+    theirs.load_state_dict({name.removeprefix("layer."): weight for name, weight in module.state_dict().items()})
+    x, edges, _, info = theirs(graph.x, graph.edge_index, torch.zeros(14, dtype=torch.int64))
+    value, hits = pooled(module, graph), torch.arange(14)
+    torch.testing.assert_close(unpooled(value, graph), x[info.cluster], rtol=0, atol=1e-12)
+    ours = links(value.pooling.rows.index, value.pooling.run.topology.edges.index, hits, 14)
+    assert torch.equal(ours, links(info.cluster, edges, hits, 14))
+    value.tensor().square().sum().backward()
+    x.square().sum().backward()
+    torch.testing.assert_close(module.layer.lin.weight.grad, theirs.lin.weight.grad, rtol=0, atol=1e-10)
 
 
 def test_soft_clusters_are_those_of_torch_geometric():
@@ -194,3 +233,143 @@ def test_no_data_set_has_pooled_nodes():
     with pytest.raises(InputError) as error:
         FunctionGraph.from_dict(content)
     assert any("data.hits.domain: is pooled; allowed for a source" in line for line in error.value.faults)
+
+
+EQUAL = torch.tensor([[0.3, -0.2, 0.5]], dtype=torch.float64)
+RANDOM = torch.Generator().manual_seed(0)
+TIES = {
+    "a chain, each hit with one edge": (
+        torch.randn(7, 3, generator=RANDOM, dtype=torch.float64),
+        [(n, n + 1) for n in range(6)],
+    ),
+    "a cycle of three": (torch.randn(3, 3, generator=RANDOM, dtype=torch.float64), [(0, 1), (1, 2), (2, 0)]),
+    "a cycle of three equal hits": (EQUAL.expand(3, 3), [(0, 1), (1, 2), (2, 0)]),
+    "a star of equal hits": (EQUAL.expand(6, 3), [(0, n) for n in range(1, 6)]),
+    "a chain of equal hits": (EQUAL.expand(6, 3), [(n, n + 1) for n in range(5)]),
+    "both directions": (EQUAL.expand(5, 3), [(0, 1), (1, 0), (1, 2), (2, 1), (3, 4), (4, 3)]),
+    "repeated edges": (EQUAL.expand(5, 3), [(0, 1), (0, 1), (1, 2), (1, 2), (3, 4), (4, 3)]),
+    "hits joined to themselves": (EQUAL.expand(4, 3), [(n, n) for n in range(4)] + [(0, 1), (1, 2)]),
+    "scores in which tanh is 1": (torch.arange(1, 25, dtype=torch.float64).view(8, 3) * 100, [(0, 1), (2, 1), (3, 1)]),
+    "half of the hits equal": (
+        torch.cat([EQUAL.expand(5, 3), torch.randn(4, 3, generator=RANDOM, dtype=torch.float64)]),
+        [(n, (n + 1) % 9) for n in range(9)] + [(0, 4), (4, 0), (8, 2)],
+    ),
+}
+
+
+def tie(name: str) -> Data:
+    x, edges = TIES[name]
+    return Data(x=x.clone(), edge_index=torch.tensor(edges).T)
+
+
+@pytest.mark.parametrize("name", TIES)
+@pytest.mark.parametrize("method", ["topk", "edge"])
+def test_equal_hits_and_edges_are_treated_alike(method, name):
+    """Whatever order hits and edges stand in, and whatever graphs stand beside: the order decides no tie."""
+    for seed in range(20):
+        module, graph = pool(method, seed=seed % 5), tie(name)
+        size, generator = graph.num_nodes, torch.Generator().manual_seed(seed)
+        expected = unpooled(pooled(module, graph), graph)
+        order, turn = (torch.randperm(n, generator=generator) for n in (size, graph.num_edges))
+        moved = Data(x=graph.x[order], edge_index=order.argsort()[graph.edge_index][:, turn])
+        others = [data(*sizes, seed) for sizes in ((9, 20), (30, 90), (1, 0))]
+        small, large, single = (Data(x=one.x, edge_index=one.edge_index) for one in others)
+        for before, after in (([], [small]), ([large], [graph, single])):
+            batch = Batch.from_data_list([*before, moved, *after])
+            start = sum(one.num_nodes for one in before)
+            found = unpooled(pooled(module, batch), batch)[start : start + size]
+            torch.testing.assert_close(found, expected[order], rtol=0, atol=1e-10)
+
+
+def test_of_equal_edges_that_share_a_hit_none_is_contracted():
+    module = pool("edge")
+    assert pooled(module, tie("a star of equal hits")).tensor().shape[0] == 6
+    assert pooled(module, tie("a cycle of three equal hits")).tensor().shape[0] == 3
+    assert pooled(module, tie("both directions")).tensor().shape[0] == 4  # 3 and 4 are one
+
+
+def test_a_chain_is_contracted_by_the_scores_before_the_softmax():
+    graph, module = tie("a chain, each hit with one edge"), pool("edge")
+    lin, ends = module.layer.lin, graph.edge_index
+    best = int(lin(torch.cat([graph.x[ends[0]], graph.x[ends[1]]], dim=1)).argmax())
+    back = unpooled(pooled(module, graph), graph)
+    torch.testing.assert_close(back[best], 1.5 * (graph.x[best] + graph.x[best + 1]), rtol=0, atol=1e-12)
+
+
+def test_hits_as_good_as_the_last_one_stay():
+    """Of 9 hits 0.6 are 6; 5 are equal, and all of them stay or go."""
+    graph = tie("half of the hits equal")
+    for seed in range(10):
+        module = pool("topk", seed=seed)
+        kept = pooled(module, graph).pooling.columns.index
+        best = module.layer.select(graph.x).squeeze(1)
+        last = best.sort(descending=True).values[5]
+        assert kept.tolist() == (best >= last - 1e-9).nonzero().squeeze(1).tolist()
+    many = Data(x=EQUAL.expand(10, 3), edge_index=torch.zeros(2, 0, dtype=torch.int64))
+    assert pooled(module, many).tensor().shape[0] == 10
+
+
+def test_hits_are_compared_before_tanh():
+    graph = tie("scores in which tanh is 1")
+    kept = pooled(pool("topk"), graph).pooling.columns.index
+    assert len(kept) == 5
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("nodes", "edges"), [(0, 0), (1, 0), (1, 3), (5, 0)])
+def test_graphs_with_few_hits_or_none_are_pooled(method, nodes, edges):
+    graph, module = (
+        data(nodes, edges) if nodes else Data(x=EQUAL[:0], edge_index=torch.zeros(2, 0).long()),
+        pool(method),
+    )
+    value = pooled(module, graph)
+    back = unpooled(value, graph)
+    assert back.shape == (nodes, 3) and back.isfinite().all()
+    back.sum().backward()
+
+
+@pytest.mark.parametrize("method", ["topk", "edge"])
+def test_a_number_that_is_none_is_not_hidden(method):
+    graph = data()
+    graph.x[3] = torch.nan
+    assert unpooled(pooled(pool(method), graph), graph).isnan().any()
+
+
+def greedy(pairs: list[tuple[int, int]], score: list[float], raw: list[float]) -> set[int]:
+    """One group of equal pairs after the other, best ones first; a pair that shares a hit with an equal one waits."""
+    keys, free, found = list(zip(score, raw, strict=True)), set(range(10**4)), set()
+    for key in sorted(set(keys), reverse=True):
+        equal = [n for n, one in enumerate(keys) if one == key and set(pairs[n]) <= free]
+        alone = [n for n in equal if all(m == n or not set(pairs[n]) & set(pairs[m]) for m in equal)]
+        found |= set(alone)
+        free -= {hit for n in alone for hit in pairs[n]}
+    return found
+
+
+@pytest.mark.parametrize("levels", [2, 5, 10**9])
+def test_rounds_choose_what_one_pair_after_the_other_does(levels):
+    """With few levels most scores are equal; with many of them none is, and this is the greedy way of the paper."""
+    rng = random.Random(levels)
+    for _ in range(400):
+        size = rng.randrange(2, 14)
+        whole = [(a, b) for a in range(size) for b in range(a + 1, size)]
+        pairs = rng.sample(whole, rng.randrange(1, min(len(whole), 40) + 1))
+        score = [0.5 + rng.randrange(levels) / levels for _ in pairs]
+        raw = [rng.randrange(levels) / levels for _ in pairs]
+        numbers = torch.tensor([score, raw], dtype=torch.float64)
+        chosen = matching(torch.tensor(pairs).T, *numbers, torch.full((len(pairs),), 1e-12).double(), size)
+        assert set(chosen.nonzero().squeeze(1).tolist()) == greedy(pairs, score, raw)
+
+
+def test_numbers_that_differ_by_rounding_are_equal():
+    pairs = torch.tensor([[0, 1, 3], [1, 2, 4]])
+    score, raw = torch.tensor([1.5, 1.5 - 1e-7, 1.5]), torch.tensor([0.25, 0.25 + 1e-7, 0.1])
+    assert matching(pairs, score, raw, torch.full((3,), 1e-6), 5).tolist() == [False, False, True]
+    assert matching(pairs, score, raw, torch.zeros(3), 5).tolist() == [True, False, True]
+
+
+def test_a_circle_of_pairs_each_better_than_the_next_ends():
+    """Scores are equal two by two, but not at the ends of the scale: by raw 1 > 0, 2 > 1; by score 0 > 2."""
+    pairs = torch.tensor([[0, 1, 0], [1, 2, 2]])
+    score, raw = torch.tensor([1.2, 1.1, 1.0]), torch.tensor([0.0, 1.0, 2.0])
+    assert not matching(pairs, score, raw, torch.full((3,), 0.07), 3).any()

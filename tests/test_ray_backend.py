@@ -17,7 +17,7 @@ import yaml
 from small_search import SMALL, lines, proposed, results, searched, small, write_odd
 
 from archioptrx.core.errors import InputError
-from archioptrx.search.ray_backend import _knock
+from archioptrx.search.ray_backend import _check_port
 
 COMMAND = [sys.executable, "-m", "archioptrx.search"]
 
@@ -64,7 +64,7 @@ def test_stopped_and_resumed_on_ray_is_the_same_as_in_one_go_without(tmp_path: P
     best = [json.loads((folder / "best" / "metrics.json").read_text()) for folder in (run, tmp_path / "local")]
     assert best[0] == best[1]
     for line in (stderr + told.stderr).splitlines():
-        assert re.match(r"searching in |\[\d+/\d+\] trial |training the best again: |stopped; ", line), line
+        assert re.match(r"searching in |\[\d+/\d+\] trial |retraining the best: |stopped; ", line), line
 
 
 def test_a_worker_that_dies_is_a_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_a_cluster_that_is_not_there_is_told_at_once():
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         with pytest.raises(InputError, match=f"--address {address}: no Ray cluster answers: .*refused"):
-            _knock(address)
+            _check_port(address)
 
 
 @pytest.mark.long

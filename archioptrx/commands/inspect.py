@@ -194,7 +194,7 @@ def show_study(args: argparse.Namespace) -> int:
     given = {f"--{name}": getattr(args, name) for name in options}
     allowed = f"allowed: archioptrx inspect {run} …"
     finish([f"{option}: is for one search of the study; {allowed}" for option, value in given.items() if value])
-    print(comparison_report.as_json(folder) if args.json else comparison_report.as_text(folder))
+    print(comparison_report.study_json(folder) if args.json else comparison_report.study_text(folder))
     return 0
 
 

@@ -15,7 +15,7 @@ from archioptrx.graphs.drawing.course import Course
 from archioptrx.graphs.drawing.function_graph import draw_course, draw_walk
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.runs.experiment import Experiment
-from archioptrx.runs.function_statistics import Window, changes, span_text, windows_of
+from archioptrx.runs.function_statistics import Window, probability_changes, span_text, windows_of
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.runs.text import plain_text
 
@@ -99,7 +99,7 @@ class Functions:
 
     def summary(self, count: int = 3) -> str | None:
         """One line of what has changed most; None where nothing was learned."""
-        found = [f"{name} {first:.2f} → {now:.2f}" for name, first, now in changes(self.learned)[:count]]
+        found = [f"{name} {first:.2f} → {now:.2f}" for name, first, now in probability_changes(self.learned)[:count]]
         return f"{self.sampler} has learned: {', '.join(found)}; all: --functions" if found else None
 
     def document(self) -> dict[str, Any]:

@@ -135,7 +135,7 @@ class ComputationGraph:
             if fault := step.signature.type_fault(tuple(t.domain for t in given), result.domain):
                 raise GraphError(f"{name} = {step.function}: {step.block} {fault}\n{self}")
             try:
-                width = step.signature.width(tuple(t.width for t in given), step.all_params)
+                width = step.signature.result_width(tuple(t.width for t in given), step.all_params)
             except InputError as error:
                 raise GraphError(f"{name} = {step.function}: {error}\n{self}") from error
             if width is not None and width != result.width:

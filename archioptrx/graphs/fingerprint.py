@@ -132,7 +132,7 @@ def _reduce(graph: StepGraph) -> _Plain:
             inputs.sort()
         value = count + index
         made = value + total if value in back else value
-        if step.block == "identity" or (step.block == "concat" and len(inputs) == 1):
+        if signature.neutral and len(inputs) == 1:
             made = inputs[0]
         else:
             weights = step.weights if signature.has_weights else ""

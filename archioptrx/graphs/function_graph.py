@@ -89,7 +89,7 @@ class FunctionGraph:
                 if function.output in widths or not all(name in widths for name in function.inputs):
                     continue
                 inputs = tuple(widths[name] for name in function.inputs)
-                width = function.signature.width(inputs, next(function.variants()))
+                width = function.signature.result_width(inputs, next(function.variants()))
                 if width is not None:
                     widths[function.output] = width
                     changed = True
@@ -272,7 +272,7 @@ def _width_faults(graph: FunctionGraph, function: FunctionNode, widths: dict[str
         return
     for parameters in function.variants():
         try:
-            width = function.signature.width(tuple(widths[name] for name in function.inputs), parameters)
+            width = function.signature.result_width(tuple(widths[name] for name in function.inputs), parameters)
         except InputError as error:
             yield f"{where}: {error}"
             return

@@ -7,21 +7,13 @@ from typing import Any
 
 from archioptrx.core.errors import GraphError, InputError, did_you_mean
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.signatures import LADDER, POOLED, Hyperparameter
+from archioptrx.graphs.signatures import Hyperparameter, Shape
 from archioptrx.graphs.steps import Step
 
-Shapes = list[tuple[str, int]]  # domain and width of each value
+Shapes = list[Shape]
+"""The shape of each value."""
 TargetWidth = int | Mapping[str, int]
 """Channels that a task asks for; of several targets, those of each by the name of its data node."""
-
-
-def copies(source: str, output: str) -> int:
-    """How many parts a value of one domain has when it is lifted to another: 2 for each rung of the ladder.
-
-    >>> copies("node", "edge"), copies("node", "triplet"), copies("graph", "edge"), copies("pooled", "pooled")
-    (2, 4, 1, 1)
-    """
-    return 1 if source in ("graph", POOLED) else int(2 ** (LADDER[output] - LADDER[source]))
 
 
 def shapes(
@@ -59,7 +51,7 @@ def shapes(
         raise InputError(f"source {missing[0]}: its width is unknown; {did_you_mean(missing[0], source_widths)}")
     idle = set(range(len(graph.sources))) - read
     kinds = [graph.type_of(value) for value in range(len(graph.values))]
-    return [(kind.domain, 0 if value in idle else kind.width.bind(symbols)) for value, kind in enumerate(kinds)]
+    return [Shape(kind.domain, 0 if value in idle else kind.width.bind(symbols)) for value, kind in enumerate(kinds)]
 
 
 def target_symbols(target_width: TargetWidth) -> dict[str, int]:
@@ -121,12 +113,10 @@ def weight_names(graph: ComputationGraph) -> list[tuple[str, ...]]:
     A name is the prefix of the weights' keys in the state dict.
     """
     names: list[tuple[str, ...]] = []
+    first: dict[str, tuple[str, ...]] = {"": ()}
     for index, step in enumerate(graph.steps):
-        name, number = step.weights, graph.passes[index]
-        if not name:
-            names.append(())
-        elif step.per_pass and number > 1:
-            names.append(tuple(f"{name}.{turn}" for turn in range(number)))
-        else:
-            names.append((name,))
+        number = graph.passes[index]
+        own = tuple(f"{step.weights}.{turn}" for turn in range(number)) if step.per_pass and number > 1 else None
+        # The first step of a name makes the weights; one outside its loop, or with other passes, shares them.
+        names.append(first.setdefault(step.weights, own or (step.weights,)))
     return names

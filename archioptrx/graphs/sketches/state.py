@@ -86,7 +86,7 @@ class State:
             if isinstance(value, str) and parameter.choices and (fault := parameter.fault(value)):
                 raise InputError(f"{place}: {parameter.name} {fault}")
         try:
-            width = signature.width(tuple(w for _, w in kinds), signature.complete(params or {})) or wide
+            width = signature.result_width(tuple(w for _, w in kinds), signature.complete(params or {})) or wide
         except InputError as error:
             raise InputError(f"{place}: {block}: {error}") from error
         assert width is not None  # whoever takes a block of any width says which

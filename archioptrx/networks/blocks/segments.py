@@ -124,7 +124,11 @@ def mean(x: Tensor, segments: Segments) -> Tensor:
 def maximum(x: Tensor, segments: Segments) -> Tensor:
     """Take the largest value of each group, channel by channel: [M, D] -> [size, D], zero for an empty group."""
     index = segments.index.unsqueeze(1).expand_as(x)
-    return x.new_zeros(segments.size, x.shape[1]).scatter_reduce(0, index, x, "amax", include_self=False)
+    # A start of 0 would take half of the gradient of a largest value that is exactly 0 (torch counts it among the
+    # equals, with include_self=False too). No value equals -inf.
+    start = x.new_full((segments.size, x.shape[1]), -torch.inf)
+    largest = start.scatter_reduce(0, index, x, "amax")
+    return torch.where((segments.counts > 0).unsqueeze(1), largest, 0.0)
 
 
 def deviation(x: Tensor, segments: Segments, floor: float = 1e-5) -> Tensor:

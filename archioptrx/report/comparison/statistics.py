@@ -1,4 +1,4 @@
-"""Metrics as functions of how often each unit counts: exactly the task's, fast enough for a thousand resamples."""
+"""Metrics as functions of the counts of the units: equal to those of the task, fast enough for 1000 resamples."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from archioptrx.tasks.task import Task
 from archioptrx.tasks.tracks.metrics import EventTracks, Selection, track_counts
 
 FACTS = ("cut", "true_fraction", "edges", "triplets", "pairs", "graphs", "tracks", "particles", "hits")
-"""What metrics hold that says nothing about a model, or counts what it was given."""
+"""Metrics that describe the data, not the model: they are not compared."""
 
 
 class RowStatistic:
-    """Metrics of a classifier of rows. One sort, then sums for each resample.
+    """Metrics of a classifier of rows: sorted once, then sums for each resample.
 
     Parameters
     ----------
@@ -57,11 +57,11 @@ class RowStatistic:
         self._cut = cut
 
     def __call__(self, weights: Ints) -> Numbers:
-        """Metrics as the task names them, without those that only count."""
+        """Metrics by their names in the task, without those of `FACTS`."""
         each = weights[self._unit]
         every, true = np.cumsum(each)[self._ends], np.cumsum(each * self._truth)[self._ends]
-        drawn = np.diff(every, prepend=0) > 0  # a threshold that no row of this resample has is none
-        ranking = Ranking(self._thresholds[drawn], true[drawn], (every - true)[drawn])
+        occurring = np.diff(every, prepend=0) > 0  # thresholds without a row in this resample are dropped
+        ranking = Ranking(self._thresholds[occurring], true[occurring], (every - true)[occurring])
         fixed = _rates(self._counts[FIXED_CUT] @ weights)
         loss = None if self._losses is None else _ratio(*(self._losses @ weights))
         return {
@@ -120,25 +120,27 @@ class GraphStatistic:
             self._of_unit[unit].append(place)
 
     def __call__(self, weights: Ints) -> Numbers:
-        """Metrics without those that only count."""
+        """Metrics without those of `FACTS`."""
         places = [place for unit, times in enumerate(weights) for place in self._of_unit[unit] * int(times)]
         outputs, graphs = [self._outputs[k] for k in places], [self._batches[k] for k in places]
-        return numbers(self._task.metrics(outputs, graphs, cut=self._cut))
+        return judging_metrics(self._task.metrics(outputs, graphs, cut=self._cut))
 
 
-def numbers(metrics: Mapping[str, Any]) -> dict[str, float | None]:
-    """Metrics that judge a model: single numbers that aren't counts of what it was given."""
+def judging_metrics(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """Metrics that judge a model: single numbers, without those of `FACTS`."""
     judging = (name for name in metrics if name.rpartition(".")[2] not in FACTS)
     return {name: metrics[name] for name in judging if not isinstance(metrics[name], list | Mapping)}
 
 
 class TrackStatistic:
-    """Metrics of tracks from what each event counts."""
+    """Metrics of tracks, as ratios of sums of the counts of each event."""
 
     def __init__(self, events: Sequence[EventTracks], selection: Selection) -> None:
         counts = [track_counts(event, selection) for event in events]
         self._names = list(counts[0])
-        self._counts = np.array([[one[name] for one in counts] for name in self._names], dtype=np.float64)
+        self._counts = np.array(
+            [[event_counts[name] for event_counts in counts] for name in self._names], dtype=np.float64
+        )
 
     def __call__(self, weights: Ints) -> Numbers:
         """Ratios of the sums over events."""
