@@ -66,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         type=Path,
         help="draw the best architectures, or the one asked for: trial-ID.svg, .png (of one architecture NAME.svg, "
-        ".png); and the function graph with what --functions tells: functions.svg, .png (with --functions that alone)",
+        ".png); and the function graph with the numbers of --functions: functions.svg, .png (--functions: that alone)",
     )
     new.add_argument("--html", metavar="FILE", type=Path, help="write a report: one page that needs nothing else")
     new.add_argument("--json", action="store_true", help="print one JSON document")
@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table and one architecture, or what was asked for instead."""
+    """Print the table and one architecture, or the parts that the options name."""
     if args.top is not None and args.top < 1:
         raise InputError(f"--top: is {args.top}; allowed: 1 or more")
     if is_study(args.run_folder):
@@ -132,11 +132,13 @@ def overview(
 
 
 def write_html(folder: RunFolder, trial: int | None, args: argparse.Namespace) -> int:
-    """Write the report of a run and say where it is."""
+    """Write the report of a run and print its path."""
     given = {"RUN/ID": trial is not None, "--fingerprint": args.fingerprint, "--functions": args.functions}
     given["--draw"] = args.draw
     allowed = f"allowed: archioptrx inspect {folder.path} --html {args.html}"
-    finish([f"--html: is a report of the whole run, not with {name}; {allowed}" for name, one in given.items() if one])
+    finish(
+        [f"--html: is a report of the whole run, not with {name}; {allowed}" for name, value in given.items() if value]
+    )
     write_report(folder, args.html, args.top or TOP)
     print(json.dumps({"report": str(args.html)}) if args.json else f"written: {args.html}")
     return 0
@@ -176,7 +178,7 @@ def draw_trials(
     InputError
         The place is a file, or can't be written.
     """
-    paths, widths = [], folder.environment().get("data", {}).get("widths", {})  # older runs don't tell
+    paths, widths = [], folder.environment().get("data", {}).get("widths", {})  # an older run has none
     for row in rows:
         graph, values = graphs[row["proposal"]], row["hyperparameters"]
         result = (row["metrics"] or {}).get(metric)
@@ -200,8 +202,8 @@ def show_study(args: argparse.Namespace) -> int:
 
 def of_trial(path: Path) -> tuple[Path, int | None]:
     """The run, and the number of the trial where `path` is RUN/ID."""
-    one = not path.exists() and path.name.isdecimal() and (path.parent / "experiment.yaml").is_file()
-    return (path.parent, int(path.name)) if one else (path, None)
+    is_trial = not path.exists() and path.name.isdecimal() and (path.parent / "experiment.yaml").is_file()
+    return (path.parent, int(path.name)) if is_trial else (path, None)
 
 
 def chosen_row(rows: list[dict[str, Any]], trial: int | None, args: argparse.Namespace) -> dict[str, Any] | None:
@@ -227,13 +229,13 @@ def chosen(rows: list[dict[str, Any]], fingerprint: str | None) -> dict[str, Any
     """The row of a fingerprint, or the best one."""
     if fingerprint is None:
         return rows[0]
-    found = [row for row in rows if row["fingerprint"].startswith(fingerprint)]
-    if not found:
+    matches = [row for row in rows if row["fingerprint"].startswith(fingerprint)]
+    if not matches:
         known = did_you_mean(fingerprint, [row["fingerprint"][:12] for row in rows])
         raise InputError(f"--fingerprint {fingerprint}: no ended trial has it; {known}")
-    if len({row["fingerprint"] for row in found}) > 1:
-        raise InputError(f"--fingerprint {fingerprint}: {len(found)} trials have it; allowed: more digits")
-    return found[0]
+    if len({row["fingerprint"] for row in matches}) > 1:
+        raise InputError(f"--fingerprint {fingerprint}: {len(matches)} trials have it; allowed: more digits")
+    return matches[0]
 
 
 def architecture_text(row: Mapping[str, Any], graph: ComputationGraph, metric: str) -> str:
@@ -256,7 +258,7 @@ def best_text(folder: RunFolder, objective: Objective) -> str:
     names = known or [name for name in objective.metrics if name in metrics["test"]]
     tests = {name: metrics["test"][name] for name in names}
     seeds = metrics["seeds"]
-    text = ", ".join(f"{name} {spread_text(one['mean'], one['deviation'], seeds)}" for name, one in tests.items())
+    text = ", ".join(f"{name} {spread_text(test['mean'], test['deviation'], seeds)}" for name, test in tests.items())
     winner = f"\nwinner: trial {metrics['proposal']:04d}, trained under {seeds_text(seeds)}; on test events {text}"
     if not objective.several:
         return winner
@@ -291,9 +293,9 @@ def effects_by_goal(folder: RunFolder, experiment: Experiment) -> dict[str, Effe
     return {goal.label: effects_of(rows, proposals, number) for number, goal in enumerate(goals)}
 
 
-def effects_text(found: Mapping[str, Effects], top: int) -> str:
+def effects_text(by_goal: Mapping[str, Effects], top: int) -> str:
     """A table of the strongest effects on the first goal, for a terminal."""
-    goal, effects = next(iter(found.items()))
+    goal, effects = next(iter(by_goal.items()))
     if not effects.judged:
         return f"{effects.caution} {effects.trials} trials have a score."
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -301,8 +303,8 @@ def effects_text(found: Mapping[str, Effects], top: int) -> str:
     table.add_column("kind", no_wrap=True)
     for head in ("made", "left", "difference", "95 % interval", "p"):
         table.add_column(head, justify="right", no_wrap=True)
-    for one in effects.judged[:top]:
-        table.add_row(one.name, one.group, str(one.trials), str(one.others), *_effect_numbers(one))
+    for effect in effects.judged[:top]:
+        table.add_row(effect.name, effect.group, str(effect.trials), str(effect.others), *_effect_numbers(effect))
     pruned = f", {effects.pruned} of them pruned" if effects.pruned else ""
     more = len(effects.judged) - top
     parts = [
@@ -311,27 +313,27 @@ def effects_text(found: Mapping[str, Effects], top: int) -> str:
         plain_text(table),
         f"... and {more} more (--top)" if more > 0 else "",
         textwrap.fill(f"{effects.caution} * holds for all together", 118),
-        f"other goals ({', '.join(list(found)[1:])}): --json" if len(found) > 1 else "",
+        f"other goals ({', '.join(list(by_goal)[1:])}): --json" if len(by_goal) > 1 else "",
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _effect_numbers(one: Effect) -> tuple[str, str, str]:
-    low, high, p = one.low or 0.0, one.high or 0.0, one.p or 0.0
-    mark = " *" if one.firm else "  "
-    return f"{100 * one.difference:+.0f}", f"{100 * low:+.0f} … {100 * high:+.0f}", f"{p:.2g}{mark}"
+def _effect_numbers(effect: Effect) -> tuple[str, str, str]:
+    low, high, p = effect.low or 0.0, effect.high or 0.0, effect.p or 0.0
+    mark = " *" if effect.firm else "  "
+    return f"{100 * effect.difference:+.0f}", f"{100 * low:+.0f} … {100 * high:+.0f}", f"{p:.2g}{mark}"
 
 
-def effects_document(found: Mapping[str, Effects]) -> dict[str, Any]:
+def effects_document(by_goal: Mapping[str, Effects]) -> dict[str, Any]:
     """All effects on each goal, for a program."""
     return {
         goal: {
             "trials": effects.trials,
             "pruned": effects.pruned,
             "caution": effects.caution,
-            "choices": [asdict(one) for one in effects.effects],
+            "choices": [asdict(effect) for effect in effects.effects],
         }
-        for goal, effects in found.items()
+        for goal, effects in by_goal.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""What `archioptrx inspect FILE` tells of one architecture: the network, its identity, its size. No data, no search."""
+"""One architecture in `archioptrx inspect FILE`: the network, its identity, its size. No data, no search."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from archioptrx.graphs.parameter_count import count_parameters
 USUAL_WIDTHS = {"x": 3, "pos": 3, "edge_attr": 5}
 """Channels of the data set's fields as hit graphs have them: r, φ, z; x, y, z; Δr, Δφ, Δz, Δφ/Δr, z0."""
 OF_RUNS = ("fingerprint", "functions", "effects", "html")
-"""Options of `inspect` that one architecture has no use for."""
+"""Options of `inspect` that are for runs alone."""
 
 
 def is_architecture(path: Path) -> bool:
@@ -58,7 +58,7 @@ def check_exists(path: Path) -> None:
 
 
 def document(architecture: Architecture, title: str) -> dict[str, Any]:
-    """All that is told, for a program."""
+    """Content of the report on an architecture, for a program."""
     graph = architecture.graph
     return {
         "name": title,
@@ -102,7 +102,7 @@ def parameters_of(architecture: Architecture) -> int | None:
     Raises
     ------
     InputError
-        The network can't be built (a class of torch_geometric.nn doesn't take what it is given, say).
+        The network can't be built (as where a class of torch_geometric.nn doesn't take its arguments).
     """
     graph, hyperparameters = architecture.graph, architecture.hyperparameters
     widths = {name: width for name, width in source_widths(graph).items() if width is not None}

@@ -1,4 +1,4 @@
-"""What `archioptrx inspect` tells of the functions: how often each is proposed, and what a sampler has learned."""
+"""Functions of a search in `archioptrx inspect`: how often each is proposed, and what a sampler has learned."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Functions:
 
     @property
     def proposals(self) -> int:
-        """How many there are."""
+        """Number of proposals."""
         return sum(window.proposals for window in self.windows)
 
     def text(self) -> str:
@@ -98,9 +98,9 @@ class Functions:
         return f"{title}, by number of the proposal\n{plain_text(table)}"
 
     def summary(self, count: int = 3) -> str | None:
-        """One line of what has changed most; None where nothing was learned."""
-        found = [f"{name} {first:.2f} → {now:.2f}" for name, first, now in probability_changes(self.learned)[:count]]
-        return f"{self.sampler} has learned: {', '.join(found)}; all: --functions" if found else None
+        """One line with the largest changes; None: nothing was learned."""
+        largest = [f"{name} {first:.2f} → {now:.2f}" for name, first, now in probability_changes(self.learned)[:count]]
+        return f"{self.sampler} has learned: {', '.join(largest)}; all: --functions" if largest else None
 
     def document(self) -> dict[str, Any]:
         """The same for a program."""
@@ -138,4 +138,4 @@ def bars(values: Sequence[float | None], top: float) -> str:
     '▁ ▅█'
     """
     share = [None if value is None else value / top if top > 0 else 0.0 for value in values]
-    return "".join(" " if one is None else BARS[min(7, int(one * 8))] for one in share)
+    return "".join(" " if value is None else BARS[min(7, int(value * 8))] for value in share)

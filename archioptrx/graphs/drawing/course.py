@@ -12,9 +12,9 @@ HEIGHT, LEAST = 54.0, 96.0
 PANEL, EDGE = 26.0, 6.0
 """Height of the ground of a curve, and its distance from the box's sides."""
 POINTS = 60
-"""Points of a curve at most: more could not be told apart."""
+"""Points of a curve at most; more can't be seen at this size."""
 EMPTY, FULL = (255, 255, 255), (242, 142, 43)
-"""Red, green and blue of a function whose value is 0, and of one with the largest value."""
+"""Red, green and blue of a function with the value 0, and with the largest value."""
 SHADES = 12
 """Steps of the scale in the legend."""
 

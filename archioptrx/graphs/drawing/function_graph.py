@@ -52,7 +52,7 @@ OVAL, BOX, GAP = 34.0, 26.0, 32.0
 BESIDE, PASSING = 24.0, 16.0
 """Least distance of nodes of a rank; breadth of an arrow that passes."""
 PORT, PORT_OF_OVAL, SPREAD = 14.0, 7.0, 0.65
-"""Distance of arrows on one side of a function and of a data node; share of the side that they may take up."""
+"""Distance of arrows on one side of a function and of a data node; share of the side that all take up at most."""
 MARGIN = 16.0
 Port = tuple[str, int, Arrow]
 """A node, its lower side (1) or upper one (-1), and the arrow that begins or ends there."""
@@ -60,7 +60,7 @@ Port = tuple[str, int, Arrow]
 
 @dataclass(frozen=True)
 class Move:
-    """One choice of a function: by which kind of walk, from which data node (None: by a reverse walk)."""
+    """Choice of a function: kind of the walk, function, data node before it (None: a reverse walk)."""
 
     kind: str
     function: str
@@ -133,7 +133,7 @@ class _Drawing:
         return framed(strokes, width, height, title, self._legend())
 
     def strokes(self) -> tuple[list[Stroke], float, float]:
-        """All strokes from (0, 0); width and height of what they take up."""
+        """All strokes from (0, 0); their width and height."""
         rooms = {name: width + BESIDE for name, width in self.width.items()}
         layout = layered(self.ranks, self.arrows, rooms, PASSING)
         spans = [(layout.x[name], self.width[name] / 2) for name in self.width]
@@ -246,7 +246,7 @@ def ranks_of(graph: FunctionGraph) -> dict[str, int]:
 
     A function graph has cycles. Data nodes are ordered by how early they can be made, targets last; a function leads
     forward if all of its inputs come before its output. Ranks follow the longest forward path; a function that leads
-    back stands between what it reads and what it gives.
+    back stands between its inputs and its output.
     """
     early = earliest(graph)
     order = sorted(early, key=lambda name: (name in graph.targets, early[name]))
@@ -295,7 +295,7 @@ def _down(rank: Mapping[str, int], arrow: Arrow) -> int:
 
 
 def _straight(way: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Where an arrow passes ranks: straight on where it would hardly bend. (It has more room than that.)"""
+    """Places where an arrow passes ranks, on one line where it would hardly bend. (Its room is wider than that.)"""
     places = [x for _, x in way]
     if not places or max(places) - min(places) > PASSING / 2:
         return list(way)

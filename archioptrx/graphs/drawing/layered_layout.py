@@ -20,7 +20,7 @@ BESIDE, PASSING = 22.0, 14.0
 PORTS, GAP, WIDEST = 16.0, 21.0, 60.0
 """Distance of arrows that come to one item; height of a gap whose arrows go straight down, and at most."""
 Arrow = tuple[str, ...]
-"""Where it starts and ends, and what else tells it from another one (the value that it carries)."""
+"""Start and end, and where several join the same two, the value that the arrow carries."""
 Cell = Hashable
 """A node's name, or (arrow, rank) where an arrow passes."""
 
@@ -61,9 +61,9 @@ def layered(rank: Mapping[str, int], arrows: Sequence[Arrow], room: Mapping[str,
     near: dict[Cell, list[Cell]] = {cell: [] for row in rows.values() for cell in row}
     for arrow, between in chains.items():
         path: list[Cell] = [arrow[0], *((arrow, number) for number in between), arrow[1]]
-        for one, other in pairwise(path):
-            near[one].append(other)
-            near[other].append(one)
+        for before, after in pairwise(path):
+            near[before].append(after)
+            near[after].append(before)
     size = {cell: room[cell] if isinstance(cell, str) else passing for cell in near}
     x = _places(_ordered(rows, near), near, size)
     ways = {arrow: [(number, x[arrow, number]) for number in between] for arrow, between in chains.items()}
@@ -177,7 +177,7 @@ Ways = Mapping[Arrow, Sequence[float]]
 
 @dataclass(frozen=True)
 class Item:
-    """What is placed; of one with gates, where arrows of each value come and go, from its middle."""
+    """Something that is placed; of one with gates, x from its middle where arrows of each value come (above) and go."""
 
     width: float
     height: float
@@ -266,8 +266,8 @@ def _rank_spans(items: Items, rank: Ranks, paths: Ways) -> list[tuple[float, flo
     tall = [max((items[name].height for name in items if rank[name] == r), default=0.0) for r in range(count)]
     reach = [0.0] * count
     for link, path in paths.items():
-        for number, (one, other) in enumerate(pairwise(path), rank[link[0]]):
-            reach[number] = max(reach[number], abs(one - other))
+        for number, (x, to_x) in enumerate(pairwise(path), rank[link[0]]):
+            reach[number] = max(reach[number], abs(x - to_x))
     ranks, y = [], 0.0
     for high, far in zip(tall, reach, strict=True):
         ranks.append((y, y + high))
@@ -276,13 +276,13 @@ def _rank_spans(items: Items, rank: Ranks, paths: Ways) -> list[tuple[float, flo
 
 
 def _top(item: Item, own: tuple[float, float], items: Items, rank: Ranks, name: str) -> float:
-    """Items of a rank are level at the top; beside one with gates, which is large, at the middle."""
+    """Top of an item: items of a rank are level there; beside an item with gates, which is large, at the middle."""
     gated = any(items[other].gated for other in items if rank[other] == rank[name])
     return own[0] + (own[1] - own[0] - item.height) / 2 * gated
 
 
 def _last(rank: Ranks, x: Mapping[str, float], ways: Ways) -> dict[str, float]:
-    """See `Stack.right`."""
+    """x of the last thing in each item's rank; see `Stack.right`."""
     last = {r: max(x[name] for name in x if rank[name] == r) for r in set(rank.values())}
     for link, way in ways.items():
         for number, at in enumerate(way, rank[link[0]] + 1):
@@ -312,7 +312,7 @@ def _straightened(items: Items, rank: Ranks, x: Mapping[str, float], ways: Ways)
 def _free(
     items: Items, rank: Ranks, x: Mapping[str, float], ways: Ways, link: Arrow, number: int
 ) -> tuple[float, float]:
-    """How far an arrow may go aside where it passes its rank of that number."""
+    """Least and largest x that an arrow may have where it passes its rank of that number."""
     here, at = rank[link[0]] + 1 + number, ways[link][number]
     taken = [(x[name], (item.width + BESIDE) / 2) for name, item in items.items() if rank[name] == here]
     taken += [
@@ -326,7 +326,7 @@ def _free(
 
 
 def _ends(items: Items, links: Sequence[Arrow], x: Mapping[str, float], ways: Ways) -> dict[Arrow, tuple[float, float]]:
-    """Where each arrow leaves and arrives: several that come to one item, side by side in the order of where from."""
+    """x where each arrow leaves and arrives. Arrows to one item: side by side, ordered by their places before."""
     ends = {}
     coming: dict[str, list[tuple[float, Arrow]]] = {}
     for link in links:
@@ -335,8 +335,8 @@ def _ends(items: Items, links: Sequence[Arrow], x: Mapping[str, float], ways: Wa
         ends[link] = (leaves, x[end] + items[end].above.get(value, 0.0))
         if not items[end].above:
             coming.setdefault(end, []).append((ways[link][-1] if ways[link] else leaves, link))
-    for end, found in coming.items():
-        step = min(PORTS, 0.7 * items[end].width / max(1, len(found) - 1))
-        for number, (_, link) in enumerate(sorted(found)):
-            ends[link] = (ends[link][0], x[end] + step * (number - (len(found) - 1) / 2))
+    for end, arrivals in coming.items():
+        step = min(PORTS, 0.7 * items[end].width / max(1, len(arrivals) - 1))
+        for number, (_, link) in enumerate(sorted(arrivals)):
+            ends[link] = (ends[link][0], x[end] + step * (number - (len(arrivals) - 1) / 2))
     return ends

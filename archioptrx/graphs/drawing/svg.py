@@ -23,7 +23,7 @@ Point = tuple[float, float]
 Side = Literal["start", "middle", "end"]
 FORMATS = ("svg", "png")
 GROUND, INK, PALE = "#ffffff", "#222222", "#666666"
-"""Of every drawing (its own light ground, so that it can be read on a dark page too), of texts and lines."""
+"""Ground of every drawing (light on a dark page too), colour of texts and lines, and of small texts."""
 NAME, SMALL = 11.0, 8.0
 """Sizes of letters."""
 FONT = "Helvetica, Arial, DejaVu Sans, sans-serif"
@@ -41,7 +41,7 @@ class Outline:
     Attributes
     ----------
     radius
-        Of a box's corners; None: an oval.
+        Radius of a box's corners; None: an oval.
     note
         Shown where the mouse rests on it.
     layer
@@ -61,7 +61,7 @@ class Outline:
 
     @property
     def style(self) -> str:
-        """What shapes of one group have in common, as SVG attributes."""
+        """SVG attributes that shapes of one group share."""
         return _drawn(self.fill, self.line, self.thick, self.dashed)
 
 
@@ -78,7 +78,7 @@ class Way:
 
     @property
     def style(self) -> str:
-        """See Shape."""
+        """SVG attributes; see `Outline.style`."""
         return _drawn("none", self.line, self.thick, self.dashed)
 
     @property
@@ -107,13 +107,13 @@ class Text:
 
     @property
     def style(self) -> str:
-        """See Shape."""
+        """SVG attributes; see `Outline.style`."""
         side = "" if self.side == "start" else f' text-anchor="{self.side}"'
         return f'fill="{self.fill}" font-size="{_number(self.size)}"{side}' + ' font-weight="bold"' * self.bold
 
     @property
     def base(self) -> Point:
-        """Where the letters stand."""
+        """Point on the line that the letters stand on."""
         return self.at[0], self.at[1] + 0.35 * self.size
 
     @property
@@ -208,7 +208,7 @@ def wrapped(text: str, size: float, room: float, bold: bool = False) -> list[str
 
 
 def ordered(strokes: Iterable[Stroke]) -> tuple[Stroke, ...]:
-    """By layer, those of one style together."""
+    """Strokes by layer, those of one style together."""
     groups: dict[tuple[int, str], list[Stroke]] = {}
     for stroke in strokes:
         groups.setdefault((_layer(stroke), stroke.style), []).append(stroke)
@@ -248,7 +248,7 @@ def rows_of(groups: Sequence[list[Stroke]], width: float) -> tuple[list[Stroke],
     strokes: list[Stroke] = []
     x = y = 0.0
     for group in groups:
-        long = max(one.room[2] for one in group if isinstance(one, Text))
+        long = max(stroke.room[2] for stroke in group if isinstance(stroke, Text))
         if x and x + long > width:
             x, y = 0.0, y + 15
         strokes += moved(group, x, y)
@@ -345,7 +345,7 @@ def _pair(point: Point) -> str:
 
 
 def _save_png(picture: Picture, path: Path) -> None:
-    """By matplotlib's own renderer: it touches neither a screen nor matplotlib's global state."""
+    """Write a PNG by matplotlib's own renderer: it touches neither a screen nor matplotlib's global state."""
     # Loaded here: it takes half a second, which no command that draws nothing shall wait for.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
