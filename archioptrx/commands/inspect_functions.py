@@ -10,7 +10,6 @@ from typing import Any
 from rich.table import Table
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.plugins import import_modules
 from archioptrx.graphs.drawing.course import Course
 from archioptrx.graphs.drawing.function_graph import draw_course, draw_walk
 from archioptrx.graphs.function_graph import FunctionGraph
@@ -60,7 +59,6 @@ class Functions:
             raise InputError(
                 f"{folder.path}: has no function graph: one architecture was searched; allowed: another run"
             )
-        import_modules(experiment.imports)
         graph = FunctionGraph.load(path)
         lines = [line for line in folder.proposals.read() if "refused" not in line]
         learned = folder.learned.read()

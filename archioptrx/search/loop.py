@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from archioptrx.core.errors import InputError
@@ -102,7 +103,8 @@ class Trials:
         line = self._to_rerun.pop(0) if self._to_rerun else self._propose()
         if line is None:
             return None
-        spec = {**self.rules.spec(line), **self.records.retention.wanted()}
+        graph = self.candidates[line["proposal"]].graph
+        spec = replace(self.rules.spec(line, graph), **self.records.retention.wanted())
         self.running[line["proposal"]] = Running(line, spec, time.time())
         self.records.started(_name(line), line, spec)
         self.listener.started(line)

@@ -44,7 +44,7 @@ class Measure:
 
     @cached_property
     def batch(self) -> HitGraph:
-        """Batch that the networks are scored on."""
+        """Training batch on which the networks are scored."""
         return proxy_batch(self.data.splits.train, self.task)
 
     def __call__(self, candidate: Candidate, proxy: str) -> float | None:

@@ -11,6 +11,7 @@ from archioptrx.sampling.samplers.base import seed_of
 from archioptrx.sampling.samplers.memory import Memory, Observation, ranked
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.samplers.registry import sampler
 from archioptrx.sampling.samplers.variation import HYPERPARAMETER, cross, mutate, options_of
 
 MODES = ("ageing", "local_search")
@@ -20,6 +21,7 @@ PAIR = 2
 """Members in a tournament with several objectives: a larger one would keep to one part of the front."""
 
 
+@sampler("evolution")
 class EvolutionSampler:
     """Children of the best of a few that are drawn from a sliding population.
 
