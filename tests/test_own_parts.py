@@ -203,8 +203,7 @@ def test_a_search_uses_all_of_them(lab):
     with (lab / "run" / "lines.csv").open() as stream:
         words = [row[0] for row in csv.reader(stream)]
     assert words.count("started") == words.count("ended") == 3 and words[-1] == "closed"
-    state = json.loads((lab / "run" / "sampler.json").read_text()) if (lab / "run" / "sampler.json").exists() else {}
-    assert "heard" in json.dumps(state) or not state
+    assert "heard" in (lab / "run" / "sampler.json").read_text()
 
 
 def test_every_command_finds_the_parts_of_a_run(lab, capsys):
@@ -238,15 +237,15 @@ def test_commands_without_a_model_take_imports(lab, capsys):
     assert call(sample.main, "tracking", "--imports", MODULE, "--sampler", "lots", "--count", 3, "--json") == 0
     assert len(json.loads(capsys.readouterr().out)) == 3
     assert call(parts.main, "--imports", MODULE, "--json") == 0
-    own = [(one["kind"], one["name"], one["about"]) for one in json.loads(capsys.readouterr().out) if one["own"]]
-    assert own == [
+    own = {(one["kind"], one["name"], one["about"]) for one in json.loads(capsys.readouterr().out) if one["own"]}
+    assert own == {
         ("data source", "lab", "hits of a lab, one .lab file an event"),
         ("sampler", "lots", "Draws lots"),
         ("track finder", "pairs", "All hits of a particle number, modulo ten: the lab knows its events"),
         ("logger", "lines", "A line for each event of a training"),
         ("prediction writer", "lab", "A table of tracks for each event"),
         ("exporter", "numbers", "All weights by name"),
-    ]
+    }
     assert not [registry.own() for registry in REGISTRIES.values() if registry.own()]  # nothing stays
 
 
@@ -265,13 +264,12 @@ FAULTS = {
     "options that are no dataclass": (
         ("@dataclass(frozen=True)\nclass Lab", "class Lab"),
         (data.main, "lab", "events", "--imports", MODULE),
-        f"imports: {MODULE}: can't be imported: InputError: @source: LabOptions is no dataclass; allowed: a dataclass "
-        "that extends PlainOptions",
+        f"imports: {MODULE}: @source: LabOptions is no dataclass; allowed: a dataclass that extends PlainOptions",
     ),
     "a name that is taken": (
         ('@sampler("lots")', '@sampler("gp")'),
         (sample.main, "tracking", "--imports", MODULE),
-        f"imports: {MODULE}: can't be imported: InputError: sampler gp: is registered by "
+        f"imports: {MODULE}: sampler gp: is registered by "
         f"archioptrx.sampling.samplers.gp already; allowed in {MODULE}: another name",
     ),
     "a sampler that lacks a method": (
@@ -302,8 +300,7 @@ FAULTS = {
     "a finder whose usual cut is no probability": (
         ("cut=0.0, offset", "cut=5, offset"),
         (evaluate.main, "run"),
-        f"imports: {MODULE}: can't be imported: InputError: track finder pairs: cut is 5; allowed: a number "
-        "from 0 to 1",
+        f"imports: {MODULE}: track finder pairs: cut is 5; allowed: a number from 0 to 1",
     ),
     "a prediction writer that raises": (
         ("options.path / f", "options.folder / f"),
@@ -312,7 +309,7 @@ FAULTS = {
         "--debug prints the traceback",
     ),
     "a prediction writer that writes nothing": (
-        ("        np.savetxt(output", "        str(output"),
+        ('        np.savetxt(output / f"{one.graph.event}.tracks", one.tracks.numpy(), "%d")', "        pass"),
         (predict.main, "run", "--data", "events", *OUT),
         "prediction writer lab: wrote nothing; allowed: files in the folder that it gets",
     ),
@@ -329,8 +326,7 @@ FAULTS = {
     "an exporter whose ending has no dot": (
         ('".npz"', '"npz"'),
         (export.main, "run", "--format", "numbers"),
-        f"imports: {MODULE}: can't be imported: InputError: exporter numbers: the ending 'npz' of its file; "
-        "allowed: a dot and letters",
+        f"imports: {MODULE}: exporter numbers: the ending 'npz' of its file; allowed: a dot and letters",
     ),
     "a source without a writer": (
         ('@prediction_writer("lab")', '@prediction_writer("labs")'),

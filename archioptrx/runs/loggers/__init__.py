@@ -44,7 +44,7 @@ LOGGERS: DescribedRegistry[Callable[[Path], Logger], LoggerDescription] = Descri
         "wandb": ("archioptrx.runs.loggers.wandb_runs", LoggerDescription("wandb")),
     },
 )
-"""Every logger: called with the run folder, it makes a `Logger`."""
+"""Every logger: called with the run folder, or the folder beside a model's, it makes a `Logger`."""
 
 
 def logger(name: str, package: str | None = None) -> Callable[[MakeLogger], MakeLogger]:
@@ -134,7 +134,9 @@ class Tracking:
         self._open.clear()
 
     def _make(self, name: str) -> None:
-        made = LOGGERS.get(name)(self.root)
+        make = LOGGERS.get(name)
+        self.root.mkdir(parents=True, exist_ok=True)
+        made = make(self.root)
         lacking = [method for method in METHODS if not callable(getattr(made, method, None))]
         if lacking:
             kind = type(made).__name__
