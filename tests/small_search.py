@@ -58,19 +58,19 @@ class Odd(nn.Module):
 
 @block(Signature("raising", accepts=same, width=width))
 class Raising(Odd):
-    def forward(self, inputs, topology):
+    def forward(self, values, run):
         raise ValueError("this block never works")
 
 
 @block(Signature("exploding", accepts=same, width=width))
 class Exploding(Odd):
-    def forward(self, inputs, topology):
-        return inputs[0] * self.weight * float("inf")
+    def forward(self, values, run):
+        return values[0].tensor() * self.weight * float("inf")
 
 
 @block(Signature("dying", accepts=same, width=width))
 class Dying(Odd):
-    def forward(self, inputs, topology):
+    def forward(self, values, run):
         os._exit(9)
 '''
 

@@ -11,7 +11,7 @@ from archioptrx.core.errors import did_you_mean
 from archioptrx.core.overrides import duration
 
 NUMBER = (int, float)
-PROXIES = ("synflow", "naswot", "jacob_cov", "parameters", "readout")
+PROXIES = ("naswot", "jacob_cov", "parameters")
 """Zero-cost proxies; see `archioptrx.training.proxies`."""
 ALL = "all"
 TRACKERS = ("tensorboard", "wandb")

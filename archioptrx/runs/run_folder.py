@@ -11,7 +11,7 @@
 `trials.jsonl`            one line per ended trial, on disk before the sampler hears of it
 `epochs.jsonl`            one line per epoch of each trial; not synced one by one: a crash of the machine may lose some
 `logs/`                   what happened in each trial, in words
-`weights/`                weights of the best trials, and of those that children inherit; there before the trial's line
+`weights/`                weights of the best trials; there before the trial's line
 `retrain.jsonl`           one line per ended retraining of the best candidates
 `retrain/`                weights of retrainings, until the winner is known
 `sampler.json`            the sampler's state after some proposal, with a digest of what led to it: a resume need

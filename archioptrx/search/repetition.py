@@ -47,28 +47,19 @@ class Repetition:
         spec = specs.trial(self.line)
         spec |= {"final": True, "limits": dict.fromkeys(spec["limits"])}
         if self.row is None:
-            return spec | self._parent(self.line.get("parent") if specs.experiment.sampler.get("inherit") else None)
+            return spec
         if "training" in self.row:
             spec |= {"training": self.row["training"]}
         if self.row["status"] == "pruned":
             spec |= {"stop": self.row["epochs"]}
-        inherited = self.row.get("inherited")
-        return spec | self._parent(int(inherited["parent"]) if inherited else None)
-
-    def _parent(self, number: int | None) -> dict[str, Any]:
-        """Spec entries with the weights that the trial began with."""
-        if number is None or not (file := self.folder.weights(number)).is_file():
-            return {}
-        return {"parent": {"graph": self.folder.proposal(number)["graph"], "weights": file.read_bytes()}}
+        return spec
 
     def obstacles(self, spec: Mapping[str, Any], fingerprint: str) -> list[str]:
         """Reasons why the training of a spec, on data with this fingerprint, can't give the same result."""
         obstacles = []
-        inherited = self.row and self.row.get("inherited")
-        if inherited and "parent" not in spec:
+        if self.row and (inherited := self.row.get("inherited")):  # of weight inheritance, which is gone
             obstacles.append(
-                f"{self.name} began with weights of trial {inherited['parent']}, which are gone "
-                "(keep: {weights: all} keeps them): this one begins without them"
+                f"{self.name} began with weights of trial {inherited['parent']}: this one begins with fresh ones"
             )
         if self.row and self.row.get("device", spec["device"]) != spec["device"]:
             obstacles.append(f"{self.name} was trained on {self.row['device']}, this one on {spec['device']}")

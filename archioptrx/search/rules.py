@@ -117,7 +117,6 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
     if reports and "scores" in reports[0]:
         curves = [report["scores"] for report in reports]
         several = {"scores": None if failed or best is None else best["scores"], "curves": curves}
-    inherited = best_report.get("inherited")
     return {
         "id": f"{line['proposal']:04d}",
         "proposal": line["proposal"],
@@ -135,7 +134,6 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
         "curve": [report["score"] for report in reports],
         **several,
         "reference": line["reference"],
-        "inherited": {"parent": f"{line['parent']:04d}", **inherited} if inherited else None,
         "seed": line["seed"],
         "training": running.spec["training"],
         "device": running.spec["device"],

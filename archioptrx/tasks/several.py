@@ -25,7 +25,6 @@ class Several(Task):
     """
 
     name = "several"
-    linear = False
 
     def __init__(self, parts: Mapping[str, tuple[Task, float]]) -> None:
         self.tasks = {name: task for name, (task, _) in parts.items()}

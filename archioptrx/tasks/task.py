@@ -73,8 +73,6 @@ class Task(ABC):
         What a search improves unless told otherwise.
     divisible
         Whether a part of a graph can be trained on: true where targets belong to hits, edges or triplets.
-    linear
-        Whether a linear layer that starts with zeros can be fitted to it, as the screen's `readout` does.
     """
 
     name: str
@@ -82,7 +80,6 @@ class Task(ABC):
     target_width: int | Mapping[str, int]
     objective: TaskObjective
     divisible: bool = True
-    linear: bool = True
 
     def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:
         """What targets of a function graph would be allowed; None: these are.

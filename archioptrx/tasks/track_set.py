@@ -47,7 +47,6 @@ class TrackSet(Task):
     name = "track_set"
     domain = "graph"
     divisible = False
-    linear = False  # from zero all slots are the same and stay so
     target_width: int
 
     def __init__(self, options: SetOptions) -> None:

@@ -10,9 +10,8 @@ They are told apart by `kind`:
     several), `best` (whether no epoch before was better), `metrics` (on validation events, and what the network costs),
     `parameters`, `loss`, `learning_rate`, `gradient_norm`, `weight_norm` (see `training.fit.Report`), `train_seconds`
     (training and validation so far), `seconds` (all since the trial began), `memory` (bytes, peak of the process in
-    this trial), `gpu_memory` (the same of tensors on a GPU, or None), `inherited` (`tensors` and `share` of the
-    parameters that a parent's weights replaced, or None); of the best epoch so far: `weights_digest`, and where the
-    spec says `keep` and the score is `keep_from` or above: `weights`.
+    this trial), `gpu_memory` (the same of tensors on a GPU, or None); of the best epoch so far: `weights_digest`, and
+    where the spec says `keep` and the score is `keep_from` or above: `weights`.
 `end`
     The last epoch has ended: `seconds`, and where the spec says `final`: `test` (metrics on test events with
     the weights of the best epoch), `weights` (bytes of a state dict) and their `weights_digest`.
@@ -28,7 +27,7 @@ import math
 import time
 from collections.abc import Generator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -52,7 +51,6 @@ from archioptrx.training.measure import FEW, PASSES, latency, step_seconds
 from archioptrx.training.objective import Objective
 from archioptrx.training.settings import Training
 from archioptrx.training.trial_log import TrialLog
-from archioptrx.training.weight_inheritance import inherit
 
 DIGITS = 16
 """Of the digest of weights."""
@@ -163,9 +161,8 @@ def _messages(
     task = task_of(spec["task"], objective)
     graph = ComputationGraph.from_dict(spec["graph"])
     model = build(graph, spec["hyperparameters"], data.metadata, task, training.seed).to(spec["device"])
-    inherited = _inherited(model, spec.get("parent"))
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    log.note(f"{parameters:,} parameters" + _heritage(inherited))
+    log.note(f"{parameters:,} parameters")
     train, validation, device = data.splits.train, data.splits.validation, spec["device"]
     ready = data.prepared(task, training, device)
     of_tracks = set(objective.metrics) & set(TRACK_SHARES)
@@ -196,7 +193,6 @@ def _messages(
                 "seconds": time.perf_counter() - start,
                 "memory": peak_memory.resident(),
                 "gpu_memory": peak_memory.on_gpu(device),
-                "inherited": inherited,
                 **(_weights(model, spec, scores["score"]) if report.best else {}),
             }
     finally:
@@ -225,18 +221,6 @@ def _weights(model: Model, spec: Mapping[str, Any], score: float) -> dict[str, A
     wanted = spec.get("keep") and score >= spec.get("keep_from", -math.inf)
     digest = {"weights_digest": weights_digest(model.state_dict())}
     return {**digest, "weights": weights_of(model)} if wanted else digest
-
-
-def _heritage(inherited: Mapping[str, Any] | None) -> str:
-    """What the log says of it."""
-    return f", {inherited['share']:.0%} of them from the parent" if inherited else ""
-
-
-def _inherited(model: Model, parent: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Put a parent's weights into a fresh model; what was copied."""
-    if parent is None:
-        return None
-    return asdict(inherit(model, ComputationGraph.from_dict(parent["graph"]), parent["weights"]))
 
 
 def _refusal(fitting: Fitting, parameters: int, limits: Mapping[str, Any]) -> str | None:

@@ -12,6 +12,7 @@ import torch
 
 from archioptrx.core.files import write_atomically
 from archioptrx.models.export.check import difference, raw, tensors
+from archioptrx.models.export.own_source import faults_of
 from archioptrx.models.export.python import renamed, source
 from archioptrx.models.export.trained import Take, about_file
 
@@ -26,9 +27,9 @@ def write_python(take: Take, path: Path) -> float:
     """
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / path.name
-        module = written(take, fresh)
-        network = module.load()
-        found = difference(take, lambda hits, edges: tensors(raw(network)(torch.tensor(hits), torch.tensor(edges))))
+        with faults_of(take.program):
+            network = written(take, fresh).load()
+            found = difference(take, lambda hits, edges: tensors(raw(network)(torch.tensor(hits), torch.tensor(edges))))
         for name in (fresh.with_suffix(".pt"), fresh):
             write_atomically(path.parent / name.name, name.read_bytes())
     return found

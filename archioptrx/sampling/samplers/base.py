@@ -25,10 +25,6 @@ class Sampler(Protocol):
     parent: Any | None
     refused: Counter[str]
 
-    @property
-    def inherit(self) -> bool:
-        """Whether trials start from the trained weights of the parent."""
-
     def propose(self) -> Any | None:
         """The next candidate; None: there is no other."""
 
@@ -58,8 +54,8 @@ class Sampler(Protocol):
 class Proposer(Protocol):
     """What a sampler's own part is; `Deduplicated` makes a Sampler of it.
 
-    Two attributes are optional. `parent`: the observed candidate that the last draw came from (something with its
-    `key`), or None. `inherit`: whether trials shall start from the trained weights of the parent.
+    One attribute is optional. `parent`: the observed candidate that the last draw came from (something with its `key`),
+    or None.
 
     Two methods are optional. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
     probability that it gives it now; empty while it knows nothing. It must change nothing. `again(candidate, score,

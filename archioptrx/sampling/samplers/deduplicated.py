@@ -48,11 +48,6 @@ class Deduplicated:
         self._path: list[int] | None = []  # how far the enumeration is; None: at its end
         self._looked = 0
 
-    @property
-    def inherit(self) -> bool:
-        """Whether trials shall start from the trained weights of the parent."""
-        return bool(getattr(self.inner, "inherit", False))
-
     def propose(self) -> Any | None:
         """The next candidate that is new; None: there is no other."""
         self.parent = None

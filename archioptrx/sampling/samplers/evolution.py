@@ -45,8 +45,6 @@ class EvolutionSampler:
     mode
         `local_search`: all one-decision neighbours of the best, then of the next best (White et al. 2021,
         arXiv:2005.02960).
-    inherit
-        Children are trained from the weights of their parent, wherever steps and shapes agree.
 
     Attributes
     ----------
@@ -54,7 +52,7 @@ class EvolutionSampler:
         Whose child the last draw was, of two parents the first; None: it was random.
     """
 
-    OPTIONS = ("population", "tournament", "initial", "crossover", "mode", "inherit")
+    OPTIONS = ("population", "tournament", "initial", "crossover", "mode")
 
     def __init__(
         self,
@@ -65,7 +63,6 @@ class EvolutionSampler:
         initial: int = 10,
         crossover: float = 0.1,
         mode: str = "ageing",
-        inherit: bool = False,
     ) -> None:
         checks = OptionChecks()
         checks.whole("population", population, 1)
@@ -73,9 +70,8 @@ class EvolutionSampler:
         checks.whole("initial", initial, 0)
         checks.share("crossover", crossover)
         checks.one_of("mode", mode, MODES)
-        checks.flag("inherit", inherit)
         checks.finish()
-        self.space, self.seed, self.mode, self.inherit = space, seed, mode, inherit
+        self.space, self.seed, self.mode = space, seed, mode
         self.population, self.tournament, self.initial, self.crossover = population, tournament, initial, crossover
         self.memory = Memory(space)
         self.parent: Observation | None = None

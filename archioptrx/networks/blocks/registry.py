@@ -1,0 +1,54 @@
+"""The registry of building blocks: bundled ones and a user's own, by the name of their signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from torch import nn
+
+from archioptrx.core.errors import InputError
+from archioptrx.core.plugins import Registry
+from archioptrx.graphs.signatures import Signature, check_signature, register
+
+PACKAGE = __name__.rpartition(".")[0]
+FILES = {
+    "mlp": ("mlp", "attention"),
+    "gru": ("gru",),
+    "normal": ("norm",),
+    "simple": ("aggregate", "concat", "add", "mean", "identity", "readout", "broadcast"),
+    "pyg": ("pyg",),
+    "pooling": ("pool", "unpool"),
+}
+"""The bundled blocks of each file of this package."""
+
+BLOCKS: Registry[type[nn.Module]] = Registry(
+    "block", {name: f"{PACKAGE}.{file}" for file, names in FILES.items() for name in names}
+)
+Module = TypeVar("Module", bound=type[nn.Module])
+
+
+def block(signature: Signature) -> Callable[[Module], Module]:
+    """Make a decorator that registers a class as the building block of a signature.
+
+    Parameters
+    ----------
+    signature
+        All that is known of the block without torch; the class gets it as its attribute `signature`.
+
+    Raises
+    ------
+    InputError
+        Another block has that name, or what is registered is no signature or no class of modules.
+    """
+    check_signature(signature)
+
+    def decorate(module: Module) -> Module:
+        if not (isinstance(module, type) and issubclass(module, nn.Module)):
+            raise InputError(f"block {signature.name}: is {module!r}; allowed: a class that inherits from nn.Module")
+        BLOCKS.register(signature.name, module, module.__module__)
+        register(signature)
+        module.signature = signature  # type: ignore[attr-defined]
+        return module
+
+    return decorate
