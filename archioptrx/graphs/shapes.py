@@ -1,4 +1,4 @@
-"""A computation graph with numbers for its symbols: the shape of each value, the parameters of each step. No torch."""
+"""Shapes of values and parameters of steps, with numbers in the place of symbols. No torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archioptrx.graphs.steps import Step
 Shapes = list[Shape]
 """The shape of each value."""
 TargetWidth = int | Mapping[str, int]
-"""Channels that a task asks for; of several targets, those of each by the name of its data node."""
+"""Number of channels that a task asks for; with several targets one number for each, by the name of its data node."""
 
 
 def shapes(
@@ -22,24 +22,25 @@ def shapes(
     source_widths: Mapping[str, int],
     target_width: TargetWidth = 1,
 ) -> Shapes:
-    """Domain and width of each value; a source that nothing reads has width 0.
+    """Domain and width of each value; a source that no step reads has width 0.
 
     Parameters
     ----------
     graph
+        The computation graph.
     hyperparameters
-        A number for each symbolic width.
+        Values of the hyperparameters; a whole number for each that is a width.
     source_widths
-        Channels of each source in the data set, by the name of its data node.
+        Number of channels of each source in the data set, by the name of its data node.
     target_width
-        Channels that the task asks for.
+        Number of channels that the task asks for.
 
     Raises
     ------
     InputError
         A symbol has no value.
     GraphError
-        Two of the symbols' names are the same.
+        Two symbols have the same name.
     """
     symbols = {**target_symbols(target_width), **source_widths, **hyperparameters}
     clash = (set(source_widths) & set(hyperparameters)) | ({"target"} & (set(source_widths) | set(hyperparameters)))
@@ -68,17 +69,17 @@ def target_symbols(target_width: TargetWidth) -> dict[str, int]:
 
 
 def read_sources(graph: ComputationGraph) -> set[int]:
-    """The sources that a step reads; a network asks for no others."""
+    """Numbers of the sources that a step reads; a network needs no others."""
     return {value for step in graph.steps for value in step.inputs if value < len(graph.sources)}
 
 
 def bound_parameters(step: Step, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a step that have an effect, with numbers for hyperparameters.
+    """Parameters of a step that have an effect, with values in the place of hyperparameters.
 
     Raises
     ------
     InputError
-        A hyperparameter has no value, or one that the block doesn't take.
+        A hyperparameter has no value, or a value that the block doesn't allow.
     """
     complete = step.all_params
     idle = set(step.signature.irrelevant(_bound(complete, hyperparameters)))
@@ -86,8 +87,8 @@ def bound_parameters(step: Step, hyperparameters: Mapping[str, Any]) -> dict[str
     for parameter in step.signature.parameters:
         value = bound.get(parameter.name)
         if isinstance(value, Hyperparameter):
-            wrong = did_you_mean(value.name, hyperparameters)
-            raise InputError(f"{step.function}: {parameter.name}: hyperparameter {value.name} has no value; {wrong}")
+            allowed = did_you_mean(value.name, hyperparameters)
+            raise InputError(f"{step.function}: {parameter.name}: hyperparameter {value.name} has no value; {allowed}")
         if parameter.name in bound and (fault := parameter.fault(value)):
             raise InputError(f"{step.function}: {parameter.name} {fault}")
     return bound
@@ -108,9 +109,9 @@ def _plain(value: Any) -> Any:
 
 
 def weight_names(graph: ComputationGraph) -> list[tuple[str, ...]]:
-    """Names of the weights of each step, one per pass where passes have their own; () for none.
+    """Names of the weights of each step: one name, one a pass where passes have their own weights, or ().
 
-    A name is the prefix of the weights' keys in the state dict.
+    A name is the prefix of the weights' keys in the state dict of the network.
     """
     names: list[tuple[str, ...]] = []
     first: dict[str, tuple[str, ...]] = {"": ()}

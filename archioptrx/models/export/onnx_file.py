@@ -55,7 +55,10 @@ def write_onnx(take: Take, path: Path) -> float:
     names = onnx_outputs(take)
     with tempfile.TemporaryDirectory() as folder:
         with faults_of(take.program):
-            network = _Both(written(take, Path(folder) / "network.py").load(), take).eval()
+            code = written(take, Path(folder) / "network.py").load()
+            if take.program.own:  # what is wrong with a user's code is clearer in Python than from torch's exporter
+                difference(take, lambda hits, edges: tensors(raw(code)(torch.tensor(hits), torch.tensor(edges))))
+            network = _Both(code, take).eval()
         with _refused(take, torch.onnx.OnnxExporterError):
             proto = _exported(network, take, names)
     onnx.helper.set_model_props(proto, {key: _text(value) for key, value in take.facts.items()})
