@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -365,5 +366,14 @@ def test_a_logger_that_raises_is_left_out(lab, capsys):
 def test_unknown_kinds_are_named(capsys):
     assert call(parts.main, "samplr", "logger") == 2
     assert capsys.readouterr().err.startswith("KIND: is 'samplr'; allowed: ")
-    assert call(parts.main, "logger") == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["logger", "tensorboard", "wandb"]
+    assert call(parts.main, "logger", "block") == 0
+    words = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line]
+    assert words[:4] == ["logger", "tensorboard", "wandb", "block"] and "mlp" in words
+
+
+def test_the_list_of_parts_needs_no_torch():
+    code = (
+        "import sys; from archioptrx.commands import parts; parts.main([]); "
+        "sys.exit(any(name in sys.modules for name in ('torch', 'ray', 'scipy', 'pandas')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0

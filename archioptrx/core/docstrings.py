@@ -30,13 +30,14 @@ def summary(module: str, name: str) -> str:
     module
         Its full name. It is parsed, not imported.
     name
-        A text among the arguments of the part's decorator.
+        A text among the arguments of the part's decorator, or, in backticks, in the first line of its docstring.
     """
     tree = _parsed(module)
     if tree is None:
         return ""
-    definitions = (node for node in tree.body if isinstance(node, Definition))
-    found = next((node for node in definitions if name in _words(node)), None)
+    definitions = [node for node in tree.body if isinstance(node, Definition)]
+    named = [node for node in definitions if f"`{name}`" in first_line(ast.get_docstring(node))]
+    found = next((node for node in definitions if name in _words(node)), named[0] if named else None)
     return first_line((found and ast.get_docstring(found)) or ast.get_docstring(tree))
 
 

@@ -1,4 +1,4 @@
-"""The registry of building blocks: bundled ones and a user's own, by the name of their signature."""
+"""The decorator of building blocks: bundled ones and a user's own, by the name of their signature."""
 
 from __future__ import annotations
 
@@ -8,23 +8,9 @@ from typing import TypeVar
 from torch import nn
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.plugins import Registry
 from archioptrx.graphs.signatures import Signature, check_signature, register
+from archioptrx.networks.registry import BLOCKS
 
-PACKAGE = __name__.rpartition(".")[0]
-FILES = {
-    "mlp": ("mlp", "attention"),
-    "gru": ("gru",),
-    "normal": ("norm",),
-    "simple": ("aggregate", "concat", "add", "mean", "identity", "readout", "broadcast"),
-    "pyg": ("pyg",),
-    "pooling": ("pool", "unpool"),
-}
-"""The bundled blocks of each file of this package."""
-
-BLOCKS: Registry[type[nn.Module]] = Registry(
-    "block", {name: f"{PACKAGE}.{file}" for file, names in FILES.items() for name in names}
-)
 Module = TypeVar("Module", bound=type[nn.Module])
 
 
