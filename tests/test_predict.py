@@ -131,10 +131,11 @@ def test_events_without_truth(trackml, tmp_path, capsys):
 
 def test_line_graphs_of_events_without_truth(trackml, capsys):
     spec = {"source": "line_graph", "of": {**trackml, "overlaps": "drop"}}
-    assert predict.without_truth(spec) == spec
+    data = DataDescription(spec)
+    assert predict.without_truth(data) is data
     for file in (Path(trackml["path"])).glob("*-truth.csv"):
         file.unlink()
-    assert predict.without_truth(spec)["of"]["overlaps"] == "consecutive"
+    assert predict.without_truth(data).content["of"]["overlaps"] == "consecutive"
     assert capsys.readouterr().err == "the events have no truth: built with overlaps consecutive\n"
 
 
@@ -260,7 +261,7 @@ def test_what_networks_say_of_hits_and_graphs(trackml, tmp_path):
 def test_graphs_made_of_others_are_written_as_submissions_alone():
     inner = {"source": "hitgraphs", "path": "a"}
     with pytest.raises(InputError, match="no prediction writer that writes for graphs of line_graph; allowed: trackml"):
-        predict.writer_of({"source": "line_graph", "of": inner})
-    assert predict.writer_of(inner)[0] == "hitgraphs"
+        predict.writer_of(DataDescription({"source": "line_graph", "of": inner}))
+    assert predict.writer_of(DataDescription(inner))[0] == "hitgraphs"
     with pytest.raises(InputError, match="the source toy has no prediction writer; allowed: acorn, hitgraphs"):
-        predict.writer_of({"source": "toy"})
+        predict.writer_of(DataDescription({"source": "toy"}))
