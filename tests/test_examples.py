@@ -78,6 +78,17 @@ def test_own_parts_leave_what_they_write(folder):
     assert (folder / "first.npz").is_file()
 
 
+def test_an_own_task_and_own_metrics_are_searched_for(folder):
+    own, edges = typed("custom_task")
+    run(folder, f"{own} {LESS} --set data.events=12")
+    run(folder, f"{edges} {LESS.removesuffix('run')}edges --set data.num_samples=20")
+    for name, metric in (("run", "noise_rejection"), ("edges", "fast_efficiency")):
+        found = json.loads(run(folder, f"archioptrx evaluate {name} --json"))
+        assert 0 <= found[metric] <= 1
+        rows = [json.loads(line) for line in (folder / name / "trials.jsonl").read_text().splitlines()]
+        assert [row["score"] == row["metrics"][metric] for row in rows] == [True] * 2
+
+
 def test_own_data_are_looked_at_found_by_their_files_and_refused_in_one_line(folder):
     run(folder, "python custom_data.py events")
     shown = json.loads(run(folder, "archioptrx data straws events --imports custom_data --json"))

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.core.errors import ArchiOpTrXError
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, fragment
+from archioptrx.tasks.options import TASKS
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from archioptrx.report.held_out import HeldOut
+    from archioptrx.tasks.task import Task
 
 NAME, TITLE = "best-model", "Best model on held-out events"
 FACTS = {
@@ -94,12 +96,20 @@ def section_of(held: HeldOut, whose: str) -> Section:
 def metric_facts(held: HeldOut) -> dict[str, str]:
     """Metrics above the figures, by label."""
     labelled_values: dict[str, str] = {}
-    for name, _, _ in held.targets():
+    for name, task, _ in held.targets():
         metrics = held.metrics_of(name)
-        for key, label in FACTS.items():
+        for key, label in (FACTS | _own_labels(task, metrics)).items():
             if metrics.get(key) is not None:
                 labelled_values[f"{name} {label}".strip()] = _text(metrics[key])
     return labelled_values
+
+
+def _own_labels(task: Task, metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Labels of the user's own metrics; of a task of the user's own, of all its numbers."""
+    names = [metric.name for metric in task.own_metrics]
+    if task.name in TASKS.own():
+        names += [name for name, value in metrics.items() if isinstance(value, int | float)]
+    return {name: name.replace("_", " ") for name in names}
 
 
 def target_parts(held: HeldOut) -> list[Part]:

@@ -1,7 +1,7 @@
 """The tasks that a network is trained for. `make_task` makes a task from a plain description.
 
-A user adds a task with the decorator `task`, see `archioptrx.tasks.options.registry`, and a metric with `metric`, see
-`archioptrx.tasks.metrics`.
+A user adds a task with the decorator `archioptrx.tasks.options.task`, see `archioptrx.tasks.options.registry`, and a
+metric with `archioptrx.tasks.metrics.metric`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.config import finish, kind_of
 from archioptrx.core.errors import InputError
-from archioptrx.tasks.metrics import METRICS, metric
+from archioptrx.tasks.metrics import METRICS
 from archioptrx.tasks.options import (
     TASKS,
     PlainTaskOptions,
@@ -19,7 +19,6 @@ from archioptrx.tasks.options import (
     TaskOptions,
     metrics_judging,
     read_task,
-    task,
 )
 
 if TYPE_CHECKING:
@@ -33,8 +32,6 @@ __all__ = [
     "check_task",
     "describe_task",
     "make_task",
-    "metric",
-    "task",
     "task_from",
 ]
 

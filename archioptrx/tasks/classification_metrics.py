@@ -147,6 +147,10 @@ class ClassifiedRows:
     ends: Callable[[str], tuple[Floats, Floats]] = field(default=_no_field, repr=False)
     places: Ints | None = None
 
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.truth)
+
     @property
     def probabilities(self) -> Floats:
         """Probability of each row. Shapes: -> [R]."""

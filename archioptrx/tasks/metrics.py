@@ -19,7 +19,7 @@ names depend on the task's options, and they are computed together; the task's o
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -58,7 +58,7 @@ class Metric:
         The tasks that have it, of those that are judged by such answers; empty: all of them.
     compute
         Of edges and triplets it gets a `ClassifiedRows`, of tracks a `FoundTracks`, else an `Answers`. It gives a
-        number, or None where there is none (of no edge at all, for example).
+        number, or None where there is none (of no true edge, for example). Where nothing is judged it isn't called.
     """
 
     name: str
@@ -72,14 +72,16 @@ class Metric:
         """Docstring of the function."""
         return self.compute.__doc__ or ""
 
-    def value(self, judged: Any) -> float | None:
-        """Compute it.
+    def value(self, judged: Sized) -> float | None:
+        """Compute it; None where nothing is judged: no rows, graphs or events.
 
         Raises
         ------
         TrialError
             The function raises, or gives no number: one line that names the metric.
         """
+        if not len(judged):
+            return None
         try:
             number = self.compute(judged)
         except ArchiOpTrXError:
@@ -185,3 +187,7 @@ class Answers:
     outputs: Sequence[Any]
     graphs: Sequence[Any]
     cut: float
+
+    def __len__(self) -> int:
+        """Number of graphs or batches."""
+        return len(self.graphs)

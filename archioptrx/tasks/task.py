@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,7 +126,7 @@ class Task(ABC):
             An output isn't a number.
         """
 
-    def answers(self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5) -> Any:
+    def answers(self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5) -> Sized:
         """What a user's own metrics of this task are computed from."""
         return Answers(outputs, graphs, cut)
 

@@ -252,6 +252,10 @@ class FoundTracks:
     events: Sequence[EventTracks]
     selection: Selection
 
+    def __len__(self) -> int:
+        """Number of events."""
+        return len(self.events)
+
     @cached_property
     def matched(self) -> Matched:
         """All tracks, and the particle of each."""
