@@ -11,12 +11,13 @@ from archioptrx.networks.blocks import BLOCKS
 
 @contextmanager
 def own_blocks() -> Iterator[None]:
-    """Forget at the end which blocks were registered in between."""
-    tables = [SIGNATURES, *(table for table in vars(BLOCKS).values() if isinstance(table, dict))]
-    before = [dict(table) for table in tables]
+    """Forget at the end which blocks were registered in between. Bundled ones, imported late, stay."""
+    before = set(BLOCKS.own())
     try:
         yield
     finally:
-        for table, content in zip(tables, before, strict=True):
-            table.clear()
-            table.update(content)
+        for name in set(BLOCKS.own()) - before:
+            SIGNATURES.pop(name, None)
+            for table in vars(BLOCKS).values():
+                if isinstance(table, dict):
+                    table.pop(name, None)

@@ -151,7 +151,7 @@ def test_architectures_alone(tmp_path, monkeypatch, capsys):
     assert compare.main(["message_passing", "interaction", "--epochs", "1", "--resamples", "100"]) == 0
     text = capsys.readouterr().out
     assert "trained: models/message_passing-1" in text and "trained: models/interaction-1" in text
-    assert load_model("models/interaction-1").provenance.data["source"] == "toy"
+    assert load_model("models/interaction-1").provenance.data.source == "toy"
 
 
 def test_events_that_a_model_was_trained_on_are_refused(models, tmp_path, capsys):

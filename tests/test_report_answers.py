@@ -42,7 +42,7 @@ def test_residuals_have_the_bias_and_resolution_of_evaluate(graphs):
     assert list(drawn) == [
         "Predicted and true charge/pT",
         "Residuals of charge/pT",
-        "Given and true φ",
+        "Predicted and true φ",
         "Residuals of φ",
     ]
     for label, name in (("charge/pT", "charge_over_pt"), ("φ", "phi")):

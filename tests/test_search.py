@@ -336,7 +336,7 @@ def test_the_winner_has_the_best_mean_and_gives_the_weights_of_its_best_seed() -
 def test_failed_retrainings_do_not_count() -> None:
     failed = {"proposal": 1, "repeat": 0, "score": None, "status": "failed", "error": "nan", "test": None}
     assert choose_winner([failed, row(2, 0, 0.5, 0.5)], [1, 2]).proposal == 2
-    with pytest.raises(InputError, match=r"retraining failed .* nan"):
+    with pytest.raises(InputError, match=r"retrain: all trainings failed; .* nan"):
         choose_winner([failed], [1])
 
 

@@ -89,8 +89,7 @@ def run(args: argparse.Namespace) -> int:
         ended = len(folder.trials.read())
         if args.trials is not None and 0 < args.trials < ended:
             raise InputError(f"--trials: is {args.trials}, but {ended} trials have ended; allowed: {ended} or more")
-        document = override(folder.experiment().to_dict(), overrides)
-        experiment = parse_experiment(document, str(folder.path / "experiment.yaml"), options)
+        experiment = parse_experiment(override(folder.document(), overrides), folder.place, options)
         return searched(args, prepare(experiment, folder.path), folder)
     name = args.experiment or "quickstart"
     study = load_study(name, overrides, options)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archioptrx.core.plugins import import_modules
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.runs.experiment import Experiment
@@ -51,7 +50,6 @@ class Content:
             A file of the folder is damaged.
         """
         experiment = folder.experiment()
-        import_modules(experiment.imports)
         rows = folder.rows()  # before the proposals: so each row has its proposal even if the search is running
         lines = folder.proposals.read()
         return cls(

@@ -174,7 +174,7 @@ def evaluate_held_out(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
             else:
                 outputs_by_pass = [apply_to(model.model(batch), Tensor.float)]
             outputs.append(outputs_by_pass[-1])
-    metrics = model.task.metrics(outputs, batches, cut=CUT, bins=True)
+    metrics = model.task.scores(outputs, batches, cut=CUT, bins=True)
     return HeldOut(model, graphs, batches, outputs, passes, metrics)
 
 

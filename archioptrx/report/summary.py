@@ -27,9 +27,9 @@ def subtitle(content: Content) -> str:
     experiment = content.experiment
     what = experiment.architecture or experiment.function_graph
     parts = [f"{what}", f"sampler {experiment.sampler['name']}", f"scheduler {experiment.scheduler.name}"]
-    data = experiment.data
+    data = experiment.data.to_dict()
     parts.append(f"data {data['source']}" + (f" ({data['path']})" if data.get("path") else ""))
-    return " · ".join([*parts, f"task {experiment.task['name']}", f"objective {experiment.objective}"])
+    return " · ".join([*parts, f"task {experiment.task.name}", f"objective {experiment.objective}"])
 
 
 def head_facts(content: Content) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def head_facts(content: Content) -> dict[str, Any]:
         wall = schedule_of(rows).wall
         figures["wall time"] = _fact(duration_text(wall), f"{duration_text(trained)} of training in total")
     data = content.environment["data"]
-    figures["data"] = _fact(content.experiment.data["source"], data["split"])
+    figures["data"] = _fact(content.experiment.data.source, data["split"])
     started = content.environment["started"]
     figures["started"] = _fact(started[:10], f"{started[11:16]} UTC{started[19:]}")
     return figures

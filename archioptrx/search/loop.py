@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from archioptrx.core.errors import InputError
@@ -102,7 +103,8 @@ class Trials:
         line = self._to_rerun.pop(0) if self._to_rerun else self._propose()
         if line is None:
             return None
-        spec = {**self.rules.spec(line), **self._inheritance(line)}
+        graph = self.candidates[line["proposal"]].graph
+        spec = replace(self.rules.spec(line, graph), **self.records.retention.wanted())
         self.running[line["proposal"]] = Running(line, spec, time.time())
         self.records.started(_name(line), line, spec)
         self.listener.started(line)
@@ -256,16 +258,6 @@ class Trials:
         parent = self.sampler.parent
         return None if parent is None else self._scored.get(parent.key)
 
-    def _inheritance(self, line: Mapping[str, Any]) -> dict[str, Any]:
-        """Additions to a trial's spec: whether its weights are wanted, and the weights that a child inherits."""
-        if not self.sampler.inherit:
-            return self.records.retention.wanted()
-        number = line.get("parent")  # a run folder of before had none
-        if number is None or not (file := self.folder.weights(number)).is_file():
-            return {"keep": True}
-        parent = {"graph": self.candidates[number].graph.to_dict(), "weights": file.read_bytes()}
-        return {"keep": True, "parent": parent}
-
     # --- ends -----------------------------------------------------------------------------------------------------
 
     def _refuse(self, number: int, reason: str) -> None:
@@ -279,18 +271,13 @@ class Trials:
     def _end(self, number: int, status: str, message: Mapping[str, Any]) -> None:
         running = self.running.pop(number)
         row = make_row(running, status, message)
-        # The weights first: a child of this trial may be proposed as soon as its row is there.
-        self.records.retention.store(row, running.weights, needed=self.sampler.inherit)
+        self.records.retention.store(row, running.weights)  # before the line: what has a line has its weights
         self.folder.trials.append(row)
         self.rows[number] = row
         self._unobserved.append(number)
-        self.records.retention.displaced(self._needed())
+        self.records.retention.displaced()
         self.records.ended(row["id"], row, running.line["epochs"])
         self.listener.ended(row)
-
-    def _needed(self) -> list[int] | None:
-        """Trials whose weights a child may start from; None: all of them."""
-        return None if self.sampler.inherit else []
 
     # --- replay ---------------------------------------------------------------------------------------------------
 
@@ -314,7 +301,7 @@ class Trials:
         for row in order:
             self.schedule.remember(row["proposal"], curve_of(row))
         self.records.retention.known(order)
-        self.records.retention.tidy(self._needed())
+        self.records.retention.tidy()
 
     def _candidate_of_line(self, line: Mapping[str, Any], kept: bool, trusted: bool) -> Candidate:
         """Candidate of a line: read from it where the snapshot covers the line, otherwise observed and drawn again."""

@@ -17,7 +17,7 @@ import socket
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,9 @@ from archioptrx.data.storage.graph_file import graph_bytes  # noqa: E402
 from archioptrx.data.storage.graph_views import Graphs, in_memory  # noqa: E402
 from archioptrx.runs.experiment_sections import Resources  # noqa: E402
 from archioptrx.search.jobs import Work  # noqa: E402
-from archioptrx.training.trial import TrialData, messages  # noqa: E402
+from archioptrx.training.trial import TrialData, failure, messages  # noqa: E402
+from archioptrx.training.trial_log import TrialLog  # noqa: E402
+from archioptrx.training.trial_spec import PackedSpec  # noqa: E402
 
 SPARE_MEMORY = 200 * 2**20
 """Bytes of the object store beside the data set."""
@@ -72,7 +74,7 @@ class Worker(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next job."""
         assert self.data is not None
-        self._messages = messages(new_config["spec"].content, self.data)
+        self._messages = unpacked(new_config["spec"].content, self.data)
         self.config = {}  # or each result would carry it back
         return True
 
@@ -84,14 +86,26 @@ class Worker(tune.Trainable):
         return result if weights is None else {**result, "weights": weights}
 
 
+def unpacked(packed: PackedSpec | None, data: TrialData) -> Generator[dict[str, Any], None, None]:
+    """Messages of a job; where the user's modules can't be imported in this process, that is its only one."""
+    assert packed is not None
+    start = time.perf_counter()
+    try:
+        spec = packed.unpack()
+    except Exception as error:  # a module may do anything while it is imported
+        yield failure(error, start, TrialLog())
+        return
+    yield from messages(spec, data)
+
+
 class ReleasableSpec:
-    """Spec of a job, perhaps with weights, that can be emptied when the job is over.
+    """Spec of a job that can be emptied when the job is over.
 
     Tune keeps the configurations of all its trials, and copies of them, to the end: a copy is the same object here,
     which is emptied when the job is over.
     """
 
-    def __init__(self, content: dict[str, Any]) -> None:
+    def __init__(self, content: PackedSpec | None) -> None:
         self.content = content
 
     def __deepcopy__(self, memo: Any) -> ReleasableSpec:
@@ -118,13 +132,13 @@ class JobTable:
             message["weights"] = weights
         over = self.work.message(self.keys[trial], message)
         if over:
-            self.specs.pop(trial).content = {}
+            self.specs.pop(trial).content = None
         return over
 
     def lost(self, trial: str, why: str) -> None:
         """Report a dead worker to the work; Ray gives the reason in a few lines."""
         seconds = time.monotonic() - self.since[trial]
-        self.specs.pop(trial).content = {}
+        self.specs.pop(trial).content = None
         error, log = f"the worker died: {why.splitlines()[0]}", [(time.time(), f"the worker died: {why}")]
         self.work.message(self.keys[trial], {"kind": "error", "error": error, "seconds": seconds, "log": log})
 
@@ -147,7 +161,7 @@ class JobSearcher(Searcher):
             return None
         self.jobs.keys[trial_id] = job.key
         self.jobs.since[trial_id] = time.monotonic()
-        self.jobs.specs[trial_id] = ReleasableSpec(job.spec)
+        self.jobs.specs[trial_id] = ReleasableSpec(PackedSpec.of(job.spec))
         return {"spec": self.jobs.specs[trial_id]}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

@@ -6,12 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.experiment_sections import Keep
 from archioptrx.runs.loggers import Tracking, numbers_of
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.retention import Retention
 from archioptrx.training.trial_log import as_lines
+from archioptrx.training.trial_spec import TrialSpec
 
 OF_EPOCH = (
     *("epoch", "score", "scores", "best", "metrics", "loss", "learning_rate", "gradient_norm", "weight_norm"),
@@ -20,8 +20,6 @@ OF_EPOCH = (
 """Keys of a worker's message that go into a line of `epochs.jsonl`."""
 OF_TRIAL = ("proposal", "fingerprint", "parent", "reference", "hyperparameters")
 """Keys of a line of `proposals.jsonl` that go to a tracker."""
-OF_SPEC = ("training", "device", "task", "objective")
-"""Keys of a spec that go to a tracker."""
 
 
 class Records:
@@ -46,16 +44,18 @@ class Records:
         self.retention = Retention(folder, keep)
         self.tracking = tracking or Tracking((), folder.path, print)
 
-    def started(self, name: str, line: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
+    def started(self, name: str, line: Mapping[str, Any], spec: TrialSpec) -> None:
         """Record the start of a training; `line` is that of its proposal."""
         origin = "" if line["reference"] is None else f", the reference {line['reference']}"
         origin += "" if line.get("parent") is None else f", a child of trial {line['parent']:04d}"
-        settings = f"hyperparameters: {_listed(line['hyperparameters'])}", f"training: {_listed(spec['training'])}"
+        settings = (
+            f"hyperparameters: {_listed(line['hyperparameters'])}",
+            f"training: {_listed(spec.training.to_dict())}",
+        )
         self._say(name, f"trial {name} is given to a worker{origin}", *settings)
         if self.tracking.on:
-            config = {key: line.get(key) for key in OF_TRIAL} | {key: spec[key] for key in OF_SPEC}
-            graph = str(ComputationGraph.from_dict(line["graph"]))
-            self.tracking.started(name, {**config, **self.about}, graph)
+            config = {key: line.get(key) for key in OF_TRIAL} | spec.to_dict()
+            self.tracking.started(name, {**config, **self.about}, str(spec.graph))
 
     def heard(self, name: str, line: Mapping[str, Any], message: dict[str, Any]) -> None:
         """Record a worker's message; its log lines are removed from the message."""

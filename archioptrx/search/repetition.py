@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.setup import Specs
+from archioptrx.training.settings import Training
+from archioptrx.training.trial_spec import TrialLimits, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -39,39 +42,27 @@ class Repetition:
         """Name of the trial: `trial 0007`."""
         return f"trial {self.line['proposal']:04d}"
 
-    def spec(self, specs: Specs) -> dict[str, Any]:
-        """Spec for `archioptrx.training.trial.messages`; test metrics and weights are wanted.
+    def spec(self, specs: Specs, graph: ComputationGraph) -> TrialSpec:
+        """Specification of the training, with test metrics and weights; `graph` is that of the line.
 
         A trial that was pruned has the schedule of all its epochs, but stops where it was stopped.
         """
-        spec = specs.trial(self.line)
-        spec |= {"final": True, "limits": dict.fromkeys(spec["limits"])}
+        spec = replace(specs.trial(self.line, graph), final=True, limits=TrialLimits())
         if self.row is None:
-            return spec | self._parent(self.line.get("parent") if specs.experiment.sampler.get("inherit") else None)
+            return spec
         if "training" in self.row:
-            spec |= {"training": self.row["training"]}
-        if self.row["status"] == "pruned":
-            spec |= {"stop": self.row["epochs"]}
-        inherited = self.row.get("inherited")
-        return spec | self._parent(int(inherited["parent"]) if inherited else None)
+            spec = replace(spec, training=Training(**self.row["training"]))
+        return replace(spec, stop=self.row["epochs"]) if self.row["status"] == "pruned" else spec
 
-    def _parent(self, number: int | None) -> dict[str, Any]:
-        """Spec entries with the weights that the trial began with."""
-        if number is None or not (file := self.folder.weights(number)).is_file():
-            return {}
-        return {"parent": {"graph": self.folder.proposal(number)["graph"], "weights": file.read_bytes()}}
-
-    def obstacles(self, spec: Mapping[str, Any], fingerprint: str) -> list[str]:
+    def obstacles(self, spec: TrialSpec, fingerprint: str) -> list[str]:
         """Reasons why the training of a spec, on data with this fingerprint, can't give the same result."""
         obstacles = []
-        inherited = self.row and self.row.get("inherited")
-        if inherited and "parent" not in spec:
+        if self.row and (inherited := self.row.get("inherited")):  # of weight inheritance, which is gone
             obstacles.append(
-                f"{self.name} began with weights of trial {inherited['parent']}, which are gone "
-                "(keep: {weights: all} keeps them): this one begins without them"
+                f"{self.name} began with weights of trial {inherited['parent']}: this one begins with fresh ones"
             )
-        if self.row and self.row.get("device", spec["device"]) != spec["device"]:
-            obstacles.append(f"{self.name} was trained on {self.row['device']}, this one on {spec['device']}")
+        if self.row and self.row.get("device", spec.device) != spec.device:
+            obstacles.append(f"{self.name} was trained on {self.row['device']}, this one on {spec.device}")
         if self.folder.environment()["data"]["fingerprint"] != fingerprint:
             obstacles.append("the data have changed since the search")
         return obstacles

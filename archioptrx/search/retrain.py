@@ -17,11 +17,13 @@ from typing import Any, Protocol
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import write_atomically
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.leaderboard import worth_training_again
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import TrialJob
 from archioptrx.search.records import Records
 from archioptrx.search.rules import trial_seed
+from archioptrx.training.trial_spec import TrialSpec
 
 
 class RetrainingListener(Protocol):
@@ -41,7 +43,7 @@ class RetrainingPlan:
     Attributes
     ----------
     spec
-        Function that makes the plain description of a training from a proposal's line and a seed.
+        Function that makes the specification of a training from a proposal's line, its graph and a seed.
     top, seeds
         Candidates, and trainings of each.
     workers
@@ -50,7 +52,7 @@ class RetrainingPlan:
         Seed of the experiment.
     """
 
-    spec: Callable[[Mapping[str, Any], int], dict[str, Any]]
+    spec: Callable[[Mapping[str, Any], ComputationGraph, int], TrialSpec]
     top: int
     seeds: int
     workers: int
@@ -148,7 +150,7 @@ class Retraining:
         self._running[key] = job
         seed = trial_seed(self.plan.seed, number, repeat + 1)
         line = self.folder.proposal(number)
-        spec = self.plan.spec(line, seed)
+        spec = self.plan.spec(line, ComputationGraph.from_dict(line["graph"]), seed)
         self._curves[job] = []
         self.records.started(_name(job), line, spec)
         return TrialJob(key, spec)

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.sampling.candidate import Candidate
+from archioptrx.training.trial_spec import TrialSpec
 
 
 class SearchListener(Protocol):
@@ -60,7 +62,7 @@ class Rules:
     Attributes
     ----------
     spec
-        Function that makes the plain description of a trial from a line of `proposals.jsonl`.
+        Function that makes the specification of a trial from a line of `proposals.jsonl` and its graph.
     refuse
         Function that gives the constraint that a candidate breaks; None: none.
     trials, epochs
@@ -79,7 +81,7 @@ class Rules:
         Function that gives the screen's values of a candidate, by proxy; None: no screen.
     """
 
-    spec: Callable[[Mapping[str, Any]], dict[str, Any]]
+    spec: Callable[[Mapping[str, Any], ComputationGraph], TrialSpec]
     refuse: Callable[[Candidate], str | None]
     trials: int
     epochs: int
@@ -96,7 +98,7 @@ class Running:
     """Running trial: its proposal and spec, start time, messages of its epochs, and its best weights if sent."""
 
     line: dict[str, Any]
-    spec: Mapping[str, Any]
+    spec: TrialSpec
     started: float
     reports: list[dict[str, Any]] = field(default_factory=list)
     weights: bytes | None = None
@@ -117,7 +119,6 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
     if reports and "scores" in reports[0]:
         curves = [report["scores"] for report in reports]
         several = {"scores": None if failed or best is None else best["scores"], "curves": curves}
-    inherited = best_report.get("inherited")
     return {
         "id": f"{line['proposal']:04d}",
         "proposal": line["proposal"],
@@ -135,10 +136,9 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
         "curve": [report["score"] for report in reports],
         **several,
         "reference": line["reference"],
-        "inherited": {"parent": f"{line['parent']:04d}", **inherited} if inherited else None,
         "seed": line["seed"],
-        "training": running.spec["training"],
-        "device": running.spec["device"],
+        "training": running.spec.training.to_dict(),
+        "device": running.spec.device,
         "weights_digest": None if failed else best_report.get("weights_digest"),
         "started": running.started,
         "ended": time.time(),

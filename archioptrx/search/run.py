@@ -89,7 +89,7 @@ def check_events(setup: Setup, events: Events) -> Task:
         The data lack a field, or the networks have other targets than the task.
     """
     experiment = setup.experiment
-    task = task_of(experiment.task, experiment.objective)
+    task = task_of(experiment.task.options, experiment.objective)
     check_fit(task, setup.ends, events.data)
     for reference in setup.references:
         check_fit(task, SpaceEnds.of_network(reference.candidate.graph, reference.name), events.data)
@@ -117,7 +117,7 @@ def check_fit(task: Task, ends: SpaceEnds, data: TrialData) -> None:
 def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     """Make the run folder of a search."""
     experiment, splits, metadata = setup.experiment, events.data.splits, events.data.metadata
-    widths = metadata.widths | target_symbols(task_of(experiment.task, experiment.objective).target_width)
+    widths = metadata.widths | target_symbols(task_of(experiment.task.options, experiment.objective).target_width)
     data = {"fingerprint": events.fingerprint, "split": splits.rule, "metadata": metadata.to_dict()}
     record = environment(data={**data, "widths": widths}, seed=experiment.seed)
     return RunFolder.create(path, setup.experiment, record, setup.files)
@@ -232,7 +232,6 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
     line = folder.proposal(winner.proposal)
     rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
     row = rows[winner.proposal, winner.repeat]
-    spec = specs.retraining(line, row["seed"])
     metrics = {
         "proposal": winner.proposal,
         "repeat": winner.repeat,
@@ -242,7 +241,8 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
         "bins": row["bins"],
     }
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
-    provenance = provenance_of(setup.experiment, events.fingerprint, spec["training"])
+    spec = specs.retraining(line, architecture.graph, row["seed"])
+    provenance = provenance_of(setup.experiment, events.fingerprint, spec.training.to_dict())
     record = {**folder.environment(), "run": str(folder.path.resolve()), "experiment": setup.experiment.to_dict()}
     record |= {"seed": row["seed"], "weights_digest": row.get("weights_digest")}
     files = {"environment.json": json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n"}

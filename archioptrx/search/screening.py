@@ -10,13 +10,14 @@ from functools import cached_property
 import torch
 
 from archioptrx.core.files import Journal
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers.screen import Values
 from archioptrx.search.setup import Specs
 from archioptrx.tasks.task import Task
-from archioptrx.training.proxies import Batches, proxy_batches, score
+from archioptrx.training.proxies import proxy_batch, score
 from archioptrx.training.trial import TrialData, build, one_line
 
 
@@ -42,18 +43,18 @@ class Measure:
     threads: int
 
     @cached_property
-    def batches(self) -> Batches:
-        """Training batches on which the networks are scored."""
-        return proxy_batches(self.data.splits.train, self.task)
+    def batch(self) -> HitGraph:
+        """Training batch on which the networks are scored."""
+        return proxy_batch(self.data.splits.train, self.task)
 
     def __call__(self, candidate: Candidate, proxy: str) -> float | None:
         """Value of the proxy, larger is better; None: not finite. torch's generator and thread number are restored."""
-        batches, threads = self.batches, torch.get_num_threads()
+        batch, threads = self.batch, torch.get_num_threads()
         with torch.random.fork_rng(devices=()):
             try:
                 torch.set_num_threads(self.threads)
                 model = build(candidate.graph, candidate.hyperparameters, self.data.metadata, self.task, self.seed)
-                return score(proxy, model, batches, self.task)
+                return score(proxy, model, batch, self.task)
             finally:
                 torch.set_num_threads(threads)
 

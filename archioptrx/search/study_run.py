@@ -108,8 +108,7 @@ def reopened(path: Path, overrides: Mapping[str, Any], options: Mapping[str, str
 
     def setup_of(combination: Combination) -> Setup:
         run = folder.run(combination)
-        document = override(run.experiment().to_dict(), overrides)
-        return prepare(parse_experiment(document, str(run.path / "experiment.yaml"), options), run.path)
+        return prepare(parse_experiment(override(run.document(), overrides), run.place, options), run.path)
 
     setups = for_each(folder.combinations, setup_of)
     folder.document = override(folder.document, overrides)
@@ -179,7 +178,7 @@ class EventsOf:
         """Give the events of an experiment, read if necessary."""
         from archioptrx.search.run import load_events
 
-        key = json.dumps(plain([experiment.data, asdict(experiment.split), experiment.test]), sort_keys=True)
+        key = json.dumps(plain([experiment.data.to_dict(), asdict(experiment.split), experiment.test]), sort_keys=True)
         if key != self.known:
             self.events = load_events(experiment)
             self.known = key

@@ -1,4 +1,4 @@
-"""What the source `acorn` can be told."""
+"""Options of the source `acorn`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import ClassVar
 from archioptrx.core.config import Fields
 from archioptrx.data.options.base import HERE, option
 
+FILES = ("*.pyg", "*.pt", "*/*.pyg")
+"""Names of files by which a path is known to be of this source."""
 PT_UNITS = {"GeV": 1.0, "MeV": 1e-3}
 """GeV in the unit of each name."""
 

@@ -39,8 +39,8 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.options import AcornOptions
-from archioptrx.data.options.acorn import PT_UNITS
+from archioptrx.data.options import AcornOptions, source
+from archioptrx.data.options.acorn import FILES, PT_UNITS
 from archioptrx.data.sources.files import files_in
 from archioptrx.data.sources.pyg_files import LEGAL, Array, Content, array, first, read_content
 from archioptrx.data.sources.stream import Job, stream
@@ -50,6 +50,7 @@ PATTERNS = ("*.pyg", "*.pt")
 NODE_SCALE = (1000.0, math.pi, 1000.0)
 
 
+@source(AcornOptions, FILES)
 def load(options: AcornOptions) -> Dataset:
     """Read a file or a folder.
 

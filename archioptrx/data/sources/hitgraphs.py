@@ -25,7 +25,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.options import HitgraphsOptions
+from archioptrx.data.options import HitgraphsOptions, source
 from archioptrx.data.sources.hitgraph_arrays import EDGE, KEPT_BYTES, OPTIONAL, Arrays, edge_index_of, read_arrays
 from archioptrx.data.sources.stream import Job, bounded, cached, each, key_of, progress, stream
 
@@ -61,6 +61,7 @@ class Scan:
     zero: bool = False
 
 
+@source(HitgraphsOptions)
 def load(options: HitgraphsOptions) -> Dataset:
     """Read a file or a folder.
 

@@ -1,4 +1,4 @@
-"""What a pipeline knows between two layers, and how a layer takes what it reads."""
+"""State of a pipeline between two layers, and how a layer takes its inputs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class State:
     Attributes
     ----------
     program
-        Where values are made.
+        Program that the values are added to.
     values
         The last value of `node`, `edge`, `graph` and of each layer that has run.
     shapes
@@ -74,7 +74,7 @@ class State:
         Parameters
         ----------
         part
-            Of a layer with several steps: names this one, and its weights.
+            Name of the step, and of its weights, in a layer of several steps.
         """
         signature, (domain, wide) = SIGNATURES[block], output
         kinds = tuple(self.kind(value) for value in inputs)

@@ -15,9 +15,11 @@ import numpy as np
 from archioptrx.core.errors import InputError
 from archioptrx.data.options import HitgraphsOptions
 from archioptrx.data.sources.hitgraphs import METADATA, find_files, name_of
+from archioptrx.models.predictions import prediction_writer
 from archioptrx.models.predictions.prediction import Prediction
 
 
+@prediction_writer("hitgraphs")
 def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptions, output: Path) -> None:
     """Write each graph's file again with what was found.
 

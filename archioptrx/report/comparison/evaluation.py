@@ -28,7 +28,7 @@ from archioptrx.tasks.classification_metrics import Bools
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
 from archioptrx.tasks.tracks.metrics import Selection
-from archioptrx.tasks.tracks.scores import event_tracks
+from archioptrx.tasks.tracks.scores import event_tracks, own_track_metrics
 from archioptrx.training.fit import predict
 
 FEW, MANY = 200, 1000
@@ -121,7 +121,8 @@ def compare_answers(
     first = runs[0]
     divided = isinstance(first.contestant.model.task, BinaryClassification)
     units = units_of(first.view.graphs, divided)
-    number = (MANY if divided else FEW) if number is None else number
+    quick = divided and not any(run.contestant.model.task.own_metrics for run in runs)
+    number = (MANY if quick else FEW) if number is None else number
     draws = resamples(units.number, number, seed) if units.number else np.zeros((0, 0), np.int64)
     replicates = [_replicates(run, units, draws) for run in runs]
     entries = _entries(runs, replicates)
@@ -179,7 +180,7 @@ def _replicates(run: ModelAnswers, units: Units, draws: Ints) -> dict[str, Repli
     replicates = replicate(statistic, draws if own.number else np.zeros((0, 1), np.int64))
     if replicates.get("loss") and replicates["loss"].value is None:
         batches = [batch_graphs([graph]) for graph in graphs]
-        whole = judging_metrics(task.metrics(run.outputs, batches, cut=run.cut))
+        whole = judging_metrics(task.scores(run.outputs, batches, cut=run.cut))
         replicates["loss"] = replace(replicates["loss"], value=whole["loss"])
     return replicates | _tracks(run, draws if units.what == EVENTS else np.zeros((0, 0), np.int64))
 
@@ -196,7 +197,8 @@ def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
     has_particles = graphs[0].get("particles") is not None
     selection = Selection.of_signal(run.contestant.model.metadata.options if has_particles else {})
     events = event_tracks(graphs, found_tracks, run.view.whole)
-    return replicate(TrackStatistic(events, selection), draws if draws.size else np.zeros((0, len(events)), np.int64))
+    statistic = TrackStatistic(events, selection, own_track_metrics(task))
+    return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64))
 
 
 def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Replicates]]) -> tuple[ComparedModel, ...]:

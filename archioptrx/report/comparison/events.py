@@ -83,9 +83,8 @@ def _unseen(loaded: LoadedModel, host: LoadedModel, graphs: Sequence[HitGraph], 
         splits = own_splits(loaded.model)
     except InputError:
         return [f"{loaded.name}: its training events can no longer be read; it may have been trained on these events"]
-    origin = _origin(provenance.data) == _origin(
-        host_provenance.data if path is None else with_path(host_provenance.data, path)
-    )
+    host_data = host_provenance.data if path is None else host_provenance.data.at(path)
+    origin = _origin(provenance.data.content) == _origin(host_data.content)
     used = [*splits.train, *splits.validation]
     digests = {_topology(graph) for graph in used}
     names = set(events_of(used)) if origin else set()
@@ -155,7 +154,7 @@ def _fits(model: TrainedModel, host: TrainedModel) -> bool:
     names = ("node_features", "edge_features", "triplet_features", "sectors", "embedding")
     if any(getattr(metadata, name) != getattr(host_metadata, name) for name in names):
         return False
-    built, given = _building(model.provenance.data), _building(host.provenance.data)
+    built, given = _building(model.provenance.data.content), _building(host.provenance.data.content)
     return not built or not given or built == given
 
 
@@ -173,10 +172,10 @@ def _building(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _built(loaded: LoadedModel, host: LoadedModel, path: str | None) -> Dataset:
     """Data of the host, or of a path, with graphs built as for the training of a model."""
-    where = path or _path(host.model.provenance.data)
-    own_data = loaded.model.provenance.data
-    if where is None and (own_data.get("source") == host.model.provenance.data.get("source")):
-        simulated = {key: value for key, value in host.model.provenance.data.items() if key not in Cuts.__annotations__}
+    host_data, own_data = host.model.provenance.data.content, loaded.model.provenance.data.content
+    where = path or _path(host_data)
+    if where is None and own_data.get("source") == host_data.get("source"):
+        simulated = {key: value for key, value in host_data.items() if key not in Cuts.__annotations__}
         built = {key: value for key, value in own_data.items() if key in Cuts.__annotations__}
         return load_dataset({**simulated, **built}, like=loaded.model.metadata)
     if where is None:

@@ -12,7 +12,6 @@ from archioptrx.core.config import ARCHITECTURES, bundled_names, finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import next_folder, refuse_used
 from archioptrx.core.overrides import override
-from archioptrx.core.plugins import import_modules
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.model_folder import TrainedModel, load_model
 from archioptrx.runs.experiment import Experiment, parse_experiment
@@ -149,7 +148,6 @@ def train_missing(
     contestants: list[LoadedModel] = []
     if any(isinstance(model, Architecture) for model in models):
         experiment, seed, how = _experiment(names, models, host, schooling)
-        import_modules(experiment.imports)
         events = load_events(experiment)
         _check(short, models, experiment, events)
     for name, label, model in zip(names, short, models, strict=True):
@@ -169,7 +167,7 @@ def _check(
     names: Sequence[str], models: Sequence[TrainedModel | Architecture], experiment: Experiment, events: Events
 ) -> None:
     """Check all architectures before the first is trained. Raises InputError where one doesn't suit the data."""
-    task = task_of(experiment.task, experiment.objective)
+    task = task_of(experiment.task.options, experiment.objective)
     faults: list[str] = []
     for name, model in zip(names, models, strict=True):
         if isinstance(model, Architecture):
@@ -207,7 +205,7 @@ def _experiment(
         seed = int(model.provenance.training["seed"]) if schooling.seed is None else schooling.seed
     overrides = {key: value for key, value in settings.items() if value is not None}
     experiment = parse_experiment(override(content, overrides), "compare", options)
-    source = experiment.data["source"] if host is None else "on the same events"
+    source = experiment.data.source if host is None else "on the same events"
     where = f"trained on {source} events" if host is None else source
     return experiment, seed, f"{where}, {experiment.training.epochs} epochs, seed {seed}"
 
@@ -218,10 +216,10 @@ def _of_model(model: TrainedModel, path: Path) -> Mapping[str, Any]:
     content: dict[str, Any] = {
         "name": "compare",
         "imports": list(provenance.imports),
-        "data": dict(provenance.data),
+        "data": provenance.data.to_dict(),
         "split": dict(provenance.split),
         "test": provenance.test,
-        "task": dict(provenance.task),
+        "task": provenance.task.to_dict(),
         "training": {key: value for key, value in provenance.training.items() if key != "seed"},
     }
     run = next((folder for folder in (path, path.parent) if (folder / "experiment.yaml").is_file()), None)

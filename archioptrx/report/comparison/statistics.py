@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,10 +11,11 @@ from numpy.typing import NDArray
 from archioptrx.data.hitgraph import HitGraph, batch_graphs
 from archioptrx.report.comparison.bootstrap import Ints, Numbers
 from archioptrx.report.comparison.units import Units
-from archioptrx.tasks.binary import FIXED_CUT, FIXED_EFFICIENCY, BinaryClassification
-from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking
+from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.classification_metrics import FIXED_CUT, FIXED_EFFICIENCY, Bools, Floats, Ranking, logit
+from archioptrx.tasks.metrics import TRACKS, Metric
 from archioptrx.tasks.task import Task
-from archioptrx.tasks.tracks.metrics import EventTracks, Selection, track_counts
+from archioptrx.tasks.tracks.metrics import EventTracks, FoundTracks, Selection, track_counts
 
 FACTS = ("cut", "true_fraction", "edges", "triplets", "pairs", "graphs", "tracks", "particles", "hits")
 """Metrics that describe the data, not the model: they are not compared."""
@@ -50,14 +50,19 @@ class RowStatistic:
         ranked = logits[order]
         self._ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
         self._thresholds, self._truth, self._unit = ranked[self._ends], truth[order], unit[order]
-        self._counts = {
-            level: _counts(logits >= _logit(level), truth, unit, units.number) for level in (cut, FIXED_CUT)
-        }
+        self._counts = {level: _counts(logits >= logit(level), truth, unit, units.number) for level in (cut, FIXED_CUT)}
         self._losses = _losses(task, outputs, graphs, units) if units.parts == 1 else None
         self._cut = cut
+        self._own = [one for one in task.own_metrics if TRACKS not in one.of]
+        self._judged, self._places = task.answers(outputs, graphs, cut), unit
 
     def __call__(self, weights: Ints) -> Numbers:
         """Metrics by their names in the task, without those of `FACTS`."""
+        own = {}
+        if self._own:
+            rows = np.repeat(np.arange(len(self._places)), weights[self._places])
+            judged = self._judged.taken(rows)
+            own = {metric.name: metric.value(judged) for metric in self._own}
         each = weights[self._unit]
         every, true = np.cumsum(each)[self._ends], np.cumsum(each * self._truth)[self._ends]
         occurring = np.diff(every, prepend=0) > 0  # thresholds without a row in this resample are dropped
@@ -72,15 +77,12 @@ class RowStatistic:
             f"purity_{FIXED_CUT:g}": fixed["purity"],
             f"purity_at_efficiency_{FIXED_EFFICIENCY:g}": ranking.purity_at_efficiency(FIXED_EFFICIENCY),
             "loss": loss,
+            **own,
         }
 
 
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(parts) if len(parts) else np.zeros(0)
-
-
-def _logit(probability: float) -> float:
-    return math.log(probability / (1 - probability))
 
 
 def _counts(accepted: Bools, truth: Bools, unit: Ints, units: int) -> Floats:
@@ -123,7 +125,7 @@ class GraphStatistic:
         """Metrics without those of `FACTS`."""
         places = [place for unit, times in enumerate(weights) for place in self._of_unit[unit] * int(times)]
         outputs, graphs = [self._outputs[k] for k in places], [self._batches[k] for k in places]
-        return judging_metrics(self._task.metrics(outputs, graphs, cut=self._cut))
+        return judging_metrics(self._task.scores(outputs, graphs, cut=self._cut))
 
 
 def judging_metrics(metrics: Mapping[str, Any]) -> dict[str, float | None]:
@@ -135,7 +137,8 @@ def judging_metrics(metrics: Mapping[str, Any]) -> dict[str, float | None]:
 class TrackStatistic:
     """Metrics of tracks, as ratios of sums of the counts of each event."""
 
-    def __init__(self, events: Sequence[EventTracks], selection: Selection) -> None:
+    def __init__(self, events: Sequence[EventTracks], selection: Selection, own: Sequence[Metric] = ()) -> None:
+        self._events, self._selection, self._own = events, selection, own
         counts = [track_counts(event, selection) for event in events]
         self._names = list(counts[0])
         self._counts = np.array(
@@ -145,4 +148,9 @@ class TrackStatistic:
     def __call__(self, weights: Ints) -> Numbers:
         """Ratios of the sums over events."""
         sums = np.einsum("nuk,u->nk", self._counts, weights)
-        return {name: _ratio(*pair) for name, pair in zip(self._names, sums, strict=True)}
+        found = {name: _ratio(*pair) for name, pair in zip(self._names, sums, strict=True)}
+        if not self._own:
+            return found
+        drawn = [event for event, times in zip(self._events, weights, strict=True) for _ in range(int(times))]
+        judged = FoundTracks(drawn, self._selection)
+        return found | {one.name: one.value(judged) for one in self._own}

@@ -28,10 +28,6 @@ class Sampler(Protocol):
     parent: Any | None
     refused: Counter[str]
 
-    @property
-    def inherit(self) -> bool:
-        """Whether trials start from the trained weights of the parent."""
-
     def propose(self) -> Any | None:
         """The next candidate; None if there is no further one."""
 
@@ -63,8 +59,8 @@ class Sampler(Protocol):
 class Proposer(Protocol):
     """Interface that the author of a sampler implements; `Deduplicated` makes a Sampler of it.
 
-    Two attributes are optional. `parent`: the observed candidate that the last draw was made from (an object with its
-    `key`), or None. `inherit`: whether trials start from the trained weights of the parent.
+    One attribute is optional. `parent`: the observed candidate that the last draw was made from (an object with its
+    `key`), or None.
 
     Two methods are optional. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
     present probability of that label; empty while nothing is learned. It must not change the state. `again(candidate,

@@ -20,6 +20,7 @@ from archioptrx.sampling.samplers.base import seed_of
 from archioptrx.sampling.samplers.controller_policy import Batch, Episode, Player, Policy, episode_of, one_thread
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.ranking import REFUSED, Score, clean, order
+from archioptrx.sampling.samplers.registry import sampler
 
 ALGORITHMS = ("ppo", "reinforce")
 RANKED = 500
@@ -52,6 +53,7 @@ class Example:
         return [self.trace.to_json(), self.score, self.epochs]
 
 
+@sampler("controller")
 class Controller:
     """Reinforcement learning of a policy over decisions.
 

@@ -49,11 +49,6 @@ class Deduplicated:
         self._path: list[int] | None = []  # last path of the enumeration; None: at its end
         self._looked = 0
 
-    @property
-    def inherit(self) -> bool:
-        """Whether trials shall start from the trained weights of the parent."""
-        return bool(getattr(self.inner, "inherit", False))
-
     def propose(self) -> Any | None:
         """The next new candidate; None if there is no further one."""
         self.parent = None

@@ -11,6 +11,7 @@ from archioptrx.sampling.samplers.base import seed_of
 from archioptrx.sampling.samplers.memory import Memory, Observation, ranked
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.samplers.registry import sampler
 from archioptrx.sampling.samplers.variation import HYPERPARAMETER, cross, mutate, options_of
 
 MODES = ("ageing", "local_search")
@@ -20,6 +21,7 @@ PAIR = 2
 """Members in a tournament with several objectives: with more of them one part of the front would always win."""
 
 
+@sampler("evolution")
 class EvolutionSampler:
     """Evolution: children of the best of a few members that are drawn from a population.
 
@@ -45,8 +47,6 @@ class EvolutionSampler:
     mode
         `local_search`: all one-decision neighbours of the best, then of the next best (White et al. 2021,
         arXiv:2005.02960).
-    inherit
-        Children are trained from the weights of their parent, wherever steps and shapes agree.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class EvolutionSampler:
         Parent of the last draw, the first of two; None where it was random.
     """
 
-    OPTIONS = ("population", "tournament", "initial", "crossover", "mode", "inherit")
+    OPTIONS = ("population", "tournament", "initial", "crossover", "mode")
 
     def __init__(
         self,
@@ -65,7 +65,6 @@ class EvolutionSampler:
         initial: int = 10,
         crossover: float = 0.1,
         mode: str = "ageing",
-        inherit: bool = False,
     ) -> None:
         checks = OptionChecks()
         checks.whole("population", population, 1)
@@ -73,9 +72,8 @@ class EvolutionSampler:
         checks.whole("initial", initial, 0)
         checks.share("crossover", crossover)
         checks.one_of("mode", mode, MODES)
-        checks.flag("inherit", inherit)
         checks.finish()
-        self.space, self.seed, self.mode, self.inherit = space, seed, mode, inherit
+        self.space, self.seed, self.mode = space, seed, mode
         self.population, self.tournament, self.initial, self.crossover = population, tournament, initial, crossover
         self.memory = Memory(space)
         self.parent: Observation | None = None

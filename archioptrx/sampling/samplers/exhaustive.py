@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archioptrx.graphs.decisions import Choose, Point, Space
+from archioptrx.sampling.samplers.registry import sampler
 
 
 def first(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
@@ -47,6 +48,7 @@ def enumerate_space(
         path[-1] += 1
 
 
+@sampler("exhaustive")
 class ExhaustiveSampler:
     """Every candidate once, in the order of the tree of decisions."""
 

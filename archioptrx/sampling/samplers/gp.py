@@ -18,6 +18,7 @@ from archioptrx.sampling.samplers.memory import Memory
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.ranking import quantiles
+from archioptrx.sampling.samplers.registry import sampler
 from archioptrx.sampling.samplers.replay import replay
 from archioptrx.sampling.samplers.variation import cross, mutate, options_of
 
@@ -29,6 +30,7 @@ FURTHER = 0.25
 """Probability that a mutated candidate is mutated again."""
 
 
+@sampler("gp")
 class GaussianProcessSampler:
     """Bayesian optimisation: the candidate of a pool with the largest value of a sample of the posterior.
 

@@ -35,11 +35,6 @@ class OptionChecks:
         if value not in allowed:
             self.faults.append(f"sampler.{name}: is {value!r}; {did_you_mean(str(value), allowed)}")
 
-    def flag(self, name: str, value: object) -> None:
-        """Check a truth value."""
-        if not isinstance(value, bool):
-            self.faults.append(f"sampler.{name}: is {value!r}; allowed: true or false")
-
     def finish(self) -> None:
         """Raise InputError with all faults, if there are any."""
         if self.faults:

@@ -8,6 +8,7 @@ from typing import Any
 
 from archioptrx.graphs.decisions import Choose, Point, Space
 from archioptrx.sampling.samplers.base import seed_of
+from archioptrx.sampling.samplers.registry import sampler
 
 
 def random_choices(seed: int) -> Choose:
@@ -31,6 +32,7 @@ def random_choices(seed: int) -> Choose:
     return choose
 
 
+@sampler("random")
 class RandomSampler:
     """Random search. Proposal n depends on the seed and n alone."""
 

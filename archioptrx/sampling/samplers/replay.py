@@ -7,6 +7,7 @@ from typing import Any
 
 from archioptrx.core.errors import InputError, ReplayError, did_you_mean
 from archioptrx.graphs.decisions import Point, Space, Trace
+from archioptrx.sampling.samplers.registry import sampler
 
 
 def replay(space: Space, trace: Trace) -> Any:
@@ -44,6 +45,7 @@ def replay(space: Space, trace: Trace) -> Any:
     return candidate
 
 
+@sampler("replay")
 class ReplaySampler:
     """Proposes the candidates of a list of traces, in order."""
 

@@ -55,11 +55,6 @@ class Screen:
         self.inner, self.score, self.proposals, self.skip = inner, score, proposals, skip
         self.parent: Any | None = None
 
-    @property
-    def inherit(self) -> bool:
-        """Whether trials shall start from the trained weights of the parent."""
-        return bool(getattr(self.inner, "inherit", False))
-
     def draw(self, number: int, attempt: int) -> Any | None:
         """The best of several; equal ones count once. None if the inner sampler has no further one."""
         drawn: list[tuple[Any, Any]] = []  # with the parent
