@@ -96,9 +96,9 @@ def test_what_a_constraint_refused_is_no_member():
     sampler = EvolutionSampler(WORDS, 0)
     word = WORDS(random_choices(1))
     sampler.observe(word, None, 0)
-    assert sampler.memory.told == []
+    assert sampler.memory.observations == []
     sampler.observe(word, None, 1)
-    assert [one.key for one in sampler.memory.told] == [word.key]
+    assert [one.key for one in sampler.memory.observations] == [word.key]
 
 
 def test_a_refused_twin_with_other_hyperparameters_is_no_member():
@@ -109,16 +109,16 @@ def test_a_refused_twin_with_other_hyperparameters_is_no_member():
     )
     sampler.observe(small, 0.5, 4)
     sampler.again(large, 0.5, 4)
-    assert [m.key for m in sampler.memory.told] == [small.key]
+    assert [m.key for m in sampler.memory.observations] == [small.key]
     sampler.observe(large, 0.6, 4)
-    assert [m.key for m in sampler.memory.told] == [small.key, large.key]
+    assert [m.key for m in sampler.memory.observations] == [small.key, large.key]
 
 
 def test_a_reference_is_food_if_it_replays():
     sampler = EvolutionSampler(WORDS, 0)
     word = told(sampler, 1)[0]
     sampler.observe(type(word)(Trace(()), "foreign", "small"), 0.9, 1)
-    assert [m.key for m in sampler.memory.told] == [word.key]
+    assert [m.key for m in sampler.memory.observations] == [word.key]
 
 
 def test_hyperparameters_change_too_where_an_architecture_comes_once():

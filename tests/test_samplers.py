@@ -160,7 +160,7 @@ def test_equal_outcomes_of_one_architecture_are_all_remembered(name):
     )
     for one in (small, large):
         sampler.observe(one, 0.5, 1)
-    assert [one.key for one in sampler.inner.memory.told] == [small.key, large.key]
+    assert [one.key for one in sampler.inner.memory.observations] == [small.key, large.key]
 
 
 @pytest.mark.parametrize("name", ["evolution", "gp", "controller"])
