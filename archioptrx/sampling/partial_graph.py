@@ -14,7 +14,6 @@ from archioptrx.sampling.shortest_plans import Function, ShortestPlans
 from archioptrx.sampling.walk_tables import WalkTables
 
 Chosen = tuple[tuple[str, Any], ...]
-UP_TO_TWO = (0, 1, *([2] * 1023))
 """Number of values, by the number of values: plans know 0, 1 and "several" (`shortest_plans`)."""
 
 
@@ -93,7 +92,7 @@ class PartialGraph:
         """Costs, with the values that may be read now."""
         if self._plan is None:
             readable, plain_values = self.open, self.open & ~self._idempotent
-            counts = tuple([UP_TO_TWO[(mask & readable).bit_count()] for mask in self._of_type])
+            counts = tuple([min(2, (mask & readable).bit_count()) for mask in self._of_type])
             plain = tuple([bool(mask & plain_values) for mask in self._of_type])
             self._plan = self.tables.plans.at(counts, plain)
         return self._plan
@@ -103,7 +102,7 @@ class PartialGraph:
 
         Where the function has no weights of its own, and the same step exists, this is the value that exists.
         """
-        key = (f.number, chosen, tuple(sorted(inputs)) if f.commutative else inputs)
+        key = (f.number, chosen, tuple(sorted(inputs)) if f.symmetric else inputs)
         if not f.renews:
             twin = self._twins.get(key)
             # A head changes from pass to pass. The same step elsewhere would give its first value in every pass, so the
@@ -200,7 +199,7 @@ class PartialGraph:
             f, chosen = self.made_by[value]
             if isinstance(f, Function):
                 inputs = self.inputs[value]
-                self._twins[f.number, chosen, tuple(sorted(inputs)) if f.commutative else inputs] = value
+                self._twins[f.number, chosen, tuple(sorted(inputs)) if f.symmetric else inputs] = value
         self.open_all()
 
     def add_loop(self, head: int, carried: int, targets: list[int]) -> None:

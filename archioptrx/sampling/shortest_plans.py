@@ -33,7 +33,7 @@ class Function:
     ----------
     renews
         Whether its result is always a new value, because each step has weights of its own.
-    distinct, idempotent, commutative
+    distinct, idempotent, symmetric
         As in the block's signature.
     choices
         (parameter, labels, values) of the parameters that are decided at each step.
@@ -49,7 +49,7 @@ class Function:
     weight: float
     distinct: bool
     idempotent: bool
-    commutative: bool
+    symmetric: bool
     renews: bool
     choices: tuple[tuple[str, tuple[str, ...], tuple[Any, ...]], ...]
     fixed: tuple[tuple[str, Any], ...]
@@ -72,7 +72,7 @@ def functions_of(graph: FunctionGraph) -> tuple[Function, ...]:
                 weight=node.weight,
                 distinct=signature.distinct,
                 idempotent=signature.idempotent,
-                commutative=signature.commutative,
+                symmetric=signature.symmetric,
                 renews=signature.has_weights and node.weights == "own",
                 choices=tuple((k, tuple(map(str, options)), options) for k, options in choices),
                 fixed=tuple((k, v) for k, v in node.params if not isinstance(v, Choice)),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
@@ -24,8 +25,13 @@ from archioptrx.sampling.shortest_plans import Function
 from archioptrx.sampling.walk_tables import WalkTables
 
 EVENTS = ("walks", "reverse walks", "recurrences", "branches", *DROPPED)
-EVEN: tuple[tuple[float, ...], ...] = tuple((1.0,) * n for n in range(257))
 """Equal prior weights, by the number of options."""
+
+
+@cache
+def _even(number: int) -> tuple[float, ...]:
+    """Equal weights of so many options."""
+    return (1.0,) * number
 
 
 class WalkSpace:
@@ -78,7 +84,7 @@ class _Walk:
 
     def pick(self, kind: str, place: str, labels: Sequence[str], weights: Sequence[float] | None = None) -> int:
         """Ask for one decision and record it; index of the option taken."""
-        index = self.choose(Point(kind, place), labels, EVEN[len(labels)] if weights is None else weights)
+        index = self.choose(Point(kind, place), labels, _even(len(labels)) if weights is None else weights)
         self.decisions.append(Decision(kind, place, labels[index]))
         return index
 

@@ -13,12 +13,12 @@ from archioptrx.graphs.signatures import joining, networks, pooling, pyg, reduci
 from archioptrx.graphs.signatures.domains import DOMAINS, LADDER, POOLED, Shape
 from archioptrx.graphs.signatures.networks import ACTIVATIONS
 from archioptrx.graphs.signatures.parameter import Parameter
-from archioptrx.graphs.signatures.signature import Signature
+from archioptrx.graphs.signatures.signature import KEEPS, MEETS, MIXES, Signature, keeps, meets, mixes
 from archioptrx.graphs.signatures.width import Choice, Hyperparameter, Width
 
 __all__ = [
-    "ACTIVATIONS", "DOMAINS", "LADDER", "POOLED", "SIGNATURES", "Choice", "Hyperparameter", "Parameter", "Shape",
-    "Signature", "Width", "check_signature", "register",
+    "ACTIVATIONS", "DOMAINS", "KEEPS", "LADDER", "MEETS", "MIXES", "POOLED", "SIGNATURES", "Choice", "Hyperparameter",
+    "Parameter", "Shape", "Signature", "Width", "check_signature", "keeps", "meets", "mixes", "register",
 ]  # fmt: skip
 
 FAMILIES = (networks, reducing, single, joining, pyg, pooling)
@@ -49,8 +49,8 @@ def check_signature(signature: Signature) -> None:
     place = f"block {signature.name}"
     if BUNDLED.get(signature.name, signature) is not signature:
         raise InputError(f"{place}: is the name of a bundled block; allowed: another name")
-    for name in ("accepts", "width", "irrelevant", "count", "leaves", "passes_on", "multiplies", "source"):
-        rule, needed = getattr(signature, name), name in ("accepts", "width", "irrelevant")
+    for name in ("accepts", "width", "irrelevant", "reads", "count", "leaves", "passes_on", "multiplies", "source"):
+        rule, needed = getattr(signature, name), name in ("accepts", "width", "irrelevant", "reads")
         if not callable(rule) and (needed or rule is not None):
             raise InputError(f"{place}: {name} is {rule!r}; allowed: a function{'' if needed else ', or None'}")
     if not all(isinstance(parameter, Parameter) for parameter in signature.parameters):

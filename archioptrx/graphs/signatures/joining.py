@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from archioptrx.graphs.signatures.domains import alike, same_width
-from archioptrx.graphs.signatures.signature import Signature
+from archioptrx.graphs.signatures.signature import Signature, keeps
 from archioptrx.graphs.signatures.width import Width
 from archioptrx.graphs.source.step import Expression, SourceStep
 from archioptrx.graphs.source.text import Sum, call, joined, listed
@@ -35,18 +35,18 @@ def _mean_source(step: SourceStep) -> Expression:
 BLOCKS = (
     Signature(
         "concat", alike(1), _sum_of_widths, commutative=True, neutral=True, distinct=True, has_weights=False,
-        passes_on=_passes_on, source=_concat_source,
+        passes_on=_passes_on, reads=keeps, source=_concat_source,
     ),
     Signature(
-        "add", alike(2), same_width, commutative=True, distinct=True, has_weights=False,
+        "add", alike(2), same_width, commutative=True, symmetric=True, distinct=True, has_weights=False,
         source=_add_source,
     ),
     Signature(
-        "mean", alike(2), same_width, commutative=True, distinct=True, has_weights=False,
+        "mean", alike(2), same_width, commutative=True, symmetric=True, distinct=True, has_weights=False,
         source=_mean_source,
     ),
     Signature(
         "identity", alike(1, 1), same_width, neutral=True, has_weights=False,
-        passes_on=_passes_on, source=_concat_source,
+        passes_on=_passes_on, reads=keeps, source=_concat_source,
     ),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.signatures.domains import LADDER, Domains, Shape, any_width, copies, off_ladder, wrong_number
 from archioptrx.graphs.signatures.parameter import Parameter
-from archioptrx.graphs.signatures.signature import Signature
+from archioptrx.graphs.signatures.signature import MEETS, MIXES, Signature, mixes
 from archioptrx.graphs.signatures.width import Hyperparameter, Width
 from archioptrx.graphs.source.step import ENDS, RESERVED, Assign, Layer, LayerClass, Operand, SourceStep
 from archioptrx.graphs.source.text import Call, Code, Names, call, identifier, joined
@@ -116,6 +116,11 @@ def _attention_multiplies(slot: int, inputs: Sequence[Shape], output: Shape, par
     return 3 * _first_width(output, parameters) if slot == 0 and inputs[1].width == 1 else 0
 
 
+def _attention_reads(slot: int, widths: Sequence[Width], parameters: Mapping[str, Any]) -> str:
+    # Logits of several channels weigh each channel of the values by its own.
+    return MIXES if slot == 0 and widths[1] == Width.of(1) else MEETS
+
+
 def _mlp_source(step: SourceStep) -> Layer:
     """Inputs brought to the output's rows, side by side, through linear layers."""
     inputs, output = step.inputs, step.output
@@ -207,12 +212,12 @@ BLOCKS = (
     Signature(
         "mlp", _mlp_accepts, any_width, PARAMETERS,
         commutative=True, distinct=True, irrelevant=_mlp_irrelevant, count=_mlp_count,
-        leaves=_leaves, multiplies=_mlp_multiplies, source=_mlp_source,
+        leaves=_leaves, multiplies=_mlp_multiplies, reads=mixes, source=_mlp_source,
     ),
     Signature(
         "attention", _attention_accepts, _attention_width,
         (*PARAMETERS, Parameter("direction", (str,), "both", ("both", "together"))),
         passes_messages=True, irrelevant=_attention_irrelevant, count=_attention_count,
-        leaves=_leaves, multiplies=_attention_multiplies, source=_attention_source,
+        leaves=_leaves, multiplies=_attention_multiplies, reads=_attention_reads, source=_attention_source,
     ),
 )  # fmt: skip

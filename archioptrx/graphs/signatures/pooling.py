@@ -7,7 +7,7 @@ from typing import Any
 
 from archioptrx.graphs.signatures.domains import POOLED, Accepts, Domains, Shape, same_width, wrong_number
 from archioptrx.graphs.signatures.parameter import Parameter
-from archioptrx.graphs.signatures.signature import Signature
+from archioptrx.graphs.signatures.signature import Signature, keeps
 from archioptrx.graphs.source.step import Expression, Layer, SourceStep
 from archioptrx.graphs.source.text import call
 
@@ -55,9 +55,10 @@ BLOCKS = (
             Parameter("ratio", (float,), 0.5, minimum=0.01, below=1),
             Parameter("clusters", (int,), 16, minimum=1),
         ),
-        changes_nodes=True, irrelevant=_irrelevant, count=_count, source=_pool_source,
+        changes_nodes=True, irrelevant=_irrelevant, count=_count, reads=keeps, source=_pool_source,
     ),
     Signature(
-        "unpool", _between(POOLED, "node"), same_width, has_weights=False, changes_nodes=True, source=_unpool_source
+        "unpool", _between(POOLED, "node"), same_width, has_weights=False, changes_nodes=True, reads=keeps,
+        source=_unpool_source,
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 from archioptrx.graphs.signatures.domains import LADDER, Domains, off_ladder, same_width, wrong_number
 from archioptrx.graphs.signatures.parameter import Parameter
-from archioptrx.graphs.signatures.signature import Signature
+from archioptrx.graphs.signatures.signature import Signature, keeps
 from archioptrx.graphs.signatures.width import Width
 from archioptrx.graphs.source.helpers import REDUCE
 from archioptrx.graphs.source.step import Expression, SourceStep
@@ -71,11 +71,11 @@ BLOCKS = (
             Parameter("reduce", (str,), "sum", (*SUMS, "std", "softmax")),
             Parameter("direction", (str,), "in", ("in", "out", "both")),
         ),
-        has_weights=False, passes_messages=True, passes_on=_passes_on, source=_aggregate_source,
+        has_weights=False, passes_messages=True, passes_on=_passes_on, reads=keeps, source=_aggregate_source,
     ),
     Signature(
         "readout", _readout_accepts, same_width, (Parameter("reduce", (str,), "mean", SUMS),),
-        has_weights=False, passes_on=_passes_on, source=_readout_source,
+        has_weights=False, passes_on=_passes_on, reads=keeps, source=_readout_source,
     ),
-    Signature("broadcast", _broadcast_accepts, same_width, has_weights=False, source=_broadcast_source),
+    Signature("broadcast", _broadcast_accepts, same_width, has_weights=False, reads=keeps, source=_broadcast_source),
 )  # fmt: skip

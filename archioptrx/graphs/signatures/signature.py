@@ -19,9 +19,28 @@ Count = Callable[[Sequence[Shape], Shape, Mapping[str, Any]], int | None]
 Products = Callable[[int, Sequence[Shape], Shape, Mapping[str, Any]], int]
 """`(slot, input shapes, output shape, parameters) -> number`."""
 
+MIXES, KEEPS, MEETS = "mixes", "keeps", "meets"
+Reads = Callable[[int, Sequence[Width], Mapping[str, Any]], str]
+"""`(slot, input widths, parameters) -> MIXES, KEEPS or MEETS`."""
+
 
 def _nothing(parameters: Mapping[str, Any]) -> Iterable[str]:
     return ()
+
+
+def mixes(slot: int, widths: Sequence[Width], parameters: Mapping[str, Any]) -> str:
+    """Rule of a block that begins with a linear layer on each input."""
+    return MIXES
+
+
+def keeps(slot: int, widths: Sequence[Width], parameters: Mapping[str, Any]) -> str:
+    """Rule of a block that treats each channel by itself."""
+    return KEEPS
+
+
+def meets(slot: int, widths: Sequence[Width], parameters: Mapping[str, Any]) -> str:
+    """Rule of a block of which nothing is known: the order of channels may matter."""
+    return MEETS
 
 
 @dataclass(frozen=True)
@@ -44,7 +63,10 @@ class Signature:
     parameters
         In the order of the documentation.
     commutative
-        The order of the inputs makes no other network (up to an order of weights).
+        The order of the inputs makes no other network, but for an order of weights or channels. It is free only where
+        nothing else depends on that order: see `archioptrx.graphs.fingerprint`.
+    symmetric
+        The order of the inputs makes no other result.
     neutral
         With one input the result is that input itself.
     distinct
@@ -71,6 +93,11 @@ class Signature:
     multiplies
         Products per row and channel of the input in this slot in the linear layer that a step begins with, which then
         takes a pending one along: `(slot, input shapes, output shape, parameters) -> number`, 0 for none.
+    reads
+        How a step reads the channels of the input in this slot: `(slot, input widths, parameters) -> MIXES, KEEPS or
+        MEETS`. MIXES: each output channel is a weighted sum over all of them, with weights that are learned, so that
+        another order of the channels is another order of weights. KEEPS: each by itself, so that the result has them
+        in the order of the input. MEETS: an order that the rest of the network can see.
     source
         How a step is written as plain torch, for exports: `SourceStep -> Expression`, or `Layer` for one with weights.
     """
@@ -80,6 +107,7 @@ class Signature:
     width: WidthRule
     parameters: tuple[Parameter, ...] = ()
     commutative: bool = False
+    symmetric: bool = False
     neutral: bool = False
     distinct: bool = False
     idempotent: bool = False
@@ -91,6 +119,7 @@ class Signature:
     leaves: Callable[[Mapping[str, Any]], int] | None = None
     passes_on: Callable[[Mapping[str, Any]], bool] | None = None
     multiplies: Products | None = None
+    reads: Reads = meets
     source: Callable[[SourceStep], Source] | None = None
 
     def type_fault(self, inputs: Domains, output: str) -> str | None:

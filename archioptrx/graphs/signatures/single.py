@@ -7,7 +7,7 @@ from typing import Any
 
 from archioptrx.graphs.signatures.domains import Shape, alike, same_width
 from archioptrx.graphs.signatures.parameter import Parameter
-from archioptrx.graphs.signatures.signature import Signature
+from archioptrx.graphs.signatures.signature import MEETS, MIXES, Signature, keeps
 from archioptrx.graphs.signatures.width import Width
 from archioptrx.graphs.source.step import Layer, SourceStep
 
@@ -24,6 +24,10 @@ def _gru_count(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, 
     return 3 * state * (inputs[0].width + state) + 6 * state  # three gates, two biases each
 
 
+def _gru_reads(slot: int, widths: Sequence[Width], parameters: Mapping[str, Any]) -> str:
+    return MIXES if slot == 0 else MEETS  # the state's channels are gated one by one
+
+
 def _gru_source(step: SourceStep) -> Layer:
     return Layer(f"nn.GRUCell({step.inputs[0].width}, {step.inputs[1].width})", step.codes)
 
@@ -37,9 +41,9 @@ def _norm_source(step: SourceStep) -> Layer:
 
 
 BLOCKS = (
-    Signature("gru", alike(2, 2), _gru_width, distinct=True, count=_gru_count, source=_gru_source),
+    Signature("gru", alike(2, 2), _gru_width, distinct=True, count=_gru_count, reads=_gru_reads, source=_gru_source),
     Signature(
         "norm", alike(1, 1), same_width, (Parameter("kind", (str,), "layer", tuple(NORMS)),),
-        idempotent=True, count=_norm_count, source=_norm_source,
+        idempotent=True, count=_norm_count, reads=keeps, source=_norm_source,
     ),
 )  # fmt: skip
