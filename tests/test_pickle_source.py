@@ -128,7 +128,7 @@ WRONG = [
     ({"emb": "none"}, "hits.emb is str; allowed: a numpy array of numbers"),
     ({"particle_id": None}, "lacks hits.particle_id; allowed: "),
     ({"particle_id": np.zeros(4)}, "hits.particle_id has the shape [4]; allowed: [5], one number per hit"),
-    ({"hit_id": np.zeros(5)}, "hits.hit_id names a hit twice; allowed: each once"),
+    ({"hit_id": np.zeros(5)}, "hit_id 0 stands 5 times; allowed: each once"),
     ({"pred": None}, "graphs.pred is NoneType; allowed: one list of neighbours for each of the 5 hits"),
     ({"pred": [[]] * 4}, "graphs.pred is 4 lists; allowed: one list of neighbours for each of the 5 hits"),
     ({"pred": [[]] * 5}, "graphs.pred has no edge; allowed: one at least"),

@@ -30,7 +30,7 @@ def arrays(**changes):
     """A file's content: four hits on three layers, five edges, two of them true."""
     content = {
         "X": np.array([[0.1, -0.2, 0], [0.2, -0.15, 0.1], [0.3, -0.1, 0.2], [0.2, 0.4, -0.3]], np.float32),
-        "Ro_rows": np.array([0, 1, 0, 3, 1]),
+        "Ro_rows": np.array([0, 1, 0, 3, 0]),
         "Ro_cols": np.array([0, 1, 2, 3, 4]),
         "Ri_rows": np.array([1, 2, 3, 2, 2]),
         "Ri_cols": np.array([0, 1, 2, 3, 4]),
@@ -61,7 +61,7 @@ def test_a_file_becomes_a_graph(tmp_path):
     dataset = read(folder_of(tmp_path))
     graph = dataset.graphs[0]
     assert [(g.event, g.sector) for g in dataset.graphs] == [(n[:6], int(n[-1])) for n in NAMES]
-    assert graph.edge_index.tolist() == [[0, 1, 3, 1, 0], [1, 2, 2, 2, 3]]
+    assert graph.edge_index.tolist() == [[0, 1, 3, 0, 0], [1, 2, 2, 2, 3]]
     assert graph.edge_order.tolist() == [0, 1, 3, 4, 2]
     assert graph.y.tolist() == [1, 1, 0, 0, 0]
     assert graph.x.tolist() == arrays()["X"].tolist()
@@ -72,7 +72,7 @@ def test_a_file_becomes_a_graph(tmp_path):
 
 
 def test_edges_may_stand_in_any_order_in_both_lists(tmp_path):
-    swapped = {"Ro_rows": np.array([1, 3, 0, 1, 0]), "Ro_cols": np.array([4, 3, 2, 1, 0])}
+    swapped = {"Ro_rows": np.array([0, 3, 0, 1, 0]), "Ro_cols": np.array([4, 3, 2, 1, 0])}
     changed = read(folder_of(tmp_path / "changed", swapped)).graphs[0]
     assert torch.equal(changed.edge_index, read(folder_of(tmp_path / "plain")).graphs[0].edge_index)
 
@@ -101,7 +101,7 @@ WRONG = [
     ),
     (
         {"particle_index": np.array([0, 1, 2, 1]), "particle_id": np.array([0, 7]), "particles": np.zeros((2, 8))},
-        "particle_index points outside the 2 particles; allowed: 0 … 1",
+        "particle_index points outside the 2 particles (2); allowed: 0 … 1",
     ),
     ({"loss_pairs": np.array([[0, 1]])}, "loss_pairs stands without y_loss; allowed: both or neither"),
 ]

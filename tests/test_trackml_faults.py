@@ -81,7 +81,7 @@ FAULTS = [
         edit("particles", same_id_of := put(2, "particle_id", "10")),
         "-particles.csv: line 3: particle_id 10 is there twice",
     ),
-    (edit("truth", put(2, "particle_id", "-7")), "-truth.csv: line 3: particle_id is -7; allowed: 0 (noise) or more"),
+    (edit("truth", put(2, "particle_id", "-7")), "-truth.csv: line 3: particle_id is -7; allowed: 0 (noise; -1 and"),
     (edit("particles", put(2, "particle_id", "-7")), "-particles.csv: line 3: particle_id is -7; allowed: 0 or more"),
     (edit("particles", put(2, "vz", "1e300")), "-particles.csv: line 3: vz is 1e+300; allowed: -100000 … 100000 mm"),
     (edit("particles", put(2, "px", "-1e50")), "-particles.csv: line 3: px is -1e+50; allowed: -100000 … 100000 GeV"),

@@ -17,7 +17,9 @@ from torch import Tensor
 from archioptrx.core.errors import InputError
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
 from archioptrx.data.event import PARTICLE_COLUMNS
+from archioptrx.data.guard import INDICES, WHOLE, guarded
 from archioptrx.data.hitgraph import HitGraph, sorted_graph, subgraph
+from archioptrx.data.repairs import note
 from archioptrx.data.storage.graph_views import changed, digests_of, facts_of, taken
 
 CUT_SECTORS = 8
@@ -237,34 +239,53 @@ def _rescaled(graph: HitGraph, factors: Mapping[str, Tensor]) -> HitGraph:
     return HitGraph(**{**graph.to_dict(), **{key: graph[key] * factor for key, factor in factors.items()}})
 
 
-def make_graph(arrays: Mapping[str, Any], metadata: Metadata, event: str, sector: int) -> HitGraph:
-    """Complete a source's arrays (edges in any order) to a hit graph: edge features, positions, types, order.
+def make_graph(
+    arrays: Mapping[str, Any],
+    metadata: Metadata,
+    event: str,
+    sector: int,
+    directed: bool = False,
+    place: str | None = None,
+) -> HitGraph:
+    """Check a source's arrays (edges in any order) and complete them to a hit graph.
 
     Edge features are computed in double precision from the float32 `x`, so that data written and read again are equal.
+
+    Parameters
+    ----------
+    arrays
+        Under the names of `HitGraph`; None is left out.
+    metadata
+        Of the data set.
+    event, sector
+        Where the graph comes from.
+    directed
+        See `guard.guarded`.
+    place
+        Start of messages: a file, say. None: event and sector.
+
+    Raises
+    ------
+    InputError
+        The arrays break a rule of the guard, see `archioptrx.data.guard`.
     """
-    content = dict(arrays)
+    place = f"{event} sector {sector}" if place is None else place
+    try:
+        content, repairs = guarded(arrays, metadata.node_scale, metadata.sectors, directed)
+    except InputError as error:
+        raise InputError(*(f"{place}: {fault}" for fault in error.faults)) from error
+    note(place, repairs)
     x = np.ascontiguousarray(content["x"], dtype=np.float32)
     nodes = x.astype(np.float64) * np.asarray(metadata.node_scale)
-    edges = np.ascontiguousarray(content["edge_index"], dtype=np.int64)
+    edges = content["edge_index"]
     names, columns = metadata.edge_features, metadata.node_features
     features = edge_features(names, nodes, columns, edges, content.get("baseline")) / np.asarray(metadata.edge_scale)
     if content.get("pos") is None:
         r, phi, z = nodes[:, :3].T
         content["pos"] = np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
-    content.update(x=x, edge_index=edges, edge_attr=features)
-    whole = (
-        "pid",
-        "hit_id",
-        "edge_index",
-        "triplet_index",
-        "particle_index",
-        "particle_id",
-        "loss_index",
-        "chain",
-        "edge_order",
-    )
-    kinds = dict.fromkeys(whole, np.int64) | dict.fromkeys(("edge_mask", "triplet_mask"), np.bool_)
-    typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items() if v is not None}
+    content.update(x=x, edge_attr=features)
+    kinds = dict.fromkeys((*WHOLE, *INDICES, "pid"), np.int64) | dict.fromkeys(("edge_mask", "triplet_mask"), np.bool_)
+    typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items()}
     return sorted_graph(typed, event, sector)
 
 

@@ -139,7 +139,7 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
         content["edge_index"] = (np.cumsum(keep) - 1)[edges[:, within]]
         middle = -math.pi + (number // cuts.eta_sectors + 0.5) * 2 * math.pi / cuts.phi_sectors
         content |= _turned(content["x"], table, middle, metadata)
-        graphs.append(make_graph(content, metadata, event.name, number))
+        graphs.append(make_graph(content, metadata, event.name, number, directed=True))
     return BuiltEvent(tuple(graphs), counts)
 
 

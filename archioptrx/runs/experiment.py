@@ -18,7 +18,17 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.overrides import override
 from archioptrx.core.plugins import import_modules
 from archioptrx.data.sources import check_spec, resolved
-from archioptrx.runs.experiment_sections import Budget, Constraints, Keep, Resources, Retrain, Scheduler, ScreenSettings, Split, read_trackers
+from archioptrx.runs.experiment_sections import (
+    Budget,
+    Constraints,
+    Keep,
+    Resources,
+    Retrain,
+    Scheduler,
+    ScreenSettings,
+    Split,
+    read_trackers,
+)
 from archioptrx.tasks import check_task
 from archioptrx.tasks.options import TaskOptions
 from archioptrx.training.objective import Objective

@@ -10,11 +10,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from archioptrx.runs.experiment import Experiment
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.steps import Loop
-from archioptrx.runs.run_folder import RunFolder
+from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.leaderboard import front_numbers
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.training.objective import Objective, header, value_text
 
 WIDTH = 120

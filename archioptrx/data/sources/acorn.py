@@ -39,12 +39,13 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.identifiers import whole_numbers
 from archioptrx.data.options import AcornOptions
 from archioptrx.data.options.acorn import PT_UNITS
+from archioptrx.data.pairs import Edges, pair_keys, per_pair
 from archioptrx.data.sources.files import files_in
 from archioptrx.data.sources.pyg_files import LEGAL, Array, Content, array, first, read_content
 from archioptrx.data.sources.stream import Job, stream
-from archioptrx.data.sources.undirected import Edges, pair_keys, undirected
 
 PATTERNS = ("*.pyg", "*.pt")
 NODE_SCALE = (1000.0, math.pi, 1000.0)
@@ -94,13 +95,14 @@ def make(job: Job, options: AcornOptions, metadata: Metadata) -> BuiltEvent:
     file: Path = job.content
     content = read_content(file, options.path)
     try:
-        return BuiltEvent((make_graph(arrays_of(content, options), metadata, job.name, 0),))
+        arrays = arrays_of(content, options)
     except InputError as error:
         raise InputError(*(f"{file}: {fault}" for fault in error.faults)) from error
+    return BuiltEvent((make_graph(arrays, metadata, job.name, 0, place=str(file)),))
 
 
 def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
-    """Make a graph's arrays of a file's; everything is checked on the way.
+    """Make a graph's arrays of a file's, whose form is checked on the way; edges stay as the file has them.
 
     Raises
     ------
@@ -113,11 +115,10 @@ def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
     for name, values in zip(("r", "φ", "z", *options.columns), (*nodes.T, *further), strict=True):
         _finite(values, name, "hit")
     edges, truth = _edges(content, count)
-    found = undirected(edges, nodes[:, 0], nodes[:, 2])
     made = {
         "x": np.stack([*(nodes / NODE_SCALE).T, *further], axis=1),
-        "edge_index": found.edge_index,
-        "y": truth[found.first],
+        "edge_index": edges,
+        "y": truth,
         "hit_id": _hit_ids(content, count),
         **_particles(content, count, kind, PT_UNITS[options.pt_unit]),
     }
@@ -125,7 +126,7 @@ def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
         name, weights = first(content, "edge_weights", "weights")
         weights = _column(weights, name, edges.shape[1], "edge")
         _finite(weights, name, "edge", minimum=0)
-        made["edge_weight"] = weights[found.first]
+        made["edge_weight"] = weights
     return made
 
 
@@ -215,10 +216,7 @@ def _hit_ids(content: Content, hits: int) -> Array | None:
     ids = array(content, "hit_id")
     if ids is None:
         return None
-    ids = _column(ids, "hit_id", hits, "hit")
-    broken = np.flatnonzero(ids != np.round(ids))
-    if len(broken):
-        raise InputError(f"hit_id is {ids[broken[0]]:g} at hit {broken[0]}; allowed: whole numbers")
+    ids = whole_numbers(_column(ids, "hit_id", hits, "hit"), "hit_id")
     names, rows, often = np.unique(ids, return_index=True, return_counts=True)
     if (often > 1).any():
         worst = int(np.argmax(often > 1))
@@ -242,10 +240,7 @@ def _particles(content: Content, hits: int, kind: str, unit: float) -> dict[str,
             values = np.zeros(hits, of_track.dtype)
             values[tracks] = of_track
         values = _column(values, name, hits, "hit")
-        _finite(values, name, "hit")
-        made[field] = values * unit if field == "pt" else values.astype(np.int64)
-    if "pt" in made and "pid" in made:
-        made["pt"] = np.where(made["pid"] == 0, 0.0, made["pt"])
+        made[field] = values * unit if field == "pt" else values
     return made
 
 
@@ -280,14 +275,10 @@ def write_predictions(
     prefixed = bool({"hit_r", "hit_x", "hit_z"} & set(content))
     edges, hits = _pairs(content, "edge_index", len(graph.x)), len(graph.x)
     if scores is not None and edges is not None:
-        keys = pair_keys(graph.edge_index.numpy(), hits)
-        order = np.argsort(keys)
-        wanted = pair_keys(edges, hits)
-        place = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
-        own = edges[0] == edges[1]
-        if not (own | (keys[place] == wanted)).all():
-            raise InputError(f"{file}: has other edges than the graph that was read from it; allowed: the same file")
-        values = np.where(own, 0.0, scores.detach().numpy()[place])
+        try:
+            values = per_pair(edges, graph.edge_index.numpy(), scores.detach().numpy(), hits)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
         content["edge_scores" if prefixed else "scores"] = torch.tensor(values, dtype=torch.float32)
     if tracks is not None:
         content["hit_track_labels" if prefixed else "labels"] = tracks.to(torch.int64)

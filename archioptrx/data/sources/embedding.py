@@ -25,7 +25,7 @@ from torch.nn.functional import hinge_embedding_loss
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options.learned import LearnedOptions
-from archioptrx.data.sources.undirected import Edges, outward_rank
+from archioptrx.data.pairs import Edges, outward_rank
 
 GEOMETRY = 5
 """Inputs that are made of r, φ and z."""

@@ -13,12 +13,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.identifiers import NOISE
 from archioptrx.data.sources.event_files import EventFile
 
 Array = NDArray[Any]
 
 WHOLE = ("hit_id", "particle_id", "volume_id", "layer_id", "module_id", "q")
 """Columns of whole numbers."""
+PARTICLE = "particle_id"
+"""The column in which a missing number stands for noise, as -1 does; see `archioptrx.data.identifiers`."""
 _PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
 _EXACT: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
 """Read a number as exactly that which was written: from 3.1 on pandas does so anyway, and warns of the option."""
@@ -104,11 +107,13 @@ def _column(file: EventFile, name: str, values: pd.Series) -> Array:
     numbers = values.to_numpy()
     if numbers.dtype.kind not in "iuf":
         numbers = pd.to_numeric(values.astype(str), errors="coerce").to_numpy()
+    if name == PARTICLE and numbers.dtype.kind == "f":
+        numbers = np.where(values.isna(), NOISE, numbers)
     bad = ~np.isfinite(numbers)
     if name in WHOLE:
         bad |= np.abs(numbers) >= 2.0**63 if numbers.dtype.kind != "i" else False
-        # Beyond 2^53 a number that came through floating point is no longer the one that was written.
-        bad |= (numbers != np.round(numbers)) | (np.abs(numbers) > 2.0**53) if numbers.dtype.kind == "f" else False
+        # From 2^53 on a number that came through floating point is no longer the one that was written.
+        bad |= (numbers != np.round(numbers)) | (np.abs(numbers) >= 2.0**53) if numbers.dtype.kind == "f" else False
     if bad.any():
         row = int(np.argmax(bad))
         raise InputError(f"{file}: line {row + 2}: {name} is {values.iloc[row]!s:.40}; allowed: {allowed}")

@@ -1,4 +1,7 @@
-"""One `.npz` file of HEP.TrkX as arrays: read within bounds, and checked before anything is made of it."""
+"""One `.npz` file of HEP.TrkX as arrays: read within bounds, and its form checked before anything is made of it.
+
+What holds for all hit graphs, whatever file they come from, is left to `archioptrx.data.guard`.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import TRIPLET_FIELDS
 from archioptrx.data.sources.files import unpacked_fault
 
@@ -25,6 +27,8 @@ OPTIONAL = {
     **dict.fromkeys(("triplets", *TRIPLET_FIELDS), TRIPLET),
 }
 """Further arrays, and the array that each has as many rows as."""
+MAY_BE_NAN = ("pid", "pt")
+"""Arrays in which NaN may stand for noise; the guard of hit graphs looks at them."""
 KEPT_BYTES = 2**28
 """Arrays of this size together stay in memory between the two looks at the files; others are read twice."""
 MOST_RATIO = 100
@@ -51,7 +55,7 @@ def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str
                 arrays.pop("embedding", None)
     except UNREADABLE as error:
         return {}, [f"can't be read ({first_line(error)}); allowed: an .npz file of HEP.TrkX"]
-    return arrays, array_faults(arrays, widths) or [*edge_faults(arrays), *particle_faults(arrays)]
+    return arrays, array_faults(arrays, widths) or edge_faults(arrays)
 
 
 def first_line(error: Exception) -> str:
@@ -90,7 +94,7 @@ def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:
     faults += [
         f"{k} holds {int((~np.isfinite(v)).sum())} NaN or infinite numbers; allowed: finite ones"
         for k, v in arrays.items()
-        if v.dtype.kind == "f" and not np.isfinite(v).all()
+        if v.dtype.kind == "f" and k not in MAY_BE_NAN and not np.isfinite(v).all()
     ]
     if not faults and not np.isin(edges, (0, 1)).all():
         faults.append(f"y holds {edges[~np.isin(edges, (0, 1))][0]:g}; allowed: 0 and 1")
@@ -113,24 +117,6 @@ def edge_faults(arrays: Arrays) -> list[str]:
         if not np.array_equal(np.sort(arrays[key]), np.arange(edges)):
             faults.append(f"{key} doesn't name every edge once; allowed: each of 0 … {edges - 1} once")
     return faults
-
-
-def particle_faults(arrays: Arrays) -> list[str]:
-    """Check that the table of particles begins with noise and is in order, and that hits name its rows."""
-    if not {"particles", "particle_index"} & set(arrays):
-        return []
-    if missing := [key for key in ("particle_id", "particles", "particle_index") if key not in arrays]:
-        return [f"a table of particles lacks {', '.join(missing)}; allowed: all three arrays, or none"]
-    ids, rows, width = arrays["particle_id"], arrays["particle_index"], len(PARTICLE_COLUMNS)
-    if arrays["particles"].shape[1:] != (width,):
-        return [f"particles has the shape {list(arrays['particles'].shape)}; allowed: [particles, {width}]"]
-    if not len(ids) or ids[0] != 0 or (np.diff(ids) <= 0).any():
-        return ["particle_id isn't in order; allowed: 0 for noise, then increasing ids"]
-    if ((rows < 0) | (rows >= len(ids))).any():
-        return [f"particle_index points outside the {len(ids)} particles; allowed: 0 … {len(ids) - 1}"]
-    if "pid" in arrays and (ids[rows] != arrays["pid"]).any():
-        return ["pid isn't particle_id[particle_index]; allowed: the same particle by both"]
-    return []
 
 
 def edge_index_of(arrays: Arrays) -> np.ndarray[Any, Any]:

@@ -25,7 +25,9 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.identifiers import particle_ids
 from archioptrx.data.options import HitgraphsOptions
+from archioptrx.data.repairs import note
 from archioptrx.data.sources.hitgraph_arrays import EDGE, KEPT_BYTES, OPTIONAL, Arrays, edge_index_of, read_arrays
 from archioptrx.data.sources.stream import Job, bounded, cached, each, key_of, progress, stream
 
@@ -83,10 +85,12 @@ def load(options: HitgraphsOptions) -> Dataset:
         raise InputError(*bounded(faults))
     if not any(one.true for one in good.values()):
         raise InputError(f"{options.path}: no edge is true in all {len(good)} graphs; allowed: at least one true edge")
+    ours = metadata is not None
     metadata = complete(metadata, good, options, len(files) - len(good))
-    shift = any(one.zero for one in good.values())
+    from_zero = any(one.zero for one in good.values())
     jobs = [replace(job, content=(job.content, good[job.content].arrays)) for job in jobs if job.content in good]
-    return stream(jobs, partial(make, widths=widths, shift=shift, metadata=metadata), metadata, key=key)
+    build = partial(make, widths=widths, from_zero=from_zero, directed=ours, metadata=metadata)
+    return stream(jobs, build, metadata, options.skip_bad, key)
 
 
 def stamp(file: Path) -> str:
@@ -142,16 +146,29 @@ def scan_lightly(file: Path, widths: Mapping[str, int]) -> Scan:
     return replace(scan(file, widths), arrays=None)
 
 
-def make(job: Job, widths: Mapping[str, int], shift: bool, metadata: Metadata) -> BuiltEvent:
-    """Make the graph of a file that was scanned."""
+def make(job: Job, widths: Mapping[str, int], from_zero: bool, directed: bool, metadata: Metadata) -> BuiltEvent:
+    """Make the graph of a file that was scanned.
+
+    Parameters
+    ----------
+    from_zero
+        0 is a particle in these files.
+    directed
+        Which hit of an edge is the inner one is known: ArchiOpTrX wrote the files.
+    """
     file, arrays = job.content
     if arrays is None:
         arrays, faults = read_arrays(file, widths)
         if faults:  # it has changed in the meantime
             raise InputError(*(f"{file}: {fault}" for fault in faults))
-    if shift and "pid" in arrays:
-        arrays = {**arrays, "pid": arrays["pid"].astype(np.int64) + 1}
-    return BuiltEvent((to_graph(file, arrays, metadata),))
+    if from_zero and "pid" in arrays:
+        try:
+            ids, marked = particle_ids(arrays["pid"], from_zero)
+        except InputError as error:
+            raise InputError(*(f"{file}: {fault}" for fault in error.faults)) from error
+        note(str(file), {"noise_ids": marked})
+        arrays = {**arrays, "pid": ids}
+    return BuiltEvent((to_graph(file, arrays, metadata, directed),))
 
 
 def find_files(path: Path) -> list[Path]:
@@ -226,8 +243,8 @@ def infer_sectors(good: Mapping[Path, Scan], usual: int | None = None) -> tuple[
     return graphs // (1 + halves), how
 
 
-def to_graph(file: Path, arrays: Arrays, metadata: Metadata) -> HitGraph:
-    """Make a hit graph of checked arrays."""
+def to_graph(file: Path, arrays: Arrays, metadata: Metadata, directed: bool = False) -> HitGraph:
+    """Make a hit graph of a file's arrays; `directed`: see `make`."""
     event, sector = name_of(file)
     content = {"x": arrays["X"], "edge_index": edge_index_of(arrays), "y": arrays["y"]}
     content |= {k: arrays[k] for k in OPTIONAL if k in arrays}
@@ -235,7 +252,7 @@ def to_graph(file: Path, arrays: Arrays, metadata: Metadata) -> HitGraph:
         content["loss_index"] = content.pop("loss_pairs").T
     if "triplets" in content:
         content["triplet_index"] = content.pop("triplets").T
-    return make_graph(content, metadata, event, sector)
+    return make_graph(content, metadata, event, sector, directed, str(file))
 
 
 def write(dataset: Dataset, folder: Path) -> None:

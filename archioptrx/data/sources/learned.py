@@ -37,10 +37,10 @@ from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
 from archioptrx.data.options import LearnedOptions
+from archioptrx.data.pairs import pair_keys, undirected
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.embedding import Embedding, fit, inputs_of, near_pairs, one_thread, true_pairs
 from archioptrx.data.sources.stream import Job, stream
-from archioptrx.data.sources.undirected import pair_keys, undirected
 from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
 
 KEPT = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", *PARTICLE_FIELDS)
