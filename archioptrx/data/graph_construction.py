@@ -32,6 +32,7 @@ from archioptrx.data.doublets import wrapped
 from archioptrx.data.edge_search import candidate_edges, expanded
 from archioptrx.data.event import PARTICLE_COLUMNS, PRIMARY, Event
 from archioptrx.data.options.building import Cuts
+from archioptrx.data.signal import Signal
 from archioptrx.data.simulation.detector import layer_numbers, layer_pairs
 
 Ints = NDArray[np.int64]
@@ -126,7 +127,8 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
         raise InputError(f"{event.name}: no edge passes the cuts ({len(sector):,} hits); allowed: looser cuts")
     per_edge: dict[str, Any] = {"y": y}
     if cuts.targets:
-        signal = _signal(table["particles"], cuts)[hits.particle]
+        wanted = Signal(cuts.signal_pt, cuts.signal_hits, PRIMARY if cuts.signal_primary else math.inf)
+        signal = wanted.of(*table["particles"][:, [_PT, _HITS, _VR]].T)[hits.particle]
         per_edge["edge_mask"] = ~y | signal[edges[1]]
         counts |= {"signal_edges": int(signal[truth[1]].sum()), "kept_signal_edges": int((y & signal[edges[1]]).sum())}
     if cuts.weights:
@@ -222,12 +224,6 @@ def _sectors(nodes: Floats, cuts: Cuts) -> Ints:
     in_eta = np.floor((eta / widest + 1) / 2 * cuts.eta_sectors).astype(np.int64)
     number = in_phi.clip(0, cuts.phi_sectors - 1) * cuts.eta_sectors + in_eta.clip(0, cuts.eta_sectors - 1)
     return number if cuts.eta_max is None else np.where(np.abs(eta) <= cuts.eta_max, number, -1)
-
-
-def _signal(particles: Floats, cuts: Cuts) -> Bools:
-    """Which particles are signal. Shapes: [P + 1, 8] -> [P + 1]."""
-    signal = (particles[:, _PT] >= cuts.signal_pt) & (particles[:, _HITS] >= cuts.signal_hits)
-    return signal & (particles[:, _VR] <= PRIMARY) if cuts.signal_primary else signal
 
 
 def _weights(particle: Ints, edges: Ints, y: Bools, cuts: Cuts) -> Floats:
