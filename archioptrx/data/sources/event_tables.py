@@ -75,7 +75,7 @@ def read_table(file: EventFile, names: Sequence[str]) -> Table:
     Raises
     ------
     InputError
-        The file can't be read, has no rows, lacks columns, or holds something else than finite (ids: whole) numbers.
+        The file can't be read, lacks columns, or holds something else than finite (ids: whole) numbers.
     """
     content = file.read()
     if not content.strip():
@@ -84,8 +84,6 @@ def read_table(file: EventFile, names: Sequence[str]) -> Table:
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise InputError(f"{file}: line 1: lacks {', '.join(missing)}; allowed: the columns {', '.join(names)}")
-    if frame.empty:
-        raise InputError(f"{file}: holds no row; allowed: at least one")
     return Table(file, {name: _column(file, name, frame[name]) for name in names})
 
 
@@ -104,7 +102,7 @@ def _parsed(file: EventFile, content: bytes) -> pd.DataFrame:
 def _column(file: EventFile, name: str, values: pd.Series) -> Array:
     """One column as int64 or float64; the first bad row is named."""
     allowed = "a whole number" if name in WHOLE else "a finite number"
-    numbers = values.to_numpy()
+    numbers = values.to_numpy() if len(values) else np.zeros(0)
     if numbers.dtype.kind not in "iuf":
         numbers = pd.to_numeric(values.astype(str), errors="coerce").to_numpy()
     if name == PARTICLE and numbers.dtype.kind == "f":

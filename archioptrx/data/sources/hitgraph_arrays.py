@@ -17,7 +17,7 @@ from archioptrx.data.hitgraph import TRIPLET_FIELDS
 from archioptrx.data.sources.files import unpacked_fault
 
 Arrays = dict[str, np.ndarray[Any, Any]]
-EDGE_KEYS = ("Ri_rows", "Ri_cols", "Ro_rows", "Ro_cols", "y")
+EDGE_KEYS = ("Ri_rows", "Ri_cols", "Ro_rows", "Ro_cols")
 HIT, EDGE, PARTICLE, PAIR, TRIPLET = ("X", "y", "particle_id", "y_loss", "triplets")
 OPTIONAL = {
     **dict.fromkeys(("pid", "hit_id", "pt", "pos", "hit_weight", "particle_index", "embedding", "chain"), HIT),
@@ -49,8 +49,12 @@ def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str
         with np.load(file, allow_pickle=False) as content:
             missing = [key for key in ("X", *EDGE_KEYS) if key not in content.files]
             if missing:
-                return {}, [f"lacks {', '.join(missing)}; allowed: X, {', '.join(EDGE_KEYS)}"]
-            arrays = {k: content[k] for k in ("X", *EDGE_KEYS, *OPTIONAL) if k in content.files}
+                return {}, [
+                    f"lacks {', '.join(missing)}; allowed: X, {', '.join(EDGE_KEYS)}, and y where the truth is known"
+                ]
+            arrays = {k: content[k] for k in ("X", *EDGE_KEYS, "y", *OPTIONAL) if k in content.files}
+            if "y" not in arrays:  # no truth: no edge is known to be true
+                arrays["y"] = np.zeros(np.size(arrays["Ri_rows"]), np.float32)
             if "embedding" not in widths:
                 arrays.pop("embedding", None)
     except UNREADABLE as error:
@@ -69,17 +73,15 @@ def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:
     faults += [
         f"{k} holds {v.dtype}; allowed: whole numbers" for k, v in arrays.items() if k[0] == "R" and v.dtype.kind == "f"
     ]
-    x, edges = arrays["X"], arrays["y"]
+    edges = arrays["y"]
     tables = {"X": (widths["x"], "hits"), "embedding": (widths.get("embedding"), "hits"), "loss_pairs": (2, "pairs")}
     tables |= {"triplets": (2, "triplets"), "triplet_attr": (widths.get("triplet_attr"), "triplets")}
     for key, (width, rows) in tables.items():
         if key in arrays and (arrays[key].ndim != 2 or arrays[key].shape[1] != width):
             faults.append(f"{key} has the shape {list(arrays[key].shape)}; allowed: [{rows}, {width}]")
-    if not x.size:
-        faults.append("X holds no hit; allowed: at least one")
     faults += [
         f"{k} has the shape {list(arrays[k].shape)}; allowed: [{edges.size}], one number per edge of y"
-        for k in EDGE_KEYS
+        for k in (*EDGE_KEYS, "y")
         if arrays[k].shape != (edges.size,)
     ]
     for key, like in OPTIONAL.items():
@@ -108,7 +110,8 @@ def edge_faults(arrays: Arrays) -> list[str]:
     for key in ("Ri_rows", "Ro_rows", *({"loss_pairs"} & set(arrays))):
         outside = (arrays[key] < 0) | (arrays[key] >= hits)
         if outside.any():
-            faults.append(f"{key} points outside the {hits} hits ({arrays[key][outside][0]}); allowed: 0 … {hits - 1}")
+            allowed = f"0 … {hits - 1}" if hits else "none"
+            faults.append(f"{key} points outside the {hits} hits ({arrays[key][outside][0]}); allowed: {allowed}")
     outside = (arrays["triplets"] < 0) | (arrays["triplets"] >= edges) if "triplets" in arrays else np.zeros(0, bool)
     if outside.any():
         wrong = arrays["triplets"][outside][0]
@@ -120,8 +123,8 @@ def edge_faults(arrays: Arrays) -> list[str]:
 
 
 def edge_index_of(arrays: Arrays) -> np.ndarray[Any, Any]:
-    """Start and end of each edge, in the order of y. Shapes: -> [2, E]."""
-    edge_index = np.empty((2, len(arrays["y"])), dtype=np.int64)
+    """Start and end of each edge, in the order of the file. Shapes: -> [2, E]."""
+    edge_index = np.empty((2, len(arrays["Ro_cols"])), dtype=np.int64)
     edge_index[0, arrays["Ro_cols"]] = arrays["Ro_rows"]
     edge_index[1, arrays["Ri_cols"]] = arrays["Ri_rows"]
     return edge_index

@@ -1,10 +1,10 @@
 """Hit graphs of HEP.TrkX: one `.npz` file per graph, also the form in which data sets are written.
 
 Arrays: `X [N, F]` = r/1000 mm, φ/(π/sectors) from the middle of the φ sector, z/1000 mm; edge `Ri_cols[k]` ends in hit
-`Ri_rows[k]`, edge `Ro_cols[k]` starts in hit `Ro_rows[k]`; `y [E]` the truth; optionally `pid [N]` and, in files that
-ArchiOpTrX wrote, further fields of `HitGraph` (`loss_pairs [L, 2]` is its `loss_index`, `triplets [T, 2]` its
-`triplet_index` by the places of the edges in `y`). Edge features `Ra` are left aside: they are computed at load, the
-same way for all data. Format: Farrell et al., arXiv:1810.06111 (heptrkx-gnn-tracking).
+`Ri_rows[k]`, edge `Ro_cols[k]` starts in hit `Ro_rows[k]`; `y [E]` the truth, where it is known; optionally `pid [N]`
+and, in files that ArchiOpTrX wrote, further fields of `HitGraph` (`loss_pairs [L, 2]` is its `loss_index`,
+`triplets [T, 2]` its `triplet_index` by the places of the edges in `y`). Edge features `Ra` are left aside: they are
+computed at load, the same way for all data. Format: Farrell et al., arXiv:1810.06111 (heptrkx-gnn-tracking).
 """
 
 from __future__ import annotations
@@ -49,8 +49,6 @@ class Scan:
         Whether an edge spans more than half of the range of φ.
     upper
         Share of the hits with z > 0.
-    true
-        Whether any edge is true.
     zero
         Whether 0 is a particle in it: a true edge joins two such hits.
     """
@@ -59,7 +57,6 @@ class Scan:
     arrays: Arrays | None = None
     wraps: bool = False
     upper: float = 0.0
-    true: bool = False
     zero: bool = False
 
 
@@ -69,7 +66,7 @@ def load(options: HitgraphsOptions) -> Dataset:
     Raises
     ------
     InputError
-        Files are missing or break the contract, or no edge at all is true: one line per file.
+        Files are missing or break the contract: one line per file.
     """
     files = first_events(find_files(options.path), options.events)
     metadata = read_metadata(options.path if options.path.is_dir() else options.path.parent)
@@ -83,8 +80,6 @@ def load(options: HitgraphsOptions) -> Dataset:
     good = {file: one for file, one in scans.items() if not one.faults}
     if faults and not (options.skip_bad and good):
         raise InputError(*bounded(faults))
-    if not any(one.true for one in good.values()):
-        raise InputError(f"{options.path}: no edge is true in all {len(good)} graphs; allowed: at least one true edge")
     ours = metadata is not None
     metadata = complete(metadata, good, options, len(files) - len(good))
     from_zero = any(one.zero for one in good.values())
@@ -136,9 +131,10 @@ def scan(file: Path, widths: Mapping[str, int]) -> Scan:
         return Scan(tuple(faults))
     start, end = edges = edge_index_of(arrays)
     wraps = bool((np.abs(arrays["X"][end, 1] - arrays["X"][start, 1]) > 1).any())
+    upper = float(np.mean(arrays["X"][:, 2] > 0)) if len(arrays["X"]) else 0.0
     true = arrays["y"] > 0.5
     zero = "pid" in arrays and bool(((arrays["pid"][edges] == 0).all(axis=0) & true).any())
-    return Scan((), arrays, wraps, float(np.mean(arrays["X"][:, 2] > 0)), bool(true.any()), zero)
+    return Scan((), arrays, wraps, upper, zero)
 
 
 def scan_lightly(file: Path, widths: Mapping[str, int]) -> Scan:

@@ -74,7 +74,7 @@ def load(options: LearnedOptions) -> Dataset:
     Raises
     ------
     InputError
-        The other source is wrong or has no particles, or no hits lie within the radius.
+        The other source is wrong or has no particles.
     """
     inner = load_dataset(options.of, "data.of", like=options.like)
     if inner.graphs[0].get("pid") is None:
@@ -133,10 +133,6 @@ def make(job: Job, plan: EmbeddingPlan) -> BuiltEvent:
     nodes = graph.x[:, :3].double().numpy() * plan.inner.node_scale[:3]
     near = near_pairs(places, plan.embedding.radius, plan.neighbours)
     edges = undirected(near, nodes[:, 0], nodes[:, 2]).edge_index
-    if not edges.shape[1]:
-        raise InputError(
-            f"{graph.event} sector {graph.sector}: no two hits lie within the radius; allowed: a larger one"
-        )
     truth, count, pid = true_pairs(graph, plan.inner), len(nodes), graph.pid.numpy()
     kept = np.isin(pair_keys(truth, count), pair_keys(edges, count))
     pairs = np.concatenate([edges, truth[:, ~kept]], axis=1)

@@ -212,8 +212,6 @@ def arrays_of(sample: Sample, metadata: Metadata) -> dict[str, Any]:
     for name in GRAPHS:
         found = undirected(neighbours(graphs, name, count, sample.most), r, z).edge_index
         pairs[name] = found[:, np.lexsort(found[::-1])]
-    if not pairs["pred"].shape[1]:
-        raise InputError("graphs.pred has no edge; allowed: one at least")
     inner, outer = pid[pairs["loss"]]
     return made | {
         "x": nodes / metadata.node_scale,
@@ -252,8 +250,9 @@ def _plain(values: list[Any]) -> bool:
 
 def _table(hits: dict[str, Any], name: str, rows: int | None, columns: int) -> NDArray[np.float64]:
     values = _values(hits, name)
-    if values.ndim != 2 or values.shape[1] != columns or len(values) != (rows or len(values)) or not len(values):
-        raise InputError(f"hits.{name} has the shape {list(values.shape)}; allowed: [{rows or 'hits'}, {columns}]")
+    if values.ndim != 2 or values.shape[1] != columns or (rows is not None and len(values) != rows):
+        wanted = "hits" if rows is None else rows
+        raise InputError(f"hits.{name} has the shape {list(values.shape)}; allowed: [{wanted}, {columns}]")
     return values.astype(np.float64)
 
 
@@ -292,7 +291,7 @@ def neighbours(graphs: dict[str, Any], name: str, hits: int, most: int) -> Edges
             raise InputError(f"graphs.{name} at hit {hit} names hit {wrong}; allowed: 0 … {hits - 1}")
         found.append(values.astype(np.int64))
     counts = [len(one) for one in found]
-    return np.stack([np.repeat(np.arange(hits), counts), np.concatenate(found)])
+    return np.stack([np.repeat(np.arange(hits), counts), np.concatenate([np.zeros(0, np.int64), *found])])
 
 
 def _whole(one: Any) -> bool:

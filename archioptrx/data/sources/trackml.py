@@ -52,18 +52,14 @@ def load(options: TrackmlOptions) -> Dataset:
     Raises
     ------
     InputError
-        Files are missing or break the contract, some events have truth and others not, or no edge at all is true.
+        Files are missing or break the contract, or some events have truth and others not.
     """
     events = find_events(options.path)[: options.events]
     truth = any("truth" in event.parts for event in events)
     told = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
     metadata = building_metadata(options.source, options, {k: v for k, v in told.items() if v not in (None, ())})
     jobs = [Job(event.name, event, event.key) for event in events]
-    dataset = stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
-    counts = dataset.metadata.options["building"]
-    if not counts["kept_edges"] and truth:
-        raise InputError(f"{options.path}: no edge is true in all {len(dataset.graphs)} graphs; allowed: looser cuts")
-    return dataset
+    return stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
 
 
 def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> BuiltEvent:
@@ -150,10 +146,14 @@ def _unique(table: Table, name: str) -> None:
 
 def _rows(table: Table, hits: Table) -> Array:
     """Row in `hits` of each row of another table; an unknown hit is refused. Shapes: -> [rows]."""
+    unknown = f", unknown; allowed: hits of {hits.file.name}"
+    if not len(hits):
+        table.refuse(np.ones(len(table), np.bool_), "hit_id", unknown)
+        return np.zeros(0, np.int64)
     order = np.argsort(hits["hit_id"])
     place = np.searchsorted(hits["hit_id"], table["hit_id"], sorter=order)
     rows: Array = order[place.clip(0, len(order) - 1)]
-    table.refuse(hits["hit_id"][rows] != table["hit_id"], "hit_id", f", unknown; allowed: hits of {hits.file.name}")
+    table.refuse(hits["hit_id"][rows] != table["hit_id"], "hit_id", unknown)
     return rows
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset
-from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.hitgraph import HitGraph, content_digest
 from archioptrx.data.options import OF, description
 from archioptrx.data.options.building import Cuts
 from archioptrx.data.sources import check_spec, load_dataset, with_path
@@ -85,9 +84,9 @@ def _unseen(one: Contestant, host: Contestant, graphs: Sequence[HitGraph], path:
         return [f"{one.name}: its training events can't be read any more; whether it knows these events is unknown"]
     origin = _origin(mine.data) == _origin(its.data if path is None else with_path(its.data, path))
     known = [*splits.train, *splits.validation]
-    digests = {_topology(graph) for graph in known}
+    digests = {content_digest(graph) for graph in known} - {None}
     names = set(events_of(known)) if origin else set()
-    seen = [graph.event for graph in graphs if graph.event in names or _topology(graph) in digests]
+    seen = [graph.event for graph in graphs if graph.event in names or content_digest(graph) in digests]
     seen = list(dict.fromkeys(seen))
     if seen:
         some = ", ".join(seen[:3]) + (", …" if len(seen) > 3 else "")
@@ -102,14 +101,6 @@ def _unseen(one: Contestant, host: Contestant, graphs: Sequence[HitGraph], path:
 def _same_split(mine: Provenance, its: Provenance) -> bool:
     """Whether two models were trained on the same events."""
     return (mine.fingerprint, dict(mine.split), mine.test) == (its.fingerprint, dict(its.split), its.test)
-
-
-def _topology(graph: HitGraph) -> bytes:
-    """What doesn't depend on scales and on where φ counts from, and differs between any two events."""
-    digest = hashlib.sha256(f"{len(graph.x)}".encode())
-    digest.update(np.ascontiguousarray(graph.edge_index.numpy(), dtype="<i8").tobytes())
-    digest.update(np.packbits(graph.y.numpy() > 0.5).tobytes())
-    return digest.digest()
 
 
 def _origin(data: Mapping[str, Any]) -> tuple[Any, ...]:
