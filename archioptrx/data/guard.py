@@ -35,6 +35,8 @@ ROWS = {
 }
 """What each field has a row for."""
 WHOLE = ("hit_id", "particle_id", "chain", "edge_order")
+LARGEST = float(np.finfo(np.float32).max)
+"""Of numbers that graphs keep in float32."""
 NOT_NEGATIVE = ("pt", "hit_weight", "edge_weight", "triplet_weight")
 SHARES = ("y", "y_triplet", "y_loss")
 """Truth: 0 or 1."""
@@ -125,6 +127,8 @@ def _check_numbers(content: Arrays) -> None:
         if values.dtype.kind == "f" and not np.isfinite(values).all():
             count = int((~np.isfinite(values)).sum())
             raise InputError(f"{name} holds {count} NaN or infinite numbers; allowed: finite ones")
+        if values.dtype.kind == "f" and values.dtype.itemsize > 4 and (np.abs(values) > LARGEST).any():
+            raise InputError(f"{name} holds numbers beyond {LARGEST:.3g}; allowed: what float32 holds")
         if name in WHOLE:
             content[name] = whole_numbers(values, name, ROWS[name])
         if name in NOT_NEGATIVE and (values < 0).any():

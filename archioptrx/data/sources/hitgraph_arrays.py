@@ -33,7 +33,17 @@ KEPT_BYTES = 2**28
 """Arrays of this size together stay in memory between the two looks at the files; others are read twice."""
 MOST_RATIO = 100
 """A larger file may unpack to so many times its size; honest ones reach 10."""
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What reading a damaged file may raise; memory ends where an array claims to be larger than all there is."""
 
 
@@ -41,9 +51,9 @@ def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str
     """Read and check one file: its arrays, and what is wrong with it. Widths are those of the data set's fields."""
     if not file.is_file() or not file.stat().st_size:
         return {}, [f"is {'empty' if file.is_file() else 'no file'}; allowed: an .npz file of HEP.TrkX"]
-    if not zipfile.is_zipfile(file):
-        return {}, ["is cut short or no .npz file (a zip archive of arrays); allowed: an .npz file of HEP.TrkX"]
     try:
+        if not zipfile.is_zipfile(file):
+            return {}, ["is cut short or no .npz file (a zip archive of arrays); allowed: an .npz file of HEP.TrkX"]
         if fault := unpacked_fault(file, MOST_RATIO, KEPT_BYTES):
             return {}, [fault]
         with np.load(file, allow_pickle=False) as content:
@@ -87,10 +97,8 @@ def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:
     for key, like in OPTIONAL.items():
         if key in arrays and like not in arrays:
             faults.append(f"{key} stands without {like}; allowed: both or neither")
-        elif key in arrays and len(np.atleast_1d(arrays[key])) != len(np.atleast_1d(arrays[like])):
-            faults.append(
-                f"{key} has {len(np.atleast_1d(arrays[key]))} rows; allowed: as many as {like}, {len(arrays[like])}"
-            )
+        elif key in arrays and (rows := _rows(arrays[key])) != (wanted := _rows(arrays[like])):
+            faults.append(f"{key} has {rows} rows; allowed: as many as {like}, {wanted}")
     if faults:
         return faults
     faults += [
@@ -101,6 +109,11 @@ def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:
     if not faults and not np.isin(edges, (0, 1)).all():
         faults.append(f"y holds {edges[~np.isin(edges, (0, 1))][0]:g}; allowed: 0 and 1")
     return faults
+
+
+def _rows(array: np.ndarray[Any, Any]) -> int:
+    """Rows of an array; a single number is one."""
+    return len(np.atleast_1d(array))
 
 
 def edge_faults(arrays: Arrays) -> list[str]:
