@@ -1,4 +1,4 @@
-"""What the notebook `examples/sandbox.ipynb` uses: sliders from a YAML file, networks from numbers, commands."""
+"""Functions for the notebook `examples/sandbox.ipynb`: sliders from a YAML file, networks from numbers, commands."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Control:
     Attributes
     ----------
     name, about
-        What the value is called, and what it means.
+        Name and meaning of the value.
     value
-        Where it stands at first.
+        Value at first.
     start, stop, step
-        Of a slider, ends included; None for a menu.
+        Range of a slider, both ends included; None for a menu.
     choices
-        Of a menu.
+        Values of a menu; empty for a slider.
     """
 
     name: str
@@ -47,38 +47,43 @@ class Control:
 
 
 class Controls:
-    """The sliders and menus of one section; `values` is what they stand at.
+    """The sliders and menus of one section of a file.
 
-    Where no browser shows them they stand at the file's values.
+    Without a browser they have the values of the file.
 
     Parameters
     ----------
     controls
-        In the order in which they are shown.
+        Sliders and menus, in the order in which they are shown.
+
+    Raises
+    ------
+    InputError
+        The package ipywidgets is not installed.
     """
 
     def __init__(self, controls: tuple[Control, ...]) -> None:
         try:
             import ipywidgets
         except ImportError as error:
-            raise InputError("sliders need ipywidgets; allowed: pip install 'archioptrx[notebook]'") from error
+            raise InputError("sliders: need ipywidgets; allowed: pip install 'archioptrx[notebook]'") from error
         self.controls = controls
         self.widgets = {control.name: _widget(ipywidgets, control) for control in controls}
         self.box: VBox = ipywidgets.VBox(list(self.widgets.values()))
 
     @property
     def values(self) -> dict[str, Any]:
-        """What each control stands at now."""
+        """Present value of each control, by name."""
         return {name: widget.value for name, widget in self.widgets.items()}
 
     def __getitem__(self, name: str) -> Any:
-        """What one control stands at now."""
+        """Present value of one control."""
         if name not in self.widgets:
-            raise InputError(f"no slider is named {name!r}; {did_you_mean(name, self.widgets)}")
+            raise InputError(f"sliders: none is named {name!r}; {did_you_mean(name, self.widgets)}")
         return self.widgets[name].value
 
     def _repr_mimebundle_(self, **keywords: Any) -> Any:
-        """What a notebook shows where they are the last line of a cell."""
+        """Forms that a notebook can show, for a cell that ends with the controls."""
         return self.box._repr_mimebundle_(**keywords)
 
     @staticmethod
@@ -96,14 +101,14 @@ class Controls:
             top.inside(name)
         if section not in top.content:
             raise InputError(f"{path}: has no section {section!r}; {did_you_mean(section, top.content)}")
-        inside = Fields(top.content[section], top.at(section), faults)
-        controls = tuple(_parse(inside.inside(name), name) for name in inside.content)
+        fields = Fields(top.content[section], top.at(section), faults)
+        controls = tuple(_parse(fields.inside(name), name) for name in fields.content)
         finish(faults)
         return Controls(controls)
 
 
 def _parse(fields: Fields, name: str) -> Control:
-    """One line of a section."""
+    """Read the control of one line of a section."""
     about = fields.take("about", str, "")
     if "of" in fields.content:
         choices = tuple(fields.take("of", list) or ())
@@ -123,7 +128,7 @@ def _parse(fields: Fields, name: str) -> Control:
 
 
 def _widget(ipywidgets: Any, control: Control) -> Any:
-    """The control of ipywidgets."""
+    """Slider or menu of ipywidgets for a control."""
     common = {
         "value": control.value,
         "description": control.name.replace("_", " "),
@@ -134,12 +139,18 @@ def _widget(ipywidgets: Any, control: Control) -> Any:
     if control.choices:
         return ipywidgets.Dropdown(options=list(control.choices), **common)
     whole = all(isinstance(number, int) for number in (control.start, control.stop, control.step, control.value))
-    make = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
-    return make(min=control.start, max=control.stop, step=control.step, **common)
+    slider = ipywidgets.IntSlider if whole else ipywidgets.FloatSlider
+    return slider(min=control.start, max=control.stop, step=control.step, **common)
 
 
 def save(sketch: Mapping[str, Any], path: str | Path) -> Path:
-    """Check a sketch and write it to a file that every command takes for an architecture."""
+    """Check a sketch and write it to a file, which commands accept as an architecture; the path.
+
+    Raises
+    ------
+    InputError
+        All faults of the sketch, one line each.
+    """
     path = Path(path)
     text = Sketch.from_dict(sketch, str(path)).to_yaml()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -148,16 +159,16 @@ def save(sketch: Mapping[str, Any], path: str | Path) -> Path:
 
 
 def command(line: str) -> None:
-    """Run `archioptrx LINE` as a terminal would; what it prints stands below the cell.
+    """Run `archioptrx LINE` as in a terminal; its output is printed below the cell.
 
     Raises
     ------
     ArchiOpTrXError
-        It ended with a fault, which it has printed.
+        The command ended with an exit code other than 0; it has printed the reason.
     """
     try:
         code = main(shlex.split(line))
-    except SystemExit as ended:  # of an option that there isn't, or --help
-        code = int(ended.code or 0)
+    except SystemExit as end:  # an unknown option, or --help
+        code = int(end.code or 0)
     if code:
-        raise ArchiOpTrXError(f"archioptrx {line}: ended with {code}; the reason stands above")
+        raise ArchiOpTrXError(f"archioptrx {line}: ended with {code}; the reason is printed above")

@@ -1,4 +1,4 @@
-"""For those who write samplers: `check_sampler` holds one to all that the engine expects of it."""
+"""Tests for samplers of users: `check_sampler` checks all that a search expects of a sampler."""
 
 from archioptrx.sampling.samplers.conformance import check_sampler
 

@@ -69,7 +69,7 @@ def measured(path: Path, data: str | None, epochs: int | None, proxies: Sequence
     folder = RunFolder(path)
     experiment = folder.experiment()
     if data:
-        experiment = replace(experiment, data={**experiment.data, "path": data})
+        experiment = replace(experiment, data=experiment.data.at(data))
     setup = prepare(experiment, path)
     events = load_events(experiment)
     measure = Measure(events.data, check_events(setup, events), experiment.seed, 1)

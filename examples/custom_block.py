@@ -2,6 +2,7 @@
 
     archioptrx sample custom_block.yaml --imports custom_block --count 3
     archioptrx search quickstart --function-graph custom_block.yaml --set imports=[custom_block]
+    archioptrx export run --output difference.py
 
 each in the folder of this file, or where it is installed. The function graph beside it, `custom_block.yaml`, uses it.
 """
@@ -14,8 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archioptrx.graphs.signatures import Parameter, Signature, Width
-from archioptrx.networks.blocks import Shape, Topology, block
+from archioptrx.graphs.signatures import Parameter, Shape, Signature, Width
+from archioptrx.graphs.source.step import Layer, SourceStep
+from archioptrx.graphs.source.text import call
+from archioptrx.networks.blocks import ForwardPass, Value, block
 
 
 def accepts(inputs: tuple[str, ...], output: str) -> str | None:
@@ -26,8 +29,34 @@ def accepts(inputs: tuple[str, ...], output: str) -> str | None:
 
 
 def width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> Width:
-    """As wide as its input. A search knows all widths and numbers of parameters without making a network."""
+    """As wide as its input. A search knows all widths without making a network."""
     return widths[0]
+
+
+def count(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> int:
+    """Number of weights, for constraints on `parameters`: checked whenever a network is made."""
+    return output.width
+
+
+CODE = '''
+class Difference(nn.Module):
+    """sign(d) |d|^power of d = x[end] - x[start], times weights: [N, width] -> [E, width]."""
+
+    def __init__(self, width, power):
+        super().__init__()
+        self.power = power
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x, start, end):
+        difference = x[end] - x[start]
+        return self.weight * difference.sign() * (difference.abs() + 1e-6) ** self.power
+'''
+
+
+def source(step: SourceStep) -> Layer:
+    """As plain torch, for `export`: what makes the module, what it is called with, and its class as text."""
+    made = call("Difference", f"{step.output.width}", f"{step.parameters['power']}")
+    return Layer(made, (step.inputs[0].code, "start", "end"), helpers={"Difference": CODE})
 
 
 @block(
@@ -36,6 +65,8 @@ def width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> Width:
         accepts=accepts,
         width=width,
         parameters=(Parameter("power", (float,), 1.0, minimum=0.1),),
+        count=count,
+        source=source,
     )
 )
 class Difference(nn.Module):
@@ -46,9 +77,10 @@ class Difference(nn.Module):
         self.power = power
         self.weight = nn.Parameter(torch.ones(output.width))
 
-    def forward(self, inputs: Sequence[Tensor], topology: Topology) -> Tensor:
-        """Shapes: one tensor [hits, width] -> [edges, width]."""
-        inner, outer = topology.edges.index
-        difference = inputs[0][outer] - inputs[0][inner]
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
+        """Shapes: one value [hits, width] -> [edges, width]."""
+        x = values[0].tensor()
+        inner, outer = run.topology.edges.index
+        difference = x[outer] - x[inner]
         # The small number: |d|^power has no finite slope at 0 for a power below 1.
         return self.weight * difference.sign() * (difference.abs() + 1e-6) ** self.power

@@ -1,8 +1,9 @@
-"""A data set of one's own: events of a straw tube tracker, one .csv file each with the columns layer, x, y, particle.
+"""A data source of your own: events of a straw tube tracker, one .csv file each with columns layer, x, y, particle.
 
     python custom_data.py events                      # makes a few such files; yours are there already
     archioptrx data straws events --imports custom_data --plot events.png
-    archioptrx search quickstart --set imports=[custom_data] --set "data={source: straws, path: events}"
+    archioptrx search quickstart --set imports=[custom_data] --set "data={source: straws, path: events}" --output run
+    archioptrx predict run --data events --output tracks
 
 each in the folder of this file, or where it is installed.
 """
@@ -10,6 +11,7 @@ each in the folder of this file, or where it is installed.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -24,13 +26,15 @@ from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.options import HERE, PlainOptions, option
 from archioptrx.data.sources import source
 from archioptrx.data.sources.stream import Job, stream
+from archioptrx.models.predictions import prediction_writer
+from archioptrx.models.predictions.prediction import Prediction
 
 COLUMNS = "layer,x,y,particle"  # x and y in mm; particle 0: noise
 
 
 @dataclass(frozen=True)
 class StrawOptions(PlainOptions):
-    """What the source can be told: keys of `data` in an experiment, flags of `archioptrx data straws`."""
+    """Options of the source: keys of `data` in an experiment, flags of `archioptrx data straws`."""
 
     source = "straws"
     about = "hits of a straw tube tracker, one .csv an event"
@@ -39,7 +43,7 @@ class StrawOptions(PlainOptions):
 
     @classmethod
     def read(cls, fields: Fields) -> StrawOptions:
-        """The types are checked; this is a rule of one's own."""
+        """Take the options, checked by their types, and check a rule of your own."""
         options = super().read(fields)
         if options.window <= 0:
             fields.fault("window", f"is {options.window:g}; allowed: above 0")
@@ -74,6 +78,16 @@ def event(job: Job, window: float, metadata: Metadata) -> BuiltEvent:
         "pid": particle,
     }
     return BuiltEvent((make_graph(arrays, metadata, job.name, 0),))
+
+
+@prediction_writer("straws")
+def write_predictions(predictions: Iterable[Prediction], options: StrawOptions, output: Path) -> None:
+    """Write each event's file again with a column of tracks, -1 for none."""
+    for one in predictions:
+        rows = np.loadtxt(options.path / f"{one.graph.event}.csv", delimiter=",", skiprows=1, ndmin=2)
+        if one.tracks is not None:
+            rows = np.column_stack([rows, one.tracks.numpy()])
+        np.savetxt(output / f"{one.graph.event}.csv", rows, "%.6g", ",", header=f"{COLUMNS},track", comments="")
 
 
 def write_events(folder: Path, events: int = 20) -> None:

@@ -1,11 +1,13 @@
-"""A sampler of one's own: each proposal takes the best one so far and decides about a third of it anew.
+"""A sampler of your own: each proposal takes the best one so far and decides about a third of it anew.
 
-A search finds it by name when the experiment file says
+    archioptrx sample tracking --imports custom_sampler --sampler thirds
+
+and a search finds it by name when the experiment file says
 
     imports: [custom_sampler]
     sampler: {name: thirds, share: 0.3}
 
-and this file's folder is the current one. `pytest custom_sampler.py` checks it.
+each in the folder of this file, or where it is installed. `pytest custom_sampler.py` checks it.
 """
 
 from __future__ import annotations
@@ -15,15 +17,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archioptrx.graphs.decisions import Point, Space, Trace
-from archioptrx.sampling.samplers import SAMPLERS, Deduplicated
+from archioptrx.sampling.samplers import Deduplicated, sampler
 from archioptrx.sampling.samplers.base import seed_of
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.variation import Heritage
 from archioptrx.testing import check_sampler
 
 
+@sampler("thirds")
 class Thirds:
-    """Keeps the best trace; everything else is in `draw`."""
+    """Takes the best network so far, and decides about a third of it anew."""
 
     OPTIONS = ("share",)
 
@@ -59,11 +62,8 @@ class Thirds:
         self.rank = (int(state["rank"][0]), float(state["rank"][1]))
 
 
-SAMPLERS["thirds"] = Thirds
-
-
 def make(space: Space, seed: int = 0, **options: Any) -> Deduplicated:
-    """What a search makes of it: nothing is proposed twice."""
+    """The sampler as a search uses it: nothing is proposed twice."""
     return Deduplicated(Thirds(space, seed, **options), space)
 
 

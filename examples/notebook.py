@@ -14,7 +14,7 @@ import torch
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.events import load_splits
 from archioptrx.runs.experiment import load_experiment
-from archioptrx.tasks import make_task
+from archioptrx.tasks import task_from
 from archioptrx.training.fit import Report, fit
 from archioptrx.training.trial import build
 
@@ -28,7 +28,7 @@ def epochs(overrides: dict[str, object]) -> Iterator[Report]:
     experiment = load_experiment("notebook", overrides)
     split = {"validation": experiment.split.validation, "test": experiment.split.test, "seed": experiment.split.seed}
     metadata, splits, _ = load_splits(experiment.data, split, None)
-    task = make_task(experiment.task)
+    task = task_from(experiment.task.options)
     architecture = Architecture.load(experiment.references[0])
     model = build(architecture.graph, architecture.hyperparameters, metadata, task, seed=0)
     return fit(model, task, splits.train, splits.validation, experiment.training.but(threads=1))

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from archioptrx.data.dataset import Metadata
+from archioptrx.data.description import DataDescription
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import Width
@@ -22,13 +23,13 @@ from archioptrx.models.export.trained import Take
 from archioptrx.models.inference import transform
 from archioptrx.models.model_folder import Provenance, TrainedModel, save_model
 from archioptrx.networks.compile import Model, compile_model, source_widths
-from archioptrx.tasks import make_task
+from archioptrx.tasks import describe_task, make_task
 from archioptrx.training.trial import weights_of
 
 WHOLE = Metadata("test")
 SECTORS = Metadata("test", node_scale=(1000.0, math.pi / 4, 1000.0), sectors=4)
 EDGES = {"name": "edge_classification"}
-PROVENANCE = Provenance({}, {}, None, "abc", EDGES, {})
+PROVENANCE = Provenance(DataDescription({}), {}, None, "abc", describe_task(EDGES), {})
 NODE = DataType("x", "node", Width.of(4))
 EDGE = DataType("e", "edge", Width.of(4))
 TYPES = (
@@ -63,13 +64,15 @@ def take(
     architecture = Architecture(graph, hyperparameters)
     model = network(architecture, metadata, seed)
     trained = TrainedModel(architecture, model, make_task(), metadata, PROVENANCE, {})
-    return Take.of(trained, Path("runs/first/best"), 0.5)
+    made = Take.of(trained, Path("runs/first/best"), 0.5)
+    assert made.program  # planned here, so that a network that can't be exported is refused here
+    return made
 
 
 def saved(folder: Path, architecture: Architecture, metadata: Metadata = WHOLE, task: Any = EDGES) -> Path:
     """A model folder with such a network."""
     weights = weights_of(network(architecture, metadata, task=task))
-    save_model(folder, architecture, weights, metadata, replace(PROVENANCE, task=task), {"test": {}})
+    save_model(folder, architecture, weights, metadata, replace(PROVENANCE, task=describe_task(task)), {"test": {}})
     return folder
 
 
@@ -97,7 +100,9 @@ def spoilt(one: Take) -> Take:
     """The same export with another scale of r."""
     text = tuple(text.replace("r / 1000.0", "r / 999.0") for text in one.program.geometry)
     assert text != one.program.geometry
-    return replace(one, program=replace(one.program, geometry=text))
+    other = replace(one)
+    vars(other)["program"] = replace(one.program, geometry=text)
+    return other
 
 
 def chain(*steps: Step, back: tuple[BackEdge, ...] = (), targets: tuple[int, ...] = ()) -> ComputationGraph:

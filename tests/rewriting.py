@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,8 +11,41 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import SIGNATURES, Hyperparameter
 from archioptrx.graphs.steps import BackEdge, Step
 
-UNORDERED = {"add", "mean", "concat", "mlp"}
+SYMMETRIC = {"add", "mean"}
 FREE = {"add", "mean", "concat", "aggregate", "identity", "readout", "broadcast"}
+
+KEEPING = {"concat", "identity", "aggregate", "readout", "broadcast", "norm", "pool", "unpool"}
+
+
+def shared_weights(graph: ComputationGraph) -> set[str]:
+    """Names of weights that several steps have."""
+    names = Counter(step.weights for step in graph.steps if step.block not in FREE)
+    return {name for name, number in names.items() if name and number > 1}
+
+
+def mixed(graph: ComputationGraph, value: int, shared: set[str]) -> bool:
+    """Whether all that depends on the order of a value's channels are weights, each of one step alone."""
+    ends = {*graph.targets, *(v for edge in graph.back_edges for v in (edge.carried, edge.head))}
+    if value in ends:
+        return False
+    for index, step in enumerate(graph.steps, start=len(graph.sources)):
+        for slot in [slot for slot, source in enumerate(step.inputs) if source == value]:
+            single = str(graph.type_of(step.inputs[-1]).width) == "1"
+            if step.block not in FREE and step.weights in shared:
+                return False
+            if step.block == "mlp" or (slot == 0 and (step.block == "gru" or (step.block == "attention" and single))):
+                continue
+            if step.block not in KEEPING or not mixed(graph, index, shared):
+                return False
+    return True
+
+
+def any_order(graph: ComputationGraph, index: int, shared: set[str]) -> bool:
+    """Whether the inputs of a step have no order."""
+    step = graph.steps[index]
+    if step.block == "concat":
+        return mixed(graph, len(graph.sources) + index, shared)
+    return step.block in SYMMETRIC or (step.block == "mlp" and step.weights not in shared)
 
 
 def rebuilt(graph: ComputationGraph, order: list[int], steps: list[Step]) -> ComputationGraph:
@@ -51,11 +85,15 @@ def renamed(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
 
 
 def turned(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
-    """Inputs of commutative blocks in another order."""
-    steps = [
-        replace(s, inputs=tuple(rng.sample(s.inputs, len(s.inputs)))) if s.block in UNORDERED else s
-        for s in graph.steps
-    ]
+    """Inputs of commutative blocks in another order: steps that share weights have one in common."""
+    shared, orders, steps = shared_weights(graph), dict[str, list[int]](), list[Step]()
+    for index, step in enumerate(graph.steps):
+        order = rng.sample(range(len(step.inputs)), len(step.inputs))
+        if step.block == "mlp" and step.weights in shared:
+            order = orders.setdefault(step.weights, order)
+        elif not any_order(graph, index, shared):
+            order = sorted(order)
+        steps.append(replace(step, inputs=tuple(step.inputs[slot] for slot in order)))
     return replace(graph, steps=tuple(steps))
 
 

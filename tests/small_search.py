@@ -15,7 +15,7 @@ from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import Backend, Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.progress import Progress
-from archioptrx.search.run import Events, Found, load_events, new_run, run_search
+from archioptrx.search.run import Events, SearchResult, load_events, new_run, run_search
 from archioptrx.search.setup import prepare
 from archioptrx.training.trial import TrialData, messages
 
@@ -58,19 +58,19 @@ class Odd(nn.Module):
 
 @block(Signature("raising", accepts=same, width=width))
 class Raising(Odd):
-    def forward(self, inputs, topology):
+    def forward(self, values, run):
         raise ValueError("this block never works")
 
 
 @block(Signature("exploding", accepts=same, width=width))
 class Exploding(Odd):
-    def forward(self, inputs, topology):
-        return inputs[0] * self.weight * float("inf")
+    def forward(self, values, run):
+        return values[0].tensor() * self.weight * float("inf")
 
 
 @block(Signature("dying", accepts=same, width=width))
 class Dying(Odd):
-    def forward(self, inputs, topology):
+    def forward(self, values, run):
         os._exit(9)
 '''
 
@@ -142,7 +142,7 @@ def crashing(after: int) -> Any:
 
 def searched(
     folder: Path, experiment: Experiment, backend: Backend = run_locally, deadline: float | None = None
-) -> Found:
+) -> SearchResult:
     """Run a search in a new folder, or the rest of one."""
     new = not folder.exists()
     setup = prepare(experiment, None if new else folder)

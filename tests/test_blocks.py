@@ -6,11 +6,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from comparison import agree
+from own_blocks import own_blocks
 from torch import Tensor, nn
 from torch_geometric.data import Data
 
 from archioptrx.core.errors import GraphError, InputError
-from archioptrx.graphs.signatures import SIGNATURES, Parameter, Signature, Width
+from archioptrx.graphs.signatures import BUNDLED, SIGNATURES, Parameter, Signature, Width
 from archioptrx.networks.blocks import BLOCKS, ForwardPass, Shape, Topology, Value, apply, block, build
 from archioptrx.networks.blocks.segments import REDUCE
 from archioptrx.networks.blocks.value import Piece
@@ -309,7 +310,8 @@ def test_pyg_says_what_is_wrong(conv, arguments, edges, message):
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_users_block_gets_tensors_and_the_topology(data):
+@own_blocks()
+def test_a_users_block_gets_values_and_the_topology(data):
     signature = Signature(
         "test_degree", lambda domains, output: None, lambda widths, parameters: widths[0] + Width.of(1),
         (Parameter("start", (float,), 1.0),),
@@ -321,21 +323,21 @@ def test_a_users_block_gets_tensors_and_the_topology(data):
             super().__init__()
             self.factor = nn.Parameter(torch.tensor(start))
 
-        def forward(self, inputs, topology):
-            counts = topology.edges.end.counts.to(inputs[0].dtype)
-            return torch.cat([self.factor * inputs[0], counts.unsqueeze(1)], 1)
+        def forward(self, values, run):
+            x = values[0].tensor()
+            counts = run.topology.edges.end.counts.to(x.dtype)
+            return torch.cat([self.factor * x, counts.unsqueeze(1)], 1)
 
-    try:
-        x = rows("node", 3)
-        made = build("test_degree", [Shape("node", 3)], Shape("node", 4), {"start": 2.0})
-        counts = torch.bincount(data.edge_index[1], minlength=NODES).unsqueeze(1).double()
-        agree(call(made, [x], data), torch.cat([2 * x, counts], 1), x)
-    finally:
-        del SIGNATURES["test_degree"], BLOCKS["test_degree"]
+    x = rows("node", 3)
+    made = build("test_degree", [Shape("node", 3)], Shape("node", 4), {"start": 2.0})
+    counts = torch.bincount(data.edge_index[1], minlength=NODES).unsqueeze(1).double()
+    agree(call(made, [x], data), torch.cat([2 * x, counts], 1), x)
+    assert Degree.signature is SIGNATURES["test_degree"]
+    assert BLOCKS.own() == ["test_degree"]
 
 
 def test_every_signature_has_a_module():
-    assert set(SIGNATURES) == set(BLOCKS)
+    assert {name: BLOCKS.get(name).signature for name in BLOCKS} == SIGNATURES == BUNDLED
 
 
 @pytest.mark.parametrize(

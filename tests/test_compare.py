@@ -13,8 +13,8 @@ from archioptrx.models.events import events_for
 from archioptrx.models.model_folder import load_model
 from archioptrx.report.comparison.compare import compare_models
 from archioptrx.report.comparison.events import _view, row_order, views_of
-from archioptrx.report.comparison.models import Contestant
-from archioptrx.report.comparison.text import as_text
+from archioptrx.report.comparison.models import LoadedModel
+from archioptrx.report.comparison.text import comparison_text
 from archioptrx.report.comparison.units import events_of
 
 TOY = ("--set", "data.num_samples=60", "--epochs", "1")
@@ -151,7 +151,7 @@ def test_architectures_alone(tmp_path, monkeypatch, capsys):
     assert compare.main(["message_passing", "interaction", "--epochs", "1", "--resamples", "100"]) == 0
     text = capsys.readouterr().out
     assert "trained: models/message_passing-1" in text and "trained: models/interaction-1" in text
-    assert load_model("models/interaction-1").provenance.data["source"] == "toy"
+    assert load_model("models/interaction-1").provenance.data.source == "toy"
 
 
 def test_events_that_a_model_was_trained_on_are_refused(models, tmp_path, capsys):
@@ -181,10 +181,10 @@ def test_other_events(models, tmp_path):
 
 
 def test_each_sees_the_events_in_its_own_scales(models):
-    host = Contestant("a", models["a"], load_model(models["a"]))
+    host = LoadedModel("a", models["a"], load_model(models["a"]))
     scales = host.model.metadata.node_scale
     wide = replace(host.model.metadata, node_scale=tuple(2 * one for one in scales))
-    other = Contestant("b", models["b"], replace(load_model(models["b"]), metadata=wide))
+    other = LoadedModel("b", models["b"], replace(load_model(models["b"]), metadata=wide))
     (mine, its), notes = views_of([host, other], host, None)
     assert notes == [] and its.same
     assert torch.equal(its.graphs[0].x * 2, mine.graphs[0].x)
@@ -218,9 +218,9 @@ def test_models_with_cuts_of_their_own(tmp_path, capsys):
     )
     found = compare_models([narrow, wide], resamples=100)
     assert found.pairs == ()
-    assert found.notes[-1] == "wide: has graphs of its own; no comparison edge by edge"
+    assert found.notes[-1] == "wide: has graphs of its own, so its edges can't be compared one by one"
     assert found.entries[1].metrics["auc"].value is not None
-    host, other = (Contestant(name, name, load_model(name)) for name in (narrow, wide))
+    host, other = (LoadedModel(name, name, load_model(name)) for name in (narrow, wide))
     graphs = list(events_for(host.model, None)[0])[::-1]
     view = _view(other, host, graphs, True, None)
     assert not view.same and events_of(view.graphs) == events_of(graphs)
@@ -235,7 +235,7 @@ def test_a_task_without_decisions(tmp_path, capsys):
     found = compare_models([one, two], resamples=100)
     assert found.pairs == () and found.rows is None
     assert found.unit == "events" and found.entries[1].differences["loss"].low is not None
-    assert max(map(len, as_text(found).splitlines())) <= 120
+    assert max(map(len, comparison_text(found).splitlines())) <= 120
 
 
 def test_faults(models, tmp_path, capsys):

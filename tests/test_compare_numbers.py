@@ -13,9 +13,9 @@ from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.data.sources import load_dataset
 from archioptrx.report.comparison.bootstrap import Replicates, replicate, resamples
 from archioptrx.report.comparison.costs import latencies, peak_memory
-from archioptrx.report.comparison.decisions import compared, mcnemar
+from archioptrx.report.comparison.decisions import compare_decisions, mcnemar
 from archioptrx.report.comparison.pictures import display_of
-from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, numbers
+from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, judging_metrics
 from archioptrx.report.comparison.units import EVENTS, GRAPHS, PARTS, units_of
 from archioptrx.tasks import make_task
 from archioptrx.tasks.tracks.metrics import Selection, track_metrics
@@ -96,7 +96,7 @@ def test_masked_edges_do_not_count(toy):
         graph.edge_mask = torch.arange(graph.num_edges) % 3 > 0
     units, task, outputs = units_of(graphs, True), make_task(), noisy(graphs, 1.0, 0)
     fast = RowStatistic(task, outputs, graphs, units, 0.5)(np.ones(units.number, dtype=np.int64))
-    assert fast == pytest.approx(numbers(task.metrics(outputs, graphs)), rel=1e-6)
+    assert fast == pytest.approx(judging_metrics(task.metrics(outputs, graphs)), rel=1e-6)
 
 
 def test_units_are_events_then_graphs_then_parts(toy):
@@ -128,7 +128,7 @@ def test_fixes_and_worsens_by_hand():
     truth = np.array([1, 1, 1, 0, 0, 0, 0], dtype=bool)
     one = np.array([1, 0, 0, 0, 1, 1, 0], dtype=bool)  # wrong: 1, 2, 4, 5
     two = np.array([0, 1, 0, 0, 0, 1, 1], dtype=bool)  # wrong: 0, 2, 5, 6
-    pair = compared("a", "b", one, two, truth)
+    pair = compare_decisions("a", "b", one, two, truth)
     assert (pair.fixes, pair.worsens, pair.both_wrong, pair.both_right, pair.rows) == (2, 2, 2, 1, 7)
     assert pair.net == 0
 
@@ -136,7 +136,7 @@ def test_fixes_and_worsens_by_hand():
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), max_size=40))
 def test_exchanged_models_are_a_mirror(rows):
     one, two, truth = np.array(rows, dtype=bool).reshape(-1, 3).T
-    there, back = compared("a", "b", one, two, truth), compared("b", "a", two, one, truth)
+    there, back = compare_decisions("a", "b", one, two, truth), compare_decisions("b", "a", two, one, truth)
     assert (there.fixes, there.worsens, there.net, there.p) == (back.worsens, back.fixes, -back.net, back.p)
     assert there.fixes + there.worsens + there.both_right + there.both_wrong == len(rows)
 

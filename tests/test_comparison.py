@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from archioptrx.search.study import combinations
-from archioptrx.search.study_comparison import SearchOutcome, compared, differences, outcome_of
+from archioptrx.search.study_comparison import SearchOutcome, outcome_of, seed_differences, seed_groups
 
 ONE = combinations({"sampler.name": ["random"], "seed": [0]})[0]
 
@@ -55,7 +55,7 @@ def test_a_search_without_a_trial_has_no_figures() -> None:
 
 
 def test_rows_by_all_keys_but_the_seed() -> None:
-    rows = compared(outcomes({"random": [0.1, 0.2, 0.6], "gp": [0.3, 0.5, None]}, [0, 1, 2]), "study")
+    rows = seed_groups(outcomes({"random": [0.1, 0.2, 0.6], "gp": [0.3, 0.5, None]}, [0, 1, 2]), "study")
     assert [(one.label, one.searches, one.numbers("all")) for one in rows] == [
         ("random", 3, [0.1, 0.2, 0.6]),
         ("gp", 3, [0.3, 0.5]),
@@ -66,7 +66,7 @@ def test_rows_by_all_keys_but_the_seed() -> None:
 
 def test_differences_are_paired_by_seed() -> None:
     """0.2 and 0.3 on the two seeds that both have: mean 0.25, deviation 0.1/√2, standard error 0.05."""
-    second = compared(outcomes({"random": [0.1, 0.2, 0.9], "gp": [0.3, 0.5, None]}, [0, 1, 2]), "study")[1]
+    second = seed_groups(outcomes({"random": [0.1, 0.2, 0.9], "gp": [0.3, 0.5, None]}, [0, 1, 2]), "study")[1]
     difference = second.differences["all"]
     assert difference.mean == pytest.approx(0.25)
     assert difference.error == pytest.approx(0.05)
@@ -85,16 +85,16 @@ def test_differences_are_paired_by_seed() -> None:
 )
 def test_when_a_difference_is_larger_than_its_error(others: list[float | None], larger: bool) -> None:
     found = outcomes({"first": [0.2, 0.2, 0.2], "second": others}, [0, 1, 2])
-    difference = differences(found[3:], found[:3])["all"]
+    difference = seed_differences(found[3:], found[:3])["all"]
     assert difference.larger is larger
 
 
 def test_one_seed_says_nothing_of_the_error() -> None:
     found = outcomes({"first": [0.2], "second": [0.9]}, [0])
-    difference = differences(found[1:], found[:1])["all"]
+    difference = seed_differences(found[1:], found[:1])["all"]
     assert difference.mean == pytest.approx(0.7) and difference.error is None and not difference.larger
 
 
 def test_a_study_of_seeds_alone_is_one_row() -> None:
     found = [SearchOutcome(one, True, (0.5,), {"all": 0.5}) for one in combinations({"seed": [0, 1]})]
-    assert [(one.label, len(one.outcomes)) for one in compared(found, "mine")] == [("mine", 2)]
+    assert [(one.label, len(one.outcomes)) for one in seed_groups(found, "mine")] == [("mine", 2)]

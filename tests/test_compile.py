@@ -4,6 +4,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from own_blocks import own_blocks
 from reference_networks import DOUBLET, HIDDEN, HITS, NAMES, TARGET, attention_graph, load_weights, mlp, reference
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -14,9 +15,9 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.linear_fusion import pending_steps
 from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.graphs.shapes import shapes
-from archioptrx.graphs.signatures import SIGNATURES, Hyperparameter, Signature, Width
+from archioptrx.graphs.signatures import Hyperparameter, Signature, Width
 from archioptrx.graphs.steps import BackEdge, DataType, Step
-from archioptrx.networks.blocks import BLOCKS, block
+from archioptrx.networks.blocks import block
 from archioptrx.networks.compile import compile_model
 
 WIDTHS = {"hits": 3, "doublet": 5}
@@ -259,6 +260,7 @@ def test_weights_need_a_name():
         compile_model(one_step(Step("f", "mlp", (0,), "y")), HYPER, WIDTHS)
 
 
+@own_blocks()
 def test_a_step_that_fails_is_named():
     signature = Signature("test_broken", lambda domains, output: None, lambda widths, parameters: None)
 
@@ -267,19 +269,16 @@ def test_a_step_that_fails_is_named():
         def __init__(self, inputs, output):
             super().__init__()
 
-        def forward(self, inputs, topology):
+        def forward(self, values, run):
             raise ValueError("no luck\ntoday")
 
-    try:
-        model = compile_model(one_step(Step("try_it", "test_broken", (1, 0), "y", (), "t")), HYPER, WIDTHS)
-        with pytest.raises(TrialError) as caught:
-            model(graph_data())
-        assert str(caught.value) == (
-            "step y0 = try_it(doublet, hits), block test_broken: ValueError: no luck today; "
-            "inputs doublet edge [5], hits node [3]; output edge [1]"
-        )
-    finally:
-        del SIGNATURES["test_broken"], BLOCKS["test_broken"]
+    model = compile_model(one_step(Step("try_it", "test_broken", (1, 0), "y", (), "t")), HYPER, WIDTHS)
+    with pytest.raises(TrialError) as caught:
+        model(graph_data())
+    assert str(caught.value) == (
+        "step y0 = try_it(doublet, hits), block test_broken: ValueError: no luck today; "
+        "inputs doublet edge [5], hits node [3]; output edge [1]"
+    )
 
 
 class Products(TorchDispatchMode):

@@ -95,13 +95,13 @@ def test_plain_data_of_sampled_graphs_round_trips(tracking):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": (Step("encode", "mlp", (1,), "x"),)}, r"step 0 \(encode\) reads value 1; allowed: 0 to 0"),
-        ({"steps": (Step("encode", "mlq", (0,), "x"),)}, r"block mlq; allowed: add, .* \(did you mean mlp\?\)"),
-        ({"steps": (Step("encode", "mlp", (0,), "y"),)}, "has type y; allowed: hits, score, x, xs"),
-        ({"targets": (0,)}, "target at value 0; allowed: results of steps, 1 to 4"),
+        ({"steps": (Step("encode", "mlp", (1,), "x"),)}, r"step 0 \(encode\): reads value 1; allowed: 0 to 0"),
+        ({"steps": (Step("encode", "mlq", (0,), "x"),)}, r"block: is 'mlq'; allowed: add, .* \(did you mean mlp\?\)"),
+        ({"steps": (Step("encode", "mlp", (0,), "y"),)}, "type: is 'y'; allowed: hits, score, x, xs"),
+        ({"targets": (0,)}, "target: is value 0; allowed: results of steps, 1 to 4"),
         ({"targets": (3, 3)}, "allowed: one or more different values"),
         ({"targets": ()}, "allowed: one or more different values"),
-        ({"back_edges": (BackEdge(4, 9, 1),)}, "back edge at value 9"),
+        ({"back_edges": (BackEdge(4, 9, 1),)}, "back edge: is value 9"),
         ({"back_edges": (BackEdge(3, 1, 1),)}, "allowed: two different values of one type"),
         ({"back_edges": (BackEdge(4, 1, 0),)}, "1 iteration or more"),
         ({"back_edges": (BackEdge(4, 1, 1), BackEdge(4, 1, 1))}, "one a head"),

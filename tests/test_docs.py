@@ -20,8 +20,8 @@ from archioptrx.sampling.samplers import RandomSampler, sampler_names
 from archioptrx.sampling.search_space import SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.study import parse_study
-from archioptrx.tasks import TASKS
 from archioptrx.tasks.comparison import against_baseline, medals
+from archioptrx.tasks.options import EdgeOptions
 from archioptrx.training.objective import COSTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -51,7 +51,7 @@ def test_all_keys_of_an_experiment_and_of_a_walk_are_there():
 
 
 def test_all_metrics_of_an_objective_are_there():
-    about = TASKS["edge_classification"]
+    about = EdgeOptions()
     assert [name for name in (*about.shares, *about.losses, *COSTS) if f"`{name}`" not in FILES] == []
 
 
@@ -85,7 +85,7 @@ def test_what_evaluate_adds_for_triplets_and_how_they_are_made_is_described():
     text = (DOCS / "triplets.md").read_text(encoding="utf-8")
     yes = np.ones(1, dtype=bool)
     added = [*against_baseline(yes, np.ones(1), yes, 0.5), *medals(yes, yes, np.zeros((2, 1), int), yes)]
-    keys = [field.name for field in fields(SOURCES["line_graph"])]
+    keys = [field.name for field in fields(SOURCES.description("line_graph").options)]
     features = line_metadata(Metadata("any"), scored=True)
     names = [*added, *keys, *features.node_features, *features.edge_features]
     assert [name for name in names if not re.search(rf"(`|, ){re.escape(name)}(`|, )", text)] == []

@@ -90,7 +90,7 @@ def test_a_project_is_reproduced_once_and_again_only_where_something_changed(tmp
     folder = project.folder
     run = RunFolder(folder / "run")
     assert len(run.rows()) == 1
-    assert run.experiment().data["path"] == str(folder / "events")
+    assert run.experiment().data.content["path"] == str(folder / "events")
     assert "<html" in (folder / "report.html").read_text(encoding="utf-8")[:200].lower()
     shown = json.loads(project.dvc("metrics", "show", "--json"))[""]["data"]["evaluation.json"]["data"]
     assert shown["auc"] == json.loads((folder / "evaluation.json").read_text())["auc"]

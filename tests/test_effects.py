@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archioptrx.runs.effects import Effect, best_so_far, effect_of, effects_of, standings
+from archioptrx.runs.effects import Effect, best_curve_of, effect_of, effects_of, standings
 from archioptrx.runs.trial_choices import TrialChoice, choices_of
 
 CURVES = st.lists(st.lists(st.sampled_from([0.1, 0.2, 0.5, 0.9]), min_size=1, max_size=4), min_size=2, max_size=12)
@@ -55,8 +55,8 @@ def test_a_pruned_trial_is_not_held_to_epochs_that_it_never_had() -> None:
 
 def test_the_best_epoch_is_the_first_goals_for_all_goals() -> None:
     row = trial(0, [0.5, 0.7, 0.6], curves=[[0.5, -30.0], [0.7, -20.0], [0.6, -10.0]])
-    assert best_so_far(row) == [0.5, 0.7, 0.7]
-    assert best_so_far(row, 1) == [-30.0, -20.0, -20.0]
+    assert best_curve_of(row) == [0.5, 0.7, 0.7]
+    assert best_curve_of(row, 1) == [-30.0, -20.0, -20.0]
 
 
 def test_an_effect_by_hand() -> None:
@@ -140,7 +140,7 @@ def test_a_planted_effect_leads() -> None:
 
 
 def test_intervals_miss_zero_by_chance_as_often_as_they_say() -> None:
-    """With no effect at all 5 % of the intervals miss 0, and in 5 % of the searches an effect is called firm."""
+    """With no effect at all 5 % of the intervals exclude 0, and in 5 % of the searches an effect is called firm."""
     judged: list[Effect] = []
     firm = 0
     for seed in range(200):
@@ -164,7 +164,7 @@ def test_the_caution_counts() -> None:
     effects = effects_of(*searched(np.random.default_rng(0), 80, 2.0))
     clear = sum(one.clear for one in effects.judged)
     assert effects.caution.startswith(
-        f"{clear} of {len(effects.judged)} intervals miss 0; by chance alone about 1 would"
+        f"{clear} of {len(effects.judged)} intervals exclude 0; by chance alone about 1 would"
     )
     assert "1 holds for all choices together" in effects.caution
 

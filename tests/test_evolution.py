@@ -96,9 +96,9 @@ def test_what_a_constraint_refused_is_no_member():
     sampler = EvolutionSampler(WORDS, 0)
     word = WORDS(random_choices(1))
     sampler.observe(word, None, 0)
-    assert sampler.memory.told == []
+    assert sampler.memory.observations == []
     sampler.observe(word, None, 1)
-    assert [one.key for one in sampler.memory.told] == [word.key]
+    assert [one.key for one in sampler.memory.observations] == [word.key]
 
 
 def test_a_refused_twin_with_other_hyperparameters_is_no_member():
@@ -109,16 +109,16 @@ def test_a_refused_twin_with_other_hyperparameters_is_no_member():
     )
     sampler.observe(small, 0.5, 4)
     sampler.again(large, 0.5, 4)
-    assert [m.key for m in sampler.memory.told] == [small.key]
+    assert [m.key for m in sampler.memory.observations] == [small.key]
     sampler.observe(large, 0.6, 4)
-    assert [m.key for m in sampler.memory.told] == [small.key, large.key]
+    assert [m.key for m in sampler.memory.observations] == [small.key, large.key]
 
 
 def test_a_reference_is_food_if_it_replays():
     sampler = EvolutionSampler(WORDS, 0)
     word = told(sampler, 1)[0]
     sampler.observe(type(word)(Trace(()), "foreign", "small"), 0.9, 1)
-    assert [m.key for m in sampler.memory.told] == [word.key]
+    assert [m.key for m in sampler.memory.observations] == [word.key]
 
 
 def test_hyperparameters_change_too_where_an_architecture_comes_once():
@@ -143,24 +143,18 @@ def test_local_search_proposes_all_neighbours_of_the_best():
 
 def test_options_are_checked_all_at_once():
     with pytest.raises(InputError) as error:
-        make_sampler(
-            "evolution", WORDS, population=0, tournament="x", crossover=2, mode="agein", initial=True, inherit=1
-        )
+        make_sampler("evolution", WORDS, population=0, tournament="x", crossover=2, mode="agein", initial=True)
     assert error.value.faults == (
         "sampler.population: is 0; allowed: a whole number from 1",
         "sampler.tournament: is 'x'; allowed: a whole number from 1",
         "sampler.initial: is True; allowed: a whole number from 0",
         "sampler.crossover: is 2; allowed: a number from 0 to 1",
         "sampler.mode: is 'agein'; allowed: ageing, local_search (did you mean ageing?)",
-        "sampler.inherit: is 1; allowed: true or false",
     )
 
 
 def test_the_parent_is_the_observed_one_that_a_child_comes_from():
-    sampler = make_sampler("evolution", WORDS, 2, initial=5, crossover=0, tournament=1, inherit=True)
-    assert (
-        sampler.inherit and not make_sampler("evolution", WORDS).inherit and not make_sampler("random", WORDS).inherit
-    )
+    sampler = make_sampler("evolution", WORDS, 2, initial=5, crossover=0, tournament=1)
     words, far = {}, 0
     for number in range(80):
         word = sampler.propose()
@@ -193,7 +187,7 @@ def test_of_two_parents_the_first_one_counts_and_of_a_neighbour_the_one_it_is_ne
 
 
 def test_what_completes_a_small_space_has_no_parent():
-    sampler = make_sampler("evolution", Words(1, "abc", ("one",)), 0, initial=1, inherit=True)
+    sampler = make_sampler("evolution", Words(1, "abc", ("one",)), 0, initial=1)
     seen = []
     while (word := sampler.propose()) is not None:
         seen.append(sampler.parent)

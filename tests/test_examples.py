@@ -18,7 +18,11 @@ from archioptrx.runs.experiment import load_experiment
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 LESS = "--backend local --trials 2 --epochs 1 --seed 0 --set retrain.top=1 --set retrain.seeds=1 --output run"
-FEWER = {"custom_block": "--set data.num_samples=9", "custom_function_graph": "--set data.events=9"}
+FEWER = {
+    "custom_block": "--set data.num_samples=9",
+    "custom_parts": "--set data.num_samples=9",
+    "custom_function_graph": "--set data.events=9",
+}
 
 
 @pytest.fixture
@@ -52,7 +56,7 @@ def run(folder: Path, command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("name", ["custom_data", "custom_block", "custom_function_graph"])
+@pytest.mark.parametrize("name", ["custom_data", "custom_block", "custom_function_graph", "custom_parts"])
 def test_the_commands_of_an_example_work_and_find_a_network(folder, name):
     commands = typed(name)
     assert len(commands) >= 2
@@ -63,6 +67,26 @@ def test_the_commands_of_an_example_work_and_find_a_network(folder, name):
     assert [one["status"] for one in ended] == ["finished"] * 2
     assert (folder / "run" / "best" / "weights.pt").is_file()
     assert re.search(r"^ +auc +0\.\d+$", run(folder, "archioptrx evaluate run"), re.M)
+
+
+def test_own_parts_leave_what_they_write(folder):
+    run(folder, f"archioptrx train interaction --set imports=[custom_parts] {FEWER['custom_parts']} "
+                "--set task.tracks=greedy --track lines --epochs 2 --output models/first")  # fmt: skip
+    written = [json.loads(line) for line in (folder / "models" / "lines.jsonl").read_text().splitlines()]
+    assert [(one["trial"], one["epoch"]) for one in written] == [("first", 1), ("first", 2)]
+    run(folder, "archioptrx export models/first --format weights --output first.npz")
+    assert (folder / "first.npz").is_file()
+
+
+def test_an_own_task_and_own_metrics_are_searched_for(folder):
+    own, edges = typed("custom_task")
+    run(folder, f"{own} {LESS} --set data.events=12")
+    run(folder, f"{edges} {LESS.removesuffix('run')}edges --set data.num_samples=20")
+    for name, metric in (("run", "noise_rejection"), ("edges", "fast_efficiency")):
+        found = json.loads(run(folder, f"archioptrx evaluate {name} --json"))
+        assert 0 <= found[metric] <= 1
+        rows = [json.loads(line) for line in (folder / name / "trials.jsonl").read_text().splitlines()]
+        assert [row["score"] == row["metrics"][metric] for row in rows] == [True] * 2
 
 
 def test_own_data_are_looked_at_found_by_their_files_and_refused_in_one_line(folder):

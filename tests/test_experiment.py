@@ -31,7 +31,7 @@ def test_a_sampler_may_be_a_name_alone():
 
 def test_a_name_is_enough() -> None:
     experiment = parse_experiment({"name": "one"}, "one.yaml")
-    assert experiment.data == {"source": "toy"}
+    assert experiment.data.to_dict() == {"source": "toy"}
     assert experiment.budget.trials == 12
     assert experiment.objective == Objective((Goal("auc", "max"),))
 
@@ -89,13 +89,13 @@ def test_unknown_experiment_lists_the_bundled_ones() -> None:
 
 def test_a_data_path_turns_made_events_into_read_ones(tmp_path: Path) -> None:
     experiment = load_experiment("quickstart", {"data.path": str(tmp_path)})
-    assert experiment.data == {"path": str(tmp_path), "source": "hitgraphs"}
+    assert experiment.data.to_dict() == {"path": str(tmp_path), "source": "hitgraphs"}
 
 
 def test_paths_are_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     experiment = load_experiment("hitgraphs", {"data.path": "events", "test": "others"})
-    assert experiment.data["path"] == str(tmp_path / "events")
+    assert experiment.data.content["path"] == str(tmp_path / "events")
     assert experiment.test == str(tmp_path / "others")
 
 

@@ -16,9 +16,9 @@ from test_export_python import text_of
 
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.source.text import WIDTH
 from archioptrx.graphs.steps import BackEdge, Step
 from archioptrx.models.export.check import Arrays, random_event
-from archioptrx.models.export.code import WIDTH
 from archioptrx.models.export.files import written
 from archioptrx.models.export.onnx_file import write_onnx
 from archioptrx.models.inference import transform

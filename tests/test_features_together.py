@@ -1,4 +1,4 @@
-"""Screen, inheritance, snapshot, refusals, references and several goals in one search: a resume is still exact."""
+"""Screen, snapshot, refusals, references and several goals in one search: a resume is still exact."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from small_search import Crash, crashing, lines, proposed, results, searched, small
 
-EVOLUTION = {"name": "evolution", "inherit": True, "initial": 3, "population": 6}
+EVOLUTION = {"name": "evolution", "initial": 3, "population": 6}
 SHORT: dict[str, Any] = {
     "data__num_samples": 8,
     "budget__trials": 16,
@@ -54,7 +54,6 @@ def test_a_search_that_died_goes_on_to_the_same_end(name: str, tmp_path: Path) -
         assert lines(whole / "learned.jsonl")
     else:
         assert sum(line["parent"] is not None for line in proposals) > 5
-        assert any(row["inherited"] for row in lines(whole / "trials.jsonl"))
     for after in (7, 29):  # before the first snapshot, and after it
         folder = tmp_path / str(after)
         with pytest.raises(Crash):

@@ -12,19 +12,34 @@ from itertools import combinations
 
 import networkx as nx
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from rewriting import FREE, SAME, UNORDERED, mutations, renamed, shuffled, turned
+from rewriting import FREE, SAME, any_order, mutations, renamed, shared_weights, shuffled, turned
 from strategies import TYPES, computation_graph, even_choices, walk_space
+from torch import Tensor
+from torch_geometric.data import Data
 
 from archioptrx.core.config import bundled_names
+from archioptrx.graphs import fingerprint
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
-from archioptrx.graphs.signatures import Width
+from archioptrx.graphs.nodes import DataNode, FunctionNode
+from archioptrx.graphs.signatures import Hyperparameter, Width
 from archioptrx.graphs.steps import BackEdge, DataType, Step
+from archioptrx.networks.compile import compile_model
 
 SEEDS = st.integers(0, 2**32 - 1)
 BUNDLED = [FunctionGraph.load(name) for name in bundled_names("function_graphs")]
+MIXING = FunctionGraph(
+    "mixing",
+    (DataNode("hits", "node", field="x"), DataNode("x", "node", Hyperparameter("hidden")),
+     DataNode("score", "edge", "target")),
+    (FunctionNode("encode", "mlp", ("hits",), "x"), FunctionNode("mix", "mlp", ("x", "x"), "x", weights="shared"),
+     FunctionNode("edge_net", "mlp", ("x",), "score")),
+    ("hits",), ("score",),
+)  # fmt: skip
+"""Steps of `mix` share their weights: `mix(a, b)` and `mix(b, a)` are two values."""
 
 
 # The oracle: a labelled graph that is isomorphic to another one exactly where the architectures are the same.
@@ -45,8 +60,21 @@ def relevant(step: Step) -> dict[str, object]:
 
 
 def encoded(graph: ComputationGraph) -> nx.DiGraph:
-    """Steps, heads and groups of shared weights as nodes with labels; what is read, carried and shared as arrows."""
+    """Steps, heads, groups of shared weights and their slots as nodes with labels; arrows for reading and sharing.
+
+    Steps that are duplicates may be all that share weights: then they are one, and have them for themselves.
+    """
     graph = graph.pruned()
+    shared = shared_weights(graph)
+    while True:
+        network, members = encoded_with(graph, shared)
+        if not (alone := {name for name in shared if len(members[name]) < 2}):
+            return network
+        shared -= alone
+
+
+def encoded_with(graph: ComputationGraph, shared: set[str]) -> tuple[nx.DiGraph, dict[str, set[str]]]:
+    """The same where these weights are shared; and the nodes of the steps of each set of weights."""
     count, network = len(graph.sources), nx.DiGraph()
     edges = {edge.head: edge for edge in graph.back_edges}
     known: dict[object, str] = {}
@@ -71,11 +99,20 @@ def encoded(graph: ComputationGraph) -> nx.DiGraph:
         if step.block == "identity":
             node = inputs[0]
         else:
-            key = (label, weights, *(sorted(inputs) if step.block in UNORDERED else inputs))
+            unordered = any_order(graph, index, shared)
+            key = (label, weights, unordered, *(sorted(inputs) if unordered else inputs))
             if known.setdefault(key, node) == node:
                 network.add_node(node, label=label)
                 for slot, source in enumerate(inputs):
-                    arrow(source, node, "reads", 0 if step.block in UNORDERED else slot)
+                    if step.block == "mlp" and weights in shared:
+                        port, place = f"{node} {slot}", f"slot {slot} of {weights}"
+                        network.add_node(port, label="port")
+                        network.add_node(place, label="slot")
+                        arrow(source, port, "reads")
+                        arrow(place, port, "is")
+                        arrow(port, node, "reads")
+                    else:
+                        arrow(source, node, "reads", 0 if unordered else slot)
                 members[weights].add(node)
             node = known[key]
         stands[value] = node
@@ -103,7 +140,7 @@ def encoded(graph: ComputationGraph) -> nx.DiGraph:
             network.add_node(f"weights {weights}", label="weights")
             for node in shared:
                 network.add_edge(node, f"weights {weights}", kinds=(("shares",),))
-    return network
+    return network, members
 
 
 def isomorphic(one: nx.DiGraph, other: nx.DiGraph) -> bool:
@@ -111,10 +148,11 @@ def isomorphic(one: nx.DiGraph, other: nx.DiGraph) -> bool:
 
 
 def sampled(rng: random.Random) -> ComputationGraph:
-    """Half of them walks of the bundled function graphs, half any graphs."""
+    """Half of them walks of function graphs, of which some share weights between steps; half any graphs."""
     if rng.random() < 0.5:
         return computation_graph(rng)
-    return walk_space(rng, rng.choice(BUNDLED), room=14)(even_choices(rng)).graph
+    function_graph = MIXING if rng.random() < 0.3 else rng.choice(BUNDLED)
+    return walk_space(rng, function_graph, room=14)(even_choices(rng)).graph
 
 
 def assert_same(rng: random.Random) -> None:
@@ -205,6 +243,89 @@ def test_only_some_blocks_are_unordered(block: str) -> None:
     assert (a.fingerprint == b.fingerprint) == (block == "mlp")
 
 
+def outputs(graph: ComputationGraph, orders: dict[str, tuple[int, ...]] | None = None) -> Tensor:
+    """Output of a network of one source with the same weights each time; inputs of weights in another order."""
+    model = compile_model(graph, {"hidden": 4, "activation": "tanh"}, {"hits": 4}).double()
+    for name, weight in sorted(model.named_parameters()):
+        generator = torch.Generator().manual_seed(sum(map(ord, name)))
+        values = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+        order = (orders or {}).get(name.split(".")[0])
+        if order and name.endswith("layers.0.weight"):
+            values = torch.cat([values.split(4, dim=1)[slot] for slot in order], dim=1)
+        weight.data = values
+    x = torch.randn(7, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    result: Tensor = model(Data(x=x, edge_index=torch.tensor([[0, 1, 2], [1, 2, 3]])))
+    return result
+
+
+ENCODERS = [("mlp", (0,)), ("mlp", (0,))]
+CHAIN = [("mlp", (0,)), ("mlp", (1,))]
+"""Two values that can't be exchanged."""
+
+
+def mixes(*pairs: tuple[int, int], own: bool = False) -> ComputationGraph:
+    """Values 1 and 2 mixed in these orders by shared weights, and added up."""
+    steps = [*ENCODERS, *(("mlp", pair) for pair in pairs), ("add", tuple(range(3, 3 + len(pairs))))]
+    return network(*steps, **({} if own else {f"w{2 + i}": "mix" for i in range(len(pairs))}))
+
+
+def test_steps_that_share_weights_have_one_order_of_inputs_in_common() -> None:
+    both, turned_around, twice = mixes((1, 2), (2, 1)), mixes((2, 1), (1, 2)), mixes((1, 2), (1, 2))
+    assert both.fingerprint == turned_around.fingerprint != twice.fingerprint
+    torch.testing.assert_close(outputs(both), outputs(turned_around, {"mix": (1, 0)}))
+    assert not torch.allclose(outputs(both), outputs(twice))
+    assert not isomorphic(encoded(both), encoded(twice))
+    assert mixes((1, 2), (2, 1), own=True).fingerprint == mixes((1, 2), (1, 2), own=True).fingerprint
+
+
+def test_duplicates_have_their_weights_for_themselves() -> None:
+    single = network(*ENCODERS, ("mlp", (1, 2)), ("norm", (3,)))
+    for pair in ((1, 2), (2, 1)):
+        twice = network(*ENCODERS, ("mlp", pair), ("mlp", pair), ("norm", (4,)), w2="mix", w3="mix")
+        assert twice.fingerprint == single.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("reader", "free"),
+    [
+        ([("mlp", (3,))], True),
+        ([("norm", (3,)), ("mlp", (4,))], True),
+        ([("gru", (3, 1))], True),
+        ([("gru", (1, 3))], False),
+        ([("concat", (2, 1)), ("add", (3, 4)), ("mlp", (5,))], False),
+        ([("concat", (1, 2)), ("mean", (3, 4)), ("norm", (5,)), ("mlp", (6,))], False),
+        ([], False),
+    ],
+)
+def test_joined_channels_have_an_order_where_something_meets_it(reader, free: bool) -> None:
+    a, b = (network(*CHAIN, ("concat", pair), *reader) for pair in ((1, 2), (2, 1)))
+    assert (a.fingerprint == b.fingerprint) == free == isomorphic(encoded(a), encoded(b))
+
+
+def test_a_loop_that_carries_joined_channels_has_their_order() -> None:
+    steps = [*CHAIN, ("mlp", (1, 2)), ("concat", (1, 3)), ("mlp", (4,))]
+    a, b = (network(*steps[:3], ("concat", pair), steps[4], back=(BackEdge(4, 3, 2),)) for pair in ((1, 3), (3, 1)))
+    assert a.fingerprint != b.fingerprint
+
+
+def test_interchangeable_steps_cost_a_polynomial_number_of_refinements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoders with a norm each behind them, so that they are no mere copies: n² / 2 leaves' paths, not n³ / 6."""
+    refinements = 0
+
+    def counted(reduced: fingerprint._Reduced, colours: list[int]) -> list[int]:
+        nonlocal refinements
+        refinements += 1
+        return refine(reduced, colours)
+
+    refine = fingerprint._refine
+    monkeypatch.setattr(fingerprint, "_refine", counted)
+    for number in (8, 16, 32):
+        branches = [("mlp", (0,))] * number + [("norm", (i,)) for i in range(1, number + 1)]
+        refinements = 0
+        assert network(*branches, ("mean", tuple(range(number + 1, 2 * number + 1)))).fingerprint
+        assert refinements <= number * (number + 3) / 2
+
+
 def test_the_order_of_back_edges_is_none() -> None:
     edges = (BackEdge(5, 1, 2), BackEdge(5, 2, 2), BackEdge(1, 3, 2))
     steps = [("mlp", (0,))] * 3 + [("mlp", (1, 2)), ("gru", (4, 3))]
@@ -277,3 +398,22 @@ def test_many_families() -> None:
         assert_same(random.Random(seed))
         pairs += assert_as_isomorphism(random.Random(seed))
     assert pairs > 50_000
+
+
+@pytest.mark.long
+def test_samples_of_steps_that_share_weights() -> None:
+    """Equal fingerprints hold isomorphic networks only, and different ones none."""
+    classes: dict[str, list[nx.DiGraph]] = {}
+    for seed in range(4000):
+        rng = random.Random(seed)
+        graph = walk_space(rng, MIXING, room=10)(even_choices(rng)).graph
+        classes.setdefault(graph.fingerprint, []).append(encoded(graph))
+    assert len(classes) >= 109
+    for members in classes.values():
+        assert all(isomorphic(members[0], other) for other in members[1:])
+    firsts = [members[0] for members in classes.values()]
+    by_size = defaultdict(list)
+    for first in firsts:
+        by_size[len(first), first.number_of_edges()].append(first)
+    for alike in by_size.values():
+        assert not any(isomorphic(a, b) for a, b in combinations(alike, 2))

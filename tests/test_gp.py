@@ -170,14 +170,14 @@ def test_it_searches_networks(tracking):
     for _ in range(6):
         found.append(sampler.propose())
         sampler.observe(found[-1], float(len(found[-1].graph.steps)), 1)
-    assert len({candidate.fingerprint for candidate in found}) == len(sampler.inner.memory.told) == 6
+    assert len({candidate.fingerprint for candidate in found}) == len(sampler.inner.memory.observations) == 6
 
 
 def test_a_reference_of_another_space_is_left_out():
     sampler = GaussianProcessSampler(WORDS, 0)
     word = WORDS(random_choices(0))
     sampler.observe(replace(word, trace=replace(word.trace, decisions=())), 0.9, 1)
-    assert sampler.memory.told == []
+    assert sampler.memory.observations == []
 
 
 def test_options_are_checked():

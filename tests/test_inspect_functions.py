@@ -12,7 +12,7 @@ from small_search import small
 from test_search_commands import faults
 
 from archioptrx.commands import inspect
-from archioptrx.runs.function_statistics import changes, windows_of
+from archioptrx.runs.function_statistics import probability_changes, windows_of
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.search.setup import prepare
@@ -44,8 +44,8 @@ def test_windows_hold_each_proposal_once(total: int, count: int) -> None:
 def test_changes_are_counted_from_the_first_that_is_known() -> None:
     learned: list[Mapping[str, Any]] = [{"functions": {"a": 0.5}}, {"functions": {"a": 0.4, "b": 0.1}}]
     learned.append({"functions": {"a": 0.45, "b": 0.7}})
-    assert changes(learned) == [("b", 0.1, 0.7), ("a", 0.5, 0.45)]
-    assert changes([]) == []
+    assert probability_changes(learned) == [("b", 0.1, 0.7), ("a", 0.5, 0.45)]
+    assert probability_changes([]) == []
 
 
 @pytest.fixture

@@ -21,6 +21,10 @@ from archioptrx.search.rules import Rules
 from archioptrx.search.run import trials_of
 from archioptrx.search.sampler_state import EVERY, read_snapshot
 from archioptrx.search.setup import prepare
+from archioptrx.tasks import describe_task
+from archioptrx.training.objective import Goal, Objective
+from archioptrx.training.settings import Training
+from archioptrx.training.trial_spec import TrialSpec
 
 SAMPLERS: dict[str, dict[str, Any]] = {
     "random": {"name": "random"},
@@ -30,6 +34,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     "optuna": {"name": "optuna:TPESampler"},
 }
 TRIALS = 26
+TRAINING = (Training(), describe_task({"name": "edge_classification"}), Objective((Goal("auc"),)))
 
 
 class Notes(list[str]):
@@ -54,7 +59,7 @@ def scripted(graph: ComputationGraph, number: int) -> float | None:
 def rules(trials: int) -> Rules:
     """Of two workers, every ninth draw refused."""
     return Rules(
-        spec=lambda line: {**line, "training": {}, "device": "cpu"},
+        spec=lambda line, graph: TrialSpec(graph, line["hyperparameters"], *TRAINING),
         refuse=lambda candidate: "odd 1 > 0" if int(candidate.fingerprint[:4], 16) % 9 == 0 else None,
         trials=trials,
         epochs=1,
@@ -85,7 +90,7 @@ def run(
                 if each:
                     each()
             job = going.pop()  # the last one first: results come out of order
-            score = scripted(ComputationGraph.from_dict(job.spec["graph"]), job.spec["proposal"])
+            score = scripted(job.spec.graph, int(job.key))
             counts = {"parameters": 1, "train_seconds": 0.0, "memory": 0}
             counts |= dict.fromkeys(("loss", "learning_rate", "gradient_norm", "weight_norm"), 1.0)
             epoch = {"kind": "epoch", "epoch": 1, "score": score, "best": True, "metrics": {}, **counts}

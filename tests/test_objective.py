@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from archioptrx.runs.experiment import parse_experiment
 from archioptrx.runs.leaderboard import Front, front_numbers, pareto_front, ranked, worth_training_again
 from archioptrx.search.schedule import Asha
-from archioptrx.tasks import TASKS, make_task
-from archioptrx.tasks.options import TRACK_SHARES
+from archioptrx.tasks import make_task
+from archioptrx.tasks.metrics import TRACKS, bundled_metrics
+from archioptrx.tasks.options import EdgeOptions
 from archioptrx.tasks.oracles import ConstantOracle
 from archioptrx.tasks.tracks.scores import track_numbers
 from archioptrx.training.objective import COSTS, EDGE, Goal, Objective, Price
@@ -72,14 +73,15 @@ def test_what_can_be_named_is_what_the_task_gives() -> None:
 
     from archioptrx.search.run import load_events
 
-    about = TASKS["edge_classification"]
+    about = EdgeOptions()
+    of_tracks = {one.name for one in bundled_metrics(TRACKS)}
     event = load_events(small()).data.splits.validation[0]
     task, outputs = make_task("edge_classification"), [ConstantOracle()(event)]
     metrics = task.metrics(outputs, [event])
     of_the_data = {"cut", "edges", "true_fraction"}
-    named = {*about.shares, *about.losses} - set(TRACK_SHARES)
+    named = {*about.shares, *about.losses} - of_tracks
     assert named | of_the_data == {k for k, v in metrics.items() if not isinstance(v, list)}
-    assert set(TRACK_SHARES) <= set(track_numbers(task, outputs, [event]))
+    assert of_tracks <= set(track_numbers(task, outputs, [event]))
     assert not set(COSTS) & set(metrics)
 
 

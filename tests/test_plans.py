@@ -86,7 +86,7 @@ def _allowed(f: FunctionNode, inputs: tuple[int, ...], params: Params, steps: li
         return False
 
     def key(g: FunctionNode, values: tuple[int, ...], chosen: Params) -> object:
-        return g.name, chosen, tuple(sorted(values)) if g.signature.commutative else values
+        return g.name, chosen, tuple(sorted(values)) if g.signature.symmetric else values
 
     own = f.signature.has_weights and f.weights == "own"
     return own or all(key(f, inputs, params) != key(*step) for step in steps)

@@ -12,6 +12,7 @@ from test_acorn import columns, saved
 
 from archioptrx.commands import predict
 from archioptrx.core.errors import InputError
+from archioptrx.data.description import DataDescription
 from archioptrx.data.event import Event
 from archioptrx.data.sources import check_spec, load_dataset
 from archioptrx.data.sources.hitgraphs import write
@@ -21,7 +22,7 @@ from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.model_folder import Provenance, load_model, save_model
 from archioptrx.models.predictions.prediction import Prediction
 from archioptrx.models.predictions.submission import write_predictions
-from archioptrx.tasks import make_task
+from archioptrx.tasks import describe_task, make_task
 from archioptrx.training.fit import predict as outputs_of
 from archioptrx.training.trial import build, weights_of
 
@@ -62,7 +63,7 @@ def model(folder, data, **task):
     task = {"name": "edge_classification", **task}
     network = build(about.graph, about.hyperparameters, dataset.metadata, make_task(task), seed=1)
     split = {"validation": 0.2, "test": 0.2, "seed": 0}
-    provenance = Provenance(data, split, None, dataset.fingerprint, task, {})
+    provenance = Provenance(DataDescription(data), split, None, dataset.fingerprint, describe_task(task), {})
     save_model(folder, about, weights_of(network), dataset.metadata, provenance, {})
     return load_model(folder)
 
@@ -129,11 +130,11 @@ def test_events_without_truth(trackml, tmp_path, capsys):
 
 
 def test_line_graphs_of_events_without_truth(trackml, capsys):
-    spec = {"source": "line_graph", "of": {**trackml, "overlaps": "drop"}}
-    assert predict.without_truth(spec) == spec
+    described = DataDescription({"source": "line_graph", "of": {**trackml, "overlaps": "drop"}})
+    assert predict.without_truth(described) == described
     for file in (Path(trackml["path"])).glob("*-truth.csv"):
         file.unlink()
-    assert predict.without_truth(spec)["of"]["overlaps"] == "consecutive"
+    assert predict.without_truth(described).content["of"]["overlaps"] == "consecutive"
     assert capsys.readouterr().err == "the events have no truth: built with overlaps consecutive\n"
 
 
@@ -258,8 +259,9 @@ def test_what_networks_say_of_hits_and_graphs(trackml, tmp_path):
 
 def test_graphs_made_of_others_are_written_as_submissions_alone():
     inner = {"source": "hitgraphs", "path": "a"}
-    with pytest.raises(InputError, match="files of hitgraphs for graphs of line_graph; allowed: trackml"):
-        predict.writer_of({"source": "line_graph", "of": inner})
-    assert predict.writer_of(inner)[0].endswith("hitgraph_predictions")
-    with pytest.raises(InputError, match="writes no files of toy; allowed: acorn, hitgraphs"):
-        predict.writer_of({"source": "toy"})
+    made, toy = DataDescription({"source": "line_graph", "of": inner}), DataDescription({"source": "toy"})
+    with pytest.raises(InputError, match="no prediction writer that writes for graphs of line_graph; allowed: trackml"):
+        predict.writer_of(made)
+    assert predict.writer_of(DataDescription(inner))[0] == "hitgraphs"
+    with pytest.raises(InputError, match="the source toy has no prediction writer; allowed: acorn, hitgraphs"):
+        predict.writer_of(toy)

@@ -18,7 +18,7 @@ from archioptrx.training.trial import TrialData, weights_digest
 
 ASHA: dict[str, Any] = {
     "scheduler": {"name": "asha"},
-    "sampler": {"name": "evolution", "initial": 3, "inherit": True},
+    "sampler": {"name": "evolution", "initial": 3},
     "training": {"epochs": 3, "learning_rate": 0.01},
     "resources__cpus_per_trial": 2,
     "retrain": {"top": 1, "seeds": 1, "epochs": 1},
@@ -28,7 +28,7 @@ ASHA: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def pruned(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A search with pruned trials, children that inherit, two threads, and other epochs for the retraining."""
+    """A search with pruned trials, two threads, and other epochs for the retraining."""
     folder = tmp_path_factory.mktemp("repetition") / "pruned"
     searched(folder, small(**ASHA))
     return folder
@@ -51,8 +51,7 @@ def same(run: Path, number: int, model: Path) -> bool:
 
 def test_every_trial_of_a_search_is_repeated(pruned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = lines(pruned / "trials.jsonl")
-    kinds = {(row["status"], row["inherited"] is not None) for row in rows}
-    assert kinds == {("finished", False), ("pruned", False), ("finished", True), ("pruned", True)}
+    assert {row["status"] for row in rows} == {"finished", "pruned"}
     for row in rows:
         number = row["proposal"]
         code, told = again(pruned, number, tmp_path / row["id"], capsys)
@@ -90,21 +89,16 @@ def copy(run: Path, target: Path) -> Path:
     return target
 
 
-def test_a_child_whose_parents_weights_are_gone_says_so(
+def test_a_trial_of_an_earlier_version_that_began_with_weights_of_another_says_so(
     pruned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = copy(pruned, tmp_path / "run")
-    row = next(row for row in lines(run / "trials.jsonl") if row["inherited"] and row["inherited"]["share"] > 0.5)
-    parent = row["inherited"]["parent"]
-    (run / "weights" / f"{parent}.pt").unlink()
-    code, told = again(run, row["proposal"], tmp_path / "model", capsys)
-    assert code == 0 and not same(run, row["proposal"], tmp_path / "model")
-    reason = (
-        f"trial {row['id']} began with weights of trial {parent}, which are gone (keep: {{weights: all}} keeps them)"
-    )
-    assert f"{reason}: this one begins without them" in told.splitlines()
-    assert told.splitlines()[-1].startswith(f"differs from trial {row['id']}: epoch 1 ")
-    assert json.loads((tmp_path / "model" / "metrics.json").read_text())["repeats"]["exactly"] is False
+    rows = lines(run / "trials.jsonl")
+    rows[-1] |= {"inherited": {"parent": "0001", "tensors": 4, "share": 0.5}}
+    (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _, told = again(run, rows[-1]["proposal"], tmp_path / "model", capsys)
+    line = f"trial {rows[-1]['id']} began with weights of trial 0001: this one begins with fresh ones"
+    assert line in told.splitlines()
 
 
 def test_what_else_can_differ_is_named(pruned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

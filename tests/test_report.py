@@ -117,11 +117,11 @@ def test_a_word_filters_and_a_row_opens_its_trial(folder: Path) -> None:
         expect(dialog.locator("svg.archioptrx-drawing")).to_be_visible()
         dialog.get_by_role("button", name="Copy").click()
         expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
-        dialog.get_by_role("link", name="Training curves and more").click()
+        dialog.get_by_role("link", name="Training curves and details").click()
         expect(dialog).to_be_hidden()
         expect(page.locator(f"#trial-{wanted['id']}")).to_have_attribute("open", "")
         page.get_by_label("Filter").fill("no such word")
-        assert column(page, "place") == ["No trial fits."]
+        assert column(page, "place") == ["No trial matches the filter."]
 
 
 def test_a_point_of_the_front_shows_its_architecture(folder: Path) -> None:
@@ -267,7 +267,7 @@ def test_a_search_that_runs_says_so(folder: Path, tmp_path: Path) -> None:
     with RunFolder(run).locked():
         path = report(run)
     with opened(path) as page:
-        expect(page.locator(".banner[role=status]")).to_contain_text("still runs")
+        expect(page.locator(".banner[role=status]")).to_contain_text("is still running")
         expect(page.locator(".banner[role=status]")).to_contain_text("2 of 6 trials have ended, 4 in training")
         assert len(column(page, "trial")) == 2
     with opened(report(run)) as page:

@@ -39,18 +39,23 @@ def test_residuals_have_the_bias_and_resolution_of_evaluate(graphs):
     outputs = [task.perfect(graph) + 0.3 * torch.randn_like(task.perfect(graph)) for graph in graphs]
     told = task.metrics(outputs, graphs)
     drawn = figures(task, outputs, graphs)
-    assert list(drawn) == ["Given and true charge/pT", "Residuals of charge/pT", "Given and true φ", "Residuals of φ"]
+    assert list(drawn) == [
+        "Predicted and true charge/pT",
+        "Residuals of charge/pT",
+        "Predicted and true φ",
+        "Residuals of φ",
+    ]
     for label, name in (("charge/pT", "charge_over_pt"), ("φ", "phi")):
         [line] = drawn[f"Residuals of {label}"]["data"]
         assert line["name"] == f"bias {told[f'bias_{name}']:.3g}, resolution {told[f'resolution_{name}']:.3g}"
         assert sum(line["y"][:-1]) == told["hits"]
-        assert np.sum(drawn[f"Given and true {label}"]["data"][0]["customdata"]) <= told["hits"]
+        assert np.sum(drawn[f"Predicted and true {label}"]["data"][0]["customdata"]) <= told["hits"]
 
 
 def test_perfect_parameters_lie_on_the_diagonal(graphs):
     task = make_task({"name": "node_regression", "parameters": ["eta"]})
     drawn = figures(task, [task.perfect(graph) for graph in graphs], graphs)
-    counts = np.array(drawn["Given and true η"]["data"][0]["customdata"])
+    counts = np.array(drawn["Predicted and true η"]["data"][0]["customdata"])
     assert counts.sum() > 0 and counts.sum() == np.trace(counts)
 
 

@@ -15,7 +15,7 @@ from archioptrx.commands import inspect
 from archioptrx.data.dataset import Metadata, make_graph
 from archioptrx.models.model_folder import load_model
 from archioptrx.report import event_displays as displays
-from archioptrx.report.held_out import Answers, evaluated
+from archioptrx.report.held_out import Answers, evaluate_held_out
 from archioptrx.report.page import Section, page
 from archioptrx.tasks.comparison import medals
 
@@ -35,7 +35,7 @@ def report(run):
 
 @pytest.fixture(scope="module")
 def held(run):
-    return evaluated(load_model(run))
+    return evaluate_held_out(load_model(run))
 
 
 def shown(page):
@@ -77,7 +77,7 @@ def test_each_frame_shows_the_answers_of_its_pass(report, held):
             assert list(drawn(display).values()) == counted(display) == wanted
             assert paths(display) == 2 * sum(wanted)
             auc = answers.by_pass()[frame]["auc"]
-            said = f"After iteration {frame} of {len(answers.passes) - 1}, on all held-out events AUC {auc:.4f}"
+            said = f"After iteration {frame} of {len(answers.passes) - 1}, on all held-out events: AUC {auc:.4f}"
             expect(display.locator("[data-part=said]")).to_contain_text(said)
 
 
@@ -144,7 +144,7 @@ def big(held, edges):
 
 def test_an_event_of_50000_edges_takes_less_than_2_mb(held):
     events, answers = big(held, 50_000)
-    assert 500_000 < len(displays.display(events, answers)) < 2_000_000
+    assert 500_000 < len(displays.event_display(events, answers)) < 2_000_000
     [event] = displays.chosen_events(events, answers)
     assert event.part == 1 and len(displays.sectors_of(event)) > 10
 
@@ -175,7 +175,7 @@ def test_every_row_is_in_one_sector_on_the_screen(held, tmp_path):
     events, answers = big(held, 20_000)
     events.graphs[0].pos[:, :2] *= 0.002
     path = tmp_path / "page.html"
-    body = displays.display(events, answers)
+    body = displays.event_display(events, answers)
     path.write_text(page("big", "", {}, [Section("event", "Event", body, scripts=("displays.js",))]))
     with opened(path) as shown_page:
         display = shown(shown_page)

@@ -17,7 +17,7 @@ from archioptrx.core.files import Journal
 from archioptrx.report import architectures, scores
 from archioptrx.report import summary as head
 from archioptrx.report.content import Content
-from archioptrx.report.training_curves import quantities
+from archioptrx.report.training_curves import training_quantities
 from archioptrx.report.trials import decimals
 from archioptrx.runs.run_folder import RunFolder
 
@@ -68,7 +68,7 @@ def test_what_never_ran_is_not_in_training(folder: Path) -> None:
 
 
 def test_pauses_are_no_wall_time(folder: Path) -> None:
-    before = head.facts(Content.read(RunFolder(folder)))["wall time"]
+    before = head.head_facts(Content.read(RunFolder(folder)))["wall time"]
     order = sorted(lines(folder / "trials.jsonl"), key=lambda row: row["started"])
     late = {row["proposal"] for row in order[2:]}
 
@@ -80,7 +80,7 @@ def test_pauses_are_no_wall_time(folder: Path) -> None:
         ]
 
     rewrite(folder / "trials.jsonl", later)
-    after = head.facts(Content.read(RunFolder(folder)))["wall time"]
+    after = head.head_facts(Content.read(RunFolder(folder)))["wall time"]
     assert " h" not in after and before.split("of training")[0][-12:] == after.split("of training")[0][-12:]
 
 
@@ -88,12 +88,12 @@ def test_a_loss_is_told_as_one(tmp_path: Path) -> None:
     searched(tmp_path / "run", small(budget__trials=4, objective={"metric": "loss", "mode": "min"}))
     content = Content.read(RunFolder(tmp_path / "run"))
     best = min(row["metrics"]["loss"] for row in content.rows)
-    assert str(head.facts(content)["best validation loss"]).startswith(f"{best:.5f}<")
+    assert str(head.head_facts(content)["best validation loss"]).startswith(f"{best:.5f}<")
     chart, _, _, _ = scores._figure(content)
     dots, line = (trace for trace in chart.data if trace.name in ("finished", "best so far"))
     assert list(dots.y) == [row["metrics"]["loss"] for row in sorted(content.rows, key=lambda row: row["ended"])]
     assert min(dots.y) == line.y[-1] == best and max(line.y) == line.y[0]
-    curve = quantities(content, content.best[0])["validation loss"]
+    curve = training_quantities(content, content.best[0])["validation loss"]
     assert min(value for value in curve if value is not None) == best
     found = architectures.section(content)
     assert found is not None and f"{content.best[0]['id']} · loss {best:.5f}" in found.body
@@ -102,7 +102,7 @@ def test_a_loss_is_told_as_one(tmp_path: Path) -> None:
 def test_times_have_their_zone(folder: Path) -> None:
     assert "2030-01-02 03:04 UTC+0200" in head.footer(NOW)
     started = RunFolder(folder).environment()["started"]
-    assert f"{started[11:16]} UTC{started[-5:]}" in head.facts(Content.read(RunFolder(folder)))["started"]
+    assert f"{started[11:16]} UTC{started[-5:]}" in head.head_facts(Content.read(RunFolder(folder)))["started"]
 
 
 @given(st.floats(1e-3, 1e5))

@@ -19,7 +19,7 @@ from archioptrx.report import best_model, held_out
 from archioptrx.report import classification as rates
 from archioptrx.report import event_displays as displays
 from archioptrx.report.content import Content
-from archioptrx.report.held_out import Answers, evaluated
+from archioptrx.report.held_out import Answers, evaluate_held_out
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.training.fit import predict
 
@@ -31,7 +31,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def held(run):
-    return evaluated(load_model(run))
+    return evaluate_held_out(load_model(run))
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def test_numbers_are_those_of_evaluate(run, held, answers, capsys):
     assert found.efficiency[found.cut] == told["efficiency"] and found.purity[found.cut] == pytest.approx(
         told["purity"]
     )
-    shown = best_model.facts(held)
+    shown = best_model.metric_facts(held)
     assert shown["AUC"] == f"{told['auc']:.5f}" and shown["purity at 0.5"] == f"{told['purity']:.5f}"
 
 
@@ -104,12 +104,12 @@ def test_events_are_the_median_the_largest_and_the_smallest():
 
 def test_the_winner_is_shown_or_the_best_trial_before_there_is_one(run):
     content = Content.read(RunFolder(run))
-    assert best_model.chosen(content) == (0, "The winner, trial 0000")
+    assert best_model.shown_trial(content) == (0, "The winner, trial 0000")
     before = replace(content)
     before.__dict__["winner"] = None
-    assert best_model.chosen(before) == (0, "The best trial so far, 0000")
+    assert best_model.shown_trial(before) == (0, "The best trial so far, 0000")
     section = best_model.section(before)
-    assert section is not None and section.about.startswith("The best trial so far, 0000, on ")
+    assert section is not None and section.description.startswith("The best trial so far, 0000, on ")
     assert "event-display" in section.body
     nothing = replace(content, rows=[])
     nothing.__dict__["winner"] = None
@@ -129,7 +129,7 @@ def test_events_that_have_changed_leave_one_line(run, tmp_path):
 
 def test_passes_are_kept_as_far_as_there_is_room(run, held, answers, monkeypatch):
     monkeypatch.setattr(held_out, "EDGES_PER_EVALUATION", 1)  # a batch for each graph
-    little = evaluated(load_model(run), most=1)
+    little = evaluate_held_out(load_model(run), most=1)
     [found] = Answers.all_of(little)
     assert len(little.batches) == len(held.graphs) > len(little.passes) == 1
     assert len(found.passes) == len(answers.passes) and found.drawable == 1 < answers.drawable == len(held.graphs)
@@ -155,7 +155,7 @@ def test_a_curve_goes_from_nothing_to_all_and_through_the_cut(values, data):
 @given(st.integers(1, 3000), st.integers(0, 10), st.integers(10, 600))
 def test_a_thinned_curve_keeps_its_ends_and_order(points, seed, most):
     steps = np.random.default_rng(seed).random((2, points)) ** 8
-    found = rates.thinned(np.cumsum(steps[0]), np.cumsum(steps[1]), most)
+    found = rates.curve_places(np.cumsum(steps[0]), np.cumsum(steps[1]), most)
     assert found[0] == 0 and found[-1] == points - 1 and len(found) <= most
     assert (np.diff(found) > 0).all()
     assert points > most or len(found) == points
@@ -163,6 +163,6 @@ def test_a_thinned_curve_keeps_its_ends_and_order(points, seed, most):
 
 def test_a_curve_of_many_points_is_thinned_to_500_and_no_gap_is_wide():
     x = np.linspace(0, 1, 100_000)
-    found = rates.thinned(x, x**9)
+    found = rates.curve_places(x, x**9)
     assert 400 < len(found) <= 500
     assert np.hypot(np.diff(x[found]), np.diff(x[found] ** 9)).max() < 0.02

@@ -7,9 +7,9 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archioptrx.report.axes import log_axis, missing, score_views
+from archioptrx.report.axes import log_axis, missing_to_one, score_views
 from archioptrx.report.page import script_json
-from archioptrx.report.pareto import front
+from archioptrx.report.pareto import front_of_points
 from archioptrx.report.scores import wall_times
 from archioptrx.training.objective import Goal
 
@@ -23,14 +23,14 @@ def test_the_front_is_what_nothing_beats(values: list[tuple[float, float]], righ
     unbeaten = {
         one for one in signed if not any(other != one and other[0] >= one[0] and other[1] >= one[1] for other in signed)
     }
-    found = front(points, (right, up))
+    found = front_of_points(points, (right, up))
     assert {signed[i] for i, _, _ in found} == unbeaten and len(found) == len(unbeaten)
     assert [x for _, x, _ in found] == sorted(x for _, x, _ in found)
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=10))
 def test_what_lacks_to_one_can_stand_on_a_log_axis(values: list[float | None]) -> None:
-    errors = missing(values)
+    errors = missing_to_one(values)
     assert [error is None for error in errors] == [value is None for value in values]
     assert all(error > 0 for error in errors if error is not None)
     pairs = [(v, e) for v, e in zip(values, errors, strict=True) if v is not None and e is not None]

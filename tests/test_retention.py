@@ -48,6 +48,16 @@ def test_the_best_are_kept(keep: int | str, count: int, tmp_path: Path, whole: P
     assert results(run.path) == results(whole)
 
 
+def test_no_row_is_written_before_the_weights_are_there(tmp_path: Path) -> None:
+    def blocked(work: Work, data: TrialData) -> None:
+        (tmp_path / "run" / "weights").write_text("no folder")
+        run_locally(work, data)
+
+    with pytest.raises(FileExistsError):
+        searched(tmp_path / "run", small(), blocked)
+    assert lines(tmp_path / "run" / "trials.jsonl") == []
+
+
 def test_kept_weights_are_those_of_the_row(whole: Path) -> None:
     rows = {row["proposal"]: row for row in lines(whole / "trials.jsonl")}
     for number in RunFolder(whole).kept():
@@ -112,9 +122,9 @@ def test_a_trial_that_can_not_be_among_the_best_sends_no_weights(tmp_path: Path)
 SCORES = st.lists(st.one_of(st.none(), st.sampled_from([0.1, 0.5, 0.7, 0.9])), min_size=1, max_size=12)
 
 
-@given(SCORES, st.one_of(st.none(), st.integers(0, 4)), st.sets(st.integers(0, 11)), st.randoms(use_true_random=False))
+@given(SCORES, st.one_of(st.none(), st.integers(0, 4)), st.randoms(use_true_random=False))
 def test_at_any_moment_the_best_are_there(
-    tmp_path_factory: pytest.TempPathFactory, scores: Any, count: Any, needed: Any, draw: Any
+    tmp_path_factory: pytest.TempPathFactory, scores: Any, count: Any, draw: Any
 ) -> None:
     """Trials end in any order; a trial may be written and its line be lost, then the next search removes the file."""
     path = tmp_path_factory.mktemp("kept")
@@ -126,20 +136,18 @@ def test_at_any_moment_the_best_are_there(
     for number, score in order:
         row = {"proposal": number, "score": score, "status": "failed" if score is None else "finished"}
         wanted = retention.wanted()
-        sends = score is not None and (bool(wanted) or number in needed)
-        sends = sends and (number in needed or score >= wanted.get("keep_from", -math.inf))
-        retention.store(row, b"w" if sends else None, needed=number in needed)
+        sends = score is not None and bool(wanted) and score >= wanted.get("keep_from", -math.inf)
+        retention.store(row, b"w" if sends else None)
         if draw.random() < 0.2:  # killed before the line: begun anew, and run again
             retention = Retention(folder, Keep(count))
             retention.known(rows)
-            retention.tidy(needed)
+            retention.tidy()
             assert number not in folder.kept()
-            retention.store(row, b"w" if sends else None, needed=number in needed)
+            retention.store(row, b"w" if sends else None)
         rows.append(row)
-        retention.displaced(needed)
+        retention.displaced()
         ranked = sorted((r for r in rows if r["score"] is not None), key=lambda r: (-r["score"], r["proposal"]))
         expected = {r["proposal"] for r in (ranked if count is None else ranked[:count])}
-        expected |= {r["proposal"] for r in ranked if r["proposal"] in needed}
         assert set(folder.kept()) == expected
 
 
@@ -160,8 +168,8 @@ def test_a_trial_costs_the_same_after_many_others(tmp_path: Path, keep: Keep) ->
     retention = Retention(RunFolder(tmp_path), keep)
 
     def trial(number: int) -> None:
-        retention.store({"proposal": number, "score": float(number), "status": "finished"}, b"w", needed=False)
-        retention.displaced([])
+        retention.store({"proposal": number, "score": float(number), "status": "finished"}, b"w")
+        retention.displaced()
 
     costs = [calls_of(partial(trial, number)) for number in range(200)]
     assert costs[199] <= costs[10] + 2 and costs[10] > 0  # a temporary name may be taken

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pytest
+from registries import restored
 
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.decisions import Choose, Decision, Point, Trace
 from archioptrx.graphs.function_graph import FunctionGraph
-from archioptrx.sampling.samplers import Deduplicated, RandomSampler, enumerate_space, make_sampler
+from archioptrx.sampling.samplers import SAMPLERS, Deduplicated, RandomSampler, enumerate_space, make_sampler
+from archioptrx.sampling.samplers import sampler as register
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
@@ -87,18 +89,18 @@ def test_by_hyperparameters_a_candidate_comes_once():
 class Listening(RandomSampler):
     """Random, but keeps what it is told."""
 
-    told: list[tuple[str, float | None, int]]
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.told = []
 
     def observe(self, candidate, score, epochs):
         self.told.append((candidate.key, score, epochs))
 
 
-def test_a_sampler_is_told_the_score_of_what_was_refused(monkeypatch):
-    from archioptrx.sampling import samplers
-
-    monkeypatch.setitem(samplers.SAMPLERS, "listening", Listening)
-    sampler = make_sampler("listening", words, 1)
-    sampler.inner.told = []
+def test_a_sampler_is_told_the_score_of_what_was_refused():
+    with restored(SAMPLERS):
+        register("listening")(Listening)
+        sampler = make_sampler("listening", words, 1)
     first = sampler.propose()
     sampler.observe(first, 0.7, 4)
     drain(sampler, 9)
@@ -158,7 +160,7 @@ def test_equal_outcomes_of_one_architecture_are_all_remembered(name):
     )
     for one in (small, large):
         sampler.observe(one, 0.5, 1)
-    assert [one.key for one in sampler.inner.memory.told] == [small.key, large.key]
+    assert [one.key for one in sampler.inner.memory.observations] == [small.key, large.key]
 
 
 @pytest.mark.parametrize("name", ["evolution", "gp", "controller"])

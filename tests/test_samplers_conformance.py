@@ -21,7 +21,7 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "custom_sampler.py"
         ("exhaustive", {}),
         ("evolution", {"initial": 8}),
         ("evolution", {"mode": "local_search", "initial": 8}),
-        ("evolution", {"inherit": True, "crossover": 0.5, "initial": 8}),
+        ("evolution", {"crossover": 0.5, "initial": 8}),
         ("gp", {"initial": 8, "pool": 24}),
         ("controller", {}),
         ("controller", {"algorithm": "reinforce", "replay": 0, "batch": 4}),

@@ -84,12 +84,12 @@ def test_a_fault_of_the_file_is_said_in_a_line(tmp_path, text, message):
 
 
 def test_a_slider_that_is_not_there_is_named():
-    with pytest.raises(InputError, match="no slider is named 'trial'; allowed: trials"):
+    with pytest.raises(InputError, match="sliders: none is named 'trial'; allowed: trials"):
         Controls.load(EXAMPLES / "sandbox.yaml", "search")["trial"]
 
 
 def test_an_option_that_there_is_not_is_said_as_any_other_fault(capsys):
-    with pytest.raises(ArchiOpTrXError, match="inspect --tops: ended with 2; the reason stands above"):
+    with pytest.raises(ArchiOpTrXError, match="inspect --tops: ended with 2; the reason is printed above"):
         command("inspect --tops")
     assert "see archioptrx inspect --help" in capsys.readouterr().err
     command("inspect --help")
@@ -97,7 +97,7 @@ def test_an_option_that_there_is_not_is_said_as_any_other_fault(capsys):
 
 
 def test_a_command_that_ends_badly_stops_the_notebook(capsys):
-    with pytest.raises(ArchiOpTrXError, match="archioptrx inspect nowhere: ended with 2; the reason stands above"):
+    with pytest.raises(ArchiOpTrXError, match="archioptrx inspect nowhere: ended with 2; the reason is printed above"):
         command("inspect nowhere")
     assert "nowhere: is no folder or file here" in capsys.readouterr().err
 

@@ -30,7 +30,7 @@ from archioptrx.training.trial import messages
 WORDS = Words()
 SCREENED: dict[str, Any] = {
     "screen__proposals": 4,
-    "screen__proxy": "readout+naswot",
+    "screen__proxy": "parameters+naswot",
     "budget__trials": 4,
     "training__epochs": 1,
     "retrain__seeds": 1,
@@ -114,8 +114,6 @@ def test_what_the_sampler_inside_has_learned_is_told() -> None:
 class Children(RandomSampler):
     """Each candidate is the child of its own first letter."""
 
-    inherit = True
-
     def draw(self, number: int, attempt: int) -> Any:
         candidate = super().draw(number, attempt)
         self.parent = candidate.letters[0]
@@ -125,7 +123,6 @@ class Children(RandomSampler):
 def test_the_parent_is_that_of_the_candidate_that_is_taken() -> None:
     sampler = make_sampler("random", WORDS, 1)
     sampler.inner = Screen(Children(WORDS, 1), length, 6)
-    assert sampler.inherit and not Screen(RandomSampler(WORDS, 1), length, 6).inherit
     found = [(sampler.propose(), sampler.parent) for _ in range(10)]
     assert all(candidate is not None and candidate.letters[0] == parent for candidate, parent in found)
 
@@ -186,8 +183,8 @@ def test_samplers_that_propose_each_candidate_once_are_refused(name: str) -> Non
     ("arguments", "line"),
     [
         (("screen.proposals=0",), "--set screen.proposals: is 0; allowed: 1 or more"),
-        (("screen.proxy=redout",), "--set screen.proxy: is 'redout'; allowed: "),
-        (("screen.proxy=readout+",), "--set screen.proxy: is 'readout+'; allowed: "),
+        (("screen.proxy=synflow",), "--set screen.proxy: is 'synflow'; allowed: jacob_cov, naswot, parameters"),
+        (("screen.proxy=naswot+",), "--set screen.proxy: is 'naswot+'; allowed: "),
         (("screen.proxy=naswot+naswot",), "--set screen.proxy: is 'naswot+naswot'; allowed: each proxy once"),
         (("screen.number=3",), "--set screen.number: is unknown; allowed: "),
         (("screen.proposals=2", "sampler.name=exhaustive"), "screen.proposals: sampler exhaustive proposes each"),
@@ -213,7 +210,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_search_keeps_what_it_screened(whole: Path) -> None:
     kept = {row["key"]: row for row in lines(whole / "screen.jsonl")}
     assert len(kept) == len(lines(whole / "screen.jsonl")) > 4
-    assert all(set(row["values"]) == {"readout", "naswot"} and row["error"] is None for row in kept.values())
+    assert all(set(row["values"]) == {"parameters", "naswot"} and row["error"] is None for row in kept.values())
     for line in lines(whole / "proposals.jsonl"):
         hyperparameters = "".join(f" {k}={v}" for k, v in sorted(line["hyperparameters"].items()))
         assert line["screened"] == kept[line["fingerprint"] + hyperparameters]["values"]
@@ -275,7 +272,7 @@ def test_values_that_are_known_are_not_measured_again(whole: Path) -> None:
         raise AssertionError("known already")
 
     setup = prepare(RunFolder(whole).experiment(), whole)
-    screening = Screening(Journal(whole / "screen.jsonl"), never, ("readout", "naswot"))
+    screening = Screening(Journal(whole / "screen.jsonl"), never, ("parameters", "naswot"))
     sampler = setup.sampler(screening)
     found = sampler.propose()
     assert found is not None and found.fingerprint == lines(whole / "proposals.jsonl")[0]["fingerprint"]
@@ -302,7 +299,7 @@ def test_measuring_puts_generator_and_threads_back(whole: Path) -> None:
     torch.manual_seed(99)
     assert [measure(candidate, proxy) for proxy in PROXIES] == first
     other = Measure(events.data, check_events(setup, events), 1, threads + 1)
-    assert other(candidate, "naswot") != first[1]
+    assert other(candidate, "naswot") != first[0]
 
 
 def test_networks_that_fail_are_the_worst_and_the_journal_says_why(

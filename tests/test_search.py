@@ -20,7 +20,7 @@ from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import TrialJob, Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.loop import Trials
-from archioptrx.search.retrain import Spread, choose
+from archioptrx.search.retrain import Spread, choose_winner
 from archioptrx.search.rules import trial_seed
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
 from archioptrx.search.schedule import Asha, Fifo
@@ -327,7 +327,7 @@ def row(proposal: int, repeat: int, score: float, test: float) -> Mapping[str, A
 
 def test_the_winner_has_the_best_mean_and_gives_the_weights_of_its_best_seed() -> None:
     rows = [row(3, 0, 0.99, 0.7), row(3, 1, 0.80, 0.9), row(5, 0, 0.91, 0.6), row(5, 1, 0.93, 0.8)]
-    winner = choose(rows, [3, 5])
+    winner = choose_winner(rows, [3, 5])
     assert (winner.proposal, winner.repeat) == (5, 1)
     assert winner.test["auc"] == Spread.of([0.6, 0.8])
     assert (winner.test["auc"].mean, winner.test["auc"].deviation) == pytest.approx((0.7, 0.02**0.5))
@@ -335,9 +335,9 @@ def test_the_winner_has_the_best_mean_and_gives_the_weights_of_its_best_seed() -
 
 def test_failed_retrainings_do_not_count() -> None:
     failed = {"proposal": 1, "repeat": 0, "score": None, "status": "failed", "error": "nan", "test": None}
-    assert choose([failed, row(2, 0, 0.5, 0.5)], [1, 2]).proposal == 2
-    with pytest.raises(InputError, match=r"retraining failed .* nan"):
-        choose([failed], [1])
+    assert choose_winner([failed, row(2, 0, 0.5, 0.5)], [1, 2]).proposal == 2
+    with pytest.raises(InputError, match=r"retrain: all trainings failed; .* nan"):
+        choose_winner([failed], [1])
 
 
 def test_seeds_depend_on_their_numbers_alone() -> None:

@@ -1,6 +1,7 @@
 """Commands search, inspect, train and evaluate: exit codes, messages, what they print."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,10 @@ def test_another_sampler_has_none_of_the_files_options(tmp_path: Path) -> None:
         ),
         (("--set", "objective=[]"), "--set objective: is an empty list; allowed: at least one metric"),
         (("--set", "objective={metric: loss, cost: latency}"), "--set objective.cost: loss is no share of 1"),
+        (
+            ("--sampler", "evolution", "--set", "sampler.inherit=true"),
+            "sampler.inherit: sampler evolution has no such option; allowed: crossover, initial, mode, population, ",
+        ),
         (("--set", "imports=[no_such_module]"), "imports: no_such_module: can't be imported: ModuleNotFoundError"),
     ],
 )
@@ -113,6 +118,28 @@ def test_an_output_folder_in_use_is_refused(run: Path, capsys: pytest.CaptureFix
 def test_what_can_not_change_on_resume(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     told = faults(capsys, "--resume", str(run), "--sampler", "random", "--set", "seed=1")
     assert [line.split(":")[0] for line in told] == ["--sampler", "--set"]
+
+
+def test_a_run_whose_file_has_a_key_of_an_earlier_version_is_one_fault(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, (change, start) in enumerate(
+        [
+            (
+                {"sampler": {"name": "evolution", "inherit": True}},
+                "sampler.inherit: sampler evolution has no such option",
+            ),
+            (
+                {"screen": {"proposals": 4, "proxy": "synflow"}},
+                "FILE: screen.proxy: is 'synflow'; allowed: jacob_cov, ",
+            ),
+        ]
+    ):
+        old = shutil.copytree(run, tmp_path / str(number))
+        file = old / "experiment.yaml"
+        file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **change}))
+        (told,) = faults(capsys, "--resume", str(old), "--backend", "local")
+        assert told.startswith(start.replace("FILE", str(file)))
 
 
 def test_a_budget_below_what_has_ended_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from archioptrx.runs.leaderboard import pareto_front, worth_training_again
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.runs.text import graphs_of, spread_text, table_text
 from archioptrx.sampling.samplers.ranking import dominates
-from archioptrx.search.final_report import as_text
+from archioptrx.search.final_report import final_text
 from archioptrx.search.loop import Trials
 from archioptrx.search.pareto import retrained_text, spreads
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
@@ -127,7 +127,7 @@ def test_the_winner_has_the_best_mean_of_the_first_goal(whole: Path) -> None:
 
 def test_the_report_has_the_front_and_the_goals_of_the_retrained(whole: Path) -> None:
     found = searched(whole, tiny())
-    told = as_text(found, tiny())
+    told = final_text(found, tiny())
     rows = found.folder.rows()
     assert (
         f"front 1 is the Pareto front: {len(pareto_front(rows))} of 6 trials with scores; auc up, parameters down"
@@ -183,7 +183,7 @@ def test_a_metric_set_against_a_cost(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_the_report_has_single_blank_lines(whole: Path) -> None:
-    text = as_text(searched(whole, tiny()), tiny())
+    text = final_text(searched(whole, tiny()), tiny())
     assert "\n\nbest: trial " in text and "\n\n\n" not in text
 
 

@@ -55,7 +55,7 @@ def test_every_command_says_what_it_takes(site):
 
 def test_the_reference_comes_from_the_docstrings(site):
     text = page(site, "python")
-    for name in ("hitgraph.HitGraph", "function_graph.FunctionGraph.load", "blocks.block", "sources.source"):
+    for name in ("data.hitgraph.HitGraph", "graphs.function_graph.FunctionGraph.load", "networks.blocks.block"):
         assert f'id="archioptrx.{name}"' in text
     assert "Multiplied by the data set's" in text  # of an attribute
     assert "&gt;&gt;&gt; " not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)  # examples are shown as code

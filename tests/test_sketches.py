@@ -275,7 +275,7 @@ def node(**keys) -> dict:
         (node(convolution="attenshun"),
          "mine.yaml: architecture.nodenet.convolution: is 'attenshun'; allowed: agg, attention, max, mean, "
          "shortcut_addition, shortcut_concatenation, shortcut_gru, softmax, std, sum, unpool, or a convolution of "
-         "torch_geometric.nn by its class name, GATConv say (did you mean attention?)"),
+         "torch_geometric.nn by its class name, such as GATConv (did you mean attention?)"),
         (layer(pooling="aggr"),
          "mine.yaml: architecture.edgenet.pooling: is 'aggr'; allowed: agg, max, mean, softmax, std, sum "
          "(did you mean agg?)"),

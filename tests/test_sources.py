@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata
+from archioptrx.data.description import DataDescription
 from archioptrx.data.hitgraph import graph_faults
 from archioptrx.data.options import SOURCES
 from archioptrx.data.sources import check_spec, load_dataset
@@ -262,9 +263,11 @@ def test_the_first_events_by_name_are_read_whole(tmp_path):
 def test_a_limit_of_events_is_not_for_test_events(tmp_path):
     names = [f"event{k}_g000" for k in range(9)]
     searched = folder_of(tmp_path / "searched", names=names[:4])
-    others = folder_of(tmp_path / "others", {"y": np.array([1, 0, 0, 0, 0], np.float32)}, names=names[4:])
+    others = folder_of(tmp_path / "others", names=names[4:])
+    for k, file in enumerate(sorted(others.iterdir())):
+        np.savez(file, **arrays(X=arrays()["X"] + np.array([0, 0, (k + 1) / 1000], np.float32)))
     data = {"source": "hitgraphs", "path": str(searched), "sectors": 1, "events": 3}
-    _, splits, _ = load_splits(data, {"validation": 0.3, "test": 0.1, "seed": 0}, str(others))
+    _, splits, _ = load_splits(DataDescription(data), {"validation": 0.3, "test": 0.1, "seed": 0}, str(others))
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (2, 1, 5)
 
 

@@ -104,11 +104,11 @@ def test_an_option_makes_a_study_of_an_experiment() -> None:
         (("--set", "vary.name=[a]"), ["--set vary.name: can't be varied; allowed: every other key"]),
         (
             ("--set", "vary.objective.mode=[max]"),
-            ["--set vary.objective.mode: can't be varied, for scores of different objectives can't be compared"],
+            ["--set vary.objective.mode: can't be varied: their scores aren't comparable; allowed: every other key"],
         ),
         (
             ("--set", "vary={sampler: [{name: gp}], sampler.name: [random]}"),
-            ["--set vary.sampler.name: is inside sampler, which is varied too"],
+            ["--set vary.sampler.name: is inside sampler, which is varied too; allowed: one of them"],
         ),
         (
             ("--set", "vary.budget.trails=[1]"),

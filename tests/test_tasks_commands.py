@@ -10,6 +10,7 @@ from test_tasks_several import TASK, sampled
 
 from archioptrx.commands import evaluate, predict, train
 from archioptrx.core.errors import InputError
+from archioptrx.data.description import DataDescription
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.sources.trackml import write_event
@@ -22,7 +23,7 @@ from archioptrx.models.predictions.submission import write_triplets
 from archioptrx.runs.experiment import load_experiment
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import prepare
-from archioptrx.tasks import make_task
+from archioptrx.tasks import describe_task, make_task
 from archioptrx.training.fit import predict as outputs_of
 from archioptrx.training.trial import build, weights_of
 
@@ -31,7 +32,8 @@ def untrained(folder, data):
     """A network of two targets for some data, in a folder."""
     dataset, about = load_dataset(data), Architecture(sampled(), {})
     network = build(about.graph, {}, dataset.metadata, make_task(TASK), seed=1)
-    provenance = Provenance(data, {"validation": 0.3, "test": 0.3, "seed": 0}, None, dataset.fingerprint, TASK, {})
+    split = {"validation": 0.3, "test": 0.3, "seed": 0}
+    provenance = Provenance(DataDescription(data), split, None, dataset.fingerprint, describe_task(TASK), {})
     save_model(folder, about, weights_of(network), dataset.metadata, provenance, {})
     return folder
 

@@ -36,7 +36,7 @@ def test_the_experiment_can_begin(name):
 def test_half_of_the_gap_is_closed(name, capsys):
     experiment = load_experiment(name)
     data = load_events(experiment).data
-    task = task_of(experiment.task, experiment.objective)
+    task = task_of(experiment.task.options, experiment.objective)
     network = Architecture.load(experiment.references[0])
     torch.set_num_threads(1)
     model = build(network.graph, network.hyperparameters, data.metadata, task, 0)

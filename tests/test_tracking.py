@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import wandb
 import yaml
+from registries import restored
 from small_search import SMALL, Crash, crashing, lines, results, searched, small
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
@@ -23,7 +24,7 @@ from wandb.proto import wandb_internal_pb2
 from archioptrx.commands.search import main as search
 from archioptrx.core.errors import InputError
 from archioptrx.runs.experiment_sections import missing_trackers
-from archioptrx.runs.loggers import WRITERS, Tracking, numbers_of
+from archioptrx.runs.loggers import LOGGERS, Tracking, logger, numbers_of
 from archioptrx.runs.loggers import wandb_runs as wandb_runs_module
 from archioptrx.runs.loggers.wandb_runs import WandbRuns
 from archioptrx.runs.run_folder import RunFolder
@@ -176,15 +177,13 @@ class Failing:
         self.heard.append("closed")
 
 
-def test_a_tracker_that_fails_is_left_out_and_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tracker_that_fails_is_left_out_and_said_once(tmp_path: Path) -> None:
     made: list[Failing] = []
-    module = type(sys)("failing")
-    module.make = lambda root: made.append(Failing(root)) or made[-1]  # type: ignore[attr-defined, func-returns-value]
-    monkeypatch.setitem(sys.modules, "failing", module)
-    monkeypatch.setitem(WRITERS, "failing", "failing")
     notes: list[str] = []
-    tracking = Tracking(["tensorboard", "failing"], tmp_path, notes.append)
-    tracking.started("0000", {}, "")
+    with restored(LOGGERS):
+        logger("failing")(lambda root: made.append(Failing(root)) or made[-1])  # type: ignore[func-returns-value]
+        tracking = Tracking(["tensorboard", "failing"], tmp_path, notes.append)
+        tracking.started("0000", {}, "")
     for epoch in (1, 2):
         tracking.epoch("0000", epoch, {"loss": 0.5})
     tracking.ended("0000", "finished", {})
@@ -195,12 +194,28 @@ def test_a_tracker_that_fails_is_left_out_and_said_once(tmp_path: Path, monkeypa
     assert not tracking.on
 
 
-def test_a_package_that_can_not_be_imported_stops_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(WRITERS, "wandb", "archioptrx.runs.loggers.nothing")
+def absent(root: Path) -> Any:
+    """A logger whose package isn't there."""
+    import no_such_package_of_a_test
+
+    return no_such_package_of_a_test.Logger(root)
+
+
+def silent(root: Path) -> object:
+    """A logger that lacks all methods."""
+    return object()
+
+
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [(absent, "ModuleNotFoundError: No module"), (silent, "InputError: object has no started, no epoch, no ended")],
+)
+def test_a_logger_that_can_not_be_made_stops_no_training(tmp_path: Path, make: Any, fault: str) -> None:
     notes: list[str] = []
-    tracking = Tracking(["wandb"], tmp_path, notes.append)
-    tracking.started("0000", {}, "")
-    assert len(notes) == 1 and notes[0].startswith("--track wandb: is off from here on: ModuleNotFoundError")
+    with restored(LOGGERS):
+        logger("mine")(make)
+        Tracking(["mine"], tmp_path, notes.append).started("0000", {}, "")
+    assert len(notes) == 1 and notes[0].startswith(f"--track mine: is off from here on: {fault}")
 
 
 def test_wandb_ends_what_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

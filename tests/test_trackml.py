@@ -207,7 +207,7 @@ def test_options_are_checked_without_files():
         "data: events: is 0; allowed: 1 or more",
         "data: pt_min: is -1.0; allowed: 0 or more",
     ]
-    assert SOURCES["trackml"].source == "trackml"
+    assert SOURCES.description("trackml").options.source == "trackml"
 
 
 def test_a_data_set_that_was_written_is_read_again(folder, tmp_path, capsys):

@@ -158,7 +158,7 @@ def test_every_track_is_a_path_of_accepted_edges(graph, min_hits):
     for part in found:
         assert len(part) >= min_hits
         assert any(accepted.issuperset(itertools.pairwise(path)) for path in itertools.permutations(part))
-    joined = parts(components(index, scores >= 0.3, hits, min_hits))
+    joined = parts(components(index, scores >= 0.3, hits, min_hits=min_hits))
     assert all(any(part <= whole for whole in joined) for part in found)
 
 

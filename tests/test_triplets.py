@@ -302,7 +302,7 @@ def test_data_of_other_features_than_the_model_s_are_refused(doublet_model):
 @pytest.mark.parametrize("name", ["triplets", "line_graph"])
 def test_the_bundled_experiments_are_on_geometry_alone_until_told_otherwise(name, doublet_model, tmp_path):
     experiment = load_experiment(name)
-    assert experiment.data["model"] is None
+    assert experiment.data.content["model"] is None
     told = load_experiment(name, {"data.model": str(doublet_model), "data.path": str(tmp_path)})
     assert told.data["model"] == str(doublet_model)
     assert told.data["of"] == {"source": "hitgraphs", "path": str(tmp_path)}

@@ -96,7 +96,7 @@ def assert_no_twins(space: WalkSpace, candidate: Candidate) -> None:
         function = space.function_graph.function.get(step.function)
         alike = signature.has_weights and (function is None or function.weights == "own")
         if index + len(graph.sources) not in heads and not alike and not excused:
-            inputs = sorted(step.inputs) if signature.commutative else step.inputs
+            inputs = sorted(step.inputs) if signature.symmetric else step.inputs
             key = (step.function, step.params, *inputs)
             assert key not in seen, graph
             seen.add(key)

@@ -22,6 +22,7 @@ COMMANDS = {
     "predict": "write scores and tracks in the input's own format",
     "export": "write a trained model as plain PyTorch or ONNX",
     "data": "make a data set, or look at one",
+    "parts": "list the parts that experiments can name, with your own",
 }
 
 
@@ -83,6 +84,17 @@ def new_parser(name: str, description: str) -> argparse.ArgumentParser:
     parser = _Parser(prog=f"archioptrx {name}", description=description, allow_abbrev=False)
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
     return parser
+
+
+def add_imports(parser: argparse.ArgumentParser) -> None:
+    """Offer `--imports`: modules with the user's own parts, as experiments name them."""
+    parser.add_argument(
+        "--imports",
+        nargs="+",
+        default=[],
+        metavar="MODULE",
+        help="modules with parts of your own, as experiments name them",
+    )
 
 
 def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argparse.Namespace], int]) -> Main:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.files import plain
 from archioptrx.report.comparison.compare import compare_models
-from archioptrx.report.comparison.text import as_text
+from archioptrx.report.comparison.text import comparison_text
 
 if TYPE_CHECKING:
     pass
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(plain(found.to_dict()), indent=1, ensure_ascii=False))
     else:
-        print(as_text(found))
+        print(comparison_text(found))
         kept = [one for one in found.entries if one.trained]
         for one in kept:
             print(f"trained: {one.place}")

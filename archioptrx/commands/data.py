@@ -10,11 +10,11 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.commands.cli import command, new_parser
+from archioptrx.commands.cli import add_imports, command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import import_modules
-from archioptrx.data.options import description
+from archioptrx.data.options import description, options_of
 from archioptrx.data.plot import check_picture, plot
 from archioptrx.data.sources import SOURCES, check_spec, load_dataset
 
@@ -31,7 +31,8 @@ def parser() -> argparse.ArgumentParser:
     """The options of this command: those of each source, and what all share."""
     new = new_parser("data", "Make a data set, or look at one.")
     sources = new.add_subparsers(dest="source", metavar="SOURCE", required=True)
-    for name, options in sorted(SOURCES.items()):
+    for name in SOURCES:
+        options = options_of(name)
         one = sources.add_parser(
             name, help=options.about, description=options.about[:1].upper() + options.about[1:], allow_abbrev=False
         )
@@ -39,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("--plot", type=Path, metavar="FILE", help="draw the data set: .png, .svg or .pdf")
         one.add_argument("--json", action="store_true", help="print one JSON document")
         one.add_argument("--debug", action="store_true", help="print the traceback of an error")
-        one.add_argument("--imports", nargs="+", metavar="MODULE", help="modules with your own sources")
+        add_imports(one)
         for field in fields(options):  # type: ignore[arg-type]
             if "help" in field.metadata:
                 _add(one, field)
@@ -73,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     """Make or read the data set, write it if asked to, and print what it holds."""
     if args.source == "pickle":
         make_pickle(args)
-    known = [field.name for field in fields(SOURCES[args.source]) if "help" in field.metadata]  # type: ignore[arg-type]
+    known = [field.name for field in fields(options_of(args.source)) if "help" in field.metadata]  # type: ignore[arg-type]
     told = {name: getattr(args, name) for name in known if getattr(args, name) is not None}
     faults: list[str] = []
     check_spec({"source": args.source, **told}, "data", faults)

@@ -6,11 +6,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from archioptrx.commands.cli import command, new_parser
+from archioptrx.commands.cli import add_imports, command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
+from archioptrx.core.plugins import import_modules
+from archioptrx.models.export import EXPORTERS
 
-SUFFIX = {"python": ".py", "onnx": ".onnx"}
+USUAL = "python"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,24 +21,26 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("model", metavar="MODEL", help="folder that `train` wrote, a run (its best) or RUN/ID")
     new.add_argument(
         "--format",
-        choices=tuple(SUFFIX),
-        help="python: readable PyTorch and a file of weights; onnx (default: by the name of --output, else python)",
+        metavar="NAME",
+        help="python: readable PyTorch and a file of weights; onnx; or one of your own "
+        "(default: by the name of --output, else python)",
     )
-    new.add_argument("--output", metavar="FILE", type=Path, help="the new file (default: model.py or model.onnx)")
+    new.add_argument("--output", metavar="FILE", type=Path, help="the new file (default: model.py, model.onnx …)")
     new.add_argument(
         "--cut", type=float, default=0.5, metavar="F", help="probability that accepts, for the record (default: 0.5)"
     )
+    add_imports(new)
     return new
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plan, write, compare with the model, say what there is."""
-    kind, path = target(args.format, args.output)
+    """Choose format and file, read the model, write it, print what the exporter says."""
+    import_modules(args.imports)
+    if args.format is None or args.format in EXPORTERS:
+        target(args.format, args.output)  # what is wrong is said before torch is imported
     if not 0 < args.cut < 1:
         raise InputError(f"--cut: is {args.cut:g}; allowed: between 0 and 1")
     # torch is imported from here on.
-    from archioptrx.models.export.files import write_python
-    from archioptrx.models.export.onnx_file import write_onnx
     from archioptrx.models.export.trained import Take
     from archioptrx.models.model_folder import load_model, model_folder
     from archioptrx.runs.run_folder import trial_of
@@ -44,13 +48,15 @@ def run(args: argparse.Namespace) -> int:
     trial = trial_of(args.model)
     place = model_folder(args.model) if trial is None else trial[0].path / f"{trial[1]:04d}"
     take = Take.of(load_model(args.model), place, args.cut)
-    found = (write_python if kind == "python" else write_onnx)(take, path)
-    outputs = ", ".join(f"{one.name} {one.shape}" for one in take.program.outputs)
-    weights = f" and {path.with_suffix('.pt').name}" if kind == "python" else ""
-    print(f"{path}{weights}: hits [N, {len(take.facts['hits'])}], edge_index [2, E] -> {outputs}")
-    if kind == "python":
-        print(f"needs {take.program.needs}")
-    print(f"differs from the model by {found:.1e} at most, on random graphs")
+    kind, path = target(args.format, args.output)  # a module of the model's experiment may have brought the format
+    write = EXPORTERS.get(kind)
+    with EXPORTERS.guarded(kind):
+        said = write(take, path)
+    if not path.is_file():
+        raise InputError(f"exporter {kind}: wrote no {path}; allowed: a file of that name")
+    if said is not None and not isinstance(said, str):
+        raise InputError(f"exporter {kind}: gave {type(said).__name__}; allowed: a text that is printed, or None")
+    print(said or path)
     return 0
 
 
@@ -60,22 +66,37 @@ def target(kind: str | None, path: Path | None) -> tuple[str, Path]:
     >>> target(None, Path("a.onnx")), target("python", None)
     (('onnx', PosixPath('a.onnx')), ('python', PosixPath('model.py')))
     """
-    asked, formats = kind is not None, {suffix: one for one, suffix in SUFFIX.items()}
-    if kind is None:
-        kind = "python" if path is None else formats.get(path.suffix, "python")
-    path = Path(f"model{SUFFIX[kind]}") if path is None else path
-    files = (path, path.with_suffix(".pt")) if kind == "python" else (path,)
-    ends = SUFFIX[kind] if asked else " or ".join(SUFFIX.values())
-    if path.suffix != SUFFIX[kind]:
-        raise InputError(f"--output: is {path}; allowed: a name that ends in {ends}")
+    about = EXPORTERS.description(_format_of(path) if kind is None else kind, "--format")
+    ends = _endings() if kind is None else [about.suffix]
+    kind = _format_of(path) if kind is None else kind
+    path = Path(f"model{about.suffix}") if path is None else path
+    if path.suffix != about.suffix:
+        raise InputError(f"--output: is {path}; allowed: a name that ends in {' or '.join(ends)}")
     faults = []
-    if kind == "python" and not path.stem.isidentifier():
+    if about.importable and not path.stem.isidentifier():
         faults.append(f"--output: {path.stem!r} can't be imported; allowed: letters, digits and _")
     if not path.parent.is_dir():
         faults.append(f"--output: there is no folder {path.parent}")
+    files = (path, *(path.with_suffix(ending) for ending in about.beside))
     faults += [f"--output: {one} is already there; allowed: a new file" for one in files if one.exists()]
     finish(faults)
     return kind, path
+
+
+def _names() -> list[str]:
+    """Names of all formats, the usual one first: it wins where several have the same ending."""
+    return sorted(EXPORTERS, key=lambda name: name != USUAL)
+
+
+def _endings() -> list[str]:
+    """Endings of the files of all formats, each once."""
+    return list(dict.fromkeys(EXPORTERS.description(name).suffix for name in _names()))
+
+
+def _format_of(path: Path | None) -> str:
+    """The format that a file's name ends like, else the usual one."""
+    fitting = (name for name in _names() if path is not None and EXPORTERS.description(name).suffix == path.suffix)
+    return next(fitting, USUAL)
 
 
 main = command(parser, run)

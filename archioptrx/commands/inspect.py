@@ -8,26 +8,31 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from archioptrx.commands import inspect_effects
+from rich.table import Table
+
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.commands.inspect_architecture import check_exists, is_architecture, show_architecture
-from archioptrx.commands.inspect_drawings import DRAWN, best_of, draw_trials
 from archioptrx.commands.inspect_functions import Functions
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import plain
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.drawing.network import draw_architecture, source_widths
 from archioptrx.report.run_report import write_report
+from archioptrx.runs.effects import Effect, Effects, effects_of
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.run_folder import RunFolder, is_study
 from archioptrx.runs.text import (
     graphs_of,
     hyperparameters_text,
     metric_of,
+    plain_text,
     score_text,
     seeds_text,
     spread_text,
@@ -38,8 +43,8 @@ from archioptrx.search.pareto import front_json, front_line, retrained_text
 from archioptrx.search.study_run import StudyFolder
 from archioptrx.training.objective import Objective
 
-TOP = 10
-"""Trials in the table where no number is given."""
+TOP, DRAWN = 10, 3
+"""Trials in the table, and architectures that are drawn, where no number is given."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         type=Path,
         help="draw the best architectures, or the one asked for: trial-ID.svg, .png (of one architecture NAME.svg, "
-        ".png); and the function graph with what --functions tells: functions.svg, .png (with --functions that alone)",
+        ".png); and the function graph with the numbers of --functions: functions.svg, .png (--functions: that alone)",
     )
     new.add_argument("--html", metavar="FILE", type=Path, help="write a report: one page that needs nothing else")
     new.add_argument("--json", action="store_true", help="print one JSON document")
@@ -69,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the table and one architecture, or what was asked for instead."""
+    """Print the table and one architecture, or the parts that the options name."""
     if args.top is not None and args.top < 1:
         raise InputError(f"--top: is {args.top}; allowed: 1 or more")
     if is_study(args.run_folder):
@@ -88,12 +93,12 @@ def run(args: argparse.Namespace) -> int:
     walked = bool(args.draw) and (folder.path / "function_graph.yaml").is_file()
     functions = Functions.of(folder, experiment) if args.functions or walked or learned else None
     drawings = draw(args, folder, functions, asked, graphs) if args.draw else []
-    effects = inspect_effects.effects_by_goal(folder, experiment) if args.effects else {}
+    effects = effects_by_goal(folder, experiment) if args.effects else {}
     if args.json:
         content = document(folder, rows[: args.top or TOP], shown, graphs, metric_of(experiment))
         content |= {"front": front_json(rows, experiment.objective)}
         content |= {"functions": functions.document()} if functions and args.functions else {}
-        content |= {"effects": inspect_effects.document(effects)} if args.effects else {}
+        content |= {"effects": effects_document(effects)} if args.effects else {}
         content |= {"drawings": [str(path) for path in drawings]} if args.draw else {}
         print(json.dumps(plain(content), indent=1, ensure_ascii=False))
         return 0
@@ -101,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     begun = f"; {running} begun and not ended" if running else ""
     print(f"{folder.path}: {len(rows)} of {experiment.budget.trials} trials ended{begun}", file=sys.stderr)
     parts = [functions.text()] if functions and args.functions else []
-    parts += [inspect_effects.as_text(effects, args.top or TOP)] if args.effects else []
+    parts += [effects_text(effects, args.top or TOP)] if args.effects else []
     parts += [f"drawn: {path}" for path in drawings]
     print("\n".join(parts) if parts else overview(folder, experiment, rows, shown, graphs, args.top or TOP))
     if not parts and functions and (text := functions.summary()):
@@ -127,11 +132,13 @@ def overview(
 
 
 def write_html(folder: RunFolder, trial: int | None, args: argparse.Namespace) -> int:
-    """Write the report of a run and say where it is."""
+    """Write the report of a run and print its path."""
     given = {"RUN/ID": trial is not None, "--fingerprint": args.fingerprint, "--functions": args.functions}
     given["--draw"] = args.draw
     allowed = f"allowed: archioptrx inspect {folder.path} --html {args.html}"
-    finish([f"--html: is a report of the whole run, not with {name}; {allowed}" for name, one in given.items() if one])
+    finish(
+        [f"--html: is a report of the whole run, not with {name}; {allowed}" for name, value in given.items() if value]
+    )
     write_report(folder, args.html, args.top or TOP)
     print(json.dumps({"report": str(args.html)}) if args.json else f"written: {args.html}")
     return 0
@@ -152,6 +159,35 @@ def draw(
     return drawings + draw_trials(folder, rows, graphs, metric_of(folder.experiment()), args.draw)
 
 
+def best_of(rows: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """The trials to draw: the first so many that have a score."""
+    return [row for row in rows if row["score"] is not None][:count]
+
+
+def draw_trials(
+    folder: RunFolder,
+    rows: Sequence[Mapping[str, Any]],
+    graphs: Mapping[int, ComputationGraph],
+    metric: str,
+    place: Path,
+) -> list[Path]:
+    """Draw the architectures of trials, as `trial-0007.svg` and `.png`; the paths.
+
+    Raises
+    ------
+    InputError
+        The place is a file, or can't be written.
+    """
+    paths, widths = [], folder.environment().get("data", {}).get("widths", {})  # an older run has none
+    for row in rows:
+        graph, values = graphs[row["proposal"]], row["hyperparameters"]
+        result = (row["metrics"] or {}).get(metric)
+        title = f"{folder.path.resolve().name}, trial {row['id']}"
+        title += f": {metric} {result:.4f}" if isinstance(result, float) else f": {row['status']}"
+        paths += draw_architecture(graph, place, f"trial-{row['id']}", source_widths(graph, widths), values, title)
+    return paths
+
+
 def show_study(args: argparse.Namespace) -> int:
     """Print the comparison of the searches of a study."""
     folder = StudyFolder(args.run_folder)
@@ -160,14 +196,14 @@ def show_study(args: argparse.Namespace) -> int:
     given = {f"--{name}": getattr(args, name) for name in options}
     allowed = f"allowed: archioptrx inspect {run} …"
     finish([f"{option}: is for one search of the study; {allowed}" for option, value in given.items() if value])
-    print(comparison_report.as_json(folder) if args.json else comparison_report.as_text(folder))
+    print(comparison_report.study_json(folder) if args.json else comparison_report.study_text(folder))
     return 0
 
 
 def of_trial(path: Path) -> tuple[Path, int | None]:
     """The run, and the number of the trial where `path` is RUN/ID."""
-    one = not path.exists() and path.name.isdecimal() and (path.parent / "experiment.yaml").is_file()
-    return (path.parent, int(path.name)) if one else (path, None)
+    is_trial = not path.exists() and path.name.isdecimal() and (path.parent / "experiment.yaml").is_file()
+    return (path.parent, int(path.name)) if is_trial else (path, None)
 
 
 def chosen_row(rows: list[dict[str, Any]], trial: int | None, args: argparse.Namespace) -> dict[str, Any] | None:
@@ -193,13 +229,13 @@ def chosen(rows: list[dict[str, Any]], fingerprint: str | None) -> dict[str, Any
     """The row of a fingerprint, or the best one."""
     if fingerprint is None:
         return rows[0]
-    found = [row for row in rows if row["fingerprint"].startswith(fingerprint)]
-    if not found:
+    matches = [row for row in rows if row["fingerprint"].startswith(fingerprint)]
+    if not matches:
         known = did_you_mean(fingerprint, [row["fingerprint"][:12] for row in rows])
         raise InputError(f"--fingerprint {fingerprint}: no ended trial has it; {known}")
-    if len({row["fingerprint"] for row in found}) > 1:
-        raise InputError(f"--fingerprint {fingerprint}: {len(found)} trials have it; allowed: more digits")
-    return found[0]
+    if len({row["fingerprint"] for row in matches}) > 1:
+        raise InputError(f"--fingerprint {fingerprint}: {len(matches)} trials have it; allowed: more digits")
+    return matches[0]
 
 
 def architecture_text(row: Mapping[str, Any], graph: ComputationGraph, metric: str) -> str:
@@ -222,7 +258,7 @@ def best_text(folder: RunFolder, objective: Objective) -> str:
     names = known or [name for name in objective.metrics if name in metrics["test"]]
     tests = {name: metrics["test"][name] for name in names}
     seeds = metrics["seeds"]
-    text = ", ".join(f"{name} {spread_text(one['mean'], one['deviation'], seeds)}" for name, one in tests.items())
+    text = ", ".join(f"{name} {spread_text(test['mean'], test['deviation'], seeds)}" for name, test in tests.items())
     winner = f"\nwinner: trial {metrics['proposal']:04d}, trained under {seeds_text(seeds)}; on test events {text}"
     if not objective.several:
         return winner
@@ -246,6 +282,58 @@ def document(
         "trials": [{**row, "text": str(graphs[row["proposal"]])} for row in rows],
         "shown": None if shown is None else shown["id"],
         "winner": json.loads(best.read_text()) if best.is_file() else None,
+    }
+
+
+def effects_by_goal(folder: RunFolder, experiment: Experiment) -> dict[str, Effects]:
+    """The effects of all choices on each goal."""
+    rows = folder.rows()
+    proposals = {line["proposal"]: line for line in folder.proposals.read() if "refused" not in line}
+    goals = experiment.objective.goals
+    return {goal.label: effects_of(rows, proposals, number) for number, goal in enumerate(goals)}
+
+
+def effects_text(by_goal: Mapping[str, Effects], top: int) -> str:
+    """A table of the strongest effects on the first goal, for a terminal."""
+    goal, effects = next(iter(by_goal.items()))
+    if not effects.judged:
+        return f"{effects.caution} {effects.trials} trials have a score."
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("choice", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
+    for head in ("made", "left", "difference", "95 % interval", "p"):
+        table.add_column(head, justify="right", no_wrap=True)
+    for effect in effects.judged[:top]:
+        table.add_row(effect.name, effect.group, str(effect.trials), str(effect.others), *_effect_numbers(effect))
+    pruned = f", {effects.pruned} of them pruned" if effects.pruned else ""
+    more = len(effects.judged) - top
+    parts = [
+        f"what good trials share, on {goal}: {effects.trials} trials{pruned}; difference: of the mean share of others",
+        "that a trial beats at equal epochs, in percent, between those that made a choice and those that didn't",
+        plain_text(table),
+        f"... and {more} more (--top)" if more > 0 else "",
+        textwrap.fill(f"{effects.caution} * holds for all together", 118),
+        f"other goals ({', '.join(list(by_goal)[1:])}): --json" if len(by_goal) > 1 else "",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _effect_numbers(effect: Effect) -> tuple[str, str, str]:
+    low, high, p = effect.low or 0.0, effect.high or 0.0, effect.p or 0.0
+    mark = " *" if effect.firm else "  "
+    return f"{100 * effect.difference:+.0f}", f"{100 * low:+.0f} … {100 * high:+.0f}", f"{p:.2g}{mark}"
+
+
+def effects_document(by_goal: Mapping[str, Effects]) -> dict[str, Any]:
+    """All effects on each goal, for a program."""
+    return {
+        goal: {
+            "trials": effects.trials,
+            "pruned": effects.pruned,
+            "caution": effects.caution,
+            "choices": [asdict(effect) for effect in effects.effects],
+        }
+        for goal, effects in by_goal.items()
     }
 
 

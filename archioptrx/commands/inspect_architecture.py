@@ -1,4 +1,4 @@
-"""What `archioptrx inspect FILE` tells of one architecture: the network, its identity, its size. No data, no search."""
+"""One architecture in `archioptrx inspect FILE`: the network, its identity, its size. No data, no search."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from archioptrx.graphs.parameter_count import count_parameters
 USUAL_WIDTHS = {"x": 3, "pos": 3, "edge_attr": 5}
 """Channels of the data set's fields as hit graphs have them: r, φ, z; x, y, z; Δr, Δφ, Δz, Δφ/Δr, z0."""
 OF_RUNS = ("fingerprint", "functions", "effects", "html")
-"""Options of `inspect` that one architecture has no use for."""
+"""Options of `inspect` that are for runs alone."""
 
 
 def is_architecture(path: Path) -> bool:
@@ -44,7 +44,7 @@ def show_architecture(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(content, indent=1, ensure_ascii=False))
         return 0
-    print(as_text(architecture, content))
+    print(as_text(content))
     for file in content.get("drawings", ()):
         print(f"drawn: {file}")
     return 0
@@ -58,7 +58,7 @@ def check_exists(path: Path) -> None:
 
 
 def document(architecture: Architecture, title: str) -> dict[str, Any]:
-    """All that is told, for a program."""
+    """Content of the report on an architecture, for a program."""
     graph = architecture.graph
     return {
         "name": title,
@@ -74,7 +74,7 @@ def document(architecture: Architecture, title: str) -> dict[str, Any]:
     }
 
 
-def as_text(architecture: Architecture, content: Mapping[str, Any]) -> str:
+def as_text(content: Mapping[str, Any]) -> str:
     """The same for a person."""
     hyperparameters = ", ".join(f"{key}={value}" for key, value in sorted(content["hyperparameters"].items()))
     lines = [content["name"] + (f": {content['about']}" if content["about"] else ""), "", content["text"], ""]
@@ -102,7 +102,7 @@ def parameters_of(architecture: Architecture) -> int | None:
     Raises
     ------
     InputError
-        The network can't be built (a class of torch_geometric.nn doesn't take what it is given, say).
+        The network can't be built (as where a class of torch_geometric.nn doesn't take its arguments).
     """
     graph, hyperparameters = architecture.graph, architecture.hyperparameters
     widths = {name: width for name, width in source_widths(graph).items() if width is not None}

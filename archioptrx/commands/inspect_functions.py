@@ -1,4 +1,4 @@
-"""What `archioptrx inspect` tells of the functions: how often each is proposed, and what a sampler has learned."""
+"""Functions of a search in `archioptrx inspect`: how often each is proposed, and what a sampler has learned."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 from rich.table import Table
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.plugins import import_modules
-from archioptrx.graphs.drawing.drawing import Course, draw_function_graph
+from archioptrx.graphs.drawing.course import Course
+from archioptrx.graphs.drawing.function_graph import draw_course, draw_walk
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.runs.experiment import Experiment
-from archioptrx.runs.function_statistics import Window, changes, span_text, windows_of
+from archioptrx.runs.function_statistics import Window, probability_changes, span_text, windows_of
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.runs.text import plain_text
 
@@ -59,7 +59,6 @@ class Functions:
             raise InputError(
                 f"{folder.path}: has no function graph: one architecture was searched; allowed: another run"
             )
-        import_modules(experiment.imports)
         graph = FunctionGraph.load(path)
         lines = [line for line in folder.proposals.read() if "refused" not in line]
         learned = folder.learned.read()
@@ -68,7 +67,7 @@ class Functions:
 
     @property
     def proposals(self) -> int:
-        """How many there are."""
+        """Number of proposals."""
         return sum(window.proposals for window in self.windows)
 
     def text(self) -> str:
@@ -97,27 +96,37 @@ class Functions:
         return f"{title}, by number of the proposal\n{plain_text(table)}"
 
     def summary(self, count: int = 3) -> str | None:
-        """One line of what has changed most; None where nothing was learned."""
-        found = [f"{name} {first:.2f} → {now:.2f}" for name, first, now in changes(self.learned)[:count]]
-        return f"{self.sampler} has learned: {', '.join(found)}; all: --functions" if found else None
+        """One line with the largest changes; None: nothing was learned."""
+        largest = [f"{name} {first:.2f} → {now:.2f}" for name, first, now in probability_changes(self.learned)[:count]]
+        return f"{self.sampler} has learned: {', '.join(largest)}; all: --functions" if largest else None
 
     def document(self) -> dict[str, Any]:
         """The same for a program."""
         return {"windows": [asdict(window) for window in self.windows], "learned": list(self.learned)}
 
     def draw(self, folder: Path) -> list[Path]:
-        """Draw the function graph; see `draw_function_graph`."""
+        """Draw the function graph with the course of the search, as `functions.svg` and `.png`; the paths.
+
+        Raises
+        ------
+        InputError
+            The folder is a file, or can't be written.
+        """
         now = f"after {self.proposals} proposals"
         if self.learned:
             rows = [row["functions"] for row in self.learned]
             course = Course("probability", {name: [row.get(name) for row in rows] for name in self.graph.function})
-            title = f"{self.run}: what the {self.sampler} has learned {now}: {PROBABILITY}"
-            return draw_function_graph(self.graph, folder, title, course)
-        if not self.windows:
-            return draw_function_graph(self.graph, folder, f"{self.run}: function graph {self.graph.name}")
-        shares = {name: [window.share[name] for window in self.windows] for name in self.graph.function}
-        title = f"{self.run}: {self.sampler} search {now}: {SHARE}"
-        return draw_function_graph(self.graph, folder, title, Course("share", shares))
+            picture = draw_course(
+                self.graph, course, f"{self.run}: what the {self.sampler} has learned {now}: {PROBABILITY}"
+            )
+        elif self.windows:
+            shares = {name: [window.share[name] for window in self.windows] for name in self.graph.function}
+            picture = draw_course(
+                self.graph, Course("share", shares), f"{self.run}: {self.sampler} search {now}: {SHARE}"
+            )
+        else:
+            picture = draw_walk(self.graph, title=f"{self.run}: function graph {self.graph.name}")
+        return picture.save(folder, "functions")
 
 
 def bars(values: Sequence[float | None], top: float) -> str:
@@ -127,4 +136,4 @@ def bars(values: Sequence[float | None], top: float) -> str:
     '▁ ▅█'
     """
     share = [None if value is None else value / top if top > 0 else 0.0 for value in values]
-    return "".join(" " if one is None else BARS[min(7, int(one * 8))] for one in share)
+    return "".join(" " if value is None else BARS[min(7, int(value * 8))] for value in share)

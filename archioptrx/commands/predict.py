@@ -8,16 +8,17 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.commands.cli import command, new_parser
+from archioptrx.commands.cli import add_imports, command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
-from archioptrx.data.options import OF
+from archioptrx.core.plugins import import_modules
+from archioptrx.data.description import DataDescription
+from archioptrx.data.options import OF, options_of
 from archioptrx.data.options.building import as_told
-from archioptrx.data.sources import SOURCES, WRITERS, check_spec, load_dataset, with_path
+from archioptrx.models.predictions import PREDICTION_WRITERS
 
 if TYPE_CHECKING:
     from archioptrx.data.hitgraph import HitGraph
@@ -34,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--output", type=Path, metavar="DIR", required=True, help="a new or empty folder")
     new.add_argument("--cut", type=float, metavar="F", help="tracks: edges below this probability are dropped")
     new.add_argument("--skip-bad", action="store_true", help="leave out bad events and count them")
+    add_imports(new)
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -44,19 +46,20 @@ def run(args: argparse.Namespace) -> int:
     if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
         faults.append(f"{args.output}: already holds something; allowed: a new or empty folder")
     finish(faults)
+    import_modules(args.imports)
     # torch is imported from here on.
     from archioptrx.core.files import new_folder
     from archioptrx.models.model_folder import load_model
 
     model = load_model(args.model)
     task = model.task if args.cut is None else with_cut(model.task, args.cut)
-    spec = description(model, args.data, args.skip_bad)
-    writer, options = writer_of(spec)
-    dataset = load_dataset(spec, like=model.metadata)
+    data = description(model, args.data, args.skip_bad)
+    writer, options = writer_of(data)
+    dataset = data.load(like=model.metadata)
     counts: Counter[str] = Counter()
     found = counted(predictions(model, task, dataset.graphs), counts)
     with new_folder(args.output) as fresh:
-        import_module(writer).write_predictions(found, options, fresh)
+        write(writer, found, options, fresh)
     about = {"output": str(args.output), "events": len(dataset.events), **counts}
     about |= {key: value for key, value in dataset.metadata.options.items() if key == "skipped"}
     print(json.dumps(about) if args.json else as_text(about))
@@ -82,54 +85,72 @@ def with_cut(task: Task, cut: float) -> Task:
     return task
 
 
-def description(model: TrainedModel, path: str, skip_bad: bool) -> dict[str, Any]:
-    """What `load_dataset` is told: as for the training, but for the path, and for what events without truth lack."""
-    spec = dict(with_path(model.provenance.data, str(Path(path).expanduser())))
-    options = SOURCES[spec["source"]]
-    if skip_bad and "skip_bad" in [field.name for field in fields(options)]:  # type: ignore[arg-type]
-        spec["skip_bad"] = True
-    return without_truth(spec)
+def description(model: TrainedModel, path: str, skip_bad: bool) -> DataDescription:
+    """The data of the training, but for the path, and for what events without truth lack."""
+    data = model.provenance.data.at(str(Path(path).expanduser()))
+    names = [field.name for field in fields(options_of(data.source))]  # type: ignore[arg-type]
+    return without_truth(data.but(skip_bad=True) if skip_bad and "skip_bad" in names else data)
 
 
-def without_truth(spec: Mapping[str, Any]) -> dict[str, Any]:
+def without_truth(data: DataDescription) -> DataDescription:
     """Of TrackML events that lack them: graphs are built without what takes truth or particles, which is said."""
-    if isinstance(spec.get(OF), Mapping):
-        return {**spec, OF: without_truth(spec[OF])}
-    if spec["source"] != "trackml":
-        return dict(spec)
+    if (inner := data.inner) is not None:
+        changed = without_truth(inner)
+        return data if changed is inner else data.but(**{OF: changed.content})
+    if data.source != "trackml":
+        return data
     from archioptrx.data.sources.event_files import find_events
 
-    options: Any = check_spec(spec, "data", [])
-    known = {part for event in find_events(Path(spec["path"])) for part in event.parts}
-    told: dict[str, Any] = {} if options is None or "truth" in known else options.without_truth
-    told |= {} if options is None or "particles" in known else options.without_particles
-    if told:
-        lacking = " and no ".join(part for part in ("truth", "particles") if part not in known)
-        print(f"the events have no {lacking}: built with {as_told(told)}", file=sys.stderr)
-    return {**spec, **told}
+    options: Any = data.options
+    known = {part for event in find_events(options.path) for part in event.parts}
+    changes: dict[str, Any] = {} if "truth" in known else options.without_truth
+    changes |= {} if "particles" in known else options.without_particles
+    if not changes:
+        return data
+    lacking = " and no ".join(part for part in ("truth", "particles") if part not in known)
+    print(f"the events have no {lacking}: built with {as_told(changes)}", file=sys.stderr)
+    return data.but(**changes)
 
 
-def writer_of(spec: Mapping[str, Any]) -> tuple[str, Any]:
-    """The module that writes predictions for a source, and the options that the source is told.
+def writer_of(data: DataDescription) -> tuple[str, Any]:
+    """Find the source whose prediction writer is to write, and the options that it reads the events with.
 
-    Where the source is made of another one, that one's files are what the input is: a submission needs the tracks
-    alone, the other forms also the edges, which the new graphs don't have.
+    Where the source is made of another one, the files are those of that one, and the edges of the graphs aren't theirs.
 
     Raises
     ------
     InputError
-        No such files are written.
+        There is no writer for these files.
     """
-    made, allowed = spec["source"], sorted(WRITERS)
-    while isinstance(spec.get(OF), Mapping):
-        spec, allowed = spec[OF], ["trackml"]
-    if spec["source"] not in allowed:
-        of = "" if made == spec["source"] else f" for graphs of {made}"
-        raise InputError(f"predict: writes no files of {spec['source']}{of}; allowed: {', '.join(allowed)}")
-    faults: list[str] = []
-    options = check_spec(spec, "data", faults)
-    finish(faults)
-    return WRITERS[spec["source"]], options
+    made = data.source
+    while (inner := data.inner) is not None:
+        data = inner
+    name, known = data.source, [*PREDICTION_WRITERS]
+    if name != made:
+        known = [one for one in known if PREDICTION_WRITERS.description(one).other_edges]
+    if name not in known:
+        of = "" if made == name else f" that writes for graphs of {made}"
+        own = f'@prediction_writer("{name}"{", other_edges=True" if of else ""})'
+        raise InputError(
+            f"predict: the source {name} has no prediction writer{of}; allowed: {', '.join(known)}, "
+            f"or one of your own in a module under --imports: {own}, see docs/guides/parts.md"
+        )
+    return name, data.options
+
+
+def write(writer: str, found: Iterator[Prediction], options: Any, folder: Path) -> None:
+    """Let a prediction writer write.
+
+    Raises
+    ------
+    InputError
+        A user's own writer raised something, or wrote nothing.
+    """
+    write_predictions = PREDICTION_WRITERS.get(writer)
+    with PREDICTION_WRITERS.guarded(writer):
+        write_predictions(found, options, folder)
+    if writer in PREDICTION_WRITERS.own() and not any(folder.iterdir()):
+        raise InputError(f"prediction writer {writer}: wrote nothing; allowed: files in the folder that it gets")
 
 
 def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> Iterator[Prediction]:

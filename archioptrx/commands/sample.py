@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from archioptrx.commands.cli import command, new_parser
+from archioptrx.commands.cli import add_imports, command, new_parser
 from archioptrx.core.config import bundled_names, finish
 from archioptrx.core.errors import did_you_mean
 from archioptrx.core.plugins import import_modules
@@ -20,7 +20,7 @@ from archioptrx.graphs.drawing.network import draw_architecture
 from archioptrx.graphs.drawing.svg import usable
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.sampling.candidate import Candidate
-from archioptrx.sampling.samplers import RandomSampler, enumerate_space, make_sampler
+from archioptrx.sampling.samplers import SAMPLERS, RandomSampler, enumerate_space, make_sampler
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.statistics import Statistics
 from archioptrx.sampling.walk import WalkSpace
@@ -40,16 +40,11 @@ def parser() -> argparse.ArgumentParser:
         "--sampler",
         default="random",
         metavar="KIND",
-        help="random walks (the default), distinct ones, or an exhaustive list of the distinct architectures",
+        help="random walks (the default), distinct ones, an exhaustive list of the distinct architectures, or one "
+        "of your own",
     )
     made.add_argument("--max-steps", type=int, metavar="N", help="instead of the search space's walk.max_steps")
-    made.add_argument(
-        "--imports",
-        nargs="+",
-        default=[],
-        metavar="MODULE",
-        help="modules with your own blocks, as experiments name them",
-    )
+    add_imports(made)
     made.add_argument("--stats", action="store_true", help="print distributions of the sample instead of the sample")
     made.add_argument("--draw", metavar="DIR", type=Path, help="draw each one: NN-fingerprint.svg and .png")
     made.add_argument("--json", action="store_true", help="print one JSON document")
@@ -76,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _space(args: argparse.Namespace) -> WalkSpace:
+    import_modules(args.imports)
     faults = []
     if args.count is not None and args.count < 1:
         faults.append(f"--count: is {args.count}; allowed: 1 or more")
@@ -83,8 +79,8 @@ def _space(args: argparse.Namespace) -> WalkSpace:
         faults.append(f"--seed: is {args.seed}; allowed: 0 or more")
     if args.max_steps is not None and args.max_steps < 1:
         faults.append(f"--max-steps: is {args.max_steps}; allowed: 1 or more")
-    if args.sampler not in KINDS:
-        faults.append(f"--sampler: is {args.sampler!r}; {did_you_mean(args.sampler, KINDS)}")
+    if args.sampler not in (known := (*KINDS, *SAMPLERS.own())):
+        faults.append(f"--sampler: is {args.sampler!r}; {did_you_mean(args.sampler, known)}")
     if args.sampler == "exhaustive" and args.count is None and args.max_steps is None:
         faults.append(
             "--sampler exhaustive: lists a whole space, which may take years; allowed: with --max-steps N or --count N"
@@ -94,7 +90,6 @@ def _space(args: argparse.Namespace) -> WalkSpace:
     finish(faults)
     if args.draw:
         usable(args.draw)
-    import_modules(args.imports)
     search_space = SearchSpace.load(args.search_space)
     if args.max_steps is not None:
         search_space = replace(search_space, walk=replace(search_space.walk, max_steps=args.max_steps))
@@ -108,7 +103,8 @@ def _candidates(args: argparse.Namespace, space: WalkSpace) -> Iterator[Candidat
     if args.sampler == "random":
         sampler = RandomSampler(space, args.seed)
         return (sampler.draw(number, 0) for number in range(count))
-    once = make_sampler("random", space, args.seed)
+    # No proposal is trained, so a sampler of the user's own hears of no score.
+    once = make_sampler("random" if args.sampler == "distinct" else args.sampler, space, args.seed)
     return (candidate for candidate in (once.propose() for _ in range(count)) if candidate is not None)
 
 

@@ -23,7 +23,7 @@ from archioptrx.search.study_run import EventsOf, StudyFolder, new_study, prepar
 
 if TYPE_CHECKING:
     from archioptrx.search.jobs import Backend, Work
-    from archioptrx.search.run import Events, Found
+    from archioptrx.search.run import Events, SearchResult
     from archioptrx.training.trial import TrialData
 
 KEYS = {
@@ -89,8 +89,7 @@ def run(args: argparse.Namespace) -> int:
         ended = len(folder.trials.read())
         if args.trials is not None and 0 < args.trials < ended:
             raise InputError(f"--trials: is {args.trials}, but {ended} trials have ended; allowed: {ended} or more")
-        document = override(folder.experiment().to_dict(), overrides)
-        experiment = parse_experiment(document, str(folder.path / "experiment.yaml"), options)
+        experiment = parse_experiment(override(folder.document(), overrides), folder.place, options)
         return searched(args, prepare(experiment, folder.path), folder)
     name = args.experiment or "quickstart"
     study = load_study(name, overrides, options)
@@ -141,7 +140,7 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
 def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -> int:
     """Read the data, make or open the run folder, search, and print what was found."""
     # torch is imported from here on: what can be wrong without it has been checked.
-    from archioptrx.search.final_report import as_json, as_text
+    from archioptrx.search.final_report import final_json, final_text
     from archioptrx.search.run import check_events, check_same_data, load_events, new_run
 
     events = load_events(setup.experiment)
@@ -162,13 +161,13 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
             print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
     if found is None:
         return _stopped()
-    print(as_json(found, setup.experiment) if args.json else as_text(found, setup.experiment))
+    print(final_json(found, setup.experiment) if args.json else final_text(found, setup.experiment))
     return 0
 
 
 def studied(args: argparse.Namespace, folder: StudyFolder, setups: list[Setup], events: EventsOf) -> int:
     """Run what is left of a study and print the comparison, also where a search of it found no winner."""
-    from archioptrx.search.study_report import as_json, as_text
+    from archioptrx.search.study_report import study_json, study_text
 
     try:
         faults = run_study(folder, setups, events, partial(_search, args))
@@ -177,7 +176,7 @@ def studied(args: argparse.Namespace, folder: StudyFolder, setups: list[Setup], 
         return _stopped()
     if len(faults) < len(setups):
         hint = f"\n\ninspect    archioptrx inspect {folder.path}"
-        print(as_json(folder) if args.json else as_text(folder) + hint)
+        print(study_json(folder) if args.json else study_text(folder) + hint)
     finish(faults)
     return 0
 
@@ -192,7 +191,7 @@ def _stopped() -> int:
     return 130
 
 
-def _search(args: argparse.Namespace, setup: Setup, events: Events, folder: RunFolder) -> Found:
+def _search(args: argparse.Namespace, setup: Setup, events: Events, folder: RunFolder) -> SearchResult:
     from archioptrx.runs.text import metric_of
     from archioptrx.search.progress import make_progress
     from archioptrx.search.run import run_search

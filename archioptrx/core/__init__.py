@@ -1,1 +1,1 @@
-"""What every other package stands on: errors, reading of YAML, files and journals, registries, the version."""
+"""The base of all other packages: errors, reading of YAML, files and journals, registries, the version."""

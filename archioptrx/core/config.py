@@ -1,4 +1,4 @@
-"""Reading the user's YAML: where a file is found, how its keys are taken and checked, all faults at once."""
+"""Reading of YAML files: where they are found, how their keys are checked; all faults are collected."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from archioptrx.core.errors import InputError, did_you_mean
 PACKAGE = Path(__file__).resolve().parent.parent
 ARCHITECTURES = "experiments/architectures"
 REQUIRED: Any = object()
+"""Default of a key that must be there."""
 NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list",
          dict: "a mapping", type(None): "null"}  # fmt: skip
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a repeated key is a fault and 1e-3 is a number (YAML 1.1 reads a text there)."""
+    """Loader of safe YAML in which a repeated key is a fault and 1e-3 is a number (in YAML 1.1 it is a text)."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    """Read a mapping; a repeated key raises ConstructorError."""
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
     for index, key in enumerate(keys):
         if key in keys[:index]:
@@ -57,7 +59,13 @@ def read_yaml(path: str | Path) -> Any:
 
 
 def parse_yaml(text: str, place: str) -> Any:
-    """Parse YAML text; `place` names it in messages."""
+    """Parse YAML text; `place` begins each message.
+
+    Raises
+    ------
+    InputError
+        The text is not YAML, or empty; the line is named.
+    """
     try:
         content = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
@@ -72,7 +80,7 @@ def parse_yaml(text: str, place: str) -> Any:
 
 
 def folder(kind: str) -> Path:
-    """Where the bundled files of a kind lie: beside the package in a checkout, inside it when installed."""
+    """Folder of the bundled files of a kind: beside the package in a checkout, inside it when installed."""
     beside = PACKAGE.parent / kind
     return beside if (PACKAGE.parent / "setup.cfg").is_file() and beside.is_dir() else PACKAGE / kind
 
@@ -101,26 +109,33 @@ def bundled(kind: str, name: str | Path) -> Path:
     if str(path) == path.name and inside.is_file():
         return inside
     noun = kind.split("/")[-1].removesuffix("s").replace("_", " ")
-    what = "is a folder, no" if path.is_dir() else "no such"
-    raise InputError(f"{name}: {what} {noun}; {did_you_mean(path.stem, bundled_names(kind))}, or a path")
+    fault = "is a folder, no" if path.is_dir() else "no such"
+    raise InputError(f"{name}: {fault} {noun}; {did_you_mean(path.stem, bundled_names(kind))}, or a path")
 
 
 def kind_of(value: object) -> str:
-    """Name a value's type as a user would."""
+    """Name of a value's type in the words of a user: `a number`, `a list` …"""
     return NAMES.get(type(value), type(value).__name__)
 
 
 class Fields:
-    """Takes keys from a mapping and collects every fault instead of stopping at the first.
+    """A mapping whose keys are taken one after the other; all faults are collected.
 
     Parameters
     ----------
     content
-        What was read; anything but a mapping is a fault.
+        The mapping; anything else is a fault.
     place
-        Where it stands (`file: path.inside`), the start of every message.
+        File and path inside it (`file: path.inside`), the start of every message.
     faults
-        The list that faults are added to, shared by the readers of one file.
+        The list that faults are added to, common to all sections of a file.
+
+    Attributes
+    ----------
+    content
+        The mapping, with texts as keys; empty where there was none.
+    taken
+        Keys that were taken so far.
     """
 
     def __init__(self, content: object, place: str, faults: list[str]) -> None:
@@ -132,14 +147,14 @@ class Fields:
         self.content: Mapping[str, Any] = {str(key): value for key, value in content.items()}
 
     def at(self, key: str) -> str:
-        """Place of a key."""
+        """Place of a key, for messages."""
         if not key:
             return self.place
         return f"{self.place}.{key}" if ": " in self.place else f"{self.place}: {key}"
 
-    def fault(self, key: str, what: str) -> None:
-        """Add a fault at a key."""
-        self.faults.append(f"{self.at(key)}: {what}")
+    def fault(self, key: str, text: str) -> None:
+        """Add a fault at a key; `text` is `what is wrong; allowed: …`."""
+        self.faults.append(f"{self.at(key)}: {text}")
 
     def take(
         self,
@@ -150,7 +165,21 @@ class Fields:
         minimum: float | None = None,
         maximum: float | None = None,
     ) -> Any:
-        """Take one key, checked. On a fault the default (or None) comes back, so that reading goes on."""
+        """Value of a key, checked. With a fault it is the default (or None), so that reading goes on.
+
+        Parameters
+        ----------
+        key
+            The key; a missing one is a fault if there is no default.
+        types
+            Allowed types. A whole number is allowed where `float` is, and becomes one.
+        default
+            Value of a missing key; it is not checked.
+        choices
+            Allowed texts.
+        minimum, maximum
+            Bounds of a number, both allowed.
+        """
         self.taken.append(key)
         fallback = None if default is REQUIRED else default
         if key not in self.content:
@@ -179,18 +208,18 @@ class Fields:
         return value
 
     def inside(self, key: str, default: Any = REQUIRED) -> Fields:
-        """Read a mapping inside this one."""
+        """A mapping inside this one, as Fields with the same list of faults."""
         content = self.take(key, dict, default)
         return Fields({} if content is None else content, self.at(key), self.faults)
 
     def rest(self) -> None:
-        """Every key that was not taken is unknown."""
+        """Add a fault for each key that was not taken, as it is unknown."""
         for key in self.content:
             if key not in self.taken:
                 self.fault(key, f"is unknown; {did_you_mean(key, self.taken)}")
 
 
 def finish(faults: list[str]) -> None:
-    """Raise an InputError if anything was wrong."""
+    """Raise InputError if there are faults."""
     if faults:
         raise InputError(*faults)

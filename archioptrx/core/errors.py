@@ -1,4 +1,4 @@
-"""What can go wrong, by meaning. A command prints each fault of an error as one line and exits with 2."""
+"""The errors of ArchiOpTrX, by meaning. A command prints each fault of an error on one line and exits with 2."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 
 class ArchiOpTrXError(Exception):
-    """Root of every error that ArchiOpTrX raises on purpose.
+    """Base class of all errors that ArchiOpTrX raises itself.
 
     Parameters
     ----------
     *faults
-        One line each: `place: what is wrong; what would be allowed`.
+        One line each: `place: what is wrong; allowed: …`.
     """
 
     def __init__(self, *faults: str) -> None:
@@ -24,23 +24,23 @@ class ArchiOpTrXError(Exception):
 
 
 class InputError(ArchiOpTrXError):
-    """A file, an option or a data set that the user gave is wrong."""
+    """A file, an option or a data set of the user is wrong."""
 
 
 class GraphError(ArchiOpTrXError):
-    """A computation graph breaks a rule. The message holds offender, rule and the printed graph."""
+    """A computation graph breaks a rule. The message names the step or value and the rule, and prints the graph."""
 
 
 class ReplayError(ArchiOpTrXError):
-    """A recorded decision is no longer allowed where it is replayed."""
+    """A recorded decision is not allowed in the space in which it is replayed."""
 
 
 class TrialError(ArchiOpTrXError):
-    """A trial failed (its loss is not a number, say). It is recorded, and the search goes on."""
+    """A trial failed, for example because its loss is not a number. It is recorded, and the search goes on."""
 
 
 def did_you_mean(wrong: object, allowed: Iterable[str]) -> str:
-    """Name the allowed choices and the nearest one.
+    """End of a message: the allowed choices, and the nearest one where one is near.
 
     >>> did_you_mean("attenshun", ["attention", "mlp"])
     'allowed: attention, mlp (did you mean attention?)'

@@ -1,4 +1,4 @@
-"""Files that outlive a crash: written whole or not at all, journals of lines, locks, new folders."""
+"""Files that stay valid after a crash: atomic writes, journals of lines, locks, new folders."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from archioptrx.core.errors import InputError
 
 
 def plain(value: Any) -> Any:
-    """Make JSON of nested data: numpy numbers become Python's, what is not a finite number becomes null."""
+    """Nested data for JSON: numpy numbers become Python numbers, numbers that are not finite become None."""
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain(item) for item in value]
     if not isinstance(value, str) and hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -30,7 +30,7 @@ def plain(value: Any) -> Any:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader, or a crash, sees the old one or the new one."""
+    """Write a file so that readers see the old content or the new one, also after a crash."""
     data = content.encode() if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -47,17 +47,19 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 @contextmanager
 def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
-    """Give an empty folder that becomes `target` when the block ends.
+    """Context with an empty folder, which becomes `target` when the block ends without an error.
 
     Parameters
     ----------
+    target
+        Path of the new folder; its parents are made.
     replace
-        Whether what stands there makes way. If not, only an empty folder may stand there.
+        Whether a folder with this path is replaced. If not, it must be empty or missing.
 
     Raises
     ------
     InputError
-        The folder can't be written, or something has appeared in its place.
+        The folder can't be written, or another one has got its path in the meantime.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -81,13 +83,13 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
 
 
 class Journal:
-    """Lines of JSON, each flushed to the disk before `append` returns.
+    """A file with a JSON object on each line; a line is on disk before `append` returns.
 
     Parameters
     ----------
     path
-        The file; missing is the same as empty. A last line without its newline is what a crash left: readers skip
-        it, and `repair`, which every writer begins with, removes it.
+        The file; a missing one is an empty journal. A last line without a newline was cut off by a crash: readers skip
+        it, and `repair`, with which every writer begins, removes it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -95,12 +97,12 @@ class Journal:
         self._file: IO[bytes] | None = None
 
     def read(self) -> list[dict[str, Any]]:
-        """All complete lines.
+        """Objects of all complete lines.
 
         Raises
         ------
         InputError
-            A complete line is not JSON: someone else wrote to the file.
+            A complete line is not JSON, as after a change by another program.
         """
         if not self.path.exists():
             return []
@@ -114,7 +116,10 @@ class Journal:
         return rows
 
     def append(self, row: Mapping[str, Any], sync: bool = True) -> None:
-        """Add one line and wait until it is on disk; without `sync` until it outlives this process."""
+        """Add one line and wait until it is on disk.
+
+        Without `sync` it waits only until the system has it: the line then survives the end of this process.
+        """
         self.repair()
         assert self._file is not None
         self._file.write(json.dumps(plain(row), ensure_ascii=False, allow_nan=False).encode() + b"\n")
@@ -123,7 +128,7 @@ class Journal:
             os.fsync(self._file.fileno())
 
     def repair(self) -> None:
-        """Open the file for writing and remove what a crash left of a line."""
+        """Open the file for writing and remove a last line that is not complete."""
         if self._file is None:
             self._file = open(self.path, "ab")  # noqa: SIM115 - closed by close()
             self._file.truncate(self.path.read_bytes().rfind(b"\n") + 1)
@@ -137,12 +142,12 @@ class Journal:
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Hold the right to write to a folder. The kernel gives it back when the process ends, however it ends.
+    """Context in which only this process writes to a folder. The lock ends with the process, also after a crash.
 
     Raises
     ------
     InputError
-        Another process holds it.
+        Another process is writing to the folder.
     """
     with open(folder / "lock", "a+") as file:
         try:
@@ -161,7 +166,7 @@ def hold(folder: Path) -> Iterator[None]:
 
 
 def refuse_used(path: Path) -> None:
-    """Raise InputError if a new run, or model, can't be put there."""
+    """Raise InputError unless a path is free for the folder of a new run or model: missing or empty."""
     if not path.exists():
         return
     if not path.is_dir():
@@ -173,7 +178,7 @@ def refuse_used(path: Path) -> None:
 
 
 def next_folder(name: str, parent: Path = Path("runs")) -> Path:
-    """First of `runs/<name>-1`, `runs/<name>-2` … after all that exist."""
+    """Path of a new folder: `runs/<name>-<n>` with the number after the largest that exists, from 1 on."""
     numbers = [0]
     for path in parent.glob(f"{name}-*"):
         tail = path.name.removeprefix(f"{name}-")

@@ -1,4 +1,4 @@
-"""Options laid over a document: `--set key.sub=value`, and times such as 4h."""
+"""Options that replace values of a document, `--set key.sub=value`; times such as 4h."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _DURATION = re.compile(r"^(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.
 
 
 def duration(value: object) -> float | None:
-    """Read a time as seconds.
+    """Seconds of a time; None where it is none.
 
     >>> duration("1h30m"), duration("90s"), duration(45), duration("soon")
     (5400.0, 90.0, 45.0, None)
@@ -46,7 +46,7 @@ def assignment(text: str) -> tuple[str, Any]:
 
 
 def apply(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay dotted keys over a document, which stays as it is.
+    """A copy of a document with the values of dotted keys replaced.
 
     >>> apply({"budget": {"trials": 12}}, {"budget.trials": 3, "seed": 1})
     {'budget': {'trials': 3}, 'seed': 1}
@@ -54,19 +54,20 @@ def apply(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str
     result: dict[str, Any] = copy.deepcopy(dict(document))
     for dotted, value in overrides.items():
         *path, last = dotted.split(".")
-        inside = result
-        for part in path:
-            if not isinstance(inside.get(part), dict):
-                inside[part] = {}
-            inside = inside[part]
-        inside[last] = value
+        section = result
+        for key in path:
+            if not isinstance(section.get(key), dict):
+                section[key] = {}
+            section = section[key]
+        section[last] = value
     return result
 
 
 def override(document: Any, overrides: Mapping[str, Any]) -> Any:
-    """Lay dotted keys over a document; `data.path` on events that are made, not read, makes them hit graphs.
+    """A copy of a document with the values of dotted keys replaced; `data.path` may change the source too.
 
-    Where a source is made of another one, the path is the innermost one's.
+    Where the document's source simulates its events, a path means stored hit graphs instead. Where a source is built
+    from another one (`of`), the path belongs to the innermost.
 
     >>> override({"data": {"source": "triplets", "of": {"source": "toy"}}}, {"data.path": "events"})
     {'data': {'source': 'triplets', 'of': {'path': 'events'}}}
@@ -79,5 +80,5 @@ def override(document: Any, overrides: Mapping[str, Any]) -> Any:
     while isinstance(data, Mapping) and isinstance(data.get("of"), Mapping):
         place, data = f"{place}.of", data["of"]
     reads = isinstance(data, Mapping) and ("path" in data or data.get("source") not in (None, "toy", "helix"))
-    laid = {f"{place}.path" if key == "data.path" else key: value for key, value in overrides.items()}
-    return apply(document if reads else apply(document, {place: {}}), laid)
+    placed = {f"{place}.path" if key == "data.path" else key: value for key, value in overrides.items()}
+    return apply(document if reads else apply(document, {place: {}}), placed)

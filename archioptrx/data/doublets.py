@@ -20,9 +20,7 @@ def wrapped(angle: NDArray[np.float64], period: float) -> NDArray[np.float64]:
     return angle - period * np.round(angle / period)
 
 
-def doublet_features(
-    nodes: NDArray[np.float64], edge_index: NDArray[np.int64], period: float = 2 * np.pi
-) -> NDArray[np.float64]:
+def doublet_features(nodes: NDArray[np.float64], edge_index: NDArray[np.int64]) -> NDArray[np.float64]:
     """Δr, Δφ, Δz, slope Δφ/Δr and z0 = z − r·Δz/Δr of each edge, z0 being where its line meets the beam.
 
     Parameters
@@ -31,8 +29,6 @@ def doublet_features(
         r, φ, z in mm, rad, mm.
     edge_index : [2, E]
         Inner and outer hit.
-    period
-        Δφ is brought to half of it on both sides of 0.
 
     Returns
     -------
@@ -41,7 +37,7 @@ def doublet_features(
     """
     inner, outer = nodes[edge_index[0]], nodes[edge_index[1]]
     dr, dphi, dz = (outer - inner)[:, :3].T
-    dphi = wrapped(dphi, period)
+    dphi = wrapped(dphi, 2 * np.pi)
     safe = np.where(np.abs(dr) < 1.0, np.where(dr < 0, -1.0, 1.0), dr)
     z0 = inner[:, 2] - inner[:, 0] * dz / safe
     return np.stack([dr, dphi, dz, dphi / safe, z0], axis=1)

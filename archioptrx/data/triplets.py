@@ -113,7 +113,7 @@ def adjacent(edge_index: Ints, nodes: int, most: int | None = None) -> Ints:
     return np.stack([inner, by_start[first[end[inner]] + within]])
 
 
-def line_metadata(inner: Metadata, scored: bool, source: str = "line_graph") -> Metadata:
+def line_metadata(inner: Metadata, scored: bool) -> Metadata:
     """What the numbers of a line graph mean.
 
     A node has the features of the doublet: r, φ, z of its middle, its features as an edge, its inclination and, where a
@@ -127,7 +127,7 @@ def line_metadata(inner: Metadata, scored: bool, source: str = "line_graph") -> 
     kinks = {difference(name): scale for name, scale in KINKS.items()}
     return replace(
         inner,
-        source=source,
+        source="line_graph",
         node_features=("r", "φ", "z", *own),
         node_scale=(*inner.node_scale[:3], *own.values()),
         edge_features=(*EDGE_FEATURES, *kinks),

@@ -1,4 +1,4 @@
-"""The architecture file: one computation graph with its hyperparameters, all that is needed to build it again."""
+"""The architecture file: a computation graph with its hyperparameters, all that is needed to build a network."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from archioptrx.graphs.sketches.sketch import Sketch, is_sketch
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network before it is built, with nothing left open.
+    """A network before it is built, with the values of all its hyperparameters.
 
     Attributes
     ----------
-    graph, hyperparameters
-        The computation graph and the value of each symbol that it refers to (further ones, such as learning_rate,
-        are for its training).
+    graph
+        The computation graph.
+    hyperparameters
+        Value of each hyperparameter that the graph refers to; further ones, such as `learning_rate`, are for training.
     name, about
-        For people.
+        A name and a description for the reader.
     trace
-        The decisions that lead to it, where it came from a walk.
+        The decisions that lead to the graph; None where it doesn't come from a walk.
     """
 
     graph: ComputationGraph
@@ -58,7 +59,13 @@ class Architecture:
 
     @staticmethod
     def from_dict(content: object, place: str = "architecture") -> Architecture:
-        """Read the YAML form, or a sketch's, all faults at once."""
+        """Read the YAML form of an architecture or of a sketch.
+
+        Raises
+        ------
+        InputError
+            All faults, one line each; `place` begins each line.
+        """
         if is_sketch(content):
             return Architecture.of_sketch(Sketch.from_dict(content, place))
         faults: list[str] = []
@@ -71,8 +78,8 @@ class Architecture:
         network = ComputationGraph.from_dict(graph, f"{place}: graph")
         missing = sorted(network.symbols - set(hyperparameters))
         finish([f"{place}: hyperparameters.{key}: is missing, the graph refers to it" for key in missing])
-        found = Trace.from_json(trace, f"{place}: trace") if trace else None
-        return Architecture(network, hyperparameters, name, about, found)
+        decisions = Trace.from_json(trace, f"{place}: trace") if trace else None
+        return Architecture(network, hyperparameters, name, about, decisions)
 
     @staticmethod
     def of_sketch(sketch: Sketch) -> Architecture:
@@ -84,24 +91,30 @@ class Architecture:
 
     @staticmethod
     def load(name: str | Path) -> Architecture:
-        """Read a bundled architecture by its name, or any by its path; a sketch too, told by its keys."""
+        """Read a bundled architecture by its name, or any by its path; also a sketch, recognised by its keys.
+
+        Raises
+        ------
+        InputError
+            There is no such file, or it has faults: one line each.
+        """
         path = bundled("experiments/architectures", name)
         try:
             return Architecture.from_dict(read_yaml(path), str(path))
         except RecursionError as error:
-            raise InputError(f"{path}: is nested too deeply to be an architecture") from error
+            raise InputError(f"{path}: is nested too deeply; allowed: an architecture or a sketch") from error
 
 
 class _Dumper(yaml.SafeDumper):
     """Short lists and mappings on one line each."""
 
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
-        """Flow style for lists of plain values."""
+        """A list on one line if it has no lists or mappings inside."""
         flat = all(not isinstance(item, list | dict) for item in sequence)
         return super().represent_sequence(tag, sequence, flow_style=flat)
 
     def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> yaml.MappingNode:
-        """Flow style for a step, a type, a back edge."""
+        """A mapping on one line if it is short: a step, a type, a back edge."""
         items = mapping.values() if isinstance(mapping, dict) else [value for _, value in mapping]
         nested = any(
             isinstance(item, dict | list) and any(isinstance(i, dict | list) for i in _inner(item)) for item in items

@@ -1,7 +1,7 @@
-"""The computation graph: steps in order, loops, targets. Immutable, checked, printed, compared by fingerprint.
+"""The computation graph: steps in order, back edges that close loops, targets. It describes one network.
 
-Values are numbered: value i is source i while i < len(sources), and the result of step i - len(sources) from there
-on (static single assignment). A back edge carries a value to an earlier one, the *head* of a loop.
+Values are numbered: value i is source i for i < len(sources), else the result of step i - len(sources). Each value is
+made by one step (static single assignment). A back edge carries a value to an earlier one, the *head* of a loop.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from archioptrx.graphs.steps import BackEdge, DataType, Loop, Step
 
 @dataclass(frozen=True)
 class ComputationGraph:
-    """A network before it is built.
+    """A network before it is built: immutable and checked.
 
     Attributes
     ----------
     types
-        The data types that occur, sources first.
+        Data types of the values, those of sources first.
     sources
         Names of the types of values 0 … len(sources) - 1.
     steps
-        In an order in which each step reads earlier values only.
+        Applications of functions, in an order in which each reads earlier values only.
     back_edges
-        At most one per head. Overlapping ones are one loop with the largest of the iterations.
+        At most one for each head. Back edges whose loops overlap form one loop, with the largest of their iterations.
     targets
-        Value numbers.
+        Numbers of the values that the network gives, in the order of the function graph's targets.
 
     Raises
     ------
@@ -66,7 +66,7 @@ class ComputationGraph:
 
     @cached_property
     def values(self) -> tuple[str, ...]:
-        """Printed name of each value: a source's own, `x0, x1 …` by type, in order of execution, for the rest."""
+        """Printed name of each value: the name of a source, else type and age (`x0`, `x1` …) in order of execution."""
         names, ages = [*self.sources, *([""] * len(self.steps))], dict[str, int]()
         stems = name_stems(self.sources, self.type)
         for item in self.schedule:
@@ -89,27 +89,27 @@ class ComputationGraph:
         for index, step in enumerate(self.steps):
             if step.block not in SIGNATURES:
                 raise GraphError(
-                    f"step {index} ({step.function}): block {step.block}; {did_you_mean(step.block, SIGNATURES)}"
+                    f"step {index} ({step.function}): block: is {step.block!r}; {did_you_mean(step.block, SIGNATURES)}"
                 )
             for value in step.inputs:
                 if not 0 <= value < count + index:
                     allowed = f"allowed: 0 to {count + index - 1}"
-                    raise GraphError(f"step {index} ({step.function}) reads value {value}; {allowed}\n{self.steps}")
+                    raise GraphError(f"step {index} ({step.function}): reads value {value}; {allowed}\n{self.steps}")
             if step.type not in self.type:
                 raise GraphError(
-                    f"step {index} ({step.function}) has type {step.type}; {did_you_mean(step.type, self.type)}"
+                    f"step {index} ({step.function}): type: is {step.type!r}; {did_you_mean(step.type, self.type)}"
                 )
         total = count + len(self.steps)
         named = [("target", v) for v in self.targets] + [
             ("back edge", v) for e in self.back_edges for v in (e.carried, e.head)
         ]
-        for what, value in named:
+        for role, value in named:
             if not count <= value < total:
                 raise GraphError(
-                    f"{what} at value {value}; allowed: results of steps, {count} to {total - 1}\n{self.steps}"
+                    f"{role}: is value {value}; allowed: results of steps, {count} to {total - 1}\n{self.steps}"
                 )
         if not self.targets or len(set(self.targets)) < len(self.targets):
-            raise GraphError(f"targets {self.targets}; allowed: one or more different values\n{self.steps}")
+            raise GraphError(f"targets: are {self.targets}; allowed: one or more different values\n{self.steps}")
         heads = [edge.head for edge in self.back_edges]
         for edge in self.back_edges:
             same = self.type_of(edge.carried).name == self.type_of(edge.head).name
@@ -119,7 +119,7 @@ class ComputationGraph:
                 )
 
     def check_types(self) -> None:
-        """Raise GraphError where a block doesn't accept the domains or widths. For graphs that come from a file."""
+        """Raise GraphError where a block doesn't allow the parameters, domains or widths. For graphs from a file."""
         for step, name in zip(self.steps, self.values[len(self.sources) :], strict=True):
             known = {parameter.name: parameter for parameter in step.signature.parameters}
             for key, value in step.params:
@@ -130,12 +130,12 @@ class ComputationGraph:
                 plain = dict(value) if isinstance(value, tuple) else value
                 if not isinstance(value, Hyperparameter) and (fault := known[key].fault(plain)):
                     raise GraphError(f"{name} = {step.function}: {key} {fault}")
-            given = [self.type_of(value) for value in step.inputs]
+            inputs = [self.type_of(value) for value in step.inputs]
             result = self.type[step.type]
-            if fault := step.signature.type_fault(tuple(t.domain for t in given), result.domain):
+            if fault := step.signature.type_fault(tuple(t.domain for t in inputs), result.domain):
                 raise GraphError(f"{name} = {step.function}: {step.block} {fault}\n{self}")
             try:
-                width = step.signature.width(tuple(t.width for t in given), step.all_params)
+                width = step.signature.result_width(tuple(t.width for t in inputs), step.all_params)
             except InputError as error:
                 raise GraphError(f"{name} = {step.function}: {error}\n{self}") from error
             if width is not None and width != result.width:
@@ -151,15 +151,15 @@ class ComputationGraph:
 
     @cached_property
     def schedule(self) -> tuple[int | Loop, ...]:
-        """Step numbers and loops in order of execution."""
-        count, found = len(self.sources), self._components
-        if not found.loops:
+        """Step numbers and loops, in order of execution."""
+        count, parts = len(self.sources), self._components
+        if not parts.loops:
             return tuple(range(len(self.steps)))
         loops = []
-        for members in found.loops:
+        for members in parts.loops:
             edges = [edge for edge in self.back_edges if members >> edge.head & 1 and members >> edge.carried & 1]
-            inner = [i for i in range(len(self.steps)) if found.inside(i + count, members)]
-            forward = found.forward(members, self.targets)
+            inner = [i for i in range(len(self.steps)) if parts.inside(i + count, members)]
+            forward = parts.forward(members, self.targets)
             loops.append(
                 Loop(
                     heads=tuple((edge.head, edge.carried) for edge in edges),
@@ -178,7 +178,7 @@ class ComputationGraph:
 
     @cached_property
     def passes(self) -> dict[int, int]:
-        """How many times each step is executed."""
+        """Number of times that each step is executed, by step number."""
         times = dict.fromkeys(range(len(self.steps)), 1)
         for loop in self.loops:
             times.update(dict.fromkeys(loop.forward, loop.iterations + 1))
@@ -188,17 +188,17 @@ class ComputationGraph:
 
     @property
     def executed(self) -> int:
-        """Number of executed steps, loops counted pass by pass."""
+        """Number of executed steps; each pass of a loop counts."""
         return sum(self.passes.values())
 
     @property
     def rounds(self) -> int:
-        """Number of executed message-passing steps."""
+        """Number of executed message-passing steps; each pass of a loop counts."""
         return sum(n for i, n in self.passes.items() if self.steps[i].signature.passes_messages)
 
     @cached_property
     def depth(self) -> int:
-        """Steps on the longest path from a source to a target, each loop counted once."""
+        """Number of steps on the longest path from a source to a target, without back edges."""
         depth = [0] * len(self.sources)
         for step in self.steps:
             depth.append(1 + max((depth[v] for v in step.inputs), default=0))
@@ -206,12 +206,12 @@ class ComputationGraph:
 
     @property
     def size(self) -> dict[str, int]:
-        """What it has, in whole numbers: `steps`, `executed` ones, `rounds`, `loops`, and its `depth`."""
+        """Sizes as whole numbers: `steps`, `executed` steps, message-passing `rounds`, `loops`, `depth`."""
         counts = {"steps": len(self.steps), "executed": self.executed, "rounds": self.rounds}
         return {**counts, "loops": len(self.loops), "depth": self.depth}
 
     def pruned(self) -> ComputationGraph:
-        """Without sources and steps that nobody uses and back edges that change nothing."""
+        """The same network without sources, steps and back edges that no target depends on."""
         count = len(self.sources)
         live, edges = live_values(count, [s.inputs for s in self.steps], self._edges, self.targets)
         kept = [value for value in range(count + len(self.steps)) if live >> value & 1]
@@ -230,7 +230,7 @@ class ComputationGraph:
 
     @cached_property
     def fingerprint(self) -> str:
-        """32 hexadecimal digits, equal for the same architecture and for nothing else."""
+        """Identity of the architecture: 32 hexadecimal digits, equal for equal architectures only."""
         return fingerprint(self.pruned())
 
     def to_networkx(self) -> nx.MultiDiGraph[Any]:
@@ -263,7 +263,13 @@ class ComputationGraph:
 
     @staticmethod
     def from_dict(content: Mapping[str, Any], place: str = "computation graph") -> ComputationGraph:
-        """Read the plain data; every fault is an InputError that begins with `place`."""
+        """Read the plain data; `place` begins each line of an error.
+
+        Raises
+        ------
+        InputError
+            All faults, one line each.
+        """
         return _from_dict(content, place)
 
     def __str__(self) -> str:
@@ -271,7 +277,7 @@ class ComputationGraph:
 
 
 def name_stems(sources: Iterable[str], types: Iterable[str]) -> dict[str, str]:
-    """By type: what stands before the age in a value's name, so that no two values of a graph have one name.
+    """Stem of the names of values, by type: a name is stem and age, and no two values of a graph have the same.
 
     >>> name_stems(["hits", "e0"], ["x", "x1", "e"])
     {'x': 'x', 'x1': 'x1_', 'e': 'e_'}
@@ -287,31 +293,34 @@ def name_stems(sources: Iterable[str], types: Iterable[str]) -> dict[str, str]:
 
 @lru_cache(maxsize=65536)
 def _symbols(block: str, params: tuple[tuple[str, Any], ...]) -> frozenset[str]:
+    """Names of the hyperparameters among the parameters that have an effect."""
     relevant = SIGNATURES[block].relevant(dict(params))
     return frozenset(value.name for _, value in relevant if isinstance(value, Hyperparameter))
 
 
 def _arrange(graph: ComputationGraph, loops: list[Loop]) -> tuple[int | Loop, ...]:
-    """Put steps and loops in order: each after all that makes what it reads, the earliest step first."""
+    """Put steps and loops in order: each after the steps and loops whose values it reads, in step order otherwise."""
     count = len(graph.sources)
     owner = {i: loop for loop in loops for i in (*loop.forward, *loop.back)}
     head_of = {head - count: loop for loop in loops for head, _ in loop.heads}
     waiting = list(dict.fromkeys(owner.get(i, i) for i in range(len(graph.steps))))
-    waiting += [loop for loop in loops if not loop.forward + loop.back]  # heads that only exchange their values
+    waiting += [loop for loop in loops if not loop.forward + loop.back]  # without steps: heads exchange their values
     order: list[int | Loop] = []
     done: set[int] = set()
 
-    def given(index: int) -> bool:
-        # A head isn't given before its loop has run: what stands outside reads its last value.
+    def final(index: int) -> bool:
+        # A head has its last value only after its loop, and a step outside of the loop reads the last value.
         return index < 0 or (index in done and (index not in head_of or head_of[index] in order))
 
     def ready(item: int | Loop) -> bool:
         if isinstance(item, int):
-            return all(given(value - count) for value in graph.steps[item].inputs)
+            return all(final(value - count) for value in graph.steps[item].inputs)
         inner, heads = {*item.forward, *item.back}, {head - count for head, _ in item.heads}
         outer = {value - count for i in inner for value in graph.steps[i].inputs} - inner - heads
-        return all(given(index) for index in outer) and heads - inner <= done
+        # The loop itself needs only the first values of its heads.
+        return all(final(index) for index in outer) and heads - inner <= done
 
+    # An item is always ready: loops are whole components, so the graph of steps and loops has no circle.
     while waiting:
         item = next(item for item in waiting if ready(item))
         waiting.remove(item)
@@ -321,9 +330,9 @@ def _arrange(graph: ComputationGraph, loops: list[Loop]) -> tuple[int | Loop, ..
 
 
 def _text(graph: ComputationGraph) -> str:
-    """One line a step: result, function, type, literal parameters that aren't defaults, the name of shared weights.
+    """The network as text, a line a step: result, function, type, parameters that aren't defaults, shared weights.
 
-    A loop's steps are indented under its heads.
+    The steps of a loop are indented under its heads.
 
     ::
 
@@ -361,8 +370,8 @@ def _line(graph: ComputationGraph, index: int) -> tuple[str, str, str]:
     step, names = graph.steps[index], graph.values
     inputs = ", ".join(names[value] for value in step.inputs)
     kind, defaults = graph.type[step.type], step.signature.complete({})
-    told = [(k, v) for k, v in step.params if not isinstance(v, Hyperparameter) and v != defaults.get(k)]
-    note = "".join(f", {key}={symbol_form(value)}" for key, value in told)
+    literals = [(k, v) for k, v in step.params if not isinstance(v, Hyperparameter) and v != defaults.get(k)]
+    note = "".join(f", {key}={symbol_form(value)}" for key, value in literals)
     note += f", weights {step.weights}" if _shared(graph, step) else ""
     return names[len(graph.sources) + index], f"{step.function}({inputs})", f"{kind.domain} [{kind.width}]{note}"
 
@@ -372,7 +381,7 @@ def _shared(graph: ComputationGraph, step: Step) -> bool:
 
 
 def _to_dict(graph: ComputationGraph) -> dict[str, Any]:
-    """Plain data, readable and complete."""
+    """Plain data, with names in the place of numbers."""
     names, count = graph.values, len(graph.sources)
     used = {graph.type_of(value).name for value in range(count + len(graph.steps))}
     types: dict[str, Any] = {}
@@ -393,8 +402,7 @@ def _to_dict(graph: ComputationGraph) -> dict[str, Any]:
 
 
 def _from_dict(content: Mapping[str, Any], place: str) -> ComputationGraph:
-    """Read plain data back, checked like any file of a user's: all faults, one line each."""
-
+    """Read plain data, checked as a file that a user wrote."""
     faults: list[str] = []
     top = Fields(content, place, faults)
     section, types = top.inside("types"), []

@@ -1,6 +1,7 @@
-"""The seam between what is sampled and who samples: decisions, their allowed options, traces.
+"""Decisions, their allowed options, and traces: the interface between spaces and samplers.
 
-A *space* is any program with choices, `space(choose) -> candidate`; the walk of a function graph is one.
+A *space* is any program with choices, `space(choose) -> candidate`, such as the walk of a function graph. A *sampler*
+supplies `choose`, the function that answers each decision.
 """
 
 from __future__ import annotations
@@ -13,9 +14,15 @@ from archioptrx.core.errors import InputError
 
 
 class Point(NamedTuple):
-    """Where a choice is made: its kind (`function`, `extra` …) and its place (a data node, say).
+    """Where a choice is made.
 
-    The kind `hyperparameter` has a meaning for samplers: such a decision changes no architecture.
+    Attributes
+    ----------
+    kind
+        What is chosen: `function`, `extra` … The kind `hyperparameter` has a meaning for samplers: such a decision
+        changes no architecture.
+    place
+        Where it is chosen, for example at which data node.
     """
 
     kind: str
@@ -27,7 +34,7 @@ Choose = Callable[[Point, Sequence[str], Sequence[float]], int]
 
 
 class Decision(NamedTuple):
-    """One choice that was made: the point, and the label of the option taken."""
+    """One decision: kind and place of its point, and the label of the option taken."""
 
     kind: str
     place: str
@@ -38,8 +45,14 @@ class Decision(NamedTuple):
 class Trace:
     """All decisions of one candidate, in order: its genotype.
 
-    Labels instead of positions are stored, with digests of the function graph and search space that the trace was
-    made in, so that it survives an added function and can say what has changed where it doesn't.
+    Labels are stored, not positions, so that a trace stays valid when a function is added.
+
+    Attributes
+    ----------
+    decisions
+        In the order in which they were taken.
+    function_graph, search_space
+        Digests of the two that the trace comes from, to see whether they have changed; "" where unknown.
     """
 
     decisions: tuple[Decision, ...]
@@ -53,7 +66,13 @@ class Trace:
 
     @staticmethod
     def from_json(content: Mapping[str, Any], place: str = "trace") -> Trace:
-        """Read plain data back; InputError where it is no trace."""
+        """Read plain data; `place` begins each line of an error.
+
+        Raises
+        ------
+        InputError
+            The data is no trace.
+        """
         rows = content.get("decisions") if isinstance(content, Mapping) else None
         if not isinstance(rows, list | tuple):
             raise InputError(f"{place}: has no decisions; allowed: a list of [kind, place, label]")
@@ -65,5 +84,6 @@ class Trace:
 
 
 Space = Callable[[Choose], Any]
-"""What it gives must have `trace`, `fingerprint` (equal for equal architectures) and `key` (equal for equal ones with
-equal hyperparameters); `archioptrx.sampling.candidate.Candidate` has."""
+"""A program with choices. Its result, the candidate, has the attributes `trace`, `fingerprint` (equal for equal
+architectures) and `key` (equal for equal architectures with equal hyperparameters), as
+`archioptrx.sampling.candidate.Candidate` has."""

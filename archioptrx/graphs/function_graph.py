@@ -31,7 +31,28 @@ from archioptrx.graphs.signatures import POOLED, SIGNATURES, Choice, Hyperparame
 
 @dataclass(frozen=True)
 class FunctionGraph:
-    """A checked function graph; building one with a fault raises InputError with every fault, one line each.
+    """A checked function graph: a search space of architectures.
+
+    Attributes
+    ----------
+    name
+        Name in messages and files.
+    data, functions
+        The nodes, in the order of the file.
+    sources
+        Names of the data nodes that the data set fills.
+    targets
+        Names of the data nodes that the task trains and scores.
+    place
+        File that it was read from, for messages; no part of equality.
+
+    Raises
+    ------
+    InputError
+        All faults, one line each.
+
+    Examples
+    --------
 
     >>> graph = FunctionGraph(
     ...     name="tiny",
@@ -67,29 +88,29 @@ class FunctionGraph:
 
     @cached_property
     def producers(self) -> dict[str, tuple[FunctionNode, ...]]:
-        """Functions by the data node that they give."""
+        """Functions by the data node of their output."""
         return {n.name: tuple(f for f in self.functions if f.output == n.name) for n in self.data}
 
     @cached_property
     def consumers(self) -> dict[str, tuple[FunctionNode, ...]]:
-        """Functions by the data node that they take."""
+        """Functions by the data nodes of their inputs."""
         return {n.name: tuple(f for f in self.functions if n.name in f.inputs) for n in self.data}
 
     @cached_property
     def width(self) -> dict[str, Width]:
-        """The symbolic width of each data node, declared or inferred; a source's is a symbol of its name."""
+        """Symbolic width of each data node, declared or inferred; the width of a source is a symbol of its name."""
         widths = {name: Width.of(name) for name in self.sources}
         for node in self.data:
             if node.name not in widths and node.width is not None:
                 widths[node.name] = Width.of(node.width)
         changed = True
-        while changed:  # each round infers at least one more, so this ends
+        while changed:  # each round but the last infers one width or more, so this ends
             changed = False
             for function in self.functions:
                 if function.output in widths or not all(name in widths for name in function.inputs):
                     continue
                 inputs = tuple(widths[name] for name in function.inputs)
-                width = function.signature.width(inputs, next(function.variants()))
+                width = function.signature.result_width(inputs, next(function.variants()))
                 if width is not None:
                     widths[function.output] = width
                     changed = True
@@ -107,11 +128,14 @@ class FunctionGraph:
 
     @cached_property
     def digest(self) -> str:
-        """Identity of the content, file name and comments apart."""
+        """Hash of the content without file name and comments: 16 hexadecimal digits."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
     def to_networkx(self) -> nx.DiGraph[Any]:
-        """The bipartite digraph: data and function nodes (attribute `kind`), arrows with their input slot."""
+        """The bipartite digraph, with attribute `kind` of nodes (`data`, `function`) and `slot` of arrows to functions.
+
+        A data node is its name, a function node a tuple of its name.
+        """
         graph: nx.DiGraph[Any] = nx.DiGraph(name=self.name)
         graph.add_nodes_from((node.name, {"kind": "data", "domain": node.domain}) for node in self.data)
         for function in self.functions:
@@ -137,7 +161,13 @@ class FunctionGraph:
 
     @staticmethod
     def from_dict(content: object, place: str = "function graph") -> FunctionGraph:
-        """Build from the YAML form; `place` (a file's name) begins each line of an error."""
+        """Build from the YAML form; `place` (a file's name) begins each line of an error.
+
+        Raises
+        ------
+        InputError
+            All faults, one line each.
+        """
         faults: list[str] = []
         top = Fields(content, place, faults)
         name = top.take("name", str)
@@ -151,7 +181,13 @@ class FunctionGraph:
 
     @staticmethod
     def load(name: str | Path) -> FunctionGraph:
-        """Read a bundled function graph by its name, or any by its path."""
+        """Read a bundled function graph by its name, or any by its path.
+
+        Raises
+        ------
+        InputError
+            There is no such file, or it has faults: one line each.
+        """
         path = bundled("function_graphs", name)
         return FunctionGraph.from_dict(read_yaml(path), str(path))
 
@@ -161,19 +197,18 @@ class FunctionGraph:
 
 
 def faults(graph: FunctionGraph) -> list[str]:
-    """Every fault of a function graph as `path: what is wrong; what would be allowed`.
+    """All faults of a function graph, each as `path: what is wrong; allowed: …`.
 
-    Later stages look only at graphs whose earlier stages are sound: names, then types, then what can be reached.
+    There are three stages: names, types, reachable data nodes. Each needs a graph without faults of the stages before.
     """
     for stage in (_name_faults, _type_faults, _reach_faults):
-        if found := list(stage(graph)):
-            return found
+        if stage_faults := list(stage(graph)):
+            return stage_faults
     return []
 
 
 def _name_faults(graph: FunctionGraph) -> Iterator[str]:
     known = [node.name for node in graph.data]
-    allowed = did_you_mean
     every = known + [f.name for f in graph.functions]
     for name in sorted({name for name in every if every.count(name) > 1}):
         yield f"{name}: stands for several nodes; allowed: one node a name"
@@ -183,21 +218,21 @@ def _name_faults(graph: FunctionGraph) -> Iterator[str]:
     for function in graph.functions:
         where = f"functions.{function.name}"
         if function.block not in SIGNATURES:
-            yield f"{where}.block: is {function.block!r}; {allowed(function.block, SIGNATURES)}"
+            yield f"{where}.block: is {function.block!r}; {did_you_mean(function.block, SIGNATURES)}"
         for name in (*function.inputs, function.output):
             if name not in known:
                 slot = "output" if name == function.output else "inputs"
-                yield f"{where}.{slot}: no data node is named {name!r}; {allowed(name, known)}"
+                yield f"{where}.{slot}: no data node is named {name!r}; {did_you_mean(name, known)}"
         if function.output in graph.sources:
             yield f"{where}.output: {function.output} is a source; allowed: a data node that the data set doesn't fill"
         if function.weights not in ("own", "shared"):
-            yield f"{where}.weights: is {function.weights!r}; {allowed(function.weights, ('own', 'shared'))}"
+            yield f"{where}.weights: is {function.weights!r}; {did_you_mean(function.weights, ('own', 'shared'))}"
     for key, names in (("sources", graph.sources), ("targets", graph.targets)):
         if not names:
             yield f"{key}: is empty; allowed: one data node or more"
         for name in names:
             if name not in known:
-                yield f"{key}: no data node is named {name!r}; {allowed(name, known)}"
+                yield f"{key}: no data node is named {name!r}; {did_you_mean(name, known)}"
         if len(set(names)) < len(names):
             yield f"{key}: a name stands twice; allowed: each once"
     for name in sorted(set(graph.sources) & set(graph.targets)):
@@ -217,8 +252,8 @@ def _node_faults(graph: FunctionGraph, node: DataNode) -> Iterator[str]:
         yield f"{where}.width: is {_width_text(node.width)}; allowed: none, as a source is as wide as its data"
     if not is_source and node.field is not None:
         yield f"{where}.field: is {node.field!r}; allowed: for sources only (add {node.name} to sources?)"
-    if isinstance(node.width, str) and (of := node.width.removeprefix("target.")) not in ("target", *graph.targets):
-        yield f"{where}.width: no target is named {of!r}; {did_you_mean(of, graph.targets)}"
+    if isinstance(node.width, str) and (name := node.width.removeprefix("target.")) not in ("target", *graph.targets):
+        yield f"{where}.width: no target is named {name!r}; {did_you_mean(name, graph.targets)}"
     if isinstance(node.width, Hyperparameter) and node.width.name in (*graph.sources, "target"):
         yield f"{where}.width: the hyperparameter {node.width.name} has the name of a source or of the target's width"
 
@@ -228,13 +263,13 @@ def _width_text(width: object) -> str:
 
 
 def _type_faults(graph: FunctionGraph) -> Iterator[str]:
-    found = [fault for function in graph.functions for fault in _function_faults(graph, function)]
-    yield from found
-    if found:
+    function_faults = [fault for function in graph.functions for fault in _function_faults(graph, function)]
+    yield from function_faults
+    if function_faults:
         return
     try:
         widths = graph.width
-    except InputError as error:  # the inference met two inputs that don't fit; told per function below
+    except InputError as error:  # the inference of widths met two inputs that don't fit together
         yield str(error)
         return
     for node in graph.data:
@@ -272,7 +307,7 @@ def _width_faults(graph: FunctionGraph, function: FunctionNode, widths: dict[str
         return
     for parameters in function.variants():
         try:
-            width = function.signature.width(tuple(widths[name] for name in function.inputs), parameters)
+            width = function.signature.result_width(tuple(widths[name] for name in function.inputs), parameters)
         except InputError as error:
             yield f"{where}: {error}"
             return
@@ -284,43 +319,48 @@ def _width_faults(graph: FunctionGraph, function: FunctionNode, widths: dict[str
 
 
 def _reach_faults(graph: FunctionGraph) -> Iterator[str]:
-    made = costs(graph)
+    least = costs(graph)
     useful = set(graph.targets)
     while grown := {n for f in graph.functions if f.output in useful for n in f.inputs} - useful:
         useful |= grown
     for node in graph.data:
-        if not math.isinf(made[node.name]):
+        if not math.isinf(least[node.name]):
             if node.name not in useful:
                 uses = [f.name for f in graph.consumers[node.name]]
                 why = f"{', '.join(uses)} lead to no target" if uses else "nothing uses it"
                 yield f"data.{node.name}: {why}; allowed: each data node leads to a target"
         elif node.name in graph.targets:
-            yield f"targets: no walk can reach {node.name}: {_missing(graph, node.name, made)}"
+            yield f"targets: no walk can reach {node.name}: {_missing(graph, node.name, least)}"
         else:
-            yield f"data.{node.name}: can't be made from the sources: {_missing(graph, node.name, made)}"
+            yield f"data.{node.name}: can't be made from the sources: {_missing(graph, node.name, least)}"
 
 
 def costs(graph: FunctionGraph) -> dict[str, float]:
-    """Least number of steps that make each data node from the sources; infinite where nothing does."""
-    made = {node.name: 0.0 if node.name in graph.sources else math.inf for node in graph.data}
+    """Number of steps, by data node, of a shortest way from the sources; infinite where there is none.
+
+    A value that is read several times is counted each time.
+    """
+    least = {node.name: 0.0 if node.name in graph.sources else math.inf for node in graph.data}
+    # As in the algorithm of Bellman and Ford: a shortest way passes each data node once, so as many rounds are enough.
     for _ in graph.data:
         for f in graph.functions:
             if not _needs_twice(f, graph.sources):
-                made[f.output] = min(made[f.output], 1 + sum(made[name] for name in f.inputs))
-    return made
+                least[f.output] = min(least[f.output], 1 + sum(least[name] for name in f.inputs))
+    return least
 
 
 def _needs_twice(f: FunctionNode, sources: tuple[str, ...]) -> bool:
-    """Whether a function needs two different values of a source, which has one."""
+    """Whether a function needs two different values of a source, which has only one."""
     return f.signature.distinct and any(f.inputs.count(name) > 1 for name in sources)
 
 
-def _missing(graph: FunctionGraph, name: str, made: dict[str, float]) -> str:
+def _missing(graph: FunctionGraph, name: str, least: dict[str, float]) -> str:
+    """Reasons for which no function gives a data node."""
     producers = graph.producers[name]
     if not producers:
         return "nothing produces it; allowed: a function with this output, or a source"
     lacking = itertools.chain.from_iterable(
-        [f"{f.name} needs {n}" for n in dict.fromkeys(f.inputs) if math.isinf(made[n])]
+        [f"{f.name} needs {n}" for n in dict.fromkeys(f.inputs) if math.isinf(least[n])]
         or [f"{f.name} needs two different values of a source, which has one"]
         for f in producers
     )

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.shapes import Shapes, bound_parameters, copies
-from archioptrx.graphs.steps import Step
+from archioptrx.graphs.shapes import Shapes, bound_parameters
 
 ROWS = {
     "graph": 0.01,
@@ -24,25 +23,31 @@ ROWS = {
 
 def pending_steps(graph: ComputationGraph, shapes: Shapes, hyperparameters: Mapping[str, Any]) -> frozenset[int]:
     """The steps whose last linear layer is better left pending."""
-    bound = [bound_parameters(step, hyperparameters) for step in graph.steps]
-    return frozenset(i for i in range(len(graph.steps)) if _pays(graph, shapes, bound, i))
+    parameters = [bound_parameters(step, hyperparameters) for step in graph.steps]
+    return frozenset(i for i in range(len(graph.steps)) if _pays(graph, shapes, parameters, i))
 
 
-def _pays(graph: ComputationGraph, shapes: Shapes, bound: list[dict[str, Any]], index: int) -> bool:
-    parameters, value = bound[index], index + len(graph.sources)
-    plain = graph.steps[index].block in ("mlp", "attention") and parameters["output_activation"] == "none"
-    if not plain or parameters["layers"] < 2:
+def _pays(graph: ComputationGraph, shapes: Shapes, parameters: list[dict[str, Any]], index: int) -> bool:
+    """Whether leaving a step's last layer (hidden -> width) pending takes fewer products than running it at once.
+
+    Both ways are counted up to the first matrix of the readers. At once: the layer on each row, then the readers'
+    matrices on `width` channels. Later: the readers' matrices on `hidden` channels, since each is multiplied by the
+    pending one first (a product of two small matrices, not counted), and the layer itself on the rows of each value
+    that must be multiplied out. A reader that sums up edges first makes these rows fewer.
+    """
+    hidden: int | None = graph.steps[index].signature.ask("leaves", parameters[index])
+    if not hidden:
         return False
+    value = index + len(graph.sources)
     domain, width = shapes[value]
-    hidden: int = parameters["hidden"]
-    outputs, products = _readers(graph, shapes, bound, value)
+    outputs, products = _readers(graph, shapes, parameters, value)
     at_once = ROWS[domain] * hidden * width + products * width
     later = products * hidden + sum(ROWS[d] for d in outputs) * hidden * width
     return later < at_once
 
 
 def _readers(
-    graph: ComputationGraph, shapes: Shapes, bound: list[dict[str, Any]], value: int
+    graph: ComputationGraph, shapes: Shapes, parameters: list[dict[str, Any]], value: int
 ) -> tuple[list[str], float]:
     """Who reads a value, through loops, joins and sums.
 
@@ -55,42 +60,28 @@ def _readers(
     """
     carried = {edge.carried: edge.head for edge in graph.back_edges}
     stack, seen, outputs, products = [value], set[int](), list[str](), 0.0
+    # Invariant: every value on the stack holds the pending layer as one of its pieces. A value is visited once, so a
+    # layer that goes round a loop ends.
     while stack:
         here = stack.pop()
         if here in seen:
             continue
         seen.add(here)
         must = here in graph.targets
-        if here in carried:
+        if here in carried:  # the head of the next pass is this very value
             stack.append(carried[here])
         for index, step in enumerate(graph.steps):
-            result = index + len(graph.sources)
+            if here not in step.inputs:
+                continue
+            signature, result = step.signature, index + len(graph.sources)
+            if signature.ask("passes_on", parameters[index]):
+                stack.append(result)
+                continue
+            inputs = [shapes[read] for read in step.inputs]
             for slot in [slot for slot, read in enumerate(step.inputs) if read == here]:
-                if passes_on(step, bound[index]):
-                    stack.append(result)
-                elif multiplies(step, slot, shapes):
-                    products += _products(step, shapes, bound[index], result, shapes[here][0])
-                else:
-                    must = True
-        outputs += [shapes[here][0]] * must
+                columns = signature.ask("multiplies", slot, inputs, shapes[result], parameters[index]) or 0
+                products += ROWS[shapes[here].domain] * columns
+                must = must or not columns
+        # Multiplied out once, however many readers need it: a value keeps its tensor.
+        outputs += [shapes[here].domain] * must
     return outputs, products
-
-
-def passes_on(step: Step, parameters: Mapping[str, Any]) -> bool:
-    """Whether a step hands on a pending layer instead of multiplying it out."""
-    sums: bool = step.block in ("aggregate", "readout") and parameters["reduce"] in ("sum", "mean")
-    return sums or step.block in ("concat", "identity")
-
-
-def multiplies(step: Step, slot: int, shapes: Shapes) -> bool:
-    """Whether a step begins with a linear layer on this input."""
-    if step.block == "attention":
-        return slot == 0 and shapes[step.inputs[1]][1] == 1
-    return step.block == "mlp"
-
-
-def _products(step: Step, shapes: Shapes, parameters: Mapping[str, Any], result: int, domain: str) -> float:
-    output, width = shapes[result]
-    first: int = width if parameters["layers"] == 1 else parameters["hidden"]
-    parts = 3 if step.block == "attention" else copies(domain, output)
-    return ROWS[domain] * parts * first

@@ -1,6 +1,7 @@
-"""Which steps form loops, and which values matter: sets of values as bits of whole numbers.
+"""The loops of a graph, and the values that its targets depend on.
 
-Graphs have some dozen values, so a set is one Python integer (bit i: value i) and a closure a few operations.
+Values are numbers from 0 on: sources first (`count` of them), then the results of the steps in order. Graphs have some
+dozen values, so a set of values is one Python integer (bit i stands for value i), and a closure takes a few operations.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Inputs = Sequence[tuple[int, ...]]  # of each step
-Edges = Sequence[tuple[int, int, int]]  # (carried, head, iterations)
+Inputs = Sequence[tuple[int, ...]]
+"""By step: the values that it reads."""
+Edges = Sequence[tuple[int, int, int]]
+"""Back edges: carried value, head, iterations."""
 
 
 def ancestors(count: int, inputs: Inputs) -> list[int]:
     """Set of ancestors of each value, itself included, back edges left out."""
     sets = [1 << value for value in range(count)]
+    # Steps read earlier values only, so one run in their order is enough.
     for index, values in enumerate(inputs):
         mask = 1 << (count + index)
         for value in values:
@@ -33,34 +37,46 @@ def descendants(count: int, inputs: Inputs) -> list[int]:
 
 
 def bits(mask: int) -> list[int]:
-    """Members of a set, ascending."""
-    found = []
+    """Members of a set, ascending.
+
+    >>> bits(0b10110)
+    [1, 2, 4]
+    """
+    members = []
     while mask:
-        low = mask & -mask
-        found.append(low.bit_length() - 1)
+        low = mask & -mask  # the lowest bit alone
+        members.append(low.bit_length() - 1)
         mask ^= low
-    return found
+    return members
 
 
 @dataclass(frozen=True)
 class Components:
-    """The loops of a graph: strongly connected components, back edges included, as sets of values."""
+    """The loops of a graph: its strongly connected components, back edges included.
+
+    Attributes
+    ----------
+    count, inputs
+        Number of sources, and the inputs of the steps.
+    loops
+        Sets of values, disjoint, in the order of their first back edge.
+    """
 
     count: int
     inputs: Inputs
     loops: tuple[int, ...]
 
     def inside(self, value: int, members: int) -> bool:
-        """Whether the step that makes a value belongs to the loop: it reads the loop and gives into it.
+        """Whether the step that makes a value belongs to a loop: it reads members, and its result is a member.
 
-        The step that makes a head's first value from outside doesn't.
+        The step that makes the first value of a head from values outside the loop doesn't belong to it.
         """
         if not members >> value & 1 or value < self.count:
             return False
         return any(members >> v & 1 for v in self.inputs[value - self.count])
 
     def outputs(self, members: int, targets: Sequence[int]) -> int:
-        """Values of a loop that are targets or that a step outside of it reads."""
+        """Set of the values of a loop that are targets, or that a step outside the loop reads."""
         read = 0
         for target in targets:
             read |= 1 << target
@@ -71,7 +87,7 @@ class Components:
         return read & members
 
     def forward(self, members: int, targets: Sequence[int]) -> int:
-        """Values of a loop from which an output of it is reached without a back edge."""
+        """Set of the values of a loop from which an output of the loop is reached without a back edge."""
         wanted = self.outputs(members, targets)
         inner = [i for i in range(len(self.inputs)) if self.inside(self.count + i, members)]
         for index in reversed(inner):
@@ -82,11 +98,16 @@ class Components:
 
 
 def components(count: int, inputs: Inputs, edges: Edges) -> Components:
-    """Find the loops; a back edge whose head doesn't lead to what it carries forms none."""
+    """Find the loops. A back edge whose head doesn't lead to the value that it carries forms none.
+
+    Without back edges there is no circle, so a component with a circle holds a back edge. Two closures over the few
+    back edges are therefore enough, in the place of Tarjan's algorithm over all values.
+    """
     if not edges:
         return Components(count, inputs, ())
     down = descendants(count, inputs)
-    reach = [down[head] for _, head, _ in edges]  # from a head, through any back edges
+    # By back edge: set of the values that its head leads to, through any number of back edges.
+    reach = [down[head] for _, head, _ in edges]
     grown = True
     while grown:
         grown = False
@@ -100,13 +121,13 @@ def components(count: int, inputs: Inputs, edges: Edges) -> Components:
     for i, (carried, head, _) in enumerate(edges):
         if not reach[i] >> carried & 1 or any(loop >> head & 1 for loop in loops):
             continue
-        members = 0
+        members = 0  # values that the head leads to and that lead to the head
         for value in bits(reach[i]):
-            full = down[value]
+            reached = down[value]
             for j, (other, _, _) in enumerate(edges):
                 if down[value] >> other & 1:
-                    full |= reach[j]
-            if full >> head & 1:
+                    reached |= reach[j]
+            if reached >> head & 1:
                 members |= 1 << value
         loops.append(members)
     return Components(count, inputs, tuple(loops))
@@ -115,34 +136,37 @@ def components(count: int, inputs: Inputs, edges: Edges) -> Components:
 def live_values(
     count: int, inputs: Inputs, edges: Edges, targets: Sequence[int]
 ) -> tuple[int, list[tuple[int, int, int]]]:
-    """The values that a target depends on, and the back edges that change one, with the iterations of their loop.
+    """Set of the values that a target depends on, and the back edges that a target depends on.
 
-    A back edge stands while it is part of a loop and what it carries reaches a target in a later pass.
+    A back edge is kept if it is part of a loop and the value that it carries reaches a target in a later pass. The
+    edges of one loop get the loop's iterations: the largest of theirs.
     """
     kept = list(edges)
+    # Without one back edge another may no longer be part of a loop, so this is repeated until all are kept.
     while True:
-        found = components(count, inputs, kept)
-        looped = _of_loops(kept, found)
+        parts = components(count, inputs, kept)
+        looped = _of_loops(kept, parts)
         live = _closure(count, inputs, looped, targets)
-        after = [e for e in looped if live >> e[1] & 1]
-        if len(after) > len(found.loops):
-            after = _useful(count, inputs, after, targets)
-        if len(after) == len(kept):
-            return live, after
-        kept = after
+        needed = [e for e in looped if live >> e[1] & 1]
+        if len(needed) > len(parts.loops):  # a loop has several back edges
+            needed = _useful(count, inputs, needed, targets)
+        if len(needed) == len(kept):
+            return live, needed
+        kept = needed
 
 
-def _of_loops(edges: Edges, found: Components) -> list[tuple[int, int, int]]:
+def _of_loops(edges: Edges, parts: Components) -> list[tuple[int, int, int]]:
     """Back edges that are part of a loop; in one loop the largest number of iterations counts."""
     looped = []
     for carried, head, _ in edges:
-        members = next((m for m in found.loops if m >> carried & 1 and m >> head & 1), 0)
+        members = next((m for m in parts.loops if m >> carried & 1 and m >> head & 1), 0)
         if members:
             looped.append((carried, head, max(n for c, h, n in edges if members >> c & 1 and members >> h & 1)))
     return looped
 
 
 def _closure(count: int, inputs: Inputs, edges: Edges, targets: Sequence[int]) -> int:
+    """Set of the values that lead to a target, back edges included."""
     carried = {head: source for source, head, _ in edges}
     stack, live = list(targets), 0
     while stack:
@@ -160,22 +184,28 @@ def _closure(count: int, inputs: Inputs, edges: Edges, targets: Sequence[int]) -
 def _useful(
     count: int, inputs: Inputs, edges: list[tuple[int, int, int]], targets: Sequence[int]
 ) -> list[tuple[int, int, int]]:
-    """Less the back edges without which the targets are the same, where several make up one loop.
+    """The back edges without those that change no target. Only for loops of several back edges.
 
-    The passes may end before what one edge carries is seen. A loop of one back edge always needs it.
+    The passes may end before the value that one of them carries reaches a target. A loop of one back edge needs it.
     """
-    table: dict[tuple[int, ...], int] = {}
+    table: dict[tuple[int, ...], int] = {}  # common to all calls, so that equal terms have equal numbers
     before = _unrolled(count, inputs, edges, targets, table)
     spare = [e for e in edges if _unrolled(count, inputs, [o for o in edges if o != e], targets, table) == before]
-    # All or none, so that their order makes no difference: two together may hold loops in step that either alone holds.
-    rest = [e for e in edges if e not in spare]
-    return rest if _unrolled(count, inputs, rest, targets, table) == before else edges
+    # Each may be spared alone, but perhaps not all together: the loop may then fall into parts that run one after the
+    # other. So all or none are left out, as a choice between them would depend on their order.
+    needed = [e for e in edges if e not in spare]
+    return needed if _unrolled(count, inputs, needed, targets, table) == before else edges
 
 
 def _unrolled(
     count: int, inputs: Inputs, edges: Edges, targets: Sequence[int], table: dict[tuple[int, ...], int]
 ) -> list[int]:
-    """The targets as numbers of hash-consed terms, by the meaning of a loop; steps are told apart by their number."""
+    """The targets as terms, with all passes of the loops written out; equal numbers stand for equal terms.
+
+    A term is a step, by its number, with the terms of its inputs. Terms that are equal are stored once, in `table`
+    (hash consing), as a term written out may be exponentially large. A head in pass k > 0 is the carried value of pass
+    k - 1; outside a loop its values are those of its last pass.
+    """
     loops = components(count, inputs, edges).loops
     loop = {value: members for members in loops for value in bits(members)}
     carried = {h: (c, n) for c, h, n in edges if loop.get(h, 0) >> c & 1}
@@ -185,13 +215,13 @@ def _unrolled(
         if turn and value in carried:
             return [(carried[value][0], turn - 1)]
         members = loop.get(value, 0)
-        given = inputs[value - count] if value >= count else ()
-        return [(v, turn if members >> v & 1 else passes.get(loop.get(v, 0), 0)) for v in given]
+        read = inputs[value - count] if value >= count else ()
+        return [(v, turn if members >> v & 1 else passes.get(loop.get(v, 0), 0)) for v in read]
 
     wanted = [(target, passes.get(loop.get(target, 0), 0)) for target in targets]
-    known: dict[tuple[int, int], int] = {}
+    known: dict[tuple[int, int], int] = {}  # number of the term of a value in a pass
     stack = list(wanted)
-    while stack:
+    while stack:  # depth first, with a stack: the terms may be deeper than Python's limit of recursion
         value, turn = stack[-1]
         needed = parts(value, turn)
         if missing := [part for part in needed if part not in known]:

@@ -1,4 +1,4 @@
-"""The nodes of a function graph, and the YAML that a user writes for them."""
+"""The nodes of a function graph, and their YAML form."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from archioptrx.core.errors import did_you_mean
 from archioptrx.graphs.signatures import DOMAINS, SIGNATURES, Choice, Hyperparameter, Signature
 
 MERGES = ("add", "concat")
-
+"""Ways in which a branch may be merged into a value."""
 
 OF_TARGET = "target."
-"""Begins the symbol for the width of one of several targets."""
+"""Start of the symbol for the width of one of several targets: `target.NAME`."""
 
 
 @dataclass(frozen=True)
 class DataNode:
-    """A typed place.
+    """A typed place in a function graph: a kind of values.
 
     Attributes
     ----------
-    name, domain
-        `node`, `edge`, `triplet` or `graph`: what a value has one row for.
+    name
+        Letters, digits and _.
+    domain
+        `node`, `edge`, `triplet`, `graph` or `pooled`: a value has one row for each of these.
     width
-        A number of channels, a Hyperparameter, `"target"` (as wide as the task asks; `"target.NAME"`, as it asks for
-        one of several targets), or None: inferred from the functions that produce it; of a source: taken from the data
-        set.
+        Number of channels, a Hyperparameter, `"target"` (the width that the task asks for; `"target.NAME"` for one of
+        several targets), or None: inferred from the functions that produce it. A source has None, as its width is
+        taken from the data set.
     field
-        The data set's field that fills a source (`x`, `edge_attr` …); None for all others.
+        Field of the data set that fills a source (`x`, `edge_attr` …); None for all others.
     merge
-        How a branch may arrive here: `add`, `concat` (followed by a projection to this node's width).
+        Ways in which a branch may be merged into a value: `add`, `concat` (followed by a projection to this width).
     """
 
     name: str
@@ -45,20 +47,23 @@ class DataNode:
 
 @dataclass(frozen=True)
 class FunctionNode:
-    """A typed operation.
+    """A typed operation of a function graph.
 
     Attributes
     ----------
-    name, block, inputs, output
-        The building block and the data nodes that it connects, inputs in order.
+    name
+        Letters, digits and _.
+    block, inputs, output
+        Name of the building block, and names of the data nodes that it connects, inputs in order.
     params
-        Sorted pairs; a value is a literal, a Hyperparameter (one value per candidate) or a Choice (one per step).
+        Sorted (name, value) pairs; a value is a literal, a Hyperparameter (one value per candidate) or a Choice (one
+        per step).
     weights
         `own`: each step has weights of its own; `shared`: all steps of this function share one set.
     per_pass
-        In a loop every pass has weights of its own.
+        Whether each pass of a loop has weights of its own.
     weight
-        How much the random walk prefers this function; relative.
+        Prior weight of this function in the random walk, relative to the others; 0 or more.
     """
 
     name: str
@@ -75,7 +80,7 @@ class FunctionNode:
 
     @property
     def signature(self) -> Signature:
-        """The type of the block."""
+        """Signature of the block."""
         return SIGNATURES[self.block]
 
     def variants(self) -> Iterator[dict[str, Any]]:
@@ -94,11 +99,12 @@ def frozen(value: Any) -> Any:
 
 
 def symbol_form(value: Any) -> Any:
+    """A parameter's value as YAML has it; `parse_symbol` inverts it."""
     if isinstance(value, Hyperparameter):
         return {"hyperparameter": value.name}
     if isinstance(value, Choice):
         return {"choice": [symbol_form(option) for option in value.options]}
-    if isinstance(value, tuple):  # what `frozen` made of a mapping
+    if isinstance(value, tuple):  # a mapping in its frozen form
         return {key: symbol_form(inner) for key, inner in value}
     return value
 
@@ -111,6 +117,7 @@ def width_form(width: int | str | Hyperparameter) -> Any:
 
 
 def node_form(node: DataNode) -> dict[str, Any]:
+    """A data node as YAML has it, without its name; defaults are left out."""
     form: dict[str, Any] = {"domain": node.domain}
     if node.width is not None:
         form["width"] = width_form(node.width)
@@ -122,6 +129,7 @@ def node_form(node: DataNode) -> dict[str, Any]:
 
 
 def function_form(function: FunctionNode) -> dict[str, Any]:
+    """A function node as YAML has it, without its name; defaults are left out."""
     form: dict[str, Any] = {
         "block": function.block,
         "inputs": list(function.inputs),
@@ -139,6 +147,7 @@ def function_form(function: FunctionNode) -> dict[str, Any]:
 
 
 def parse_names(fields: Fields, key: str) -> tuple[str, ...]:
+    """Read a list of names of data nodes."""
     names = fields.take(key, list)
     if not all(isinstance(name, str) for name in names or ()):
         fields.fault(key, f"is {names!r}; allowed: a list of names of data nodes")
@@ -147,6 +156,7 @@ def parse_names(fields: Fields, key: str) -> tuple[str, ...]:
 
 
 def parse_symbol(value: Any, fields: Fields, key: str) -> Any:
+    """Read a parameter's value: `{hyperparameter: NAME}`, `{choice: […]}`, or a literal, which is returned as it is."""
     if not isinstance(value, Mapping) or not {"hyperparameter", "choice"} & set(value):
         return value
     inner = Fields(value, fields.at(key), fields.faults)
@@ -162,6 +172,7 @@ def parse_symbol(value: Any, fields: Fields, key: str) -> Any:
 
 
 def parse_nodes(section: Fields) -> tuple[DataNode, ...]:
+    """Read the section `data` of a function graph; faults are added to the section's list."""
     nodes = []
     for name in section.content:
         fields = section.inside(name)
@@ -193,6 +204,7 @@ def _parse_width(fields: Fields) -> Any:
 
 
 def parse_functions(section: Fields) -> tuple[FunctionNode, ...]:
+    """Read the section `functions` of a function graph; faults are added to the section's list."""
     functions = []
     for name in section.content:
         fields = section.inside(name)

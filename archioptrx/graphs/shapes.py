@@ -1,4 +1,4 @@
-"""A computation graph with numbers for its symbols: the shape of each value, the parameters of each step. No torch."""
+"""Shapes of values and parameters of steps, with numbers in the place of symbols. No torch."""
 
 from __future__ import annotations
 
@@ -7,21 +7,13 @@ from typing import Any
 
 from archioptrx.core.errors import GraphError, InputError, did_you_mean
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.signatures import LADDER, POOLED, Hyperparameter
+from archioptrx.graphs.signatures import Hyperparameter, Shape
 from archioptrx.graphs.steps import Step
 
-Shapes = list[tuple[str, int]]  # domain and width of each value
+Shapes = list[Shape]
+"""The shape of each value."""
 TargetWidth = int | Mapping[str, int]
-"""Channels that a task asks for; of several targets, those of each by the name of its data node."""
-
-
-def copies(source: str, output: str) -> int:
-    """How many parts a value of one domain has when it is lifted to another: 2 for each rung of the ladder.
-
-    >>> copies("node", "edge"), copies("node", "triplet"), copies("graph", "edge"), copies("pooled", "pooled")
-    (2, 4, 1, 1)
-    """
-    return 1 if source in ("graph", POOLED) else int(2 ** (LADDER[output] - LADDER[source]))
+"""Number of channels that a task asks for; with several targets one number for each, by the name of its data node."""
 
 
 def shapes(
@@ -30,24 +22,25 @@ def shapes(
     source_widths: Mapping[str, int],
     target_width: TargetWidth = 1,
 ) -> Shapes:
-    """Domain and width of each value; a source that nothing reads has width 0.
+    """Domain and width of each value; a source that no step reads has width 0.
 
     Parameters
     ----------
     graph
+        The computation graph.
     hyperparameters
-        A number for each symbolic width.
+        Values of the hyperparameters; a whole number for each that is a width.
     source_widths
-        Channels of each source in the data set, by the name of its data node.
+        Number of channels of each source in the data set, by the name of its data node.
     target_width
-        Channels that the task asks for.
+        Number of channels that the task asks for.
 
     Raises
     ------
     InputError
         A symbol has no value.
     GraphError
-        Two of the symbols' names are the same.
+        Two symbols have the same name.
     """
     symbols = {**target_symbols(target_width), **source_widths, **hyperparameters}
     clash = (set(source_widths) & set(hyperparameters)) | ({"target"} & (set(source_widths) | set(hyperparameters)))
@@ -59,7 +52,7 @@ def shapes(
         raise InputError(f"source {missing[0]}: its width is unknown; {did_you_mean(missing[0], source_widths)}")
     idle = set(range(len(graph.sources))) - read
     kinds = [graph.type_of(value) for value in range(len(graph.values))]
-    return [(kind.domain, 0 if value in idle else kind.width.bind(symbols)) for value, kind in enumerate(kinds)]
+    return [Shape(kind.domain, 0 if value in idle else kind.width.bind(symbols)) for value, kind in enumerate(kinds)]
 
 
 def target_symbols(target_width: TargetWidth) -> dict[str, int]:
@@ -76,17 +69,17 @@ def target_symbols(target_width: TargetWidth) -> dict[str, int]:
 
 
 def read_sources(graph: ComputationGraph) -> set[int]:
-    """The sources that a step reads; a network asks for no others."""
+    """Numbers of the sources that a step reads; a network needs no others."""
     return {value for step in graph.steps for value in step.inputs if value < len(graph.sources)}
 
 
 def bound_parameters(step: Step, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a step that have an effect, with numbers for hyperparameters.
+    """Parameters of a step that have an effect, with values in the place of hyperparameters.
 
     Raises
     ------
     InputError
-        A hyperparameter has no value, or one that the block doesn't take.
+        A hyperparameter has no value, or a value that the block doesn't allow.
     """
     complete = step.all_params
     idle = set(step.signature.irrelevant(_bound(complete, hyperparameters)))
@@ -94,8 +87,8 @@ def bound_parameters(step: Step, hyperparameters: Mapping[str, Any]) -> dict[str
     for parameter in step.signature.parameters:
         value = bound.get(parameter.name)
         if isinstance(value, Hyperparameter):
-            wrong = did_you_mean(value.name, hyperparameters)
-            raise InputError(f"{step.function}: {parameter.name}: hyperparameter {value.name} has no value; {wrong}")
+            allowed = did_you_mean(value.name, hyperparameters)
+            raise InputError(f"{step.function}: {parameter.name}: hyperparameter {value.name} has no value; {allowed}")
         if parameter.name in bound and (fault := parameter.fault(value)):
             raise InputError(f"{step.function}: {parameter.name} {fault}")
     return bound
@@ -116,17 +109,15 @@ def _plain(value: Any) -> Any:
 
 
 def weight_names(graph: ComputationGraph) -> list[tuple[str, ...]]:
-    """Names of the weights of each step, one per pass where passes have their own; () for none.
+    """Names of the weights of each step: one name, one a pass where passes have their own weights, or ().
 
-    A name is the prefix of the weights' keys in the state dict.
+    A name is the prefix of the weights' keys in the state dict of the network.
     """
     names: list[tuple[str, ...]] = []
+    first: dict[str, tuple[str, ...]] = {"": ()}
     for index, step in enumerate(graph.steps):
-        name, number = step.weights, graph.passes[index]
-        if not name:
-            names.append(())
-        elif step.per_pass and number > 1:
-            names.append(tuple(f"{name}.{turn}" for turn in range(number)))
-        else:
-            names.append((name,))
+        number = graph.passes[index]
+        own = tuple(f"{step.weights}.{turn}" for turn in range(number)) if step.per_pass and number > 1 else None
+        # The first step of a name makes the weights; one outside its loop, or with other passes, shares them.
+        names.append(first.setdefault(step.weights, own or (step.weights,)))
     return names

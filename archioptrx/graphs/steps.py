@@ -10,7 +10,19 @@ from archioptrx.graphs.signatures import SIGNATURES, Signature, Width
 
 @dataclass(frozen=True, slots=True)
 class DataType:
-    """What a value is: the name of its data node, its domain, its symbolic width, a source's data set field."""
+    """The type of a value.
+
+    Attributes
+    ----------
+    name
+        Name of its data node.
+    domain
+        `node`, `edge`, `triplet`, `graph` or `pooled`: a value has one row for each of these.
+    width
+        Symbolic number of channels.
+    field
+        Field of the data set that fills a source; None for all others.
+    """
 
     name: str
     domain: str
@@ -25,17 +37,17 @@ class Step:
     Attributes
     ----------
     function, block
-        Name of the function node (free text: it is no part of the identity) and its building block.
+        Name of the function node (any text; no part of the identity), and its building block.
     inputs
         Value numbers, in the order of the function's slots.
     type
         Data type of the result.
     params
-        Sorted pairs; a literal or a Hyperparameter. A parameter that isn't there has its default.
+        Sorted (name, value) pairs; a value is a literal or a Hyperparameter. All other parameters have their defaults.
     weights
-        Name of the weights, "" for none; steps of the same name share them.
+        Name of the weights, "" for none; steps with the same name share them.
     per_pass
-        In a loop each pass has weights of its own.
+        Whether each pass of a loop has weights of its own.
     """
 
     function: str
@@ -48,7 +60,7 @@ class Step:
 
     @property
     def signature(self) -> Signature:
-        """The type of the block."""
+        """Signature of the block."""
         return SIGNATURES[self.block]
 
     @property
@@ -59,7 +71,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class BackEdge:
-    """After each pass but the last, `head` becomes the value of `carried`; `iterations` times."""
+    """An edge from a value back to an earlier one, which closes a loop.
+
+    Attributes
+    ----------
+    carried, head
+        Value numbers: after each pass but the last, `head` becomes the value of `carried`.
+    iterations
+        Number of times that it does; the loop has one pass more.
+    """
 
     carried: int
     head: int
@@ -68,10 +88,19 @@ class BackEdge:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """A recurrence, ready to run: forward; then `iterations` times: back, heads := carried (all at once), forward.
+    """A loop, ready to run: forward; then `iterations` times: back, heads := carried (all at once), forward.
 
-    `heads` are (head, carried) pairs of values; `forward` and `back` are step numbers in order. Steps in `once` run
-    in pass 0 only: they make the first value of a head from the loop itself (where loops overlap).
+    Attributes
+    ----------
+    heads
+        (head, carried) pairs of value numbers.
+    iterations
+        Number of passes after the first.
+    forward, back
+        Step numbers in order: steps from which an output of the loop is reached without a back edge, and all others.
+    once
+        Steps that run in pass 0 only: they make the first value of a head from values of the loop itself, as where
+        recurrences overlap.
     """
 
     heads: tuple[tuple[int, int], ...]

@@ -9,12 +9,12 @@ from typing import Any
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata, Splits
+from archioptrx.data.description import DataDescription
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.sources import load_dataset, with_path
 from archioptrx.models.model_folder import TrainedModel
 
 
-def load_splits(data: Mapping[str, Any], split: Mapping[str, Any], test: str | None) -> tuple[Metadata, Splits, str]:
+def load_splits(data: DataDescription, split: Mapping[str, Any], test: str | None) -> tuple[Metadata, Splits, str]:
     """Read and divide data; also their fingerprint.
 
     Raises
@@ -22,11 +22,11 @@ def load_splits(data: Mapping[str, Any], split: Mapping[str, Any], test: str | N
     InputError
         The data are wrong, or too few to be divided.
     """
-    dataset = load_dataset(data)
+    dataset = data.load()
     fingerprint = dataset.fingerprint
     last: float | Dataset = split["test"]
     if test is not None:
-        last = load_dataset(with_path(data, test), place="test", like=dataset.metadata)
+        last = data.at(test, "test").load(like=dataset.metadata)
         fingerprint += f"+{last.fingerprint}"
     return dataset.metadata, dataset.split(split["validation"], last, split["seed"]), fingerprint
 
@@ -44,8 +44,7 @@ def events_for(model: TrainedModel, path: str | None) -> tuple[Sequence[HitGraph
     """
     provenance = model.provenance
     if path is not None:
-        data = with_path(provenance.data, str(Path(path).expanduser()))
-        graphs = load_dataset(data, like=model.metadata).graphs
+        graphs = provenance.data.at(str(Path(path).expanduser())).load(like=model.metadata).graphs
         if fault := model.task.data_fault(graphs[0]):
             raise InputError(f"--data: {fault}")
         if fault := model.task.truth_fault(graphs):

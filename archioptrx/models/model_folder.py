@@ -19,14 +19,15 @@ from torch import nn
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import new_folder, plain, write_atomically
-from archioptrx.core.plugins import import_modules
+from archioptrx.core.plugins import read_imports
 from archioptrx.data.dataset import Metadata
+from archioptrx.data.description import DataDescription
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.networks.compile import compile_model, source_widths
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.run_folder import RunFolder, trial_of
-from archioptrx.tasks import make_task
+from archioptrx.tasks import TaskDescription, describe_task, task_from
 from archioptrx.tasks.task import Task
 
 FILES = ("architecture.yaml", "weights.pt", "metadata.json", "metrics.json")
@@ -39,33 +40,40 @@ class Provenance:
     Attributes
     ----------
     data, split, test
-        What `load_dataset` was told; shares and seed of the split; path of test events. So `evaluate` finds the test
+        Description of the data set; shares and seed of the split; path of test events. So `evaluate` finds the test
         events again.
     fingerprint
-        Of that data set.
+        Fingerprint of that data set.
     task
-        Plain description of the task.
+        Description of the task.
     training
         Fields of `Training`.
+    imports
+        Modules with the user's own parts.
     """
 
-    data: Mapping[str, Any]
+    data: DataDescription
     split: Mapping[str, Any]
     test: str | None
     fingerprint: str
-    task: Mapping[str, Any]
+    task: TaskDescription
     training: Mapping[str, Any]
     imports: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return content | {"data": self.data.to_dict(), "task": self.task.to_dict()}
 
 
 def provenance_of(experiment: Experiment, fingerprint: str, training: Mapping[str, Any]) -> Provenance:
     """Where a model of this experiment comes from."""
     return Provenance(
-        data=dict(experiment.data),
+        data=experiment.data,
         split=asdict(experiment.split),
         test=experiment.test,
         fingerprint=fingerprint,
-        task=dict(experiment.task),
+        task=experiment.task,
         training=training,
         imports=experiment.imports,
     )
@@ -109,7 +117,7 @@ def save_model(
     about = {
         **metadata.to_dict(),
         "source_widths": source_widths(architecture.graph, metadata),
-        **{name: getattr(provenance, name) for name in Provenance.__dataclass_fields__},
+        **provenance.to_dict(),
     }
     with new_folder(folder, replace=replace) as fresh:
         architecture.save(fresh / "architecture.yaml")
@@ -162,15 +170,17 @@ def load_model(name: str | Path) -> TrainedModel:
     folder = model_folder(name)
     about = _json(folder / "metadata.json")
     faults: list[str] = []
-    fields = Fields(about, str(folder / "metadata.json"), faults)
-    names = Metadata.__dataclass_fields__, Provenance.__dataclass_fields__
-    parts = [{key: fields.take(key, object) for key in group} for group in names]
+    place = str(folder / "metadata.json")
+    fields = Fields(about, place, faults)
+    imports = read_imports(fields)
+    metadata = {key: fields.take(key, object) for key in Metadata.__dataclass_fields__}
+    origin = {key: fields.take(key, object) for key in Provenance.__dataclass_fields__ if key != "imports"}
     finish(faults)
-    provenance = Provenance(**{**parts[1], "imports": tuple(parts[1]["imports"])})
-    import_modules(provenance.imports)
+    data, task = DataDescription(origin["data"]), describe_task(origin["task"])
+    provenance = Provenance(**{**origin, "data": data, "task": task, "imports": imports})
     architecture = Architecture.load(folder / "architecture.yaml")
-    metadata, metrics = Metadata.from_dict(parts[0]), _json(folder / "metrics.json")
-    return _with_weights(folder / "weights.pt", architecture, metadata, provenance, metrics)
+    metrics = _json(folder / "metrics.json")
+    return _with_weights(folder / "weights.pt", architecture, Metadata.from_dict(metadata), provenance, metrics)
 
 
 def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
@@ -190,7 +200,6 @@ def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
             f"{folder.path}: was written by an older version; allowed: archioptrx train {folder.path}/{number}"
         )
     experiment = folder.experiment()
-    import_modules(experiment.imports)
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
     provenance = provenance_of(experiment, about["fingerprint"], row["training"])
     metrics = {
@@ -222,7 +231,7 @@ def _with_weights(
     file: Path, architecture: Architecture, metadata: Metadata, provenance: Provenance, metrics: Mapping[str, Any]
 ) -> TrainedModel:
     """Compile the network and read its weights. The modules of `provenance` have been imported."""
-    task = make_task(provenance.task)
+    task = task_from(provenance.task.options)
     model = compile_model(
         architecture.graph,
         architecture.hyperparameters,

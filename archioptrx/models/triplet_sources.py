@@ -21,7 +21,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.options import LineGraphOptions, TripletsOptions
+from archioptrx.data.options import LineGraphOptions, TripletsOptions, source
 from archioptrx.data.signal import KEYS as SIGNAL
 from archioptrx.data.sources import load_dataset, resolved
 from archioptrx.data.sources.stream import Job, stream
@@ -59,6 +59,8 @@ class TripletPlan:
     model: tuple[str, str] | None
 
 
+@source(LineGraphOptions)
+@source(TripletsOptions)
 def load(options: TripletsOptions) -> Dataset:
     """Read the other source and make the triplets, with a progress bar on stderr.
 
@@ -78,7 +80,7 @@ def load(options: TripletsOptions) -> Dataset:
     if trained is not None:
         about["model"] = {
             "weights": model[1] if model else "",
-            "same_data": trained.provenance.data == resolved(options.of),
+            "same_data": trained.provenance.data.to_dict() == resolved(options.of),
         }
     metadata = replace(make(inner.metadata, scored), options=about)
     plan = TripletPlan(options, inner.metadata, metadata, model)

@@ -12,12 +12,15 @@ from archioptrx.core.errors import ArchiOpTrXError, GraphError, InputError, Tria
 from archioptrx.data.dataset import Metadata
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.linear_fusion import pending_steps
+from archioptrx.graphs.parameter_count import block_parameters
 from archioptrx.graphs.shapes import TargetWidth, bound_parameters, read_sources, shapes, weight_names
 from archioptrx.graphs.signatures import POOLED
 from archioptrx.graphs.steps import Loop, Step
 from archioptrx.networks.blocks import ForwardPass, Shape, Topology, Value, apply, build
 
 Table = dict[int, Value]
+Recipe = tuple[str, tuple[Shape, ...], Shape, dict[str, Any]]
+"""Block, shapes of inputs and output, and parameters of a step: what `build` needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ class Model(nn.Module):
         self.hyperparameters = dict(hyperparameters)
         self.source_widths = dict(source_widths)
         self.target_width = target_width
-        self._shapes = [Shape(*shape) for shape in shapes(graph, hyperparameters, source_widths, target_width)]
+        self._shapes = shapes(graph, hyperparameters, source_widths, target_width)
         self._calls = _calls(self)
         self._last = _last_uses(graph)
 
@@ -118,8 +121,10 @@ class Model(nn.Module):
         call = self._calls[index]
         values = [table[value] for value in call.inputs]
         try:
-            pooled = self._shapes[call.output].domain == POOLED
-            table[call.output] = apply(call.module(turn), values, run, call.pending, pooled)
+            shape = self._shapes[call.output]
+            value = apply(call.module(turn), values, run, call.pending, shape.domain == POOLED)
+            _check_shape(value, shape, run.topology)
+            table[call.output] = value
         except ArchiOpTrXError:
             raise
         except Exception as error:
@@ -173,11 +178,19 @@ class Model(nn.Module):
         return found[0] if len(found) == 1 else tuple(found)
 
 
+def _check_shape(value: Value, shape: Shape, topology: Topology) -> None:
+    """Raise TypeError where a block gives a value of another shape than its signature and the graph say."""
+    width, rows = value.width, value.pieces[0].rows.shape[0]
+    # How many rows a smaller graph has is up to the block that makes it.
+    if width != shape.width or (shape.domain != POOLED and rows != topology.rows(shape.domain)):
+        allowed = "rows" if shape.domain == POOLED else topology.rows(shape.domain)
+        raise TypeError(f"gives [{rows}, {width}]; allowed: [{allowed}, {shape.width}]")
+
+
 def _calls(model: Model) -> list[PlannedStep]:
     """Plan each step: build its modules, or share them, and choose which linear layers are left pending."""
     graph, names = model.graph, weight_names(model.graph)
-    bound = [(shape.domain, shape.width) for shape in model._shapes]
-    pending = pending_steps(graph, bound, model.hyperparameters)
+    pending = pending_steps(graph, model._shapes, model.hyperparameters)
     made: dict[str, tuple[Any, tuple[nn.Module, ...]]] = {}
     calls = []
     for index, step in enumerate(graph.steps):
@@ -188,7 +201,7 @@ def _calls(model: Model) -> list[PlannedStep]:
                 fault = f"{step.function}: shares the weights {step.weights} with a step of another form"
                 raise GraphError(f"{fault}\n{graph}")
         else:
-            modules = tuple(build(*recipe) for _ in range(max(1, len(names[index]))))
+            modules = tuple(_built(model, index, recipe) for _ in range(max(1, len(names[index]))))
             _register(model, step, names[index], modules)
             if step.weights:
                 made[step.weights] = (_form(recipe), modules)
@@ -196,16 +209,41 @@ def _calls(model: Model) -> list[PlannedStep]:
     return calls
 
 
-def _recipe(model: Model, index: int) -> tuple[str, tuple[Shape, ...], Shape, dict[str, Any]]:
+def _recipe(model: Model, index: int) -> Recipe:
     """What `build` needs for a step."""
     graph, step = model.graph, model.graph.steps[index]
     inputs = tuple(model._shapes[value] for value in step.inputs)
     return step.block, inputs, model._shapes[index + len(graph.sources)], bound_parameters(step, model.hyperparameters)
 
 
-def _form(recipe: tuple[str, tuple[Shape, ...], Shape, dict[str, Any]]) -> Any:
+def _form(recipe: Recipe) -> Any:
     block, inputs, output, parameters = recipe
-    return block, [(s.domain, s.width) for s in inputs], (output.domain, output.width), parameters
+    return block, list(inputs), output, parameters
+
+
+def _built(model: Model, index: int, recipe: Recipe) -> nn.Module:
+    """The module of a step, with as many parameters as its signature counts.
+
+    Raises
+    ------
+    GraphError
+        A block can't be made, or its `count` is wrong: a search would go by numbers that no network has.
+    """
+    step = model.graph.steps[index]
+    try:
+        module = build(*recipe)
+    except ArchiOpTrXError:
+        raise
+    except Exception as error:  # a user's block may do anything
+        fault = f"{step.function}: block {step.block} can't be made: {type(error).__name__}: {error}"
+        raise GraphError(" ".join(fault.split())) from error
+    counted = block_parameters(step.signature, *recipe[1:])
+    if counted is None:
+        return module
+    actual = sum(parameter.numel() for parameter in module.parameters())
+    if counted != actual:
+        raise GraphError(f"{step.function}: block {step.block} has {actual} parameters, but its count gives {counted}")
+    return module
 
 
 def _register(model: Model, step: Step, names: Sequence[str], modules: Sequence[nn.Module]) -> None:

@@ -6,36 +6,38 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from archioptrx.report.axes import told
+from archioptrx.report.axes import name_and_sign
 from archioptrx.report.content import Content
-from archioptrx.report.drawings import drawing, places
+from archioptrx.report.drawings import network_drawing, numbered_trials
 from archioptrx.report.page import Section, fragment, table
-from archioptrx.report.training_curves import curves
+from archioptrx.report.training_curves import training_figure
 from archioptrx.report.trials import SCRIPTS, status_text
 from archioptrx.runs.text import brief, duration_text, score_text
 from archioptrx.training.objective import value_text
 
 Row = Mapping[str, Any]
 OPEN = 3
-"""So many are unfolded at first."""
+"""Number of trials that are unfolded at first."""
 MOST_METRICS = 8
 """Columns of the retrainings' table."""
 
 
 def section(content: Content) -> Section | None:
-    """The first trials of the leaderboard; None while none has a score."""
+    """Section with the first trials of the leaderboard; None while no trial has a score."""
     if not content.best:
         return None
-    together = curves(content, "curves", content.best, 420) if len(content.best) > 1 else None
-    cards = [_card(content, number, place, row) for number, (place, row) in enumerate(places(content, content.best))]
+    together = training_figure(content, "curves", content.best, 420) if len(content.best) > 1 else None
+    cards = [
+        _card(content, number, place, row) for number, (place, row) in enumerate(numbered_trials(content, content.best))
+    ]
     body = fragment("architectures.html", together=together, cards=cards, open=OPEN)
-    about = "The best trials in detail: drawing, text form, hyperparameters and training curves."
-    return Section("architectures", "Best architectures", body, about, SCRIPTS)
+    description = "The best trials in detail: drawing, text form, hyperparameters and training curves."
+    return Section("architectures", "Best architectures", body, description, SCRIPTS)
 
 
 def _card(content: Content, number: int, place: int, row: Row) -> dict[str, Any]:
-    """What the template shows of a trial."""
-    graph, (metric, sign) = content.graph(row["proposal"]), told(content.experiment.objective.first)
+    """Values of a trial for the template `architectures.html`."""
+    graph, (metric, sign) = content.graph(row["proposal"]), name_and_sign(content.experiment.objective.first)
     run = shlex.quote(f"{content.folder.path}/{row['id']}")
     facts = {
         f"validation {metric}": score_text(sign * row["score"]),
@@ -46,10 +48,10 @@ def _card(content: Content, number: int, place: int, row: Row) -> dict[str, Any]
         "seed": str(row["seed"]),
         "fingerprint": row["fingerprint"],
     }
-    commands = {"Train it again": f"archioptrx train {run}"}
+    commands = {"Train this trial again": f"archioptrx train {run}"}
     if content.winner and content.winner["proposal"] == row["proposal"]:
         best = shlex.quote(str(content.folder.path))
-        commands["Take it home: the winner's code, with its weights"] = (
+        commands["Export the winner: its code, with the weights"] = (
             f"archioptrx export {best} --format python --output model.py"
         )
     return {
@@ -60,30 +62,30 @@ def _card(content: Content, number: int, place: int, row: Row) -> dict[str, Any]
         "winner": bool(content.winner) and content.winner["proposal"] == row["proposal"],  # type: ignore[index]
         "brief": brief(graph),
         "text": str(graph),
-        "svg": drawing(content, row),
+        "svg": network_drawing(content, row),
         "facts": facts,
         "hyperparameters": {name: _value(value) for name, value in sorted(row["hyperparameters"].items())},
         "commands": commands,
-        "curves": curves(content, f"curves-{row['id']}", [row], 320),
+        "curves": training_figure(content, f"curves-{row['id']}", [row], 320),
         "again": _again(content, row),
     }
 
 
 def _again(content: Content, row: Row) -> Any:
-    """Table of its retrainings; None without one."""
-    lines = [one for one in content.folder.retrained.read() if one["proposal"] == row["proposal"]]
+    """Table of a trial's retrainings; None without any."""
+    lines = [retraining for retraining in content.folder.retrained.read() if retraining["proposal"] == row["proposal"]]
     if not lines:
         return None
-    names = list(dict.fromkeys(name for one in lines for name in one.get("test") or {}))[:MOST_METRICS]
-    metric, sign = told(content.experiment.objective.first)
+    names = list(dict.fromkeys(name for retraining in lines for name in retraining.get("test") or {}))[:MOST_METRICS]
+    metric, sign = name_and_sign(content.experiment.objective.first)
     heads = ["seed", f"validation {metric}", *(f"test {name}" for name in names)]
     cells = [
         [
-            str(one["seed"]),
-            score_text(None if one["score"] is None else sign * one["score"]),
-            *(value_text(name, (one.get("test") or {}).get(name)) for name in names),
+            str(retraining["seed"]),
+            score_text(None if retraining["score"] is None else sign * retraining["score"]),
+            *(value_text(name, (retraining.get("test") or {}).get(name)) for name in names),
         ]
-        for one in lines
+        for retraining in lines
     ]
     return table(f"retrained-{row['id']}", [head.replace("_", " ") for head in heads], cells)
 

@@ -1,4 +1,4 @@
-"""Axes of scores: as they are, and as what is missing to 1, where 0.9990 and 0.9999 are worlds apart."""
+"""Axes of scores: the values, and their distance to 1 on a log axis, which separates 0.9990 from 0.9999."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from archioptrx.training.objective import Goal
 
 Values = Sequence[float | None]
 NEAR = 0.95
-"""Where the best share is above this, what is missing to 1 is what a reader sees first."""
+"""Share above which the page first shows the distance to 1 instead of the share itself."""
 
 MOST_DECADES = 3
-"""On a log axis over more than these only powers of ten have a tick."""
+"""Decades of a log axis above which only powers of ten have a tick."""
 
 
-def told(goal: Goal) -> tuple[str, float]:
-    """What a reader is told of a score: a name, and the sign that the score gets. A loss is one, not its negative.
+def name_and_sign(goal: Goal) -> tuple[str, float]:
+    """Name of a score on the page, and the sign that turns the stored score into that value.
 
-    >>> told(Goal("auc")), told(Goal("loss", "min"))
+    A goal to be minimised is stored as its negative (every sampler maximises); readers see the loss itself.
+
+    >>> name_and_sign(Goal("auc")), name_and_sign(Goal("loss", "min"))
     (('auc', 1.0), ('loss', -1.0))
     """
     turned = goal.price is None and goal.mode == "min"
@@ -30,15 +32,15 @@ def told(goal: Goal) -> tuple[str, float]:
 
 
 def is_share(goal: Goal, values: Values) -> bool:
-    """Whether 1 is the best that there can be: no price, to be large, and all values are between 0 and 1."""
+    """Whether 1 is the best possible value: the goal has no price and is maximised, and all values are in [0, 1]."""
     known = [value for value in values if value is not None]
     return goal.price is None and goal.mode == "max" and bool(known) and min(known) >= 0 and max(known) <= 1
 
 
-def missing(values: Values) -> list[float | None]:
-    """1 - value. A log axis has no 0: a value of 1 counts as half of what the next best lacks.
+def missing_to_one(values: Values) -> list[float | None]:
+    """Distances 1 - value. A log axis has no 0: for a value of 1 it is half of the smallest other distance.
 
-    >>> missing([0.75, 1.0, None])
+    >>> missing_to_one([0.75, 1.0, None])
     [0.25, 0.125, None]
     """
     errors = [None if value is None else 1 - value for value in values]
@@ -47,9 +49,9 @@ def missing(values: Values) -> list[float | None]:
 
 
 def log_axis(values: Values, title: str) -> dict[str, Any]:
-    """A logarithmic axis whose ticks are whole numbers: 1, 2, 5, 10 …, over many decades the powers of ten.
+    """Logarithmic axis with ticks at 1, 2, 5, 10 …, over many decades at the powers of ten.
 
-    Where less than two of these are among the values, as between 0.52 and 0.65, ticks have equal distances.
+    If fewer than two of these lie among the values, as between 0.52 and 0.65, ticks have equal distances.
 
     >>> log_axis([30.0, 300.0], "time")["ticktext"], log_axis([0.52, 0.65], "loss")["ticktext"]
     (['20', '50', '100', '200', '500'], ['0.52', '0.54', '0.56', '0.58', '0.6', '0.62', '0.64', '0.66'])
@@ -70,34 +72,39 @@ def log_axis(values: Values, title: str) -> dict[str, Any]:
 
 
 def _even(low: float, high: float) -> list[float]:
-    """Five to eleven round numbers around two."""
+    """Five to eleven round numbers that enclose two values."""
     step = 10.0 ** math.floor(math.log10(high - low))
     step /= 5 if high - low < 2 * step else 2 if high - low < 5 * step else 1
     ticks = [float(f"{number * step:.12g}") for number in range(math.floor(low / step), math.ceil(high / step) + 1)]
     return [tick for tick in ticks if tick > 0]
 
 
-def score_views(goal: Goal, label: str, traces: Sequence[Values], rest: int = 0) -> list[View]:
-    """The switch between scores and what they lack to 1; empty where 1 isn't their bound.
+def score_views(goal: Goal, label: str, traces: Sequence[Values]) -> list[View]:
+    """Switch between scores and their distance to 1; empty where 1 isn't their bound.
 
     Parameters
     ----------
     label
-        What the score is called.
+        Name of the score.
     traces
-        Values of the first traces of a figure; the `rest` ones behind them stay.
+        Values of the first traces of a figure; further traces stay as they are.
     """
-    everything = [value for values in traces for value in values]
-    if not is_share(goal, everything):
+    all_values = [value for values in traces for value in values]
+    if not is_share(goal, all_values):
         return []
-    errors = iter(missing(everything))
+    errors = iter(missing_to_one(all_values))
     turned: list[dict[str, Any]] = [{"y": [next(errors) for _ in values]} for values in traces]
     lacking = View(
         "Scale",
         f"1 − {label}, log",
         turned,
-        {"yaxis": {"autorange": "reversed", **log_axis(missing(everything), f"1 − {label} (log; better is up)")}},
+        {
+            "yaxis": {
+                "autorange": "reversed",
+                **log_axis(missing_to_one(all_values), f"1 − {label} (log; better is up)"),
+            }
+        },
     )
     plain = View("Scale", label)
-    best = max(value for value in everything if value is not None)
+    best = max(value for value in all_values if value is not None)
     return [lacking, plain] if best > NEAR else [plain, lacking]

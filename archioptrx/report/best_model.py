@@ -1,4 +1,4 @@
-"""The best model on events that it never saw: displays and curves; one line where there are no such events any more."""
+"""Section on the best model on held-out events: displays and curves; one line where these events can't be read."""
 
 from __future__ import annotations
 
@@ -9,121 +9,133 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.core.errors import ArchiOpTrXError
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, fragment
+from archioptrx.tasks.options import TASKS
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from archioptrx.report.held_out import HeldOut
+    from archioptrx.tasks.task import Task
 
 NAME, TITLE = "best-model", "Best model on held-out events"
 FACTS = {
     "auc": "AUC",
     "average_precision": "average precision",
-    "efficiency": "efficiency at 0.5",
-    "purity": "purity at 0.5",
-    "fixed": "baseline's errors fixed",
-    "worsened": "worsened",
-    "baseline_auc": "baseline's AUC",
+    "efficiency": "efficiency at cut 0.5",
+    "purity": "purity at cut 0.5",
+    "fixed": "errors of the baseline fixed",
+    "worsened": "worsened beside the baseline",
+    "baseline_auc": "AUC of the baseline",
     "pair_accuracy": "pair accuracy",
     "v_measure": "V-measure",
     "explained": "variance explained",
     "exact": "exact counts",
     "f1": "F1",
 }
-"""Metrics of a task that stand above the figures."""
+"""Metrics of a task that are shown above the figures, with their labels."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What is shown of one target."""
+    """Figures of one target."""
 
     title: str
-    about: str
+    description: str
     picture: Markup | None
     figures: Mapping[str, Markup]
 
 
 def section(content: Content) -> Section | None:
-    """Displays and curves of the winner; before there is one, of the best trial so far whose weights are kept."""
-    number, whose = chosen(content)
+    """Section on the winner; before there is one, on the best trial so far whose weights are kept."""
+    number, whose = shown_trial(content)
     if number is None:
         return None
     # torch is imported from here on: a report of a run without a model doesn't wait for it.
     from archioptrx.models.model_folder import load_model, trained_trial
-    from archioptrx.report.held_out import evaluated
+    from archioptrx.report.held_out import evaluate_held_out
 
     folder = content.folder
     try:
         model = load_model(folder.path) if content.winner is not None else trained_trial(folder, number)
-        return section_of(evaluated(model), whose)
+        return section_of(evaluate_held_out(model), whose)
     except ArchiOpTrXError as error:
         reason, *_ = str(error).split("; allowed")
         return Section(NAME, TITLE, fragment("line.html", text=f"{whose} can't be shown: {reason}."))
 
 
-def chosen(content: Content) -> tuple[int | None, str]:
-    """Number of the trial that is shown, and what it is called."""
+def shown_trial(content: Content) -> tuple[int | None, str]:
+    """Number and name of the trial that is shown; None where no weights are kept."""
     if content.winner is not None:
         number = int(content.winner["proposal"])
         return number, f"The winner, trial {number:04d}"
     kept = set(content.folder.kept())
-    found = next(
+    best_kept = next(
         (row["proposal"] for row in content.rows if row["score"] is not None and row["proposal"] in kept), None
     )
-    return found, "" if found is None else f"The best trial so far, {found:04d}"
+    return best_kept, "" if best_kept is None else f"The best trial so far, {best_kept:04d}"
 
 
 def section_of(held: HeldOut, whose: str) -> Section:
-    """The section of a model that has been evaluated.
+    """Section on a model that has been evaluated.
 
     Parameters
     ----------
     held
     whose
-        Says which model it is, at the beginning of a sentence.
+        Name of the model, as the beginning of a sentence.
     """
     events = len({graph.event for graph in held.graphs})
     count = f"{events:,} event{'s' * (events != 1)}"
-    about = f"{whose}, on {count} that it was neither trained nor chosen on ({len(held.graphs):,} graphs)."
-    body = fragment("held_out.html", facts=facts(held), parts=parts(held))
-    return Section(NAME, TITLE, body, about, scripts=("displays.js",))
+    description = (
+        f"{whose}, on {count} that were used neither for training nor for selection ({len(held.graphs):,} graphs)."
+    )
+    body = fragment("held_out.html", facts=metric_facts(held), parts=target_parts(held))
+    return Section(NAME, TITLE, body, description, scripts=("displays.js",))
 
 
-def facts(held: HeldOut) -> dict[str, str]:
-    """Figures above all others."""
-    found: dict[str, str] = {}
-    for name, _, _ in held.targets():
+def metric_facts(held: HeldOut) -> dict[str, str]:
+    """Metrics above the figures, by label."""
+    labelled_values: dict[str, str] = {}
+    for name, task, _ in held.targets():
         metrics = held.metrics_of(name)
-        for key, label in FACTS.items():
+        for key, label in (FACTS | _own_labels(task, metrics)).items():
             if metrics.get(key) is not None:
-                found[f"{name} {label}".strip()] = _text(metrics[key])
-    return found
+                labelled_values[f"{name} {label}".strip()] = _text(metrics[key])
+    return labelled_values
 
 
-def parts(held: HeldOut) -> list[Part]:
-    """Displays, curves and other figures of each target in order."""
-    from archioptrx.report.classification import curves
-    from archioptrx.report.event_displays import display
+def _own_labels(task: Task, metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Labels of the user's own metrics; of a task of the user's own, of all its numbers."""
+    names = [metric.name for metric in task.own_metrics]
+    if task.name in TASKS.own():
+        names += [name for name, value in metrics.items() if isinstance(value, int | float)]
+    return {name: name.replace("_", " ") for name in names}
+
+
+def target_parts(held: HeldOut) -> list[Part]:
+    """Displays, curves and other figures of each target, in order."""
+    from archioptrx.report.classification import classification_figures
+    from archioptrx.report.event_displays import event_display
     from archioptrx.report.held_out import Answers
     from archioptrx.report.task_figures import figures_of
 
     known = {answers.name: answers for answers in Answers.all_of(held)}
-    found = []
+    shown_parts = []
     for name, task, outputs in held.targets():
         if name in known:
             answers, metrics = known[name], held.metrics_of(name)
-            picture, figures = display(held, answers), curves(answers, metrics)
-            found.append(Part(name, about_display(len(answers.passes), metrics), picture, figures))
+            picture, figures = event_display(held, answers), classification_figures(answers, metrics)
+            shown_parts.append(Part(name, display_description(len(answers.passes), metrics), picture, figures))
         else:
-            found.append(Part(name, "", None, figures_of(name, task, outputs, held)))
-    return found
+            shown_parts.append(Part(name, "", None, figures_of(name, task, outputs, held)))
+    return shown_parts
 
 
-def about_display(passes: int, metrics: Mapping[str, Any]) -> str:
-    """How the displays are read."""
-    text = "The darker a line, the higher its score; what has less than 0.01 is hidden, unless it is true. "
+def display_description(passes: int, metrics: Mapping[str, Any]) -> str:
+    """Instructions for reading the displays."""
+    text = "The darker a line, the higher its score; rows with a score below 0.01 are hidden unless they are true. "
     if passes > 1:
-        text += f"The model's last loop is run {passes} times: the slider shows its answer after each iteration. "
+        text += f"The model's last loop is run {passes} times: the slider shows the scores after each iteration. "
     if "gold" in metrics:
         text += "Gold, silver, bronze and red are accepted; contested: another accepted one shares a doublet. "
     return text + "A click on the legend hides a class; drag to zoom."

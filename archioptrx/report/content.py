@@ -1,4 +1,4 @@
-"""What a run folder holds, read once for all sections of its report. Torch-free; also of a search that still runs."""
+"""Content of a run folder, read once for all sections of its report, also while a search is running. No torch here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archioptrx.core.plugins import import_modules
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.runs.experiment import Experiment
@@ -17,20 +16,20 @@ from archioptrx.runs.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Content:
-    """A run folder, read.
+    """Content of a run folder.
 
     Attributes
     ----------
     folder, experiment, environment
-        The folder, and what `experiment.yaml` and `environment.json` hold.
+        The folder, and the content of `experiment.yaml` and `environment.json`.
     rows
         Ended trials, best first.
     proposals
-        Lines of `proposals.jsonl` by number; also of those that never ran.
+        Lines of `proposals.jsonl` by number; also proposals that never ran.
     refused
-        Lines that say so: the worker found a constraint broken.
+        Lines of proposals that a worker refused, because they break a constraint that is known only there.
     top
-        How many of the best trials are shown in detail.
+        Number of the best trials that are shown in detail.
     """
 
     folder: RunFolder
@@ -48,11 +47,10 @@ class Content:
         Raises
         ------
         InputError
-            A file of it is damaged.
+            A file of the folder is damaged.
         """
         experiment = folder.experiment()
-        import_modules(experiment.imports)
-        rows = folder.rows()  # before the proposals: of a search that goes on, no row is without its proposal
+        rows = folder.rows()  # before the proposals: so each row has its proposal even if the search is running
         lines = folder.proposals.read()
         return cls(
             folder,
@@ -66,11 +64,11 @@ class Content:
 
     @property
     def best(self) -> Sequence[Mapping[str, Any]]:
-        """The trials that are shown in detail: the first `top` that have a score."""
+        """Trials that are shown in detail: the first `top` that have a score."""
         return [row for row in self.rows if row["score"] is not None][: self.top]
 
     def graph(self, proposal: int) -> ComputationGraph:
-        """The computation graph of a proposal, read once."""
+        """Computation graph of a proposal, read once."""
         if proposal not in self._graphs:
             self._graphs[proposal] = ComputationGraph.from_dict(self.proposals[proposal]["graph"])
         return self._graphs[proposal]
@@ -81,7 +79,7 @@ class Content:
 
     @cached_property
     def function_graph(self) -> FunctionGraph | None:
-        """The function graph; None where one architecture was searched."""
+        """Function graph; None where a single architecture was searched."""
         path = self.folder.path / "function_graph.yaml"
         return FunctionGraph.load(path) if path.is_file() else None
 
@@ -92,7 +90,7 @@ class Content:
 
     @cached_property
     def winner(self) -> Mapping[str, Any] | None:
-        """`best/metrics.json`; None before the search has ended."""
+        """Content of `best/metrics.json`; None before the search has ended."""
         path = self.folder.best / "metrics.json"
         content: Mapping[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
         return content

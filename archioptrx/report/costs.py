@@ -1,4 +1,4 @@
-"""What the trials cost: seconds by status, the workers in time, seconds against parameters, retraining, memory."""
+"""Section on costs: seconds by status, workers over time, seconds against parameters, retraining, memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.core.files import Journal
 from archioptrx.report.axes import log_axis
 from archioptrx.report.content import Content
-from archioptrx.report.functions import thinned
+from archioptrx.report.functions import evenly_thinned
 from archioptrx.report.page import Cell, Section, figure, fragment, table
 from archioptrx.runs.costs import Schedule, Spent, running, saved_by_pruning, schedule_of
 from archioptrx.runs.statistics import agreement
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 SPANS, BINS, DOTS = 500, 240, 1000
-"""Trials that are drawn one by one in time; parts of the time where they are more; trials against parameters."""
+"""Most trials drawn as single bars; bins of the time where there are more; points of time against parameters."""
 STATUSES = ("finished", "pruned", "failed")
 
 
 def section(content: Content) -> Section | None:
-    """What the search cost; None before a trial has ended."""
+    """Section on the cost of the search; None before a trial has ended."""
     from markupsafe import Markup
 
     if not content.rows:
@@ -31,7 +31,7 @@ def section(content: Content) -> Section | None:
     schedule = schedule_of(content.rows)
     parts = [_facts(content, schedule), _by_status(content), _time(schedule), _parameters(content)]
     body = Markup("").join(part for part in parts if part)
-    return Section("costs", "Costs", body, "Where the time went. Seconds of a trial are those of its worker.")
+    return Section("costs", "Costs", body, "How the time was used. The time of a trial is that of its worker.")
 
 
 def _facts(content: Content, schedule: Schedule) -> Markup:
@@ -51,31 +51,35 @@ def _facts(content: Content, schedule: Schedule) -> Markup:
     facts |= _memory(content)
     notes = ["Wall time: from the first start of a trial to the last end."]
     notes += [f"Pauses of {duration_text(schedule.paused)} are left out."] if schedule.paused else []
-    notes += ["Saved: the epochs that pruned trials were not given, at the seconds of those they had."] if saved else []
+    notes += (
+        ["Saved by pruning: the epochs that pruned trials did not run, at the mean time of those that they did."]
+        if saved
+        else []
+    )
     return fragment("facts.html", facts=facts, note=" ".join(notes))
 
 
 def _retraining(content: Content) -> dict[str, str]:
     rows = content.folder.retrained.read()
-    return {f"{len(rows)} trained again": duration_text(sum(row["seconds"] for row in rows))} if rows else {}
+    return {f"{len(rows)} retrainings": duration_text(sum(row["seconds"] for row in rows))} if rows else {}
 
 
 def _memory(content: Content) -> dict[str, str]:
-    """The largest that a worker's process held, where the run folder has it."""
+    """Peak memory of the worker processes, where the run folder has it."""
     lines = Journal(content.folder.path / "epochs.jsonl").read()
     largest = max((line["memory"] for line in lines if line.get("memory")), default=None)
-    return {} if largest is None else {"peak of a worker": f"{largest / 2**20:,.0f} MiB"}
+    return {} if largest is None else {"peak memory of a worker": f"{largest / 2**20:,.0f} MiB"}
 
 
 def _by_status(content: Content) -> Markup:
     groups = {status: [row for row in content.rows if row["status"] == status] for status in STATUSES}
-    found = {status: Spent.of(rows) for status, rows in groups.items() if rows}
-    found |= {"all": Spent.of(content.rows)} if len(found) > 1 else {}
-    heads = ["trials", "count", "epochs", "training", "rest", "in all", "per trial", "rest, share"]
-    rows: list[list[str | Cell]] = [[status, *_cells(spent)] for status, spent in found.items()]
+    spent_by_status = {status: Spent.of(rows) for status, rows in groups.items() if rows}
+    spent_by_status |= {"all": Spent.of(content.rows)} if len(spent_by_status) > 1 else {}
+    heads = ["trials", "count", "epochs", "training", "other", "total", "per trial", "other, share"]
+    rows: list[list[str | Cell]] = [[status, *_cells(spent)] for status, spent in spent_by_status.items()]
     body = table("costs-status", heads, rows, left=(0,))
-    about = "Training with validation, and the rest: building the network, measuring its latency, sending reports."
-    return fragment("part.html", title="By status", about=about, body=body)
+    description = "Training includes validation; other: building the network, measuring its latency, sending reports."
+    return fragment("part.html", title="By status", description=description, body=body)
 
 
 def _cells(spent: Spent) -> list[Cell]:
@@ -92,7 +96,7 @@ def _cells(spent: Spent) -> list[Cell]:
 
 
 def _time(schedule: Schedule) -> Markup | None:
-    """Workers in time."""
+    """Figure of the workers over time: bars of single trials, or the number of running ones where they are many."""
     if schedule.wall <= 0:
         return None
     draw = _one_by_one if len(schedule.spans) <= SPANS else _together
@@ -129,8 +133,8 @@ def _one_by_one(schedule: Schedule) -> Markup:
         "yaxis": {"type": "category", "categoryorder": "array", "categoryarray": order, "showgrid": False},
     }
     drawn = figure("costs-time", go.Figure(traces, layout), "Trials of each worker in time", 130 + 44 * min(lanes, 24))
-    about = "Each bar is a trial, in the first lane that was free. What lies between two bars is overhead."
-    return fragment("part.html", title="In time", about=about, body=drawn)
+    description = "Each bar is a trial, in the first lane that was free; gaps between bars are overhead."
+    return fragment("part.html", title="Over time", description=description, body=drawn)
 
 
 def _span_text(row: Mapping[str, Any]) -> str:
@@ -146,7 +150,7 @@ def _together(schedule: Schedule) -> Markup:
         go.Scatter(
             name=status,
             x=[round((part + 0.5) * width / factor, 4) for part in range(BINS)],
-            y=[round(one, 3) for one in running(spans, schedule.wall, BINS)],
+            y=[round(mean, 3) for mean in running(spans, schedule.wall, BINS)],
             stackgroup="all",
             mode="none",
             fillcolor=f"var(--{status})",
@@ -157,16 +161,16 @@ def _together(schedule: Schedule) -> Markup:
     ]
     layout = {
         "xaxis": {"title": {"text": f"{unit} since the first trial began"}},
-        "yaxis": {"title": {"text": "trials that run"}, "rangemode": "tozero"},
+        "yaxis": {"title": {"text": "running trials"}, "rangemode": "tozero"},
         "hovermode": "x unified",
     }
-    drawn = figure("costs-time", go.Figure(traces, layout), "Trials that run, over time", 320)
-    about = "How many trials run at one time, by how they ended."
-    return fragment("part.html", title="In time", about=about, body=drawn)
+    chart = figure("costs-time", go.Figure(traces, layout), "Running trials over time", 320)
+    description = "Number of trials that run at the same time, by their final status."
+    return fragment("part.html", title="Over time", description=description, body=chart)
 
 
 def _unit(seconds: float) -> tuple[float, str]:
-    """Seconds of the unit that suits a length of time."""
+    """Seconds in a unit that suits a duration, and its name."""
     return (3600.0, "hours") if seconds > 3 * 3600 else (60.0, "minutes") if seconds > 180 else (1.0, "seconds")
 
 
@@ -178,25 +182,25 @@ def _parameters(content: Content) -> Markup | None:
         return None
     each = [row["train_seconds"] / row["epochs"] for row in rows]
     agreed = agreement([row["parameters"] for row in rows], each)
-    shown: Sequence[tuple[Mapping[str, Any], float]] = thinned(list(zip(rows, each, strict=True)), DOTS)
+    shown: Sequence[tuple[Mapping[str, Any], float]] = evenly_thinned(list(zip(rows, each, strict=True)), DOTS)
     traces = [
         go.Scatter(
             name=status,
-            x=[row["parameters"] for row, _ in some],
-            y=[float(f"{seconds:.4g}") for _, seconds in some],
-            text=[row["id"] for row, _ in some],
+            x=[row["parameters"] for row, _ in points],
+            y=[float(f"{seconds:.4g}") for _, seconds in points],
+            text=[row["id"] for row, _ in points],
             mode="markers",
             marker={"color": f"var(--{status})", "size": 7, "opacity": 0.75},
             hovertemplate="trial %{text}<br>%{x:,} parameters<br>%{y} s per epoch<extra></extra>",
         )
         for status in STATUSES
-        if (some := [one for one in shown if one[0]["status"] == status])
+        if (points := [point for point in shown if point[0]["status"] == status])
     ]
     layout = {
         "xaxis": log_axis([row["parameters"] for row in rows], "parameters"),
         "yaxis": log_axis(each, "seconds per epoch"),
     }
-    drawn = figure("costs-parameters", go.Figure(traces, layout), "Seconds per epoch against parameters", 380)
+    chart = figure("costs-parameters", go.Figure(traces, layout), "Seconds per epoch against parameters", 380)
     text = f" Rank correlation {agreed.rho:.2f} ({agreed.low:.2f} to {agreed.high:.2f})." if agreed else ""
-    about = f"Seconds of an epoch against the size of the network, each on a logarithmic scale.{text}"
-    return fragment("part.html", title="Seconds and parameters", about=about, body=drawn)
+    description = f"Seconds of an epoch against the size of the network, each on a logarithmic scale.{text}"
+    return fragment("part.html", title="Seconds and parameters", description=description, body=chart)

@@ -1,4 +1,4 @@
-"""Drawings of architectures, to stand in the page once each; a script copies them where they are wanted."""
+"""Drawings of architectures: each is in the page once, and scripts copy it to where it is shown."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
-def drawing(content: Content, row: Mapping[str, Any]) -> Markup:
-    """The network of a trial as one `<svg>`, with the widths that it was trained with as far as they are known."""
+def network_drawing(content: Content, row: Mapping[str, Any]) -> Markup:
+    """Drawing of a trial's network as one `<svg>`, with the widths of its training where they are known."""
     from markupsafe import Markup
 
     graph, values = content.graph(row["proposal"]), row["hyperparameters"]
@@ -22,7 +22,7 @@ def drawing(content: Content, row: Mapping[str, Any]) -> Markup:
     )
 
 
-def places(content: Content, rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
-    """Trials with their places in `content.rows`, by which scripts know them."""
+def numbered_trials(content: Content, rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
+    """Trials with their indices in `content.rows`, by which scripts identify them."""
     place = {row["proposal"]: i for i, row in enumerate(content.rows)}
     return [(place[row["proposal"]], row) for row in rows]

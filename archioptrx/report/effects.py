@@ -1,20 +1,20 @@
-"""What good trials share: the effect of each choice with its interval, the strongest in a figure, all in a table."""
+"""Section on common traits of good trials: the effect of each choice, the strongest in a figure, all in a table."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.report.axes import told
+from archioptrx.report.axes import name_and_sign
 from archioptrx.report.content import Content
-from archioptrx.report.page import Cell, Section, View, figure, fragment, table, text_of
+from archioptrx.report.page import Cell, Section, View, figure, fragment, hover_text, table
 from archioptrx.runs.effects import Effect, Effects, effects_of
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 SHOWN, LISTED = 24, 200
-"""Effects in the figure at one time, and in the table."""
+"""Most effects in the figure at one time, and in the table."""
 GROUPS = {
     "function": "functions",
     "decision": "decisions of the walk",
@@ -23,42 +23,42 @@ GROUPS = {
 }
 SIDES = (("better", "var(--good)"), ("unclear", "var(--pruned)"), ("worse", "var(--bad)"))
 ABOUT = (
-    "How trials that made a choice did against those that could have made it and didn't. A trial's standing is the "
-    "share of the other trials that it beats, each pair at the epochs that both were trained for; points are the "
-    "difference of mean standings, in percent, with 95 % intervals; filled: holds for all choices together. "
-    "Beside each choice: trials that made it and that didn't."
+    "Trials that made a choice, compared with those that could have made it and didn't. The standing of a trial is the "
+    "share of the other trials that it beats, each pair compared at the epochs that both were trained for. Points are "
+    "differences of mean standings, in percent, with 95 % intervals; a filled point holds for all choices together "
+    "(Holm's correction). Beside each choice: the numbers of trials with and without it."
 )
 
 
 def section(content: Content) -> Section | None:
-    """The effects on each goal; None before two trials have a score."""
+    """Section with the effects on each goal; None before two trials have a score."""
     from markupsafe import Markup
 
     goals = content.experiment.objective.goals
     parts: list[Markup] = []
     for number, goal in enumerate(goals):
-        found = effects_of(content.rows, content.proposals, number)
-        if not found.effects:
+        effects = effects_of(content.rows, content.proposals, number)
+        if not effects.effects:
             continue
-        name, _ = told(goal)
-        body = _one(found, "" if number == 0 else f"-{number}", name)
-        parts.append(fragment("part.html", title=f"On {name}", about="", body=body) if len(goals) > 1 else body)
+        name, _ = name_and_sign(goal)
+        body = _goal_part(effects, "" if number == 0 else f"-{number}", name)
+        parts.append(fragment("part.html", title=f"On {name}", description="", body=body) if len(goals) > 1 else body)
     return Section("effects", "What good trials share", Markup("").join(parts), ABOUT) if parts else None
 
 
-def _one(effects: Effects, suffix: str, goal: str) -> Markup:
-    """Note, figure and table of one goal."""
+def _goal_part(effects: Effects, suffix: str, goal: str) -> Markup:
+    """Note, figure and table of the effects on one goal."""
     note = fragment("note.html", text=effects.caution)
-    drawn = _figure(effects, suffix, goal) if effects.judged else ""
-    return note + drawn + _table(effects, suffix)
+    chart = _figure(effects, suffix, goal) if effects.judged else ""
+    return note + chart + _table(effects, suffix)
 
 
 def _figure(effects: Effects, suffix: str, goal: str) -> Markup:
     import plotly.graph_objects as go
 
     groups = {"all": effects.judged}
-    groups |= {text: found for name, text in GROUPS.items() if (found := _of(effects.judged, name))}
-    shown = {text: list(reversed(found[:SHOWN])) for text, found in groups.items()}
+    groups |= {text: members for name, text in GROUPS.items() if (members := _of(effects.judged, name))}
+    shown = {text: list(reversed(members[:SHOWN])) for text, members in groups.items()}
     first = shown["all"]
     traces = [go.Scatter(name=side, mode="markers", **_points(first, side, colour)) for side, colour in SIDES]
     layout = {
@@ -72,67 +72,80 @@ def _figure(effects: Effects, suffix: str, goal: str) -> Markup:
         View(
             "choices",
             text,
-            [_points(found, side, colour) for side, colour in SIDES],
-            {"yaxis": {"categoryarray": _names(found), "range": [-0.7, max(len(found), 6) - 0.3]}},
+            [_points(members, side, colour) for side, colour in SIDES],
+            {"yaxis": {"categoryarray": _names(members), "range": [-0.7, max(len(members), 6) - 0.3]}},
         )
-        for text, found in shown.items()
+        for text, members in shown.items()
     ]
     label = f"Effects of the {len(first)} strongest choices on {goal}, with intervals"
     return figure(f"effects-figure{suffix}", go.Figure(traces, layout), label, 120 + 24 * max(len(first), 6), views)
 
 
 def _of(effects: Sequence[Effect], group: str) -> list[Effect]:
-    return [one for one in effects if one.group == group]
+    return [effect for effect in effects if effect.group == group]
 
 
 def _names(effects: Sequence[Effect]) -> list[str]:
-    return [_name(one) for one in effects]
+    return [_name(effect) for effect in effects]
 
 
 def _name(effect: Effect) -> str:
-    return f"{text_of(effect.name)}  <span style='opacity:.6'>{effect.trials}:{effect.others}</span>"
+    return f"{hover_text(effect.name)}  <span style='opacity:.6'>{effect.trials}:{effect.others}</span>"
 
 
 def side_of(effect: Effect) -> str:
-    """Whether trials with the choice did better, worse, or neither for sure."""
+    """Sign of an effect: `better`, `worse`, or `unclear` where the interval includes 0."""
     return "unclear" if not effect.clear else "better" if effect.difference > 0 else "worse"
 
 
 def _points(effects: Sequence[Effect], side: str, colour: str) -> dict[str, Any]:
-    mine = [one for one in effects if side_of(one) == side]
-    reach = [100 * (one.difference - (one.low or 0.0)) for one in mine]
+    shown = [effect for effect in effects if side_of(effect) == side]
+    reach = [100 * (effect.difference - (effect.low or 0.0)) for effect in shown]
     return {
-        "x": [round(100 * one.difference, 2) for one in mine],
-        "y": _names(mine),
-        "error_x": {"array": [round(one, 2) for one in reach], "color": colour, "thickness": 1.5, "width": 3},
-        "text": [_hover(one) for one in mine],
+        "x": [round(100 * effect.difference, 2) for effect in shown],
+        "y": _names(shown),
+        "error_x": {
+            "array": [round(half_width, 2) for half_width in reach],
+            "color": colour,
+            "thickness": 1.5,
+            "width": 3,
+        },
+        "text": [_hover(effect) for effect in shown],
         "hovertemplate": "%{text}<extra></extra>",
-        "marker": {"color": colour, "size": 9, "symbol": ["circle" if one.firm else "circle-open" for one in mine]},
+        "marker": {
+            "color": colour,
+            "size": 9,
+            "symbol": ["circle" if effect.firm else "circle-open" for effect in shown],
+        },
     }
 
 
 def _hover(effect: Effect) -> str:
     lines = [
-        f"<b>{text_of(effect.name)}</b>",
-        f"{effect.trials} trials made it, {effect.others} could and didn't",
+        f"<b>{hover_text(effect.name)}</b>",
+        f"{effect.trials} trials with it, {effect.others} without",
         f"mean standing {effect.standing:.0%}, {100 * effect.difference:+.0f} against the others",
         f"interval {100 * (effect.low or 0):+.0f} to {100 * (effect.high or 0):+.0f}",
         *(["holds for all choices together"] if effect.firm else []),
-        *([f"same trials: {text_of(', '.join(effect.also[:4]))}"] if effect.also else []),
+        *([f"same trials: {hover_text(', '.join(effect.also[:4]))}"] if effect.also else []),
     ]
     return "<br>".join(lines)
 
 
 def _table(effects: Effects, suffix: str) -> Markup:
-    heads = ["choice", "kind", "made", "left", "standing", "difference", "interval", "p", "same trials"]
-    rows = [_cells(one) for one in effects.effects[:LISTED]]
+    heads = ["choice", "kind", "with", "without", "standing", "difference", "interval", "p", "same trials"]
+    rows = [_cells(effect) for effect in effects.effects[:LISTED]]
     body = table(f"effects-table{suffix}", heads, rows, left=(0, 1, 8))
-    more = len(effects.effects) - len(rows)
+    left_out = len(effects.effects) - len(rows)
     title = (
-        f"All {len(effects.effects)} choices" if more <= 0 else f"The first {LISTED} of {len(effects.effects)} choices"
+        f"All {len(effects.effects)} choices"
+        if left_out <= 0
+        else f"The first {LISTED} of {len(effects.effects)} choices"
     )
-    about = "Standings in percent. A dash: fewer than three trials on a side, so there is no interval."
-    return fragment("folded.html", title=title, about=about, body=body)
+    description = (
+        "Standings in percent. A dash: fewer than three trials with or without the choice, so there is no interval."
+    )
+    return fragment("folded.html", title=title, description=description, body=body)
 
 
 def _cells(effect: Effect) -> list[str | Cell]:

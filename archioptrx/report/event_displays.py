@@ -1,7 +1,7 @@
-"""Event displays: what a model says of the edges or triplets of an event, pass by pass, ready to be drawn.
+"""Event displays: outputs of a model for the edges or triplets of an event, pass by pass, ready to be drawn.
 
-Only what can be seen is carried to the page: a place for each hit, and for each row one letter per pass that says its
-class and how dark it is. `displays.js` draws them.
+The page holds only what is visible: a position for each hit, and for each row one letter per pass, which encodes its
+class and its darkness. `displays.js` draws them.
 """
 
 from __future__ import annotations
@@ -27,27 +27,27 @@ if TYPE_CHECKING:
 Ints = NDArray[np.int64]
 
 HIDDEN = 0.01
-"""Probability under which a row isn't drawn, as in the talk that the project comes from, unless it should be there."""
+"""Probability below which a row isn't drawn unless it is true."""
 DARKNESS = (HIDDEN, 0.1, 0.3, CUT, 0.7, 0.9)
 """Lower ends of the bins of the probability, each darker than the one before; bin 0 is below all of them."""
 PER_SECTOR = 3000
-"""Candidate rows that a sector of the event holds, about: more would be a blot."""
+"""Candidate rows in one φ sector of the event, about: more would be indistinguishable."""
 MOST_LETTERS = 1_200_000
-"""Of all events of a display: letters and places of rows. A page has about as many bytes of them at most."""
+"""Letters and hit indices of all events of one display, at most; the page needs about as many bytes for them."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a class of rows is drawn.
+    """Style in which a class of rows is drawn.
 
     Attributes
     ----------
     label
-        In the legend.
+        Text in the legend.
     colour
-        On light and on dark ground.
+        Colours on light and on dark ground.
     dash, width
-        As plotly has them; px.
+        Dash pattern of plotly; line width in px.
     by_score
         Whether the score says how dark it is.
     candidate
@@ -62,7 +62,7 @@ class Style:
     candidate: bool = False
 
 
-# Black, vermilion, blue: told apart with any colour vision (Okabe and Ito 2008), and by dashes.
+# Black, vermilion and blue are distinct for all kinds of colour vision (Okabe and Ito 2008); dashes differ too.
 MISSED = ("#0072b2", "#56b4e9")
 EDGE_STYLES = (
     Style("false, refused", ("#7d8796", "#7f8998"), width=0.8, candidate=True),
@@ -82,12 +82,12 @@ MEDAL_STYLES = (
 
 @dataclass(frozen=True)
 class Shown:
-    """One event as it is drawn.
+    """Drawing data of one event.
 
     Attributes
     ----------
     name, why
-        Of the event; why it is shown.
+        Name of the event; reason for its choice.
     pos : float64 [N, 3]
         x, y, z in mm, all sectors in one frame.
     rows : int64 [K, R]
@@ -109,7 +109,7 @@ class Shown:
     part: float = 1.0
 
     def plain(self) -> dict[str, Any]:
-        """As `displays.js` reads it: a letter is 8 · class + bin."""
+        """Plain data for `displays.js`: a letter is the character with code 48 + 8 · class + darkness bin."""
         letters = (8 * self.classes + self.darkness + ord("0")).astype(np.uint8)
         return {
             "name": self.name,
@@ -129,8 +129,8 @@ def sectors_of(shown: Shown) -> list[float]:
     return np.quantile(phi, np.linspace(0, 1, count + 1)).tolist() if len(phi) else [-math.pi, math.pi]
 
 
-def display(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> Markup | None:
-    """The event displays of one target; None where hits have no places.
+def event_display(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> Markup | None:
+    """Event displays of one target; None where hits have no positions.
 
     Parameters
     ----------
@@ -155,29 +155,29 @@ def display(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> Markup
 
 
 def styles_of(held: HeldOut, answers: Answers) -> tuple[Style, ...]:
-    """Medals where rows join doublets, else right and wrong."""
+    """Styles of the rows: medals for triplets, correctness for edges."""
     return EDGE_STYLES if answers.task.true_below(held.graphs[0]) is None else MEDAL_STYLES
 
 
 def chosen_events(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> list[Shown]:
-    """Events to be drawn, as many as there is room for; of the first one a part in φ where it alone is too large."""
-    found: list[Shown] = []
+    """Events to be drawn, as many as fit into `most`; of the first one only a part in φ where it alone is too large."""
+    events_shown: list[Shown] = []
     for name, places, why in events_by_size(held.graphs, answers.drawable):
         if any(held.graphs[place].get("pos") is None for place in places):
             return []
         event = shown_event(held, answers, places, name, why)
         size = weight(event)
-        if not found and size > most:
+        if not events_shown and size > most:
             event = sector_part(event, most / size)
             size = most
         if size <= most:
-            found.append(event)
+            events_shown.append(event)
             most -= size
-    return found
+    return events_shown
 
 
 def weight(event: Shown) -> int:
-    """Letters and places of hits, about the bytes that it takes."""
+    """Size of an event in letters and hit indices, about the bytes that it needs."""
     points, count = event.rows.shape
     return int(count * (2 * points + len(event.classes)) + 6 * len(event.pos))
 
@@ -195,10 +195,10 @@ def sector_part(event: Shown, share: float) -> Shown:
 
 
 def shown_event(held: HeldOut, answers: Answers, places: Sequence[int], name: str, why: str) -> Shown:
-    """One event from its graphs."""
+    """Drawing data of one event from its graphs."""
     graphs = [held.graphs[place] for place in places]
-    about = held.model.metadata
-    picture = whole_event(graphs, about.sectors, eta_sectors(Dataset(held.graphs, about)))
+    metadata = held.model.metadata
+    picture = whole_event(graphs, metadata.sectors, eta_sectors(Dataset(held.graphs, metadata)))
     spans = [answers.spans[place] for place in places]
     taken = np.concatenate([np.arange(*span) for span in spans])
     rows = rows_of(picture, answers, [graph[answers.task.rows.index].numpy() for graph in graphs], graphs)
@@ -207,9 +207,9 @@ def shown_event(held: HeldOut, answers: Answers, places: Sequence[int], name: st
     below = [answers.task.true_below(graph) for graph in graphs]
     index, doublets = None, None
     if below[0] is not None:
-        ends = np.cumsum([0, *(len(one) for one in below if one is not None)])
+        ends = np.cumsum([0, *(len(flags) for flags in below if flags is not None)])
         parts = [graph[answers.task.rows.index].numpy() + ends[k] for k, graph in enumerate(graphs)]
-        index, doublets = np.concatenate(parts, axis=1), np.concatenate([np.asarray(one, bool) for one in below])
+        index, doublets = np.concatenate(parts, axis=1), np.concatenate([np.asarray(flags, bool) for flags in below])
     classes = np.stack([classes_of(logits, truth, kept, index, doublets) for logits in turns])
     darkness = np.stack([darkness_of(logits) for logits in turns])
     seen = kept & ((classes > 0) | (darkness > 0)).any(axis=0)
@@ -223,7 +223,7 @@ def rows_of(
     if answers.task.rows.domain == "edge":
         return picture.edges
     before = np.cumsum([0, *(graph["edge_index"].shape[1] for graph in graphs)])
-    inner, outer = np.concatenate([one + before[k] for k, one in enumerate(index)], axis=1)
+    inner, outer = np.concatenate([doublets + before[k] for k, doublets in enumerate(index)], axis=1)
     return np.stack([picture.edges[0, inner], picture.edges[1, inner], picture.edges[1, outer]])
 
 
@@ -240,5 +240,5 @@ def classes_of(logits: Logits, truth: Bools, kept: Bools, index: Ints | None, do
 
 def darkness_of(logits: Logits) -> Ints:
     """Bin of the probability among `DARKNESS`. Shapes: [R] -> [R]."""
-    limits = [math.log(one / (1 - one)) for one in DARKNESS]
+    limits = [math.log(probability / (1 - probability)) for probability in DARKNESS]
     return np.digitize(np.nan_to_num(logits), limits).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Functions over a search: in the best quarter against all, their share by part of the search, what was learned."""
+"""Section on functions: in the best quarter against all trials, over the search, and the learned probabilities."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.report.content import Content
-from archioptrx.report.page import Section, View, figure, fragment, text_of
-from archioptrx.runs.effects import best_so_far, standings
-from archioptrx.runs.function_statistics import changes, span_text, windows_of
+from archioptrx.report.page import Section, View, figure, fragment, hover_text
+from archioptrx.runs.effects import best_curve_of, standings
+from archioptrx.runs.function_statistics import probability_changes, span_text, windows_of
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
 WINDOWS, POINTS, LINES = 12, 120, 6
-"""Parts of the search; points of a learned curve; curves that have a colour of their own."""
+"""Windows of the search; most points of a learned curve; curves with a colour of their own."""
 SCALE = [[0, "var(--card)"], [1, "var(--c1)"]]
 LEAST = 4
-"""Trials with a score below which there is no best quarter."""
+"""Least number of trials with a score for a best quarter."""
 
 
 def section(content: Content) -> Section | None:
-    """What a search made of its functions; None where one architecture was searched, or nothing is proposed."""
+    """Section on the use of functions; None where a single architecture was searched or nothing is proposed."""
     from markupsafe import Markup
 
     if content.function_graph is None or not content.proposals:
@@ -39,7 +39,7 @@ def best_quarter(content: Content) -> set[int]:
     scored = [row for row in content.rows if row["score"] is not None]
     if len(scored) < LEAST:
         return set()
-    standing = standings([best_so_far(row) for row in scored])
+    standing = standings([best_curve_of(row) for row in scored])
     order = sorted(range(len(scored)), key=lambda i: (-standing[i], scored[i]["proposal"]))
     return {scored[i]["proposal"] for i in order[: len(scored) // 4]}
 
@@ -55,8 +55,11 @@ def _quarter(content: Content, names: Sequence[str]) -> Markup | None:
     if not best:
         return None
     every = {row["proposal"] for row in content.rows if row["score"] is not None}
-    found = {number: _functions(content.proposals[number]) for number in every}
-    shares = {name: [100 * sum(name in found[n] for n in some) / len(some) for some in (every, best)] for name in names}
+    functions_of = {number: _functions(content.proposals[number]) for number in every}
+    shares = {
+        name: [100 * sum(name in functions_of[n] for n in members) / len(members) for members in (every, best)]
+        for name in names
+    }
     order = sorted(names, key=lambda name: (shares[name][1] - shares[name][0], name))
     traces = [
         go.Bar(
@@ -80,9 +83,9 @@ def _quarter(content: Content, names: Sequence[str]) -> Markup | None:
         "legend": {"traceorder": "normal"},
     }
     label = "Share of each function among the best quarter of the trials and among all"
-    drawn = figure("functions-best", go.Figure(traces, layout), label, 110 + 26 * len(names))
-    about = "Functions that the best quarter has more often than all stand at the top. Best by standing, as above."
-    return fragment("part.html", title="In the best quarter", about=about, body=drawn)
+    chart = figure("functions-best", go.Figure(traces, layout), label, 110 + 26 * len(names))
+    description = "At the top: functions that are more frequent in the best quarter (by standing) than in all trials."
+    return fragment("part.html", title="In the best quarter", description=description, body=chart)
 
 
 def _course(lines: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Markup:
@@ -108,9 +111,11 @@ def _course(lines: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, A
         "yaxis": {"type": "category", "showgrid": False},
     }
     label = "Share of the proposals that have each function, by part of the search"
-    drawn = figure("functions-course", go.Figure([trace], layout), label, 110 + 22 * len(names))
-    about = "Share of the proposals that have each function, in parts of equal size; the last part sets the order."
-    return fragment("part.html", title="Over the search", about=about, body=drawn)
+    chart = figure("functions-course", go.Figure([trace], layout), label, 110 + 22 * len(names))
+    description = (
+        "Share of the proposals that have each function, in windows of equal size, ordered by the last window."
+    )
+    return fragment("part.html", title="Over the search", description=description, body=chart)
 
 
 def _learned(content: Content, learned: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Markup | None:
@@ -118,7 +123,7 @@ def _learned(content: Content, learned: Sequence[Mapping[str, Any]], names: Sequ
 
     if not learned:
         return None
-    rows = thinned(learned, POINTS)
+    rows = evenly_thinned(learned, POINTS)
     numbers = [row["proposal"] for row in rows]
     course = {name: [_percent(row["functions"].get(name)) for row in rows] for name in names}
     order = sorted(names, key=lambda name: (course[name][-1] if course[name][-1] is not None else -1.0, name))
@@ -133,9 +138,9 @@ def _learned(content: Content, learned: Sequence[Mapping[str, Any]], names: Sequ
         colorbar={"title": {"text": "%"}, "thickness": 12, "outlinewidth": 0},
         hovertemplate="%{y}: %{z} % after proposal %{x}<extra></extra>",
     )
-    first = [name for name, _, _ in changes(learned) if name in course][:LINES]
-    rest = [name for name in reversed(order) if name not in first]
-    traces = [_line(name, numbers, course[name], first) for name in (*first, *rest)]
+    first = [name for name, _, _ in probability_changes(learned) if name in course][:LINES]
+    others = [name for name in reversed(order) if name not in first]
+    traces = [_line(name, numbers, course[name], first) for name in (*first, *others)]
     views = [
         View(
             "form",
@@ -150,15 +155,15 @@ def _learned(content: Content, learned: Sequence[Mapping[str, Any]], names: Sequ
     ]
     layout = {"xaxis": {"title": {"text": "after proposal"}}}
     label = "Probability that the sampler gives to each function where it may be chosen"
-    drawn = figure(
+    chart = figure(
         "functions-learned", go.Figure([map_trace, *traces], layout), label, max(440, 110 + 22 * len(names)), views
     )
     sampler = content.experiment.sampler["name"]
-    about = (
+    description = (
         f"Mean probability that the {sampler} gives to each function where it may be chosen. In colour: the "
         f"{len(first)} that have changed most; a click on a name hides its line."
     )
-    return fragment("part.html", title=f"What the {sampler} has learned", about=about, body=drawn)
+    return fragment("part.html", title=f"What the {sampler} has learned", description=description, body=chart)
 
 
 def _line(name: str, x: Sequence[int], y: Sequence[float | None], first: Sequence[str]) -> Any:
@@ -167,13 +172,13 @@ def _line(name: str, x: Sequence[int], y: Sequence[float | None], first: Sequenc
     coloured = name in first
     colour = f"var(--c{1 + first.index(name)})" if coloured else "var(--strong)"
     return go.Scatter(
-        name=text_of(name),
+        name=hover_text(name),
         x=x,
         y=y,
         mode="lines+markers" if len(x) < 3 else "lines",
         line={"color": colour, "width": 2.5 if coloured else 1},
         showlegend=coloured,
-        hovertemplate=f"{text_of(name)}: %{{y}} % after proposal %{{x}}<extra></extra>",
+        hovertemplate=f"{hover_text(name)}: %{{y}} % after proposal %{{x}}<extra></extra>",
     )
 
 
@@ -181,10 +186,10 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else round(100 * share, 2)
 
 
-def thinned(rows: Sequence[Any], most: int) -> list[Any]:
-    """At most so many of the rows, evenly taken, the last one among them.
+def evenly_thinned(rows: Sequence[Any], most: int) -> list[Any]:
+    """Choose at most `most` rows at equal distances, the first and the last one among them.
 
-    >>> thinned(range(10), 4), thinned([1, 2], 4)
+    >>> evenly_thinned(range(10), 4), evenly_thinned([1, 2], 4)
     ([0, 3, 6, 9], [1, 2])
     """
     if len(rows) <= most:

@@ -1,4 +1,4 @@
-"""The best model of a run on events that it never saw: what it answers after each pass of its loop, evaluated once."""
+"""Evaluation of the best model on held-out events: its outputs after each pass of its loop, computed once."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ CUT = 0.5
 """Probability that accepts, as in `archioptrx evaluate`."""
 CUT_LOGIT = math.log(CUT / (1 - CUT))
 MOST_NUMBERS = 50_000_000
-"""Answers of earlier passes that are kept, 4 bytes each; of the events beyond them only the last pass is known."""
+"""Most outputs of earlier passes that are kept (4 bytes each); for further events only the last pass is kept."""
 Logits = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Answers of a model on its test events.
+    """Outputs of a model on its test events.
 
     Attributes
     ----------
@@ -43,13 +43,13 @@ class HeldOut:
     graphs
         The test events, whole or in sectors.
     batches
-        The same, joined as `evaluate` joins them.
+        The same graphs, joined as `evaluate` joins them.
     outputs
-        Of each batch.
+        Output on each batch.
     passes
-        Of the first batches: the outputs of all passes of the last loop, in order; one where there is no loop.
+        Outputs of all passes of the last loop on the first batches, in order; one where there is no loop.
     metrics
-        What `evaluate` says at `CUT`, but for tracks.
+        Metrics of `archioptrx evaluate` at `CUT`, without those of tracks.
     """
 
     model: TrainedModel
@@ -64,7 +64,7 @@ class HeldOut:
         task = self.model.task
         parts: Mapping[str, Task] = task.tasks if isinstance(task, Several) else {"": task}
         for place, (name, part) in enumerate(parts.items()):
-            yield name, part, [_of_target(one, place) for one in self.outputs]
+            yield name, part, [_of_target(output, place) for output in self.outputs]
 
     def metrics_of(self, name: str) -> dict[str, Any]:
         """The metrics of one target under their own names."""
@@ -74,7 +74,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model says of each row (edge or triplet) of a yes-or-no target.
+    """Outputs of a model for each row (edge or triplet) of a binary target.
 
     Attributes
     ----------
@@ -82,9 +82,9 @@ class Answers:
         Of the target; empty if it is the only one.
     task
     logits : float64 [R]
-        Of all test events, graph by graph.
+        Logits of all test events, graph by graph.
     passes : [P] of float64 [≤ R]
-        Of each pass, of the first graphs; the last one is the beginning of `logits`.
+        Logits of each pass on the first graphs; the last pass is the beginning of `logits`.
     truth, kept : bool [R]
         Truth; rows that count.
     spans
@@ -101,15 +101,15 @@ class Answers:
 
     @classmethod
     def all_of(cls, held: HeldOut) -> list[Answers]:
-        """The yes-or-no targets of a model, in order."""
-        found = []
+        """Outputs of all binary targets of a model, in order."""
+        answers = []
         for place, (name, task, outputs) in enumerate(held.targets()):
             if isinstance(task, BinaryClassification):
-                turns = [[_of_target(one, place) for one in turn] for turn in zip(*held.passes, strict=True)]
+                turns = [[_of_target(output, place) for output in turn] for turn in zip(*held.passes, strict=True)]
                 sizes = [graph[task.rows.index].shape[1] for graph in held.graphs]
                 truth = [graph[task.rows.truth].numpy() > 0.5 for graph in held.batches]
                 kept = [task.rows.kept(graph).numpy() for graph in held.batches]
-                found.append(
+                answers.append(
                     cls(
                         name,
                         task,
@@ -120,39 +120,39 @@ class Answers:
                         list(pairwise(accumulate(sizes, initial=0))),
                     )
                 )
-        return found
+        return answers
 
     @property
     def drawable(self) -> int:
-        """How many graphs, from the first on, have all passes."""
+        """Number of graphs, from the first on, for which all passes are known."""
         rows = len(self.passes[0]) if self.passes else 0
         return sum(end <= rows for _, end in self.spans)
 
     def by_pass(self) -> list[dict[str, float | None]]:
         """AUC, efficiency and purity after each pass, on the graphs that have all passes."""
-        found = []
+        metrics_by_pass = []
         for logits in self.passes:
             kept, truth = self.kept[: len(logits)], self.truth[: len(logits)]
             auc = Ranking.of(logits[kept], truth[kept]).auc
-            found.append({"auc": auc, **rates(logits[kept] >= CUT_LOGIT, truth[kept])})
-        return found
+            metrics_by_pass.append({"auc": auc, **rates(logits[kept] >= CUT_LOGIT, truth[kept])})
+        return metrics_by_pass
 
 
-def evaluated(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
+def evaluate_held_out(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
     """Run a model on its test events, on the CPU.
 
     Parameters
     ----------
     model
     most
-        Numbers of earlier passes that are kept.
+        See `MOST_NUMBERS`.
 
     Raises
     ------
     InputError
-        The events are gone, no longer the same, or there never were any.
+        The events can't be read, have changed, or there are none.
     TrialError
-        An answer isn't a finite number.
+        An output isn't a finite number.
     """
     graphs, _ = events_for(model, None)
     if not len(graphs):
@@ -164,27 +164,29 @@ def evaluated(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
     with torch.no_grad():
         for batch in batches:
             if left > 0:
-                found = [apply_to(one, Tensor.float) for one in model.model(batch, passes=True)]
-                passes.append(found)
+                outputs_by_pass = [apply_to(output, Tensor.float) for output in model.model(batch, passes=True)]
+                passes.append(outputs_by_pass)
                 left -= sum(
-                    one.numel() for turn in found[:-1] for one in ([turn] if isinstance(turn, Tensor) else turn)
+                    tensor.numel()
+                    for turn in outputs_by_pass[:-1]
+                    for tensor in ([turn] if isinstance(turn, Tensor) else turn)
                 )
             else:
-                found = [apply_to(model.model(batch), Tensor.float)]
-            outputs.append(found[-1])
-    metrics = model.task.metrics(outputs, batches, cut=CUT, bins=True)
+                outputs_by_pass = [apply_to(model.model(batch), Tensor.float)]
+            outputs.append(outputs_by_pass[-1])
+    metrics = model.task.scores(outputs, batches, cut=CUT, bins=True)
     return HeldOut(model, graphs, batches, outputs, passes, metrics)
 
 
 def events_by_size(graphs: Sequence[HitGraph], count: int) -> list[tuple[str, list[int], str]]:
-    """Events to show: name, places of its graphs, and why this one.
+    """Events to show: name, indices of the graphs, and the reason for the choice.
 
-    The one of median size (by edges), then the largest and the smallest.
+    They are the event of median size (by edges), the largest and the smallest one.
 
     Parameters
     ----------
     count
-        Only the first so many graphs count; events that have others are left out.
+        Number of graphs, from the first on, that may be shown; events with other graphs are left out.
     """
     places: dict[str, list[int]] = {}
     edges: dict[str, int] = {}

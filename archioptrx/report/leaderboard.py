@@ -1,4 +1,4 @@
-"""The leaderboard: a table of all trials, which sorts, filters and leads to each architecture."""
+"""Section with the leaderboard: a table of all trials to sort and filter, which opens each architecture."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from archioptrx.report.trials import SCRIPTS, trial_data
 
 
 def section(content: Content) -> Section:
-    """The table, or that there is none yet."""
+    """Section with the table of all ended trials; a note where there is none yet."""
     if not content.rows:
         return Section("leaderboard", "Leaderboard", fragment("empty.html", text="No trial has ended yet."))
     statuses = [row["status"] for row in content.rows]
     tallies = {name: statuses.count(name) for name in ("finished", "pruned", "failed") if name in statuses}
     body = fragment("leaderboard.html", data=packed("trials", trial_data(content)), tallies=tallies)
-    about = (
-        "All ended trials, best first. A heading sorts by its column; a row opens the trial. "
-        "Scores are of validation events."
+    description = (
+        "All ended trials, best first. Click a heading to sort, or a row to open the trial. "
+        "Scores are computed on validation events."
     )
-    return Section("leaderboard", "Leaderboard", body, about, (*SCRIPTS, "leaderboard.js"))
+    return Section("leaderboard", "Leaderboard", body, description, (*SCRIPTS, "leaderboard.js"))

@@ -1,6 +1,7 @@
-"""A page that needs nothing but itself: sections of HTML, figures of plotly, its script and style inline.
+"""Self-contained page: sections of HTML, figures of plotly, scripts and style inline.
 
-jinja2 fills the template, which escapes whatever comes from a run; what is `Markup` has been made here.
+jinja2 fills the templates and escapes all text that comes from a run; only `Markup`, which is made here, is inserted as
+it is.
 """
 
 from __future__ import annotations
@@ -26,23 +27,23 @@ if TYPE_CHECKING:
 
 
 PACK_FROM = 20_000
-"""A figure with more letters than this is packed: with ten thousand points it is a third of the size."""
+"""Characters above which a figure is compressed: with ten thousand points it shrinks to a third."""
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page.
+    """Section of a page.
 
     Attributes
     ----------
     name
-        Its anchor: a word of letters and hyphens, unique in the page.
+        Anchor: a word of letters and hyphens, unique in the page.
     title
         Heading, and its name in the table of contents.
     body
         HTML, see `figure` and `fragment`.
-    about
-        What is shown and how to read it, in a sentence or two.
+    description
+        Explanation of the content and of how to read it, in a sentence or two.
     scripts
         Files of `templates/` that the section needs besides `SCRIPTS`; a page has each once.
     """
@@ -50,24 +51,24 @@ class Section:
     name: str
     title: str
     body: Markup
-    about: str = ""
+    description: str = ""
     scripts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class View:
-    """A form of a figure that a switch above it chooses. The first of each group is the one that is shown first.
+    """Form of a figure, chosen by a switch above it. The first form of each group is shown first.
 
     Attributes
     ----------
     group
-        What the switch is about (`scale`); with more than five views it is a list.
+        Subject of the switch (`scale`); with more than five views it is a list.
     label
-        Says which form this is (`linear`).
+        Name of this form (`linear`).
     data
-        By trace what differs from the figure: `{"y": [...], "visible": False}`; traces beyond its end stay.
+        Differences from the figure, by trace: `{"y": [...], "visible": False}`; traces beyond its end stay.
     layout
-        What differs in the layout.
+        Differences in the layout.
     """
 
     group: str
@@ -78,33 +79,33 @@ class View:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table that is not sorted by its text but by `value`; None is missing and comes last."""
+    """Cell of a table that is sorted by `value` instead of its text; None is a missing value and comes last."""
 
     text: str
     value: float | str | None
 
 
 def figure(name: str, content: go.Figure, label: str, height: int = 420, views: Sequence[View] = ()) -> Markup:
-    """A figure. The page's script draws it when it comes into view, in the colours of the theme.
+    """Element of a figure. The page's script draws it when it is scrolled into view, in the colours of the theme.
 
     Colours that fit the theme are the variables of `page.css`: `color="var(--c2)"`, `"var(--failed)"`.
 
     Parameters
     ----------
     name
-        Id of its element, unique in the page; the script of a section finds it by that.
+        Id of its element, unique in the page; scripts of the section find it by this id.
     label
-        What it shows, for those who can't see it (`aria-label`).
+        Description for screen readers (`aria-label`).
     height
-        In pixels.
+        Height in pixels.
     views
-        Other forms of it, which a reader chooses.
+        Other forms of it, from which a reader chooses.
     """
     plain_figure = json.loads(content.to_json())
     plain_figure["layout"].pop("template", None)  # the page has its own
     plain_figure["views"] = [{**vars(view), "data": list(view.data)} for view in views]
     groups = {
-        group: [one.label for one in views if one.group == group] for group in dict.fromkeys(v.group for v in views)
+        group: [view.label for view in views if view.group == group] for group in dict.fromkeys(v.group for v in views)
     }
     content_json = script_json(plain_figure)
     small = len(content_json) <= PACK_FROM
@@ -122,18 +123,18 @@ def figure(name: str, content: go.Figure, label: str, height: int = 420, views: 
 def table(
     name: str, heads: Sequence[str], rows: Sequence[Sequence[str | Cell]], left: Sequence[int] = (), caption: str = ""
 ) -> Markup:
-    """A table that a click on a heading sorts. Of all rows in the page, so for some hundred at most.
+    """Table that a click on a heading sorts. All rows are in the page, so it suits some hundred rows at most.
 
     Parameters
     ----------
     left
-        Columns that are text.
+        Indices of text columns, which are aligned to the left.
     """
     return fragment("table.html", name=name, heads=heads, rows=rows, left=left, caption=caption)
 
 
 def packed(name: str, value: Any) -> Markup:
-    """Plain data, small: a script gets it by `await report.packed(name)`."""
+    """Compressed plain data; a script reads it with `await report.packed(name)`."""
     return fragment("packed.html", name=name, data=_packed(value))
 
 
@@ -158,7 +159,7 @@ def script_json(value: Any) -> Markup:
 
 
 SCRIPTS = ("page.js", "tables.js", "figures.js")
-"""What every page needs, in this order."""
+"""Scripts that every page needs, in this order."""
 
 
 def page(
@@ -169,16 +170,16 @@ def page(
     banner: str = "",
     footer: str = "",
 ) -> str:
-    """The text of a whole page.
+    """Text of a whole page.
 
     Parameters
     ----------
     facts
-        Short figures under the heading, by name.
+        Key figures under the heading, by name.
     banner
-        What a reader has to know first: that the search still runs.
+        Important message above all sections, such as that the search is still running.
     footer
-        When and by what it was written.
+        Date and program of the writing.
     """
     from plotly.offline import get_plotlyjs
 
@@ -201,7 +202,7 @@ def page(
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page, at once. Raises InputError where that can't be done."""
+    """Write a page atomically. Raises InputError where the file can't be written."""
     if path.is_dir():
         raise InputError(f"{path}: is a folder; allowed: a file, such as {path / 'report.html'}")
     try:
@@ -215,15 +216,15 @@ def write_page(path: Path, text: str) -> None:
 def _environment() -> jinja2.Environment:
     import jinja2
 
-    made = jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("archioptrx.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["script_json"] = script_json
-    return made
+    environment.globals["script_json"] = script_json
+    return environment
 
 
 def _asset(name: str) -> Markup:
@@ -231,12 +232,12 @@ def _asset(name: str) -> Markup:
 
 
 def _inline(text: str) -> Markup:
-    """Our own script or style: `</` may not stand in it as it is."""
+    """Script or style of this package, for inlining: a literal `</script` would end the element."""
     from markupsafe import Markup
 
     return Markup(text.replace("</script", "<\\/script"))
 
 
-def text_of(value: str) -> str:
+def hover_text(value: str) -> str:
     """Escaped text, for the hover labels of figures, in which plotly reads a little HTML."""
     return html.escape(value, quote=False)

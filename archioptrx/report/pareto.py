@@ -1,4 +1,4 @@
-"""What a better score costs: score against parameters and times, and each pair of several goals, with their fronts."""
+"""Section on score and cost: score against parameters and times, each pair of goals, and their Pareto fronts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.report.axes import is_share, log_axis, score_views
 from archioptrx.report.content import Content
-from archioptrx.report.drawings import drawing, places
+from archioptrx.report.drawings import network_drawing, numbered_trials
 from archioptrx.report.page import Section, View, figure, fragment
 from archioptrx.report.scores import dot_size
 from archioptrx.report.trials import SCRIPTS, metric_value
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 Point = tuple[int, float, float]
-"""Place of a trial, and its values on both axes."""
+"""Place of a trial in `Content.rows`, and its values on both axes."""
 COSTS = {
     "parameters": ("parameters", "parameters"),
     "latency": ("latency", "latency of one forward pass (ms)"),
     "seconds_per_epoch": ("time per epoch", "time of an epoch (s)"),
 }
-"""On a switch, and on an axis."""
+"""Label on a switch, and on an axis."""
 MOST_DRAWN = 40
-"""Drawings of a front, at most."""
+"""Most drawings of trials on a front."""
 
 
 def section(content: Content) -> Section | None:
-    """The figures; None while no trial has a score."""
+    """Section with the figures; None while no trial has a score."""
     rows = [row for row in content.rows if row["score"] is not None]
     if not rows:
         return None
@@ -49,35 +49,42 @@ def section(content: Content) -> Section | None:
     on_front = [content.rows[place] for place in members] + pareto_front(content.rows)
     shown = {row["proposal"] for row in content.best}
     wanted = {row["proposal"]: row for row in on_front if row["proposal"] not in shown}
-    drawn = [(place, drawing(content, row)) for place, row in places(content, list(wanted.values())[:MOST_DRAWN])]
+    drawings = [
+        (place, network_drawing(content, row))
+        for place, row in numbered_trials(content, list(wanted.values())[:MOST_DRAWN])
+    ]
     start = members[0] if members else 0
-    body = fragment("pareto.html", charts=charts, drawn=drawn, start=start)
-    about = (
-        "The line is the front: no trial is better at the same cost or less. Point at a trial for its architecture in "
-        "a line; click for its drawing."
+    body = fragment("pareto.html", charts=charts, drawn=drawings, start=start)
+    description = (
+        "The line is the Pareto front: no other trial is better at the same cost or less. Point at a trial to see its "
+        "architecture in one line; click to see its drawing."
     )
-    return Section("pareto", "Score and cost", body, about, (*SCRIPTS, "pareto.js"))
+    return Section("pareto", "Score and cost", body, description, (*SCRIPTS, "pareto.js"))
 
 
-def front(points: Sequence[Point], up: tuple[bool, bool]) -> list[Point]:
-    """The points that no other one beats on one axis without being worse on the other, from left to right.
+def front_of_points(points: Sequence[Point], up: tuple[bool, bool]) -> list[Point]:
+    """Pareto front of points in a plane, from left to right.
+
+    A point is on the front if no other point is at least as good on both axes and better on one. Sorted by the first
+    axis, the best first (ties: the best on the second axis first), a point is on the front exactly if it is better on
+    the second axis than all before it. Of equal points the first one is kept.
 
     Parameters
     ----------
     up
-        Whether the horizontal value, the vertical one is to be large.
+        Whether large values are good, on the horizontal and on the vertical axis.
 
     Examples
     --------
-    >>> front([(0, 1.0, 0.5), (1, 2.0, 0.9), (2, 3.0, 0.8), (3, 2.0, 0.7)], (False, True))
+    >>> front_of_points([(0, 1.0, 0.5), (1, 2.0, 0.9), (2, 3.0, 0.8), (3, 2.0, 0.7)], (False, True))
     [(0, 1.0, 0.5), (1, 2.0, 0.9)]
     """
     side, height = (1 if wanted else -1 for wanted in up)
     kept: list[Point] = []
-    for point in sorted(points, key=lambda one: (-side * one[1], -height * one[2], one[0])):
+    for point in sorted(points, key=lambda candidate: (-side * candidate[1], -height * candidate[2], candidate[0])):
         if not kept or height * point[2] > height * kept[-1][2]:
             kept.append(point)
-    return sorted(kept, key=lambda one: one[1])
+    return sorted(kept, key=lambda point: point[1])
 
 
 def _points(content: Content, across: str, upward: str) -> list[Point]:
@@ -95,7 +102,7 @@ def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[
         for status in ("finished", "pruned")
     }
     heights = [metric_value(row, goal.metric) for row in content.rows]
-    fronts = [front(_points(content, cost, goal.metric), (False, goal.mode == "max")) for cost in costs]
+    fronts = [front_of_points(_points(content, cost, goal.metric), (False, goal.mode == "max")) for cost in costs]
     chart = go.Figure()
     for status, members in groups.items():
         y = [heights[i] for i in members]
@@ -116,7 +123,7 @@ def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[
             COSTS[cost][0],
             [
                 *({"x": [values[cost][i] for i in members]} for members in groups.values()),
-                *({"visible": one == cost} for one in costs),
+                *({"visible": shown_cost == cost} for shown_cost in costs),
             ],
             {"xaxis": log_axis(values[cost], COSTS[cost][1])},
         )
@@ -127,17 +134,17 @@ def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[
     return chart, views, list(dict.fromkeys(point[0] for points in fronts for point in reversed(points)))
 
 
-def _pair(content: Content, one: Goal, other: Goal) -> go.Figure:
-    """Two goals, `other` upward; costs on log axes, and shares as what they lack to 1."""
+def _pair(content: Content, across: Goal, upward: Goal) -> go.Figure:
+    """Figure of two goals: `across` on the horizontal axis, `upward` on the vertical one; costs on log axes."""
     import plotly.graph_objects as go
 
-    points = _points(content, one.metric, other.metric)
-    line = front(points, (one.mode == "max", other.mode == "max"))
+    points = _points(content, across.metric, upward.metric)
+    line = front_of_points(points, (across.mode == "max", upward.mode == "max"))
     chart = go.Figure()
     for name, members, style in (("trials", points, _dots("finished", len(points))), ("front", line, _line())):
         place, x, y = ([point[axis] for point in members] for axis in range(3))
         chart.add_scatter(x=x, y=y, customdata=place, name=name, **style)
-    for axis, goal, number in (("xaxis", one, 1), ("yaxis", other, 2)):
+    for axis, goal, number in (("xaxis", across, 1), ("yaxis", upward, 2)):
         values = [float(point[number]) for point in points]
         log = not is_share(goal, values) and bool(values) and min(values) > 0
         title = COSTS[goal.metric][1] if goal.metric in COSTS else goal.metric

@@ -1,4 +1,9 @@
-"""The report of a run: all sections that it has something to show for."""
+"""Report of a run: all sections for which the run has data.
+
+Contract of a section file (`leaderboard`, `scores`, `pareto`, ...): a function `section(content: Content) -> Section |
+None` reads the content of a run folder and gives the section of the page, or None where the run has no data for it. To
+add a section, write such a file and add its function to `SECTIONS`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +23,7 @@ from archioptrx.report import (
 )
 from archioptrx.report.content import Content
 from archioptrx.report.page import page, write_page
-from archioptrx.report.summary import banner, facts, footer, subtitle
+from archioptrx.report.summary import banner, footer, head_facts, subtitle
 from archioptrx.runs.run_folder import RunFolder
 
 SECTIONS = (
@@ -32,7 +37,7 @@ SECTIONS = (
     walks.section,
     costs.section,
 )
-"""In the order of the page; each gives None where a run has nothing of the kind."""
+"""Functions of all sections, in the order of the page."""
 
 
 def write_report(folder: RunFolder, path: Path, top: int = 10) -> None:
@@ -41,7 +46,7 @@ def write_report(folder: RunFolder, path: Path, top: int = 10) -> None:
     Parameters
     ----------
     top
-        How many of the best trials are shown in detail.
+        Number of the best trials that are shown in detail.
 
     Raises
     ------
@@ -49,7 +54,7 @@ def write_report(folder: RunFolder, path: Path, top: int = 10) -> None:
         The run is damaged, or the page can't be written.
     """
     content = Content.read(folder, top)
-    sections = [found for make in SECTIONS if (found := make(content)) is not None]
+    sections = [section for make in SECTIONS if (section := make(content)) is not None]
     now = datetime.now().astimezone()
     name = folder.path.resolve().name
-    write_page(path, page(name, subtitle(content), facts(content), sections, banner(content, now), footer(now)))
+    write_page(path, page(name, subtitle(content), head_facts(content), sections, banner(content, now), footer(now)))

@@ -1,4 +1,4 @@
-"""How the search went: every trial's score, and the best one so far, over trials and over time."""
+"""Section on the course of the search: score of each trial, and the best one so far, over trials and over time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from archioptrx.report.axes import score_views, told
+from archioptrx.report.axes import name_and_sign, score_views
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, View, figure
 from archioptrx.report.trials import SCRIPTS
@@ -14,37 +14,37 @@ from archioptrx.search.retrain import Spread
 
 Row = Mapping[str, Any]
 UNITS = ((7200.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
-"""Wall times from the first number on are told in the second one."""
+"""Units of wall times: the least duration for a unit, its seconds, its name."""
 
 MANY = 1000
-"""More dots than these are drawn small, and pale."""
+"""Number of dots above which they are drawn small and pale."""
 
 
 def section(content: Content) -> Section | None:
-    """The figure; None before a trial has ended."""
+    """Section with the scores; None before a trial has ended."""
     if not content.rows:
         return None
     body = figure("scores-figure", *_figure(content))
-    about = (
-        "Each trial at its end, and the best score so far. A diamond is a network that was trained again, at "
-        "its trial's place: mean and spread over the seeds. Failed trials are marked at the bottom. A click opens one."
+    description = (
+        "Score of each trial, and the best score so far. A diamond is a network that was trained again, at the place "
+        "of its trial: mean and spread over the seeds. Failed trials are marked at the bottom. A click opens a trial."
     )
-    return Section("scores", "Scores", body, about, SCRIPTS)
+    return Section("scores", "Scores", body, description, SCRIPTS)
 
 
 def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
-    """Figure, its label, height and views."""
+    """Figure of the scores, its label, height and views."""
     import plotly.graph_objects as go
 
     goal = content.experiment.objective.first
-    metric, sign = told(goal)
-    ended = sorted(enumerate(content.rows), key=lambda one: one[1]["ended"])
+    metric, sign = name_and_sign(goal)
+    ended = sorted(enumerate(content.rows), key=lambda numbered: numbered[1]["ended"])
     order = {place: number for number, (place, _) in enumerate(ended, 1)}
     clock, unit = wall_times(content.rows)
-    groups = [[one for one in ended if one[1]["status"] == status] for status in ("finished", "pruned", "failed")]
-    scored = [one for one in ended if one[1]["score"] is not None]
+    groups = [[trial for trial in ended if trial[1]["status"] == status] for status in ("finished", "pruned", "failed")]
+    scored = [trial for trial in ended if trial[1]["score"] is not None]
     again = spreads_of(content)
-    retrained = [one for one in ended if one[1]["proposal"] in again]
+    retrained = [trial for trial in ended if trial[1]["proposal"] in again]
     # A line over the best so far; in front of the dots.
     best = [sign * score for score in accumulate((row["score"] for _, row in scored), max)]
     chart = go.Figure()
@@ -52,9 +52,9 @@ def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
         chart.add_scatter(y=[sign * row["score"] for _, row in members], name=name, **_dots(name, dot_size(len(ended))))
     chart.add_scatter(y=best, name="best so far", mode="lines", line={"shape": "hv", "width": 2, "color": "var(--c2)"})
     spreads = [again[row["proposal"]] for _, row in retrained]
-    error = {"type": "data", "array": [one.deviation for one in spreads], "width": 4}
+    error = {"type": "data", "array": [spread.deviation for spread in spreads], "width": 4}
     chart.add_scatter(
-        y=[sign * one.mean for one in spreads], name="trained again", error_y=error, **_dots("c4", 10, "diamond")
+        y=[sign * spread.mean for spread in spreads], name="trained again", error_y=error, **_dots("c4", 10, "diamond")
     )
     chart.add_scatter(y=[0.015] * len(groups[2]), yaxis="y2", name="failed", **_dots("failed", 8, "x-thin-open"))
     shown = [[place for place, _ in group] for group in (*groups[:2], scored, retrained, groups[2])]
@@ -77,28 +77,31 @@ def _dots(colour: str, size: int, symbol: str = "circle") -> dict[str, Any]:
 
 
 def dot_size(count: int) -> int:
-    """In pixels: smaller where there are many."""
+    """Size of a dot in pixels: smaller where there are many."""
     return 7 if count <= MANY else 4
 
 
 def _over_time(times: Sequence[Sequence[float]], unit: str) -> View:
     return View(
-        "Over", "time", [{"x": list(one)} for one in times], {"xaxis": {"title": {"text": f"wall time ({unit})"}}}
+        "Over",
+        "time",
+        [{"x": list(trace_times)} for trace_times in times],
+        {"xaxis": {"title": {"text": f"wall time ({unit})"}}},
     )
 
 
 def wall_times(rows: Sequence[Row]) -> tuple[list[float], str]:
-    """When each trial ended, since the first one started, and the unit of that."""
+    """End of each trial since the first one started, and the unit of these times."""
     start = min(row["started"] for row in rows)
     seconds = [row["ended"] - start for row in rows]
     size, unit = next((size, unit) for least, size, unit in UNITS if max(seconds) >= least)
-    return [round(one / size, 4) for one in seconds], unit
+    return [round(elapsed / size, 4) for elapsed in seconds], unit
 
 
 def spreads_of(content: Content) -> dict[int, Spread]:
-    """By proposal the validation score over the seeds of its retraining."""
-    found: dict[int, list[float]] = {}
+    """Validation score over the seeds of the retraining, by proposal."""
+    scores_by_proposal: dict[int, list[float]] = {}
     for row in content.folder.retrained.read():
         if row["status"] == "finished" and row["score"] is not None:
-            found.setdefault(row["proposal"], []).append(row["score"])
-    return {number: Spread.of(scores) for number, scores in found.items()}
+            scores_by_proposal.setdefault(row["proposal"], []).append(row["score"])
+    return {number: Spread.of(scores) for number, scores in scores_by_proposal.items()}

@@ -1,4 +1,4 @@
-"""Figures of answers that aren't yes or no: distances in an embedding, parameters of particles, numbers of tracks."""
+"""Figures of other targets: distances in an embedding, parameters of particles, numbers of tracks."""
 
 from __future__ import annotations
 
@@ -25,50 +25,50 @@ if TYPE_CHECKING:
 
 BINS = 60
 MOST_POINTS = 2000
-"""Events in a scatter plot; of more every n-th."""
+"""Most graphs in a scatter plot; of more graphs every n-th is drawn."""
 LABELS = {"inverse_pt": "1/pT", "charge_over_pt": "charge/pT", "phi": "φ", "eta": "η", "z0": "z0", "charge": "charge"}
 TRUE, FALSE, MARK = "var(--c1)", "var(--c2)", "var(--ink)"
 
 
 def figures_of(name: str, task: Task, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
-    """The figures of one target by their headings; none of a task that isn't known here."""
+    """Figures of one target by their headings; none for other tasks."""
     suffix = f"-{name}" if name else ""
     if isinstance(task, NodeEmbedding):
-        return distances(f"distances{suffix}", task, outputs, held)
+        return distance_figures(f"distances{suffix}", task, outputs, held)
     if isinstance(task, NodeRegression):
-        return parameters(suffix, task, outputs, held)
+        return parameter_figures(suffix, task, outputs, held)
     if isinstance(task, TrackCount):
-        given = torch.cat([task.number(one.double()) for one in outputs]).numpy()
+        given = torch.cat([task.number(output.double()) for output in outputs]).numpy()
         truth = torch.cat([track_numbers(graph, task.options.hits) for graph in held.batches]).double().numpy()
-        return {"Numbers of tracks": numbers(f"numbers{suffix}", given, truth)}
+        return {"Numbers of tracks": track_number_figure(f"numbers{suffix}", given, truth)}
     if isinstance(task, TrackSet):
-        pairs = [(len(one), len(truth)) for one, truth in task.accepted(outputs, held.batches, CUT)]
+        pairs = [(len(tracks), len(truth)) for tracks, truth in task.accepted(outputs, held.batches, CUT)]
         given, truth = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
-        return {"Numbers of tracks": numbers(f"numbers{suffix}", given, truth)}
+        return {"Numbers of tracks": track_number_figure(f"numbers{suffix}", given, truth)}
     return {}
 
 
-def distances(name: str, task: NodeEmbedding, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
-    """How far the hits of pairs are apart, of one particle and of different ones; nothing without pairs."""
+def distance_figures(name: str, task: NodeEmbedding, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
+    """Histogram of the distances between hits of one and of different particles; nothing without pairs."""
     import plotly.graph_objects as go
 
-    found = [pairs_of(graph) for graph in held.batches]
-    apart = [task.distance(one, index) for one, (index, _) in zip(outputs, found, strict=True)]
+    pairs = [pairs_of(graph) for graph in held.batches]
+    apart = [task.distance(embedding, index) for embedding, (index, _) in zip(outputs, pairs, strict=True)]
     distance = torch.cat(apart).double().numpy()
     if not len(distance):
         return {}
-    same = torch.cat([one for _, one in found]).numpy()
+    same = torch.cat([same_particle for _, same_particle in pairs]).numpy()
     # What is far beyond the threshold would press all else into the first bins.
     far = float(np.quantile(distance, 0.99))
     limits = np.linspace(0, float(np.clip(far, 2 * task.threshold, 12 * task.threshold)), BINS + 1)
-    drawn = go.Figure()
-    for label, chosen, colour in (("one particle", same, TRUE), ("different ones", ~same, FALSE)):
+    chart = go.Figure()
+    for label, chosen, colour in (("same particle", same, TRUE), ("different particles", ~same, FALSE)):
         counts = np.histogram(np.minimum(distance[chosen], limits[-1]), limits)[0].tolist()
-        drawn.add_scatter(
+        chart.add_scatter(
             x=limits.tolist(), y=[value or None for value in [*counts, counts[-1]]], mode="lines",
             name=f"{label}: {int(chosen.sum()):,}", line={"shape": "hv", "color": colour, "width": 2},
         )  # fmt: skip
-    drawn.add_vline(x=task.threshold, line={"color": MARK, "dash": "dot", "width": 1.2})
+    chart.add_vline(x=task.threshold, line={"color": MARK, "dash": "dot", "width": 1.2})
     axis = {
         "title": {"text": "pairs (the last bin holds all beyond)"},
         "type": "log",
@@ -76,55 +76,57 @@ def distances(name: str, task: NodeEmbedding, outputs: Sequence[Tensor], held: H
         "dtick": 1,
     }
     title = (
-        f"{task.options.distance} distance of a pair's hits; below {task.threshold:g} they are taken for one particle's"
+        f"{task.options.distance} distance of a pair's hits; below {task.threshold:g} they are assigned to one particle"
     )
-    drawn.update_layout(xaxis={"title": {"text": title}}, yaxis=axis)
+    chart.update_layout(xaxis={"title": {"text": title}}, yaxis=axis)
     label = "Histogram of the distances of hits of one and of different particles"
-    return {"Distances of hits": figure(name, drawn, label, 400)}
+    return {"Distances of hits": figure(name, chart, label, 400)}
 
 
-def parameters(suffix: str, task: NodeRegression, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
-    """Given against true values, and residuals, of each parameter; nothing where all hits are noise."""
+def parameter_figures(suffix: str, task: NodeRegression, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
+    """Predicted against true values, and residuals, of each parameter; nothing where all hits are noise."""
     kept = [graph.pid != 0 for graph in held.batches]
-    rows = [one.reshape(len(keep), -1)[keep] for one, keep in zip(outputs, kept, strict=True)]
+    rows = [output.reshape(len(keep), -1)[keep] for output, keep in zip(outputs, kept, strict=True)]
     truths = [task.truth(graph)[keep] for graph, keep in zip(held.batches, kept, strict=True)]
-    given, truth = (torch.cat(one).double().numpy() for one in (rows, truths))
+    given, truth = (torch.cat(parts).double().numpy() for parts in (rows, truths))
     if not len(truth):
         return {}
     names = task.options.parameters
-    found = {}
-    for (about, ours), (_, theirs) in zip(split(given, names), split(truth, names), strict=True):
-        label, errors = LABELS[about.name], residuals(about, ours, theirs)
-        found[f"Given and true {label}"] = given_and_true(f"given-{about.name}{suffix}", about, ours, theirs)
-        found[f"Residuals of {label}"] = residual_histogram(f"residuals-{about.name}{suffix}", about, errors)
-    return found
+    figures = {}
+    for (parameter, given_values), (_, true_values) in zip(split(given, names), split(truth, names), strict=True):
+        label, errors = LABELS[parameter.name], residuals(parameter, given_values, true_values)
+        figures[f"Predicted and true {label}"] = given_and_true(
+            f"given-{parameter.name}{suffix}", parameter, given_values, true_values
+        )
+        figures[f"Residuals of {label}"] = residual_histogram(f"residuals-{parameter.name}{suffix}", parameter, errors)
+    return figures
 
 
-def given_and_true(name: str, about: TrackParameter, given: Floats, truth: Floats) -> Markup:
-    """Counts of hits by true and by given value."""
+def given_and_true(name: str, parameter: TrackParameter, given: Floats, truth: Floats) -> Markup:
+    """Heat map of the hits by true and by predicted value."""
     import plotly.graph_objects as go
 
-    ours, theirs = in_unit(about, given), in_unit(about, truth)
-    low, high = np.quantile(theirs, [0.005, 0.995])
+    given_values, true_values = in_unit(parameter, given), in_unit(parameter, truth)
+    low, high = np.quantile(true_values, [0.005, 0.995])
     limits = np.linspace(low, high if high > low else low + 1, 41)
-    counts = np.histogram2d(np.clip(ours, limits[0], limits[-1]), theirs, [limits, limits])[0]
+    counts = np.histogram2d(np.clip(given_values, limits[0], limits[-1]), true_values, [limits, limits])[0]
     middles = (limits[1:] + limits[:-1]) / 2
     shown = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan)
-    drawn = go.Figure()
-    drawn.add_heatmap(
+    chart = go.Figure()
+    chart.add_heatmap(
         x=middles.tolist(), y=middles.tolist(), z=[[None if v != v else v for v in row] for row in shown.tolist()],
         customdata=counts.astype(int).tolist(), showscale=False, colorscale=[[0, "var(--line)"], [1, "var(--c1)"]],
-        hovertemplate="true %{x:.3g}<br>given %{y:.3g}<br>%{customdata:,} hits<extra></extra>",
+        hovertemplate="true %{x:.3g}<br>predicted %{y:.3g}<br>%{customdata:,} hits<extra></extra>",
     )  # fmt: skip
     ends = [float(limits[0]), float(limits[-1])]
-    drawn.add_scatter(x=ends, y=ends, mode="lines", line={"color": MARK, "dash": "dot", "width": 1.2}, showlegend=False)
-    label = labelled(about)
-    drawn.update_layout(xaxis={"title": {"text": f"true {label}"}}, yaxis={"title": {"text": f"given {label}"}})
-    return figure(name, drawn, f"Given against true {label}", 380)
+    chart.add_scatter(x=ends, y=ends, mode="lines", line={"color": MARK, "dash": "dot", "width": 1.2}, showlegend=False)
+    label = labelled(parameter)
+    chart.update_layout(xaxis={"title": {"text": f"true {label}"}}, yaxis={"title": {"text": f"predicted {label}"}})
+    return figure(name, chart, f"Predicted against true {label}", 380)
 
 
-def residual_histogram(name: str, about: TrackParameter, error: Floats) -> Markup:
-    """Given less true value; median and half of the width that holds 68 %, as `evaluate` says them.
+def residual_histogram(name: str, parameter: TrackParameter, error: Floats) -> Markup:
+    """Histogram of predicted minus true value, with bias (median) and resolution (half of the central 68 % interval).
 
     The outermost bins hold all that lies beyond.
     """
@@ -134,47 +136,49 @@ def residual_histogram(name: str, about: TrackParameter, error: Floats) -> Marku
     width = (high - low) / 2
     limits = np.linspace(middle - 5 * (width or 1), middle + 5 * (width or 1), BINS + 1)
     counts = np.histogram(np.clip(error, limits[0], limits[-1]), limits)[0].tolist()
-    drawn = go.Figure()
+    chart = go.Figure()
     label = f"bias {middle:.3g}, resolution {width:.3g}"
-    drawn.add_scatter(
+    chart.add_scatter(
         x=limits.tolist(), y=[*counts, counts[-1]], mode="lines", name=label, showlegend=True,
         line={"shape": "hv", "color": TRUE, "width": 2},
     )  # fmt: skip
-    drawn.update_layout(
-        xaxis={"title": {"text": f"given − true {labelled(about)}"}},
+    chart.update_layout(
+        xaxis={"title": {"text": f"predicted − true {labelled(parameter)}"}},
         yaxis={"title": {"text": "hits"}, "rangemode": "tozero"},
     )
-    return figure(name, drawn, f"Residuals of {labelled(about)}", 380)
+    return figure(name, chart, f"Residuals of {labelled(parameter)}", 380)
 
 
-def numbers(name: str, given: Floats, truth: Floats) -> Markup:
-    """Given against true numbers of tracks; a point's area is the number of graphs."""
+def track_number_figure(name: str, given: Floats, truth: Floats) -> Markup:
+    """Predicted against true numbers of tracks; the area of a point is the number of graphs."""
     import plotly.graph_objects as go
 
     step = max(1, -(-len(truth) // MOST_POINTS))
     points, counts = np.unique(np.stack([truth, given])[:, ::step], axis=1, return_counts=True)
     ends = [float(min(given.min(), truth.min())), float(max(given.max(), truth.max()))]
-    drawn = go.Figure()
-    drawn.add_scatter(x=ends, y=ends, mode="lines", line={"color": MARK, "dash": "dot", "width": 1.2}, showlegend=False)
+    chart = go.Figure()
+    chart.add_scatter(x=ends, y=ends, mode="lines", line={"color": MARK, "dash": "dot", "width": 1.2}, showlegend=False)
     shown = f"{len(truth[::step]):,} graphs" + (f", 1 in {step}" if step > 1 else "")
-    drawn.add_scatter(
+    chart.add_scatter(
         x=points[0].tolist(), y=points[1].tolist(), mode="markers", name=shown, showlegend=True,
         marker={"color": TRUE, "size": np.round(6 * np.sqrt(counts), 1).tolist(), "opacity": 0.6},
         customdata=counts.tolist(),
-        hovertemplate="true %{x:.0f}<br>given %{y:.2f}<br>%{customdata:,} graphs<extra></extra>",
+        hovertemplate="true %{x:.0f}<br>predicted %{y:.2f}<br>%{customdata:,} graphs<extra></extra>",
     )  # fmt: skip
-    drawn.update_layout(xaxis={"title": {"text": "true number of tracks"}}, yaxis={"title": {"text": "given number"}})
-    return figure(name, drawn, "Given against true number of tracks", 400)
+    chart.update_layout(
+        xaxis={"title": {"text": "true number of tracks"}}, yaxis={"title": {"text": "predicted number"}}
+    )
+    return figure(name, chart, "Predicted against true number of tracks", 400)
 
 
-def in_unit(about: TrackParameter, values: Floats) -> Floats:
+def in_unit(parameter: TrackParameter, values: Floats) -> Floats:
     """Values of a parameter in its unit. Shapes: [N, 1 or 2] -> [N]."""
-    if about.periodic:
+    if parameter.periodic:
         return np.arctan2(values[:, 0], values[:, 1])
-    found: Floats = about.centre + about.scale * values[:, 0]
-    return found
+    in_units: Floats = parameter.centre + parameter.scale * values[:, 0]
+    return in_units
 
 
-def labelled(about: TrackParameter) -> str:
+def labelled(parameter: TrackParameter) -> str:
     """Name and unit of a parameter."""
-    return f"{LABELS[about.name]}{f' [{about.unit}]' if about.unit else ''}"
+    return f"{LABELS[parameter.name]}{f' [{parameter.unit}]' if parameter.unit else ''}"

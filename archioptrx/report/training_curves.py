@@ -1,11 +1,11 @@
-"""Training curves: whatever was noted of each epoch."""
+"""Training curves: all recorded quantities of each epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.report.axes import is_share, log_axis, missing, told
+from archioptrx.report.axes import is_share, log_axis, missing_to_one, name_and_sign
 from archioptrx.report.content import Content
 from archioptrx.report.page import View, figure
 
@@ -23,29 +23,29 @@ NOTED = {
     "memory": "memory (bytes)",
     "gpu_memory": "GPU memory (bytes)",
 }
-"""Of an epoch besides metrics, and what it is called."""
+"""Quantities of an epoch besides metrics, with their labels."""
 
 
-def quantities(content: Content, row: Row) -> dict[str, list[float | None]]:
-    """By name the values after each epoch of a trial; at least its score."""
+def training_quantities(content: Content, row: Row) -> dict[str, list[float | None]]:
+    """Values after each epoch of a trial, by name; at least its score."""
     lines = content.curves.get(row["proposal"], [])
-    score, sign = told(content.experiment.objective.first)
+    score, sign = name_and_sign(content.experiment.objective.first)
     values = [_number(line["score"]) for line in lines] if lines else list(row["curve"])
-    found = {f"validation {score}": [None if value is None else sign * value for value in values]}
+    values_by_name = {f"validation {score}": [None if value is None else sign * value for value in values]}
     if not lines:
-        return found
+        return values_by_name
     for key, name in NOTED.items():
-        found[name] = [_number(line.get(key)) for line in lines]
+        values_by_name[name] = [_number(line.get(key)) for line in lines]
     for key in dict.fromkeys(name for line in lines for name in line["metrics"]):
-        found.setdefault(f"validation {key}", [_number(line["metrics"].get(key)) for line in lines])
-    return {name: values for name, values in found.items() if any(value is not None for value in values)}
+        values_by_name.setdefault(f"validation {key}", [_number(line["metrics"].get(key)) for line in lines])
+    return {name: values for name, values in values_by_name.items() if any(value is not None for value in values)}
 
 
-def curves(content: Content, name: str, rows: Sequence[Row], height: int) -> Markup:
-    """A figure with a line for each trial; a switch, or a list, chooses the quantity."""
+def training_figure(content: Content, name: str, rows: Sequence[Row], height: int) -> Markup:
+    """Figure with a line for each trial; a switch, or a list, chooses the quantity."""
     import plotly.graph_objects as go
 
-    known = [quantities(content, row) for row in rows]
+    known = [training_quantities(content, row) for row in rows]
     names = list(dict.fromkeys(quantity for one in known for quantity in one))
     chart = go.Figure()
     for number, (row, values) in enumerate(zip(rows, known, strict=True)):
@@ -57,7 +57,7 @@ def curves(content: Content, name: str, rows: Sequence[Row], height: int) -> Mar
             x=epochs, y=y, name=row["id"], mode="lines+markers", line=line, marker={"size": 5}, hovertemplate=hover
         )
     chart.update_layout(
-        xaxis={"title": "epoch", "dtick": 1 if max(len(one.x) for one in chart.data) <= 20 else None},
+        xaxis={"title": "epoch", "dtick": 1 if max(len(trace.x) for trace in chart.data) <= 20 else None},
         yaxis_title=names[0],
         showlegend=len(rows) > 1,
     )
@@ -67,20 +67,20 @@ def curves(content: Content, name: str, rows: Sequence[Row], height: int) -> Mar
 
 
 def _views(content: Content, quantity: str, known: Sequence[Mapping[str, Sequence[float | None]]]) -> list[View]:
-    """A quantity; what the score lacks to 1, too, where that is its bound."""
-    traces = [list(one.get(quantity, [])) for one in known]
-    everything = [value for values in traces for value in values]
-    log = _logarithmic(quantity, everything)
-    axis = log_axis(everything, quantity) if log else {"type": "linear", "title": {"text": quantity}}
-    made = [View("Show", quantity, [{"y": values} for values in traces], {"yaxis": axis})]
+    """View of a quantity; for a score with the bound 1 also one of its distance to 1."""
+    traces = [list(curves.get(quantity, [])) for curves in known]
+    all_values = [value for values in traces for value in values]
+    log = _logarithmic(quantity, all_values)
+    axis = log_axis(all_values, quantity) if log else {"type": "linear", "title": {"text": quantity}}
+    views = [View("Show", quantity, [{"y": values} for values in traces], {"yaxis": axis})]
     goal = content.experiment.objective.first
-    if quantity == f"validation {told(goal)[0]}" and is_share(goal, everything):
-        errors = iter(missing(everything))
+    if quantity == f"validation {name_and_sign(goal)[0]}" and is_share(goal, all_values):
+        errors = iter(missing_to_one(all_values))
         turned = [{"y": [next(errors) for _ in values]} for values in traces]
         label = f"1 − {quantity}"
-        axis = {"autorange": "reversed", **log_axis(missing(everything), f"{label} (log; better is up)")}
-        made.append(View("Show", label, turned, {"yaxis": axis}))
-    return made
+        axis = {"autorange": "reversed", **log_axis(missing_to_one(all_values), f"{label} (log; better is up)")}
+        views.append(View("Show", label, turned, {"yaxis": axis}))
+    return views
 
 
 def _logarithmic(quantity: str, values: Sequence[float | None]) -> bool:

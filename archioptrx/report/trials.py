@@ -1,4 +1,4 @@
-"""All trials of a run as columns of plain data, small enough for ten thousand of them; the page's scripts show them."""
+"""Trials of a run as columns of plain data, small enough for ten thousand of them; the page's scripts show them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from archioptrx.training.objective import COSTS, header
 
 Row = Mapping[str, Any]
 SCRIPTS = ("trials.js",)
-"""What a section needs whose figures or tables lead to trials."""
+"""Scripts for a section whose figures or tables link to trials."""
 MOST_HYPERPARAMETERS = 8
-"""So many of those that differ have a column of their own."""
+"""Hyperparameters that differ and have a column of their own, at most."""
 
 
 def trial_data(content: Content) -> dict[str, Any]:
-    """What the script `trials.js` reads: in the order of `content.rows`, texts that occur often only once.
+    """Data for the script `trials.js`, in the order of `content.rows`; texts that occur often are stored once.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def trial_data(content: Content) -> dict[str, Any]:
 
 
 class _Distinct:
-    """Values that occur often: each once, and for each occurrence its number."""
+    """List of distinct values, and for each occurrence the index of its value."""
 
     def __init__(self, values: Any) -> None:
         known: dict[str, int] = {}
@@ -64,7 +64,7 @@ class _Distinct:
 
 
 def metric_value(row: Row, name: str) -> float | None:
-    """A metric of a trial; None where it failed, or has none. Old runs had no seconds per epoch among them."""
+    """Metric of a trial; None where it failed or has none. Old run folders lack `seconds_per_epoch` in the metrics."""
     if row["score"] is None:
         return None
     if name == "parameters":
@@ -88,40 +88,40 @@ def _columns(content: Content, graphs: Sequence[ComputationGraph]) -> list[tuple
         return of(kind, header(name), lambda row: short(metric_value(row, name)))
 
     fronts = front_numbers(rows)
-    made = [of("count", "front", lambda row: fronts.get(row["proposal"]))] if fronts else []
+    columns = [of("count", "front", lambda row: fronts.get(row["proposal"]))] if fronts else []
     if not fronts:
-        made = [("place", "count", [i if row["score"] is not None else None for i, row in enumerate(rows, 1)])]
-    made.append(of("trial", "trial", lambda row: row["proposal"]))
-    made += _combined(content)
+        columns = [("place", "count", [i if row["score"] is not None else None for i, row in enumerate(rows, 1)])]
+    columns.append(of("trial", "trial", lambda row: row["proposal"]))
+    columns += _combined(content)
     costs = [name for name in ("latency", "seconds_per_epoch") if any(name in row["metrics"] for row in rows)]
     names = dict.fromkeys([*objective.metrics, "parameters", *costs])
-    made += [metric(name) for name in names]
-    made += [of("count", "epochs", lambda row: row["epochs"])]
-    one = len({row["fingerprint"] for row in rows}) == 1  # its hyperparameters are what differs
-    if not one:
-        made += [("steps", "count", [len(graph.steps) for graph in graphs])]
-        made += [("rounds", "count", [graph.rounds for graph in graphs])]
-    made += [of("seconds", "time", lambda row: _rounded(row["seconds"]))]
-    made += [of("text", "status", lambda row: status_text(row, "given" if one else row["reference"]))]
-    made += [of("value", name, lambda row, name=name: _shown(row, name)) for name in _differing(rows)]  # type: ignore[misc]
-    if not one:
-        made += [("architecture", "brief", [None] * len(rows))]
-        made += [of("text", "fingerprint", lambda row: row["fingerprint"][:12])]
-    return made
+    columns += [metric(name) for name in names]
+    columns += [of("count", "epochs", lambda row: row["epochs"])]
+    one_architecture = len({row["fingerprint"] for row in rows}) == 1  # its hyperparameters are what differs
+    if not one_architecture:
+        columns += [("steps", "count", [len(graph.steps) for graph in graphs])]
+        columns += [("rounds", "count", [graph.rounds for graph in graphs])]
+    columns += [of("seconds", "time", lambda row: _rounded(row["seconds"]))]
+    columns += [of("text", "status", lambda row: status_text(row, "given" if one_architecture else row["reference"]))]
+    columns += [of("value", name, lambda row, name=name: _shown(row, name)) for name in _differing(rows)]  # type: ignore[misc]
+    if not one_architecture:
+        columns += [("architecture", "brief", [None] * len(rows))]
+        columns += [of("text", "fingerprint", lambda row: row["fingerprint"][:12])]
+    return columns
 
 
 def _combined(content: Content) -> list[tuple[str, str, list[Any]]]:
-    """Scores of goals in which a metric is set against a cost."""
-    made = []
+    """Columns with the scores of goals that subtract a cost from a metric."""
+    columns = []
     for index, goal in enumerate(content.experiment.objective.goals):
         if goal.price is not None:
             scores = [None if r["score"] is None else (r.get("scores") or [r["score"]])[index] for r in content.rows]
-            made.append(("score", "metric", [decimals(score) for score in scores]))
-    return made
+            columns.append(("score", "metric", [decimals(score) for score in scores]))
+    return columns
 
 
 def status_text(row: Row, reference: str) -> str:
-    """How a trial ended; of a reference also what it is called."""
+    """Status of a trial, for a reference with its name."""
     return f"{row['status']} ({reference})" if row["reference"] else str(row["status"])
 
 
@@ -148,7 +148,7 @@ def _metrics(rows: Sequence[Row]) -> dict[str, list[float | None]]:
 
 
 def decimals(value: float | None) -> float | int | None:
-    """The five decimals that are shown: of six digits the page would round again, and some up that aren't.
+    """Value with the five decimals that the page shows: rounding to six digits first could round up twice.
 
     >>> decimals(0.9993850864), f"{0.9993850864:.6g}"
     (0.99939, '0.999385')
@@ -157,7 +157,7 @@ def decimals(value: float | None) -> float | int | None:
 
 
 def _rounded(value: float | None) -> float | int | None:
-    """Six digits; whole numbers without a point."""
+    """Value with six significant digits; whole numbers as int."""
     if value is None:
         return None
     rounded = value if value.is_integer() else float(f"{value:.6g}")

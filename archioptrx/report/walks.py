@@ -1,4 +1,4 @@
-"""Walk and sampler: what was proposed, what was passed over, who descends from whom, the screen, the failures."""
+"""Section on walk and sampler: proposals, candidates passed over, lines of descent, the screen, failures."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from scipy import stats
 
 from archioptrx.report.content import Content
-from archioptrx.report.functions import best_quarter, thinned
+from archioptrx.report.functions import best_quarter, evenly_thinned
 from archioptrx.report.page import Cell, Section, View, figure, fragment, table
-from archioptrx.runs.effects import best_so_far, standings
+from archioptrx.runs.effects import best_curve_of, standings
 from archioptrx.runs.statistics import Agreement, agreement, failures_of, generations, passed_over
 from archioptrx.runs.trial_choices import SIZES, size_of
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 MEANINGS = {
-    "duplicate": "the sampler had proposed it before: not trained twice",
-    "seen": "it is one of the references",
-    "constraint": "beyond a constraint",
-    "screen": "another candidate promised more, untrained",
+    "duplicate": "the sampler had proposed it before",
+    "seen": "it is one of the reference architectures",
+    "constraint": "it breaks a constraint",
+    "screen": "another candidate had a better zero-cost value",
 }
 DOTS, BARS, CAUSES, ERROR = 1000, 40, 30, 300
-"""Trials in the picture of the screen; bars of a distribution; causes of failure; letters of an error."""
+"""Most trials in the picture of the screen; bars of a distribution; causes of failure; characters of an error."""
 
 
 def section(content: Content) -> Section | None:
-    """How the search went; None before the first proposal."""
+    """Section on walk and sampler; None before the first proposal."""
     from markupsafe import Markup
 
     if not content.proposals:
@@ -38,7 +38,7 @@ def section(content: Content) -> Section | None:
     parts += [_epochs(content), _failures(content)]
     body = Markup("").join(part for part in parts if part)
     return Section(
-        "walks", "Walk and sampler", body, "What was proposed, what was passed over on the way, what failed."
+        "walks", "Walk and sampler", body, "Proposed candidates, candidates that were passed over, and failed trials."
     )
 
 
@@ -52,13 +52,13 @@ def _passed_over(content: Content) -> Markup:
     total = proposed - len(content.refused) + causes.total()
     rows: list[list[str | Cell]] = [["proposed", *_count(proposed - len(content.refused), total), "went to training"]]
     rows += [
-        [cause, *_count(count, total), MEANINGS.get(cause, f"beyond the constraint {cause}")]
+        [cause, *_count(count, total), MEANINGS.get(cause, f"it breaks the constraint on {cause}")]
         for cause, count in causes.most_common()
     ]
     heads = ["candidates", "count", "share", "why"]
     body = table("walks-candidates", heads, rows, left=(0, 3))
     dropped = _dropped(content)
-    return fragment("part.html", title="Candidates", about=dropped, body=body)
+    return fragment("part.html", title="Candidates", description=dropped, body=body)
 
 
 def _count(count: int, total: int) -> list[Cell]:
@@ -66,15 +66,15 @@ def _count(count: int, total: int) -> list[Cell]:
 
 
 def _dropped(content: Content) -> str:
-    """What the walks left nothing of."""
+    """Sentence with the walks of all proposals and with those that left no step behind."""
     total: Counter[str] = Counter()
     for line in content.proposals.values():
         total.update(line.get("walk") or {})
     usual = ("walks", "reverse walks", "recurrences", "branches")
-    found = [f"{total[name]:,} {name}" for name in usual if total[name]]
+    kept = [f"{total[name]:,} {name}" for name in usual if total[name]]
     lost = [f"{count:,} {name}" for name, count in total.most_common() if count and name not in usual]
-    text = f"In the proposals: {', '.join(found)}." if found else ""
-    return f"{text} Left nothing behind: {', '.join(lost)}." if lost else text
+    text = f"In the proposals: {', '.join(kept)}." if kept else ""
+    return f"{text} Without effect: {', '.join(lost)}." if lost else text
 
 
 def _shapes(content: Content) -> Markup:
@@ -82,19 +82,21 @@ def _shapes(content: Content) -> Markup:
 
     best = best_quarter(content)
     numbers = {n: _numbers(line) for n, line in content.proposals.items()}
-    names = list(dict.fromkeys(name for one in numbers.values() for name in one))
+    names = list(dict.fromkeys(name for sizes in numbers.values() for name in sizes))
     groups = [(f"all {len(numbers):,} proposals", set(numbers), "var(--strong)")]
     groups += [(f"the best {len(best):,} trials", best, "var(--c1)")] if best else []
 
     def bars(name: str) -> list[dict[str, Any]]:
-        edges = _bins([one[name] for one in numbers.values() if name in one])
-        made = []
+        edges = _bins([sizes[name] for sizes in numbers.values() if name in sizes])
+        traces_data = []
         for _, members, _ in groups:
             values = [numbers[n][name] for n in members if name in numbers[n]]
             counts = [sum(low <= value <= high for value in values) for low, high in edges]
             shown = [str(low) if low == high else f"{low}–{high}" for low, high in edges]
-            made.append({"x": shown, "y": [round(100 * c / max(1, len(values)), 2) for c in counts], "text": counts})
-        return made
+            traces_data.append(
+                {"x": shown, "y": [round(100 * c / max(1, len(values)), 2) for c in counts], "text": counts}
+            )
+        return traces_data
 
     views = [View("number of", name, bars(name), {"xaxis": {"title": {"text": name}}}) for name in names]
     traces = [
@@ -103,9 +105,9 @@ def _shapes(content: Content) -> Markup:
             marker={"color": colour},
             textposition="none",
             hovertemplate="%{x}: %{y:.1f} % (%{text})<extra></extra>",
-            **one,
+            **bar_data,
         )
-        for (label, _, colour), one in zip(groups, views[0].data, strict=True)
+        for (label, _, colour), bar_data in zip(groups, views[0].data, strict=True)
     ]
     layout = {
         "barmode": "group",
@@ -113,8 +115,10 @@ def _shapes(content: Content) -> Markup:
         "yaxis": {"title": {"text": "share, %"}, "rangemode": "tozero"},
         "legend": {"traceorder": "normal"},
     }
-    drawn = figure("walks-shapes", go.Figure(traces, layout), "Distributions of what was proposed", 360, views)
-    return fragment("part.html", title="Shapes", about="What the proposals look like.", body=drawn)
+    chart = figure("walks-shapes", go.Figure(traces, layout), "Distributions of the sizes of the proposals", 360, views)
+    return fragment(
+        "part.html", title="Shapes", description="Distributions of the sizes of the proposed networks.", body=chart
+    )
 
 
 def _numbers(line: Mapping[str, Any]) -> dict[str, int]:
@@ -125,7 +129,7 @@ def _numbers(line: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _bins(values: Sequence[int]) -> list[tuple[int, int]]:
-    """Whole numbers from the smallest to the largest, one by one or some together."""
+    """Ranges that cover the whole numbers from the smallest to the largest, of equal width; both ends belong to one."""
     low, high = min(values), max(values)
     width = -(-(high - low + 1) // BARS)
     return [(start, min(start + width - 1, high)) for start in range(low, high + 1, width)]
@@ -139,23 +143,26 @@ def _lineage(content: Content) -> Markup | None:
         return None
     scored = {row["proposal"]: row for row in content.rows if row["score"] is not None and row["proposal"] in depth}
     rows = list(scored.values())
-    standing = dict(zip(scored, standings([best_so_far(row) for row in rows]), strict=True)) if len(rows) > 1 else {}
+    standing = dict(zip(scored, standings([best_curve_of(row) for row in rows]), strict=True)) if len(rows) > 1 else {}
     counts = Counter(depth.values())
     ages = sorted(counts)
-    means = [[standing[n] for n, age in depth.items() if age == one and n in standing] for one in ages]
+    means = [[standing[n] for n, number in depth.items() if number == age and n in standing] for age in ages]
     traces = [
-        go.Bar(name="proposals", x=ages, y=[counts[one] for one in ages], marker={"color": "var(--strong)"}),
+        go.Bar(name="proposals", x=ages, y=[counts[age] for age in ages], marker={"color": "var(--strong)"}),
         go.Scatter(
             name="mean standing of their trials",
             x=ages,
-            y=[round(100 * sum(some) / len(some), 1) if some else None for some in means],
+            y=[
+                round(100 * sum(standings_of_age) / len(standings_of_age), 1) if standings_of_age else None
+                for standings_of_age in means
+            ],
             yaxis="y2",
             mode="lines+markers",
             line={"color": "var(--c2)", "width": 2.5},
         ),
     ]
     layout = {
-        "xaxis": {"title": {"text": "ancestors in a row"}},
+        "xaxis": {"title": {"text": "number of ancestors"}},
         "yaxis": {"title": {"text": "proposals"}},
         "yaxis2": {
             "title": {"text": "mean standing, %"},
@@ -168,10 +175,10 @@ def _lineage(content: Content) -> Markup | None:
         },
         "margin": {"r": 64},
     }
-    drawn = figure("walks-lineage", go.Figure(traces, layout), "Proposals and standing by number of ancestors", 320)
+    chart = figure("walks-lineage", go.Figure(traces, layout), "Proposals and standing by number of ancestors", 320)
     fresh, oldest = counts[0], max(ages)
-    about = f"{fresh:,} proposals have no parent; the longest line of descent has {oldest} ancestors."
-    return fragment("part.html", title="Descent", about=about, body=drawn)
+    description = f"{fresh:,} proposals have no parent; the longest line of descent has {oldest} ancestors."
+    return fragment("part.html", title="Descent", description=description, body=chart)
 
 
 def _screen(content: Content) -> list[Markup]:
@@ -179,21 +186,21 @@ def _screen(content: Content) -> list[Markup]:
     rows = [row for row in content.rows if row["score"] is not None and row["proposal"] in lines]
     if len(rows) < 2:
         return []
-    standing = dict(zip([row["proposal"] for row in rows], standings([best_so_far(r) for r in rows]), strict=True))
-    found = {
+    standing = dict(zip([row["proposal"] for row in rows], standings([best_curve_of(r) for r in rows]), strict=True))
+    pairs_by_proxy = {
         proxy: [(lines[n][proxy], float(value)) for n, value in standing.items() if lines[n].get(proxy) is not None]
         for proxy in lines[rows[0]["proposal"]]
     }
-    return [_proxy(proxy, pairs) for proxy, pairs in found.items() if pairs]
+    return [_proxy(proxy, pairs) for proxy, pairs in pairs_by_proxy.items() if pairs]
 
 
 def _proxy(proxy: str, pairs: Sequence[tuple[float, float]]) -> Markup:
     import plotly.graph_objects as go
 
-    agreed = agreement([one for one, _ in pairs], [other for _, other in pairs])
-    ranks = stats.rankdata([one for one, _ in pairs]).tolist()
-    shown = thinned([(rank, *pair) for rank, pair in zip(ranks, pairs, strict=True)], DOTS)
-    values = [float(f"{one:.6g}") for _, one, _ in shown]
+    agreed = agreement([value for value, _ in pairs], [other for _, other in pairs])
+    ranks = stats.rankdata([value for value, _ in pairs]).tolist()
+    shown = evenly_thinned([(rank, *pair) for rank, pair in zip(ranks, pairs, strict=True)], DOTS)
+    values = [float(f"{value:.6g}") for _, value, _ in shown]
     trace = go.Scatter(
         text=values,
         y=[round(100 * other, 1) for _, _, other in shown],
@@ -209,21 +216,22 @@ def _proxy(proxy: str, pairs: Sequence[tuple[float, float]]) -> Markup:
             ("values", values, proxy),
         )
     ]
-    drawn = figure(f"walks-screen-{proxy}", go.Figure([trace], layout), f"{proxy} against standing", 340, views)
-    return fragment("part.html", title=f"The screen: {proxy}", about=agreement_text(agreed), body=drawn)
+    chart = figure(f"walks-screen-{proxy}", go.Figure([trace], layout), f"{proxy} against standing", 340, views)
+    return fragment("part.html", title=f"The screen: {proxy}", description=agreement_text(agreed), body=chart)
 
 
-def agreement_text(found: Agreement | None) -> str:
-    """What the screen was worth.
+def agreement_text(correlation: Agreement | None) -> str:
+    """Sentence on how well the screen predicted the standing after training.
 
     >>> agreement_text(Agreement(0.5, 0.2, 0.7, 40))
     'Rank correlation with the standing after training 0.50 (0.20 to 0.70) in 40 trials, which the screen had chosen.'
     """
-    if found is None:
-        return "Too few trials to say whether it foretells the standing after training."
+    if correlation is None:
+        return "Too few trials to judge whether it predicts the standing after training."
+    interval = f"{correlation.low:.2f} to {correlation.high:.2f}"
     return (
-        f"Rank correlation with the standing after training {found.rho:.2f} ({found.low:.2f} to {found.high:.2f}) "
-        f"in {found.trials} trials, which the screen had chosen."
+        f"Rank correlation with the standing after training {correlation.rho:.2f} ({interval}) in "
+        f"{correlation.trials} trials, which the screen had chosen."
     )
 
 
@@ -250,28 +258,33 @@ def _epochs(content: Content) -> Markup | None:
         "xaxis": {"type": "category", "title": {"text": "epochs"}},
         "yaxis": {"title": {"text": "trials"}},
     }
-    drawn = figure("walks-epochs", go.Figure(traces, layout), "Trials by the epoch after which they ended", 300)
-    about = "After how many epochs trials ended."
-    return fragment("part.html", title="Pruning", about=about, body=drawn)
+    chart = figure("walks-epochs", go.Figure(traces, layout), "Trials by the epoch after which they ended", 300)
+    description = "Number of trials by the epoch after which they ended."
+    return fragment("part.html", title="Pruning", description=description, body=chart)
 
 
 def _failures(content: Content) -> Markup | None:
-    found = failures_of(content.rows)
-    if not found:
+    failures = failures_of(content.rows)
+    if not failures:
         return None
     rows: list[list[str | Cell]] = []
-    for one in found[:CAUSES]:
-        log = content.folder.path / "logs" / f"{one.trials[0]}.log"
-        error = one.example if len(one.example) <= ERROR else f"{one.example[:ERROR]} …"
+    for failure in failures[:CAUSES]:
+        log = content.folder.path / "logs" / f"{failure.trials[0]}.log"
+        error = failure.example if len(failure.example) <= ERROR else f"{failure.example[:ERROR]} …"
         rows.append(
-            [error, Cell(str(len(one.trials)), len(one.trials)), one.trials[0], _log(log.is_file(), one.trials[0])]
+            [
+                error,
+                Cell(str(len(failure.trials)), len(failure.trials)),
+                failure.trials[0],
+                _log(log.is_file(), failure.trials[0]),
+            ]
         )
-    failed = sum(len(one.trials) for one in found)
-    body = table("walks-failures", ["error of the first", "trials", "first", "log"], rows, left=(0, 2, 3))
-    about = (
-        f"{failed:,} of {len(content.rows):,} ended trials failed. Errors that differ in numbers alone are one cause."
+    failed = sum(len(failure.trials) for failure in failures)
+    body = table("walks-failures", ["first error", "trials", "first trial", "log"], rows, left=(0, 2, 3))
+    description = (
+        f"{failed:,} of {len(content.rows):,} trials failed. Errors that differ only in numbers are one cause."
     )
-    return fragment("part.html", title="Failures", about=about, body=body)
+    return fragment("part.html", title="Failures", description=description, body=body)
 
 
 def _log(there: bool, trial: str) -> str:

@@ -1,1 +1,1 @@
-"""A search as files: the experiment, the run folder with its journals, the leaderboard and what is counted over trials."""
+"""A search as files: the experiment, the run folder with its journals, the leaderboard and statistics of the trials."""

@@ -1,4 +1,4 @@
-"""What the trials of a search cost: seconds by status, how busy the workers were, what pruning saved."""
+"""Cost of the trials of a search: seconds by status, use of the workers, seconds saved by pruning."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 Row = Mapping[str, Any]
 PAUSE = 60.0
-"""Seconds in which no trial runs that count as a pause: the search was stopped and resumed."""
+"""Seconds without a running trial from which a gap counts as a pause: the search was stopped and resumed."""
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds of some trials.
+    """Seconds that trials took.
 
     Attributes
     ----------
     trials, epochs
-        How many trials, and epochs of them in all.
+        Number of trials, and of their epochs in all.
     train, rest
-        Seconds of training with validation; and of all else in the worker: building the network, measuring, reports.
+        Seconds of training with validation, and of all other work: building the network, measuring it, reports.
     """
 
     trials: int
@@ -30,27 +30,27 @@ class Spent:
 
     @property
     def seconds(self) -> float:
-        """All of them."""
+        """Seconds in all."""
         return self.train + self.rest
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Spent:
-        """Of ended trials."""
+        """Sum over ended trials."""
         train = sum(row["train_seconds"] for row in rows)
-        rest = sum(row["seconds"] for row in rows) - train
-        return cls(len(rows), sum(row["epochs"] for row in rows), train, max(0.0, rest))
+        other = sum(row["seconds"] for row in rows) - train
+        return cls(len(rows), sum(row["epochs"] for row in rows), train, max(0.0, other))
 
 
 @dataclass(frozen=True)
 class Span:
-    """A trial in the time of a search.
+    """Time span of a trial in a search.
 
     Attributes
     ----------
     row
-        Of `trials.jsonl`.
+        Row of `trials.jsonl`.
     lane
-        A worker's number: the first that was free when the trial began. Which one it really was is not recorded.
+        Number of the first lane that was free when the trial began; the real worker isn't recorded.
     start, end
         Seconds since the first trial began, without pauses.
     """
@@ -63,12 +63,12 @@ class Span:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The trials of a search in time.
+    """Time spans of all trials of a search.
 
     Attributes
     ----------
     spans
-        By start.
+        Trials in the order of their start.
     wall
         Seconds from the first start to the last end, without pauses.
     paused
@@ -81,12 +81,12 @@ class Schedule:
 
     @property
     def busy(self) -> float:
-        """Seconds of all trials, as the search saw them."""
+        """Sum of the durations of all trials, in seconds, by the clock of the search."""
         return sum(span.end - span.start for span in self.spans)
 
 
 def schedule_of(rows: Sequence[Row]) -> Schedule:
-    """Trials in time, each in a lane where none overlaps another."""
+    """Assign each trial to the first free lane, so that trials in a lane don't overlap; remove pauses."""
     spans: list[Span] = []
     free: list[float] = []  # when each lane becomes free
     paused, first = 0.0, min((row["started"] for row in rows), default=0.0)
@@ -103,7 +103,7 @@ def schedule_of(rows: Sequence[Row]) -> Schedule:
 
 
 def saved_by_pruning(rows: Sequence[Row], planned: Mapping[int, int]) -> float:
-    """Seconds that pruned trials would have trained on, each epoch that is missing at the mean of its own epochs.
+    """Estimate of the seconds that pruning saved: missing epochs of a trial cost the mean of its own epochs.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def saved_by_pruning(rows: Sequence[Row], planned: Mapping[int, int]) -> float:
 
 
 def running(spans: Sequence[Span], wall: float, bins: int) -> list[float]:
-    """Mean number of trials that run in each of some equal parts of the wall time."""
+    """Mean number of running trials in each of `bins` equal parts of the wall time."""
     width = wall / bins
     total = [0.0] * bins
     for span in spans:

@@ -1,4 +1,4 @@
-"""What the good trials of a search share: the marginal effect of each choice, with counts and intervals.
+"""Common traits of the good trials of a search: the marginal effect of each choice, with counts and intervals.
 
 Scores saturate and pruned trials have the score of fewer epochs, so what is compared is the *standing* of a trial: the
 share of the other trials that it beats, each pair at the epochs that both were trained for (a tie counts half). It is
@@ -6,8 +6,8 @@ share of the other trials that it beats, each pair at the epochs that both were 
 in its scope that didn't. With two groups and no pruning this is the probability of superiority (Mann and Whitney 1947,
 Annals of Mathematical Statistics 18:50), less a half.
 
-An effect is marginal: all else differs between the two groups too. A sampler that learns makes its favourite choices
-together, so that a choice may shine by its company.
+An effect is marginal: the two groups differ in other choices too. A sampler that learns makes its favourite choices
+together, so that the effect of one may be that of another.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from archioptrx.runs.trial_choices import TrialChoice, choices_of
 
 CONFIDENCE = 0.95
 FEW = 3
-"""Trials on either side below which an effect says nothing: it is left out of all counts of intervals."""
+"""Least number of trials with a choice, and without it, for an interval; other effects aren't counted."""
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Effect:
-    """The marginal effect of a choice.
+    """Marginal effect of a choice.
 
     Attributes
     ----------
     group, name
         See `archioptrx.runs.trial_choices.TrialChoice`.
     trials, others
-        How many made it; how many in its scope didn't.
+        Numbers of trials that made the choice, and of trials in its scope that didn't.
     standing
         Mean standing of those that made it, 0 to 1.
     difference
@@ -51,7 +51,7 @@ class Effect:
     firm
         Whether it holds for all choices together: Holm's correction (1979, Scandinavian Journal of Statistics 6:65).
     also
-        Other choices that exactly the same trials made or, with `not` before them, left.
+        Other choices that exactly the same trials made or, with `not` before them, did not make.
     """
 
     group: str
@@ -73,12 +73,12 @@ class Effect:
 
     @property
     def clear(self) -> bool:
-        """Whether the interval misses 0."""
+        """Whether the interval excludes 0."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
     @property
     def sure(self) -> float:
-        """What the interval leaves of the effect at least; below 0 where it holds 0."""
+        """Distance of the interval to 0, as a sort key; -1 without interval, below 0 where it includes 0."""
         if self.low is None or self.high is None:
             return -1.0
         return max(self.low, -self.high)
@@ -86,14 +86,14 @@ class Effect:
 
 @dataclass(frozen=True)
 class Effects:
-    """All effects of a search on one goal.
+    """Effects of all choices of a search on one goal.
 
     Attributes
     ----------
     effects
-        Those of which the interval leaves most first; with too few trials last.
+        Effects in the order of `Effect.sure`, the largest first; those with too few trials last.
     trials, pruned
-        Trials that were compared, and how many of these were pruned.
+        Numbers of compared trials, and of pruned ones among them.
     """
 
     effects: Sequence[Effect]
@@ -102,21 +102,21 @@ class Effects:
 
     @property
     def judged(self) -> list[Effect]:
-        """Those with an interval."""
-        return [one for one in self.effects if not one.few]
+        """Effects with an interval."""
+        return [effect for effect in self.effects if not effect.few]
 
     @property
     def caution(self) -> str:
-        """What has to be known to read them, in a sentence or two."""
-        count, clear = len(self.judged), sum(one.clear for one in self.judged)
+        """Remarks for reading the effects, in a sentence or two."""
+        count, clear = len(self.judged), sum(effect.clear for effect in self.judged)
         if not count:
-            return "No choice was both made and left by three trials yet."
+            return "No choice has three trials with it and three without it yet."
         chance = max(1, round((1 - CONFIDENCE) * count))
-        firm = sum(one.firm for one in self.judged)
+        firm = sum(effect.firm for effect in self.judged)
         return (
-            f"{clear} of {count} intervals miss 0; by chance alone about {chance} would. "
+            f"{clear} of {count} intervals exclude 0; by chance alone about {chance} would. "
             f"{firm or 'None'} {'hold' if firm > 1 else 'holds'} for all choices together (Holm's correction). "
-            "Choices come in company (a sampler that learns makes its favourite ones together): none is proven a cause."
+            "Choices are correlated (a sampler that learns combines its favourite ones): none is proven to be a cause."
         )
 
 
@@ -125,7 +125,7 @@ def effects_of(
     proposals: Mapping[int, Mapping[str, Any]],
     goal: int = 0,
 ) -> Effects:
-    """The effects of all choices.
+    """Compute the effects of all choices.
 
     Parameters
     ----------
@@ -140,14 +140,14 @@ def effects_of(
     pruned = sum(row["status"] == "pruned" for row in scored)
     if len(scored) < 2:
         return Effects([], len(scored), pruned)
-    standing = standings([best_so_far(row, goal) for row in scored])
-    found = _joined(choices_of(scored, proposals))
-    effects = _corrected([effect_of(choice, standing, also) for choice, also in found])
-    return Effects(sorted(effects, key=lambda one: (one.few, -one.sure, one.name)), len(scored), pruned)
+    standing = standings([best_curve_of(row, goal) for row in scored])
+    joined = _joined(choices_of(scored, proposals))
+    effects = _corrected([effect_of(choice, standing, also) for choice, also in joined])
+    return Effects(sorted(effects, key=lambda effect: (effect.few, -effect.sure, effect.name)), len(scored), pruned)
 
 
-def best_so_far(row: Mapping[str, Any], goal: int = 0) -> list[float]:
-    """Score of a goal after each epoch: that of the best epoch until then, which the first goal chooses."""
+def best_curve_of(row: Mapping[str, Any], goal: int = 0) -> list[float]:
+    """Score of a goal after each epoch: that of the best epoch so far, chosen by the first goal."""
     first = row["curve"]
     curve = [scores[goal] for scores in row["curves"]] if row.get("curves") else first
     best, result = 0, []
@@ -158,7 +158,7 @@ def best_so_far(row: Mapping[str, Any], goal: int = 0) -> list[float]:
 
 
 def standings(curves: Sequence[Sequence[float]]) -> Floats:
-    """Share of the other trials that each one beats, a pair at the epochs that both have, [trials].
+    """Standing of each trial: share of the others that it beats, each pair at the last epoch that both have.
 
     Parameters
     ----------
@@ -180,45 +180,51 @@ def standings(curves: Sequence[Sequence[float]]) -> Floats:
 
 
 def _beaten(values: Sequence[float], others: Sequence[float]) -> Floats:
-    """How many others each value beats; a tie counts half."""
+    """Number of others that each value beats; a tie counts half."""
     ordered = np.sort(np.asarray(others, dtype=np.float64))
     return (np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")) / 2
 
 
 def effect_of(choice: TrialChoice, standing: Floats, also: tuple[str, ...] = ()) -> Effect:
-    """The effect of one choice that some in its scope made and some didn't."""
-    made, left = standing[choice.made], standing[choice.scope & ~choice.made]
-    difference = float(made.mean() - left.mean())
-    effect = Effect(choice.group, choice.name, len(made), len(left), float(made.mean()), difference, None, None, None)
+    """Effect of a choice that some trials in its scope made and some didn't; Student's t with pooled variance."""
+    with_choice, left = standing[choice.made], standing[choice.scope & ~choice.made]
+    difference = float(with_choice.mean() - left.mean())
+    effect = Effect(
+        choice.group, choice.name, len(with_choice), len(left), float(with_choice.mean()), difference, None, None, None
+    )
     effect = replace(effect, also=also)
-    if min(len(made), len(left)) < FEW:
+    if min(len(with_choice), len(left)) < FEW:
         return effect
-    free = len(made) + len(left) - 2
-    squares = float(((made - made.mean()) ** 2).sum() + ((left - left.mean()) ** 2).sum())
-    error = float(np.sqrt(squares / free * (1 / len(made) + 1 / len(left))))
+    free = len(with_choice) + len(left) - 2
+    squares = float(((with_choice - with_choice.mean()) ** 2).sum() + ((left - left.mean()) ** 2).sum())
+    error = float(np.sqrt(squares / free * (1 / len(with_choice) + 1 / len(left))))
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, free)) * error
     p = 2 * float(stats.t.sf(abs(difference) / error, free)) if error > 0 else float(difference == 0)
     return replace(effect, low=difference - reach, high=difference + reach, p=p)
 
 
 def _joined(choices: Sequence[TrialChoice]) -> list[tuple[TrialChoice, tuple[str, ...]]]:
-    """Choices that the same trials made, or left, are one: the first of them, with the names of the others."""
+    """Join choices that the same trials made, or did not make: the first of them, with the names of the others."""
     first: dict[tuple[bytes, bytes], TrialChoice] = {}
     also: dict[tuple[bytes, bytes], list[str]] = {}
     for choice in choices:
-        made, left = choice.made.tobytes(), (choice.scope & ~choice.made).tobytes()
-        if (made, left) in first:
-            also[made, left].append(choice.name)
-        elif (left, made) in first:
-            also[left, made].append(f"not {choice.name}")
+        makers, left = choice.made.tobytes(), (choice.scope & ~choice.made).tobytes()
+        if (makers, left) in first:
+            also[makers, left].append(choice.name)
+        elif (left, makers) in first:
+            also[left, makers].append(f"not {choice.name}")
         else:
-            first[made, left], also[made, left] = choice, []
+            first[makers, left], also[makers, left] = choice, []
     return [(choice, tuple(also[key])) for key, choice in first.items()]
 
 
 def _corrected(effects: Sequence[Effect]) -> list[Effect]:
-    """Mark those that hold for all of them together."""
-    judged = sorted((i for i, one in enumerate(effects) if one.p is not None), key=lambda i: effects[i].p or 0.0)
+    """Mark the effects that hold for all choices together.
+
+    Holm 1979: with m p-values in ascending order, the k-th (k = 0, 1, …) holds while p_k ≤ 0.05 / (m − k), and none
+    after the first that fails; the chance of one or more false ones among those marked is at most 5 %.
+    """
+    judged = sorted((i for i, effect in enumerate(effects) if effect.p is not None), key=lambda i: effects[i].p or 0.0)
     result = list(effects)
     for rank, i in enumerate(judged):
         if (effects[i].p or 0.0) > (1 - CONFIDENCE) / (len(judged) - rank):

@@ -1,4 +1,4 @@
-"""What a search or a training ran on: versions, hardware, data, commit. For the record only."""
+"""Record of what a search or a training ran on: versions, hardware, data, commit. Nothing reads it to decide."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from archioptrx.core.version import __version__
 PACKAGES = ("torch", "torch-geometric", "ray", "numpy", "networkx", "pyyaml")
 
 
-def environment(**more: Any) -> dict[str, Any]:
-    """Describe this process and machine; what the caller adds (data, seeds …) stands beside it."""
+def environment(**additions: Any) -> dict[str, Any]:
+    """Description of this process and machine, with additions of the caller (data, seeds …)."""
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": sys.argv,
@@ -32,18 +32,18 @@ def environment(**more: Any) -> dict[str, Any]:
             "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         },
         "commit": _commit(),
-        **more,
+        **additions,
     }
 
 
 def _versions() -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
+    versions: dict[str, str | None] = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = None
-    return found
+            versions[name] = None
+    return versions
 
 
 def _commit() -> str | None:
@@ -52,9 +52,9 @@ def _commit() -> str | None:
     if not (root / ".git").exists():
         return None
     try:
-        told = subprocess.run(
+        process = subprocess.run(
             ["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip()
+    return process.stdout.strip()

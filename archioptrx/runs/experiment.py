@@ -1,23 +1,23 @@
-"""The experiment file: everything that one search is told, as frozen data. Torch- and ray-free.
+"""The experiment file: all settings of one search, as frozen data. Torch- and ray-free.
 
-Every key but `name` may be left out. The *resolved* form (`Experiment.to_dict`) has all of them and is what a run
-folder keeps; reading it again gives an equal experiment.
+The modules under `imports` are imported first, so that every other key may name parts of the user's own. Every key but
+`name` may be left out. The *resolved* form (`Experiment.to_dict`) has all of them and is what a run folder keeps;
+reading it again gives an equal experiment.
 """
 
 from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from archioptrx.core.config import Fields, bundled, finish, read_yaml
-from archioptrx.core.errors import InputError
 from archioptrx.core.overrides import override
-from archioptrx.core.plugins import import_modules
-from archioptrx.data.sources import check_spec, resolved
+from archioptrx.core.plugins import read_imports
+from archioptrx.data.description import DataDescription
 from archioptrx.runs.experiment_sections import (
     Budget,
     Constraints,
@@ -29,8 +29,7 @@ from archioptrx.runs.experiment_sections import (
     Split,
     read_trackers,
 )
-from archioptrx.tasks import check_task
-from archioptrx.tasks.options import TaskOptions
+from archioptrx.tasks.options import EdgeOptions, ObjectiveMetrics, TaskDescription, objective_metrics, read_task
 from archioptrx.training.objective import Objective
 from archioptrx.training.settings import Training
 
@@ -47,11 +46,11 @@ class Experiment:
     name
         Names the run folder.
     imports
-        Modules with the user's own blocks, samplers and sources; those of sources are imported while the file is read.
+        Modules with parts of the user's own: blocks, sources, tasks, metrics, samplers …
     data, test
-        Source of the events (`source`, `path`, options of the source); path of test events, None: split from data.
+        Source of the events and its options; path of test events, None: split from data.
     task
-        What is learnt, and its options.
+        Target of the learning, and its options.
     architecture
         Bundled name or path of one architecture whose hyperparameters are searched; the function graph isn't read
         then. None: architectures are searched.
@@ -67,7 +66,7 @@ class Experiment:
     keep
         How many of the best trials leave their weights in the run folder.
     track
-        Other programs that get the numbers too, `tensorboard` say.
+        Other programs that get the numbers too, such as `tensorboard`.
     dedup
         `architecture`: no fingerprint is trained twice; `hyperparameters`: none with the same hyperparameters.
     seed
@@ -76,10 +75,10 @@ class Experiment:
 
     name: str
     imports: tuple[str, ...]
-    data: Mapping[str, Any]
+    data: DataDescription
     test: str | None
     split: Split
-    task: Mapping[str, Any]
+    task: TaskDescription
     architecture: str | None
     function_graph: str
     search_space: str
@@ -100,9 +99,10 @@ class Experiment:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for YAML."""
-        content: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        own: dict[str, Any] = {"data": self.data.to_dict(), "task": self.task.to_dict()}
+        own |= {"objective": self.objective.to_plain(), "keep": self.keep.to_plain()}
+        content = {field.name: own.get(field.name, _plain(getattr(self, field.name))) for field in fields(self)}
         del content["training"]["seed"]
-        content["objective"], content["keep"] = self.objective.to_plain(), self.keep.to_plain()
         return copy.deepcopy(content)
 
 
@@ -116,7 +116,7 @@ def load_experiment(
     overrides
         Dotted keys and the values that replace the file's.
     options
-        What a fault in an overridden key is called instead of its place in the file, `--trials` say.
+        Names that faults in overridden keys have instead of their place in the file, such as `--trials`.
 
     Raises
     ------
@@ -133,7 +133,7 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
     Parameters
     ----------
     place, options
-        The file; what a fault in an overridden key is called instead of its place there, `--trials` say.
+        The file; names that faults in overridden keys have instead of their place there, such as `--trials`.
 
     Raises
     ------
@@ -142,13 +142,13 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
     """
     faults: list[str] = []
     top = Fields(document, place, faults)
+    imports = read_imports(top)
     architecture = top.take("architecture", (str, type(None)), None)
-    task, about = _task(top)
-    imports = _texts(top, "imports")
+    task, metrics = _task(top)
     experiment = Experiment(
         name=_name(top),
         imports=imports,
-        data=_data(top, imports),
+        data=_data(top),
         test=_absolute(top.take("test", (str, type(None)), None)),
         split=Split.read(top.inside("split", {})),
         task=task,
@@ -160,7 +160,7 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         scheduler=Scheduler.read(top.inside("scheduler", {})),
         budget=Budget.read(top.inside("budget", {})),
         training=_training(top),
-        objective=Objective.read(top, about.shares if about else (), about.losses if about else ()),
+        objective=Objective.read(top, metrics),
         constraints=Constraints.read(top.inside("constraints", {})),
         references=_texts(top, "references"),
         retrain=Retrain.read(top.inside("retrain", {})),
@@ -193,37 +193,27 @@ def _name(top: Fields) -> str:
 
 
 def _texts(top: Fields, key: str) -> tuple[str, ...]:
-    found = top.take(key, list, [])
-    for index, one in enumerate(found):
-        if not isinstance(one, str):
-            top.fault(f"{key}[{index}]", f"is {one!r}; allowed: a text")
-    return tuple(str(one) for one in found)
+    texts = top.take(key, list, [])
+    for index, text in enumerate(texts):
+        if not isinstance(text, str):
+            top.fault(f"{key}[{index}]", f"is {text!r}; allowed: a text")
+    return tuple(map(str, texts))
 
 
-def _data(top: Fields, imports: Sequence[str]) -> dict[str, Any]:
-    """A path is made absolute, for a run is resumed from any folder."""
+def _data(top: Fields) -> DataDescription:
     content = dict(top.inside("data", {}).content)
-    faults: list[str] = []
-    check_spec(content, top.at("data"), faults)
-    by_files = "path" in content and "source" not in content
-    if imports and (faults or by_files):  # one of the modules may bring the source
-        try:
-            import_modules(imports)
-        except InputError as error:
-            faults = list(error.faults)  # what else is wrong may come of that
-        else:
-            faults = []
-            check_spec(content, top.at("data"), faults)
-    top.faults += faults
-    return resolved(content)
+    return DataDescription.read(content, top.at("data"), top.faults)
 
 
-def _task(top: Fields) -> tuple[dict[str, Any], TaskOptions | None]:
-    """Its description, and what that says: which metrics an objective can name."""
-    told = top.content.get("task")
-    named = {"name": top.take("task", str)} if isinstance(told, str) else top.inside("task", {}).content
+def _task(top: Fields) -> tuple[TaskDescription, ObjectiveMetrics]:
+    """The description, and the metrics that an objective can name; none of a task that isn't known."""
+    written = top.content.get("task")
+    named = {"name": top.take("task", str)} if isinstance(written, str) else top.inside("task", {}).content
     content = {"name": "edge_classification", **named}
-    return content, check_task(content, top.at("task"), top.faults)
+    options = read_task(content, top.at("task"), top.faults)
+    if options is None:
+        return TaskDescription(content, EdgeOptions()), ObjectiveMetrics()  # the fault ends the reading
+    return TaskDescription(content, options), objective_metrics(options)
 
 
 def _sampler(top: Fields) -> dict[str, Any]:
@@ -235,10 +225,10 @@ def _sampler(top: Fields) -> dict[str, Any]:
 
 def _dedup(top: Fields, architecture: str | None) -> str:
     usual = "hyperparameters" if architecture else "architecture"
-    found: str = top.take("dedup", str, usual, choices=("architecture", "hyperparameters"))
-    if architecture and found == "architecture":
+    dedup: str = top.take("dedup", str, usual, choices=("architecture", "hyperparameters"))
+    if architecture and dedup == "architecture":
         top.fault("dedup", "is 'architecture', but only one is searched; allowed: hyperparameters")
-    return found
+    return dedup
 
 
 def _training(top: Fields) -> Training:
@@ -247,6 +237,13 @@ def _training(top: Fields) -> Training:
         top.fault("training.seed", "is not for this file; allowed: the key seed, from which every trial gets its own")
         content = {key: value for key, value in content.items() if key != "seed"}
     return Training.read(content, top.at("training"), top.faults)
+
+
+def _plain(value: Any) -> Any:
+    """A section as plain data."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _absolute(path: str | None) -> str | None:

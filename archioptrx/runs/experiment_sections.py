@@ -9,14 +9,14 @@ from importlib.util import find_spec
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import did_you_mean
 from archioptrx.core.overrides import duration
+from archioptrx.runs.loggers import LOGGERS
 
 NUMBER = (int, float)
-PROXIES = ("synflow", "naswot", "jacob_cov", "parameters", "readout")
+PROXIES = ("naswot", "jacob_cov", "parameters")
 """Zero-cost proxies; see `archioptrx.training.proxies`."""
 ALL = "all"
-TRACKERS = ("tensorboard", "wandb")
-"""See `archioptrx.runs.loggers`. Each is a package, and an extra of this one, of its name."""
 NONE = "none"
+USUAL_LOGGER = "tensorboard"
 VOTE = "+"
 """Between proxies whose ranks are added."""
 
@@ -217,19 +217,20 @@ class Keep:
 
 
 def read_trackers(top: Fields, key: str = "track") -> tuple[str, ...]:
-    """Take and check the trackers: one, or a list of them, or `none`. Left out: tensorboard, where it is installed."""
-    usual = [] if missing_trackers(TRACKERS[:1]) else list(TRACKERS[:1])
+    """Take and check the loggers: one, or a list of them, or `none`. Left out: tensorboard, where it is installed."""
+    usual = [] if missing_trackers([USUAL_LOGGER]) else [USUAL_LOGGER]
     written = top.take(key, (str, list), usual)
     names = [written] if isinstance(written, str) else list(written)
     for name in names:
-        if name not in (*TRACKERS, NONE):
-            top.fault(key, f"is {name!r}; {did_you_mean(str(name), (*TRACKERS, NONE))}")
+        if name not in (*LOGGERS, NONE):
+            top.fault(key, f"is {name!r}; {did_you_mean(str(name), (*LOGGERS, NONE))}")
     if NONE in names and len(names) > 1:
         top.fault(key, f"is {', '.join(map(str, names))}; allowed: {NONE} alone")
-    return tuple(name for name in dict.fromkeys(map(str, names)) if name in TRACKERS)
+    return tuple(name for name in dict.fromkeys(map(str, names)) if name in LOGGERS)
 
 
 def missing_trackers(names: Sequence[str]) -> list[str]:
-    """Those that aren't installed. A folder of their name, which they leave behind, is no package."""
-    specs = {name: find_spec(name) for name in names}
+    """Loggers whose package isn't installed. A folder of its name, which a logger leaves behind, is no package."""
+    packages = {name: LOGGERS.description(name).package for name in names}
+    specs = {name: find_spec(package) for name, package in packages.items() if package is not None}
     return [name for name, spec in specs.items() if spec is None or spec.origin is None]

@@ -1,4 +1,4 @@
-"""How often the proposals of a search have each function, and what its sampler has learned of them, over its course."""
+"""Share of the proposals with each function, and the sampler's probabilities, over the course of a search."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ WINDOWS = 6
 
 @dataclass(frozen=True)
 class Window:
-    """Some proposals in a row.
+    """Window of consecutive proposals.
 
     Attributes
     ----------
     first, last
         Numbers of the proposals at its ends.
     proposals
-        How many it has.
+        Number of proposals.
     share
-        Of each function: the share of these proposals in which it occurs.
+        Share of these proposals in which each function occurs.
     probability
-        Of each function: what the sampler gave to it when the last of them was made. Empty: it had learned nothing
+        Probability that the sampler gave to each function when the last of them was made. Empty: nothing learned
         yet. One that is missing could not be chosen lately.
     """
 
@@ -40,12 +40,12 @@ def windows_of(
     functions: Iterable[str],
     count: int = WINDOWS,
 ) -> list[Window]:
-    """The search in windows of equal size (but for one proposal), fewer where it has fewer proposals.
+    """Divide a search into windows of equal size (up to one proposal); fewer windows where it has fewer proposals.
 
     Parameters
     ----------
     lines, learned
-        Of `proposals.jsonl` (without those that void another) and `learned.jsonl`.
+        Lines of `proposals.jsonl` (without those that void another) and of `learned.jsonl`.
     functions
         All names.
     """
@@ -57,10 +57,14 @@ def windows_of(
 
 def _window(lines: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Window:
     occurring = [{step["function"] for step in line["graph"]["steps"]} for line in lines]
-    share = {name: sum(name in found for found in occurring) / len(lines) for name in names}
+    share = {name: sum(name in functions for functions in occurring) / len(lines) for name in names}
     first, last = lines[0]["proposal"], lines[-1]["proposal"]
-    known: Mapping[str, float] = next((row["functions"] for row in reversed(learned) if row["proposal"] <= last), {})
-    return Window(first, last, len(lines), share, {name: known[name] for name in names if name in known})
+    probabilities: Mapping[str, float] = next(
+        (row["functions"] for row in reversed(learned) if row["proposal"] <= last), {}
+    )
+    return Window(
+        first, last, len(lines), share, {name: probabilities[name] for name in names if name in probabilities}
+    )
 
 
 def span_text(window: Window) -> str:
@@ -72,11 +76,11 @@ def span_text(window: Window) -> str:
     return f"{window.first}–{window.last}" if window.last > window.first else str(window.first)
 
 
-def changes(learned: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, float]]:
-    """Functions with their first and last probability, those first that have changed most."""
+def probability_changes(learned: Sequence[Mapping[str, Any]]) -> list[tuple[str, float, float]]:
+    """Functions with their first and last probability, the largest change first."""
     first: dict[str, float] = {}
     for row in learned:
         first = {**row["functions"], **first}
     last = learned[-1]["functions"] if learned else {}
-    found = [(name, first[name], now) for name, now in last.items()]
-    return sorted(found, key=lambda one: (-abs(one[2] - one[1]), one[0]))
+    changes = [(name, first[name], now) for name, now in last.items()]
+    return sorted(changes, key=lambda change: (-abs(change[2] - change[1]), change[0]))

@@ -1,7 +1,12 @@
-"""Standings of the trials of a search, from their rows: who is best, and the Pareto front of several goals.
+"""Ranking of the trials of a search, from their rows: the best trial, and the Pareto front of several goals.
 
-The front is always derived from the rows of `trials.jsonl` and never written: so a run folder that a crash left has
-the front of all trials that had ended, and nothing can disagree with it.
+A trial *dominates* another one if it is at least as good in every goal and better in at least one. The *Pareto front*
+holds the trials that no other trial dominates; front n + 1 is the Pareto front of what remains without fronts 1 … n
+(non-dominated sorting: Deb et al. 2002, NSGA-II, IEEE Trans. Evol. Comput. 6, 182). All scores count as "larger is
+better": goals that are minimised are stored as their negatives.
+
+The front is always computed from the rows of `trials.jsonl` and never written to disk. So it is complete after a crash,
+and no second file can contradict the rows.
 """
 
 from __future__ import annotations
@@ -24,57 +29,62 @@ def numbers_of(row: Row) -> Numbers:
 
 
 def score_of(row: Row) -> Score:
-    """What a sampler is told of an ended trial; None: it failed."""
+    """Score of an ended trial for the sampler; None: it failed."""
     return None if row["score"] is None else numbers_of(row)
 
 
 def curve_of(row: Row) -> list[Numbers]:
-    """The score after each epoch, as a scheduler was told it."""
+    """Score after each epoch, as the scheduler received it."""
     return [tuple(scores) for scores in row["curves"]] if row.get("curves") else list(row["curve"])
 
 
 def ranked(rows: Sequence[Any]) -> list[Any]:
-    """Rows, best first; failed ones last, else the earlier one first where nothing tells two apart.
+    """Rows, best first; failed trials last; of equal trials the earlier one first.
 
-    With several goals by front and then by crowding (Deb et al. 2002, NSGA-II); of the ends of a front, whose
-    crowding is infinite, the one that is best in the first goal leads. A pruned trial stands by its score: with more
-    epochs it could only be better.
+    With several goals they are ordered by front, and within a front by crowding distance, the larger one first (Deb et
+    al. 2002, NSGA-II). Both ends of a front have an infinite crowding distance; of these the trial that is best in the
+    first goal comes first. A pruned trial counts with its score: the score is that of its best epoch, so further
+    epochs could only raise it.
     """
+    # `order` is stable: the order by first goal and proposal decides between trials that it can't tell apart.
     by_first = sorted(rows, key=lambda row: (row["score"] is None, -(row["score"] or 0.0), row["proposal"]))
     return [by_first[i] for i in order([(score_of(row), 1) for row in by_first])]
 
 
 def front_numbers(rows: Sequence[Row]) -> dict[int, int]:
-    """By proposal the number of its front, 1 for the Pareto front; empty where there is one goal."""
+    """Number of the front by proposal, 1 for the Pareto front; empty where there is a single goal."""
     scored = [row for row in rows if row.get("scores")]
-    found = fronts([row["scores"] for row in scored])
-    return {scored[i]["proposal"]: number for number, members in enumerate(found, 1) for i in members}
+    members_of_fronts = fronts([row["scores"] for row in scored])
+    return {scored[i]["proposal"]: number for number, members in enumerate(members_of_fronts, 1) for i in members}
 
 
 def pareto_front(rows: Sequence[Any]) -> list[Any]:
-    """The rows that no other one dominates, best in the first goal first; empty where there is one goal."""
+    """Rows that no other row dominates, best in the first goal first; empty where there is a single goal."""
     numbers = front_numbers(rows)
     return sorted((row for row in rows if numbers.get(row["proposal"]) == 1), key=lambda row: -row["score"])
 
 
 class Front:
-    """The Pareto front while trials end: only its scores."""
+    """Pareto front of the trials that have ended so far: only its scores.
+
+    Invariant: no score in `scores` dominates another one.
+    """
 
     def __init__(self) -> None:
         self.scores: list[tuple[float, ...]] = []
 
     def add(self, row: Row) -> None:
-        """Take in an ended trial; equal scores are all kept."""
+        """Add an ended trial; equal scores are all kept, for neither dominates the other."""
         scores = tuple(row.get("scores") or ())
         if scores and not any(dominates(other, scores) for other in self.scores):
             self.scores = [other for other in self.scores if not dominates(scores, other)] + [scores]
 
 
 def worth_training_again(rows: Sequence[Any]) -> list[Any]:
-    """Rows that have a score, best first; with several goals only those in the better half by the first one.
+    """Rows with a score, best first; with several goals only those in the better half by the first goal.
 
-    The ends of a front lead by their crowding, and one of them is often a network that costs nothing and can do
-    nothing. Ranks decide, so that no scale of any metric matters.
+    The ends of a front come first by their crowding distance, and one of them is often a tiny network that finds
+    nothing. The median is a matter of ranks, so that the scales of the metrics have no influence.
     """
     scored = [row for row in ranked(rows) if row["score"] is not None]
     if not any(row.get("scores") for row in scored):

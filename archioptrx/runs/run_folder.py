@@ -1,4 +1,4 @@
-"""The run folder: the whole truth of a search. It outlives a crash at any moment.
+"""The run folder: all records of a search. It outlives a crash at any moment.
 
 ========================  ==================================================================================
 `experiment.yaml`         the experiment, resolved
@@ -11,7 +11,7 @@
 `trials.jsonl`            one line per ended trial, on disk before the sampler hears of it
 `epochs.jsonl`            one line per epoch of each trial; not synced one by one: a crash of the machine may lose some
 `logs/`                   what happened in each trial, in words
-`weights/`                weights of the best trials, and of those that children inherit; there before the trial's line
+`weights/`                weights of the best trials; there before the trial's line
 `retrain.jsonl`           one line per ended retraining of the best candidates
 `retrain/`                weights of retrainings, until the winner is known
 `sampler.json`            the sampler's state after some proposal, with a digest of what led to it: a resume need
@@ -64,6 +64,7 @@ class RunFolder:
         if is_study(self.path):
             one = next((str(path.parent) for path in sorted(self.path.glob("*/experiment.yaml"))), "none is left")
             raise InputError(f"{self.path}: holds a study of several searches; allowed: one of them, such as {one}")
+        self._experiment: Experiment | None = None
         self.proposals = Journal(self.path / "proposals.jsonl")
         self.trials = Journal(self.path / "trials.jsonl")
         self.epochs = Journal(self.path / "epochs.jsonl")
@@ -131,10 +132,21 @@ class RunFolder:
             curve[:] = [*(one for one in curve if one["epoch"] < line["epoch"]), line]
         return found
 
+    @property
+    def place(self) -> str:
+        """File of the experiment, the start of messages about it."""
+        return str(self.path / "experiment.yaml")
+
+    def document(self) -> dict[str, Any]:
+        """The experiment as the file says it, for whoever lays other values over it."""
+        content: dict[str, Any] = read_yaml(self.place)
+        return content
+
     def experiment(self) -> Experiment:
-        """The experiment, with the function graph and the search space that this folder keeps."""
-        place = self.path / "experiment.yaml"
-        return parse_experiment(read_yaml(place), str(place))
+        """The experiment, with the function graph and the search space that this folder keeps; parsed once."""
+        if self._experiment is None:
+            self._experiment = parse_experiment(read_yaml(self.place), self.place)
+        return self._experiment
 
     def environment(self) -> dict[str, Any]:
         """What `environment.json` holds."""
@@ -142,7 +154,8 @@ class RunFolder:
         return content
 
     def update(self, experiment: Experiment) -> None:
-        """Write the experiment anew: its budget has been raised, say."""
+        """Write the experiment anew, for example with a larger budget."""
+        self._experiment = experiment
         write_atomically(self.path / "experiment.yaml", dump(experiment))
 
     @contextmanager

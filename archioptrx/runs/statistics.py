@@ -1,4 +1,4 @@
-"""How a search went: what was passed over, what failed and why, who descends from whom, what the screen was worth."""
+"""Statistics of a search: candidates passed over, causes of failure, lines of descent, value of the screen."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Failure:
-    """Failed trials with one cause.
+    """Failed trials with the same cause.
 
     Attributes
     ----------
     cause
         The error with each number replaced by `#`: shapes and counts differ from trial to trial.
     example
-        The error of the first of them, and
+        Error of the first of them.
     trials
-        their ids, in the order of proposals.
+        Ids, in the order of proposals.
     """
 
     cause: str
@@ -44,12 +44,14 @@ def failures_of(rows: Sequence[Row]) -> list[Failure]:
     for row in sorted(rows, key=lambda row: row["proposal"]):
         if row["error"] is not None:
             groups.setdefault(folded(row["error"]), []).append(row)
-    found = [Failure(cause, some[0]["error"], tuple(row["id"] for row in some)) for cause, some in groups.items()]
-    return sorted(found, key=lambda one: (-len(one.trials), one.cause))
+    failures = [
+        Failure(cause, members[0]["error"], tuple(row["id"] for row in members)) for cause, members in groups.items()
+    ]
+    return sorted(failures, key=lambda failure: (-len(failure.trials), failure.cause))
 
 
 def folded(error: str) -> str:
-    """An error without its numbers.
+    """Error message with `#` for each number.
 
     >>> folded("step 3 of 0x7f3a: 1.5e-3 is not 12")
     'step # of #: # is not #'
@@ -60,7 +62,7 @@ def folded(error: str) -> str:
 
 
 def passed_over(lines: Sequence[Row], refused: Sequence[Row]) -> Counter[str]:
-    """Candidates that came up and were not trained, by cause.
+    """Number of candidates that were drawn but not trained, by cause.
 
     Parameters
     ----------
@@ -69,23 +71,23 @@ def passed_over(lines: Sequence[Row], refused: Sequence[Row]) -> Counter[str]:
     """
     total: Counter[str] = Counter()
     for line in lines:
-        # A run folder of before has only the number of draws that were refused.
+        # Old run folders have only the number of refused draws.
         total.update(line["passed_over"] if "passed_over" in line else {"constraint": max(0, line["draws"] - 1)})
     total.update(line["refused"].split()[0] for line in refused)
     return +total
 
 
 def generations(lines: Sequence[Row]) -> dict[int, int]:
-    """By proposal how many ancestors it has in a row; a parent is always proposed before its child.
+    """Number of ancestors of each proposal; a parent is always proposed before its child.
 
     >>> generations([{"proposal": 0, "parent": None}, {"proposal": 1, "parent": 0}, {"proposal": 2, "parent": 1}])
     {0: 0, 1: 1, 2: 2}
     """
-    found: dict[int, int] = {}
+    ancestors: dict[int, int] = {}
     for line in lines:
         parent = line.get("parent")
-        found[line["proposal"]] = 0 if parent is None else found.get(parent, 0) + 1
-    return found
+        ancestors[line["proposal"]] = 0 if parent is None else ancestors.get(parent, 0) + 1
+    return ancestors
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Agreement:
         Ends of its 95 % interval: Fisher's transformation with the variance of Bonett and Wright (2000, Psychometrika
         65:23), (1 + rho²/2)/(n - 3).
     trials
-        Pairs.
+        Number of pairs.
     """
 
     rho: float
@@ -110,7 +112,7 @@ class Agreement:
 
 
 def agreement(first: Sequence[float], second: Sequence[float]) -> Agreement | None:
-    """Rank correlation; None: fewer than five pairs, or one column doesn't vary."""
+    """Compute the rank correlation; None: fewer than five pairs, or a column is constant."""
     count = len(first)
     if count < 5 or len(set(first)) == 1 or len(set(second)) == 1:
         return None

@@ -1,4 +1,4 @@
-"""Short forms for people: an architecture on one line, durations, the table of the best trials."""
+"""Texts for reports and terminal: an architecture on one line, durations, the table of the best trials."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WIDTH = 120
 def brief(graph: ComputationGraph) -> str:
     """An architecture on one line, in order of execution: `encode · 4×(attend) 5×(shortcut · edge_net)`.
 
-    Of a loop with n iterations the forward part stands with n + 1 passes, the back part, which runs between them,
+    For a loop with n iterations the forward part stands with n + 1 passes, the back part, which runs between them,
     before it with n. A part without steps is left out.
     """
     parts: list[str] = []
@@ -42,38 +42,38 @@ def _names(graph: ComputationGraph, steps: Sequence[int]) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """A duration for people.
+    """Text of a duration in seconds.
 
     >>> duration_text(4.21), duration_text(95), duration_text(7260)
     ('4.2 s', '1 min 35 s', '2 h 1 min')
     """
     if seconds < 60:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, seconds_left = divmod(round(seconds), 60)
     if minutes < 60:
-        return f"{minutes} min {rest} s"
+        return f"{minutes} min {seconds_left} s"
     return f"{minutes // 60} h {minutes % 60} min"
 
 
 def score_text(score: float | None) -> str:
-    """A score, with digits enough for one near 1."""
+    """Text of a score, with enough digits for values near 1."""
     return "–" if score is None else f"{score:.5f}"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the leaderboard.
+    """Column of the leaderboard.
 
     Attributes
     ----------
     head
         Stands above it.
     cell
-        What it says of a row.
+        Function that gives the text of a row.
     left
         Whether it is text.
     spare
-        Where the table is too wide, the columns with the highest number go first; those with 0 stay.
+        Order of removal where the table is too wide: the highest number goes first; columns with 0 stay.
     """
 
     head: str
@@ -83,7 +83,7 @@ class Column:
 
 
 def goal_columns(objective: Objective) -> list[Column]:
-    """The metrics of all goals, and the score where a metric is set against a cost."""
+    """Columns of the metrics of all goals, and of the score where a cost is subtracted from a metric."""
 
     def score(index: int) -> Column:
         return Column("score", lambda row: score_text(_score(row, index)))
@@ -104,14 +104,14 @@ def _score(row: Mapping[str, Any], index: int) -> float | None:
 
 
 def _metric(row: Mapping[str, Any], name: str) -> float | None:
-    """A metric of a trial; None where it failed, whatever it had reported before."""
+    """Metric of a trial; None where the trial failed, even if it had reported a value before."""
     value: float | None = None if row["score"] is None else row["metrics"].get(name)
     return value
 
 
 def columns(objective: Objective, graphs: Mapping[int, ComputationGraph]) -> list[Column]:
-    """All columns but the first."""
-    rest = [
+    """Columns of the leaderboard without the first one."""
+    columns_after_goals = [
         Column("epochs", lambda row: str(row["epochs"])),
         Column("parameters", lambda row: value_text("parameters", row["parameters"])),
         Column("steps", lambda row: str(len(graphs[row["proposal"]].steps))),
@@ -122,11 +122,15 @@ def columns(objective: Objective, graphs: Mapping[int, ComputationGraph]) -> lis
     ]
     goals = goal_columns(objective)
     heads = [column.head for column in goals]
-    return [Column("trial", lambda row: row["id"]), *goals, *(one for one in rest if one.head not in heads)]
+    return [
+        Column("trial", lambda row: row["id"]),
+        *goals,
+        *(column for column in columns_after_goals if column.head not in heads),
+    ]
 
 
 def differing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Hyperparameters that differ where all trials are of one architecture; none where they aren't."""
+    """Hyperparameters that differ, if all trials are of one architecture; otherwise none."""
     if len({row["fingerprint"] for row in rows}) != 1:
         return []
     names = dict.fromkeys(name for row in rows for name in row["hyperparameters"])
@@ -134,13 +138,13 @@ def differing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def hyperparameter_columns(objective: Objective, names: Sequence[str]) -> list[Column]:
-    """All columns but the first for trials of one architecture: what differs is `names`, not fingerprint and steps."""
+    """Columns for trials of one architecture: the hyperparameters `names` instead of fingerprint and steps."""
 
     def value(name: str) -> Column:
         return Column(name.replace("_", "\n"), lambda row: _value_text(row["hyperparameters"].get(name)), spare=1)
 
     goals = goal_columns(objective)
-    rest = [
+    columns_after_goals = [
         Column("epochs", lambda row: str(row["epochs"]), spare=2),
         Column("parameters", lambda row: value_text("parameters", row["parameters"])),
         *(value(name) for name in names),
@@ -148,7 +152,11 @@ def hyperparameter_columns(objective: Objective, names: Sequence[str]) -> list[C
         Column("status", lambda row: row["status"] + (" (given)" if row["reference"] else ""), left=True),
     ]
     heads = [column.head for column in goals]
-    return [Column("trial", lambda row: row["id"]), *goals, *(one for one in rest if one.head not in heads)]
+    return [
+        Column("trial", lambda row: row["id"]),
+        *goals,
+        *(column for column in columns_after_goals if column.head not in heads),
+    ]
 
 
 def _value_text(value: object) -> str:
@@ -156,13 +164,13 @@ def _value_text(value: object) -> str:
 
 
 def fitting(shown: Sequence[Column], rows: Sequence[Mapping[str, Any]], room: int) -> list[Column]:
-    """The columns without those that `room` characters, two between each, have no place for."""
+    """Columns that fit into `room` characters, with two between each."""
     kept = list(shown)
     width = {
-        id(one): 2 + max(len(text) for text in [*one.head.splitlines(), *(one.cell(row) for row in rows)])
-        for one in shown
+        id(column): 2 + max(len(text) for text in [*column.head.splitlines(), *(column.cell(row) for row in rows)])
+        for column in shown
     }
-    while sum(width[id(one)] for one in kept) > room and any(one.spare for one in kept):
+    while sum(width[id(column)] for column in kept) > room and any(column.spare for column in kept):
         last = max(range(len(kept)), key=lambda index: (kept[index].spare, index))
         del kept[last]
     return kept
@@ -195,7 +203,7 @@ def graphs_of(folder: RunFolder) -> dict[int, ComputationGraph]:
 def table_text(
     rows: Sequence[Mapping[str, Any]], top: int, objective: Objective, graphs: Mapping[int, ComputationGraph]
 ) -> str:
-    """The leaderboard of the first `top` of all rows as text."""
+    """Leaderboard of the first `top` rows as text."""
     names, fronts = differing(rows), front_numbers(rows)
     if not names:
         return plain_text(leaderboard(rows[:top], fronts, columns(objective, graphs)))
@@ -208,7 +216,7 @@ def table_text(
 
 
 def plain_text(table: Table) -> str:
-    """A table as text, in colour on a terminal."""
+    """Table as text, in colour on a terminal."""
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=WIDTH)
@@ -218,12 +226,12 @@ def plain_text(table: Table) -> str:
 
 
 def metric_of(experiment: Experiment) -> str:
-    """What the score is called: that of the first goal where there are several."""
+    """Name of the score: that of the first goal where there are several."""
     return experiment.objective.first.label
 
 
 def seeds_text(seeds: int) -> str:
-    """How many seeds.
+    """Number of seeds in words.
 
     >>> seeds_text(1), seeds_text(3)
     ('one seed', '3 seeds')
@@ -232,7 +240,7 @@ def seeds_text(seeds: int) -> str:
 
 
 def spread_text(mean: float, deviation: float, seeds: int) -> str:
-    """A score over seeds; one seed has no spread.
+    """Mean and spread of a score over seeds; one seed has no spread.
 
     >>> spread_text(0.5, 0.25, 2), spread_text(0.5, 0.0, 1)
     ('0.50000 ± 0.25000', '0.50000')

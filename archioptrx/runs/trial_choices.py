@@ -1,4 +1,4 @@
-"""Which choices each trial of a search made: functions, decisions of the walk, hyperparameters, sizes.
+"""Choices of each trial of a search: functions, decisions of the walk, hyperparameters, sizes.
 
 A choice is made by some of the trials that could make it, its *scope*: for a decision of the walk the trials that
 came to such a decision at all (a merge is `add` or `concat` only where something merges), for all else every trial.
@@ -40,19 +40,19 @@ among the values of one network by number."""
 SIZES = {"executed": "executed steps", "rounds": "message rounds", "depth": "longest path"}
 """Sizes with a name that says more, or that isn't a hyperparameter's too."""
 LABELS = 5
-"""Different numbers beyond which they are put together in quarters."""
+"""Number of distinct values above which they are grouped into quarters."""
 
 
 @dataclass(frozen=True)
 class TrialChoice:
-    """A choice, and who made it.
+    """Choice, and the trials that made it.
 
     Attributes
     ----------
     group
         `function`, `decision`, `hyperparameter` or `size`.
     name
-        For people: `from x: attend`, `hidden 32`.
+        Text of the choice: `from x: attend`, `hidden 32`.
     made, scope
         Trials that made it, and that could, [trials].
     """
@@ -64,7 +64,7 @@ class TrialChoice:
 
 
 def choices_of(rows: Sequence[Row], proposals: Mapping[int, Row]) -> list[TrialChoice]:
-    """All choices that some trials made and some in their scope didn't.
+    """Find all choices that some trials in their scope made and some didn't.
 
     Parameters
     ----------
@@ -74,17 +74,17 @@ def choices_of(rows: Sequence[Row], proposals: Mapping[int, Row]) -> list[TrialC
         Lines of `proposals.jsonl` by number.
     """
     lines = [proposals[row["proposal"]] for row in rows]
-    found = [
+    choices = [
         *_functions(lines),
         *_decisions(rows),
         *_hyperparameters(rows),
         *_sizes(rows, [size_of(line) for line in lines]),
     ]
-    return [one for one in found if one.made.any() and (one.scope & ~one.made).any()]
+    return [choice for choice in choices if choice.made.any() and (choice.scope & ~choice.made).any()]
 
 
 def size_of(line: Row) -> Mapping[str, int]:
-    """The size of a proposal's network; counted again where an older program wrote the line."""
+    """Size of a proposal's network; computed from the graph for lines of old run folders."""
     size: Mapping[str, int] | None = line.get("size")
     return size if size is not None else ComputationGraph.from_dict(line["graph"]).size
 
@@ -108,8 +108,8 @@ def _decisions(rows: Sequence[Row]) -> Iterable[TrialChoice]:
         shown = str(int(place) + 1) if kind in ("iterations", "walk") else place
         scope = _mask(len(rows), taken)
         for label, takes in _labels({label for labels in taken.values() for label in labels}):
-            made = _mask(len(rows), (i for i, labels in taken.items() if any(map(takes, labels))))
-            yield TrialChoice("decision", SPOKEN[kind].format(place=shown, label=label), made, scope)
+            chosen = _mask(len(rows), (i for i, labels in taken.items() if any(map(takes, labels))))
+            yield TrialChoice("decision", SPOKEN[kind].format(place=shown, label=label), chosen, scope)
 
 
 def _hyperparameters(rows: Sequence[Row]) -> Iterable[TrialChoice]:
@@ -117,31 +117,31 @@ def _hyperparameters(rows: Sequence[Row]) -> Iterable[TrialChoice]:
         values = [row["hyperparameters"].get(name) for row in rows]
         scope = np.array([value is not None for value in values])
         for label, takes in _labels({value for value in values if value is not None}):
-            made = np.array([value is not None and takes(value) for value in values])
-            yield TrialChoice("hyperparameter", f"{name} {label}", made, scope)
+            chosen = np.array([value is not None and takes(value) for value in values])
+            yield TrialChoice("hyperparameter", f"{name} {label}", chosen, scope)
 
 
 def _sizes(rows: Sequence[Row], sizes: Sequence[Mapping[str, int]]) -> Iterable[TrialChoice]:
-    known: list[dict[str, Any]] = [
+    sizes_by_trial: list[dict[str, Any]] = [
         {**{SIZES.get(key, key): number for key, number in size.items()}, "parameters": row["parameters"]}
         for row, size in zip(rows, sizes, strict=True)
     ]
-    for name in known[0] if known else ():
-        values = [one[name] for one in known]
+    for name in sizes_by_trial[0] if sizes_by_trial else ():
+        values = [trial_sizes[name] for trial_sizes in sizes_by_trial]
         scope = np.array([value is not None for value in values])
         for label, takes in _labels({value for value in values if value is not None}, values):
-            made = np.array([value is not None and takes(value) for value in values])
-            yield TrialChoice("size", f"{name} {label}", made, scope)
+            chosen = np.array([value is not None and takes(value) for value in values])
+            yield TrialChoice("size", f"{name} {label}", chosen, scope)
 
 
 def _mask(count: int, members: Iterable[int]) -> Mask:
-    made = np.zeros(count, dtype=bool)
-    made[list(members)] = True
-    return made
+    mask = np.zeros(count, dtype=bool)
+    mask[list(members)] = True
+    return mask
 
 
 def _labels(values: set[Any], weighted: Sequence[Any] | None = None) -> list[tuple[str, Callable[[Any], bool]]]:
-    """Each value, or quarters of them where they are many numbers: how it is called, and whether a value is of it.
+    """Labels of the values, or of quarters where there are many numbers; with a test whether a value belongs to it.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def _within(low: float, high: float, value: Any) -> bool:
 
 
 def _number(value: Any) -> float | None:
-    """The number that a value is, or that a label says; None: it is something else."""
+    """Number of a value or of a label; None: it is no finite number."""
     if isinstance(value, bool):
         return None
     try:

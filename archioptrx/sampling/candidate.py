@@ -1,4 +1,4 @@
-"""What a walk gives: an architecture with its hyperparameters and the decisions that led to it."""
+"""The candidate: an architecture with its hyperparameters and the decisions that led to it."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
 
 DROPPED = ("recurrences without weights", "branches that met their target", "loops over the limit of executed steps")
-"""Why a further walk may leave nothing behind."""
+"""Reasons for which a further walk adds nothing, as they are named in `Candidate.events`."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a walk gives.
+    """The result of a walk.
 
     Attributes
     ----------
     trace
-        Its decisions.
+        All decisions, in order.
     graph
         The pruned computation graph.
     hyperparameters
-        Values of all that the graph refers to, and of all that only training knows.
+        Values, by name, of the hyperparameters that the graph or the training refers to.
     events
-        What happened on the way: counts of `walks, reverse walks, recurrences, branches` and of what was dropped.
+        Counts of `walks`, `reverse walks`, `recurrences`, `branches` and of each reason in `DROPPED`.
     """
 
     trace: Trace
@@ -37,10 +37,10 @@ class Candidate:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of the architecture."""
+        """Fingerprint of the computation graph."""
         return self.graph.fingerprint
 
     @cached_property
     def key(self) -> str:
-        """Of the architecture with its hyperparameters, as gridded."""
+        """Identity of the architecture together with the values of its hyperparameters."""
         return self.fingerprint + "".join(f" {k}={v}" for k, v in sorted(self.hyperparameters.items()))

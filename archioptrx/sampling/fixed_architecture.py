@@ -1,4 +1,4 @@
-"""One architecture as a space: only its hyperparameters, and those of its training, are decided."""
+"""A space of one architecture: only its hyperparameters, and those of its training, are decided."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from archioptrx.sampling.search_space import Grid, SearchSpace
 
 
 class FixedSpace:
-    """All hyperparameters of one architecture: `space(choose) -> Candidate`, as the walk of a function graph.
+    """The candidates of one architecture: `space(choose) -> Candidate`, as with the walk of a function graph.
 
     Parameters
     ----------
     architecture
-        The network. What the search space doesn't hold keeps the value that the file gives it.
+        The network. A hyperparameter that the search space doesn't have keeps the value of the architecture file.
     search_space
-        Its `walk` is not used.
+        The values of each hyperparameter. Its `walk` is not used.
     training
-        Names of hyperparameters that are settings of the training.
+        Names of the hyperparameters that are settings of the training.
 
     Attributes
     ----------
     grids
-        What is decided, in the order of the search space.
+        Hyperparameters that are decided, in the order of the search space.
     left_out
         Hyperparameters of the search space that neither this architecture nor the training knows.
 
     Raises
     ------
     InputError
-        Nothing is left to decide.
+        No hyperparameter with several values is one of this architecture or of its training.
     """
 
     def __init__(self, architecture: Architecture, search_space: SearchSpace, training: frozenset[str]) -> None:
@@ -68,7 +68,7 @@ class FixedSpace:
         return Candidate(self._trace(decisions), self.architecture.graph, values)
 
     def own(self) -> Candidate:
-        """The architecture as its file has it. Its trace is empty where that is no candidate of this space."""
+        """The architecture with the values of its file; with an empty trace where the space doesn't have them all."""
         given = self.architecture.hyperparameters
         varied = [grid for grid in self.grids if len(grid.values) > 1]
         decisions = [
@@ -76,8 +76,8 @@ class FixedSpace:
             for grid in varied
             if given.get(grid.name) in grid.values
         ]
-        whole = len(decisions) == len(varied)
-        return Candidate(self._trace(decisions if whole else []), self.architecture.graph, dict(given))
+        complete = len(decisions) == len(varied)
+        return Candidate(self._trace(decisions if complete else []), self.architecture.graph, dict(given))
 
     def _trace(self, decisions: list[Decision]) -> Trace:
         return Trace(tuple(decisions), f"architecture {self.architecture.graph.fingerprint}", self.search_space.digest)

@@ -1,4 +1,7 @@
-"""A computation graph while it is being walked: values, who may be read, loops. Only the walk uses it."""
+"""A computation graph that a walk is still adding to: its values, which of them may be read, its loops.
+
+Only the walk uses it; `graph()` gives the finished computation graph.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +14,25 @@ from archioptrx.sampling.shortest_plans import Function, ShortestPlans
 from archioptrx.sampling.walk_tables import WalkTables
 
 Chosen = tuple[tuple[str, Any], ...]
-UP_TO_TWO = (0, 1, *([2] * 1023))
+"""Number of values, by the number of values: plans know 0, 1 and "several" (`shortest_plans`)."""
 
 
-class Draft:
-    """Values in an order in which each is made from earlier ones; sets of values are bits of whole numbers.
+class PartialGraph:
+    """The values of a graph so far, in an order in which each reads earlier ones only.
+
+    Values are numbers from 0 on, sources first. A set of values is a whole number: bit i stands for value i.
 
     Attributes
     ----------
     type, inputs, made_by, idempotent, labels
-        By value: its data node, what its step reads, (function or way of merging, choices), whether it is the
-        result of an idempotent block, its label (type and age).
+        Lists by value: number of its data node; the values that its step reads; (function or way of merging, choices);
+        whether it is the result of an idempotent block; its label (type and age), which never changes.
     back
-        Back edges, head to carried.
+        Back edges: carried value by head.
     open
-        Values that the present walk may read.
+        Set of the values that the present walk may read.
     down, readers
-        Descendants of each value; by loop, the descendants of its members. Both as of the last `refresh`.
+        Descendants of each value, itself included; descendants of the members by loop. Both as of the last `refresh`.
     """
 
     def __init__(self, tables: WalkTables) -> None:
@@ -47,57 +52,61 @@ class Draft:
         self._age = [0] * len(tables.names)
         self._twins: dict[Any, int] = {}
         self._plan: ShortestPlans | None = None
-        self._before: list[tuple[list[list[Any]], dict[int, int], list[int]]] = []  # each loop was added
+        self._before_loops: list[tuple[list[list[Any]], dict[int, int], list[int]]] = []  # one entry a loop
         for name in tables.function_graph.sources:
             self._add(tables.number[name], (), ("source", ()), False)
             self.labels[-1] = name
 
     @property
-    def made(self) -> int:
+    def step_count(self) -> int:
         """Number of steps so far."""
         return len(self.type) - self.sources
 
     def existing(self) -> range:
-        """All values."""
+        """Numbers of all values."""
         return range(len(self.type))
 
     def results(self) -> range:
-        """All values but the sources."""
+        """Numbers of all values but the sources."""
         return range(self.sources, len(self.type))
 
     def of_type(self, name: int) -> int:
-        """Values of a type."""
+        """Set of all values of a type."""
         return self._of_type[name]
 
     def readable(self, name: int, plain: bool) -> int:
-        """Values of a type that may be read; `plain`: but for results of idempotent blocks."""
-        found = self._of_type[name] & self.open
-        return found & ~self._idempotent if plain else found
+        """Set of the values of a type that may be read; with `plain` without results of idempotent blocks."""
+        values = self._of_type[name] & self.open
+        return values & ~self._idempotent if plain else values
 
     def open_all(self) -> None:
-        """All values may be read."""
+        """Allow all values to be read."""
         self.open_all_but(0)
 
     def open_all_but(self, closed: int) -> None:
-        """All values but these may be read, and all that will be made."""
+        """Allow all values but these to be read, and all values that will be added."""
         self.open = ((1 << len(self.type)) - 1) & ~closed
         self._plan = None
 
     def plan(self) -> ShortestPlans:
-        """The costs at what may be read now."""
+        """Costs, with the values that may be read now."""
         if self._plan is None:
-            now, unlike = self.open, self.open & ~self._idempotent
-            counts = tuple([UP_TO_TWO[(mask & now).bit_count()] for mask in self._of_type])
-            plain = tuple([bool(mask & unlike) for mask in self._of_type])
+            readable, plain_values = self.open, self.open & ~self._idempotent
+            counts = tuple([min(2, (mask & readable).bit_count()) for mask in self._of_type])
+            plain = tuple([bool(mask & plain_values) for mask in self._of_type])
             self._plan = self.tables.plans.at(counts, plain)
         return self._plan
 
     def step(self, f: Function, inputs: tuple[int, ...], chosen: Chosen) -> int:
-        """Apply a function; without weights of its own on the same inputs it is the step that exists."""
-        key = (f.number, chosen, tuple(sorted(inputs)) if f.commutative else inputs)
+        """Apply a function; number of its result.
+
+        Where the function has no weights of its own, and the same step exists, this is the value that exists.
+        """
+        key = (f.number, chosen, tuple(sorted(inputs)) if f.symmetric else inputs)
         if not f.renews:
             twin = self._twins.get(key)
-            # A head differs from its first value, so it is nobody's twin.
+            # A head changes from pass to pass. The same step elsewhere would give its first value in every pass, so the
+            # two differ and the head can't stand for it.
             if twin is not None and self.open >> twin & 1 and twin not in self.back:
                 return twin
         value = self._twins[key] = self._add(f.output, inputs, (f, chosen), f.idempotent)
@@ -119,7 +128,7 @@ class Draft:
         return value
 
     def refresh(self) -> None:
-        """Bring `down` and `readers` up to date."""
+        """Compute `down` and `readers` for the values of now."""
         steps = self.inputs[self.sources :]
         self.down = descendants(self.sources, steps)
         edges = [(carried, head, 1) for head, carried in self.back.items()]
@@ -130,7 +139,10 @@ class Draft:
                 self.readers[members] |= self.down[value]
 
     def learns(self, head: int, carried: int) -> bool:
-        """Whether the loop from a head to what is carried back holds a step with weights."""
+        """Whether the loop from a head to the value carried back to it holds a step with weights.
+
+        The step that makes the head's first value runs before the loop and doesn't count.
+        """
         up = ancestors(self.sources, self.inputs[self.sources :])
         members = [value for value in bits(up[carried]) if up[value] >> head & 1 and value != head]
         return any(self._has_weights(value) for value in members)
@@ -140,13 +152,24 @@ class Draft:
         return f.node.signature.has_weights if isinstance(f, Function) else f == "concat"
 
     def merge(self, target: int, arrived: int, way: str, old: int) -> dict[int, int]:
-        """Merge a branch into its target; `old`, what descended from the target before, then reads the merge.
+        """Merge a branch into its target.
+
+        Parameters
+        ----------
+        target, arrived
+            The value that the branch leads to, and the value that it ends with.
+        way
+            `add` or `concat`.
+        old
+            Set of the values that descended from the target before the branch: they read the merge from now on.
 
         Returns
         -------
-        New numbers of the values by old numbers. The merge stands for the target there.
+        New numbers of the values by old numbers. The target's entry is the number of the merge.
         """
         merged = self._add(self.type[target], (target, arrived), (way, ()), False)
+        # The branch couldn't read values in `old`, so no value outside of it does. Moving `old` behind the merge
+        # therefore keeps each value behind those that it reads, and redirecting closes no circle.
         before = [v for v in range(merged) if not old >> v & 1]
         order = [*before, merged, *bits(old)]
         new = {value: position for position, value in enumerate(order)}
@@ -161,12 +184,14 @@ class Draft:
         self.made_by = [self.made_by[v] for v in order]
         self.idempotent = [self.idempotent[v] for v in order]
         self.labels = [self.labels[v] for v in order]
+        # A target that is a head stays one: the merge reads it anew in each pass. A target that is carried back is
+        # carried with what the branch adds to it.
         self.back = {new[head]: redirected[carried] for head, carried in self.back.items()}
         self._restore()
         return redirected
 
     def _restore(self) -> None:
-        """Make anew what depends on the numbers of values."""
+        """Rebuild the sets of values, and the table of twins, from the lists."""
         self._of_type, self._idempotent, self._twins = [0] * len(self._of_type), 0, {}
         for value, name in enumerate(self.type):
             self._of_type[name] |= 1 << value
@@ -174,27 +199,28 @@ class Draft:
             f, chosen = self.made_by[value]
             if isinstance(f, Function):
                 inputs = self.inputs[value]
-                self._twins[f.number, chosen, tuple(sorted(inputs)) if f.commutative else inputs] = value
+                self._twins[f.number, chosen, tuple(sorted(inputs)) if f.symmetric else inputs] = value
         self.open_all()
 
     def add_loop(self, head: int, carried: int, targets: list[int]) -> None:
-        """Carry a value back to a head; `targets` are the walk's until now."""
+        """Carry a value back to a head; `targets` are the targets' values of now, for `drop_last_loop`."""
         lists = (self.type, self.inputs, self.made_by, self.idempotent, self.labels)
-        self._before.append(([list(values) for values in lists], dict(self.back), list(targets)))
+        self._before_loops.append(([list(values) for values in lists], dict(self.back), list(targets)))
         self.back[head] = carried
 
     def drop_last_loop(self) -> list[int]:
-        """Forget the back edge that came last and all that came after it; gives the targets of then.
+        """Return to the state before the last back edge was added; the targets' values of then.
 
-        What came later may be another step only because the head differs from its first value.
+        To remove the back edge alone would leave twins: a later step may equal the head's own step, which was no twin
+        only because the head changes (see `step`).
         """
-        lists, self.back, targets = self._before.pop()
+        lists, self.back, targets = self._before_loops.pop()
         self.type, self.inputs, self.made_by, self.idempotent, self.labels = lists
         self._restore()
         return targets
 
     def graph(self, targets: list[int], iterations: int) -> tuple[ComputationGraph, int]:
-        """The pruned computation graph, each loop with these iterations, and its number of merges."""
+        """Pruned computation graph, each loop with the same number of iterations, and its number of merges."""
         count, steps = self.sources, self.inputs[self.sources :]
         edges = [(carried, head, iterations) for head, carried in self.back.items()]
         live, edges = live_values(count, steps, edges, targets)
@@ -203,25 +229,26 @@ class Draft:
         new = {v: i for i, v in enumerate(sources + kept)}
         names = self.tables.names
         numbers: dict[str, int] = {}
-        found, merges, used = [], 0, {self.type[v] for v in sources}
+        graph_steps, merges, used = [], 0, {self.type[v] for v in sources}
         for value in kept:
             used.add(self.type[value])
             inputs, kind = tuple([new[v] for v in self.inputs[value]]), names[self.type[value]]
             f, chosen = self.made_by[value]
             if isinstance(f, Function):
-                found.append(_step(f, chosen, inputs, kind, numbers))
+                graph_steps.append(_step(f, chosen, inputs, kind, numbers))
             else:
                 merges += 1
-                found.append(_merge_step(f, inputs, kind, numbers))
+                graph_steps.append(_merge_step(f, inputs, kind, numbers))
         types = tuple(t for t in self.tables.types if self.tables.number[t.name] in used)
         back = tuple(BackEdge(new[c], new[h], n) for c, h, n in edges)
         graph = ComputationGraph(
-            types, tuple(names[self.type[v]] for v in sources), tuple(found), back, tuple(new[t] for t in targets)
+            types, tuple(names[self.type[v]] for v in sources), tuple(graph_steps), back, tuple(new[t] for t in targets)
         )
         return graph, merges
 
 
-def _own(name: str, numbers: dict[str, int]) -> str:
+def _own_weights(name: str, numbers: dict[str, int]) -> str:
+    """Name for weights that no other step has; `numbers` counts the names."""
     number = numbers[name] = numbers.get(name, -1) + 1
     return f"{name}.{number}"
 
@@ -230,9 +257,9 @@ def _step(f: Function, chosen: Chosen, inputs: tuple[int, ...], kind: str, numbe
     node = f.node
     weights = ""
     if f.renews:
-        weights = _own(f.name, numbers)
+        weights = _own_weights(f.name, numbers)
     elif node.signature.has_weights:
-        # Steps that were built differently can't share.
+        # Steps that were built with other choices can't share weights.
         weights = f.name + "".join(f",{key}={value}" for key, value in chosen)
     params = tuple(sorted(f.fixed + chosen)) if chosen else f.fixed
     return Step(f.name, node.block, inputs, kind, params, weights, node.per_pass)
@@ -242,4 +269,4 @@ def _merge_step(way: str, inputs: tuple[int, ...], kind: str, numbers: dict[str,
     if way == "add":
         return Step("add", "add", inputs, kind)
     # The projection of the concatenation to the data node's width.
-    return Step("concat", "mlp", inputs, kind, (("layers", 1),), _own("merge", numbers))
+    return Step("concat", "mlp", inputs, kind, (("layers", 1),), _own_weights("merge", numbers))

@@ -31,24 +31,24 @@ class Grid:
 
 @dataclass(frozen=True)
 class WalkLimits:
-    """Limits and probabilities of the walk (DESIGN: the walk).
+    """Limits and probabilities of the walk.
 
     Attributes
     ----------
     max_steps, max_walks
-        Of one architecture; max_walks counts the further walks too.
+        Largest number of steps, and of walks (first and further ones), of an architecture.
     extra
-        Steps that a walk may take beyond its shortest plan: of the first walk, of each later one.
+        Largest number of steps that a walk may take beyond its shortest plan: of first walks, then of further ones.
     recurrence
-        Probability of another walk (the talk's Y %).
+        Probability of a further walk, each time that one is possible.
     reuse
-        Probability of an existing value where one could be used or made.
+        Probability of using an existing value where a new one could be made as well.
     branch
         Probability of a branch where both a branch and a recurrence are possible.
     iterations
-        Legal iterations of a loop.
+        Allowed numbers of iterations of a loop.
     max_executed
-        Executed steps, loops counted pass by pass.
+        Largest number of executed steps, with each pass of a loop counted.
     """
 
     max_steps: int = 32
@@ -68,9 +68,10 @@ class SearchSpace:
     Attributes
     ----------
     hyperparameters
-        By name: what a candidate may have, and what a training may be told (learning_rate …). One value: fixed.
+        Values that a candidate may have, for its network and for its training (`learning_rate` …). A hyperparameter
+        with one value is fixed.
     walk
-        The limits.
+        Limits of the walk.
     """
 
     name: str
@@ -84,7 +85,7 @@ class SearchSpace:
 
     @cached_property
     def digest(self) -> str:
-        """Identity of the content."""
+        """Hash of the content: 16 hexadecimal digits."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
@@ -167,14 +168,10 @@ def _parse_limits(section: Fields) -> WalkLimits:
     return WalkLimits(**taken)
 
 
-def check_covers(space: SearchSpace, needed: tuple[str, ...], who: str) -> None:
-    """Raise InputError naming hyperparameters that a function graph refers to and the space doesn't have."""
+def check_covers(space: SearchSpace, needed: tuple[str, ...], user: str) -> None:
+    """Raise InputError with the hyperparameters that `user`, a function graph, needs and the space doesn't have."""
     missing = [name for name in needed if name not in space.grid]
     if missing:
-        have = ", ".join(sorted(space.grid)) or "none"
-        raise InputError(
-            *(
-                f"search space {space.name}: hyperparameter {m} is missing, {who} needs it; it has: {have}"
-                for m in missing
-            )
-        )
+        allowed = "allowed: a value, {choice: [...]}, {range: [low, high]}"
+        place = f"search space {space.name}: hyperparameters"
+        raise InputError(*(f"{place}.{name}: is missing, {user} needs it; {allowed}" for name in missing))

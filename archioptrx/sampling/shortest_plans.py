@@ -1,10 +1,14 @@
-"""Shortest plans of a walk: what it costs, in steps, to supply a value or to reach a target.
+"""Shortest plans of a walk: the cost, in steps, of supplying a value or of reaching a target.
 
-A function is an AND of its inputs, a data node an OR of its functions; costs are shortest paths in that graph
-(Knuth 1977, "A generalization of Dijkstra's algorithm"). A shared intermediate is counted each time it is used (tree
-cost), so a cost is never too small: what fits by it does fit. Costs depend on nothing but how many values of each type
-a walk may read, counted up to two, and whether one of them isn't the result of an idempotent block. Tables are
-therefore memoised by these counts, and the same few hundred serve all samples.
+A function is an AND of its inputs, a data node an OR of its functions; costs are shortest paths in that AND-OR graph
+(Knuth 1977, "A generalization of Dijkstra's algorithm"). A shared intermediate value is counted each time it is used
+(tree cost), so a cost is never too small: a plan that fits by its cost does fit. It may be too large, and then a walk
+that would fit isn't offered.
+
+A cost depends on the readable values only by their types: for each type, how many there are, and whether one of them
+isn't the result of an idempotent block (which isn't applied to its own result). Of the number only 0, 1 and "2 or more"
+differ: the first input of a type needs one value, a second input that must be different needs two; a third is always
+counted as newly made. The tables are therefore memoised by these counts, and a few hundred serve all samples.
 """
 
 from __future__ import annotations
@@ -17,7 +21,8 @@ from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.nodes import FunctionNode
 from archioptrx.graphs.signatures import Choice
 
-NEVER = 1 << 20  # more than any budget
+NEVER = 1 << 20
+"""Cost of what can't be done: more than any budget, and small enough to be added to costs."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +32,13 @@ class Function:
     Attributes
     ----------
     renews
-        Its result is always a new value: it has weights of its own.
+        Whether its result is always a new value, because each step has weights of its own.
+    distinct, idempotent, symmetric
+        As in the block's signature.
     choices
-        (parameter, labels, values) of those that are decided at each step.
+        (parameter, labels, values) of the parameters that are decided at each step.
     fixed
-        All other parameters.
+        (parameter, value) of all others.
     """
 
     number: int
@@ -42,7 +49,7 @@ class Function:
     weight: float
     distinct: bool
     idempotent: bool
-    commutative: bool
+    symmetric: bool
     renews: bool
     choices: tuple[tuple[str, tuple[str, ...], tuple[Any, ...]], ...]
     fixed: tuple[tuple[str, Any], ...]
@@ -51,11 +58,11 @@ class Function:
 def functions_of(graph: FunctionGraph) -> tuple[Function, ...]:
     """Number the nodes of a function graph, in file order."""
     number = {node.name: i for i, node in enumerate(graph.data)}
-    found = []
+    functions = []
     for i, node in enumerate(graph.functions):
         signature = node.signature
         choices = [(k, v.options) for k, v in node.params if isinstance(v, Choice)]
-        found.append(
+        functions.append(
             Function(
                 number=i,
                 name=node.name,
@@ -65,13 +72,13 @@ def functions_of(graph: FunctionGraph) -> tuple[Function, ...]:
                 weight=node.weight,
                 distinct=signature.distinct,
                 idempotent=signature.idempotent,
-                commutative=signature.commutative,
+                symmetric=signature.symmetric,
                 renews=signature.has_weights and node.weights == "own",
                 choices=tuple((k, tuple(map(str, options)), options) for k, options in choices),
                 fixed=tuple((k, v) for k, v in node.params if not isinstance(v, Choice)),
             )
         )
-    return tuple(found)
+    return tuple(functions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +91,27 @@ class FunctionMenu:
 
 
 class ShortestPlans:
-    """All costs at one state of the counts.
+    """All costs for one set of readable values.
 
     Parameters
     ----------
     functions
-        Of the function graph.
+        Functions of the function graph.
     counts
-        Values that may be read, by data node, up to two.
+        Number of readable values by data node, 2 for two or more.
     plain
-        By data node: whether one of them isn't the result of an idempotent block.
+        By data node: whether a readable value isn't the result of an idempotent block.
 
     Attributes
     ----------
     have
-        Cost of any value of a type: 0 where one exists.
+        Cost, by data node, of any value of this type: 0 where one exists.
     make
-        Cost of making one.
+        Cost of making a value.
     fresh
-        Cost of making one that is certainly new.
+        Cost of making a value that is certainly new: no step that exists gives it.
     plain
-        Cost of one that isn't the result of an idempotent block.
+        Cost of a value that isn't the result of an idempotent block.
     """
 
     def __init__(self, functions: Sequence[Function], counts: tuple[int, ...], plain: tuple[bool, ...]) -> None:
@@ -113,6 +120,8 @@ class ShortestPlans:
         self.have = [0 if count else NEVER for count in counts]
         self.plain = [0 if flag else NEVER for flag in plain]
         self.make, self.fresh = [NEVER] * size, [NEVER] * size
+        # Relaxed until nothing changes, as in the algorithm of Bellman and Ford: costs only fall and are whole numbers
+        # from 0, so this ends. For some dozen functions it is as fast as Knuth's queue.
         while self._improve():
             pass
         self._ways: dict[int, tuple[list[int], list[int]]] = {}
@@ -126,7 +135,8 @@ class ShortestPlans:
             cost = 1 + sum(slots)
             fresh = cost
             if not f.renews:
-                # New only if an input is new; which one is the cheapest to renew is the walk's rule as well.
+                # The result is new only if an input is. The walk renews the same input (`renewed_slot`). An idempotent
+                # block would need one that is new and plain at once, a cost in no table; NEVER is safe.
                 fresh = NEVER if f.idempotent else min(
                     cost - paid + self.fresh[name] for paid, name in zip(slots, f.inputs, strict=True)
                 )  # fmt: skip
@@ -143,6 +153,7 @@ class ShortestPlans:
         if f.idempotent:
             return self.plain[name]
         if f.distinct:
+            # The inputs must differ, and earlier slots of this type may have taken any of the values that exist.
             filled = sum(f.inputs[j] == name for j in range(len(f.inputs)) if j < slot or j == given)
             if filled:
                 return 0 if filled == 1 and self.counts[name] >= 2 else self.fresh[name]
@@ -153,9 +164,10 @@ class ShortestPlans:
         return sum(self.slot(f, slot, given) for slot in range(len(f.inputs)) if slot != given)
 
     def ways(self, target: int) -> tuple[list[int], list[int]]:
-        """Cost of at least one step from a value of each type to a target.
+        """Cost of one step or more to a target, by the type of the value that the steps start from.
 
-        Second list: from a value that is the result of an idempotent block, which isn't applied to it again.
+        The first list is for plain values, the second for results of an idempotent block, to which no idempotent block
+        is applied again.
         """
         if target not in self._ways:
             size = len(self.counts)
@@ -164,9 +176,9 @@ class ShortestPlans:
             while changed:
                 changed = False
                 for f in self.functions:
-                    rest = 0 if f.output == target else after[f.output] if f.idempotent else free[f.output]
+                    onward = 0 if f.output == target else after[f.output] if f.idempotent else free[f.output]
                     for slot, name in enumerate(f.inputs):
-                        cost = 1 + self.others(f, slot) + rest
+                        cost = 1 + self.others(f, slot) + onward
                         for table in (free,) if f.idempotent else (free, after):
                             if cost < table[name]:
                                 table[name] = cost
@@ -175,12 +187,11 @@ class ShortestPlans:
         return self._ways[target]
 
     def reach(self, target: int, room: int) -> tuple[tuple[int, bool], ...]:
-        """Types from which a target is reached within the room, and whether by no result of an idempotent block."""
+        """Types from which a target is reached within the room, and whether from plain values only."""
         key = (target, room)
         if key not in self._reach:
             free, after = self.ways(target)
-            found = [(kind, after[kind] > room) for kind, cost in enumerate(free) if cost <= room]
-            self._reach[key] = tuple(found)
+            self._reach[key] = tuple((kind, after[kind] > room) for kind, cost in enumerate(free) if cost <= room)
         return self._reach[key]
 
     def rest(self, f: Function, target: int) -> int:
@@ -214,7 +225,17 @@ class ShortestPlans:
         return 1 + self.others(f, slot) + self.rest(f, target)
 
     def makers(self, name: int, fresh: bool, plain: bool, left: int) -> FunctionMenu:
-        """Functions that may make a value of a type within `left` steps."""
+        """Functions that may make a value of a type within `left` steps.
+
+        Parameters
+        ----------
+        name
+            Number of the type.
+        fresh, plain
+            Whether the value must be new; whether it must not be the result of an idempotent block.
+        left
+            Steps that may be taken for it.
+        """
         key = ("makers", name, fresh, plain, left)
         if key not in self._menus:
             allowed = [
@@ -226,7 +247,7 @@ class ShortestPlans:
         return self._menus[key]
 
     def making(self, f: Function, fresh: bool) -> int:
-        """Cost of applying a function whose inputs are all to be supplied."""
+        """Cost of applying a function and of supplying all its inputs; with `fresh`, so that its result is new."""
         slots = [self.slot(f, slot) for slot in range(len(f.inputs))]
         if not fresh or f.renews:
             return 1 + sum(slots)
@@ -244,16 +265,16 @@ def _menu(functions: Sequence[Function]) -> FunctionMenu:
 
 
 class Plans:
-    """The tables of one function graph, memoised by counts."""
+    """Costs of one function graph, memoised by the counts of readable values."""
 
     def __init__(self, functions: Sequence[Function]) -> None:
         self.functions = functions
         self._known: dict[tuple[tuple[int, ...], tuple[bool, ...]], ShortestPlans] = {}
 
     def at(self, counts: tuple[int, ...], plain: tuple[bool, ...]) -> ShortestPlans:
-        """The plan for these counts."""
+        """Costs for these counts."""
         key = (counts, plain)
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = ShortestPlans(self.functions, counts, plain)
-        return found
+        plan = self._known.get(key)
+        if plan is None:
+            plan = self._known[key] = ShortestPlans(self.functions, counts, plain)
+        return plan

@@ -1,4 +1,4 @@
-"""What a sample of architectures looks like: distributions, shares, what was refused and why."""
+"""Statistics of a sample of architectures: distributions, shares, numbers of refused ones by reason."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ DISTRIBUTIONS: dict[str, Callable[[Candidate], int]] = {
 
 
 class Statistics:
-    """Collects candidates; keeps numbers, not graphs.
+    """Numbers of a sample, candidate by candidate. No graph is kept.
 
     Attributes
     ----------
     seconds
-        What the sampling took, to be set at the end.
+        Duration of the sampling, to be set at its end.
     """
 
     def __init__(self, space: WalkSpace) -> None:
@@ -47,12 +47,12 @@ class Statistics:
         self._widths = {name: FIELD_WIDTHS.get(graph.node[name].field or "", 3) for name in graph.sources}
 
     def add(self, candidate: Candidate) -> None:
-        """Take one candidate into account."""
+        """Add the numbers of one candidate."""
         for name, measure in DISTRIBUTIONS.items():
             self.values[name].append(measure(candidate))
         try:
             parameters = count_parameters(candidate.graph, candidate.hyperparameters, self._widths)
-        except InputError:  # a block of a user's that has no formula
+        except InputError:  # a user's own block without a formula for its parameters
             parameters = None
         if parameters is not None:
             self.values["parameters"].append(parameters)
@@ -83,25 +83,25 @@ class Statistics:
         }
 
     def text(self) -> str:
-        """All figures for a person."""
-        about = self.to_json()
-        limits = f"search space {about['search_space']}, at most {about['max_steps']} steps"
-        lines = [f"{self.count:,} architectures of {about['function_graph']} ({limits})"]
+        """All figures as a text to read."""
+        figures = self.to_json()
+        limits = f"search space {figures['search_space']}, at most {figures['max_steps']} steps"
+        lines = [f"{self.count:,} architectures of {figures['function_graph']} ({limits})"]
         if not self.count:
             return lines[0]
         lines.append(
-            f"{about['distinct']:,} distinct ({about['distinct'] / self.count:.1%}), "
-            f"{about['architectures_per_second']:,} a second\n"
+            f"{figures['distinct']:,} distinct ({figures['distinct'] / self.count:.1%}), "
+            f"{figures['architectures_per_second']:,} a second\n"
         )
         lines.append(f"{'':16}{'mean':>9}{'least':>9}" + "".join(f"{p:>8}%" for p in PERCENTILES) + f"{'most':>9}")
-        for name, row in about["distributions"].items():
+        for name, row in figures["distributions"].items():
             numbers = [row["least"], *(row[f"p{p}"] for p in PERCENTILES), row["most"]]
             lines.append(f"{name:16}{row['mean']:>9,.1f}" + "".join(f"{number:>9,}" for number in numbers))
         widths = ", ".join(f"{name} {width}" for name, width in self._widths.items())
         lines.append(f"(parameters with the widths {widths})\n")
-        lines.append("with " + ", ".join(f"{name} {share:.1%}" for name, share in about["shares"].items()))
-        lines.append("functions: " + ", ".join(f"{name} {share:.0%}" for name, share in about["functions"].items()))
-        lines.append("refused: " + ", ".join(f"{name} {number:,}" for name, number in about["refused"].items()))
+        lines.append("with " + ", ".join(f"{name} {share:.1%}" for name, share in figures["shares"].items()))
+        lines.append("functions: " + ", ".join(f"{name} {share:.0%}" for name, share in figures["functions"].items()))
+        lines.append("refused: " + ", ".join(f"{name} {number:,}" for name, number in figures["refused"].items()))
         return "\n".join(lines)
 
 

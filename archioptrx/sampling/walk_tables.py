@@ -1,4 +1,4 @@
-"""What the walk looks up: a function graph with names, types and functions as numbers, worked out once a space."""
+"""Tables that the walk looks up: the names, types and functions of a function graph as numbers, made once a space."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from archioptrx.sampling.shortest_plans import Function, Plans, functions_of
 
 @dataclass(frozen=True, eq=False)
 class WalkTables:
-    """A function graph and a search space, ready for the walk. Data nodes are numbered in the graph's order.
+    """A function graph and a search space, ready for the walk. Data nodes are numbered in the order of the graph.
 
     Attributes
     ----------
     function_graph, search_space
-        What they were made of.
+        The two that the tables are made from.
     functions, plans
-        Function nodes with numbers for names; the plans, which keep what they have worked out.
+        Function nodes with numbers instead of names; the plans, which keep the costs that they have computed.
     names, number
-        Name of each data node; number of each name.
+        Name of each data node, by number; number of each data node, by name.
     stems
-        What stands before the age in the name of a value, by data node.
+        First part of the names of values, before the age (`x` of `x0`), by data node.
     merges
-        How a branch may arrive at each data node.
+        Ways in which a branch may be merged (`add`, `concat`), by data node.
     targets
         Numbers of the targets, in order.
     types
@@ -46,7 +46,7 @@ class WalkTables:
 
     @classmethod
     def of(cls, function_graph: FunctionGraph, search_space: SearchSpace) -> WalkTables:
-        """Work them out."""
+        """Compute the tables."""
         functions, nodes = functions_of(function_graph), function_graph.data
         names = tuple(node.name for node in nodes)
         number = {name: i for i, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""What a search would be: size of the space, seconds of one training step, estimated hours. Nothing is written."""
+"""Estimate of a search: size of the space, seconds of one training step, hours in all. Nothing is written."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from archioptrx.training.measure import step_seconds
 from archioptrx.training.trial import build
 
 DRAWN = 500
-"""Candidates that are drawn to judge the space."""
+"""Random candidates from which the size of the space is estimated."""
 TIMED = 3
-"""Networks whose step is timed; the median counts."""
+"""Networks of which a training step is timed; the median counts."""
 
 
 @dataclass(frozen=True)
 class DryRunSample:
-    """Random candidates of a space: those within the constraints, distinct ones, and how many were drawn."""
+    """Random candidates of a space: those within the constraints, and how many are distinct, drawn once or twice."""
 
     allowed: list[Candidate]
     distinct: int
@@ -39,29 +39,32 @@ class DryRunSample:
 
     @property
     def size(self) -> float:
-        """At least so many architectures: Chao's estimate from what was seen once and twice (Chao 1984)."""
+        """Lower bound of the number of architectures: S + f₁² / (2 f₂) (Chao 1984, Scand. J. Stat. 11, 265).
+
+        S are the distinct ones drawn, f₁ and f₂ those drawn once and twice.
+        """
         return self.distinct + self.seen_once**2 / (2 * max(1, self.seen_twice))
 
 
-def draw(setup: Setup, refuse: Any) -> DryRunSample:
-    """Draw from the space by its prior weights."""
+def draw_sample(setup: Setup, refuse: Any) -> DryRunSample:
+    """Draw random candidates from the space by its prior weights."""
     sampler = RandomSampler(setup.space, setup.experiment.seed)
-    found: dict[str, list[Candidate]] = {}
+    candidates: dict[str, list[Candidate]] = {}
     for number in range(DRAWN):
         candidate = sampler.draw(number, 0)
         identity = candidate.key if isinstance(setup.space, FixedSpace) else candidate.fingerprint
-        found.setdefault(identity, []).append(candidate)
-    times = [len(same) for same in found.values()]
-    allowed = [same[0] for same in found.values() if refuse(same[0]) is None]
-    return DryRunSample(allowed, len(found), times.count(1), times.count(2))
+        candidates.setdefault(identity, []).append(candidate)
+    times = [len(same) for same in candidates.values()]
+    allowed = [same[0] for same in candidates.values() if refuse(same[0]) is None]
+    return DryRunSample(allowed, len(candidates), times.count(1), times.count(2))
 
 
-def estimate(setup: Setup, events: Events) -> dict[str, Any]:
-    """What one search would be."""
+def estimate_search(setup: Setup, events: Events) -> dict[str, Any]:
+    """Estimate of one search, as plain data."""
     experiment = setup.experiment
     task = check_events(setup, events)
     specs = Specs(experiment, "cuda" if experiment.resources.gpus_per_trial else "cpu")
-    sample = draw(setup, rules_of(setup, events, specs, task, None).refuse)
+    sample = draw_sample(setup, rules_of(setup, events, specs, task, None).refuse)
     train, validation = events.data.splits.train, events.data.splits.validation
     steps, seconds = 0, []
     for number, candidate in enumerate(sample.allowed[:TIMED]):
@@ -94,21 +97,21 @@ def estimate(setup: Setup, events: Events) -> dict[str, Any]:
 
 
 def dry_run(setups: Sequence[Setup], as_json: bool) -> int:
-    """Print what a search would be, or all searches of a study. What depends on the sampler alone isn't repeated."""
-    read, known = EventsOf(), {}
-    abouts = []
+    """Print the estimates of one or more searches; those that differ only in sampler or seed share one."""
+    read, estimates = EventsOf(), {}
+    all_estimates = []
     for setup in setups:
         key = repr({k: v for k, v in setup.experiment.to_dict().items() if k not in ("sampler", "seed")})
-        if key not in known:
-            known[key] = estimate(setup, read(setup.experiment))
-        abouts.append(known[key])
-    hours = [about["hours"] for about in abouts]
+        if key not in estimates:
+            estimates[key] = estimate_search(setup, read(setup.experiment))
+        all_estimates.append(estimates[key])
+    hours = [estimate["hours"] for estimate in all_estimates]
     total = None if None in hours else sum(hours)
     if as_json:
-        about = abouts[0] if len(setups) == 1 else {"searches": abouts, "hours": total}
-        print(json.dumps(plain(about), indent=1, ensure_ascii=False))
+        content = all_estimates[0] if len(setups) == 1 else {"searches": all_estimates, "hours": total}
+        print(json.dumps(plain(content), indent=1, ensure_ascii=False))
     else:
-        print("\n\n".join(text(about) for about in known.values()))
+        print("\n\n".join(estimate_text(estimate) for estimate in estimates.values()))
         if len(setups) > 1:
             time = "unknown" if total is None else f"at most about {duration_text(total * 3600)}"
             print(f"\n{'whole study':20}{len(setups)} searches, {time}")
@@ -116,24 +119,24 @@ def dry_run(setups: Sequence[Setup], as_json: bool) -> int:
     return 0
 
 
-def text(about: dict[str, Any]) -> str:
-    """For reading."""
-    hours, step = about["hours"], about["seconds_per_step"]
-    if "candidates" in about:
-        what, size = "candidates", f"{about['candidates']:,}, of one architecture"
+def estimate_text(estimate: dict[str, Any]) -> str:
+    """Estimate as text for the terminal."""
+    hours, step = estimate["hours"], estimate["seconds_per_step"]
+    if "candidates" in estimate:
+        what, size = "candidates", f"{estimate['candidates']:,}, of one architecture"
     else:
-        what, size = "architectures", f"at least {about['architectures_at_least']:,} (estimated from {DRAWN} draws)"
+        what, size = "architectures", f"at least {estimate['architectures_at_least']:,} (estimated from {DRAWN} draws)"
     rows = [
         (what, size),
-        ("distinct draws", f"{about['distinct']:.0%}"),
-        ("within constraints", f"{about['within_constraints']:.0%} of the {what} drawn"),
-        ("events", about["split"]),
-        ("one training step", "unknown" if step is None else f"{step:.3g} s, {about['steps_per_epoch']} an epoch"),
+        ("distinct draws", f"{estimate['distinct']:.0%}"),
+        ("within constraints", f"{estimate['within_constraints']:.0%} of the {what} drawn"),
+        ("events", estimate["split"]),
+        ("one training step", "unknown" if step is None else f"{step:.3g} s, {estimate['steps_per_epoch']} an epoch"),
         (
             "whole search",
             "unknown: no architecture is within the constraints"
             if hours is None
-            else f"{about['trainings']} trainings, at most about {duration_text(hours * 3600)}",
+            else f"{estimate['trainings']} trainings, at most about {duration_text(hours * 3600)}",
         ),
     ]
     return "\n".join(f"{name:20}{what}" for name, what in rows)

@@ -1,4 +1,4 @@
-"""What a search prints when it ends: the leaderboard, the best architecture, its test metrics, what to do next."""
+"""Output at the end of a search: the leaderboard, the best architecture, its test metrics, further commands."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from archioptrx.core.files import plain
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.text import graphs_of, hyperparameters_text, metric_of, seeds_text, spread_text, table_text
 from archioptrx.search.pareto import front_json, front_line, retrained_text, spreads, spreads_json
-from archioptrx.search.run import Found
+from archioptrx.search.run import SearchResult
 from archioptrx.search.screening import Cost
 
 SHOWN = 10
@@ -26,21 +26,21 @@ TEST_METRICS = (
 )
 
 
-def as_text(found: Found, experiment: Experiment) -> str:
-    """What a person reads at the end."""
-    folder, winner = found.folder, found.winner
+def final_text(result: SearchResult, experiment: Experiment) -> str:
+    """Final output as text for the terminal."""
+    folder, winner = result.folder, result.winner
     rows, graphs, objective = folder.rows(), graphs_of(folder), experiment.objective
     line = folder.proposal(winner.proposal)
-    refused = ", ".join(f"{name} {count}" for name, count in sorted(found.refusals.items()))
+    refused = ", ".join(f"{name} {count}" for name, count in sorted(result.refusals.items()))
     seeds = winner.seeds
     score = spread_text(winner.score.mean, winner.score.deviation, seeds)
     # Tasks with other metrics show all of theirs; what was searched for is always there.
     names = [name for name in TEST_METRICS if name in winner.test] or list(winner.test)
     names = list(dict.fromkeys([objective.first.metric, *names]))
     tests = [
-        f"  {name:26} {spread_text(one.mean, one.deviation, seeds)}"
+        f"  {name:26} {spread_text(spread.mean, spread.deviation, seeds)}"
         for name in names
-        if (one := winner.test.get(name)) is not None
+        if (spread := winner.test.get(name)) is not None
     ]
     run = folder.path
     parts = [
@@ -48,7 +48,7 @@ def as_text(found: Found, experiment: Experiment) -> str:
         f"... and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "",
         front_line(rows, objective) if objective.several else "",
         f"refused before training: {refused}" if refused else "",
-        screen_text(found, experiment),
+        screen_text(result, experiment),
         "",
         f"best: trial {winner.proposal:04d}, fingerprint {line['fingerprint'][:12]}, "
         f"validation {metric_of(experiment)} {score}, {seeds_text(seeds)}",
@@ -57,19 +57,19 @@ def as_text(found: Found, experiment: Experiment) -> str:
         "",
         "on test events:" if seeds == 1 else f"on test events, mean and spread over {seeds} seeds:",
         *tests,
-        *(_retrained(found, experiment) if objective.several else ()),
+        *(_retrained(result, experiment) if objective.several else ()),
         "",
         f"inspect    archioptrx inspect {run}",
         f"evaluate   archioptrx evaluate {run}",
-        *([f"another    archioptrx train {run}/TRIAL"] if objective.several else []),
-        f"go on      archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
+        *([f"train      archioptrx train {run}/TRIAL"] if objective.several else []),
+        f"continue   archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
     ]
     return "\n".join(part for index, part in enumerate(parts) if part or index > 4)
 
 
-def screen_text(found: Found, experiment: Experiment) -> str:
-    """What the zero-cost screen took; empty without one."""
-    cost, screen = Cost.of(found.folder), experiment.screen
+def screen_text(result: SearchResult, experiment: Experiment) -> str:
+    """Line on the cost of the zero-cost screen; empty without one."""
+    cost, screen = Cost.of(result.folder), experiment.screen
     if cost is None:
         return ""
     return (
@@ -78,36 +78,36 @@ def screen_text(found: Found, experiment: Experiment) -> str:
     )
 
 
-def _retrained(found: Found, experiment: Experiment) -> list[str]:
+def _retrained(result: SearchResult, experiment: Experiment) -> list[str]:
     """The goals of all that were trained again."""
     metric = metric_of(experiment)
     return [
         "",
         f"trained again: metrics on test events and costs; best: the highest mean validation {metric}",
-        retrained_text(found.folder, experiment.objective, found.winner.proposal),
+        retrained_text(result.folder, experiment.objective, result.winner.proposal),
     ]
 
 
-def as_json(found: Found, experiment: Experiment) -> str:
-    """What a program reads at the end."""
-    winner, cost = found.winner, Cost.of(found.folder)
-    line = found.folder.proposal(winner.proposal)
-    rows = [{key: row[key] for key in row if key not in ("trace", "curve", "curves")} for row in found.folder.rows()]
+def final_json(result: SearchResult, experiment: Experiment) -> str:
+    """Final output as JSON."""
+    winner, cost = result.winner, Cost.of(result.folder)
+    line = result.folder.proposal(winner.proposal)
+    rows = [{key: row[key] for key in row if key not in ("trace", "curve", "curves")} for row in result.folder.rows()]
     content = {
-        "run": str(found.folder.path),
+        "run": str(result.folder.path),
         "metric": metric_of(experiment),
         "trials": rows,
         "objective": experiment.objective.to_plain(),
         "front": front_json(rows, experiment.objective),
-        "retrained": spreads_json(spreads(found.folder, experiment.objective)),
-        "refused": dict(found.refusals),
+        "retrained": spreads_json(spreads(result.folder, experiment.objective)),
+        "refused": dict(result.refusals),
         "screen": None if cost is None else asdict(cost),
         "best": {
             "id": f"{winner.proposal:04d}",
             "proposal": winner.proposal,
             "fingerprint": line["fingerprint"],
             "hyperparameters": line["hyperparameters"],
-            "text": str(graphs_of(found.folder)[winner.proposal]),
+            "text": str(graphs_of(result.folder)[winner.proposal]),
             "seeds": winner.seeds,
             "validation": {"mean": winner.score.mean, "deviation": winner.score.deviation},
             "test": {k: {"mean": v.mean, "deviation": v.deviation} for k, v in winner.test.items()},

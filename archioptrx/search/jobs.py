@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from archioptrx.training.trial_spec import TrialSpec
+
 if TYPE_CHECKING:
     from archioptrx.training.trial import TrialData
 
 
 @dataclass(frozen=True)
 class TrialJob:
-    """One training. `spec` is plain data that `archioptrx.training.trial.messages` understands; `key` names it."""
+    """One training. `spec` is what `archioptrx.training.trial.messages` runs; `key` names it."""
 
     key: str
-    spec: dict[str, Any]
+    spec: TrialSpec
 
 
 class Work(Protocol):

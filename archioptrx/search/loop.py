@@ -1,9 +1,13 @@
 """The trials of a search: proposals, refusals, rows, replay. No Ray and no torch here.
 
-Under `fifo`, proposal n is made when the results of all proposals up to n - lag have been told to the sampler, in
-order, and of no other: it then depends on nothing that has to do with time (lag: `delay`). Under `asha` results are
-told as they come. Either way a line of `proposals.jsonl` says which results were new to the sampler, and a resumed
-search tells them in the same order.
+With the scheduler `fifo`, proposal n is made when the sampler has received the results of the proposals 0 … n - lag,
+in this order, and of no other (lag: `Rules.delay`). So it doesn't depend on which worker was faster: the same seed
+gives the same proposals. With `asha` the sampler receives results as they arrive, which depends on time.
+
+Invariant in both cases: the line of a proposal is in `proposals.jsonl` before its trial starts, and names under
+`observed` the results that were new to the sampler, in order. A resumed search gives a new sampler the same results in
+the same order, draws each proposal again and compares it with its line; so the state of the sampler needs no file of
+its own (`sampler_state` is an optimisation). Trials with a line but without a row are run again.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from archioptrx.core.errors import InputError
@@ -30,9 +35,9 @@ from archioptrx.search.sampler_state import Keeper, SnapshotError
 from archioptrx.search.schedule import Fifo
 
 PATIENCE = 1000
-"""Draws in a row that may be refused before the search gives up."""
+"""Consecutive draws that may be refused before the search ends."""
 SEEN = "seen"
-"""Why a candidate is refused that was a trial."""
+"""Reason for the refusal of a candidate that has been a trial already."""
 
 
 class Trials:
@@ -41,18 +46,18 @@ class Trials:
     Parameters
     ----------
     folder
-        A locked run folder. What it holds is replayed; trials that were running are run again.
+        A locked run folder. Its journals are replayed; trials that were running are run again.
     sampler
-        A fresh one.
+        A new sampler, without any observation.
     keeper
-        Of the same folder; None: neither state nor what is learned is kept.
+        Snapshots of the sampler in the same folder; None: neither state nor probabilities are stored.
     records
-        Of the same folder; None: with the usual settings.
+        Logs and weights in the same folder; None: with the default settings.
 
     Raises
     ------
     SnapshotError
-        The keeper's snapshot is none of this sampler: a keeper that isn't trusting is needed.
+        The snapshot doesn't fit the sampler: a keeper with `trusting=False` is needed.
     """
 
     def __init__(
@@ -73,14 +78,14 @@ class Trials:
         self.running: dict[int, Running] = {}
         self.rows: dict[int, dict[str, Any]] = {}
         self.refusals: Counter[str] = Counter()
-        self._over = False
+        self._no_more_draws = False
         self._seen: set[str] = set()
         self._given = {reference.candidate.fingerprint for reference in references}
         self._scored: dict[str, int] = {}  # numbers of trials that the sampler knows, by key
-        self._void: set[int] = set()
-        self._untold: list[int] = []
-        self._again: list[dict[str, Any]] = []
-        self._told = self._next = 0
+        self._refused: set[int] = set()
+        self._unobserved: list[int] = []
+        self._to_rerun: list[dict[str, Any]] = []
+        self._next_result = self._next = 0
         self._replay()
 
     # --- Work -----------------------------------------------------------------------------------------------------
@@ -95,10 +100,11 @@ class Trials:
         full = len(self.running) >= self.rules.workers
         if full or self._late() or len(self.rows) + len(self.running) >= self.rules.trials:
             return None
-        line = self._again.pop(0) if self._again else self._propose()
+        line = self._to_rerun.pop(0) if self._to_rerun else self._propose()
         if line is None:
             return None
-        spec = {**self.rules.spec(line), **self._heritage(line)}
+        graph = self.candidates[line["proposal"]].graph
+        spec = replace(self.rules.spec(line, graph), **self.records.retention.wanted())
         self.running[line["proposal"]] = Running(line, spec, time.time())
         self.records.started(_name(line), line, spec)
         self.listener.started(line)
@@ -131,23 +137,23 @@ class Trials:
         return self.rules.deadline is not None and time.monotonic() >= self.rules.deadline
 
     def _exhausted(self) -> bool:
-        return self._over and not self._again
+        return self._no_more_draws and not self._to_rerun
 
     def _propose(self) -> dict[str, Any] | None:
         number = self._next
-        if self._over or not self._may_propose(number):
+        if self._no_more_draws or not self._may_propose(number):
             return None
-        told = self._tell(number)
+        observed = self._observe_results(number)
         if number < len(self.references):
             reference = self.references[number]
             candidate, draw, name = reference.candidate, Draw(0, {}), reference.name
         else:
-            drawn, draw = self._draw()
-            if drawn is None:
-                self._over = True
+            new, draw = self._draw()
+            if new is None:
+                self._no_more_draws = True
                 return None
-            candidate, name = drawn, None
-        line = self._line(number, candidate, draw, told, name)
+            candidate, name = new, None
+        line = self._line(number, candidate, draw, observed, name)
         self.folder.proposals.append(line)
         self._accept(number, candidate)
         if self.keeper:
@@ -156,41 +162,43 @@ class Trials:
         return line
 
     def _may_propose(self, number: int) -> bool:
-        """Whether all the results are there that this proposal is to know."""
+        """Whether all results have arrived that the sampler must have before this proposal."""
         if self.rules.delay is None:
             return True
-        return all(n in self.rows or n in self._void for n in range(self._told, number - self.rules.delay + 1))
+        return all(
+            n in self.rows or n in self._refused for n in range(self._next_result, number - self.rules.delay + 1)
+        )
 
-    def _tell(self, number: int) -> list[int]:
-        """Tell the sampler what it is to know before this proposal; the numbers that were new to it."""
+    def _observe_results(self, number: int) -> list[int]:
+        """Give the sampler the results that it must have before this proposal; the numbers of those that were new."""
         if self.rules.delay is None:
-            told, self._untold = self._untold, []
+            observed, self._unobserved = self._unobserved, []
         else:
-            last = max(self._told, number - self.rules.delay + 1)
-            told = [n for n in range(self._told, last) if n in self.rows or n in self._void]
-            self._told = last
-            self._untold = [n for n in self._untold if n not in told]
-        for one in told:
-            self._observe(one)
-        return told
+            last = max(self._next_result, number - self.rules.delay + 1)
+            observed = [n for n in range(self._next_result, last) if n in self.rows or n in self._refused]
+            self._next_result = last
+            self._unobserved = [n for n in self._unobserved if n not in observed]
+        for observed_number in observed:
+            self._observe(observed_number)
+        return observed
 
     def _observe(self, number: int) -> None:
-        if number in self._void:
+        if number in self._refused:
             self.sampler.observe(self.candidates[number], *REFUSED)
             return
         row = self.rows[number]
-        # No score after no epoch would say that a constraint refused it; it was trained, and failed in its first epoch.
+        # REFUSED is "no score after 0 epochs"; a trial that failed in its first epoch counts one epoch instead.
         self.sampler.observe(self.candidates[number], score_of(row), max(1, row["epochs"]))
         self._note_scored(number)
 
     def _note_scored(self, number: int) -> None:
-        """The sampler knows this trial, or void proposal, from now on."""
+        """Remember the number of a trial with a score that the sampler has received: it may become a parent."""
         candidate = self.candidates[number]
         if number in self.rows and self.rows[number]["score"] is not None:
             self._scored[candidate.key] = number
 
     def _draw(self) -> tuple[Candidate | None, Draw]:
-        """Draw until a candidate is new and within the constraints."""
+        """Draw until a candidate is new and within the constraints; None: the space or the patience is exhausted."""
         reasons: Counter[str] = Counter()
         before = Counter(self.sampler.refused)
         for draws in range(1, PATIENCE + 1):
@@ -216,17 +224,17 @@ class Trials:
         return SEEN if self._is_known(candidate) else self.rules.refuse(candidate)
 
     def _is_known(self, candidate: Candidate) -> bool:
-        """Whether it was a trial. A sampler knows that of its own proposals, but not yet of a reference."""
+        """Whether a candidate was a trial. Samplers know that of their own proposals, but not of the references."""
         return candidate.key in self._seen or (self.rules.by_architecture and candidate.fingerprint in self._given)
 
     def _line(
-        self, number: int, candidate: Candidate, draw: Draw, told: Sequence[int], reference: str | None
+        self, number: int, candidate: Candidate, draw: Draw, observed: Sequence[int], reference: str | None
     ) -> dict[str, Any]:
         return {
             "proposal": number,
             "draws": draw.draws,
             "passed_over": dict(sorted(draw.passed_over.items())),
-            "observed": list(told),
+            "observed": list(observed),
             "reference": reference,
             "parent": None if reference else self._parent(),
             "fingerprint": candidate.fingerprint,
@@ -250,68 +258,53 @@ class Trials:
         parent = self.sampler.parent
         return None if parent is None else self._scored.get(parent.key)
 
-    def _heritage(self, line: Mapping[str, Any]) -> dict[str, Any]:
-        """What a trial is told beside its spec where children inherit weights."""
-        if not self.sampler.inherit:
-            return self.records.retention.wanted()
-        number = line.get("parent")  # a run folder of before had none
-        if number is None or not (file := self.folder.weights(number)).is_file():
-            return {"keep": True}
-        parent = {"graph": self.candidates[number].graph.to_dict(), "weights": file.read_bytes()}
-        return {"keep": True, "parent": parent}
-
     # --- ends -----------------------------------------------------------------------------------------------------
 
     def _refuse(self, number: int, reason: str) -> None:
         self.folder.proposals.append({"proposal": number, "refused": reason})
         del self.running[number]
-        self._void.add(number)
-        self._untold.append(number)
+        self._refused.add(number)
+        self._unobserved.append(number)
         self.refusals[reason.split()[0]] += 1
         self.listener.note(f"trial {number} is not run: {reason}")
 
     def _end(self, number: int, status: str, message: Mapping[str, Any]) -> None:
         running = self.running.pop(number)
         row = make_row(running, status, message)
-        # The weights first: a child of this trial may be proposed as soon as its row is there.
-        self.records.retention.store(row, running.weights, needed=self.sampler.inherit)
+        self.records.retention.store(row, running.weights)  # before the line: what has a line has its weights
         self.folder.trials.append(row)
         self.rows[number] = row
-        self._untold.append(number)
-        self.records.retention.displaced(self._needed())
+        self._unobserved.append(number)
+        self.records.retention.displaced()
         self.records.ended(row["id"], row, running.line["epochs"])
         self.listener.ended(row)
-
-    def _needed(self) -> list[int] | None:
-        """Trials whose weights a child may start from; None: all of them."""
-        return None if self.sampler.inherit else []
 
     # --- replay ---------------------------------------------------------------------------------------------------
 
     def _replay(self) -> None:
-        """Bring the sampler where it was, and find the trials that were running."""
+        """Restore the state of sampler, schedule and budget from the journals; find the trials that were running."""
         lines = self.folder.proposals.read()
-        self._void = {line["proposal"] for line in lines if "refused" in line}
+        self._refused = {line["proposal"] for line in lines if "refused" in line}
         order = self.folder.trials.read()
         self.rows = {row["proposal"]: row for row in order}
-        told: set[int] = set()
+        observed: set[int] = set()
         lines = [line for line in lines if "refused" not in line]
         start = self.keeper.restore(self.sampler, lines, self.rows) if self.keeper else 0
         for place, line in enumerate(lines):
-            told.update(line["observed"])
-            self._accept(line["proposal"], self._again_made(line, place < start, start > 0))
-            if line["proposal"] not in self.rows and line["proposal"] not in self._void:
-                self._again.append(line)
-        ended = [*(row["proposal"] for row in order), *sorted(self._void)]
-        self._untold = [number for number in ended if number not in told]
-        self._told = max(told, default=-1) + 1
+            observed.update(line["observed"])
+            self._accept(line["proposal"], self._candidate_of_line(line, place < start, start > 0))
+            if line["proposal"] not in self.rows and line["proposal"] not in self._refused:
+                self._to_rerun.append(line)
+        ended = [*(row["proposal"] for row in order), *sorted(self._refused)]
+        self._unobserved = [number for number in ended if number not in observed]
+        self._next_result = max(observed, default=-1) + 1
         for row in order:
             self.schedule.remember(row["proposal"], curve_of(row))
         self.records.retention.known(order)
-        self.records.retention.tidy(self._needed())
+        self.records.retention.tidy()
 
-    def _again_made(self, line: Mapping[str, Any], kept: bool, trusted: bool) -> Candidate:
-        """The candidate of a line: what the snapshot stands for is read, all else is told and drawn again."""
+    def _candidate_of_line(self, line: Mapping[str, Any], kept: bool, trusted: bool) -> Candidate:
+        """Candidate of a line: read from it where the snapshot covers the line, otherwise observed and drawn again."""
         if kept:
             for number in line["observed"]:
                 self._note_scored(number)
@@ -338,7 +331,7 @@ class Trials:
         return Candidate(Trace.from_json(line["trace"]), graph, line["hyperparameters"])
 
     def _redraw(self, line: Mapping[str, Any]) -> Candidate:
-        """Ask the sampler again for what it proposed."""
+        """Ask the sampler again for its proposal, with the draws that were refused before it."""
         if line["reference"] is not None:
             number: int = line["proposal"]
             return self.references[number].candidate
@@ -356,7 +349,7 @@ class Trials:
 
 
 def _name(line: Mapping[str, Any]) -> str:
-    """Of a trial, in the records."""
+    """Name of a trial in the records."""
     return f"{line['proposal']:04d}"
 
 

@@ -1,4 +1,4 @@
-"""What a search with several goals says of its Pareto front: a line, a table of the retrained, plain data."""
+"""Output on the Pareto front of a search with several goals: a line, a table of the retrained models, plain data."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from archioptrx.training.objective import Objective, header, value_text
 
 
 def front_line(rows: Sequence[Mapping[str, Any]], objective: Objective) -> str:
-    """How many trials no other one dominates, and in what."""
+    """Line with the number of trials that no other one dominates, and the goals."""
     scored = sum(row["score"] is not None for row in rows)
     return f"front 1 is the Pareto front: {len(pareto_front(rows))} of {scored} trials with scores; {objective}"
 
 
 def front_json(rows: Sequence[Mapping[str, Any]], objective: Objective) -> list[dict[str, Any]] | None:
-    """The Pareto front with the metrics of its goals, best in the first goal first; None for one goal."""
+    """Pareto front with the metrics of its goals, best in the first goal first; None for one goal."""
     if not objective.several:
         return None
     return [
@@ -34,29 +34,29 @@ def front_json(rows: Sequence[Mapping[str, Any]], objective: Objective) -> list[
 
 
 def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, Spread]]:
-    """By proposal what the goals' metrics were over the seeds of its retraining: on test events, or what it cost.
+    """Metrics of the goals over the seeds of the retraining, by proposal: on test events, or costs.
 
     A metric that one of them doesn't have (the purity of no edge at all) is left out.
     """
-    found: dict[int, list[dict[str, Any]]] = {}
+    metrics_by_proposal: dict[int, list[dict[str, Any]]] = {}
     for row in folder.retrained.read():
         if row["status"] == "finished":
-            found.setdefault(row["proposal"], []).append({**row["metrics"], **row["test"]})
+            metrics_by_proposal.setdefault(row["proposal"], []).append({**row["metrics"], **row["test"]})
     return {
         number: {
             name: Spread.of([metrics[name] for metrics in several])
             for name in objective.metrics
             if all(metrics.get(name) is not None for metrics in several)
         }
-        for number, several in sorted(found.items())
+        for number, several in sorted(metrics_by_proposal.items())
     }
 
 
-def spreads_json(found: Mapping[int, Mapping[str, Spread]]) -> dict[str, Any]:
-    """The same as plain data, by the id of the trial."""
+def spreads_json(spreads_of: Mapping[int, Mapping[str, Spread]]) -> dict[str, Any]:
+    """Spreads as plain data, by the id of the trial."""
     return {
-        f"{number:04d}": {name: {"mean": one.mean, "deviation": one.deviation} for name, one in goals.items()}
-        for number, goals in found.items()
+        f"{number:04d}": {name: {"mean": spread.mean, "deviation": spread.deviation} for name, spread in goals.items()}
+        for number, goals in spreads_of.items()
     }
 
 

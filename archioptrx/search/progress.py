@@ -1,4 +1,4 @@
-"""Shows a search to a person, on stderr: a live view on a terminal, plain lines elsewhere."""
+"""Progress of a search on stderr: a live view on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ REFRESH = 2
 
 
 class Progress:
-    """Counts what happens in a search and prints one line for each ended trial.
+    """Counters of a search; prints one line for each ended trial.
 
     Parameters
     ----------
     trials, workers
         Budget, and trials at one time.
     metric
-        What the score is called.
+        Name of the score.
     deadline
         `time.monotonic()` at which the search stops, or None.
     """
@@ -52,31 +52,31 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to put back."""
+        """Do nothing: there is no live view to stop."""
 
-    # --- what the works of a search tell ---------------------------------------------------------------------------
+    # --- events of a search ----------------------------------------------------------------------------------------
 
     def started(self, proposal: Mapping[str, Any]) -> None:
-        """A trial starts."""
+        """Show that a trial starts."""
         number = proposal["proposal"]
         self.forms[number] = brief(ComputationGraph.from_dict(proposal["graph"]))
         self.running[number] = "starts"
         self.changed()
 
     def epoch(self, number: int, message: Mapping[str, Any]) -> None:
-        """A trial has finished an epoch."""
+        """Show the score of an epoch."""
         self.running[number] = f"epoch {message['epoch']}, {self.metric} {score_text(message['score'])}"
         self.changed()
 
     def ended(self, row: Mapping[str, Any]) -> None:
-        """A trial has ended."""
+        """Count and print an ended trial."""
         self.running.pop(row["proposal"], None)
-        self.take(row)
+        self.count(row)
         self.line(row)
         self.changed()
 
-    def take(self, row: Mapping[str, Any]) -> None:
-        """Count an ended trial, of before a resume too."""
+    def count(self, row: Mapping[str, Any]) -> None:
+        """Count an ended trial, also one from before a resume."""
         self.counts[row["status"]] += 1
         self.seconds += row["seconds"]
         if row["score"] is not None and (self.best is None or row["score"] > self.best[0]):
@@ -84,52 +84,52 @@ class Progress:
         self.front.add(row)
 
     def retraining(self, done: int, total: int) -> None:
-        """So many of the trainings at the end have ended."""
+        """Show how many of the final trainings have ended."""
         self.retrained = (done, total)
-        self.tell(f"training the best again: {done} of {total}")
+        self.print_line(f"retraining the best: {done} of {total}")
         self.changed()
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
-        self.tell(text)
+        """Print a message."""
+        self.print_line(text)
 
-    # --- how it looks ---------------------------------------------------------------------------------------------
+    # --- output ----------------------------------------------------------------------------------------------------
 
     @property
     def done(self) -> int:
-        """Ended trials."""
+        """Number of ended trials."""
         return self.counts.total()
 
-    def left(self) -> float | None:
-        """Seconds that the trials will still take; None: unknown."""
+    def seconds_left(self) -> float | None:
+        """Estimate of the seconds until the last trial ends; None: unknown."""
         if not self.done:
             return None
-        rest = (self.trials - self.done) * self.seconds / self.done / self.workers
-        return rest if self.deadline is None else max(0.0, min(rest, self.deadline - time.monotonic()))
+        seconds = (self.trials - self.done) * self.seconds / self.done / self.workers
+        return seconds if self.deadline is None else max(0.0, min(seconds, self.deadline - time.monotonic()))
 
     def line(self, row: Mapping[str, Any]) -> None:
         """Print an ended trial as one line."""
         what = row["error"] if row["status"] == "failed" else f"{self.metric} {score_text(row['score'])}"
         size = "" if row["parameters"] is None else f"{row['parameters']:,} parameters, "
         epochs = "1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
-        rest = self.left()
-        left = "" if not rest else f"; {duration_text(rest)} left"
+        seconds = self.seconds_left()
+        left = "" if not seconds else f"; {duration_text(seconds)} left"
         front = f", front of {len(self.front.scores)}" if self.front.scores else ""
-        self.tell(
+        self.print_line(
             f"[{self.done}/{self.trials}] trial {row['id']} {row['status']}: {what}; {epochs}, {size}"
             f"{duration_text(row['seconds'])}; best {score_text(self.best[0] if self.best else None)}{front}{left}"
         )
 
-    def tell(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Print a line."""
         self.console.print(Text(text), soft_wrap=True)
 
     def changed(self) -> None:
-        """Something that a live view shows is different now."""
+        """Redraw hook of the live view; plain lines need none."""
 
 
 class LiveProgress(Progress):
-    """A view that is redrawn in place."""
+    """Live view that is redrawn in place."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -142,16 +142,16 @@ class LiveProgress(Progress):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the terminal back."""
+        """Stop the live view."""
         self._live.stop()
 
     def line(self, row: Mapping[str, Any]) -> None:
-        """Print failures only: the view has the rest."""
+        """Print failures only: the view shows everything else."""
         if row["status"] == "failed":
-            self.tell(f"trial {row['id']} failed: {row['error']}")
+            self.print_line(f"trial {row['id']} failed: {row['error']}")
 
     def retraining(self, done: int, total: int) -> None:
-        """So many of the trainings at the end have ended."""
+        """Show how many of the final trainings have ended."""
         self.retrained = (done, total)
         self.changed()
 
@@ -160,13 +160,13 @@ class LiveProgress(Progress):
         self._live.update(self.view())
 
     def view(self) -> Group:
-        """What is on the screen now."""
+        """Content of the screen."""
         done, total = self.retrained if self.retrained[1] else (self.done, self.trials)
         head = Table.grid(padding=(0, 2))
         counts = ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "none ended yet"
-        what = "training the best again" if self.retrained[1] else "trials"
-        rest = None if self.retrained[1] else self.left()
-        left = "" if rest is None else f"about {duration_text(rest)} left"
+        what = "retraining the best" if self.retrained[1] else "trials"
+        seconds = None if self.retrained[1] else self.seconds_left()
+        left = "" if seconds is None else f"about {duration_text(seconds)} left"
         head.add_row(f"{what} {done}/{total}", ProgressBar(total, done, width=30), left)
         lines: list[Any] = [head, Text(f"{counts}; {len(self.running)} running")]
         for number, text in sorted(self.running.items()):
@@ -183,7 +183,7 @@ class LiveProgress(Progress):
 
 
 def make_progress(trials: int, workers: int, metric: str, deadline: float | None = None) -> Progress:
-    """The view that suits stderr."""
+    """Make the live view on a terminal, and plain lines elsewhere."""
     console = Console(stderr=True, highlight=False)
     kind = LiveProgress if console.is_terminal else Progress
     return kind(console, trials, workers, metric, deadline)

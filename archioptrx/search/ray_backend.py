@@ -1,4 +1,4 @@
-"""Runs the work of a search on Ray Tune: the only file that imports Ray.
+"""Backend that runs the work of a search on Ray Tune: the only file that imports Ray.
 
 Tune owns processes and resources: it starts workers, gives each a job, and uses it again for the next one. Which job
 comes next and when one stops is decided by the work: three adapters pass the questions on (`Searcher.suggest`,
@@ -17,7 +17,7 @@ import socket
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ QUIET = {
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-"""What keeps Ray from talking, to people or to the network. Ray reads some of it while it is imported."""
+"""Settings that keep Ray from printing and from sending usage data. Ray reads some of them during its import."""
 for _name, _value in QUIET.items():
     os.environ.setdefault(_name, _value)
 
@@ -51,7 +51,9 @@ from archioptrx.data.storage.graph_file import graph_bytes  # noqa: E402
 from archioptrx.data.storage.graph_views import Graphs, in_memory  # noqa: E402
 from archioptrx.runs.experiment_sections import Resources  # noqa: E402
 from archioptrx.search.jobs import Work  # noqa: E402
-from archioptrx.training.trial import TrialData, messages  # noqa: E402
+from archioptrx.training.trial import TrialData, failure, messages  # noqa: E402
+from archioptrx.training.trial_log import TrialLog  # noqa: E402
+from archioptrx.training.trial_spec import PackedSpec  # noqa: E402
 
 SPARE_MEMORY = 200 * 2**20
 """Bytes of the object store beside the data set."""
@@ -72,7 +74,7 @@ class Worker(tune.Trainable):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Take the next job."""
         assert self.data is not None
-        self._messages = messages(new_config["spec"].content, self.data)
+        self._messages = unpacked(new_config["spec"].content, self.data)
         self.config = {}  # or each result would carry it back
         return True
 
@@ -84,32 +86,44 @@ class Worker(tune.Trainable):
         return result if weights is None else {**result, "weights": weights}
 
 
-class Parcel:
-    """A job's spec, perhaps with weights, on its way to a worker.
+def unpacked(packed: PackedSpec | None, data: TrialData) -> Generator[dict[str, Any], None, None]:
+    """Messages of a job; where the user's modules can't be imported in this process, that is its only one."""
+    assert packed is not None
+    start = time.perf_counter()
+    try:
+        spec = packed.unpack()
+    except Exception as error:  # a module may do anything while it is imported
+        yield failure(error, start, TrialLog())
+        return
+    yield from messages(spec, data)
+
+
+class ReleasableSpec:
+    """Spec of a job that can be emptied when the job is over.
 
     Tune keeps the configurations of all its trials, and copies of them, to the end: a copy is the same object here,
     which is emptied when the job is over.
     """
 
-    def __init__(self, content: dict[str, Any]) -> None:
+    def __init__(self, content: PackedSpec | None) -> None:
         self.content = content
 
-    def __deepcopy__(self, known: Any) -> Parcel:
+    def __deepcopy__(self, memo: Any) -> ReleasableSpec:
         return self
 
 
 class Finished(BaseException):
-    """Leaves Tune at once. Its own way out waits seconds for workers that end with our Ray anyway."""
+    """Exception that leaves Tune at once: its regular end waits seconds for workers, which end with our Ray anyway."""
 
 
-class Desk:
-    """Which job each of Tune's trials runs; shared by the three adapters. `own`: whether Ray ends with the work."""
+class JobTable:
+    """Jobs of the running Tune trials, shared by the three adapters. `own`: whether Ray ends with the work."""
 
     def __init__(self, work: Work, own: bool) -> None:
         self.work, self.own = work, own
         self.keys: dict[str, str] = {}
         self.since: dict[str, float] = {}
-        self.parcels: dict[str, Parcel] = {}
+        self.specs: dict[str, ReleasableSpec] = {}
 
     def message(self, trial: str, result: Mapping[str, Any], weights: bytes | None = None) -> bool:
         """Pass on a worker's message; True: the job is over."""
@@ -118,72 +132,72 @@ class Desk:
             message["weights"] = weights
         over = self.work.message(self.keys[trial], message)
         if over:
-            self.parcels.pop(trial).content = {}
+            self.specs.pop(trial).content = None
         return over
 
     def lost(self, trial: str, why: str) -> None:
-        """Tell the work that a worker died; Ray says why in a few lines."""
+        """Report a dead worker to the work; Ray gives the reason in a few lines."""
         seconds = time.monotonic() - self.since[trial]
-        self.parcels.pop(trial).content = {}
+        self.specs.pop(trial).content = None
         error, log = f"the worker died: {why.splitlines()[0]}", [(time.time(), f"the worker died: {why}")]
         self.work.message(self.keys[trial], {"kind": "error", "error": error, "seconds": seconds, "log": log})
 
 
-class Asking(Searcher):
-    """Tune asks here for the next job."""
+class JobSearcher(Searcher):
+    """Adapter that gives Tune the next job."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, jobs: JobTable) -> None:
         super().__init__()
-        self.desk = desk
+        self.jobs = jobs
 
     def suggest(self, trial_id: str) -> Any:
-        """The next job; FINISHED when there is nothing more to do."""
-        if self.desk.work.done:
-            if self.desk.own:
+        """Give the next job; FINISHED when the work is done."""
+        if self.jobs.work.done:
+            if self.jobs.own:
                 raise Finished
             return str(Searcher.FINISHED)
-        job = self.desk.work.next()
+        job = self.jobs.work.next()
         if job is None:
             return None
-        self.desk.keys[trial_id] = job.key
-        self.desk.since[trial_id] = time.monotonic()
-        self.desk.parcels[trial_id] = Parcel(job.spec)
-        return {"spec": self.desk.parcels[trial_id]}
+        self.jobs.keys[trial_id] = job.key
+        self.jobs.since[trial_id] = time.monotonic()
+        self.jobs.specs[trial_id] = ReleasableSpec(PackedSpec.of(job.spec))
+        return {"spec": self.jobs.specs[trial_id]}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """The work knows already."""
+        """Do nothing: the work has the last message already."""
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing: the run folder holds the state of a search."""
+        """Do nothing: the run folder holds the state of a search."""
         Path(checkpoint_path).touch()
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
-class Deciding(FIFOScheduler):
-    """Tune asks here after each epoch whether a job goes on, and tells of workers that died."""
+class EpochScheduler(FIFOScheduler):
+    """Adapter that decides after each epoch whether a job goes on, and reports dead workers."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, jobs: JobTable) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.desk = desk
+        self.jobs = jobs
 
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop a job or let it go on."""
-        over = self.desk.message(trial.trial_id, result, result.get("weights"))
+        over = self.jobs.message(trial.trial_id, result, result.get("weights"))
         return str(TrialScheduler.STOP if over else TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Record a dead worker as a failed job."""
         error = trial.get_pickled_error()
-        self.desk.lost(trial.trial_id, str(error or "").strip() or "out of memory?")
+        self.jobs.lost(trial.trial_id, str(error or "").strip() or "out of memory?")
 
 
-class Ending(tune.Callback):
-    """Hears of last messages, which Tune doesn't show to a scheduler, and keeps weights out of Tune's books."""
+class FinalMessages(tune.Callback):
+    """Adapter for last messages, which Tune passes to no scheduler; removes weights from the results of Tune."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, jobs: JobTable) -> None:
+        self.jobs = jobs
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -191,7 +205,7 @@ class Ending(tune.Callback):
         """Take the weights out and pass on a last message."""
         weights = result.pop("weights", None)
         if json.loads(result["message"])["kind"] != "epoch":
-            self.desk.message(trial.trial_id, result, weights)
+            self.jobs.message(trial.trial_id, result, weights)
 
 
 def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str | None = None) -> None:
@@ -211,16 +225,16 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
     data = data if address is None else replace(data, splits=portable(data.splits))
     with _ray(resources, data, address) as (folder, own):
         _check_resources(resources)
-        desk = Desk(work, own)
+        jobs = JobTable(work, own)
         with warnings.catch_warnings(), contextlib.suppress(Finished), _no_stdout():
             warnings.simplefilter("ignore")  # Tune's own, on its own calls: nothing that a user can act on
             tune.run(
                 tune.with_parameters(Worker, data=data),
                 name="search",
                 num_samples=-1,
-                search_alg=Asking(desk),
-                scheduler=Deciding(desk),
-                callbacks=[Ending(desk)],
+                search_alg=JobSearcher(jobs),
+                scheduler=EpochScheduler(jobs),
+                callbacks=[FinalMessages(jobs)],
                 resources_per_trial={"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
                 storage_path=str(folder / "tune"),
                 reuse_actors=True,
@@ -233,7 +247,7 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
 
 @contextlib.contextmanager
 def _no_stdout() -> Iterator[None]:
-    """Ray prints dead workers to stdout whatever it is told; a search records them, and prints when it is over."""
+    """Discard stdout: Ray prints dead workers there despite its settings; the search records and prints them itself."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
 
@@ -277,14 +291,14 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     logging.getLogger("ray").setLevel(logging.ERROR)
     if address is not None:
-        # With it Ray says in a line that it is set, and nothing else; without it a cluster may say more.
+        # Set at all, Ray prints one line about it and nothing else; unset, a cluster may print more.
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
-        _knock(address)
+        _check_port(address)
         try:
             ray.init(address=address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             reason = str(error).strip().splitlines()[0]
-            # Ray 2.60 starts clusters with a token, and wants to be told on the other side.
+            # Ray 2.60 starts clusters with a token; the client has to be configured for it.
             hint = "" if "RAY_AUTH_MODE" in os.environ else "; a cluster with tokens needs RAY_AUTH_MODE=token here too"
             raise InputError(f"--address {address}: no Ray cluster answers: {reason}{hint}") from error
         return
@@ -299,8 +313,8 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
     )
 
 
-def _knock(address: str) -> None:
-    """Ray waits a minute for a cluster that isn't there, and talks meanwhile; a closed port tells at once."""
+def _check_port(address: str) -> None:
+    """Check that the port of a cluster is open: without it Ray would wait and print messages for a minute."""
     host, _, port = address.rpartition("://")[2].rpartition(":")
     if not (host and port.isdecimal()):
         return  # `auto` and the like: Ray finds out itself

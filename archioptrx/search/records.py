@@ -1,4 +1,4 @@
-"""Writes down what a search does while it does it: epochs, what happened in words, weights, other programs' files."""
+"""Records of a running search: epochs, logs, weights, and the files of trackers such as TensorBoard."""
 
 from __future__ import annotations
 
@@ -6,59 +6,59 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.experiment_sections import Keep
 from archioptrx.runs.loggers import Tracking, numbers_of
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.retention import Retention
 from archioptrx.training.trial_log import as_lines
+from archioptrx.training.trial_spec import TrialSpec
 
 OF_EPOCH = (
     *("epoch", "score", "scores", "best", "metrics", "loss", "learning_rate", "gradient_norm", "weight_norm"),
     *("train_seconds", "seconds", "memory", "gpu_memory"),
 )
-"""What a line of `epochs.jsonl` has of a worker's message."""
+"""Keys of a worker's message that go into a line of `epochs.jsonl`."""
 OF_TRIAL = ("proposal", "fingerprint", "parent", "reference", "hyperparameters")
-"""What a tracker is told of a line of `proposals.jsonl`."""
-OF_SPEC = ("training", "device", "task", "objective")
-"""What it is told of a spec."""
+"""Keys of a line of `proposals.jsonl` that go to a tracker."""
 
 
 class Records:
-    """The records of a search; its works tell what happens. A training has a name: 0007, or 0007-1 trained again.
+    """Records of a search. Each training has a name: 0007 for a trial, 0007-1 for its retraining 1.
 
     Parameters
     ----------
     folder
         A locked run folder.
     keep
-        What outlives a trial.
+        Settings for what outlives a trial.
     tracking
-        Other programs; None: no other.
+        Trackers; None: none.
     about
-        What they are told of each training.
+        Constant entries for the configuration that trackers get.
     """
 
     def __init__(
-        self, folder: RunFolder, keep: Keep, tracking: Tracking | None = None, about: Mapping[str, Any] | None = None
+        self, folder: RunFolder, keep: Keep, tracking: Tracking | None = None, context: Mapping[str, Any] | None = None
     ) -> None:
-        self.folder, self.about = folder, about or {}
+        self.folder, self.about = folder, context or {}
         self.retention = Retention(folder, keep)
         self.tracking = tracking or Tracking((), folder.path, print)
 
-    def started(self, name: str, line: Mapping[str, Any], spec: Mapping[str, Any]) -> None:
-        """A training is given to a worker; `line` is that of its proposal."""
+    def started(self, name: str, line: Mapping[str, Any], spec: TrialSpec) -> None:
+        """Record the start of a training; `line` is that of its proposal."""
         origin = "" if line["reference"] is None else f", the reference {line['reference']}"
         origin += "" if line.get("parent") is None else f", a child of trial {line['parent']:04d}"
-        told = f"hyperparameters: {_listed(line['hyperparameters'])}", f"training: {_listed(spec['training'])}"
-        self._say(name, f"trial {name} is given to a worker{origin}", *told)
+        settings = (
+            f"hyperparameters: {_listed(line['hyperparameters'])}",
+            f"training: {_listed(spec.training.to_dict())}",
+        )
+        self._say(name, f"trial {name} is given to a worker{origin}", *settings)
         if self.tracking.on:
-            config = {key: line.get(key) for key in OF_TRIAL} | {key: spec[key] for key in OF_SPEC}
-            graph = str(ComputationGraph.from_dict(line["graph"]))
-            self.tracking.started(name, {**config, **self.about}, graph)
+            config = {key: line.get(key) for key in OF_TRIAL} | spec.to_dict()
+            self.tracking.started(name, {**config, **self.about}, str(spec.graph))
 
     def heard(self, name: str, line: Mapping[str, Any], message: dict[str, Any]) -> None:
-        """A worker says something; its notes are taken out of the message."""
+        """Record a worker's message; its log lines are removed from the message."""
         self._write(name, message.pop("log", ()))
         if message["kind"] == "epoch":
             row = {"proposal": line["proposal"], **{key: message[key] for key in OF_EPOCH if key in message}}
@@ -71,7 +71,7 @@ class Records:
             self.tracking.ended(name, "refused", {"reason": message["reason"]})
 
     def ended(self, name: str, row: Mapping[str, Any], epochs: int) -> None:
-        """A training has its line; `epochs` it was to have."""
+        """Record the end of a training; `epochs`: the planned number."""
         digest = row["weights_digest"]
         what = row["error"] if row["status"] == "failed" else f"score {row['score']:.6g}, weights {digest}"
         of = f" after {len(row['curve'])} of {epochs} epochs" if row["status"] == "pruned" else ""
@@ -91,12 +91,12 @@ class Records:
 
 
 def _name(line: Mapping[str, Any]) -> str:
-    """Of a trial itself."""
+    """Name of a trial itself, not of a retraining."""
     return f"{line['proposal']:04d}"
 
 
 def _epoch(message: Mapping[str, Any]) -> str:
-    """An epoch in words."""
+    """Log line of an epoch."""
     names = ("loss", "learning_rate", "gradient_norm", "weight_norm")
     numbers = ", ".join(f"{name.replace('_', ' ')} {message[name]:.4g}" for name in names)
     best = ", the best so far" if message["best"] else ""

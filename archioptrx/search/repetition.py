@@ -1,27 +1,30 @@
-"""A trial of a search once more, bit for bit: what it takes, and whether it came out the same."""
+"""Exact repetition of a trial: its spec, obstacles, and the comparison with the original result."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.setup import Specs
+from archioptrx.training.settings import Training
+from archioptrx.training.trial_spec import TrialLimits, TrialSpec
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """A trial that is to be trained again as it was.
+    """Trial that is trained again under the same conditions.
 
     Attributes
     ----------
     folder
-        Its run.
+        Run folder of the trial.
     line
-        Of `proposals.jsonl`.
+        Line of `proposals.jsonl`.
     row
-        Of `trials.jsonl`; None: it hasn't ended.
+        Row of `trials.jsonl`; None: the trial hasn't ended.
     """
 
     folder: RunFolder
@@ -36,68 +39,56 @@ class Repetition:
 
     @property
     def name(self) -> str:
-        """What it is called: `trial 0007`."""
+        """Name of the trial: `trial 0007`."""
         return f"trial {self.line['proposal']:04d}"
 
-    def spec(self, specs: Specs) -> dict[str, Any]:
-        """What `archioptrx.training.trial.messages` is told, test metrics and weights wanted.
+    def spec(self, specs: Specs, graph: ComputationGraph) -> TrialSpec:
+        """Specification of the training, with test metrics and weights; `graph` is that of the line.
 
         A trial that was pruned has the schedule of all its epochs, but stops where it was stopped.
         """
-        spec = specs.trial(self.line)
-        spec |= {"final": True, "limits": dict.fromkeys(spec["limits"])}
+        spec = replace(specs.trial(self.line, graph), final=True, limits=TrialLimits())
         if self.row is None:
-            return spec | self._parent(self.line.get("parent") if specs.experiment.sampler.get("inherit") else None)
+            return spec
         if "training" in self.row:
-            spec |= {"training": self.row["training"]}
-        if self.row["status"] == "pruned":
-            spec |= {"stop": self.row["epochs"]}
-        inherited = self.row.get("inherited")
-        return spec | self._parent(int(inherited["parent"]) if inherited else None)
+            spec = replace(spec, training=Training(**self.row["training"]))
+        return replace(spec, stop=self.row["epochs"]) if self.row["status"] == "pruned" else spec
 
-    def _parent(self, number: int | None) -> dict[str, Any]:
-        """The weights that it began with."""
-        if number is None or not (file := self.folder.weights(number)).is_file():
-            return {}
-        return {"parent": {"graph": self.folder.proposal(number)["graph"], "weights": file.read_bytes()}}
-
-    def obstacles(self, spec: Mapping[str, Any], fingerprint: str) -> list[str]:
-        """Why the training that a spec describes can't come out the same, on data with this fingerprint."""
-        found = []
-        inherited = self.row and self.row.get("inherited")
-        if inherited and "parent" not in spec:
-            found.append(
-                f"{self.name} began with weights of trial {inherited['parent']}, which are gone "
-                "(keep: {weights: all} keeps them): this one begins without them"
+    def obstacles(self, spec: TrialSpec, fingerprint: str) -> list[str]:
+        """Reasons why the training of a spec, on data with this fingerprint, can't give the same result."""
+        obstacles = []
+        if self.row and (inherited := self.row.get("inherited")):  # of weight inheritance, which is gone
+            obstacles.append(
+                f"{self.name} began with weights of trial {inherited['parent']}: this one begins with fresh ones"
             )
-        if self.row and self.row.get("device", spec["device"]) != spec["device"]:
-            found.append(f"{self.name} was trained on {self.row['device']}, this one on {spec['device']}")
+        if self.row and self.row.get("device", spec.device) != spec.device:
+            obstacles.append(f"{self.name} was trained on {self.row['device']}, this one on {spec.device}")
         if self.folder.environment()["data"]["fingerprint"] != fingerprint:
-            found.append("the data have changed since the search")
-        return found
+            obstacles.append("the data have changed since the search")
+        return obstacles
 
     def verdict(self, scores: Sequence[float], digest: str, versions: Mapping[str, Any]) -> tuple[bool, str] | None:
-        """Whether the training came out as the trial did, and that in words; None: nothing to compare with.
+        """Whether the training gave the result of the trial, with a text; None: there is nothing to compare with.
 
         Parameters
         ----------
         scores, digest
             After each epoch; of the weights of the best one.
         versions
-            Of what runs now.
+            Versions of the packages that run now.
         """
         if self.row is None or self.row["status"] == "failed":
             return None
-        known, before = self.row.get("weights_digest"), self.row["curve"]
-        if list(scores) == before and digest == (known or digest):
-            weights = f", the same weights {digest}" if known else ""
+        recorded, before = self.row.get("weights_digest"), self.row["curve"]
+        if list(scores) == before and digest == (recorded or digest):
+            weights = f", the same weights {digest}" if recorded else ""
             return True, f"repeats {self.name} exactly: the same score after each epoch{weights}"
-        if digest == known:
+        if digest == recorded:
             return True, f"the same weights as {self.name}: {digest}; only what was measured in seconds differs"
         pairs = zip(scores, before, strict=False)
         place = next((f"epoch {n} {new} ≠ {old}" for n, (new, old) in enumerate(pairs, 1) if new != old), "weights")
         then = self.folder.environment().get("versions", {})
-        other = [
+        changed = [
             f"{key} {then[key]} → {value}" for key, value in versions.items() if then.get(key) not in (None, value)
         ]
-        return False, f"differs from {self.name}: {place}" + (f"; since then: {', '.join(other)}" if other else "")
+        return False, f"differs from {self.name}: {place}" + (f"; since then: {', '.join(changed)}" if changed else "")

@@ -1,10 +1,10 @@
-"""Which trials leave their weights in the run folder: the best so far, and those that children may still inherit."""
+"""Weights of the best trials so far, kept in the run folder."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from archioptrx.core.files import write_atomically
@@ -45,35 +45,32 @@ class Retention:
         full = len(self._order) >= self.count
         return {"keep": True, **({"keep_from": -self._order[int(self.count) - 1][0]} if full else {})}
 
-    def store(self, row: Mapping[str, Any], weights: bytes | None, needed: bool) -> None:
-        """Write the weights of a trial that ends, if it is one of the best or `needed`; its line follows."""
+    def store(self, row: Mapping[str, Any], weights: bytes | None) -> None:
+        """Write the weights of a trial that ends, if it is one of the best; its line follows."""
         self._note(row)
-        if weights is None or row["status"] == "failed" or not (needed or self._is_best(row)):
+        if weights is None or row["status"] == "failed" or not self._is_best(row):
             return
         file = self.folder.weights(row["proposal"])
         file.parent.mkdir(exist_ok=True)
         write_atomically(file, weights)
 
-    def displaced(self, needed: Collection[int] | None) -> None:
-        """After the line of a trial: remove the weights that it pushed out of the best; None: all are needed.
+    def displaced(self) -> None:
+        """After the line of a trial: remove the weights that it pushed out of the best.
 
         The work doesn't grow with the number of trials.
         """
-        if needed is None or self.count == math.inf:
+        if self.count == math.inf:
             return
         for _, number in self._order[int(self.count) : int(self.count) + 1]:
-            if number not in needed:
-                self.folder.weights(number).unlink(missing_ok=True)
+            self.folder.weights(number).unlink(missing_ok=True)
 
-    def tidy(self, needed: Collection[int] | None) -> None:
-        """Before the first trial: remove what is neither of the best nor needed; None: every ended trial is."""
+    def tidy(self) -> None:
+        """Before the first trial: remove the weights of all but the best."""
         if not (self.folder.path / "weights").is_dir():
             return
         for left in (self.folder.path / "weights").glob(".*"):  # of a write that a crash stopped
             left.unlink()
-        ended = {number for _, number in self._order}
-        stay = ended if needed is None else self._best() | (ended & set(needed))
-        for number in set(self.folder.kept()) - stay:
+        for number in set(self.folder.kept()) - self._best():
             self.folder.weights(number).unlink()
 
     def _note(self, row: Mapping[str, Any]) -> None:

@@ -1,8 +1,8 @@
-"""The end of a search: the best candidates are trained again under several seeds, and a winner is chosen.
+"""Retraining at the end of a search: the best candidates are trained with several seeds, and a winner is chosen.
 
-The best of N by one validation score is the luckiest. The winner has the highest mean validation score over its
-seeds; what is reported of it is mean and spread on test events, which have had no say in anything before. With several
-goals the first one chooses the winner.
+The best of N trials by one validation score is in part the luckiest one: its score is biased upwards. So the winner is
+the candidate with the highest mean validation score over new seeds, and its reported result is mean and spread on test
+events, which were used for nothing before. With several goals the first one decides.
 """
 
 from __future__ import annotations
@@ -17,40 +17,42 @@ from typing import Any, Protocol
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import write_atomically
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.leaderboard import worth_training_again
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import TrialJob
 from archioptrx.search.records import Records
 from archioptrx.search.rules import trial_seed
+from archioptrx.training.trial_spec import TrialSpec
 
 
 class RetrainingListener(Protocol):
-    """Who shows the retraining to a person."""
+    """Receiver of messages for people."""
 
     def retraining(self, done: int, total: int) -> None:
-        """So many of the trainings have ended."""
+        """Show how many of the trainings have ended."""
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Show a message."""
 
 
 @dataclass(frozen=True)
 class RetrainingPlan:
-    """What is trained again.
+    """Settings of the retraining.
 
     Attributes
     ----------
     spec
-        Makes the plain description of a training from a proposal's line and a seed.
+        Function that makes the specification of a training from a proposal's line, its graph and a seed.
     top, seeds
         Candidates, and trainings of each.
     workers
         Trainings at one time.
     seed
-        Of the experiment.
+        Seed of the experiment.
     """
 
-    spec: Callable[[Mapping[str, Any], int], dict[str, Any]]
+    spec: Callable[[Mapping[str, Any], ComputationGraph, int], TrialSpec]
     top: int
     seeds: int
     workers: int
@@ -59,25 +61,25 @@ class RetrainingPlan:
 
 @dataclass(frozen=True)
 class Spread:
-    """A score over seeds. `deviation` is the sample's standard deviation, 0 for one seed."""
+    """Mean and sample standard deviation of a score over seeds; the deviation is 0 for one seed."""
 
     mean: float
     deviation: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Mean and standard deviation."""
+        """Compute mean and standard deviation of one or more values."""
         return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
 
 
 @dataclass(frozen=True)
 class Winner:
-    """The candidate with the highest mean validation score.
+    """Candidate with the highest mean validation score.
 
     Attributes
     ----------
     proposal, repeat
-        Its number, and the retraining with the best validation score, whose weights are in `best/`.
+        Number of the proposal, and of its retraining with the best validation score, whose weights are in `best/`.
     score, seeds
         Validation score over the seeds, and how many there are.
     test
@@ -92,23 +94,23 @@ class Winner:
 
 
 class Retraining:
-    """The second work of a search. Ended trainings are in `retrain.jsonl`, their weights in `retrain/`.
+    """Second work of a search, after its trials. Ended trainings are in `retrain.jsonl`, their weights in `retrain/`.
 
     Parameters
     ----------
     folder
         A locked run folder whose trials have ended.
     records
-        Of the same folder.
+        Logs and weights in the same folder.
     """
 
     def __init__(self, folder: RunFolder, plan: RetrainingPlan, listener: RetrainingListener, records: Records) -> None:
         self.folder, self.plan, self.listener, self.records = folder, plan, listener, records
         self.rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
-        self.chosen = chosen(folder, plan.top)
-        everything = [(number, repeat) for number in self.chosen for repeat in range(plan.seeds)]
-        self.total = len(everything)
-        self._waiting = [job for job in everything if job not in self.rows]
+        self.chosen = trials_to_retrain(folder, plan.top)
+        jobs = [(number, repeat) for number in self.chosen for repeat in range(plan.seeds)]
+        self.total = len(jobs)
+        self._waiting = [job for job in jobs if job not in self.rows]
         self._running: dict[str, tuple[int, int]] = {}
         self._best: dict[tuple[int, int], dict[str, Any]] = {}
         self._curves: dict[tuple[int, int], list[float]] = {}
@@ -120,7 +122,7 @@ class Retraining:
 
     @property
     def done(self) -> bool:
-        """Whether all of them have ended, and the winner's weights are there."""
+        """Whether all trainings have ended and the winner's weights exist."""
         if self._waiting or self._running:
             return False
         winner = self.winner()
@@ -140,7 +142,7 @@ class Retraining:
         return (held["proposal"], held["repeat"]) == (winner.proposal, winner.repeat)
 
     def next(self) -> TrialJob | None:
-        """The next training."""
+        """Start the next training, if one may start now."""
         if not self._waiting or len(self._running) >= self.plan.workers:
             return None
         number, repeat = job = self._waiting.pop(0)
@@ -148,7 +150,7 @@ class Retraining:
         self._running[key] = job
         seed = trial_seed(self.plan.seed, number, repeat + 1)
         line = self.folder.proposal(number)
-        spec = self.plan.spec(line, seed)
+        spec = self.plan.spec(line, ComputationGraph.from_dict(line["graph"]), seed)
         self._curves[job] = []
         self.records.started(_name(job), line, spec)
         return TrialJob(key, spec)
@@ -196,24 +198,24 @@ class Retraining:
         self.records.ended(_name(job), row, len(row["curve"]))
 
     def winner(self) -> Winner:
-        """Choose. Raises InputError if every retraining failed."""
-        return choose(list(self.rows.values()), self.chosen)
+        """Choose the winner. Raises InputError if every retraining failed."""
+        return choose_winner(list(self.rows.values()), self.chosen)
 
     def weights(self, winner: Winner) -> bytes:
-        """The winner's weights."""
+        """Weights of the winner, as bytes of a file."""
         return self._weights((winner.proposal, winner.repeat)).read_bytes()
 
     def clean(self) -> None:
-        """Remove weights that nobody needs any more."""
+        """Remove the weights of the retrainings; `best/` keeps those of the winner."""
         shutil.rmtree(self.folder.path / "retrain", ignore_errors=True)
 
 
 def _name(job: tuple[int, int]) -> str:
-    """Of a retraining, in the records."""
+    """Name of a retraining in the records."""
     return f"{job[0]:04d}-{job[1]}"
 
 
-def chosen(folder: RunFolder, top: int) -> list[int]:
+def trials_to_retrain(folder: RunFolder, top: int) -> list[int]:
     """Numbers of the trials that are trained again, best first.
 
     Raises
@@ -230,15 +232,17 @@ def chosen(folder: RunFolder, top: int) -> list[int]:
     return good[:top]
 
 
-def choose(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> Winner:
-    """The winner among the retrained candidates; the earlier of `numbers` wins a tie."""
+def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> Winner:
+    """Choose the winner among the retrained candidates; in a tie the earlier one of `numbers`."""
     finished = {n: [r for r in rows if r["proposal"] == n and r["status"] == "finished"] for n in numbers}
-    scores = {n: Spread.of([r["score"] for r in found]) for n, found in finished.items() if found}
+    scores = {
+        n: Spread.of([r["score"] for r in rows_of_trial]) for n, rows_of_trial in finished.items() if rows_of_trial
+    }
     if not scores:
-        raise InputError(f"retraining failed for every one of the best: {rows[-1]['error'] if rows else 'none ran'}")
+        raise InputError(f"retrain: all trainings failed; the last one: {rows[-1]['error'] if rows else 'none ran'}")
     number = max(scores, key=lambda n: scores[n].mean)
-    found = finished[number]
-    best = max(found, key=lambda r: r["score"])
-    metrics = [name for name in best["test"] if all(isinstance(r["test"][name], int | float) for r in found)]
-    test = {name: Spread.of([float(r["test"][name]) for r in found]) for name in metrics}
-    return Winner(number, best["repeat"], scores[number], len(found), test)
+    finished_rows = finished[number]
+    best = max(finished_rows, key=lambda r: r["score"])
+    metrics = [name for name in best["test"] if all(isinstance(r["test"][name], int | float) for r in finished_rows)]
+    test = {name: Spread.of([float(r["test"][name]) for r in finished_rows]) for name in metrics}
+    return Winner(number, best["repeat"], scores[number], len(finished_rows), test)

@@ -1,4 +1,4 @@
-"""What the loop of a search is told, and the rows that it writes."""
+"""Settings of the search loop, and the rows that it writes."""
 
 from __future__ import annotations
 
@@ -9,28 +9,30 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.sampling.candidate import Candidate
+from archioptrx.training.trial_spec import TrialSpec
 
 
 class SearchListener(Protocol):
-    """Who shows a search to a person."""
+    """Receiver of messages for people."""
 
     def started(self, proposal: Mapping[str, Any]) -> None:
-        """A trial starts."""
+        """Show that a trial starts."""
 
     def epoch(self, number: int, message: Mapping[str, Any]) -> None:
-        """A trial has finished an epoch."""
+        """Show the score of an epoch."""
 
     def ended(self, row: Mapping[str, Any]) -> None:
-        """A trial has ended."""
+        """Show an ended trial."""
 
     def note(self, text: str) -> None:
-        """Something that a person should know."""
+        """Show a message."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """An architecture that is a trial before the sampler is asked."""
+    """Reference architecture: a trial before the first proposal of the sampler."""
 
     name: str
     candidate: Candidate
@@ -38,7 +40,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Draw:
-    """How a candidate was found.
+    """History of one draw.
 
     Attributes
     ----------
@@ -55,31 +57,31 @@ class Draw:
 
 @dataclass(frozen=True)
 class Rules:
-    """What the loop is told once.
+    """Settings of the search loop.
 
     Attributes
     ----------
     spec
-        Makes the plain description of a trial from a line of `proposals.jsonl`.
+        Function that makes the specification of a trial from a line of `proposals.jsonl` and its graph.
     refuse
-        Says why a candidate is beyond a constraint; None: it isn't.
+        Function that gives the constraint that a candidate breaks; None: none.
     trials, epochs
         Ended trials that end the search; epochs of a whole trial.
     workers
         Trials at one time.
     delay
-        See above; None: results are told as they come.
+        Lag between proposals and results, see `archioptrx.search.loop`; None: results are passed on as they arrive.
     deadline
         `time.monotonic()` at which trials stop, with the score they have.
     by_architecture
         Whether a fingerprint is trained once, whatever its hyperparameters.
     seed
-        Of the experiment.
+        Seed of the experiment.
     screened
-        What the screen found of a candidate, by proxy; None: nothing.
+        Function that gives the screen's values of a candidate, by proxy; None: no screen.
     """
 
-    spec: Callable[[Mapping[str, Any]], dict[str, Any]]
+    spec: Callable[[Mapping[str, Any], ComputationGraph], TrialSpec]
     refuse: Callable[[Candidate], str | None]
     trials: int
     epochs: int
@@ -93,17 +95,17 @@ class Rules:
 
 @dataclass
 class Running:
-    """A trial that runs: its proposal and spec, when it was started, what it has reported, its best weights if sent."""
+    """Running trial: its proposal and spec, start time, messages of its epochs, and its best weights if sent."""
 
     line: dict[str, Any]
-    spec: Mapping[str, Any]
+    spec: TrialSpec
     started: float
     reports: list[dict[str, Any]] = field(default_factory=list)
     weights: bytes | None = None
 
 
 def trial_seed(seed: int, proposal: int, repeat: int = 0) -> int:
-    """Seed of a training: it depends on nothing but these numbers."""
+    """Seed of a training, 0 to 2³¹ − 1: a function of these numbers alone."""
     return int(np.random.SeedSequence([seed, proposal, repeat]).generate_state(1)[0] % 2**31)
 
 
@@ -112,12 +114,11 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
     line, reports = running.line, running.reports
     best = next((report for report in reversed(reports) if report["best"]), None)
     failed = status == "failed"
-    known = best or {"metrics": {}, "parameters": None}
+    best_report = best or {"metrics": {}, "parameters": None}
     several = {}
     if reports and "scores" in reports[0]:
         curves = [report["scores"] for report in reports]
         several = {"scores": None if failed or best is None else best["scores"], "curves": curves}
-    inherited = known.get("inherited")
     return {
         "id": f"{line['proposal']:04d}",
         "proposal": line["proposal"],
@@ -127,19 +128,18 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
         "status": status,
         "score": None if failed or best is None else best["score"],
         "epochs": len(reports),
-        "metrics": known["metrics"],
-        "parameters": known["parameters"],
+        "metrics": best_report["metrics"],
+        "parameters": best_report["parameters"],
         "seconds": message["seconds"],
         "train_seconds": reports[-1]["train_seconds"] if reports else 0.0,
         "error": message["error"] if failed else None,
         "curve": [report["score"] for report in reports],
         **several,
         "reference": line["reference"],
-        "inherited": {"parent": f"{line['parent']:04d}", **inherited} if inherited else None,
         "seed": line["seed"],
-        "training": running.spec["training"],
-        "device": running.spec["device"],
-        "weights_digest": None if failed else known.get("weights_digest"),
+        "training": running.spec.training.to_dict(),
+        "device": running.spec.device,
+        "weights_digest": None if failed else best_report.get("weights_digest"),
         "started": running.started,
         "ended": time.time(),
     }

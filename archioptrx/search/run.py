@@ -1,4 +1,4 @@
-"""One search from its run folder to its winner: puts trials, retraining and a backend together."""
+"""Run of one search from its run folder to its winner: joins trials, retraining and a backend."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ from archioptrx.training.trial import TrialData, task_of
 
 @dataclass(frozen=True)
 class Events:
-    """The events of a search, and the fingerprint of the data set that they come from."""
+    """Events of a search, and the fingerprint of their data set."""
 
     data: TrialData
     fingerprint: str
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a search found: its folder, the winner, and how often a candidate was refused, by reason."""
+class SearchResult:
+    """Result of a search: its folder, the winner, and the number of refused candidates, by reason."""
 
     folder: RunFolder
     winner: Winner
@@ -81,7 +81,7 @@ def widths_of(ends: SpaceEnds, metadata: Metadata) -> dict[str, int]:
 
 
 def check_events(setup: Setup, events: Events) -> Task:
-    """Check what takes both torch and the data; the task of the search.
+    """Check a search against its data, which needs torch; gives the task of the search.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def check_events(setup: Setup, events: Events) -> Task:
         The data lack a field, or the networks have other targets than the task.
     """
     experiment = setup.experiment
-    task = task_of(experiment.task, experiment.objective)
+    task = task_of(experiment.task.options, experiment.objective)
     check_fit(task, setup.ends, events.data)
     for reference in setup.references:
         check_fit(task, SpaceEnds.of_network(reference.candidate.graph, reference.name), events.data)
@@ -120,14 +120,14 @@ def check_fit(task: Task, ends: SpaceEnds, data: TrialData) -> None:
 def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     """Make the run folder of a search."""
     experiment, splits, metadata = setup.experiment, events.data.splits, events.data.metadata
-    widths = metadata.widths | target_symbols(task_of(experiment.task, experiment.objective).target_width)
+    widths = metadata.widths | target_symbols(task_of(experiment.task.options, experiment.objective).target_width)
     data = {"fingerprint": events.fingerprint, "split": splits.rule, "metadata": metadata.to_dict()}
-    about = environment(data={**data, "widths": widths}, seed=experiment.seed)
-    return RunFolder.create(path, setup.experiment, about, setup.files)
+    record = environment(data={**data, "widths": widths}, seed=experiment.seed)
+    return RunFolder.create(path, setup.experiment, record, setup.files)
 
 
 def check_same_data(folder: RunFolder, events: Events) -> None:
-    """Raise InputError if a search would go on with other data than it began with."""
+    """Raise InputError if a search would continue with other data than it began with."""
     if folder.environment()["data"]["fingerprint"] != events.fingerprint:
         raise InputError(f"{folder.path}: was searched on other data; allowed: the same data, or a new search")
 
@@ -139,7 +139,7 @@ def run_search(
     backend: Backend,
     progress: Progress,
     deadline: float | None = None,
-) -> Found:
+) -> SearchResult:
     """Run a search, or the rest of one, to its winner. The folder must be locked.
 
     Parameters
@@ -158,7 +158,7 @@ def run_search(
     task = check_events(setup, events)
     specs = Specs(experiment, "cuda" if experiment.resources.gpus_per_trial else "cpu")
     for row in folder.trials.read():
-        progress.take(row)
+        progress.count(row)
     trials: list[Trials] = []
     ends: list[Retraining] = []
 
@@ -187,7 +187,7 @@ def run_search(
     if not ends[0].in_place(winner):
         _save_best(folder, setup, events, specs, winner, ends[0].weights(winner))
     ends[0].clean()
-    return Found(folder, winner, trials[0].refusals)
+    return SearchResult(folder, winner, trials[0].refusals)
 
 
 def trials_of(
@@ -198,22 +198,22 @@ def trials_of(
     progress: Progress,
     records: Records | None = None,
 ) -> Trials:
-    """The trials of a run folder, from the sampler's snapshot where there is one that holds."""
+    """Trials of a run folder, from the sampler's snapshot where a valid one exists."""
 
-    def made(trusting: bool) -> Trials:
+    def trials_with(trusting: bool) -> Trials:
         keeper = Keeper(folder, setup.identity, progress.note, trusting)
         schedule = make_schedule(setup.experiment.scheduler)
         return Trials(folder, make(), schedule, rules, setup.references, progress, keeper, records)
 
     try:
-        return made(trusting=True)
+        return trials_with(trusting=True)
     except SnapshotError as error:
         progress.note(f"{error}; all proposals are drawn again instead of going on from {folder.path}/sampler.json")
-        return made(trusting=False)
+        return trials_with(trusting=False)
 
 
 def rules_of(setup: Setup, events: Events, specs: Specs, task: Task, deadline: float | None) -> Rules:
-    """What the loop is told."""
+    """Settings of the loop for this search."""
     experiment = setup.experiment
     workers = experiment.resources.workers
     widths = widths_of(setup.ends, events.data.metadata)
@@ -223,7 +223,7 @@ def rules_of(setup: Setup, events: Events, specs: Specs, task: Task, deadline: f
         trials=experiment.budget.trials,
         epochs=experiment.training.epochs,
         workers=workers,
-        # One spare trial for each worker but one: a long trial seldom keeps the others waiting.
+        # With w workers, w trials run and w - 1 more may be proposed: a long trial seldom keeps the others waiting.
         delay=2 * workers - 1 if experiment.scheduler.name == "fifo" else None,
         deadline=deadline,
         by_architecture=experiment.dedup == "architecture",
@@ -235,7 +235,6 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
     line = folder.proposal(winner.proposal)
     rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
     row = rows[winner.proposal, winner.repeat]
-    spec = specs.retraining(line, row["seed"])
     metrics = {
         "proposal": winner.proposal,
         "repeat": winner.repeat,
@@ -245,7 +244,8 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
         "bins": row["bins"],
     }
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
-    provenance = provenance_of(setup.experiment, events.fingerprint, spec["training"])
+    spec = specs.retraining(line, architecture.graph, row["seed"])
+    provenance = provenance_of(setup.experiment, events.fingerprint, spec.training.to_dict())
     record = {**folder.environment(), "run": str(folder.path.resolve()), "experiment": setup.experiment.to_dict()}
     record |= {"seed": row["seed"], "weights_digest": row.get("weights_digest")}
     files = {"environment.json": json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n"}

@@ -1,8 +1,12 @@
-"""Keeps in the run folder what a sampler knows, so that a resume is quick, and what it has learned, to be looked at.
+"""State of a sampler in the run folder, for a quick resume, and its probabilities over the search, for inspection.
 
-The journals are the truth: a fresh sampler that is told all of them is where the old one was. For a sampler whose
-proposals are dear that takes a while, so its state is written now and then, with a digest of the history that it
-stands for. What doesn't fit the journals to the letter is not used.
+The journals `proposals.jsonl` and `trials.jsonl` decide: a new sampler that receives their results in the recorded
+order and proposes again has the state of the old one. That takes long for a sampler whose proposals are expensive
+(`gp`), so its state is written from time to time as a snapshot, with a digest of the lines and rows that it has seen.
+
+Invariant: a snapshot is used only if its digest equals that of the first lines of the journals, its origin (sampler,
+options, seed, space, version) is the same and its file is undamaged. In all other cases all proposals are drawn again,
+which gives the same search.
 """
 
 from __future__ import annotations
@@ -20,20 +24,21 @@ from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.samplers import Sampler
 
 EVERY = 10
-"""Proposals between two snapshots, at least; and at least a tenth of all, for states grow with a search."""
+"""Least number of proposals between two snapshots. It is also at least a tenth of all proposals: the state grows with
+the search, and so the time for all snapshots stays proportional to the last one."""
 
 
 class SnapshotError(ArchiOpTrXError):
-    """A snapshot fits the journals, but not the sampler: what it proposes is not what was proposed."""
+    """A snapshot that fits the journals, but after which the sampler proposes something else than was recorded."""
 
 
 class History:
-    """A digest of what happened to a sampler: its proposals, and the rows that it was told before each.
+    """Digest of all that a sampler has seen: its proposals, and the results that it received before each of them.
 
     Attributes
     ----------
     proposals, told
-        How many.
+        Numbers of proposals and of results that the sampler has received.
     """
 
     def __init__(self) -> None:
@@ -41,18 +46,18 @@ class History:
         self._digest = hashlib.sha256()
 
     def add(self, line: Mapping[str, Any], rows: Mapping[int, Mapping[str, Any]]) -> None:
-        """One more line of `proposals.jsonl`; `rows` by proposal."""
+        """Add a line of `proposals.jsonl`; `rows` are by proposal."""
         self.proposals, self.told = self.proposals + 1, self.told + len(line["observed"])
-        self._digest.update(text_of([line, *(rows.get(number) for number in line["observed"])]).encode())
+        self._digest.update(canonical_json([line, *(rows.get(number) for number in line["observed"])]).encode())
 
     @property
     def digest(self) -> str:
-        """Of all so far."""
+        """SHA-256 of all lines and rows so far."""
         return self._digest.hexdigest()
 
 
-def text_of(content: Any) -> str:
-    """One text for equal content, whether it comes from memory or from a journal."""
+def canonical_json(content: Any) -> str:
+    """Canonical JSON text: equal for equal content, whether it comes from memory or from a journal."""
     return json.dumps(plain(content), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
@@ -64,11 +69,11 @@ class Keeper:
     folder
         A locked run folder.
     identity
-        What the sampler was made of: its name and options, the seed, the space.
+        Origin of the sampler: its name and options, the seed, the space.
     note
-        Tells a person.
+        Function that shows a message to a person.
     trusting
-        Whether a snapshot is used at all.
+        Whether snapshots are read; False: all proposals are drawn again.
     """
 
     def __init__(
@@ -81,16 +86,16 @@ class Keeper:
         self.path, self._journal = folder.path / "sampler.json", folder.learned
         self.identity, self.note, self.trusting = {**plain(identity), "version": __version__}, note, trusting
         self._history = History()
-        self._kept = 0
-        self._unkeepable = False
-        known = self._journal.read()
-        self._learned: Mapping[str, float] = known[-1]["functions"] if known else {}
-        self._noted: int = known[-1]["proposal"] if known else -1
+        self._snapshot_at = 0
+        self._not_serialisable = False
+        noted = self._journal.read()
+        self._learned: Mapping[str, float] = noted[-1]["functions"] if noted else {}
+        self._noted: int = noted[-1]["proposal"] if noted else -1
 
     def restore(
         self, sampler: Sampler, lines: Sequence[Mapping[str, Any]], rows: Mapping[int, Mapping[str, Any]]
     ) -> int:
-        """Bring a fresh sampler where its snapshot is; how many of the lines it then has proposed (0: none).
+        """Load the snapshot into a new sampler; the number of lines that it stands for (0: no snapshot is used).
 
         Raises
         ------
@@ -109,13 +114,13 @@ class Keeper:
             sampler.load_state_dict(content["state"])
         except (ArchiOpTrXError, ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
             raise SnapshotError(f"{self.path}: can't be loaded: {type(error).__name__}: {error}") from error
-        self._kept = count
+        self._snapshot_at = count
         return int(count)
 
     def _misfit(
         self, content: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], rows: Mapping[int, Mapping[str, Any]]
     ) -> str | None:
-        """Why a snapshot isn't one of this search."""
+        """Reason why a snapshot doesn't belong to this search; None: it does."""
         if content["identity"] != self.identity:
             return "is of another sampler, seed, space or version"
         if content["proposals"] > len(lines):
@@ -127,7 +132,7 @@ class Keeper:
         return None if same else "is of another history"
 
     def replayed(self, sampler: Sampler | None, line: Mapping[str, Any], rows: Mapping[int, Mapping[str, Any]]) -> None:
-        """A recorded proposal has been drawn again; None: it was part of the snapshot."""
+        """Add a recorded proposal to the history; `sampler` None: it was part of the snapshot."""
         self._history.add(line, rows)
         if sampler is not None:
             self._note_learned(sampler, line["proposal"])
@@ -135,15 +140,15 @@ class Keeper:
     def proposed(
         self, sampler: Sampler, line: Mapping[str, Any], rows: Mapping[int, Mapping[str, Any]], last: bool
     ) -> None:
-        """A new proposal is in the journal; `last`: no further one is planned."""
+        """Add a new proposal to the history, and write a snapshot if one is due; `last`: no further one is planned."""
         self._history.add(line, rows)
         self._note_learned(sampler, line["proposal"])
-        due = self._history.proposals >= max(self._kept + EVERY, 1.1 * self._kept)
-        if (due or last) and not self._unkeepable:
+        due = self._history.proposals >= max(self._snapshot_at + EVERY, 1.1 * self._snapshot_at)
+        if (due or last) and not self._not_serialisable:
             self._write(sampler)
 
     def _note_learned(self, sampler: Sampler, proposal: int) -> None:
-        """One line where the probabilities differ from those of the line before."""
+        """Append a line to `learned.jsonl` if the probabilities have changed since the last one."""
         learned = {name: round(float(p), 6) for name, p in sampler.learned().items()}
         if proposal > self._noted and learned != self._learned:
             self._journal.append({"proposal": proposal, "functions": learned})
@@ -154,22 +159,22 @@ class Keeper:
         try:
             state = json.dumps(sampler.state_dict(), allow_nan=False)
         except (TypeError, ValueError) as error:
-            self._unkeepable = True
+            self._not_serialisable = True
             self.note(f"{self.path}: isn't written: the sampler's state is no plain data ({error})")
             return
-        about = {
+        header = {
             "identity": self.identity,
             "proposals": history.proposals,
             "told": history.told,
             "history": history.digest,
         }
-        body = f'{text_of(about)[:-1]}, "state": {state}}}'
+        body = f'{canonical_json(header)[:-1]}, "state": {state}}}'
         write_atomically(self.path, f"{hashlib.sha256(body.encode()).hexdigest()}\n{body}\n")
-        self._kept = history.proposals
+        self._snapshot_at = history.proposals
 
 
 def read_snapshot(path: Path) -> dict[str, Any] | None:
-    """What `sampler.json` holds; None: it isn't what was written."""
+    """Content of `sampler.json`; None: its digest doesn't match."""
     digest, _, body = path.read_bytes().partition(b"\n")
     if hashlib.sha256(body.removesuffix(b"\n")).hexdigest().encode() != digest:
         return None

@@ -1,4 +1,4 @@
-"""When a trial is pruned: the same rule in every backend, and it remembers the trials of before a resume."""
+"""Pruning of trials: the same rule in every backend; it knows the trials from before a resume."""
 
 from __future__ import annotations
 
@@ -14,29 +14,33 @@ class Fifo:
     """Never prunes."""
 
     def prunes(self, trial: int, epoch: int, score: Numbers) -> bool:
-        """Whether the trial shall stop after this epoch."""
+        """Decide whether the trial stops after this epoch (counted from 1); `score`: larger is better."""
         return False
 
     def remember(self, trial: int, curve: Sequence[Numbers]) -> None:
-        """Take in the scores of an earlier trial, one per epoch."""
+        """Add the scores of a trial from before a resume, one per epoch."""
 
 
 class Asha(Fifo):
-    """Asynchronous successive halving, in the form that stops trials (Li et al. 2018, arXiv:1810.05934).
+    """Asynchronous successive halving (ASHA), in the form that stops trials (Li et al. 2018, arXiv:1810.05934).
 
-    At epoch `grace * factor**k` a trial goes on if its best score is among the best 1/factor (rounded up) of those
-    that have come to this rung so far. Ray's own ASHA decides alike, but forgets everything when a search is resumed
-    and exists for Ray only.
+    Rung k is at epoch `grace * factor**k`. A trial that reaches a rung continues if its best score so far is among the
+    best ceil(n / factor) of the n trials that have reached this rung by now; otherwise it is pruned. Nothing waits for
+    other trials: the first trial of a rung always continues, and an early decision isn't revised when better trials
+    come later. Ray's own ASHA uses the same rule, but forgets the rungs when a search is resumed, and works with Ray
+    only.
 
-    With several goals the best of a rung are the first by non-dominated sorting and crowding (Schmucker et al. 2021,
-    arXiv:2106.12639), and the best epoch of a trial is that of its first goal.
+    With several goals the best of a rung are the first by non-dominated sorting and crowding distance (Schmucker et
+    al. 2021, arXiv:2106.12639); the best epoch of a trial is the one with the best score in the first goal.
+
+    Invariant: `remember` and `prunes` fill the same rungs, so a resumed search decides as one that was never stopped.
 
     Parameters
     ----------
     grace
-        First rung, in epochs.
+        Epoch of the first rung, 1 or more.
     factor
-        One in this many goes on.
+        Reduction factor, above 1: one trial in `factor` continues.
     """
 
     def __init__(self, grace: int = 1, factor: float = 3.0) -> None:
@@ -45,7 +49,7 @@ class Asha(Fifo):
         self._best: dict[int, Numbers] = {}
 
     def rung(self, epoch: int) -> int | None:
-        """The rung at an epoch; None between two rungs.
+        """Number of the rung at an epoch; None between two rungs.
 
         >>> [Asha(1, 3.0).rung(epoch) for epoch in (1, 2, 3, 4, 9)]
         [0, None, 1, None, 2]
@@ -56,7 +60,7 @@ class Asha(Fifo):
         return level if at == epoch else None
 
     def prunes(self, trial: int, epoch: int, score: Numbers) -> bool:
-        """Whether the trial shall stop after this epoch."""
+        """Decide whether the trial stops after this epoch (counted from 1); `score`: larger is better."""
         self._best[trial] = best = max(self._best.get(trial, score), score, key=_first)
         level = self.rung(epoch)
         if level is None:
@@ -66,7 +70,7 @@ class Asha(Fifo):
         return _ahead(scores, trial) >= math.ceil(len(scores) / self.factor)
 
     def remember(self, trial: int, curve: Sequence[Numbers]) -> None:
-        """Take in the scores of an earlier trial, one per epoch."""
+        """Add the scores of a trial from before a resume, one per epoch."""
         for epoch, score in enumerate(curve, 1):
             self.prunes(trial, epoch, score)
 
@@ -76,16 +80,17 @@ def _first(score: Numbers) -> float:
 
 
 def _ahead(scores: Mapping[int, Numbers], trial: int) -> int:
-    """How many are better than a trial; one with the same score isn't.
+    """Number of trials of a rung that are better than a trial; an equal score isn't better.
 
-    Of those that crowding can't tell apart, the ends of a front say, the one that is best in the first goal leads.
+    Of trials with the same crowding distance, as both ends of a front, the one that is best in the first goal is
+    better: the list is sorted by the first goal before the stable `order`.
     """
     by_first = sorted(scores.values(), key=_first, reverse=True)
     return [by_first[i] for i in order([(score, 1) for score in by_first])].index(scores[trial])
 
 
 def make_schedule(scheduler: Scheduler) -> Fifo:
-    """The rule that an experiment asks for."""
+    """Make the pruning rule of an experiment."""
     if scheduler.name == "asha":
         return Asha(scheduler.grace_epochs, scheduler.reduction_factor)
     return Fifo()

@@ -1,4 +1,4 @@
-"""The zero-cost screen of a search: scores untrained candidates in this process and keeps the values."""
+"""Zero-cost screen of a search: scores untrained candidates in this process and stores the values."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from functools import cached_property
 import torch
 
 from archioptrx.core.files import Journal
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers.screen import Values
 from archioptrx.search.setup import Specs
 from archioptrx.tasks.task import Task
-from archioptrx.training.proxies import Batches, proxy_batches, score
+from archioptrx.training.proxies import proxy_batch, score
 from archioptrx.training.trial import TrialData, build, one_line
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Scores untrained networks of a search on its first training events, on the CPU.
+    """Function that scores untrained networks of a search on its first training events, on the CPU.
 
     All start from the same seed, so that a value belongs to the candidate and not to its number in the search.
 
     Attributes
     ----------
     data, task
-        Of the search.
+        Data and task of the search.
     seed
-        Of the weights.
+        Seed of the weights.
     threads
-        Of torch: sums depend on their number.
+        Threads of torch: floating-point sums depend on their number.
     """
 
     data: TrialData
@@ -42,18 +43,18 @@ class Measure:
     threads: int
 
     @cached_property
-    def batches(self) -> Batches:
-        """What the networks are shown."""
-        return proxy_batches(self.data.splits.train, self.task)
+    def batch(self) -> HitGraph:
+        """Training batch on which the networks are scored."""
+        return proxy_batch(self.data.splits.train, self.task)
 
     def __call__(self, candidate: Candidate, proxy: str) -> float | None:
-        """The proxy's value, larger is better; None: no finite number. torch's generator and threads are put back."""
-        batches, threads = self.batches, torch.get_num_threads()
+        """Value of the proxy, larger is better; None: not finite. torch's generator and thread number are restored."""
+        batch, threads = self.batch, torch.get_num_threads()
         with torch.random.fork_rng(devices=()):
             try:
                 torch.set_num_threads(self.threads)
                 model = build(candidate.graph, candidate.hyperparameters, self.data.metadata, self.task, self.seed)
-                return score(proxy, model, batches, self.task)
+                return score(proxy, model, batch, self.task)
             finally:
                 torch.set_num_threads(threads)
 
@@ -69,9 +70,9 @@ class Screening:
     journal
         `screen.jsonl` of a locked run folder.
     measure
-        Gives a proxy's value of a candidate.
+        Function that gives a proxy's value of a candidate.
     proxies
-        Names.
+        Names of the proxies.
     """
 
     def __init__(
@@ -81,7 +82,7 @@ class Screening:
         self._known: dict[str, dict[str, float | None]] = {row["key"]: row["values"] for row in journal.read()}
 
     def __call__(self, candidate: Candidate) -> Values:
-        """The values. A network that can't be built or run is the worst: None; the journal says why."""
+        """Values by proxy; None, the worst one, for a network that can't be built or run (the journal says why)."""
         if candidate.key not in self._known:
             start, error = time.perf_counter(), None
             values: dict[str, float | None] = dict.fromkeys(self.proxies)
@@ -95,13 +96,13 @@ class Screening:
         return [self._known[candidate.key][name] for name in self.proxies]
 
     def known(self, candidate: Candidate) -> Mapping[str, float | None] | None:
-        """The values by proxy, if they have been asked for."""
+        """Values by proxy if they are known already, otherwise None."""
         return self._known.get(candidate.key)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What the screen of a run took.
+    """Cost of the screen of a run.
 
     Attributes
     ----------
@@ -119,13 +120,13 @@ class Cost:
 
     @classmethod
     def of(cls, folder: RunFolder) -> Cost | None:
-        """Of a run folder; None: it has no screen."""
+        """Sum up a run folder; None: it has no screen."""
         rows = folder.screened.read()
         count = sum(line.get("screened") is not None for line in folder.proposals.read())
         return cls(len(rows), count, sum(row["seconds"] for row in rows) / count) if count else None
 
 
 def make_screening(journal: Journal, experiment: Experiment, specs: Specs, data: TrialData, task: Task) -> Screening:
-    """The screen of an experiment."""
+    """Make the screen of an experiment."""
     threads = specs.training({}, experiment.seed).threads or 1
     return Screening(journal, Measure(data, task, experiment.seed, threads), experiment.screen.proxies)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.core.config import bundled, finish
-from archioptrx.core.plugins import import_modules
 from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
 from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.graphs.shapes import TargetWidth
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.experiment_sections import Constraints, missing_trackers
+from archioptrx.runs.loggers import LOGGERS
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
 from archioptrx.sampling.samplers import Proposer, Sampler, Screen, make_sampler
@@ -25,6 +26,7 @@ from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.rules import Reference
 from archioptrx.search.space import TRAINING_FIELDS, SpaceEnds, make_space, tried
 from archioptrx.training.settings import Training
+from archioptrx.training.trial_spec import TrialLimits, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Setup:
 
 
 def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
-    """Import the user's blocks, read function graph, search space and references, and make the sampler once.
+    """Read function graph, search space and references, and make the sampler once.
 
     Parameters
     ----------
@@ -112,7 +114,6 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
         One line for every fault.
     """
     faults: list[str] = []
-    tried(faults, partial(import_modules, experiment.imports))
     made = make_space(experiment, run, faults)
     references = [tried(faults, partial(_reference, name)) for name in experiment.references]
     if made is None:
@@ -128,11 +129,16 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raise InputError if a tracker that is wanted isn't installed."""
+    """Raise InputError if the package of a wanted logger isn't installed."""
+    own = LOGGERS.own()
+    packages = {
+        name: LOGGERS.description(name).package if name in own else f'"archioptrx[{name}]"'
+        for name in missing_trackers(names)
+    }
     finish(
         [
-            f'track: {name} is not installed; allowed: pip install "archioptrx[{name}]", or --track none'
-            for name in missing_trackers(names)
+            f"track: {name} is not installed; allowed: pip install {package}, or --track none"
+            for name, package in packages.items()
         ]
     )
 
@@ -183,7 +189,7 @@ class ConstraintCheck:
 
 @dataclass(frozen=True)
 class Specs:
-    """Makes the plain description of a training.
+    """Makes the specification of a training.
 
     Attributes
     ----------
@@ -196,40 +202,51 @@ class Specs:
     experiment: Experiment
     device: str
 
-    def trial(self, line: Mapping[str, Any]) -> dict[str, Any]:
-        """Of a trial, from its line in `proposals.jsonl`."""
+    def trial(self, line: Mapping[str, Any], graph: ComputationGraph) -> TrialSpec:
+        """Specification of a trial, from its line in `proposals.jsonl` and the graph of that line."""
         constraints = self.experiment.constraints
-        limits = {"seconds_per_step": constraints.seconds_per_step, "parameters": constraints.parameters}
-        if line["reference"] is not None:
-            # Whoever names an architecture wants to see it.
-            limits = dict.fromkeys(limits)
-        return self._spec(line, line["seed"], line["epochs"], limits, final=False)
+        # Whoever names an architecture wants to see it, within the constraints or not.
+        named = line["reference"] is not None
+        limits = TrialLimits() if named else TrialLimits(constraints.seconds_per_step, constraints.parameters)
+        training = self.training(line["hyperparameters"], line["seed"], line["epochs"])
+        return self._spec(graph, line["hyperparameters"], training, limits, final=False)
 
-    def retraining(self, line: Mapping[str, Any], seed: int) -> dict[str, Any]:
-        """Of a retraining of that trial."""
-        epochs = self.experiment.retrain.epochs or line["epochs"]
-        return self._spec(line, seed, epochs, {"seconds_per_step": None, "parameters": None}, final=True)
+    def retraining(self, line: Mapping[str, Any], graph: ComputationGraph, seed: int) -> TrialSpec:
+        """Specification of a retraining of that trial."""
+        training = self.training(line["hyperparameters"], seed, self.experiment.retrain.epochs or line["epochs"])
+        return self._spec(graph, line["hyperparameters"], training, TrialLimits(), final=True)
+
+    def single(self, architecture: Architecture, seed: int) -> TrialSpec:
+        """Specification of the training of an architecture that no search has proposed."""
+        epochs = self.experiment.retrain.epochs or self.experiment.training.epochs
+        training = self.training(architecture.hyperparameters, seed, epochs)
+        return self._spec(architecture.graph, architecture.hyperparameters, training, TrialLimits(), final=True)
 
     def training(self, hyperparameters: Mapping[str, Any], seed: int, epochs: int | None = None) -> Training:
         """The settings for a candidate: those of the file, then its own hyperparameters, then what is given here."""
         experiment = self.experiment
         own = {name: value for name, value in hyperparameters.items() if name in TRAINING_FIELDS}
         threads = experiment.training.threads or max(1, int(experiment.resources.cpus_per_trial))
-        told = {"epochs": epochs} if epochs else {}
-        return experiment.training.but(**{**own, **told, "seed": seed, "threads": threads})
+        given = {"epochs": epochs} if epochs else {}
+        return experiment.training.but(**{**own, **given, "seed": seed, "threads": threads})
 
     def _spec(
-        self, line: Mapping[str, Any], seed: int, epochs: int, limits: Mapping[str, Any], final: bool
-    ) -> dict[str, Any]:
-        experiment = self.experiment
-        return {
-            "graph": line["graph"],
-            "hyperparameters": line["hyperparameters"],
-            "training": self.training(line["hyperparameters"], seed, epochs).to_dict(),
-            "task": dict(experiment.task),
-            "objective": experiment.objective.to_plain(),
-            "imports": list(experiment.imports),
-            "device": self.device,
-            "limits": dict(limits),
-            "final": final,
-        }
+        self,
+        graph: ComputationGraph,
+        hyperparameters: Mapping[str, Any],
+        training: Training,
+        limits: TrialLimits,
+        final: bool,
+    ) -> TrialSpec:
+        about = self.experiment
+        return TrialSpec(
+            graph=graph,
+            hyperparameters=dict(hyperparameters),
+            training=training,
+            task=about.task,
+            objective=about.objective,
+            imports=about.imports,
+            device=self.device,
+            limits=limits,
+            final=final,
+        )

@@ -17,16 +17,16 @@ from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.core.files import plain
 from archioptrx.core.overrides import assignment, override
-from archioptrx.core.plugins import import_modules
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.loggers import Tracking, numbers_of
 from archioptrx.runs.run_folder import RunFolder
-from archioptrx.search.records import OF_EPOCH, OF_SPEC
+from archioptrx.search.records import OF_EPOCH
 from archioptrx.search.repetition import Repetition
 from archioptrx.search.setup import Specs
 from archioptrx.training.trial_log import as_lines
+from archioptrx.training.trial_spec import TrialSpec
 
 if TYPE_CHECKING:
     from archioptrx.search.run import Events
@@ -76,16 +76,12 @@ def choose(args: argparse.Namespace) -> SingleTraining:
     trial = of_run(args.architecture)
     if trial is None:
         experiment = parse_experiment(override(usual(), overrides), "train", options)
-        import_modules(experiment.imports)
         found = Architecture.load(args.architecture)
         return SingleTraining(found, Path(args.architecture).stem, experiment, args.seed or 0, track=experiment.track)
     folder, line = trial
-    place = str(folder.path / "experiment.yaml")
-    document = override(folder.experiment().to_dict(), {"retrain.epochs": None, **overrides})
-    experiment = parse_experiment(document, place, options)
-    import_modules(experiment.imports)
-    if args.epochs is None and "training.epochs" not in overrides:
-        experiment = parse_experiment(override(experiment.to_dict(), {"training.epochs": line["epochs"]}), place)
+    overrides = {"retrain.epochs": None, **overrides}
+    overrides.setdefault("training.epochs", line["epochs"])
+    experiment = parse_experiment(override(folder.document(), overrides), folder.place, options)
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
     seed = line["seed"] if args.seed is None else args.seed
     name = f"{experiment.name}-{line['proposal']:04d}"
@@ -140,7 +136,7 @@ def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, 
     from archioptrx.training.trial import task_of
 
     architecture, experiment = choice.architecture, choice.experiment
-    task = task_of(experiment.task, experiment.objective)
+    task = task_of(experiment.task.options, experiment.objective)
     check_fit(task, SpaceEnds.of_network(architecture.graph, choice.name), events.data)
     again = None if choice.trial is None else Repetition.of(*choice.trial)
     spec = spec_of(choice, again)
@@ -165,7 +161,7 @@ def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, 
     }
     if again and told:
         metrics["repeats"] = {"run": str(again.folder.path.resolve()), "trial": again.name, "exactly": told[0]}
-    provenance = provenance_of(experiment, events.fingerprint, spec["training"])
+    provenance = provenance_of(experiment, events.fingerprint, spec.training.to_dict())
     files = {
         "environment.json": json.dumps(plain(about), indent=2, ensure_ascii=False) + "\n",
         "epochs.jsonl": "".join(json.dumps(plain(row), ensure_ascii=False) + "\n" for row in course.epochs),
@@ -176,17 +172,16 @@ def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, 
     return metrics
 
 
-def spec_of(choice: SingleTraining, again: Repetition | None) -> dict[str, Any]:
-    """What the training is told."""
+def spec_of(choice: SingleTraining, again: Repetition | None) -> TrialSpec:
+    """The specification of the training."""
     import torch
 
     experiment = choice.experiment
     best = "cuda" if torch.cuda.is_available() else "cpu"
     if again is not None:
         then = again.row.get("device", "cpu") if again.row else "cuda" if experiment.resources.gpus_per_trial else "cpu"
-        return again.spec(Specs(experiment, best if then == "cuda" else "cpu"))
-    line = {"graph": choice.architecture.graph.to_dict(), "hyperparameters": dict(choice.architecture.hyperparameters)}
-    return Specs(experiment, best).retraining({**line, "epochs": experiment.training.epochs}, choice.seed)
+        return again.spec(Specs(experiment, best if then == "cuda" else "cpu"), choice.architecture.graph)
+    return Specs(experiment, best).single(choice.architecture, choice.seed)
 
 
 @dataclass
@@ -204,14 +199,14 @@ class TrainingRecord:
         return [row["score"] for row in self.epochs]
 
 
-def follow(choice: SingleTraining, spec: Mapping[str, Any], events: Events, folder: Path) -> TrainingRecord:
+def follow(choice: SingleTraining, spec: TrialSpec, events: Events, folder: Path) -> TrainingRecord:
     """Train, show each epoch on stderr, tell the trackers. Raises TrialError if the training fails."""
     from archioptrx.runs.text import duration_text
     from archioptrx.training.trial import messages
 
     course = TrainingRecord()
     with closing(Tracking(choice.track, folder.parent, partial(print, file=sys.stderr))) as tracking:
-        config = {key: spec[key] for key in ("hyperparameters", *OF_SPEC)} | {"data": events.fingerprint}
+        config = {"hyperparameters": spec.hyperparameters, **spec.to_dict(), "data": events.fingerprint}
         tracking.started(folder.name, config, str(choice.architecture.graph))
         for message in messages(spec, events.data):
             course.log += as_lines(message["log"])

@@ -1,4 +1,4 @@
-"""What a search samples from, read from its files, with every fault. No torch here."""
+"""Space of a search, read from its files with all faults reported. No torch here."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 
 def tried(faults: list[str], act: Callable[[], T]) -> T | None:
+    """Call `act`; its faults are added to `faults` instead of raised, and the result is None."""
     try:
         return act()
     except ArchiOpTrXError as error:
@@ -40,12 +41,12 @@ def tried(faults: list[str], act: Callable[[], T]) -> T | None:
 
 @dataclass(frozen=True)
 class SpaceEnds:
-    """What the networks of a space read and give.
+    """Inputs and targets of the networks of a space.
 
     Attributes
     ----------
     name
-        Of the function graph or architecture.
+        Name of the function graph or architecture.
     sources
         Field of the data that each source is filled from, by name.
     targets
@@ -58,30 +59,30 @@ class SpaceEnds:
 
     @classmethod
     def of_function_graph(cls, graph: FunctionGraph) -> SpaceEnds:
-        """Of all that a walk can give."""
+        """Inputs and targets of all networks that a walk can give."""
         sources = {name: str(graph.node[name].field) for name in graph.sources}
         return cls(graph.name, sources, tuple((name, graph.node[name].domain) for name in graph.targets))
 
     @classmethod
     def of_network(cls, graph: ComputationGraph, name: str) -> SpaceEnds:
-        """Of one network."""
+        """Inputs and targets of one network."""
         types = [graph.type_of(value) for value in graph.targets]
         sources = {name: str(graph.type[name].field) for name in graph.sources}
-        return cls(name, sources, tuple((one.name, one.domain) for one in types))
+        return cls(name, sources, tuple((node.name, node.domain) for node in types))
 
 
 @dataclass(frozen=True)
 class SearchedSpace:
-    """A space with its files.
+    """Space with its files.
 
     Attributes
     ----------
     files
-        By their name in a run folder.
+        Paths by their name in a run folder.
     space, ends
-        What is sampled; what it reads and gives.
+        The space to sample from; its inputs and targets.
     own
-        The candidate that is tried first, where there is one.
+        Candidate of the first trial, where there is one.
     """
 
     files: Mapping[str, Path]
@@ -91,7 +92,7 @@ class SearchedSpace:
 
 
 def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> SearchedSpace | None:
-    """Read the files of a space, its own copies where there is a run; None, and faults, where that can't be.
+    """Read the files of a space, or the copies in a run folder; None, and `faults` filled, where they are wrong.
 
     Blocks of the user have been imported before.
     """
@@ -104,17 +105,17 @@ def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> S
     what, limits = paths
     space = None if limits is None else tried(faults, partial(SearchSpace.load, limits))
     read: Any = Architecture.load if experiment.architecture else FunctionGraph.load
-    found = None if what is None else tried(faults, partial(read, what))
-    if space is None or found is None or limits is None or what is None:
+    description = None if what is None else tried(faults, partial(read, what))
+    if space is None or description is None or limits is None or what is None:
         return None
     make: Any = _fixed if experiment.architecture else _walk
     files = {f"{kind}.yaml": what, "search_space.yaml": limits}
-    made: SearchedSpace | None = tried(faults, partial(make, experiment, files, found, space))
-    return made
+    searched: SearchedSpace | None = tried(faults, partial(make, experiment, files, description, space))
+    return searched
 
 
 def _walk(experiment: Experiment, files: Mapping[str, Path], graph: FunctionGraph, space: SearchSpace) -> SearchedSpace:
-    """All architectures of a function graph."""
+    """Space of all architectures of a function graph."""
     finish(_hyperparameter_faults(experiment, graph, space))
     return SearchedSpace(files, WalkSpace(graph, space), SpaceEnds.of_function_graph(graph))
 
@@ -122,7 +123,7 @@ def _walk(experiment: Experiment, files: Mapping[str, Path], graph: FunctionGrap
 def _fixed(
     experiment: Experiment, files: Mapping[str, Path], architecture: Architecture, space: SearchSpace
 ) -> SearchedSpace:
-    """The hyperparameters of one architecture."""
+    """Space of the hyperparameters of one architecture."""
     finish(_setting_faults(experiment, space))
     fixed = FixedSpace(architecture, space, TRAINING_FIELDS)
     name = architecture.name or Path(str(experiment.architecture)).stem
@@ -130,13 +131,13 @@ def _fixed(
 
 
 def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: SearchSpace) -> list[str]:
-    """Each hyperparameter must be used by the function graph, or be a allowed setting of the training."""
-    known = {*graph.hyperparameters, *TRAINING_FIELDS}
+    """Faults of hyperparameters that neither the function graph nor the training uses, or with illegal values."""
+    allowed = {*graph.hyperparameters, *TRAINING_FIELDS}
     unknown = [
         f"{experiment.search_space}: hyperparameters.{name}: is used neither by {graph.name} nor by training; allowed: "
-        + ", ".join(sorted(known))
+        + ", ".join(sorted(allowed))
         for name in space.grid
-        if name not in known
+        if name not in allowed
     ]
     return [*_setting_faults(experiment, space), *unknown]
 

@@ -1,4 +1,4 @@
-"""A study: several searches from one experiment file, whose key `vary` lists values of other keys. Torch-free.
+"""Study: several searches from one experiment file, whose key `vary` lists values of other keys. Torch-free.
 
     vary:
       sampler: [{name: random}, {name: gp, initial: 10}]
@@ -25,13 +25,13 @@ from archioptrx.search.study_labels import distinct, labels_of
 
 VARY = "vary"
 OWN_FILES = frozenset({"experiment.yaml", SEARCHES, "lock"})
-"""What a study's folder holds beside its searches."""
+"""Files of a study's folder besides the folders of its searches."""
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Combination:
-    """One search of a study.
+    """Combination of values: one search of a study.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Combination:
     labels
         A short text for each value, which no other value of the key has.
     name
-        Of its folder: the labels, joined by `-`.
+        Name of its folder: the labels, joined by `-`.
     """
 
     values: Mapping[str, Any]
@@ -50,14 +50,14 @@ class Combination:
 
 @dataclass(frozen=True)
 class Study:
-    """A checked study.
+    """Checked study.
 
     Attributes
     ----------
     document
         The experiment file, resolved: every key that isn't varied, then `vary`.
     combinations, experiments
-        The searches, and what each of them is told.
+        The searches, and the experiment of each.
     """
 
     document: Mapping[str, Any]
@@ -66,7 +66,7 @@ class Study:
 
     @property
     def name(self) -> str:
-        """Names the folder."""
+        """Name of the study, and of its folder."""
         return str(self.document["name"])
 
 
@@ -78,7 +78,7 @@ def load_study(
     Parameters
     ----------
     overrides, options
-        As of `load_experiment`.
+        See `load_experiment`.
 
     Raises
     ------
@@ -98,20 +98,20 @@ def parse_study(document: Mapping[str, Any], place: str, options: Mapping[str, s
     vary = read_vary(document[VARY], place, faults, options)
     faults += varied_faults(vary, options or {}, place)
     finish(faults)
-    rest = {key: value for key, value in document.items() if key != VARY}
+    common = {key: value for key, value in document.items() if key != VARY}
     # A section that stands nowhere but under `vary` is called by its place there too.
-    only_there = {key.split(".")[0] for key in vary} - set(rest)
+    only_there = {key.split(".")[0] for key in vary} - set(common)
     names = {**(options or {}), **{key: _at(key, place, options) for key in (*vary, *only_there)}}
-    found = combinations(vary)
+    searches = combinations(vary)
 
-    def parse(one: Combination) -> Experiment:
-        return parse_experiment(override(rest, one.values), place, names)
+    def parse(combination: Combination) -> Experiment:
+        return parse_experiment(override(common, combination.values), place, names)
 
-    experiments = for_each(found, parse)
+    experiments = for_each(searches, parse)
     resolved = experiments[0].to_dict()
     for key in vary:
         _remove(resolved, key)
-    return Study({**resolved, VARY: {key: list(values) for key, values in vary.items()}}, found, tuple(experiments))
+    return Study({**resolved, VARY: {key: list(values) for key, values in vary.items()}}, searches, tuple(experiments))
 
 
 def read_vary(
@@ -135,20 +135,24 @@ def read_vary(
         if key.split(".")[0] in ("name", VARY):
             faults.append(f"{at}: can't be varied; allowed: every other key")
         if key.split(".")[0] == "objective":
-            faults.append(f"{at}: can't be varied, for scores of different objectives can't be compared")
-        faults += [f"{at}: is inside {other}, which is varied too" for other in lists if key.startswith(f"{other}.")]
+            faults.append(f"{at}: can't be varied: their scores aren't comparable; allowed: every other key")
+        faults += [
+            f"{at}: is inside {other}, which is varied too; allowed: one of them"
+            for other in lists
+            if key.startswith(f"{other}.")
+        ]
     return {key: tuple(values) for key, values in lists.items() if isinstance(values, list)}
 
 
 def _at(key: str, place: str, options: Mapping[str, str] | None) -> str:
-    """Where a varied key stands: in the file, or in the option that gave it."""
+    """Place of a varied key: in the file, or the option that gave it."""
     dotted = f"{VARY}.{key}" if key else VARY
     given = [option for name, option in (options or {}).items() if f"{dotted}.".startswith(f"{name}.")]
     return f"--set {dotted}" if given else f"{place}: {dotted}"
 
 
 def varied_faults(vary: Mapping[str, Any], options: Mapping[str, str], place: str) -> list[str]:
-    """A fault for each option that sets a key, a part of it, or a section around it that is varied."""
+    """Faults of options that set a varied key, a part of it, or a section around it."""
     return [
         f"{option}: {varied} is varied by {place}; allowed: --set {VARY}.{varied}=[...]"
         for key, option in options.items()
@@ -166,9 +170,9 @@ def _flat(content: object, key: str) -> Iterator[tuple[str, object]]:
         yield key, content
 
 
-def _same(one: object, other: object) -> bool:
-    """Whether two values are the same to a reader of YAML: 1 and true aren't."""
-    return one == other and isinstance(one, bool) == isinstance(other, bool)
+def _same(first: object, second: object) -> bool:
+    """Whether two values are the same in YAML: 1 and true differ, though they are equal in Python."""
+    return first == second and isinstance(first, bool) == isinstance(second, bool)
 
 
 def _remove(document: dict[str, Any], dotted: str) -> None:
@@ -188,17 +192,17 @@ def combinations(vary: Mapping[str, Sequence[Any]]) -> tuple[Combination, ...]:
     """
     pairs = [list(zip(values, labels_of(values), strict=True)) for values in vary.values()]
     chosen = [dict(zip(vary, choice, strict=True)) for choice in itertools.product(*pairs)]
-    labels = [{key: label for key, (_, label) in one.items()} for one in chosen]
+    labels = [{key: label for key, (_, label) in choice.items()} for choice in chosen]
     # A label holds no hyphen, so that different ones can't be joined to the same name.
-    names = distinct(["-".join(one.values()) for one in labels], OWN_FILES)
+    names = distinct(["-".join(by_key.values()) for by_key in labels], OWN_FILES)
     return tuple(
-        Combination({key: value for key, (value, _) in one.items()}, label, name)
-        for one, label, name in zip(chosen, labels, names, strict=True)
+        Combination({key: value for key, (value, _) in choice.items()}, label, name)
+        for choice, label, name in zip(chosen, labels, names, strict=True)
     )
 
 
 def for_each(combinations: Sequence[Combination], act: Callable[[Combination], T]) -> list[T]:
-    """Do something for every search before anything is run, and report the faults of all.
+    """Call a function for every search, and report the faults of all.
 
     Raises
     ------
@@ -207,18 +211,18 @@ def for_each(combinations: Sequence[Combination], act: Callable[[Combination], T
     """
     where: dict[str, list[str]] = {}
     results = []
-    for one in combinations:
+    for combination in combinations:
         try:
-            results.append(act(one))
+            results.append(act(combination))
         except ArchiOpTrXError as error:
             for fault in error.faults:
-                where.setdefault(fault, []).append(one.name)
-    finish([_told(fault, names, len(combinations)) for fault, names in where.items()])
+                where.setdefault(fault, []).append(combination.name)
+    finish([_fault_text(fault, names, len(combinations)) for fault, names in where.items()])
     return results
 
 
-def _told(fault: str, names: Sequence[str], total: int) -> str:
+def _fault_text(fault: str, names: Sequence[str], total: int) -> str:
     if len(names) == total:
         return fault
-    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-    return f"{fault} (in {names[0]}{more})"
+    others = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{fault} (in {names[0]}{others})"

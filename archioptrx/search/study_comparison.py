@@ -1,4 +1,4 @@
-"""What a study found: one row for each combination of the varied keys but `seed`, with mean and spread over seeds."""
+"""Comparison of a study: one row for each combination of the varied keys but `seed`, mean and spread over seeds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEED = "seed"
 
 @dataclass(frozen=True)
 class SearchOutcome:
-    """One search of a study.
+    """Figures of one search of a study.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ class SeedGroup:
     outcomes
         Those that have ended.
     searches
-        How many there are with those that have not.
+        Number of searches, with those that have not ended.
     differences
         To the first row, by figure; the first row has none.
     """
@@ -79,14 +79,14 @@ class SeedGroup:
 
     def numbers(self, figure: str) -> list[float]:
         """A figure of each search that has it."""
-        found = (one.figures[figure] for one in self.outcomes)
-        return [number for number in found if number is not None]
+        figures = (outcome.figures[figure] for outcome in self.outcomes)
+        return [number for number in figures if number is not None]
 
 
-def best_so_far(scores: Sequence[float | None]) -> tuple[float | None, ...]:
+def running_best(scores: Sequence[float | None]) -> tuple[float | None, ...]:
     """Running maximum.
 
-    >>> best_so_far([None, 0.5, 0.4, None, 0.7])
+    >>> running_best([None, 0.5, 0.4, None, 0.7])
     (None, 0.5, 0.5, 0.5, 0.7)
     """
     curve: list[float | None] = []
@@ -109,14 +109,14 @@ def outcome_of(
     Parameters
     ----------
     rows, trials
-        Its ended trials, and how many it may have. A search that has exhausted its space stays where it is.
+        Ended trials, and how many the search may have. If the space is exhausted, the last value counts.
     metric
-        Of the first goal, as it is: a cost that the score takes off is no part of it.
+        Metric of the first goal itself, without the cost that its score subtracts.
     winner
         `best/metrics.json`; None: there is none yet.
     """
     ordered = sorted(rows, key=lambda row: row["proposal"])
-    curve = best_so_far([row["score"] for row in ordered])
+    curve = running_best([row["score"] for row in ordered])
     after = {
         name: curve[min(math.ceil(share * trials), len(curve)) - 1] if curve else None for name, share in SHARES.items()
     }
@@ -134,47 +134,49 @@ def outcome_of(
 
 def outcomes_of(folder: StudyFolder) -> tuple[list[SearchOutcome], Goal]:
     """All searches of a study as they are now; also the first goal (of the last search, should it be varied)."""
-    ends, found = folder.ends(), []
-    for one in folder.combinations:
-        run = folder.run(one)
+    ends, outcomes = folder.ends(), []
+    for combination in folder.combinations:
+        run = folder.run(combination)
         experiment, best = run.experiment(), run.best / "metrics.json"
         goal = experiment.objective.first
-        end = ends.get(one.name)
+        end = ends.get(combination.name)
         over = end is not None and end["budget"] == asdict(experiment.budget)
         winner = json.loads(best.read_text()) if over and best.is_file() else None
         seconds = end["seconds"] if end is not None and over else None
-        found.append(outcome_of(one, run.trials.read(), experiment.budget.trials, goal.metric, winner, seconds))
-    return found, goal
+        outcomes.append(
+            outcome_of(combination, run.trials.read(), experiment.budget.trials, goal.metric, winner, seconds)
+        )
+    return outcomes, goal
 
 
-def compared(outcomes: Sequence[SearchOutcome], name: str) -> list[SeedGroup]:
+def seed_groups(outcomes: Sequence[SearchOutcome], name: str) -> list[SeedGroup]:
     """Rows in the order of the study; `name` labels the only row of a study that varies nothing but `seed`."""
     groups: dict[str, list[SearchOutcome]] = {}
-    for one in outcomes:
-        label = "-".join(text for key, text in one.combination.labels.items() if key != SEED)
-        groups.setdefault(label or name, []).append(one)
+    for outcome in outcomes:
+        label = "-".join(text for key, text in outcome.combination.labels.items() if key != SEED)
+        groups.setdefault(label or name, []).append(outcome)
     rows: list[SeedGroup] = []
     for label, group in groups.items():
-        ended = tuple(one for one in group if one.ended)
+        ended = tuple(outcome for outcome in group if outcome.ended)
         values = {key: value for key, value in group[0].combination.values.items() if key != SEED}
-        against = differences(ended, rows[0].outcomes) if rows else {}
+        against = seed_differences(ended, rows[0].outcomes) if rows else {}
         rows.append(SeedGroup(label, values, ended, len(group), against))
     return rows
 
 
-def differences(row: Sequence[SearchOutcome], first: Sequence[SearchOutcome]) -> dict[str, Difference]:
+def seed_differences(row: Sequence[SearchOutcome], first: Sequence[SearchOutcome]) -> dict[str, Difference]:
     """Difference of each figure to the first row, paired by seed."""
     pairs = [
-        (one.figures, other.figures)
-        for one in row
-        for other in first
-        if one.combination.values.get(SEED) == other.combination.values.get(SEED)
+        (outcome.figures, reference.figures)
+        for outcome in row
+        for reference in first
+        if outcome.combination.values.get(SEED) == reference.combination.values.get(SEED)
     ]
-    found = {}
+    found_differences = {}
     for figure in pairs[0][0] if pairs else ():
-        both = [(one[figure], other[figure]) for one, other in pairs]
+        both = [(figures[figure], reference[figure]) for figures, reference in pairs]
         deltas = [a - b for a, b in both if a is not None and b is not None]
         if deltas:
             error = statistics.stdev(deltas) / math.sqrt(len(deltas)) if len(deltas) > 1 else None
-            found[figure] = Difference(statistics.fmean(deltas), error, len(deltas))
-    return found
+            found_differences[figure] = Difference(statistics.fmean(deltas), error, len(deltas))
+    return found_differences

@@ -1,4 +1,4 @@
-"""Short texts for the values of a study, from which its searches have the names of their folders."""
+"""Labels for the values of a study, from which the folders of its searches are named."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 LONGEST_LABEL = 32
-"""Characters of one value in the name of a folder."""
+"""Most characters of one value in the name of a folder."""
 
 
 def labels_of(values: Sequence[Any]) -> list[str]:
-    """A short text for each value, safe in a folder's name and different from all others.
+    """Short text for each value, safe in a folder's name and distinct.
 
     >>> labels_of([{"name": "random"}, {"name": "gp", "initial": 5}, {"name": "gp", "initial": 10}])
     ['random', 'gp_initial_5', 'gp_initial_10']
@@ -24,8 +24,8 @@ def labels_of(values: Sequence[Any]) -> list[str]:
     short = [_label(value) for value in values]
     folded = [label.casefold() for label in short]
     longer = [
-        _label(value, whole=True) if folded.count(one) > 1 else label
-        for value, label, one in zip(values, short, folded, strict=True)
+        _label(value, whole=True) if folded.count(key) > 1 else label
+        for value, label, key in zip(values, short, folded, strict=True)
     ]
     return distinct(longer)
 
@@ -41,7 +41,7 @@ def _text(value: object, whole: bool) -> str:
         if named and not whole:
             return str(value["name"])
         parts = [str(value["name"])] if named else []
-        parts += [f"{key}_{_text(one, whole)}" for key, one in value.items() if not (named and key == "name")]
+        parts += [f"{key}_{_text(item, whole)}" for key, item in value.items() if not (named and key == "name")]
         return "_".join(parts)
     if isinstance(value, str):
         return value if whole else re.sub(r"\.ya?ml$", "", Path(value).name)
@@ -49,10 +49,10 @@ def _text(value: object, whole: bool) -> str:
 
 
 def distinct(names: Sequence[str], taken: frozenset[str] = frozenset()) -> list[str]:
-    """Add numbers where a name was there before; a folder's name may not tell `A` from `a`."""
-    known, result = set(taken), []
+    """Make names distinct by numbers; upper and lower case count as equal, as in some file systems."""
+    used, result = set(taken), []
     for name in names:
         numbered = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
-        result.append(next(one for one in numbered if one.casefold() not in known))
-        known.add(result[-1].casefold())
+        result.append(next(candidate for candidate in numbered if candidate.casefold() not in used))
+        used.add(result[-1].casefold())
     return result

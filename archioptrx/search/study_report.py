@@ -12,15 +12,15 @@ from rich.table import Table
 
 from archioptrx.core.files import plain
 from archioptrx.runs.text import duration_text, plain_text, score_text
-from archioptrx.search.study_comparison import SeedGroup, compared, outcomes_of
+from archioptrx.search.study_comparison import SeedGroup, outcomes_of, seed_groups
 from archioptrx.search.study_run import StudyFolder
 
 
-def as_text(folder: StudyFolder) -> str:
-    """What a person reads."""
+def study_text(folder: StudyFolder) -> str:
+    """Comparison as text for the terminal."""
     outcomes, goal = outcomes_of(folder)
-    rows = compared(outcomes, str(folder.document["name"]))
-    ended = sum(one.ended for one in outcomes)
+    rows = seed_groups(outcomes, str(folder.document["name"]))
+    ended = sum(outcome.ended for outcome in outcomes)
     first = {"quarter": "after 1/4 of the trials", "half": "after 1/2", "all": "after all"}
     last = {"validation": f"validation {goal.label}", "test": f"test {goal.metric}", "parameters": "parameters"}
     last |= {"architectures": "architectures", "seconds": "wall time"}
@@ -33,7 +33,7 @@ def as_text(folder: StudyFolder) -> str:
         "",
         f"{ended} of {len(outcomes)} searches ended; mean ± sample standard deviation over seeds",
     ]
-    if any(one.error is not None for row in rows for one in row.differences.values()):
+    if any(difference.error is not None for row in rows for difference in row.differences.values()):
         parts.append(
             f"* differs from {rows[0].label} by more than the standard error of the difference, paired by seed\n"
             "  (where nothing differs, chance alone does so in three to five of ten cases)"
@@ -41,8 +41,8 @@ def as_text(folder: StudyFolder) -> str:
     return "\n".join(parts)
 
 
-def as_json(folder: StudyFolder) -> str:
-    """What a program reads: all figures and the curves."""
+def study_json(folder: StudyFolder) -> str:
+    """Comparison as JSON: all figures and the curves."""
     outcomes, goal = outcomes_of(folder)
     content = {
         "study": str(folder.path),
@@ -51,16 +51,16 @@ def as_json(folder: StudyFolder) -> str:
         "vary": folder.vary,
         "searches": [
             {
-                "search": one.combination.name,
-                "run": str(folder.path / one.combination.name),
-                "values": one.combination.values,
-                "ended": one.ended,
-                "figures": one.figures,
-                "curve": one.curve,
+                "search": outcome.combination.name,
+                "run": str(folder.path / outcome.combination.name),
+                "values": outcome.combination.values,
+                "ended": outcome.ended,
+                "figures": outcome.figures,
+                "curve": outcome.curve,
             }
-            for one in outcomes
+            for outcome in outcomes
         ],
-        "comparison": [_row_document(row) for row in compared(outcomes, str(folder.document["name"]))],
+        "comparison": [_row_document(row) for row in seed_groups(outcomes, str(folder.document["name"]))],
     }
     return json.dumps(plain(content), indent=1, ensure_ascii=False)
 
@@ -72,17 +72,19 @@ def _row_document(row: SeedGroup) -> dict[str, Any]:
         "label": row.label,
         "values": row.values,
         "searches": row.searches,
-        "ended": [one.combination.name for one in row.outcomes],
+        "ended": [outcome.combination.name for outcome in row.outcomes],
         "figures": {
             figure: {
-                "mean": statistics.fmean(found),
-                "deviation": statistics.stdev(found) if len(found) > 1 else None,
-                "values": found,
+                "mean": statistics.fmean(values),
+                "deviation": statistics.stdev(values) if len(values) > 1 else None,
+                "values": values,
             }
-            for figure, found in numbers.items()
-            if found
+            for figure, values in numbers.items()
+            if values
         },
-        "differences": {name: {**asdict(one), "larger": one.larger} for name, one in row.differences.items()},
+        "differences": {
+            name: {**asdict(difference), "larger": difference.larger} for name, difference in row.differences.items()
+        },
     }
 
 

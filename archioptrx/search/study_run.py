@@ -1,7 +1,7 @@
-"""Runs a study: makes its folder with the folders of all its searches, then one search after the other.
+"""Run of a study: makes its folder with the folders of all its searches, then runs one search after the other.
 
-The folder is complete from the start: `experiment.yaml` of the study and a whole run folder for each search. What is
-killed goes on by reading it; `searches.jsonl` has one line per ended search.
+The folder is complete from the start: `experiment.yaml` of the study and a whole run folder for each search. A killed
+study is continued from it; `searches.jsonl` has one line per ended search.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from archioptrx.search.setup import Setup, prepare
 from archioptrx.search.study import VARY, Combination, Study, combinations, for_each, read_vary, varied_faults
 
 if TYPE_CHECKING:
-    from archioptrx.search.run import Events, Found
+    from archioptrx.search.run import Events, SearchResult
 
-Search = Callable[[Setup, "Events", RunFolder], "Found"]
-"""Runs one search, or the rest of it, in its folder."""
+Search = Callable[[Setup, "Events", RunFolder], "SearchResult"]
+"""Function that runs one search, or the remaining part of it, in its folder."""
 
 
 class StudyFolder:
-    """The folder of a study.
+    """Folder of a study.
 
     Attributes
     ----------
     document : Mapping
-        What its `experiment.yaml` says.
+        Content of its `experiment.yaml`.
     combinations : tuple of Combination
-        Its searches; each has the folder of its name.
+        The searches; each has the folder of its name.
     searches : Journal
         One line per ended search: its name, the budget that it ended with, seconds of wall time.
     """
@@ -56,19 +56,22 @@ class StudyFolder:
         self.combinations = combinations(self.vary)
         self.searches = Journal(path / SEARCHES)
 
-    def run(self, one: Combination) -> RunFolder:
+    def run(self, combination: Combination) -> RunFolder:
         """Folder of a search."""
-        return RunFolder(self.path / one.name)
+        return RunFolder(self.path / combination.name)
 
     def ends(self) -> dict[str, dict[str, Any]]:
-        """The last line of each search that has ended, by name."""
+        """Last line of each search that has ended, by name."""
         return {line["search"]: line for line in self.searches.read()}
 
 
 def prepared(study: Study) -> list[Setup]:
-    """Check every search of a study as far as that goes without torch."""
-    experiments = {one.name: found for one, found in zip(study.combinations, study.experiments, strict=True)}
-    return for_each(study.combinations, lambda one: prepare(experiments[one.name]))
+    """Check every search of a study, without torch."""
+    experiments = {
+        combination.name: experiment
+        for combination, experiment in zip(study.combinations, study.experiments, strict=True)
+    }
+    return for_each(study.combinations, lambda combination: prepare(experiments[combination.name]))
 
 
 def new_study(path: Path, study: Study, setups: Sequence[Setup], events: EventsOf) -> StudyFolder:
@@ -76,8 +79,11 @@ def new_study(path: Path, study: Study, setups: Sequence[Setup], events: EventsO
     # torch is imported from here on.
     from archioptrx.search.run import check_events, new_run
 
-    by_name = {one.name: setup for one, setup in zip(study.combinations, setups, strict=True)}
-    for_each(study.combinations, lambda one: check_events(by_name[one.name], events(by_name[one.name].experiment)))
+    by_name = {combination.name: setup for combination, setup in zip(study.combinations, setups, strict=True)}
+    for_each(
+        study.combinations,
+        lambda combination: check_events(by_name[combination.name], events(by_name[combination.name].experiment)),
+    )
     refuse_used(path)
     with new_folder(path) as fresh:
         (fresh / "experiment.yaml").write_text(_dump(study.document))
@@ -88,7 +94,7 @@ def new_study(path: Path, study: Study, setups: Sequence[Setup], events: EventsO
 
 
 def reopened(path: Path, overrides: Mapping[str, Any], options: Mapping[str, str]) -> tuple[StudyFolder, list[Setup]]:
-    """The folder of a study that was stopped, and its searches, checked, with the options laid over them.
+    """Open the folder of an interrupted study; its searches are checked, with the options applied.
 
     Raises
     ------
@@ -100,10 +106,9 @@ def reopened(path: Path, overrides: Mapping[str, Any], options: Mapping[str, str
     if wrong:
         raise InputError(*(fault.partition("; allowed")[0] for fault in wrong))
 
-    def setup_of(one: Combination) -> Setup:
-        run = folder.run(one)
-        document = override(run.experiment().to_dict(), overrides)
-        return prepare(parse_experiment(document, str(run.path / "experiment.yaml"), options), run.path)
+    def setup_of(combination: Combination) -> Setup:
+        run = folder.run(combination)
+        return prepare(parse_experiment(override(run.document(), overrides), run.place, options), run.path)
 
     setups = for_each(folder.combinations, setup_of)
     folder.document = override(folder.document, overrides)
@@ -115,7 +120,7 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
 
     Returns
     -------
-    Faults of searches that ran but found no winner (all trials failed, say): the others go on.
+    Faults of searches that ran but found no winner, e.g. because all trials failed: the others go on.
 
     Raises
     ------
@@ -128,11 +133,11 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
     with hold(folder.path):
         write_atomically(folder.path / "experiment.yaml", _dump(folder.document))
         ends = folder.ends()
-        for number, (one, setup) in enumerate(zip(folder.combinations, setups, strict=True), 1):
-            if _has_ended(ends.get(one.name), setup.experiment):
+        for number, (combination, setup) in enumerate(zip(folder.combinations, setups, strict=True), 1):
+            if _has_ended(ends.get(combination.name), setup.experiment):
                 continue
-            print(f"search {number} of {len(setups)}: {one.name}", file=sys.stderr)
-            run = folder.run(one)
+            print(f"search {number} of {len(setups)}: {combination.name}", file=sys.stderr)
+            run = folder.run(combination)
             check_same_data(run, events(setup.experiment))
             before, begun = _seconds(run, setup.experiment), time.monotonic()
             try:
@@ -142,10 +147,12 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
             except InputError as error:
                 if not run.trials.read():
                     raise
-                faults += [f"{one.name}: {fault}" for fault in error.faults]
+                faults += [f"{combination.name}: {fault}" for fault in error.faults]
                 continue
             seconds = before + time.monotonic() - begun
-            folder.searches.append({"search": one.name, "budget": asdict(setup.experiment.budget), "seconds": seconds})
+            folder.searches.append(
+                {"search": combination.name, "budget": asdict(setup.experiment.budget), "seconds": seconds}
+            )
         folder.searches.close()
     return faults
 
@@ -156,27 +163,27 @@ def _has_ended(line: Mapping[str, Any] | None, experiment: Experiment) -> bool:
 
 
 def _seconds(run: RunFolder, experiment: Experiment) -> float:
-    """Wall time of the sessions before: about what its trials took, for a killed process left no better note."""
+    """Wall time of earlier sessions, estimated from the time of the trials: a killed process recorded nothing else."""
     return sum(float(row["seconds"]) for row in run.trials.read()) / experiment.resources.workers
 
 
 @dataclass
 class EventsOf:
-    """Events of an experiment; read again only where the data are others than those of the experiment before."""
+    """Cache of the events of the last experiment; they are read again only where the data differ."""
 
     known: str = ""
     events: Any = None
 
     def __call__(self, experiment: Experiment) -> Events:
-        """Read the events, or give those that are there."""
+        """Give the events of an experiment, read if necessary."""
         from archioptrx.search.run import load_events
 
-        key = json.dumps(plain([experiment.data, asdict(experiment.split), experiment.test]), sort_keys=True)
+        key = json.dumps(plain([experiment.data.to_dict(), asdict(experiment.split), experiment.test]), sort_keys=True)
         if key != self.known:
             self.events = load_events(experiment)
             self.known = key
-        found: Events = self.events
-        return found
+        events: Events = self.events
+        return events
 
 
 def _dump(document: Mapping[str, Any]) -> str:

@@ -1,18 +1,39 @@
-"""What a network is trained for. `make_task` makes a task from a plain description."""
+"""The tasks that a network is trained for. `make_task` makes a task from a plain description.
+
+A user adds a task with the decorator `archioptrx.tasks.options.task`, see `archioptrx.tasks.options.registry`, and a
+metric with `archioptrx.tasks.metrics.metric`.
+"""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.core.config import finish
-from archioptrx.tasks.options import TASKS, TaskOptions, read_task
+from archioptrx.core.config import finish, kind_of
+from archioptrx.core.errors import InputError
+from archioptrx.tasks.metrics import METRICS
+from archioptrx.tasks.options import (
+    TASKS,
+    PlainTaskOptions,
+    TaskDescription,
+    TaskOptions,
+    metrics_judging,
+    read_task,
+)
 
 if TYPE_CHECKING:
     from archioptrx.tasks.task import Task
 
-__all__ = ["TASKS", "check_task", "make_task", "task_from"]
+__all__ = [
+    "METRICS",
+    "TASKS",
+    "PlainTaskOptions",
+    "TaskDescription",
+    "check_task",
+    "describe_task",
+    "make_task",
+    "task_from",
+]
 
 
 def check_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) -> TaskOptions | None:
@@ -20,10 +41,39 @@ def check_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) 
     return read_task(content, place, faults)
 
 
+def describe_task(content: Mapping[str, Any], place: str = "task") -> TaskDescription:
+    """Read a task's description without torch.
+
+    Raises
+    ------
+    InputError
+        The description is wrong; one line per fault.
+    """
+    faults: list[str] = []
+    options = read_task(content, place, faults)
+    finish(faults)
+    assert options is not None
+    return TaskDescription(content, options)
+
+
 def task_from(options: TaskOptions) -> Task:
-    """Make a task from its options."""
-    task: Task = importlib.import_module(f"archioptrx.tasks.{options.name}").make(options)
-    return task
+    """Make a task from its options, with the user's own metrics of its answers.
+
+    Raises
+    ------
+    InputError
+        A task of the user's own can't be made.
+    """
+    name = options.name
+    make = TASKS.get(name)  # imports torch
+    from archioptrx.tasks.task import Task
+
+    with TASKS.guarded(name):
+        made = make(options)
+    if not isinstance(made, Task):
+        raise InputError(f"task {name}: is made as {kind_of(made)}; allowed: an archioptrx.tasks.task.Task")
+    made.name, made.own_metrics = name, tuple(metrics_judging(options))
+    return made
 
 
 def make_task(spec: Mapping[str, Any] | str = "edge_classification", place: str = "task") -> Task:
@@ -41,8 +91,4 @@ def make_task(spec: Mapping[str, Any] | str = "edge_classification", place: str 
     InputError
         The description is wrong; one line per fault.
     """
-    faults: list[str] = []
-    options = check_task(spec, place, faults)
-    finish(faults)
-    assert options is not None
-    return task_from(options)
+    return task_from(describe_task({"name": spec} if isinstance(spec, str) else spec, place).options)

@@ -15,13 +15,12 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking, cut_for_efficiency, rates
+from archioptrx.tasks.classification_metrics import Bools, ClassifiedRows, Floats, cut_for_efficiency, logit
 from archioptrx.tasks.comparison import against_baseline, medals
+from archioptrx.tasks.metrics import bundled_metrics
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 from archioptrx.tasks.task import Task, TaskObjective, mean_loss
 
-FIXED_CUT = 0.7
-FIXED_EFFICIENCY = 0.98
 ETA_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, math.inf)
 """|η| of the outermost hit as seen from the origin."""
 PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
@@ -139,21 +138,38 @@ class BinaryClassification(Task):
         """
         if not 0 < cut < 1:
             raise InputError(f"cut: is {cut:g}; allowed: between 0 and 1")
+        judged = self.answers(outputs, graphs, cut)
+        result: dict[str, Any] = {"loss": mean_loss(self, outputs, graphs, [self.size(graph) for graph in graphs])}
+        result |= self._scores(judged)
+        if not bins:
+            return result
+        kept = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
+        result |= self._compared(outputs, kept, graphs, cut)
+        for name, limits, values in self._binned(graphs):
+            result[name] = self._per_bin(judged, values[kept], limits)
+        return result
+
+    def answers(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float = 0.5) -> ClassifiedRows:
+        """The rows that count, with their logits and truth.
+
+        Raises
+        ------
+        TrialError
+            A logit isn't a finite number.
+        """
         logits = _joined([o.detach() for o in outputs])
         bad = int((~np.isfinite(logits)).sum())
         if bad:
             raise TrialError(f"{bad} of {len(logits)} scores aren't finite numbers")
-        masks = [self.rows.kept(g) for g in graphs]
-        kept = _joined(masks).astype(bool)
+        kept = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
         truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
-        result: dict[str, Any] = {"loss": mean_loss(self, outputs, graphs, [self.size(graph) for graph in graphs])}
-        result |= self._scores(logits[kept], truth[kept], cut)
-        if not bins:
-            return result
-        result |= self._compared(logits, truth, kept, graphs, cut)
-        for name, limits, values in self._binned(graphs):
-            result[name] = self._per_bin(logits[kept], truth[kept], values[kept], limits, cut)
-        return result
+
+        def ends(name: str) -> tuple[Floats, Floats]:
+            pairs = [[graph[name][hit] for hit in self.rows.hits(graph)] for graph in graphs]
+            inner, outer = ([pair[side] for pair in pairs] for side in (0, 1))
+            return _joined(inner)[kept], _joined(outer)[kept]
+
+        return ClassifiedRows(logits[kept], truth[kept], cut, graphs, ends)
 
     def perfect(self, graph: HitGraph) -> Tensor:
         """Logits of ±10 as the truth says: an AUC of exactly 1. Shapes: -> [R]."""
@@ -174,27 +190,23 @@ class BinaryClassification(Task):
         # A hair lower, so that the logit of the cut, rounded, doesn't lose the row that it was taken from.
         return None if found is None else 1 / (1 + math.exp(-(found - 1e-9)))
 
-    def _scores(self, logits: Floats, truth: Bools, cut: float) -> dict[str, float | None]:
-        """Rank logits, not probabilities: those run into ties near 1."""
-        ranking = Ranking.of(logits, truth)
-        fixed = rates(logits >= _logit(FIXED_CUT), truth)
-        return {
-            "auc": ranking.auc,
-            "average_precision": ranking.average_precision,
-            "cut": cut,
-            **rates(logits >= _logit(cut), truth),
-            f"efficiency_{FIXED_CUT:g}": fixed["efficiency"],
-            f"purity_{FIXED_CUT:g}": fixed["purity"],
-            f"purity_at_efficiency_{FIXED_EFFICIENCY:g}": ranking.purity_at_efficiency(FIXED_EFFICIENCY),
-            self.rows.plural: len(truth),
-            "true_fraction": float(truth.mean()) if len(truth) else None,
+    def _scores(self, judged: ClassifiedRows) -> dict[str, float | None]:
+        """The bundled metrics of such rows, and how many rows there are."""
+        found = {one.name: one.value(judged) for one in bundled_metrics(self.rows.plural)}
+        size = len(judged.truth)
+        facts = {
+            "cut": judged.cut,
+            self.rows.plural: size,
+            "true_fraction": float(judged.truth.mean()) if size else None,
         }
+        return found | facts
 
     def _compared(
-        self, logits: Floats, truth: Bools, kept: Bools, graphs: Sequence[HitGraph], cut: float
+        self, outputs: Sequence[Tensor], kept: Bools, graphs: Sequence[HitGraph], cut: float
     ) -> dict[str, Any]:
         """Beside the baseline, and the classes of accepted triplets, as far as the data allow it."""
-        accepted = logits >= _logit(cut)
+        truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
+        accepted = _joined([o.detach() for o in outputs]) >= logit(cut)
         found: dict[str, Any] = {}
         if graphs and all(g.get(self.rows.baseline) is not None for g in graphs):
             baseline = _joined([g[self.rows.baseline] for g in graphs])
@@ -224,25 +236,19 @@ class BinaryClassification(Task):
             found.append(("pt", PT_BINS, _joined([g.pt[inner] for g, (inner, _) in zip(graphs, ends, strict=True)])))
         return found
 
-    def _per_bin(
-        self, logits: Floats, truth: Bools, values: Floats, limits: tuple[float, ...], cut: float
-    ) -> list[dict[str, Any]]:
-        """Score each bin that holds a row."""
+    def _per_bin(self, judged: ClassifiedRows, values: Floats, limits: tuple[float, ...]) -> list[dict[str, Any]]:
+        """Score each bin that holds a row. Shapes: values [R]."""
         found = []
         for low, high in itertools.pairwise(limits):
-            inside = (values >= low) & (values < high)
-            if inside.any():
+            inside = np.flatnonzero((values >= low) & (values < high))
+            if len(inside):
                 ends: dict[str, Any] = {"from": low, "to": high if math.isfinite(high) else None}
-                found.append(ends | self._scores(logits[inside], truth[inside], cut))
+                found.append(ends | self._scores(judged.taken(inside)))
         return found
 
 
 def _joined(parts: Sequence[Tensor]) -> Any:
     return torch.cat([p.cpu().double() for p in parts]).numpy() if parts else np.zeros(0)
-
-
-def _logit(probability: float) -> float:
-    return math.log(probability / (1 - probability))
 
 
 def _eta(pos: Tensor) -> Tensor:

@@ -1,16 +1,28 @@
-"""Exact scores of a classifier, ties included. Plain numpy, one sort for all of them."""
+"""Exact scores of a classifier, ties included. Plain numpy, one sort for all of them.
+
+The metrics of edges and triplets are registered here, as a user's own are elsewhere; see `archioptrx.tasks.metrics`.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from archioptrx.tasks.metrics import EDGES, TRIPLETS, metric
+
 Floats = NDArray[np.floating[Any]]
 Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+ROWS = (EDGES, TRIPLETS)
+FIXED_CUT = 0.7
+FIXED_EFFICIENCY = 0.98
 
 
 @dataclass(frozen=True)
@@ -97,3 +109,135 @@ def cut_for_efficiency(scores: Floats, truth: Bools, efficiency: float) -> float
     ranking = Ranking.of(np.asarray(scores), np.asarray(truth).astype(bool))
     index = ranking.index_for_efficiency(efficiency)
     return None if index is None else float(ranking.thresholds[index])
+
+
+def logit(probability: float) -> float:
+    """Logarithm of the odds of a probability."""
+    return math.log(probability / (1 - probability))
+
+
+def _no_field(name: str) -> tuple[Floats, Floats]:
+    raise KeyError(name)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifiedRows:
+    """Edges or triplets, the answers to them and the truth. Rows outside of the mask are left out.
+
+    Attributes
+    ----------
+    logits : float64 [R]
+        Logarithms of the odds. Ranks of logits don't run into ties near 1, as those of probabilities do.
+    truth : bool [R]
+        Which rows are true.
+    cut
+        Probability that accepts.
+    graphs
+        The hit graphs, or batches of them, that the rows are of.
+    ends
+        Gives the values of a field at both ends of all rows; see `at_ends`.
+    places : int64 [R] or None
+        The rows among all rows of the graphs, for `ends`; None: they are all rows.
+    """
+
+    logits: Floats
+    truth: Bools
+    cut: float
+    graphs: Sequence[Any] = ()
+    ends: Callable[[str], tuple[Floats, Floats]] = field(default=_no_field, repr=False)
+    places: Ints | None = None
+
+    def __len__(self) -> int:
+        """Number of rows."""
+        return len(self.truth)
+
+    @property
+    def probabilities(self) -> Floats:
+        """Probability of each row. Shapes: -> [R]."""
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * self.logits)))  # no overflow, whatever the logit
+
+    @property
+    def accepted(self) -> Bools:
+        """Which rows are accepted at the cut. Shapes: -> [R]."""
+        return np.asarray(self.logits >= logit(self.cut))
+
+    def at_ends(self, name: str) -> tuple[Floats, Floats]:
+        """A field of the hit graphs that has one number for each hit (`pt`, `pid` …), at the ends of each row.
+
+        Shapes: -> innermost and outermost hit, two of [R].
+
+        Raises
+        ------
+        KeyError
+            The data don't have that field.
+        """
+        inner, outer = self.ends(name)
+        return (inner, outer) if self.places is None else (inner[self.places], outer[self.places])
+
+    def taken(self, rows: Ints) -> ClassifiedRows:
+        """Some of the rows, in the given order; one may stand several times."""
+        places = rows if self.places is None else self.places[rows]
+        return replace(self, logits=self.logits[rows], truth=self.truth[rows], places=places)
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """The rows by falling logit."""
+        return Ranking.of(self.logits, self.truth)
+
+    @cached_property
+    def rates(self) -> dict[str, float | None]:
+        """Accuracy, efficiency and purity at the cut."""
+        return rates(self.accepted, self.truth)
+
+    @cached_property
+    def fixed_rates(self) -> dict[str, float | None]:
+        """The same at `FIXED_CUT`."""
+        return rates(self.logits >= logit(FIXED_CUT), self.truth)
+
+
+@metric("auc", of=ROWS)
+def _auc(rows: ClassifiedRows) -> float | None:
+    """Area under the ROC curve."""
+    return rows.ranking.auc
+
+
+@metric("average_precision", of=ROWS)
+def _average_precision(rows: ClassifiedRows) -> float | None:
+    """Mean purity over the steps of the efficiency."""
+    return rows.ranking.average_precision
+
+
+@metric("accuracy", of=ROWS)
+def _accuracy(rows: ClassifiedRows) -> float | None:
+    """Share of rows on the right side of the cut."""
+    return rows.rates["accuracy"]
+
+
+@metric("efficiency", of=ROWS)
+def _efficiency(rows: ClassifiedRows) -> float | None:
+    """Share of true rows that are accepted."""
+    return rows.rates["efficiency"]
+
+
+@metric("purity", of=ROWS)
+def _purity(rows: ClassifiedRows) -> float | None:
+    """Share of accepted rows that are true."""
+    return rows.rates["purity"]
+
+
+@metric("efficiency_0.7", of=ROWS)
+def _efficiency_at_fixed_cut(rows: ClassifiedRows) -> float | None:
+    """Efficiency at the cut 0.7."""
+    return rows.fixed_rates["efficiency"]
+
+
+@metric("purity_0.7", of=ROWS)
+def _purity_at_fixed_cut(rows: ClassifiedRows) -> float | None:
+    """Purity at the cut 0.7."""
+    return rows.fixed_rates["purity"]
+
+
+@metric("purity_at_efficiency_0.98", of=ROWS)
+def _purity_at_fixed_efficiency(rows: ClassifiedRows) -> float | None:
+    """Purity at the cut that keeps 98 % of the true rows."""
+    return rows.ranking.purity_at_efficiency(FIXED_EFFICIENCY)

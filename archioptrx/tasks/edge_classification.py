@@ -7,8 +7,8 @@ from torch import Tensor
 
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.binary import BinaryClassification, Rows
-from archioptrx.tasks.options import EdgeOptions
-from archioptrx.tasks.tracks.finding import components, walk_through
+from archioptrx.tasks.options import EdgeOptions, task
+from archioptrx.tasks.tracks.finders import find_tracks
 
 
 class EdgeClassification(BinaryClassification):
@@ -27,13 +27,11 @@ class EdgeClassification(BinaryClassification):
         edges, nodes, chosen = graph.edge_index.cpu().numpy(), len(graph.x), self.finding
         shorter = 0 if graph.get("chain") is None else graph["chain"].shape[1] - 1
         least = max(1, chosen.min_hits - shorter)
-        if chosen.method == "components":
-            labels = components(edges, scores >= chosen.cut, nodes, least)
-        else:
-            labels = walk_through(edges, scores, nodes, chosen.cut, chosen.follow, least)
+        labels = find_tracks(edges, scores, nodes, chosen, least)
         return torch.from_numpy(labels).to(graph.x.device)
 
 
+@task(EdgeOptions)
 def make(options: EdgeOptions) -> EdgeClassification:
     """Make the task from its options."""
     return EdgeClassification(options.class_weight, options.tracks)

@@ -14,11 +14,13 @@ from torch.nn.functional import hinge_embedding_loss
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.classification_metrics import Ranking
 from archioptrx.tasks.options.node_embedding import EmbeddingOptions
+from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.task import Task, TaskObjective, finite, lacks_pid, mean_loss
 from archioptrx.tasks.tracks.clusters import cluster, cluster_scores
 from archioptrx.tasks.tracks.finding import apart
 
 
+@task(EmbeddingOptions)
 class NodeEmbedding(Task):
     """Hinge loss on the distance of pairs of hits, as `torch.nn.functional.hinge_embedding_loss` has it.
 
@@ -152,8 +154,3 @@ def by_graph(rows: Tensor, batch: HitGraph) -> list[Any]:
     ptr = [0, len(batch.x)] if batch.get("ptr") is None else batch.ptr.tolist()
     values = rows.cpu().numpy()
     return [values[low:high] for low, high in itertools.pairwise(ptr)]
-
-
-def make(options: EmbeddingOptions) -> NodeEmbedding:
-    """Make the task from its options."""
-    return NodeEmbedding(options)

@@ -13,10 +13,12 @@ from torch.nn.functional import huber_loss
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.node_regression import RegressionOptions
 from archioptrx.tasks.options.parameters import channels_of
+from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.parameters import lacks_particles, scaled, scores
 from archioptrx.tasks.task import Task, TaskObjective, finite, mean_loss
 
 
+@task(RegressionOptions)
 class NodeRegression(Task):
     """Huber loss on scaled parameters, mean over channels and hits; hits of noise count nowhere.
 
@@ -76,8 +78,3 @@ class NodeRegression(Task):
 
     def _shaped(self, rows: Tensor) -> Tensor:
         return rows.squeeze(1) if self.target_width == 1 else rows
-
-
-def make(options: RegressionOptions) -> NodeRegression:
-    """Make the task from its options."""
-    return NodeRegression(options)

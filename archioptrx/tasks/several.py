@@ -10,6 +10,7 @@ from torch import Tensor
 
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks import task_from
+from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.options.several import SeveralOptions
 from archioptrx.tasks.task import Task, TaskObjective
 
@@ -25,7 +26,6 @@ class Several(Task):
     """
 
     name = "several"
-    linear = False
 
     def __init__(self, parts: Mapping[str, tuple[Task, float]]) -> None:
         self.tasks = {name: task for name, (task, _) in parts.items()}
@@ -64,8 +64,8 @@ class Several(Task):
     ) -> dict[str, Any]:
         """Score each target: `loss`, the weighted sum, and all metrics of each after its name, `score.auc`."""
         found: dict[str, Any] = {}
-        for place, (name, task) in enumerate(self.tasks.items()):
-            own = task.metrics([output[place] for output in outputs], graphs, cut=cut, bins=bins)
+        for place, (name, part) in enumerate(self.tasks.items()):
+            own = part.scores([output[place] for output in outputs], graphs, cut=cut, bins=bins)
             found |= {f"{name}.{metric}": value for metric, value in own.items()}
         losses = [found[f"{name}.loss"] for name in self.tasks]
         total = None if None in losses else sum(w * x for w, x in zip(self.weights.values(), losses, strict=True))
@@ -95,6 +95,7 @@ def _width(task: Task) -> int:
     return task.target_width
 
 
+@task(SeveralOptions)
 def make(options: SeveralOptions) -> Several:
     """Make the task from its options."""
     return Several({target.name: (task_from(target.options), target.weight) for target in options.targets})

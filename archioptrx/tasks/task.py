@@ -1,9 +1,9 @@
-"""What every task offers to training and search."""
+"""The interface of a task to training, search and evaluation."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from archioptrx.core.errors import TrialError
+from archioptrx.core.config import kind_of
+from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.tasks.metrics import TRACKS, Answers, Metric
+from archioptrx.tasks.options.registry import TASKS
 
 Output = Tensor | tuple[Tensor, ...]
 """What a model gives: one tensor, or one of each target in order."""
@@ -31,7 +34,7 @@ def finite(outputs: Sequence[Tensor]) -> None:
 
 
 def lacks_pid(graph: HitGraph) -> str | None:
-    """What is said of events that don't say whose a hit is."""
+    """Fault of events that don't say whose a hit is; None: they do."""
     if graph.get("pid") is not None:
         return None
     return "the hits have no particle ids (pid); allowed: a source that knows them (toy, helix, trackml …)"
@@ -73,8 +76,8 @@ class Task(ABC):
         What a search improves unless told otherwise.
     divisible
         Whether a part of a graph can be trained on: true where targets belong to hits, edges or triplets.
-    linear
-        Whether a linear layer that starts with zeros can be fitted to it, as the screen's `readout` does.
+    own_metrics
+        The user's own metrics of its answers; whoever makes a task sets them, see `archioptrx.tasks.task_from`.
     """
 
     name: str
@@ -82,7 +85,7 @@ class Task(ABC):
     target_width: int | Mapping[str, int]
     objective: TaskObjective
     divisible: bool = True
-    linear: bool = True
+    own_metrics: Sequence[Metric] = ()
 
     def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:
         """What targets of a function graph would be allowed; None: these are.
@@ -126,6 +129,30 @@ class Task(ABC):
         TrialError
             An output isn't a number.
         """
+
+    def answers(self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5) -> Sized:
+        """What a user's own metrics of this task are computed from."""
+        return Answers(outputs, graphs, cut)
+
+    def scores(
+        self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
+    ) -> dict[str, Any]:
+        """The task's metrics and the user's own; arguments as of `metrics`. Those of tracks are computed elsewhere.
+
+        Raises
+        ------
+        TrialError
+            An output isn't a number, or a metric of the user's own fails.
+        """
+        with TASKS.guarded(self.name):
+            found = self.metrics(outputs, graphs, cut=cut, bins=bins)
+        if not isinstance(found, dict):
+            raise InputError(f"task {self.name}: its metrics are {kind_of(found)}; allowed: numbers by name, a dict")
+        own = [one for one in self.own_metrics if TRACKS not in one.of]
+        if not own:
+            return found
+        judged = self.answers(outputs, graphs, cut)
+        return found | {one.name: one.value(judged) for one in own}
 
     @abstractmethod
     def perfect(self, graph: HitGraph) -> Any:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import huber_loss, poisson_nll_loss
 
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.options.track_count import CountOptions
 from archioptrx.tasks.parameters import explained
 from archioptrx.tasks.task import Task, TaskObjective, finite, lacks_pid, mean_loss
@@ -19,6 +20,7 @@ LARGEST = 15.0
 """Of a Poisson output, the logarithm of a number: what is larger counts as this, so that the loss stays finite."""
 
 
+@task(CountOptions)
 class TrackCount(Task):
     """One number for each graph: particles with at least so many hits in it.
 
@@ -96,8 +98,3 @@ def track_numbers(batch: HitGraph, hits: int) -> Tensor:
     kept = batch.pid != 0
     pairs, counts = torch.unique(torch.stack([batch_of[kept], batch.pid[kept]]), dim=1, return_counts=True)
     return torch.bincount(pairs[0][counts >= hits], minlength=batch.num_graphs)
-
-
-def make(options: CountOptions) -> TrackCount:
-    """Make the task from its options."""
-    return TrackCount(options)

@@ -16,6 +16,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss, so
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.parameters import channels_of
+from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.options.track_set import SetOptions
 from archioptrx.tasks.parameters import lacks_particles, scaled, scores
 from archioptrx.tasks.task import Task, TaskObjective, finite, mean_loss
@@ -35,6 +36,7 @@ class Match:
     tracks: Tensor
 
 
+@task(SetOptions)
 class TrackSet(Task):
     """A list of `slots` tracks: for each the logit of its existence and its scaled parameters.
 
@@ -47,7 +49,6 @@ class TrackSet(Task):
     name = "track_set"
     domain = "graph"
     divisible = False
-    linear = False  # from zero all slots are the same and stay so
     target_width: int
 
     def __init__(self, options: SetOptions) -> None:
@@ -166,8 +167,3 @@ class TrackSet(Task):
             logits, given = self._parts(output.detach())
             for row, truth in enumerate(self._truths(graph)):
                 yield given[row][torch.sigmoid(logits[row]) >= cut], truth
-
-
-def make(options: SetOptions) -> TrackSet:
-    """Make the task from its options."""
-    return TrackSet(options)

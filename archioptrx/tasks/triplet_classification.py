@@ -5,14 +5,13 @@ For networks that live on hits, doublets and triplets at once. In a line graph t
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.binary import BinaryClassification, Rows
-from archioptrx.tasks.options import TripletOptions
-from archioptrx.tasks.tracks.finding import chains, components
+from archioptrx.tasks.options import TripletOptions, task
+from archioptrx.tasks.tracks.finders import find_tracks_by_triplets
 
 
 class TripletClassification(BinaryClassification):
@@ -25,19 +24,15 @@ class TripletClassification(BinaryClassification):
     )
 
     def tracks(self, output: Tensor, graph: HitGraph) -> Tensor:
-        """Chains of triplets, or what the doublets of accepted triplets connect. Shapes: output [T] -> int64 [N]."""
+        """Tracks as the options say. Shapes: output [T] -> int64 [N]."""
         scores = torch.sigmoid(output.detach().double()).cpu().numpy()
         edges, triplets = graph.edge_index.cpu().numpy(), graph.triplet_index.cpu().numpy()
         nodes, chosen = len(graph.x), self.finding
-        if chosen.method == "components":
-            keep = np.zeros(edges.shape[1], dtype=np.bool_)
-            keep[triplets[:, scores >= chosen.cut]] = True
-            labels = components(edges, keep, nodes, chosen.min_hits)
-        else:
-            labels = chains(triplets, scores, edges, nodes, chosen.cut, chosen.follow, chosen.min_hits)
+        labels = find_tracks_by_triplets(triplets, scores, edges, nodes, chosen)
         return torch.from_numpy(labels).to(graph.x.device)
 
 
+@task(TripletOptions)
 def make(options: TripletOptions) -> TripletClassification:
     """Make the task from its options."""
     return TripletClassification(options.class_weight, options.tracks)

@@ -221,7 +221,7 @@ class Fitting:
         if self.batches:
             try:
                 outputs = predict(self.model, self.batches, self.training.precision)
-                metrics = self.task.metrics(outputs, self.batches)
+                metrics = self.task.scores(outputs, self.batches)
                 metrics |= self.further(outputs, self.batches) if self.further else {}
             except TrialError as error:
                 raise TrialError(*(f"epoch {self.epochs + 1}, validation: {f}" for f in error.faults)) from error
@@ -362,7 +362,7 @@ def evaluate_model(
     size = batch_size or graphs_for(graphs, EDGES_PER_EVALUATION)
     batches = batched(on_device(graphs, device), size)
     outputs = predict(model.to(device), batches)
-    scores = task.metrics(outputs, batches, cut=cut, bins=bins)
+    scores = task.scores(outputs, batches, cut=cut, bins=bins)
     return scores | (further(outputs, batches) if further else {})
 
 

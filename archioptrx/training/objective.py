@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archioptrx.core.config import Fields
+from archioptrx.tasks.options import ObjectiveMetrics
 
 EDGE = 1e-9
 """A share nearer to 0 or 1 than this counts as this far from it: a logit stays finite."""
@@ -143,14 +144,13 @@ class Objective:
         return cls(tuple(_goal(goal) for goal in goals))
 
     @classmethod
-    def read(cls, top: Fields, shares: Sequence[str], losses: Sequence[str]) -> Objective:
+    def read(cls, top: Fields, known: ObjectiveMetrics) -> Objective:
         """Take and check the key `objective`: a metric's name, a mapping, or a list of these.
 
         Parameters
         ----------
-        shares, losses
-            Metrics of the task: between 0 and 1 with 1 best, the first is the default; and those that have to be
-            small. Both empty: the task is unknown, and its metrics aren't checked.
+        known
+            Metrics of the task, the first is the default. None at all: the task is unknown, and they aren't checked.
         """
         written = top.take("objective", (dict, list, str), {})
         if isinstance(written, list) and not written:
@@ -158,16 +158,14 @@ class Objective:
         several = isinstance(written, list)
         places = [f"objective[{index}]" for index in range(len(written))] if several else ["objective"]
         goals = [
-            _read_goal(one, top.at(place), top.faults, shares, losses)
+            _read_goal(one, top.at(place), top.faults, known)
             for one, place in zip(written if several else [written], places, strict=True)
         ]
         for index, (goal, place) in enumerate(zip(goals, places, strict=True)):
             if goal.metric and goal.metric in [earlier.metric for earlier in goals[:index]]:
                 top.fault(f"{place}.metric", f"{goal.metric} stands twice; allowed: each metric once")
         if goals and goals[0].metric in COSTS:
-            allowed = (
-                f"first a metric of the task, which chooses epochs and the winner: {', '.join((*shares, *losses))}"
-            )
+            allowed = f"first a metric of the task, which chooses epochs and the winner: {', '.join(known.all)}"
             top.fault(f"{places[0]}.metric", f"{goals[0].metric} is a cost; allowed: {allowed}")
         return cls(tuple(goals))
 
@@ -177,17 +175,17 @@ def _goal(plain: Mapping[str, Any]) -> Goal:
     return Goal(plain["metric"], plain["mode"], None if price is None else Price(**price))
 
 
-def _read_goal(written: object, place: str, faults: list[str], shares: Sequence[str], losses: Sequence[str]) -> Goal:
+def _read_goal(written: object, place: str, faults: list[str], task: ObjectiveMetrics) -> Goal:
     inside = Fields({"metric": written} if isinstance(written, str) else written, place, faults)
-    known = (*shares, *losses, *COSTS) if shares else None
-    usual = shares[0] if shares and inside.content.get("metric") is None else ""
+    known = (*task.all, *COSTS) if task.all else None
+    usual = task.all[0] if task.all and inside.content.get("metric") is None else ""
     metric = inside.take("metric", (str, type(None)), None, choices=known) or usual
-    mode = inside.take("mode", str, "min" if metric in (*losses, *COSTS) else "max", choices=("max", "min"))
+    mode = inside.take("mode", str, "min" if metric in (*task.losses, *COSTS) else "max", choices=("max", "min"))
     price = None
     if inside.take("cost", (dict, str, type(None)), None) is not None:
         price = _read_price(inside)
-        if known and metric and metric not in shares:
-            inside.fault("cost", f"{metric} is no share of 1, and has no logit; allowed with: {', '.join(shares)}")
+        if known and metric and metric not in task.shares:
+            inside.fault("cost", f"{metric} is no share of 1, and has no logit; allowed with: {', '.join(task.shares)}")
     inside.rest()
     return Goal(metric, mode, price)
 

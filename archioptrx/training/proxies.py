@@ -1,15 +1,13 @@
-"""Zero-cost proxies: what an untrained network and one batch tell about the score after training.
+"""Zero-cost proxies: numbers from an untrained network and one batch that go with the score after training.
 
-`score(name, model, batches, task)` gives a number, larger is better, None where there is none. It works on a copy:
+`score(name, model, batch, task)` gives a number, larger is better, None where there is none. It works on a copy:
 weights, buffers and gradients of the model stay as they are. All run on a CPU without drawing a random number, so that
 they depend on weights and batches alone, and the order of the nodes and edges of a batch does not matter.
 
 ================  ====================================================================================================
-`synflow`         logarithm of Σ |θ · ∂R/∂θ|, R the sum of the outputs for inputs of ones, weights |θ| and no norms
 `naswot`          log-determinant of the kernel of activation patterns: how well they tell rows apart
 `jacob_cov`       how little the gradients of the outputs by the inputs are correlated from row to row
 `parameters`      trained numbers
-`readout`         the task's objective of a linear read-out of the last hidden layer, fitted on one batch, on another
 ================  ====================================================================================================
 """
 
@@ -22,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archioptrx.core.errors import InputError, did_you_mean
@@ -30,13 +28,9 @@ from archioptrx.data.batches import batched, graphs_for, pieces_of
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.networks.blocks import Topology
 from archioptrx.networks.blocks.matmul import BLOCK
-from archioptrx.networks.blocks.normal import GraphNorm
 from archioptrx.networks.blocks.topology import BELOW
 from archioptrx.networks.compile import Model
 from archioptrx.tasks.task import Task
-from archioptrx.training.proxy_readout import fitted_readout
-
-Batches = tuple[HitGraph, HitGraph]
 
 EDGES = 4000
 """Edges of a batch, about."""
@@ -50,20 +44,19 @@ TINY = 1e-5
 """Keeps logarithms of eigenvalues finite, as in Mellor et al."""
 
 
-def proxy_batches(train: Sequence[HitGraph], task: Task, edges: int = EDGES) -> Batches:
-    """The first two batches of about so many edges; where there is but one, it is both."""
+def proxy_batch(train: Sequence[HitGraph], task: Task, edges: int = EDGES) -> HitGraph:
+    """First batch of about so many edges."""
     few: list[HitGraph] = []
     for graph in train:
         few.append(graph)
-        if len(few) > 1 and sum(one.num_edges for one in few) >= 2 * edges:
+        if sum(one.num_edges for one in few) >= edges:
             break
     if task.divisible:
         few = [piece for graph in few for piece in pieces_of(graph, edges)]
-    found = batched(few, min(graphs_for(few, edges), max(1, len(few) // 2)))
-    return found[0], found[min(1, len(found) - 1)]
+    return batched(few, graphs_for(few, edges))[0]
 
 
-def score(name: str, model: Model, batches: Batches, task: Task) -> float | None:
+def score(name: str, model: Model, batch: HitGraph, task: Task) -> float | None:
     """Score an untrained network.
 
     Parameters
@@ -72,10 +65,10 @@ def score(name: str, model: Model, batches: Batches, task: Task) -> float | None
         Of the proxy.
     model
         Left as it is.
-    batches
-        Of training, see `proxy_batches`. Only `readout` needs the second one.
+    batch
+        Of training, see `proxy_batch`.
     task
-        Only `readout` asks it.
+        Says which rows the target has.
 
     Returns
     -------
@@ -88,61 +81,22 @@ def score(name: str, model: Model, batches: Batches, task: Task) -> float | None
     """
     if name not in MEASURES:
         raise InputError(f"screen.proxy: is {name!r}; {did_you_mean(name, MEASURES)}")
-    value = MEASURES[name](copy.deepcopy(model).eval(), batches, task)
+    value = MEASURES[name](copy.deepcopy(model).eval(), batch, task)
     return value if value is not None and math.isfinite(value) else None
 
 
 def unfit(name: str, task: Task) -> str | None:
     """Why a proxy can't judge networks of a task; None: it can."""
-    if not isinstance(task.target_width, int) and name not in ("parameters", "synflow"):
-        return f"screen.proxy: {name} judges networks of one target; allowed for {task.name}: parameters, synflow"
+    if not isinstance(task.target_width, int) and name != "parameters":
+        return f"screen.proxy: {name} judges networks of one target; allowed for {task.name}: parameters"
     if name == "jacob_cov" and task.domain == "graph":
-        others = "naswot, parameters, synflow"
-        return f"screen.proxy: {name} compares rows by their inputs, an event has none; allowed: {others}"
-    if name == "readout" and not task.linear:
-        allowed = "parameters, synflow, naswot" + (", jacob_cov" if task.domain != "graph" else "")
-        return f"screen.proxy: no linear layer can be fitted to {task.name}, as {name} does; allowed: {allowed}"
+        return f"screen.proxy: {name} compares rows by their inputs, an event has none; allowed: naswot, parameters"
     return None
 
 
-# --- parameters and synflow ------------------------------------------------------------------------------------------
-
-
-def parameters(model: Model, batches: Batches, task: Task) -> float:
+def parameters(model: Model, batch: HitGraph, task: Task) -> float:
     """Count the trained numbers."""
     return float(sum(p.numel() for p in model.parameters() if p.requires_grad))
-
-
-def synflow(model: Model, batches: Batches, task: Task) -> float | None:
-    """Synaptic flow: Tanaka et al. 2020 (arXiv:2006.05467), as a proxy Abdelfattah et al. 2021 (arXiv:2101.08134).
-
-    In double precision, for the flow grows by the number of neighbours with each round; norms are left out, as they
-    would scale it away. The graph is that of the batch.
-    """
-    without_norms(model)
-    model.double()
-    batch = copy.copy(batches[0])
-    for name in inputs_of(batch):
-        batch[name] = torch.ones_like(batch[name], dtype=torch.float64)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    with torch.no_grad():
-        for one in trained:
-            one.abs_()
-    outputs = model(batch)
-    total = sum(one.sum() for one in outputs) if isinstance(outputs, tuple) else outputs.sum()
-    if not trained or not total.requires_grad:
-        return None
-    gradients = torch.autograd.grad(total, trained, allow_unused=True)
-    flow = sum(float((p * g).detach().abs().sum()) for p, g in zip(trained, gradients, strict=True) if g is not None)
-    return math.log(flow) if flow > 0 else None
-
-
-def without_norms(model: nn.Module) -> None:
-    """Take the normalisations out of a network."""
-    for parent in list(model.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, nn.LayerNorm | nn.modules.batchnorm._BatchNorm | GraphNorm):
-                parent._modules[name] = nn.Identity()
 
 
 def joined(outputs: Any) -> Tensor:
@@ -224,14 +178,13 @@ class Signs(TorchDispatchMode):
                 self._parts = []
 
 
-def naswot(model: Model, batches: Batches, task: Task) -> float | None:
+def naswot(model: Model, batch: HitGraph, task: Task) -> float | None:
     """Mellor et al. 2021 (arXiv:2006.04647): log|K|, K the number of units on which two rows agree.
 
     A row is one of the target; its units are those of its own domain, of its end points and of its graph. The sign of
     what goes into an activation counts, for tanh and silu too. A unit of its own is added to each row, so that K is
     regular where a small network has fewer units than there are rows.
     """
-    batch = batches[0]
     topology = Topology(batch)
     places = sampled(batch, task.domain, topology)
     sizes = {topology.rows(domain): domain for domain in reversed(places)}
@@ -247,7 +200,7 @@ def naswot(model: Model, batches: Batches, task: Task) -> float | None:
     return float(torch.linalg.slogdet(kernel)[1])
 
 
-def jacob_cov(model: Model, batches: Batches, task: Task) -> float | None:
+def jacob_cov(model: Model, batch: HitGraph, task: Task) -> float | None:
     """First version of Mellor et al. (arXiv:2006.04647v1): -Σ [log(λ + ε) + 1 / (λ + ε)].
 
     λ are eigenvalues of the correlation of the rows' gradients: those of the sum of all outputs by the inputs of a row,
@@ -255,7 +208,7 @@ def jacob_cov(model: Model, batches: Batches, task: Task) -> float | None:
     count, as many as there are inputs, less the one that is lost by subtracting the mean.
     """
     model.double()
-    batch = copy.copy(batches[0])
+    batch = copy.copy(batch)
     topology = Topology(batch)
     places = sampled(batch, task.domain, topology)
     names = [name for name in inputs_of(batch) if INPUTS[name] in places]
@@ -275,16 +228,9 @@ def jacob_cov(model: Model, batches: Batches, task: Task) -> float | None:
     return -float((torch.log(kept + TINY) + 1 / (kept + TINY)).sum())
 
 
-def readout(model: Model, batches: Batches, task: Task) -> float | None:
-    """See `archioptrx.training.proxy_readout`."""
-    return fitted_readout(model, batches, task)
-
-
-MEASURES: dict[str, Callable[[Model, Batches, Task], float | None]] = {
-    "synflow": synflow,
+MEASURES: dict[str, Callable[[Model, HitGraph, Task], float | None]] = {
     "naswot": naswot,
     "jacob_cov": jacob_cov,
     "parameters": parameters,
-    "readout": readout,
 }
 """Each proxy by name; see `archioptrx.runs.experiment_sections.PROXIES`."""

@@ -1,4 +1,4 @@
-"""Run one candidate: plain data in, messages out. The same in this process and in a worker of Ray.
+"""Run one candidate: a specification in, messages out. The same in this process and in a worker of Ray.
 
 Messages are plain data. Each has a `log`: times (seconds since 1970) and texts of what happened since the one before.
 They are told apart by `kind`:
@@ -10,9 +10,8 @@ They are told apart by `kind`:
     several), `best` (whether no epoch before was better), `metrics` (on validation events, and what the network costs),
     `parameters`, `loss`, `learning_rate`, `gradient_norm`, `weight_norm` (see `training.fit.Report`), `train_seconds`
     (training and validation so far), `seconds` (all since the trial began), `memory` (bytes, peak of the process in
-    this trial), `gpu_memory` (the same of tensors on a GPU, or None), `inherited` (`tensors` and `share` of the
-    parameters that a parent's weights replaced, or None); of the best epoch so far: `weights_digest`, and where the
-    spec says `keep` and the score is `keep_from` or above: `weights`.
+    this trial), `gpu_memory` (the same of tensors on a GPU, or None); of the best epoch so far: `weights_digest`, and
+    where the spec says `keep` and the score is `keep_from` or above: `weights`.
 `end`
     The last epoch has ended: `seconds`, and where the spec says `final`: `test` (metrics on test events with
     the weights of the best epoch), `weights` (bytes of a state dict) and their `weights_digest`.
@@ -24,11 +23,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 import time
 from collections.abc import Generator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
@@ -36,26 +34,26 @@ import torch
 from torch import Tensor, nn
 
 from archioptrx.core.errors import TrialError
-from archioptrx.core.plugins import import_modules
 from archioptrx.data.dataset import Metadata, Splits
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.networks.compile import Model, compile_model, source_widths
-from archioptrx.tasks import make_task
-from archioptrx.tasks.options import TRACK_SHARES
+from archioptrx.tasks import task_from
+from archioptrx.tasks.metrics import METRICS, TRACKS
+from archioptrx.tasks.options import TaskOptions
 from archioptrx.tasks.task import Task, TaskObjective
 from archioptrx.tasks.tracks.metrics import Selection
 from archioptrx.tasks.tracks.scores import track_numbers
 from archioptrx.training import peak_memory
-from archioptrx.training.fit import Fitting, Prepared, Report, evaluate_model, prepare
+from archioptrx.training.fit import Fitting, Further, Prepared, Report, evaluate_model, prepare
 from archioptrx.training.measure import FEW, PASSES, latency, step_seconds
 from archioptrx.training.objective import Objective
 from archioptrx.training.settings import Training
 from archioptrx.training.trial_log import TrialLog
-from archioptrx.training.weight_inheritance import inherit
+from archioptrx.training.trial_spec import TrialLimits, TrialSpec
 
 DIGITS = 16
-"""Of the digest of weights."""
+"""Length of the digest of weights."""
 NORMS = ("loss", "learning_rate", "gradient_norm", "weight_norm")
 """Fields of a report that the message of an epoch has as they are."""
 
@@ -91,9 +89,9 @@ def build(
     return compile_model(graph, hyperparameters, source_widths(graph, metadata), task.target_width)
 
 
-def task_of(spec: Mapping[str, Any], objective: Objective) -> Task:
-    """The task; the metric of the first goal says which epoch is best."""
-    task = make_task(spec)
+def task_of(options: TaskOptions, objective: Objective) -> Task:
+    """Make the task; the metric of the first goal says which epoch is best."""
+    task = task_from(options)
     task.objective = TaskObjective(objective.first.metric, objective.first.mode)
     return task
 
@@ -106,7 +104,7 @@ def weights_of(model: nn.Module) -> bytes:
 
 
 def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """A short SHA-256 of a state dict: of names, types, shapes and every bit of the numbers."""
+    """Short SHA-256 of a state dict: its names, types, shapes and every bit of the numbers."""
     digest = hashlib.sha256()
     for name, value in sorted(state.items()):
         tensor = value.detach().cpu().contiguous()
@@ -115,36 +113,31 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:DIGITS]
 
 
-def messages(spec: Mapping[str, Any], data: TrialData) -> Generator[dict[str, Any], None, None]:
-    """Run a trial; whatever goes wrong in it is its last message, for the search goes on.
-
-    Parameters
-    ----------
-    spec
-        `graph`, `hyperparameters`, `training`, `task`, `objective` as plain data, `device`,
-        `limits` (`seconds_per_step` and `parameters`, each a number or None), `final` (whether test metrics and weights
-        are wanted), `imports`. Optional: `keep` (whether the weights of each better epoch are sent), `keep_from` (the
-        score that an epoch needs for that), `parent` (`graph` of another trial and its `weights`, from which this one
-        starts where they agree), `stop` (epochs after which it ends, with the schedule of all).
-    """
+def messages(spec: TrialSpec, data: TrialData) -> Generator[dict[str, Any], None, None]:
+    """Run a trial; whatever goes wrong in it is its last message, for the search goes on."""
     start, threads, log = time.perf_counter(), torch.get_num_threads(), TrialLog()
     try:
         # Sums depend on the number of threads: the same everywhere in a trial makes scores the same everywhere.
-        torch.set_num_threads(spec["training"]["threads"] or threads)
-        log.begin(spec["device"], torch.get_num_threads())
-        with closing(_messages(spec, data, start, log)) as said:
+        torch.set_num_threads(spec.training.threads or threads)
+        log.begin(spec.device, torch.get_num_threads())
+        with closing(_Trial(spec, data, start, log).messages()) as stream:
             while True:
                 with log.hearing():
-                    message = next(said, None)
+                    message = next(stream, None)
                 if message is None:
                     return
                 yield {**message, "log": log.taken()}
     except Exception as error:
-        log.failed(error)
-        seconds = time.perf_counter() - start
-        yield {"kind": "error", "error": one_line(error), "seconds": seconds, "log": log.taken()}
+        yield failure(error, start, log)
     finally:
         torch.set_num_threads(threads)
+
+
+def failure(error: Exception, start: float, log: TrialLog) -> dict[str, Any]:
+    """The last message of a trial that failed; `start` as `time.perf_counter` gave it."""
+    log.failed(error)
+    seconds = time.perf_counter() - start
+    return {"kind": "error", "error": one_line(error), "seconds": seconds, "log": log.taken()}
 
 
 def one_line(error: BaseException) -> str:
@@ -154,59 +147,85 @@ def one_line(error: BaseException) -> str:
     return text if isinstance(error, TrialError) else f"{type(error).__name__}: {text}"
 
 
-def _messages(
-    spec: Mapping[str, Any], data: TrialData, start: float, log: TrialLog
-) -> Generator[dict[str, Any], None, None]:
-    import_modules(spec["imports"])
-    peak_memory.reset(spec["device"])
-    training, objective = Training(**spec["training"]), Objective.from_plain(spec["objective"])
-    task = task_of(spec["task"], objective)
-    graph = ComputationGraph.from_dict(spec["graph"])
-    model = build(graph, spec["hyperparameters"], data.metadata, task, training.seed).to(spec["device"])
-    inherited = _inherited(model, spec.get("parent"))
-    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    log.note(f"{parameters:,} parameters" + _heritage(inherited))
-    train, validation, device = data.splits.train, data.splits.validation, spec["device"]
-    ready = data.prepared(task, training, device)
-    of_tracks = set(objective.metrics) & set(TRACK_SHARES)
-    signal = Selection.of_signal(data.metadata.options)
-    of_task = partial(track_numbers, task, selection=signal)
-    further = partial(of_task, whole=data.splits.whole_validation) if of_tracks else None
-    fitting = Fitting(model, task, train, validation, training, device, ready, further)
-    try:
-        if reason := _refusal(fitting, parameters, spec["limits"]):
-            yield {"kind": "refused", "reason": reason}
-            return
+class _Trial:
+    """A trial while it runs.
+
+    Parameters
+    ----------
+    start
+        Its beginning, as `time.perf_counter` gave it.
+    """
+
+    def __init__(self, spec: TrialSpec, data: TrialData, start: float, log: TrialLog) -> None:
+        self.spec, self.data, self.start = spec, data, start
+        peak_memory.reset(spec.device)
+        self.task = task_of(spec.task.options, spec.objective)
+        model = build(spec.graph, spec.hyperparameters, data.metadata, self.task, spec.training.seed)
+        self.model = model.to(spec.device)
+        self.parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
+        log.note(f"{self.parameters:,} parameters")
+
+    def messages(self) -> Generator[dict[str, Any], None, None]:
+        """Train, epoch by epoch."""
+        spec, data = self.spec, self.data
+        ready = data.prepared(self.task, spec.training, spec.device)
+        further = self._tracks(data.splits.whole_validation) if _names_tracks(spec.objective) else None
+        train, validation = data.splits.train, data.splits.validation
+        fitting = Fitting(self.model, self.task, train, validation, spec.training, spec.device, ready, further)
         train_seconds = 0.0
-        passes = PASSES if "latency" in objective.metrics else FEW
-        milliseconds = latency(model, data.largest, device, training.precision, passes)
-        costs: dict[str, float] = {"parameters": parameters, "latency": milliseconds}
-        while not fitting.done and fitting.epochs < spec.get("stop", math.inf):
-            report = fitting.epoch()
-            train_seconds += report.seconds
-            metrics = {**report.metrics, **costs, "seconds_per_epoch": train_seconds / report.epoch}
-            yield {
-                "kind": "epoch",
-                "epoch": report.epoch,
-                **(scores := _scores(objective, metrics, report)),
-                "metrics": metrics,
-                "parameters": parameters,
-                **{name: getattr(report, name) for name in NORMS},
-                "train_seconds": train_seconds,
-                "seconds": time.perf_counter() - start,
-                "memory": peak_memory.resident(),
-                "gpu_memory": peak_memory.on_gpu(device),
-                "inherited": inherited,
-                **(_weights(model, spec, scores["score"]) if report.best else {}),
-            }
-    finally:
-        fitting.close()
-    end: dict[str, Any] = {"kind": "end"}
-    if spec["final"]:
-        further = partial(of_task, whole=data.splits.whole_test)
-        end["test"] = evaluate_model(model, task, data.splits.test, device=spec["device"], further=further)
-        end |= {"weights": weights_of(model), "weights_digest": weights_digest(model.state_dict())}
-    yield {**end, "train_seconds": train_seconds, "seconds": time.perf_counter() - start}
+        try:
+            if reason := _refusal(fitting, self.parameters, spec.limits):
+                yield {"kind": "refused", "reason": reason}
+                return
+            costs = self._costs()
+            while not fitting.done and (spec.stop is None or fitting.epochs < spec.stop):
+                report = fitting.epoch()
+                train_seconds += report.seconds
+                yield self._epoch(report, costs, train_seconds)
+        finally:
+            fitting.close()
+        seconds = {"train_seconds": train_seconds, "seconds": time.perf_counter() - self.start}
+        yield {"kind": "end", **(self._final() if spec.final else {}), **seconds}
+
+    def _tracks(self, whole: bool) -> Further:
+        """Metrics of tracks; `whole` as of `track_numbers`."""
+        return partial(track_numbers, self.task, selection=Selection.of_signal(self.data.metadata.options), whole=whole)
+
+    def _costs(self) -> dict[str, float]:
+        """Metrics that say what the network costs, measured before it is trained."""
+        passes = PASSES if "latency" in self.spec.objective.metrics else FEW
+        milliseconds = latency(self.model, self.data.largest, self.spec.device, self.spec.training.precision, passes)
+        return {"parameters": self.parameters, "latency": milliseconds}
+
+    def _epoch(self, report: Report, costs: Mapping[str, float], train_seconds: float) -> dict[str, Any]:
+        """The message of an epoch."""
+        metrics = {**report.metrics, **costs, "seconds_per_epoch": train_seconds / report.epoch}
+        scores = _scores(self.spec.objective, metrics, report)
+        return {
+            "kind": "epoch",
+            "epoch": report.epoch,
+            **scores,
+            "metrics": metrics,
+            "parameters": self.parameters,
+            **{name: getattr(report, name) for name in NORMS},
+            "train_seconds": train_seconds,
+            "seconds": time.perf_counter() - self.start,
+            "memory": peak_memory.resident(),
+            "gpu_memory": peak_memory.on_gpu(self.spec.device),
+            **(_weights(self.model, self.spec, scores["score"]) if report.best else {}),
+        }
+
+    def _final(self) -> dict[str, Any]:
+        """What the last message of a final training has: metrics on test events, and the weights."""
+        splits, further = self.data.splits, self._tracks(self.data.splits.whole_test)
+        test = evaluate_model(self.model, self.task, splits.test, device=self.spec.device, further=further)
+        weights = {"weights": weights_of(self.model), "weights_digest": weights_digest(self.model.state_dict())}
+        return {"test": test, **weights}
+
+
+def _names_tracks(objective: Objective) -> bool:
+    """Whether an objective names a metric of tracks; of several targets, these stand without a target's name."""
+    return any(name in METRICS and TRACKS in METRICS.get(name).of for name in objective.metrics)
 
 
 def _scores(objective: Objective, metrics: Mapping[str, Any], report: Report) -> dict[str, Any]:
@@ -220,29 +239,17 @@ def _scores(objective: Objective, metrics: Mapping[str, Any], report: Report) ->
     return {"score": scores[0], **several, "best": report.best}
 
 
-def _weights(model: Model, spec: Mapping[str, Any], score: float) -> dict[str, Any]:
+def _weights(model: Model, spec: TrialSpec, score: float) -> dict[str, Any]:
     """What the message of a better epoch says of the weights."""
-    wanted = spec.get("keep") and score >= spec.get("keep_from", -math.inf)
+    wanted = spec.keep and (spec.keep_from is None or score >= spec.keep_from)
     digest = {"weights_digest": weights_digest(model.state_dict())}
     return {**digest, "weights": weights_of(model)} if wanted else digest
 
 
-def _heritage(inherited: Mapping[str, Any] | None) -> str:
-    """What the log says of it."""
-    return f", {inherited['share']:.0%} of them from the parent" if inherited else ""
-
-
-def _inherited(model: Model, parent: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Put a parent's weights into a fresh model; what was copied."""
-    if parent is None:
-        return None
-    return asdict(inherit(model, ComputationGraph.from_dict(parent["graph"]), parent["weights"]))
-
-
-def _refusal(fitting: Fitting, parameters: int, limits: Mapping[str, Any]) -> str | None:
+def _refusal(fitting: Fitting, parameters: int, limits: TrialLimits) -> str | None:
     """Why a trial isn't run, or None."""
-    if limits["parameters"] and parameters > limits["parameters"]:
-        return f"parameters {parameters} > {limits['parameters']}"
-    if limits["seconds_per_step"] and (seconds := step_seconds(fitting)) > limits["seconds_per_step"]:
-        return f"seconds_per_step {seconds:.3g} > {limits['seconds_per_step']:g}"
+    if limits.parameters and parameters > limits.parameters:
+        return f"parameters {parameters} > {limits.parameters}"
+    if limits.seconds_per_step and (seconds := step_seconds(fitting)) > limits.seconds_per_step:
+        return f"seconds_per_step {seconds:.3g} > {limits.seconds_per_step:g}"
     return None

@@ -1,4 +1,4 @@
-"""What the source `acorn` can be told."""
+"""Options of the source `acorn`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from archioptrx.data.options.base import HERE, option
 
 NAMES = r"(?P<event>.+?)_s(?P<sector>\d+)"
 """Names of files that hold a sector of an event: gnn_tracking's data21000_s3.pt is sector 3 of data21000."""
+FILES = ("*.pyg", "*.pt", "*/*.pyg")
+"""Names of files by which a path is known to be of this source."""
 PT_UNITS = {"GeV": 1.0, "MeV": 1e-3}
 """GeV in the unit of each name."""
 

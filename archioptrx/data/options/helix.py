@@ -1,4 +1,4 @@
-"""What the source `helix` can be told."""
+"""Options of the source `helix`."""
 
 from __future__ import annotations
 

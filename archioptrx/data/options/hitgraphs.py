@@ -1,4 +1,4 @@
-"""What the source `hitgraphs` can be told."""
+"""Options of the source `hitgraphs`."""
 
 from __future__ import annotations
 

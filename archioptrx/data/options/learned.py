@@ -1,4 +1,4 @@
-"""What the source `learned` can be told."""
+"""Options of the source `learned`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the sources `line_graph` and `triplets` can be told."""
+"""Options of the sources `line_graph` and `triplets`."""
 
 from __future__ import annotations
 

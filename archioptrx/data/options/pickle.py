@@ -1,4 +1,4 @@
-"""What the source `pickle` can be told."""
+"""Options of the source `pickle`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import ClassVar
 
 from archioptrx.core.config import Fields
 from archioptrx.data.options.base import HERE, option
+
+FILES = ("*.pickle", "*.pkl")
+"""Names of files by which a path is known to be of this source."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the source `toy` can be told."""
+"""Options of the source `toy`."""
 
 from __future__ import annotations
 

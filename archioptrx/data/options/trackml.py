@@ -1,4 +1,4 @@
-"""What the source `trackml` can be told."""
+"""Options of the source `trackml`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import ClassVar
 from archioptrx.core.config import Fields
 from archioptrx.data.options.base import HERE, option
 from archioptrx.data.options.building import Cuts
+
+FILES = ("event*-*.csv*", "*/event*-hits.csv*", "*event*.zip")
+"""Names of files by which a path is known to be of this source."""
 
 
 @dataclass(frozen=True)

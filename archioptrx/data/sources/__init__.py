@@ -1,6 +1,6 @@
-"""Where data come from. `load_dataset` reads or makes any data set from a plain description.
+"""Data sources. `load_dataset` reads or makes any data set from a plain description.
 
-A user adds a source with one decorated function, in a module that the experiment names under `imports` and that is
+A source is one decorated function. A user's own stands in a module that the experiment names under `imports`, which is
 installed or lies in the folder where the command is run::
 
     @dataclass(frozen=True)
@@ -14,29 +14,29 @@ installed or lies in the folder where the command is run::
         ...
         return stream(jobs, make, metadata)
 
-`examples/custom_data.py` is one in full. What `load` returns is a `Dataset`; `dataset.make_graph` completes arrays to a
-graph, and `stream` builds events one by one, in worker processes where that takes long.
+`examples/custom_data.py` is a whole one. `load` returns a `Dataset`; `dataset.make_graph` completes arrays to a graph,
+and `stream` builds events one by one, in worker processes where that takes long. So that `predict` writes files of its
+form too, see `archioptrx.models.predictions`.
 """
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.errors import InputError
 from archioptrx.data.options import (
-    MODULES,
     OF,
-    OWN_FILES,
     SOURCES,
     HitgraphsOptions,
     LearnedOptions,
     Options,
     description,
+    options_of,
+    source,
     source_at,
 )
 from archioptrx.data.options.building import Cuts
@@ -44,42 +44,10 @@ from archioptrx.data.options.building import Cuts
 if TYPE_CHECKING:
     from archioptrx.data.dataset import Dataset, Metadata
 
-Load = TypeVar("Load", bound=Callable[[Any], Any])
-
 FILES = ("path", "model")
-"""The keys that name files or folders."""
+"""Keys whose values are paths."""
 
-WRITERS = {
-    "trackml": "archioptrx.models.predictions.submission",
-    "hitgraphs": "archioptrx.models.predictions.hitgraph_predictions",
-    "acorn": "archioptrx.models.predictions.acorn_predictions",
-    "pickle": "archioptrx.models.predictions.pickle_predictions",
-}
-"""Modules that write predictions in the form of a source's files; see `archioptrx.models.predictions.prediction`."""
-
-LOADERS: dict[str, Callable[[Any], Dataset]] = {}
-"""What loads the sources of the user's own."""
-
-__all__ = ["SOURCES", "WRITERS", "check_spec", "load_dataset", "resolved", "source", "with_path"]
-
-
-def source(options: type[Options], files: Sequence[str] = ()) -> Callable[[Load], Load]:
-    """Register a function `load(options) -> Dataset` as a source, under the name that its options say.
-
-    Parameters
-    ----------
-    options
-        Class of its options. A source of that name that there is already gives way.
-    files
-        Patterns of file names by which `--data PATH` tells this source, `*.csv` say.
-    """
-
-    def decorate(load: Load) -> Load:
-        SOURCES[options.source], LOADERS[options.source] = options, load
-        OWN_FILES[options.source] = tuple(files)
-        return load
-
-    return decorate
+__all__ = ["SOURCES", "check_spec", "load_dataset", "resolved", "source", "with_path"]
 
 
 def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Options | None:
@@ -88,7 +56,7 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
     Parameters
     ----------
     content
-        `{source: NAME, path: …, **options}`; without `source` the files at the path tell it, and no path means `toy`.
+        `{source: NAME, path: …, **options}`; without `source` the files at the path decide, and no path means `toy`.
     place
         Where it stands, the start of each message.
     faults
@@ -103,7 +71,11 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
     name = fields.take("source", str, usual_source(fields.content), choices=SOURCES)
     if len(faults) > before:
         return None
-    options = SOURCES[name].read(fields)
+    with SOURCES.guarded(name):
+        options = options_of(name).read(fields)
+    if not isinstance(options, options_of(name)):
+        allowed = options_of(name).__name__
+        raise InputError(f"data source {name}: its options are read as {type(options).__name__}; allowed: {allowed}")
     if OF in fields.taken and isinstance(inner := fields.content.get(OF, {}), Mapping):
         check_spec(inner, fields.at(OF), faults)
     fields.rest()
@@ -111,7 +83,7 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
 
 
 def _described(content: Mapping[str, Any], faults: list[str]) -> Mapping[str, Any]:
-    """The same with a mapping for the other source, which may be told by a path or in YAML."""
+    """The same with a mapping for the other source, which may be described by a path or in YAML."""
     if not isinstance(content, Mapping) or OF not in content:
         return content
     try:
@@ -159,7 +131,8 @@ def with_path(content: Mapping[str, Any], path: str) -> dict[str, Any]:
     found = source_at(Path(path))
     if content.get("source") == found:
         return {**{key: value for key, value in content.items() if key != "events"}, "path": path}
-    builders = [issubclass(SOURCES[name], Cuts) for name in (content.get("source", ""), found) if name in SOURCES]
+    both = [name for name in (content.get("source", ""), found) if name in SOURCES]
+    builders = [issubclass(options_of(name), Cuts) for name in both]
     cuts = {field.name for field in fields(Cuts)} if builders == [True, True] else set()
     return {"source": found, "path": path, **{key: value for key, value in content.items() if key in cuts}}
 
@@ -175,7 +148,7 @@ def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | 
         Where the description stands, the start of messages about it.
     like
         Metadata of a model's training data: the data come in its scales and in its learned embedding, and with its
-        number of φ sectors where neither the description nor `metadata.json` nor edges that wrap around tell it.
+        number of φ sectors where neither the description nor `metadata.json` nor edges that wrap around say it.
 
     Raises
     ------
@@ -186,17 +159,26 @@ def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | 
     options = check_spec(spec, place, faults)
     finish(faults)
     assert options is not None
+    return load_from(options, like)
+
+
+def load_from(options: Options, like: Metadata | None = None) -> Dataset:
+    """Read or make a data set from options that have been checked; `like` as in `load_dataset`."""
     if like is not None and isinstance(options, HitgraphsOptions):
         options = replace(options, usual_sectors=like.sectors)
     if like is not None and isinstance(options, LearnedOptions):
         options = replace(options, like=like)
-    dataset: Dataset = _loader(options.source)(options)
+    dataset = _loaded(options)
     return dataset if like is None else dataset.scaled_like(like)
 
 
-def _loader(name: str) -> Callable[[Any], Dataset]:
-    if name in LOADERS:
-        return LOADERS[name]
-    module = importlib.import_module(MODULES.get(name, f"archioptrx.data.sources.{name}"))
-    load: Callable[[Any], Dataset] = module.load
-    return load
+def _loaded(options: Options) -> Dataset:
+    """Call the source's own function."""
+    from archioptrx.data.dataset import Dataset
+
+    load = SOURCES.get(options.source)
+    with SOURCES.guarded(options.source):
+        dataset = load(options)
+    if not isinstance(dataset, Dataset):
+        raise InputError(f"data source {options.source}: gave {type(dataset).__name__}; allowed: a Dataset")
+    return dataset

@@ -97,8 +97,8 @@ def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:
     for key, like in OPTIONAL.items():
         if key in arrays and like not in arrays:
             faults.append(f"{key} stands without {like}; allowed: both or neither")
-        elif key in arrays and (rows := _rows(arrays[key])) != (wanted := _rows(arrays[like])):
-            faults.append(f"{key} has {rows} rows; allowed: as many as {like}, {wanted}")
+        elif key in arrays and (count := _rows(arrays[key])) != (wanted := _rows(arrays[like])):
+            faults.append(f"{key} has {count} rows; allowed: as many as {like}, {wanted}")
     if faults:
         return faults
     faults += [

@@ -37,14 +37,14 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.identifiers import particle_ids
-from archioptrx.data.options import PickleOptions
+from archioptrx.data.options import PickleOptions, source
+from archioptrx.data.options.pickle import FILES
 from archioptrx.data.pairs import Edges, pair_keys, undirected
 from archioptrx.data.sources import safe_pickle
 from archioptrx.data.sources.files import file_fault, files_in
 from archioptrx.data.sources.safe_pickle import filled
 from archioptrx.data.sources.stream import Job, stream
 
-PATTERNS = ("*.pickle", "*.pkl")
 LEGAL = "a pickled list of samples {hits: {xyz, particle_id, …}, graphs: {pred, loss, true}}"
 LARGEST = 4 * 2**30
 """Bytes of a file; it is read at once."""
@@ -82,6 +82,7 @@ class Sample:
     faults: tuple[str, ...] = ()
 
 
+@source(PickleOptions, FILES)
 def load(options: PickleOptions) -> Dataset:
     """Read a file or a folder.
 
@@ -90,7 +91,7 @@ def load(options: PickleOptions) -> Dataset:
     InputError
         A file holds something else, or a sample breaks the contract: one line each. Nothing of a file is run.
     """
-    files = files_in(options.path, PATTERNS, LEGAL)
+    files = files_in(options.path, FILES, LEGAL)
     samples = samples_of(options, files)
     good = [sample for sample in samples if not sample.faults]
     sectors = {sample.sectors for sample in good}

@@ -1,30 +1,42 @@
-"""Drawings of function graphs from top to bottom, with the steps of one walk: numbered, a stroke for each kind."""
+"""Drawings of function graphs from top to bottom: alone, with the steps of one walk, or with the course of a search.
+
+The steps of a walk are numbered, and each kind of walk has its own stroke. A course shows a number of each function
+over a search; see `archioptrx.graphs.drawing.course`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from archioptrx.graphs.decisions import Trace
-from archioptrx.graphs.drawing.function_columns import bracketed, columns_of, is_function
-from archioptrx.graphs.drawing.layered_layout import Layout, layered
-from archioptrx.graphs.drawing.network import DOMAIN, FUNCTION, SMALL, label, mark, rows_of
+from archioptrx.graphs.drawing import course as courses
+from archioptrx.graphs.drawing.course import Course
+from archioptrx.graphs.drawing.layered_layout import Arrow, Layout, layered
+from archioptrx.graphs.drawing.network import BACK, DOMAIN, FUNCTION, mark
 from archioptrx.graphs.drawing.svg import (
     INK,
+    NAME,
     PALE,
+    SMALL,
     Outline,
     Picture,
     Point,
     Stroke,
     Text,
     Way,
+    label,
     moved,
     ordered,
+    rows_of,
     text_width,
     wrapped,
 )
 from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.nodes import FunctionNode
 
 STROKES = {
     "first walk": ("#1f5fa8", 2.4, False),
@@ -35,13 +47,20 @@ STROKES = {
 """Colour and breadth of the arrows of each kind of walk, and whether they are dashed."""
 IDLE = "#b5b5b5"
 """Arrows that no walk takes."""
-RANK, OVAL, BOX, BESIDE, PASSING, PORT = 62.0, 34.0, 26.0, 24.0, 16.0, 14.0
-MARGIN, NAME = 16.0, 11.0
+OVAL, BOX, GAP = 34.0, 26.0, 32.0
+"""Heights of data nodes and functions, and of what lies between them."""
+BESIDE, PASSING = 24.0, 16.0
+"""Least distance of nodes of a rank; breadth of an arrow that passes."""
+PORT, PORT_OF_OVAL, SPREAD = 14.0, 7.0, 0.65
+"""Distance of arrows on one side of a function and of a data node; share of the side that all take up at most."""
+MARGIN = 16.0
+Port = tuple[str, int, Arrow]
+"""A node, its lower side (1) or upper one (-1), and the arrow that begins or ends there."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """One choice of a function: by which kind of walk, from which data node (None: by a reverse walk)."""
+    """Choice of a function: kind of the walk, function, data node before it (None: a reverse walk)."""
 
     kind: str
     function: str
@@ -68,14 +87,16 @@ def moves_of(trace: Trace) -> list[Move]:
 
 
 def draw_walk(graph: FunctionGraph, trace: Trace | None = None, title: str = "") -> Picture:
-    """A function graph with the steps of one walk; without a trace the graph alone.
+    """Draw a function graph with the steps of one walk; without a trace the graph alone.
 
-    Inputs that no step of the walk comes from are what reverse walks supply.
+    Inputs that no step of the walk comes from are those that reverse walks supply.
     """
-    moves = moves_of(trace) if trace else []
-    strokes, width, height = _Drawing(graph, moves).strokes()
-    groups = _legend(graph, [move.kind for move in moves])
-    return framed(strokes, width, height, title, groups)
+    return _Drawing(graph, moves_of(trace) if trace else []).picture(title)
+
+
+def draw_course(graph: FunctionGraph, course: Course, title: str = "") -> Picture:
+    """Draw a function graph whose functions show a number over a search, and its last value as their colour."""
+    return _Drawing(graph, course=course).picture(title)
 
 
 def framed(
@@ -93,33 +114,42 @@ def framed(
 
 
 class _Drawing:
-    def __init__(self, graph: FunctionGraph, moves: Sequence[Move]) -> None:
-        self.graph, self.moves = graph, moves
-        self.arrows = [(name, bracketed(f.name)) for f in graph.functions for name in dict.fromkeys(f.inputs)]
+    def __init__(self, graph: FunctionGraph, moves: Sequence[Move] = (), course: Course | None = None) -> None:
+        self.graph, self.moves, self.course = graph, moves, course
+        self.box = BOX if course is None else courses.HEIGHT
+        self.tall = max(OVAL, self.box)  # an arrow that passes a rank is straight beside all of it
+        self.step = (OVAL + self.box) / 2 + GAP
+        self.ranks = ranks_of(graph)
+        self.arrows: list[Arrow] = [
+            (name, bracketed(f.name)) for f in graph.functions for name in dict.fromkeys(f.inputs)
+        ]
         self.arrows += [(bracketed(f.name), f.output) for f in graph.functions]
         self.width = {node.name: self._oval(node.name) for node in graph.data}
         for function in graph.functions:
-            turns = sum(move.function == function.name for move in moves)
-            self.width[bracketed(function.name)] = text_width(function.name, NAME) + 16 + 18 * turns
+            self.width[bracketed(function.name)] = self._box(function.name)
+
+    def picture(self, title: str) -> Picture:
+        strokes, width, height = self.strokes()
+        return framed(strokes, width, height, title, self._legend())
 
     def strokes(self) -> tuple[list[Stroke], float, float]:
-        """All strokes from (0, 0); width and height of what they take up."""
+        """All strokes from (0, 0); their width and height."""
         rooms = {name: width + BESIDE for name, width in self.width.items()}
-        layout = layered(columns_of(self.graph), self.arrows, rooms, PASSING)
-        spans = [(layout.height[name], self.width[name] / 2) for name in self.width]
+        layout = layered(self.ranks, self.arrows, rooms, PASSING)
+        spans = [(layout.x[name], self.width[name] / 2) for name in self.width]
         spans += [(at, PASSING / 2) for way in layout.ways.values() for _, at in way]
         left, right = min(x - half for x, half in spans), max(x + half for x, half in spans)
         kinds, ports = self._kinds(), _ports(layout, self.width)
-        made: list[Stroke] = []
-        for arrow in sorted(layout.ways, key=lambda arrow: (arrow[0], arrow[1]) in kinds):
-            made.append(self._way(layout, arrow, ports, kinds.get((arrow[0], arrow[1]))))
+        strokes: list[Stroke] = []
+        for arrow in sorted(layout.ways, key=lambda arrow: arrow in kinds):
+            strokes.append(self._way(layout, arrow, ports, kinds.get(arrow)))
         for name in self.width:
-            made += self._node(name, (layout.height[name], RANK * layout.column[name]))
-        return moved(made, -left, OVAL / 2), right - left, RANK * max(layout.column.values()) + OVAL
+            strokes += self._node(name, (layout.x[name], self.step * layout.rank[name]))
+        return moved(strokes, -left, OVAL / 2), right - left, self.step * max(layout.rank.values()) + OVAL
 
-    def _kinds(self) -> dict[tuple[str, str], str]:
-        """Which walk took an arrow first."""
-        kinds: dict[tuple[str, str], str] = {}
+    def _kinds(self) -> dict[Arrow, str]:
+        """Kind of the walk that took an arrow first."""
+        kinds: dict[Arrow, str] = {}
         for move in self.moves:
             function, key = self.graph.function[move.function], bracketed(move.function)
             if move.start is not None:
@@ -131,38 +161,47 @@ class _Drawing:
         return kinds
 
     def _oval(self, name: str) -> float:
-        return max(text_width(name, NAME, True) + 20, text_width(self._below(name), SMALL) + 34)
+        """Width in which the texts have room, and the arrows of each side."""
+        sides = Counter(
+            _down(self.ranks, arrow) * (1 if arrow[0] == name else -1) for arrow in self.arrows if name in arrow
+        )
+        ports = PORT_OF_OVAL / SPREAD * (max(sides.values(), default=1) - 1)
+        return max(text_width(name, NAME, True) + 20, text_width(self._below(name), SMALL) + 34, ports)
+
+    def _box(self, function: str) -> float:
+        if self.course is not None:
+            return courses.box_width(function)
+        turns = sum(move.function == function for move in self.moves)
+        return text_width(function, NAME) + 16 + 18 * turns
 
     def _below(self, name: str) -> str:
-        """What stands below the name of a data node."""
+        """Text below the name of a data node."""
         field = self.graph.node[name].field
         return str(self.graph.width[name]) if field is None else f"source: {field}"
 
-    def _way(
-        self,
-        layout: Layout,
-        arrow: tuple[str, ...],
-        ports: Mapping[tuple[str, int, tuple[str, ...]], float],
-        kind: str | None,
-    ) -> Way:
+    def _way(self, layout: Layout, arrow: Arrow, ports: Mapping[Port, float], kind: str | None) -> Way:
         """From side to side, straight beside what it passes."""
         start, end = arrow[:2]
-        down = _down(layout, arrow)
-        places = [(ports[start, down, arrow], RANK * layout.column[start] + down * self._half(start))]
-        for column, x in _straight(layout.ways[arrow]):
-            places += [(x, RANK * column - down * OVAL / 2), (x, RANK * column + down * OVAL / 2)]
-        places.append((ports[end, -down, arrow], RANK * layout.column[end] - down * self._half(end)))
+        down = _down(layout.rank, arrow)
+        places = [self._side(layout, start, down, ports[start, down, arrow])]
+        for rank, x in _straight(layout.ways[arrow]):
+            places += [(x, self.step * rank - down * self.tall / 2), (x, self.step * rank + down * self.tall / 2)]
+        places.append(self._side(layout, end, -down, ports[end, -down, arrow]))
         parts: list[tuple[Point, ...]] = [(places[0],)]
         for number, ((x, y), (to_x, to_y)) in enumerate(pairwise(places)):
             bend = (to_y - y) * 0.5
             parts.append(((to_x, to_y),) if number % 2 else ((x, y + bend), (to_x, to_y - bend), (to_x, to_y)))
         if kind is None:
-            return Way(tuple(parts), IDLE if self.moves else INK)
+            return Way(tuple(parts), IDLE if self.moves else INK if down > 0 else BACK)
         colour, thick, dashed = STROKES[kind]
         return Way(tuple(parts), colour, thick, dashed)
 
-    def _half(self, name: str) -> float:
-        return (BOX if is_function(name) else OVAL) / 2
+    def _side(self, layout: Layout, name: str, side: int, x: float) -> Point:
+        """Point on the lower (1) or upper (-1) side of a node, at x; an oval's side is an arc."""
+        half, middle = self.box / 2, self.step * layout.rank[name]
+        if not is_function(name):
+            half = OVAL / 2 * math.sqrt(1 - (2 * (x - layout.x[name]) / self.width[name]) ** 2)
+        return x, middle + side * half
 
     def _node(self, name: str, at: Point) -> list[Stroke]:
         if not is_function(name):
@@ -174,54 +213,105 @@ class _Drawing:
                 Text((at[0], at[1] + 7), self._below(name), SMALL, fill=PALE),
             ]
         function = name[1:-1]
+        if self.course is not None:
+            return courses.box(self.course, function, at, self.width[name])
         turns = [(number, move.kind) for number, move in enumerate(self.moves, 1) if move.function == function]
         idle = bool(self.moves) and not turns
-        made: list[Stroke] = [Outline(at, self.width[name], BOX, "#f6f1ea" if idle else FUNCTION, radius=3.0)]
-        made.append(Text((at[0] - 9 * len(turns), at[1]), function, NAME, fill=PALE if idle else INK))
+        strokes: list[Stroke] = [Outline(at, self.width[name], BOX, "#f6f1ea" if idle else FUNCTION, radius=3.0)]
+        strokes.append(Text((at[0] - 9 * len(turns), at[1]), function, NAME, fill=PALE if idle else INK))
         right = at[0] + self.width[name] / 2
         for place, (number, kind_of) in enumerate(reversed(turns)):
-            made += mark((right - 12 - 18 * place, at[1]), str(number), STROKES[kind_of][0])
-        return made
+            strokes += mark((right - 12 - 18 * place, at[1]), str(number), STROKES[kind_of][0])
+        return strokes
+
+    def _legend(self) -> list[list[Stroke]]:
+        groups: list[list[Stroke]] = [
+            [Outline((9, 0), 18, 10, DOMAIN[domain]), label(23, f"{domain} data")]
+            for domain in dict.fromkeys(node.domain for node in self.graph.data)
+        ]
+        groups.append([Outline((9, 0), 18, 10, thick=2.2), label(23, "target")])
+        if self.course is None:
+            groups.append([Outline((9, 0), 18, 10, FUNCTION, radius=3.0), label(23, "function")])
+        kinds = dict.fromkeys([*(move.kind for move in self.moves), *["reverse walk"] * bool(self.moves)])
+        for kind in kinds:
+            colour, thick, dashed = STROKES[kind]
+            groups.append([Way((((0, 0),), ((24, 0),)), colour, thick, dashed), label(28, kind)])
+        if not kinds and any(_down(self.ranks, arrow) < 0 for arrow in self.arrows):
+            groups.append([Way((((0, 0),), ((24, 0),)), BACK), label(28, "back, to data that can be made earlier")])
+        return groups + ([] if self.course is None else courses.legend(self.course))
 
 
-def _down(layout: Layout, arrow: Sequence[str]) -> int:
+def ranks_of(graph: FunctionGraph) -> dict[str, int]:
+    """Rank of each data node (even numbers) and each function (odd); functions' names in brackets.
+
+    A function graph has cycles. Data nodes are ordered by how early they can be made, targets last; a function leads
+    forward if all of its inputs come before its output. Ranks follow the longest forward path; a function that leads
+    back stands between its inputs and its output.
+    """
+    early = earliest(graph)
+    order = sorted(early, key=lambda name: (name in graph.targets, early[name]))
+    place = {name: number for number, name in enumerate(order)}
+    level = dict.fromkeys(order, 0)
+    forward = [f for f in graph.functions if all(place[i] < place[f.output] for i in f.inputs)]
+    for name in order:
+        inputs = [max(level[i] for i in f.inputs) for f in forward if f.output == name]
+        level[name] = 2 + max(inputs, default=-2)
+    level.update(dict.fromkeys(graph.targets, max(level.values())))
+    return level | {bracketed(f.name): _between(f, level) for f in graph.functions}
+
+
+def bracketed(function: str) -> str:
+    """Name of a function as a node of the drawing: a data node may have the same name."""
+    return f"({function})"
+
+
+def is_function(node: str) -> bool:
+    """Whether a node of the drawing is a function."""
+    return node.startswith("(")
+
+
+def earliest(graph: FunctionGraph) -> dict[str, int]:
+    """Least number of functions in a row before each data node exists."""
+    known = dict.fromkeys(graph.sources, 0)
+    while True:
+        new = {
+            f.output: 1 + max(known[i] for i in f.inputs)
+            for f in reversed(graph.functions)
+            if f.output not in known and all(i in known for i in f.inputs)
+        }
+        if not new:
+            return {node.name: known.get(node.name, len(graph.data)) for node in graph.data}
+        known |= new
+
+
+def _between(function: FunctionNode, level: Mapping[str, int]) -> int:
+    reads, gives = max(level[name] for name in function.inputs), level[function.output]
+    return reads - 1 if gives < reads else reads + 1
+
+
+def _down(rank: Mapping[str, int], arrow: Arrow) -> int:
     """1: to a lower rank, -1: to a higher one."""
-    return 1 if layout.column[arrow[1]] > layout.column[arrow[0]] else -1
+    return 1 if rank[arrow[1]] > rank[arrow[0]] else -1
 
 
 def _straight(way: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Where an arrow passes ranks: straight on where it would hardly bend. (It has more room than that.)"""
+    """Places where an arrow passes ranks, on one line where it would hardly bend. (Its room is wider than that.)"""
     places = [x for _, x in way]
     if not places or max(places) - min(places) > PASSING / 2:
         return list(way)
-    return [(column, (max(places) + min(places)) / 2) for column, _ in way]
+    return [(rank, (max(places) + min(places)) / 2) for rank, _ in way]
 
 
-def _ports(layout: Layout, widths: Mapping[str, float]) -> dict[tuple[str, int, tuple[str, ...]], float]:
-    """Where on the lower (1) or upper (-1) side of a node each arrow begins or ends, side by side."""
-    sides: dict[tuple[str, int], list[tuple[float, tuple[str, ...]]]] = {}
+def _ports(layout: Layout, widths: Mapping[str, float]) -> dict[Port, float]:
+    """x of the place where each arrow begins or ends at a side of a node, side by side."""
+    sides: dict[tuple[str, int], list[tuple[float, Arrow]]] = {}
     for arrow, way in layout.ways.items():
-        down, (start, end) = _down(layout, arrow), arrow[:2]
-        sides.setdefault((start, down), []).append((way[0][1] if way else layout.height[end], arrow))
-        sides.setdefault((end, -down), []).append((way[-1][1] if way else layout.height[start], arrow))
+        down, (start, end) = _down(layout.rank, arrow), arrow[:2]
+        sides.setdefault((start, down), []).append((way[0][1] if way else layout.x[end], arrow))
+        sides.setdefault((end, -down), []).append((way[-1][1] if way else layout.x[start], arrow))
     ports = {}
     for (name, side), ends in sides.items():
-        room = 0.7 * widths[name] if is_function(name) else 0.0
-        step = min(PORT, room / max(1, len(ends) - 1))
+        step = min(PORT if is_function(name) else PORT_OF_OVAL, SPREAD * widths[name] / max(1, len(ends) - 1))
         for number, (_, arrow) in enumerate(sorted(ends)):
-            ports[name, side, arrow] = layout.height[name] + step * (number - (len(ends) - 1) / 2)
+            ports[name, side, arrow] = layout.x[name] + step * (number - (len(ends) - 1) / 2)
     return ports
-
-
-def _legend(graph: FunctionGraph, kinds: Iterable[str]) -> list[list[Stroke]]:
-    groups: list[list[Stroke]] = [
-        [Outline((9, 0), 18, 10, DOMAIN[domain]), label(23, f"{domain} data")]
-        for domain in dict.fromkeys(node.domain for node in graph.data)
-    ]
-    groups.append([Outline((9, 0), 18, 10, thick=2.2), label(23, "target")])
-    groups.append([Outline((9, 0), 18, 10, FUNCTION, radius=3.0), label(23, "function")])
-    taken = [*dict.fromkeys(kinds), *["reverse walk"] * bool(kinds)]
-    for kind in dict.fromkeys(taken):
-        colour, thick, dashed = STROKES[kind]
-        groups.append([Way((((0, 0),), ((24, 0),)), colour, thick, dashed), label(28, kind)])
-    return groups

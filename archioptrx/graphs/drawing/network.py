@@ -5,22 +5,26 @@ They need neither torch nor (for SVG) matplotlib.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.drawing.network_layout import STEM, Frame, Placed, Size, Unit, Wire, place
 from archioptrx.graphs.drawing.svg import (
+    NAME,
     PALE,
+    SMALL,
     Outline,
     Picture,
     Stroke,
     Text,
     Way,
+    label,
     moved,
     ordered,
     rounded,
+    rows_of,
     text_width,
     wrapped,
 )
@@ -31,10 +35,8 @@ DOMAIN = {"node": "#cfe3f5", "edge": "#d3ecc8", "triplet": "#f3d4e8", "graph": "
 FUNCTION, BACK, LOOP = "#fdddb8", "#a03070", "#fbf2f7"
 """Colours: data by their domain; functions; back edges; the ground of a loop."""
 MARKS = ("#4e79a7", "#e15759", "#59a14f", "#b07aa1", "#9c755f", "#76b7b2")
-"""Of weights that several steps share."""
+"""Colours of the marks of weights that several steps share."""
 MARGIN, OVAL, LINE = 16.0, 25.0, 10.0
-NAME, SMALL = 11.0, 8.0
-"""Sizes of letters."""
 
 
 def svg_of(
@@ -44,7 +46,7 @@ def svg_of(
     title: str = "",
     legend: bool = True,
 ) -> str:
-    """A drawing as one `<svg>` element that may stand in an HTML page beside others; see `picture_of`.
+    """Drawing of a computation graph as one `<svg>` element that may stand in an HTML page; see `picture_of`.
 
     It has a light ground of its own, so it is legible on a dark page as it is; and the class `archioptrx-drawing`.
     """
@@ -76,7 +78,7 @@ def picture_of(
     title: str = "",
     legend: bool = True,
 ) -> Picture:
-    """The drawing itself.
+    """Drawing of a computation graph.
 
     Parameters
     ----------
@@ -88,7 +90,7 @@ def picture_of(
     title
         Stands above.
     legend
-        Whether what colours and lines mean stands below.
+        Whether an explanation of colours and lines stands below.
     """
     return _NetworkDrawing(graph, {**(hyperparameters or {}), **(widths or {})}, hyperparameters or {}).picture(
         title, legend
@@ -106,10 +108,12 @@ class _NetworkDrawing:
         self.once = {index for loop in graph.loops for index in loop.once}
 
     def picture(self, title: str, legend: bool) -> Picture:
-        placed = place(self.graph, self.size, lambda loop: max(text_width(t, s, True) for t, s in _told(loop)) + 6)
+        placed = place(
+            self.graph, self.size, lambda loop: max(text_width(t, s, True) for t, s in _loop_texts(loop)) + 6
+        )
         strokes = self.strokes(placed)
         below = self.legend() if legend else []
-        parts = [one.room[2] for group in below for one in group if isinstance(one, Text)]
+        parts = [stroke.room[2] for group in below for stroke in group if isinstance(stroke, Text)]
         width = max([placed.width, 170.0, *parts, *(text_width(w, NAME, True) for w in title.split())])
         height, strokes = MARGIN, moved(strokes, MARGIN + (width - placed.width) / 2, MARGIN)
         head = wrapped(title, NAME, width, True)
@@ -123,8 +127,7 @@ class _NetworkDrawing:
             laid, tall = rows_of(below, width)
             strokes += moved(laid, MARGIN, height)
             height += tall + MARGIN - 4
-        about = title or "computation graph"
-        return Picture(width + 2 * MARGIN, height, ordered(strokes), about)
+        return Picture(width + 2 * MARGIN, height, ordered(strokes), title or "computation graph")
 
     def size(self, key: str) -> Size:
         number = int(key[1:])
@@ -155,29 +158,29 @@ class _NetworkDrawing:
     def notes(self, index: int) -> list[str]:
         """The small lines of a step: its block and its parameters."""
         step = self.graph.steps[index]
-        told = [] if step.block == step.function else [step.block]
+        texts = [] if step.block == step.function else [step.block]
         usual = step.signature.complete({})
         values = {key: _value(value, self.hyperparameters) for key, value in step.params}
-        told += [f"{k}={v}" for k, v in values.items() if v not in (k, _value(usual.get(k), {}))]
-        told += [f"{self.graph.values[v]} twice" for v in dict.fromkeys(step.inputs) if step.inputs.count(v) > 1]
-        told += ["own weights each pass"] * (step.per_pass and self.graph.passes[index] > 1)
-        told += ["first pass only"] * (index in self.once)
+        texts += [f"{k}={v}" for k, v in values.items() if v not in (k, _value(usual.get(k), {}))]
+        texts += [f"{self.graph.values[v]} twice" for v in dict.fromkeys(step.inputs) if step.inputs.count(v) > 1]
+        texts += ["own weights each pass"] * (step.per_pass and self.graph.passes[index] > 1)
+        texts += ["first pass only"] * (index in self.once)
         lines: list[str] = []
-        for one in told:
-            longer = f"{lines[-1]}, {one}" if lines else one
+        for text in texts:
+            longer = f"{lines[-1]}, {text}" if lines else text
             if lines and text_width(longer, SMALL) <= 110:
                 lines[-1] = longer
             else:
-                lines.append(one)
+                lines.append(text)
         return lines
 
     def strokes(self, placed: Placed) -> list[Stroke]:
-        made: list[Stroke] = [stroke for frame in placed.frames for stroke in self.frame(frame)]
-        made += [_wire(wire) for wire in placed.wires]
-        made += [Way(rounded(way), BACK, 1.6) for way in placed.backs]
+        strokes: list[Stroke] = [stroke for frame in placed.frames for stroke in self.frame(frame)]
+        strokes += [_wire(wire) for wire in placed.wires]
+        strokes += [Way(rounded(way), BACK, 1.6) for way in placed.backs]
         for key, unit in placed.units.items():
-            made += self.unit(key, unit)
-        return made
+            strokes += self.unit(key, unit)
+        return strokes
 
     def frame(self, frame: Frame) -> list[Stroke]:
         loop = self.graph.loops[frame.loop]
@@ -186,7 +189,7 @@ class _NetworkDrawing:
         note = ", ".join(f"{names[head]} becomes {names[carried]}" for head, carried in loop.heads)
         shape = Outline(middle, frame.width, frame.height, LOOP, BACK, 0.8, False, 8.0, f"between two passes {note}", 0)
         texts: list[Stroke] = []
-        for number, (text, size) in enumerate(_told(loop)):
+        for number, (text, size) in enumerate(_loop_texts(loop)):
             at = (frame.lanes + 6, middle[1] + 13 * number - 6)
             texts.append(Text(at, text, size, "start", not number, BACK))
         return [shape, *texts]
@@ -194,26 +197,26 @@ class _NetworkDrawing:
     def unit(self, key: str, unit: Unit) -> list[Stroke]:
         number, size = int(key[1:]), unit.size
         index = number if key[0] == "s" else number - self.first
-        made: list[Stroke] = []
+        strokes: list[Stroke] = []
         if size.box:
-            made += self.box(index, unit)
+            strokes += self.box(index, unit)
         if not size.oval:
-            return made
+            return strokes
         x, y = unit.oval
         start, end = unit.top + size.box, y - size.oval / 2
         kind = self.graph.type_of(number)
         if number < self.first:
-            made.append(Text((x, start + 4), kind.field or kind.name, SMALL, fill=PALE))
+            strokes.append(Text((x, start + 4), kind.field or kind.name, SMALL, fill=PALE))
             start += 10
-        made.append(Way((((x, start),), ((x, end),))))
-        made.append(Text((x + 4, (start + end) / 2 - 1), self.width_text(number), SMALL, "start", fill=PALE))
+        strokes.append(Way((((x, start),), ((x, end),))))
+        strokes.append(Text((x + 4, (start + end) / 2 - 1), self.width_text(number), SMALL, "start", fill=PALE))
         target = number in self.graph.targets
         note = f"{kind.domain} [{kind.width}]" + ", a target" * target
-        made.append(
+        strokes.append(
             Outline((x, y), size.oval_width, size.oval, DOMAIN[kind.domain], thick=2.2 if target else 1.0, note=note)
         )
-        made.append(Text((x, y), self.graph.values[number], NAME, bold=True))
-        return made
+        strokes.append(Text((x, y), self.graph.values[number], NAME, bold=True))
+        return strokes
 
     def box(self, index: int, unit: Unit) -> list[Stroke]:
         step, notes, size = self.graph.steps[index], self.notes(index), unit.size
@@ -221,13 +224,13 @@ class _NetworkDrawing:
         width = max([text_width(step.function, NAME, True) + 14 + 22 * marked,
                      *(text_width(note, SMALL) + 12 for note in notes)])  # fmt: skip
         at = (unit.x, unit.top + size.box / 2)
-        made: list[Stroke] = [Outline(at, width, size.box, FUNCTION, dashed=index in self.back, radius=3.0)]
+        strokes: list[Stroke] = [Outline(at, width, size.box, FUNCTION, dashed=index in self.back, radius=3.0)]
         name = (unit.x - 9 * marked, unit.top + 9.5)
-        made.append(Text(name, step.function, NAME))
-        made += [Text((unit.x, unit.top + 21.5 + LINE * i), note, SMALL, fill=PALE) for i, note in enumerate(notes)]
+        strokes.append(Text(name, step.function, NAME))
+        strokes += [Text((unit.x, unit.top + 21.5 + LINE * i), note, SMALL, fill=PALE) for i, note in enumerate(notes)]
         if marked:
-            made += _shared((unit.x + width / 2 - 10, unit.top + 9.5), self.mark[step.weights])
-        return made
+            strokes += _shared((unit.x + width / 2 - 10, unit.top + 9.5), self.mark[step.weights])
+        return strokes
 
     def legend(self) -> list[list[Stroke]]:
         """Groups of strokes, each from (0, 0) to the right."""
@@ -267,8 +270,8 @@ def source_widths(graph: ComputationGraph, widths: Mapping[str, int]) -> dict[st
     return sources | {name: width for name, width in widths.items() if name.split(".")[0] == "target"}
 
 
-def _told(loop: Loop) -> list[tuple[str, float]]:
-    """What is written about a loop, with the sizes of its letters."""
+def _loop_texts(loop: Loop) -> list[tuple[str, float]]:
+    """Texts of a loop, with the sizes of their letters."""
     many = loop.iterations != 1
     return [
         (f"× {loop.iterations}", 13.0),
@@ -307,21 +310,3 @@ def _shared(at: tuple[float, float], number: int) -> list[Stroke]:
     """The mark of the weights of that number."""
     letter, turn = chr(ord("A") + number % 26), number // 26
     return mark(at, letter + (str(turn) if turn else ""), MARKS[number % len(MARKS)])
-
-
-def label(x: float, text: str) -> Text:
-    """A text of a legend."""
-    return Text((x, 0), text, SMALL, "start", fill=PALE)
-
-
-def rows_of(groups: Sequence[list[Stroke]], width: float) -> tuple[list[Stroke], float]:
-    """Groups side by side, in as many rows as the width asks for; the height of all."""
-    strokes: list[Stroke] = []
-    x = y = 0.0
-    for group in groups:
-        long = max(one.room[2] for one in group if isinstance(one, Text))
-        if x and x + long > width:
-            x, y = 0.0, y + 15
-        strokes += moved(group, x, y)
-        x += long + 14
-    return strokes, y

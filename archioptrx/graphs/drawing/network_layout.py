@@ -3,7 +3,7 @@
 A step and the value that it makes are one *unit*: box, arrow, oval, one below the other. A loop is laid out by itself
 and is one item of the whole, so that its frame holds nothing else; what it reads enters through *gates* in the frame's
 upper side, what others read of it leaves through gates in the lower one. Items come in ranks by their longest path
-(`archioptrx.graphs.drawing.ranks`); between two ranks is a gap that belongs to arrows alone. Back edges run up a
+(see `layered_layout`); between two ranks is a gap that belongs to arrows alone. Back edges run up a
 lane of their own on the right of their loop.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.drawing.ranks import PASSING, Item, Stack, Vertical, ranks_of, stacked
+from archioptrx.graphs.drawing.layered_layout import PASSING, Item, Stack, Vertical, ranks_of, stacked
 from archioptrx.graphs.drawing.svg import Point
 from archioptrx.graphs.steps import Loop
 
@@ -24,7 +24,7 @@ STEM, LANE, EDGE = 21.0, 10.0, 14.0
 
 @dataclass(frozen=True)
 class Size:
-    """Of a unit's parts; a part of height 0 isn't there.
+    """Sizes of a unit's parts; a part of height 0 isn't there.
 
     Attributes
     ----------
@@ -44,13 +44,13 @@ class Size:
 
     @property
     def height(self) -> float:
-        """Of the whole."""
+        """Height of the whole unit."""
         return self.box + self.stem + self.oval
 
 
 @dataclass(frozen=True)
 class Unit:
-    """A placed one: its size, x of its middle, y of its top."""
+    """Unit with its place: x of its middle, y of its top."""
 
     size: Size
     x: float
@@ -110,9 +110,9 @@ def place(graph: ComputationGraph, size: Callable[[str], Size], margin: Callable
     Parameters
     ----------
     size
-        Of a unit, by its key (see `Placed.units`).
+        Gives the size of a unit by its key (see `Placed.units`).
     margin
-        Room for what is written about a loop, on the right of its lanes.
+        Room for the texts of a loop, on the right of its lanes.
     """
     levels = _Levels(graph)
     numbers, margins = range(len(graph.loops)), [margin(loop) for loop in graph.loops]
@@ -128,11 +128,11 @@ def place(graph: ComputationGraph, size: Callable[[str], Size], margin: Callable
 
 
 def _unrest(placed: Placed) -> tuple[int, float]:
-    """How many arrows cross, and how far all go aside."""
+    """Number of crossings of arrows, and the sum of their distances aside."""
     curves = [
-        (one[2], other[1], one[0], other[0], number)
+        (upper[2], lower[1], upper[0], lower[0], number)
         for number, wire in enumerate(placed.wires)
-        for one, other in pairwise(wire.parts)
+        for upper, lower in pairwise(wire.parts)
     ]
     crossed = 0
     for number, (top, bottom, x, to_x, wire) in enumerate(curves):
@@ -147,12 +147,12 @@ def keys(graph: ComputationGraph) -> list[str]:
 
 
 class _Levels:
-    """Which unit is in which loop (None: in none), and what reads what.
+    """Units by loop, and the values that they read.
 
     Attributes
     ----------
     home
-        Loop of each unit.
+        Loop of each unit; None: it is in no loop.
     maker
         Unit that holds the box of each step; unit that holds the oval of each value is `v` and its number.
     """
@@ -176,7 +176,7 @@ class _Levels:
         self.reads += [(m, f"v{count + i}", count + i) for i, m in enumerate(self.maker) if m[0] == "s"]
 
     def item(self, unit: str) -> str:
-        """What a unit is, or is inside, among the items of the whole."""
+        """Item of the whole that a unit is, or that holds it."""
         loop = self.home[unit]
         return unit if loop is None else f"loop{loop}"
 
@@ -190,14 +190,14 @@ def _loop(levels: _Levels, number: int, size: Callable[[str], Size], margin: flo
     enter = [(f"in{v}", b, str(v)) for a, b, v in levels.reads if home[b] == number != home[a]]
     leave = dict.fromkeys((a, f"out{v}", str(v)) for a, b, v in levels.reads if home[a] == number != home[b])
     gates = [*dict.fromkeys(a for a, _, _ in enter), *(b for _, b, _ in leave)]
-    items = {unit: Item(one.width, one.height) for unit, one in sizes.items()}
+    items = {unit: Item(sized.width, sized.height) for unit, sized in sizes.items()}
     items |= {gate: Item(PASSING, 0.0) for gate in gates}
     links = [*enter, *inside, *leave]
     rank = ranks_of(items, links, dict.fromkeys(own, 1 if enter else 0))
     last = 1 + max(rank[unit] for unit in own)
     rank |= {gate: last for gate in gates if gate.startswith("out")}
     stack = stacked(items, links, rank, flipped)
-    units = {unit: Unit(one, stack.x[unit], stack.top[unit]) for unit, one in sizes.items()}
+    units = {unit: Unit(sized, stack.x[unit], stack.top[unit]) for unit, sized in sizes.items()}
     loop = graph.loops[number]
     backs, right = _lanes(stack, units, rank, [(f"v{c}", f"v{h}") for h, c in loop.heads])
     wires = [Wire(int(v), stack.wires[a, b, v], b in sizes and sizes[b].box > 0) for a, b, v in links]
@@ -225,33 +225,33 @@ def _lanes(
         lane += LANE
         corners: list[list[Point]] = []
         for unit, aside, up in ((carried, 8.0, 4.0), (head, 13.0, -4.0)):
-            (x, y), one = units[unit].oval, units[unit].size
+            (x, y), sized = units[unit].oval, units[unit].size
             if stack.right[unit] <= x:
-                slant = one.oval_width / 2 * (1 - (2 * up / one.oval) ** 2) ** 0.5
+                slant = sized.oval_width / 2 * (1 - (2 * up / sized.oval) ** 2) ** 0.5
                 corners.append([(x + slant, y + up), (lane, y + up)])
             else:
                 down[rank[unit]] += 5.0
                 under = stack.ranks[rank[unit]][1] + down[rank[unit]]
-                depth = one.oval / 2 * (1 - (2 * aside / one.oval_width) ** 2) ** 0.5
+                depth = sized.oval / 2 * (1 - (2 * aside / sized.oval_width) ** 2) ** 0.5
                 corners.append([(x + aside, y + depth), (x + aside, under), (lane, under)])
         ways.append((*corners[0], *reversed(corners[1])))
     return ways, lane
 
 
 def _whole(levels: _Levels, inner: Sequence[Placed], size: Callable[[str], Size], flipped: bool) -> Placed:
-    outer = {unit: size(unit) for unit, loop in levels.home.items() if loop is None}
-    items = {unit: Item(one.width, one.height) for unit, one in outer.items()}
-    for number, one in enumerate(inner):
-        items[f"loop{number}"] = Item(one.width, one.height, one.gates["in"], one.gates["out"])
+    outer = {unit: size(unit) for unit, home in levels.home.items() if home is None}
+    items = {unit: Item(sized.width, sized.height) for unit, sized in outer.items()}
+    for number, loop in enumerate(inner):
+        items[f"loop{number}"] = Item(loop.width, loop.height, loop.gates["in"], loop.gates["out"])
     crossing = [(levels.item(a), levels.item(b), str(v)) for a, b, v in levels.reads]
     links = list(dict.fromkeys(link for link in crossing if link[0] != link[1]))
     stack = stacked(items, links, ranks_of(items, links), flipped)
-    units = {unit: Unit(one, stack.x[unit], stack.top[unit]) for unit, one in outer.items()}
+    units = {unit: Unit(sized, stack.x[unit], stack.top[unit]) for unit, sized in outer.items()}
     wires = [Wire(int(v), stack.wires[a, b, v], not b.startswith("loop")) for a, b, v in links]
     placed = Placed(stack.width, stack.height, units, wires)
-    for number, one in enumerate(inner):
+    for number, loop in enumerate(inner):
         name = f"loop{number}"
-        moved = _shifted(one, stack.x[name] - one.width / 2, stack.top[name])
+        moved = _shifted(loop, stack.x[name] - loop.width / 2, stack.top[name])
         placed = replace(
             placed,
             units={**placed.units, **moved.units},

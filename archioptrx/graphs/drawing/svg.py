@@ -23,8 +23,12 @@ Point = tuple[float, float]
 Side = Literal["start", "middle", "end"]
 FORMATS = ("svg", "png")
 GROUND, INK, PALE = "#ffffff", "#222222", "#666666"
-"""Of every drawing (its own light ground, so that it can be read on a dark page too), of texts and lines."""
+"""Ground of every drawing (light on a dark page too), colour of texts and lines, and of small texts."""
+NAME, SMALL = 11.0, 8.0
+"""Sizes of letters."""
 FONT = "Helvetica, Arial, DejaVu Sans, sans-serif"
+CORNER = 7.0
+"""Radius of a line's corners."""
 HEAD = (7.0, 3.0)
 """Length and half the breadth of an arrow's head."""
 BROAD, NARROW = frozenset("mwMWOQ@%#+<=>^~×←→–…"), frozenset("ijl'IJ ,./:;\\|f-()[]tr!·")
@@ -37,11 +41,11 @@ class Outline:
     Attributes
     ----------
     radius
-        Of a box's corners; None: an oval.
+        Radius of a box's corners; None: an oval.
     note
         Shown where the mouse rests on it.
     layer
-        Order of painting; lines have 1, texts 4.
+        Order of painting; lines have 1, texts 5.
     """
 
     at: Point
@@ -57,7 +61,7 @@ class Outline:
 
     @property
     def style(self) -> str:
-        """What shapes of one group have in common, as SVG attributes."""
+        """SVG attributes that shapes of one group share."""
         return _drawn(self.fill, self.line, self.thick, self.dashed)
 
 
@@ -70,10 +74,11 @@ class Way:
     thick: float = 1.1
     dashed: bool = False
     arrow: bool = True
+    layer: int = 1
 
     @property
     def style(self) -> str:
-        """See Shape."""
+        """SVG attributes; see `Outline.style`."""
         return _drawn("none", self.line, self.thick, self.dashed)
 
     @property
@@ -102,13 +107,13 @@ class Text:
 
     @property
     def style(self) -> str:
-        """See Shape."""
+        """SVG attributes; see `Outline.style`."""
         side = "" if self.side == "start" else f' text-anchor="{self.side}"'
         return f'fill="{self.fill}" font-size="{_number(self.size)}"{side}' + ' font-weight="bold"' * self.bold
 
     @property
     def base(self) -> Point:
-        """Where the letters stand."""
+        """Point on the line that the letters stand on."""
         return self.at[0], self.at[1] + 0.35 * self.size
 
     @property
@@ -203,7 +208,7 @@ def wrapped(text: str, size: float, room: float, bold: bool = False) -> list[str
 
 
 def ordered(strokes: Iterable[Stroke]) -> tuple[Stroke, ...]:
-    """By layer, those of one style together."""
+    """Strokes by layer, those of one style together."""
     groups: dict[tuple[int, str], list[Stroke]] = {}
     for stroke in strokes:
         groups.setdefault((_layer(stroke), stroke.style), []).append(stroke)
@@ -211,7 +216,7 @@ def ordered(strokes: Iterable[Stroke]) -> tuple[Stroke, ...]:
 
 
 def _layer(stroke: Stroke) -> int:
-    return stroke.layer if isinstance(stroke, Outline) else 1 if isinstance(stroke, Way) else 4
+    return 5 if isinstance(stroke, Text) else stroke.layer
 
 
 def moved(strokes: Iterable[Stroke], right: float, down: float) -> list[Stroke]:
@@ -238,11 +243,29 @@ def beside(pictures: Sequence[Picture], title: str) -> Picture:
     return Picture(right, max(picture.height for picture in pictures), ordered(strokes), title)
 
 
-def rounded(corners: Sequence[Point], radius: float = 7.0) -> tuple[tuple[Point, ...], ...]:
+def rows_of(groups: Sequence[list[Stroke]], width: float) -> tuple[list[Stroke], float]:
+    """Groups side by side, in as many rows as the width asks for; the height of all."""
+    strokes: list[Stroke] = []
+    x = y = 0.0
+    for group in groups:
+        long = max(stroke.room[2] for stroke in group if isinstance(stroke, Text))
+        if x and x + long > width:
+            x, y = 0.0, y + 15
+        strokes += moved(group, x, y)
+        x += long + 14
+    return strokes, y
+
+
+def label(x: float, text: str) -> Text:
+    """A text of a legend."""
+    return Text((x, 0), text, SMALL, "start", fill=PALE)
+
+
+def rounded(corners: Sequence[Point]) -> tuple[tuple[Point, ...], ...]:
     """A line along corners that are rounded off."""
     parts: list[tuple[Point, ...]] = [(corners[0],)]
     for before, corner, after in zip(corners, corners[1:], corners[2:], strict=False):
-        near = min(radius, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
+        near = min(CORNER, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
         start, end = (_towards(corner, other, near) for other in (before, after))
         parts += [(start,), (_towards(corner, start, 0.45 * near), _towards(corner, end, 0.45 * near), end)]
     return (*parts, (corners[-1],))
@@ -322,7 +345,7 @@ def _pair(point: Point) -> str:
 
 
 def _save_png(picture: Picture, path: Path) -> None:
-    """By matplotlib's own renderer: it touches neither a screen nor matplotlib's global state."""
+    """Write a PNG by matplotlib's own renderer: it touches neither a screen nor matplotlib's global state."""
     # Loaded here: it takes half a second, which no command that draws nothing shall wait for.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

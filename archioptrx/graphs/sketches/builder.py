@@ -18,7 +18,7 @@ USUAL = {
     "edge_poolings": "edge",
     "graph_poolings": "mean",
 }
-"""The method of each kind of layer that is not told another."""
+"""Method of each kind of layer where none is given."""
 READOUTS = ("mean", "sum", "max")
 POOLINGS = {"node_poolings": ("topk", "diff"), "edge_poolings": ("edge",), "graph_poolings": READOUTS}
 MESSAGES = ("agg", "sum", "mean", "max", "std", "softmax")
@@ -54,9 +54,9 @@ def build(
         Detours over a smaller graph, a convolution there and the way back: of the best hits or of clusters (`topk`,
         `diff`), of hits contracted along doublets (`edge`). The last as graph_convolutions, without weights.
     methods
-        By kind (the names above): one method for all its layers, or one for each.
+        Methods by kind (the names above): one for all its layers, or one for each.
     iterations
-        Of all rounds, with one set of weights.
+        Number of further turns of all rounds, with one set of weights.
     target
         What is answered for: `edge`, `node` or `graph`.
     hyperparameters, name
@@ -102,12 +102,14 @@ def _check(numbers: Mapping[str, Any], iterations: Any, target: str, methods: Me
 def _methods(kind: str, number: int, methods: Methods) -> list[str]:
     """The method of each layer of a kind."""
     given = methods.get(kind, USUAL[kind])
-    found = [given] * number if isinstance(given, str) else given
-    if not isinstance(found, list | tuple) or not all(isinstance(method, str) for method in found):
+    methods_of_kind = [given] * number if isinstance(given, str) else given
+    if not isinstance(methods_of_kind, list | tuple) or not all(isinstance(method, str) for method in methods_of_kind):
         raise InputError(f"methods.{kind}: is {given!r}; allowed: the name of a method, or a list of such")
-    if len(found) != number:
-        raise InputError(f"methods.{kind}: has {len(found)} for {number} layers; allowed: one for each, or one for all")
-    for method in found:
+    if len(methods_of_kind) != number:
+        raise InputError(
+            f"methods.{kind}: has {len(methods_of_kind)} for {number} layers; allowed: one for each, or one for all"
+        )
+    for method in methods_of_kind:
         if kind in POOLINGS:
             fault = None if method in POOLINGS[kind] else f"is {method!r}; {did_you_mean(method, POOLINGS[kind])}"
         elif kind == "graph_convolutions":
@@ -119,7 +121,7 @@ def _methods(kind: str, number: int, methods: Methods) -> list[str]:
             fault = None if own else convolution_fault("node", method) or f"is {method!r}; {_node_methods(method)}"
         if fault:
             raise InputError(f"methods.{kind}: {fault}")
-    return list(found)
+    return list(methods_of_kind)
 
 
 def _node_methods(method: str) -> str:
@@ -135,7 +137,7 @@ class _Rounds:
     layers: dict[str, dict[str, Any]] = field(default_factory=dict)
     edge: str = ""
     hits: str = "input"
-    events: dict[str, str] = field(default_factory=dict)  # the last layer of each kind that tells of the event
+    events: dict[str, str] = field(default_factory=dict)  # the last layer of each kind that has values of the event
 
     def add(self, number: int) -> None:
         """The layers of one round."""

@@ -1,4 +1,4 @@
-"""One layer of a sketch: what its keys mean, read and checked."""
+"""Layer of a sketch: its keys, read and checked."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def parse_layer(fields: Fields, name: str) -> Layer:
 
 def reference_faults(layer: Layer, layers: Mapping[str, Layer]) -> Iterator[tuple[str, str]]:
     """Key and fault, where a layer names what isn't there or has another type."""
-    types = {name: kind for name, (kind, _) in SOURCES.items()} | {one.name: one.type for one in layers.values()}
+    types = {name: kind for name, (kind, _) in SOURCES.items()} | {other.name: other.type for other in layers.values()}
     if layer.of is not None:
         wanted = [name for name in types if types[name] in _readable(layer)]
         if layer.convolution == "attention":
@@ -128,16 +128,18 @@ def _method(fields: Fields, key: str) -> tuple[str, Any] | None:
 
 def _convolution(fields: Fields, kind: str) -> tuple[str | None, str | None, tuple[tuple[str, Any], ...]]:
     """Method, the layer that it names, options of a class of torch_geometric.nn."""
-    found = _method(fields, "convolution")
-    if found is None:
+    given = _method(fields, "convolution")
+    if given is None:
         return None, None, ()
-    method, rest = found
+    method, rest = given
     if fault := convolution_fault(kind, method):
         fields.fault("convolution", fault)
         return None, None, ()
     if kind == "node" and is_of_library(method):
         if rest is not None and not isinstance(rest, Mapping):
-            fields.fault("convolution", f"{method} has {rest!r}; allowed: its arguments as a mapping, {{heads: 4}} say")
+            fields.fault(
+                "convolution", f"{method} has {rest!r}; allowed: its arguments as a mapping, such as {{heads: 4}}"
+            )
             return method, None, ()
         return method, None, tuple(frozen(rest or {}))
     if method == "attention" and rest is None:
@@ -153,10 +155,10 @@ def _convolution(fields: Fields, kind: str) -> tuple[str | None, str | None, tup
 
 
 def _pooling(fields: Fields, kind: str) -> tuple[str | None, tuple[tuple[str, Any], ...]]:
-    found = _method(fields, "pooling")
-    if found is None:
+    given = _method(fields, "pooling")
+    if given is None:
         return None, ()
-    method, rest = found
+    method, rest = given
     if fault := pooling_fault(kind, method):
         fields.fault("pooling", fault)
         return None, ()
@@ -184,7 +186,7 @@ def _perceptron(fields: Fields) -> Perceptron | None:
 
 def _parameters(fields: Fields, known: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Parameters of a block, each a literal or `{hyperparameter: NAME}`."""
-    found = []
+    parameters = []
     for key, value in fields.content.items():
         if key not in known:
             fields.fault(key, f"is unknown; {did_you_mean(key, known)}")
@@ -193,8 +195,8 @@ def _parameters(fields: Fields, known: Mapping[str, Any]) -> tuple[tuple[str, An
         if not isinstance(read, Hyperparameter) and (fault := known[key].fault(read)):
             fields.fault(key, fault)
             continue
-        found.append((key, read))
-    return tuple(sorted(found))
+        parameters.append((key, read))
+    return tuple(sorted(parameters))
 
 
 def _symbol(fields: Fields, value: Any) -> Any:

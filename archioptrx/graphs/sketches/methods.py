@@ -16,13 +16,13 @@ SOURCES = {
     "learned": ("node", "embedding"),
     "doublet": ("edge", "edge_attr"),
 }
-"""What the data set gives, by its name in a sketch: domain and field."""
+"""Domain and field of each source of the data set, by its name in a sketch."""
 INPUT = {"node": "hits", "edge": "doublet"}
 """The value of a type before any layer of it has run."""
 SHORTCUTS = {"shortcut_concatenation": "concat", "shortcut_addition": "add", "shortcut_gru": "gru"}
 """Blocks that join a value with an earlier one of its type."""
 AGGREGATIONS = {"node": ("agg", "sum", "mean", "max", "std", "softmax"), "graph": ("agg", "sum", "mean", "max")}
-"""What brings the values of the rung above to hits, and those of hits or doublets to the event."""
+"""Methods that bring the values of the rung above to hits, and those of hits or doublets to the event."""
 ABOVE = {"node": "edge", "graph": "node"}
 """The type that an aggregation reads where it names no layer."""
 CONVOLUTIONS = {
@@ -38,8 +38,8 @@ POOLINGS = {"node": (*AGGREGATIONS["graph"], *SMALLER), "edge": AGGREGATIONS["no
 @cache
 def library_convolutions() -> tuple[str, ...]:
     """Names of the convolutions of the installed torch_geometric, without the seconds that its import takes."""
-    found = find_spec("torch_geometric")
-    folders = list(found.submodule_search_locations or ()) if found else []
+    spec = find_spec("torch_geometric")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
     path = Path(folders[0]) / "nn" / "conv" / "__init__.py" if folders else None
     if path is None or not path.is_file():
         return ()
@@ -55,7 +55,7 @@ def is_of_library(method: str) -> bool:
 
 
 def convolution_fault(kind: str, method: str) -> str | None:
-    """What is wrong with a method of convolution; None when it is known."""
+    """Fault of a method of convolution; None: it is known."""
     own = CONVOLUTIONS[kind]
     if method in own or (kind == "node" and is_of_library(method)):
         return None
@@ -65,12 +65,14 @@ def convolution_fault(kind: str, method: str) -> str | None:
     # Whoever writes a class name wants to see those; anybody else the short list.
     if method[:1].isupper():
         return f"is {method!r}, no convolution of torch_geometric.nn; {did_you_mean(method, library_convolutions())}"
-    few = f"allowed: {', '.join(sorted(own))}, or a convolution of torch_geometric.nn by its class name, GATConv say"
+    few = (
+        f"allowed: {', '.join(sorted(own))}, or a convolution of torch_geometric.nn by its class name, such as GATConv"
+    )
     return f"is {method!r}; {few}{''.join(meant)}"
 
 
 def pooling_fault(kind: str, method: str) -> str | None:
-    """What is wrong with a method of pooling; None when it is known."""
+    """Fault of a method of pooling; None: it is known."""
     known = POOLINGS[kind]
     if not known:
         return f"is {method!r}; a value of the whole event can't be pooled, leave it out"

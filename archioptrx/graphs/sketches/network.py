@@ -8,7 +8,7 @@ from typing import Any
 from archioptrx.core.errors import GraphError, InputError
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import Width
-from archioptrx.graphs.sketches.layers import role_of, run_layer
+from archioptrx.graphs.sketches.layer_steps import role_of, run_layer
 from archioptrx.graphs.sketches.methods import INPUT, SOURCES
 from archioptrx.graphs.sketches.program import HEAD, LATE, SOURCE, SketchProgram, SketchValue, key_of
 from archioptrx.graphs.sketches.sketch import DEFAULTS, Sketch, SketchLoop
@@ -49,7 +49,7 @@ def network_of(sketch: Sketch) -> tuple[ComputationGraph, dict[str, Any]]:
 
 
 class _Ways:
-    """How loops are written, found out by trying.
+    """Ways to write loops, chosen by trying.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class _Writer:
                     self.straight(self.sketch.loops[name].pipeline)
 
     def repeat(self, loop: SketchLoop, number: int, turns: int) -> None:
-        """Write a loop: which values change from turn to turn is found out by supposing that none does.
+        """Write a loop: to find the values that change from turn to turn, it supposes at first that none does.
 
         Names whose values are the same throughout share a label. Labels whose value a turn changes get a head, those
         whose names part are split, until one more turn confirms the supposition: the fewest heads that there can be.

@@ -50,12 +50,12 @@ class SketchValue:
 
     @property
     def operation(self) -> tuple[Any, ...]:
-        """What it does, inputs apart."""
+        """Block, parameters and all else but the inputs."""
         return self.block, self.kind, self.params, self.weights
 
     @property
     def needs(self) -> tuple[int, ...]:
-        """All values that it depends on."""
+        """Values that this value depends on."""
         return (self.initial, self.carried) if self.block == HEAD else self.inputs
 
 
@@ -92,21 +92,21 @@ class SketchProgram:
         self._known = {key: value for key, value in self._known.items() if value < length}
 
     def closure(self, roots: Iterable[int]) -> set[int]:
-        """All values that some depend on, themselves included."""
-        stack, found = list(roots), set[int]()
+        """Values that some depend on, themselves included."""
+        stack, reached = list(roots), set[int]()
         while stack:
             value = stack.pop()
-            if value >= 0 and value not in found:
-                found.add(value)
+            if value >= 0 and value not in reached:
+                reached.add(value)
                 stack += self.rows[value].needs
-        return found
+        return reached
 
     def heads(self, loop: int, among: Iterable[int]) -> list[int]:
         """The heads of a loop among some values, in order."""
         return sorted(v for v in among if self.rows[v].block == HEAD and self.rows[v].loop == loop)
 
     def close(self, loop: int, carried: dict[int, int], turns: int) -> None:
-        """End a loop: say what its heads become, and bring it to its shortest form."""
+        """End a loop: set the values that its heads become, and bring it to its shortest form."""
         for head, value in carried.items():
             self.rows[head] = replace(self.rows[head], carried=value)
         self.turns[loop] = turns
@@ -149,13 +149,13 @@ class SketchProgram:
     def dependent(self, loop: int, among: Iterable[int]) -> set[int]:
         """The values that change from turn to turn of a loop."""
         members = set(among)
-        found = set(self.heads(loop, members))
+        reached = set(self.heads(loop, members))
         grown = True
         while grown:
-            more = {v for v in members - found if found.intersection(self.rows[v].inputs)}
-            found |= more
+            more = {v for v in members - reached if reached.intersection(self.rows[v].inputs)}
+            reached |= more
             grown = bool(more)
-        return found
+        return reached
 
     def apart(self, live: set[int]) -> Iterator[int]:
         """Loops whose heads don't all depend on each other: as back edges they would run one after the other."""
@@ -166,15 +166,15 @@ class SketchProgram:
                 yield loop
 
     def _of_turn(self, head: int, loop: int) -> set[int]:
-        """What a head depends on, in this turn or an earlier one, its first value apart."""
-        stack, found = [self.rows[head].carried], set[int]()
+        """Values that a head depends on, in this turn or an earlier one, its first value apart."""
+        stack, reached = [self.rows[head].carried], set[int]()
         while stack:
             value = stack.pop()
-            if value not in found:
-                found.add(value)
+            if value not in reached:
+                reached.add(value)
                 row = self.rows[value]
                 stack += [row.carried] if row.block == HEAD and row.loop == loop else row.needs
-        return found
+        return reached
 
 
 def key_of(row: SketchValue) -> tuple[Any, ...]:

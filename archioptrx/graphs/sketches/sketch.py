@@ -114,7 +114,7 @@ def _parse_loop(fields: Fields, name: str) -> SketchLoop:
 
 
 def _faults(sketch: Sketch) -> Iterator[str]:
-    """What the parts of a sketch say of each other."""
+    """Faults between the parts of a sketch."""
     known = {*sketch.layers, *sketch.loops}
     for name in sorted(known):
         place = f"{'architecture' if name in sketch.layers else 'loops'}.{name}"
@@ -143,12 +143,12 @@ def _faults(sketch: Sketch) -> Iterator[str]:
 
 
 def _inside(sketch: Sketch, name: str) -> set[str]:
-    """All that runs inside a loop."""
-    found: set[str] = set()
+    """Layers and loops that run inside a loop."""
+    inside: set[str] = set()
     stack = list(sketch.loops[name].pipeline)
     while stack:
         inner = stack.pop()
-        if inner not in found:
-            found.add(inner)
+        if inner not in inside:
+            inside.add(inner)
             stack += sketch.loops[inner].pipeline if inner in sketch.loops else ()
-    return found
+    return inside

@@ -1,4 +1,4 @@
-"""What a pipeline knows between two layers, and how a layer takes what it reads."""
+"""State of a pipeline between two layers, and how a layer takes its inputs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class State:
     Attributes
     ----------
     program
-        Where values are made.
+        Program that the values are added to.
     values
         The last value of `node`, `edge`, `graph` and of each layer that has run.
     shapes
@@ -74,7 +74,7 @@ class State:
         Parameters
         ----------
         part
-            Of a layer with several steps: names this one, and its weights.
+            Name of the step, and of its weights, in a layer of several steps.
         """
         signature, (domain, wide) = SIGNATURES[block], output
         kinds = tuple(self.kind(value) for value in inputs)
@@ -86,7 +86,7 @@ class State:
             if isinstance(value, str) and parameter.choices and (fault := parameter.fault(value)):
                 raise InputError(f"{place}: {parameter.name} {fault}")
         try:
-            width = signature.width(tuple(w for _, w in kinds), signature.complete(params or {})) or wide
+            width = signature.result_width(tuple(w for _, w in kinds), signature.complete(params or {})) or wide
         except InputError as error:
             raise InputError(f"{place}: {block}: {error}") from error
         assert width is not None  # whoever takes a block of any width says which

@@ -1,6 +1,75 @@
-"""Trained networks as files that need nothing of this package: plain PyTorch, ONNX.
+"""Exporters: trained networks as files that need nothing of this package, such as plain PyTorch and ONNX.
 
-The network becomes a small program first (`program`: classes of layers, statements of the forward pass), made by `plan`
-from the steps and loops of its computation graph, block by block (`layers`, `inline`) and with its data's scales
-(`geometry`). `python` writes the program as source code; `onnx` hands that code to torch's exporter.
+For the bundled ones the network becomes a small program first (`program`: classes of layers, statements of the forward
+pass), made by `plan` from the steps and loops of its computation graph: block by block (the `source` of each
+signature), with smaller graphs as variables (`pooled`) and the scales of the data (`geometry`). `python` writes the
+program as source code; `onnx_file` hands that code to torch's exporter.
+
+A user's own exporter is one decorated function, in a module that the experiment names under `imports`::
+
+    @exporter("numbers", suffix=".npz")
+    def write_numbers(export, path):                       # archioptrx.models.export.trained.Take, pathlib.Path
+        numpy.savez(path, **{name: one.numpy() for name, one in export.trained.model.state_dict().items()})
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from archioptrx.core.errors import InputError
+from archioptrx.core.plugins import DescribedRegistry
+
+Write = Callable[..., Any]
+"""From a model on its way out and a new file's path to the text that the command prints of it, or None."""
+
+
+@dataclass(frozen=True)
+class ExporterDescription:
+    """What is known of an exporter without importing it.
+
+    Attributes
+    ----------
+    suffix
+        Ending of the name of the file that it writes, with its dot.
+    beside
+        Endings of further files that it writes, of the same name otherwise.
+    importable
+        Whether the file is a module of Python, so that its name has to be one.
+    """
+
+    suffix: str
+    beside: tuple[str, ...] = ()
+    importable: bool = False
+
+
+EXPORTERS: DescribedRegistry[Write, ExporterDescription] = DescribedRegistry(
+    "exporter",
+    {
+        "onnx": ("archioptrx.models.export.onnx_file", ExporterDescription(".onnx")),
+        "python": ("archioptrx.models.export.files", ExporterDescription(".py", (".pt",), importable=True)),
+    },
+)
+"""Every exporter, by the name of its format."""
+
+
+def exporter(name: str, suffix: str, beside: Sequence[str] = (), importable: bool = False) -> Callable[[Write], Write]:
+    """Make a decorator that registers a function `write(export, path) -> text or None` as the exporter of a format.
+
+    Parameters
+    ----------
+    name
+        Name of the format, as `archioptrx export --format` gives it.
+    suffix, beside, importable
+        See `ExporterDescription`.
+
+    Raises
+    ------
+    InputError
+        An ending has no dot at its start.
+    """
+    for ending in (suffix, *beside):
+        if not isinstance(ending, str) or not ending.startswith(".") or len(ending) < 2:
+            raise InputError(f"exporter {name}: the ending {ending!r} of its file; allowed: a dot and letters")
+    return EXPORTERS.describing(name, ExporterDescription(suffix, tuple(beside), importable))

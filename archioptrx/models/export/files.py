@@ -11,9 +11,18 @@ from types import ModuleType
 import torch
 
 from archioptrx.core.files import write_atomically
+from archioptrx.models.export import exporter
 from archioptrx.models.export.check import difference, raw, tensors
+from archioptrx.models.export.own_source import faults_of
 from archioptrx.models.export.python import renamed, source
 from archioptrx.models.export.trained import Take, about_file
+
+
+@exporter("python", ".py", beside=(".pt",), importable=True)
+def export_python(take: Take, path: Path) -> str:
+    """Readable PyTorch and a file of weights."""
+    found = write_python(take, path)
+    return take.summary(f"{path} and {path.with_suffix('.pt').name}", found, take.program.needs)
 
 
 def write_python(take: Take, path: Path) -> float:
@@ -26,9 +35,9 @@ def write_python(take: Take, path: Path) -> float:
     """
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / path.name
-        module = written(take, fresh)
-        network = module.load()
-        found = difference(take, lambda hits, edges: tensors(raw(network)(torch.tensor(hits), torch.tensor(edges))))
+        with faults_of(take.program):
+            network = written(take, fresh).load()
+            found = difference(take, lambda hits, edges: tensors(raw(network)(torch.tensor(hits), torch.tensor(edges))))
         for name in (fresh.with_suffix(".pt"), fresh):
             write_atomically(path.parent / name.name, name.read_bytes())
     return found

@@ -14,7 +14,7 @@ from typing import Any
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.doublets import EDGE_FEATURES, difference
-from archioptrx.models.export.code import call, docstring, lines, listed
+from archioptrx.graphs.source.text import call, docstring, lines, listed
 
 FIELDS = ("x", "edge_attr")
 HITS, DOUBLETS = "scaled_hits", "scaled_doublets"

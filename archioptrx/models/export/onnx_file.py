@@ -19,12 +19,20 @@ from torch.overrides import TorchFunctionMode
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import write_atomically
+from archioptrx.models.export import exporter
 from archioptrx.models.export.check import Arrays, difference, random_event, raw, tensors
 from archioptrx.models.export.files import written
+from archioptrx.models.export.own_source import faults_of
 from archioptrx.models.export.trained import Take
 
 OPSET = 18
 """The first one in which all reductions of scatter exist, so that repeated indices add up."""
+
+
+@exporter("onnx", ".onnx")
+def export_onnx(take: Take, path: Path) -> str:
+    """ONNX, for onnxruntime in any language."""
+    return take.summary(str(path), write_onnx(take, path))
 
 
 def write_onnx(take: Take, path: Path) -> float:
@@ -46,7 +54,11 @@ def write_onnx(take: Take, path: Path) -> float:
         raise InputError(f'--format onnx: {error}; allowed: pip install "archioptrx[onnx]"') from error
     names = onnx_outputs(take)
     with tempfile.TemporaryDirectory() as folder:
-        network = _Both(written(take, Path(folder) / "network.py").load(), take).eval()
+        with faults_of(take.program):
+            code = written(take, Path(folder) / "network.py").load()
+            if take.program.own:  # what is wrong with a user's code is clearer in Python than from torch's exporter
+                difference(take, lambda hits, edges: tensors(raw(code)(torch.tensor(hits), torch.tensor(edges))))
+            network = _Both(code, take).eval()
         with _refused(take, torch.onnx.OnnxExporterError):
             proto = _exported(network, take, names)
     onnx.helper.set_model_props(proto, {key: _text(value) for key, value in take.facts.items()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch.nn import Module
@@ -13,28 +13,27 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Metadata
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.shapes import bound_parameters, read_sources, shapes, weight_names
+from archioptrx.graphs.signatures import BUNDLED, POOLED, SIGNATURES
+from archioptrx.graphs.source.helpers import HELPERS, called
+from archioptrx.graphs.source.step import (
+    RESERVED,
+    ROWS,
+    Assign,
+    Expression,
+    Layer,
+    LayerClass,
+    Operand,
+    Source,
+    SourceStep,
+)
+from archioptrx.graphs.source.text import Call, Code, Names, call, class_name, flat, identifier
 from archioptrx.graphs.steps import Loop
-from archioptrx.models.export import convolution, geometry, inline
-from archioptrx.models.export.code import Call, Code, Names, call, class_name, flat, identifier
-from archioptrx.models.export.helpers import HELPERS, with_needed
-from archioptrx.models.export.layers import RESERVED, ROWS, Kind, attention, mlp
-from archioptrx.models.export.pooled import Poolings, pool, unnamed
-from archioptrx.models.export.program import Assign, Guard, Layers, Member, Output, Program, Repeat, Statement
-from archioptrx.networks.blocks import BLOCKS
-from archioptrx.networks.blocks.gru import GRU
-from archioptrx.networks.blocks.mlp import MLP, Attention
-from archioptrx.networks.blocks.normal import Norm
-from archioptrx.networks.blocks.pooling import Pool, Unpool
-from archioptrx.networks.blocks.pyg import Convolution
-from archioptrx.networks.blocks.simple import Add, Aggregate, Broadcast, Concat, Identity, Mean, Readout
+from archioptrx.models.export import geometry
+from archioptrx.models.export.own_source import check_helpers, check_source
+from archioptrx.models.export.pooled import Poolings, unnamed
+from archioptrx.models.export.program import Guard, Member, NamedClass, Output, Program, Repeat, Statement
 from archioptrx.networks.compile import Model
 
-WRITTEN = {
-    "mlp": MLP, "attention": Attention, "gru": GRU, "norm": Norm, "concat": Concat, "identity": Identity, "add": Add,
-    "mean": Mean, "aggregate": Aggregate, "readout": Readout, "broadcast": Broadcast,
-    "pyg": Convolution, "pool": Pool, "unpool": Unpool,
-}  # fmt: skip
-"""The blocks that can be written as plain code."""
 HITS = "hits"
 
 
@@ -63,11 +62,10 @@ def plan(model: Model, metadata: Metadata, probabilities: Sequence[bool]) -> Pro
     body = planner.body()
     start = _beginning(planner, body, metadata)
     outputs = _outputs(planner, probabilities)
-    code = planner.codes(body)
-    called = {name for text in code for name in re.findall(r"(?<![\w.])\w+(?=\()", text)}
-    helpers = with_needed(called.intersection(HELPERS))
+    names = called([*planner.codes(body), *planner.own_helpers.values()], HELPERS)
+    helpers = {name: text for name, text in HELPERS.items() if name in names}
     return Program(
-        helpers,
+        helpers | planner.own_helpers,
         tuple(sorted(planner.convolutions)),
         geometry.geometry(fields, metadata),
         tuple(planner.classes.values()),
@@ -76,6 +74,7 @@ def plan(model: Model, metadata: Metadata, probabilities: Sequence[bool]) -> Pro
         outputs,
         metadata.sectors > 1 and "x" in fields.values(),
         planner.doubtful,
+        planner.own,
         planner.keys,
     )
 
@@ -86,17 +85,14 @@ def check_steps(graph: ComputationGraph) -> None:
     faults = []
     for index, (step, name) in enumerate(zip(graph.steps, names, strict=True)):
         domain = graph.type_of(index + len(graph.sources)).domain
-        if BLOCKS.get(step.block) is not WRITTEN.get(step.block, object):
-            fault = f"{name} = {step.function}: block {step.block} is not ArchiOpTrX's, and has no plain form"
-            faults.append(f"{fault}; allowed in an export: {_allowed()}; archioptrx.load runs any block in Python")
+        if step.signature.source is None:
+            allowed = ", ".join(name for name in sorted(SIGNATURES) if SIGNATURES[name].source is not None)
+            fault = f"{name} = {step.function}: block {step.block} has no source in its signature, thus no plain form"
+            faults.append(f"{fault}; allowed in an export: {allowed}; archioptrx.load runs any block in Python")
         elif domain not in ROWS:
             faults.append(f"{name} = {step.function}: gives {domain} values; allowed in an export: {', '.join(ROWS)}")
     if faults:
         raise InputError(*faults)
-
-
-def _allowed() -> str:
-    return ", ".join(sorted(WRITTEN))
 
 
 def live(graph: ComputationGraph) -> set[int]:
@@ -118,7 +114,7 @@ class _Planner:
     """What is known while a program is made."""
 
     model: Model
-    classes: dict[Any, Layers] = field(default_factory=dict)
+    classes: dict[Any, NamedClass] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
 
@@ -128,14 +124,47 @@ class _Planner:
         self.live = live(self.graph)
         self.shapes = shapes(self.graph, model.hyperparameters, model.source_widths, model.target_width)
         self.weights = weight_names(self.graph)
-        self.names = _value_names(self.graph)
-        self.poolings = Poolings.plan(self.graph, self.live, [*RESERVED, *self.names])
         self._modules = dict(model.named_modules())
-        modules = [self.module(index) for index in range(len(self.graph.steps))]
-        self.convolutions = {one.name for one in modules if isinstance(one, Convolution)}
-        self._class_names = Names(["Model", *HELPERS, *self.convolutions])
+        self._write(())
+        self.own_helpers = check_helpers(self.sources.values())
+        if self.own_helpers:  # which names these have is known only after all steps are written
+            self._write(self.own_helpers)
+        layers = [source for source in self.sources.values() if isinstance(source, Layer)]
+        self.convolutions = {name for layer in layers for name in layer.convolutions}
+        self._class_names = Names(["Model", *HELPERS, *self.own_helpers, *self.convolutions])
         self._member_names = Names(["logits", "outputs", "forward", *dir(Model)])
         self._stems = [step.weights.rpartition(".") for step in self.graph.steps]
+
+    def _write(self, reserved: Iterable[str]) -> None:
+        """Name all values, and write the steps that a target needs with these names."""
+        self.names = _value_names(self.graph, reserved)
+        self.poolings = Poolings.plan(self.graph, self.live, [*RESERVED, *reserved, *self.names])
+        count = len(self.graph.sources)
+        self.sources = {i: self._source(i) for i in range(len(self.graph.steps)) if i + count in self.live}
+
+    def _source(self, index: int) -> Source:
+        """How a step is written, as its signature says."""
+        graph, step = self.graph, self.graph.steps[index]
+        names = self.poolings.inputs(step.inputs, [self.names[v] for v in step.inputs])
+        pooling = self.poolings.of.get(step.inputs[0], "")
+        given = SourceStep(
+            tuple(self._operand(v, name) for v, name in zip(step.inputs, names, strict=True)),
+            self._operand(index + len(graph.sources), self.names[index + len(graph.sources)]),
+            bound_parameters(step, self.model.hyperparameters),
+            f"{pooling}.edge_index" if pooling else "edge_index",
+            pooling,
+            self.module(index),
+        )
+        source = step.signature.ask("source", given)
+        check_source(source, step, self.title(index))
+        return source
+
+    def _operand(self, value: int, code: str) -> Operand:
+        return Operand(code, self.graph.type_of(value).name, *self.shapes[value])
+
+    def title(self, index: int) -> str:
+        """A step for messages."""
+        return f"{self.graph.values[index + len(self.graph.sources)]} = {self.graph.steps[index].function}"
 
     def module(self, index: int) -> Module | None:
         """The trained block of a step, that of the first pass; None without weights or if no target needs it."""
@@ -143,15 +172,21 @@ class _Planner:
         return self._modules[names[0]] if names else None
 
     @property
+    def own(self) -> tuple[str, ...]:
+        """The steps of a user's blocks."""
+        blocks = {index: self.graph.steps[index].block for index in self.sources}
+        return tuple(f"{self.title(i)}, block {block}" for i, block in blocks.items() if block not in BUNDLED)
+
+    @property
     def doubtful(self) -> tuple[str, ...]:
-        """The steps that hold code which not every tool can read."""
-        names = self.graph.values[len(self.graph.sources) :]
-        modules = [self.module(index) for index in range(len(names))]
-        return tuple(
-            f"{name} = {step.function} ({module.method if isinstance(module, Pool) else module.name})"
-            for step, name, module in zip(self.graph.steps, names, modules, strict=True)
-            if isinstance(module, Convolution | Pool)
-        )
+        """The steps that hold code which not every tool can read; a user's code may be anything."""
+        found = []
+        for index, source in self.sources.items():
+            block = self.graph.steps[index].block
+            named = source.doubtful if isinstance(source, Layer) else ""
+            if named or block not in BUNDLED:
+                found.append(f"{self.title(index)} ({named or block})")
+        return tuple(found)
 
     def body(self) -> tuple[Statement, ...]:
         """The schedule as statements."""
@@ -191,74 +226,31 @@ class _Planner:
 
     def step(self, index: int, passes: int) -> list[Assign]:
         """One step; `passes` of its loop, 0 outside."""
-        graph, step = self.graph, self.graph.steps[index]
-        value = index + len(graph.sources)
-        names = self.poolings.inputs(step.inputs, [self.names[v] for v in step.inputs])
-        inputs = [Kind(graph.type_of(v).name, *self.shapes[v]) for v in step.inputs]
-        output = Kind(graph.type_of(value).name, *self.shapes[value])
-        params = bound_parameters(step, self.model.hyperparameters)
-        code = self._code(index, names, inputs, output, params, passes)
-        name = self.names[value] if step.block != "pool" else f"{self.names[value]}, {self.poolings.of[value]}"
-        made = Assign(name, code, f"[{ROWS[output.domain]}, {output.width}]")
-        return [made, *self.poolings.started(value)]
+        value = index + len(self.graph.sources)
+        domain, width = self.shapes[value]
+        source, name = self.sources[index], self.names[value]
+        if domain == POOLED and self.graph.steps[index].signature.changes_nodes:
+            name = f"{name}, {self.poolings.of[value]}"
+        code = source.code if isinstance(source, Expression) else self._call(index, source, passes)
+        return [Assign(name, code, f"[{ROWS[domain]}, {width}]"), *self.poolings.started(value)]
 
-    def _code(
-        self, index: int, names: list[str], inputs: list[Kind], output: Kind, params: Mapping[str, Any], passes: int
-    ) -> Code:
-        block = self.graph.steps[index].block
-        if block in ("mlp", "attention", "gru", "norm", "pyg", "pool"):
-            return self._called(index, names, inputs, output, params, passes)
-        if block in ("concat", "identity"):
-            return inline.joined(names)
-        if block in ("add", "mean"):
-            return inline.added(names) if block == "add" else inline.averaged(names)
-        if block == "aggregate":
-            return inline.gathered(names[0], params)
-        if block == "unpool":
-            return call("unpooled", names[0], self.poolings.of[self.graph.steps[index].inputs[0]])
-        return inline.read_out(names[0], params) if block == "readout" else inline.spread(names[0], output.domain)
-
-    def _called(
-        self, index: int, names: list[str], inputs: list[Kind], output: Kind, params: Mapping[str, Any], passes: int
-    ) -> Code:
+    def _call(self, index: int, layer: Layer, passes: int) -> Code:
         """A call of the member that holds the step's weights."""
-        block, weights = self.graph.steps[index].block, self.graph.steps[index].weights
-        arguments, module = tuple(names), self.module(index)
-        made: Code
-        if block in ("mlp", "attention"):
-            layers = self._class(index, inputs, output, params)
-            arguments += layers.arguments[len(names) :]
-            made, inner = f"{layers.name}()", dict(layers.keys)
-        elif isinstance(module, Convolution):
-            made, inner = convolution.made(module), {"conv.": ""}
-            arguments = convolution.arguments(module, arguments, self._edges(index))
-        elif block == "pool":
-            made, inner = pool(output.width, params)
-            arguments += ("edge_index",)
-        elif block == "gru":
-            made, inner = f"nn.GRUCell({inputs[0].width}, {inputs[1].width})", {"": ""}
-        else:
-            form = {"layer": "nn.LayerNorm", "batch": "nn.BatchNorm1d", "graph": "GraphNorm"}[params["kind"]]
-            made, inner = f"{form}({output.width})", {"layer.": ""}
+        weights = self.graph.steps[index].weights
+        # The class first: names are given in the order of the steps, also where the member is there already.
+        made = self._class(index, layer.made) if isinstance(layer.made, LayerClass) else layer.made
         if weights not in self.members:
-            self._register(index, made, inner)
+            self._register(index, made, layer.keys)
         member = self.members[weights]
-        return Call(f"self.{member.name}{_turn(member.count, passes)}", arguments)
+        return Call(f"self.{member.name}{_turn(member.count, passes)}", tuple(layer.arguments))
 
-    def _edges(self, index: int) -> str:
-        """The edges on which a convolution works."""
-        pooling = self.poolings.of.get(self.graph.steps[index].inputs[0])
-        return f"{pooling}.edge_index" if pooling else "edge_index"
-
-    def _class(self, index: int, inputs: list[Kind], output: Kind, params: Mapping[str, Any]) -> Layers:
-        """The class of a step: the same for all steps of a function that have one form."""
+    def _class(self, index: int, layers: LayerClass) -> Code:
+        """A call of the class of a step: the same class for all steps of a function that have one form."""
         stem = self._stem(index)
-        make = mlp if self.graph.steps[index].block == "mlp" else attention
-        form = (stem, make("", inputs, output, params))
-        key = repr(form)
+        key = repr((stem, layers))
         if key not in self.classes:
-            self.classes[key] = replace(form[1], name=self._class_names.new(class_name(stem)))
-        return self.classes[key]
+            self.classes[key] = NamedClass(self._class_names.new(class_name(stem)), layers)
+        return f"{self.classes[key].name}()"
 
     def _stem(self, index: int) -> str:
         """The name of a step's weights without their number: its function's, or `merge`."""
@@ -279,7 +271,9 @@ class _Planner:
 
     def codes(self, body: Iterable[Statement]) -> list[str]:
         """All code as texts, to see which names it uses."""
-        found = [flat(one.code) for layers in self.classes.values() for one in layers.body]
+        classes = [named.layers for named in self.classes.values()]
+        found = [flat(code) for layers in classes for _, code in (*layers.members, ("", layers.result))]
+        found += [flat(statement.code) for layers in classes for statement in layers.body]
         return [*found, *(flat(member.code) for member in self.members.values()), *texts(body)]
 
 
@@ -303,9 +297,9 @@ def texts(body: Iterable[Statement]) -> list[str]:
     return found
 
 
-def _value_names(graph: ComputationGraph) -> list[str]:
+def _value_names(graph: ComputationGraph, reserved: Iterable[str]) -> list[str]:
     """A variable for each value: its printed name wherever Python allows it."""
-    names = Names([*RESERVED, HITS, geometry.HITS, geometry.DOUBLETS])
+    names = Names([*RESERVED, *reserved, HITS, geometry.HITS, geometry.DOUBLETS])
     found = []
     for value, name in enumerate(graph.values):
         own = name == HITS and value < len(graph.sources) and graph.type_of(value).field == "x"

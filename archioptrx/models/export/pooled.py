@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import POOLED
-from archioptrx.models.export.code import Call, Code, Names, call
-from archioptrx.models.export.program import Assign, Statement
+from archioptrx.graphs.source.step import Assign
+from archioptrx.graphs.source.text import Call, Names
+from archioptrx.models.export.program import Statement
 
 WISH = "pooling"
 """The name of the first variable."""
@@ -94,13 +94,3 @@ def unnamed(body: Iterable[Statement], used: Container[str]) -> tuple[Statement,
         else:
             found.append(one)
     return tuple(found)
-
-
-def pool(width: int, params: Mapping[str, Any]) -> tuple[Code, dict[str, str]]:
-    """What makes a pooling, and where its weights are."""
-    method = params["method"]
-    if method == "topk":
-        return call("TopKPooling", f"{width}", f"{float(params['ratio'])!r}"), {"layer.select.": ""}
-    if method == "edge":
-        return call("EdgePooling", f"{width}"), {"layer.lin.": "layer."}
-    return call("DiffPooling", f"{width}", f"{params['clusters']}"), {"layer.": "layer."}

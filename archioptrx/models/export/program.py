@@ -5,47 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from archioptrx.models.export.code import Code
+from archioptrx.graphs.source.step import Assign, LayerClass
+from archioptrx.graphs.source.text import Code
 
 
 @dataclass(frozen=True, slots=True)
-class Layers:
-    """A class with layers, named after a function.
-
-    Attributes
-    ----------
-    name
-        Of the class.
-    about
-        Its docstring: shapes in and out.
-    members
-        Attribute and what makes it.
-    arguments
-        Of its `forward`.
-    body
-        Statements of its `forward` before the last one.
-    result
-        What `forward` returns.
-    keys
-        Keys of the state dict here, by those of the trained block.
-    """
+class NamedClass:
+    """A class with layers under its name, that of a function."""
 
     name: str
-    about: str
-    members: tuple[tuple[str, Code], ...]
-    arguments: tuple[str, ...]
-    body: tuple[Assign, ...]
-    result: Code
-    keys: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Assign:
-    """`target = code  # comment`."""
-
-    target: str
-    code: Code
-    comment: str = ""
+    layers: LayerClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +63,7 @@ class Program:
     Attributes
     ----------
     helpers
-        Names of the functions that the code calls, see `archioptrx.models.export.helpers`.
+        By name the text of each function and class that the code calls, in the order in which they are written.
     convolutions
         Classes of torch_geometric.nn that the code uses, sorted.
     geometry
@@ -105,19 +74,22 @@ class Program:
         Key of the state dict of the code for each key of the trained model's.
     doubtful
         The steps that not every tool can read, for messages: `x0 = conv (GATConv)`.
+    own
+        The steps of a user's blocks, whose code may be faulty, for messages.
     middle
         Whether the caller may say where the middle of the φ sector is.
     """
 
-    helpers: frozenset[str]
+    helpers: Mapping[str, str]
     convolutions: tuple[str, ...]
     geometry: tuple[str, ...]
-    classes: tuple[Layers, ...]
+    classes: tuple[NamedClass, ...]
     members: tuple[Member, ...]
     body: tuple[Statement, ...]
     outputs: tuple[Output, ...]
     middle: bool
     doubtful: tuple[str, ...]
+    own: tuple[str, ...]
     keys: Mapping[str, str] = field(default_factory=dict)
 
     @property

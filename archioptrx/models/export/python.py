@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from torch import Tensor
 
-from archioptrx.models.export.code import TAB, WIDTH, Call, call, docstring, flat, lines, listed
-from archioptrx.models.export.helpers import HELPERS
+from archioptrx.graphs.source.step import Assign
+from archioptrx.graphs.source.text import TAB, WIDTH, Call, call, docstring, flat, lines, listed
 from archioptrx.models.export.plan import texts
-from archioptrx.models.export.program import Assign, Guard, Layers, Member, Output, Program, Repeat, Statement
+from archioptrx.models.export.program import Guard, Member, NamedClass, Output, Program, Repeat, Statement
 
 LOAD = '''
 def load(weights=WEIGHTS):
@@ -31,7 +31,7 @@ def source(program: Program, about: str) -> str:
     about
         The docstring of the file.
     """
-    helpers = [text.strip() for name, text in HELPERS.items() if name in program.helpers]
+    helpers = [text.strip() for text in program.helpers.values()]
     parts = [*program.geometry, *helpers, *(_layers(one) for one in program.classes), _model(program), LOAD.strip()]
     text = "\n\n\n".join(parts)
     imports = [*(["import math"] if "math." in text else []), "from pathlib import Path"]
@@ -58,8 +58,9 @@ def renamed(state: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, T
     return found
 
 
-def _layers(one: Layers) -> str:
-    rows = [f"class {one.name}(nn.Module):", *docstring(one.about, TAB), "", f"{TAB}def __init__(self):"]
+def _layers(named: NamedClass) -> str:
+    one = named.layers
+    rows = [f"class {named.name}(nn.Module):", *docstring(one.about, TAB), "", f"{TAB}def __init__(self):"]
     rows += [f"{TAB * 2}super().__init__()"]
     for name, code in one.members:
         rows += lines(code, TAB * 2, f"self.{name} = ")

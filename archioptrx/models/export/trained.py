@@ -1,9 +1,10 @@
-"""What an export says of a trained model: the program, and the facts that belong to it."""
+"""A trained model as an exporter gets it: the network as a program, and the facts that belong to it."""
 
 from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,7 @@ class Take:
     Attributes
     ----------
     trained
-        What is exported.
-    program
-        The network as a program.
+        The model, with its task and the metadata of its data.
     origin
         Name of the model folder; RUN/best or RUN/ID of a search.
     cut
@@ -36,13 +35,12 @@ class Take:
     """
 
     trained: TrainedModel
-    program: Program
     origin: str
     cut: float
 
     @staticmethod
     def of(trained: TrainedModel, folder: Path, cut: float) -> Take:
-        """Plan the export of a model folder, or of RUN/ID. Raises InputError where a step of it can't be exported."""
+        """Export of a model folder, or of RUN/ID. Raises InputError where that holds something else than a network."""
         model = trained.model
         if not isinstance(model, Model):
             raise InputError(
@@ -50,8 +48,22 @@ class Take:
             )
         path = folder.resolve()
         origin = f"{path.parent.name}/{path.name}" if path.name == "best" or path.name.isdecimal() else path.name
-        links = probabilities(trained.task, len(model.graph.targets))
-        return Take(trained, plan(model, trained.metadata, links), origin, cut)
+        return Take(trained, origin, cut)
+
+    @cached_property
+    def program(self) -> Program:
+        """The network as a program. Raises InputError where a step of it can't be exported."""
+        model = self.trained.model
+        assert isinstance(model, Model)
+        links = probabilities(self.trained.task, len(model.graph.targets))
+        return plan(model, self.trained.metadata, links)
+
+    def summary(self, files: str, difference: float, needs: str = "") -> str:
+        """What the command prints of an export: files, inputs and outputs, what the code needs, how exact it is."""
+        outputs = ", ".join(f"{one.name} {one.shape}" for one in self.program.outputs)
+        lines = [f"{files}: hits [N, {len(self.facts['hits'])}], edge_index [2, E] -> {outputs}"]
+        lines += [f"needs {needs}"] * bool(needs)
+        return "\n".join([*lines, f"differs from the model by {difference:.1e} at most, on random graphs"])
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -64,7 +76,7 @@ class Take:
             "fingerprint": self.trained.architecture.graph.fingerprint,
             "data_fingerprint": self.trained.provenance.fingerprint,
             "source": metadata.source,
-            "task": dict(self.trained.provenance.task),
+            "task": self.trained.provenance.task.to_dict(),
             "hits": about_hits(metadata),
             "edge_index": "inner and outer hit of each edge, in any order of the edges",
             "edge_features": [

@@ -10,12 +10,15 @@ from typing import Any
 import numpy as np
 
 from archioptrx.data.options import PickleOptions
+from archioptrx.data.options.pickle import FILES
 from archioptrx.data.sources.files import files_in
-from archioptrx.data.sources.pickle import LEGAL, PATTERNS, samples_of
+from archioptrx.data.sources.pickle import LEGAL, samples_of
 from archioptrx.data.sources.pickle_writing import to_sample
+from archioptrx.models.predictions import prediction_writer
 from archioptrx.models.predictions.prediction import Prediction
 
 
+@prediction_writer("pickle")
 def write_predictions(predictions: Iterable[Prediction], options: PickleOptions, output: Path) -> None:
     """Write `samples.pickle`: one list of samples, hits in the order in which they came.
 
@@ -27,7 +30,7 @@ def write_predictions(predictions: Iterable[Prediction], options: PickleOptions,
     InputError
         A file is no longer the one that was read.
     """
-    sectors = max(sample.sectors for sample in samples_of(options, files_in(options.path, PATTERNS, LEGAL)))
+    sectors = max(sample.sectors for sample in samples_of(options, files_in(options.path, FILES, LEGAL)))
     written = [sample_of(one, sectors) for one in predictions]
     with (output / "samples.pickle").open("xb") as stream:
         pickle.dump(written, stream, protocol=4)

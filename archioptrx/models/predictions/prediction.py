@@ -1,13 +1,4 @@
-"""What a network found in one graph, as it is handed to what writes it in the form of the input.
-
-A module that writes predictions (`sources.WRITERS` names it) has
-
-    write_predictions(predictions: Iterable[Prediction], options, output: Path) -> None
-
-`predictions` come graph by graph in the order of the data set, an event's graphs one after the other, and are made
-while they are asked for: a writer that forgets them needs memory for one event alone. `options` are those that the
-source read the events with; `output` is an empty folder, which becomes the user's when all is written.
-"""
+"""What a network found in one graph, as a prediction writer gets it."""
 
 from __future__ import annotations
 

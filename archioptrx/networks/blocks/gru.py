@@ -6,10 +6,13 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from archioptrx.graphs.signatures import SIGNATURES, Shape
 from archioptrx.networks.blocks.matmul import linear, tanh
-from archioptrx.networks.blocks.value import ForwardPass, Shape, Value
+from archioptrx.networks.blocks.registry import block
+from archioptrx.networks.blocks.value import ForwardPass, Value
 
 
+@block(SIGNATURES["gru"])
 class GRU(nn.GRUCell):
     """A gated recurrent unit: `[input, state]` -> new state. Weights and meaning are those of `torch.nn.GRUCell`."""
 

@@ -9,12 +9,15 @@ from typing import Any, cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archioptrx.graphs.signatures import SIGNATURES, Shape
 from archioptrx.networks.blocks.fused import dense, norm_act
 from archioptrx.networks.blocks.normal import plain_norm
 from archioptrx.networks.blocks.projection import Neighbourhood, Projection
-from archioptrx.networks.blocks.value import ForwardPass, Piece, Shape, Value
+from archioptrx.networks.blocks.registry import block
+from archioptrx.networks.blocks.value import ForwardPass, Piece, Value
 
 
+@block(SIGNATURES["mlp"])
 class MLP(nn.Module):
     """Linear layers with norm and activation between, on any inputs at or below the output's rung.
 
@@ -74,6 +77,7 @@ class MLP(nn.Module):
         return x
 
 
+@block(SIGNATURES["attention"])
 class Attention(MLP):
     """The building block `attention`: an MLP on what flows in, what flows out and the value itself.
 

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from archioptrx.graphs.signatures import SIGNATURES, Shape
+from archioptrx.networks.blocks.registry import block
 from archioptrx.networks.blocks.segments import Segments, mean, take
-from archioptrx.networks.blocks.value import ForwardPass, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Value
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -48,6 +50,7 @@ def plain_norm(kind: str, width: int) -> nn.Module:
     return nn.LayerNorm(width) if kind == "layer" else BatchNorm(width)
 
 
+@block(SIGNATURES["norm"])
 class Norm(nn.Module):
     """The building block `norm`: one value, normalised.
 

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.utils import coalesce
 
+from archioptrx.graphs.signatures import SIGNATURES, Shape
 from archioptrx.networks.blocks.ends import EdgeEnds
+from archioptrx.networks.blocks.registry import block
 from archioptrx.networks.blocks.segments import Segments, maximum, take, total
 from archioptrx.networks.blocks.topology import Topology
-from archioptrx.networks.blocks.value import ForwardPass, Pooling, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Pooling, Value
 
 
 def blur(sizes: Tensor) -> Tensor:
@@ -168,6 +170,7 @@ def _number(marked: Tensor, pairs: Tensor, size: int) -> Tensor:
     return pairs.new_zeros(size).scatter_add(0, pairs.flatten(), marked.flatten().to(pairs.dtype))
 
 
+@block(SIGNATURES["pool"])
 class Pool(nn.Module):
     """`pool`: hits to the nodes of a smaller graph.
 
@@ -236,6 +239,7 @@ class Pool(nn.Module):
         return pooling.down(x), pooling
 
 
+@block(SIGNATURES["unpool"])
 class Unpool(nn.Module):
     """`unpool`: each hit gets the value of its pooled row, zero where it has none; with `diff` a mixture by its shares.
 

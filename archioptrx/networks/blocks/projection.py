@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from archioptrx.core.errors import GraphError
-from archioptrx.graphs.shapes import copies
-from archioptrx.graphs.signatures import LADDER
+from archioptrx.graphs.signatures import LADDER, Shape
+from archioptrx.graphs.signatures.domains import copies
 from archioptrx.networks.blocks.ends import flow, lift
 from archioptrx.networks.blocks.matmul import linear
 from archioptrx.networks.blocks.segments import take, total
-from archioptrx.networks.blocks.value import ForwardPass, Piece, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Piece, Value
 
 
 @dataclass(frozen=True, slots=True)

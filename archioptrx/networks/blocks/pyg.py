@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from archioptrx.core.errors import GraphError, did_you_mean
-from archioptrx.networks.blocks.value import ForwardPass, Shape, Value
+from archioptrx.graphs.signatures import SIGNATURES, Shape
+from archioptrx.networks.blocks.registry import block
+from archioptrx.networks.blocks.value import ForwardPass, Value
 
 
 def convolutions() -> dict[str, Any]:
@@ -21,6 +23,7 @@ def convolutions() -> dict[str, Any]:
     return {k: v for k, v in found.items() if isinstance(v, type) and issubclass(v, pyg_nn.MessagePassing)}
 
 
+@block(SIGNATURES["pyg"])
 class Convolution(nn.Module):
     """A convolution on the edges as given, with edge features if there is a second input.
 

@@ -8,10 +8,13 @@ from operator import add
 
 from torch import Tensor, nn
 
+from archioptrx.graphs.signatures import SIGNATURES, Shape
+from archioptrx.networks.blocks.registry import block
 from archioptrx.networks.blocks.segments import REDUCE, Segments, take, total
-from archioptrx.networks.blocks.value import ForwardPass, Piece, Shape, Value
+from archioptrx.networks.blocks.value import ForwardPass, Piece, Value
 
 
+@block(SIGNATURES["concat"])
 class Concat(nn.Module):
     """`concat`: the inputs side by side. Handed on in pieces; nothing is copied."""
 
@@ -23,10 +26,12 @@ class Concat(nn.Module):
         return Value(piece for value in values for piece in value.pieces)
 
 
+@block(SIGNATURES["identity"])
 class Identity(Concat):
     """`identity`: the input itself."""
 
 
+@block(SIGNATURES["add"])
 class Add(nn.Module):
     """`add`: the sum of the inputs."""
 
@@ -38,6 +43,7 @@ class Add(nn.Module):
         return fold(add, [value.tensor() for value in values])
 
 
+@block(SIGNATURES["mean"])
 class Mean(Add):
     """`mean`: the average of the inputs."""
 
@@ -62,6 +68,7 @@ def reduced(value: Value, reduce: str, segments: Segments) -> list[Piece]:
     return pieces
 
 
+@block(SIGNATURES["aggregate"])
 class Aggregate(nn.Module):
     """`aggregate`: for each row the sum (mean, …) over the rows of the rung above that end or start in it.
 
@@ -86,6 +93,7 @@ class Aggregate(nn.Module):
         return Value(piece for side in sides for piece in reduced(values[0], self.reduce, side))
 
 
+@block(SIGNATURES["readout"])
 class Readout(nn.Module):
     """`readout`: one row per graph, the sum, mean or max over the graph's rows."""
 
@@ -99,6 +107,7 @@ class Readout(nn.Module):
         return Value(reduced(values[0], self.reduce, run.topology.batch(self.domain)))
 
 
+@block(SIGNATURES["broadcast"])
 class Broadcast(nn.Module):
     """`broadcast`: each row gets its graph's value."""
 

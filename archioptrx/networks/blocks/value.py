@@ -15,14 +15,6 @@ from archioptrx.networks.blocks.topology import Topology
 
 
 @dataclass(frozen=True, eq=False, slots=True)
-class Shape:
-    """What one value looks like: the domain of its rows and its number of channels."""
-
-    domain: str
-    width: int
-
-
-@dataclass(frozen=True, eq=False, slots=True)
 class Piece:
     """Some channels of a value: `rows @ weight.T + counts · bias`, multiplied out as late as possible.
 
@@ -79,6 +71,11 @@ class Value:
         self.pieces = tuple(pieces)
         self._tensor: Tensor | None = None
         self.pooling: Pooling | None = None
+
+    @property
+    def width(self) -> int:
+        """The number of channels."""
+        return sum(piece.width for piece in self.pieces)
 
     @staticmethod
     def of(rows: Tensor) -> Value:

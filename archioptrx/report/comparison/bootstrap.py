@@ -1,8 +1,19 @@
-"""Bootstrap intervals: how far a number would move, had other events been drawn. Plain numpy.
+"""Bootstrap intervals: the spread of a metric if other events had been recorded. Plain numpy.
 
-What is drawn anew are *units* (events, or parts of them), for rows of one event aren't independent. A resample is a
-whole number for each unit, how often it is drawn; all models get the same resamples, so that their differences are
-paired: what makes an event hard for all of them cancels.
+The *units* that are drawn with replacement are events, or parts of them (see `units`), because rows of one event aren't
+independent. A resample gives each unit a whole number, how often it is drawn. All models get the same resamples, so
+that their differences are paired: what makes an event hard for all models cancels in a difference.
+
+The intervals are bias-corrected and accelerated (BCa): Efron 1987, J. Am. Stat. Assoc. 82, 171, "Better bootstrap
+confidence intervals". With the standard normal distribution Φ, the metric t of the units as they are, its values t*
+in the resamples and its values t₍ᵢ₎ with unit i left out (jackknife), the ends of the interval are the quantiles of t*
+at the shares
+
+    α(z) = Φ(z₀ + (z₀ + z) / (1 − a (z₀ + z)))        z = Φ⁻¹(0.025) and Φ⁻¹(0.975)
+    z₀   = Φ⁻¹(share of t* below t)                    bias correction
+    a    = Σ dᵢ³ / (6 (Σ dᵢ²)^(3/2)),  dᵢ = mean(t₍ᵢ₎) − t₍ᵢ₎     acceleration, from the skewness
+
+Metrics near a bound, such as an AUC of 0.999, have skewed distributions; a symmetric interval can exceed 1.
 """
 
 from __future__ import annotations
@@ -19,16 +30,29 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Numbers = Mapping[str, float | None]
 Statistic = Callable[[Ints], Numbers]
-"""Gives metrics when each unit is counted so many times. Shapes: [U] -> one number each."""
+"""Function of the count of each unit. Shapes: int64 [U] -> one number for each metric, None where it isn't defined."""
 
 LEVEL = 0.95
-"""Of all intervals."""
+"""Coverage of all intervals."""
 _DEFINED = 0.9
-"""Share of the resamples in which a metric must exist; else it has no interval."""
+"""Share of the resamples in which a metric must be defined; otherwise it has no interval."""
 
 
 def resamples(units: int, number: int, seed: int) -> Ints:
-    """Draw as many units as there are, with replacement, so many times. Shapes: -> [number, units]."""
+    """Draw as many units as there are, with replacement.
+
+    Parameters
+    ----------
+    units, number
+        Number of units, and of resamples.
+    seed
+        Seed of numpy's generator: the same seed gives the same resamples.
+
+    Returns
+    -------
+    int64 [number, units]
+        Count of each unit in each resample; each row sums to `units`.
+    """
     random = np.random.default_rng(seed)
     return random.multinomial(units, np.full(units, 1 / units), size=number).astype(np.int64)
 
@@ -40,11 +64,11 @@ class Replicates:
     Attributes
     ----------
     value
-        Of the units as they are.
-    drawn : [R]
-        In each resample, NaN where there is no such number.
-    without : [U]
-        With one unit left out, for each of them.
+        The metric of the units as they are; None: it isn't defined.
+    drawn : float64 [R]
+        The metric in each resample, NaN where it isn't defined.
+    without : float64 [U]
+        The metric with one unit left out, for each unit (jackknife), NaN where it isn't defined.
     """
 
     value: float | None
@@ -52,7 +76,7 @@ class Replicates:
     without: Floats
 
     def minus(self, other: Replicates) -> Replicates:
-        """The difference in the same resamples; without them where the two have different ones."""
+        """Difference in the same resamples; without interval where the two models have different resamples."""
         value = None if self.value is None or other.value is None else self.value - other.value
         if self.drawn.shape != other.drawn.shape or self.without.shape != other.without.shape:
             return Replicates(value, np.zeros(0), np.zeros(0))
@@ -60,26 +84,25 @@ class Replicates:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Bias-corrected and accelerated (BCa) interval; None where the metric is missing too often.
-
-        Efron 1987, J. Am. Stat. Assoc. 82, 171. It respects that an AUC near 1 can't go up as far as down.
-        """
-        drawn = self.drawn[np.isfinite(self.drawn)]
-        if self.value is None or len(drawn) < max(1, _DEFINED * len(self.drawn)):
+        """Bias-corrected and accelerated (BCa) interval, see above; None where the metric is undefined too often."""
+        defined = self.drawn[np.isfinite(self.drawn)]
+        if self.value is None or len(defined) < max(1, _DEFINED * len(self.drawn)):
             return None
         tails = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        low, high = np.quantile(drawn, _corrected(tails, self.value, drawn, self.without))
+        low, high = np.quantile(defined, _corrected(tails, self.value, defined, self.without))
         return float(low), float(high)
 
 
 def _corrected(tails: Floats, value: float, drawn: Floats, without: Floats) -> Floats:
-    """Shares of the distribution that stand for the tails."""
+    """Shares α(z) of the resampled values at which the interval ends; `tails` are the uncorrected shares."""
+    # Resamples that equal the value count half: metrics of few units have many ties.
     below = ((drawn < value).mean() + (drawn <= value).mean()) / 2
     if not 0 < below < 1:
-        return tails  # no correction is known where all resamples lie on one side
+        return tails  # z₀ is infinite where all resamples lie on one side: the plain percentile interval remains
     bias, normal = ndtri(below), ndtri(tails)
     apart = np.nanmean(without) - without if np.isfinite(without).any() else np.zeros(1)
     spread = np.nansum(apart**2) ** 1.5
+    # Without spread (no unit changes the metric) the acceleration is 0/0; 0 leaves the bias-corrected interval.
     skew = np.nansum(apart**3) / (6 * spread) if spread > 0 else 0.0
     shares: Floats = ndtr(bias + (bias + normal) / (1 - skew * (bias + normal)))
     return shares
@@ -93,13 +116,13 @@ def replicate(statistic: Statistic, draws: Ints) -> dict[str, Replicates]:
     units = draws.shape[1]
     whole = statistic(np.ones(units, dtype=np.int64))
     names = list(whole)
-    drawn = _table(statistic, names, draws)
+    resampled = _table(statistic, names, draws)
     without = _table(statistic, names, 1 - np.eye(units, dtype=np.int64))
-    return {name: Replicates(whole[name], drawn[:, k], without[:, k]) for k, name in enumerate(names)}
+    return {name: Replicates(whole[name], resampled[:, k], without[:, k]) for k, name in enumerate(names)}
 
 
 def _table(statistic: Statistic, names: Sequence[str], draws: Ints) -> Floats:
-    """One row per draw, one column per metric, NaN for None."""
+    """Metrics of each draw. Shapes: [R, U] -> [R, number of metrics]; None becomes NaN."""
     rows = [statistic(draw) for draw in draws]
     values: list[list[Any]] = [[np.nan if row[name] is None else row[name] for name in names] for row in rows]
     return np.array(values, dtype=np.float64).reshape(len(draws), len(names))

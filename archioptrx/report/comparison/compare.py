@@ -1,4 +1,4 @@
-"""Models side by side, from Python: what `archioptrx compare` does."""
+"""Comparison of models from Python, as in `archioptrx compare`."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def compare_models(
     efficiency
         Instead: each model's own cut that has this efficiency on its validation events.
     epochs, seed, output
-        Of the training of architectures; None: as the first model was trained, into `models/NAME-n`.
+        Settings for the training of architectures; None: as the first model was trained, into `models/NAME-n`.
     resamples
-        Of the bootstrap.
+        Number of resamples of the bootstrap.
 
     Raises
     ------
@@ -45,28 +45,30 @@ def compare_models(
     _check(cut, efficiency, epochs=(epochs, 1), seed=(seed, 0), resamples=(resamples, 100))
     # torch is imported from here on.
     from archioptrx.models.working_point import cut_of
-    from archioptrx.report.comparison.evaluation import answers, check_tasks, contest
+    from archioptrx.report.comparison.evaluation import check_tasks, compare_answers, model_answers
     from archioptrx.report.comparison.events import views_of
-    from archioptrx.report.comparison.models import Schooling, enrol, first_model, read
+    from archioptrx.report.comparison.models import ArchitectureTraining, first_model, read_models, train_missing
 
-    names = [str(one) for one in models]
+    names = [str(model) for model in models]
     path = None if data is None else str(data)
-    found = read(names)
-    trained = first_model(names, found)
-    contestants = enrol(names, found, Schooling(path if trained is None else None, epochs, seed, output))
+    models_read = read_models(names)
+    trained = first_model(names, models_read)
+    contestants = train_missing(
+        names, models_read, ArchitectureTraining(path if trained is None else None, epochs, seed, output)
+    )
     check_tasks(contestants)
-    host = contestants[0] if trained is None else next(one for one in contestants if one.place == trained)
+    host = contestants[0] if trained is None else next(loaded for loaded in contestants if loaded.place == trained)
     views, notes = views_of(contestants, host, None if trained is None else path)
     cuts = [0.5 if cut is None else cut] * len(contestants)
     if efficiency is not None:
-        cuts = [cut_of(one.model, efficiency) for one in contestants]
-    runs = [answers(one, view, own) for one, view, own in zip(contestants, views, cuts, strict=True)]
+        cuts = [cut_of(loaded.model, efficiency) for loaded in contestants]
+    runs = [model_answers(loaded, view, own) for loaded, view, own in zip(contestants, views, cuts, strict=True)]
     origin = f"test events of {host.name}" if trained is None or path is None else f"events of {path}"
-    return contest(runs, origin, notes, resamples, seed or 0)
+    return compare_answers(runs, origin, notes, resamples, seed or 0)
 
 
 def _check(cut: float | None, efficiency: float | None, **least: tuple[int | None, int]) -> None:
-    """Raise InputError for numbers that aren't allowed; each whole one with the least that is."""
+    """Raise InputError for numbers out of range; `least`: whole numbers with their lower bounds."""
     faults = [
         f"--{name}: is {value:g}; allowed: between 0 and 1"
         for name, value in (("cut", cut), ("efficiency", efficiency))

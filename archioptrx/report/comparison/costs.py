@@ -1,4 +1,4 @@
-"""What a forward pass takes: milliseconds and bytes, measured."""
+"""Cost of a forward pass: milliseconds and bytes, measured."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from archioptrx.training.measure import ENOUGH, PASSES
 
 
 def latencies(models: Sequence[nn.Module], graphs: Sequence[HitGraph]) -> list[float]:
-    """Milliseconds of a forward pass without gradients of each model on its graph, the fastest of some.
+    """Milliseconds of a forward pass without gradients of each model on its graph, the fastest of several.
 
     Turn by turn, so that whatever else the machine does meets all models alike; the first turn warms up.
     """
     seconds: list[list[float]] = [[] for _ in models]
     while len(seconds[0]) <= PASSES and (len(seconds[0]) <= 3 or sum(map(sum, seconds)) < ENOUGH * len(models)):
-        for model, graph, found in zip(models, graphs, seconds, strict=True):
-            found.append(_seconds(model, graph))
-    return [1000 * min(found[1:]) for found in seconds]
+        for model, graph, model_seconds in zip(models, graphs, seconds, strict=True):
+            model_seconds.append(_seconds(model, graph))
+    return [1000 * min(model_seconds[1:]) for model_seconds in seconds]
 
 
 def _seconds(model: nn.Module, graph: HitGraph) -> float:
@@ -43,7 +43,7 @@ def _wait(graph: HitGraph) -> None:
 
 
 def peak_memory(model: nn.Module, graph: HitGraph) -> int:
-    """Bytes of the tensors that a forward pass makes and holds at one time, at most.
+    """Peak size in bytes of the tensors that a forward pass creates.
 
     Beside its weights and the graph. On CUDA the allocator's own count. On CPU all tensors that an operation gives are
     followed until they are freed; what an operation needs inside itself isn't seen.
@@ -59,21 +59,21 @@ def peak_memory(model: nn.Module, graph: HitGraph) -> int:
 
 
 class _Followed(TorchDispatchMode):
-    """Follows the storages of tensors from the operation that makes them until they are freed.
+    """Dispatch mode that follows tensor storages from their creation until they are freed.
 
     Parameters
     ----------
     known
-        What there is already and doesn't count.
+        Tensors that exist already and don't count.
     """
 
     def __init__(self, known: Sequence[object]) -> None:
         super().__init__()
         self.now = self.peak = 0
-        self._alive = {_key(one) for one in known if isinstance(one, Tensor)}
+        self._alive = {_key(value) for value in known if isinstance(value, Tensor)}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Run an operation and look at what it gives."""
+        """Run an operation and count the storages of its results."""
         output = func(*args, **(kwargs or {}))
         tree_map_only(Tensor, self._see, output)
         return output

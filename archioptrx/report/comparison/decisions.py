@@ -1,4 +1,4 @@
-"""Which rows one classifier has right and another wrong."""
+"""Paired decisions of two classifiers: rows that one has right and the other wrong."""
 
 from __future__ import annotations
 
@@ -11,22 +11,23 @@ from archioptrx.tasks.classification_metrics import Bools
 
 @dataclass(frozen=True)
 class Pair:
-    """Decisions of two classifiers on the same rows, each at its cut.
+    """Decisions of two classifiers on the same rows, each at its own cut.
 
     Attributes
     ----------
     first, second
         Their names.
     rows
-        Edges, say, that count.
+        Number of rows (edges or triplets) that count.
     fixes, worsens
         Rows that only the second has right, that only the first has right.
     both_right, both_wrong
         The other rows.
     p
-        Exact McNemar test (McNemar 1947, Psychometrika 12, 153): the chance of a split at least as uneven as that of
-        fixes and worsens if each fell on either side by a fair coin. It takes rows for independent, which those of one
-        event aren't quite: the interval of the difference in accuracy is the more careful answer.
+        Two-sided p value of the exact McNemar test (McNemar 1947, Psychometrika 12, 153). The null hypothesis: a row on
+        which the two disagree is as likely fixed as worsened, so that fixes ~ Binomial(fixes + worsens, 1/2). The test
+        assumes independent rows, which those of one event aren't quite: the bootstrap interval of the difference in
+        accuracy is the more careful answer.
     """
 
     first: str
@@ -44,16 +45,26 @@ class Pair:
         return self.fixes - self.worsens
 
 
-def compared(first: str, second: str, one: Bools, other: Bools, truth: Bools) -> Pair:
-    """Count. Shapes: what each accepts and the truth, bool [R].
+def compare_decisions(first: str, second: str, first_accepts: Bools, second_accepts: Bools, truth: Bools) -> Pair:
+    """Count the decisions of two classifiers.
 
+    Parameters
+    ----------
+    first, second
+        Names of the classifiers.
+    first_accepts, second_accepts, truth : bool [R]
+        Rows that each of them accepts, and rows that are true.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> truth = np.array([True, True, False, False])
-    >>> pair = compared("a", "b", np.array([True, False, True, False]), np.array([False, True, False, False]), truth)
+    >>> a, b = np.array([True, False, True, False]), np.array([False, True, False, False])
+    >>> pair = compare_decisions("a", "b", a, b, truth)
     >>> pair.fixes, pair.worsens, pair.both_right, pair.both_wrong, pair.p
     (2, 1, 1, 0, 1.0)
     """
-    before, after = one == truth, other == truth
+    before, after = first_accepts == truth, second_accepts == truth
     fixes, worsens = int((~before & after).sum()), int((before & ~after).sum())
     return Pair(
         first,
@@ -68,5 +79,9 @@ def compared(first: str, second: str, one: Bools, other: Bools, truth: Bools) ->
 
 
 def mcnemar(fixes: int, worsens: int) -> float:
-    """Two-sided exact p. Without any difference it is 1."""
+    """Two-sided p value of the exact McNemar test; 1 where the two agree on all rows.
+
+    With n = fixes + worsens it is min(1, 2 P(X ≤ min(fixes, worsens))), X ~ Binomial(n, 1/2): rows on which both are
+    right or both are wrong don't matter.
+    """
     return min(1.0, 2 * float(binom.cdf(min(fixes, worsens), fixes + worsens, 0.5)))

@@ -1,4 +1,4 @@
-"""Runs the models on the events and brings their numbers together."""
+"""Evaluation of the models on the events, and the comparison of their metrics."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from archioptrx.data.dataset import Dataset
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.report.comparison.bootstrap import Ints, Replicates, replicate, resamples
 from archioptrx.report.comparison.costs import latencies, peak_memory
-from archioptrx.report.comparison.decisions import Pair, compared
+from archioptrx.report.comparison.decisions import Pair, compare_decisions
 from archioptrx.report.comparison.events import ModelEvents, row_order
-from archioptrx.report.comparison.models import Contestant
+from archioptrx.report.comparison.models import LoadedModel
 from archioptrx.report.comparison.pictures import Curves, Display, curves_of, display_of
 from archioptrx.report.comparison.result import ComparedModel, Comparison, Number
-from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, numbers
+from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, judging_metrics
 from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_of
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import Bools
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
 from archioptrx.tasks.tracks.metrics import Selection
-from archioptrx.tasks.tracks.scores import event_tracks
+from archioptrx.tasks.tracks.scores import event_tracks, own_track_metrics
 from archioptrx.training.fit import predict
 
 FEW, MANY = 200, 1000
-"""Usual numbers of resamples: where the task computes its metrics anew for each, and where sums are enough."""
+"""Default numbers of resamples: where the task computes its metrics anew for each, and where sums are enough."""
 
 
 @dataclass(frozen=True, eq=False)
 class ModelAnswers:
-    """A model's answers to the events.
+    """Outputs of a model on the events.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class ModelAnswers:
         Probability from which it accepts.
     """
 
-    contestant: Contestant
+    contestant: LoadedModel
     view: ModelEvents
     outputs: Sequence[Any]
     cut: float
@@ -59,77 +59,81 @@ class ModelAnswers:
         """Task and logits of the first target that is decided row by row; None: there is none."""
         for place, task in enumerate(parts_of(self.contestant.model.task)):
             if isinstance(task, BinaryClassification):
-                return task, [one[place] if isinstance(one, tuple) else one for one in self.outputs]
+                return task, [output[place] if isinstance(output, tuple) else output for output in self.outputs]
         return None
 
     @cached_property
     def decided(self) -> tuple[Bools, Bools, Bools]:
-        """What is accepted, the truth, and what counts, of all rows of all graphs. Shapes: three of bool [R]."""
+        """Accepted rows, true rows and rows that count, of all graphs. Shapes: three of bool [R]."""
         assert self.rows is not None
         task, logits = self.rows
         rows, level = task.rows, np.log(self.cut / (1 - self.cut))
         graphs = self.view.graphs
-        accepted = np.concatenate([one.double().numpy() >= level for one in logits])
+        accepted = np.concatenate([values.double().numpy() >= level for values in logits])
         truth = np.concatenate([(graph[rows.truth] > 0.5).numpy() for graph in graphs])
         return accepted, truth, np.concatenate([rows.kept(graph).numpy() for graph in graphs])
 
 
-def check_tasks(contestants: Sequence[Contestant]) -> None:
+def check_tasks(contestants: Sequence[LoadedModel]) -> None:
     """Raise InputError unless all models were trained for one task."""
     first = contestants[0]
-    mine = _task(first)
-    others = [one for one in contestants if _task(one) != mine]
+    expected = _task(first)
+    others = [loaded for loaded in contestants if _task(loaded) != expected]
     if others:
         raise InputError(
             *(
-                f"{one.name}: is for {_task(one)}, {first.name} for {mine}; allowed: models of one task"
-                for one in others
+                f"{loaded.name}: is for {_task(loaded)}, {first.name} for {expected}; allowed: models of one task"
+                for loaded in others
             )
         )
 
 
-def _task(one: Contestant) -> str:
-    targets = getattr(one.model.task, "tasks", None)
+def _task(loaded: LoadedModel) -> str:
+    targets = getattr(loaded.model.task, "tasks", None)
     inside = f" ({', '.join(f'{name}: {task.name}' for name, task in targets.items())})" if targets else ""
-    return one.model.task.name + inside
+    return loaded.model.task.name + inside
 
 
-def answers(contestant: Contestant, view: ModelEvents, cut: float) -> ModelAnswers:
+def model_answers(contestant: LoadedModel, view: ModelEvents, cut: float) -> ModelAnswers:
     """Run a model on its view of the events."""
     device = _device()
     model = contestant.model.model.to(device)
     outputs = [predict(model, [batch_graphs([graph]).to(device)])[0] for graph in view.graphs]
-    return ModelAnswers(contestant, view, [apply_to(one, Tensor.cpu) for one in outputs], cut)
+    return ModelAnswers(contestant, view, [apply_to(output, Tensor.cpu) for output in outputs], cut)
 
 
 def _device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def contest(
+def compare_answers(
     runs: Sequence[ModelAnswers], origin: str, notes: Sequence[str], number: int | None, seed: int
 ) -> Comparison:
-    """Compare the answers.
+    """Compare the outputs of all models.
 
     Parameters
     ----------
     origin, notes
-        For the reader; see `Comparison`.
+        Texts for the reader; see `Comparison`.
     number
         Resamples; None: as many as are quickly made.
     """
     first = runs[0]
     divided = isinstance(first.contestant.model.task, BinaryClassification)
     units = units_of(first.view.graphs, divided)
-    number = (MANY if divided else FEW) if number is None else number
+    quick = divided and not any(run.contestant.model.task.own_metrics for run in runs)
+    number = (MANY if quick else FEW) if number is None else number
     draws = resamples(units.number, number, seed) if units.number else np.zeros((0, 0), np.int64)
-    found = [_replicates(run, units, draws) for run in runs]
-    entries = _entries(runs, found)
+    replicates = [_replicates(run, units, draws) for run in runs]
+    entries = _entries(runs, replicates)
     rows = first.decided[2] if first.rows else None
-    extra = [] if units.number else ["too few events for intervals"]
+    extra = [] if units.number else ["there are too few events for intervals"]
     if units.what not in ("", EVENTS) and any(name.startswith("track") for name in entries[0].metrics):
         extra.append(f"tracks are those of whole events: {len(events_of(first.view.graphs))} are too few for intervals")
-    extra += [f"{run.contestant.name}: has graphs of its own; no comparison edge by edge" for run in _strangers(runs)]
+    extra += [
+        f"{run.contestant.name}: has graphs of its own, so its edges can't be compared one by one"
+        for run in _strangers(runs)
+    ]
     return Comparison(
         entries=entries,
         events=len(events_of(first.view.graphs)),
@@ -173,64 +177,69 @@ def _replicates(run: ModelAnswers, units: Units, draws: Ints) -> dict[str, Repli
         if isinstance(task, BinaryClassification)
         else GraphStatistic(task, run.outputs, graphs, used, run.cut)
     )
-    found = replicate(statistic, draws if own.number else np.zeros((0, 1), np.int64))
-    if found.get("loss") and found["loss"].value is None:
+    replicates = replicate(statistic, draws if own.number else np.zeros((0, 1), np.int64))
+    if replicates.get("loss") and replicates["loss"].value is None:
         batches = [batch_graphs([graph]) for graph in graphs]
-        whole = numbers(task.metrics(run.outputs, batches, cut=run.cut))
-        found["loss"] = replace(found["loss"], value=whole["loss"])
-    return found | _tracks(run, draws if units.what == EVENTS else np.zeros((0, 0), np.int64))
+        whole = judging_metrics(task.scores(run.outputs, batches, cut=run.cut))
+        replicates["loss"] = replace(replicates["loss"], value=whole["loss"])
+    return replicates | _tracks(run, draws if units.what == EVENTS else np.zeros((0, 0), np.int64))
 
 
 def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
-    """Metrics of the tracks, where the task makes any and the data say whose a hit is."""
+    """Metrics of the tracks, where the task builds tracks and the data have the particle of each hit."""
     task, graphs = run.contestant.model.task, run.view.graphs
     if graphs[0].get("pid") is None:
         return {}
     labels = [task.tracks(output, graph) for output, graph in zip(run.outputs, graphs, strict=True)]
-    made = [one for one in labels if one is not None]
-    if len(made) < len(labels):
+    found_tracks = [label for label in labels if label is not None]
+    if len(found_tracks) < len(labels):
         return {}
-    known = graphs[0].get("particles") is not None
-    selection = Selection.of_signal(run.contestant.model.metadata.options if known else {})
-    events = event_tracks(graphs, made, run.view.whole)
-    return replicate(TrackStatistic(events, selection), draws if draws.size else np.zeros((0, len(events)), np.int64))
+    has_particles = graphs[0].get("particles") is not None
+    selection = Selection.of_signal(run.contestant.model.metadata.options if has_particles else {})
+    events = event_tracks(graphs, found_tracks, run.view.whole)
+    statistic = TrackStatistic(events, selection, own_track_metrics(task))
+    return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64))
 
 
-def _entries(runs: Sequence[ModelAnswers], found: Sequence[Mapping[str, Replicates]]) -> tuple[ComparedModel, ...]:
+def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Replicates]]) -> tuple[ComparedModel, ...]:
     device = _device()
     models = [run.contestant.model.model for run in runs]
-    largest = [batch_graphs([max(run.view.graphs, key=lambda one: one.num_edges)]).to(device) for run in runs]
+    largest = [batch_graphs([max(run.view.graphs, key=lambda graph: graph.num_edges)]).to(device) for run in runs]
     memory = [peak_memory(model, graph) for model, graph in zip(models, largest, strict=True)]
     entries = []
-    for run, mine, ms, held in zip(runs, found, latencies(models, largest), memory, strict=True):
-        one = run.contestant
-        differences = {} if run is runs[0] else {n: mine[n].minus(found[0][n]) for n in mine if n in found[0]}
+    for run, replicates_of_model, ms, held in zip(runs, replicates, latencies(models, largest), memory, strict=True):
+        loaded = run.contestant
+        differences = (
+            {}
+            if run is runs[0]
+            else {n: replicates_of_model[n].minus(replicates[0][n]) for n in replicates_of_model if n in replicates[0]}
+        )
         entries.append(
             ComparedModel(
-                name=one.name,
-                place=one.place,
-                trained=one.trained,
-                task=one.model.task.name,
-                fingerprint=one.model.architecture.graph.fingerprint,
-                parameters=sum(p.numel() for p in one.model.model.parameters() if p.requires_grad),
+                name=loaded.name,
+                place=loaded.place,
+                trained=loaded.trained,
+                task=loaded.model.task.name,
+                fingerprint=loaded.model.architecture.graph.fingerprint,
+                parameters=sum(p.numel() for p in loaded.model.model.parameters() if p.requires_grad),
                 latency=ms,
                 memory=held,
-                epochs=one.model.provenance.training.get("epochs"),
-                train_seconds=one.model.metrics.get("train_seconds"),
+                epochs=loaded.model.provenance.training.get("epochs"),
+                train_seconds=loaded.model.metrics.get("train_seconds"),
                 cut=run.cut,
-                metrics={name: _number(value) for name, value in mine.items()},
+                metrics={name: _number(value) for name, value in replicates_of_model.items()},
                 differences={name: _number(value) for name, value in differences.items()},
             )
         )
     return tuple(entries)
 
 
-def _number(found: Replicates) -> Number:
-    return Number(found.value, *(found.interval or (None, None)))
+def _number(replicates: Replicates) -> Number:
+    return Number(replicates.value, *(replicates.interval or (None, None)))
 
 
 def _pairs(runs: Sequence[ModelAnswers]) -> tuple[Pair, ...]:
-    """Each two models that decide the same rows, in the order of the first."""
+    """Decisions of each two models with the same rows, in the order of the rows of the first model."""
     if not runs[0].rows:
         return ()
     accepted, truth, kept = runs[0].decided
@@ -239,18 +248,21 @@ def _pairs(runs: Sequence[ModelAnswers]) -> tuple[Pair, ...]:
         if (order := _order(run, runs[0])) is not None:
             alike.append((run.contestant.name, run.decided[0][order][kept]))
     return tuple(
-        compared(name, other, mine, its, truth[kept]) for name, mine in alike for other, its in alike if name != other
+        compare_decisions(name, second, accepted_first, accepted_second, truth[kept])
+        for name, accepted_first in alike
+        for second, accepted_second in alike
+        if name != second
     )
 
 
 def _curves(runs: Sequence[ModelAnswers]) -> dict[str, Curves]:
-    found = {}
+    curves = {}
     for run in runs:
         if run.rows:
             _, truth, kept = run.decided
-            logits = np.concatenate([one.double().numpy() for one in run.rows[1]])
-            found[run.contestant.name] = curves_of(logits[kept], truth[kept], run.cut)
-    return found
+            logits = np.concatenate([values.double().numpy() for values in run.rows[1]])
+            curves[run.contestant.name] = curves_of(logits[kept], truth[kept], run.cut)
+    return curves
 
 
 def _display(runs: Sequence[ModelAnswers]) -> Display | None:

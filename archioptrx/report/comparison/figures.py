@@ -1,4 +1,4 @@
-"""The figures of a comparison's page. Colours are the page's, a model's is the same in all figures."""
+"""Figures of a comparison's page, in the colours of the page; a model has the same colour in all figures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archioptrx.report.comparison.decisions import Pair
 from archioptrx.report.comparison.pictures import Curves, Display
 from archioptrx.report.comparison.result import ComparedModel, Comparison, Number
 from archioptrx.report.comparison.text import metric_text, p_text
-from archioptrx.report.page import View, text_of
+from archioptrx.report.page import View, hover_text
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -21,62 +21,63 @@ GOOD, BAD, BOTH, TRUE = "var(--c1)", "var(--bad)", "var(--c8)", "var(--strong)"
 LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 NARROW = {"l": 8, "r": 16, "t": 28, "b": 48}
 COSTS: Mapping[str, Callable[[ComparedModel], float | None]] = {
-    "parameters": lambda one: one.parameters,
-    "latency (ms)": lambda one: one.latency,
-    "memory (MiB)": lambda one: one.memory / 2**20,
+    "parameters": lambda entry: entry.parameters,
+    "latency (ms)": lambda entry: entry.latency,
+    "memory (MiB)": lambda entry: entry.memory / 2**20,
 }
 
 
 def colour(place: int) -> str:
-    """Of the model at a place."""
+    """Colour of the model at a place."""
     return f"var(--c{place % 8 + 1})"
 
 
-def drawn(traces: Sequence[Trace], **layout: Any) -> go.Figure:
-    """A figure of plain traces."""
+def figure_of(traces: Sequence[Trace], **layout: Any) -> go.Figure:
+    """Figure of plain traces."""
     import plotly.graph_objects as go
 
     return go.Figure(data=list(traces), layout=layout)
 
 
-def intervals(found: Comparison, names: Sequence[str]) -> tuple[go.Figure, list[View]]:
-    """A forest plot: each model's value and interval, of the metric that a switch chooses."""
+def interval_figure(comparison: Comparison, names: Sequence[str]) -> tuple[go.Figure, list[View]]:
+    """Forest plot: value and interval of each model, for the metric that a switch chooses."""
     traces = [
-        _forest([one.name], [one.metrics.get(names[0])], place, one.name) for place, one in enumerate(found.entries)
+        _forest([entry.name], [entry.metrics.get(names[0])], place, entry.name)
+        for place, entry in enumerate(comparison.entries)
     ]
     views = [
         View(
             "Metric",
             metric_text(name),
-            [_forest_data([one.name], [one.metrics.get(name)]) for one in found.entries],
+            [_forest_data([entry.name], [entry.metrics.get(name)]) for entry in comparison.entries],
             {"xaxis": {"title": {"text": metric_text(name)}}},
         )
         for name in names
     ]
-    figure = drawn(
+    figure = figure_of(
         traces,
         xaxis={"title": {"text": metric_text(names[0])}},
-        yaxis=_models_axis(found),
+        yaxis=_models_axis(comparison),
         showlegend=False,
         margin=NARROW,
     )
     return figure, views
 
 
-def _models_axis(found: Comparison) -> dict[str, Any]:
-    """The first model on top, each with room."""
-    return {"type": "category", "range": [len(found.entries) - 0.5, -0.5]}
+def _models_axis(comparison: Comparison) -> dict[str, Any]:
+    """Axis of the models, the first one at the top."""
+    return {"type": "category", "range": [len(comparison.entries) - 0.5, -0.5]}
 
 
-def differences(found: Comparison, names: Sequence[str]) -> go.Figure:
-    """The paired differences of all metrics from the first model, one mark for each other model."""
+def difference_figure(comparison: Comparison, names: Sequence[str]) -> go.Figure:
+    """Paired differences of all metrics from the first model, one mark for each other model."""
     traces = []
-    for place, one in enumerate(found.entries[1:], 1):
-        known = [name for name in names if name in one.differences]
-        labels = [metric_text(name) for name in known]
-        traces.append(_forest(labels, [one.differences[name] for name in known], place, one.name))
+    for place, entry in enumerate(comparison.entries[1:], 1):
+        shared = [name for name in names if name in entry.differences]
+        labels = [metric_text(name) for name in shared]
+        traces.append(_forest(labels, [entry.differences[name] for name in shared], place, entry.name))
     axis = {
-        "title": {"text": f"difference from {text_of(found.first.name)}"},
+        "title": {"text": f"difference from {hover_text(comparison.first.name)}"},
         "zeroline": True,
         "zerolinecolor": "var(--ink)",
     }
@@ -87,7 +88,7 @@ def differences(found: Comparison, names: Sequence[str]) -> go.Figure:
         "categoryorder": "array",
         "categoryarray": order,
     }
-    return drawn(
+    return figure_of(
         traces, xaxis=axis, yaxis=rows, scattermode="group", scattergap=0.4, showlegend=len(traces) > 1, margin=NARROW
     )
 
@@ -96,35 +97,35 @@ def _forest(labels: Sequence[str], values: Sequence[Number | None], place: int, 
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": text_of(name),
+        "name": hover_text(name),
         "marker": {"color": colour(place), "size": 9},
         "orientation": "h",
-        "hovertemplate": f"{text_of(name)}<br>%{{y}}<br>%{{text}}<extra></extra>",
+        "hovertemplate": f"{hover_text(name)}<br>%{{y}}<br>%{{text}}<extra></extra>",
         **_forest_data(labels, values),
     }
 
 
 def _forest_data(labels: Sequence[str], values: Sequence[Number | None]) -> Trace:
-    known = [one or Number(None) for one in values]
-    up = [None if one.value is None or one.high is None else one.high - one.value for one in known]
-    down = [None if one.value is None or one.low is None else one.value - one.low for one in known]
+    numbers = [number or Number(None) for number in values]
+    up = [None if number.value is None or number.high is None else number.high - number.value for number in numbers]
+    down = [None if number.value is None or number.low is None else number.value - number.low for number in numbers]
     return {
-        "x": [one.value for one in known],
-        "y": [text_of(label) for label in labels],
+        "x": [number.value for number in numbers],
+        "y": [hover_text(label) for label in labels],
         "error_x": {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 2, "width": 5},
-        "text": [_number_text(one) for one in known],
+        "text": [_number_text(number) for number in numbers],
     }
 
 
-def _number_text(one: Number) -> str:
-    if one.value is None:
+def _number_text(number: Number) -> str:
+    if number.value is None:
         return "–"
-    return f"{one.value:.5f}" + ("" if one.low is None else f" ({one.low:.5f} … {one.high:.5f})")
+    return f"{number.value:.5f}" + ("" if number.low is None else f" ({number.low:.5f} … {number.high:.5f})")
 
 
-def changes(pairs: Sequence[Pair], what: str) -> go.Figure:
-    """What each model fixes, to the right, and worsens, to the left."""
-    rows = [f"{text_of(pair.second)}<br>beside {text_of(pair.first)}" for pair in pairs]
+def change_figure(pairs: Sequence[Pair], what: str) -> go.Figure:
+    """Bars of the rows that each model fixes, to the right, and worsens, to the left."""
+    rows = [f"{hover_text(pair.second)}<br>against {hover_text(pair.first)}" for pair in pairs]
     bars = (("fixes", GOOD, [pair.fixes for pair in pairs], 1), ("worsens", BAD, [pair.worsens for pair in pairs], -1))
     traces: list[Trace] = [
         {
@@ -136,7 +137,7 @@ def changes(pairs: Sequence[Pair], what: str) -> go.Figure:
             "text": [f"{number:,}" for number in numbers],
             "textposition": "auto",
             "marker": {"color": ink},
-            "hovertext": [f"net {pair.net:+,}, McNemar p {text_of(p_text(pair.p))}" for pair in pairs],
+            "hovertext": [f"net {pair.net:+,}, McNemar p {hover_text(p_text(pair.p))}" for pair in pairs],
         }
         for name, ink, numbers, sign in bars
     ]
@@ -145,25 +146,30 @@ def changes(pairs: Sequence[Pair], what: str) -> go.Figure:
         "zeroline": True,
         "zerolinecolor": "var(--ink)",
     }
-    return drawn(traces, barmode="relative", xaxis=axis, yaxis={"autorange": "reversed", "type": "category"})
+    return figure_of(traces, barmode="relative", xaxis=axis, yaxis={"autorange": "reversed", "type": "category"})
 
 
-def roc(curves: Mapping[str, Curves], places: Mapping[str, int]) -> go.Figure:
-    """Efficiency over the share of false rows that are accepted."""
-    lines = [(name, one.false_rate, one.efficiency, one.at_cut and one.at_cut[1::-1]) for name, one in curves.items()]
-    axes = {"xaxis": {**LOG, "title": {"text": "false ones accepted"}}, "yaxis": {"title": {"text": "efficiency"}}}
-    return drawn([trace for line in lines for trace in _curve(*line, place=places[line[0]])], **axes)
+def roc_comparison(curves: Mapping[str, Curves], places: Mapping[str, int]) -> go.Figure:
+    """ROC curves: efficiency over false positive rate, the share of the false rows that are accepted."""
+    lines = [
+        (name, curve.false_rate, curve.efficiency, curve.at_cut and curve.at_cut[1::-1])
+        for name, curve in curves.items()
+    ]
+    axes = {"xaxis": {**LOG, "title": {"text": "false positive rate"}}, "yaxis": {"title": {"text": "efficiency"}}}
+    return figure_of([trace for line in lines for trace in _curve(*line, place=places[line[0]])], **axes)
 
 
-def purity(curves: Mapping[str, Curves], places: Mapping[str, int]) -> go.Figure:
-    """Purity over efficiency."""
-    lines = [(name, one.efficiency, one.purity, one.at_cut and one.at_cut[::2]) for name, one in curves.items()]
+def purity_comparison(curves: Mapping[str, Curves], places: Mapping[str, int]) -> go.Figure:
+    """Curves of purity over efficiency."""
+    lines = [
+        (name, curve.efficiency, curve.purity, curve.at_cut and curve.at_cut[::2]) for name, curve in curves.items()
+    ]
     axes = {"xaxis": {"title": {"text": "efficiency"}}, "yaxis": {"title": {"text": "purity"}}}
-    return drawn([trace for line in lines for trace in _curve(*line, place=places[line[0]])], **axes)
+    return figure_of([trace for line in lines for trace in _curve(*line, place=places[line[0]])], **axes)
 
 
 def _curve(name: str, x: Any, y: Any, mark: Sequence[float] | None, place: int) -> list[Trace]:
-    label, line = text_of(name), {"color": colour(place), "width": 2}
+    label, line = hover_text(name), {"color": colour(place), "width": 2}
     traces: list[Trace] = [
         {
             "type": "scatter",
@@ -186,8 +192,8 @@ def _short(values: Any) -> list[float]:
     return [float(f"{value:.5g}") for value in values]
 
 
-def event(shown: Display) -> go.Figure:
-    """One event in x-y: the edges that the second model fixes and worsens, over those that both have right or wrong."""
+def changed_edges_figure(shown: Display) -> go.Figure:
+    """Drawing of an event in x-y: edges that the second model fixes and worsens, and those where both agree."""
     kinds = (
         ("true, both right", (shown.state == 0) & shown.truth, TRUE, 0.7),
         ("both wrong", shown.state == 3, BOTH, 1.2),
@@ -198,7 +204,7 @@ def event(shown: Display) -> go.Figure:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": f"{text_of(name)} ({int(which.sum()):,})",
+            "name": f"{hover_text(name)} ({int(which.sum()):,})",
             "line": {"color": ink, "width": width},
             "hoverinfo": "skip",
             **_lines(shown, which),
@@ -219,7 +225,7 @@ def event(shown: Display) -> go.Figure:
         }
     )
     square = {"title": {"text": "y (mm)"}, "scaleanchor": "x"}
-    return drawn(traces, xaxis={"title": {"text": "x (mm)"}}, yaxis=square)
+    return figure_of(traces, xaxis={"title": {"text": "x (mm)"}}, yaxis=square)
 
 
 def _lines(shown: Display, which: Any) -> dict[str, list[float | None]]:
@@ -232,30 +238,35 @@ def _lines(shown: Display, which: Any) -> dict[str, list[float | None]]:
     return {"x": points[0], "y": points[1]}
 
 
-def score_over_cost(found: Comparison, name: str) -> tuple[go.Figure, list[View]]:
-    """A metric with its interval over parameters, latency or memory."""
-    costs = [cost for cost, get in COSTS.items() if all(get(one) for one in found.entries)]
+def score_over_cost(comparison: Comparison, name: str) -> tuple[go.Figure, list[View]]:
+    """Figure of a metric with its interval over parameters, latency or memory."""
+    costs = [cost for cost, get in COSTS.items() if all(get(entry) for entry in comparison.entries)]
     traces = []
-    for place, one in enumerate(found.entries):
-        number = one.metrics[name]
-        base = _forest_data([one.name], [number])
+    for place, entry in enumerate(comparison.entries):
+        number = entry.metrics[name]
+        base = _forest_data([entry.name], [number])
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
                 "marker": {"color": colour(place), "size": 11},
-                "name": text_of(one.name),
-                "x": [COSTS[costs[0]](one)],
+                "name": hover_text(entry.name),
+                "x": [COSTS[costs[0]](entry)],
                 "y": base["x"],
                 "error_y": base["error_x"],
             }
         )
     views = [
-        View("Cost", cost, [{"x": [COSTS[cost](one)]} for one in found.entries], {"xaxis": {"title": {"text": cost}}})
+        View(
+            "Cost",
+            cost,
+            [{"x": [COSTS[cost](entry)]} for entry in comparison.entries],
+            {"xaxis": {"title": {"text": cost}}},
+        )
         for cost in costs
     ]
     axes = {
         "xaxis": {"title": {"text": costs[0]}, "rangemode": "tozero"},
         "yaxis": {"title": {"text": metric_text(name)}},
     }
-    return drawn(traces, showlegend=True, **axes), views
+    return figure_of(traces, showlegend=True, **axes), views

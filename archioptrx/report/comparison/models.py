@@ -1,4 +1,4 @@
-"""What is compared: trained models as they are, and architectures that are trained first."""
+"""Models of a comparison: trained ones as they are, and architectures that are trained first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from archioptrx.core.config import ARCHITECTURES, bundled_names, finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import next_folder, refuse_used
 from archioptrx.core.overrides import override
-from archioptrx.core.plugins import import_modules
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.model_folder import TrainedModel, load_model
 from archioptrx.runs.experiment import Experiment, parse_experiment
@@ -24,17 +23,17 @@ from archioptrx.training.trial import task_of
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """One of the models.
+class LoadedModel:
+    """A model with weights.
 
     Attributes
     ----------
     name
         Short, unlike that of the others.
     place
-        Where it is: what was told, or where it has been trained to.
+        Path: the given one, or the folder into which it has been trained.
     model
-        With its weights.
+        Architecture, weights, metadata and provenance.
     trained
         Whether it was trained for this comparison.
     """
@@ -46,15 +45,15 @@ class Contestant:
 
 
 @dataclass(frozen=True)
-class Schooling:
-    """How architectures are trained.
+class ArchitectureTraining:
+    """Settings for the training of architectures without weights.
 
     Attributes
     ----------
     data
         Path of events; None: those of the first model, or toy events.
     epochs, seed
-        None: those of the first model, or the usual ones.
+        Epochs and seed; None: those of the first model, or the defaults.
     output
         Folder of the model folders; None: `models`, each with a number.
     """
@@ -65,7 +64,7 @@ class Schooling:
     output: Path | None = None
 
 
-def read(names: Sequence[str]) -> list[TrainedModel | Architecture]:
+def read_models(names: Sequence[str]) -> list[TrainedModel | Architecture]:
     """Read the models, and the architectures that have no weights yet.
 
     Raises
@@ -75,18 +74,18 @@ def read(names: Sequence[str]) -> list[TrainedModel | Architecture]:
     """
     faults = [] if len(names) > 1 else [f"compare: {len(names)} given; allowed: at least two models or architectures"]
     faults += [f"{name}: stands twice; allowed: each once" for name in _twice(names)]
-    found: list[TrainedModel | Architecture] = []
+    models: list[TrainedModel | Architecture] = []
     for name in names:
         try:
-            found.append(_read(name))
+            models.append(_read(name))
         except InputError as error:
             faults += error.faults
     finish(list(dict.fromkeys(faults)))
-    return found
+    return models
 
 
 def _twice(names: Sequence[str]) -> list[str]:
-    """Names of a model that another one before stands for too; a run and its best/ are the same."""
+    """Names that repeat an earlier model; a run and its `best/` are the same model."""
     seen: set[Path] = set()
     twice = []
     for name in names:
@@ -105,12 +104,12 @@ def _read(name: str) -> TrainedModel | Architecture:
         return load_model(name)
     if path.is_file() or name.removesuffix(".yaml") in bundled_names(ARCHITECTURES):
         return Architecture.load(name)
-    known = did_you_mean(name, bundled_names(ARCHITECTURES))
-    raise InputError(f"{name}: no such run, model or architecture; {known}, or a path")
+    suggestion = did_you_mean(name, bundled_names(ARCHITECTURES))
+    raise InputError(f"{name}: no such run, model or architecture; {suggestion}, or a path")
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """The last part of each path where that tells them apart, else as much as does.
+    """Last part of each path, or as many parts as are needed to make the names distinct.
 
     >>> short_names(["runs/first", "runs/second/best", "interaction"])
     ['first', 'second', 'interaction']
@@ -118,10 +117,10 @@ def short_names(names: Sequence[str]) -> list[str]:
     ['a/first', 'b/first', 'first/3']
     """
     parts = [_parts(name) for name in names]
-    length = [2 if one[-1].isdecimal() and len(one) > 1 else 1 for one in parts]
+    length = [2 if path_parts[-1].isdecimal() and len(path_parts) > 1 else 1 for path_parts in parts]
     while True:
-        short = ["/".join(one[-size:]) for one, size in zip(parts, length, strict=True)]
-        again = [k for k, one in enumerate(short) if short.count(one) > 1 and length[k] < len(parts[k])]
+        short = ["/".join(path_parts[-size:]) for path_parts, size in zip(parts, length, strict=True)]
+        again = [k for k, label in enumerate(short) if short.count(label) > 1 and length[k] < len(parts[k])]
         if not again:
             return short
         length = [size + (k in again) for k, size in enumerate(length)]
@@ -133,8 +132,10 @@ def _parts(name: str) -> list[str]:
     return parts[:-1] if len(parts) > 1 and parts[-1] == "best" else parts
 
 
-def enrol(names: Sequence[str], found: Sequence[TrainedModel | Architecture], schooling: Schooling) -> list[Contestant]:
-    """Give all of them weights: architectures are trained like the first model, each into a folder of its own.
+def train_missing(
+    names: Sequence[str], models: Sequence[TrainedModel | Architecture], schooling: ArchitectureTraining
+) -> list[LoadedModel]:
+    """Complete all models with weights: architectures are trained like the first model, each into a folder of its own.
 
     Raises
     ------
@@ -142,37 +143,36 @@ def enrol(names: Sequence[str], found: Sequence[TrainedModel | Architecture], sc
         An architecture doesn't suit the data, or a folder is in use.
     """
     short = short_names(names)
-    host = next((k for k, one in enumerate(found) if isinstance(one, TrainedModel)), None)
+    host = next((k for k, model in enumerate(models) if isinstance(model, TrainedModel)), None)
     events: Events | None = None
-    contestants: list[Contestant] = []
-    if any(isinstance(one, Architecture) for one in found):
-        experiment, seed, how = _experiment(names, found, host, schooling)
-        import_modules(experiment.imports)
+    contestants: list[LoadedModel] = []
+    if any(isinstance(model, Architecture) for model in models):
+        experiment, seed, how = _experiment(names, models, host, schooling)
         events = load_events(experiment)
-        _check(short, found, experiment, events)
-    for name, label, one in zip(names, short, found, strict=True):
-        if isinstance(one, TrainedModel):
-            contestants.append(Contestant(label, name, one))
+        _check(short, models, experiment, events)
+    for name, label, model in zip(names, short, models, strict=True):
+        if isinstance(model, TrainedModel):
+            contestants.append(LoadedModel(label, name, model))
             continue
         assert events is not None
         folder = _folder(label, schooling.output)
         like = how if host is None else f"trained like {short[host]}, {how}"
         print(f"{label}: has no weights; {like}; kept in {folder}", file=sys.stderr)
-        train(SingleTraining(one, label.replace("/", "-"), experiment, seed), events, folder)
-        contestants.append(Contestant(label, str(folder), load_model(folder), trained=True))
+        train(SingleTraining(model, label.replace("/", "-"), experiment, seed), events, folder)
+        contestants.append(LoadedModel(label, str(folder), load_model(folder), trained=True))
     return contestants
 
 
 def _check(
-    names: Sequence[str], found: Sequence[TrainedModel | Architecture], experiment: Experiment, events: Events
+    names: Sequence[str], models: Sequence[TrainedModel | Architecture], experiment: Experiment, events: Events
 ) -> None:
     """Check all architectures before the first is trained. Raises InputError where one doesn't suit the data."""
-    task = task_of(experiment.task, experiment.objective)
+    task = task_of(experiment.task.options, experiment.objective)
     faults: list[str] = []
-    for name, one in zip(names, found, strict=True):
-        if isinstance(one, Architecture):
+    for name, model in zip(names, models, strict=True):
+        if isinstance(model, Architecture):
             try:
-                check_fit(task, SpaceEnds.of_network(one.graph, name), events.data)
+                check_fit(task, SpaceEnds.of_network(model.graph, name), events.data)
             except InputError as error:
                 faults += error.faults
     finish(faults)
@@ -188,45 +188,45 @@ def _folder(label: str, output: Path | None) -> Path:
 
 def _experiment(
     names: Sequence[str],
-    found: Sequence[TrainedModel | Architecture],
+    models: Sequence[TrainedModel | Architecture],
     host: int | None,
-    schooling: Schooling,
+    schooling: ArchitectureTraining,
 ) -> tuple[Experiment, int, str]:
-    """What architectures are trained by, the seed, and both in words."""
-    told: dict[str, Any] = {"training.epochs": schooling.epochs}
+    """Experiment by which architectures are trained, the seed, and a text with both."""
+    settings: dict[str, Any] = {"training.epochs": schooling.epochs}
     content: Mapping[str, Any]
     if host is None:
-        told["data.path"] = schooling.data
+        settings["data.path"] = schooling.data
         content, seed, options = usual(), schooling.seed or 0, {"data.path": "--data", "training.epochs": "--epochs"}
     else:
-        model = found[host]
+        model = models[host]
         assert isinstance(model, TrainedModel)
         content, options = _of_model(model, Path(names[host])), {"training.epochs": "--epochs"}
         seed = int(model.provenance.training["seed"]) if schooling.seed is None else schooling.seed
-    known = {key: value for key, value in told.items() if value is not None}
-    experiment = parse_experiment(override(content, known), "compare", options)
-    source = experiment.data["source"] if host is None else "on the same events"
+    overrides = {key: value for key, value in settings.items() if value is not None}
+    experiment = parse_experiment(override(content, overrides), "compare", options)
+    source = experiment.data.source if host is None else "on the same events"
     where = f"trained on {source} events" if host is None else source
     return experiment, seed, f"{where}, {experiment.training.epochs} epochs, seed {seed}"
 
 
 def _of_model(model: TrainedModel, path: Path) -> Mapping[str, Any]:
-    """An experiment that trains as a model was trained; of a run with its objective, which chooses the best epoch."""
-    about = model.provenance
+    """Experiment that trains as a model was trained; for a run with its objective, which chooses the best epoch."""
+    provenance = model.provenance
     content: dict[str, Any] = {
         "name": "compare",
-        "imports": list(about.imports),
-        "data": dict(about.data),
-        "split": dict(about.split),
-        "test": about.test,
-        "task": dict(about.task),
-        "training": {key: value for key, value in about.training.items() if key != "seed"},
+        "imports": list(provenance.imports),
+        "data": provenance.data.to_dict(),
+        "split": dict(provenance.split),
+        "test": provenance.test,
+        "task": provenance.task.to_dict(),
+        "training": {key: value for key, value in provenance.training.items() if key != "seed"},
     }
-    run = next((one for one in (path, path.parent) if (one / "experiment.yaml").is_file()), None)
+    run = next((folder for folder in (path, path.parent) if (folder / "experiment.yaml").is_file()), None)
     return content if run is None else {**content, "objective": RunFolder(run).experiment().objective.to_plain()}
 
 
-def first_model(names: Sequence[str], found: Sequence[TrainedModel | Architecture]) -> str | None:
-    """What was told of the first that is trained already; None: none is."""
-    trained = (name for name, one in zip(names, found, strict=True) if isinstance(one, TrainedModel))
+def first_model(names: Sequence[str], models: Sequence[TrainedModel | Architecture]) -> str | None:
+    """Given name of the first model that is trained already; None: none is."""
+    trained = (name for name, model in zip(names, models, strict=True) if isinstance(model, TrainedModel))
     return next(trained, None)

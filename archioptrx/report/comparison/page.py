@@ -1,4 +1,4 @@
-"""A comparison as one page that needs nothing else."""
+"""Comparison as a self-contained page."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from archioptrx.report.comparison.result import Comparison, Number, names_of
 from archioptrx.report.comparison.text import (
     COSTS,
     change_text,
+    comparison_head,
     difference_text,
-    head,
     interval_text,
     legend,
     metric_text,
@@ -27,139 +27,158 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 
-def write_comparison(found: Comparison, path: Path) -> None:
-    """Write the page. Raises InputError where that can't be done."""
-    title = " · ".join(one.name for one in found.entries)
-    made = (numbers(found), metrics(found), edges(found), curves(found), cost(found), event(found))
+def write_comparison(comparison: Comparison, path: Path) -> None:
+    """Write the page of a comparison. Raises InputError where the file can't be written."""
+    title = " · ".join(entry.name for entry in comparison.entries)
+    sections = (
+        numbers_section(comparison),
+        metrics_section(comparison),
+        changes_section(comparison),
+        curves_section(comparison),
+        cost_section(comparison),
+        event_section(comparison),
+    )
     text = page(
         title,
-        head(found),
-        facts(found),
-        [section for section in made if section is not None],
-        banner="; ".join(found.notes),
+        comparison_head(comparison),
+        comparison_facts(comparison),
+        [section for section in sections if section is not None],
+        banner="; ".join(comparison.notes),
         footer=f"Written by archioptrx compare, version {__version__}.",
     )
     write_page(path, text)
 
 
-def facts(found: Comparison) -> dict[str, str]:
-    """Short figures for the head of the page."""
-    told = {
-        "models": f"{len(found.entries)}",
-        "task": found.first.task.replace("_", " "),
-        "events": f"{found.events:,}",
+def comparison_facts(comparison: Comparison) -> dict[str, str]:
+    """Key figures for the head of the page, by name."""
+    facts = {
+        "models": f"{len(comparison.entries)}",
+        "task": comparison.first.task.replace("_", " "),
+        "events": f"{comparison.events:,}",
     }
-    told |= {found.what: f"{found.rows:,}"} if found.rows is not None else {}
-    return told | ({"intervals": f"95 %, {found.units} {found.unit}"} if found.resamples else {})
+    facts |= {comparison.what: f"{comparison.rows:,}"} if comparison.rows is not None else {}
+    return facts | ({"intervals": f"95 %, {comparison.units} {comparison.unit}"} if comparison.resamples else {})
 
 
-def numbers(found: Comparison) -> Section:
-    """The table of all numbers."""
-    others = found.entries[1:]
-    heads = ["metric", *(one.name for one in found.entries)]
-    heads += [f"{one.name} − {found.first.name}" for one in others]
+def numbers_section(comparison: Comparison) -> Section:
+    """Section with the table of all metrics and costs."""
+    others = comparison.entries[1:]
+    heads = ["metric", *(entry.name for entry in comparison.entries)]
+    heads += [f"{entry.name} − {comparison.first.name}" for entry in others]
     rows: list[list[str | Cell]] = []
-    for name in names_of(found.entries):
-        values = [_cell(one.metrics.get(name)) for one in found.entries]
-        rows.append([metric_text(name), *values, *(_cell(one.differences.get(name), "+") for one in others)])
+    for name in names_of(comparison.entries):
+        values = [_cell(entry.metrics.get(name)) for entry in comparison.entries]
+        rows.append([metric_text(name), *values, *(_cell(entry.differences.get(name), "+") for entry in others)])
     for name, get, show in COSTS:
-        if any(get(one) is not None for one in found.entries):
-            known = [get(one) for one in found.entries]
-            costs = [Cell("–" if value is None else show(value), value) for value in known]
-            rows.append([name, *costs, *(ratio_text(name, get(one), get(found.first)) for one in others)])
+        if any(get(entry) is not None for entry in comparison.entries):
+            amounts = [get(entry) for entry in comparison.entries]
+            costs = [Cell("–" if amount is None else show(amount), amount) for amount in amounts]
+            rows.append([name, *costs, *(ratio_text(name, get(entry), get(comparison.first)) for entry in others)])
     return Section(
         "numbers",
         "Numbers",
         table("numbers-table", heads, rows, left=[0]),
-        " ".join(f"{one}." for one in legend(found)),
+        " ".join(f"{sentence}." for sentence in legend(comparison)),
     )
 
 
 def _cell(number: Number | None, sign: str = "") -> Cell:
-    one = number or Number(None)
-    shown = difference_text(one).strip() if sign else value_text(one.value)
-    return Cell(fragment("interval.html", value=shown, interval=interval_text(one, sign=sign)), one.value)
-
-
-def metrics(found: Comparison) -> Section:
-    """Forest plots of the values and of the differences."""
-    names = [name for name in names_of(found.entries) if any(_known(one.metrics.get(name)) for one in found.entries)]
-    chart, views = figures.intervals(found, names)
-    label = f"{metric_text(names[0])} and other metrics of {len(found.entries)} models with their 95 % intervals"
-    charts = [figure("intervals", chart, label, 130 + 45 * len(found.entries), views)]
-    others = len(found.entries) - 1
-    height = 120 + (18 + 14 * others) * len(names)
-    label = f"differences of all metrics from {found.first.name}, with their 95 % intervals"
-    charts.append(figure("differences", figures.differences(found, names), label, height))
-    about = (
-        "Bars are 95 % intervals. Above, each model by itself. Below, the differences in the same resamples: a bar "
-        "that leaves out 0 speaks for a difference on other events too, whether or not the bars above overlap. One in "
-        "twenty does so by chance; nothing is corrected for the number of metrics."
+    shown_number = number or Number(None)
+    shown = difference_text(shown_number).strip() if sign else value_text(shown_number.value)
+    return Cell(
+        fragment("interval.html", value=shown, interval=interval_text(shown_number, sign=sign)), shown_number.value
     )
-    return Section("metrics", "Metrics", _joined(charts), about)
+
+
+def metrics_section(comparison: Comparison) -> Section:
+    """Section with forest plots of the values and of the differences."""
+    names = [
+        name
+        for name in names_of(comparison.entries)
+        if any(_known(entry.metrics.get(name)) for entry in comparison.entries)
+    ]
+    chart, views = figures.interval_figure(comparison, names)
+    label = f"{metric_text(names[0])} and other metrics of {len(comparison.entries)} models with their 95 % intervals"
+    charts = [figure("intervals", chart, label, 130 + 45 * len(comparison.entries), views)]
+    others = len(comparison.entries) - 1
+    height = 120 + (18 + 14 * others) * len(names)
+    label = f"differences of all metrics from {comparison.first.name}, with their 95 % intervals"
+    charts.append(figure("differences", figures.difference_figure(comparison, names), label, height))
+    description = (
+        "Bars are 95 % intervals (BCa bootstrap). Above: each model by itself. Below: paired differences in the same "
+        "resamples; a bar that excludes 0 indicates a difference on other events too, even if the bars above overlap. "
+        "By chance one in twenty does so: nothing is corrected for the number of metrics."
+    )
+    return Section("metrics", "Metrics", _joined(charts), description)
 
 
 def _known(number: Number | None) -> bool:
     return number is not None and number.value is not None
 
 
-def edges(found: Comparison) -> Section | None:
-    """The rows that change sides."""
-    pairs = shown_pairs(found)
+def changes_section(comparison: Comparison) -> Section | None:
+    """Section with the rows that change sides; None where no two models decide the same rows."""
+    pairs = shown_pairs(comparison)
     if not pairs:
         return None
     chart = figure(
         "changes-figure",
-        figures.changes(pairs, found.what),
-        "; ".join(change_text(p, found.what) for p in pairs),
+        figures.change_figure(pairs, comparison.what),
+        "; ".join(change_text(p, comparison.what) for p in pairs),
         130 + 60 * len(pairs),
     )
-    body = fragment("changes.html", chart=chart, lines=[change_text(pair, found.what) for pair in pairs])
-    cuts = sorted({one.cut for one in found.entries})
+    body = fragment("changes.html", chart=chart, lines=[change_text(pair, comparison.what) for pair in pairs])
+    cuts = sorted({entry.cut for entry in comparison.entries})
     at = (
         f"at a probability of {cuts[0]:g}"
         if len(cuts) == 1
-        else "each at its own cut (" + ", ".join(f"{one.name} {one.cut:.4g}" for one in found.entries) + ")"
+        else "each at its own cut (" + ", ".join(f"{entry.name} {entry.cut:.4g}" for entry in comparison.entries) + ")"
     )
     return Section(
         "changes",
-        f"{found.what.capitalize()} that change sides",
+        f"{comparison.what.capitalize()} that change sides",
         body,
-        f"What one decides rightly and the other wrongly, {at}.",
+        f"Rows that are right for one model and wrong for the other, {at}.",
     )
 
 
-def curves(found: Comparison) -> Section | None:
-    """ROC and purity over efficiency."""
-    known = {name: one for name, one in found.curves.items() if len(one.purity)}
-    if not known:
+def curves_section(comparison: Comparison) -> Section | None:
+    """Section with ROC curves and purity over efficiency; None without binary target."""
+    curves = {name: curve for name, curve in comparison.curves.items() if len(curve.purity)}
+    if not curves:
         return None
-    places = {one.name: place for place, one in enumerate(found.entries)}
-    names = ", ".join(known)
+    places = {entry.name: place for place, entry in enumerate(comparison.entries)}
+    names = ", ".join(curves)
     charts = [
-        figure("roc-figure", figures.roc(known, places), f"ROC curves of {names}", 420),
-        figure("purity-figure", figures.purity(known, places), f"purity over efficiency of {names}", 420),
+        figure("roc-figure", figures.roc_comparison(curves, places), f"ROC curves of {names}", 420),
+        figure("purity-figure", figures.purity_comparison(curves, places), f"purity over efficiency of {names}", 420),
     ]
     body = fragment("columns.html", parts=charts)
-    return Section("curves", "Curves", body, "At all cuts; the diamonds are the cuts of this comparison.")
+    return Section("curves", "Curves", body, "Curves over all cuts; the diamonds mark the cuts of this comparison.")
 
 
-def cost(found: Comparison) -> Section:
-    """What a score costs."""
-    name = next(name for name in names_of(found.entries) if all(_known(one.metrics.get(name)) for one in found.entries))
-    chart, views = figures.score_over_cost(found, name)
+def cost_section(comparison: Comparison) -> Section:
+    """Section with a metric over cost."""
+    name = next(
+        name
+        for name in names_of(comparison.entries)
+        if all(_known(entry.metrics.get(name)) for entry in comparison.entries)
+    )
+    chart, views = figures.score_over_cost(comparison, name)
     body = figure("cost-figure", chart, f"{metric_text(name)} of the models over what they cost", 420, views)
     return Section("cost", "Score and cost", body, f"The {metric_text(name)} with its interval.")
 
 
-def event(found: Comparison) -> Section | None:
-    """One event with the edges that change sides."""
-    shown = found.display
+def event_section(comparison: Comparison) -> Section | None:
+    """Section with one event and the edges that change sides."""
+    shown = comparison.display
     if shown is None:
         return None
     label = f"{shown.event} in x and y with the edges that {shown.second} fixes and worsens beside {shown.first}"
-    about = f"{shown.event}, the graph in which most edges change sides between {shown.first} and {shown.second}."
-    return Section("event", "One event", figure("event-figure", figures.event(shown), label, 620), about)
+    description = f"{shown.event}, the graph in which most edges change sides between {shown.first} and {shown.second}."
+    return Section(
+        "event", "One event", figure("event-figure", figures.changed_edges_figure(shown), label, 620), description
+    )
 
 
 def _joined(parts: Sequence[Markup]) -> Markup:

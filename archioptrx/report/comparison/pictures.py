@@ -1,4 +1,4 @@
-"""What the page draws, in numbers: curves over the cut, and one event."""
+"""Data of the page's pictures: curves over the cut, and one event."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from archioptrx.data.storage.graph_views import facts_of
 from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking
 
 POINTS = 400
-"""Of a curve at most."""
+"""Points of a curve, at most."""
 MOST_EDGES = 4000
-"""Edges of an event that is drawn at most: those that matter come first."""
+"""Most edges of a drawn event; edges on which the models differ come first."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """A classifier at all cuts, thinned.
+    """Rates of a classifier at all cuts, with fewer points.
 
     Attributes
     ----------
@@ -37,7 +37,10 @@ class Curves:
 
 
 def curves_of(logits: Floats, truth: Bools, cut: float) -> Curves:
-    """Shapes: logits and truth [R]. Points lie evenly in efficiency, and on a logarithmic scale of the false rate."""
+    """Compute the curves, with points evenly spaced in efficiency and in the logarithm of the false positive rate.
+
+    Shapes: logits float64 [R], truth bool [R].
+    """
     ranking = Ranking.of(logits, truth)
     if ranking.one_class:
         return Curves(np.zeros(0), np.zeros(0), np.zeros(0), None)
@@ -53,12 +56,12 @@ def curves_of(logits: Floats, truth: Bools, cut: float) -> Curves:
 
 @dataclass(frozen=True, eq=False)
 class Display:
-    """One graph with the edges in which two models differ.
+    """Graph with the edges in which two models differ.
 
     Attributes
     ----------
     event
-        Its name, and its sector where the event has several graphs.
+        Name of the event, with its sector where the event has several graphs.
     first, second
         Names of the models.
     hits : [N, 2]
@@ -80,7 +83,7 @@ class Display:
 
 
 def display_of(dataset: Dataset, before: Bools, after: Bools, kept: Bools, names: tuple[str, str]) -> Display | None:
-    """The graph in which most edges change sides; None where the hits have no places.
+    """Graph in which most edges change sides; None where the hits have no positions.
 
     Shapes: whether each model is right, and what counts, bool [E] over all graphs.
     """

@@ -1,4 +1,4 @@
-"""What a comparison found, as frozen data."""
+"""Result of a comparison, as frozen data."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Number:
-    """A metric with its interval.
+    """Metric with its interval.
 
     Attributes
     ----------
     value
-        None: there is no such number, as the purity where nothing is accepted.
+        Value; None: it isn't defined, as the purity where nothing is accepted.
     low, high
-        Ends of the 95 % interval; None where it can't be told.
+        Ends of the 95 % interval; None where there are too few units.
     """
 
     value: float | None
@@ -30,13 +30,13 @@ class Number:
 
     @property
     def apart(self) -> bool:
-        """Of a difference: whether the interval leaves out 0."""
+        """Whether the interval of a difference excludes 0."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
 
 @dataclass(frozen=True)
 class ComparedModel:
-    """One model.
+    """Metrics and costs of one model.
 
     Attributes
     ----------
@@ -53,11 +53,11 @@ class ComparedModel:
     memory
         Bytes of the tensors of that pass at one time; see `costs.peak_memory`.
     epochs, train_seconds
-        Of its training, where recorded.
+        Epochs and seconds of its training, where recorded.
     cut
         Probability from which it accepts.
     metrics
-        By name.
+        Metrics by name.
     differences
         From the first model, in the same resamples; empty for that one.
     """
@@ -79,28 +79,28 @@ class ComparedModel:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Models side by side.
+    """Comparison of models on the same events.
 
     Attributes
     ----------
     entries
         The models as they were given; the first is what differences are from.
     events, graphs, rows
-        What they were compared on; `rows` are edges or triplets that count, None where the task has none.
+        Numbers of events, graphs and rows; rows are edges or triplets that count, None where the task has none.
     origin
-        Whose events these are, in words.
+        Origin of the events, in words.
     what
-        What a row is, `edges` say.
+        Kind of rows, such as `edges`.
     unit, units, resamples
-        What the bootstrap draws, how many there are, and how often; no intervals where `resamples` is 0.
+        Kind and number of bootstrap units, number of resamples; there are no intervals where `resamples` is 0.
     pairs
         Decisions of each two models with the same rows.
     device
-        Where latency and memory were measured.
+        Device on which latency and memory were measured.
     notes
-        What a reader should know besides.
+        Further remarks for the reader.
     curves, display
-        For the page: ROC and purity over efficiency of each model; one event. Not part of the JSON.
+        Data for the page: ROC and purity over efficiency of each model; one event. Not part of the JSON.
     """
 
     entries: tuple[ComparedModel, ...]
@@ -120,25 +120,25 @@ class Comparison:
 
     @property
     def first(self) -> ComparedModel:
-        """What differences are from."""
+        """The model from which differences are taken."""
         return self.entries[0]
 
     def pair(self, first: str, second: str) -> Pair | None:
-        """The decisions of two models; None: they saw different graphs, or decide nothing row by row."""
-        return next((one for one in self.pairs if (one.first, one.second) == (first, second)), None)
+        """Decisions of two models; None: they have different rows, or no binary target."""
+        return next((pair for pair in self.pairs if (pair.first, pair.second) == (first, second)), None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        told = ("events", "graphs", "rows", "origin", "what", "unit", "units", "resamples", "device")
+        names = ("events", "graphs", "rows", "origin", "what", "unit", "units", "resamples", "device")
         return {
-            **{name: getattr(self, name) for name in told},
+            **{name: getattr(self, name) for name in names},
             "level": 0.95,
-            "models": [asdict(one) for one in self.entries],
+            "models": [asdict(entry) for entry in self.entries],
             "pairs": [{**asdict(pair), "net": pair.net} for pair in self.pairs],
             "notes": list(self.notes),
         }
 
 
 def names_of(entries: Sequence[ComparedModel]) -> list[str]:
-    """Metrics of any entry, in the order of the first that has them."""
+    """Names of all metrics, in the order of their first occurrence."""
     return list(dict.fromkeys(name for entry in entries for name in entry.metrics))

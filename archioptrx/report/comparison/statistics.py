@@ -1,8 +1,7 @@
-"""Metrics as functions of how often each unit counts: exactly the task's, fast enough for a thousand resamples."""
+"""Metrics as functions of the counts of the units: equal to those of the task, fast enough for 1000 resamples."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,17 +11,18 @@ from numpy.typing import NDArray
 from archioptrx.data.hitgraph import HitGraph, batch_graphs
 from archioptrx.report.comparison.bootstrap import Ints, Numbers
 from archioptrx.report.comparison.units import Units
-from archioptrx.tasks.binary import FIXED_CUT, FIXED_EFFICIENCY, BinaryClassification
-from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking
+from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.classification_metrics import FIXED_CUT, FIXED_EFFICIENCY, Bools, Floats, Ranking, logit
+from archioptrx.tasks.metrics import TRACKS, Metric
 from archioptrx.tasks.task import Task
-from archioptrx.tasks.tracks.metrics import EventTracks, Selection, track_counts
+from archioptrx.tasks.tracks.metrics import EventTracks, FoundTracks, Selection, track_counts
 
 FACTS = ("cut", "true_fraction", "edges", "triplets", "pairs", "graphs", "tracks", "particles", "hits")
-"""What metrics hold that says nothing about a model, or counts what it was given."""
+"""Metrics that describe the data, not the model: they are not compared."""
 
 
 class RowStatistic:
-    """Metrics of a classifier of rows. One sort, then sums for each resample.
+    """Metrics of a classifier of rows: sorted once, then sums for each resample.
 
     Parameters
     ----------
@@ -50,18 +50,23 @@ class RowStatistic:
         ranked = logits[order]
         self._ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
         self._thresholds, self._truth, self._unit = ranked[self._ends], truth[order], unit[order]
-        self._counts = {
-            level: _counts(logits >= _logit(level), truth, unit, units.number) for level in (cut, FIXED_CUT)
-        }
+        self._counts = {level: _counts(logits >= logit(level), truth, unit, units.number) for level in (cut, FIXED_CUT)}
         self._losses = _losses(task, outputs, graphs, units) if units.parts == 1 else None
         self._cut = cut
+        self._own = [one for one in task.own_metrics if TRACKS not in one.of]
+        self._judged, self._places = task.answers(outputs, graphs, cut), unit
 
     def __call__(self, weights: Ints) -> Numbers:
-        """Metrics as the task names them, without those that only count."""
+        """Metrics by their names in the task, without those of `FACTS`."""
+        own = {}
+        if self._own:
+            rows = np.repeat(np.arange(len(self._places)), weights[self._places])
+            judged = self._judged.taken(rows)
+            own = {metric.name: metric.value(judged) for metric in self._own}
         each = weights[self._unit]
         every, true = np.cumsum(each)[self._ends], np.cumsum(each * self._truth)[self._ends]
-        drawn = np.diff(every, prepend=0) > 0  # a threshold that no row of this resample has is none
-        ranking = Ranking(self._thresholds[drawn], true[drawn], (every - true)[drawn])
+        occurring = np.diff(every, prepend=0) > 0  # thresholds without a row in this resample are dropped
+        ranking = Ranking(self._thresholds[occurring], true[occurring], (every - true)[occurring])
         fixed = _rates(self._counts[FIXED_CUT] @ weights)
         loss = None if self._losses is None else _ratio(*(self._losses @ weights))
         return {
@@ -72,15 +77,12 @@ class RowStatistic:
             f"purity_{FIXED_CUT:g}": fixed["purity"],
             f"purity_at_efficiency_{FIXED_EFFICIENCY:g}": ranking.purity_at_efficiency(FIXED_EFFICIENCY),
             "loss": loss,
+            **own,
         }
 
 
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return np.concatenate(parts) if len(parts) else np.zeros(0)
-
-
-def _logit(probability: float) -> float:
-    return math.log(probability / (1 - probability))
 
 
 def _counts(accepted: Bools, truth: Bools, unit: Ints, units: int) -> Floats:
@@ -120,27 +122,35 @@ class GraphStatistic:
             self._of_unit[unit].append(place)
 
     def __call__(self, weights: Ints) -> Numbers:
-        """Metrics without those that only count."""
+        """Metrics without those of `FACTS`."""
         places = [place for unit, times in enumerate(weights) for place in self._of_unit[unit] * int(times)]
         outputs, graphs = [self._outputs[k] for k in places], [self._batches[k] for k in places]
-        return numbers(self._task.metrics(outputs, graphs, cut=self._cut))
+        return judging_metrics(self._task.scores(outputs, graphs, cut=self._cut))
 
 
-def numbers(metrics: Mapping[str, Any]) -> dict[str, float | None]:
-    """Metrics that judge a model: single numbers that aren't counts of what it was given."""
+def judging_metrics(metrics: Mapping[str, Any]) -> dict[str, float | None]:
+    """Metrics that judge a model: single numbers, without those of `FACTS`."""
     judging = (name for name in metrics if name.rpartition(".")[2] not in FACTS)
     return {name: metrics[name] for name in judging if not isinstance(metrics[name], list | Mapping)}
 
 
 class TrackStatistic:
-    """Metrics of tracks from what each event counts."""
+    """Metrics of tracks, as ratios of sums of the counts of each event."""
 
-    def __init__(self, events: Sequence[EventTracks], selection: Selection) -> None:
+    def __init__(self, events: Sequence[EventTracks], selection: Selection, own: Sequence[Metric] = ()) -> None:
+        self._events, self._selection, self._own = events, selection, own
         counts = [track_counts(event, selection) for event in events]
         self._names = list(counts[0])
-        self._counts = np.array([[one[name] for one in counts] for name in self._names], dtype=np.float64)
+        self._counts = np.array(
+            [[event_counts[name] for event_counts in counts] for name in self._names], dtype=np.float64
+        )
 
     def __call__(self, weights: Ints) -> Numbers:
         """Ratios of the sums over events."""
         sums = np.einsum("nuk,u->nk", self._counts, weights)
-        return {name: _ratio(*pair) for name, pair in zip(self._names, sums, strict=True)}
+        found = {name: _ratio(*pair) for name, pair in zip(self._names, sums, strict=True)}
+        if not self._own:
+            return found
+        drawn = [event for event, times in zip(self._events, weights, strict=True) for _ in range(int(times))]
+        judged = FoundTracks(drawn, self._selection)
+        return found | {one.name: one.value(judged) for one in self._own}

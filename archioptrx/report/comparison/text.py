@@ -1,4 +1,4 @@
-"""A comparison for reading in a terminal."""
+"""Comparison as text for the terminal."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from archioptrx.runs.text import WIDTH, duration_text, plain_text
 
 GAP = 2
 COSTS: tuple[tuple[str, Callable[[ComparedModel], float | None], Callable[[float], str]], ...] = (
-    ("parameters", lambda one: one.parameters, lambda value: f"{value:,.0f}"),
-    ("latency", lambda one: one.latency, lambda value: f"{value:.3g} ms"),
-    ("memory", lambda one: one.memory, lambda value: bytes_text(value)),
-    ("epochs", lambda one: one.epochs, lambda value: f"{value:.0f}"),
-    ("training", lambda one: one.train_seconds, lambda value: duration_text(value)),
+    ("parameters", lambda entry: entry.parameters, lambda value: f"{value:,.0f}"),
+    ("latency", lambda entry: entry.latency, lambda value: f"{value:.3g} ms"),
+    ("memory", lambda entry: entry.memory, lambda value: bytes_text(value)),
+    ("epochs", lambda entry: entry.epochs, lambda value: f"{value:.0f}"),
+    ("training", lambda entry: entry.train_seconds, lambda value: duration_text(value)),
 )
 RATIOS = ("parameters", "latency", "memory")
 
 
-def as_text(found: Comparison, width: int = WIDTH) -> str:
-    """The table, the edges that changed sides, and what else should be known."""
-    lines = [head(found), ""]
-    lines += [two(found)] if len(found.entries) == 2 else several(found, width)
-    lines += ["", *legend(found)]
-    if found.pairs:
-        lines += ["", *changes(found)]
-    lines += [f"note: {note}" for note in found.notes]
+def comparison_text(comparison: Comparison, width: int = WIDTH) -> str:
+    """Table of the comparison, the rows that changed sides, and notes."""
+    lines = [comparison_head(comparison), ""]
+    lines += [two_models_text(comparison)] if len(comparison.entries) == 2 else several_models_text(comparison, width)
+    lines += ["", *legend(comparison)]
+    if comparison.pairs:
+        lines += ["", *change_lines(comparison)]
+    lines += [f"note: {note}" for note in comparison.notes]
     return "\n".join(lines)
 
 
-def head(found: Comparison) -> str:
-    """What was compared on what."""
-    counted = [f"{found.events:,} {_plural('event', found.events)}"]
-    counted += [f"{found.graphs:,} graphs"] if found.graphs != found.events else []
-    counted += [f"{found.rows:,} {found.what}"] if found.rows is not None else []
-    return f"{found.origin}: {', '.join(counted)}"
+def comparison_head(comparison: Comparison) -> str:
+    """Line with the origin and size of the test data."""
+    counted = [f"{comparison.events:,} {_plural('event', comparison.events)}"]
+    counted += [f"{comparison.graphs:,} graphs"] if comparison.graphs != comparison.events else []
+    counted += [f"{comparison.rows:,} {comparison.what}"] if comparison.rows is not None else []
+    return f"{comparison.origin}: {', '.join(counted)}"
 
 
 def _plural(word: str, number: int) -> str:
@@ -45,7 +45,7 @@ def _plural(word: str, number: int) -> str:
 
 
 def metric_text(name: str) -> str:
-    """A metric's name, short enough for a table.
+    """Name of a metric, short enough for a table.
 
     >>> metric_text("purity_at_efficiency_0.98"), metric_text("score.auc")
     ('purity at eff. 0.98', 'score.auc')
@@ -54,41 +54,45 @@ def metric_text(name: str) -> str:
 
 
 def value_text(value: float | None, digits: int = 5) -> str:
-    """A metric's value; large ones with fewer digits."""
+    """Value of a metric; large ones with fewer digits."""
     return "–" if value is None else f"{value:.{digits}f}" if abs(value) < 100 else f"{value:.{digits - 3}f}"
 
 
-def interval_text(one: Number, digits: int = 5, sign: str = "") -> str:
-    """Both ends of an interval; nothing where there is none."""
-    if one.low is None or one.high is None:
+def interval_text(number: Number, digits: int = 5, sign: str = "") -> str:
+    """Both ends of an interval; empty where there is none."""
+    if number.low is None or number.high is None:
         return ""
-    return f"{one.low:{sign}.{digits}f}…{one.high:{sign}.{digits}f}"
+    return f"{number.low:{sign}.{digits}f}…{number.high:{sign}.{digits}f}"
 
 
-def difference_text(one: Number, digits: int = 5) -> str:
-    """With its sign, and a star where the interval leaves out 0."""
-    return "–" if one.value is None else f"{one.value:+.{digits}f}{' *' if one.apart else '  '}"
+def difference_text(number: Number, digits: int = 5) -> str:
+    """Difference with its sign, and a star where the interval excludes 0."""
+    return "–" if number.value is None else f"{number.value:+.{digits}f}{' *' if number.apart else '  '}"
 
 
 def _table(heads: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
     table.add_column("", no_wrap=True)
-    for one in heads:
-        table.add_column(one, justify="right", overflow="fold")
+    for head in heads:
+        table.add_column(head, justify="right", overflow="fold")
     return table
 
 
-def two(found: Comparison) -> str:
-    """Two models and their difference, a line for each metric."""
-    first, second = found.entries
+def two_models_text(comparison: Comparison) -> str:
+    """Table of two models and their difference, a line for each metric."""
+    first, second = comparison.entries
     table = _table([first.name, "95 %", second.name, "95 %", "difference  ", "95 %"])
-    for name in names_of(found.entries):
-        one, other = (entry.metrics.get(name, Number(None)) for entry in (first, second))
+    for name in names_of(comparison.entries):
+        first_number, second_number = (entry.metrics.get(name, Number(None)) for entry in (first, second))
         change = second.differences.get(name, Number(None))
-        cells = [text for number in (one, other) for text in (value_text(number.value), interval_text(number))]
+        cells = [
+            text
+            for number in (first_number, second_number)
+            for text in (value_text(number.value), interval_text(number))
+        ]
         table.add_row(metric_text(name), *cells, difference_text(change), interval_text(change, sign="+"))
     for name, get, show in COSTS:
-        values = [get(entry) for entry in found.entries]
+        values = [get(entry) for entry in comparison.entries]
         if any(value is not None for value in values):
             cells = [text for value in values for text in ("–" if value is None else show(value), "")]
             table.add_row(name, *cells, ratio_text(name, values[1], values[0]) + "  ", "")
@@ -96,70 +100,73 @@ def two(found: Comparison) -> str:
 
 
 def ratio_text(name: str, value: float | None, first: float | None) -> str:
-    """How many times the first model's; nothing where that says little."""
+    """Multiple of the first model's cost; empty for costs that are no ratio."""
     return f"× {value / first:.2f}" if name in RATIOS and value is not None and first else ""
 
 
-def several(found: Comparison, width: int) -> list[str]:
-    """Three and more models: value, interval and difference from the first below each other."""
-    digits = 5 if len(found.entries) < 5 else 4
-    names = names_of(found.entries)
+def several_models_text(comparison: Comparison, width: int) -> list[str]:
+    """Tables of three or more models: value, interval and difference from the first below each other."""
+    digits = 5 if len(comparison.entries) < 5 else 4
+    names = names_of(comparison.entries)
     label = max(len(metric_text(name)) for name in names)
     cell = 2 * digits + 5 + GAP
     fit = max(1, (width - label - GAP) // cell)
-    blocks = [found.entries[k : k + fit] for k in range(0, len(found.entries), fit)]
-    return [text for block in blocks for text in (_block(found, block, names, digits), "")][:-1]
+    blocks = [comparison.entries[k : k + fit] for k in range(0, len(comparison.entries), fit)]
+    return [text for block in blocks for text in (_block(comparison, block, names, digits), "")][:-1]
 
 
-def _block(found: Comparison, entries: Sequence[ComparedModel], names: Sequence[str], digits: int) -> str:
-    table = _table([one.name for one in entries])
+def _block(comparison: Comparison, entries: Sequence[ComparedModel], names: Sequence[str], digits: int) -> str:
+    table = _table([entry.name for entry in entries])
     for name in names:
-        table.add_row(metric_text(name), *(_cell(found, one, name, digits) for one in entries))
+        table.add_row(metric_text(name), *(_cell(comparison, entry, name, digits) for entry in entries))
     for name, get, show in COSTS:
-        if any(get(one) is not None for one in found.entries):
-            ratios = [ratio_text(name, get(one), get(found.first)) for one in entries]
-            cells = ["–" if (value := get(one)) is None else show(value) for one in entries]
+        if any(get(entry) is not None for entry in comparison.entries):
+            ratios = [ratio_text(name, get(entry), get(comparison.first)) for entry in entries]
+            cells = ["–" if (value := get(entry)) is None else show(value) for entry in entries]
             shown = [
-                f"{cell}\n{ratio}" if ratio and one is not found.first else cell
-                for one, cell, ratio in zip(entries, cells, ratios, strict=True)
+                f"{cell}\n{ratio}" if ratio and entry is not comparison.first else cell
+                for entry, cell, ratio in zip(entries, cells, ratios, strict=True)
             ]
             table.add_row(name, *shown)
     return plain_text(table)
 
 
-def _cell(found: Comparison, one: ComparedModel, name: str, digits: int) -> str:
-    number = one.metrics.get(name, Number(None))
+def _cell(comparison: Comparison, entry: ComparedModel, name: str, digits: int) -> str:
+    number = entry.metrics.get(name, Number(None))
     lines = [value_text(number.value, digits), interval_text(number, digits)]
-    if one is not found.first and name in one.differences:
-        lines.append(difference_text(one.differences[name], digits).strip())
+    if entry is not comparison.first and name in entry.differences:
+        lines.append(difference_text(entry.differences[name], digits).strip())
     return "\n".join(line for line in lines if line)
 
 
-def legend(found: Comparison) -> list[str]:
-    """How the numbers were found."""
+def legend(comparison: Comparison) -> list[str]:
+    """Lines on how the intervals and costs were determined."""
     costs = (
-        f"latency: forward pass on the largest graph ({found.device}), fastest of some, models in turn; "
-        "memory: its tensors at one time"
+        f"latency: forward pass on the largest graph ({comparison.device}), fastest of several, models in turn; "
+        "memory: peak size of its tensors"
     )
-    if not found.resamples:
+    if not comparison.resamples:
         return [costs]
-    drawn = f"95 %: bootstrap, {found.resamples:,} resamples of {found.units} {found.unit}"
-    return [f"{drawn}, the same for all; *: differs from {found.first.name} at that level", costs]
+    bootstrap = f"95 %: bootstrap, {comparison.resamples:,} resamples of {comparison.units} {comparison.unit}"
+    return [
+        f"{bootstrap}, the same for all models; *: the difference from {comparison.first.name} excludes 0",
+        costs,
+    ]
 
 
-def changes(found: Comparison) -> list[str]:
-    """The rows that changed sides between each two models."""
-    return [change_text(pair, found.what) for pair in shown_pairs(found)]
+def change_lines(comparison: Comparison) -> list[str]:
+    """Sentences on the rows that changed sides between each two models."""
+    return [change_text(pair, comparison.what) for pair in shown_pairs(comparison)]
 
 
-def shown_pairs(found: Comparison) -> list[Pair]:
+def shown_pairs(comparison: Comparison) -> list[Pair]:
     """Each two models once, the earlier one first."""
-    order = [one.name for one in found.entries]
-    return [pair for pair in found.pairs if order.index(pair.first) < order.index(pair.second)]
+    order = [entry.name for entry in comparison.entries]
+    return [pair for pair in comparison.pairs if order.index(pair.first) < order.index(pair.second)]
 
 
 def change_text(pair: Pair, what: str) -> str:
-    """As in "b fixes 389 of the 500 edges that a has wrong and worsens 10": net, and its p value."""
+    """Sentence such as "b fixes 389 of the 500 edges that a has wrong and worsens 10: net ...", with its p value."""
     wrong = pair.fixes + pair.both_wrong
     return (
         f"{pair.second} fixes {pair.fixes:,} of the {wrong:,} {what} that {pair.first} has wrong and worsens "
@@ -177,7 +184,7 @@ def p_text(p: float) -> str:
 
 
 def bytes_text(size: float) -> str:
-    """A size for people.
+    """Size in KiB, MiB or GiB.
 
     >>> bytes_text(2048), bytes_text(5.5 * 2**20)
     ('2 KiB', '5.5 MiB')

@@ -1,4 +1,4 @@
-"""What the bootstrap draws: events; where there are few of them, their graphs (φ sectors) or parts of those."""
+"""Units of the bootstrap: events; where there are few of them, their graphs (φ sectors) or parts of those."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archioptrx.data.storage.graph_views import facts_of
 from archioptrx.tasks.binary import Rows
 
 LEAST = 8
-"""Fewer units than that say little about their spread."""
+"""Least number of units: fewer give no reliable spread."""
 BLOCKS = 16
 """Parts that all graphs together are divided into where there are fewer graphs than `LEAST`."""
 
@@ -22,7 +22,7 @@ EVENTS, GRAPHS, PARTS = "events", "graphs", "φ parts of the graphs"
 
 @dataclass(frozen=True)
 class Units:
-    """Units of some graphs.
+    """Bootstrap units of graphs.
 
     Attributes
     ----------

@@ -125,7 +125,7 @@
     const at = state.content.scores[state.frame], last = state.event.passes.length - 1;
     const turn = last ? `After iteration ${state.frame} of ${last}, on` : "On";
     const part = state.event.part < 1 ? ` Of this event ${Math.round(100 * state.event.part)} % in φ are shown: more would make this page too large.` : "";
-    state.find("said").textContent = `${turn} all held-out events AUC ${score(at.auc)}, at a score of 0.5 efficiency ${score(at.efficiency)}, purity ${score(at.purity)}.${part}`;
+    state.find("said").textContent = `${turn} all held-out events: AUC ${score(at.auc)}; at cut 0.5: efficiency ${score(at.efficiency)}, purity ${score(at.purity)}.${part}`;
     root.dataset.frame = state.frame;
     root.dataset.drawn = JSON.stringify(Object.fromEntries(legend.filter(({key}) => !state.off.has(key)).map(({key, count}) => [key, count])));
     return Plotly.react(state.find("plot"), data, layout, config);

@@ -26,7 +26,7 @@
       row.dataset.trial = i;
       return row;
     });
-    const empty = make("tr", {}, make("td", {colspan: data.columns.length, class: "left empty"}, "No trial fits."));
+    const empty = make("tr", {}, make("td", {colspan: data.columns.length, class: "left empty"}, "No trial matches the filter."));
     table.tBodies[0].replaceChildren(...(rows.length ? rows : [empty]));
     const [from, to] = [page * size + 1, page * size + rows.length].map((n) => n.toLocaleString("en-US"));
     const of = found.length === order.length ? "" : ` (of ${order.length.toLocaleString("en-US")})`;

@@ -46,13 +46,13 @@
     const error = data.errors[data.error[i]];
     const settings = Object.entries(data.hyperparameters[data.setting[i]]).map(([name, value]) => [name, report.said("value", value)]);
     const metrics = Object.entries(data.metrics).filter(([, values]) => values[i] !== null).map(([name, values]) => [name, String(Number(values[i].toPrecision(6)))]);
-    const more = data.kept[i] ? make("p", {}, make("a", {href: `#trial-${data.kept[i]}`, class: "more"}, "Training curves and more")) : null;
+    const more = data.kept[i] ? make("p", {}, make("a", {href: `#trial-${data.kept[i]}`, class: "more"}, "Training curves and details")) : null;
     return [
       title, pairs(facts), error ? make("p", {class: "error"}, error) : null, drawing(i),
       make("pre", {tabindex: "0"}, data.texts[data.text[i]][1]),
       make("h4", {}, "Hyperparameters"), settings.length ? pairs(settings) : make("p", {class: "soft"}, "none"),
       metrics.length ? make("details", {}, make("summary", {}, "All metrics, on validation events"), pairs(metrics)) : null,
-      make("h4", {}, "Train it again"), command(`archioptrx train ${data.run}/${data.id[i]}`), more,
+      make("h4", {}, "Train this trial again"), command(`archioptrx train ${data.run}/${data.id[i]}`), more,
     ].filter((node) => node !== null);
   };
 

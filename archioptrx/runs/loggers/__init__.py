@@ -1,22 +1,72 @@
-"""Trackers: other programs' files of what a search does, written where the search itself runs, beside its journals."""
+"""Loggers: they write files of other programs about what a search does, beside its own journals.
+
+A user's own logger is one decorated class, in a module that the experiment names under `imports`::
+
+    @logger("lines")                                       # track: [lines], or --track lines
+    class Lines:
+        def __init__(self, root): ...                      # the run folder
+
+with the methods of `Logger`.
+"""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
-WRITERS = {
-    "tensorboard": "archioptrx.runs.loggers.tensorboard_files",
-    "wandb": "archioptrx.runs.loggers.wandb_runs",
-}
-"""By the name of a tracker the module that makes it: `make(root) -> Tracker`."""
+from archioptrx.core.errors import InputError
+from archioptrx.core.plugins import DescribedRegistry
+
+METHODS = ("started", "epoch", "ended", "close")
+MakeLogger = TypeVar("MakeLogger", bound=Callable[..., Any])
 
 
-class Tracker(Protocol):
-    """Hears of trainings, several at a time. Each call ends soon; what it raises ends the tracking."""
+@dataclass(frozen=True)
+class LoggerDescription:
+    """What is known of a logger without importing it.
+
+    Attributes
+    ----------
+    package
+        The package that it needs, which is an extra of this one for a bundled logger. None: no other one.
+    """
+
+    package: str | None = None
+
+
+LOGGERS: DescribedRegistry[Callable[[Path], Logger], LoggerDescription] = DescribedRegistry(
+    "logger",
+    {
+        "tensorboard": ("archioptrx.runs.loggers.tensorboard_files", LoggerDescription("tensorboard")),
+        "wandb": ("archioptrx.runs.loggers.wandb_runs", LoggerDescription("wandb")),
+    },
+)
+"""Every logger: called with the run folder, or the folder beside a model's, it makes a `Logger`."""
+
+
+def logger(name: str, package: str | None = None) -> Callable[[MakeLogger], MakeLogger]:
+    """Make a decorator that registers a logger: a class, or a function that makes one.
+
+    Parameters
+    ----------
+    name
+        As experiment files give it under `track`.
+    package
+        See `LoggerDescription`.
+    """
+
+    def decorate(make: MakeLogger) -> MakeLogger:
+        LOGGERS.describing(name, LoggerDescription(package))(make)
+        return make
+
+    return decorate
+
+
+class Logger(Protocol):
+    """A listener to trainings, several at a time. Calls end soon; a logger that raises is left out from then on."""
 
     def started(self, trial: str, config: Mapping[str, Any], architecture: str) -> None:
         """A training begins, or begins again: what was there of it is void.
@@ -42,59 +92,65 @@ class Tracker(Protocol):
 
 
 class Tracking:
-    """Several trackers. One that fails is left out from then on, which is said: a search doesn't stop for it.
+    """Several loggers. One that fails is left out from then on, with a note: a search doesn't stop for it.
 
     Parameters
     ----------
     names
-        Of the trackers; see `WRITERS`. They are imported when the first training starts.
+        Names of the loggers; see `LOGGERS`. They are imported when the first training starts.
     root
         The run folder, or the folder in which a model's will be.
     note
-        Tells a person.
+        Shows a line of text to the user.
     """
 
     def __init__(self, names: Sequence[str], root: Path, note: Callable[[str], None]) -> None:
         self.root, self.note = root, note
-        self._waiting, self._open = list(names), dict[str, Tracker]()
+        self._waiting, self._open = list(names), dict[str, Logger]()
 
     @property
     def on(self) -> bool:
-        """Whether anyone listens."""
+        """Whether there is a logger that hasn't failed."""
         return bool(self._waiting or self._open)
 
     def started(self, trial: str, config: Mapping[str, Any], architecture: str) -> None:
-        """See `Tracker`."""
+        """See `Logger`."""
         while self._waiting:
             name = self._waiting.pop(0)
             self._try(name, partial(self._make, name))
         self._tell(lambda one: one.started(trial, config, architecture))
 
     def epoch(self, trial: str, epoch: int, numbers: Mapping[str, float]) -> None:
-        """See `Tracker`."""
+        """See `Logger`."""
         self._tell(lambda one: one.epoch(trial, epoch, numbers))
 
     def ended(self, trial: str, status: str, summary: Mapping[str, Any]) -> None:
-        """See `Tracker`."""
+        """See `Logger`."""
         self._tell(lambda one: one.ended(trial, status, summary))
 
     def close(self) -> None:
-        """See `Tracker`."""
+        """See `Logger`."""
         self._tell(lambda one: one.close())
         self._open.clear()
 
     def _make(self, name: str) -> None:
-        made: Tracker = importlib.import_module(WRITERS[name]).make(self.root)
+        make = LOGGERS.get(name)
+        self.root.mkdir(parents=True, exist_ok=True)
+        made = make(self.root)
+        lacking = [method for method in METHODS if not callable(getattr(made, method, None))]
+        if lacking:
+            kind = type(made).__name__
+            raise InputError(f"{kind} has no {', no '.join(lacking)}; allowed: a class with {', '.join(METHODS)}")
         self._open[name] = made
 
-    def _tell(self, tell: Callable[[Tracker], None]) -> None:
+    def _tell(self, tell: Callable[[Logger], None]) -> None:
         for name, one in list(self._open.items()):
             self._try(name, partial(tell, one))
 
     def _try(self, name: str, call: Callable[[], object]) -> None:
         try:
             call()
-        except Exception as error:  # other people's code, the disk, the network: none of it is what a search is for
+        except Exception as error:  # other people's code, the disk, the network: a search doesn't depend on them
             self._open.pop(name, None)
             reason = " ".join(str(error).split())[:200]
             self.note(f"--track {name}: is off from here on: {type(error).__name__}: {reason}")

@@ -21,7 +21,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from archioptrx.runs.loggers import flat
+from archioptrx.runs.loggers import flat, logger
 
 VERSION = "brain.Event:2"
 """What the first event of a file says, or TensorBoard doesn't read it."""
@@ -51,8 +51,9 @@ class TensorboardFile:
         self._file.close()
 
 
+@logger("tensorboard", package="tensorboard")
 class TensorBoard:
-    """A tracker; see `archioptrx.runs.loggers.Tracker`."""
+    """Event files of TensorBoard, one for each training."""
 
     def __init__(self, root: Path) -> None:
         self.root = root / "tensorboard"
@@ -91,9 +92,6 @@ class TensorBoard:
         for file in self._files.values():
             file.close()
         self._files.clear()
-
-
-make = TensorBoard
 
 
 def _hparams(name: str, message: Any) -> Summary.Value:

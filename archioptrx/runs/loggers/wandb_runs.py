@@ -13,14 +13,20 @@ from typing import Any
 
 import wandb
 
+from archioptrx.runs.loggers import logger
+
 PROJECT = "archioptrx"
 MODE, KEY = "WANDB_MODE", "WANDB_API_KEY"
 PATIENCE = AT_END = 20
 """Seconds to wait for a server when a run begins, and when it ends."""
 
 
+@logger("wandb", package="wandb")
 class WandbRuns:
-    """A tracker; see `archioptrx.runs.loggers.Tracker`. All runs of a search are one group, named after its folder."""
+    """Runs of Weights & Biases, one for each training.
+
+    All runs of a search are one group, named after its folder.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root, self.group = root, root.resolve().name
@@ -67,9 +73,6 @@ class WandbRuns:
         for run in self._runs.values():
             run.finish(exit_code=1)
         self._runs.clear()
-
-
-make = WandbRuns
 
 
 def mode_of(environment: Mapping[str, str]) -> Any:

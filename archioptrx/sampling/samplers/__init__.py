@@ -1,10 +1,9 @@
-"""Samplers: what answers the decisions of a space. They know neither the walk nor torch."""
+"""Samplers: they answer the decisions of a space. They know neither the walk nor torch, but for the controller."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
-from typing import Any, cast
+from typing import Any
 
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.graphs.decisions import Space
@@ -13,8 +12,10 @@ from archioptrx.sampling.samplers.deduplicated import Deduplicated
 from archioptrx.sampling.samplers.evolution import EvolutionSampler
 from archioptrx.sampling.samplers.exhaustive import ExhaustiveSampler, enumerate_space
 from archioptrx.sampling.samplers.gp import GaussianProcessSampler
+from archioptrx.sampling.samplers.guarded import Guarded
 from archioptrx.sampling.samplers.optuna import PREFIX, optuna_kind
 from archioptrx.sampling.samplers.random import RandomSampler
+from archioptrx.sampling.samplers.registry import SAMPLERS, sampler
 from archioptrx.sampling.samplers.replay import ReplaySampler, replay
 from archioptrx.sampling.samplers.screen import Screen
 
@@ -32,35 +33,32 @@ __all__ = [
     "enumerate_space",
     "make_sampler",
     "replay",
+    "sampler",
     "sampler_names",
 ]
 
-SAMPLERS: dict[str, Callable[..., Proposer]] = {
-    "random": RandomSampler,
-    "replay": ReplaySampler,
-    "exhaustive": ExhaustiveSampler,
-    "evolution": EvolutionSampler,
-    "gp": GaussianProcessSampler,
-}
-
-LEARNING_ELSEWHERE = {"controller": "archioptrx.sampling.samplers.controller:Controller"}
-"""Samplers that need torch: loaded when they are asked for."""
-
 
 def sampler_names() -> list[str]:
-    """Names that `make_sampler` takes."""
-    return sorted({*SAMPLERS, *LEARNING_ELSEWHERE})
+    """Names that `make_sampler` takes, without those of Optuna."""
+    return list(SAMPLERS)
 
 
 def _kind(name: str, place: str) -> Callable[..., Proposer]:
+    """Class of a sampler, or a function that makes one."""
     if name.startswith(PREFIX):
         return optuna_kind(name, place)
-    if name not in (names := sampler_names()):
-        raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, [*names, PREFIX + 'TPESampler'])}")
-    if name in SAMPLERS:
-        return SAMPLERS[name]
-    module, attribute = LEARNING_ELSEWHERE[name].split(":")
-    return cast(Callable[..., Proposer], getattr(import_module(module), attribute))
+    if name not in SAMPLERS:
+        raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, [*SAMPLERS, PREFIX + 'TPESampler'])}")
+    return SAMPLERS.get(name)
+
+
+def _made(name: str, kind: Callable[..., Proposer], space: Space, seed: int, options: dict[str, Any]) -> Proposer:
+    """Make the sampler's own part; a user's own is guarded."""
+    if name not in SAMPLERS.own():
+        return kind(space, seed, **options)
+    with SAMPLERS.guarded(name):
+        made = kind(space, seed, **options)
+    return Guarded(name, made)
 
 
 def make_sampler(
@@ -101,7 +99,7 @@ def make_sampler(
     ]
     if unknown:
         raise InputError(*unknown)
-    made = Deduplicated(kind(space, seed, **options), space, dedup)
+    made = Deduplicated(_made(name, kind, space, seed, options), space, dedup)
     if screen is not None:
         made.inner = screen(made.inner, made.is_new)
     return made

@@ -1,4 +1,4 @@
-"""What a sampler is, to a search and to who writes one."""
+"""The two interfaces of a sampler: `Sampler`, which a search uses, and `Proposer`, which the author of one writes."""
 
 from __future__ import annotations
 
@@ -12,65 +12,66 @@ from archioptrx.sampling.samplers.ranking import Score
 
 
 class Sampler(Protocol):
-    """What a search needs; `Deduplicated` is one.
+    """Interface of a sampler to a search; `Deduplicated` implements it.
+
+    A search calls `propose`, trains the candidate, then calls `observe`, in any order of candidates and with several
+    proposals at once.
 
     Attributes
     ----------
     parent
-        The observed candidate that the last proposal came from, or None.
+        The observed candidate that the last proposal was made from; None where there is none.
     refused
-        How many candidates it has kept back so far, by cause: `duplicate`.
+        Number of refused candidates so far, by cause: `duplicate`.
     """
 
     parent: Any | None
     refused: Counter[str]
 
-    @property
-    def inherit(self) -> bool:
-        """Whether trials start from the trained weights of the parent."""
-
     def propose(self) -> Any | None:
-        """The next candidate; None: there is no other."""
+        """The next candidate; None if there is no further one."""
 
     def observe(self, candidate: Any, score: Score, epochs: int) -> None:
-        """Hear of an ended trial, or of a candidate that a constraint refused.
+        """Take note of an ended trial, or of a candidate that a constraint refused.
 
         Parameters
         ----------
+        candidate
+            The candidate; it need not come from this sampler (a reference architecture doesn't).
         score
-            Larger is better; one number of each objective where there are several. None: the trial failed, or a
-            number is not finite.
+            Larger is better; a tuple with one number for each objective where there are several. None: the trial
+            failed, or a number is not finite.
         epochs
-            What it was trained for: a pruned trial is compared with others at equal epochs only. 0, and no score:
-            a constraint refused the candidate before it was trained.
+            Number of epochs of its training: a pruned trial is compared with others at equal epochs only. 0, without
+            a score: a constraint refused the candidate before it was trained.
         """
 
     def learned(self) -> Mapping[str, float]:
-        """Probability that it gives to each function now; empty where it learns none."""
+        """Present probability of each function, by name; empty where the sampler learns none."""
 
     def state_dict(self) -> Mapping[str, Any]:
-        """All that changes, as plain data."""
+        """The state, as plain data for JSON."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another sampler of the same kind, space and seed was."""
+        """Take over the state of a sampler with the same kind, space and seed."""
 
 
 class Proposer(Protocol):
-    """What a sampler's own part is; `Deduplicated` makes a Sampler of it.
+    """Interface that the author of a sampler implements; `Deduplicated` makes a Sampler of it.
 
-    Two attributes are optional. `parent`: the observed candidate that the last draw came from (something with its
-    `key`), or None. `inherit`: whether trials shall start from the trained weights of the parent.
+    One attribute is optional. `parent`: the observed candidate that the last draw was made from (an object with its
+    `key`), or None.
 
     Two methods are optional. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
-    probability that it gives it now; empty while it knows nothing. It must change nothing. `again(candidate, score,
-    epochs)`: what it is told of a refused duplicate instead of `observe`.
+    present probability of that label; empty while nothing is learned. It must not change the state. `again(candidate,
+    score, epochs)`: called for a refused duplicate, in the place of `observe`.
     """
 
     def draw(self, number: int, attempt: int) -> Any | None:
-        """Candidate `number`; attempt 1, 2 … where the ones before were refused. None: there is no other."""
+        """Candidate `number`; attempt 1, 2 … after refused ones. None if there is no further candidate."""
 
     def observe(self, candidate: Any, score: Score, epochs: int) -> None:
-        """As Sampler.observe; a refused duplicate is told too, with the score that its architecture had."""
+        """As Sampler.observe; also called for a refused duplicate, with the score of its architecture."""
 
     def state_dict(self) -> Mapping[str, Any]:
         """As Sampler.state_dict."""
@@ -80,6 +81,6 @@ class Proposer(Protocol):
 
 
 def seed_of(seed: int, *numbers: int) -> int:
-    """A seed for one draw that depends on these numbers alone."""
+    """Seed for one draw, which depends on these numbers alone."""
     words = np.random.SeedSequence(seed, spawn_key=numbers).generate_state(4)
     return int.from_bytes(words.tobytes(), "little")

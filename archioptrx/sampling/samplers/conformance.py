@@ -1,4 +1,4 @@
-"""Conformance suite for samplers, a user's own too: `check_sampler(make)` raises AssertionError at the first fault.
+"""Conformance suite for all samplers, also those of users: `check_sampler(make)` raises AssertionError at a fault.
 
     from archioptrx.testing import check_sampler
 
@@ -8,10 +8,10 @@
     def test_my_sampler():
         check_sampler(make)
 
-What is held: proposals depend on seed and observations alone, in any process; every choice is allowed; failures, NaN,
-infinity, late, missing and shuffled scores, pruned trials and 16 proposals in flight are survived; the state makes a
-round trip through JSON in the middle of a search; nothing is proposed twice; a space may hold one architecture or
-10^40.
+It checks that: proposals depend on seed and observations alone, in any process; every choice is allowed; failures, NaN,
+infinity, late, missing and shuffled scores, pruned trials and 16 proposals in flight raise no error; the state makes a
+round trip through JSON in the middle of a search; nothing is proposed twice; spaces of one architecture and of 10^40
+work.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ STRANGE = (None, math.nan, math.inf, -math.inf)
 
 @dataclass(frozen=True)
 class Code:
-    """A candidate of the spaces here: its architecture is what was decided, hyperparameters apart."""
+    """A candidate of the spaces here: its architecture is the list of its decisions without hyperparameters."""
 
     trace: Trace
 
@@ -58,7 +58,7 @@ class Code:
 
     @property
     def score(self) -> float:
-        """A number from 0 to 1 to be searched: how near the labels are to 7, and the hyperparameter to 1."""
+        """Objective of the search: larger for labels near 7 and a hyperparameter near 1; 1 at most."""
         labels = [float(d.label) for d in self.trace.decisions]
         return 1 - sum(abs(label - (1 if i == len(labels) - 1 else 7)) for i, label in enumerate(labels)) / 100
 
@@ -70,7 +70,7 @@ class Codes:
     Attributes
     ----------
     least, most
-        Number of digits; how many there are is the first decision.
+        Smallest and largest number of digits; their number is the first decision.
     base
         Number of options of each digit.
     hyperparameters
@@ -83,7 +83,7 @@ class Codes:
     hyperparameters: int = 3
 
     def __call__(self, choose: Choose) -> Code:
-        """Sample one."""
+        """Sample a candidate."""
         decisions: list[Decision] = []
 
         def pick(kind: str, place: str, labels: Sequence[str]) -> str:
@@ -122,12 +122,12 @@ def check_sampler(make: Make | str, **options: Any) -> None:
     make
         A function of a module, or the name of a registered sampler.
     **options
-        Handed on to it; plain data.
+        Options of the sampler, as plain data.
 
     Raises
     ------
     AssertionError
-        Names what doesn't hold.
+        A property doesn't hold; the message names it.
     """
     for check in CHECKS:
         check(Subject(make, options))
@@ -135,13 +135,13 @@ def check_sampler(make: Make | str, **options: Any) -> None:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is checked: how to make it, here and in another process."""
+    """The sampler that is checked, with the way to make it in this process and in another."""
 
     make: Make | str
     options: dict[str, Any]
 
     def __call__(self, space: Space, seed: int = 0) -> Sampler:
-        """A fresh one."""
+        """A new sampler."""
         if isinstance(self.make, str):
             return make_sampler(self.make, space, seed, **self.options)
         return self.make(space, seed, **self.options)
@@ -176,12 +176,12 @@ def propose(sampler: Sampler) -> Any:
 
 
 def search(sampler: Sampler, trials: int = 40) -> list[Any]:
-    """Propose and tell one by one; the candidates."""
-    found = []
+    """Propose and observe one candidate after the other; the candidates."""
+    candidates = []
     for number in range(trials):
-        found.append(propose(sampler))
-        sampler.observe(found[-1], None if number % 7 == 3 else found[-1].score, 2)
-    return found
+        candidates.append(propose(sampler))
+        sampler.observe(candidates[-1], None if number % 7 == 3 else candidates[-1].score, 2)
+    return candidates
 
 
 def plain(candidates: Sequence[Any]) -> list[Any]:
@@ -212,16 +212,17 @@ def search_elsewhere() -> None:
 
 
 def check_legal(make: Subject) -> None:
-    """Every proposal is of the space (which checks all answers), says truly how it was decided, and is new."""
+    """Every proposal is from the space (which checks all answers), has the trace that leads to it, and is new."""
     for space in (MIDDLE, HUGE):
-        found = search(make(space, 1))
-        for candidate in found:
+        candidates = search(make(space, 1))
+        for candidate in candidates:
             require(replay(space, candidate.trace) == candidate, f"{candidate} is not what its trace leads to")
-        require(len({c.fingerprint for c in found}) == len(found), "an architecture was proposed twice")
+        distinct = len({c.fingerprint for c in candidates})
+        require(distinct == len(candidates), "an architecture was proposed twice")
 
 
 def check_strange_scores(make: Subject) -> None:
-    """Failures, NaN and infinities, alone and among others, and trials of different epochs."""
+    """Failures, NaN and infinities raise no error, alone and among others, with trials of different epochs."""
     for scores in (STRANGE, (*STRANGE, 0.2, 0.9), (0.5,)):
         sampler = make(MIDDLE, 2)
         for number, score in zip(range(36), itertools.cycle(scores), strict=False):
@@ -229,7 +230,7 @@ def check_strange_scores(make: Subject) -> None:
 
 
 def check_in_flight(make: Subject) -> None:
-    """16 proposals at once; scores come in any order, some never, one twice, one of a stranger."""
+    """16 proposals at once; scores come in any order, some never, some twice, some of candidates from elsewhere."""
     draw = random.Random(0)
     for _ in _search_in_flight(make(MIDDLE, 3), draw, 48):
         pass
@@ -252,14 +253,16 @@ def _search_in_flight(sampler: Sampler, draw: random.Random, trials: int) -> Ite
 
 
 def check_state(make: Subject) -> None:
-    """A state that went through JSON goes on like the original, with proposals in flight too."""
-    one, draw = make(MIDDLE, 4), random.Random(1)
-    for _ in _search_in_flight(one, draw, 36):
+    """A sampler with a state from JSON continues as the original does, with proposals in flight too."""
+    original, draw = make(MIDDLE, 4), random.Random(1)
+    for _ in _search_in_flight(original, draw, 36):
         pass
-    state = json.loads(json.dumps(one.state_dict()))
-    other = make(MIDDLE, 4)
-    other.load_state_dict(state)
-    require(plain(search(one, 8)) == plain(search(other, 8)), "a sampler goes on differently after a state round trip")
+    state = json.loads(json.dumps(original.state_dict()))
+    loaded = make(MIDDLE, 4)
+    loaded.load_state_dict(state)
+    require(
+        plain(search(original, 8)) == plain(search(loaded, 8)), "a sampler goes on differently after a state round trip"
+    )
 
 
 def check_single(make: Subject) -> None:
@@ -272,13 +275,15 @@ def check_single(make: Subject) -> None:
 
 
 def check_small(make: Subject) -> None:
-    """Each of 14 architectures once, then each with other hyperparameters, then nothing."""
-    sampler, found = make(SMALL, 6), list[Any]()
-    while len(found) < 100 and (candidate := sampler.propose()) is not None:
-        found.append(candidate)
+    """Each of 14 architectures is proposed once, then each with other hyperparameters, then none."""
+    sampler, proposed = make(SMALL, 6), list[Any]()
+    while len(proposed) < 100 and (candidate := sampler.propose()) is not None:
+        proposed.append(candidate)
         sampler.observe(candidate, candidate.score, 1)
-    require(len({c.fingerprint for c in found[:14]}) == 14, "an architecture comes twice before all others came once")
-    require(len(found) == len({c.key for c in found}) == 42, f"{len(found)} candidates of a space of 42 are proposed")
+    first = {c.fingerprint for c in proposed[:14]}
+    require(len(first) == 14, "an architecture comes twice before all others came once")
+    count = len(proposed)
+    require(count == len({c.key for c in proposed}) == 42, f"{count} candidates of a space of 42 are proposed")
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (

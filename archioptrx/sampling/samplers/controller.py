@@ -1,6 +1,6 @@
 """The RNN controller: a policy that learns by reinforcement which decisions lead to good candidates.
 
-The policy (`controller_policy`) is drawn from; what it proposed is rewarded by its rank. It learns by REINFORCE
+Candidates are drawn from the policy (`controller_policy`) and rewarded by their rank. It learns by REINFORCE
 (Williams 1992) or PPO (Schulman et al. 2017, arXiv:1707.06347), helped by a replay of the best candidates (priority
 queue training, Abolafia et al. 2018, arXiv:1801.03526).
 """
@@ -20,24 +20,25 @@ from archioptrx.sampling.samplers.base import seed_of
 from archioptrx.sampling.samplers.controller_policy import Batch, Episode, Player, Policy, episode_of, one_thread
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.ranking import REFUSED, Score, clean, order
+from archioptrx.sampling.samplers.registry import sampler
 
 ALGORITHMS = ("ppo", "reinforce")
 RANKED = 500
-"""Observations that a new one is ranked among: the last ones, so that a long search costs no more each time."""
+"""Number of last observations among which a new one is ranked, so that its cost doesn't grow in a long search."""
 REPLAY_WEIGHT = 0.5
-"""Of the mean log-likelihood of examples of what is good in what is maximised."""
+"""Weight of the mean log-likelihood of good examples in the objective of an update."""
 REFUSED_WEIGHT = 0.5
-"""Of all refused candidates of an update together, where its trained ones together weigh 1."""
+"""Weight of all refused candidates of an update together; all trained ones together weigh 1."""
 
 
 @dataclass(frozen=True)
-class Told:
+class Example:
     """A candidate that was trained, or refused by a constraint.
 
     Attributes
     ----------
     trace, episode
-        Its decisions; the second is made of the first.
+        Its decisions, and the same with their options as numbers.
     score, epochs
         As observed.
     """
@@ -48,20 +49,21 @@ class Told:
     epochs: int
 
     def to_json(self) -> list[Any]:
-        """Plain data; `_told` of a controller inverts it."""
+        """Plain data; `_example` of a controller inverts it."""
         return [self.trace.to_json(), self.score, self.epochs]
 
 
+@sampler("controller")
 class Controller:
     """Reinforcement learning of a policy over decisions.
 
-    Each full batch of trained candidates is an update. A reward is the rank of a score among the last ones; from it
-    goes a moving baseline, and what is left is normalised over the batch. The same news twice is no news: a duplicate
-    that was refused teaches nothing again.
+    There is an update for each full batch of trained candidates. A reward is the rank of a score among the last ones.
+    The advantage is the reward minus a moving baseline, normalised over the batch. A repeated observation, as of a
+    refused duplicate, has no effect.
 
     A candidate that a constraint refused (`observe(candidate, None, 0)`) counts as the worst. There may be hundreds
-    of them for each that is trained, so the last `batch` of them join the next update with half its weight; and where
-    no update comes, they are one of their own after `batch`, 2 `batch`, 4 `batch` … of them, with what was allowed as
+    of them for each trained one, so the last `batch` of them join the next update with half its weight. Without such
+    an update they get one of their own after `batch`, 2 `batch`, 4 `batch` … of them, with allowed candidates as
     examples.
 
     Parameters
@@ -72,18 +74,18 @@ class Controller:
         Trained candidates per update. Proposals never wait for an update: those in flight were drawn from an older
         policy, as in any asynchronous search.
     learning_rate, entropy
-        Of Adam; weight of the entropy bonus (mean over decisions, nats).
+        Learning rate of Adam; weight of the entropy bonus (mean over decisions, nats).
     baseline
-        Decay of the moving baseline.
+        Decay of the moving baseline, from 0 to 1.
     epochs, clip
-        Of PPO: passes over a batch, clipping range of a decision's ratio.
+        For PPO: passes over a batch, clipping range of a decision's ratio of probabilities.
     width
-        Channels of the policy.
+        Number of channels of the policy.
     replay
-        So many of the best candidates join each update with their log-likelihood; 0: none.
+        Number of best candidates that join each update with their log-likelihood.
     flatten
-        Draw k of a proposal (those before were duplicates) counts the learned scores by 1 / (1 + flatten · k): nearer
-        to the random walk, so that a policy that is sure of itself finds something new in a few draws.
+        In attempt k of a proposal (the ones before were duplicates) the learned scores are multiplied by
+        1 / (1 + flatten · k): nearer to the random walk, so that a narrow policy reaches a new candidate in few draws.
     """
 
     OPTIONS = (
@@ -127,9 +129,9 @@ class Controller:
         self.player = Player(self.policy)
         self.scores: list[tuple[Score, int]] = []  # the last RANKED, those that wait at the end
         self.baseline: float | None = None
-        self.waiting: list[Told] = []
-        self.best: list[Told] = []
-        self.refused: list[Told] = []  # the last `batch` since the last update
+        self.waiting: list[Example] = []
+        self.best: list[Example] = []
+        self.refused: list[Example] = []  # the last `batch` since the last update
         self.refusals = 0  # since the last update of trained ones
         self.patience = batch  # refusals after which they are an update of their own
         self.updates = 0
@@ -141,27 +143,27 @@ class Controller:
         return self.player.draw(self.space, seed_of(self.seed, number, attempt), 1 / (1 + self.flatten * attempt))
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Hear of an ended trial, or of a candidate that a constraint refused (no score, 0 epochs).
+        """Learn from an ended trial, or from a candidate that a constraint refused (no score, 0 epochs).
 
-        What was told before, has no choices, or is not of this space (a reference) teaches nothing.
+        A repeated observation, a candidate without choices and one of another space (a reference) have no effect.
         """
-        told = clean(score), epochs
-        news = candidate.key, *told
-        if news in self._known:
+        outcome = clean(score), epochs
+        observation = candidate.key, *outcome
+        if observation in self._known:
             return
-        self._known.add(news)
+        self._known.add(observation)
         try:
             episode = episode_of(self.space, candidate.trace)
         except ReplayError:
             return
         if not any(len(menu.labels) > 1 for menu in episode.menus):
             return
-        one = Told(candidate.trace, episode, *told)
-        if told == REFUSED:
-            self._refuse(one)
+        example = Example(candidate.trace, episode, *outcome)
+        if outcome == REFUSED:
+            self._refuse(example)
             return
-        self.scores = [*self.scores, told][-max(RANKED, self.batch) :]
-        self.waiting.append(one)
+        self.scores = [*self.scores, outcome][-max(RANKED, self.batch) :]
+        self.waiting.append(example)
         if len(self.waiting) >= self.batch:
             full, self.waiting = self.waiting, []
             self._welcome(full)
@@ -171,13 +173,14 @@ class Controller:
     def again(self, candidate: Any, score: Any, epochs: int) -> None:
         """A refused duplicate is no news."""
 
-    def _refuse(self, one: Told) -> None:
-        self.refused = [*self.refused, one][-self.batch :]
+    def _refuse(self, example: Example) -> None:
+        """Add a refused candidate; an update where there have been enough of them."""
+        self.refused = [*self.refused, example][-self.batch :]
         self.refusals += 1
         if self.refusals >= self.patience:
-            # Twice as many until the next time: else hundreds of refusals would be all that it learns from.
+            # Twice as many until the next time: else refusals would outweigh the few trained candidates.
             self.patience *= 2
-            allowed = [*self.best, *(one for one in self.waiting if one.score is not None)]
+            allowed = [*self.best, *(trained for trained in self.waiting if trained.score is not None)]
             self._update([], torch.zeros(0), allowed)
 
     def learned(self) -> Mapping[str, float]:
@@ -195,24 +198,24 @@ class Controller:
         return torch.tensor([share[len(places) - count + i] for i in range(count)])
 
     def _advantages(self, count: int) -> Tensor:
-        """Rewards of the newest less the moving baseline, normalised."""
+        """Rewards of the newest minus the moving baseline, normalised."""
         rewards = self._rewards(count)
         mean = float(rewards.mean())
         before = mean if self.baseline is None else self.baseline
         self.baseline = self.decay * before + (1 - self.decay) * mean
         return (rewards - before) / (rewards.std(unbiased=False) + 0.1)
 
-    def _welcome(self, told: Sequence[Told]) -> None:
+    def _welcome(self, trained: Sequence[Example]) -> None:
         """Keep the best candidates for replay."""
-        rivals = [one for one in (*self.best, *told) if one.score is not None]
-        self.best = [rivals[i] for i in order([(one.score, one.epochs) for one in rivals])[: self.replay]]
+        rivals = [example for example in (*self.best, *trained) if example.score is not None]
+        self.best = [rivals[i] for i in order([(rival.score, rival.epochs) for rival in rivals])[: self.replay]]
 
-    def _update(self, told: Sequence[Told], advantages: Tensor, examples: Sequence[Told]) -> None:
-        """Learn from what was told and what was refused, and from examples of what is good."""
+    def _update(self, trained: Sequence[Example], advantages: Tensor, good: Sequence[Example]) -> None:
+        """Learn from trained candidates, from the refused ones, and from examples of good ones."""
         refused, self.refused = self.refused, []
-        weighted = torch.full((len(told) + len(refused),), -REFUSED_WEIGHT / max(1, len(refused)))  # advantage -1
-        weighted[: len(told)] = advantages / max(1, len(told))
-        batch = Batch([one.episode for one in (*told, *refused, *examples)])
+        weighted = torch.full((len(trained) + len(refused),), -REFUSED_WEIGHT / max(1, len(refused)))  # advantage -1
+        weighted[: len(trained)] = advantages / max(1, len(trained))
+        batch = Batch([example.episode for example in (*trained, *refused, *good)])
         with one_thread():
             self._improve(batch, weighted)
             with torch.no_grad():
@@ -238,26 +241,26 @@ class Controller:
             self.optimizer.step()
 
     def _gain(self, taken: Tensor, before: Tensor, weighted: Tensor) -> Tensor:
-        """What a step of REINFORCE or of PPO makes larger.
+        """Objective of REINFORCE or of PPO, without replay and entropy.
 
         Parameters
         ----------
         taken, before
             [B, T]: logarithms of the probabilities of the decisions taken, now and before the update.
         weighted
-            [B]: advantages by their weights.
+            [B]: advantages times the weights of their candidates.
         """
         if self.clip is None:
             return (taken.sum(1) * weighted).sum()
         ratio, gain = (taken - before).exp(), weighted.unsqueeze(1)
         return torch.minimum(ratio * gain, ratio.clamp(1 - self.clip, 1 + self.clip) * gain).sum()
 
-    def _told(self, row: Any) -> Told:
+    def _example(self, row: Any) -> Example:
         trace = Trace.from_json(row[0])
-        return Told(trace, episode_of(self.space, trace), clean(row[1]), row[2])
+        return Example(trace, episode_of(self.space, trace), clean(row[1]), row[2])
 
     def state_dict(self) -> Mapping[str, Any]:
-        """Policy, optimiser, baseline and what waits for an update, as lists of numbers."""
+        """Policy, optimiser, baseline and candidates that wait for an update, as plain data."""
         moments = {
             str(key): {name: value.tolist() for name, value in state.items()}
             for key, state in self.optimizer.state_dict()["state"].items()
@@ -267,16 +270,16 @@ class Controller:
             "moments": moments,
             "scores": [list(row) for row in self.scores],
             "baseline": self.baseline,
-            "waiting": [one.to_json() for one in self.waiting],
-            "best": [one.to_json() for one in self.best],
-            "refused": [one.to_json() for one in self.refused],
+            "waiting": [example.to_json() for example in self.waiting],
+            "best": [example.to_json() for example in self.best],
+            "refused": [example.to_json() for example in self.refused],
             "counts": [self.refusals, self.patience, self.updates],
             "known": sorted(map(list, self._known), key=repr),
             "learned": dict(self._learned),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another one was."""
+        """Take over a state."""
         self.policy.load_state_dict({name: torch.tensor(value) for name, value in state["policy"].items()})
         whole = self.optimizer.state_dict()
         whole["state"] = {
@@ -287,9 +290,9 @@ class Controller:
         self.player = Player(self.policy)
         self.scores = [(clean(score), epochs) for score, epochs in state["scores"]]
         self.baseline = state["baseline"]
-        self.waiting = [self._told(row) for row in state["waiting"]]
-        self.best = [self._told(row) for row in state["best"]]
-        self.refused = [self._told(row) for row in state["refused"]]
+        self.waiting = [self._example(row) for row in state["waiting"]]
+        self.best = [self._example(row) for row in state["best"]]
+        self.refused = [self._example(row) for row in state["refused"]]
         self.refusals, self.patience, self.updates = state["counts"]
         self._known = {(key, clean(score), epochs) for key, score, epochs in state["known"]}
         self._learned = dict(state["learned"])

@@ -38,7 +38,7 @@ def bucket(*texts: str) -> int:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """What is computed here is too small for threads, and sums must not depend on how many there are."""
+    """Context with one thread: tensors here are too small for more, and sums must not depend on their number."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -57,11 +57,11 @@ class EncodedDecision:
     Attributes
     ----------
     kind, labels
-        As the space gave them.
+        Kind of the point, and labels of the options.
     point
         Rows of the table for kind, and kind and place.
     options
-        Of each option: rows for kind and label, and kind, place and label.
+        Rows for each option: for kind and label, and for kind, place and label.
     priors
         Logarithms of the prior weights; where all weights are 0, zeros.
     """
@@ -75,7 +75,7 @@ class EncodedDecision:
 
 @lru_cache(maxsize=16384)
 def menu_of(point: Point, labels: tuple[str, ...], weights: tuple[float, ...]) -> EncodedDecision:
-    """Look up a decision."""
+    """A decision as numbers, from a cache."""
     kind, place = point
     even = not any(weight > 0 for weight in weights)
     priors = tuple(0.0 if even else math.log(w) if w > 0 else -math.inf for w in weights)
@@ -85,14 +85,14 @@ def menu_of(point: Point, labels: tuple[str, ...], weights: tuple[float, ...]) -
 
 @dataclass(frozen=True)
 class Episode:
-    """The decisions of one candidate, and which option was taken of each."""
+    """The decisions of one candidate, and the index of the option taken in each."""
 
     menus: tuple[EncodedDecision, ...]
     index: tuple[int, ...]
 
 
 def episode_of(space: Space, trace: Trace) -> Episode:
-    """Walk a trace again to see the options of each of its decisions.
+    """Decisions of a trace with their options, from a replay in its space.
 
     Raises
     ------
@@ -120,7 +120,7 @@ class Policy(nn.Module):
     Parameters
     ----------
     width
-        Channels of embeddings and of the LSTM's state.
+        Number of channels of the embeddings and of the state of the LSTM.
     """
 
     def __init__(self, width: int) -> None:
@@ -187,7 +187,7 @@ class Batch:
     def taken(self, logs: Tensor) -> Tensor:
         """Logarithms of the probabilities [B, T] of the options taken.
 
-        0 where there is no choice, and where the option has no weight: a candidate that came from elsewhere, say.
+        0 where there is no choice, and where the option has no prior weight, as in a candidate from elsewhere.
         """
         return logs.masked_fill(torch.isinf(logs), 0.0).gather(-1, self.index.unsqueeze(-1)).squeeze(-1) * self.free
 
@@ -199,12 +199,12 @@ class Batch:
         logs
             [b, T, K]: of all episodes or of the first b.
         """
-        found: dict[str, list[float]] = {}
+        probabilities: dict[str, list[float]] = {}
         for episode, rows in zip(self.episodes, logs.exp().tolist(), strict=False):
             for menu, row in zip(episode.menus, rows, strict=False):
                 for label, probability in zip(menu.labels, row, strict=False) if menu.kind == kind else ():
-                    found.setdefault(label, []).append(probability)
-        return {label: fmean(found[label]) for label in sorted(found)}
+                    probabilities.setdefault(label, []).append(probability)
+        return {label: fmean(probabilities[label]) for label in sorted(probabilities)}
 
     def entropy(self, logs: Tensor) -> Tensor:
         """Entropy [B, T] of each decision, nats."""
@@ -213,12 +213,12 @@ class Batch:
 
 
 class Player:
-    """A policy as it is now, for draws: its weights without gradients, everything looked up once.
+    """The present policy, for draws: its weights without gradients, with a cache of embeddings.
 
     Parameters
     ----------
     policy
-        Not to change while this is used.
+        The policy. It must not change while this object is used.
     """
 
     def __init__(self, policy: Policy) -> None:
@@ -230,7 +230,7 @@ class Player:
         self._start = self.embedding[list(START)].sum(0)
 
     def draw(self, space: Space, seed: int, trust: float = 1.0) -> object:
-        """A candidate. The learned scores count by the factor `trust`: 1 is the policy, 0 the random walk."""
+        """A candidate. The learned scores are multiplied by `trust`: 1 is the policy, 0 the random walk."""
         uniform = random.Random(seed).random
         width = self.embedding.shape[1]
         last = self._start
@@ -270,4 +270,4 @@ def pick(probabilities: Sequence[float], share: float) -> int:
         share -= probability
         if share < 0:
             return index
-    return max(range(len(probabilities)), key=probabilities.__getitem__)  # what rounding left over
+    return max(range(len(probabilities)), key=probabilities.__getitem__)  # by rounding, the sum may not be reached

@@ -1,4 +1,4 @@
-"""Canonical deduplication: nothing equal is trained twice, whatever the sampler."""
+"""Deduplication by fingerprint: equal candidates are trained once, with any sampler."""
 
 from __future__ import annotations
 
@@ -13,28 +13,29 @@ from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.ranking import REFUSED, Score, clean
 
 REDRAWS = 100
+"""Draws of the inner sampler for one proposal."""
 COMPLETION = 20_000
-"""Candidates that are looked at, in all, to find what is left of a small space."""
+"""Candidates that are enumerated, in all, to find the rest of a small space."""
 
 Known = tuple[Score, int] | None
-"""Score (plain: None where it is not finite) and epochs; None: proposed, and no score yet."""
+"""Last score (None where it is not finite) and epochs; None: proposed, without a score so far."""
 
 
 class Deduplicated:
-    """A sampler around another that never proposes the same twice.
+    """A sampler around another, which never proposes the same candidate twice.
 
-    A candidate that was proposed before is refused: the inner sampler is told the score that it had (where it is
-    known already) and asked again, up to 100 times. After that the space may be small: what is left of it is looked
-    for by enumeration, up to 20,000 candidates. When no new architecture is left, known ones with other
-    hyperparameters are proposed; when none of these is left either, the space is exhausted.
+    A candidate that was proposed before is refused: the inner sampler observes its score again (where there is one
+    already) and draws anew, up to 100 times. After that the space may be small: the rest of it is searched by
+    enumeration, up to 20,000 candidates. When no new architecture is left, known ones with other hyperparameters are
+    proposed; when none of these is left either, the space is exhausted.
 
     Attributes
     ----------
     refused
-        How many candidates were refused, by cause.
+        Number of refused candidates, by cause.
     parent
-        The observed candidate that the last proposal came from, where the inner sampler says so (something with its
-        `key` and `fingerprint`); None: it came from none.
+        The observed candidate that the last proposal was made from (an object with its `key` and `fingerprint`);
+        None where there is none, or the inner sampler doesn't give it.
     """
 
     def __init__(self, inner: Proposer, space: Space, dedup: str = "architecture") -> None:
@@ -43,18 +44,13 @@ class Deduplicated:
         self.number = 0
         self.refused: Counter[str] = Counter()
         self.parent: Any | None = None
-        self._architectures: dict[str, Known] = {}  # by fingerprint; the score heard last
+        self._architectures: dict[str, Known] = {}  # by fingerprint
         self._candidates: dict[str, Known] = {}  # by key
-        self._path: list[int] | None = []  # how far the enumeration is; None: at its end
+        self._path: list[int] | None = []  # last path of the enumeration; None: at its end
         self._looked = 0
 
-    @property
-    def inherit(self) -> bool:
-        """Whether trials shall start from the trained weights of the parent."""
-        return bool(getattr(self.inner, "inherit", False))
-
     def propose(self) -> Any | None:
-        """The next candidate that is new; None: there is no other."""
+        """The next new candidate; None if there is no further one."""
         self.parent = None
         number, self.number = self.number, self.number + 1
         for attempt in range(REDRAWS):
@@ -66,12 +62,12 @@ class Deduplicated:
                 return self._note(candidate)
             self.refused["duplicate"] += 1
             if known := self._known(candidate):
-                tell = getattr(self.inner, "again", self.inner.observe)
-                tell(candidate, *known)
+                observe = getattr(self.inner, "again", self.inner.observe)
+                observe(candidate, *known)
         return self._complete()
 
     def is_new(self, candidate: Any) -> bool:
-        """Whether it would not be refused."""
+        """Whether a candidate would be proposed, not refused."""
         if self.by_architecture and candidate.fingerprint in self._architectures:
             return False
         return candidate.key not in self._candidates
@@ -87,9 +83,10 @@ class Deduplicated:
         return candidate
 
     def _complete(self) -> Any | None:
+        """The next new candidate by enumeration; None if there is none, or the enumeration is at its limit."""
         while True:
             if self._path is not None:
-                # While architectures are what is wanted, each gets one random set of hyperparameters.
+                # As long as new architectures are searched, each gets one random set of hyperparameters.
                 fixed = ("hyperparameter",) if self.by_architecture else ()
                 answer = random_choices(seed_of(self.number))
                 walks = enumerate_space(self.space, self._path, fixed, answer)
@@ -107,9 +104,10 @@ class Deduplicated:
             self.by_architecture, self._path = False, []
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Hear of an ended trial. A score, or one of several, that is not finite is a failure's: None.
+        """Take note of an ended trial. A score that is not finite, or has such a number, counts as a failure: None.
 
-        One that a constraint refused isn't proposed again, but its architecture may be, with other hyperparameters.
+        A candidate that a constraint refused isn't proposed again; its architecture may be, with other
+        hyperparameters.
         """
         known = clean(score), epochs
         self._candidates[candidate.key] = known
@@ -120,12 +118,12 @@ class Deduplicated:
         self.inner.observe(candidate, *known)
 
     def learned(self) -> Mapping[str, float]:
-        """What the inner sampler has learned, by function; nothing where it doesn't say."""
+        """Probabilities of functions that the inner sampler has learned; empty where it learns none."""
         learned = getattr(self.inner, "learned", None)
         return {} if learned is None else dict(learned())
 
     def state_dict(self) -> Mapping[str, Any]:
-        """All that changes, as plain data."""
+        """The state, as plain data for JSON."""
         return {
             "number": self.number,
             "by_architecture": self.by_architecture,
@@ -138,7 +136,7 @@ class Deduplicated:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another one was."""
+        """Take over a state."""
         self.number, self.by_architecture = state["number"], state["by_architecture"]
         self._architectures, self._candidates = (
             {name: (clean(known[0]), known[1]) if known else None for name, known in state[part].items()}

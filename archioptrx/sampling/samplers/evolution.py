@@ -11,50 +11,50 @@ from archioptrx.sampling.samplers.base import seed_of
 from archioptrx.sampling.samplers.memory import Memory, Observation, ranked
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.samplers.registry import sampler
 from archioptrx.sampling.samplers.variation import HYPERPARAMETER, cross, mutate, options_of
 
 MODES = ("ageing", "local_search")
 PATIENCE = 10
-"""Refused draws after which a child gets one more mutation."""
+"""Number of refused draws after which a child gets a further mutation."""
 PAIR = 2
-"""Members in a tournament with several objectives: a larger one would keep to one part of the front."""
+"""Members in a tournament with several objectives: with more of them one part of the front would always win."""
 
 
+@sampler("evolution")
 class EvolutionSampler:
-    """Children of the best of a few that are drawn from a sliding population.
+    """Evolution: children of the best of a few members that are drawn from a population.
 
-    The population is what was told last, so that each member dies of age and a lucky score is forgotten. Members are
-    compared by rank. References and all else that is told without having been proposed are members like others; a
-    failed trial is none. Where a score has several objectives, the population is the best of all that was told, by
-    front and crowding (NSGA-II, Deb et al. 2002).
+    The population is the last observations, so that each member dies of age and a lucky score is forgotten. Members are
+    compared by rank. An observation that was not proposed, such as a reference, is a member like others; a failed trial
+    is none. Where a score has several objectives, the population is the best of all observations, by front and
+    crowding (NSGA-II, Deb et al. 2002).
 
     Parameters
     ----------
     space
         A program with choices.
     seed
-        Of all draws.
+        Seed of all draws.
     population
-        Members.
+        Number of members.
     tournament
-        How many of them compete to be a parent (with replacement).
+        Number of members that compete to be a parent (drawn with replacement).
     initial
-        Random candidates at the start.
+        Number of random candidates at the start.
     crossover
         Share of children that have two parents; the others are mutated in one decision.
     mode
         `local_search`: all one-decision neighbours of the best, then of the next best (White et al. 2021,
         arXiv:2005.02960).
-    inherit
-        Children are trained from the weights of their parent, wherever steps and shapes agree.
 
     Attributes
     ----------
     parent
-        Whose child the last draw was, of two parents the first; None: it was random.
+        Parent of the last draw, the first of two; None where it was random.
     """
 
-    OPTIONS = ("population", "tournament", "initial", "crossover", "mode", "inherit")
+    OPTIONS = ("population", "tournament", "initial", "crossover", "mode")
 
     def __init__(
         self,
@@ -65,7 +65,6 @@ class EvolutionSampler:
         initial: int = 10,
         crossover: float = 0.1,
         mode: str = "ageing",
-        inherit: bool = False,
     ) -> None:
         checks = OptionChecks()
         checks.whole("population", population, 1)
@@ -73,9 +72,8 @@ class EvolutionSampler:
         checks.whole("initial", initial, 0)
         checks.share("crossover", crossover)
         checks.one_of("mode", mode, MODES)
-        checks.flag("inherit", inherit)
         checks.finish()
-        self.space, self.seed, self.mode, self.inherit = space, seed, mode, inherit
+        self.space, self.seed, self.mode = space, seed, mode
         self.population, self.tournament, self.initial, self.crossover = population, tournament, initial, crossover
         self.memory = Memory(space)
         self.parent: Observation | None = None
@@ -115,13 +113,14 @@ class EvolutionSampler:
         return members[min(draw.randrange(len(members)) for _ in range(rivals))]
 
     def _mutant(self, trace: Trace, number: int, attempt: int, draw: random.Random, answer: Choose) -> Any:
-        """Mutated in one decision; in more where such children were refused.
+        """A child with one mutated decision; with more where such children were refused.
 
-        A changed hyperparameter alone makes no new architecture: where it was refused, it comes with another change.
+        A changed hyperparameter alone makes no new architecture: after a refusal it comes with a further change.
         """
         hyper, other = self._free(trace)
-        lot = random.Random(seed_of(self.seed, number)).randrange(max(1, len(hyper) + len(other)))
-        if lot < len(hyper):
+        # By the number alone, so that all attempts for one proposal mutate a decision of the same sort.
+        choice = random.Random(seed_of(self.seed, number)).randrange(max(1, len(hyper) + len(other)))
+        if choice < len(hyper):
             child = mutate(self.space, trace, hyper[draw.randrange(len(hyper))], answer)
             if attempt == 0 or not other:
                 return child
@@ -135,13 +134,13 @@ class EvolutionSampler:
         return child
 
     def _free(self, trace: Trace) -> tuple[list[int], list[int]]:
-        """Decisions that have another option: of hyperparameters, and all others."""
+        """Positions of decisions with several options: those of hyperparameters, and all others."""
         free = [i for i, labels in enumerate(options_of(self.space, trace)) if len(labels) > 1]
         hyper = [i for i in free if trace.decisions[i].kind == HYPERPARAMETER]
         return hyper, [i for i in free if trace.decisions[i].kind != HYPERPARAMETER]
 
     def _neighbour(self, answer: Choose) -> Any:
-        """The next neighbour of the best one that has any left, in an order that depends on the seed."""
+        """The next neighbour of the best member that has neighbours left, in an order that depends on the seed."""
         for member in self._ranked or []:
             changes = self._changes(member)
             done = self._next.get(member.key, 0)
@@ -152,35 +151,35 @@ class EvolutionSampler:
         return self.space(answer)
 
     def _changes(self, member: Observation) -> list[tuple[int, str]]:
-        """All one-decision changes, shuffled; those of the last member that was asked for are kept."""
+        """All changes of one decision (position and label), shuffled; those of the last member are kept."""
         if self._changes_of[0] != member.key:
             options, old = options_of(self.space, member.trace), member.trace.decisions
-            found = [(i, label) for i, labels in enumerate(options) for label in labels if label != old[i].label]
-            random.Random(f"{self.seed} {member.key}").shuffle(found)
-            self._changes_of = (member.key, found)
+            changes = [(i, label) for i, labels in enumerate(options) for label in labels if label != old[i].label]
+            random.Random(f"{self.seed} {member.key}").shuffle(changes)
+            self._changes_of = (member.key, changes)
         return self._changes_of[1]
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Make it a member, unless it is known or can't be replayed (a reference of another space)."""
+        """Make a candidate a member, unless it is known or can't be replayed (a reference of another space)."""
         if self.memory.add(candidate, score, epochs):
-            self._welcome(self.memory.told[-1])
+            self._welcome(self.memory.observations[-1])
 
     def again(self, candidate: Any, score: Any, epochs: int) -> None:
         """A refused duplicate is no news."""
 
-    def _welcome(self, one: Observation) -> None:
-        """With several objectives nobody ages, for many together are the front: the best of all are kept."""
+    def _welcome(self, member: Observation) -> None:
+        """Add a member. With several objectives the best of all are kept: a front needs members of every age."""
         self._ranked = None
-        if isinstance(one.score, tuple):
-            self._elite = ranked([*self._elite, one])[: self.population]
+        if isinstance(member.score, tuple):
+            self._elite = ranked([*self._elite, member])[: self.population]
 
     def state_dict(self) -> Mapping[str, Any]:
-        """All that was told, and which neighbours were proposed."""
+        """All observations, and which neighbours were proposed."""
         return {**self.memory.state_dict(), "next": dict(self._next)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another one was."""
+        """Take over a state."""
         self.memory.load_state_dict(state)
         self._next, self._ranked, self._elite = dict(state["next"]), None, []
-        for one in self.memory.told:
-            self._welcome(one)
+        for observation in self.memory.observations:
+            self._welcome(observation)

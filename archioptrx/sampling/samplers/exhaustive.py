@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archioptrx.graphs.decisions import Choose, Point, Space
+from archioptrx.sampling.samplers.registry import sampler
 
 
 def first(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
@@ -16,16 +17,16 @@ def first(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
 def enumerate_space(
     space: Space, start: Sequence[int] = (), fixed: Sequence[str] = (), answer: Choose = first
 ) -> Iterator[tuple[Any, list[int]]]:
-    """All candidates with the path of option numbers that leads to each. Several paths may lead to equal ones.
+    """All candidates, each with the path of option numbers that leads to it. Several paths may lead to equal ones.
 
     Parameters
     ----------
     start
         The path to begin at.
     fixed
-        Kinds of decisions that are not varied (`hyperparameter`, say).
+        Kinds of decisions that are not varied, for example `hyperparameter`.
     answer
-        What answers these.
+        Answers to these decisions.
     """
     path = list(start)
     while True:
@@ -39,6 +40,7 @@ def enumerate_space(
 
         candidate = space(choose)
         yield candidate, list(path)
+        # The next path: the last decision with a further option takes it, and those after it are dropped.
         while path and path[-1] + 1 >= sizes[len(path) - 1]:
             path.pop()
         if not path:
@@ -46,6 +48,7 @@ def enumerate_space(
         path[-1] += 1
 
 
+@sampler("exhaustive")
 class ExhaustiveSampler:
     """Every candidate once, in the order of the tree of decisions."""
 
@@ -58,21 +61,21 @@ class ExhaustiveSampler:
 
     def draw(self, number: int, attempt: int) -> Any | None:
         """The next candidate."""
-        found = next(self._walks, None)
-        if found is None:
+        following = next(self._walks, None)
+        if following is None:
             return None
-        candidate, self.path = found
+        candidate, self.path = following
         return candidate
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Nothing is learnt from scores."""
+        """Nothing: scores are not used."""
 
     def state_dict(self) -> Mapping[str, Any]:
         """The path to the last candidate."""
         return {"path": list(self.path)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on after that path."""
+        """Take over a state: the enumeration continues after its path."""
         self.path = list(state["path"])
         self._walks = enumerate_space(self.space, self.path, self.fixed)
         if self.path:

@@ -1,7 +1,7 @@
 """Weisfeiler-Lehman features of computation graphs (Shervashidze et al. 2011; for architectures Ru et al. 2021).
 
 Level 0 counts the steps by block, parameters and domain; level h + 1 counts them by their label of level h together
-with those of the values that they read. So level h sees what made a value, h steps back.
+with those of the values that they read. So a label of level h holds the h steps before a value.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def features(candidate: Any) -> Features:
 
 
 def trace_features(trace: Trace) -> Features:
-    """Runs of 1, 2 … decisions, hyperparameters apart."""
+    """Counts of runs of 1, 2 … decisions, without those of hyperparameters."""
     words = [" ".join(d) for d in trace.decisions if d.kind != HYPERPARAMETER]
     runs = [[", ".join(words[i : i + n + 1]) for i in range(len(words) - n)] for n in range(DEPTH + 1)]
     return tuple(Counter(level) for level in runs)
@@ -39,7 +39,7 @@ def trace_features(trace: Trace) -> Features:
 
 @lru_cache(maxsize=4096)
 def graph_features(graph: ComputationGraph) -> Features:
-    """Counts of labels at levels 0 to DEPTH. What a head gets from the pass before counts as one of its inputs."""
+    """Counts of labels at levels 0 to DEPTH. The value that is carried to a head counts as one of its inputs."""
     labels = _first(graph)
     levels: list[Mapping[str, int]] = [Counter(labels)]
     count = len(graph.sources)

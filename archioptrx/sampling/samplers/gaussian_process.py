@@ -1,7 +1,7 @@
-"""A Gaussian process over counts of labels: numpy alone, for a few hundred points need nothing else.
+"""A Gaussian process over counts of labels, with numpy alone, which is enough for a few hundred points.
 
 The kernel is a sum over levels of weight × cosine of the angle between two vectors of counts. It has one weight for
-each level and a noise, found by maximum a posteriori: the gradient is known in closed form, and steps that depend on
+each level and a noise, fitted by maximum a posteriori: the gradient is known in closed form, and steps that depend on
 its sign alone (Riedmiller and Braun 1993) need no line search.
 """
 
@@ -32,11 +32,11 @@ class Level:
     columns
         Column of each label.
     counts
-        [points, columns].
+        [points, columns]: how often a point has a label.
     norms
-        [points], of all labels, those without a column included; 1 where a point has no label.
+        [points]: Euclidean norm of all counts, with labels that have no column; 1 where a point has no label.
     empty
-        [points], whether a point has no label.
+        [points]: whether a point has no label.
     """
 
     columns: Mapping[str, int]
@@ -46,7 +46,7 @@ class Level:
 
 
 def levels_of(rows: Rows, known: Sequence[Level] | None = None) -> list[Level]:
-    """Points as matrices; with the columns of known ones where these are given.
+    """Points as matrices, with the columns of `known` where it is given.
 
     Shapes: a list of levels, each with [len(rows), columns].
     """
@@ -72,21 +72,21 @@ def _columns(counters: Sequence[Mapping[str, int]]) -> dict[str, int]:
     return columns
 
 
-def cosines(one: Sequence[Level], other: Sequence[Level]) -> list[Array]:
-    """Cosines by level: [points of one, points of other] each. Two points without any label are alike."""
+def cosines(rows: Sequence[Level], columns: Sequence[Level]) -> list[Array]:
+    """Cosines by level, each [points of rows, points of columns]; 1 for two points without labels."""
     return [
         a.counts @ b.counts.T / np.outer(a.norms, b.norms) + np.outer(a.empty, b.empty)
-        for a, b in zip(one, other, strict=True)
+        for a, b in zip(rows, columns, strict=True)
     ]
 
 
 def kernel(parts: Sequence[Array], theta: Array) -> Array:
-    """Sum of weighted parts; `theta`: logarithms of the weights, then of the noise."""
+    """Sum of weighted parts [n, m]; `theta`: logarithms of the weights, then of the noise."""
     return np.asarray(sum(math.exp(t) * part for t, part in zip(theta, parts, strict=False)))
 
 
 def fit(parts: Sequence[Array], targets: Array, theta: Array | None = None) -> Array:
-    """Logarithms of weights and noise at the maximum of the posterior, from a start.
+    """Logarithms of weights and noise at the maximum of the posterior, from the start `theta`.
 
     Shapes: parts [n, n] each; targets [n]; result [len(parts) + 1].
     """
@@ -109,19 +109,19 @@ def fit(parts: Sequence[Array], targets: Array, theta: Array | None = None) -> A
 
 @dataclass(frozen=True)
 class Posterior:
-    """What is known of new points: mean [m] and covariance [m, m] of the noise-free function."""
+    """Posterior at new points: mean [m] and covariance [m, m] of the function without noise."""
 
     mean: Array
     covariance: Array
 
     def sample(self, random: np.random.Generator) -> Array:
-        """One function, at the new points: Thompson sampling takes its maximum."""
+        """Values [m] of one function at the new points: Thompson sampling takes its maximum."""
         jitter = 1e-6 * (1 + float(np.trace(self.covariance)) / len(self.mean))
         root = np.linalg.cholesky(self.covariance + jitter * np.eye(len(self.mean)))
         return np.asarray(self.mean + root @ random.standard_normal(len(self.mean)))
 
     def expected_improvement(self, best: float) -> Array:
-        """Over a known value (Mockus 1975)."""
+        """Expected improvement [m] over a known value (Mockus 1975)."""
         deviation = np.sqrt(np.maximum(np.diag(self.covariance), 1e-12))
         z = (self.mean - best) / deviation
         below = np.array([math.erfc(-x / math.sqrt(2)) / 2 for x in z])
@@ -129,7 +129,7 @@ class Posterior:
 
 
 def posterior(known: Sequence[Level], targets: Array, new: Sequence[Level], theta: Array) -> Posterior:
-    """Condition on what is known. `new` has the columns of `known`."""
+    """Posterior at new points, given known ones and their targets [n]. `new` has the columns of `known`."""
     noisy = kernel(cosines(known, known), theta) + math.exp(theta[-1]) * np.eye(len(targets))
     inverse = np.linalg.inv(np.linalg.cholesky(noisy))
     across = kernel(cosines(new, known), theta) @ inverse.T

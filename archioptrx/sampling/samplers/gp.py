@@ -18,19 +18,21 @@ from archioptrx.sampling.samplers.memory import Memory
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.ranking import quantiles
+from archioptrx.sampling.samplers.registry import sampler
 from archioptrx.sampling.samplers.replay import replay
 from archioptrx.sampling.samplers.variation import cross, mutate, options_of
 
 ACQUISITIONS = ("thompson", "expected_improvement")
 GROWTH = 1.15
-"""The kernel's weights are fitted anew when there are so many times the observations."""
+"""The weights of the kernel are fitted again when the number of observations has grown by this factor."""
 
 FURTHER = 0.25
-"""Probability that a mutated candidate is mutated once more."""
+"""Probability that a mutated candidate is mutated again."""
 
 
+@sampler("gp")
 class GaussianProcessSampler:
-    """Proposes what a sample of the posterior likes best, among mutated, crossed and random candidates.
+    """Bayesian optimisation: the candidate of a pool with the largest value of a sample of the posterior.
 
     A sample of the posterior differs from draw to draw, so that proposals made before any of them is scored differ
     as well. Scores are turned into normal quantiles of their rank; a failed trial ranks last.
@@ -38,15 +40,15 @@ class GaussianProcessSampler:
     Parameters
     ----------
     space
-        A program with choices. Its candidates' `graph` is compared where they have one, else their decisions.
+        A program with choices. Candidates are compared by their `graph` where they have one, else by their decisions.
     seed
-        Of all draws.
+        Seed of all draws.
     initial
-        Random candidates at the start.
+        Number of random candidates at the start.
     pool
-        Candidates of which each proposal is chosen: half of them mutated, a quarter crossed, a quarter random.
+        Number of candidates that each proposal is chosen from: half mutated, a quarter crossed, a quarter random.
     best
-        How many of the best are parents of the pool.
+        Number of the best observations that are parents of the pool.
     acquisition
         `thompson` or `expected_improvement`.
     """
@@ -71,52 +73,52 @@ class GaussianProcessSampler:
         self.space, self.seed, self.initial = space, seed, initial
         self.pool, self.best, self.acquisition = pool, best, acquisition
         self.memory = Memory(space)
-        self._rows: list[Features] = []  # of what was told
+        self._rows: list[Features] = []  # of the observations
         self._theta: list[float] = []
         self._fitted = 0  # number of observations that the weights were fitted to
         self._known: tuple[list[Level], Array] | None = None
-        self._liked: tuple[int, list[Any]] = (-1, [])
+        self._preferred: tuple[int, list[Any]] = (-1, [])  # number of a proposal, its pool in order
 
     def draw(self, number: int, attempt: int) -> Any:
-        """The candidate that is liked best; where it was refused, the next."""
+        """The first of the ranked pool; after a refusal the next."""
         answer = random_choices(seed_of(self.seed, number, attempt))
-        if number < self.initial or len(self.memory.told) < 2:
+        if number < self.initial or len(self.memory.observations) < 2:
             return self.space(answer)
-        if self._liked[0] != number:
-            self._liked = (number, self._rank(number))
-        liked = self._liked[1]
-        return liked[attempt] if attempt < len(liked) else self.space(answer)
+        if self._preferred[0] != number:
+            self._preferred = (number, self._rank(number))
+        pool = self._preferred[1]
+        return pool[attempt] if attempt < len(pool) else self.space(answer)
 
     def _rank(self, number: int) -> list[Any]:
-        """A pool of candidates, those first that the acquisition prefers."""
+        """A pool of candidates, in falling order of the acquisition."""
         draw = random.Random(seed_of(self.seed, number))
         pool = self._make_pool(draw)
         if not pool:
             return []
         known, targets = self._model()
         new = levels_of([features(candidate) for candidate in pool], known)
-        found = posterior(known, targets, new, np.array(self._theta))
+        beliefs = posterior(known, targets, new, np.array(self._theta))
         if self.acquisition == "thompson":
-            values = found.sample(np.random.default_rng(draw.getrandbits(64)))
+            values = beliefs.sample(np.random.default_rng(draw.getrandbits(64)))
         else:
-            values = found.expected_improvement(float(targets.max()))
+            values = beliefs.expected_improvement(float(targets.max()))
         return [pool[i] for i in np.argsort(-values, kind="stable")]
 
     def _make_pool(self, draw: random.Random) -> list[Any]:
-        """Candidates that are not known, each once."""
+        """New candidates, each once."""
         answer = random_choices(draw.getrandbits(64))
-        parents = [one.trace for one in self.memory.ranked()[: self.best]]
-        made = [self.space(answer) for _ in range(self.pool // 4 if parents else self.pool)]
+        parents = [observation.trace for observation in self.memory.ranked()[: self.best]]
+        pool = [self.space(answer) for _ in range(self.pool // 4 if parents else self.pool)]
         if parents:
             places = {trace: _free(self.space, trace) for trace in parents}
-            made += [self._mutant(draw.choice(parents), places, draw, answer) for _ in range(self.pool // 2)]
+            pool += [self._mutant(draw.choice(parents), places, draw, answer) for _ in range(self.pool // 2)]
             pairs = [(draw.choice(parents), draw.choice(parents)) for _ in range(self.pool // 4)]
-            made += [cross(self.space, *pair, draw, answer) for pair in pairs]
-        keys = {one.key for one in self.memory.told}
-        return list({c.key: c for c in made if c.key not in keys}.values())
+            pool += [cross(self.space, *pair, draw, answer) for pair in pairs]
+        keys = {observation.key for observation in self.memory.observations}
+        return list({c.key: c for c in pool if c.key not in keys}.values())
 
     def _mutant(self, trace: Trace, places: dict[Trace, list[int]], draw: random.Random, answer: Choose) -> Any:
-        """Mutated once, in one of four cases twice, and so on."""
+        """A mutated candidate; in one of four cases it is mutated again, and so on."""
         while True:
             free = places[trace] if trace in places else _free(self.space, trace)
             if not free:
@@ -127,9 +129,9 @@ class GaussianProcessSampler:
             trace = child.trace
 
     def _model(self) -> tuple[list[Level], Array]:
-        """What is known, as matrices and targets; fits the kernel's weights where that's due."""
+        """Observations as matrices and targets; fits the kernel's weights again where there are enough new ones."""
         if self._known is None:
-            targets = np.array(quantiles([(one.score, one.epochs) for one in self.memory.told]))
+            targets = np.array(quantiles([(seen.score, seen.epochs) for seen in self.memory.observations]))
             known = levels_of(self._rows)
             if len(targets) >= GROWTH * self._fitted:
                 theta = np.array(self._theta) if self._theta else None
@@ -139,7 +141,7 @@ class GaussianProcessSampler:
         return self._known
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Learn from it, unless it is known or can't be replayed (a reference of another space)."""
+        """Learn from a candidate, unless it is known or can't be replayed (a reference of another space)."""
         if self.memory.add(candidate, score, epochs):
             self._rows.append(features(candidate))
             self._known = None
@@ -148,17 +150,17 @@ class GaussianProcessSampler:
         """A refused duplicate is no news."""
 
     def state_dict(self) -> Mapping[str, Any]:
-        """All that was told, and the kernel's weights."""
+        """All observations, and the weights of the kernel."""
         return {**self.memory.state_dict(), "theta": list(self._theta), "fitted": self._fitted}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another one was."""
+        """Take over a state."""
         self.memory.load_state_dict(state)
-        self._rows = [features(replay(self.space, one.trace)) for one in self.memory.told]
+        self._rows = [features(replay(self.space, seen.trace)) for seen in self.memory.observations]
         self._theta, self._fitted = list(state["theta"]), int(state["fitted"])
-        self._known, self._liked = None, (-1, [])
+        self._known, self._preferred = None, (-1, [])
 
 
 def _free(space: Space, trace: Trace) -> list[int]:
-    """Decisions that have another option."""
+    """Positions of decisions with several options."""
     return [i for i, labels in enumerate(options_of(space, trace)) if len(labels) > 1]

@@ -1,4 +1,4 @@
-"""What a sampler has been told: observations in order, as plain data."""
+"""The observations of a sampler, in order, as plain data."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from archioptrx.sampling.samplers.variation import replays
 
 @dataclass(frozen=True)
 class Observation:
-    """One candidate that was told, and how it scored.
+    """One observed candidate with its score.
 
     Attributes
     ----------
     trace, key
-        Of the candidate.
+        Decisions and identity of the candidate.
     score
-        A finite number, or one of each objective; None: it failed.
+        A finite number, or a tuple with one for each objective; None: the trial failed.
     epochs
-        What it was trained for.
+        Number of epochs of its training.
     """
 
     trace: Trace
@@ -34,18 +34,23 @@ class Observation:
 class Memory:
     """All observations in the order in which they came; a repeated one is kept once.
 
-    What can't be replayed in this space (a reference that it doesn't hold) is left out, and so is what a constraint
-    refused. Who uses it has a method `again` that does nothing: a duplicate, perhaps with other hyperparameters, which
-    were never trained, is no news.
+    A candidate that can't be replayed in this space (a reference from elsewhere) is left out, and so is one that a
+    constraint refused. A sampler with a memory has a method `again` that does nothing: a duplicate, perhaps with other
+    hyperparameters, which were never trained, brings no new score.
+
+    Attributes
+    ----------
+    observations
+        In the order in which they came.
     """
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self.told: list[Observation] = []
+        self.observations: list[Observation] = []
         self._known: set[tuple[str, Score, int]] = set()
 
     def add(self, candidate: Any, score: Any, epochs: int) -> bool:
-        """Note an observation; whether it is news."""
+        """Add an observation; whether it is new."""
         plain = clean(score)
         if (plain, epochs) == REFUSED:
             return False
@@ -53,31 +58,31 @@ class Memory:
             Observation(candidate.trace, candidate.key, plain, epochs)
         )
 
-    def _add(self, one: Observation) -> bool:
-        known = (one.key, one.score, one.epochs)
-        if known in self._known:
+    def _add(self, observation: Observation) -> bool:
+        identity = (observation.key, observation.score, observation.epochs)
+        if identity in self._known:
             return False
-        self._known.add(known)
-        self.told.append(one)
+        self._known.add(identity)
+        self.observations.append(observation)
         return True
 
     def ranked(self, last: int | None = None) -> list[Observation]:
-        """Those that have a score, best first; only the `last` that came, where a number is given."""
-        scored = [one for one in self.told if one.score is not None]
+        """Observations with a score, best first; only the `last` that came, where a number is given."""
+        scored = [observation for observation in self.observations if observation.score is not None]
         return ranked(scored[-last:] if last else scored)
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain data."""
-        rows = [[one.trace.to_json(), one.key, one.score, one.epochs] for one in self.told]
+        """All observations, as plain data for JSON."""
+        rows = [[seen.trace.to_json(), seen.key, seen.score, seen.epochs] for seen in self.observations]
         return {"told": rows}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another one was."""
-        self.told, self._known = [], set()
+        """Take over a state."""
+        self.observations, self._known = [], set()
         for trace, key, score, epochs in state["told"]:
             self._add(Observation(Trace.from_json(trace), key, clean(score), epochs))
 
 
 def ranked(observations: Sequence[Observation]) -> list[Observation]:
-    """Best first."""
-    return [observations[i] for i in order([(one.score, one.epochs) for one in observations])]
+    """Observations, best first."""
+    return [observations[i] for i in order([(seen.score, seen.epochs) for seen in observations])]

@@ -1,6 +1,7 @@
-"""Any sampler of Optuna (Akiba et al. 2019) by name, `optuna:TPESampler` say: every decision is a categorical
-parameter; a hyperparameter whose values are numbers in rising order is the number of its value, so that what is near
-counts as near (a logarithmic range is even in these numbers). Needs the extra `optuna`.
+"""Any sampler of Optuna (Akiba et al. 2019) by name, such as `optuna:TPESampler`. Needs the extra `optuna`.
+
+Every decision is a categorical parameter. A hyperparameter whose values are numbers in rising order is an integer
+parameter, the position of its value, so that near values count as near (a logarithmic range is even in positions).
 
 The choices of a parameter of Optuna may not change under one name, so a name consists of the point, how often the
 point came before in the same walk, and a digest of the labels.
@@ -26,7 +27,7 @@ from archioptrx.sampling.samplers.variation import HYPERPARAMETER, replays
 
 PREFIX = "optuna:"
 PATIENCE = 3
-"""Refused draws after which a candidate is drawn at random."""
+"""Number of refused draws after which a candidate is drawn at random."""
 
 
 @dataclass
@@ -36,15 +37,15 @@ class Record:
     Attributes
     ----------
     key
-        Of the candidate.
+        Identity of the candidate; "" while it is drawn.
     choices, params
-        By parameter: its labels, or how many values in rising order it has; the label, or number, that was taken.
+        By name of a parameter: its labels, or the number of its values in rising order; the label, or position, taken.
     notes
-        What the sampler of Optuna noted on the trial (a generation, say).
+        Attributes that the sampler of Optuna has set on the trial, such as a generation.
     number
-        Of the draw; None: it was told without having been drawn.
-    told
-        (score, epochs), or None.
+        Number of the draw; None: the candidate was observed without having been drawn here.
+    outcome
+        (score, epochs); None as long as it has not been observed.
     """
 
     key: str
@@ -52,11 +53,11 @@ class Record:
     params: dict[str, str | int]
     notes: dict[str, Any]
     number: int | None = None
-    told: tuple[Any, int] | None = None
+    outcome: tuple[Any, int] | None = None
 
 
 def noting(record: Record, answer: Callable[[str, Point, Sequence[str], Sequence[float]], int]) -> Choose:
-    """A `choose` that asks for each parameter by its name, and notes choices and answers."""
+    """A `choose` that asks `answer` for each parameter by its name, and records choices and answers."""
     count: Counter[str] = Counter()
 
     def choose(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
@@ -75,7 +76,7 @@ def noting(record: Record, answer: Callable[[str, Point, Sequence[str], Sequence
 
 
 def is_rising(point: Point, labels: Sequence[str]) -> bool:
-    """Whether these are the values of a hyperparameter, numbers in rising order.
+    """Whether labels are the values of a hyperparameter, and numbers in rising order.
 
     >>> is_rising(Point("hyperparameter", "hidden"), ["16", "32"]), is_rising(Point("extra", "x"), ["0", "1"])
     (True, False)
@@ -90,18 +91,18 @@ def is_rising(point: Point, labels: Sequence[str]) -> bool:
 
 
 class OptunaSampler:
-    """Asks a sampler of Optuna.
+    """A proposer that draws with a sampler of Optuna.
 
-    The study is built anew for each draw from plain records, so that a proposal depends on the seed, the numbers of
-    the draw and what was told, and the state is plain data. A trial of fewer epochs than the longest one is told as
-    pruned, one that failed as failed.
+    The study is built again from plain records for each draw, so that a proposal depends on the seed, the numbers of
+    the draw and the observations, and the state is plain data. For Optuna, a trial of fewer epochs than the longest is
+    pruned, and a failed one is failed.
 
     Parameters
     ----------
     kind
         Class of optuna.samplers.
     **options
-        Its arguments.
+        Arguments of that class.
     """
 
     def __init__(self, kind: type, space: Space, seed: int = 0, **options: Any) -> None:
@@ -116,15 +117,18 @@ class OptunaSampler:
         seeded = {"seed": seed % 2**32} if "seed" in inspect.signature(self.kind).parameters else {}
         try:
             with warnings.catch_warnings():
-                # Many are marked experimental; who names one knows.
+                # Many are marked experimental; a user who names one has decided for it.
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 return self.kind(**seeded, **self.options)
         except (TypeError, ValueError) as error:
             raise InputError(f"sampler: {self.kind.__name__} of Optuna: {error}") from error
 
     def draw(self, number: int, attempt: int) -> Any:
-        """A candidate that Optuna decides. What was drawn before with this number, and is not told, was refused."""
-        self.records = [one for one in self.records if one.told is not None or one.number != number]
+        """A candidate that Optuna decides.
+
+        Earlier draws of this number that have no outcome were refused, and are dropped.
+        """
+        self.records = [known for known in self.records if known.outcome is not None or known.number != number]
         record = Record("", {}, {}, {}, number)
         seed = seed_of(self.seed, number, attempt)
         if attempt >= PATIENCE:
@@ -152,11 +156,11 @@ class OptunaSampler:
         Raises
         ------
         InputError
-            This sampler of Optuna can't do what is asked: several objectives, say.
+            This sampler of Optuna lacks a package, or can't be used here, for example with several objectives.
         """
         trial = self._study(seed).ask()
         try:
-            # Decided when they are first looked at, and kept.
+            # Optuna decides them at the first access, which may raise.
             _ = trial.relative_params
         except ModuleNotFoundError as error:
             raise InputError(
@@ -168,48 +172,50 @@ class OptunaSampler:
         return trial
 
     def _study(self, seed: int) -> Any:
-        """All records as trials."""
+        """A study with all records as trials."""
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # fallbacks: one line for each decision
-        objectives = {len(one.told[0]) for one in self.records if one.told and isinstance(one.told[0], tuple)}
+        outcomes = [record.outcome for record in self.records if record.outcome]
+        objectives = {len(score) for score, _ in outcomes if isinstance(score, tuple)}
         directions = [optuna.study.StudyDirection.MAXIMIZE] * max(objectives, default=1)
         study = optuna.create_study(sampler=self._make(seed), directions=directions)
-        longest = max((one.told[1] for one in self.records if one.told and one.told[0] is not None), default=0)
-        study.add_trials([_trial(one, longest) for one in self.records])
+        longest = max((epochs for score, epochs in outcomes if score is not None), default=0)
+        study.add_trials([_trial(record, longest) for record in self.records])
         return study
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Tell the oldest open trial of that candidate; where there is none, it becomes one (a reference, say)."""
-        told = clean(score), epochs
-        if told == REFUSED:
-            self.records = [one for one in self.records if one.key != candidate.key or one.told is not None]
+        """Give the oldest open trial of a candidate its outcome; without one, a reference becomes a new trial."""
+        outcome = clean(score), epochs
+        if outcome == REFUSED:
+            self.records = [r for r in self.records if r.key != candidate.key or r.outcome is not None]
             return
-        for one in self.records:
-            if one.key == candidate.key and one.told is None:
-                one.told = told
+        for record in self.records:
+            if record.key == candidate.key and record.outcome is None:
+                record.outcome = outcome
                 return
-        known = any(one.key == candidate.key and one.told == told for one in self.records)
+        known = any(record.key == candidate.key and record.outcome == outcome for record in self.records)
         if known or not replays(self.space, candidate.trace):
             return
-        record, old = Record(candidate.key, {}, {}, {}, None, told), iter(candidate.trace.decisions)
+        record, old = Record(candidate.key, {}, {}, {}, None, outcome), iter(candidate.trace.decisions)
         self.space(noting(record, lambda name, point, labels, weights: labels.index(next(old).label)))
         self.records.append(record)
 
     def state_dict(self) -> Mapping[str, Any]:
-        """The records."""
+        """The records, as plain data for JSON."""
         return {
             "records": [
-                [r.key, r.choices, r.params, r.notes, r.number, list(r.told) if r.told else None] for r in self.records
+                [r.key, r.choices, r.params, r.notes, r.number, list(r.outcome) if r.outcome else None]
+                for r in self.records
             ]
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where another one was."""
+        """Take over a state."""
         self.records = []
-        for key, choices, params, notes, number, told in state["records"]:
-            known = (clean(told[0]), int(told[1])) if told else None
-            self.records.append(Record(key, dict(choices), dict(params), dict(notes), number, known))
+        for key, choices, params, notes, number, row in state["records"]:
+            outcome = (clean(row[0]), int(row[1])) if row else None
+            self.records.append(Record(key, dict(choices), dict(params), dict(notes), number, outcome))
 
 
 def _trial(record: Record, longest: int) -> Any:
@@ -218,8 +224,8 @@ def _trial(record: Record, longest: int) -> Any:
     from optuna.trial import TrialState, create_trial
 
     outcome: dict[str, Any] = {"state": TrialState.RUNNING}
-    if record.told is not None:
-        score, epochs = record.told
+    if record.outcome is not None:
+        score, epochs = record.outcome
         if score is None:
             outcome = {"state": TrialState.FAIL}
         elif isinstance(score, tuple):
@@ -241,7 +247,7 @@ def _trial(record: Record, longest: int) -> Any:
 
 @dataclass(frozen=True)
 class OptunaKind:
-    """Makes samplers of one class: `kind(space, seed, **options)`."""
+    """Constructor of samplers of one class of Optuna: `kind(space, seed, **options)`."""
 
     kind: type
 
@@ -251,17 +257,17 @@ class OptunaKind:
         return tuple(name for name in inspect.signature(self.kind).parameters if name != "seed")
 
     def __call__(self, space: Space, seed: int = 0, **options: Any) -> OptunaSampler:
-        """Make one."""
+        """Make a sampler."""
         return OptunaSampler(self.kind, space, seed, **options)
 
 
 def _plain(kind: type) -> bool:
-    """Whether it needs no argument; those of the others (a grid, another sampler) can't be said in a file."""
-    return all(one.default is not one.empty for one in inspect.signature(kind).parameters.values())
+    """Whether a class needs no argument; needed ones (a grid, another sampler) can't be written in a file."""
+    return all(argument.default is not argument.empty for argument in inspect.signature(kind).parameters.values())
 
 
 def optuna_kind(name: str, place: str = "sampler") -> OptunaKind:
-    """The class that `optuna:NAME` means.
+    """Constructor for the class of `optuna:NAME`.
 
     Raises
     ------
@@ -275,12 +281,12 @@ def optuna_kind(name: str, place: str = "sampler") -> OptunaKind:
             f"{place}.name: {name}: needs Optuna; allowed: pip install 'archioptrx[optuna]' first"
         ) from error
     base, wanted = optuna.samplers.BaseSampler, name.removeprefix(PREFIX)
-    found = {one: getattr(optuna.samplers, one) for one in sorted(optuna.samplers.__all__)}
+    public = {key: getattr(optuna.samplers, key) for key in sorted(optuna.samplers.__all__)}
     known = {
-        one: kind
-        for one, kind in found.items()
+        key: kind
+        for key, kind in public.items()
         if inspect.isclass(kind) and issubclass(kind, base) and not inspect.isabstract(kind) and _plain(kind)
     }
     if wanted not in known:
-        raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, [PREFIX + one for one in known])}")
+        raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, [PREFIX + key for key in known])}")
     return OptunaKind(known[wanted])

@@ -8,10 +8,11 @@ from typing import Any
 
 from archioptrx.graphs.decisions import Choose, Point, Space
 from archioptrx.sampling.samplers.base import seed_of
+from archioptrx.sampling.samplers.registry import sampler
 
 
 def random_choices(seed: int) -> Choose:
-    """Answer decisions by their prior weights; where all are 0, evenly."""
+    """Answers to decisions, drawn by the prior weights; evenly where all weights are 0."""
     draw = random.Random(seed).random
 
     def choose(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
@@ -21,16 +22,17 @@ def random_choices(seed: int) -> Choose:
         total = sum(weights)
         if not total > 0:
             return int(draw() * count)
-        rest = draw() * total
+        share = draw() * total
         for index, weight in enumerate(weights):
-            rest -= weight
-            if rest < 0:
+            share -= weight
+            if share < 0:
                 return index
-        return max(i for i, weight in enumerate(weights) if weight > 0)  # what rounding left over
+        return max(i for i, weight in enumerate(weights) if weight > 0)  # by rounding, the sum may not be reached
 
     return choose
 
 
+@sampler("random")
 class RandomSampler:
     """Random search. Proposal n depends on the seed and n alone."""
 
@@ -42,11 +44,11 @@ class RandomSampler:
         return self.space(random_choices(seed_of(self.seed, number, attempt)))
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Nothing is learnt from scores."""
+        """Nothing: scores are not used."""
 
     def state_dict(self) -> Mapping[str, Any]:
-        """Nothing changes."""
+        """An empty state: nothing changes."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Nothing changes."""
+        """Nothing: there is no state."""

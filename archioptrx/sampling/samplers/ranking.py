@@ -1,8 +1,8 @@
 """Order of observations: by rank, never by difference; one score or several.
 
-Scores saturate, and a pruned trial has the score of fewer epochs. So only this is used: at equal epochs, the larger
-score is better; a trial that was let go on is better than one that was stopped before. A trial that failed, or whose
-score is not a finite number, is worse than all that have one.
+Scores saturate, and a pruned trial has the score of fewer epochs. So only this is used: at equal epochs the larger
+score is better; a trial of more epochs is better than one that was stopped earlier. A trial that failed, or whose score
+is not a finite number, is worse than all others.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from statistics import NormalDist, fmean
 from typing import Any
 
 Score = float | tuple[float, ...] | None
-"""One number, or one of each objective; larger is better. None: failed."""
+"""A number, or a tuple with one for each objective; larger is better. None: the trial failed."""
 
 REFUSED: tuple[Score, int] = (None, 0)
-"""What is told of a candidate that a constraint refused: no score, and no epoch. It says nothing of its quality."""
+"""Observation of a candidate that a constraint refused: no score, and no epoch. It says nothing about its quality."""
 
 
 def clean(score: Any) -> Score:
@@ -24,7 +24,7 @@ def clean(score: Any) -> Score:
     if score is None:
         return None
     if isinstance(score, list | tuple):
-        numbers = tuple(float(one) for one in score)
+        numbers = tuple(float(number) for number in score)
         return numbers if all(map(math.isfinite, numbers)) else None
     return float(score) if math.isfinite(score) else None
 
@@ -61,7 +61,7 @@ def quantiles(observations: Sequence[tuple[Score, int]]) -> list[float]:
     shared: dict[tuple[Score, int], list[float]] = {}
     for rank, number in enumerate(order(observations)):
         shared.setdefault(observations[number], []).append(normal.inv_cdf(1 - (rank + 0.5) / count))
-    raw = [fmean(shared[one]) for one in observations]
+    raw = [fmean(shared[observation]) for observation in observations]
     spread = math.sqrt(fmean(value * value for value in raw))
     return [value / spread if spread > 0 else 0.0 for value in raw]
 
@@ -74,13 +74,13 @@ def _order_numbers(rows: Sequence[tuple[float, ...]]) -> list[int]:
     return sorted(range(len(rows)), key=lambda i: -rows[i][0])
 
 
-def dominates(one: Sequence[float], other: Sequence[float]) -> bool:
-    """Whether one is nowhere worse and somewhere better."""
-    return all(a >= b for a, b in zip(one, other, strict=True)) and tuple(one) != tuple(other)
+def dominates(first: Sequence[float], second: Sequence[float]) -> bool:
+    """Whether the first is worse in no number and better in some."""
+    return all(a >= b for a, b in zip(first, second, strict=True)) and tuple(first) != tuple(second)
 
 
 def fronts(rows: Sequence[Sequence[float]]) -> list[list[int]]:
-    """Non-dominated sorting (Deb et al. 2002): the Pareto front, then that of the rest, and so on.
+    """Non-dominated sorting (Deb et al. 2002): the Pareto front, then the front of all others, and so on.
 
     >>> fronts([(1, 1), (2, 0), (0, 0), (2, 0)])
     [[0, 1, 3], [2]]

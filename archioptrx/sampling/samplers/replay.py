@@ -7,6 +7,7 @@ from typing import Any
 
 from archioptrx.core.errors import InputError, ReplayError, did_you_mean
 from archioptrx.graphs.decisions import Point, Space, Trace
+from archioptrx.sampling.samplers.registry import sampler
 
 
 def replay(space: Space, trace: Trace) -> Any:
@@ -15,7 +16,7 @@ def replay(space: Space, trace: Trace) -> Any:
     Raises
     ------
     ReplayError
-        Names the first entry that is no longer allowed, and what would be.
+        A decision is not allowed here; the message names the first one and the allowed options.
     """
     entries = iter(enumerate(trace.decisions))
 
@@ -36,12 +37,15 @@ def replay(space: Space, trace: Trace) -> Any:
         return labels.index(entry.label)
 
     candidate = space(choose)
-    number, left = next(entries, (0, None))
-    if left is not None:
-        raise ReplayError(f"trace: decision {number} ({left.kind} at {left.place}) is left over: the walk has ended")
+    number, unused = next(entries, (0, None))
+    if unused is not None:
+        raise ReplayError(
+            f"trace: decision {number} ({unused.kind} at {unused.place}) is left over: the walk has ended"
+        )
     return candidate
 
 
+@sampler("replay")
 class ReplaySampler:
     """Proposes the candidates of a list of traces, in order."""
 
@@ -55,19 +59,19 @@ class ReplaySampler:
         self.next = 0
 
     def draw(self, number: int, attempt: int) -> Any | None:
-        """The next trace's candidate."""
+        """The candidate of the next trace."""
         if self.next >= len(self.traces):
             return None
         self.next += 1
         return replay(self.space, self.traces[self.next - 1])
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Nothing is learnt from scores."""
+        """Nothing: scores are not used."""
 
     def state_dict(self) -> Mapping[str, Any]:
-        """Where in the list it is."""
+        """Position in the list."""
         return {"next": self.next}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on there."""
+        """Take over a position."""
         self.next = int(state["next"])

@@ -1,4 +1,4 @@
-"""The screen: of several proposals of a sampler, the best by a cheap number goes to training."""
+"""The screen: of several draws of a sampler, the best by cheap numbers (proxies) is proposed."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from archioptrx.sampling.samplers.base import Proposer
 from archioptrx.sampling.samplers.ranking import Score
 
 Values = Sequence[float | None]
-"""What each proxy says of a candidate, larger is better; None: the worst."""
+"""Value of each proxy for a candidate, larger is better; None: the worst."""
 
 ONE_BY_ONE = {
     "exhaustive": "proposes each candidate once: those that lose would never come again",
     "replay": "proposes each candidate once: those that lose would never come again",
-    "optuna": "tells its own draws by their numbers: it may have one for each proposal",
+    "optuna": "knows its own draws by their numbers: it may have one for each proposal",
     "local_search": "proposes each neighbour once: those that lose would never come again",
 }
 """Why a sampler can't be screened."""
 
 
 class Screen:
-    """A sampler's own part around another: draws some candidates and gives the one that the proxies like best.
+    """A proposer around another: draws several candidates and returns the best by the proxies.
 
-    It stands below deduplication, so that those that lose are not noted as proposed and may come again.
+    It stands below deduplication, so that the other candidates don't count as proposed and may come again.
 
     Parameters
     ----------
     inner
         The sampler. Attempt a of the screen is its attempts `a · proposals` and following.
     score
-        Values of the proxies. With several the ranks among the candidates are added.
+        Values of the proxies for a candidate. With several proxies the ranks among the candidates are added.
     proposals
-        Candidates that are drawn.
+        Number of candidates that are drawn.
     skip
-        Says that a candidate would be refused anyway: it isn't scored. If all would be, the first is given, for its
-        refusal to be dealt with as ever.
+        Whether a candidate would be refused anyway: it isn't scored. If all would be, the first is returned, so that it
+        is refused as without a screen.
 
     Attributes
     ----------
     parent
-        Whose child the candidate is that was taken, where the sampler tells.
+        Parent of the candidate that was taken; None where the inner sampler gives none.
     """
 
     def __init__(
@@ -55,13 +55,8 @@ class Screen:
         self.inner, self.score, self.proposals, self.skip = inner, score, proposals, skip
         self.parent: Any | None = None
 
-    @property
-    def inherit(self) -> bool:
-        """Whether trials shall start from the trained weights of the parent."""
-        return bool(getattr(self.inner, "inherit", False))
-
     def draw(self, number: int, attempt: int) -> Any | None:
-        """The best of some; equal ones count once. None: the inner sampler has no other."""
+        """The best of several; equal ones count once. None if the inner sampler has no further one."""
         drawn: list[tuple[Any, Any]] = []  # with the parent
         for place in range(attempt * self.proposals, (attempt + 1) * self.proposals):
             if (candidate := self.inner.draw(number, place)) is None:
@@ -69,30 +64,32 @@ class Screen:
             drawn.append((candidate, getattr(self.inner, "parent", None)))
         if not drawn:
             return None
-        fresh = list({one.key: (one, parent) for one, parent in drawn if not self.skip(one)}.values())
-        place = best([self.score(one) for one, _ in fresh]) if fresh else 0
+        fresh = list(
+            {candidate.key: (candidate, parent) for candidate, parent in drawn if not self.skip(candidate)}.values()
+        )
+        place = best([self.score(candidate) for candidate, _ in fresh]) if fresh else 0
         taken, self.parent = (fresh or drawn)[place]
         return taken
 
     def observe(self, candidate: Any, score: Score, epochs: int) -> None:
-        """Passed on."""
+        """Pass an observation on."""
         self.inner.observe(candidate, score, epochs)
 
     def again(self, candidate: Any, score: Score, epochs: int) -> None:
-        """Passed on, as what the sampler inside wants to be told of a duplicate."""
+        """Pass a refused duplicate on."""
         getattr(self.inner, "again", self.inner.observe)(candidate, score, epochs)
 
     def learned(self) -> Mapping[str, float]:
-        """What the sampler inside has learned; nothing where it doesn't say."""
+        """Probabilities of functions that the inner sampler has learned; empty where it learns none."""
         learned = getattr(self.inner, "learned", None)
         return {} if learned is None else dict(learned())
 
     def state_dict(self) -> Mapping[str, Any]:
-        """The inner sampler's: a screen has none."""
+        """State of the inner sampler: a screen has none."""
         return self.inner.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Passed on."""
+        """Pass a state on."""
         self.inner.load_state_dict(state)
 
 
@@ -102,7 +99,7 @@ def best(rows: Sequence[Values]) -> int:
     >>> best([(0.1, 5.0), (0.3, None), (0.2, 7.0)])
     2
     """
-    columns = [[-math.inf if one is None else one for one in column] for column in zip(*rows, strict=True)]
+    columns = [[-math.inf if value is None else value for value in column] for column in zip(*rows, strict=True)]
     ranks = [
         sum(sum(2 * (other < column[i]) + (other == column[i]) for other in column) for column in columns)
         for i in range(len(rows))

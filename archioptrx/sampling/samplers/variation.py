@@ -1,8 +1,8 @@
 """Variation of traces: mutation, neighbours, crossover. A space is any program with choices.
 
 A child replays the decisions of its parent up to the one that is changed. What follows is taken from the old trace
-where it is still allowed: each point takes the next unused old decision of the same kind whose label is allowed, one
-made at the same place before others; a point that finds none decides anew.
+where it is still allowed: each point takes the next unused old decision of the same kind whose label is allowed, first
+those of the same place; a point without such a decision decides anew.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ class Heritage:
     """Old decisions, each of which can be used once."""
 
     def __init__(self, decisions: Sequence[Decision]) -> None:
-        self._left: dict[str, list[Decision]] = {}
+        self._unused: dict[str, list[Decision]] = {}
         for decision in decisions:
-            self._left.setdefault(decision.kind, []).append(decision)
+            self._unused.setdefault(decision.kind, []).append(decision)
 
     def take(self, point: Point, labels: Sequence[str]) -> int | None:
-        """Index of the option that the next old decision of this kind took; None: there is no allowed one."""
-        left = self._left.get(point.kind, [])
-        allowed = [d for d in left if d.label in labels]
+        """Index of the option that the next old decision of this kind took; None if none is allowed."""
+        unused = self._unused.get(point.kind, [])
+        allowed = [d for d in unused if d.label in labels]
         if not allowed:
             return None
-        found = next((d for d in allowed if d.place == point.place), allowed[0])
-        left.remove(found)
-        return labels.index(found.label)
+        taken = next((d for d in allowed if d.place == point.place), allowed[0])
+        unused.remove(taken)
+        return labels.index(taken.label)
 
 
 def options_of(space: Space, trace: Trace) -> list[tuple[str, ...]]:
     """The allowed labels at each decision of a trace."""
-    found: list[tuple[str, ...]] = []
+    options: list[tuple[str, ...]] = []
     entries = iter(trace.decisions)
 
     def choose(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
-        found.append(tuple(labels))
+        options.append(tuple(labels))
         return labels.index(next(entries).label)
 
     space(choose)
-    return found
+    return options
 
 
 def replays(space: Space, trace: Trace) -> bool:
-    """Whether a trace is one of this space, as it is now."""
+    """Whether all decisions of a trace are allowed in a space."""
     try:
         replay(space, trace)
     except ReplayError:
@@ -61,18 +61,18 @@ def replays(space: Space, trace: Trace) -> bool:
 
 
 def mutate(space: Space, trace: Trace, position: int, answer: Choose, label: str | None = None) -> Any:
-    """A candidate of which one decision differs.
+    """Candidate with one decision changed.
 
     Parameters
     ----------
     position
-        Which decision is changed; it needs two allowed options or more.
+        Position of the decision that is changed; it needs two allowed options or more.
     answer
-        Draws what has to be decided anew.
+        Answers to the decisions that have to be taken anew.
     label
-        What it is changed to; None: drawn, and never what it was.
+        Label of the new option; None: it is drawn, and never the old one.
     """
-    decisions, rest = trace.decisions, Heritage(trace.decisions[position + 1 :])
+    decisions, heritage = trace.decisions, Heritage(trace.decisions[position + 1 :])
     number = -1
 
     def choose(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
@@ -83,40 +83,40 @@ def mutate(space: Space, trace: Trace, position: int, answer: Choose, label: str
         if number == position:
             old = decisions[number].label
             return labels.index(label) if label is not None else _other(answer, point, labels, weights, old)
-        taken = rest.take(point, labels)
+        taken = heritage.take(point, labels)
         return answer(point, labels, weights) if taken is None else taken
 
     return space(choose)
 
 
 def _other(answer: Choose, point: Point, labels: Sequence[str], weights: Sequence[float], old: str) -> int:
-    others = [i for i, one in enumerate(labels) if one != old]
+    others = [i for i, label in enumerate(labels) if label != old]
     return others[answer(point, [labels[i] for i in others], [weights[i] for i in others])]
 
 
 def cross(space: Space, first: Trace, second: Trace, draw: random.Random, answer: Choose) -> Any:
-    """A candidate that begins as one trace and goes on as another, from decisions of the same kind on.
+    """Candidate that begins as the first trace and continues as the second, from a decision of the same kind on.
 
-    Where both have decisions at the same place of that kind, the cut is at one of these. What the second can't
-    supply is taken from the rest of the first, then decided anew.
+    Where both have decisions of that kind at the same place, the cut is at one of these. A decision that the second
+    can't supply is taken from the rest of the first, else anew.
     """
-    one, other = first.decisions, second.decisions
-    kinds = {decision.kind for decision in other}
-    cuts = [i for i, decision in enumerate(one) if i and decision.kind in kinds]
+    head, tail = first.decisions, second.decisions
+    kinds = {decision.kind for decision in tail}
+    cuts = [i for i, decision in enumerate(head) if i and decision.kind in kinds]
     if not cuts:
         return space(answer)
     cut = cuts[draw.randrange(len(cuts))]
-    same = [j for j, decision in enumerate(other) if decision.kind == one[cut].kind]
-    near = [j for j in same if other[j].place == one[cut].place] or same
+    same = [j for j, decision in enumerate(tail) if decision.kind == head[cut].kind]
+    near = [j for j in same if tail[j].place == head[cut].place] or same
     start = near[draw.randrange(len(near))]
-    sources = Heritage(other[start:]), Heritage(one[cut:])
+    sources = Heritage(tail[start:]), Heritage(head[cut:])
     number = -1
 
     def choose(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
         nonlocal number
         number += 1
         if number < cut:
-            return labels.index(one[number].label)
+            return labels.index(head[number].label)
         for source in sources:
             if (taken := source.take(point, labels)) is not None:
                 return taken

@@ -1,25 +1,33 @@
-"""What the options of all tasks share."""
+"""The options of all tasks."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, Self
+import dataclasses
+from typing import Any, ClassVar, Protocol, Self
 
 from archioptrx.core.config import Fields
 
 
 class TaskOptions(Protocol):
-    """What a task is told: a frozen dataclass.
+    """Options of a task: a frozen dataclass, read without torch.
 
     Attributes
     ----------
     name
-        Of the task, and of its module in `archioptrx.tasks`.
+        The task's name in experiment files.
+    judged
+        What metrics judge its answers, of `archioptrx.tasks.metrics.SUBJECTS`: `edges` or `triplets` (of a
+        `BinaryClassification`), `hits`, `events`; and `tracks` where it makes any.
     shares, losses
-        Metrics that a search may improve: between 0 and 1 with 1 best, the first is the default; and those that have
-        to be small.
+        Metrics of the task itself that a search may improve: between 0 and 1 with 1 best, the first is the default;
+        and those that have to be small.
     """
 
     name: ClassVar[str]
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """What metrics judge its answers."""
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -32,3 +40,28 @@ class TaskOptions(Protocol):
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take and check the options; faults are added to those of `fields`."""
+
+
+class PlainTaskOptions:
+    """Options that need no rule but the types of their defaults: all that a task of your own has to say is its fields.
+
+    For a rule of your own, extend `read` and call `fields.fault`.
+    """
+
+    name: ClassVar[str]
+    judged: ClassVar[tuple[str, ...]] = ()
+    shares: ClassVar[tuple[str, ...]] = ()
+    losses: ClassVar[tuple[str, ...]] = ("loss",)
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Take and check the options."""
+        return cls(**{one.name: _plain(fields, one) for one in dataclasses.fields(cls)})  # type: ignore[arg-type]
+
+
+def _plain(fields: Fields, one: dataclasses.Field[Any]) -> Any:
+    """Take one option by the type of its default."""
+    if isinstance(one.default, tuple):
+        return tuple(fields.take(one.name, list, list(one.default)))
+    default = None if one.default is dataclasses.MISSING else one.default
+    return fields.take(one.name, object if default is None else type(default), default)

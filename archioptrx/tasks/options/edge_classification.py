@@ -1,4 +1,4 @@
-"""What edge classification can be told."""
+"""Options of edge classification."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from archioptrx.core.config import Fields
+from archioptrx.tasks.metrics import EDGES, SHARE, SMALL, TRACKS, bundled_metrics, names_of
 from archioptrx.tasks.options.registry import task_options
-from archioptrx.tasks.options.tracks import TRACK_SHARES, USUAL, TrackOptions
+from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 
 WEIGHTINGS = ("none", "balanced")
 
@@ -23,26 +24,22 @@ class EdgeOptions:
         Weight of true edges in the loss: a number, `none` (1) or `balanced` (false edges per true one of the batch).
     tracks
         How tracks are found from the scores.
-    shares, losses
-        Metrics that a search may improve: between 0 and 1 with 1 best, the first is the default; and those that have
-        to be small.
     """
 
     name: ClassVar[str] = "edge_classification"
-    shares: ClassVar[tuple[str, ...]] = (
-        "auc",
-        "average_precision",
-        "accuracy",
-        "efficiency",
-        "purity",
-        "efficiency_0.7",
-        "purity_0.7",
-        "purity_at_efficiency_0.98",
-        *TRACK_SHARES,
-    )
-    losses: ClassVar[tuple[str, ...]] = ("loss",)
+    judged: ClassVar[tuple[str, ...]] = (EDGES, TRACKS)
     class_weight: str | float = "none"
     tracks: TrackOptions = USUAL
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """The bundled metrics of its answers that are shares."""
+        return tuple(name for subject in self.judged for name in names_of(bundled_metrics(subject), SHARE))
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The loss, and the bundled metrics that have to be small."""
+        return ("loss", *(name for subject in self.judged for name in names_of(bundled_metrics(subject), SMALL)))
 
     @classmethod
     def read(cls, fields: Fields) -> Self:

@@ -1,4 +1,4 @@
-"""What node embedding can be told."""
+"""Options of node embedding."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
+from archioptrx.tasks.metrics import HITS, SHARE, SMALL, TRACKS, bundled_metrics, names_of
 from archioptrx.tasks.options.registry import task_options
-from archioptrx.tasks.options.tracks import TRACK_SHARES
 
 CLUSTERED = ("v_measure", "adjusted_rand")
 """Metrics of the clusters beside those of tracks."""
@@ -39,7 +39,7 @@ class EmbeddingOptions:
     """
 
     name: ClassVar[str] = "node_embedding"
-    losses: ClassVar[tuple[str, ...]] = ("loss",)
+    judged: ClassVar[tuple[str, ...]] = (HITS, TRACKS)
     dimension: int = 2
     distance: str = "squared"
     margin: float = 1.0
@@ -52,7 +52,13 @@ class EmbeddingOptions:
     @property
     def shares(self) -> tuple[str, ...]:
         """The metrics of pairs, those of clusters where these are scored after each epoch, those of tracks."""
-        return ("pair_accuracy", "pair_auc", *(CLUSTERED if self.cluster == "always" else ()), *TRACK_SHARES)
+        clusters = CLUSTERED if self.cluster == "always" else ()
+        return ("pair_accuracy", "pair_auc", *clusters, *names_of(bundled_metrics(TRACKS), SHARE))
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The loss, and the metrics of tracks that have to be small."""
+        return ("loss", *names_of(bundled_metrics(TRACKS), SMALL))
 
     @classmethod
     def read(cls, fields: Fields) -> EmbeddingOptions:

@@ -1,4 +1,4 @@
-"""What node regression can be told."""
+"""Options of node regression."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
+from archioptrx.tasks.metrics import HITS
 from archioptrx.tasks.options.parameters import read_parameters
 from archioptrx.tasks.options.registry import task_options
 
@@ -24,6 +25,7 @@ class RegressionOptions:
     """
 
     name: ClassVar[str] = "node_regression"
+    judged: ClassVar[tuple[str, ...]] = (HITS,)
     parameters: tuple[str, ...] = ("charge_over_pt", "phi")
     delta: float = 0.5
 

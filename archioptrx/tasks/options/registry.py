@@ -1,23 +1,111 @@
-"""The tasks by name, each with the class of its options. A task's options register themselves."""
+"""The tasks by name: a class of options that is read without torch, and what makes the task of them.
+
+Options of bundled tasks stand in this package and register themselves; the modules that implement these tasks import
+torch, and are imported when a task is made. A user's task is one file with both::
+
+    @dataclass(frozen=True)
+    class HitNoiseOptions(PlainTaskOptions):
+        name = "hit_noise"                       # task: {name: hit_noise, weight: 2.0}
+        shares = ("noise_accuracy",)
+        weight: float = 1.0
+
+    @task(HitNoiseOptions)
+    class HitNoise(Task):
+        def __init__(self, options): ...
+
+`examples/custom_task.py` is one in full.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from archioptrx.core.config import Fields
+from archioptrx.core.config import Fields, kind_of
+from archioptrx.core.errors import InputError
+from archioptrx.core.plugins import Registry
+from archioptrx.tasks.metrics import LARGE, SHARE, SMALL, SUBJECTS, Metric, names_of, own_metrics
 from archioptrx.tasks.options.base import TaskOptions
 
 Options = TypeVar("Options", bound=TaskOptions)
+Make = TypeVar("Make", bound=Callable[..., Any])
 
-TASKS: dict[str, type[TaskOptions]] = {}
-"""Each task by name. The module of that name in `archioptrx.tasks` has `make(options) -> Task`."""
+_BUNDLED = (
+    *("edge_classification", "triplet_classification", "node_embedding", "node_regression"),
+    *("track_count", "track_set", "several"),
+)
+TASKS: Registry[Callable[[Any], Any]] = Registry("task", {name: f"archioptrx.tasks.{name}" for name in _BUNDLED})
+"""Classes or functions that make a task of its options."""
+OPTIONS: dict[str, type[TaskOptions]] = {}
+"""The class of the options of each task."""
 
 
 def task_options(options: type[Options]) -> type[Options]:
-    """Register the options of a task under the name that they say."""
-    TASKS[options.name] = options
+    """Register the options of a bundled task under their name."""
+    OPTIONS[options.name] = options
     return options
+
+
+def task(options: type[TaskOptions]) -> Callable[[Make], Make]:
+    """Register a class or a function that makes a task of its options, under the name of the options.
+
+    Parameters
+    ----------
+    options
+        A frozen dataclass; see `TaskOptions`.
+
+    Raises
+    ------
+    InputError
+        The class lacks something, or another module has registered that name.
+    """
+    name = getattr(options, "name", None)
+    if not isinstance(name, str):
+        raise InputError(f"task {options.__name__}: name: is {name!r}; allowed: the task's name, a text")
+    lacking = [one for one in ("shares", "losses", "judged", "read") if not hasattr(options, one)]
+    if lacking:
+        raise InputError(f"task {name}: its options have no {', no '.join(lacking)}; allowed: a class of TaskOptions")
+
+    def decorate(make: Make) -> Make:
+        TASKS.register(name, make, make.__module__)
+        OPTIONS[name] = options
+        return make
+
+    return decorate
+
+
+def _check_names(task: str, what: str, value: object, allowed: tuple[str, ...] = ()) -> None:
+    """Raise InputError unless a value is a tuple of texts, of the allowed ones where there are any."""
+    texts = isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+    if not texts or (allowed and not set(value) <= set(allowed)):  # type: ignore[call-overload]
+        kind = f"a tuple of {', '.join(allowed)}" if allowed else "a tuple of texts"
+        raise InputError(f"task {task}: {what}: is {value!r}; allowed: {kind}")
+
+
+@dataclass(frozen=True)
+class TaskDescription:
+    """A task as an experiment describes it, read and checked.
+
+    Attributes
+    ----------
+    content
+        The description as plain data: the task's name and the options that are given.
+    options
+        All options.
+    """
+
+    content: Mapping[str, Any]
+    options: TaskOptions
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return self.options.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for YAML and JSON."""
+        return dict(self.content)
 
 
 def read_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) -> TaskOptions | None:
@@ -37,6 +125,59 @@ def read_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) -
     name = fields.take("name", str, "edge_classification", choices=TASKS)
     if len(faults) > before:
         return None
-    options = TASKS[name].read(fields)
+    with TASKS.guarded(name):
+        options = OPTIONS[name].read(fields)
+        if not isinstance(options, OPTIONS[name]):
+            allowed = OPTIONS[name].__name__
+            raise InputError(f"task {name}: its options are read as {kind_of(options)}; allowed: {allowed}")
     fields.rest()
-    return options if len(faults) == before else None
+    if len(faults) > before:
+        return None
+    _check_names(name, "judged", options.judged, SUBJECTS)
+    _check_names(name, "shares", options.shares)
+    _check_names(name, "losses", options.losses)
+    return options
+
+
+@dataclass(frozen=True)
+class ObjectiveMetrics:
+    """Metrics of a task that a search may improve.
+
+    Attributes
+    ----------
+    shares
+        Between 0 and 1 with 1 best; the first is the default.
+    larges
+        Others that have to be large.
+    losses
+        Those that have to be small.
+    """
+
+    shares: tuple[str, ...] = ()
+    larges: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.shares, *self.larges, *self.losses)
+
+
+def objective_metrics(options: TaskOptions) -> ObjectiveMetrics:
+    """The metrics of a task that a search may improve: those that its options list, and the user's own."""
+    own = metrics_judging(options)
+    found = ObjectiveMetrics(
+        (*options.shares, *names_of(own, SHARE)), names_of(own, LARGE), (*options.losses, *names_of(own, SMALL))
+    )
+    for target in getattr(options, "targets", ()):
+        inner = metrics_judging(target.options)
+        found = ObjectiveMetrics(*(
+            (*names, *(f"{target.name}.{name}" for name in names_of(inner, better) if name not in names))
+            for names, better in ((found.shares, SHARE), (found.larges, LARGE), (found.losses, SMALL))
+        ))  # fmt: skip
+    return found
+
+
+def metrics_judging(options: TaskOptions) -> list[Metric]:
+    """The user's own metrics of a task."""
+    return [one for subject in options.judged for one in own_metrics(options.name, subject)]

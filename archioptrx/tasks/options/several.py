@@ -1,15 +1,15 @@
-"""What several targets at once can be told."""
+"""Options of several targets at once."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
+from archioptrx.tasks.metrics import TRACKS, bundled_metrics
 from archioptrx.tasks.options.base import TaskOptions
 from archioptrx.tasks.options.registry import read_task, task_options
-from archioptrx.tasks.options.tracks import TRACK_SHARES
 
 
 @dataclass(frozen=True)
@@ -40,22 +40,33 @@ class SeveralOptions:
     def shares(self) -> tuple[str, ...]:
         """Those of all targets, each after its target's name: `score.auc`; and of tracks, which they make together."""
         every = [(target.name, metric) for target in self.targets for metric in target.options.shares]
-        tracks = dict.fromkeys(metric for _, metric in every if metric in TRACK_SHARES)
-        return (*(f"{name}.{metric}" for name, metric in every if metric not in TRACK_SHARES), *tracks)
+        return _named(every)
 
     @property
     def losses(self) -> tuple[str, ...]:
         """The weighted sum, and those of all targets."""
-        return ("loss", *(f"{target.name}.{metric}" for target in self.targets for metric in target.options.losses))
+        return ("loss", *_named([(target.name, metric) for target in self.targets for metric in target.options.losses]))
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Tracks, where a target makes any; what else is judged are the answers of each target."""
+        return (TRACKS,) if any(TRACKS in target.options.judged for target in self.targets) else ()
 
     @classmethod
     def read(cls, fields: Fields) -> SeveralOptions:
         """Take and check the options."""
         section = fields.inside("targets")
-        found = [_target(section, name) for name in section.content]
-        if len(found) < 2 and "targets" in fields.content:
-            fields.fault("targets", f"are {len(found)}; allowed: a task for each of two targets or more")
-        return cls(tuple(target for target in found if target is not None))
+        targets = [_target(section, name) for name in section.content]
+        if len(targets) < 2 and "targets" in fields.content:
+            fields.fault("targets", f"are {len(targets)}; allowed: a task for each of two targets or more")
+        return cls(tuple(target for target in targets if target is not None))
+
+
+def _named(metrics: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Names of metrics from pairs of target and metric; those of tracks once, without a target."""
+    tracks = [one.name for one in bundled_metrics(TRACKS)]
+    own = tuple(f"{target}.{metric}" for target, metric in metrics if metric not in tracks)
+    return (*own, *dict.fromkeys(metric for _, metric in metrics if metric in tracks))
 
 
 def _target(section: Fields, name: str) -> Target | None:

@@ -1,4 +1,4 @@
-"""What counting tracks can be told."""
+"""Options of the number of tracks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
+from archioptrx.tasks.metrics import EVENTS
 from archioptrx.tasks.options.registry import task_options
 
 
@@ -25,6 +26,7 @@ class CountOptions:
     """
 
     name: ClassVar[str] = "track_count"
+    judged: ClassVar[tuple[str, ...]] = (EVENTS,)
     shares: ClassVar[tuple[str, ...]] = ("explained", "exact")
     losses: ClassVar[tuple[str, ...]] = ("loss", "mean_error", "rms")
     hits: int = 3

@@ -1,4 +1,4 @@
-"""What the set of tracks can be told."""
+"""Options of the set of tracks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
+from archioptrx.tasks.metrics import EVENTS
 from archioptrx.tasks.options.parameters import read_parameters
 from archioptrx.tasks.options.registry import task_options
 
@@ -32,6 +33,7 @@ class SetOptions:
     """
 
     name: ClassVar[str] = "track_set"
+    judged: ClassVar[tuple[str, ...]] = (EVENTS,)
     shares: ClassVar[tuple[str, ...]] = ("f1", "efficiency", "purity")
     slots: int = 8
     hits: int = 3

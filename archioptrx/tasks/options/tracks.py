@@ -1,15 +1,81 @@
-"""What finding tracks from scores can be told. Torch-free."""
+"""Track finders by name, and the section `tracks` of a task that chooses one. Torch-free."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from archioptrx.core.config import Fields
+from archioptrx.core.errors import InputError
+from archioptrx.core.plugins import DescribedRegistry
 
-METHODS = {"walk_through": 0.1, "components": 0.5}
-"""How edges become tracks, and the usual cut of each; see `archioptrx.tasks.tracks.finding`."""
-TRACK_SHARES = ("track_efficiency", "trackml_score")
-"""Metrics of tracks that a search may improve; see `archioptrx.tasks.tracks.metrics`. Only then epochs compute them."""
+Find = TypeVar("Find", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class FinderDescription:
+    """What is known of a track finder without importing it.
+
+    Attributes
+    ----------
+    cut
+        Usual probability below which an edge is dropped.
+    options
+        Further numbers from 0 that it takes, each with its usual value.
+    """
+
+    cut: float
+    options: Mapping[str, float] = field(default_factory=dict)
+
+
+USUAL_FINDER = "walk_through"
+_BUNDLED = "archioptrx.tasks.tracks.finding"
+
+TRACK_FINDERS: DescribedRegistry[Callable[..., Any], FinderDescription] = DescribedRegistry(
+    "track finder",
+    {
+        "components": (_BUNDLED, FinderDescription(cut=0.5)),
+        USUAL_FINDER: (_BUNDLED, FinderDescription(cut=0.1, options={"follow": 0.6})),
+    },
+)
+"""Every track finder; see `track_finder` for how one is called."""
+
+
+def track_finder(name: str, cut: float = 0.5, **options: float) -> Callable[[Find], Find]:
+    """Make a decorator that registers a function from scores of edges to tracks.
+
+    It is called as `find(edge_index, scores, hits, cut=…, min_hits=…, **options)` with `edge_index` (int64 [2, E],
+    inner and outer hit), `scores` (float64 [E], probabilities) and the number of `hits` of one graph, or of a batch
+    whose graphs no edge connects. It returns the track of each hit, int64 [hits], -1 for none.
+
+    Parameters
+    ----------
+    name
+        As experiment files give it under `task.tracks.method`.
+    cut
+        Usual probability below which an edge is dropped.
+    **options
+        Further numbers from 0 that the function takes by name, each with its usual value: keys of `task.tracks`.
+
+    Raises
+    ------
+    InputError
+        A usual value is no number from 0, or the cut is above 1.
+    """
+    for key, value in {"cut": cut, **options}.items():
+        most = 1.0 if key == "cut" else math.inf
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= most:
+            allowed = "a number from 0 to 1" if key == "cut" else "a number from 0"
+            raise InputError(f"track finder {name}: {key} is {value!r}; allowed: {allowed}")
+    numbers = {key: float(value) for key, value in options.items()}
+
+    def decorate(find: Find) -> Find:
+        TRACK_FINDERS.describing(name, FinderDescription(float(cut), numbers))(find)
+        return find
+
+    return decorate
 
 
 @dataclass(frozen=True)
@@ -19,34 +85,33 @@ class TrackOptions:
     Attributes
     ----------
     method
-        `walk_through` or `components`.
+        Name of the track finder.
     cut
         Probability below which an edge is dropped.
-    follow
-        For the walk: at a branch every edge from here on is tried, below it only the best one.
     min_hits
         Hits of a track at least.
+    further
+        Further options of the track finder by name, in the order of the names; see `FinderDescription`.
     """
 
-    method: str = "walk_through"
-    cut: float = METHODS["walk_through"]
-    follow: float = 0.6
+    method: str = USUAL_FINDER
+    cut: float = TRACK_FINDERS.description(USUAL_FINDER).cut
     min_hits: int = 3
+    further: tuple[tuple[str, float], ...] = tuple(TRACK_FINDERS.description(USUAL_FINDER).options.items())
 
     @classmethod
     def read(cls, fields: Fields) -> TrackOptions:
-        """Take and check the section `tracks`: a method's name, or `{method: …, cut: …}`."""
+        """Take and check the section `tracks`: a track finder's name, or `{method: …, cut: …}`."""
         written = fields.take("tracks", (dict, str), {})
         content = {"method": written} if isinstance(written, str) else written
         inside = Fields(content, fields.at("tracks"), fields.faults)
-        method = inside.take("method", str, "walk_through", choices=METHODS)
-        cut = inside.take("cut", float, METHODS[method], minimum=0, maximum=1)
-        follow = cls.follow
-        if method == "walk_through":
-            follow = inside.take("follow", float, follow, minimum=0, maximum=1)
+        method = inside.take("method", str, USUAL_FINDER, choices=TRACK_FINDERS)
+        finder = TRACK_FINDERS.description(method)
+        cut = inside.take("cut", float, finder.cut, minimum=0, maximum=1)
+        further = {name: inside.take(name, float, usual, minimum=0) for name, usual in sorted(finder.options.items())}
         min_hits = inside.take("min_hits", int, cls.min_hits, minimum=2)
         inside.rest()
-        return cls(method, cut, follow, min_hits)
+        return cls(method, cut, min_hits, tuple(further.items()))
 
 
 USUAL = TrackOptions()

@@ -1,7 +1,8 @@
-"""From scores of edges or triplets to track candidates: one label per hit, -1 for none.
+"""The bundled track finders: from scores of edges or triplets to track candidates, one label per hit, -1 for none.
 
-`components` joins whatever accepted edges connect. `walk_through` also tells apart tracks that share hits or touch, and
-`chains` does so with scores of triplets. Each works on one graph, or on a batch, whose graphs no edge connects.
+`components` joins whatever accepted edges connect. `walk_through` also separates tracks that share hits or touch, and
+`chains` does so with scores of triplets. Each works on one graph, or on a batch, whose graphs no edge connects. A user
+adds a finder with `archioptrx.tasks.options.tracks.track_finder`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from archioptrx.tasks.options.tracks import track_finder
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -22,17 +25,19 @@ MIN_HITS = 3
 """A track has at least so many hits: two points lie on any circle through the beam line."""
 
 
-def components(edge_index: Ints, keep: Bools, hits: int, min_hits: int = MIN_HITS) -> Ints:
-    """Connected components of the accepted edges, whatever their direction.
+@track_finder("components", cut=0.5)
+def components(edge_index: Ints, scores: Floats, hits: int, cut: float = 0.5, min_hits: int = MIN_HITS) -> Ints:
+    """Connected components of the edges from a cut on, whatever their direction.
 
-    Shapes: edge_index [2, E], keep [E] -> int64 [hits].
+    Shapes: edge_index [2, E], scores [E] -> int64 [hits].
 
-    >>> components(np.array([[0, 1, 3], [1, 2, 4]]), np.array([True, True, True]), 6).tolist()
+    >>> components(np.array([[0, 1, 3], [1, 2, 4]]), np.array([0.9, 0.6, 0.7]), 6).tolist()
     [0, 0, 0, -1, -1, -1]
     """
-    return numbered(_groups(edge_index[:, keep], hits), min_hits)
+    return numbered(_groups(edge_index[:, scores >= cut], hits), min_hits)
 
 
+@track_finder("walk_through", cut=0.1, follow=0.6)
 def walk_through(
     edge_index: Ints,
     scores: Floats,
@@ -45,11 +50,11 @@ def walk_through(
 
     After the "CC and walk" of the Exa.TrkX and ACORN pipelines (Ju et al. 2021, arXiv:2103.06995; Caillou et al. 2024,
     CHEP 2023), where edges below a low cut are dropped, components without a branch are tracks as they stand, and in
-    the others a walk from each free hit follows every edge above a high cut, or else the best one; its longest road is
-    a track. Two things differ. There the walks begin in the order of the hits, here the best path of all free hits is
-    taken first, its worth being the sum of its scores: near 1 each, that is its length, and in case of doubt the score
-    decides. And roads aren't listed, for their number is exponential in the branches: the best one is found by dynamic
-    programming from the outer hits inwards.
+    the others a walk from each free hit follows every edge above a high cut, or else the best one; its longest path is
+    a track. Two things differ. There the walks begin in the order of the hits; here the best path of all free hits is
+    taken first, where the worth of a path is the sum of its scores: scores near 1 make that its length, and among paths
+    of equal length the scores decide. And paths aren't listed, for their number is exponential in the branches: the
+    best one is found by dynamic programming from the outer hits inwards.
 
     Parameters
     ----------

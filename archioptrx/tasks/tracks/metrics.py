@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.signal import Signal
+from archioptrx.tasks.metrics import SMALL, TRACKS, bundled_metrics, metric
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -232,27 +233,86 @@ def track_metrics(
     `pt, eta`
         With bins: a list for each, where all data have it.
     """
-    chosen = selection or Selection()
-    everything = joined(events)
-    matched = Matched.of(everything)
-    physics = chosen.of(everything)
-    sides = {"physics": physics, "technical": physics & (matched.given >= chosen.min_hits)}
-    matching = {name: _rates(matched, name, sides, chosen.min_hits) for name in MATCHINGS}
-    scores = [score for event in events if (score := Matched.of(event).score) is not None]
-    result: dict[str, Any] = {
-        "track_efficiency": matching["double"]["efficiency"],
-        "track_efficiency_physics": matching["double"]["efficiency_physics"],
-        "track_fake_rate": matching["single"]["fake_rate"],
-        "track_duplicate_rate": matching["single"]["duplicate_rate"],
-        "trackml_score": float(np.mean(scores)) if scores else None,
-        "tracks": int((matched.size >= chosen.min_hits).sum()),
+    found = FoundTracks(events, selection or Selection())
+    result: dict[str, Any] = {one.name: one.value(found) for one in bundled_metrics(TRACKS)}
+    least, sides = found.selection.min_hits, found.sides
+    result |= {
+        "tracks": int((found.matched.size >= least).sum()),
         "particles": int(sides["technical"].sum()),
-        "matching": matching,
+        "matching": found.matching,
     }
+    everything = found.matched.event
     for name, values, limits in (("pt", everything.pt, PT_BINS), ("eta", np.abs(everything.eta), ETA_BINS)):
         if bins and not np.isnan(values).any():
-            result[name] = _per_bin(matched, sides, chosen.min_hits, values, limits)
+            result[name] = _per_bin(found.matched, sides, least, values, limits)
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class FoundTracks:
+    """Tracks of some events, pooled, and the particles and tracks that count: what metrics of tracks are computed from.
+
+    Attributes
+    ----------
+    events
+        Each with all of its hits that were in a graph.
+    selection
+        Which particles and tracks count.
+    """
+
+    events: Sequence[EventTracks]
+    selection: Selection
+
+    def __len__(self) -> int:
+        """Number of events."""
+        return len(self.events)
+
+    @cached_property
+    def matched(self) -> Matched:
+        """All tracks, and the particle of each."""
+        return Matched.of(joined(self.events))
+
+    @cached_property
+    def sides(self) -> dict[str, Bools]:
+        """Selected particles, of which the `physics` efficiency and the `technical` one are shares: bool [P] each."""
+        physics = self.selection.of(self.matched.event)
+        return {"physics": physics, "technical": physics & (self.matched.given >= self.selection.min_hits)}
+
+    @cached_property
+    def matching(self) -> dict[str, dict[str, float | None]]:
+        """The rates under each matching."""
+        return {name: _rates(self.matched, name, self.sides, self.selection.min_hits) for name in MATCHINGS}
+
+
+@metric("track_efficiency", of=TRACKS)
+def _efficiency(found: FoundTracks) -> float | None:
+    """Share of particles with enough hits in the graphs that a track found."""
+    return found.matching["double"]["efficiency"]
+
+
+@metric("track_efficiency_physics", of=TRACKS)
+def _efficiency_physics(found: FoundTracks) -> float | None:
+    """Share of all particles that count that a track found."""
+    return found.matching["double"]["efficiency_physics"]
+
+
+@metric("track_fake_rate", of=TRACKS, better=SMALL)
+def _fake_rate(found: FoundTracks) -> float | None:
+    """Share of tracks that are no particle's."""
+    return found.matching["single"]["fake_rate"]
+
+
+@metric("track_duplicate_rate", of=TRACKS, better=SMALL)
+def _duplicate_rate(found: FoundTracks) -> float | None:
+    """Further tracks of a particle, for each particle that has one."""
+    return found.matching["single"]["duplicate_rate"]
+
+
+@metric("trackml_score", of=TRACKS)
+def _trackml_score(found: FoundTracks) -> float | None:
+    """Weight of the hits in the right tracks, of all weight."""
+    scores = [score for event in found.events if (score := Matched.of(event).score) is not None]
+    return min(1.0, float(np.mean(scores))) if scores else None  # a sum of weights, rounded, may exceed their total
 
 
 def track_counts(event: EventTracks, selection: Selection | None = None) -> dict[str, tuple[float, float]]:

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.tasks.metrics import TRACKS, Metric
 from archioptrx.tasks.task import Task
 from archioptrx.tasks.tracks.finding import apart
-from archioptrx.tasks.tracks.metrics import EventTracks, Floats, Ints, Selection, track_metrics
+from archioptrx.tasks.tracks.metrics import EventTracks, Floats, FoundTracks, Ints, Selection, track_metrics
 
 _PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
 
@@ -44,7 +45,8 @@ def track_scores(
 
     Returns
     -------
-    What `track_metrics` gives. Empty where the task makes no tracks, or the data don't say whose a hit is.
+    What `track_metrics` gives, and the user's own metrics of tracks. Empty where the task makes no tracks, or the data
+    don't say whose a hit is.
     """
     if not len(graphs) or graphs[0].get("pid") is None:
         return {}
@@ -52,7 +54,17 @@ def track_scores(
     found = [one for one in labels if one is not None]
     if len(found) < len(labels):
         return {}
-    return track_metrics(event_tracks(graphs, found, whole), selection, bins)
+    events = event_tracks(graphs, found, whole)
+    scores = track_metrics(events, selection, bins)
+    if not (own := own_track_metrics(task)):
+        return scores
+    judged = FoundTracks(events, selection or Selection())
+    return scores | {one.name: one.value(judged) for one in own}
+
+
+def own_track_metrics(task: Task) -> list[Metric]:
+    """The user's own metrics of the tracks that a task makes."""
+    return [one for one in task.own_metrics if TRACKS in one.of]
 
 
 def track_numbers(
@@ -197,7 +209,7 @@ def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
             weights = hits.astype(np.float64) if weighed is None else table[1][1:, _WEIGHT]
     elif pt is not None:
         about[0, own] = pt[real]
-    return EventTracks(name, labels[kept], particle, weight, hits, weights, *about, made)
+    return EventTracks(name, labels[kept], particle, weight, hits, weights, *about, made=made)
 
 
 def _once(hit_id: Ints, z: Floats, labels: Ints) -> Ints:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 
-from archioptrx.models.export import poolings
+from archioptrx.graphs.source import poolings
 
 HELPERS = {
     "total": '''
@@ -58,17 +59,26 @@ class GraphNorm(nn.Module):
 ''',
 }
 """In the order in which they are written."""
-NEEDS = {
-    "mean": ("total",),
-    "deviation": ("total", "mean"),
-    "softmax_sum": ("total", "largest"),
-    **poolings.NEEDS,
-}
 REDUCE = {"sum": "total", "mean": "mean", "max": "largest", "std": "deviation", "softmax": "softmax_sum"}
 """The function for each `reduce` of a block."""
 
 
-def with_needed(names: Iterable[str]) -> frozenset[str]:
-    """These functions and those that they call."""
-    wanted = set(names)
-    return frozenset(wanted.union(*(NEEDS.get(name, ()) for name in wanted)))
+def called(texts: Iterable[str], known: Mapping[str, str]) -> frozenset[str]:
+    """Names of the functions and classes among `known` that some code calls, directly or from within one of them.
+
+    Parameters
+    ----------
+    known
+        By name the text of each function or class.
+
+    >>> sorted(called(["x0 = softmax_sum(x, end, nodes)"], HELPERS))
+    ['largest', 'softmax_sum', 'total']
+    """
+    names: set[str] = set()
+    waiting = list(texts)
+    while waiting:
+        # A name in front of brackets that isn't an attribute. The definition of a helper matches itself: no harm.
+        fresh = set(re.findall(r"(?<![\w.])\w+(?=\()", waiting.pop())) & known.keys() - names
+        names |= fresh
+        waiting += [known[name] for name in fresh]
+    return frozenset(names)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import keyword
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH = 88
@@ -47,6 +47,15 @@ def call(head: str, *args: Code) -> Call:
 def listed(*args: Code) -> Call:
     """A list."""
     return Call("", args, "[]")
+
+
+def joined(codes: Sequence[Code]) -> Code:
+    """Values side by side.
+
+    >>> flat(joined(["x", "y"])), flat(joined(["x"]))
+    ('torch.cat([x, y], dim=1)', 'x')
+    """
+    return codes[0] if len(codes) == 1 else call("torch.cat", listed(*codes), "dim=1")
 
 
 def flat(code: Code) -> str:

@@ -172,11 +172,3 @@ class DiffPooling(nn.Module):
 ''',
 }
 """In the order in which they are written."""
-NEEDS = {
-    "pooled": ("total",),
-    "unpooled": ("total",),
-    "aligned": ("total", "pooled", "unpooled"),
-    "TopKPooling": ("Pooling", "blur"),
-    "EdgePooling": ("Pooling", "pooled", "total", "largest", "blur", "best_pairs", "count_pairs", "matching"),
-    "DiffPooling": ("Pooling", "pooled", "total"),
-}

@@ -17,7 +17,7 @@ HIDDEN, ACTIVATION, DEPTH = (Hyperparameter(name) for name in ("hidden", "activa
 
 @dataclass(frozen=True)
 class Role:
-    """What a layer's result is for.
+    """Use of a layer's result.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ def run_layer(layer: Layer, role: Role, state: State) -> None:
 
 
 def _parts(layer: Layer) -> int:
-    """How many of a layer's parts may have weights."""
+    """Number of a layer's parts that may have weights."""
     sizes = layer.mlp.sizes if layer.mlp else None
     chain = 0 if layer.mlp is None else len(sizes) + 1 if sizes and len(set(sizes)) > 1 else 1
     own = layer.convolution == "shortcut_gru" or is_of_library(layer.convolution or "")
@@ -66,7 +66,7 @@ def _parts(layer: Layer) -> int:
 
 
 def _inputs(layer: Layer, role: Role, state: State) -> tuple[int, ...]:
-    """What the perceptron reads, after the convolution."""
+    """Values that the perceptron reads, after the convolution."""
     name, method = layer.name, layer.convolution
     features = [state.read(name, feature) for feature in layer.features]
     if method is None:
@@ -90,7 +90,7 @@ def _inputs(layer: Layer, role: Role, state: State) -> tuple[int, ...]:
 
 
 def _domain(layer: Layer, state: State) -> str:
-    """Where the result lies: on the pooled graph if the present hits do."""
+    """Domain of the result: the pooled graph if the present hits lie on it."""
     if layer.type != "node" or layer.convolution == "unpool":
         return layer.type
     return state.kind(state.values["node"].value)[0]
@@ -173,5 +173,5 @@ def _chain(layer: Layer, role: Role, state: State, block: str, inputs: tuple[int
 
 
 def _plain(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Without what one layer has no use for."""
+    """Parameters without those that only further layers use."""
     return {k: v for k, v in params.items() if not (params["layers"] == 1 and k in ("activation", "hidden", "dropout"))}

@@ -1,0 +1,57 @@
+"""Signatures of the building blocks: domains, widths, parameters and all other properties, as data. No torch here.
+
+One file for each family of blocks holds all that is known of them without torch: `networks` (mlp, attention),
+`joining` (concat, add, mean, identity), `reducing` (aggregate, readout, broadcast), `single` (gru, norm), `pyg` and
+`pooling`. The torch side (`archioptrx.networks.blocks`) implements each of them; the decorator `block` there registers
+a user's signature and class together.
+"""
+
+from __future__ import annotations
+
+from archioptrx.core.errors import InputError
+from archioptrx.graphs.signatures import joining, networks, pooling, pyg, reducing, single
+from archioptrx.graphs.signatures.domains import DOMAINS, LADDER, POOLED, Shape
+from archioptrx.graphs.signatures.networks import ACTIVATIONS
+from archioptrx.graphs.signatures.parameter import Parameter
+from archioptrx.graphs.signatures.signature import KEEPS, MEETS, MIXES, Signature, keeps, meets, mixes
+from archioptrx.graphs.signatures.width import Choice, Hyperparameter, Width
+
+__all__ = [
+    "ACTIVATIONS", "DOMAINS", "KEEPS", "LADDER", "MEETS", "MIXES", "POOLED", "SIGNATURES", "Choice", "Hyperparameter",
+    "Parameter", "Shape", "Signature", "Width", "check_signature", "keeps", "meets", "mixes", "register",
+]  # fmt: skip
+
+FAMILIES = (networks, reducing, single, joining, pyg, pooling)
+BUNDLED = {signature.name: signature for family in FAMILIES for signature in family.BLOCKS}
+SIGNATURES: dict[str, Signature] = dict(BUNDLED)
+"""All signatures by name. A plain dictionary: a walk reads it thousands of times a second."""
+
+
+def register(signature: Signature) -> Signature:
+    """Make a block known by its name. A later one of the user's takes the place of an earlier one of the same name.
+
+    Raises
+    ------
+    InputError
+        As `check_signature`.
+    """
+    check_signature(signature)
+    SIGNATURES[signature.name] = signature
+    return signature
+
+
+def check_signature(signature: Signature) -> None:
+    """Raise InputError if it is none, a part of it has a wrong type, or a bundled block has its name."""
+    if not isinstance(signature, Signature):
+        raise InputError(f"block: got a {type(signature).__name__}; allowed: a Signature")
+    if not isinstance(signature.name, str) or not signature.name:
+        raise InputError(f"block: its name is {signature.name!r}; allowed: a text")
+    place = f"block {signature.name}"
+    if BUNDLED.get(signature.name, signature) is not signature:
+        raise InputError(f"{place}: is the name of a bundled block; allowed: another name")
+    for name in ("accepts", "width", "irrelevant", "reads", "count", "leaves", "passes_on", "multiplies", "source"):
+        rule, needed = getattr(signature, name), name in ("accepts", "width", "irrelevant", "reads")
+        if not callable(rule) and (needed or rule is not None):
+            raise InputError(f"{place}: {name} is {rule!r}; allowed: a function{'' if needed else ', or None'}")
+    if not all(isinstance(parameter, Parameter) for parameter in signature.parameters):
+        raise InputError(f"{place}: parameters is {signature.parameters!r}; allowed: a tuple of Parameter")

@@ -1,0 +1,191 @@
+"""The signature of a building block: all that is known of it without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from archioptrx.core.errors import GraphError, InputError
+from archioptrx.graphs.signatures.domains import POOLED, Accepts, Domains, Shape
+from archioptrx.graphs.signatures.parameter import Parameter
+from archioptrx.graphs.signatures.width import Width
+from archioptrx.graphs.source.step import Source, SourceStep
+
+WidthRule = Callable[[tuple[Width, ...], Mapping[str, Any]], Width | None]
+Count = Callable[[Sequence[Shape], Shape, Mapping[str, Any]], int | None]
+"""`(input shapes, output shape, parameters) -> number`."""
+Products = Callable[[int, Sequence[Shape], Shape, Mapping[str, Any]], int]
+"""`(slot, input shapes, output shape, parameters) -> number`."""
+
+MIXES, KEEPS, MEETS = "mixes", "keeps", "meets"
+Reads = Callable[[int, Sequence[Width], Mapping[str, Any]], str]
+"""`(slot, input widths, parameters) -> MIXES, KEEPS or MEETS`."""
+
+
+def _nothing(parameters: Mapping[str, Any]) -> Iterable[str]:
+    return ()
+
+
+def mixes(slot: int, widths: Sequence[Width], parameters: Mapping[str, Any]) -> str:
+    """Rule of a block that begins with a linear layer on each input."""
+    return MIXES
+
+
+def keeps(slot: int, widths: Sequence[Width], parameters: Mapping[str, Any]) -> str:
+    """Rule of a block that treats each channel by itself."""
+    return KEEPS
+
+
+def meets(slot: int, widths: Sequence[Width], parameters: Mapping[str, Any]) -> str:
+    """Rule of a block of which nothing is known: the order of channels may matter."""
+    return MEETS
+
+
+@dataclass(frozen=True)
+class Signature:
+    """The type of a building block, and its properties.
+
+    The functions among the fields take `parameters` by name, all of them or those that have an effect, literal or bound
+    to numbers and texts. Where a field is None the block lacks that ability, and everything else still works: without a
+    `count` a search can't constrain `parameters`, without a `source` a network can't be exported.
+
+    Attributes
+    ----------
+    name
+        As function graphs write it.
+    accepts
+        `(input domains, output domain) -> fault or None`.
+    width
+        `(input widths, parameters) -> width of the result`; None where any width is possible (the output's data
+        node declares it). Raises InputError when the input widths don't fit together.
+    parameters
+        In the order of the documentation.
+    commutative
+        The order of the inputs makes no other network, but for an order of weights or channels. It is free only where
+        nothing else depends on that order: see `archioptrx.graphs.fingerprint`.
+    symmetric
+        The order of the inputs makes no other result.
+    neutral
+        With one input the result is that input itself.
+    distinct
+        The same value twice among the inputs is of no use.
+    idempotent
+        The block on its own result gives that result again.
+    has_weights
+        It can learn. A block without weights on the same inputs is the same step.
+    passes_messages
+        A step of it moves information along edges to other nodes: a message-passing round.
+    changes_nodes
+        It leads from one set of nodes to another. All other blocks work on pooled nodes as they do on hits.
+    irrelevant
+        `parameters -> names of those without an effect`: they are no part of an architecture's identity.
+    count
+        Exact number of the block's weights: `(input shapes, output shape, parameters) -> number`; None from it for what
+        torch alone knows.
+    leaves
+        `parameters -> channels before the last linear layer`, where a step can leave that layer pending
+        (`forward(values, run, pending=True)`), else 0.
+    passes_on
+        `parameters -> whether a step hands on the pieces of its input`, pending layers included, without multiplying
+        them out.
+    multiplies
+        Products per row and channel of the input in this slot in the linear layer that a step begins with, which then
+        takes a pending one along: `(slot, input shapes, output shape, parameters) -> number`, 0 for none.
+    reads
+        How a step reads the channels of the input in this slot: `(slot, input widths, parameters) -> MIXES, KEEPS or
+        MEETS`. MIXES: each output channel is a weighted sum over all of them, with weights that are learned, so that
+        another order of the channels is another order of weights. KEEPS: each by itself, so that the result has them
+        in the order of the input. MEETS: an order that the rest of the network can see.
+    source
+        How a step is written as plain torch, for exports: `SourceStep -> Expression`, or `Layer` for one with weights.
+    """
+
+    name: str
+    accepts: Accepts
+    width: WidthRule
+    parameters: tuple[Parameter, ...] = ()
+    commutative: bool = False
+    symmetric: bool = False
+    neutral: bool = False
+    distinct: bool = False
+    idempotent: bool = False
+    has_weights: bool = True
+    passes_messages: bool = False
+    changes_nodes: bool = False
+    irrelevant: Callable[[Mapping[str, Any]], Iterable[str]] = _nothing
+    count: Count | None = None
+    leaves: Callable[[Mapping[str, Any]], int] | None = None
+    passes_on: Callable[[Mapping[str, Any]], bool] | None = None
+    multiplies: Products | None = None
+    reads: Reads = meets
+    source: Callable[[SourceStep], Source] | None = None
+
+    def type_fault(self, inputs: Domains, output: str) -> str | None:
+        """What is wrong with the domains; None when they are allowed."""
+        if POOLED not in (*inputs, output) or self.changes_nodes:
+            return self._accepts(inputs, output)
+        if POOLED not in inputs or not {*inputs, output} <= {POOLED, "graph"}:
+            return f"can't take {' and '.join(inputs)} to {output}; allowed: pool and unpool lead from hits and back"
+        on_graph = {POOLED: "node", "graph": "graph"}
+        return self._accepts(tuple(on_graph[domain] for domain in inputs), on_graph[output])
+
+    def _accepts(self, inputs: Domains, output: str) -> str | None:
+        try:
+            return self.accepts(inputs, output)
+        except Exception as error:  # a user's rule may do anything
+            return f"fails in its rule accepts: {type(error).__name__}: {error}; allowed: a fault as text, or None"
+
+    def result_width(self, inputs: tuple[Width, ...], parameters: Mapping[str, Any]) -> Width | None:
+        """Width of the result; None where any is possible.
+
+        Raises
+        ------
+        InputError
+            The widths don't fit together, or a user's rule fails.
+        """
+        try:
+            width = self.width(inputs, parameters)
+        except InputError:
+            raise
+        except Exception as error:  # a user's rule may do anything
+            raise InputError(f"{self.name} fails in its rule width: {type(error).__name__}: {error}") from error
+        if width is not None and not isinstance(width, Width):
+            raise InputError(f"{self.name}: its rule width gives {width!r}; allowed: a Width, or None")
+        return width
+
+    def ask(self, rule: str, *arguments: Any) -> Any:
+        """Apply a rule that a block may lack: `count`, `leaves`, `passes_on`, `multiplies` or `source`.
+
+        Returns
+        -------
+        What the rule gives; None where the block lacks it.
+
+        Raises
+        ------
+        GraphError
+            The rule fails, as a user's may.
+        """
+        function = getattr(self, rule)
+        try:
+            return None if function is None else function(*arguments)
+        except Exception as error:  # a user's rule may do anything
+            raise GraphError(f"block {self.name}: its {rule} fails: {type(error).__name__}: {error}") from error
+
+    def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters, those not given at their defaults."""
+        return {p.name: given.get(p.name, p.default) for p in self.parameters}
+
+    def relevant(self, given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+        """The parameters that have an effect, sorted: what identity is judged by."""
+        complete = self.complete(given)
+        for parameter in self.parameters:  # 0 and 0.0 are one number
+            if float in parameter.types and type(complete[parameter.name]) is int:
+                complete[parameter.name] = float(complete[parameter.name])
+        return tuple(sorted((k, v) for k, v in complete.items() if k not in set(self.irrelevant(complete))))
+
+    @cached_property
+    def structured(self) -> bool:
+        """Whether a parameter is a mapping, in which 1 and true may mean different things but compare equal."""
+        return any(dict in parameter.types for parameter in self.parameters)

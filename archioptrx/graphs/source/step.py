@@ -1,0 +1,156 @@
+"""One step of a network as source code: what a building block is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archioptrx.graphs.source.helpers import HELPERS
+from archioptrx.graphs.source.text import Code, identifier
+
+ROWS = {"node": "N", "edge": "E", "graph": "1", "pooled": "P"}
+"""The number of rows of each domain, as comments and docstrings write it."""
+ENDS = ("start", "end")
+RESERVED = ("self", "torch", "nn", "math", "edge_index", "nodes", "turn", "middle", *ENDS, *HELPERS)
+"""Names that no value may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A value that a step reads or makes.
+
+    Attributes
+    ----------
+    code
+        The expression that gives it: the name of a variable.
+    name
+        Of its data node.
+    domain, width
+        Its rows and its number of channels.
+    """
+
+    code: str
+    name: str
+    domain: str
+    width: int
+
+    def __str__(self) -> str:
+        return f"{identifier(self.name)} [{ROWS[self.domain]}, {self.width}]"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStep:
+    """What is known of a step while it is written as code.
+
+    The code runs where these variables exist: `nodes` (the number of hits), `edge_index [2, E]`, `start` and `end`
+    (its rows). It is for the one graph that an export takes.
+
+    Attributes
+    ----------
+    inputs, output
+        The values; the code of `output` is the variable that the result goes to.
+    parameters
+        Those that have an effect, bound to numbers and texts.
+    edge_index
+        The edges between the rows of the first input: of the hits, or of its smaller graph.
+    pooling
+        The variable that holds the smaller graph of the first input; "" for a value of hits.
+    module
+        The trained block, for what only torch knows of it; None where the step has no weights.
+    """
+
+    inputs: tuple[Operand, ...]
+    output: Operand
+    parameters: Mapping[str, Any]
+    edge_index: str = "edge_index"
+    pooling: str = ""
+    module: Any = None
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The expressions of the inputs."""
+        return tuple(operand.code for operand in self.inputs)
+
+
+@dataclass(frozen=True)
+class Expression:
+    """A step without weights: one expression.
+
+    Attributes
+    ----------
+    code
+        What gives the result.
+    helpers
+        By name the complete text of each function or class that the code calls, beyond those of
+        `archioptrx.graphs.source.helpers`.
+    """
+
+    code: Code
+    helpers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """`target = code  # comment`."""
+
+    target: str
+    code: Code
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerClass:
+    """A class with layers, which the export names after the function of the step.
+
+    Attributes
+    ----------
+    about
+        Its docstring: shapes in and out.
+    members
+        Attribute and what makes it.
+    arguments
+        Of its `forward`.
+    body
+        Statements of its `forward` before the last one.
+    result
+        What `forward` returns.
+    """
+
+    about: str
+    members: tuple[tuple[str, Code], ...]
+    arguments: tuple[str, ...]
+    body: tuple[Assign, ...]
+    result: Code
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A step with weights: a module, made once, and called by each step that shares its weights.
+
+    Attributes
+    ----------
+    made
+        What makes the module: a call such as `nn.GRUCell(3, 4)`, or a class that the export writes for it.
+    arguments
+        What it is called with.
+    keys
+        Beginnings of keys in the module's state dict, by those of the trained block: `{"layer.": ""}`. By default both
+        have the same keys.
+    helpers
+        As in `Expression`: the class of the module among them, where neither torch nor the package has it.
+    convolutions
+        Classes of torch_geometric.nn that the code uses.
+    doubtful
+        What of it not every tool can read, for messages; "": nothing.
+    """
+
+    made: Code | LayerClass
+    arguments: Sequence[str]
+    keys: Mapping[str, str] = field(default_factory=lambda: {"": ""})
+    helpers: Mapping[str, str] = field(default_factory=dict)
+    convolutions: tuple[str, ...] = ()
+    doubtful: str = ""
+
+
+Source = Expression | Layer

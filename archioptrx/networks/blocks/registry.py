@@ -1,0 +1,40 @@
+"""The decorator of building blocks: bundled ones and a user's own, by the name of their signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from torch import nn
+
+from archioptrx.core.errors import InputError
+from archioptrx.graphs.signatures import Signature, check_signature, register
+from archioptrx.networks.registry import BLOCKS
+
+Module = TypeVar("Module", bound=type[nn.Module])
+
+
+def block(signature: Signature) -> Callable[[Module], Module]:
+    """Make a decorator that registers a class as the building block of a signature.
+
+    Parameters
+    ----------
+    signature
+        All that is known of the block without torch; the class gets it as its attribute `signature`.
+
+    Raises
+    ------
+    InputError
+        Another block has that name, or what is registered is no signature or no class of modules.
+    """
+    check_signature(signature)
+
+    def decorate(module: Module) -> Module:
+        if not (isinstance(module, type) and issubclass(module, nn.Module)):
+            raise InputError(f"block {signature.name}: is {module!r}; allowed: a class that inherits from nn.Module")
+        BLOCKS.register(signature.name, module, module.__module__)
+        register(signature)
+        module.signature = signature  # type: ignore[attr-defined]
+        return module
+
+    return decorate

@@ -1,0 +1,193 @@
+"""Metrics that judge edges, triplets, hits, events or tracks: bundled ones and a user's own are registered alike.
+
+A user adds a metric with one decorated function, in a module that the experiment names under `imports`::
+
+    @metric("fast_efficiency", of="edges")
+    def fast_efficiency(rows):
+        fast = rows.at_ends("pt")[0] > 2
+        true = fast & rows.truth
+        return (true & rows.accepted).sum() / true.sum() if true.any() else None
+
+It is then computed with the metrics of every task that it judges: after each epoch, in `evaluate`, in reports and in
+`compare`; an objective may name it. Metrics of tracks are computed after each epoch only where an objective names one.
+
+No torch here: an experiment file is checked without it. The module of a bundled metric is imported when the metric is
+asked for. Metrics that only one task has (resolutions of its parameters, scores of its clusters) are no parts: their
+names depend on the task's options, and they are computed together; the task's options list them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence, Sized
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from archioptrx.core.config import kind_of
+from archioptrx.core.errors import ArchiOpTrXError, InputError, TrialError, did_you_mean
+from archioptrx.core.plugins import Registry
+
+EDGES, TRIPLETS, HITS, EVENTS, TRACKS = SUBJECTS = ("edges", "triplets", "hits", "events", "tracks")
+"""What a metric may judge."""
+SHARE, LARGE, SMALL = BETTER = ("share", "large", "small")
+"""Which values are good: a share of 1 with 1 best; large ones; small ones."""
+RESERVED = (
+    *("loss", "cut", "edges", "triplets", "pairs", "graphs", "hits", "tracks", "particles", "true_fraction"),
+    *("matching", "pt", "eta", "parameters", "latency", "seconds_per_epoch"),
+)
+"""What else stands beside metrics: numbers of tasks, data and costs."""
+_ROWS = "archioptrx.tasks.classification_metrics"
+_TRACKS = "archioptrx.tasks.tracks.metrics"
+
+Compute = TypeVar("Compute", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric.
+
+    Attributes
+    ----------
+    name
+        As `evaluate` prints it and an objective names it.
+    of
+        What it judges, one or more of `SUBJECTS`.
+    better
+        One of `BETTER`.
+    tasks
+        The tasks that have it, of those that are judged by such answers; empty: all of them.
+    compute
+        Of edges and triplets it gets a `ClassifiedRows`, of tracks a `FoundTracks`, else an `Answers`. It gives a
+        number, or None where there is none (of no true edge, for example). Where nothing is judged it isn't called.
+    """
+
+    name: str
+    of: tuple[str, ...]
+    better: str
+    tasks: tuple[str, ...]
+    compute: Callable[[Any], Any]
+
+    @property
+    def about(self) -> str:
+        """Docstring of the function."""
+        return self.compute.__doc__ or ""
+
+    def value(self, judged: Sized) -> float | None:
+        """Compute it; None where nothing is judged: no rows, graphs or events.
+
+        Raises
+        ------
+        TrialError
+            The function raises, or gives no number: one line that names the metric.
+        """
+        if not len(judged):
+            return None
+        try:
+            number = self.compute(judged)
+        except ArchiOpTrXError:
+            raise
+        except Exception as error:  # a user's function may raise anything
+            text = " ".join(str(error).split())
+            raise TrialError(f"metric {self.name}: raised {type(error).__name__}: {text}") from error
+        if number is None:
+            return None
+        allowed = "a finite number, or None where there is none"
+        try:
+            value = math.nan if isinstance(number, str | bool) else float(number)
+        except (TypeError, ValueError, RuntimeError) as error:  # an array of several numbers, for example
+            raise TrialError(f"metric {self.name}: gave {kind_of(number)}; allowed: {allowed}") from error
+        if not math.isfinite(value):
+            raise TrialError(f"metric {self.name}: gave {number!r}; allowed: {allowed}")
+        if self.better == SHARE and not 0 <= value <= 1:
+            raise TrialError(f"metric {self.name}: gave {value:g}, and is a share; allowed: 0 to 1, or better=LARGE")
+        return value
+
+
+METRICS: Registry[Metric] = Registry(
+    "metric",
+    {
+        **dict.fromkeys(("auc", "average_precision", "accuracy", "efficiency", "purity"), _ROWS),
+        **dict.fromkeys(("efficiency_0.7", "purity_0.7", "purity_at_efficiency_0.98"), _ROWS),
+        **dict.fromkeys(("track_efficiency", "track_efficiency_physics"), _TRACKS),
+        **dict.fromkeys(("track_fake_rate", "track_duplicate_rate", "trackml_score"), _TRACKS),
+    },
+)
+
+
+def metric(
+    name: str, of: str | Sequence[str], better: str = SHARE, tasks: Sequence[str] = ()
+) -> Callable[[Compute], Compute]:
+    """Register a function as a metric; see `Metric` for the arguments.
+
+    Raises
+    ------
+    InputError
+        An argument isn't allowed, or there is a metric of that name already.
+    """
+    subjects = (of,) if isinstance(of, str) else tuple(of)
+    for key, values, allowed in (("of", subjects, SUBJECTS), ("better", (better,), BETTER)):
+        for value in values:
+            if value not in allowed:
+                raise InputError(f"metric {name}: {key}: is {value!r}; {did_you_mean(value, allowed)}")
+
+    if TRACKS in subjects and len(subjects) > 1:
+        raise InputError(
+            f"metric {name}: of: is {', '.join(subjects)}; allowed: {TRACKS} alone, for they are judged whole"
+        )
+    if name in RESERVED:
+        raise InputError(f"metric {name}: is a number of the task, the data or the cost; allowed: another name")
+
+    def decorate(compute: Compute) -> Compute:
+        METRICS.register(name, Metric(name, subjects, better, tuple(tasks), compute), compute.__module__)
+        return compute
+
+    return decorate
+
+
+def bundled_metrics(subject: str) -> list[Metric]:
+    """The metrics of a subject that come with the package, in their order."""
+    own = METRICS.own()
+    return [one for name in METRICS.in_order() if name not in own and subject in (one := METRICS.get(name)).of]
+
+
+def own_metrics(task: str, subject: str) -> list[Metric]:
+    """The user's own metrics of a task's answers, in the order of their registration.
+
+    Parameters
+    ----------
+    task
+        Its name.
+    subject
+        What of its answers is judged.
+    """
+    own = METRICS.own()
+    found = [METRICS.get(name) for name in METRICS.in_order() if name in own]
+    return [one for one in found if subject in one.of and (not one.tasks or task in one.tasks)]
+
+
+def names_of(metrics: Sequence[Metric], better: str) -> tuple[str, ...]:
+    """Names of the metrics whose good values are of one kind."""
+    return tuple(one.name for one in metrics if one.better == better)
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a network answered, and the truth, for metrics of hits and events.
+
+    Attributes
+    ----------
+    outputs
+        Of each graph or batch, as the task's loss gets it.
+    graphs
+        The hit graphs, or batches of them.
+    cut
+        Probability that accepts.
+    """
+
+    outputs: Sequence[Any]
+    graphs: Sequence[Any]
+    cut: float
+
+    def __len__(self) -> int:
+        """Number of graphs or batches."""
+        return len(self.graphs)

@@ -1,0 +1,27 @@
+"""Registries as they were: a test that registers parts forgets them at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from archioptrx.core.plugins import REGISTRIES, Registry
+
+
+@contextmanager
+def restored(*registries: Registry[Any]) -> Iterator[None]:
+    """Forget at the end of a block the user's parts that were registered in it; by default in all registries.
+
+    Bundled parts stay: their modules, once imported, don't register them again.
+    """
+    chosen = registries or tuple(REGISTRIES.values())
+    before = [set(one) for one in chosen]
+    try:
+        yield
+    finally:
+        for one, known in zip(chosen, before, strict=True):
+            for name in set(one.own()) - known:
+                for table in vars(one).values():
+                    if isinstance(table, dict):
+                        table.pop(name, None)
