@@ -209,7 +209,8 @@ def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
             weights = hits.astype(np.float64) if weighed is None else table[1][1:, _WEIGHT]
     elif pt is not None:
         about[0, own] = pt[real]
-    return EventTracks(name, labels[kept], particle, weight, hits, weights, *about, made=made)
+    pt_of, eta, vr = about
+    return EventTracks(name, labels[kept], particle, weight, hits, weights, pt_of, eta, vr, made)
 
 
 def _once(hit_id: Ints, z: Floats, labels: Ints) -> Ints:
