@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
 
-from archioptrx.graphs.signatures import KEEPS, MEETS, SIGNATURES, Signature, Width
+from archioptrx.graphs.signatures import KEEPS, MIXES, SIGNATURES, Signature, Width
 from archioptrx.graphs.steps import BackEdge, DataType, Loop, Step
 
 MASK = (1 << 64) - 1
@@ -160,11 +160,11 @@ def fingerprint(graph: StepGraph) -> str:
 def _reduce(graph: StepGraph) -> _Reduced:
     """Contract identity steps, join duplicates, drop values that are unused then, and number the rest anew."""
     total, back = len(graph.sources) + len(graph.steps), _changing(graph)
-    names = Counter(step.weights for step in graph.steps if step.weights and SIGNATURES[step.block].has_weights)
-    shared = {name for name, number in names.items() if number > 1}
+    names = [step.weights for step in graph.steps if step.weights]
+    shared = {name for name, number in Counter(names).items() if number > 1} if len(set(names)) < len(names) else set()
     while True:
         rows, alias = _rows(graph, back, shared)
-        still = Counter(row.weights for row in rows.values())
+        still = Counter(row.weights for row in rows.values()) if shared else Counter()
         # Steps that were duplicates are one now, and may have their weights for themselves. Their order of inputs is
         # free then, which may make others duplicates. Names only leave the set, so this ends.
         if alone := {name for name in shared if still[name] < 2}:
@@ -249,22 +249,39 @@ def _unseen_orders(graph: StepGraph, shared: Set[str]) -> set[int]:
 
     Worked out only where a step joins channels (`concat`), as nothing else depends on it.
     """
-    signatures = [SIGNATURES[step.block] for step in graph.steps]
-    if not any(s.commutative and not s.symmetric and not s.has_weights for s in signatures):
+    count = len(graph.sources)
+    joined = [count + index for index, step in enumerate(graph.steps) if _joins(SIGNATURES[step.block])]
+    if not joined:
         return set()
-    count, total = len(graph.sources), len(graph.sources) + len(graph.steps)
     # A head's first value and what is carried to it must have one order; a target has that of the truth.
-    seen = {*graph.targets, *(v for edge in graph.back_edges for v in (edge.carried, edge.head))}
-    for index in range(len(graph.steps) - 1, -1, -1):  # all that reads a value comes later
-        step = graph.steps[index]
-        signature = signatures[index]
-        widths = [_type_of(graph, value).width for value in step.inputs]
-        shares = signature.has_weights and step.weights in shared
+    fixed = {*graph.targets, *(value for edge in graph.back_edges for value in (edge.carried, edge.head))}
+    readers: dict[int, list[tuple[int, int]]] = {}
+    for index, step in enumerate(graph.steps):
         for slot, value in enumerate(step.inputs):
-            reads = signature.reads(slot, widths, dict(step.params))
-            if reads == MEETS or shares or (reads == KEEPS and count + index in seen):
-                seen.add(value)
-    return set(range(count, total)) - seen
+            readers.setdefault(value, []).append((index, slot))
+
+    def unseen(value: int) -> bool:
+        return value not in fixed and all(mixed(index, slot) for index, slot in readers.get(value, ()))
+
+    def mixed(index: int, slot: int) -> bool:
+        step = graph.steps[index]
+        signature = SIGNATURES[step.block]
+        if signature.has_weights and step.weights in shared:
+            return False
+        widths = tuple([_type_of(graph, value).width for value in step.inputs])
+        reads = _reads(signature, slot, widths, step.params)
+        return reads == MIXES or (reads == KEEPS and unseen(count + index))
+
+    return {value for value in joined if unseen(value)}
+
+
+def _joins(signature: Signature) -> bool:
+    return signature.commutative and not signature.symmetric and not signature.has_weights
+
+
+@lru_cache(maxsize=65536)
+def _reads(signature: Signature, slot: int, widths: tuple[Width, ...], params: tuple[Any, ...]) -> str:
+    return signature.reads(slot, widths, signature.complete(dict(params)))
 
 
 def _type_of(graph: StepGraph, value: int) -> DataType:
@@ -350,22 +367,21 @@ def _refine(reduced: _Reduced, colours: list[int]) -> list[int]:
     for position, target in enumerate(reduced.targets):
         colours[target] = _mix(colours[target], 1000 + position)
     distinct, total = 0, len(colours)
+    arrows = [tuple(zip(*pair, strict=True)) for pair in zip(reduced.inputs, reduced.marks, strict=True)]
     while True:
-        marks = reduced.marks
-        if reduced.slots:  # their colours change at the end of a round only
-            marks = list(marks)
-            for value, slots in reduced.slots.items():
-                marks[value] = tuple([colours[slot] for slot in slots])
+        for value, slots in reduced.slots.items():  # the colours of slots change at the end of a round only
+            marks = [colours[slot] for slot in slots]
+            arrows[value] = tuple(zip(reduced.inputs[value], marks, strict=True))
         # Forward: from inputs to results.
-        for value, inputs in enumerate(reduced.inputs):
+        for value, pairs in enumerate(arrows):
             below = 0
-            for source, mark in zip(inputs, marks[value], strict=True):
+            for source, mark in pairs:
                 below += _mix(colours[source], mark)
             colours[value] = _mix(colours[value], below)
         # Backward: from readers to what they read. All readers of a value come later, so its colour is complete here.
         for value in range(total - 1, -1, -1):
             own = colours[value]
-            for source, mark in zip(reduced.inputs[value], marks[value], strict=True):
+            for source, mark in arrows[value]:
                 colours[source] = (colours[source] + _mix(own, mark + 100)) & MASK
         if reduced.back:
             before = list(colours)  # a value may be at several back edges, whose order mustn't matter

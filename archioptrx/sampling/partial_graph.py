@@ -92,7 +92,8 @@ class PartialGraph:
         """Costs, with the values that may be read now."""
         if self._plan is None:
             readable, plain_values = self.open, self.open & ~self._idempotent
-            counts = tuple([min(2, (mask & readable).bit_count()) for mask in self._of_type])
+            numbers = [(mask & readable).bit_count() for mask in self._of_type]
+            counts = tuple([number if number < 2 else 2 for number in numbers])
             plain = tuple([bool(mask & plain_values) for mask in self._of_type])
             self._plan = self.tables.plans.at(counts, plain)
         return self._plan
