@@ -57,7 +57,7 @@ class Metric:
     tasks
         The tasks that have it, of those that are judged by such answers; empty: all of them.
     compute
-        Of edges and triplets it gets a `ClassifiedRows`, of tracks a `FoundTracks`, else an `Answers`. It gives a
+        Of edges and triplets it gets a `ClassifiedRows`, of tracks a `FoundTracks`, else a `NetworkOutputs`. It gives a
         number, or None where there is none (of no true edge, for example). Where nothing is judged it isn't called.
     """
 
@@ -171,8 +171,8 @@ def names_of(metrics: Sequence[Metric], better: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What a network answered, and the truth, for metrics of hits and events.
+class NetworkOutputs:
+    """Outputs of a network and the graphs with their truth, for metrics of hits and events.
 
     Attributes
     ----------

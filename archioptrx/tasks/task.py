@@ -14,7 +14,7 @@ from torch import Tensor
 from archioptrx.core.config import kind_of
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.tasks.metrics import TRACKS, Answers, Metric
+from archioptrx.tasks.metrics import TRACKS, Metric, NetworkOutputs
 from archioptrx.tasks.options.registry import TASKS
 
 Output = Tensor | tuple[Tensor, ...]
@@ -128,7 +128,7 @@ class Task(ABC):
 
     def answers(self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5) -> Sized:
         """What a user's own metrics of this task are computed from."""
-        return Answers(outputs, graphs, cut)
+        return NetworkOutputs(outputs, graphs, cut)
 
     def scores(
         self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False

@@ -15,7 +15,7 @@ from archioptrx.graphs.signatures.domains import LADDER, Domains, Shape, any_wid
 from archioptrx.graphs.signatures.parameter import Parameter
 from archioptrx.graphs.signatures.signature import MEETS, MIXES, Signature, mixes
 from archioptrx.graphs.signatures.width import Hyperparameter, Width
-from archioptrx.graphs.source.step import ENDS, RESERVED, Assign, Layer, LayerClass, Operand, SourceStep
+from archioptrx.graphs.source.step import ENDS, RESERVED, Assign, LayerClass, LayerSource, Operand, SourceStep
 from archioptrx.graphs.source.text import Call, Code, Names, call, identifier, joined
 
 MODULES = {
@@ -121,7 +121,7 @@ def _attention_reads(slot: int, widths: Sequence[Width], parameters: Mapping[str
     return MIXES if slot == 0 and widths[1] == Width.of(1) else MEETS
 
 
-def _mlp_source(step: SourceStep) -> Layer:
+def _mlp_source(step: SourceStep) -> LayerSource:
     """Inputs brought to the output's rows, side by side, through linear layers."""
     inputs, output = step.inputs, step.output
     names = _arguments(inputs)
@@ -132,10 +132,10 @@ def _mlp_source(step: SourceStep) -> Layer:
     members, keys = _sequence(width, output.width, step.parameters)
     indices = _indices(inputs, output)
     made = LayerClass(_about(step), members, (*names, *indices), (), call("self.layers", joined(parts)))
-    return Layer(made, (*step.codes, *indices), keys)
+    return LayerSource(made, (*step.codes, *indices), keys)
 
 
-def _attention_source(step: SourceStep) -> Layer:
+def _attention_source(step: SourceStep) -> LayerSource:
     """What flows in and out, weighted by the logits' sigmoid, beside the value itself."""
     x, logits = _arguments(step.inputs)
     local = Names([x, logits, *RESERVED])
@@ -150,7 +150,7 @@ def _attention_source(step: SourceStep) -> Layer:
     members, keys = _sequence(len(parts) * step.inputs[0].width, step.output.width, step.parameters)
     result = call("self.layers", joined(parts))
     made = LayerClass(_about(step), members, (x, logits, *ENDS), body, result)
-    return Layer(made, (*step.codes, *ENDS), keys)
+    return LayerSource(made, (*step.codes, *ENDS), keys)
 
 
 def _arguments(inputs: Sequence[Operand]) -> tuple[str, ...]:

@@ -99,7 +99,8 @@ class Signature:
         another order of the channels is another order of weights. KEEPS: each by itself, so that the result has them
         in the order of the input. MEETS: an order that the rest of the network can see.
     source
-        How a step is written as plain torch, for exports: `SourceStep -> Expression`, or `Layer` for one with weights.
+        A step written as plain torch, for exports: `SourceStep -> Expression`, or `LayerSource` for a step with
+        weights.
     """
 
     name: str

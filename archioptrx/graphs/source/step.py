@@ -125,7 +125,7 @@ class LayerClass:
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerSource:
     """A step with weights: a module, made once, and called by each step that shares its weights.
 
     Attributes
@@ -153,4 +153,4 @@ class Layer:
     doubtful: str = ""
 
 
-Source = Expression | Layer
+Source = Expression | LayerSource

@@ -20,8 +20,8 @@ from archioptrx.graphs.source.step import (
     ROWS,
     Assign,
     Expression,
-    Layer,
     LayerClass,
+    LayerSource,
     Operand,
     Source,
     SourceStep,
@@ -129,7 +129,7 @@ class _Planner:
         self.own_helpers = check_helpers(self.sources.values())
         if self.own_helpers:  # which names these have is known only after all steps are written
             self._write(self.own_helpers)
-        layers = [source for source in self.sources.values() if isinstance(source, Layer)]
+        layers = [source for source in self.sources.values() if isinstance(source, LayerSource)]
         self.convolutions = {name for layer in layers for name in layer.convolutions}
         self._class_names = Names(["Model", *HELPERS, *self.own_helpers, *self.convolutions])
         self._member_names = Names(["logits", "outputs", "forward", *dir(Model)])
@@ -183,7 +183,7 @@ class _Planner:
         found = []
         for index, source in self.sources.items():
             block = self.graph.steps[index].block
-            named = source.doubtful if isinstance(source, Layer) else ""
+            named = source.doubtful if isinstance(source, LayerSource) else ""
             if named or block not in BUNDLED:
                 found.append(f"{self.title(index)} ({named or block})")
         return tuple(found)
@@ -234,7 +234,7 @@ class _Planner:
         code = source.code if isinstance(source, Expression) else self._call(index, source, passes)
         return [Assign(name, code, f"[{ROWS[domain]}, {width}]"), *self.poolings.started(value)]
 
-    def _call(self, index: int, layer: Layer, passes: int) -> Code:
+    def _call(self, index: int, layer: LayerSource, passes: int) -> Code:
         """A call of the member that holds the step's weights."""
         weights = self.graph.steps[index].weights
         # The class first: names are given in the order of the steps, also where the member is there already.
