@@ -264,4 +264,5 @@ def _feature(name: str, event: Event, hits: _Hits) -> Floats:
         return np.arcsinh(hits.nodes[:, 2] / np.maximum(hits.nodes[:, 0], 1e-6))
     if event.cells is None:
         raise InputError(f"{event.name}: has no cells; allowed: features without {name}")
-    return event.cells[hits.index, ("cells", "charge").index(name)]
+    column: Floats = event.cells[hits.index, ("cells", "charge").index(name)]
+    return column

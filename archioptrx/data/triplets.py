@@ -70,7 +70,8 @@ class Doublets:
     def edge_rows(self, field: str) -> NDArray[Any]:
         """Rows of a field of the graph's edges, of those that take part."""
         values = self.graph[field].numpy()
-        return (values.T if field == "edge_index" else values)[self.kept]
+        rows: NDArray[Any] = (values.T if field == "edge_index" else values)[self.kept]
+        return rows
 
     def optional(self, field: str) -> NDArray[Any] | None:
         """The same, None where the graph hasn't the field."""

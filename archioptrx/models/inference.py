@@ -120,7 +120,8 @@ def _edge_features(nodes: NDArray[np.float64], edges: NDArray[np.int64], metadat
         found = edge_features(metadata.edge_features, nodes, metadata.node_features, edges)
     except ValueError as error:
         raise InputError(f"edge_attr: {error}") from error
-    return found / np.asarray(metadata.edge_scale)
+    scaled: NDArray[np.float64] = found / np.asarray(metadata.edge_scale)
+    return scaled
 
 
 def _plain(values: Any) -> Any:

@@ -166,11 +166,13 @@ class BinaryClassification(Task):
 
     def perfect(self, graph: HitGraph) -> Tensor:
         """Logits of ±10 as the truth says: an AUC of exactly 1. Shapes: -> [R]."""
-        return 10 * (2 * graph[self.rows.truth] - 1)
+        logits: Tensor = 10 * (2 * graph[self.rows.truth] - 1)
+        return logits
 
     def constant(self, graph: HitGraph) -> Tensor:
         """A probability of 0.5 for every row: an AUC of exactly 0.5. Shapes: -> [R]."""
-        return graph.x.new_zeros(graph[self.rows.index].shape[1])
+        logits: Tensor = graph.x.new_zeros(graph[self.rows.index].shape[1])
+        return logits
 
     def cut(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], efficiency: float) -> float | None:
         """The highest cut on the probability that keeps this share of the true rows; None without true rows.
@@ -214,9 +216,12 @@ class BinaryClassification(Task):
 
     def true_below(self, graph: HitGraph) -> Tensor | None:
         """Which rows of the rung below are true: edges, or nodes that are doublets. None: they are hits."""
+        true: Tensor | None = None
         if self.rows.domain == "triplet":
-            return graph.y > 0.5
-        return graph.pid != 0 if graph.get("chain") is not None and graph.get("pid") is not None else None
+            true = graph.y > 0.5
+        elif graph.get("chain") is not None and graph.get("pid") is not None:
+            true = graph.pid != 0
+        return true
 
     def _binned(self, graphs: Sequence[HitGraph]) -> list[tuple[str, tuple[float, ...], Floats]]:
         """Quantities that all graphs have: name, limits of the bins, one value per row."""

@@ -97,11 +97,14 @@ class NodeEmbedding(Task):
         side = int(len(places) ** (1 / self.options.dimension)) + 1
         for axis in range(self.options.dimension):
             points[:, axis] = step * (places // side**axis % side)
-        return points.squeeze(1) if self.options.dimension == 1 else points
+        return self._as_output(points)
 
     def constant(self, graph: HitGraph) -> Tensor:
         """The same point for all hits: all pairs are taken for true, all hits are one cluster."""
-        points = graph.x.new_zeros(len(graph.x), self.options.dimension)
+        return self._as_output(graph.x.new_zeros(len(graph.x), self.options.dimension))
+
+    def _as_output(self, points: Tensor) -> Tensor:
+        """Points as a network gives them. Shapes: [N, D] -> [N, D], or [N] for one dimension."""
         return points.squeeze(1) if self.options.dimension == 1 else points
 
     def distance(self, output: Tensor, index: Tensor) -> Tensor:
@@ -130,7 +133,8 @@ def pairs_of(graph: HitGraph) -> tuple[Tensor, Tensor]:
 def same_particle(graph: HitGraph, index: Tensor) -> Tensor:
     """Whether both hits of each pair are one particle's. Shapes: index [2, L] -> bool [L]."""
     first, second = graph.pid[index]
-    return (first == second) & (first != 0)
+    same: Tensor = (first == second) & (first != 0)
+    return same
 
 
 def random_pairs(batch: HitGraph, number: int) -> Tensor:

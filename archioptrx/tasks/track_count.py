@@ -85,7 +85,8 @@ class TrackCount(Task):
     def constant(self, graph: HitGraph) -> Tensor:
         """`scale` tracks for every graph."""
         value = 1.0 if self.options.loss == "huber" else 0.0
-        return graph.x.new_full((graph.num_graphs,), value)
+        numbers: Tensor = graph.x.new_full((graph.num_graphs,), value)
+        return numbers
 
     def number(self, output: Tensor) -> Tensor:
         """Numbers of tracks that an output stands for. Shapes: [graphs] -> [graphs]."""

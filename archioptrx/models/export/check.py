@@ -58,8 +58,9 @@ def random_event(random: np.random.Generator, columns: int, hits: int, edges: in
 
 
 def raw(network: Any) -> Callable[..., Any]:
-    """What an exported network gives before any sigmoid."""
-    return getattr(network, "logits", None) or getattr(network, "outputs", None) or network
+    """The method of an exported network that computes its outputs before any sigmoid."""
+    compute: Callable[..., Any] = getattr(network, "logits", None) or getattr(network, "outputs", None) or network
+    return compute
 
 
 def tensors(output: Any) -> tuple[Tensor, ...]:

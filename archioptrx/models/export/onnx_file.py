@@ -135,7 +135,8 @@ class _Numbers(TorchFunctionMode):
 
 def numbers_of(network: nn.Module, event: tuple[Tensor, ...]) -> set[float]:
     """The plain numbers that a network computes with: 2π, scales …"""
-    with torch.no_grad(), _Numbers() as numbers:
+    numbers = _Numbers()
+    with torch.no_grad(), numbers:
         network(*event)
     return numbers.found
 

@@ -155,7 +155,7 @@ class _Planner:
             pooling,
             self.module(index),
         )
-        source = step.signature.ask("source", given)
+        source: Source = step.signature.ask("source", given)
         check_source(source, step, self.title(index))
         return source
 

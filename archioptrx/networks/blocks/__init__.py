@@ -55,7 +55,8 @@ def build(name: str, inputs: Sequence[Shape], output: Shape, parameters: Mapping
     """
     if not SIGNATURES[name].changes_nodes:
         inputs, output = [_on_graph(shape) for shape in inputs], _on_graph(output)
-    return BLOCKS.get(name)(tuple(inputs), output, **parameters)
+    module: nn.Module = BLOCKS.get(name)(tuple(inputs), output, **parameters)
+    return module
 
 
 def _on_graph(shape: Shape) -> Shape:

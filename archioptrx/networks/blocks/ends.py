@@ -114,7 +114,8 @@ def lift(table: Tensor, base: Tensor | None, ends: EdgeEnds) -> Tensor:
     -------
     Tensor [M, D]
     """
-    return _Lift.apply(table.contiguous(), base, ends)
+    lifted: Tensor = _Lift.apply(table.contiguous(), base, ends)
+    return lifted
 
 
 def _products(table: Tensor, grad: Tensor, ends: EdgeEnds) -> Tensor:
@@ -170,4 +171,5 @@ def flow(table: Tensor, weights: Tensor, ends: EdgeEnds) -> Tensor:
     Tensor [size, D]
         Row i: Σ over j -> i of w · table[j, first half] + Σ over i -> j of w · table[j, second half].
     """
-    return _Flow.apply(table.contiguous(), weights, ends)
+    sums: Tensor = _Flow.apply(table.contiguous(), weights, ends)
+    return sums

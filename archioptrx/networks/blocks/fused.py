@@ -48,9 +48,10 @@ class _Normed:
         """Gradients of z, weight and bias."""
         relu = self.kind == "relu"
         inner = torch.ops.aten.threshold_backward(grad, y, 0) if relu else torch.ops.aten.tanh_backward(grad, y)
-        return torch.ops.aten.native_layer_norm_backward(
+        gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.native_layer_norm_backward(
             inner, z, z.shape[1:], mean, spread, self.weight, self.bias, [True, True, True]
         )
+        return gradients
 
 
 class _NormAct(torch.autograd.Function):
@@ -130,12 +131,14 @@ def norm_act(z: Tensor, norm: nn.Module, kind: str) -> Tensor:
     if kind == "none":
         return z
     if _fuses(z, norm, kind):
-        return _NormAct.apply(z, norm.weight, norm.bias, norm.eps, kind)
+        result: Tensor = _NormAct.apply(z, norm.weight, norm.bias, norm.eps, kind)
+        return result
     return ACTIVATIONS[kind](norm(z))
 
 
 def dense(x: Tensor, layer: nn.Linear, norm: nn.Module, kind: str) -> Tensor:
     """`act(norm(layer(x)))`: [R, i] -> [R, o]."""
     if _fuses(x, norm, kind):
-        return _Dense.apply(x, layer.weight, layer.bias, norm.weight, norm.bias, norm.eps, kind)
+        result: Tensor = _Dense.apply(x, layer.weight, layer.bias, norm.weight, norm.bias, norm.eps, kind)
+        return result
     return norm_act(linear(x, layer.weight, layer.bias), norm, kind)

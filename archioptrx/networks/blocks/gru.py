@@ -19,7 +19,8 @@ class GRU(nn.GRUCell):
     def __init__(self, inputs: Sequence[Shape], output: Shape) -> None:
         super().__init__(inputs[0].width, inputs[1].width)
 
-    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
+    # A block takes values, torch.nn.GRUCell two tensors.
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:  # type: ignore[override]
         """Update the state: [R, i], [R, h] -> [R, h]."""
         given, state = values[0].tensor(), values[1].tensor()
         reset_i, update_i, new_i = linear(given, self.weight_ih, self.bias_ih).chunk(3, dim=1)

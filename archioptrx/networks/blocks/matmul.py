@@ -42,7 +42,8 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """`x @ weight.T + bias` without a gradient, for one block of rows."""
     whole = len(x) == BLOCK * torch.get_num_threads()
     if whole and _ONEDNN and x.dtype == torch.float32 and min(weight.shape) >= WIDE:
-        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return result
     return F.linear(x, weight, bias)
 
 
@@ -76,7 +77,8 @@ class _Linear(torch.autograd.Function):
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x @ weight.T + bias`: [R, i], [o, i], [o] -> [R, o]."""
     if x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
-        return _Linear.apply(x, weight, bias)
+        result: Tensor = _Linear.apply(x, weight, bias)
+        return result
     return F.linear(x, weight, bias)
 
 
@@ -93,7 +95,8 @@ class _Tanh(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (out,) = ctx.saved_tensors
-        return torch.ops.aten.tanh_backward(grad, out)
+        grad_x: Tensor = torch.ops.aten.tanh_backward(grad, out)
+        return grad_x
 
 
 def tanh(x: Tensor) -> Tensor:

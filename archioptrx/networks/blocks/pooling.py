@@ -26,7 +26,8 @@ def blur(sizes: Tensor) -> Tensor:
     class has borders too, and equal numbers may fall on both sides of one. Only different numbers, just as far apart as
     this, may be told apart in one batch and not in another.
     """
-    return sizes.detach() * torch.finfo(sizes.dtype).eps ** 0.75
+    moved: Tensor = sizes.detach() * torch.finfo(sizes.dtype).eps ** 0.75
+    return moved
 
 
 class BestHits(nn.Module):

@@ -101,7 +101,8 @@ class Projection(Blocked):
         self.slots = laid
         self.domain = output.domain
 
-    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
+    # A block takes values, torch.nn.Linear one tensor.
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:  # type: ignore[override]
         """Project: values -> [rows of the output's domain, out]."""
         tables: dict[str, Tensor] = {}
         bias: Tensor | None = self.bias
@@ -156,7 +157,8 @@ class Neighbourhood(Blocked):
         self.above = logits.domain
         self.scalar = logits.width == 1
 
-    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
+    # A block takes values, torch.nn.Linear one tensor.
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:  # type: ignore[override]
         """Weigh the neighbours and project: [R, out]."""
         weights = values[1].tensor().sigmoid()
         form = self._scalar if self.scalar else self._by_channel

@@ -98,9 +98,11 @@ class Convolution(nn.Module):
         return int(result.shape[1])
 
     def _call(self, x: Tensor, edge_index: Tensor, edges: Tensor | None) -> Tensor:
-        if edges is None or self.keyword is None:
-            return self.conv(x, edge_index)
-        return self.conv(x, edge_index, **{self.keyword: edges[:, 0] if self.keyword == "edge_weight" else edges})
+        features = {}
+        if edges is not None and self.keyword is not None:
+            features[self.keyword] = edges[:, 0] if self.keyword == "edge_weight" else edges
+        result: Tensor = self.conv(x, edge_index, **features)
+        return result
 
     def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
         """Convolve: [N, i], optionally [E, e] -> [N, o]."""

@@ -108,12 +108,14 @@ class _Total(torch.autograd.Function):
 
 def take(x: Tensor, segments: Segments) -> Tensor:
     """Give every row its group's row of x: [size, D] -> [M, D]."""
-    return _Take.apply(x, segments)
+    rows: Tensor = _Take.apply(x, segments)
+    return rows
 
 
 def total(x: Tensor, segments: Segments) -> Tensor:
     """Sum the rows of each group: [M, D] -> [size, D], zero for an empty group."""
-    return _Total.apply(x, segments)
+    sums: Tensor = _Total.apply(x, segments)
+    return sums
 
 
 def mean(x: Tensor, segments: Segments) -> Tensor:
