@@ -75,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
     graphs, whole = events_for(model, args.data)
     known = len(graphs) and graphs[0].get("particles") is not None
     signal = Selection.of_signal(model.metadata.options if known else {})
-    told = {"pt_min": args.pt_min, "min_hits": args.min_hits}
-    selection = replace(signal, **{name: value for name, value in told.items() if value is not None})
+    limits = {"pt_min": args.pt_min, "min_hits": args.min_hits}
+    selection = replace(signal, **{name: value for name, value in limits.items() if value is not None})
     cut = 0.5 if args.cut is None else args.cut
     if args.efficiency is not None:
         cut = cut_of(model, args.efficiency)
@@ -89,12 +89,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **told: Any) -> dict[str, Any]:
+def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) -> dict[str, Any]:
     """Scores of the tracks as a section of their own, where the task makes any and the data have particles."""
     from archioptrx.tasks.tracks.scores import track_scores
 
-    found = track_scores(told["task"], outputs, graphs, told["selection"], bins=True, whole=told["whole"])
-    return {"tracks": found} if found else {}
+    scores = track_scores(options["task"], outputs, graphs, options["selection"], bins=True, whole=options["whole"])
+    return {"tracks": scores} if scores else {}
 
 
 def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:

@@ -52,16 +52,16 @@ def candidate_edges(
     """
     by_phi = np.argsort(nodes[:, 1], kind="stable")
     hits_of = {k: by_phi[layer[by_phi] == k] for k in sorted({k for pair in pairs for k in pair})}
-    found: list[Ints] = [np.zeros((2, 0), dtype=np.int64)]
+    accepted: list[Ints] = [np.zeros((2, 0), dtype=np.int64)]
     count = 0
     for inner, outer in pairs:
         for edges in _in_windows(nodes, hits_of[inner], hits_of[outer], slope_max):
             _, _, _, slope, z0 = doublet_features(nodes, edges).T
-            found.append(edges[:, (np.abs(slope) <= slope_max) & (np.abs(z0) <= z0_max)])
-            count += found[-1].shape[1]
+            accepted.append(edges[:, (np.abs(slope) <= slope_max) & (np.abs(z0) <= z0_max)])
+            count += accepted[-1].shape[1]
             if count > MOST_EDGES:
                 raise InputError(f"more than {MOST_EDGES:,} candidate edges; allowed: a smaller slope_max or z0_max")
-    return np.concatenate(found, axis=1)
+    return np.concatenate(accepted, axis=1)
 
 
 def _in_windows(nodes: Floats, inner: Ints, outer: Ints, slope_max: float) -> Iterator[Ints]:

@@ -192,16 +192,16 @@ def true_pairs(particle: Ints, layer: Ints, distance: Floats, every: bool = Fals
     """
     order = np.lexsort((distance, particle))
     order = order[particle[order] > 0]
-    who, where = particle[order], layer[order]
-    follows = who[1:] == who[:-1]
-    moves = follows & (where[1:] != where[:-1])
+    owner, place = particle[order], layer[order]
+    follows = owner[1:] == owner[:-1]
+    moves = follows & (place[1:] != place[:-1])
     overlaps = int((follows & ~moves).sum())
     if not every:
         return np.stack([order[:-1][moves], order[1:][moves]]), overlaps
     # A visit is a run of hits of one particle in one layer.
-    begins = np.flatnonzero(np.concatenate([[len(who) > 0], ~follows | moves]))
-    sizes = np.diff(np.append(begins, len(who)))
-    onward = np.flatnonzero(who[begins[:-1]] == who[begins[1:]])
+    begins = np.flatnonzero(np.concatenate([[len(owner) > 0], ~follows | moves]))
+    sizes = np.diff(np.append(begins, len(owner)))
+    onward = np.flatnonzero(owner[begins[:-1]] == owner[begins[1:]])
     _, inner = expanded(begins[onward], sizes[onward])
     next_visit = np.repeat(onward + 1, sizes[onward])
     row, outer = expanded(begins[next_visit], sizes[next_visit])
@@ -210,7 +210,7 @@ def true_pairs(particle: Ints, layer: Ints, distance: Floats, every: bool = Fals
 
 def _among(edges: Ints, truth: Ints, hits: int) -> Bools:
     """Which edges are true, in either direction. Shapes: edges [2, E], truth [2, T] -> [E]."""
-    ours, theirs = (both.min(axis=0) * hits + both.max(axis=0) for both in (edges, truth))
+    ours, theirs = (pairs.min(axis=0) * hits + pairs.max(axis=0) for pairs in (edges, truth))
     return np.isin(ours, theirs)
 
 
@@ -232,8 +232,8 @@ def _signal(particles: Floats, cuts: Cuts) -> Bools:
 
 def _weights(particle: Ints, edges: Ints, y: Bools, cuts: Cuts) -> Floats:
     """Weight of each edge by its class. Shapes: particle [N], edges [2, E], y [E] -> [E]."""
-    one = (particle[edges[0]] == particle[edges[1]]) & (particle[edges[0]] > 0)
-    return np.where(y, cuts.weight_true, np.where(one, cuts.weight_same, cuts.weight_false))
+    same_particle = (particle[edges[0]] == particle[edges[1]]) & (particle[edges[0]] > 0)
+    return np.where(y, cuts.weight_true, np.where(same_particle, cuts.weight_same, cuts.weight_false))
 
 
 def _per_hit(event: Event, table: Mapping[str, Any], hits: _Hits, cuts: Cuts) -> dict[str, Any]:

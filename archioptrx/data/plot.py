@@ -174,9 +174,9 @@ def data_figure(dataset: Dataset) -> Figure:
 
     counts = count_events(dataset)
     median = sorted(counts, key=lambda c: (c.edges, c.name))[len(counts) // 2]
-    about = dataset.metadata
+    metadata = dataset.metadata
     graphs = [dataset.graphs[i] for i in median.graphs]
-    picture = whole_event(graphs, about.sectors, eta_sectors(dataset))
+    picture = whole_event(graphs, metadata.sectors, eta_sectors(dataset))
     figure = Figure(figsize=(15, 11.5), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     rows: Any = figure.subfigures(2, 1, height_ratios=(1, 2.6))
@@ -188,8 +188,8 @@ def data_figure(dataset: Dataset) -> Figure:
     for handle in legend.legend_handles:
         handle.set(**({"sizes": [30]} if hasattr(handle, "set_sizes") else {"linewidth": 2, "alpha": 0.8}))
     numbers = {"event": len(counts), "graph": len(dataset.graphs)}
-    told = ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for name, number in numbers.items())
-    figure.suptitle(f"{about.source}: {told}", fontsize=15)
+    sizes = ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for name, number in numbers.items())
+    figure.suptitle(f"{metadata.source}: {sizes}", fontsize=15)
     share = f"{median.true / max(1, median.edges):.1%}"
     holds = f"{median.hits:,} hits, {median.edges:,} edges, {share} of them true"
     rows[1].suptitle(f"{median.name}: {'the event of median size, ' if len(counts) > 2 else ''}{holds}", fontsize=13)
@@ -255,9 +255,9 @@ def _view(axis: Axes, at: Floats, picture: EventPicture) -> None:
         ("false", False, {"color": FALSE, "linewidth": 0.7 * width, "alpha": 0.45, "zorder": 1}),
         ("true", True, {"color": TRUE, "linewidth": width, "alpha": 0.8, "zorder": 2}),
     )
-    for name, wanted, style in styles:
-        edges = picture.edges[:, drawn][:, picture.true[drawn] == wanted]
-        label = f"{(picture.true == wanted).sum():,} {name} edges" + f" (1 in {drawn.step} drawn)" * (drawn.step > 1)
+    for name, truth, style in styles:
+        edges = picture.edges[:, drawn][:, picture.true[drawn] == truth]
+        label = f"{(picture.true == truth).sum():,} {name} edges" + f" (1 in {drawn.step} drawn)" * (drawn.step > 1)
         axis.add_collection(LineCollection(list(at[edges.T]), label=label, rasterized=True, **style))
     size = float(np.clip(3000 / max(1, len(at)), 0.3, 9))
     for name, chosen, color in (("hits", ~picture.noise, HIT), ("noise hits", picture.noise, NOISE)):

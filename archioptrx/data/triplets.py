@@ -64,8 +64,8 @@ class Doublets:
     @property
     def true(self) -> Bools:
         """Whether each doublet that takes part is true [K]."""
-        found: Bools = self.edge_rows("y") > 0.5
-        return found
+        is_true: Bools = self.edge_rows("y") > 0.5
+        return is_true
 
     def edge_rows(self, field: str) -> NDArray[Any]:
         """Rows of a field of the graph's edges, of those that take part."""
@@ -120,17 +120,17 @@ def line_metadata(inner: Metadata, scored: bool) -> Metadata:
     A node has the features of the doublet: r, φ, z of its middle, its features as an edge, its inclination and, where a
     classifier has scored it, the probability. An edge has the features of two nodes at those places, and the `KINKS`.
     """
-    own = dict(zip(inner.edge_features, inner.edge_scale, strict=True))
-    own.setdefault(DIP, DIP_SCALE)
-    own.pop(SCORE, None)
+    columns = dict(zip(inner.edge_features, inner.edge_scale, strict=True))
+    columns.setdefault(DIP, DIP_SCALE)
+    columns.pop(SCORE, None)
     if scored:
-        own[SCORE] = 1.0
+        columns[SCORE] = 1.0
     kinks = {difference(name): scale for name, scale in KINKS.items()}
     return replace(
         inner,
         source="line_graph",
-        node_features=("r", "φ", "z", *own),
-        node_scale=(*inner.node_scale[:3], *own.values()),
+        node_features=("r", "φ", "z", *columns),
+        node_scale=(*inner.node_scale[:3], *columns.values()),
         edge_features=(*EDGE_FEATURES, *kinks),
         edge_scale=(*EDGE_SCALE, *kinks.values()),
         triplet_features=(),
@@ -141,12 +141,12 @@ def line_metadata(inner: Metadata, scored: bool) -> Metadata:
 def triplet_metadata(inner: Metadata, scored: bool) -> Metadata:
     """What the numbers of a graph with triplets mean: those of the line graph's edges, beside the graph's own."""
     line = line_metadata(inner, scored)
-    own = dict(zip(inner.edge_features, inner.edge_scale, strict=True)) | ({SCORE: 1.0} if scored else {})
+    columns = dict(zip(inner.edge_features, inner.edge_scale, strict=True)) | ({SCORE: 1.0} if scored else {})
     return replace(
         inner,
         source="triplets",
-        edge_features=tuple(own),
-        edge_scale=tuple(own.values()),
+        edge_features=tuple(columns),
+        edge_scale=tuple(columns.values()),
         triplet_features=line.edge_features,
         triplet_scale=line.edge_scale,
     )
@@ -221,7 +221,7 @@ def node_columns(doublets: Doublets, metadata: Metadata) -> Floats:
     """Features of the doublets as nodes in physical units [K, F]."""
     inner = doublets.metadata
     nodes = doublets.graph.x.numpy()[:, :3].astype(np.float64) * np.asarray(inner.node_scale[:3])
-    start, end = (nodes[one] for one in doublets.index)
+    start, end = (nodes[side] for side in doublets.index)
     step = end - start
     middle = start + step / 2
     # Half of the short way round: the two hits may lie on both sides of φ = ±π.
@@ -257,8 +257,8 @@ def particles(doublets: Doublets) -> Mapping[str, Any]:
     """Fields that say of which particle a doublet is; a false one is noise."""
     graph, inner = doublets.graph, doublets.index[0]
     fields = ("pid", "pt", "particle_index")
-    found = {k: np.where(doublets.true, graph[k].numpy()[inner], 0) for k in fields if graph.get(k) is not None}
-    return found | {k: graph[k] for k in ("particle_id", "particles") if graph.get(k) is not None}
+    values = {k: np.where(doublets.true, graph[k].numpy()[inner], 0) for k in fields if graph.get(k) is not None}
+    return values | {k: graph[k] for k in ("particle_id", "particles") if graph.get(k) is not None}
 
 
 def counts(doublets: Doublets, triplets: HitGraph, index: str, y: str) -> dict[str, float]:

@@ -117,10 +117,10 @@ def _edges(edge_index: ArrayLike) -> NDArray[np.int64]:
 
 def _edge_features(nodes: NDArray[np.float64], edges: NDArray[np.int64], metadata: Metadata) -> NDArray[np.float64]:
     try:
-        found = edge_features(metadata.edge_features, nodes, metadata.node_features, edges)
+        features = edge_features(metadata.edge_features, nodes, metadata.node_features, edges)
     except ValueError as error:
         raise InputError(f"edge_attr: {error}") from error
-    scaled: NDArray[np.float64] = found / np.asarray(metadata.edge_scale)
+    scaled: NDArray[np.float64] = features / np.asarray(metadata.edge_scale)
     return scaled
 
 

@@ -87,7 +87,7 @@ class Model(nn.Module):
         """
         run = ForwardPass(Topology(data))
         table = {value: self._source(value, run.topology) for value in sorted(read_sources(self.graph))}
-        seen: list[Any] = []
+        glimpses: list[Any] = []
         schedule = self.graph.schedule
         last_loop = max((i for i, item in enumerate(schedule) if isinstance(item, Loop)), default=-1)
         for place, item in enumerate(schedule):
@@ -95,11 +95,11 @@ class Model(nn.Module):
                 self._step(item, table, run, 0)
             else:
                 tail = schedule[place + 1 :] if passes and place == last_loop else None
-                self._loop(item, table, run, seen, tail)
+                self._loop(item, table, run, glimpses, tail)
             for value in self._last.get(place, ()):
                 table.pop(value, None)
         result = self._targets(table)
-        return [*seen, result] if passes else result
+        return [*glimpses, result] if passes else result
 
     def _source(self, value: int, topology: Topology) -> Value:
         kind, shape = self.graph.type_of(value), self._shapes[value]
@@ -142,7 +142,7 @@ class Model(nn.Module):
         )
 
     def _loop(
-        self, loop: Loop, table: Table, run: ForwardPass, seen: list[Any], tail: Sequence[int | Loop] | None
+        self, loop: Loop, table: Table, run: ForwardPass, glimpses: list[Any], tail: Sequence[int | Loop] | None
     ) -> None:
         """Run a loop; with a tail, also what follows after each pass but the last."""
         changing = {self._calls[i].output for i in (*loop.forward, *loop.back)} | {head for head, _ in loop.heads}
@@ -153,7 +153,7 @@ class Model(nn.Module):
                 table.update({head: table[value] for head, value in loop.heads})
             self._pass(loop.forward, loop.once if turn else (), table, run, turn)
             if tail is not None and turn < loop.iterations:
-                seen.append(self._glimpse(table, run, tail))
+                glimpses.append(self._glimpse(table, run, tail))
         run.leave()
 
     def _pass(self, steps: Iterable[int], done: Sequence[int], table: Table, run: ForwardPass, turn: int) -> None:
@@ -171,11 +171,11 @@ class Model(nn.Module):
         return self._targets(copy)
 
     def _targets(self, table: Table) -> Any:
-        found = []
+        targets = []
         for target in self.graph.targets:
             rows = table[target].tensor()
-            found.append(rows.squeeze(1) if rows.shape[1] == 1 else rows)
-        return found[0] if len(found) == 1 else tuple(found)
+            targets.append(rows.squeeze(1) if rows.shape[1] == 1 else rows)
+        return targets[0] if len(targets) == 1 else tuple(targets)
 
 
 def _check_shape(value: Value, shape: Shape, topology: Topology) -> None:
@@ -191,12 +191,12 @@ def _calls(model: Model) -> list[PlannedStep]:
     """Plan each step: build its modules, or share them, and choose which linear layers are left pending."""
     graph, names = model.graph, weight_names(model.graph)
     pending = pending_steps(graph, model._shapes, model.hyperparameters)
-    made: dict[str, tuple[Any, tuple[nn.Module, ...]]] = {}
+    shared: dict[str, tuple[Any, tuple[nn.Module, ...]]] = {}
     calls = []
     for index, step in enumerate(graph.steps):
         recipe = _recipe(model, index)
-        if step.weights in made:
-            form, modules = made[step.weights]
+        if step.weights in shared:
+            form, modules = shared[step.weights]
             if form != _form(recipe):
                 fault = f"{step.function}: shares the weights {step.weights} with a step of another form"
                 raise GraphError(f"{fault}\n{graph}")
@@ -204,7 +204,7 @@ def _calls(model: Model) -> list[PlannedStep]:
             modules = tuple(_built(model, index, recipe) for _ in range(max(1, len(names[index]))))
             _register(model, step, names[index], modules)
             if step.weights:
-                made[step.weights] = (_form(recipe), modules)
+                shared[step.weights] = (_form(recipe), modules)
         calls.append(PlannedStep(index, step.inputs, index + len(graph.sources), modules, index in pending))
     return calls
 
@@ -274,11 +274,11 @@ def _last_uses(graph: ComputationGraph) -> dict[int, tuple[int, ...]]:
         heads = () if isinstance(item, int) else item.heads
         touched = [v for i in steps for v in (*graph.steps[i].inputs, i + count)]
         last.update(dict.fromkeys([*touched, *(v for pair in heads for v in pair)], place))
-    found: dict[int, tuple[int, ...]] = {}
+    unread: dict[int, tuple[int, ...]] = {}
     for value, place in last.items():
         if value not in graph.targets:
-            found[place] = (*found.get(place, ()), value)
-    return found
+            unread[place] = (*unread.get(place, ()), value)
+    return unread
 
 
 def compile_model(
@@ -319,7 +319,7 @@ def source_widths(graph: ComputationGraph, metadata: Metadata) -> dict[str, int]
         The data set lacks a field that a source reads.
     """
     widths = metadata.widths
-    types = {one.name: one for one in graph.types}
+    types = {data_type.name: data_type for data_type in graph.types}
     missing = [name for name in graph.sources if types[name].field not in widths]
     if missing:
         raise InputError(

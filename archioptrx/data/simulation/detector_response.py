@@ -64,18 +64,18 @@ class Detector:
 
 def trackml_detector(endcaps: bool = True) -> Detector:
     """The whole detector of the challenge, 10 barrel layers and 38 disks, or its barrel alone."""
-    layers = [one for one in SURFACES if endcaps or one.barrel]
-    barrel = np.array([one.barrel for one in layers])
-    place = np.array([one.place for one in layers])
-    across, along = np.array([RESOLUTION[one.volume] for one in layers]).T
+    layers = [surface for surface in SURFACES if endcaps or surface.barrel]
+    barrel = np.array([surface.barrel for surface in layers])
+    place = np.array([surface.place for surface in layers])
+    across, along = np.array([RESOLUTION[surface.volume] for surface in layers]).T
     noise = np.where(barrel, place, DISK_NOISE)
     return Detector(
-        volume=np.array([one.volume for one in layers]),
-        layer=np.array([one.layer for one in layers]),
+        volume=np.array([surface.volume for surface in layers]),
+        layer=np.array([surface.layer for surface in layers]),
         barrel=barrel,
         place=place,
-        low=np.array([one.low for one in layers]),
-        high=np.array([one.high for one in layers]),
+        low=np.array([surface.low for surface in layers]),
+        high=np.array([surface.high for surface in layers]),
         across=across,
         along=along,
         noise=noise / noise.sum(),

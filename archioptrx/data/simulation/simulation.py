@@ -112,10 +112,10 @@ def particle_hits(
 ) -> SimulatedHits:
     """Hits that the particles leave: those crossings that aren't missed, smeared along the layer."""
     crossed = propagate(start, detector, options.thickness, random)
-    seen = random.uniform(size=len(crossed.layer)) >= options.inefficiency
-    particle, layer = crossed.particle[seen], crossed.layer[seen]
+    measured = random.uniform(size=len(crossed.layer)) >= options.inefficiency
+    particle, layer = crossed.particle[measured], crossed.layer[measured]
     errors = options.resolution * random.normal(size=(2, len(layer)))
-    pos = smeared(crossed.pos[seen], detector, layer, errors[0] * detector.across[layer], errors[1])
+    pos = smeared(crossed.pos[measured], detector, layer, errors[0] * detector.across[layer], errors[1])
     return SimulatedHits(particle, layer, pos)
 
 
@@ -178,6 +178,6 @@ def weights(particle: Ints, pt: Floats) -> Floats:
     Shapes: particle [N] rows of pt [P] or -1 -> [N].
     """
     hits = np.bincount(particle[particle >= 0], minlength=len(pt))
-    each = np.interp(pt, [0.5, 3.0], [0.2, 1.0]) * (hits >= FEWEST_HITS) / np.maximum(hits, 1)
-    weight = np.where(particle >= 0, each[particle], 0.0)
+    per_hit = np.interp(pt, [0.5, 3.0], [0.2, 1.0]) * (hits >= FEWEST_HITS) / np.maximum(hits, 1)
+    weight = np.where(particle >= 0, per_hit[particle], 0.0)
     return np.asarray(weight / max(float(weight.sum()), 1e-30))

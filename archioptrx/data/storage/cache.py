@@ -40,10 +40,10 @@ INDEX = "index.json"
 
 def root() -> Path | None:
     """The folder of all cached data sets; None where nothing is to be kept, or it can't be written."""
-    told = os.environ.get(FOLDER, "")
-    if told.lower() in OFF:
+    setting = os.environ.get(FOLDER, "")
+    if setting.lower() in OFF:
         return None
-    base = Path(told).expanduser() if told else _usual()
+    base = Path(setting).expanduser() if setting else _usual()
     try:
         base.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -124,7 +124,7 @@ def tidy(base: Path) -> None:
                     shutil.rmtree(path, ignore_errors=True)
             elif _LOCK.fullmatch(path.name) and _days(path) > ABANDONED_DAYS:
                 path.unlink()
-            elif any(one.fullmatch(path.name) for one in (_OURS, _UNFINISHED)) and _days(path) > ABANDONED_DAYS:
+            elif any(pattern.fullmatch(path.name) for pattern in (_OURS, _UNFINISHED)) and _days(path) > ABANDONED_DAYS:
                 shutil.rmtree(path, ignore_errors=True)
 
 

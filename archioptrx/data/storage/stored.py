@@ -194,13 +194,13 @@ def write_graphs(folder: Path, name: str, graphs: Iterable[HitGraph], size: int 
         The disk is full, say.
     """
     written: list[Written] = []
-    rest = iter(graphs)
+    remaining = iter(graphs)
     while True:
         path = folder / (f"{name}-{len(written)}.graphs" if written else f"{name}.graphs")
         entries: list[StoredGraph] = []
         try:
             with GraphWriter(path) as file:
-                for graph in rest:
+                for graph in remaining:
                     entries.append(file.add(graph))
                     if file.size >= size:
                         break

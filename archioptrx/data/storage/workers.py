@@ -40,11 +40,11 @@ def number_of_workers() -> int:
     InputError
         The environment says something that is no number.
     """
-    told = os.environ.get(WORKERS, "")
-    if told and not (told.isdecimal() and int(told) > 0):
-        raise InputError(f"{WORKERS}: is {told!r}; allowed: 1 or more")
+    setting = os.environ.get(WORKERS, "")
+    if setting and not (setting.isdecimal() and int(setting) > 0):
+        raise InputError(f"{WORKERS}: is {setting!r}; allowed: 1 or more")
     affinity = getattr(os, "sched_getaffinity", None)  # which CPUs this process may use; not known on macOS
-    return int(told) if told else min(MOST_WORKERS, len(affinity(0)) if affinity else os.cpu_count() or 1)
+    return int(setting) if setting else min(MOST_WORKERS, len(affinity(0)) if affinity else os.cpu_count() or 1)
 
 
 def spread(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
@@ -150,9 +150,9 @@ def _ask(process: subprocess.Popen[bytes], task: bytes) -> Any:
         good, answer = pickle.loads(_exactly(process.stdout, size))
     except (EOFError, BrokenPipeError) as error:
         code = process.wait()
-        how = f"killed by signal {-code}; out of memory?" if code < 0 else f"exit code {code}"
+        ending = f"killed by signal {-code}; out of memory?" if code < 0 else f"exit code {code}"
         raise InputError(
-            f"a worker process that built an event ended ({how}); allowed: fewer of them, {WORKERS}=1"
+            f"a worker process that built an event ended ({ending}); allowed: fewer of them, {WORKERS}=1"
         ) from error
     if good:
         return answer

@@ -119,12 +119,12 @@ def _doublets(metadata: Metadata) -> str:
 
 def _needed(columns: Sequence[str]) -> list[tuple[str, str]]:
     """The statements of the geometry that these columns read."""
-    words, found = _words(columns), list[tuple[str, str]]()
+    words, statements = _words(columns), list[tuple[str, str]]()
     for name, code in reversed(GEOMETRY):
         if name in words:
             words |= _words([code])
-            found.insert(0, (name, code))
-    return found
+            statements.insert(0, (name, code))
+    return statements
 
 
 def _words(texts: Sequence[str]) -> set[str]:

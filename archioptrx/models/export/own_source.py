@@ -45,7 +45,7 @@ def _codes(source: Source) -> Iterator[str]:
         return
     yield f"call({', '.join(source.arguments)})"  # an argument may have a keyword
     if isinstance(source.made, LayerClass):
-        statements = [(one.target, one.code) for one in source.made.body]
+        statements = [(statement.target, statement.code) for statement in source.made.body]
         yield from (flat(code) for _, code in (*source.made.members, *statements, ("", source.made.result)))
     else:
         yield flat(source.made)

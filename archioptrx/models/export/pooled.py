@@ -51,9 +51,9 @@ class Poolings:
 
     def inputs(self, values: Sequence[int], names: Sequence[str]) -> list[str]:
         """The inputs of a step, all on the smaller graph of the first pooled one."""
-        own = next((self.of[v] for v in values if v in self.of), "")
+        target = next((self.of[v] for v in values if v in self.of), "")
         return [
-            f"aligned({name}, {self.of[v]}, {own})" if self.of.get(v, own) != own else name
+            f"aligned({name}, {self.of[v]}, {target})" if self.of.get(v, target) != target else name
             for v, name in zip(values, names, strict=True)
         ]
 
@@ -69,12 +69,12 @@ class Poolings:
 
 def _makers(graph: ComputationGraph, live: set[int], own: frozenset[int]) -> dict[int, int]:
     """For each pooled value the value whose variable it shares: that of a pooling or of one of `own`."""
-    found: dict[int, int] = {}
+    makers: dict[int, int] = {}
     for value in range(len(graph.sources), len(graph.values)):
         if value in live and graph.type_of(value).domain == POOLED:
-            inherited = _inherited(graph, value, found)
-            found[value] = value if inherited is None or value in own else inherited
-    return found
+            inherited = _inherited(graph, value, makers)
+            makers[value] = value if inherited is None or value in own else inherited
+    return makers
 
 
 def _inherited(graph: ComputationGraph, value: int, makers: Mapping[int, int]) -> int | None:
@@ -85,12 +85,12 @@ def _inherited(graph: ComputationGraph, value: int, makers: Mapping[int, int]) -
 
 def unnamed(body: Iterable[Statement], used: Container[str]) -> tuple[Statement, ...]:
     """The statements with `_` for smaller graphs that nothing reads."""
-    found: list[Statement] = []
-    for one in body:
-        if not isinstance(one, Assign):
-            found.append(replace(one, body=unnamed(one.body, used)))
-        elif ", " in one.target and isinstance(one.code, Call) and one.target.split(", ")[1] not in used:
-            found.append(replace(one, target=f"{one.target.split(', ')[0]}, _"))
+    statements: list[Statement] = []
+    for item in body:
+        if not isinstance(item, Assign):
+            statements.append(replace(item, body=unnamed(item.body, used)))
+        elif ", " in item.target and isinstance(item.code, Call) and item.target.split(", ")[1] not in used:
+            statements.append(replace(item, target=f"{item.target.split(', ')[0]}, _"))
         else:
-            found.append(one)
-    return tuple(found)
+            statements.append(item)
+    return tuple(statements)

@@ -29,21 +29,21 @@ def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptio
         A file is no longer the one that was read.
     """
     files = {name_of(file): file for file in find_files(options.path)}
-    for one in predictions:
-        graph = one.graph
+    for prediction in predictions:
+        graph = prediction.graph
         file = files[graph.event, graph.sector]
         with np.load(file, allow_pickle=False) as content:
             arrays = {key: content[key] for key in content.files}
         if (len(arrays["X"]), len(arrays["y"])) != (len(graph.x), graph.num_edges):
             raise InputError(f"{file}: is no longer the file that was read; allowed: the same file")
-        if one.scores is not None:
-            arrays["score"] = graph.in_file_order(one.scores).numpy()
-        if one.triplet_scores is not None:
-            arrays["triplet_score"] = one.triplet_scores.numpy()
-        if one.tracks is not None:
-            arrays["track"] = one.tracks.numpy()
-        arrays |= {f"output_{name}": values.numpy() for name, values in one.outputs.items()}
+        if prediction.scores is not None:
+            arrays["score"] = graph.in_file_order(prediction.scores).numpy()
+        if prediction.triplet_scores is not None:
+            arrays["triplet_score"] = prediction.triplet_scores.numpy()
+        if prediction.tracks is not None:
+            arrays["track"] = prediction.tracks.numpy()
+        arrays |= {f"output_{name}": values.numpy() for name, values in prediction.outputs.items()}
         np.savez_compressed(output / file.name, **arrays)
-    about = (options.path if options.path.is_dir() else options.path.parent) / METADATA
-    if about.is_file():
-        shutil.copyfile(about, output / METADATA)
+    metadata = (options.path if options.path.is_dir() else options.path.parent) / METADATA
+    if metadata.is_file():
+        shutil.copyfile(metadata, output / METADATA)

@@ -41,7 +41,7 @@ def write_predictions(predictions: Iterable[Prediction], options: TrackmlOptions
         The events are no longer those that were read.
     """
     events = {event.name: event for event in find_events(options.path)}
-    for name, group in itertools.groupby(predictions, lambda one: str(one.graph.event)):
+    for name, group in itertools.groupby(predictions, lambda prediction: str(prediction.graph.event)):
         if name not in events:
             raise InputError(f"{options.path}: no longer holds {name}; allowed: the events that were read")
         parts = list(group)
@@ -54,13 +54,13 @@ def write_predictions(predictions: Iterable[Prediction], options: TrackmlOptions
 
 def submit(event: EventFiles, parts: list[Prediction], file: Path) -> None:
     """Append the lines of one event."""
-    found, labels = hit_labels(
+    hit_ids, labels = hit_labels(
         [part.graph for part in parts], [part.tracks for part in parts if part.tracks is not None]
     )
     every = read_table(event.parts["hits"], ("hit_id",))["hit_id"]
     order = np.argsort(every)
     track = np.zeros(len(every), dtype=np.int64)
-    track[order[np.searchsorted(every, found, sorter=order)]] = numbered(labels) + 1
+    track[order[np.searchsorted(every, hit_ids, sorter=order)]] = numbered(labels) + 1
     table = pd.DataFrame({"event_id": int(event.name.removeprefix("event")), "hit_id": every, "track_id": track})
     table.to_csv(file, mode="a", header=not file.exists(), index=False)
 

@@ -126,10 +126,10 @@ def _products(table: Tensor, grad: Tensor, ends: EdgeEnds) -> Tensor:
     rows, width = table.view(2 * ends.size, -1), grad.shape[1]
     out = table.new_empty(ends.index.shape[1])
     for part in blocks(len(out)):
-        both = slice(2 * part.start, 2 * part.stop)
-        offered = rows.index_select(0, ends.slots[both]).view(-1, 1, 2 * width)
-        wanted = grad.index_select(0, ends.opposed[both]).view(-1, 2 * width, 1)
-        out[part] = torch.bmm(offered, wanted).view(-1)
+        sides = slice(2 * part.start, 2 * part.stop)
+        offered = rows.index_select(0, ends.slots[sides]).view(-1, 1, 2 * width)
+        gradients = grad.index_select(0, ends.opposed[sides]).view(-1, 2 * width, 1)
+        out[part] = torch.bmm(offered, gradients).view(-1)
     return out
 
 

@@ -22,8 +22,8 @@ def _has_onednn() -> bool:
     if not torch.backends.mkldnn.is_available():
         return False
     try:
-        found = torch.ops.mkldnn._linear_pointwise(torch.ones(2, 3), torch.ones(4, 3), None, "none", [], "")
-        return bool((found == 3).all())
+        product = torch.ops.mkldnn._linear_pointwise(torch.ones(2, 3), torch.ones(4, 3), None, "none", [], "")
+        return bool((product == 3).all())
     except (AttributeError, RuntimeError):
         return False
 

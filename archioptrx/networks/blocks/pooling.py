@@ -154,7 +154,7 @@ def matching(pairs: Tensor, score: Tensor, raw: Tensor, spread: Tensor, size: in
         chosen[left[taken]] = True
         stay = ~gone & (_number(taken.expand_as(pairs), pairs, size)[pairs] == 0).all(dim=0)
         pairs, score, raw, spread, left, spent = (
-            one[..., stay] for one in (pairs, score, raw, spread, left, spent | tied)
+            field[..., stay] for field in (pairs, score, raw, spread, left, spent | tied)
         )
     return chosen
 

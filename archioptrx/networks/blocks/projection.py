@@ -41,12 +41,12 @@ class Slot:
 
 def slots(inputs: Sequence[Shape], output: str) -> tuple[Slot, ...]:
     """Lay the lifted inputs side by side: an input from the rung below stands there as [at start, at end]."""
-    found, start = [], 0
+    laid, start = [], 0
     for shape in inputs:
         slot = Slot(shape.domain, shape.width, start, copies(shape.domain, output))
-        found.append(slot)
+        laid.append(slot)
         start += slot.copies * slot.width
-    return tuple(found)
+    return tuple(laid)
 
 
 class Blocked(nn.Linear):
@@ -121,8 +121,8 @@ class Projection(Blocked):
             return tables["graph"]
         table: Tensor | None = None
         for domain in (rung for rung in LADDER if LADDER[rung] <= LADDER[self.domain]):
-            own = tables.get(domain)
-            table = own if table is None else lift(table, own, run.topology.ends(domain))
+            offered = tables.get(domain)
+            table = offered if table is None else lift(table, offered, run.topology.ends(domain))
         if "graph" in tables:
             shared = take(tables["graph"], run.topology.batch(self.domain))
             table = shared if table is None else table + shared
@@ -167,14 +167,14 @@ class Neighbourhood(Blocked):
     def _scalar(self, value: Value, weights: Tensor, run: ForwardPass) -> Tensor:
         """One weight per edge: both sums run over rows that are multiplied already, in one pass."""
         neighbours: list[Tensor] = []
-        own: list[Tensor] = []
+        itself_products: list[Tensor] = []
         for piece, offset in spread(value):
             received, sent, itself = (column + offset for column in self.columns)
             neighbours.append(self.multiplied(piece, (received, sent), None, run))
-            bias = None if own else self.bias
-            own.append(self.multiplied(piece, (itself,), bias, run))
+            bias = None if itself_products else self.bias
+            itself_products.append(self.multiplied(piece, (itself,), bias, run))
         flows = flow(reduce(add, neighbours), weights.flatten(), run.topology.ends(self.above))
-        return flows + reduce(add, own)
+        return flows + reduce(add, itself_products)
 
     def _by_channel(self, value: Value, weights: Tensor, run: ForwardPass) -> Tensor:
         x, ends = value.tensor(), run.topology.ends(self.above)

@@ -151,8 +151,8 @@ def softmax_sum(x: Tensor, segments: Segments) -> Tensor:
     with torch.no_grad():
         top = maximum(x, segments).index_select(0, segments.index)
     powers = (x - top).exp()
-    both = total(torch.cat([powers * x, powers], dim=1), segments)
-    weighted, norm = both.chunk(2, dim=1)
+    sums = total(torch.cat([powers * x, powers], dim=1), segments)
+    weighted, norm = sums.chunk(2, dim=1)
     return weighted / torch.where(norm > 0, norm, torch.ones_like(norm))
 
 
