@@ -118,7 +118,8 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
             print("stopped", file=sys.stderr)
             return 130
         except BrokenPipeError:
-            # The reader of our output (head, say) has gone: nobody is left to tell.
+            # The reader of our output, for example `head`, has ended: there is no one to print to. Without this, the
+            # interpreter would fail again when it flushes stdout at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
 

@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def storage_of(store: Store) -> dict[str, Any]:
-    """Where a data set is on disk, and how much there is of this kind."""
+    """Folder and size of a stored data set, and the size of the whole cache."""
     from archioptrx.data.storage import cache
 
     folders = cache.kept()
@@ -142,7 +142,7 @@ def make_pickle(args: argparse.Namespace) -> None:
     Raises
     ------
     InputError
-        The other data or the file are wrong, or aren't told.
+        The other data or the file are wrong, or missing.
     """
     other = args.of or args.path
     faults = ["--of: stands without --write; allowed: both, or neither"] if args.of and not args.write else []
@@ -188,7 +188,7 @@ def as_text(facts: dict[str, Any]) -> str:
 
 
 def building_text(counts: Mapping[str, float]) -> str:
-    """How good the building of the graphs was; counts as in `archioptrx.data.graph_construction`."""
+    """Efficiency and purity of the graphs' construction; counts as in `archioptrx.data.graph_construction`."""
     if counts.get("true_edges") == 0:
         return "no edge is known to be true"
     if "true_edges" not in counts:
@@ -216,7 +216,7 @@ _main = command(parser, run)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Import the user's own sources, for which sources there are is a matter of the parser; then run the command."""
+    """Import the user's own sources, which become subcommands of the parser; then run the command."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--imports", nargs="*", default=[])  # none: the command says it
     try:

@@ -133,7 +133,7 @@ def _quantity(name: str) -> str:
 
 
 def _table(name: str, rows: Iterable[tuple[str, Mapping[str, Any]]], columns: Sequence[str]) -> list[str]:
-    """One line per row, under a header; words of a column's name stand apart."""
+    """Lines of a table: a header, then one for each row. Underscores of a column's name become spaces."""
     widths = [max(12, len(column) + 2) for column in columns]
     heads = (column.replace("_", " ").rjust(width) for column, width in zip(columns, widths, strict=True))
     lines = [f"{name:16}" + "".join(heads)]

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def target(kind: str | None, path: Path | None) -> tuple[str, Path]:
-    """Format and file, from whichever is given.
+    """Format and file, each derived from the other where it isn't given.
 
     >>> target(None, Path("a.onnx")), target("python", None)
     (('onnx', PosixPath('a.onnx')), ('python', PosixPath('model.py')))
@@ -94,7 +94,7 @@ def _endings() -> list[str]:
 
 
 def _format_of(path: Path | None) -> str:
-    """The format that a file's name ends like, else the usual one."""
+    """Format with the ending of the file's name, else the usual one."""
     fitting = (name for name in _names() if path is not None and EXPORTERS.description(name).suffix == path.suffix)
     return next(fitting, USUAL)
 

@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read model and events, write what the model says, and print how much that is."""
+    """Read model and events, write the predictions, and print their numbers."""
     faults = [] if args.cut is None or 0 < args.cut < 1 else [f"--cut: is {args.cut:g}; allowed: between 0 and 1"]
     if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
         faults.append(f"{args.output}: already holds something; allowed: a new or empty folder")
@@ -86,14 +86,17 @@ def with_cut(task: Task, cut: float) -> Task:
 
 
 def description(model: TrainedModel, path: str, skip_bad: bool) -> DataDescription:
-    """The data of the training, but for the path, and for what events without truth lack."""
+    """Description of the training data with another path, and without options that need missing files."""
     data = model.provenance.data.at(str(Path(path).expanduser()))
     names = [field.name for field in fields(options_of(data.source))]  # type: ignore[arg-type]
     return without_truth(data.but(skip_bad=True) if skip_bad and "skip_bad" in names else data)
 
 
 def without_truth(data: DataDescription) -> DataDescription:
-    """Of TrackML events that lack them: graphs are built without what takes truth or particles, which is said."""
+    """Data description without the options that need truth or particles, where TrackML events lack these.
+
+    The change is reported on stderr.
+    """
     if (inner := data.inner) is not None:
         changed = without_truth(inner)
         return data if changed is inner else data.but(**{OF: changed.content})
@@ -173,7 +176,7 @@ def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> 
 
 
 def counted(results: Iterator[Prediction], counts: Counter[str]) -> Iterator[Prediction]:
-    """Count what passes."""
+    """Pass the predictions on, and add up graphs, hits, edges and tracks in `counts`."""
     for result in results:
         counts.update(graphs=1, hits=len(result.graph.x), edges=result.graph.num_edges)
         if result.tracks is not None:

@@ -109,7 +109,7 @@ def _candidates(args: argparse.Namespace, space: WalkSpace) -> Iterator[Candidat
 
 
 def _distinct(space: WalkSpace) -> Iterator[Candidate]:
-    """One candidate per architecture, each with the first value of every hyperparameter."""
+    """Candidates of different architectures, each with the first value of every hyperparameter."""
     seen: set[str] = set()
     for candidate, _ in enumerate_space(space, fixed=("hyperparameter",)):
         if candidate.fingerprint not in seen:
@@ -118,7 +118,7 @@ def _distinct(space: WalkSpace) -> Iterator[Candidate]:
 
 
 def _drawings(args: argparse.Namespace, number: int, candidate: Candidate) -> list[Path]:
-    """Draw one candidate, where that is wanted; the paths."""
+    """Draw one candidate with `--draw`; paths of the drawings."""
     if args.draw is None:
         return []
     name, title = f"{number:02d}-{candidate.fingerprint[:12]}", f"{args.function_graph} {number}"
@@ -147,7 +147,7 @@ def _form(candidate: Candidate) -> dict[str, Any]:
 
 
 def _print_json(candidates: Iterator[Candidate], args: argparse.Namespace) -> None:
-    """One list, written as it comes."""
+    """Print a JSON list, item by item as they are sampled."""
     separator = "[\n"
     for number, candidate in enumerate(candidates):
         drawings = [str(path) for path in _drawings(args, number, candidate)]

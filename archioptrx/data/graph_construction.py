@@ -1,4 +1,4 @@
-"""From events to graphs: selection of hits, candidate edges, truth, sectors. For every source that has events.
+"""Graph construction: selection of hits, candidate edges, truth, sectors. For every source that has events.
 
 What is true: the hits of a particle, sorted by their distance from its vertex, are joined one after the other. The list
 is made after low pT, noise and other layers are removed (a barrel graph joins a particle's barrel hits) and before all
@@ -181,7 +181,7 @@ def true_pairs(particle: Ints, layer: Ints, distance: Floats, every: bool = Fals
     Parameters
     ----------
     particle, layer, distance : [N]
-        Of each hit; particle 0 is noise.
+        Particle, layer and distance of each hit; particle 0 is noise.
     every
         Hits that follow each other in one layer are joined to *all* that follow in the next one, and not only the last
         of them to the first (acorn calls it layerwise truth).
@@ -198,7 +198,8 @@ def true_pairs(particle: Ints, layer: Ints, distance: Floats, every: bool = Fals
     overlaps = int((follows & ~moves).sum())
     if not every:
         return np.stack([order[:-1][moves], order[1:][moves]]), overlaps
-    # A visit is a run of hits of one particle in one layer.
+    # A visit is a run of consecutive hits of one particle in one layer; every hit of a visit is joined to every hit of
+    # the particle's next visit.
     begins = np.flatnonzero(np.concatenate([[len(owner) > 0], ~follows | moves]))
     sizes = np.diff(np.append(begins, len(owner)))
     onward = np.flatnonzero(owner[begins[:-1]] == owner[begins[1:]])
@@ -209,7 +210,7 @@ def true_pairs(particle: Ints, layer: Ints, distance: Floats, every: bool = Fals
 
 
 def _among(edges: Ints, truth: Ints, hits: int) -> Bools:
-    """Which edges are true, in either direction. Shapes: edges [2, E], truth [2, T] -> [E]."""
+    """Mark the edges that are true, in either direction. Shapes: edges [2, E], truth [2, T] -> [E]."""
     ours, theirs = (pairs.min(axis=0) * hits + pairs.max(axis=0) for pairs in (edges, truth))
     return np.isin(ours, theirs)
 
@@ -225,7 +226,7 @@ def _sectors(nodes: Floats, cuts: Cuts) -> Ints:
 
 
 def _signal(particles: Floats, cuts: Cuts) -> Bools:
-    """Which particles are signal. Shapes: [P + 1, 8] -> [P + 1]."""
+    """Mark the particles that are signal. Shapes: [P + 1, 8] -> [P + 1]."""
     signal = (particles[:, _PT] >= cuts.signal_pt) & (particles[:, _HITS] >= cuts.signal_hits)
     return signal & (particles[:, _VR] <= PRIMARY) if cuts.signal_primary else signal
 
@@ -259,7 +260,7 @@ def _turned(x: Floats, table: Mapping[str, Any], middle: float, metadata: Metada
 
 
 def _feature(name: str, event: Event, hits: _Hits) -> Floats:
-    """One of the hit features beside r, φ, z, not scaled. Shapes: -> [N]."""
+    """A hit feature beside r, φ, z, not scaled. Shapes: -> [N]."""
     if name == "eta":
         return np.arcsinh(hits.nodes[:, 2] / np.maximum(hits.nodes[:, 0], 1e-6))
     if event.cells is None:

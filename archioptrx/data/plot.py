@@ -57,7 +57,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class EventPicture:
-    """One event, all of its φ sectors in one frame.
+    """Hits and edges of an event, all of its φ sectors in one frame.
 
     Attributes
     ----------
@@ -155,20 +155,20 @@ def whole_event(graphs: Sequence[HitGraph], sectors: int, eta_sectors: int = 1) 
 
 
 def eta_sectors(dataset: Dataset) -> int:
-    """In how many parts each φ sector was divided in η, as told or by the highest number of a graph."""
+    """Number of η sectors in each φ sector, from the options or from the highest sector number of a graph."""
     from archioptrx.data.storage.graph_views import (
-        facts_of,  # imports torch, which a wrong option of the command need not wait for
+        facts_of,  # imports torch: not at the top, so that wrong options are reported before
     )
 
-    # Numbers count φ first (`graph_building.build`, HEP.TrkX's files too); graphs made of others don't say what those
-    # were told, and the last sectors of small events may be empty.
+    # Numbers count φ first (`graph_building.build`, HEP.TrkX's files too); graphs made of others have lost the option
+    # of those, and the last sectors of small events may be empty.
     highest = max(facts.sector for facts in facts_of(dataset.graphs))
     return max(int(dataset.metadata.options.get("eta_sectors", 1)), highest // dataset.metadata.sectors + 1)
 
 
 def data_figure(dataset: Dataset) -> Figure:
-    """The picture of a data set. It touches neither a screen nor matplotlib's global state."""
-    # Loaded here: it takes half a second, which no other command shall wait for.
+    """Draw a data set, without a screen and without matplotlib's global state."""
+    # Imported here, since it takes half a second.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -232,7 +232,7 @@ def _bins(values: Sequence[float], whole: bool) -> Floats:
 
 
 def _event(axes: Sequence[Axes], picture: EventPicture) -> None:
-    """One event along and across the beam; r-φ instead of r-z where everything lies at z = 0."""
+    """Draw an event along and across the beam; r-φ instead of r-z where everything lies at z = 0."""
     x, y, z = picture.pos.T
     r = np.hypot(x, y)
     _view(axes[0], np.stack([x, y], axis=1), picture)
@@ -271,7 +271,7 @@ def _view(axis: Axes, at: Floats, picture: EventPicture) -> None:
 
 
 def some(count: int, most: int) -> slice:
-    """Every n-th of so many things, so that no more than `most` are left; of each kind about the same share.
+    """Slice that takes every n-th of `count` items, so that `most` or fewer remain.
 
     >>> some(5, 10), some(25, 10)
     (slice(None, None, 1), slice(None, None, 3))

@@ -22,7 +22,7 @@ from archioptrx.tasks.task import Task
 
 @dataclass(frozen=True)
 class Loaded:
-    """A trained model and what it asks of its inputs.
+    """A trained model, and the form of its inputs.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Loaded:
     metadata
         Columns of the hits and their scale, number of φ sectors.
     task
-        What the model was trained for.
+        Task that the model was trained for.
     """
 
     model: nn.Module

@@ -35,13 +35,13 @@ FILES = ("architecture.yaml", "weights.pt", "metadata.json", "metrics.json")
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model comes from.
+    """Origin of a model: its data, task and training.
 
     Attributes
     ----------
     data, split, test
-        Description of the data set; shares and seed of the split; path of test events. So `evaluate` finds the test
-        events again.
+        Description of the data set; shares and seed of the split; path of test events. By these `evaluate` finds the
+        test events again.
     fingerprint
         Fingerprint of that data set.
     task
@@ -67,7 +67,7 @@ class Provenance:
 
 
 def provenance_of(experiment: Experiment, fingerprint: str, training: Mapping[str, Any]) -> Provenance:
-    """Where a model of this experiment comes from."""
+    """Provenance of a model of this experiment."""
     return Provenance(
         data=experiment.data,
         split=asdict(experiment.split),
@@ -92,7 +92,7 @@ class TrainedModel:
     metadata
         Scale and φ sectors that its inputs must have.
     metrics
-        What `metrics.json` holds.
+        Content of `metrics.json`.
     """
 
     architecture: Architecture
@@ -113,7 +113,7 @@ def save_model(
     replace: bool = False,
     files: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model folder; it appears complete or not at all. `files`: further ones, by name, for the record."""
+    """Write a model folder; it appears complete or not at all. `files`: texts of further files by name."""
     facts = {
         **metadata.to_dict(),
         "source_widths": source_widths(architecture.graph, metadata),
@@ -216,7 +216,7 @@ def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
 
 def _kept(folder: RunFolder, number: int) -> Path:
     """File of the weights of a trial that has ended."""
-    folder.proposal(number)  # or there is no such trial
+    folder.proposal(number)  # raises where there is no such trial
     file = folder.weights(number)
     kept = sorted({row["proposal"] for row in folder.trials.read()} & set(folder.kept()))
     if number not in kept:

@@ -1,4 +1,4 @@
-"""The working point of a model: the cut on its scores that has a wanted efficiency."""
+"""Working point of a model: the cut on its scores with a given efficiency."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from archioptrx.training.fit import predict
 
 
 def cut_of(model: TrainedModel, efficiency: float) -> float:
-    """The cut that has an efficiency on the model's validation events: chosen on other events than it is judged on.
+    """The cut with a given efficiency on the model's validation events, which no test metric uses.
 
-    Of several targets the first that has a cut counts.
+    With several targets, the first that has a cut counts.
 
     Raises
     ------

@@ -149,7 +149,7 @@ class RunFolder:
         return self._experiment
 
     def environment(self) -> dict[str, Any]:
-        """What `environment.json` holds."""
+        """Content of `environment.json`."""
         content: dict[str, Any] = json.loads((self.path / "environment.json").read_text())
         return content
 

@@ -1,4 +1,4 @@
-"""Everything of a search that can be checked before torch is imported, and all of it at once."""
+"""Checks of a search before torch is imported; all faults are reported together."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Setup:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the sampler is made of."""
+        """Description of the sampler."""
         return {
             "sampler": dict(self.experiment.sampler),
             "screen": asdict(self.experiment.screen),

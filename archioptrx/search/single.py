@@ -38,7 +38,7 @@ KEYS = {"data": "data.path", "test": "test", "epochs": "training.epochs"}
 
 @dataclass(frozen=True)
 class SingleTraining:
-    """What is trained: the architecture, a name for it, the experiment it belongs to, and a trial's own seed.
+    """A single training: the architecture, a name for it, the experiment it belongs to, and a trial's own seed.
 
     `trial`: run folder and line of the proposal that is repeated as it was; None: nothing is. `track`: trackers.
     """
@@ -186,7 +186,7 @@ def spec_of(choice: SingleTraining, again: Repetition | None) -> TrialSpec:
 
 @dataclass
 class TrainingRecord:
-    """What a training said: rows as in `epochs.jsonl`, the message of the best epoch, the last one, its log."""
+    """Results of a training: rows as in `epochs.jsonl`, the message of the best epoch, the last one, its log."""
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
     best: Mapping[str, Any] = field(default_factory=dict)

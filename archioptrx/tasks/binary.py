@@ -1,4 +1,4 @@
-"""What classifying edges and classifying triplets share: a loss and scores for yes or no, row by row."""
+"""Binary classification of edges or triplets: loss and scores, row by row."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
 
 @dataclass(frozen=True)
 class Rows:
-    """What is classified: the domain, and the fields of a hit graph that say something of its rows.
+    """Classified rows: their domain, and the fields of a hit graph that describe them.
 
     Attributes
     ----------
@@ -103,7 +103,7 @@ class BinaryClassification(Task):
         return mean
 
     def size(self, graph: HitGraph) -> float:
-        """What the mean over a graph's rows is divided by: their number, or their weights."""
+        """Divisor of the mean over a graph's rows: their number, or their weights."""
         kept, weight = self.rows.kept(graph), graph.get(self.rows.weight)
         return float(kept.sum() if weight is None else weight[kept].double().sum())
 

@@ -117,7 +117,7 @@ Places = dict[str, list[Tensor]]
 
 
 def places_of(rows: Tensor, domain: str, topology: Topology) -> Places:
-    """Where the numbers of some rows stand in their own domain, in those below it and among the graphs."""
+    """Places of rows, by their numbers, in their own domain, in those below it and among the graphs."""
     found: Places = {domain: [rows]}
     if domain != "graph":
         found["graph"] = [topology.batch(domain).index[rows]]

@@ -1,4 +1,4 @@
-"""What the layers of TrackML's detector measure, as columns for the simulation: where they are, how well, how noisily.
+"""Response of the layers of TrackML's detector, as columns for the simulation: place, resolution, noise.
 
 Layers are those of `detector`: cylinders and flat rings where the real modules overlap like tiles. Resolutions were
 measured in one event of the challenge: half the distance between the 16 % and the 84 % quantile of measured minus true
@@ -25,7 +25,7 @@ RESOLUTION = {
     **dict.fromkeys((12, 14), (0.021, 0.35)),
     **dict.fromkeys((16, 18), (0.11, 3.2)),
 }
-"""Of each volume: in r·φ, and in z of a barrel or in r of an endcap, mm. Pixels, short strips, long strips."""
+"""Resolution of each volume: in r·φ, and in z of a barrel or in r of an endcap, mm (pixels, short, long strips)."""
 DISK_NOISE = 45.0
 """Noise of a disk, as the radius in mm of a barrel layer with as many noise hits: in TrackML's events the noise of a
 barrel layer grows with its radius, and that of disks is about the same in all."""

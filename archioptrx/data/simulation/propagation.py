@@ -33,7 +33,7 @@ GRAZING = 0.1
 
 @dataclass(frozen=True)
 class Crossings:
-    """Where particles cross layers, each particle's in the order of flight.
+    """Points where particles cross layers, each particle's in the order of flight.
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ class Helices:
         return Helices(pos, momentum, self.sense, self.field)
 
     def rows(self, chosen: NDArray[np.bool_]) -> Helices:
-        """Some of them."""
+        """The helices of the chosen particles."""
         return Helices(self.pos[chosen], self.momentum[chosen], self.sense[chosen], self.field)
 
 
@@ -156,7 +156,7 @@ def propagate(
     detector
         Its layers.
     thickness
-        Of each layer in radiation lengths; 0: no scattering.
+        Thickness of each layer in radiation lengths; 0: no scattering.
     random
         Draws the scattering angles; needed where there are any.
 
@@ -169,7 +169,7 @@ def propagate(
     crossings: list[tuple[Ints, Ints, Floats]] = []
     while len(row):
         turn = turns(at, detector)
-        turn[last >= 0, last[last >= 0]] = np.inf
+        turn[last >= 0, last[last >= 0]] = np.inf  # rounding could find the layer that it stands on once more
         last = turn.argmin(axis=1)
         angle = turn[np.arange(len(row)), last]
         met = np.isfinite(angle)
@@ -181,6 +181,7 @@ def propagate(
             at = scattered(at, detector.barrel[last], thickness, random)
         out = (at.pos[:, :2] * at.momentum[:, :2]).sum(1) > 0
         at, row, last = at.rows(out), row[out], last[out]
+    # A particle's crossings lie in successive rounds: a stable sort keeps them in the order of flight.
     particle, layer, pos = (np.concatenate(column) for column in zip(*crossings, strict=True))
     order = np.argsort(particle, kind="stable")
     return Crossings(particle[order], layer[order], pos[order])
@@ -236,7 +237,7 @@ def scattered(at: Helices, barrel: NDArray[np.bool_], thickness: float, random: 
     barrel : bool [A]
         Whether the layer is a cylinder; else a ring.
     thickness
-        Of the layer in radiation lengths.
+        Thickness of the layer in radiation lengths.
     random
         Draws the two angles of each particle.
     """

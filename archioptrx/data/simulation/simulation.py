@@ -44,9 +44,9 @@ def simulate(options: HelixOptions, number: int) -> Event:
     Parameters
     ----------
     options
-        Of the source `helix`.
+        Options of the source `helix`.
     number
-        Of the event. It is the same however many events there are.
+        Number of the event. The event is the same however many events there are.
     """
     random = np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(number,)))
     detector = trackml_detector(options.detector == "all")
@@ -101,7 +101,7 @@ def spectrum(options: HelixOptions, level: Floats) -> Floats:
     """
     power = 1 - options.pt_power
     first, last = options.pt_scale + options.pt_low, options.pt_scale + options.pt_high
-    # Of two positive terms, so that nothing cancels at the far end of a steep spectrum.
+    # A sum of two positive terms: nothing cancels at the far end of a steep spectrum.
     above = (1 - level) + level * (last / first) ** power
     pt = first * above ** (1 / power) - options.pt_scale
     return np.asarray(np.clip(pt, options.pt_low, options.pt_high))
@@ -110,7 +110,7 @@ def spectrum(options: HelixOptions, level: Floats) -> Floats:
 def particle_hits(
     options: HelixOptions, start: Helices, detector: Detector, random: np.random.Generator
 ) -> SimulatedHits:
-    """Hits that the particles leave: those crossings that aren't missed, smeared along the layer."""
+    """Hits of the particles: the crossings that are measured, smeared along the layer."""
     crossed = propagate(start, detector, options.thickness, random)
     measured = random.uniform(size=len(crossed.layer)) >= options.inefficiency
     particle, layer = crossed.particle[measured], crossed.layer[measured]
@@ -146,9 +146,9 @@ def with_noise(hits: SimulatedHits, share: float, detector: Detector, random: np
     Parameters
     ----------
     hits
-        Of the particles.
+        Hits of the particles.
     share
-        Of all hits, noise included.
+        Noise as a share of all hits, noise included.
     detector
         Its `noise` says how much each layer gets.
     random

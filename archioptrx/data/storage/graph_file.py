@@ -1,4 +1,4 @@
-"""How hit graphs lie in a file: arrays first, then a header that names them, so that they can be mapped into memory.
+"""Files of hit graphs: arrays first, then a header that names them, so that they can be mapped into memory.
 
 A file holds the graphs of one event, or pieces of graphs, one after the other:
 
@@ -41,7 +41,7 @@ TYPES = {
 
 
 class StoredGraph(NamedTuple):
-    """Where a graph lies, and what is known of it without reading it.
+    """Index entry of a graph: its place in the file, and facts that need no reading.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class GraphWriter:
         return self._end
 
     def add(self, graph: HitGraph) -> StoredGraph:
-        """Append a graph. A tensor that it shares with the graph before (particles of pieces, say) is written once."""
+        """Append a graph. A tensor that it shares with the graph before is written once."""
         if self._file is None:
             self._file = self.path.open("wb")
         self._check = 0

@@ -29,7 +29,7 @@ WORKERS = "ARCHIOPTRX_WORKERS"
 """Environment variable: worker processes that build events; 1: none. Default: one for each CPU."""
 MOST_WORKERS = 16
 IN_FLIGHT = 2
-"""Tasks handed out at once, per worker."""
+"""Tasks that are handed out and not yet answered, per worker."""
 
 
 def number_of_workers() -> int:
@@ -110,7 +110,7 @@ class _Workers:
                 try:
                     pipe.close()
                 except BrokenPipeError:
-                    continue  # a part of a task that nobody reads any more
+                    continue  # the process ended before it had read all of its task
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
         """Hand out a task. A new process is started where there are fewer than wanted."""
@@ -185,7 +185,7 @@ def serve() -> None:
             answers.write(len(answer).to_bytes(8, "little") + answer)
             answers.flush()
         except BrokenPipeError:
-            os._exit(0)  # nobody is left to answer; without a complaint from the buffer
+            os._exit(0)  # the parent has ended; a normal exit would fail again on flushing the pipe
 
 
 def _answer(task: bytes) -> tuple[bool, Any]:

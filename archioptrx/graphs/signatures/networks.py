@@ -27,7 +27,7 @@ MODULES = {
     "leaky_relu": "nn.LeakyReLU()",
     "sigmoid": "nn.Sigmoid()",
 }
-"""What makes each activation."""
+"""Code that makes each activation."""
 ACTIVATIONS = (*MODULES, "none")
 PARAMETERS = (
     Parameter("layers", (int,), 2, minimum=1),
@@ -136,7 +136,7 @@ def _mlp_source(step: SourceStep) -> LayerSource:
 
 
 def _attention_source(step: SourceStep) -> LayerSource:
-    """What flows in and out, weighted by the logits' sigmoid, beside the value itself."""
+    """Source of `attention`: flows in and out, weighted by the logits' sigmoid, beside the value itself."""
     x, logits = _arguments(step.inputs)
     local = Names([x, logits, *RESERVED])
     weight, arriving, leaving = (local.new(one) for one in ("weight", "arriving", "leaving"))

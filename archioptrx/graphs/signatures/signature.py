@@ -124,7 +124,7 @@ class Signature:
     source: Callable[[SourceStep], Source] | None = None
 
     def type_fault(self, inputs: Domains, output: str) -> str | None:
-        """What is wrong with the domains; None when they are allowed."""
+        """Fault of the domains; None when they are allowed."""
         if POOLED not in (*inputs, output) or self.changes_nodes:
             return self._accepts(inputs, output)
         if POOLED not in inputs or not {*inputs, output} <= {POOLED, "graph"}:

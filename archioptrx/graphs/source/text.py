@@ -137,7 +137,7 @@ def class_name(text: str) -> str:
 
 
 class Names:
-    """Gives names that nobody has yet."""
+    """Source of names that aren't in use yet."""
 
     def __init__(self, taken: Iterable[str]) -> None:
         self.taken = set(taken)

@@ -64,5 +64,5 @@ def raw(network: Any) -> Callable[..., Any]:
 
 
 def tensors(output: Any) -> tuple[Tensor, ...]:
-    """What a model gives, one output or several, as a tuple."""
+    """Outputs of a model as a tuple, also where there is one."""
     return output if isinstance(output, tuple) else (output,)

@@ -44,7 +44,7 @@ def write_python(take: Take, path: Path) -> float:
 
 
 def written(take: Take, path: Path) -> ModuleType:
-    """Write code and weights to a place of their own, and import the code."""
+    """Write code and weights to a path, and import the code."""
     path.write_text(source(take.program, about_file(take, path.stem)), encoding="utf-8")
     buffer = io.BytesIO()
     torch.save(renamed(take.trained.model.state_dict(), take.program.keys), buffer)

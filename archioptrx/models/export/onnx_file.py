@@ -73,9 +73,9 @@ def write_onnx(take: Take, path: Path) -> float:
             outputs = session.run(plain, {"hits": hits, "edge_index": edges})
         return tuple(torch.as_tensor(output) for output in outputs)
 
-    error = difference(take, run)
+    largest_error = difference(take, run)
     write_atomically(path, content)
-    return error
+    return largest_error
 
 
 def onnx_outputs(take: Take) -> list[str]:
@@ -171,7 +171,7 @@ def _refused(take: Take, *kinds: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch's exporter says of its own parts: deprecations, lacking torchvision, code where it fails."""
+    """Silence torch's exporter on its own parts: deprecations, missing torchvision, code where it fails."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""From a computation graph to the program: a name for each value, a class for each function, loops as loops."""
+"""The program of a computation graph: a name for each value, a class for each function, loops as loops."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def live(graph: ComputationGraph) -> set[int]:
 
 @dataclass
 class _Planner:
-    """What is known while a program is made."""
+    """State of one export: names, sources and members, collected step by step."""
 
     model: Model
     classes: dict[Any, NamedClass] = field(default_factory=dict)
@@ -143,7 +143,7 @@ class _Planner:
         self.sources = {i: self._source(i) for i in range(len(self.graph.steps)) if i + count in self.live}
 
     def _source(self, index: int) -> Source:
-        """How a step is written, as its signature says."""
+        """Source of a step, from its signature."""
         graph, step = self.graph, self.graph.steps[index]
         names = self.poolings.inputs(step.inputs, [self.names[v] for v in step.inputs])
         pooling = self.poolings.of.get(step.inputs[0], "")
@@ -197,7 +197,7 @@ class _Planner:
         return unnamed(body, set(re.findall(r"\w+", " ".join(texts(body)))))
 
     def steps(self, indices: Iterable[int], passes: int) -> list[Statement]:
-        """Assignments of the steps that matter."""
+        """Assignments of the steps that a target depends on."""
         count = len(self.graph.sources)
         return [part for index in indices if index + count in self.live for part in self.step(index, passes)]
 
@@ -227,7 +227,7 @@ class _Planner:
         return statements
 
     def step(self, index: int, passes: int) -> list[Assign]:
-        """One step; `passes` of its loop, 0 outside."""
+        """Statements of one step; `passes` of its loop, 0 outside."""
         value = index + len(self.graph.sources)
         domain, width = self.shapes[value]
         source, name = self.sources[index], self.names[value]
@@ -280,7 +280,7 @@ class _Planner:
 
 
 def _turn(count: int, passes: int) -> str:
-    """Which of the modules of a step runs."""
+    """Index of the module that runs in a pass, as code; "" where a step has one."""
     if count == 1:
         return ""
     if not passes:
@@ -310,7 +310,7 @@ def _value_names(graph: ComputationGraph, reserved: Iterable[str]) -> list[str]:
 
 
 def _beginning(planner: _Planner, body: Sequence[Statement], metadata: Metadata) -> tuple[Statement, ...]:
-    """What the steps read: end points, number of hits, sources. The scaled hits come last: they may take the name."""
+    """Statements before the steps: end points, number of hits, sources; scaled hits last, as they may take the name."""
     graph = planner.graph
     read = sorted(read_sources(graph) & planner.live, key=lambda v: (planner.names[v] == HITS, v))
     sources = [_source(planner, value, metadata) for value in read]

@@ -40,6 +40,8 @@ class Poolings:
         """Find a variable for each pooled value that a target depends on."""
         carried = dict(pair for loop in graph.loops for pair in loop.heads)
         makers = _makers(graph, live, frozenset())
+        # A head shares the variable of its first value. Where the value carried back lies on another smaller graph, the
+        # head needs a variable of its own, which may change what later heads inherit: until nothing changes.
         while changed := {v for v in makers if v in carried and makers[carried[v]] != makers[v]} - set(makers.values()):
             known = {v for v in makers if makers[v] == v}
             makers = _makers(graph, live, frozenset(known | changed))
@@ -63,12 +65,12 @@ class Poolings:
         return [pair for pair in pairs if pair[0] != pair[1]]
 
     def started(self, value: int) -> list[Assign]:
-        """What gives a head's own variable its first value."""
+        """Assignment of the first value of a head's own variable, where it has one."""
         return [Assign(self.of[value], self.heads[value])] if value in self.heads else []
 
 
 def _makers(graph: ComputationGraph, live: set[int], own: frozenset[int]) -> dict[int, int]:
-    """For each pooled value the value whose variable it shares: that of a pooling or of one of `own`."""
+    """The value whose variable each pooled value shares: that of a pooling or of one of `own`."""
     makers: dict[int, int] = {}
     for value in range(len(graph.sources), len(graph.values)):
         if value in live and graph.type_of(value).domain == POOLED:

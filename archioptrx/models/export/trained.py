@@ -22,7 +22,7 @@ from archioptrx.tasks.task import Task
 
 @dataclass(frozen=True)
 class Take:
-    """A trained model on its way out.
+    """A trained model to be exported.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Take:
         return plan(model, self.trained.metadata, links)
 
     def summary(self, files: str, difference: float, needs: str = "") -> str:
-        """What the command prints of an export: files, inputs and outputs, what the code needs, how exact it is."""
+        """Text that the command prints: files, inputs and outputs, packages that the code needs, accuracy."""
         outputs = ", ".join(f"{output.name} {output.shape}" for output in self.program.outputs)
         lines = [f"{files}: hits [N, {len(self.facts['hits'])}], edge_index [2, E] -> {outputs}"]
         lines += [f"needs {needs}"] * bool(needs)
@@ -89,7 +89,7 @@ class Take:
 
 
 def probabilities(task: Task, targets: int) -> tuple[bool, ...]:
-    """For each target whether its task gives logits."""
+    """Flags of the targets: whether the task gives logits."""
     tasks = list(task.tasks.values()) if isinstance(task, Several) else [task]
     links = tuple(isinstance(part, BinaryClassification) for part in tasks)
     return links if len(links) == targets else (False,) * targets

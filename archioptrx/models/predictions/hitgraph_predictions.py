@@ -21,7 +21,7 @@ from archioptrx.models.predictions.prediction import Prediction
 
 @prediction_writer("hitgraphs")
 def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptions, output: Path) -> None:
-    """Write each graph's file again with what was found.
+    """Write each graph's file again with the predictions.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Predictions for the notebook's samples: the same samples with what the network found, see `sources.pickle`."""
+"""Predictions for the notebook's samples: the same samples with scores and tracks, see `sources.pickle`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write_predictions(predictions: Iterable[Prediction], options: PickleOptions,
 
 
 def sample_of(prediction: Prediction, sectors: int) -> dict[str, Any]:
-    """A graph as the notebook keeps it, with what was found."""
+    """A sample of the notebook with the predictions."""
     sample = to_sample(prediction.graph, sectors)
     hits = len(prediction.graph.x)
     if prediction.tracks is not None:

@@ -4,10 +4,10 @@
                              in each event, 0 is none
     scores/EVENT.csv         inner_hit_id, outer_hit_id, score: each candidate edge and its probability
     triplets/EVENT.csv       inner_hit_id, middle_hit_id, outer_hit_id, score: each triplet and its probability
-    outputs/EVENT-NAME.csv   what a network says of hits (hit_id first) or of graphs (sector first)
+    outputs/EVENT-NAME.csv   other outputs for hits (hit_id first) or graphs (sector first)
 
-A hit that the cuts removed before the network saw it is in no track. Of an event that is divided into sectors, the
-tracks of all of them are in the one table.
+A hit that the cuts removed before the network saw it is in no track. The tracks of all sectors of an event
+are in one table.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def write_triplets(name: str, parts: list[Prediction], folder: Path) -> None:
 
 
 def write_outputs(name: str, parts: list[Prediction], folder: Path) -> None:
-    """Write what the network says of hits or graphs."""
+    """Write the outputs of other targets, for hits or graphs."""
     for target in parts[0].outputs:
         tables = []
         for part in parts:

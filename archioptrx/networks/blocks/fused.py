@@ -1,7 +1,8 @@
 """LayerNorm with activation, and the linear layer before it, in blocks of rows that stay in a processor's cache.
 
-The arithmetic is PyTorch's own. What is saved are trips to memory: between the matrix product, the norm and the
-activation, forward and backward, a block of rows never leaves the cache.
+The arithmetic is PyTorch's own; memory traffic is saved: between the matrix product, the norm and the activation,
+forward and backward, a block of rows stays in the cache. Rows are independent, so blocks change no result; gradients of
+weights are sums over blocks.
 """
 
 from __future__ import annotations

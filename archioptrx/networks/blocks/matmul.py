@@ -18,7 +18,7 @@ WIDE = 16  # below this width a product moves memory rather than computes, and B
 
 
 def _has_onednn() -> bool:
-    """Whether oneDNN multiplies float32 here. On AMD processors it is three times as fast as MKL."""
+    """Whether oneDNN multiplies float32 on this machine. On AMD processors it is three times as fast as MKL."""
     if not torch.backends.mkldnn.is_available():
         return False
     try:

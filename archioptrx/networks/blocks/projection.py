@@ -1,4 +1,9 @@
-"""The first linear layer of a network: each part of its input is multiplied in its own domain, then gathered."""
+"""The first linear layer of a network: each part of its input is multiplied in its own domain, then gathered.
+
+A linear layer and gathering commute: `W (x[src]) = (W x)[src]`. A product runs therefore over the N rows of a node
+value, not over its E copies on edges. The result is that of `nn.Linear` on the concatenation, up to rounding, and the
+weight has the same shape and columns; `Slot` says which columns belong to which input.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,7 @@ from archioptrx.networks.blocks.value import ForwardPass, Piece, Value
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where an input stands in the concatenation: its domain, width, first column and number of copies."""
+    """Place of an input in the concatenation that is never built: domain, width, first column, number of copies."""
 
     domain: str
     width: int
@@ -55,7 +60,7 @@ class Blocked(nn.Linear):
     def multiplied(self, piece: Piece, columns: tuple[int, ...], bias: Tensor | None, run: ForwardPass) -> Tensor:
         """Multiply a piece by the blocks of the weight at these columns: [R, blocks · out].
 
-        A bias joins the first block. What a loop doesn't change is multiplied once.
+        A bias is added to the first block. A piece that a loop doesn't change is multiplied once for all its passes.
         """
         key = (id(self), columns, bias is None)
         return run.hoist(piece, key, lambda: self._multiply(piece, columns, bias, run))
@@ -67,6 +72,7 @@ class Blocked(nn.Linear):
         pending = piece.weight
         if pending is None:
             return linear(piece.rows, weight, bias)
+        # The piece is P h + counts · b (`Piece`): W (P h + counts · b) = (W P) h + counts · (W b).
         joined = run.keep((id(self), columns, id(pending)), lambda: weight @ pending)
         if piece.bias is None:
             return linear(piece.rows, joined, bias)
@@ -112,11 +118,15 @@ class Projection(Blocked):
             for piece, offset in spread(value):
                 table = self.multiplied(piece, slot.columns(offset), bias, run)
                 tables[slot.domain] = tables[slot.domain] + table if slot.domain in tables else table
-                bias = None
+                bias = None  # in the first table, and so in every row of the sum exactly once
         return self._gathered(tables, run)
 
     def _gathered(self, tables: dict[str, Tensor], run: ForwardPass) -> Tensor:
-        """Bring the tables of all domains to the output's, rung by rung from below."""
+        """Bring the tables of all domains to the output's, rung by rung from below.
+
+        At each rung `table` is the sum of all inputs so far, with a block for each copy that is still to be lifted:
+        nodes have 4 blocks for triplets, edges 2, triplets 1.
+        """
         if self.domain == "graph":
             return tables["graph"]
         table: Tensor | None = None

@@ -111,7 +111,7 @@ class Convolution(nn.Module):
 
 
 def _sizes(inputs: Sequence[Shape], output: Shape, accepted: Mapping[str, Any], keyword: str | None) -> dict[str, Any]:
-    """The keyword arguments that say how wide things are, as far as the class takes them."""
+    """Keyword arguments for widths, those that the class accepts."""
     sizes: dict[str, Any] = {
         "in_channels": inputs[0].width,
         "channels": inputs[0].width,

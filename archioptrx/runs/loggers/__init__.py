@@ -26,7 +26,7 @@ MakeLogger = TypeVar("MakeLogger", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class LoggerDescription:
-    """What is known of a logger without importing it.
+    """Description of a logger, known without importing it.
 
     Attributes
     ----------

@@ -27,7 +27,7 @@ class TaskOptions(Protocol):
 
     @property
     def judged(self) -> tuple[str, ...]:
-        """What metrics judge its answers."""
+        """Subjects of the metrics that judge its outputs."""
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ class TaskOptions(Protocol):
 
 
 class PlainTaskOptions:
-    """Options that need no rule but the types of their defaults: all that a task of your own has to say is its fields.
+    """Options that need no rule but the types of their defaults: a task of your own declares its fields and no more.
 
     For a rule of your own, extend `read` and call `fields.fault`.
     """

@@ -178,7 +178,7 @@ def _followed(start: Ints, end: Ints, score: Floats, follow: float) -> Bools:
 
 
 def _starts(values: Ints) -> Ints:
-    """Where a new value begins in a sorted array."""
+    """Places where a new value begins in a sorted array."""
     return np.flatnonzero(np.diff(values, prepend=-1))
 
 

@@ -1,4 +1,4 @@
-"""How good track candidates are: the TrackML score, and efficiency, fakes and duplicates as Exa.TrkX counts them.
+"""Metrics of track candidates: the TrackML score, and efficiency, fakes and duplicates as Exa.TrkX counts them.
 
 A *track* is all hits of an event with one label. Its *particle* is the one that made more than half of its hits; there
 is at most one, and noise is none.
@@ -99,7 +99,7 @@ class Selection:
 
     @staticmethod
     def of_signal(options: Mapping[str, Any]) -> Selection:
-        """What a data set was told to be its signal (`signal_pt`, `signal_primary`): tracks are judged by that too.
+        """Selection of the signal of a data set (`signal_pt`, `signal_primary`): tracks are judged by that too.
 
         >>> Selection.of_signal({"source": "helix", "signal_pt": 1.0}).pt_min
         1.0
@@ -113,7 +113,7 @@ class Selection:
         Raises
         ------
         InputError
-            The data don't say what is asked for.
+            The data lack what is needed.
         """
         chosen = event.hits >= self.min_hits
         for name, values, asked, good in (
