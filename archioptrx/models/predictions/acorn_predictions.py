@@ -14,12 +14,12 @@ from archioptrx.models.predictions.prediction import Prediction
 
 @prediction_writer("acorn")
 def write_predictions(predictions: Iterable[Prediction], options: AcornOptions, output: Path) -> None:
-    """Write each event's file again with scores and labels, under its own name.
+    """Write each file again with scores and labels, under its own name.
 
     Raises
     ------
     InputError
-        A file is no longer the one that was read, or the network gives neither scores of edges nor tracks.
+        A file is no longer the result that was read, or the network gives neither scores of edges nor tracks.
     """
     files = acorn.event_files(options)
     for result in predictions:
@@ -27,11 +27,5 @@ def write_predictions(predictions: Iterable[Prediction], options: AcornOptions, 
             raise InputError(
                 "predict: acorn's files hold scores of edges and tracks; allowed: a model that gives these"
             )
-        file = files[result.graph.event]
-        acorn.write_predictions(
-            file,
-            output / f"{result.graph.event}{file.suffix}",
-            result.graph,
-            result.scores,
-            result.tracks,
-        )
+        file, name = files[result.graph.event][result.graph.sector]
+        acorn.write_predictions(file, output / f"{name}{file.suffix}", result.graph, result.scores, result.tracks)

@@ -94,7 +94,7 @@ class _Lift(torch.autograd.Function):
     def forward(ctx: Any, table: Tensor, base: Tensor | None, ends: EdgeEnds) -> Tensor:
         ctx.ends = ends
         # Row i of the table becomes rows 2i (offered to starts) and 2i + 1 (to ends); an upper row adds one of each.
-        out = bags(table.view(2 * ends.size, -1), ends.slots, ends.slot_offsets)
+        out = bags(table.view(2 * ends.size, table.shape[1] // 2), ends.slots, ends.slot_offsets)
         return out if base is None else out.add_(base)
 
     @staticmethod
@@ -103,7 +103,7 @@ class _Lift(torch.autograd.Function):
         # The transpose of the forward sum: each slot adds up the gradients of the upper rows that read it.
         table = None
         if ctx.needs_input_grad[0]:
-            table = bags(grad, *ctx.ends.incident).view(ctx.ends.size, -1)
+            table = bags(grad, *ctx.ends.incident).view(ctx.ends.size, 2 * grad.shape[1])
         return table, grad if ctx.needs_input_grad[1] else None, None
 
 
@@ -130,7 +130,7 @@ def _products(table: Tensor, grad: Tensor, ends: EdgeEnds) -> Tensor:
 
     In blocks of rows that stay in the cache: the gathered rows together take more room than all else.
     """
-    rows, width = table.view(2 * ends.size, -1), grad.shape[1]
+    rows, width = table.view(2 * ends.size, table.shape[1] // 2), grad.shape[1]
     out = table.new_empty(ends.index.shape[1])
     for part in blocks(len(out)):
         sides = slice(2 * part.start, 2 * part.stop)
@@ -148,7 +148,7 @@ class _Flow(torch.autograd.Function):
         ctx.ends = ends
         ctx.save_for_backward(table, weights)
         slots, rows, offsets = ends.neighbours
-        return bags(table.view(2 * ends.size, -1), slots, offsets, weights.index_select(0, rows))
+        return bags(table.view(2 * ends.size, table.shape[1] // 2), slots, offsets, weights.index_select(0, rows))
 
     @staticmethod
     @once_differentiable
