@@ -117,10 +117,10 @@ class Constraints:
     def read(cls, inside: Fields) -> Constraints:
         """Take and check the section."""
         counts = ("parameters", "steps", "executed", "rounds")
-        found = {key: inside.take(key, (int, type(None)), None, minimum=1) for key in counts}
+        limits = {key: inside.take(key, (int, type(None)), None, minimum=1) for key in counts}
         seconds = inside.take("seconds_per_step", (*NUMBER, type(None)), None, minimum=1e-6)
         inside.rest()
-        return cls(**found, seconds_per_step=None if seconds is None else float(seconds))
+        return cls(**limits, seconds_per_step=None if seconds is None else float(seconds))
 
 
 @dataclass(frozen=True)

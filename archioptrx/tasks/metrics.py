@@ -147,7 +147,7 @@ def metric(
 def bundled_metrics(subject: str) -> list[Metric]:
     """The metrics of a subject that come with the package, in their order."""
     own = METRICS.own()
-    return [one for name in METRICS.in_order() if name not in own and subject in (one := METRICS.get(name)).of]
+    return [known for name in METRICS.in_order() if name not in own and subject in (known := METRICS.get(name)).of]
 
 
 def own_metrics(task: str, subject: str) -> list[Metric]:
@@ -161,13 +161,13 @@ def own_metrics(task: str, subject: str) -> list[Metric]:
         What of its answers is judged.
     """
     own = METRICS.own()
-    found = [METRICS.get(name) for name in METRICS.in_order() if name in own]
-    return [one for one in found if subject in one.of and (not one.tasks or task in one.tasks)]
+    registered = [METRICS.get(name) for name in METRICS.in_order() if name in own]
+    return [known for known in registered if subject in known.of and (not known.tasks or task in known.tasks)]
 
 
 def names_of(metrics: Sequence[Metric], better: str) -> tuple[str, ...]:
     """Names of the metrics whose good values are of one kind."""
-    return tuple(one.name for one in metrics if one.better == better)
+    return tuple(known.name for known in metrics if known.better == better)
 
 
 @dataclass(frozen=True, eq=False)

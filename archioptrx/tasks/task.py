@@ -23,7 +23,7 @@ Output = Tensor | tuple[Tensor, ...]
 
 def apply_to(output: Output, act: Callable[[Tensor], Tensor]) -> Output:
     """Do the same to the tensor of each target."""
-    return act(output) if isinstance(output, Tensor) else tuple(act(one) for one in output)
+    return act(output) if isinstance(output, Tensor) else tuple(act(part) for part in output)
 
 
 def finite(outputs: Sequence[Tensor]) -> None:
@@ -145,14 +145,14 @@ class Task(ABC):
             An output isn't a number, or a metric of the user's own fails.
         """
         with TASKS.guarded(self.name):
-            found = self.metrics(outputs, graphs, cut=cut, bins=bins)
-        if not isinstance(found, dict):
-            raise InputError(f"task {self.name}: its metrics are {kind_of(found)}; allowed: numbers by name, a dict")
-        own = [one for one in self.own_metrics if TRACKS not in one.of]
+            scores = self.metrics(outputs, graphs, cut=cut, bins=bins)
+        if not isinstance(scores, dict):
+            raise InputError(f"task {self.name}: its metrics are {kind_of(scores)}; allowed: numbers by name, a dict")
+        own = [metric for metric in self.own_metrics if TRACKS not in metric.of]
         if not own:
-            return found
+            return scores
         judged = self.answers(outputs, graphs, cut)
-        return found | {one.name: one.value(judged) for one in own}
+        return scores | {metric.name: metric.value(judged) for metric in own}
 
     @abstractmethod
     def perfect(self, graph: HitGraph) -> Any:

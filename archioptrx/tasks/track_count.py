@@ -61,10 +61,10 @@ class TrackCount(Task):
         """
         finite(outputs)
         sizes = [graph.num_graphs for graph in graphs]
-        found: dict[str, Any] = {"loss": mean_loss(self, outputs, graphs, sizes), "graphs": sum(sizes)}
+        scores: dict[str, Any] = {"loss": mean_loss(self, outputs, graphs, sizes), "graphs": sum(sizes)}
         names = ("explained", "exact", "mean_error", "bias", "rms")
         if not graphs:
-            return found | dict.fromkeys(names)
+            return scores | dict.fromkeys(names)
         given = torch.cat([self.number(o.detach().double().cpu()) for o in outputs]).numpy()
         truth = torch.cat([track_numbers(g, self.options.hits).cpu() for g in graphs]).double().numpy()
         error = given - truth
@@ -75,7 +75,7 @@ class TrackCount(Task):
             float(error.mean()),
             float(np.sqrt(np.square(error).mean())),
         )
-        return found | dict(zip(names, values, strict=True))
+        return scores | dict(zip(names, values, strict=True))
 
     def perfect(self, graph: HitGraph) -> Tensor:
         """The true number; of none, with `poisson`, a number next to 0."""

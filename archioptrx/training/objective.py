@@ -125,9 +125,9 @@ class Objective:
 
     def scores(self, metrics: Mapping[str, Any]) -> tuple[float, ...] | None:
         """One number of each goal, larger is better; None where one is missing or not finite."""
-        found = [goal.value(metrics) for goal in self.goals]
-        numbers = tuple(value for value in found if value is not None)
-        return numbers if len(numbers) == len(found) else None
+        scores = [goal.value(metrics) for goal in self.goals]
+        numbers = tuple(value for value in scores if value is not None)
+        return numbers if len(numbers) == len(scores) else None
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.goals))

@@ -131,15 +131,15 @@ def _mlp_source(step: SourceStep) -> LayerSource:
     width = sum(kind.width * (2 if _gathered(kind, output) else 1) for kind in inputs)
     members, keys = _sequence(width, output.width, step.parameters)
     indices = _indices(inputs, output)
-    made = LayerClass(_about(step), members, (*names, *indices), (), call("self.layers", joined(parts)))
-    return LayerSource(made, (*step.codes, *indices), keys)
+    layer_class = LayerClass(_about(step), members, (*names, *indices), (), call("self.layers", joined(parts)))
+    return LayerSource(layer_class, (*step.codes, *indices), keys)
 
 
 def _attention_source(step: SourceStep) -> LayerSource:
     """Source of `attention`: flows in and out, weighted by the logits' sigmoid, beside the value itself."""
     x, logits = _arguments(step.inputs)
     local = Names([x, logits, *RESERVED])
-    weight, arriving, leaving = (local.new(one) for one in ("weight", "arriving", "leaving"))
+    weight, arriving, leaving = (local.new(name) for name in ("weight", "arriving", "leaving"))
     body = (
         Assign(weight, f"{logits}.sigmoid()"),
         Assign(arriving, call("total", f"{weight} * {x}[start]", "end", f"{x}.shape[0]")),
@@ -149,8 +149,8 @@ def _attention_source(step: SourceStep) -> LayerSource:
     parts = (f"{arriving} + {leaving}", x) if together else (arriving, leaving, x)
     members, keys = _sequence(len(parts) * step.inputs[0].width, step.output.width, step.parameters)
     result = call("self.layers", joined(parts))
-    made = LayerClass(_about(step), members, (x, logits, *ENDS), body, result)
-    return LayerSource(made, (*step.codes, *ENDS), keys)
+    layer_class = LayerClass(_about(step), members, (x, logits, *ENDS), body, result)
+    return LayerSource(layer_class, (*step.codes, *ENDS), keys)
 
 
 def _arguments(inputs: Sequence[Operand]) -> tuple[str, ...]:

@@ -35,12 +35,12 @@ def _pool_source(step: SourceStep) -> LayerSource:
     width, method = step.output.width, step.parameters["method"]
     arguments = (*step.codes, "edge_index")
     if method == "topk":
-        made, keys = call("TopKPooling", f"{width}", f"{float(step.parameters['ratio'])!r}"), {"layer.select.": ""}
+        maker, keys = call("TopKPooling", f"{width}", f"{float(step.parameters['ratio'])!r}"), {"layer.select.": ""}
     elif method == "edge":
-        made, keys = call("EdgePooling", f"{width}"), {"layer.lin.": "layer."}
+        maker, keys = call("EdgePooling", f"{width}"), {"layer.lin.": "layer."}
     else:
-        made, keys = call("DiffPooling", f"{width}", f"{step.parameters['clusters']}"), {"layer.": "layer."}
-    return LayerSource(made, arguments, keys, doubtful=method)
+        maker, keys = call("DiffPooling", f"{width}", f"{step.parameters['clusters']}"), {"layer.": "layer."}
+    return LayerSource(maker, arguments, keys, doubtful=method)
 
 
 def _unpool_source(step: SourceStep) -> Expression:

@@ -19,7 +19,7 @@ def write_predictions(predictions: Iterable[Prediction], options: AcornOptions, 
     Raises
     ------
     InputError
-        A file is no longer the result that was read, or the network gives neither scores of edges nor tracks.
+        A file is no longer the one that was read, or the network gives neither scores of edges nor tracks.
     """
     files = acorn.event_files(options)
     for result in predictions:

@@ -29,7 +29,7 @@ def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptio
     Raises
     ------
     InputError
-        A file is no longer the prediction that was read.
+        A file is no longer the one that was read.
     """
     files = {name_of(file): file for file in find_files(options.path)}
     for prediction in predictions:
