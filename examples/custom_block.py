@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from archioptrx.graphs.signatures import Parameter, Shape, Signature, Width
-from archioptrx.graphs.source.step import Layer, SourceStep
+from archioptrx.graphs.source.step import LayerSource, SourceStep
 from archioptrx.graphs.source.text import call
 from archioptrx.networks.blocks import ForwardPass, Value, block
 
@@ -53,10 +53,10 @@ class Difference(nn.Module):
 '''
 
 
-def source(step: SourceStep) -> Layer:
+def source(step: SourceStep) -> LayerSource:
     """As plain torch, for `export`: what makes the module, what it is called with, and its class as text."""
     made = call("Difference", f"{step.output.width}", f"{step.parameters['power']}")
-    return Layer(made, (step.inputs[0].code, "start", "end"), helpers={"Difference": CODE})
+    return LayerSource(made, (step.inputs[0].code, "start", "end"), helpers={"Difference": CODE})
 
 
 @block(

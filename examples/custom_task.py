@@ -20,7 +20,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.report.registry import TaskFigure, task_figures
 from archioptrx.tasks.classification_metrics import ClassifiedRows
-from archioptrx.tasks.metrics import Answers, metric
+from archioptrx.tasks.metrics import NetworkOutputs, metric
 from archioptrx.tasks.options import PlainTaskOptions, task
 from archioptrx.tasks.task import Task, TaskObjective, finite, lacks_pid, mean_loss
 
@@ -82,10 +82,10 @@ class HitNoise(Task):
 
 
 @metric("noise_rejection", of="hits", tasks=["hit_noise"])
-def noise_rejection(answers: Answers) -> float | None:
+def noise_rejection(judged: NetworkOutputs) -> float | None:
     """Share of the hits of noise that are recognised."""
-    noise = torch.cat([graph.pid == 0 for graph in answers.graphs])
-    accepted = torch.cat([torch.sigmoid(one) >= answers.cut for one in answers.outputs])
+    noise = torch.cat([graph.pid == 0 for graph in judged.graphs])
+    accepted = torch.cat([torch.sigmoid(one) >= judged.cut for one in judged.outputs])
     return float((noise & ~accepted).sum() / noise.sum()) if noise.any() else None
 
 

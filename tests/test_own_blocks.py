@@ -29,7 +29,7 @@ from archioptrx.graphs.linear_fusion import pending_steps
 from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.graphs.shapes import shapes
 from archioptrx.graphs.signatures import SIGNATURES, Parameter, Signature
-from archioptrx.graphs.source.step import Expression, Layer
+from archioptrx.graphs.source.step import Expression, LayerSource
 from archioptrx.models.export.check import random_event
 from archioptrx.models.export.files import write_python
 from archioptrx.models.export.onnx_file import write_onnx
@@ -160,7 +160,7 @@ class Weighted(nn.Module):
 
 def weighted(code: str = CODE, name: str = "Weighted") -> Any:
     """A source with a class of its own."""
-    return lambda step: Layer(f"{name}({step.output.width})", step.codes, helpers={name: code})
+    return lambda step: LayerSource(f"{name}({step.output.width})", step.codes, helpers={name: code})
 
 
 def test_a_count_makes_networks_countable() -> None:
@@ -335,8 +335,11 @@ def test_a_result_of_another_shape_is_named(result: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (lambda step: "x", "x1 = weigh: source of block own: gives a str; allowed: an Expression or a Layer"),
-        (lambda step: Layer("Weighted(", step.codes), "x1 = weigh: source of block own: isn't Python: SyntaxError: .*"),
+        (lambda step: "x", "x1 = weigh: source of block own: gives a str; allowed: an Expression or a LayerSource"),
+        (
+            lambda step: LayerSource("Weighted(", step.codes),
+            "x1 = weigh: source of block own: isn't Python: SyntaxError: .*",
+        ),
         (lambda step: step.no_such, "block own: its source fails: AttributeError: .*"),
         (
             weighted("class Weighted(:"),

@@ -25,7 +25,7 @@ from archioptrx.search import single, study_run
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import Specs, prepare
 from archioptrx.tasks import make_task
-from archioptrx.tasks.metrics import LARGE, Answers, Metric, metric
+from archioptrx.tasks.metrics import LARGE, Metric, NetworkOutputs, metric
 from archioptrx.tasks.options import registry
 from archioptrx.tasks.options.registry import OPTIONS
 from archioptrx.training.trial import messages
@@ -306,10 +306,10 @@ def test_arguments_of_a_metric():
         with pytest.raises(InputError, match=message):
             metric("m", **options)
     large = Metric("m", ("hits",), LARGE, (), lambda answers: torch.tensor(7))
-    assert large.value(Answers([0], [0], 0.5)) == 7
-    assert large.value(Answers([], [], 0.5)) is None
+    assert large.value(NetworkOutputs([0], [0], 0.5)) == 7
+    assert large.value(NetworkOutputs([], [], 0.5)) is None
     with pytest.raises(TrialError, match="metric m: gave True; allowed: a finite number"):
-        Metric("m", ("hits",), LARGE, (), lambda answers: True).value(Answers([0], [0], 0.5))
+        Metric("m", ("hits",), LARGE, (), lambda answers: True).value(NetworkOutputs([0], [0], 0.5))
 
 
 def test_imports_come_before_anything_else(lab):

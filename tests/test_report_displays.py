@@ -15,7 +15,7 @@ from archioptrx.commands import inspect
 from archioptrx.data.dataset import Metadata, make_graph
 from archioptrx.models.model_folder import load_model
 from archioptrx.report import event_displays as displays
-from archioptrx.report.held_out import Answers, evaluate_held_out
+from archioptrx.report.held_out import BinaryTarget, evaluate_held_out
 from archioptrx.report.page import Section, page
 from archioptrx.tasks.comparison import medals
 
@@ -62,13 +62,13 @@ def counted(display):
 
 
 def test_each_frame_shows_the_answers_of_its_pass(report, held):
-    [answers] = Answers.all_of(held)
-    event = displays.chosen_events(held, answers)[0]
+    [target] = BinaryTarget.all_of(held)
+    event = displays.chosen_events(held, target)[0]
     with opened(report) as page:
         display = shown(page)
         slider = display.locator("[data-part=frame]")
-        assert int(slider.get_attribute("max")) + 1 == len(answers.passes) == len(event.classes)
-        for frame in (len(answers.passes) - 1, 0, 2):
+        assert int(slider.get_attribute("max")) + 1 == len(target.passes) == len(event.classes)
+        for frame in (len(target.passes) - 1, 0, 2):
             slider.fill(str(frame))
             expect(display).to_have_attribute("data-frame", str(frame))
             seen = np.bincount(event.classes[frame], minlength=4)
@@ -76,8 +76,8 @@ def test_each_frame_shows_the_answers_of_its_pass(report, held):
             wanted = [int(seen[0] - hidden), *seen[1:].tolist()]
             assert list(drawn(display).values()) == counted(display) == wanted
             assert paths(display) == 2 * sum(wanted)
-            auc = answers.by_pass()[frame]["auc"]
-            said = f"After iteration {frame} of {len(answers.passes) - 1}, on all held-out events: AUC {auc:.4f}"
+            auc = target.by_pass()[frame]["auc"]
+            said = f"After iteration {frame} of {len(target.passes) - 1}, on all held-out events: AUC {auc:.4f}"
             expect(display.locator("[data-part=said]")).to_contain_text(said)
 
 
@@ -109,8 +109,8 @@ def test_the_legend_hides_a_class_and_shows_it_again(report):
 
 
 def test_scores_alone_another_event_and_another_theme(report, held):
-    [answers] = Answers.all_of(held)
-    events = displays.chosen_events(held, answers)
+    [target] = BinaryTarget.all_of(held)
+    events = displays.chosen_events(held, target)
     assert len(events) > 1
     with opened(report) as page:
         display = shown(page)
@@ -132,26 +132,26 @@ def test_scores_alone_another_event_and_another_theme(report, held):
 
 
 def big(held, edges):
-    """A model's held-out events exchanged for one large event, with random answers."""
+    """A model's held-out events exchanged for one large event, with random logits."""
     graph = make_graph(random_arrays(0, hits=10_000, edges=edges), Metadata("test"), "big", 0)
-    [answers] = Answers.all_of(held)
+    [target] = BinaryTarget.all_of(held)
     random = np.random.default_rng(0)
     passes = [random.normal(0, 3, edges) for _ in range(9)]
     truth, kept = graph.y.numpy() > 0.5, np.ones(edges, dtype=bool)
-    answers = replace(answers, logits=passes[-1], passes=passes, truth=truth, kept=kept, spans=[(0, edges)])
-    return replace(held, graphs=[graph]), answers
+    target = replace(target, logits=passes[-1], passes=passes, truth=truth, kept=kept, spans=[(0, edges)])
+    return replace(held, graphs=[graph]), target
 
 
 def test_an_event_of_50000_edges_takes_less_than_2_mb(held):
-    events, answers = big(held, 50_000)
-    assert 500_000 < len(displays.event_display(events, answers)) < 2_000_000
-    [event] = displays.chosen_events(events, answers)
+    events, target = big(held, 50_000)
+    assert 500_000 < len(displays.event_display(events, target)) < 2_000_000
+    [event] = displays.chosen_events(events, target)
     assert event.part == 1 and len(displays.sectors_of(event)) > 10
 
 
 def test_of_a_larger_event_a_part_in_phi_is_carried(held):
-    events, answers = big(held, 20_000)
-    [whole], [part] = (displays.chosen_events(events, answers, most) for most in (10**9, 100_000))
+    events, target = big(held, 20_000)
+    [whole], [part] = (displays.chosen_events(events, target, most) for most in (10**9, 100_000))
     assert whole.part == 1 and part.part < 0.5 and displays.weight(part) == pytest.approx(100_000, rel=0.25)
     phi = np.arctan2(part.pos[:, 1], part.pos[:, 0])[part.rows[0]]
     everything = np.arctan2(whole.pos[:, 1], whole.pos[:, 0])[whole.rows[0]]
@@ -162,8 +162,8 @@ def test_of_a_larger_event_a_part_in_phi_is_carried(held):
 
 
 def test_sectors_hold_all_rows_about_evenly(held):
-    events, answers = big(held, 20_000)
-    [event] = displays.chosen_events(events, answers)
+    events, target = big(held, 20_000)
+    [event] = displays.chosen_events(events, target)
     limits = displays.sectors_of(event)
     phi = np.arctan2(event.pos[:, 1], event.pos[:, 0])[event.rows[0]]
     counts = np.histogram(phi, limits)[0]
@@ -172,10 +172,10 @@ def test_sectors_hold_all_rows_about_evenly(held):
 
 def test_every_row_is_in_one_sector_on_the_screen(held, tmp_path):
     """Near the axis a tenth of a millimetre turns a hit by a lot."""
-    events, answers = big(held, 20_000)
+    events, target = big(held, 20_000)
     events.graphs[0].pos[:, :2] *= 0.002
     path = tmp_path / "page.html"
-    body = displays.event_display(events, answers)
+    body = displays.event_display(events, target)
     path.write_text(page("big", "", {}, [Section("event", "Event", body, scripts=("displays.js",))]))
     with opened(path) as shown_page:
         display = shown(shown_page)

@@ -19,7 +19,7 @@ from archioptrx.report import best_model, held_out
 from archioptrx.report import classification as rates
 from archioptrx.report import event_displays as displays
 from archioptrx.report.content import Content
-from archioptrx.report.held_out import Answers, evaluate_held_out
+from archioptrx.report.held_out import BinaryTarget, evaluate_held_out
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.training.fit import predict
 
@@ -36,7 +36,7 @@ def held(run):
 
 @pytest.fixture(scope="module")
 def answers(held):
-    [found] = Answers.all_of(held)
+    [found] = BinaryTarget.all_of(held)
     return found
 
 
@@ -130,7 +130,7 @@ def test_events_that_have_changed_leave_one_line(run, tmp_path):
 def test_passes_are_kept_as_far_as_there_is_room(run, held, answers, monkeypatch):
     monkeypatch.setattr(held_out, "EDGES_PER_EVALUATION", 1)  # a batch for each graph
     little = evaluate_held_out(load_model(run), most=1)
-    [found] = Answers.all_of(little)
+    [found] = BinaryTarget.all_of(little)
     assert len(little.batches) == len(held.graphs) > len(little.passes) == 1
     assert len(found.passes) == len(answers.passes) and found.drawable == 1 < answers.drawable == len(held.graphs)
     np.testing.assert_allclose(found.logits, answers.logits, atol=1e-5)

@@ -16,7 +16,7 @@ from torch_geometric.data import Data
 
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.architecture import Architecture
-from archioptrx.graphs.sketches.layer import Layer
+from archioptrx.graphs.sketches.layer import SketchLayer
 from archioptrx.graphs.sketches.methods import CONVOLUTIONS, POOLINGS, SOURCES, library_convolutions
 from archioptrx.graphs.sketches.sketch import Sketch
 from archioptrx.networks.compile import compile_model
@@ -359,7 +359,7 @@ def test_the_convolutions_of_torch_geometric_are_those_that_the_block_takes():
 def test_the_documentation_names_every_key_and_method():
     text = (ROOT / "docs/sketches.md").read_text(encoding="utf-8")
     words = {name for names in (*CONVOLUTIONS.values(), *POOLINGS.values(), SOURCES) for name in names}
-    words |= {field.name for field in fields(Layer)} - {"name", "of", "arguments", "options"}
+    words |= {field.name for field in fields(SketchLayer)} - {"name", "of", "arguments", "options"}
     words |= {field.name for field in fields(Sketch)} - {"layers", "content", "place"}
     told = set(
         re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))))

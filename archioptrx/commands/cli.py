@@ -43,11 +43,11 @@ class _Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Refuse here what is unknown: the parser of a subcommand knows its own options, the one above doesn't."""
-        found, extra = super().parse_known_args(args, namespace)
+        known, extra = super().parse_known_args(args, namespace)
         if extra:
-            wrong = [one for one in extra if one.startswith("-")] or extra
-            self.exit(2, "".join(f"{self._unknown(one)}\n" for one in wrong))
-        return found, extra
+            wrong = [word for word in extra if word.startswith("-")] or extra
+            self.exit(2, "".join(f"{self._unknown(word)}\n" for word in wrong))
+        return known, extra
 
     def _unknown(self, word: str) -> str:
         if not word.startswith("-"):
@@ -118,7 +118,8 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
             print("stopped", file=sys.stderr)
             return 130
         except BrokenPipeError:
-            # The reader of our output (head, say) has gone: nobody is left to tell.
+            # The reader of our output, for example `head`, has ended: there is no one to print to. Without this, the
+            # interpreter would fail again when it flushes stdout at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
 

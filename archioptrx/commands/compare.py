@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Compare and print."""
-    found = compare_models(
+    comparison = compare_models(
         args.models,
         data=args.data,
         cut=args.cut,
@@ -66,14 +66,14 @@ def run(args: argparse.Namespace) -> int:
     if args.html:
         from archioptrx.report.comparison.page import write_comparison
 
-        write_comparison(found, args.html)
+        write_comparison(comparison, args.html)
     if args.json:
-        print(json.dumps(plain(found.to_dict()), indent=1, ensure_ascii=False))
+        print(json.dumps(plain(comparison.to_dict()), indent=1, ensure_ascii=False))
     else:
-        print(comparison_text(found))
-        kept = [one for one in found.entries if one.trained]
-        for one in kept:
-            print(f"trained: {one.place}")
+        print(comparison_text(comparison))
+        trained = [entry for entry in comparison.entries if entry.trained]
+        for entry in trained:
+            print(f"trained: {entry.place}")
         if args.html:
             print(f"written: {args.html}")
     return 0

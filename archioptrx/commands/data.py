@@ -33,20 +33,26 @@ def parser() -> argparse.ArgumentParser:
     sources = new.add_subparsers(dest="source", metavar="SOURCE", required=True)
     for name in SOURCES:
         options = options_of(name)
-        one = sources.add_parser(
+        source_parser = sources.add_parser(
             name, help=options.about, description=options.about[:1].upper() + options.about[1:], allow_abbrev=False
         )
-        one.add_argument("--output", type=Path, metavar="DIR", help="write the data set here; a new or empty folder")
-        one.add_argument("--plot", type=Path, metavar="FILE", help="draw the data set: .png, .svg or .pdf")
-        one.add_argument("--json", action="store_true", help="print one JSON document")
-        one.add_argument("--debug", action="store_true", help="print the traceback of an error")
-        add_imports(one)
+        source_parser.add_argument(
+            "--output", type=Path, metavar="DIR", help="write the data set here; a new or empty folder"
+        )
+        source_parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the data set: .png, .svg or .pdf")
+        source_parser.add_argument("--json", action="store_true", help="print one JSON document")
+        source_parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
+        add_imports(source_parser)
         for field in fields(options):  # type: ignore[arg-type]
             if "help" in field.metadata:
-                _add(one, field)
+                _add(source_parser, field)
         if name == "pickle":
-            one.add_argument("--write", type=Path, metavar="FILE", help="make such a file of other data, then read it")
-            one.add_argument("--of", metavar="DATA", help="those data: a path, or described in YAML (a file or {…})")
+            source_parser.add_argument(
+                "--write", type=Path, metavar="FILE", help="make such a file of other data, then read it"
+            )
+            source_parser.add_argument(
+                "--of", metavar="DATA", help="those data: a path, or described in YAML (a file or {…})"
+            )
     return new
 
 
@@ -75,9 +81,9 @@ def run(args: argparse.Namespace) -> int:
     if args.source == "pickle":
         make_pickle(args)
     known = [field.name for field in fields(options_of(args.source)) if "help" in field.metadata]  # type: ignore[arg-type]
-    told = {name: getattr(args, name) for name in known if getattr(args, name) is not None}
+    given = {name: getattr(args, name) for name in known if getattr(args, name) is not None}
     faults: list[str] = []
-    check_spec({"source": args.source, **told}, "data", faults)
+    check_spec({"source": args.source, **given}, "data", faults)
     finish(faults)
     if args.plot:
         check_picture(args.plot)
@@ -88,15 +94,15 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output:
         check_empty(args.output)
-    dataset = load_dataset({"source": args.source, **told})
+    dataset = load_dataset({"source": args.source, **given})
     if args.output:
         write(dataset, args.output)
     if args.plot:
         plot(dataset, args.plot)
-    about = summary(dataset)
+    facts = summary(dataset)
     if isinstance(dataset.graphs, StoredGraphs):
-        about["stored"] = storage_of(dataset.graphs.store)
-    print(json.dumps(about, indent=1, ensure_ascii=False) if args.json else as_text(about))
+        facts["stored"] = storage_of(dataset.graphs.store)
+    print(json.dumps(facts, indent=1, ensure_ascii=False) if args.json else as_text(facts))
     if args.output:
         print(f"written to {args.output}", file=sys.stderr)
     if args.plot:
@@ -105,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def storage_of(store: Store) -> dict[str, Any]:
-    """Where a data set is on disk, and how much there is of this kind."""
+    """Folder and size of a stored data set, and the size of the whole cache."""
     from archioptrx.data.storage import cache
 
     folders = cache.kept()
@@ -123,10 +129,10 @@ def stored_text(stored: dict[str, Any]) -> str:
 
     if stored["temporary"]:
         return f"{size_text(stored['bytes'])}, until this command ends"
-    kept = stored["cache"]
+    cached = stored["cache"]
     return (
-        f"{size_text(stored['bytes'])} in {stored['folder']}; all {kept['sets']} sets of the cache: "
-        f"{size_text(kept['bytes'])}"
+        f"{size_text(stored['bytes'])} in {stored['folder']}; all {cached['sets']} sets of the cache: "
+        f"{size_text(cached['bytes'])}"
     )
 
 
@@ -136,17 +142,17 @@ def make_pickle(args: argparse.Namespace) -> None:
     Raises
     ------
     InputError
-        The other data or the file are wrong, or aren't told.
+        The other data or the file are wrong, or missing.
     """
-    of = args.of or args.path
+    other = args.of or args.path
     faults = ["--of: stands without --write; allowed: both, or neither"] if args.of and not args.write else []
     faults += ["--of and PATH: both name the data; allowed: one of them"] if args.of and args.path else []
-    faults += ["--write: of which data isn't told; allowed: --of DATA"] if args.write and not of else []
+    faults += ["--write: of which data isn't told; allowed: --of DATA"] if args.write and not other else []
     faults += [f"{args.write}: exists already; allowed: a new file"] if args.write and args.write.exists() else []
     finish(faults)
     if not args.write:
         return
-    spec = description(of)
+    spec = description(other)
     check_spec(spec, "--of", faults)
     finish(faults)
     from archioptrx.data.sources.pickle_writing import write
@@ -156,33 +162,33 @@ def make_pickle(args: argparse.Namespace) -> None:
     args.path = str(args.write)
 
 
-def as_text(about: dict[str, Any]) -> str:
+def as_text(facts: dict[str, Any]) -> str:
     """Format a summary for reading."""
-    metadata = about["metadata"]
+    metadata = facts["metadata"]
     rows = [
         ("source", metadata["source"]),
-        ("events", f"{about['events']:,}"),
-        ("graphs", f"{about['graphs']:,}"),
-        ("hits", f"{about['hits']:,}"),
-        ("edges", f"{about['edges']:,}"),
-        ("true edges", f"{about['true_fraction']:.1%}"),
+        ("events", f"{facts['events']:,}"),
+        ("graphs", f"{facts['graphs']:,}"),
+        ("hits", f"{facts['hits']:,}"),
+        ("edges", f"{facts['edges']:,}"),
+        ("true edges", f"{facts['true_fraction']:.1%}"),
         ("φ sectors", str(metadata["sectors"])),
         ("hit features", _scaled(metadata["node_features"], metadata["node_scale"])),
         ("edge features", _scaled(metadata["edge_features"], metadata["edge_scale"])),
         *((name, building_text(v) if name == BUILDING else _short(str(v))) for name, v in metadata["options"].items()),
-        ("fingerprint", about["fingerprint"]),
-        *([("on disk", stored_text(about["stored"]))] if "stored" in about else []),
+        ("fingerprint", facts["fingerprint"]),
+        *([("on disk", stored_text(facts["stored"]))] if "stored" in facts else []),
     ]
     lines = [f"{name:16}{text}" for name, text in rows]
     lines += ["", f"{'per graph':16}{'minimum':>10}{'median':>10}{'maximum':>10}"]
-    for name, spread in about["per_graph"].items():
+    for name, spread in facts["per_graph"].items():
         form = "{:10.3f}" if name == "true_fraction" else "{:10,.0f}"
         lines.append(f"{name.replace('_', ' '):16}" + "".join(form.format(v) for v in spread.values()))
     return "\n".join(lines)
 
 
 def building_text(counts: Mapping[str, float]) -> str:
-    """How good the building of the graphs was; counts as in `archioptrx.data.graph_construction`."""
+    """Efficiency and purity of the graphs' construction; counts as in `archioptrx.data.graph_construction`."""
     if counts.get("true_edges") == 0:
         return "no edge is known to be true"
     if "true_edges" not in counts:
@@ -210,7 +216,7 @@ _main = command(parser, run)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Import the user's own sources, for which sources there are is a matter of the parser; then run the command."""
+    """Import the user's own sources, which become subcommands of the parser; then run the command."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     early.add_argument("--imports", nargs="*", default=[])  # none: the command says it
     try:

@@ -75,8 +75,8 @@ def run(args: argparse.Namespace) -> int:
     graphs, whole = events_for(model, args.data)
     known = len(graphs) and graphs[0].get("particles") is not None
     signal = Selection.of_signal(model.metadata.options if known else {})
-    told = {"pt_min": args.pt_min, "min_hits": args.min_hits}
-    selection = replace(signal, **{name: value for name, value in told.items() if value is not None})
+    limits = {"pt_min": args.pt_min, "min_hits": args.min_hits}
+    selection = replace(signal, **{name: value for name, value in limits.items() if value is not None})
     cut = 0.5 if args.cut is None else args.cut
     if args.efficiency is not None:
         cut = cut_of(model, args.efficiency)
@@ -89,12 +89,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **told: Any) -> dict[str, Any]:
+def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) -> dict[str, Any]:
     """Scores of the tracks as a section of their own, where the task makes any and the data have particles."""
     from archioptrx.tasks.tracks.scores import track_scores
 
-    found = track_scores(told["task"], outputs, graphs, told["selection"], bins=True, whole=told["whole"])
-    return {"tracks": found} if found else {}
+    scores = track_scores(options["task"], outputs, graphs, options["selection"], bins=True, whole=options["whole"])
+    return {"tracks": scores} if scores else {}
 
 
 def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
@@ -133,7 +133,7 @@ def _quantity(name: str) -> str:
 
 
 def _table(name: str, rows: Iterable[tuple[str, Mapping[str, Any]]], columns: Sequence[str]) -> list[str]:
-    """One line per row, under a header; words of a column's name stand apart."""
+    """Lines of a table: a header, then one for each row. Underscores of a column's name become spaces."""
     widths = [max(12, len(column) + 2) for column in columns]
     heads = (column.replace("_", " ").rjust(width) for column, width in zip(columns, widths, strict=True))
     lines = [f"{name:16}" + "".join(heads)]

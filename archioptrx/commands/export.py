@@ -51,34 +51,34 @@ def run(args: argparse.Namespace) -> int:
     kind, path = target(args.format, args.output)  # a module of the model's experiment may have brought the format
     write = EXPORTERS.get(kind)
     with EXPORTERS.guarded(kind):
-        said = write(take, path)
+        message = write(take, path)
     if not path.is_file():
         raise InputError(f"exporter {kind}: wrote no {path}; allowed: a file of that name")
-    if said is not None and not isinstance(said, str):
-        raise InputError(f"exporter {kind}: gave {type(said).__name__}; allowed: a text that is printed, or None")
-    print(said or path)
+    if message is not None and not isinstance(message, str):
+        raise InputError(f"exporter {kind}: gave {type(message).__name__}; allowed: a text that is printed, or None")
+    print(message or path)
     return 0
 
 
 def target(kind: str | None, path: Path | None) -> tuple[str, Path]:
-    """Format and file, from whichever is given.
+    """Format and file, each derived from the other where it isn't given.
 
     >>> target(None, Path("a.onnx")), target("python", None)
     (('onnx', PosixPath('a.onnx')), ('python', PosixPath('model.py')))
     """
-    about = EXPORTERS.description(_format_of(path) if kind is None else kind, "--format")
-    ends = _endings() if kind is None else [about.suffix]
+    form = EXPORTERS.description(_format_of(path) if kind is None else kind, "--format")
+    ends = _endings() if kind is None else [form.suffix]
     kind = _format_of(path) if kind is None else kind
-    path = Path(f"model{about.suffix}") if path is None else path
-    if path.suffix != about.suffix:
+    path = Path(f"model{form.suffix}") if path is None else path
+    if path.suffix != form.suffix:
         raise InputError(f"--output: is {path}; allowed: a name that ends in {' or '.join(ends)}")
     faults = []
-    if about.importable and not path.stem.isidentifier():
+    if form.importable and not path.stem.isidentifier():
         faults.append(f"--output: {path.stem!r} can't be imported; allowed: letters, digits and _")
     if not path.parent.is_dir():
         faults.append(f"--output: there is no folder {path.parent}")
-    files = (path, *(path.with_suffix(ending) for ending in about.beside))
-    faults += [f"--output: {one} is already there; allowed: a new file" for one in files if one.exists()]
+    files = (path, *(path.with_suffix(ending) for ending in form.beside))
+    faults += [f"--output: {file} is already there; allowed: a new file" for file in files if file.exists()]
     finish(faults)
     return kind, path
 
@@ -94,7 +94,7 @@ def _endings() -> list[str]:
 
 
 def _format_of(path: Path | None) -> str:
-    """The format that a file's name ends like, else the usual one."""
+    """Format with the ending of the file's name, else the usual one."""
     fitting = (name for name in _names() if path is not None and EXPORTERS.description(name).suffix == path.suffix)
     return next(fitting, USUAL)
 

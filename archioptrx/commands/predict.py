@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read model and events, write what the model says, and print how much that is."""
+    """Read model and events, write the predictions, and print their numbers."""
     faults = [] if args.cut is None or 0 < args.cut < 1 else [f"--cut: is {args.cut:g}; allowed: between 0 and 1"]
     if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
         faults.append(f"{args.output}: already holds something; allowed: a new or empty folder")
@@ -57,12 +57,12 @@ def run(args: argparse.Namespace) -> int:
     writer, options = writer_of(data)
     dataset = data.load(like=model.metadata)
     counts: Counter[str] = Counter()
-    found = counted(predictions(model, task, dataset.graphs), counts)
+    results = counted(predictions(model, task, dataset.graphs), counts)
     with new_folder(args.output) as fresh:
-        write(writer, found, options, fresh)
-    about = {"output": str(args.output), "events": len(dataset.events), **counts}
-    about |= {key: value for key, value in dataset.metadata.options.items() if key == "skipped"}
-    print(json.dumps(about) if args.json else as_text(about))
+        write(writer, results, options, fresh)
+    facts = {"output": str(args.output), "events": len(dataset.events), **counts}
+    facts |= {key: value for key, value in dataset.metadata.options.items() if key == "skipped"}
+    print(json.dumps(facts) if args.json else as_text(facts))
     return 0
 
 
@@ -77,23 +77,26 @@ def with_cut(task: Task, cut: float) -> Task:
     from archioptrx.tasks.binary import BinaryClassification
     from archioptrx.tasks.several import parts_of
 
-    scoring = [one for one in parts_of(task) if isinstance(one, BinaryClassification)]
+    scoring = [part for part in parts_of(task) if isinstance(part, BinaryClassification)]
     if not scoring:
         raise InputError(f"--cut: {task.name} has no cut; allowed: models that score edges or triplets")
-    for one in scoring:
-        one.finding = replace(one.finding, cut=cut)
+    for part in scoring:
+        part.finding = replace(part.finding, cut=cut)
     return task
 
 
 def description(model: TrainedModel, path: str, skip_bad: bool) -> DataDescription:
-    """The data of the training, but for the path, and for what events without truth lack."""
+    """Description of the training data with another path, and without options that need missing files."""
     data = model.provenance.data.at(str(Path(path).expanduser()))
     names = [field.name for field in fields(options_of(data.source))]  # type: ignore[arg-type]
     return without_truth(data.but(skip_bad=True) if skip_bad and "skip_bad" in names else data)
 
 
 def without_truth(data: DataDescription) -> DataDescription:
-    """Of TrackML events that lack them: graphs are built without what takes truth or particles, which is said."""
+    """Data description without the options that need truth or particles, where TrackML events lack these.
+
+    The change is reported on stderr.
+    """
     if (inner := data.inner) is not None:
         changed = without_truth(inner)
         return data if changed is inner else data.but(**{OF: changed.content})
@@ -122,23 +125,23 @@ def writer_of(data: DataDescription) -> tuple[str, Any]:
     InputError
         There is no writer for these files.
     """
-    made = data.source
+    outer = data.source
     while (inner := data.inner) is not None:
         data = inner
     name, known = data.source, [*PREDICTION_WRITERS]
-    if name != made:
-        known = [one for one in known if PREDICTION_WRITERS.description(one).other_edges]
+    if name != outer:
+        known = [writer for writer in known if PREDICTION_WRITERS.description(writer).other_edges]
     if name not in known:
-        of = "" if made == name else f" that writes for graphs of {made}"
-        own = f'@prediction_writer("{name}"{", other_edges=True" if of else ""})'
+        restriction = "" if outer == name else f" that writes for graphs of {outer}"
+        decorator = f'@prediction_writer("{name}"{", other_edges=True" if restriction else ""})'
         raise InputError(
-            f"predict: the source {name} has no prediction writer{of}; allowed: {', '.join(known)}, "
-            f"or one of your own in a module under --imports: {own}, see docs/guides/parts.md"
+            f"predict: the source {name} has no prediction writer{restriction}; allowed: {', '.join(known)}, "
+            f"or one of your own in a module under --imports: {decorator}, see docs/guides/parts.md"
         )
     return name, data.options
 
 
-def write(writer: str, found: Iterator[Prediction], options: Any, folder: Path) -> None:
+def write(writer: str, results: Iterator[Prediction], options: Any, folder: Path) -> None:
     """Let a prediction writer write.
 
     Raises
@@ -148,7 +151,7 @@ def write(writer: str, found: Iterator[Prediction], options: Any, folder: Path) 
     """
     write_predictions = PREDICTION_WRITERS.get(writer)
     with PREDICTION_WRITERS.guarded(writer):
-        write_predictions(found, options, folder)
+        write_predictions(results, options, folder)
     if writer in PREDICTION_WRITERS.own() and not any(folder.iterdir()):
         raise InputError(f"prediction writer {writer}: wrote nothing; allowed: files in the folder that it gets")
 
@@ -162,29 +165,30 @@ def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> 
         (output,) = predict(model.model, [graph])
         parts = output if isinstance(output, tuple) else (output,)
         types = [model.architecture.graph.type_of(value) for value in model.architecture.graph.targets]
-        said = list(zip(types, parts, strict=True))
+        outputs = list(zip(types, parts, strict=True))
         # Whatever has a row for each edge or triplet is a logit: of tasks only classification asks for it.
         edges, triplets = (
-            next((one.sigmoid() for kind, one in said if kind.domain == domain), None) for domain in ("edge", "triplet")
+            next((rows.sigmoid() for kind, rows in outputs if kind.domain == domain), None)
+            for domain in ("edge", "triplet")
         )
-        others = {kind.name: one for kind, one in said if kind.domain in ("node", "graph")}
+        others = {kind.name: rows for kind, rows in outputs if kind.domain in ("node", "graph")}
         yield Prediction(graph, edges, task.tracks(output, graph), others, triplets)
 
 
-def counted(found: Iterator[Prediction], counts: Counter[str]) -> Iterator[Prediction]:
-    """Count what passes."""
-    for one in found:
-        counts.update(graphs=1, hits=len(one.graph.x), edges=one.graph.num_edges)
-        if one.tracks is not None:
-            counts.update(tracks=len(set(one.tracks.tolist()) - {-1}))
-        yield one
+def counted(results: Iterator[Prediction], counts: Counter[str]) -> Iterator[Prediction]:
+    """Pass the predictions on, and add up graphs, hits, edges and tracks in `counts`."""
+    for result in results:
+        counts.update(graphs=1, hits=len(result.graph.x), edges=result.graph.num_edges)
+        if result.tracks is not None:
+            counts.update(tracks=len(set(result.tracks.tolist()) - {-1}))
+        yield result
 
 
-def as_text(about: Mapping[str, Any]) -> str:
+def as_text(facts: Mapping[str, Any]) -> str:
     """A line for reading."""
-    numbers = [f"{about[name]:,} {name}" for name in ("events", "graphs", "hits", "edges", "tracks") if name in about]
-    bad = f"; {about['skipped']} bad events left out" if "skipped" in about else ""
-    return f"{', '.join(numbers)}{bad}\nwritten to {about['output']}"
+    numbers = [f"{facts[name]:,} {name}" for name in ("events", "graphs", "hits", "edges", "tracks") if name in facts]
+    bad = f"; {facts['skipped']} bad events left out" if "skipped" in facts else ""
+    return f"{', '.join(numbers)}{bad}\nwritten to {facts['output']}"
 
 
 main = command(parser, run)

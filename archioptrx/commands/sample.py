@@ -30,42 +30,42 @@ KINDS = ("random", "distinct", "exhaustive")
 
 def parser() -> argparse.ArgumentParser:
     """Options of the command."""
-    made = new_parser("sample", "Sample architectures from a function graph and print them, without training.")
+    new = new_parser("sample", "Sample architectures from a function graph and print them, without training.")
     graphs, spaces = (", ".join(bundled_names(kind)) for kind in ("function_graphs", "search_spaces"))
-    made.add_argument("function_graph", metavar="FUNCTION_GRAPH", help=f"a bundled name ({graphs}) or a file")
-    made.add_argument("--search-space", metavar="NAME", default="full", help=f"a bundled name ({spaces}) or a file")
-    made.add_argument("--count", type=int, metavar="N", help="how many (default 5; exhaustive: all within --max-steps)")
-    made.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same list (default 0)")
-    made.add_argument(
+    new.add_argument("function_graph", metavar="FUNCTION_GRAPH", help=f"a bundled name ({graphs}) or a file")
+    new.add_argument("--search-space", metavar="NAME", default="full", help=f"a bundled name ({spaces}) or a file")
+    new.add_argument("--count", type=int, metavar="N", help="how many (default 5; exhaustive: all within --max-steps)")
+    new.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same list (default 0)")
+    new.add_argument(
         "--sampler",
         default="random",
         metavar="KIND",
         help="random walks (the default), distinct ones, an exhaustive list of the distinct architectures, or one "
         "of your own",
     )
-    made.add_argument("--max-steps", type=int, metavar="N", help="instead of the search space's walk.max_steps")
-    add_imports(made)
-    made.add_argument("--stats", action="store_true", help="print distributions of the sample instead of the sample")
-    made.add_argument("--draw", metavar="DIR", type=Path, help="draw each one: NN-fingerprint.svg and .png")
-    made.add_argument("--json", action="store_true", help="print one JSON document")
-    return made
+    new.add_argument("--max-steps", type=int, metavar="N", help="instead of the search space's walk.max_steps")
+    add_imports(new)
+    new.add_argument("--stats", action="store_true", help="print distributions of the sample instead of the sample")
+    new.add_argument("--draw", metavar="DIR", type=Path, help="draw each one: NN-fingerprint.svg and .png")
+    new.add_argument("--json", action="store_true", help="print one JSON document")
+    return new
 
 
 def run(args: argparse.Namespace) -> int:
     """Sample, then print."""
     space = _space(args)
-    found = _candidates(args, space)
+    candidates = _candidates(args, space)
     start = time.perf_counter()
     if args.stats:
         statistics = Statistics(space)
-        for candidate in found:
+        for candidate in candidates:
             statistics.add(candidate)
         statistics.seconds = time.perf_counter() - start
         print(json.dumps(statistics.to_json(), indent=1) if args.json else statistics.text())
     elif args.json:
-        _print_json(found, args)
+        _print_json(candidates, args)
     else:
-        for number, candidate in enumerate(found):
+        for number, candidate in enumerate(candidates):
             _print_text(number, candidate, _drawings(args, number, candidate))
     return 0
 
@@ -109,7 +109,7 @@ def _candidates(args: argparse.Namespace, space: WalkSpace) -> Iterator[Candidat
 
 
 def _distinct(space: WalkSpace) -> Iterator[Candidate]:
-    """One candidate per architecture, each with the first value of every hyperparameter."""
+    """Candidates of different architectures, each with the first value of every hyperparameter."""
     seen: set[str] = set()
     for candidate, _ in enumerate_space(space, fixed=("hyperparameter",)):
         if candidate.fingerprint not in seen:
@@ -118,7 +118,7 @@ def _distinct(space: WalkSpace) -> Iterator[Candidate]:
 
 
 def _drawings(args: argparse.Namespace, number: int, candidate: Candidate) -> list[Path]:
-    """Draw one candidate, where that is wanted; the paths."""
+    """Draw one candidate with `--draw`; paths of the drawings."""
     if args.draw is None:
         return []
     name, title = f"{number:02d}-{candidate.fingerprint[:12]}", f"{args.function_graph} {number}"
@@ -146,10 +146,10 @@ def _form(candidate: Candidate) -> dict[str, Any]:
     }
 
 
-def _print_json(found: Iterator[Candidate], args: argparse.Namespace) -> None:
-    """One list, written as it comes."""
+def _print_json(candidates: Iterator[Candidate], args: argparse.Namespace) -> None:
+    """Print a JSON list, item by item as they are sampled."""
     separator = "[\n"
-    for number, candidate in enumerate(found):
+    for number, candidate in enumerate(candidates):
         drawings = [str(path) for path in _drawings(args, number, candidate)]
         form = _form(candidate) | ({"drawings": drawings} if args.draw else {})
         print(separator + json.dumps(form, ensure_ascii=False), end="")

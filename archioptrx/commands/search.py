@@ -111,8 +111,8 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
     flags = {flag: value for flag in KEYS if (value := getattr(args, flag)) is not None}
     faults = []
     if args.resume:
-        given = {"EXPERIMENT": args.experiment, "--output": args.output, "--dry-run": args.dry_run or None}
-        wrong = [name for name, value in given.items() if value is not None]
+        changed = {"EXPERIMENT": args.experiment, "--output": args.output, "--dry-run": args.dry_run or None}
+        wrong = [name for name, value in changed.items() if value is not None]
         wrong += [f"--{flag.replace('_', '-')}" for flag in flags if flag not in ON_RESUME]
         wrong += ["--set"] if args.set else []
         allowed = ", ".join(f"--{flag.replace('_', '-')}" for flag in ON_RESUME)
@@ -130,8 +130,8 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
             faults += error.faults
     if overrides.get("architecture"):
         if "function_graph" in overrides:
-            graph, one = options["function_graph"], options["architecture"]
-            faults.append(f"{graph}: doesn't go with {one}: one is searched; allowed: one of the two")
+            graph, architecture = options["function_graph"], options["architecture"]
+            faults.append(f"{graph}: doesn't go with {architecture}: one is searched; allowed: one of the two")
         overrides.setdefault("search_space", "hyperparameters")  # the file's own is for its function graph
     finish(faults)
     return overrides, options
@@ -151,17 +151,17 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
         folder = new_run(path, setup, events)
     else:
         check_same_data(folder, events)
-    found = None
+    result = None
     with folder.locked():
         if resumed:
             folder.update(setup.experiment)
         try:
-            found = _search(args, setup, events, folder)
+            result = _search(args, setup, events, folder)
         except KeyboardInterrupt:
             print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
-    if found is None:
+    if result is None:
         return _stopped()
-    print(final_json(found, setup.experiment) if args.json else final_text(found, setup.experiment))
+    print(final_json(result, setup.experiment) if args.json else final_text(result, setup.experiment))
     return 0
 
 

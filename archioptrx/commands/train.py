@@ -6,15 +6,11 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.files import next_folder, plain, refuse_used
 from archioptrx.search.setup import check_trackers
 from archioptrx.search.single import choose, train
-
-if TYPE_CHECKING:
-    pass
 
 
 def parser() -> argparse.ArgumentParser:

@@ -37,8 +37,8 @@ def summary(module: str, name: str) -> str:
         return ""
     definitions = [node for node in tree.body if isinstance(node, Definition)]
     named = [node for node in definitions if f"`{name}`" in first_line(ast.get_docstring(node))]
-    found = next((node for node in definitions if name in _words(node)), named[0] if named else None)
-    return first_line((found and ast.get_docstring(found)) or ast.get_docstring(tree))
+    definition = next((node for node in definitions if name in _words(node)), named[0] if named else None)
+    return first_line((definition and ast.get_docstring(definition)) or ast.get_docstring(tree))
 
 
 @lru_cache(maxsize=256)

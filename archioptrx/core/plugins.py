@@ -129,8 +129,8 @@ class Registry(Generic[Part]):
         except Exception as error:  # a user's part may raise anything
             if self._is_bundled(name):
                 raise
-            said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
-            raise InputError(f"{self.kind} {name}: raised {said}; --debug prints the traceback") from error
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
+            raise InputError(f"{self.kind} {name}: raised {reason}; --debug prints the traceback") from error
 
     def __contains__(self, name: object) -> bool:
         return name in self._modules
@@ -177,8 +177,8 @@ class DescribedRegistry(Registry[Part], Generic[Part, Description]):
 
     def about(self, name: str) -> str:
         """A few words from its description (`about`), else the first line of its docstring."""
-        said = getattr(self._descriptions[name], "about", "")
-        return str(said) if said else super().about(name)
+        about = getattr(self._descriptions[name], "about", "")
+        return str(about) if about else super().about(name)
 
 
 def read_imports(document: Fields) -> tuple[str, ...]:

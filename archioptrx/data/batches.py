@@ -1,4 +1,4 @@
-"""How graphs are cut and joined for training: steps of about equal numbers of edges."""
+"""Cutting and joining of graphs for training: steps of about equal numbers of edges."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def pieces_of(graph: HitGraph, edges: int) -> list[HitGraph]:
 
 
 def cut(graphs: Sequence[HitGraph], edges: int) -> Sequence[HitGraph]:
-    """Cut all graphs with `pieces_of`. Pieces of graphs on disk go to disk: whoever wants the same finds them there.
+    """Cut all graphs with `pieces_of`. Pieces of graphs on disk are stored there too, for later calls.
 
     Cutting a piece when a step wants it would read the whole graph for each of its pieces.
     """

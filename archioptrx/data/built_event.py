@@ -1,4 +1,4 @@
-"""What building the graphs of one event gives."""
+"""Result of building the graphs of one event."""
 
 from __future__ import annotations
 

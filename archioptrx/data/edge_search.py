@@ -1,7 +1,8 @@
 """Candidate edges between the hits of neighbouring layers: a sorted window in φ, then the exact cuts.
 
-Of n hits a layer a hit meets only those that the largest slope lets it reach: cost grows with the number of pairs in
-the windows, not with n². No array is longer than `CHUNK` and one hit's window together, however dense the event.
+A hit is compared only with those that the largest slope lets it reach: with n hits in a layer, cost grows with the
+number of pairs in the windows, not with n². No array is longer than `CHUNK` and one hit's window together, however
+dense the event.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 CHUNK = 500_000
-"""Pairs that are looked at together."""
+"""Pairs that are computed together."""
 MOST_EDGES = 50_000_000
 """Candidate edges of one event beyond which the cuts are refused; in memory they would take tens of GB."""
 _ROOM = 1e-9
@@ -35,7 +36,7 @@ def candidate_edges(
     nodes : [N, 3]
         r, φ, z in mm, rad, mm; φ in [-π, π].
     layer : [N]
-        Of each hit.
+        Layer of each hit.
     pairs
         Inner and outer layer of the edges.
     slope_max, z0_max
@@ -52,16 +53,16 @@ def candidate_edges(
     """
     by_phi = np.argsort(nodes[:, 1], kind="stable")
     hits_of = {k: by_phi[layer[by_phi] == k] for k in sorted({k for pair in pairs for k in pair})}
-    found: list[Ints] = [np.zeros((2, 0), dtype=np.int64)]
+    accepted: list[Ints] = [np.zeros((2, 0), dtype=np.int64)]
     count = 0
     for inner, outer in pairs:
         for edges in _in_windows(nodes, hits_of[inner], hits_of[outer], slope_max):
             _, _, _, slope, z0 = doublet_features(nodes, edges).T
-            found.append(edges[:, (np.abs(slope) <= slope_max) & (np.abs(z0) <= z0_max)])
-            count += found[-1].shape[1]
+            accepted.append(edges[:, (np.abs(slope) <= slope_max) & (np.abs(z0) <= z0_max)])
+            count += accepted[-1].shape[1]
             if count > MOST_EDGES:
                 raise InputError(f"more than {MOST_EDGES:,} candidate edges; allowed: a smaller slope_max or z0_max")
-    return np.concatenate(found, axis=1)
+    return np.concatenate(accepted, axis=1)
 
 
 def _in_windows(nodes: Floats, inner: Ints, outer: Ints, slope_max: float) -> Iterator[Ints]:
@@ -75,10 +76,10 @@ def _in_windows(nodes: Floats, inner: Ints, outer: Ints, slope_max: float) -> It
     # 1 mm is the least |Δr| that a slope is computed with.
     reach = np.maximum(1.0, np.maximum(nodes[outer, 0].max() - r, r - nodes[outer, 0].min()))
     window = np.minimum(np.pi, slope_max * reach) + _ROOM
-    # Three turns: a window that crosses ±π is one piece.
+    # The outer hits three times, shifted by a turn each: a window that crosses ±π is one interval of this list.
     turns = np.concatenate([nodes[outer, 1] + turn for turn in (-2 * np.pi, 0.0, 2 * np.pi)])
     start = np.searchsorted(turns, phi - window, side="left")
-    # A window of a whole turn must not name a hit twice.
+    # A window of a whole turn would hold a hit twice.
     count = np.minimum(np.searchsorted(turns, phi + window, side="right") - start, len(outer))
     before = np.concatenate([[0], np.cumsum(count)])
     first = 0

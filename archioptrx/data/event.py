@@ -26,7 +26,7 @@ class Event:
     Attributes
     ----------
     name
-        `event000001000`, say.
+        For example `event000001000`.
     hit_id : int64 [N]
         The file's name of each hit, unique.
     pos : float64 [N, 3]

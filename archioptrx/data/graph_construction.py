@@ -1,4 +1,4 @@
-"""From events to graphs: selection of hits, candidate edges, truth, sectors. For every source that has events.
+"""Graph construction: selection of hits, candidate edges, truth, sectors. For every source that has events.
 
 What is true: the hits of a particle, sorted by their distance from its vertex, are joined one after the other. The list
 is made after low pT, noise and other layers are removed (a barrel graph joins a particle's barrel hits) and before all
@@ -182,7 +182,7 @@ def true_pairs(particle: Ints, layer: Ints, distance: Floats, every: bool = Fals
     Parameters
     ----------
     particle, layer, distance : [N]
-        Of each hit; particle 0 is noise.
+        Particle, layer and distance of each hit; particle 0 is noise.
     every
         Hits that follow each other in one layer are joined to *all* that follow in the next one, and not only the last
         of them to the first (acorn calls it layerwise truth).
@@ -193,16 +193,17 @@ def true_pairs(particle: Ints, layer: Ints, distance: Floats, every: bool = Fals
     """
     order = np.lexsort((distance, particle))
     order = order[particle[order] > 0]
-    who, where = particle[order], layer[order]
-    follows = who[1:] == who[:-1]
-    moves = follows & (where[1:] != where[:-1])
+    owner, place = particle[order], layer[order]
+    follows = owner[1:] == owner[:-1]
+    moves = follows & (place[1:] != place[:-1])
     overlaps = int((follows & ~moves).sum())
     if not every:
         return np.stack([order[:-1][moves], order[1:][moves]]), overlaps
-    # A visit is a run of hits of one particle in one layer.
-    begins = np.flatnonzero(np.concatenate([[len(who) > 0], ~follows | moves]))
-    sizes = np.diff(np.append(begins, len(who)))
-    onward = np.flatnonzero(who[begins[:-1]] == who[begins[1:]])
+    # A visit is a run of consecutive hits of one particle in one layer; every hit of a visit is joined to every hit of
+    # the particle's next visit.
+    begins = np.flatnonzero(np.concatenate([[len(owner) > 0], ~follows | moves]))
+    sizes = np.diff(np.append(begins, len(owner)))
+    onward = np.flatnonzero(owner[begins[:-1]] == owner[begins[1:]])
     _, inner = expanded(begins[onward], sizes[onward])
     next_visit = np.repeat(onward + 1, sizes[onward])
     row, outer = expanded(begins[next_visit], sizes[next_visit])
@@ -210,8 +211,8 @@ def true_pairs(particle: Ints, layer: Ints, distance: Floats, every: bool = Fals
 
 
 def _among(edges: Ints, truth: Ints, hits: int) -> Bools:
-    """Which edges are true, in either direction. Shapes: edges [2, E], truth [2, T] -> [E]."""
-    ours, theirs = (both.min(axis=0) * hits + both.max(axis=0) for both in (edges, truth))
+    """Mark the edges that are true, in either direction. Shapes: edges [2, E], truth [2, T] -> [E]."""
+    ours, theirs = (pairs.min(axis=0) * hits + pairs.max(axis=0) for pairs in (edges, truth))
     return np.isin(ours, theirs)
 
 
@@ -227,14 +228,14 @@ def _sectors(nodes: Floats, cuts: Cuts) -> Ints:
 
 def _numbers_of(sector: Ints, edges: Ints) -> list[int]:
     """Sectors that become graphs, one at least. Shapes: sector [N], edges [2, E]."""
-    found: list[int] = np.unique(sector[edges[0]]).tolist() or np.unique(sector[sector >= 0]).tolist()
-    return found or [0]
+    numbers: list[int] = np.unique(sector[edges[0]]).tolist() or np.unique(sector[sector >= 0]).tolist()
+    return numbers or [0]
 
 
 def _weights(particle: Ints, edges: Ints, y: Bools, cuts: Cuts) -> Floats:
     """Weight of each edge by its class. Shapes: particle [N], edges [2, E], y [E] -> [E]."""
-    one = (particle[edges[0]] == particle[edges[1]]) & (particle[edges[0]] > 0)
-    return np.where(y, cuts.weight_true, np.where(one, cuts.weight_same, cuts.weight_false))
+    same_particle = (particle[edges[0]] == particle[edges[1]]) & (particle[edges[0]] > 0)
+    return np.where(y, cuts.weight_true, np.where(same_particle, cuts.weight_same, cuts.weight_false))
 
 
 def _per_hit(event: Event, table: Mapping[str, Any], hits: _Hits, cuts: Cuts) -> dict[str, Any]:
@@ -260,9 +261,10 @@ def _turned(x: Floats, table: Mapping[str, Any], middle: float, metadata: Metada
 
 
 def _feature(name: str, event: Event, hits: _Hits) -> Floats:
-    """One of the hit features beside r, φ, z, not scaled. Shapes: -> [N]."""
+    """A hit feature beside r, φ, z, not scaled. Shapes: -> [N]."""
     if name == "eta":
         return np.arcsinh(hits.nodes[:, 2] / np.maximum(hits.nodes[:, 0], 1e-6))
     if event.cells is None:
         raise InputError(f"{event.name}: has no cells; allowed: features without {name}")
-    return event.cells[hits.index, ("cells", "charge").index(name)]
+    column: Floats = event.cells[hits.index, ("cells", "charge").index(name)]
+    return column

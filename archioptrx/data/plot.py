@@ -57,7 +57,7 @@ class Counts:
 
 @dataclass(frozen=True)
 class EventPicture:
-    """One event, all of its φ sectors in one frame.
+    """Hits and edges of an event, all of its φ sectors in one frame.
 
     Attributes
     ----------
@@ -155,28 +155,28 @@ def whole_event(graphs: Sequence[HitGraph], sectors: int, eta_sectors: int = 1) 
 
 
 def eta_sectors(dataset: Dataset) -> int:
-    """In how many parts each φ sector was divided in η, as told or by the highest number of a graph."""
+    """Number of η sectors in each φ sector, from the options or from the highest sector number of a graph."""
     from archioptrx.data.storage.graph_views import (
-        facts_of,  # imports torch, which a wrong option of the command need not wait for
+        facts_of,  # imports torch: not at the top, so that wrong options are reported before
     )
 
-    # Numbers count φ first (`graph_building.build`, HEP.TrkX's files too); graphs made of others don't say what those
-    # were told, and the last sectors of small events may be empty.
+    # Numbers count φ first (`graph_building.build`, HEP.TrkX's files too); graphs made of others have lost the option
+    # of those, and the last sectors of small events may be empty.
     highest = max(facts.sector for facts in facts_of(dataset.graphs))
     return max(int(dataset.metadata.options.get("eta_sectors", 1)), highest // dataset.metadata.sectors + 1)
 
 
 def data_figure(dataset: Dataset) -> Figure:
-    """The picture of a data set. It touches neither a screen nor matplotlib's global state."""
-    # Loaded here: it takes half a second, which no other command shall wait for.
+    """Draw a data set, without a screen and without matplotlib's global state."""
+    # Imported here, since it takes half a second.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     counts = count_events(dataset)
     median = sorted(counts, key=lambda c: (c.edges, c.name))[len(counts) // 2]
-    about = dataset.metadata
+    metadata = dataset.metadata
     graphs = [dataset.graphs[i] for i in median.graphs]
-    picture = whole_event(graphs, about.sectors, eta_sectors(dataset))
+    picture = whole_event(graphs, metadata.sectors, eta_sectors(dataset))
     figure = Figure(figsize=(15, 11.5), facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     rows: Any = figure.subfigures(2, 1, height_ratios=(1, 2.6))
@@ -188,8 +188,8 @@ def data_figure(dataset: Dataset) -> Figure:
     for handle in legend.legend_handles:
         handle.set(**({"sizes": [30]} if hasattr(handle, "set_sizes") else {"linewidth": 2, "alpha": 0.8}))
     numbers = {"event": len(counts), "graph": len(dataset.graphs)}
-    told = ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for name, number in numbers.items())
-    figure.suptitle(f"{about.source}: {told}", fontsize=15)
+    sizes = ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for name, number in numbers.items())
+    figure.suptitle(f"{metadata.source}: {sizes}", fontsize=15)
     share = f"{median.true / max(1, median.edges):.1%}"
     holds = f"{median.hits:,} hits, {median.edges:,} edges, {share} of them true"
     rows[1].suptitle(f"{median.name}: {'the event of median size, ' if len(counts) > 2 else ''}{holds}", fontsize=13)
@@ -232,7 +232,7 @@ def _bins(values: Sequence[float], whole: bool) -> Floats:
 
 
 def _event(axes: Sequence[Axes], picture: EventPicture) -> None:
-    """One event along and across the beam; r-φ instead of r-z where everything lies at z = 0."""
+    """Draw an event along and across the beam; r-φ instead of r-z where everything lies at z = 0."""
     x, y, z = picture.pos.T
     r = np.hypot(x, y)
     _view(axes[0], np.stack([x, y], axis=1), picture)
@@ -255,9 +255,9 @@ def _view(axis: Axes, at: Floats, picture: EventPicture) -> None:
         ("false", False, {"color": FALSE, "linewidth": 0.7 * width, "alpha": 0.45, "zorder": 1}),
         ("true", True, {"color": TRUE, "linewidth": width, "alpha": 0.8, "zorder": 2}),
     )
-    for name, wanted, style in styles:
-        edges = picture.edges[:, drawn][:, picture.true[drawn] == wanted]
-        label = f"{(picture.true == wanted).sum():,} {name} edges" + f" (1 in {drawn.step} drawn)" * (drawn.step > 1)
+    for name, truth, style in styles:
+        edges = picture.edges[:, drawn][:, picture.true[drawn] == truth]
+        label = f"{(picture.true == truth).sum():,} {name} edges" + f" (1 in {drawn.step} drawn)" * (drawn.step > 1)
         axis.add_collection(LineCollection(list(at[edges.T]), label=label, rasterized=True, **style))
     size = float(np.clip(3000 / max(1, len(at)), 0.3, 9))
     for name, chosen, color in (("hits", ~picture.noise, HIT), ("noise hits", picture.noise, NOISE)):
@@ -271,7 +271,7 @@ def _view(axis: Axes, at: Floats, picture: EventPicture) -> None:
 
 
 def some(count: int, most: int) -> slice:
-    """Every n-th of so many things, so that no more than `most` are left; of each kind about the same share.
+    """Slice that takes every n-th of `count` items, so that `most` or fewer remain.
 
     >>> some(5, 10), some(25, 10)
     (slice(None, None, 1), slice(None, None, 3))

@@ -26,13 +26,14 @@ Bools = NDArray[np.bool_]
 
 DIP = "Δz/Δr"
 DIP_SCALE = 2.0
-"""Of the inclination Δz/Δr of a doublet, no unit: about its standard deviation in a barrel."""
+"""Scale of the inclination Δz/Δr of a doublet, no unit: about its standard deviation in a barrel."""
 KINKS = {"Δφ/Δr": 1.5e-4, DIP: 0.2, "z0": 50.0}
-"""What is (almost) the same for both doublets of a true triplet, and the scale of its difference: the slope in rad/mm,
-whose change is a change of curvature; the inclination, no unit; z0 in mm. Fixed like `EDGE_SCALE`: the geometric mean
-of the 90 % quantiles of true triplets (3e-5, 0.02, 11) and of all (8e-4, 2.7, 270) in the barrel of TrackML events."""
+"""Features that are (almost) equal for both doublets of a true triplet, with the scale of their difference: the slope
+in rad/mm, whose change is a change of curvature; the inclination, no unit; z0 in mm. Fixed like `EDGE_SCALE`: the
+geometric mean of the 90 % quantiles of true triplets (3e-5, 0.02, 11) and of all (8e-4, 2.7, 270) in the barrel of
+TrackML events."""
 MOST = 5_000_000
-"""Triplets of one graph, unless told otherwise: about 1 GB of features."""
+"""Default limit of the triplets of one graph: about 1 GB of features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,16 +65,17 @@ class Doublets:
     @property
     def true(self) -> Bools:
         """Whether each doublet that takes part is true [K]."""
-        found: Bools = self.edge_rows("y") > 0.5
-        return found
+        is_true: Bools = self.edge_rows("y") > 0.5
+        return is_true
 
     def edge_rows(self, field: str) -> NDArray[Any]:
-        """Rows of a field of the graph's edges, of those that take part."""
+        """Rows of a field of edges, for the edges that take part."""
         values = self.graph[field].numpy()
-        return (values.T if field == "edge_index" else values)[self.kept]
+        rows: NDArray[Any] = (values.T if field == "edge_index" else values)[self.kept]
+        return rows
 
     def optional(self, field: str) -> NDArray[Any] | None:
-        """The same, None where the graph hasn't the field."""
+        """Rows as of `edge_rows`, None where the graph lacks the field."""
         return None if self.graph.get(field) is None else self.edge_rows(field)
 
 
@@ -114,22 +116,22 @@ def adjacent(edge_index: Ints, nodes: int, most: int | None = None) -> Ints:
 
 
 def line_metadata(inner: Metadata, scored: bool) -> Metadata:
-    """What the numbers of a line graph mean.
+    """Metadata of a line graph.
 
     A node has the features of the doublet: r, φ, z of its middle, its features as an edge, its inclination and, where a
     classifier has scored it, the probability. An edge has the features of two nodes at those places, and the `KINKS`.
     """
-    own = dict(zip(inner.edge_features, inner.edge_scale, strict=True))
-    own.setdefault(DIP, DIP_SCALE)
-    own.pop(SCORE, None)
+    columns = dict(zip(inner.edge_features, inner.edge_scale, strict=True))
+    columns.setdefault(DIP, DIP_SCALE)
+    columns.pop(SCORE, None)
     if scored:
-        own[SCORE] = 1.0
+        columns[SCORE] = 1.0
     kinks = {difference(name): scale for name, scale in KINKS.items()}
     return replace(
         inner,
         source="line_graph",
-        node_features=("r", "φ", "z", *own),
-        node_scale=(*inner.node_scale[:3], *own.values()),
+        node_features=("r", "φ", "z", *columns),
+        node_scale=(*inner.node_scale[:3], *columns.values()),
         edge_features=(*EDGE_FEATURES, *kinks),
         edge_scale=(*EDGE_SCALE, *kinks.values()),
         triplet_features=(),
@@ -138,14 +140,14 @@ def line_metadata(inner: Metadata, scored: bool) -> Metadata:
 
 
 def triplet_metadata(inner: Metadata, scored: bool) -> Metadata:
-    """What the numbers of a graph with triplets mean: those of the line graph's edges, beside the graph's own."""
+    """Metadata of a graph with triplets: features of the line graph's edges, beside the graph's own."""
     line = line_metadata(inner, scored)
-    own = dict(zip(inner.edge_features, inner.edge_scale, strict=True)) | ({SCORE: 1.0} if scored else {})
+    columns = dict(zip(inner.edge_features, inner.edge_scale, strict=True)) | ({SCORE: 1.0} if scored else {})
     return replace(
         inner,
         source="triplets",
-        edge_features=tuple(own),
-        edge_scale=tuple(own.values()),
+        edge_features=tuple(columns),
+        edge_scale=tuple(columns.values()),
         triplet_features=line.edge_features,
         triplet_scale=line.edge_scale,
     )
@@ -159,7 +161,7 @@ def line_graph(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitG
     doublets
         Nodes are those that take part, in the order of the graph's edges.
     metadata
-        What `line_metadata` gave.
+        Result of `line_metadata`.
     most
         Triplets that are allowed.
 
@@ -195,7 +197,7 @@ def with_triplets(doublets: Doublets, metadata: Metadata, most: int = MOST) -> H
     Parameters
     ----------
     metadata
-        What `triplet_metadata` gave.
+        Result of `triplet_metadata`.
     doublets, most
         See `line_graph`; fields of the triplets are those of its edges.
     """
@@ -220,7 +222,7 @@ def node_columns(doublets: Doublets, metadata: Metadata) -> Floats:
     """Features of the doublets as nodes in physical units [K, F]."""
     inner = doublets.metadata
     nodes = doublets.graph.x.numpy()[:, :3].astype(np.float64) * np.asarray(inner.node_scale[:3])
-    start, end = (nodes[one] for one in doublets.index)
+    start, end = (nodes[side] for side in doublets.index)
     step = end - start
     middle = start + step / 2
     # Half of the short way round: the two hits may lie on both sides of φ = ±π.
@@ -235,7 +237,7 @@ def node_columns(doublets: Doublets, metadata: Metadata) -> Floats:
 
 
 def truth(doublets: Doublets, pairs: Ints) -> Bools:
-    """Which pairs are two true doublets of one particle. Shapes: pairs [2, T] -> [T]."""
+    """Mark the pairs that are two true doublets of one particle. Shapes: pairs [2, T] -> [T]."""
     true: Bools = doublets.true[pairs[0]] & doublets.true[pairs[1]]
     if doublets.graph.get("pid") is not None:
         # The particle of the shared hit is that of the second doublet; the first one starts in a hit of its own.
@@ -253,15 +255,15 @@ def chains(doublets: Doublets) -> Ints:
 
 
 def particles(doublets: Doublets) -> Mapping[str, Any]:
-    """Fields that say of which particle a doublet is; a false one is noise."""
+    """Fields that name the particle of each doublet; a false doublet is noise."""
     graph, inner = doublets.graph, doublets.index[0]
     fields = ("pid", "pt", "particle_index")
-    found = {k: np.where(doublets.true, graph[k].numpy()[inner], 0) for k in fields if graph.get(k) is not None}
-    return found | {k: graph[k] for k in ("particle_id", "particles") if graph.get(k) is not None}
+    values = {k: np.where(doublets.true, graph[k].numpy()[inner], 0) for k in fields if graph.get(k) is not None}
+    return values | {k: graph[k] for k in ("particle_id", "particles") if graph.get(k) is not None}
 
 
 def counts(doublets: Doublets, triplets: HitGraph, index: str, y: str) -> dict[str, float]:
-    """What a cut left of an event: doublets and triplets, all and true ones."""
+    """Numbers of doublets and triplets of an event, all and true ones, before and after a cut."""
     everything = replace(doublets, kept=doublets.graph.y.numpy() > 0.5, score=None)
     pairs = adjacent(everything.index, len(doublets.graph.x))
     return {

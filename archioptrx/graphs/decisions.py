@@ -14,7 +14,7 @@ from archioptrx.core.errors import InputError
 
 
 class Point(NamedTuple):
-    """Where a choice is made.
+    """Point of a choice.
 
     Attributes
     ----------

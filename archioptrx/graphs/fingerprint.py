@@ -84,7 +84,7 @@ class StepGraph(Protocol):
 
     @property
     def passes(self) -> Mapping[int, int]:
-        """How many times each step is executed."""
+        """Number of executions of each step."""
 
     @property
     def loops(self) -> tuple[Loop, ...]:
@@ -212,7 +212,7 @@ def _rows(graph: StepGraph, back: Mapping[int, tuple[int, int]], shared: Set[str
             row = inputs[0]
         else:
             rows[row] = _Row(text, colour, tuple(inputs), order, weights)
-            if not signature.has_weights or weights:  # weights without a name are nobody else's: no duplicate
+            if not signature.has_weights or weights:  # weights without a name belong to this step alone: no duplicate
                 kept = known.setdefault((text, weights, order, *inputs), row)
                 if kept != row:
                     del rows[row]
@@ -226,7 +226,7 @@ def _rows(graph: StepGraph, back: Mapping[int, tuple[int, int]], shared: Set[str
 
 
 def _order_of(signature: Signature, shares: bool, unseen: bool) -> str:
-    """What the order of a step's inputs means.
+    """Meaning of the order of a step's inputs.
 
     Parameters
     ----------

@@ -1,6 +1,6 @@
-"""Which networks leave their last linear layer to those who read the result. No torch.
+"""Networks that leave their last linear layer to the readers of the result. No torch.
 
-`W₂(W₁h + b₁) = (W₂W₁)h + W₂b₁`: a linear layer behind another one takes both matrices at once, and a sum over edges
+`W₂(W₁h + b₁) = (W₂W₁)h + W₂b₁`: a linear layer behind another one multiplies by their product, and a sum over edges
 runs before the layer. That is exact, and cheaper or dearer by the widths and the numbers of rows: it is counted here.
 """
 
@@ -49,7 +49,7 @@ def _pays(graph: ComputationGraph, shapes: Shapes, parameters: list[dict[str, An
 def _readers(
     graph: ComputationGraph, shapes: Shapes, parameters: list[dict[str, Any]], value: int
 ) -> tuple[list[str], float]:
-    """Who reads a value, through loops, joins and sums.
+    """Steps that read a value, through loops, joins and sums.
 
     Returns
     -------

@@ -22,7 +22,7 @@ from archioptrx.tasks.task import Task
 
 @dataclass(frozen=True)
 class Loaded:
-    """A trained model and what it asks of its inputs.
+    """A trained model, and the form of its inputs.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Loaded:
     metadata
         Columns of the hits and their scale, number of φ sectors.
     task
-        What the model was trained for.
+        Task that the model was trained for.
     """
 
     model: nn.Module
@@ -117,10 +117,11 @@ def _edges(edge_index: ArrayLike) -> NDArray[np.int64]:
 
 def _edge_features(nodes: NDArray[np.float64], edges: NDArray[np.int64], metadata: Metadata) -> NDArray[np.float64]:
     try:
-        found = edge_features(metadata.edge_features, nodes, metadata.node_features, edges)
+        features = edge_features(metadata.edge_features, nodes, metadata.node_features, edges)
     except ValueError as error:
         raise InputError(f"edge_attr: {error}") from error
-    return found / np.asarray(metadata.edge_scale)
+    scaled: NDArray[np.float64] = features / np.asarray(metadata.edge_scale)
+    return scaled
 
 
 def _plain(values: Any) -> Any:

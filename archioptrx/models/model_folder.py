@@ -35,13 +35,13 @@ FILES = ("architecture.yaml", "weights.pt", "metadata.json", "metrics.json")
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a model comes from.
+    """Origin of a model: its data, task and training.
 
     Attributes
     ----------
     data, split, test
-        Description of the data set; shares and seed of the split; path of test events. So `evaluate` finds the test
-        events again.
+        Description of the data set; shares and seed of the split; path of test events. By these `evaluate` finds the
+        test events again.
     fingerprint
         Fingerprint of that data set.
     task
@@ -67,7 +67,7 @@ class Provenance:
 
 
 def provenance_of(experiment: Experiment, fingerprint: str, training: Mapping[str, Any]) -> Provenance:
-    """Where a model of this experiment comes from."""
+    """Provenance of a model of this experiment."""
     return Provenance(
         data=experiment.data,
         split=asdict(experiment.split),
@@ -92,7 +92,7 @@ class TrainedModel:
     metadata
         Scale and φ sectors that its inputs must have.
     metrics
-        What `metrics.json` holds.
+        Content of `metrics.json`.
     """
 
     architecture: Architecture
@@ -113,8 +113,8 @@ def save_model(
     replace: bool = False,
     files: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model folder; it appears complete or not at all. `files`: further ones, by name, for the record."""
-    about = {
+    """Write a model folder; it appears complete or not at all. `files`: texts of further files by name."""
+    facts = {
         **metadata.to_dict(),
         "source_widths": source_widths(architecture.graph, metadata),
         **provenance.to_dict(),
@@ -122,7 +122,7 @@ def save_model(
     with new_folder(folder, replace=replace) as fresh:
         architecture.save(fresh / "architecture.yaml")
         write_atomically(fresh / "weights.pt", weights)
-        (fresh / "metadata.json").write_text(json.dumps(plain(about), indent=2, ensure_ascii=False) + "\n")
+        (fresh / "metadata.json").write_text(json.dumps(plain(facts), indent=2, ensure_ascii=False) + "\n")
         (fresh / "metrics.json").write_text(json.dumps(plain(metrics), indent=2) + "\n")
         for name, text in (files or {}).items():
             (fresh / name).write_text(text, encoding="utf-8")
@@ -144,10 +144,10 @@ def model_folder(name: str | Path) -> Path:
                 f"{name}: the search has no trained winner yet; allowed: archioptrx search --resume {name}, "
                 f"or archioptrx train {name}"
             )
-    missing = [one for one in FILES if not (path / one).is_file()]
+    missing = [file for file in FILES if not (path / file).is_file()]
     if missing:
-        what = "no such folder" if not path.exists() else f"holds no model: no {', no '.join(missing)}"
-        raise InputError(f"{name}: {what}; allowed: a folder that `archioptrx train` or `search` wrote")
+        fault = "no such folder" if not path.exists() else f"holds no model: no {', no '.join(missing)}"
+        raise InputError(f"{name}: {fault}; allowed: a folder that `archioptrx train` or `search` wrote")
     return path
 
 
@@ -168,10 +168,10 @@ def load_model(name: str | Path) -> TrainedModel:
     if trial := trial_of(name):
         return trained_trial(*trial)
     folder = model_folder(name)
-    about = _json(folder / "metadata.json")
+    facts = _json(folder / "metadata.json")
     faults: list[str] = []
     place = str(folder / "metadata.json")
-    fields = Fields(about, place, faults)
+    fields = Fields(facts, place, faults)
     imports = read_imports(fields)
     metadata = {key: fields.take(key, object) for key in Metadata.__dataclass_fields__}
     origin = {key: fields.take(key, object) for key in Provenance.__dataclass_fields__ if key != "imports"}
@@ -194,14 +194,14 @@ def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
     file = _kept(folder, number)
     line = folder.proposal(number)
     row = next(row for row in folder.trials.read() if row["proposal"] == number)
-    about = folder.environment()["data"]
-    if "metadata" not in about or "training" not in row:
+    facts = folder.environment()["data"]
+    if "metadata" not in facts or "training" not in row:
         raise InputError(
             f"{folder.path}: was written by an older version; allowed: archioptrx train {folder.path}/{number}"
         )
     experiment = folder.experiment()
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
-    provenance = provenance_of(experiment, about["fingerprint"], row["training"])
+    provenance = provenance_of(experiment, facts["fingerprint"], row["training"])
     metrics = {
         "proposal": number,
         "repeat": None,
@@ -211,18 +211,18 @@ def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
         "test": {},
         "bins": {},
     }
-    return _with_weights(file, architecture, Metadata.from_dict(about["metadata"]), provenance, metrics)
+    return _with_weights(file, architecture, Metadata.from_dict(facts["metadata"]), provenance, metrics)
 
 
 def _kept(folder: RunFolder, number: int) -> Path:
     """File of the weights of a trial that has ended."""
-    folder.proposal(number)  # or there is no such trial
+    folder.proposal(number)  # raises where there is no such trial
     file = folder.weights(number)
     kept = sorted({row["proposal"] for row in folder.trials.read()} & set(folder.kept()))
     if number not in kept:
-        place, others = f"{folder.path}/{number:04d}", ", ".join(f"{one:04d}" for one in kept) or "of no trial"
+        place, known = f"{folder.path}/{number:04d}", ", ".join(f"{trial:04d}" for trial in kept) or "of no trial"
         raise InputError(
-            f"{place}: its weights are not kept (kept: {others}); allowed: archioptrx train {place} makes them again"
+            f"{place}: its weights are not kept (kept: {known}); allowed: archioptrx train {place} makes them again"
         )
     return file
 

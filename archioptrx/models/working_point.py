@@ -1,4 +1,4 @@
-"""The working point of a model: the cut on its scores that has a wanted efficiency."""
+"""Working point of a model: the cut on its scores with a given efficiency."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from archioptrx.training.fit import predict
 
 
 def cut_of(model: TrainedModel, efficiency: float) -> float:
-    """The cut that has an efficiency on the model's validation events: chosen on other events than it is judged on.
+    """The cut with a given efficiency on the model's validation events, which no test metric uses.
 
-    Of several targets the first that has a cut counts.
+    With several targets, the first that has a cut counts.
 
     Raises
     ------
     InputError
         No target has a cut, or there is no true edge among the events.
     """
-    found = ((place, one) for place, one in enumerate(parts_of(model.task)) if isinstance(one, BinaryClassification))
-    place, task = next(found, (0, None))
+    classifiers = (
+        (place, part) for place, part in enumerate(parts_of(model.task)) if isinstance(part, BinaryClassification)
+    )
+    place, task = next(classifiers, (0, None))
     if task is None:
         raise InputError(f"--efficiency: {model.task.name} has no cut; allowed: models of edges or triplets")
     graphs = own_splits(model).validation
-    outputs = [one[place] if isinstance(one, tuple) else one for one in predict(model.model, graphs)]
+    outputs = [part[place] if isinstance(part, tuple) else part for part in predict(model.model, graphs)]
     cut = task.cut(outputs, graphs, efficiency)
     if cut is None:
         raise InputError(f"--efficiency: the validation events have no true {task.domain}; allowed: --cut")

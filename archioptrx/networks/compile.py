@@ -1,4 +1,14 @@
-"""From a computation graph to a network: an interpreter over a table of values, planned when it is made."""
+"""A computation graph as a network: an interpreter over a table of values.
+
+Modules, shapes and the last use of each value are planned when the network is made; a forward pass goes through the
+schedule of the graph. A loop of the schedule runs (`Loop` of `archioptrx.graphs.steps`)
+
+    pass 0:                forward
+    passes 1 … iterations: back, heads := carried values, forward
+
+so `back` runs once less than `forward`. A step with a module for each pass counts the passes of its own half: the
+k-th run of a step takes module k, in `forward` and in `back`.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +35,19 @@ Recipe = tuple[str, tuple[Shape, ...], Shape, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """One planned step: which value it makes from which, and its module for each pass of its loop."""
+    """A step with its inputs, its output and its module for each pass of its loop.
+
+    Attributes
+    ----------
+    step
+        Its place in the graph.
+    inputs, output
+        Numbers of values.
+    modules
+        One for each pass, or one for all passes.
+    pending
+        Whether its last linear layer is left to the steps that read the output.
+    """
 
     step: int
     inputs: tuple[int, ...]
@@ -44,7 +66,7 @@ class Model(nn.Module):
     Attributes
     ----------
     graph, hyperparameters, source_widths, target_width
-        What it was compiled from: with the state dict all that is needed to build it again.
+        The arguments that it was compiled from. With the state dict they suffice to build it again.
     """
 
     def __init__(
@@ -87,7 +109,8 @@ class Model(nn.Module):
         """
         run = ForwardPass(Topology(data))
         table = {value: self._source(value, run.topology) for value in sorted(read_sources(self.graph))}
-        seen: list[Any] = []
+        glimpses: list[Any] = []
+        # With `passes`, the last loop gets the steps behind it: they turn the values of each pass into targets.
         schedule = self.graph.schedule
         last_loop = max((i for i, item in enumerate(schedule) if isinstance(item, Loop)), default=-1)
         for place, item in enumerate(schedule):
@@ -95,11 +118,12 @@ class Model(nn.Module):
                 self._step(item, table, run, 0)
             else:
                 tail = schedule[place + 1 :] if passes and place == last_loop else None
-                self._loop(item, table, run, seen, tail)
+                self._loop(item, table, run, glimpses, tail)
+            # Frees memory in evaluation; in training autograd holds what it needs.
             for value in self._last.get(place, ()):
                 table.pop(value, None)
         result = self._targets(table)
-        return [*seen, result] if passes else result
+        return [*glimpses, result] if passes else result
 
     def _source(self, value: int, topology: Topology) -> Value:
         kind, shape = self.graph.type_of(value), self._shapes[value]
@@ -142,28 +166,37 @@ class Model(nn.Module):
         )
 
     def _loop(
-        self, loop: Loop, table: Table, run: ForwardPass, seen: list[Any], tail: Sequence[int | Loop] | None
+        self, loop: Loop, table: Table, run: ForwardPass, glimpses: list[Any], tail: Sequence[int | Loop] | None
     ) -> None:
-        """Run a loop; with a tail, also what follows after each pass but the last."""
+        """Run a loop; with a tail, also the steps behind it after each pass but the last, for the targets there.
+
+        Invariants: in a forward half every head holds its value of this pass (in pass 0 from its step in `once` on);
+        `changing` covers all that a pass overwrites, so that products of other pieces may be computed once
+        (`ForwardPass.hoist`).
+        """
         changing = {self._calls[i].output for i in (*loop.forward, *loop.back)} | {head for head, _ in loop.heads}
         run.enter(id(piece) for value in table if value not in changing for piece in table[value].pieces)
         for turn in range(loop.iterations + 1):
             if turn:
+                # The way back of the pass before, hence turn - 1. The first run of a step of `once` makes the first
+                # value of a head, and would later overwrite what the back edge carries; a step on the way back runs
+                # first at turn 1, one of the forward half at turn 0.
                 self._pass(loop.back, loop.once if turn > 1 else (), table, run, turn - 1)
+                # All heads together: a carried value may itself be a head, whose old value is meant.
                 table.update({head: table[value] for head, value in loop.heads})
             self._pass(loop.forward, loop.once if turn else (), table, run, turn)
             if tail is not None and turn < loop.iterations:
-                seen.append(self._glimpse(table, run, tail))
+                glimpses.append(self._glimpse(table, run, tail))
         run.leave()
 
     def _pass(self, steps: Iterable[int], done: Sequence[int], table: Table, run: ForwardPass, turn: int) -> None:
-        """Run some steps, but for those that made a head's first value."""
+        """Run the steps of one half of a loop, except those in `done`."""
         for index in steps:
             if index not in done:
                 self._step(index, table, run, turn)
 
     def _glimpse(self, table: Table, run: ForwardPass, tail: Sequence[int | Loop]) -> Any:
-        """The targets as they would be if the loop ended now."""
+        """The targets as they would be if the loop ended now. The table stays as it is: the loop goes on."""
         copy = dict(table)
         for item in tail:
             assert isinstance(item, int)  # the tail follows the last loop
@@ -171,15 +204,15 @@ class Model(nn.Module):
         return self._targets(copy)
 
     def _targets(self, table: Table) -> Any:
-        found = []
+        targets = []
         for target in self.graph.targets:
             rows = table[target].tensor()
-            found.append(rows.squeeze(1) if rows.shape[1] == 1 else rows)
-        return found[0] if len(found) == 1 else tuple(found)
+            targets.append(rows.squeeze(1) if rows.shape[1] == 1 else rows)
+        return targets[0] if len(targets) == 1 else tuple(targets)
 
 
 def _check_shape(value: Value, shape: Shape, topology: Topology) -> None:
-    """Raise TypeError where a block gives a value of another shape than its signature and the graph say."""
+    """Raise TypeError where a value has another shape than the block's signature and the graph give."""
     width, rows = value.width, value.pieces[0].rows.shape[0]
     # How many rows a smaller graph has is up to the block that makes it.
     if width != shape.width or (shape.domain != POOLED and rows != topology.rows(shape.domain)):
@@ -188,15 +221,15 @@ def _check_shape(value: Value, shape: Shape, topology: Topology) -> None:
 
 
 def _calls(model: Model) -> list[PlannedStep]:
-    """Plan each step: build its modules, or share them, and choose which linear layers are left pending."""
+    """Plan each step: build its modules, or take those of a step with the same weights; mark pending layers."""
     graph, names = model.graph, weight_names(model.graph)
     pending = pending_steps(graph, model._shapes, model.hyperparameters)
-    made: dict[str, tuple[Any, tuple[nn.Module, ...]]] = {}
+    shared: dict[str, tuple[Any, tuple[nn.Module, ...]]] = {}
     calls = []
     for index, step in enumerate(graph.steps):
         recipe = _recipe(model, index)
-        if step.weights in made:
-            form, modules = made[step.weights]
+        if step.weights in shared:
+            form, modules = shared[step.weights]
             if form != _form(recipe):
                 fault = f"{step.function}: shares the weights {step.weights} with a step of another form"
                 raise GraphError(f"{fault}\n{graph}")
@@ -204,13 +237,13 @@ def _calls(model: Model) -> list[PlannedStep]:
             modules = tuple(_built(model, index, recipe) for _ in range(max(1, len(names[index]))))
             _register(model, step, names[index], modules)
             if step.weights:
-                made[step.weights] = (_form(recipe), modules)
+                shared[step.weights] = (_form(recipe), modules)
         calls.append(PlannedStep(index, step.inputs, index + len(graph.sources), modules, index in pending))
     return calls
 
 
 def _recipe(model: Model, index: int) -> Recipe:
-    """What `build` needs for a step."""
+    """Block, shapes and parameters of a step, from which `build` makes its module."""
     graph, step = model.graph, model.graph.steps[index]
     inputs = tuple(model._shapes[value] for value in step.inputs)
     return step.block, inputs, model._shapes[index + len(graph.sources)], bound_parameters(step, model.hyperparameters)
@@ -266,7 +299,10 @@ def _register(model: Model, step: Step, names: Sequence[str], modules: Sequence[
 
 
 def _last_uses(graph: ComputationGraph) -> dict[int, tuple[int, ...]]:
-    """The values that nobody reads after each entry of the schedule."""
+    """For each entry of the schedule, the values that no later entry reads, targets excluded.
+
+    A loop is one entry: a value that any of its passes reads stays until the loop has ended.
+    """
     last: dict[int, int] = {}
     count = len(graph.sources)
     for place, item in enumerate(graph.schedule):
@@ -274,11 +310,11 @@ def _last_uses(graph: ComputationGraph) -> dict[int, tuple[int, ...]]:
         heads = () if isinstance(item, int) else item.heads
         touched = [v for i in steps for v in (*graph.steps[i].inputs, i + count)]
         last.update(dict.fromkeys([*touched, *(v for pair in heads for v in pair)], place))
-    found: dict[int, tuple[int, ...]] = {}
+    unread: dict[int, tuple[int, ...]] = {}
     for value, place in last.items():
         if value not in graph.targets:
-            found[place] = (*found.get(place, ()), value)
-    return found
+            unread[place] = (*unread.get(place, ()), value)
+    return unread
 
 
 def compile_model(
@@ -319,7 +355,7 @@ def source_widths(graph: ComputationGraph, metadata: Metadata) -> dict[str, int]
         The data set lacks a field that a source reads.
     """
     widths = metadata.widths
-    types = {one.name: one for one in graph.types}
+    types = {data_type.name: data_type for data_type in graph.types}
     missing = [name for name in graph.sources if types[name].field not in widths]
     if missing:
         raise InputError(

@@ -116,16 +116,16 @@ def target_parts(held: HeldOut) -> list[Part]:
     """Displays, curves and other figures of each target, in order."""
     from archioptrx.report.classification import classification_figures
     from archioptrx.report.event_displays import event_display
-    from archioptrx.report.held_out import Answers
+    from archioptrx.report.held_out import BinaryTarget
     from archioptrx.report.task_figures import figures_of
 
-    known = {answers.name: answers for answers in Answers.all_of(held)}
+    known = {target.name: target for target in BinaryTarget.all_of(held)}
     shown_parts = []
     for name, task, outputs in held.targets():
         if name in known:
-            answers, metrics = known[name], held.metrics_of(name)
-            picture, figures = event_display(held, answers), classification_figures(answers, metrics)
-            shown_parts.append(Part(name, display_description(len(answers.passes), metrics), picture, figures))
+            target, metrics = known[name], held.metrics_of(name)
+            picture, figures = event_display(held, target), classification_figures(target, metrics)
+            shown_parts.append(Part(name, display_description(len(target.passes), metrics), picture, figures))
         else:
             shown_parts.append(Part(name, "", None, figures_of(name, task, outputs, held)))
     return shown_parts

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.report.axes import log_axis
-from archioptrx.report.held_out import CUT, CUT_LOGIT, Answers
+from archioptrx.report.held_out import CUT, CUT_LOGIT, BinaryTarget
 from archioptrx.report.page import View, figure
 from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking
 
@@ -67,26 +67,26 @@ def curve_places(x: Floats, y: Floats, most: int = MOST_POINTS) -> NDArray[np.in
     return np.unique(np.append(places, len(x) - 1).clip(max=len(x) - 1))
 
 
-def classification_figures(answers: Answers, metrics: Mapping[str, Any]) -> dict[str, Markup]:
+def classification_figures(target: BinaryTarget, metrics: Mapping[str, Any]) -> dict[str, Markup]:
     """Figures of one target by their headings.
 
     Parameters
     ----------
-    answers
+    target
     metrics
         Metrics of this target, as `evaluate` gives them.
     """
-    logits, truth = answers.logits[answers.kept], answers.truth[answers.kept]
-    suffix = f"-{answers.name}" if answers.name else ""
-    plural = answers.task.rows.plural
+    logits, truth = target.logits[target.kept], target.truth[target.kept]
+    suffix = f"-{target.name}" if target.name else ""
+    plural = target.task.rows.plural
     figures = {"Scores": score_histogram(f"score-histogram{suffix}", logits, truth, plural)}
     if metrics["auc"] is not None:
         rates = Rates.of(logits, truth)
         figures["ROC"] = roc_figure(f"roc{suffix}", rates, metrics)
         figures["Purity and efficiency"] = purity_figure(f"purity-efficiency{suffix}", rates, metrics)
         figures["Calibration"] = calibration_figure(f"calibration{suffix}", logits, truth, plural)
-    if len(answers.passes) > 1:
-        figures["Metrics by iteration"] = pass_figure(f"by-iteration{suffix}", answers.by_pass())
+    if len(target.passes) > 1:
+        figures["Metrics by iteration"] = pass_figure(f"by-iteration{suffix}", target.by_pass())
     for name, axis in (("pt", "pT [GeV]"), ("eta", "|η|")):
         if metrics.get(name):
             heading = f"Efficiency and purity by {axis.split()[0]}"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.plot import EventPicture, eta_sectors, whole_event
-from archioptrx.report.held_out import CUT, CUT_LOGIT, Answers, HeldOut, Logits, events_by_size
+from archioptrx.report.held_out import CUT, CUT_LOGIT, BinaryTarget, HeldOut, Logits, events_by_size
 from archioptrx.report.page import fragment, packed
 from archioptrx.tasks.classification_metrics import Bools
 from archioptrx.tasks.comparison import medal_classes
@@ -129,7 +129,7 @@ def sectors_of(shown: Shown) -> list[float]:
     return np.quantile(phi, np.linspace(0, 1, count + 1)).tolist() if len(phi) else [-math.pi, math.pi]
 
 
-def event_display(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> Markup | None:
+def event_display(held: HeldOut, target: BinaryTarget, most: int = MOST_LETTERS) -> Markup | None:
     """Event displays of one target; None where hits have no positions.
 
     Parameters
@@ -137,35 +137,35 @@ def event_display(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> 
     most
         See `MOST_LETTERS`.
     """
-    events = chosen_events(held, answers, most)
+    events = chosen_events(held, target, most)
     if not events:
         return None
-    name = f"display{'-' * bool(answers.name)}{answers.name}"
-    styles = styles_of(held, answers)
+    name = f"display{'-' * bool(target.name)}{target.name}"
+    styles = styles_of(held, target)
     content = {
         "styles": [vars(style) for style in styles],
-        "plural": answers.task.rows.plural,
-        "scores": answers.by_pass(),
+        "plural": target.task.rows.plural,
+        "scores": target.by_pass(),
         "darkness": DARKNESS,
         "events": [event.plain() for event in events],
     }
     return fragment(
-        "display.html", name=name, events=events, content=packed(f"{name}-data", content), passes=len(answers.passes)
+        "display.html", name=name, events=events, content=packed(f"{name}-data", content), passes=len(target.passes)
     )
 
 
-def styles_of(held: HeldOut, answers: Answers) -> tuple[Style, ...]:
+def styles_of(held: HeldOut, target: BinaryTarget) -> tuple[Style, ...]:
     """Styles of the rows: medals for triplets, correctness for edges."""
-    return EDGE_STYLES if answers.task.true_below(held.graphs[0]) is None else MEDAL_STYLES
+    return EDGE_STYLES if target.task.true_below(held.graphs[0]) is None else MEDAL_STYLES
 
 
-def chosen_events(held: HeldOut, answers: Answers, most: int = MOST_LETTERS) -> list[Shown]:
+def chosen_events(held: HeldOut, target: BinaryTarget, most: int = MOST_LETTERS) -> list[Shown]:
     """Events to be drawn, as many as fit into `most`; of the first one only a part in φ where it alone is too large."""
     events_shown: list[Shown] = []
-    for name, places, why in events_by_size(held.graphs, answers.drawable):
+    for name, places, why in events_by_size(held.graphs, target.drawable):
         if any(held.graphs[place].get("pos") is None for place in places):
             return []
-        event = shown_event(held, answers, places, name, why)
+        event = shown_event(held, target, places, name, why)
         size = weight(event)
         if not events_shown and size > most:
             event = sector_part(event, most / size)
@@ -194,21 +194,21 @@ def sector_part(event: Shown, share: float) -> Shown:
     return Shown(event.name, event.why, event.pos[hits], rows, classes, darkness, share)
 
 
-def shown_event(held: HeldOut, answers: Answers, places: Sequence[int], name: str, why: str) -> Shown:
+def shown_event(held: HeldOut, target: BinaryTarget, places: Sequence[int], name: str, why: str) -> Shown:
     """Drawing data of one event from its graphs."""
     graphs = [held.graphs[place] for place in places]
     metadata = held.model.metadata
     picture = whole_event(graphs, metadata.sectors, eta_sectors(Dataset(held.graphs, metadata)))
-    spans = [answers.spans[place] for place in places]
+    spans = [target.spans[place] for place in places]
     taken = np.concatenate([np.arange(*span) for span in spans])
-    rows = rows_of(picture, answers, [graph[answers.task.rows.index].numpy() for graph in graphs], graphs)
-    truth, kept = answers.truth[taken], answers.kept[taken]
-    turns = [logits[taken] for logits in answers.passes]
-    below = [answers.task.true_below(graph) for graph in graphs]
+    rows = rows_of(picture, target, [graph[target.task.rows.index].numpy() for graph in graphs], graphs)
+    truth, kept = target.truth[taken], target.kept[taken]
+    turns = [logits[taken] for logits in target.passes]
+    below = [target.task.true_below(graph) for graph in graphs]
     index, doublets = None, None
     if below[0] is not None:
         ends = np.cumsum([0, *(len(flags) for flags in below if flags is not None)])
-        parts = [graph[answers.task.rows.index].numpy() + ends[k] for k, graph in enumerate(graphs)]
+        parts = [graph[target.task.rows.index].numpy() + ends[k] for k, graph in enumerate(graphs)]
         index, doublets = np.concatenate(parts, axis=1), np.concatenate([np.asarray(flags, bool) for flags in below])
     classes = np.stack([classes_of(logits, truth, kept, index, doublets) for logits in turns])
     darkness = np.stack([darkness_of(logits) for logits in turns])
@@ -217,10 +217,10 @@ def shown_event(held: HeldOut, answers: Answers, places: Sequence[int], name: st
 
 
 def rows_of(
-    picture: EventPicture, answers: Answers, index: Sequence[Ints], graphs: Sequence[Mapping[str, Any]]
+    picture: EventPicture, target: BinaryTarget, index: Sequence[Ints], graphs: Sequence[Mapping[str, Any]]
 ) -> Ints:
     """The hits of each row, inner to outer, as places in the whole event. Shapes: -> [2, E] or [3, T]."""
-    if answers.task.rows.domain == "edge":
+    if target.task.rows.domain == "edge":
         return picture.edges
     before = np.cumsum([0, *(graph["edge_index"].shape[1] for graph in graphs)])
     inner, outer = np.concatenate([doublets + before[k] for k, doublets in enumerate(index)], axis=1)

@@ -73,13 +73,13 @@ class HeldOut:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Outputs of a model for each row (edge or triplet) of a binary target.
+class BinaryTarget:
+    """A binary target: its task, and a model's outputs for each row (edge or triplet).
 
     Attributes
     ----------
     name
-        Of the target; empty if it is the only one.
+        Name of the target; empty if it is the only one.
     task
     logits : float64 [R]
         Logits of all test events, graph by graph.
@@ -100,16 +100,16 @@ class Answers:
     spans: Sequence[tuple[int, int]]
 
     @classmethod
-    def all_of(cls, held: HeldOut) -> list[Answers]:
-        """Outputs of all binary targets of a model, in order."""
-        answers = []
+    def all_of(cls, held: HeldOut) -> list[BinaryTarget]:
+        """All binary targets of a model, in order."""
+        targets = []
         for place, (name, task, outputs) in enumerate(held.targets()):
             if isinstance(task, BinaryClassification):
                 turns = [[_of_target(output, place) for output in turn] for turn in zip(*held.passes, strict=True)]
                 sizes = [graph[task.rows.index].shape[1] for graph in held.graphs]
                 truth = [graph[task.rows.truth].numpy() > 0.5 for graph in held.batches]
                 kept = [task.rows.kept(graph).numpy() for graph in held.batches]
-                answers.append(
+                targets.append(
                     cls(
                         name,
                         task,
@@ -120,7 +120,7 @@ class Answers:
                         list(pairwise(accumulate(sizes, initial=0))),
                     )
                 )
-        return answers
+        return targets
 
     @property
     def drawable(self) -> int:

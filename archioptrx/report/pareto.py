@@ -41,11 +41,11 @@ def section(content: Content) -> Section | None:
     chart, views, members = _against_costs(content, first, costs)
     label = f"{first.metric} of {len(rows)} trials against {', '.join(COSTS[cost][0] for cost in costs)}"
     charts = [figure("pareto-figure", chart, label, 480, views)]
-    for one, other in combinations(goals, 2):
-        if not (one is first and other.metric in costs):
-            chart = _pair(content, one, other)
-            label = f"{other.metric} against {one.metric}, both goals of the search"
-            charts.append(figure(f"pareto-{other.metric}-{one.metric}".replace(".", "-"), chart, label, 420))
+    for goal, other in combinations(goals, 2):
+        if not (goal is first and other.metric in costs):
+            chart = _pair(content, goal, other)
+            label = f"{other.metric} against {goal.metric}, both goals of the search"
+            charts.append(figure(f"pareto-{other.metric}-{goal.metric}".replace(".", "-"), chart, label, 420))
     on_front = [content.rows[place] for place in members] + pareto_front(content.rows)
     shown = {row["proposal"] for row in content.best}
     wanted = {row["proposal"]: row for row in on_front if row["proposal"] not in shown}

@@ -50,13 +50,13 @@ def figures_of(name: str, task: Task, outputs: Sequence[Tensor], held: HeldOut) 
     if task.name not in FIGURES:
         return {}
     with FIGURES.guarded(task.name):
-        made = FIGURES.get(task.name)(task, outputs, held.batches)
-    if not isinstance(made, Mapping) or not all(isinstance(one, TaskFigure) for one in made.values()):
-        raise InputError(f"report figures {task.name}: gave {made!r:.80}; allowed: TaskFigure by heading")
+        figures = FIGURES.get(task.name)(task, outputs, held.batches)
+    if not isinstance(figures, Mapping) or not all(isinstance(one, TaskFigure) for one in figures.values()):
+        raise InputError(f"report figures {task.name}: gave {figures!r:.80}; allowed: TaskFigure by heading")
     suffix = f"-{name}" if name else ""
     return {
         heading: figure(f"{identifier(heading)}{suffix}", part.chart, part.label, part.height)
-        for heading, part in made.items()
+        for heading, part in figures.items()
     }
 
 

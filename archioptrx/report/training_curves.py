@@ -46,7 +46,7 @@ def training_figure(content: Content, name: str, rows: Sequence[Row], height: in
     import plotly.graph_objects as go
 
     known = [training_quantities(content, row) for row in rows]
-    names = list(dict.fromkeys(quantity for one in known for quantity in one))
+    names = list(dict.fromkeys(quantity for quantities in known for quantity in quantities))
     chart = go.Figure()
     for number, (row, values) in enumerate(zip(rows, known, strict=True)):
         y = values.get(names[0], [])

@@ -76,7 +76,7 @@ class Scheduler:
 
 @dataclass(frozen=True)
 class Budget:
-    """Where a search ends: ended trials (finished, pruned or failed), and wall time in seconds (None: no limit)."""
+    """Limits of a search: ended trials (finished, pruned or failed), and wall time in seconds (None: no limit)."""
 
     trials: int = 12
     time: float | None = None
@@ -117,15 +117,15 @@ class Constraints:
     def read(cls, inside: Fields) -> Constraints:
         """Take and check the section."""
         counts = ("parameters", "steps", "executed", "rounds")
-        found = {key: inside.take(key, (int, type(None)), None, minimum=1) for key in counts}
+        limits = {key: inside.take(key, (int, type(None)), None, minimum=1) for key in counts}
         seconds = inside.take("seconds_per_step", (*NUMBER, type(None)), None, minimum=1e-6)
         inside.rest()
-        return cls(**found, seconds_per_step=None if seconds is None else float(seconds))
+        return cls(**limits, seconds_per_step=None if seconds is None else float(seconds))
 
 
 @dataclass(frozen=True)
 class ScreenSettings:
-    """How many proposals are scored untrained for each that is trained (1: no screen), and by what.
+    """Screen of untrained proposals: number scored for each that is trained (1: no screen), and the scores.
 
     Attributes
     ----------
@@ -200,7 +200,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Keep:
-    """What outlives a trial beside its lines: `weights` of that many of the best trials (None: of all)."""
+    """Files kept of trials beside their lines: `weights` of that many of the best trials (None: of all)."""
 
     weights: int | None = 1
 

@@ -62,8 +62,8 @@ class RunFolder:
             what = "holds no search" if self.path.is_dir() else "is no folder"
             raise InputError(f"{self.path}: {what}; allowed: a folder that `archioptrx search` wrote")
         if is_study(self.path):
-            one = next((str(path.parent) for path in sorted(self.path.glob("*/experiment.yaml"))), "none is left")
-            raise InputError(f"{self.path}: holds a study of several searches; allowed: one of them, such as {one}")
+            example = next((str(path.parent) for path in sorted(self.path.glob("*/experiment.yaml"))), "none is left")
+            raise InputError(f"{self.path}: holds a study of several searches; allowed: one of them, such as {example}")
         self._experiment: Experiment | None = None
         self.proposals = Journal(self.path / "proposals.jsonl")
         self.trials = Journal(self.path / "trials.jsonl")
@@ -126,11 +126,11 @@ class RunFolder:
         A trial that a crash stopped runs again from its first epoch: a line of an epoch takes the place of what was
         there of it, and of all that followed it.
         """
-        found: dict[int, list[dict[str, Any]]] = {}
+        curves: dict[int, list[dict[str, Any]]] = {}
         for line in self.epochs.read():
-            curve = found.setdefault(line["proposal"], [])
-            curve[:] = [*(one for one in curve if one["epoch"] < line["epoch"]), line]
-        return found
+            curve = curves.setdefault(line["proposal"], [])
+            curve[:] = [*(epoch for epoch in curve if epoch["epoch"] < line["epoch"]), line]
+        return curves
 
     @property
     def place(self) -> str:
@@ -149,7 +149,7 @@ class RunFolder:
         return self._experiment
 
     def environment(self) -> dict[str, Any]:
-        """What `environment.json` holds."""
+        """Content of `environment.json`."""
         content: dict[str, Any] = json.loads((self.path / "environment.json").read_text())
         return content
 

@@ -1,4 +1,4 @@
-"""What a backend runs: jobs in, messages out. A backend knows nothing of searches, a search nothing of Ray."""
+"""Jobs and messages of a backend. A backend knows nothing of searches, a search nothing of Ray."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Retention:
             self._note(row)
 
     def wanted(self) -> dict[str, Any]:
-        """What a trial that starts now is told of sending its weights."""
+        """Rule by which a trial that starts now sends its weights."""
         if self.count == 0:
             return {}
         full = len(self._order) >= self.count

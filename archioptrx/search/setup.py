@@ -1,4 +1,4 @@
-"""Everything of a search that can be checked before torch is imported, and all of it at once."""
+"""Checks of a search before torch is imported; all faults are reported together."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Setup:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the sampler is made of."""
+        """Description of the sampler."""
         return {
             "sampler": dict(self.experiment.sampler),
             "screen": asdict(self.experiment.screen),
@@ -87,7 +87,9 @@ class Setup:
 
         def screened(inner: Proposer, is_new: Callable[[Candidate], bool]) -> Proposer:
             assert score is not None
-            return Screen(inner, score, proposals, lambda one: not is_new(one) or refuse(one) is not None)
+            return Screen(
+                inner, score, proposals, lambda candidate: not is_new(candidate) or refuse(candidate) is not None
+            )
 
         sampler: Sampler = make_sampler(
             experiment.sampler["name"],
@@ -114,14 +116,14 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
         One line for every fault.
     """
     faults: list[str] = []
-    made = make_space(experiment, run, faults)
+    space = make_space(experiment, run, faults)
     references = [tried(faults, partial(_reference, name)) for name in experiment.references]
-    if made is None:
+    if space is None:
         finish(faults)
         raise AssertionError("a search without a space has a fault")
-    own = () if made.own is None else (Reference(made.ends.name, made.own),)
+    own = () if space.own is None else (Reference(space.ends.name, space.own),)
     tried(faults, partial(check_trackers, experiment.track))
-    setup = Setup(experiment, made.files, made.space, made.ends, (*own, *(r for r in references if r is not None)))
+    setup = Setup(experiment, space.files, space.space, space.ends, (*own, *(r for r in references if r is not None)))
     if not faults:
         tried(faults, setup.sampler)
     finish(faults)
@@ -145,9 +147,9 @@ def check_trackers(names: Sequence[str]) -> None:
 
 def _reference(name: str) -> Reference:
     path = bundled("experiments/architectures", name)
-    found = Architecture.load(path)
-    trace = getattr(found, "trace", None) or Trace(())
-    return Reference(path.stem, Candidate(trace, found.graph, found.hyperparameters))
+    architecture = Architecture.load(path)
+    trace = getattr(architecture, "trace", None) or Trace(())
+    return Reference(path.stem, Candidate(trace, architecture.graph, architecture.hyperparameters))
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ KEYS = {"data": "data.path", "test": "test", "epochs": "training.epochs"}
 
 @dataclass(frozen=True)
 class SingleTraining:
-    """What is trained: the architecture, a name for it, the experiment it belongs to, and a trial's own seed.
+    """A single training: the architecture, a name for it, the experiment it belongs to, and a trial's own seed.
 
     `trial`: run folder and line of the proposal that is repeated as it was; None: nothing is. `track`: trackers.
     """
@@ -144,9 +144,9 @@ def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, 
         print(text, file=sys.stderr)
     course = follow(choice, spec, events, folder)
     about = environment(experiment=experiment.to_dict(), seed=choice.seed, weights_digest=course.end["weights_digest"])
-    told = again and again.verdict(course.scores, about["weights_digest"], about["versions"])
-    if told:
-        print(told[1], file=sys.stderr)
+    verdict = again and again.verdict(course.scores, about["weights_digest"], about["versions"])
+    if verdict:
+        print(verdict[1], file=sys.stderr)
     test = course.end["test"]
     metrics = {
         "proposal": None,
@@ -158,8 +158,8 @@ def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, 
         "bins": {k: v for k, v in test.items() if isinstance(v, list)},
         "train_seconds": course.end["train_seconds"],
     }
-    if again and told:
-        metrics["repeats"] = {"run": str(again.folder.path.resolve()), "trial": again.name, "exactly": told[0]}
+    if again and verdict:
+        metrics["repeats"] = {"run": str(again.folder.path.resolve()), "trial": again.name, "exactly": verdict[0]}
     provenance = provenance_of(experiment, events.fingerprint, spec.training.to_dict())
     files = {
         "environment.json": json.dumps(plain(about), indent=2, ensure_ascii=False) + "\n",
@@ -185,7 +185,7 @@ def spec_of(choice: SingleTraining, again: Repetition | None) -> TrialSpec:
 
 @dataclass
 class TrainingRecord:
-    """What a training said: rows as in `epochs.jsonl`, the message of the best epoch, the last one, its log."""
+    """Results of a training: rows as in `epochs.jsonl`, the message of the best epoch, the last one, its log."""
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
     best: Mapping[str, Any] = field(default_factory=dict)

@@ -69,11 +69,11 @@ def task_from(options: TaskOptions) -> Task:
     from archioptrx.tasks.task import Task
 
     with TASKS.guarded(name):
-        made = make(options)
-    if not isinstance(made, Task):
-        raise InputError(f"task {name}: is made as {kind_of(made)}; allowed: an archioptrx.tasks.task.Task")
-    made.name, made.own_metrics = name, tuple(metrics_judging(options))
-    return made
+        task = make(options)
+    if not isinstance(task, Task):
+        raise InputError(f"task {name}: is made as {kind_of(task)}; allowed: an archioptrx.tasks.task.Task")
+    task.name, task.own_metrics = name, tuple(metrics_judging(options))
+    return task
 
 
 def make_task(spec: Mapping[str, Any] | str = "edge_classification", place: str = "task") -> Task:

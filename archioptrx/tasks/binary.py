@@ -1,4 +1,4 @@
-"""What classifying edges and classifying triplets share: a loss and scores for yes or no, row by row."""
+"""Binary classification of edges or triplets: loss and scores, row by row."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
 
 @dataclass(frozen=True)
 class Rows:
-    """What is classified: the domain, and the fields of a hit graph that say something of its rows.
+    """Classified rows: their domain, and the fields of a hit graph that describe them.
 
     Attributes
     ----------
@@ -91,8 +91,8 @@ class BinaryClassification(Task):
         """Without a single true row that counts all rows are alike."""
         if any(bool((graph[self.rows.truth][self.rows.kept(graph)] > 0.5).any()) for graph in graphs):
             return None
-        one = self.rows.plural.removesuffix("s")
-        return f"no {one} that counts is true (files without truth?); allowed: events with true {self.rows.plural}"
+        singular = self.rows.plural.removesuffix("s")
+        return f"no {singular} that counts is true (files without truth?); allowed: events with true {self.rows.plural}"
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean loss per row, weighted where the data have weights. Shapes: output [R] -> []."""
@@ -110,7 +110,7 @@ class BinaryClassification(Task):
         return mean
 
     def size(self, graph: HitGraph) -> float:
-        """What the mean over a graph's rows is divided by: their number, or their weights."""
+        """Divisor of the mean over a graph's rows: their number, or their weights."""
         kept, weight = self.rows.kept(graph), graph.get(self.rows.weight)
         return float(kept.sum() if weight is None else weight[kept].double().sum())
 
@@ -173,11 +173,13 @@ class BinaryClassification(Task):
 
     def perfect(self, graph: HitGraph) -> Tensor:
         """Logits of ±10 as the truth says: an AUC of exactly 1. Shapes: -> [R]."""
-        return 10 * (2 * graph[self.rows.truth] - 1)
+        logits: Tensor = 10 * (2 * graph[self.rows.truth] - 1)
+        return logits
 
     def constant(self, graph: HitGraph) -> Tensor:
         """A probability of 0.5 for every row: an AUC of exactly 0.5. Shapes: -> [R]."""
-        return graph.x.new_zeros(graph[self.rows.index].shape[1])
+        logits: Tensor = graph.x.new_zeros(graph[self.rows.index].shape[1])
+        return logits
 
     def cut(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], efficiency: float) -> float | None:
         """The highest cut on the probability that keeps this share of the true rows; None without true rows.
@@ -186,20 +188,20 @@ class BinaryClassification(Task):
         """
         kept = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
         truth = _joined([g[self.rows.truth] for g in graphs])[kept] > 0.5
-        found = cut_for_efficiency(_joined([o.detach() for o in outputs])[kept], truth, efficiency)
+        lowest = cut_for_efficiency(_joined([o.detach() for o in outputs])[kept], truth, efficiency)
         # A hair lower, so that the logit of the cut, rounded, doesn't lose the row that it was taken from.
-        return None if found is None else 1 / (1 + math.exp(-(found - 1e-9)))
+        return None if lowest is None else 1 / (1 + math.exp(-(lowest - 1e-9)))
 
     def _scores(self, judged: ClassifiedRows) -> dict[str, float | None]:
         """The bundled metrics of such rows, and how many rows there are."""
-        found = {one.name: one.value(judged) for one in bundled_metrics(self.rows.plural)}
+        scores = {metric.name: metric.value(judged) for metric in bundled_metrics(self.rows.plural)}
         size = len(judged.truth)
         facts = {
             "cut": judged.cut,
             self.rows.plural: size,
             "true_fraction": float(judged.truth.mean()) if size else None,
         }
-        return found | facts
+        return scores | facts
 
     def _compared(
         self, outputs: Sequence[Tensor], kept: Bools, graphs: Sequence[HitGraph], cut: float
@@ -207,34 +209,37 @@ class BinaryClassification(Task):
         """Beside the baseline, and the classes of accepted triplets, as far as the data allow it."""
         truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
         accepted = _joined([o.detach() for o in outputs]) >= logit(cut)
-        found: dict[str, Any] = {}
+        comparison: dict[str, Any] = {}
         if graphs and all(g.get(self.rows.baseline) is not None for g in graphs):
             baseline = _joined([g[self.rows.baseline] for g in graphs])
-            found |= against_baseline(accepted[kept], baseline[kept], truth[kept], cut)
+            comparison |= against_baseline(accepted[kept], baseline[kept], truth[kept], cut)
         below = [self.true_below(g) for g in graphs]
-        if graphs and all(one is not None for one in below):
-            ends = np.cumsum([0, *(len(one) for one in below if one is not None)])[:-1]
+        if graphs and all(flags is not None for flags in below):
+            ends = np.cumsum([0, *(len(flags) for flags in below if flags is not None)])[:-1]
             index = [g[self.rows.index].cpu().numpy() + before for g, before in zip(graphs, ends, strict=True)]
-            doublets = _joined([one for one in below if one is not None]).astype(bool)
-            found |= medals(accepted & kept, truth & kept, np.concatenate(index, axis=1), doublets)
-        return found
+            doublets = _joined([flags for flags in below if flags is not None]).astype(bool)
+            comparison |= medals(accepted & kept, truth & kept, np.concatenate(index, axis=1), doublets)
+        return comparison
 
     def true_below(self, graph: HitGraph) -> Tensor | None:
         """Which rows of the rung below are true: edges, or nodes that are doublets. None: they are hits."""
+        true: Tensor | None = None
         if self.rows.domain == "triplet":
-            return graph.y > 0.5
-        return graph.pid != 0 if graph.get("chain") is not None and graph.get("pid") is not None else None
+            true = graph.y > 0.5
+        elif graph.get("chain") is not None and graph.get("pid") is not None:
+            true = graph.pid != 0
+        return true
 
     def _binned(self, graphs: Sequence[HitGraph]) -> list[tuple[str, tuple[float, ...], Floats]]:
         """Quantities that all graphs have: name, limits of the bins, one value per row."""
-        found: list[tuple[str, tuple[float, ...], Floats]] = []
+        columns: list[tuple[str, tuple[float, ...], Floats]] = []
         ends = [self.rows.hits(g) for g in graphs]
         if graphs and all(g.get("pos") is not None for g in graphs):
             values = [_eta(g.pos[outer]) for g, (_, outer) in zip(graphs, ends, strict=True)]
-            found.append(("eta", ETA_BINS, _joined(values)))
+            columns.append(("eta", ETA_BINS, _joined(values)))
         if graphs and all(g.get("pt") is not None for g in graphs):
-            found.append(("pt", PT_BINS, _joined([g.pt[inner] for g, (inner, _) in zip(graphs, ends, strict=True)])))
-        return found
+            columns.append(("pt", PT_BINS, _joined([g.pt[inner] for g, (inner, _) in zip(graphs, ends, strict=True)])))
+        return columns
 
     def _per_bin(self, judged: ClassifiedRows, values: Floats, limits: tuple[float, ...]) -> list[dict[str, Any]]:
         """Score each bin that holds a row. Shapes: values [R]."""

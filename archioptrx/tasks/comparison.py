@@ -1,4 +1,4 @@
-"""How a classifier of triplets does beside the classifier of doublets before it, and what its answers are worth."""
+"""Comparison of a classifier of triplets with the classifier of doublets before it, and quality of its triplets."""
 
 from __future__ import annotations
 

@@ -28,14 +28,14 @@ from archioptrx.core.errors import ArchiOpTrXError, InputError, TrialError, did_
 from archioptrx.core.plugins import Registry
 
 EDGES, TRIPLETS, HITS, EVENTS, TRACKS = SUBJECTS = ("edges", "triplets", "hits", "events", "tracks")
-"""What a metric may judge."""
+"""Subjects of metrics."""
 SHARE, LARGE, SMALL = BETTER = ("share", "large", "small")
 """Which values are good: a share of 1 with 1 best; large ones; small ones."""
 RESERVED = (
     *("loss", "cut", "edges", "triplets", "pairs", "graphs", "hits", "tracks", "particles", "true_fraction"),
     *("matching", "pt", "eta", "parameters", "latency", "seconds_per_epoch"),
 )
-"""What else stands beside metrics: numbers of tasks, data and costs."""
+"""Names beside those of metrics: numbers of tasks, data and costs."""
 _ROWS = "archioptrx.tasks.classification_metrics"
 _TRACKS = "archioptrx.tasks.tracks.metrics"
 
@@ -57,7 +57,7 @@ class Metric:
     tasks
         The tasks that have it, of those that are judged by such answers; empty: all of them.
     compute
-        Of edges and triplets it gets a `ClassifiedRows`, of tracks a `FoundTracks`, else an `Answers`. It gives a
+        Of edges and triplets it gets a `ClassifiedRows`, of tracks a `FoundTracks`, else a `NetworkOutputs`. It gives a
         number, or None where there is none (of no true edge, for example). Where nothing is judged it isn't called.
     """
 
@@ -147,7 +147,7 @@ def metric(
 def bundled_metrics(subject: str) -> list[Metric]:
     """The metrics of a subject that come with the package, in their order."""
     own = METRICS.own()
-    return [one for name in METRICS.in_order() if name not in own and subject in (one := METRICS.get(name)).of]
+    return [known for name in METRICS.in_order() if name not in own and subject in (known := METRICS.get(name)).of]
 
 
 def own_metrics(task: str, subject: str) -> list[Metric]:
@@ -161,18 +161,18 @@ def own_metrics(task: str, subject: str) -> list[Metric]:
         What of its answers is judged.
     """
     own = METRICS.own()
-    found = [METRICS.get(name) for name in METRICS.in_order() if name in own]
-    return [one for one in found if subject in one.of and (not one.tasks or task in one.tasks)]
+    registered = [METRICS.get(name) for name in METRICS.in_order() if name in own]
+    return [known for known in registered if subject in known.of and (not known.tasks or task in known.tasks)]
 
 
 def names_of(metrics: Sequence[Metric], better: str) -> tuple[str, ...]:
     """Names of the metrics whose good values are of one kind."""
-    return tuple(one.name for one in metrics if one.better == better)
+    return tuple(known.name for known in metrics if known.better == better)
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What a network answered, and the truth, for metrics of hits and events.
+class NetworkOutputs:
+    """Outputs of a network and the graphs with their truth, for metrics of hits and events.
 
     Attributes
     ----------

@@ -67,13 +67,13 @@ class NodeEmbedding(Task):
         the scores of `archioptrx.tasks.tracks.clusters.cluster_scores`.
         """
         finite(outputs)
-        found = [pairs_of(graph) for graph in graphs]
-        near = [self.distance(output.detach(), index) for output, (index, _) in zip(outputs, found, strict=True)]
+        pairs = [pairs_of(graph) for graph in graphs]
+        near = [self.distance(output.detach(), index) for output, (index, _) in zip(outputs, pairs, strict=True)]
         distance = torch.cat([d.cpu().double() for d in near]).numpy() if near else np.zeros(0)
-        same = torch.cat([s.cpu() for _, s in found]).numpy() if found else np.zeros(0, dtype=bool)
+        same = torch.cat([s.cpu() for _, s in pairs]).numpy() if pairs else np.zeros(0, dtype=bool)
         right = (distance < self.threshold) == same
         scores: dict[str, Any] = {
-            "loss": mean_loss(self, outputs, graphs, [len(one) for one in near]),
+            "loss": mean_loss(self, outputs, graphs, [len(pair_truth) for pair_truth in near]),
             "pair_accuracy": float(right.mean()) if len(right) else None,
             "pair_auc": Ranking.of(-distance, same).auc,
             "pairs": len(same),
@@ -97,11 +97,14 @@ class NodeEmbedding(Task):
         side = int(len(places) ** (1 / self.options.dimension)) + 1
         for axis in range(self.options.dimension):
             points[:, axis] = step * (places // side**axis % side)
-        return points.squeeze(1) if self.options.dimension == 1 else points
+        return self._as_output(points)
 
     def constant(self, graph: HitGraph) -> Tensor:
         """The same point for all hits: all pairs are taken for true, all hits are one cluster."""
-        points = graph.x.new_zeros(len(graph.x), self.options.dimension)
+        return self._as_output(graph.x.new_zeros(len(graph.x), self.options.dimension))
+
+    def _as_output(self, points: Tensor) -> Tensor:
+        """Points as a network gives them. Shapes: [N, D] -> [N, D], or [N] for one dimension."""
         return points.squeeze(1) if self.options.dimension == 1 else points
 
     def distance(self, output: Tensor, index: Tensor) -> Tensor:
@@ -115,7 +118,7 @@ class NodeEmbedding(Task):
 
     def _clusters(self, output: Tensor, graph: HitGraph) -> list[Any]:
         points = output.detach().reshape(len(output), -1).double()
-        return [cluster(one, self.options.eps, self.options.min_samples) for one in by_graph(points, graph)]
+        return [cluster(rows, self.options.eps, self.options.min_samples) for rows in by_graph(points, graph)]
 
 
 def pairs_of(graph: HitGraph) -> tuple[Tensor, Tensor]:
@@ -130,7 +133,8 @@ def pairs_of(graph: HitGraph) -> tuple[Tensor, Tensor]:
 def same_particle(graph: HitGraph, index: Tensor) -> Tensor:
     """Whether both hits of each pair are one particle's. Shapes: index [2, L] -> bool [L]."""
     first, second = graph.pid[index]
-    return (first == second) & (first != 0)
+    same: Tensor = (first == second) & (first != 0)
+    return same
 
 
 def random_pairs(batch: HitGraph, number: int) -> Tensor:

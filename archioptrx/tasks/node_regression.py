@@ -56,7 +56,7 @@ class NodeRegression(Task):
             kept = [graph.pid != 0 for graph in graphs]
             rows = [o.reshape(len(k), -1)[k] for o, k in zip(outputs, kept, strict=True)]
             truth = [self.truth(graph)[k] for graph, k in zip(graphs, kept, strict=True)]
-            parts = [torch.cat(one).detach().cpu().double().numpy() for one in (rows, truth)]
+            parts = [torch.cat(columns).detach().cpu().double().numpy() for columns in (rows, truth)]
         sizes = [int((graph.pid != 0).sum()) for graph in graphs]
         return {
             "loss": mean_loss(self, outputs, graphs, sizes),

@@ -40,7 +40,7 @@ def scaled(table: Tensor, names: Sequence[str]) -> Tensor:
 
 
 def lacks_particles(graph: HitGraph) -> str | None:
-    """What is said of events that know no particles."""
+    """Fault of events without particles."""
     if graph.get("particles") is not None and graph.get("particle_index") is not None:
         return None
     return "the events have no particles; allowed: a source that knows them (toy, helix, trackml …)"
@@ -76,7 +76,7 @@ def explained(given: Floats, truth: Floats) -> float | None:
 
 
 def scores(given: Floats, truth: Floats, names: Sequence[str]) -> dict[str, Any]:
-    """How well parameters are met. Shapes: [N, C] twice, scaled.
+    """Errors of parameters. Shapes: [N, C] twice, scaled.
 
     Returns
     -------

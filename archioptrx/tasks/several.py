@@ -48,14 +48,14 @@ class Several(Task):
         return next((fault for task in self.tasks.values() if (fault := task.truth_fault(graphs))), None)
 
     def data_fault(self, graph: HitGraph) -> str | None:
-        """What one of the tasks lacks."""
+        """Fault of the events for one of the tasks."""
         return next((fault for task in self.tasks.values() if (fault := task.data_fault(graph))), None)
 
     def loss(self, output: tuple[Tensor, ...], batch: HitGraph) -> Tensor:
         """Weighted sum of the losses."""
         losses = [
-            self.weights[name] * task.loss(one, batch)
-            for (name, task), one in zip(self.tasks.items(), output, strict=True)
+            self.weights[name] * task.loss(part, batch)
+            for (name, task), part in zip(self.tasks.items(), output, strict=True)
         ]
         return torch.stack(losses).sum()
 
@@ -63,18 +63,18 @@ class Several(Task):
         self, outputs: Sequence[tuple[Tensor, ...]], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
     ) -> dict[str, Any]:
         """Score each target: `loss`, the weighted sum, and all metrics of each after its name, `score.auc`."""
-        found: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
         for place, (name, part) in enumerate(self.tasks.items()):
             own = part.scores([output[place] for output in outputs], graphs, cut=cut, bins=bins)
-            found |= {f"{name}.{metric}": value for metric, value in own.items()}
-        losses = [found[f"{name}.loss"] for name in self.tasks]
+            merged |= {f"{name}.{metric}": value for metric, value in own.items()}
+        losses = [merged[f"{name}.loss"] for name in self.tasks]
         total = None if None in losses else sum(w * x for w, x in zip(self.weights.values(), losses, strict=True))
-        return {"loss": total, **found}
+        return {"loss": total, **merged}
 
     def tracks(self, output: tuple[Tensor, ...], graph: HitGraph) -> Tensor | None:
         """Those of the first target that makes any."""
-        made = (task.tracks(one, graph) for task, one in zip(self.tasks.values(), output, strict=True))
-        return next((labels for labels in made if labels is not None), None)
+        found_tracks = (task.tracks(part, graph) for task, part in zip(self.tasks.values(), output, strict=True))
+        return next((labels for labels in found_tracks if labels is not None), None)
 
     def perfect(self, graph: HitGraph) -> tuple[Tensor, ...]:
         """The truth of each target."""

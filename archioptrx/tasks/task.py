@@ -14,16 +14,16 @@ from torch import Tensor
 from archioptrx.core.config import kind_of
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.tasks.metrics import TRACKS, Answers, Metric
+from archioptrx.tasks.metrics import TRACKS, Metric, NetworkOutputs
 from archioptrx.tasks.options.registry import TASKS
 
 Output = Tensor | tuple[Tensor, ...]
-"""What a model gives: one tensor, or one of each target in order."""
+"""Output of a model: one tensor, or one of each target in order."""
 
 
 def apply_to(output: Output, act: Callable[[Tensor], Tensor]) -> Output:
     """Do the same to the tensor of each target."""
-    return act(output) if isinstance(output, Tensor) else tuple(act(one) for one in output)
+    return act(output) if isinstance(output, Tensor) else tuple(act(part) for part in output)
 
 
 def finite(outputs: Sequence[Tensor]) -> None:
@@ -88,7 +88,7 @@ class Task(ABC):
     own_metrics: Sequence[Metric] = ()
 
     def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:
-        """What targets of a function graph would be allowed; None: these are.
+        """Allowed targets of a function graph; None: its targets are allowed.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class Task(ABC):
         return None if [domain for _, domain in targets] == [self.domain] else f"one of domain {self.domain}"
 
     def data_fault(self, graph: HitGraph) -> str | None:
-        """What the events lack for this task, judged by one of their graphs; None: nothing."""
+        """Fault of events that lack what this task needs, judged by one of their graphs; None: nothing."""
         return None
 
     def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
@@ -131,8 +131,8 @@ class Task(ABC):
         """
 
     def answers(self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5) -> Sized:
-        """What a user's own metrics of this task are computed from."""
-        return Answers(outputs, graphs, cut)
+        """Input of a user's own metrics of this task."""
+        return NetworkOutputs(outputs, graphs, cut)
 
     def scores(
         self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
@@ -145,14 +145,14 @@ class Task(ABC):
             An output isn't a number, or a metric of the user's own fails.
         """
         with TASKS.guarded(self.name):
-            found = self.metrics(outputs, graphs, cut=cut, bins=bins)
-        if not isinstance(found, dict):
-            raise InputError(f"task {self.name}: its metrics are {kind_of(found)}; allowed: numbers by name, a dict")
-        own = [one for one in self.own_metrics if TRACKS not in one.of]
+            scores = self.metrics(outputs, graphs, cut=cut, bins=bins)
+        if not isinstance(scores, dict):
+            raise InputError(f"task {self.name}: its metrics are {kind_of(scores)}; allowed: numbers by name, a dict")
+        own = [metric for metric in self.own_metrics if TRACKS not in metric.of]
         if not own:
-            return found
+            return scores
         judged = self.answers(outputs, graphs, cut)
-        return found | {one.name: one.value(judged) for one in own}
+        return scores | {metric.name: metric.value(judged) for metric in own}
 
     @abstractmethod
     def perfect(self, graph: HitGraph) -> Any:

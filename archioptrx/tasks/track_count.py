@@ -17,7 +17,7 @@ from archioptrx.tasks.parameters import explained
 from archioptrx.tasks.task import Task, TaskObjective, finite, lacks_pid, mean_loss
 
 LARGEST = 15.0
-"""Of a Poisson output, the logarithm of a number: what is larger counts as this, so that the loss stays finite."""
+"""Largest Poisson output, the logarithm of a number: larger ones count as this, so that the loss stays finite."""
 
 
 @task(CountOptions)
@@ -61,10 +61,10 @@ class TrackCount(Task):
         """
         finite(outputs)
         sizes = [graph.num_graphs for graph in graphs]
-        found: dict[str, Any] = {"loss": mean_loss(self, outputs, graphs, sizes), "graphs": sum(sizes)}
+        scores: dict[str, Any] = {"loss": mean_loss(self, outputs, graphs, sizes), "graphs": sum(sizes)}
         names = ("explained", "exact", "mean_error", "bias", "rms")
         if not graphs:
-            return found | dict.fromkeys(names)
+            return scores | dict.fromkeys(names)
         given = torch.cat([self.number(o.detach().double().cpu()) for o in outputs]).numpy()
         truth = torch.cat([track_numbers(g, self.options.hits).cpu() for g in graphs]).double().numpy()
         error = given - truth
@@ -75,7 +75,7 @@ class TrackCount(Task):
             float(error.mean()),
             float(np.sqrt(np.square(error).mean())),
         )
-        return found | dict(zip(names, values, strict=True))
+        return scores | dict(zip(names, values, strict=True))
 
     def perfect(self, graph: HitGraph) -> Tensor:
         """The true number; of none, with `poisson`, a number next to 0."""
@@ -85,7 +85,8 @@ class TrackCount(Task):
     def constant(self, graph: HitGraph) -> Tensor:
         """`scale` tracks for every graph."""
         value = 1.0 if self.options.loss == "huber" else 0.0
-        return graph.x.new_full((graph.num_graphs,), value)
+        numbers: Tensor = graph.x.new_full((graph.num_graphs,), value)
+        return numbers
 
     def number(self, output: Tensor) -> Tensor:
         """Numbers of tracks that an output stands for. Shapes: [graphs] -> [graphs]."""

@@ -139,7 +139,8 @@ class TrackSet(Task):
 
     def constant(self, graph: HitGraph) -> Tensor:
         """A probability of 0.5 for each slot, and the centre of each parameter's scale."""
-        return graph.x.new_zeros(graph.num_graphs, self.target_width)
+        output: Tensor = graph.x.new_zeros(graph.num_graphs, self.target_width)
+        return output
 
     def _parts(self, output: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and parameters. Shapes: [graphs, slots · (1 + C)] -> [graphs, slots], [graphs, slots, C]."""

@@ -68,7 +68,7 @@ def prepare(
 
 @dataclass(frozen=True)
 class Report:
-    """What one epoch gave.
+    """Results of one epoch.
 
     Attributes
     ----------
@@ -205,7 +205,7 @@ class Fitting:
 
     @property
     def _starts(self) -> range:
-        """Where the steps of an epoch begin in the shuffled graphs."""
+        """First place of each step of an epoch in the shuffled graphs."""
         count = len(self.graphs)
         if self.training.drop_last and count >= self.batch_size:
             count -= count % self.batch_size

@@ -1,4 +1,4 @@
-"""What a search improves: one metric, a metric set against a cost, or several of these. Torch- and ray-free."""
+"""Objective of a search: one metric, a metric set against a cost, or several of these. Torch- and ray-free."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COSTS = {
 
 @dataclass(frozen=True)
 class Price:
-    """What a metric is set against: each doubling of the cost takes `per_doubling` from the metric's logit."""
+    """A cost against which a metric is set: each doubling of the cost takes `per_doubling` from the metric's logit."""
 
     metric: str
     per_doubling: float = PER_DOUBLING
@@ -78,7 +78,7 @@ class Goal:
 
     @property
     def label(self) -> str:
-        """What its score is called: the metric, turned so that larger is better."""
+        """Name of the score: the metric, turned so that larger is better."""
         if self.price is not None:
             return "score"
         return self.metric if self.mode == "max" else f"-{self.metric}"
@@ -125,9 +125,9 @@ class Objective:
 
     def scores(self, metrics: Mapping[str, Any]) -> tuple[float, ...] | None:
         """One number of each goal, larger is better; None where one is missing or not finite."""
-        found = [goal.value(metrics) for goal in self.goals]
-        numbers = tuple(value for value in found if value is not None)
-        return numbers if len(numbers) == len(found) else None
+        scores = [goal.value(metrics) for goal in self.goals]
+        numbers = tuple(value for value in scores if value is not None)
+        return numbers if len(numbers) == len(scores) else None
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.goals))

@@ -25,7 +25,7 @@ def reset(device: str) -> None:
 def resident() -> int:
     """Largest number of bytes that were resident at one time."""
     try:
-        line = next(one for one in _STATUS.read_text().splitlines() if one.startswith("VmHWM:"))
+        line = next(line_text for line_text in _STATUS.read_text().splitlines() if line_text.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     except (OSError, StopIteration):
         unit = 1 if sys.platform == "darwin" else 1024  # getrusage(2): bytes on macOS, kilobytes elsewhere

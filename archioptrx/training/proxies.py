@@ -102,7 +102,7 @@ def parameters(model: Model, batch: HitGraph, task: Task) -> float:
 def joined(outputs: Any) -> Tensor:
     """The targets of a network side by side: [rows, channels]."""
     parts = outputs if isinstance(outputs, tuple) else (outputs,)
-    return torch.cat([one.reshape(len(one), -1) for one in parts], dim=1)
+    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
 
 
 def inputs_of(batch: HitGraph) -> list[str]:
@@ -117,15 +117,15 @@ Places = dict[str, list[Tensor]]
 
 
 def places_of(rows: Tensor, domain: str, topology: Topology) -> Places:
-    """Where the numbers of some rows stand in their own domain, in those below it and among the graphs."""
-    found: Places = {domain: [rows]}
+    """Places of rows, by their numbers, in their own domain, in those below it and among the graphs."""
+    places: Places = {domain: [rows]}
     if domain != "graph":
-        found["graph"] = [topology.batch(domain).index[rows]]
+        places["graph"] = [topology.batch(domain).index[rows]]
     while domain in BELOW:
         ends = topology.ends(domain).index
-        found[BELOW[domain]] = [ends[side][one] for one in found[domain] for side in (0, 1)]
+        places[BELOW[domain]] = [ends[side][rows_there] for rows_there in places[domain] for side in (0, 1)]
         domain = BELOW[domain]
-    return found
+    return places
 
 
 def sampled(batch: HitGraph, domain: str, topology: Topology) -> Places:
@@ -217,8 +217,8 @@ def jacob_cov(model: Model, batch: HitGraph, task: Task) -> float | None:
     total = joined(model(batch)).sum()
     if not names or not total.requires_grad:
         return None
-    found = torch.autograd.grad(total, [batch[name] for name in names], materialize_grads=True)
-    rows = torch.cat([g[at] for name, g in zip(names, found, strict=True) for at in places[INPUTS[name]]], dim=1)
+    gradients = torch.autograd.grad(total, [batch[name] for name in names], materialize_grads=True)
+    rows = torch.cat([g[at] for name, g in zip(names, gradients, strict=True) for at in places[INPUTS[name]]], dim=1)
     if not torch.isfinite(rows).all():
         return None
     rows = rows - rows.mean(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""How a network is trained: plain numbers, checked all at once. No torch here."""
+"""Settings of a training: plain numbers, all checked together. No torch here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens in a trial, in words: the worker notes it, its messages carry it, whoever takes them writes it down."""
+"""Log of a trial: lines that the worker notes, its messages carry, and the receiver writes to a file."""
 
 from __future__ import annotations
 

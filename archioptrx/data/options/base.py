@@ -1,4 +1,4 @@
-"""What the options of all sources share."""
+"""Base of the options of all sources."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OF = "of"
 
 
 class Options(Protocol):
-    """What a source is told: a frozen dataclass whose fields are made with `option`.
+    """Options of a source: a frozen dataclass whose fields are made with `option`.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Options(Protocol):
 
 
 class PlainOptions:
-    """Options that need no rule but their types: all that a source of your own has to say is its fields.
+    """Options that need no rule but their types: a source of your own declares its fields and no more.
 
     A path whose default is `HERE` has to be told. For a rule of your own, extend `read` and call `fields.fault`.
     """
@@ -80,7 +80,7 @@ def option(default: Any, text: str, kind: type | None = None) -> Any:
 
 
 def description(told: Any) -> Any:
-    """What describes another source: a mapping as it is, YAML text or a YAML file for one, any other text as a path.
+    """Description of another source: a mapping as it is, YAML text or a YAML file for one, any other text as a path.
 
     Raises
     ------

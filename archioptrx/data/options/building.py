@@ -1,4 +1,4 @@
-"""How graphs are built of events: cuts, sectors and what counts as signal. Shared by all sources that build graphs."""
+"""Options for building graphs of events: cuts, sectors and signal. Shared by all sources that build graphs."""
 
 from __future__ import annotations
 
@@ -127,21 +127,21 @@ class Cuts:
 
     @property
     def without_truth(self) -> dict[str, Any]:
-        """What has to be told instead where events have no truth."""
+        """Options to change where events have no truth."""
         told: dict[str, tuple[Any, bool]] = {"pt_min": (0.0, self.pt_min > 0), "noise": ("keep", self.noise == "drop")}
         told["overlaps"] = "consecutive", self.overlaps == "drop"
         return {name: value for name, (value, needed) in told.items() if needed}
 
     @property
     def without_particles(self) -> dict[str, Any]:
-        """What has to be told instead where the particles themselves aren't known."""
+        """Options to change where the particles themselves aren't known."""
         told: dict[str, tuple[Any, bool]] = {"pt_min": (0.0, self.pt_min > 0), "signal_pt": (0.0, self.signal_pt > 0)}
         told["signal_primary"] = False, self.signal_primary
         return {name: value for name, (value, needed) in told.items() if needed}
 
     @property
     def needs_cells(self) -> list[str]:
-        """What has to be told instead where events have no cells."""
+        """Options to change where events have no cells, as texts."""
         return [f"features without {name}" for name in self.features if name in ("cells", "charge")]
 
 

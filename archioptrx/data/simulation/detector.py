@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Surface:
-    """One layer: a cylinder around the beam, or a disk across it.
+    """Layer of the detector: a cylinder around the beam, or a disk across it.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the layers of TrackML's detector measure, as columns for the simulation: where they are, how well, how noisily.
+"""Response of the layers of TrackML's detector, as columns for the simulation: place, resolution, noise.
 
 Layers are those of `detector`: cylinders and flat rings where the real modules overlap like tiles. Resolutions were
 measured in one event of the challenge: half the distance between the 16 % and the 84 % quantile of measured minus true
@@ -25,7 +25,7 @@ RESOLUTION = {
     **dict.fromkeys((12, 14), (0.021, 0.35)),
     **dict.fromkeys((16, 18), (0.11, 3.2)),
 }
-"""Of each volume: in r·φ, and in z of a barrel or in r of an endcap, mm. Pixels, short strips, long strips."""
+"""Resolution of each volume: in r·φ, and in z of a barrel or in r of an endcap, mm (pixels, short, long strips)."""
 DISK_NOISE = 45.0
 """Noise of a disk, as the radius in mm of a barrel layer with as many noise hits: in TrackML's events the noise of a
 barrel layer grows with its radius, and that of disks is about the same in all."""
@@ -64,18 +64,18 @@ class Detector:
 
 def trackml_detector(endcaps: bool = True) -> Detector:
     """The whole detector of the challenge, 10 barrel layers and 38 disks, or its barrel alone."""
-    layers = [one for one in SURFACES if endcaps or one.barrel]
-    barrel = np.array([one.barrel for one in layers])
-    place = np.array([one.place for one in layers])
-    across, along = np.array([RESOLUTION[one.volume] for one in layers]).T
+    layers = [surface for surface in SURFACES if endcaps or surface.barrel]
+    barrel = np.array([surface.barrel for surface in layers])
+    place = np.array([surface.place for surface in layers])
+    across, along = np.array([RESOLUTION[surface.volume] for surface in layers]).T
     noise = np.where(barrel, place, DISK_NOISE)
     return Detector(
-        volume=np.array([one.volume for one in layers]),
-        layer=np.array([one.layer for one in layers]),
+        volume=np.array([surface.volume for surface in layers]),
+        layer=np.array([surface.layer for surface in layers]),
         barrel=barrel,
         place=place,
-        low=np.array([one.low for one in layers]),
-        high=np.array([one.high for one in layers]),
+        low=np.array([surface.low for surface in layers]),
+        high=np.array([surface.high for surface in layers]),
         across=across,
         along=along,
         noise=noise / noise.sum(),

@@ -33,7 +33,7 @@ GRAZING = 0.1
 
 @dataclass(frozen=True)
 class Crossings:
-    """Where particles cross layers, each particle's in the order of flight.
+    """Points where particles cross layers, each particle's in the order of flight.
 
     Attributes
     ----------
@@ -140,7 +140,7 @@ class Helices:
         return Helices(pos, momentum, self.sense, self.field)
 
     def rows(self, chosen: NDArray[np.bool_]) -> Helices:
-        """Some of them."""
+        """The helices of the chosen particles."""
         return Helices(self.pos[chosen], self.momentum[chosen], self.sense[chosen], self.field)
 
 
@@ -156,7 +156,7 @@ def propagate(
     detector
         Its layers.
     thickness
-        Of each layer in radiation lengths; 0: no scattering.
+        Thickness of each layer in radiation lengths; 0: no scattering.
     random
         Draws the scattering angles; needed where there are any.
 
@@ -166,22 +166,23 @@ def propagate(
     """
     at, row = start, np.arange(len(start.pos))
     last = np.full(len(row), -1)
-    found: list[tuple[Ints, Ints, Floats]] = []
+    crossings: list[tuple[Ints, Ints, Floats]] = []
     while len(row):
         turn = turns(at, detector)
-        turn[last >= 0, last[last >= 0]] = np.inf
+        turn[last >= 0, last[last >= 0]] = np.inf  # rounding could find the layer that it stands on once more
         last = turn.argmin(axis=1)
         angle = turn[np.arange(len(row)), last]
         met = np.isfinite(angle)
         row, last = row[met], last[met]
         at = at.rows(met).turned(angle[met])
-        found.append((row, last, at.pos))
+        crossings.append((row, last, at.pos))
         if thickness > 0:
             assert random is not None, "scattering needs random numbers"
             at = scattered(at, detector.barrel[last], thickness, random)
         out = (at.pos[:, :2] * at.momentum[:, :2]).sum(1) > 0
         at, row, last = at.rows(out), row[out], last[out]
-    particle, layer, pos = (np.concatenate(column) for column in zip(*found, strict=True))
+    # A particle's crossings lie in successive rounds: a stable sort keeps them in the order of flight.
+    particle, layer, pos = (np.concatenate(column) for column in zip(*crossings, strict=True))
     order = np.argsort(particle, kind="stable")
     return Crossings(particle[order], layer[order], pos[order])
 
@@ -236,7 +237,7 @@ def scattered(at: Helices, barrel: NDArray[np.bool_], thickness: float, random: 
     barrel : bool [A]
         Whether the layer is a cylinder; else a ring.
     thickness
-        Of the layer in radiation lengths.
+        Thickness of the layer in radiation lengths.
     random
         Draws the two angles of each particle.
     """
@@ -245,10 +246,10 @@ def scattered(at: Helices, barrel: NDArray[np.bool_], thickness: float, random: 
     radial = (at.pos[:, :2] * along[:, :2]).sum(1) / np.hypot(at.pos[:, 0], at.pos[:, 1])
     cosine = np.abs(np.where(barrel, radial, along[:, 2]))
     width = highland(size, thickness / np.maximum(cosine, GRAZING))
-    one = np.column_stack([-at.tangent[:, 1], at.tangent[:, 0], np.zeros(len(size))])
-    two = np.cross(along, one)
+    first_normal = np.column_stack([-at.tangent[:, 1], at.tangent[:, 0], np.zeros(len(size))])
+    second_normal = np.cross(along, first_normal)
     angles = random.normal(size=(2, len(size))) * width
     angle = np.hypot(*angles)
-    aside = (angles[0, :, None] * one + angles[1, :, None] * two) / np.maximum(angle, 1e-30)[:, None]
+    aside = (angles[0, :, None] * first_normal + angles[1, :, None] * second_normal) / np.maximum(angle, 1e-30)[:, None]
     direction = np.cos(angle)[:, None] * along + np.sin(angle)[:, None] * aside
     return Helices(at.pos, direction * size[:, None], at.sense, at.field)

@@ -44,9 +44,9 @@ def simulate(options: HelixOptions, number: int) -> Event:
     Parameters
     ----------
     options
-        Of the source `helix`.
+        Options of the source `helix`.
     number
-        Of the event. It is the same however many events there are.
+        Number of the event. The event is the same however many events there are.
     """
     random = np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(number,)))
     detector = trackml_detector(options.detector == "all")
@@ -101,7 +101,7 @@ def spectrum(options: HelixOptions, level: Floats) -> Floats:
     """
     power = 1 - options.pt_power
     first, last = options.pt_scale + options.pt_low, options.pt_scale + options.pt_high
-    # Of two positive terms, so that nothing cancels at the far end of a steep spectrum.
+    # A sum of two positive terms: nothing cancels at the far end of a steep spectrum.
     above = (1 - level) + level * (last / first) ** power
     pt = first * above ** (1 / power) - options.pt_scale
     return np.asarray(np.clip(pt, options.pt_low, options.pt_high))
@@ -110,12 +110,12 @@ def spectrum(options: HelixOptions, level: Floats) -> Floats:
 def particle_hits(
     options: HelixOptions, start: Helices, detector: Detector, random: np.random.Generator
 ) -> SimulatedHits:
-    """Hits that the particles leave: those crossings that aren't missed, smeared along the layer."""
+    """Hits of the particles: the crossings that are measured, smeared along the layer."""
     crossed = propagate(start, detector, options.thickness, random)
-    seen = random.uniform(size=len(crossed.layer)) >= options.inefficiency
-    particle, layer = crossed.particle[seen], crossed.layer[seen]
+    measured = random.uniform(size=len(crossed.layer)) >= options.inefficiency
+    particle, layer = crossed.particle[measured], crossed.layer[measured]
     errors = options.resolution * random.normal(size=(2, len(layer)))
-    pos = smeared(crossed.pos[seen], detector, layer, errors[0] * detector.across[layer], errors[1])
+    pos = smeared(crossed.pos[measured], detector, layer, errors[0] * detector.across[layer], errors[1])
     return SimulatedHits(particle, layer, pos)
 
 
@@ -146,9 +146,9 @@ def with_noise(hits: SimulatedHits, share: float, detector: Detector, random: np
     Parameters
     ----------
     hits
-        Of the particles.
+        Hits of the particles.
     share
-        Of all hits, noise included.
+        Noise as a share of all hits, noise included.
     detector
         Its `noise` says how much each layer gets.
     random
@@ -178,6 +178,6 @@ def weights(particle: Ints, pt: Floats) -> Floats:
     Shapes: particle [N] rows of pt [P] or -1 -> [N].
     """
     hits = np.bincount(particle[particle >= 0], minlength=len(pt))
-    each = np.interp(pt, [0.5, 3.0], [0.2, 1.0]) * (hits >= FEWEST_HITS) / np.maximum(hits, 1)
-    weight = np.where(particle >= 0, each[particle], 0.0)
+    per_hit = np.interp(pt, [0.5, 3.0], [0.2, 1.0]) * (hits >= FEWEST_HITS) / np.maximum(hits, 1)
+    weight = np.where(particle >= 0, per_hit[particle], 0.0)
     return np.asarray(weight / max(float(weight.sum()), 1e-30))

@@ -1,4 +1,4 @@
-"""Where data sets are kept on disk, and when they are thrown away.
+"""Cache of data sets on disk: its folder, names, locks and removal of old content.
 
 The folder is `$ARCHIOPTRX_CACHE`, else `$XDG_CACHE_HOME/archioptrx`, else `~/.cache/archioptrx`; `ARCHIOPTRX_CACHE=off`
 keeps nothing from one call to the next. Each data set is a folder there, named by its source and by what its content
@@ -31,7 +31,7 @@ OFF = ("off", "none", "no", "0")
 KEEP_DAYS = 30.0
 """Days after its last use that a data set stays."""
 ABANDONED_DAYS = 2.0
-"""Days after which a folder that was never finished belongs to nobody."""
+"""Days after which a folder that was never finished is removed."""
 _OURS = re.compile(r"[a-z0-9_]+-[0-9a-f]{32}")
 _UNFINISHED = re.compile(r"\.[a-z0-9_]+-[0-9a-f]{32}-\w+")
 _LOCK = re.compile(r"\.[a-z0-9_]+-[0-9a-f]{32}\.lock")
@@ -40,10 +40,10 @@ INDEX = "index.json"
 
 def root() -> Path | None:
     """The folder of all cached data sets; None where nothing is to be kept, or it can't be written."""
-    told = os.environ.get(FOLDER, "")
-    if told.lower() in OFF:
+    setting = os.environ.get(FOLDER, "")
+    if setting.lower() in OFF:
         return None
-    base = Path(told).expanduser() if told else _usual()
+    base = Path(setting).expanduser() if setting else _usual()
     try:
         base.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -95,7 +95,7 @@ def draft(source: str, key: str, keep: bool) -> Path:
 
 
 def place(source: str, key: str) -> Path | None:
-    """Where a data set is, or would be, in the cache; None without a cache."""
+    """Path that a data set has in the cache, whether it exists or not; None without a cache."""
     base = root()
     return None if base is None else base / f"{source}-{key}"
 
@@ -111,12 +111,12 @@ def replace(folder: Path, target: Path) -> None:
 
 def touch(folder: Path) -> None:
     """Note that a data set is in use."""
-    with contextlib.suppress(OSError):  # of another user, say: it can be read all the same
+    with contextlib.suppress(OSError):  # for example of another user: it can be read all the same
         os.utime(folder / INDEX)
 
 
 def tidy(base: Path) -> None:
-    """Throw away what hasn't been used for long. Only names of ours are ever touched."""
+    """Remove what hasn't been used for long; only paths with names that this module gives."""
     for path in base.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another process tidies too
             if _OURS.fullmatch(path.name) and (path / INDEX).exists():
@@ -124,12 +124,12 @@ def tidy(base: Path) -> None:
                     shutil.rmtree(path, ignore_errors=True)
             elif _LOCK.fullmatch(path.name) and _days(path) > ABANDONED_DAYS:
                 path.unlink()
-            elif any(one.fullmatch(path.name) for one in (_OURS, _UNFINISHED)) and _days(path) > ABANDONED_DAYS:
+            elif any(pattern.fullmatch(path.name) for pattern in (_OURS, _UNFINISHED)) and _days(path) > ABANDONED_DAYS:
                 shutil.rmtree(path, ignore_errors=True)
 
 
 def _days(path: Path) -> float:
-    """Since a file or folder was touched."""
+    """Days since a file or folder was touched."""
     return (time.time() - path.stat().st_mtime) / 86400
 
 

@@ -1,4 +1,4 @@
-"""How hit graphs lie in a file: arrays first, then a header that names them, so that they can be mapped into memory.
+"""Files of hit graphs: arrays first, then a header that names them, so that they can be mapped into memory.
 
 A file holds the graphs of one event, or pieces of graphs, one after the other:
 
@@ -41,7 +41,7 @@ TYPES = {
 
 
 class StoredGraph(NamedTuple):
-    """Where a graph lies, and what is known of it without reading it.
+    """Index entry of a graph: its place in the file, and facts that need no reading.
 
     Attributes
     ----------
@@ -96,7 +96,7 @@ class GraphWriter:
         return self._end
 
     def add(self, graph: HitGraph) -> StoredGraph:
-        """Append a graph. A tensor that it shares with the graph before (particles of pieces, say) is written once."""
+        """Append a graph. A tensor that it shares with the graph before is written once."""
         if self._file is None:
             self._file = self.path.open("wb")
         self._check = 0
@@ -127,9 +127,9 @@ class GraphWriter:
         array = value.detach().cpu().numpy()
         kind = array.dtype.newbyteorder("<")
         self._write(bytes(-self._end % ALIGNMENT))
-        about = {"type": kind.str, "shape": list(array.shape), "offset": self._end}
+        description = {"type": kind.str, "shape": list(array.shape), "offset": self._end}
         self._write(np.ascontiguousarray(array, kind).reshape(-1).view(np.uint8))
-        return about
+        return description
 
     def _write(self, content: Any) -> None:
         assert self._file is not None
@@ -152,13 +152,13 @@ class GraphFile:
     def read(self, entry: StoredGraph) -> HitGraph:
         """Make a graph of mapped tensors."""
         fields = json.loads(self._bytes[entry.header : entry.end].tobytes())
-        return HitGraph(**{key: self._value(about) for key, about in fields.items()})
+        return HitGraph(**{key: self._value(description) for key, description in fields.items()})
 
-    def _value(self, about: dict[str, Any]) -> Any:
-        if "value" in about:
-            return about["value"]
-        kind = TYPES[about["type"]]
-        place = about["offset"] // kind.itemsize
-        shape = torch.Size(about["shape"])
+    def _value(self, description: dict[str, Any]) -> Any:
+        if "value" in description:
+            return description["value"]
+        kind = TYPES[description["type"]]
+        place = description["offset"] // kind.itemsize
+        shape = torch.Size(description["shape"])
         strides = np.cumprod([1, *(max(1, n) for n in shape[:0:-1])])[::-1].tolist() if len(shape) else ()
         return torch.empty(0, dtype=kind).set_(self._storage, place, shape, strides)  # type: ignore[arg-type]

@@ -15,7 +15,7 @@ from archioptrx.data.hitgraph import HitGraph, batch_graphs, graph_digest
 
 
 class Facts(NamedTuple):
-    """What is known of a graph without its content: event, φ sector, number of hits, number of edges."""
+    """Facts of a graph without its content: event, φ sector, number of hits, number of edges."""
 
     event: str
     sector: int

@@ -50,7 +50,7 @@ class Store:
     folder
         Where it is.
     temporary
-        Remove it when nobody in this process needs it any more, at the end of the process at the latest.
+        Remove it with the last object of this process that uses it, at the end of the process at the latest.
 
     Attributes
     ----------
@@ -134,7 +134,7 @@ def opened(folder: Path) -> Store:
     Raises
     ------
     InputError
-        It isn't there: this process runs on another machine, say.
+        It isn't there, for example since this process runs on another machine.
     """
     try:
         return Store(folder)
@@ -191,16 +191,16 @@ def write_graphs(folder: Path, name: str, graphs: Iterable[HitGraph], size: int 
     Raises
     ------
     InputError
-        The disk is full, say.
+        The folder can't be written, for example since the disk is full.
     """
     written: list[Written] = []
-    rest = iter(graphs)
+    remaining = iter(graphs)
     while True:
         path = folder / (f"{name}-{len(written)}.graphs" if written else f"{name}.graphs")
         entries: list[StoredGraph] = []
         try:
             with GraphWriter(path) as file:
-                for graph in rest:
+                for graph in remaining:
                     entries.append(file.add(graph))
                     if file.size >= size:
                         break

@@ -30,7 +30,7 @@ WORKERS = "ARCHIOPTRX_WORKERS"
 """Environment variable: worker processes that build events; 1: none. Default: one for each CPU."""
 MOST_WORKERS = 16
 IN_FLIGHT = 2
-"""Tasks handed out at once, per worker."""
+"""Tasks that are handed out and not yet answered, per worker."""
 
 
 def number_of_workers() -> int:
@@ -41,10 +41,10 @@ def number_of_workers() -> int:
     InputError
         The environment says something that is no number.
     """
-    told = os.environ.get(WORKERS, "")
-    if told and not (told.isdecimal() and int(told) > 0):
-        raise InputError(f"{WORKERS}: is {told!r}; allowed: 1 or more")
-    return int(told) if told else min(MOST_WORKERS, processors())
+    setting = os.environ.get(WORKERS, "")
+    if setting and not (setting.isdecimal() and int(setting) > 0):
+        raise InputError(f"{WORKERS}: is {setting!r}; allowed: 1 or more")
+    return int(setting) if setting else min(MOST_WORKERS, processors())
 
 
 def spread(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
@@ -110,7 +110,7 @@ class _Workers:
                 try:
                     pipe.close()
                 except BrokenPipeError:
-                    continue  # a part of a task that nobody reads any more
+                    continue  # the process ended before it had read all of its task
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
         """Hand out a task. A new process is started where there are fewer than wanted."""
@@ -150,9 +150,9 @@ def _ask(process: subprocess.Popen[bytes], task: bytes) -> Any:
         good, answer = pickle.loads(_exactly(process.stdout, size))
     except (EOFError, BrokenPipeError) as error:
         code = process.wait()
-        how = f"killed by signal {-code}; out of memory?" if code < 0 else f"exit code {code}"
+        ending = f"killed by signal {-code}; out of memory?" if code < 0 else f"exit code {code}"
         raise InputError(
-            f"a worker process that built an event ended ({how}); allowed: fewer of them, {WORKERS}=1"
+            f"a worker process that built an event ended ({ending}); allowed: fewer of them, {WORKERS}=1"
         ) from error
     if good:
         return answer
@@ -185,7 +185,7 @@ def serve() -> None:
             answers.write(len(answer).to_bytes(8, "little") + answer)
             answers.flush()
         except BrokenPipeError:
-            os._exit(0)  # nobody is left to answer; without a complaint from the buffer
+            os._exit(0)  # the parent has ended; a normal exit would fail again on flushing the pipe
 
 
 def _answer(task: bytes) -> tuple[bool, Any]:

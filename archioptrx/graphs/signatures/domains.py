@@ -25,7 +25,7 @@ class Shape(NamedTuple):
 
 
 def copies(source: str, output: str) -> int:
-    """How many parts a value of one domain has when it is lifted to another: 2 for each rung of the ladder.
+    """Number of parts of a value that is lifted from one domain to another: 2 for each rung of the ladder.
 
     >>> copies("node", "edge"), copies("node", "triplet"), copies("graph", "edge"), copies("pooled", "pooled")
     (2, 4, 1, 1)

@@ -15,7 +15,7 @@ from archioptrx.graphs.signatures.domains import LADDER, Domains, Shape, any_wid
 from archioptrx.graphs.signatures.parameter import Parameter
 from archioptrx.graphs.signatures.signature import MEETS, MIXES, Signature, mixes
 from archioptrx.graphs.signatures.width import Hyperparameter, Width
-from archioptrx.graphs.source.step import ENDS, RESERVED, Assign, Layer, LayerClass, Operand, SourceStep
+from archioptrx.graphs.source.step import ENDS, RESERVED, Assign, LayerClass, LayerSource, Operand, SourceStep
 from archioptrx.graphs.source.text import Call, Code, Names, call, identifier, joined
 
 MODULES = {
@@ -27,7 +27,7 @@ MODULES = {
     "leaky_relu": "nn.LeakyReLU()",
     "sigmoid": "nn.Sigmoid()",
 }
-"""What makes each activation."""
+"""Code that makes each activation."""
 ACTIVATIONS = (*MODULES, "none")
 PARAMETERS = (
     Parameter("layers", (int,), 2, minimum=1),
@@ -121,7 +121,7 @@ def _attention_reads(slot: int, widths: Sequence[Width], parameters: Mapping[str
     return MIXES if slot == 0 and widths[1] == Width.of(1) else MEETS
 
 
-def _mlp_source(step: SourceStep) -> Layer:
+def _mlp_source(step: SourceStep) -> LayerSource:
     """Inputs brought to the output's rows, side by side, through linear layers."""
     inputs, output = step.inputs, step.output
     names = _arguments(inputs)
@@ -131,15 +131,15 @@ def _mlp_source(step: SourceStep) -> Layer:
     width = sum(kind.width * (2 if _gathered(kind, output) else 1) for kind in inputs)
     members, keys = _sequence(width, output.width, step.parameters)
     indices = _indices(inputs, output)
-    made = LayerClass(_about(step), members, (*names, *indices), (), call("self.layers", joined(parts)))
-    return Layer(made, (*step.codes, *indices), keys)
+    layer_class = LayerClass(_about(step), members, (*names, *indices), (), call("self.layers", joined(parts)))
+    return LayerSource(layer_class, (*step.codes, *indices), keys)
 
 
-def _attention_source(step: SourceStep) -> Layer:
-    """What flows in and out, weighted by the logits' sigmoid, beside the value itself."""
+def _attention_source(step: SourceStep) -> LayerSource:
+    """Source of `attention`: flows in and out, weighted by the logits' sigmoid, beside the value itself."""
     x, logits = _arguments(step.inputs)
     local = Names([x, logits, *RESERVED])
-    weight, arriving, leaving = (local.new(one) for one in ("weight", "arriving", "leaving"))
+    weight, arriving, leaving = (local.new(name) for name in ("weight", "arriving", "leaving"))
     body = (
         Assign(weight, f"{logits}.sigmoid()"),
         Assign(arriving, call("total", f"{weight} * {x}[start]", "end", f"{x}.shape[0]")),
@@ -149,8 +149,8 @@ def _attention_source(step: SourceStep) -> Layer:
     parts = (f"{arriving} + {leaving}", x) if together else (arriving, leaving, x)
     members, keys = _sequence(len(parts) * step.inputs[0].width, step.output.width, step.parameters)
     result = call("self.layers", joined(parts))
-    made = LayerClass(_about(step), members, (x, logits, *ENDS), body, result)
-    return Layer(made, (*step.codes, *ENDS), keys)
+    layer_class = LayerClass(_about(step), members, (x, logits, *ENDS), body, result)
+    return LayerSource(layer_class, (*step.codes, *ENDS), keys)
 
 
 def _arguments(inputs: Sequence[Operand]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ class Parameter:
     below: float | None = None
 
     def fault(self, value: object) -> str | None:
-        """What is wrong with a literal value; None when it is allowed."""
+        """Fault of a literal value; None when it is allowed."""
         number = isinstance(value, int) and not isinstance(value, bool) and float in self.types
         if not number and (not isinstance(value, self.types) or (isinstance(value, bool) and bool not in self.types)):
             allowed = did_you_mean(value, self.choices) if self.choices else f"allowed: {self._allowed()}"

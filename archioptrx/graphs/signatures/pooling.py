@@ -8,7 +8,7 @@ from typing import Any
 from archioptrx.graphs.signatures.domains import POOLED, Accepts, Domains, Shape, same_width, wrong_number
 from archioptrx.graphs.signatures.parameter import Parameter
 from archioptrx.graphs.signatures.signature import Signature, keeps
-from archioptrx.graphs.source.step import Expression, Layer, SourceStep
+from archioptrx.graphs.source.step import Expression, LayerSource, SourceStep
 from archioptrx.graphs.source.text import call
 
 
@@ -31,16 +31,16 @@ def _count(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]
     return int(counts[parameters["method"]])
 
 
-def _pool_source(step: SourceStep) -> Layer:
+def _pool_source(step: SourceStep) -> LayerSource:
     width, method = step.output.width, step.parameters["method"]
     arguments = (*step.codes, "edge_index")
     if method == "topk":
-        made, keys = call("TopKPooling", f"{width}", f"{float(step.parameters['ratio'])!r}"), {"layer.select.": ""}
+        maker, keys = call("TopKPooling", f"{width}", f"{float(step.parameters['ratio'])!r}"), {"layer.select.": ""}
     elif method == "edge":
-        made, keys = call("EdgePooling", f"{width}"), {"layer.lin.": "layer."}
+        maker, keys = call("EdgePooling", f"{width}"), {"layer.lin.": "layer."}
     else:
-        made, keys = call("DiffPooling", f"{width}", f"{step.parameters['clusters']}"), {"layer.": "layer."}
-    return Layer(made, arguments, keys, doubtful=method)
+        maker, keys = call("DiffPooling", f"{width}", f"{step.parameters['clusters']}"), {"layer.": "layer."}
+    return LayerSource(maker, arguments, keys, doubtful=method)
 
 
 def _unpool_source(step: SourceStep) -> Expression:

@@ -10,7 +10,7 @@ from typing import Any
 from archioptrx.graphs.signatures.domains import Domains, Shape, any_width
 from archioptrx.graphs.signatures.parameter import Parameter
 from archioptrx.graphs.signatures.signature import Signature
-from archioptrx.graphs.source.step import Layer, SourceStep
+from archioptrx.graphs.source.step import LayerSource, SourceStep
 from archioptrx.graphs.source.text import Call, call, literal
 
 WIDTHS = ("in_channels", "out_channels", "channels")
@@ -39,12 +39,12 @@ def _made(module: Any) -> Call:
     return call(module.name, *(literal(arguments[name]) for name in first), *named)
 
 
-def _source(step: SourceStep) -> Layer:
+def _source(step: SourceStep) -> LayerSource:
     x, *edges = step.codes
     module = step.module
     column = "[:, 0]" if module.keyword == "edge_weight" else ""
     arguments = (x, step.edge_index, *(f"{module.keyword}={name}{column}" for name in edges))
-    return Layer(_made(module), arguments, {"conv.": ""}, convolutions=(module.name,), doubtful=module.name)
+    return LayerSource(_made(module), arguments, {"conv.": ""}, convolutions=(module.name,), doubtful=module.name)
 
 
 BLOCKS = (

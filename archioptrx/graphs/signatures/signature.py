@@ -99,7 +99,8 @@ class Signature:
         another order of the channels is another order of weights. KEEPS: each by itself, so that the result has them
         in the order of the input. MEETS: an order that the rest of the network can see.
     source
-        How a step is written as plain torch, for exports: `SourceStep -> Expression`, or `Layer` for one with weights.
+        A step written as plain torch, for exports: `SourceStep -> Expression`, or `LayerSource` for a step with
+        weights.
     """
 
     name: str
@@ -123,7 +124,7 @@ class Signature:
     source: Callable[[SourceStep], Source] | None = None
 
     def type_fault(self, inputs: Domains, output: str) -> str | None:
-        """What is wrong with the domains; None when they are allowed."""
+        """Fault of the domains; None when they are allowed."""
         if POOLED not in (*inputs, output) or self.changes_nodes:
             return self._accepts(inputs, output)
         if POOLED not in inputs or not {*inputs, output} <= {POOLED, "graph"}:

@@ -9,7 +9,7 @@ from archioptrx.graphs.signatures.domains import Shape, alike, same_width
 from archioptrx.graphs.signatures.parameter import Parameter
 from archioptrx.graphs.signatures.signature import MEETS, MIXES, Signature, keeps
 from archioptrx.graphs.signatures.width import Width
-from archioptrx.graphs.source.step import Layer, SourceStep
+from archioptrx.graphs.source.step import LayerSource, SourceStep
 
 NORMS = {"layer": "nn.LayerNorm", "batch": "nn.BatchNorm1d", "graph": "GraphNorm"}
 """The class of each kind of norm."""
@@ -28,16 +28,16 @@ def _gru_reads(slot: int, widths: Sequence[Width], parameters: Mapping[str, Any]
     return MIXES if slot == 0 else MEETS  # the state's channels are gated one by one
 
 
-def _gru_source(step: SourceStep) -> Layer:
-    return Layer(f"nn.GRUCell({step.inputs[0].width}, {step.inputs[1].width})", step.codes)
+def _gru_source(step: SourceStep) -> LayerSource:
+    return LayerSource(f"nn.GRUCell({step.inputs[0].width}, {step.inputs[1].width})", step.codes)
 
 
 def _norm_count(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> int:
     return (3 if parameters["kind"] == "graph" else 2) * output.width
 
 
-def _norm_source(step: SourceStep) -> Layer:
-    return Layer(f"{NORMS[step.parameters['kind']]}({step.output.width})", step.codes, {"layer.": ""})
+def _norm_source(step: SourceStep) -> LayerSource:
+    return LayerSource(f"{NORMS[step.parameters['kind']]}({step.output.width})", step.codes, {"layer.": ""})
 
 
 BLOCKS = (

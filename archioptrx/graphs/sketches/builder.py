@@ -173,7 +173,7 @@ class _Rounds:
 
     def _logits(self) -> set[str]:
         named = [layer.get("convolution") for layer in self.layers.values()]
-        return {one["attention"] for one in named if isinstance(one, dict) and "attention" in one}
+        return {entry["attention"] for entry in named if isinstance(entry, dict) and "attention" in entry}
 
     def _put(self, name: str, layer: dict[str, Any]) -> str:
         self.layers[name] = layer

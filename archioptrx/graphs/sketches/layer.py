@@ -38,7 +38,7 @@ class Perceptron:
 
 
 @dataclass(frozen=True)
-class Layer:
+class SketchLayer:
     """One named layer. Wherever its name stands in a pipeline it has the same weights.
 
     Attributes
@@ -71,11 +71,11 @@ class Layer:
     width: int | Hyperparameter | None = None
 
 
-def parse_layer(fields: Fields, name: str) -> Layer:
+def parse_layer(fields: Fields, name: str) -> SketchLayer:
     """Read a layer; what other layers it names is checked by `reference_faults`."""
     kind = fields.take("type", str, choices=TYPES)
     width = fields.take("width", (int, dict), None, minimum=1)
-    layer = Layer(
+    layer = SketchLayer(
         name,
         kind or "node",
         *(_convolution(fields, kind) if kind else (None, None, ())),
@@ -91,7 +91,7 @@ def parse_layer(fields: Fields, name: str) -> Layer:
     return layer
 
 
-def reference_faults(layer: Layer, layers: Mapping[str, Layer]) -> Iterator[tuple[str, str]]:
+def reference_faults(layer: SketchLayer, layers: Mapping[str, SketchLayer]) -> Iterator[tuple[str, str]]:
     """Key and fault, where a layer names what isn't there or has another type."""
     types = {name: kind for name, (kind, _) in SOURCES.items()} | {other.name: other.type for other in layers.values()}
     if layer.of is not None:
@@ -105,7 +105,7 @@ def reference_faults(layer: Layer, layers: Mapping[str, Layer]) -> Iterator[tupl
             yield "features", f"has {name!r}; {did_you_mean(name, [*types, *TYPES])}"
 
 
-def _readable(layer: Layer) -> tuple[str, ...]:
+def _readable(layer: SketchLayer) -> tuple[str, ...]:
     """Types of the layers that its convolution may name."""
     if layer.convolution in SHORTCUTS or layer.convolution == "unpool":
         return (layer.type,)

@@ -8,7 +8,7 @@ from typing import Any
 
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.signatures import Hyperparameter, Width
-from archioptrx.graphs.sketches.layer import Layer, Perceptron
+from archioptrx.graphs.sketches.layer import Perceptron, SketchLayer
 from archioptrx.graphs.sketches.methods import ABOVE, AGGREGATIONS, INPUT, SHORTCUTS, SMALLER, is_of_library
 from archioptrx.graphs.sketches.state import Held, State
 
@@ -31,7 +31,7 @@ class Role:
     logits: bool
 
 
-def role_of(layer: Layer, target: str, logits: frozenset[str]) -> Role:
+def role_of(layer: SketchLayer, target: str, logits: frozenset[str]) -> Role:
     """The rule of widths."""
     if layer.name == target:
         return Role(Width.of("target"), True)
@@ -40,7 +40,7 @@ def role_of(layer: Layer, target: str, logits: frozenset[str]) -> Role:
     return Role(Width.of(HIDDEN if layer.width is None else layer.width), False)
 
 
-def run_layer(layer: Layer, role: Role, state: State) -> None:
+def run_layer(layer: SketchLayer, role: Role, state: State) -> None:
     """Add the steps of a layer; its result is the present value of its type, and the last one of its name."""
     inputs = _inputs(layer, role, state)
     if layer.convolution == "attention":
@@ -57,7 +57,7 @@ def run_layer(layer: Layer, role: Role, state: State) -> None:
     state.values[layer.type] = state.values[layer.name] = held
 
 
-def _parts(layer: Layer) -> int:
+def _parts(layer: SketchLayer) -> int:
     """Number of a layer's parts that may have weights."""
     sizes = layer.mlp.sizes if layer.mlp else None
     chain = 0 if layer.mlp is None else len(sizes) + 1 if sizes and len(set(sizes)) > 1 else 1
@@ -65,7 +65,7 @@ def _parts(layer: Layer) -> int:
     return chain + (layer.pooling in SMALLER) + own
 
 
-def _inputs(layer: Layer, role: Role, state: State) -> tuple[int, ...]:
+def _inputs(layer: SketchLayer, role: Role, state: State) -> tuple[int, ...]:
     """Values that the perceptron reads, after the convolution."""
     name, method = layer.name, layer.convolution
     features = [state.read(name, feature) for feature in layer.features]
@@ -89,18 +89,18 @@ def _inputs(layer: Layer, role: Role, state: State) -> tuple[int, ...]:
     return (*first, *_lifted(layer, features, state))
 
 
-def _domain(layer: Layer, state: State) -> str:
+def _domain(layer: SketchLayer, state: State) -> str:
     """Domain of the result: the pooled graph if the present hits lie on it."""
     if layer.type != "node" or layer.convolution == "unpool":
         return layer.type
     return state.kind(state.values["node"].value)[0]
 
 
-def _lifted(layer: Layer, features: list[Held], state: State) -> tuple[int, ...]:
+def _lifted(layer: SketchLayer, features: list[Held], state: State) -> tuple[int, ...]:
     return tuple(state.lifted(layer.name, held, _domain(layer, state)) for held in features)
 
 
-def _shortcut(layer: Layer, block: str, state: State) -> list[int]:
+def _shortcut(layer: SketchLayer, block: str, state: State) -> list[int]:
     """The present value with an earlier one: side by side, the sum, or the earlier one updated by gates."""
     if layer.of is None and layer.type not in INPUT:
         raise InputError(
@@ -116,14 +116,14 @@ def _shortcut(layer: Layer, block: str, state: State) -> list[int]:
     return [state.step(layer.name, block, (own, other), (domain, width), part=part if block == "gru" else "sum")]
 
 
-def _aggregation(layer: Layer, method: str, state: State) -> list[int]:
+def _aggregation(layer: SketchLayer, method: str, state: State) -> list[int]:
     """A hit's present value beside the pooled ones of the rung above; of an event the pooled ones."""
     held = state.read(layer.name, layer.of or ABOVE[layer.type])
     value = state.aggregated(layer.name, held, held.pooling if method == "agg" else method, _domain(layer, state))
     return [state.values["node"].value, value] if layer.type == "node" else [value]
 
 
-def _library(layer: Layer, role: Role, state: State, features: list[Held]) -> int:
+def _library(layer: SketchLayer, role: Role, state: State, features: list[Held]) -> int:
     """A convolution of torch_geometric.nn on the present hits; edge features go to its edges."""
     edges = [held.value for held in features if state.kind(held.value)[0] == "edge"]
     hits = [held.value for held in features if state.kind(held.value)[0] != "edge"]
@@ -134,7 +134,7 @@ def _library(layer: Layer, role: Role, state: State, features: list[Held]) -> in
     return state.step(layer.name, "pyg", (own, *beside), (_domain(layer, state), role.width), params, part)
 
 
-def _joined(layer: Layer, state: State, inputs: tuple[int, ...], domain: str = "", part: str = "join") -> int:
+def _joined(layer: SketchLayer, state: State, inputs: tuple[int, ...], domain: str = "", part: str = "join") -> int:
     """Values side by side without weights; those of the event are given to each row."""
     domain = domain or _domain(layer, state)
     if len(inputs) == 1 and state.kind(inputs[0])[0] == domain:
@@ -152,7 +152,7 @@ def _joined(layer: Layer, state: State, inputs: tuple[int, ...], domain: str = "
     return rows[0] if len(rows) == 1 else state.step(layer.name, "concat", tuple(rows), (domain, None), part=part)
 
 
-def _chain(layer: Layer, role: Role, state: State, block: str, inputs: tuple[int, ...]) -> int:
+def _chain(layer: SketchLayer, role: Role, state: State, block: str, inputs: tuple[int, ...]) -> int:
     """The perceptron: one step, or one for each layer where their sizes differ. An attention is its first layer."""
     mlp = layer.mlp or Perceptron()
     sizes, domain = mlp.sizes, _domain(layer, state)

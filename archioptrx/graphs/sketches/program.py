@@ -115,7 +115,7 @@ class SketchProgram:
             pass
 
     def _turned(self, loop: int, heads: list[int]) -> bool:
-        """Where a head's first value and what it becomes are made alike, the loop begins one step earlier.
+        """Move the start of the loop one step earlier where a head's first and later values are made alike.
 
         With head h, first S(a), then S(b): the head is a, then b, and h = S(head) is a step of the loop. Not where
         something else reads S(b): S would run twice in a turn. Behind the loop h is S of the last head, as before.

@@ -12,7 +12,7 @@ import yaml
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.errors import did_you_mean
 from archioptrx.graphs.nodes import frozen
-from archioptrx.graphs.sketches.layer import Layer, parse_layer, reference_faults
+from archioptrx.graphs.sketches.layer import SketchLayer, parse_layer, reference_faults
 from archioptrx.graphs.sketches.methods import SOURCES, TYPES
 
 DEFAULTS = {"hidden": 32, "depth": 2, "activation": "relu"}
@@ -48,7 +48,7 @@ class Sketch:
     """
 
     pipeline: tuple[str, ...]
-    layers: Mapping[str, Layer]
+    layers: Mapping[str, SketchLayer]
     loops: Mapping[str, SketchLoop]
     hyperparameters: Mapping[str, Any]
     name: str = ""

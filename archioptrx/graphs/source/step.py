@@ -1,4 +1,4 @@
-"""One step of a network as source code: what a building block is given, and what it gives back."""
+"""A step of a network as source code: facts that a building block gets, and code that it returns."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class SourceStep:
-    """What is known of a step while it is written as code.
+    """Facts of a step, for the source that writes it as code.
 
     The code runs where these variables exist: `nodes` (the number of hits), `edge_index [2, E]`, `start` and `end`
     (its rows). It is for the one graph that an export takes.
@@ -125,7 +125,7 @@ class LayerClass:
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerSource:
     """A step with weights: a module, made once, and called by each step that shares its weights.
 
     Attributes
@@ -153,4 +153,4 @@ class Layer:
     doubtful: str = ""
 
 
-Source = Expression | Layer
+Source = Expression | LayerSource

@@ -98,7 +98,7 @@ def literal(value: object) -> str:
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{literal(key)}: {literal(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{literal(key)}: {literal(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(literal, value))}]"
     return repr(value)
@@ -137,7 +137,7 @@ def class_name(text: str) -> str:
 
 
 class Names:
-    """Gives names that nobody has yet."""
+    """Source of names that aren't in use yet."""
 
     def __init__(self, taken: Iterable[str]) -> None:
         self.taken = set(taken)

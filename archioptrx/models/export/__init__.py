@@ -27,7 +27,7 @@ Write = Callable[..., Any]
 
 @dataclass(frozen=True)
 class ExporterDescription:
-    """What is known of an exporter without importing it.
+    """Description of an exporter, known without importing it.
 
     Attributes
     ----------

@@ -29,23 +29,23 @@ def difference(take: Take, export: Callable[[Arrays, Arrays], tuple[Tensor, ...]
         It is above 1e-5 of the largest value.
     """
     random = np.random.default_rng(0)
-    found: list[float] = []
+    differences: list[float] = []
     for hits, edges in SIZES:
         event = random_event(random, len(take.trained.metadata.node_features), hits, edges)
         with torch.no_grad():
             expected = tensors(take.trained.model(transform(*event, take.trained.metadata)))
-            given = export(*event)
-        for one, other in zip(given, expected, strict=True):
-            if one.shape != other.shape:
-                raise TrialError(f"export: gives {list(one.shape)}, the model {list(other.shape)}")
-            if other.numel():
-                found.append(float((one - other).abs().max()) / max(1.0, float(other.abs().max())))
-    wrong = [one for one in found if not one <= TOLERANCE]  # NaN is wrong too
+            outputs = export(*event)
+        for output, reference in zip(outputs, expected, strict=True):
+            if output.shape != reference.shape:
+                raise TrialError(f"export: gives {list(output.shape)}, the model {list(reference.shape)}")
+            if reference.numel():
+                differences.append(float((output - reference).abs().max()) / max(1.0, float(reference.abs().max())))
+    wrong = [output for output in differences if not output <= TOLERANCE]  # NaN is wrong too
     if wrong:
         raise TrialError(
             f"export: differs from the model by {wrong[0]:.1e}, more than {TOLERANCE:g}; nothing is written"
         )
-    return max(found)
+    return max(differences)
 
 
 def random_event(random: np.random.Generator, columns: int, hits: int, edges: int) -> tuple[Arrays, Arrays]:
@@ -58,10 +58,11 @@ def random_event(random: np.random.Generator, columns: int, hits: int, edges: in
 
 
 def raw(network: Any) -> Callable[..., Any]:
-    """What an exported network gives before any sigmoid."""
-    return getattr(network, "logits", None) or getattr(network, "outputs", None) or network
+    """The method of an exported network that computes its outputs before any sigmoid."""
+    compute: Callable[..., Any] = getattr(network, "logits", None) or getattr(network, "outputs", None) or network
+    return compute
 
 
 def tensors(output: Any) -> tuple[Tensor, ...]:
-    """What a model gives, one output or several, as a tuple."""
+    """Outputs of a model as a tuple, also where there is one."""
     return output if isinstance(output, tuple) else (output,)

@@ -21,8 +21,8 @@ from archioptrx.models.export.trained import Take, about_file
 @exporter("python", ".py", beside=(".pt",), importable=True)
 def export_python(take: Take, path: Path) -> str:
     """Readable PyTorch and a file of weights."""
-    found = write_python(take, path)
-    return take.summary(f"{path} and {path.with_suffix('.pt').name}", found, take.program.needs)
+    error = write_python(take, path)
+    return take.summary(f"{path} and {path.with_suffix('.pt').name}", error, take.program.needs)
 
 
 def write_python(take: Take, path: Path) -> float:
@@ -37,14 +37,14 @@ def write_python(take: Take, path: Path) -> float:
         fresh = Path(folder) / path.name
         with faults_of(take.program):
             network = written(take, fresh).load()
-            found = difference(take, lambda hits, edges: tensors(raw(network)(torch.tensor(hits), torch.tensor(edges))))
+            error = difference(take, lambda hits, edges: tensors(raw(network)(torch.tensor(hits), torch.tensor(edges))))
         for name in (fresh.with_suffix(".pt"), fresh):
             write_atomically(path.parent / name.name, name.read_bytes())
-    return found
+    return error
 
 
 def written(take: Take, path: Path) -> ModuleType:
-    """Write code and weights to a place of their own, and import the code."""
+    """Write code and weights to a path, and import the code."""
     path.write_text(source(take.program, about_file(take, path.stem)), encoding="utf-8")
     buffer = io.BytesIO()
     torch.save(renamed(take.trained.model.state_dict(), take.program.keys), buffer)

@@ -1,4 +1,4 @@
-"""From hits in mm, rad, mm to the numbers that a network was trained on, as source code.
+"""Source code that turns hits in mm, rad, mm into the numbers that a network was trained on.
 
 The same arithmetic as `archioptrx.data.doublets` and the sources, in double precision: Δφ is a small difference of two
 angles. Which φ sector hits lie in, where a data set is divided into sectors, is told by their own φ: n sectors of equal
@@ -32,7 +32,7 @@ GEOMETRY = (
     ("safe", "torch.where(dr.abs() < 1.0, one, dr)"),
     ("z0", "hits[start, 2] - hits[start, 0] * dz / safe"),
 )
-"""What `doublets.doublet_features` computes, statement by statement."""
+"""Statements that compute `doublets.doublet_features`."""
 
 
 def check_fields(fields: Mapping[str, str | None], metadata: Metadata) -> None:
@@ -119,12 +119,12 @@ def _doublets(metadata: Metadata) -> str:
 
 def _needed(columns: Sequence[str]) -> list[tuple[str, str]]:
     """The statements of the geometry that these columns read."""
-    words, found = _words(columns), list[tuple[str, str]]()
+    words, statements = _words(columns), list[tuple[str, str]]()
     for name, code in reversed(GEOMETRY):
         if name in words:
             words |= _words([code])
-            found.insert(0, (name, code))
-    return found
+            statements.insert(0, (name, code))
+    return statements
 
 
 def _words(texts: Sequence[str]) -> set[str]:
@@ -139,7 +139,7 @@ def about_hits(metadata: Metadata) -> list[dict[str, Any]]:
 
 
 def about_sectors(sectors: int) -> str:
-    """How φ is counted, for people."""
+    """Text on how φ is counted."""
     if sectors == 1:
         return "Trained on whole events; φ in any range of 2π."
     return (

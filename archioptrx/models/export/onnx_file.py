@@ -70,18 +70,18 @@ def write_onnx(take: Take, path: Path) -> float:
 
     def run(hits: Arrays, edges: Arrays) -> tuple[Tensor, ...]:
         with _refused(take, Exception):  # onnxruntime's have no common class of their own
-            found = session.run(plain, {"hits": hits, "edge_index": edges})
-        return tuple(torch.as_tensor(one) for one in found)
+            outputs = session.run(plain, {"hits": hits, "edge_index": edges})
+        return tuple(torch.as_tensor(output) for output in outputs)
 
-    found = difference(take, run)
+    largest_error = difference(take, run)
     write_atomically(path, content)
-    return found
+    return largest_error
 
 
 def onnx_outputs(take: Take) -> list[str]:
     """Names of the outputs: each target, and beside a probability its logit."""
     outputs = take.program.outputs
-    return [name for one in outputs for name in (one.name, f"{one.name}_logit")[: 1 + one.probability]]
+    return [name for output in outputs for name in (output.name, f"{output.name}_logit")[: 1 + output.probability]]
 
 
 class _Both(nn.Module):
@@ -93,10 +93,10 @@ class _Both(nn.Module):
         self.probable = [output.probability for output in take.program.outputs]
 
     def forward(self, hits: Tensor, edge_index: Tensor) -> tuple[Tensor, ...]:
-        found: list[Tensor] = []
-        for one, probable in zip(tensors(raw(self.network)(hits, edge_index)), self.probable, strict=True):
-            found += [one.sigmoid(), one] if probable else [one]
-        return tuple(found)
+        outputs: list[Tensor] = []
+        for output, probable in zip(tensors(raw(self.network)(hits, edge_index)), self.probable, strict=True):
+            outputs += [output.sigmoid(), output] if probable else [output]
+        return tuple(outputs)
 
 
 def _exported(network: nn.Module, take: Take, names: list[str]) -> Any:
@@ -105,7 +105,7 @@ def _exported(network: nn.Module, take: Take, names: list[str]) -> Any:
     event = torch.tensor(hits), torch.tensor(edges)
     sizes = {"hits": {0: torch.export.Dim("hits")}, "edge_index": {1: torch.export.Dim("edges")}}
     with _quiet():
-        made = torch.onnx.export(
+        program = torch.onnx.export(
             network,
             event,
             dynamo=True,
@@ -115,8 +115,8 @@ def _exported(network: nn.Module, take: Take, names: list[str]) -> Any:
             dynamic_shapes=sizes,
             verbose=False,
         )
-    assert made is not None
-    return with_exact_numbers(made.model_proto, numbers_of(network, event))
+    assert program is not None
+    return with_exact_numbers(program.model_proto, numbers_of(network, event))
 
 
 class _Numbers(TorchFunctionMode):
@@ -129,13 +129,14 @@ class _Numbers(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        self.found.update(one for one in args if isinstance(one, float))
+        self.found.update(argument for argument in args if isinstance(argument, float))
         return func(*args, **(kwargs or {}))
 
 
 def numbers_of(network: nn.Module, event: tuple[Tensor, ...]) -> set[float]:
     """The plain numbers that a network computes with: 2π, scales …"""
-    with torch.no_grad(), _Numbers() as numbers:
+    numbers = _Numbers()
+    with torch.no_grad(), numbers:
         network(*event)
     return numbers.found
 
@@ -147,12 +148,12 @@ def with_exact_numbers(proto: Any, numbers: set[float]) -> Any:
     """
     from onnx import TensorProto, numpy_helper
 
-    for one in proto.graph.initializer:
-        if one.data_type == TensorProto.DOUBLE and not one.dims:
-            value = float(numpy_helper.to_array(one))
+    for constant in proto.graph.initializer:
+        if constant.data_type == TensorProto.DOUBLE and not constant.dims:
+            value = float(numpy_helper.to_array(constant))
             exact = [number for number in numbers if np.float32(number) == value]
             if exact:
-                one.CopyFrom(numpy_helper.from_array(np.array(exact[0]), one.name))
+                constant.CopyFrom(numpy_helper.from_array(np.array(exact[0]), constant.name))
     return proto
 
 
@@ -164,13 +165,13 @@ def _refused(take: Take, *kinds: type[Exception]) -> Iterator[None]:
     except kinds as error:
         if not take.program.doubtful:
             raise
-        what = ", or ".join(take.program.doubtful)
-        raise InputError(f"--format onnx: can't hold {what}; allowed: --format python") from error
+        steps = ", or ".join(take.program.doubtful)
+        raise InputError(f"--format onnx: can't hold {steps}; allowed: --format python") from error
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch's exporter says of its own parts: deprecations, lacking torchvision, code where it fails."""
+    """Silence torch's exporter on its own parts: deprecations, missing torchvision, code where it fails."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

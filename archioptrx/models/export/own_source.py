@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from archioptrx.core.errors import ArchiOpTrXError, InputError
 from archioptrx.graphs.source.helpers import HELPERS
-from archioptrx.graphs.source.step import Expression, Layer, LayerClass, Source
+from archioptrx.graphs.source.step import Expression, LayerClass, LayerSource, Source
 from archioptrx.graphs.source.text import flat
 from archioptrx.graphs.steps import Step
 from archioptrx.models.export.program import Program
@@ -22,10 +22,10 @@ def check_source(source: object, step: Step, title: str) -> None:
         The step, for messages.
     """
     place = f"{title}: source of block {step.block}"
-    if not isinstance(source, Expression | Layer):
-        raise InputError(f"{place}: gives a {type(source).__name__}; allowed: an Expression or a Layer")
-    if isinstance(source, Layer) and not step.weights:
-        raise InputError(f"{place}: gives a Layer, but the step has no weights; allowed: an Expression")
+    if not isinstance(source, Expression | LayerSource):
+        raise InputError(f"{place}: gives a {type(source).__name__}; allowed: an Expression or a LayerSource")
+    if isinstance(source, LayerSource) and not step.weights:
+        raise InputError(f"{place}: gives a LayerSource, but the step has no weights; allowed: an Expression")
     try:
         for code in _codes(source):
             compile(code, "<source>", "eval")
@@ -45,7 +45,7 @@ def _codes(source: Source) -> Iterator[str]:
         return
     yield f"call({', '.join(source.arguments)})"  # an argument may have a keyword
     if isinstance(source.made, LayerClass):
-        statements = [(one.target, one.code) for one in source.made.body]
+        statements = [(statement.target, statement.code) for statement in source.made.body]
         yield from (flat(code) for _, code in (*source.made.members, *statements, ("", source.made.result)))
     else:
         yield flat(source.made)

@@ -1,4 +1,4 @@
-"""From a computation graph to the program: a name for each value, a class for each function, loops as loops."""
+"""The program of a computation graph: a name for each value, a class for each function, loops as loops."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from archioptrx.graphs.source.step import (
     ROWS,
     Assign,
     Expression,
-    Layer,
     LayerClass,
+    LayerSource,
     Operand,
     Source,
     SourceStep,
@@ -98,20 +98,20 @@ def check_steps(graph: ComputationGraph) -> None:
 def live(graph: ComputationGraph) -> set[int]:
     """Values that a target depends on."""
     carried = dict(pair for loop in graph.loops for pair in loop.heads)
-    found: set[int] = set()
+    reached: set[int] = set()
     waiting = list(graph.targets)
     while waiting:
         value = waiting.pop()
-        if value not in found:
-            found.add(value)
+        if value not in reached:
+            reached.add(value)
             waiting += graph.steps[value - len(graph.sources)].inputs if value >= len(graph.sources) else ()
             waiting += [carried[value]] if value in carried else []
-    return found
+    return reached
 
 
 @dataclass
 class _Planner:
-    """What is known while a program is made."""
+    """State of one export: names, sources and members, collected step by step."""
 
     model: Model
     classes: dict[Any, NamedClass] = field(default_factory=dict)
@@ -129,7 +129,7 @@ class _Planner:
         self.own_helpers = check_helpers(self.sources.values())
         if self.own_helpers:  # which names these have is known only after all steps are written
             self._write(self.own_helpers)
-        layers = [source for source in self.sources.values() if isinstance(source, Layer)]
+        layers = [source for source in self.sources.values() if isinstance(source, LayerSource)]
         self.convolutions = {name for layer in layers for name in layer.convolutions}
         self._class_names = Names(["Model", *HELPERS, *self.own_helpers, *self.convolutions])
         self._member_names = Names(["logits", "outputs", "forward", *dir(Model)])
@@ -143,11 +143,11 @@ class _Planner:
         self.sources = {i: self._source(i) for i in range(len(self.graph.steps)) if i + count in self.live}
 
     def _source(self, index: int) -> Source:
-        """How a step is written, as its signature says."""
+        """Source of a step, from its signature."""
         graph, step = self.graph, self.graph.steps[index]
         names = self.poolings.inputs(step.inputs, [self.names[v] for v in step.inputs])
         pooling = self.poolings.of.get(step.inputs[0], "")
-        given = SourceStep(
+        step_source = SourceStep(
             tuple(self._operand(v, name) for v, name in zip(step.inputs, names, strict=True)),
             self._operand(index + len(graph.sources), self.names[index + len(graph.sources)]),
             bound_parameters(step, self.model.hyperparameters),
@@ -155,7 +155,7 @@ class _Planner:
             pooling,
             self.module(index),
         )
-        source = step.signature.ask("source", given)
+        source: Source = step.signature.ask("source", step_source)
         check_source(source, step, self.title(index))
         return source
 
@@ -180,26 +180,26 @@ class _Planner:
     @property
     def doubtful(self) -> tuple[str, ...]:
         """The steps that hold code which not every tool can read; a user's code may be anything."""
-        found = []
+        steps = []
         for index, source in self.sources.items():
             block = self.graph.steps[index].block
-            named = source.doubtful if isinstance(source, Layer) else ""
+            named = source.doubtful if isinstance(source, LayerSource) else ""
             if named or block not in BUNDLED:
-                found.append(f"{self.title(index)} ({named or block})")
-        return tuple(found)
+                steps.append(f"{self.title(index)} ({named or block})")
+        return tuple(steps)
 
     def body(self) -> tuple[Statement, ...]:
         """The schedule as statements."""
-        found: list[Statement] = []
+        statements: list[Statement] = []
         for item in self.graph.schedule:
-            found += [self.loop(item)] if isinstance(item, Loop) else self.steps([item], 0)
-        body = tuple(one for one in found if not isinstance(one, Repeat) or one.body)
+            statements += [self.loop(item)] if isinstance(item, Loop) else self.steps([item], 0)
+        body = tuple(statement for statement in statements if not isinstance(statement, Repeat) or statement.body)
         return unnamed(body, set(re.findall(r"\w+", " ".join(texts(body)))))
 
     def steps(self, indices: Iterable[int], passes: int) -> list[Statement]:
-        """Assignments of the steps that matter."""
+        """Assignments of the steps that a target depends on."""
         count = len(self.graph.sources)
-        return [one for index in indices if index + count in self.live for one in self.step(index, passes)]
+        return [part for index in indices if index + count in self.live for part in self.step(index, passes)]
 
     def loop(self, loop: Loop) -> Repeat:
         """A loop: its forward part in each pass, the way back in each but the last."""
@@ -218,14 +218,16 @@ class _Planner:
 
     def _parted(self, indices: Sequence[int], loop: Loop, passes: int) -> list[Statement]:
         """Steps in order; those that make a head's first value, in the first pass only."""
-        found: list[Statement] = []
+        statements: list[Statement] = []
         for index in indices:
-            made = self.steps([index], passes)
-            found += [Guard("turn == 0", tuple(made))] if made and index in loop.once else made
-        return found
+            assignments = self.steps([index], passes)
+            statements += (
+                [Guard("turn == 0", tuple(assignments))] if assignments and index in loop.once else assignments
+            )
+        return statements
 
     def step(self, index: int, passes: int) -> list[Assign]:
-        """One step; `passes` of its loop, 0 outside."""
+        """Statements of one step; `passes` of its loop, 0 outside."""
         value = index + len(self.graph.sources)
         domain, width = self.shapes[value]
         source, name = self.sources[index], self.names[value]
@@ -234,13 +236,13 @@ class _Planner:
         code = source.code if isinstance(source, Expression) else self._call(index, source, passes)
         return [Assign(name, code, f"[{ROWS[domain]}, {width}]"), *self.poolings.started(value)]
 
-    def _call(self, index: int, layer: Layer, passes: int) -> Code:
+    def _call(self, index: int, layer: LayerSource, passes: int) -> Code:
         """A call of the member that holds the step's weights."""
         weights = self.graph.steps[index].weights
         # The class first: names are given in the order of the steps, also where the member is there already.
-        made = self._class(index, layer.made) if isinstance(layer.made, LayerClass) else layer.made
+        maker = self._class(index, layer.made) if isinstance(layer.made, LayerClass) else layer.made
         if weights not in self.members:
-            self._register(index, made, layer.keys)
+            self._register(index, maker, layer.keys)
         member = self.members[weights]
         return Call(f"self.{member.name}{_turn(member.count, passes)}", tuple(layer.arguments))
 
@@ -257,28 +259,28 @@ class _Planner:
         head, dot, tail = self._stems[index]
         return head if dot and tail.isdecimal() else self.graph.steps[index].weights
 
-    def _register(self, index: int, made: Code, inner: Mapping[str, str]) -> None:
+    def _register(self, index: int, maker: Code, inner: Mapping[str, str]) -> None:
         """Make a member for the weights of a step, and note what its keys in the state dict are called."""
         weights, stem = self.graph.steps[index].weights, self._stem(index)
         count = len(self.graph.sources)
         same = {s.weights for i, s in enumerate(self.graph.steps) if self._stem(i) == stem and i + count in self.live}
         name = self._member_names.new(identifier(stem if len(same) == 1 else weights))
         sets = self.weights[index]
-        self.members[weights] = Member(name, made, len(sets))
-        for turn, own in enumerate(sets):
+        self.members[weights] = Member(name, maker, len(sets))
+        for turn, trained_name in enumerate(sets):
             place = f"{name}." if len(sets) == 1 else f"{name}.{turn}."
-            self.keys.update({f"{own}.{old}": f"{place}{new}" for old, new in inner.items()})
+            self.keys.update({f"{trained_name}.{old}": f"{place}{new}" for old, new in inner.items()})
 
     def codes(self, body: Iterable[Statement]) -> list[str]:
         """All code as texts, to see which names it uses."""
         classes = [named.layers for named in self.classes.values()]
-        found = [flat(code) for layers in classes for _, code in (*layers.members, ("", layers.result))]
-        found += [flat(statement.code) for layers in classes for statement in layers.body]
-        return [*found, *(flat(member.code) for member in self.members.values()), *texts(body)]
+        codes = [flat(code) for layers in classes for _, code in (*layers.members, ("", layers.result))]
+        codes += [flat(statement.code) for layers in classes for statement in layers.body]
+        return [*codes, *(flat(member.code) for member in self.members.values()), *texts(body)]
 
 
 def _turn(count: int, passes: int) -> str:
-    """Which of the modules of a step runs."""
+    """Index of the module that runs in a pass, as code; "" where a step has one."""
     if count == 1:
         return ""
     if not passes:
@@ -288,36 +290,36 @@ def _turn(count: int, passes: int) -> str:
 
 def texts(body: Iterable[Statement]) -> list[str]:
     """The code of statements, inner ones included."""
-    found = []
-    for one in body:
-        if isinstance(one, Assign):
-            found.append(flat(one.code))
+    codes = []
+    for statement in body:
+        if isinstance(statement, Assign):
+            codes.append(flat(statement.code))
         else:
-            found += [*([one.condition] if isinstance(one, Guard) else []), *texts(one.body)]
-    return found
+            codes += [*([statement.condition] if isinstance(statement, Guard) else []), *texts(statement.body)]
+    return codes
 
 
 def _value_names(graph: ComputationGraph, reserved: Iterable[str]) -> list[str]:
     """A variable for each value: its printed name wherever Python allows it."""
     names = Names([*RESERVED, *reserved, HITS, geometry.HITS, geometry.DOUBLETS])
-    found = []
+    variables = []
     for value, name in enumerate(graph.values):
-        own = name == HITS and value < len(graph.sources) and graph.type_of(value).field == "x"
-        found.append(HITS if own else names.new(identifier(name)))
-    return found
+        is_hits = name == HITS and value < len(graph.sources) and graph.type_of(value).field == "x"
+        variables.append(HITS if is_hits else names.new(identifier(name)))
+    return variables
 
 
 def _beginning(planner: _Planner, body: Sequence[Statement], metadata: Metadata) -> tuple[Statement, ...]:
-    """What the steps read: end points, number of hits, sources. The scaled hits come last: they may take the name."""
+    """Statements before the steps: end points, number of hits, sources; scaled hits last, as they may take the name."""
     graph = planner.graph
     read = sorted(read_sources(graph) & planner.live, key=lambda v: (planner.names[v] == HITS, v))
-    made = [_source(planner, value, metadata) for value in read]
-    words = set(re.findall(r"\w+", " ".join(texts([*body, *made]))))
+    sources = [_source(planner, value, metadata) for value in read]
+    words = set(re.findall(r"\w+", " ".join(texts([*body, *sources]))))
     known = (("start", "edge_index[0]"), ("end", "edge_index[1]"), ("nodes", "hits.shape[0]"))
     first = [Assign(name, code) for name, code in known if name in words]
     if {"start", "end"} <= words:
         first[:2] = [Assign("start, end", "edge_index[0], edge_index[1]")]
-    return (*first, Assign("hits", "hits.double()", "for small differences"), *made) if made else tuple(first)
+    return (*first, Assign("hits", "hits.double()", "for small differences"), *sources) if sources else tuple(first)
 
 
 def _source(planner: _Planner, value: int, metadata: Metadata) -> Assign:
@@ -329,11 +331,11 @@ def _source(planner: _Planner, value: int, metadata: Metadata) -> Assign:
 
 
 def _outputs(planner: _Planner, probabilities: Sequence[bool]) -> tuple[Output, ...]:
-    found = []
+    outputs = []
     for value, probability in zip(planner.graph.targets, probabilities, strict=True):
         domain, width = planner.shapes[value]
-        one = width == 1
-        code = f"{planner.names[value]}.squeeze(1)" if one else planner.names[value]
-        shape = f"[{ROWS[domain]}]" if one else f"[{ROWS[domain]}, {width}]"
-        found.append(Output(identifier(planner.graph.type_of(value).name), code, shape, probability))
-    return tuple(found)
+        single = width == 1
+        code = f"{planner.names[value]}.squeeze(1)" if single else planner.names[value]
+        shape = f"[{ROWS[domain]}]" if single else f"[{ROWS[domain]}, {width}]"
+        outputs.append(Output(identifier(planner.graph.type_of(value).name), code, shape, probability))
+    return tuple(outputs)

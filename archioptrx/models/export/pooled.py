@@ -40,6 +40,8 @@ class Poolings:
         """Find a variable for each pooled value that a target depends on."""
         carried = dict(pair for loop in graph.loops for pair in loop.heads)
         makers = _makers(graph, live, frozenset())
+        # A head shares the variable of its first value. Where the value carried back lies on another smaller graph, the
+        # head needs a variable of its own, which may change what later heads inherit: until nothing changes.
         while changed := {v for v in makers if v in carried and makers[carried[v]] != makers[v]} - set(makers.values()):
             known = {v for v in makers if makers[v] == v}
             makers = _makers(graph, live, frozenset(known | changed))
@@ -51,9 +53,9 @@ class Poolings:
 
     def inputs(self, values: Sequence[int], names: Sequence[str]) -> list[str]:
         """The inputs of a step, all on the smaller graph of the first pooled one."""
-        own = next((self.of[v] for v in values if v in self.of), "")
+        target = next((self.of[v] for v in values if v in self.of), "")
         return [
-            f"aligned({name}, {self.of[v]}, {own})" if self.of.get(v, own) != own else name
+            f"aligned({name}, {self.of[v]}, {target})" if self.of.get(v, target) != target else name
             for v, name in zip(values, names, strict=True)
         ]
 
@@ -63,18 +65,18 @@ class Poolings:
         return [pair for pair in pairs if pair[0] != pair[1]]
 
     def started(self, value: int) -> list[Assign]:
-        """What gives a head's own variable its first value."""
+        """Assignment of the first value of a head's own variable, where it has one."""
         return [Assign(self.of[value], self.heads[value])] if value in self.heads else []
 
 
 def _makers(graph: ComputationGraph, live: set[int], own: frozenset[int]) -> dict[int, int]:
-    """For each pooled value the value whose variable it shares: that of a pooling or of one of `own`."""
-    found: dict[int, int] = {}
+    """The value whose variable each pooled value shares: that of a pooling or of one of `own`."""
+    makers: dict[int, int] = {}
     for value in range(len(graph.sources), len(graph.values)):
         if value in live and graph.type_of(value).domain == POOLED:
-            inherited = _inherited(graph, value, found)
-            found[value] = value if inherited is None or value in own else inherited
-    return found
+            inherited = _inherited(graph, value, makers)
+            makers[value] = value if inherited is None or value in own else inherited
+    return makers
 
 
 def _inherited(graph: ComputationGraph, value: int, makers: Mapping[int, int]) -> int | None:
@@ -85,12 +87,12 @@ def _inherited(graph: ComputationGraph, value: int, makers: Mapping[int, int]) -
 
 def unnamed(body: Iterable[Statement], used: Container[str]) -> tuple[Statement, ...]:
     """The statements with `_` for smaller graphs that nothing reads."""
-    found: list[Statement] = []
-    for one in body:
-        if not isinstance(one, Assign):
-            found.append(replace(one, body=unnamed(one.body, used)))
-        elif ", " in one.target and isinstance(one.code, Call) and one.target.split(", ")[1] not in used:
-            found.append(replace(one, target=f"{one.target.split(', ')[0]}, _"))
+    statements: list[Statement] = []
+    for item in body:
+        if not isinstance(item, Assign):
+            statements.append(replace(item, body=unnamed(item.body, used)))
+        elif ", " in item.target and isinstance(item.code, Call) and item.target.split(", ")[1] not in used:
+            statements.append(replace(item, target=f"{item.target.split(', ')[0]}, _"))
         else:
-            found.append(one)
-    return tuple(found)
+            statements.append(item)
+    return tuple(statements)

@@ -48,7 +48,7 @@ class Member:
 
 @dataclass(frozen=True)
 class Output:
-    """One target: its code, shape and what it means."""
+    """Output of a program: code, shape and meaning of one target."""
 
     name: str
     code: str
@@ -77,7 +77,7 @@ class Program:
     own
         The steps of a user's blocks, whose code may be faulty, for messages.
     middle
-        Whether the caller may say where the middle of the φ sector is.
+        Whether the caller may give the middle of the φ sector.
     """
 
     helpers: Mapping[str, str]

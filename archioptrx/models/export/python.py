@@ -32,7 +32,7 @@ def source(program: Program, about: str) -> str:
         The docstring of the file.
     """
     helpers = [text.strip() for text in program.helpers.values()]
-    parts = [*program.geometry, *helpers, *(_layers(one) for one in program.classes), _model(program), LOAD.strip()]
+    parts = [*program.geometry, *helpers, *(_layers(named) for named in program.classes), _model(program), LOAD.strip()]
     text = "\n\n\n".join(parts)
     imports = [*(["import math"] if "math." in text else []), "from pathlib import Path"]
     imports += ["from typing import NamedTuple"] if "NamedTuple" in text else []
@@ -49,24 +49,24 @@ def _imported(before: str, names: Sequence[str]) -> list[str]:
 
 def renamed(state: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tensor]:
     """A trained model's state dict under the names of the exported code; what no target depends on is left out."""
-    found = {}
+    renamed_state = {}
     for key, tensor in state.items():
         fitting = [prefix for prefix in keys if key.startswith(prefix)]
         if fitting:
             longest = max(fitting, key=len)
-            found[keys[longest] + key[len(longest) :]] = tensor.detach().cpu().clone()
-    return found
+            renamed_state[keys[longest] + key[len(longest) :]] = tensor.detach().cpu().clone()
+    return renamed_state
 
 
 def _layers(named: NamedClass) -> str:
-    one = named.layers
-    rows = [f"class {named.name}(nn.Module):", *docstring(one.about, TAB), "", f"{TAB}def __init__(self):"]
+    layers = named.layers
+    rows = [f"class {named.name}(nn.Module):", *docstring(layers.about, TAB), "", f"{TAB}def __init__(self):"]
     rows += [f"{TAB * 2}super().__init__()"]
-    for name, code in one.members:
+    for name, code in layers.members:
         rows += lines(code, TAB * 2, f"self.{name} = ")
-    rows += ["", *_head("forward", one.arguments)]
-    rows += [line for statement in one.body for line in _statement(statement, TAB * 2)]
-    return "\n".join([*rows, *lines(one.result, TAB * 2, "return ")])
+    rows += ["", *_head("forward", layers.arguments)]
+    rows += [line for statement in layers.body for line in _statement(statement, TAB * 2)]
+    return "\n".join([*rows, *lines(layers.result, TAB * 2, "return ")])
 
 
 def _head(name: str, arguments: Sequence[str]) -> list[str]:
@@ -77,14 +77,14 @@ def _model(program: Program) -> str:
     outputs = program.outputs
     arguments = ("hits", "edge_index", *(["middle=None"] if program.middle else []))
     rows = ["class Model(nn.Module):", *docstring(_about(outputs), TAB), "", f"{TAB}def __init__(self):"]
-    rows += [f"{TAB * 2}super().__init__()", *(line for one in program.members for line in _member(one)), ""]
-    body = [line for one in program.body for line in _statement(one, TAB * 2)]
+    rows += [f"{TAB * 2}super().__init__()", *(line for item in program.members for line in _member(item)), ""]
+    body = [line for item in program.body for line in _statement(item, TAB * 2)]
     body += _return([output.code for output in outputs])
     if not any(output.probability for output in outputs):
         return "\n".join([*rows, *_head("forward", arguments), *body])
     inner = "logits" if len(outputs) == 1 else "outputs"
-    given = ", ".join(one.split("=")[0] for one in arguments)
-    rows += [*_head("forward", arguments), *_probabilities(outputs, f"self.{inner}({given})"), ""]
+    call_arguments = ", ".join(item.split("=")[0] for item in arguments)
+    rows += [*_head("forward", arguments), *_probabilities(outputs, f"self.{inner}({call_arguments})"), ""]
     rows += _head(inner, arguments)
     about = "The same before the sigmoid: ranks that don't run into 0 and 1."
     return "\n".join([*rows, *docstring(about, TAB * 2), *body])
@@ -96,16 +96,16 @@ def _return(results: Sequence[str]) -> list[str]:
 
 
 def _about(outputs: Sequence[Output]) -> str:
-    said = "; ".join(f"{'probability' if one.probability else one.name} {one.shape}" for one in outputs)
-    return textwrap.fill(f"hits [N, columns], edge_index [2, E] -> {said}.", 80)
+    results = "; ".join(f"{'probability' if output.probability else output.name} {output.shape}" for output in outputs)
+    return textwrap.fill(f"hits [N, columns], edge_index [2, E] -> {results}.", 80)
 
 
-def _member(one: Member) -> list[str]:
-    before, code = f"self.{one.name} = ", one.code
-    if one.count > 1:
-        code = f"nn.ModuleList({flat(one.code)} for _ in range({one.count}))"
+def _member(member: Member) -> list[str]:
+    before, code = f"self.{member.name} = ", member.code
+    if member.count > 1:
+        code = f"nn.ModuleList({flat(member.code)} for _ in range({member.count}))"
         if len(f"{TAB * 2}{before}{code}") > WIDTH:
-            code = call("nn.ModuleList", listed(*[one.code] * one.count))
+            code = call("nn.ModuleList", listed(*[member.code] * member.count))
     return lines(code, TAB * 2, before)
 
 
@@ -113,31 +113,31 @@ def _probabilities(outputs: Sequence[Output], inner: str) -> list[str]:
     if len(outputs) == 1:
         return [f"{TAB * 2}return {inner}.sigmoid()"]
     names = [f"out{place}" for place in range(len(outputs))]
-    made = [f"{name}.sigmoid()" if one.probability else name for name, one in zip(names, outputs, strict=True)]
-    return [f"{TAB * 2}{', '.join(names)} = {inner}", f"{TAB * 2}return {', '.join(made)}"]
+    results = [f"{name}.sigmoid()" if output.probability else name for name, output in zip(names, outputs, strict=True)]
+    return [f"{TAB * 2}{', '.join(names)} = {inner}", f"{TAB * 2}return {', '.join(results)}"]
 
 
-def _statement(one: Statement, pad: str) -> list[str]:
-    if isinstance(one, Assign):
-        return _assignment(one, pad)
-    inner = [line for statement in one.body for line in _statement(statement, pad + TAB)]
-    if isinstance(one, Guard):
-        return [f"{pad}if {one.condition}:", *inner]
-    return [*_comment(one.comment, pad), f"{pad}for {_counter(one)} in range({one.count}):", *inner]
+def _statement(item: Statement, pad: str) -> list[str]:
+    if isinstance(item, Assign):
+        return _assignment(item, pad)
+    inner = [line for statement in item.body for line in _statement(statement, pad + TAB)]
+    if isinstance(item, Guard):
+        return [f"{pad}if {item.condition}:", *inner]
+    return [*_comment(item.comment, pad), f"{pad}for {_counter(item)} in range({item.count}):", *inner]
 
 
 def _counter(loop: Repeat) -> str:
     return "turn" if any("turn" in text for text in texts(loop.body)) else "_"
 
 
-def _assignment(one: Assign, pad: str) -> list[str]:
-    before, comment = f"{one.target} = ", f"  # {one.comment}" if one.comment else ""
-    whole = pad + before + flat(one.code) + comment
-    if len(whole) <= WIDTH or isinstance(one.code, str):
+def _assignment(assignment: Assign, pad: str) -> list[str]:
+    before, comment = f"{assignment.target} = ", f"  # {assignment.comment}" if assignment.comment else ""
+    whole = pad + before + flat(assignment.code) + comment
+    if len(whole) <= WIDTH or isinstance(assignment.code, str):
         return [whole]
-    first, *rest = lines(one.code, pad, before)
+    first, *further = lines(assignment.code, pad, before)
     # With its comment the statement doesn't fit one line: the comment stands above it.
-    return [*_comment(one.comment, pad), first, *rest]
+    return [*_comment(assignment.comment, pad), first, *further]
 
 
 def _comment(text: str, pad: str) -> Iterable[str]:

@@ -22,7 +22,7 @@ from archioptrx.tasks.task import Task
 
 @dataclass(frozen=True)
 class Take:
-    """A trained model on its way out.
+    """A trained model to be exported.
 
     Attributes
     ----------
@@ -59,8 +59,8 @@ class Take:
         return plan(model, self.trained.metadata, links)
 
     def summary(self, files: str, difference: float, needs: str = "") -> str:
-        """What the command prints of an export: files, inputs and outputs, what the code needs, how exact it is."""
-        outputs = ", ".join(f"{one.name} {one.shape}" for one in self.program.outputs)
+        """Text that the command prints: files, inputs and outputs, packages that the code needs, accuracy."""
+        outputs = ", ".join(f"{output.name} {output.shape}" for output in self.program.outputs)
         lines = [f"{files}: hits [N, {len(self.facts['hits'])}], edge_index [2, E] -> {outputs}"]
         lines += [f"needs {needs}"] * bool(needs)
         return "\n".join([*lines, f"differs from the model by {difference:.1e} at most, on random graphs"])
@@ -89,17 +89,17 @@ class Take:
 
 
 def probabilities(task: Task, targets: int) -> tuple[bool, ...]:
-    """For each target whether its task gives logits."""
+    """Flags of the targets: whether the task gives logits."""
     tasks = list(task.tasks.values()) if isinstance(task, Several) else [task]
-    found = tuple(isinstance(one, BinaryClassification) for one in tasks)
-    return found if len(found) == targets else (False,) * targets
+    links = tuple(isinstance(part, BinaryClassification) for part in tasks)
+    return links if len(links) == targets else (False,) * targets
 
 
 def about_file(take: Take, module: str) -> str:
     """The docstring of an exported Python file."""
     facts, outputs = take.facts, take.program.outputs
     columns = ", ".join(f"{column['name']} [{column['unit']}]" for column in facts["hits"])
-    results = ", ".join(f"{'probability' if one.probability else one.name} {one.shape}" for one in outputs)
+    results = ", ".join(f"{'probability' if output.probability else output.name} {output.shape}" for output in outputs)
     phi = f"{facts['phi']} {MIDDLE}" if take.program.middle else facts["phi"]
     notes = [
         f"hits: float [N, {len(facts['hits'])}], columns {columns}. {phi}",
@@ -114,7 +114,7 @@ def about_file(take: Take, module: str) -> str:
             "",
             f"    from {module} import load",
             "    model = load()",
-            f"    {', '.join(one.name for one in outputs)} = model(hits, edge_index)",
+            f"    {', '.join(output.name for output in outputs)} = model(hits, edge_index)",
             "",
             *(line for note in notes for line in textwrap.wrap(note, 84, subsequent_indent="    ")),
             "",

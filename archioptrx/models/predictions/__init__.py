@@ -1,4 +1,4 @@
-"""Prediction writers: they write what a network found in the form of a source's files.
+"""Prediction writers: scores and tracks of a network in the form of a source's files.
 
 A writer is one decorated function. A user's own stands in a module that the experiment names under `imports`::
 
@@ -26,7 +26,7 @@ Write = Callable[..., Any]
 
 @dataclass(frozen=True)
 class WriterDescription:
-    """What is known of a prediction writer without importing it.
+    """Description of a prediction writer, known without importing it.
 
     Attributes
     ----------

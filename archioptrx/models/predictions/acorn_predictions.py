@@ -22,10 +22,10 @@ def write_predictions(predictions: Iterable[Prediction], options: AcornOptions, 
         A file is no longer the one that was read, or the network gives neither scores of edges nor tracks.
     """
     files = acorn.event_files(options)
-    for one in predictions:
-        if one.scores is None and one.tracks is None:
+    for result in predictions:
+        if result.scores is None and result.tracks is None:
             raise InputError(
                 "predict: acorn's files hold scores of edges and tracks; allowed: a model that gives these"
             )
-        file, name = files[one.graph.event][one.graph.sector]
-        acorn.write_predictions(file, output / f"{name}{file.suffix}", one.graph, one.scores, one.tracks)
+        file, name = files[result.graph.event][result.graph.sector]
+        acorn.write_predictions(file, output / f"{name}{file.suffix}", result.graph, result.scores, result.tracks)

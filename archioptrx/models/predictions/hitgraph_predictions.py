@@ -24,7 +24,7 @@ from archioptrx.models.predictions.prediction import Prediction
 
 @prediction_writer("hitgraphs")
 def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptions, output: Path) -> None:
-    """Write each graph's file again with what was found.
+    """Write each graph's file again with the predictions.
 
     Raises
     ------
@@ -32,25 +32,25 @@ def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptio
         A file is no longer the one that was read.
     """
     files = {name_of(file): file for file in find_files(options.path)}
-    for one in predictions:
-        graph = one.graph
+    for prediction in predictions:
+        graph = prediction.graph
         file = files[graph.event, graph.sector]
         with np.load(file, allow_pickle=False) as content:
             arrays = {key: content[key] for key in content.files}
         if len(arrays["X"]) != len(graph.x):
             raise InputError(f"{file}: is no longer the file that was read; allowed: the same file")
-        if one.scores is not None:
+        if prediction.scores is not None:
             try:
                 pairs, edges = edge_index_of(arrays), graph.edge_index.numpy()
-                arrays["score"] = per_pair(pairs, edges, one.scores.numpy(), len(graph.x))
+                arrays["score"] = per_pair(pairs, edges, prediction.scores.numpy(), len(graph.x))
             except InputError as error:
                 raise InputError(f"{file}: {error}") from error
-        if one.triplet_scores is not None:
-            arrays["triplet_score"] = one.triplet_scores.numpy()
-        if one.tracks is not None:
-            arrays["track"] = one.tracks.numpy()
-        arrays |= {f"output_{name}": values.numpy() for name, values in one.outputs.items()}
+        if prediction.triplet_scores is not None:
+            arrays["triplet_score"] = prediction.triplet_scores.numpy()
+        if prediction.tracks is not None:
+            arrays["track"] = prediction.tracks.numpy()
+        arrays |= {f"output_{name}": values.numpy() for name, values in prediction.outputs.items()}
         np.savez_compressed(output / file.name, **arrays)
-    about = (options.path if options.path.is_dir() else options.path.parent) / METADATA
-    if about.is_file():
-        shutil.copyfile(about, output / METADATA)
+    metadata = (options.path if options.path.is_dir() else options.path.parent) / METADATA
+    if metadata.is_file():
+        shutil.copyfile(metadata, output / METADATA)

@@ -1,4 +1,4 @@
-"""Predictions for the notebook's samples: the same samples with what the network found, see `sources.pickle`."""
+"""Predictions for the notebook's samples: the same samples with scores and tracks, see `sources.pickle`."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ def write_predictions(predictions: Iterable[Prediction], options: PickleOptions,
         A file is no longer the one that was read.
     """
     sectors = max(sample.sectors for sample in samples_of(options, files_in(options.path, FILES, LEGAL)))
-    written = [sample_of(one, sectors) for one in predictions]
+    written = [sample_of(prediction, sectors) for prediction in predictions]
     with (output / "samples.pickle").open("xb") as stream:
         pickle.dump(written, stream, protocol=4)
 
 
-def sample_of(one: Prediction, sectors: int) -> dict[str, Any]:
-    """A graph as the notebook keeps it, with what was found."""
-    sample = to_sample(one.graph, sectors)
-    hits = len(one.graph.x)
-    if one.tracks is not None:
-        sample["hits"]["track"] = one.tracks.numpy()
-    for name, values in one.outputs.items():
+def sample_of(prediction: Prediction, sectors: int) -> dict[str, Any]:
+    """A sample of the notebook with the predictions."""
+    sample = to_sample(prediction.graph, sectors)
+    hits = len(prediction.graph.x)
+    if prediction.tracks is not None:
+        sample["hits"]["track"] = prediction.tracks.numpy()
+    for name, values in prediction.outputs.items():
         (sample["hits"] if len(values) == hits else sample)[name] = values.numpy()
-    if one.scores is not None:
-        start, end = one.graph.edge_index.tolist()
-        known = dict(zip(zip(start, end, strict=True), one.scores.tolist(), strict=True))
+    if prediction.scores is not None:
+        start, end = prediction.graph.edge_index.tolist()
+        known = dict(zip(zip(start, end, strict=True), prediction.scores.tolist(), strict=True))
         known |= {(b, a): score for (a, b), score in known.items()}
         sample["graphs"]["score"] = [
             np.array([known[hit, int(other)] for other in others], dtype=np.float32)

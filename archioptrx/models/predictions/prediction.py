@@ -1,4 +1,4 @@
-"""What a network found in one graph, as a prediction writer gets it."""
+"""Predictions of a network for one graph, as a prediction writer gets them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from archioptrx.data.hitgraph import HitGraph
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a network found in one graph, on the CPU.
+    """Predictions of a network for one graph, on the CPU.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Prediction:
     tracks : int64 [N] or None
         Track of each hit, -1 for none; numbers are the graph's own. None: the task makes no tracks.
     outputs
-        What the network gave for each other target, by its name: one row per hit or graph.
+        Output for each other target, by its name: one row per hit or graph.
     triplet_scores : float32 [T] or None
         Probability of each triplet. None: the task scores no triplets.
     """

@@ -4,10 +4,10 @@
                              in each event, 0 is none
     scores/EVENT.csv         inner_hit_id, outer_hit_id, score: each candidate edge and its probability
     triplets/EVENT.csv       inner_hit_id, middle_hit_id, outer_hit_id, score: each triplet and its probability
-    outputs/EVENT-NAME.csv   what a network says of hits (hit_id first) or of graphs (sector first)
+    outputs/EVENT-NAME.csv   other outputs for hits (hit_id first) or graphs (sector first)
 
-A hit that the cuts removed before the network saw it is in no track. Of an event that is divided into sectors, the
-tracks of all of them are in the one table.
+A hit that the cuts removed before the network saw it is in no track. The tracks of all sectors of an event
+are in one table.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def write_predictions(predictions: Iterable[Prediction], options: TrackmlOptions
         The events are no longer those that were read.
     """
     events = {event.name: event for event in find_events(options.path)}
-    for name, group in itertools.groupby(predictions, lambda one: str(one.graph.event)):
+    for name, group in itertools.groupby(predictions, lambda prediction: str(prediction.graph.event)):
         if name not in events:
             raise InputError(f"{options.path}: no longer holds {name}; allowed: the events that were read")
         parts = list(group)
@@ -54,13 +54,13 @@ def write_predictions(predictions: Iterable[Prediction], options: TrackmlOptions
 
 def submit(event: EventFiles, parts: list[Prediction], file: Path) -> None:
     """Append the lines of one event."""
-    found, labels = hit_labels(
+    hit_ids, labels = hit_labels(
         [part.graph for part in parts], [part.tracks for part in parts if part.tracks is not None]
     )
     every = read_table(event.parts["hits"], ("hit_id",))["hit_id"]
     order = np.argsort(every)
     track = np.zeros(len(every), dtype=np.int64)
-    track[order[np.searchsorted(every, found, sorter=order)]] = numbered(labels) + 1
+    track[order[np.searchsorted(every, hit_ids, sorter=order)]] = numbered(labels) + 1
     table = pd.DataFrame({"event_id": int(event.name.removeprefix("event")), "hit_id": every, "track_id": track})
     table.to_csv(file, mode="a", header=not file.exists(), index=False)
 
@@ -93,7 +93,7 @@ def write_triplets(name: str, parts: list[Prediction], folder: Path) -> None:
 
 
 def write_outputs(name: str, parts: list[Prediction], folder: Path) -> None:
-    """Write what the network says of hits or graphs."""
+    """Write the outputs of other targets, for hits or graphs."""
     for target in parts[0].outputs:
         tables = []
         for part in parts:

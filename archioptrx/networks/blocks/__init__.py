@@ -51,11 +51,12 @@ __all__ = ["BLOCKS", "ForwardPass", "Shape", "Topology", "Value", "apply", "bloc
 def build(name: str, inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> nn.Module:
     """Make a block's module; its weights are drawn from torch's global generator.
 
-    On a pooled graph, a graph of its own, a block is what it is on hits.
+    On a pooled graph a block is the same as on hits: its shapes there are those of nodes.
     """
     if not SIGNATURES[name].changes_nodes:
         inputs, output = [_on_graph(shape) for shape in inputs], _on_graph(output)
-    return BLOCKS.get(name)(tuple(inputs), output, **parameters)
+    module: nn.Module = BLOCKS.get(name)(tuple(inputs), output, **parameters)
+    return module
 
 
 def _on_graph(shape: Shape) -> Shape:
@@ -70,7 +71,7 @@ def apply(
     Parameters
     ----------
     pending
-        Leave an MLP's last linear layer to those who read the result.
+        Leave an MLP's last linear layer to the blocks that read the result.
     pooled
         Whether the result is of domain `pooled`.
     """

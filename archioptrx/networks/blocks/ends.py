@@ -14,7 +14,7 @@ from archioptrx.networks.blocks.segments import Segments, bags
 
 
 class EdgeEnds:
-    """The end points of M upper rows (edges, say) among `size` lower rows (nodes).
+    """The end points of M upper rows (for example edges) among `size` lower rows (nodes).
 
     Attributes
     ----------
@@ -49,13 +49,17 @@ class EdgeEnds:
 
     @cached_property
     def incident(self) -> tuple[Tensor, Tensor]:
-        """For each slot the upper rows that read it: rows [2 · M] and offsets [2 · size + 1].
+        """The upper rows that read each slot, slot by slot: rows [2 · M] and offsets [2 · size + 1].
 
-        Both groupings are known, so that merging them needs no further sort.
+        Slot 2i is read by the rows that start in i, slot 2i + 1 by those that end there. Both groupings are known
+        (`Segments.order`), so they are merged by arithmetic, without another sort.
         """
         start, end = self.start, self.end
         rows = torch.empty_like(self.slots)
         place = torch.arange(self.index.shape[1], device=rows.device)
+        # The k-th row of `start.order` starts in i. Before it in the merged list: k rows that start in i or lower, and
+        # all rows that end below i, end.offsets[i]. For `end.order` also the rows that start in i itself come before:
+        # start.offsets[i + 1].
         rows[place + end.offsets[start.index[start.order]]] = start.order
         rows[place + start.offsets[end.index[end.order] + 1]] = end.order
         counts = torch.stack([start.counts, end.counts], dim=1).flatten()
@@ -63,15 +67,16 @@ class EdgeEnds:
 
     @cached_property
     def opposite(self) -> Tensor:
-        """For each entry of `incident` the lower row at the other end: Tensor [2 · M]."""
+        """The lower row at the other end of each entry of `incident`: Tensor [2 · M]."""
         rows, offsets = self.incident
+        # 0 where the entry's own slot is a start, 1 where it is an end: the other end is row 1 - flag of the index.
         at_start = torch.arange(2, device=rows.device).repeat(self.size)
         flag = torch.repeat_interleave(at_start, offsets.diff(), output_size=rows.numel())
         return self.index[1 - flag, rows]
 
     @cached_property
     def neighbours(self) -> tuple[Tensor, Tensor, Tensor]:
-        """For each lower row what flows in and out: slots [2 · M], upper rows [2 · M], offsets [size + 1].
+        """Flows in and out of each lower row: slots [2 · M], upper rows [2 · M], offsets [size + 1].
 
         What flows in along j -> i is slot 0 of j, what flows against i -> j is slot 1 of j.
         """
@@ -88,12 +93,14 @@ class _Lift(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor, base: Tensor | None, ends: EdgeEnds) -> Tensor:
         ctx.ends = ends
+        # Row i of the table becomes rows 2i (offered to starts) and 2i + 1 (to ends); an upper row adds one of each.
         out = bags(table.view(2 * ends.size, table.shape[1] // 2), ends.slots, ends.slot_offsets)
         return out if base is None else out.add_(base)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        # The transpose of the forward sum: each slot adds up the gradients of the upper rows that read it.
         table = None
         if ctx.needs_input_grad[0]:
             table = bags(grad, *ctx.ends.incident).view(ctx.ends.size, 2 * grad.shape[1])
@@ -114,7 +121,8 @@ def lift(table: Tensor, base: Tensor | None, ends: EdgeEnds) -> Tensor:
     -------
     Tensor [M, D]
     """
-    return _Lift.apply(table.contiguous(), base, ends)
+    lifted: Tensor = _Lift.apply(table.contiguous(), base, ends)
+    return lifted
 
 
 def _products(table: Tensor, grad: Tensor, ends: EdgeEnds) -> Tensor:
@@ -125,10 +133,10 @@ def _products(table: Tensor, grad: Tensor, ends: EdgeEnds) -> Tensor:
     rows, width = table.view(2 * ends.size, table.shape[1] // 2), grad.shape[1]
     out = table.new_empty(ends.index.shape[1])
     for part in blocks(len(out)):
-        both = slice(2 * part.start, 2 * part.stop)
-        offered = rows.index_select(0, ends.slots[both]).view(-1, 1, 2 * width)
-        wanted = grad.index_select(0, ends.opposed[both]).view(-1, 2 * width, 1)
-        out[part] = torch.bmm(offered, wanted).view(-1)
+        sides = slice(2 * part.start, 2 * part.stop)
+        offered = rows.index_select(0, ends.slots[sides]).view(-1, 1, 2 * width)
+        gradients = grad.index_select(0, ends.opposed[sides]).view(-1, 2 * width, 1)
+        out[part] = torch.bmm(offered, gradients).view(-1)
     return out
 
 
@@ -170,4 +178,5 @@ def flow(table: Tensor, weights: Tensor, ends: EdgeEnds) -> Tensor:
     Tensor [size, D]
         Row i: Σ over j -> i of w · table[j, first half] + Σ over i -> j of w · table[j, second half].
     """
-    return _Flow.apply(table.contiguous(), weights, ends)
+    sums: Tensor = _Flow.apply(table.contiguous(), weights, ends)
+    return sums

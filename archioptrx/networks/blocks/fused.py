@@ -1,7 +1,8 @@
 """LayerNorm with activation, and the linear layer before it, in blocks of rows that stay in a processor's cache.
 
-The arithmetic is PyTorch's own. What is saved are trips to memory: between the matrix product, the norm and the
-activation, forward and backward, a block of rows never leaves the cache.
+The arithmetic is PyTorch's own; memory traffic is saved: between the matrix product, the norm and the activation,
+forward and backward, a block of rows stays in the cache. Rows are independent, so blocks change no result; gradients of
+weights are sums over blocks.
 """
 
 from __future__ import annotations
@@ -48,9 +49,10 @@ class _Normed:
         """Gradients of z, weight and bias."""
         relu = self.kind == "relu"
         inner = torch.ops.aten.threshold_backward(grad, y, 0) if relu else torch.ops.aten.tanh_backward(grad, y)
-        return torch.ops.aten.native_layer_norm_backward(
+        gradients: tuple[Tensor, Tensor, Tensor] = torch.ops.aten.native_layer_norm_backward(
             inner, z, z.shape[1:], mean, spread, self.weight, self.bias, [True, True, True]
         )
+        return gradients
 
 
 class _NormAct(torch.autograd.Function):
@@ -130,12 +132,14 @@ def norm_act(z: Tensor, norm: nn.Module, kind: str) -> Tensor:
     if kind == "none":
         return z
     if _fuses(z, norm, kind):
-        return _NormAct.apply(z, norm.weight, norm.bias, norm.eps, kind)
+        result: Tensor = _NormAct.apply(z, norm.weight, norm.bias, norm.eps, kind)
+        return result
     return ACTIVATIONS[kind](norm(z))
 
 
 def dense(x: Tensor, layer: nn.Linear, norm: nn.Module, kind: str) -> Tensor:
     """`act(norm(layer(x)))`: [R, i] -> [R, o]."""
     if _fuses(x, norm, kind):
-        return _Dense.apply(x, layer.weight, layer.bias, norm.weight, norm.bias, norm.eps, kind)
+        result: Tensor = _Dense.apply(x, layer.weight, layer.bias, norm.weight, norm.bias, norm.eps, kind)
+        return result
     return norm_act(linear(x, layer.weight, layer.bias), norm, kind)

@@ -18,12 +18,12 @@ WIDE = 16  # below this width a product moves memory rather than computes, and B
 
 
 def _has_onednn() -> bool:
-    """Whether oneDNN multiplies float32 here. On AMD processors it is three times as fast as MKL."""
+    """Whether oneDNN multiplies float32 on this machine. On AMD processors it is three times as fast as MKL."""
     if not torch.backends.mkldnn.is_available():
         return False
     try:
-        found = torch.ops.mkldnn._linear_pointwise(torch.ones(2, 3), torch.ones(4, 3), None, "none", [], "")
-        return bool((found == 3).all())
+        product = torch.ops.mkldnn._linear_pointwise(torch.ones(2, 3), torch.ones(4, 3), None, "none", [], "")
+        return bool((product == 3).all())
     except (AttributeError, RuntimeError):
         return False
 
@@ -42,7 +42,8 @@ def multiply(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """`x @ weight.T + bias` without a gradient, for one block of rows."""
     whole = len(x) == BLOCK * torch.get_num_threads()
     if whole and _ONEDNN and x.dtype == torch.float32 and min(weight.shape) >= WIDE:
-        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        result: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")
+        return result
     return F.linear(x, weight, bias)
 
 
@@ -76,7 +77,8 @@ class _Linear(torch.autograd.Function):
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`x @ weight.T + bias`: [R, i], [o, i], [o] -> [R, o]."""
     if x.device.type == "cpu" and x.dtype == weight.dtype == torch.float32 and not torch.is_autocast_enabled("cpu"):
-        return _Linear.apply(x, weight, bias)
+        result: Tensor = _Linear.apply(x, weight, bias)
+        return result
     return F.linear(x, weight, bias)
 
 
@@ -93,7 +95,8 @@ class _Tanh(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         (out,) = ctx.saved_tensors
-        return torch.ops.aten.tanh_backward(grad, out)
+        grad_x: Tensor = torch.ops.aten.tanh_backward(grad, out)
+        return grad_x
 
 
 def tanh(x: Tensor) -> Tensor:

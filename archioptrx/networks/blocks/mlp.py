@@ -48,8 +48,8 @@ class MLP(nn.Module):
         super().__init__()
         widths = [hidden] * (layers - 1) + [output.width]
         first = self._first(inputs, Shape(output.domain, widths[0]), **first_layer)
-        rest = [nn.Linear(a, b) for a, b in pairwise(widths)]
-        self.layers = nn.ModuleList([first, *rest])
+        further = [nn.Linear(a, b) for a, b in pairwise(widths)]
+        self.layers = nn.ModuleList([first, *further])
         self.activations = [activation] * (layers - 1) + [output_activation]
         normed = [norm != "none" and kind != "none" for kind in self.activations]
         self.norms = nn.ModuleList(

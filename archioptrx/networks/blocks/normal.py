@@ -65,10 +65,14 @@ class Norm(nn.Module):
     def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
         """Normalise: value -> [R, w]."""
         x = values[0].tensor()
+        normalised: Tensor = self.layer(x, *self._segments(x, run))
+        return normalised
+
+    def _segments(self, x: Tensor, run: ForwardPass) -> tuple[Segments, ...]:
+        """The graphs of the rows, where the kind of norm asks for them."""
         if not isinstance(self.layer, GraphNorm):
-            return self.layer(x)
+            return ()
         if self.domain != "graph":
-            return self.layer(x, run.topology.batch(self.domain))
-        # A graph value has one row per graph: nothing to average over but the channel itself.
-        rows = torch.arange(x.shape[0], device=x.device)
-        return self.layer(x, Segments(rows, x.shape[0]))
+            return (run.topology.batch(self.domain),)
+        # A graph value has one row per graph: each row is averaged by itself.
+        return (Segments(torch.arange(x.shape[0], device=x.device), x.shape[0]),)

@@ -18,15 +18,16 @@ from archioptrx.networks.blocks.value import ForwardPass, Pooling, Value
 
 
 def blur(sizes: Tensor) -> Tensor:
-    """How far rounding may have moved numbers that are sums of terms of these sizes in all.
+    """Bound on what rounding changes in numbers that are sums of terms of these total sizes.
 
     The same number comes out of another batch, or another order of rows, with other last digits. Three quarters of the
     digits count: 6e-6 of the size in single precision, 2e-12 in double. That is 50 and 8000 times the rounding of one
     operation, for the layers before. Numbers are compared two by two, and not put into classes of equal ones, since a
-    class has borders too, and equal numbers may fall on both sides of one. Only different numbers, just as far apart as
-    this, may be told apart in one batch and not in another.
+    class has borders too, and equal numbers may fall on both sides of one. Only numbers that differ by about this bound
+    may count as different in one batch and as equal in another.
     """
-    return sizes.detach() * torch.finfo(sizes.dtype).eps ** 0.75
+    moved: Tensor = sizes.detach() * torch.finfo(sizes.dtype).eps ** 0.75
+    return moved
 
 
 class BestHits(nn.Module):
@@ -118,16 +119,16 @@ def matching(pairs: Tensor, score: Tensor, raw: Tensor, spread: Tensor, size: in
 
     To go through all pairs by descending score is to take, again and again, those that are the best ones at both of
     their hits (Preis, "Linear time 1/2-approximation algorithm for maximum weighted matching", 1999). In this form all
-    rounds are local: neither other graphs nor an order of the pairs have a say.
+    rounds are local: the result depends neither on other graphs of the batch nor on the order of the pairs.
 
     Parameters
     ----------
     pairs : int64 [2, P]
         Different pairs of different hits.
     score, raw : Tensor [P]
-        What pairs are compared by, and what those with equal scores are compared by.
+        Pairs are compared by `score`, those with equal scores by `raw`.
     spread : Tensor [P]
-        How far rounding may have moved both.
+        Bound on the rounding of both; see `blur`.
     size : int
         The number of hits.
 
@@ -136,12 +137,16 @@ def matching(pairs: Tensor, score: Tensor, raw: Tensor, spread: Tensor, size: in
     bool [P]. Differences that are close to `spread` may add up to a circle of pairs, each better than the next: these
     aren't chosen.
     """
+    # Invariants of a round: `left` are the pairs that share no hit with a chosen one and may still stand in the way of
+    # others; `spent` marks those of them that were in a tie, which are never chosen. A round chooses a pair, removes
+    # one, or marks one as spent, else the loop ends: at most 2 · P rounds.
     chosen = torch.zeros_like(score, dtype=torch.bool)
     left, spent = torch.arange(score.numel(), device=score.device), chosen
     while left.numel():
         best = _best(score, spread, pairs, torch.ones_like(pairs, dtype=torch.bool), size)
         best = _best(raw, spread, pairs, best, size)
         mutual = best.all(dim=0)
+        # At the hits of each pair: how many best pairs there are, and how many of them are best at both of their hits.
         rivals, settled = _number(best, pairs, size)[pairs], _number(best & mutual, pairs, size)[pairs]
         taken = mutual & (rivals == 1).all(dim=0)
         tied = mutual & (settled > 1).any(dim=0)
@@ -153,13 +158,16 @@ def matching(pairs: Tensor, score: Tensor, raw: Tensor, spread: Tensor, size: in
         chosen[left[taken]] = True
         stay = ~gone & (_number(taken.expand_as(pairs), pairs, size)[pairs] == 0).all(dim=0)
         pairs, score, raw, spread, left, spent = (
-            one[..., stay] for one in (pairs, score, raw, spread, left, spent | tied)
+            field[..., stay] for field in (pairs, score, raw, spread, left, spent | tied)
         )
     return chosen
 
 
 def _best(values: Tensor, spread: Tensor, pairs: Tensor, among: Tensor, size: int) -> Tensor:
-    """Which pairs none is better than, at each of their hits, of those `among` which they are: bool [2, P]."""
+    """Mark, at both hits of each pair, whether it is one of `among` and none of these is better there: bool [2, P].
+
+    Better means by more than both pairs' rounding.
+    """
     low = (values - spread).expand_as(pairs).masked_fill(~among, -torch.inf)
     top = low.new_full((size,), -torch.inf).scatter_reduce(0, pairs.flatten(), low.flatten(), "amax")
     return among & (values + spread >= top[pairs])

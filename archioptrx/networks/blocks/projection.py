@@ -1,4 +1,9 @@
-"""The first linear layer of a network: each part of its input is multiplied in its own domain, then gathered."""
+"""The first linear layer of a network: each part of its input is multiplied in its own domain, then gathered.
+
+A linear layer and gathering commute: `W (x[src]) = (W x)[src]`. A product runs therefore over the N rows of a node
+value, not over its E copies on edges. The result is that of `nn.Linear` on the concatenation, up to rounding, and the
+weight has the same shape and columns; `Slot` says which columns belong to which input.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +26,7 @@ from archioptrx.networks.blocks.value import ForwardPass, Piece, Value
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where an input stands in the concatenation: its domain, width, first column and number of copies."""
+    """Place of an input in the concatenation that is never built: domain, width, first column, number of copies."""
 
     domain: str
     width: int
@@ -41,12 +46,12 @@ class Slot:
 
 def slots(inputs: Sequence[Shape], output: str) -> tuple[Slot, ...]:
     """Lay the lifted inputs side by side: an input from the rung below stands there as [at start, at end]."""
-    found, start = [], 0
+    laid, start = [], 0
     for shape in inputs:
         slot = Slot(shape.domain, shape.width, start, copies(shape.domain, output))
-        found.append(slot)
+        laid.append(slot)
         start += slot.copies * slot.width
-    return tuple(found)
+    return tuple(laid)
 
 
 class Blocked(nn.Linear):
@@ -55,7 +60,7 @@ class Blocked(nn.Linear):
     def multiplied(self, piece: Piece, columns: tuple[int, ...], bias: Tensor | None, run: ForwardPass) -> Tensor:
         """Multiply a piece by the blocks of the weight at these columns: [R, blocks · out].
 
-        A bias joins the first block. What a loop doesn't change is multiplied once.
+        A bias is added to the first block. A piece that a loop doesn't change is multiplied once for all its passes.
         """
         key = (id(self), columns, bias is None)
         return run.hoist(piece, key, lambda: self._multiply(piece, columns, bias, run))
@@ -67,6 +72,7 @@ class Blocked(nn.Linear):
         pending = piece.weight
         if pending is None:
             return linear(piece.rows, weight, bias)
+        # The piece is P h + counts · b (`Piece`): W (P h + counts · b) = (W P) h + counts · (W b).
         joined = run.keep((id(self), columns, id(pending)), lambda: weight @ pending)
         if piece.bias is None:
             return linear(piece.rows, joined, bias)
@@ -101,7 +107,8 @@ class Projection(Blocked):
         self.slots = laid
         self.domain = output.domain
 
-    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
+    # A block takes values, torch.nn.Linear one tensor.
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:  # type: ignore[override]
         """Project: values -> [rows of the output's domain, out]."""
         tables: dict[str, Tensor] = {}
         bias: Tensor | None = self.bias
@@ -111,17 +118,21 @@ class Projection(Blocked):
             for piece, offset in spread(value):
                 table = self.multiplied(piece, slot.columns(offset), bias, run)
                 tables[slot.domain] = tables[slot.domain] + table if slot.domain in tables else table
-                bias = None
+                bias = None  # in the first table, and so in every row of the sum exactly once
         return self._gathered(tables, run)
 
     def _gathered(self, tables: dict[str, Tensor], run: ForwardPass) -> Tensor:
-        """Bring the tables of all domains to the output's, rung by rung from below."""
+        """Bring the tables of all domains to the output's, rung by rung from below.
+
+        At each rung `table` is the sum of all inputs so far, with a block for each copy that is still to be lifted:
+        nodes have 4 blocks for triplets, edges 2, triplets 1.
+        """
         if self.domain == "graph":
             return tables["graph"]
         table: Tensor | None = None
         for domain in (rung for rung in LADDER if LADDER[rung] <= LADDER[self.domain]):
-            own = tables.get(domain)
-            table = own if table is None else lift(table, own, run.topology.ends(domain))
+            offered = tables.get(domain)
+            table = offered if table is None else lift(table, offered, run.topology.ends(domain))
         if "graph" in tables:
             shared = take(tables["graph"], run.topology.batch(self.domain))
             table = shared if table is None else table + shared
@@ -156,7 +167,8 @@ class Neighbourhood(Blocked):
         self.above = logits.domain
         self.scalar = logits.width == 1
 
-    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
+    # A block takes values, torch.nn.Linear one tensor.
+    def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:  # type: ignore[override]
         """Weigh the neighbours and project: [R, out]."""
         weights = values[1].tensor().sigmoid()
         form = self._scalar if self.scalar else self._by_channel
@@ -165,14 +177,14 @@ class Neighbourhood(Blocked):
     def _scalar(self, value: Value, weights: Tensor, run: ForwardPass) -> Tensor:
         """One weight per edge: both sums run over rows that are multiplied already, in one pass."""
         neighbours: list[Tensor] = []
-        own: list[Tensor] = []
+        itself_products: list[Tensor] = []
         for piece, offset in spread(value):
             received, sent, itself = (column + offset for column in self.columns)
             neighbours.append(self.multiplied(piece, (received, sent), None, run))
-            bias = None if own else self.bias
-            own.append(self.multiplied(piece, (itself,), bias, run))
+            bias = None if itself_products else self.bias
+            itself_products.append(self.multiplied(piece, (itself,), bias, run))
         flows = flow(reduce(add, neighbours), weights.flatten(), run.topology.ends(self.above))
-        return flows + reduce(add, own)
+        return flows + reduce(add, itself_products)
 
     def _by_channel(self, value: Value, weights: Tensor, run: ForwardPass) -> Tensor:
         x, ends = value.tensor(), run.topology.ends(self.above)

@@ -19,8 +19,8 @@ def convolutions() -> dict[str, Any]:
     """The convolution classes of torch_geometric.nn by name."""
     import torch_geometric.nn as pyg_nn  # here, because it takes seconds and few networks want it
 
-    found = {name: getattr(pyg_nn, name) for name in dir(pyg_nn) if name.endswith("Conv")}
-    return {k: v for k, v in found.items() if isinstance(v, type) and issubclass(v, pyg_nn.MessagePassing)}
+    classes = {name: getattr(pyg_nn, name) for name in dir(pyg_nn) if name.endswith("Conv")}
+    return {k: v for k, v in classes.items() if isinstance(v, type) and issubclass(v, pyg_nn.MessagePassing)}
 
 
 @block(SIGNATURES["pyg"])
@@ -62,21 +62,21 @@ class Convolution(nn.Module):
         if conv not in known:
             raise GraphError(f"pyg: {conv} is no convolution of torch_geometric.nn; {did_you_mean(conv, known)}")
         self.name = conv
-        taken = inspect.signature(known[conv].__init__).parameters
+        accepted = inspect.signature(known[conv].__init__).parameters
         fed = inspect.signature(known[conv].forward).parameters
         self.keyword = self._keyword(inputs, fed)
-        given = _sizes(inputs, output, taken, self.keyword) | dict(arguments or {})
-        heads = given.get("heads", 1)
-        if isinstance(heads, int) and heads > 1 and given.get("concat", True) and "out_channels" in given:
-            given["out_channels"] = output.width // heads
-        self.arguments = given
+        options = _sizes(inputs, output, accepted, self.keyword) | dict(arguments or {})
+        heads = options.get("heads", 1)
+        if isinstance(heads, int) and heads > 1 and options.get("concat", True) and "out_channels" in options:
+            options["out_channels"] = output.width // heads
+        self.arguments = options
         try:
-            self.conv = known[conv](**given)
+            self.conv = known[conv](**options)
             width = self._dry_run(inputs)
         except Exception as error:
-            raise GraphError(f"pyg: {conv}({_text(given)}) fails: {type(error).__name__}: {error}") from error
+            raise GraphError(f"pyg: {conv}({_text(options)}) fails: {type(error).__name__}: {error}") from error
         if width != output.width:
-            raise GraphError(f"pyg: {conv}({_text(given)}) gives width {width}, not {output.width}")
+            raise GraphError(f"pyg: {conv}({_text(options)}) gives width {width}, not {output.width}")
 
     def _keyword(self, inputs: Sequence[Shape], fed: Mapping[str, Any]) -> str | None:
         if len(inputs) < 2:
@@ -98,9 +98,11 @@ class Convolution(nn.Module):
         return int(result.shape[1])
 
     def _call(self, x: Tensor, edge_index: Tensor, edges: Tensor | None) -> Tensor:
-        if edges is None or self.keyword is None:
-            return self.conv(x, edge_index)
-        return self.conv(x, edge_index, **{self.keyword: edges[:, 0] if self.keyword == "edge_weight" else edges})
+        features = {}
+        if edges is not None and self.keyword is not None:
+            features[self.keyword] = edges[:, 0] if self.keyword == "edge_weight" else edges
+        result: Tensor = self.conv(x, edge_index, **features)
+        return result
 
     def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
         """Convolve: [N, i], optionally [E, e] -> [N, o]."""
@@ -108,8 +110,8 @@ class Convolution(nn.Module):
         return self._call(values[0].tensor(), run.topology.edges.index, edges)
 
 
-def _sizes(inputs: Sequence[Shape], output: Shape, taken: Mapping[str, Any], keyword: str | None) -> dict[str, Any]:
-    """The keyword arguments that say how wide things are, as far as the class takes them."""
+def _sizes(inputs: Sequence[Shape], output: Shape, accepted: Mapping[str, Any], keyword: str | None) -> dict[str, Any]:
+    """Keyword arguments for widths, those that the class accepts."""
     sizes: dict[str, Any] = {
         "in_channels": inputs[0].width,
         "channels": inputs[0].width,
@@ -117,7 +119,7 @@ def _sizes(inputs: Sequence[Shape], output: Shape, taken: Mapping[str, Any], key
     }
     if keyword == "edge_attr":
         sizes |= {"edge_dim": inputs[1].width, "dim": inputs[1].width, "in_edge_channels": inputs[1].width}
-    return {name: size for name, size in sizes.items() if name in taken}
+    return {name: size for name, size in sizes.items() if name in accepted}
 
 
 def _text(arguments: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Sums over groups of rows and their mirror image, gathering: everything that message passing moves.
+"""Sums over groups of rows, and gathering, which is their transpose: all that message passing moves.
 
 Each of the operations below is one `torch.embedding_bag` forward and one backward: it adds up the listed rows of a
 table, bag by bag, in a fixed order, so that results don't depend on thread timing. On a CPU it is four times as fast
@@ -36,7 +36,10 @@ def bags(table: Tensor, rows: Tensor, offsets: Tensor, weights: Tensor | None = 
 
 
 class Segments:
-    """Which of `size` groups each row belongs to.
+    """A division of M rows into `size` groups.
+
+    Invariant: `order[offsets[g]:offsets[g + 1]]` are the rows of group g, in ascending order, so that a sum over a
+    group always adds in the same order.
 
     Attributes
     ----------
@@ -70,7 +73,7 @@ class Segments:
 
     @cached_property
     def offsets(self) -> Tensor:
-        """Where each group begins in `order`: Tensor [size + 1] int64."""
+        """First place of each group in `order`, and the end: Tensor [size + 1] int64."""
         return torch.cat([self.counts.new_zeros(1), self.counts.cumsum(0)])
 
     def count(self, like: Tensor) -> Tensor:
@@ -108,12 +111,14 @@ class _Total(torch.autograd.Function):
 
 def take(x: Tensor, segments: Segments) -> Tensor:
     """Give every row its group's row of x: [size, D] -> [M, D]."""
-    return _Take.apply(x, segments)
+    rows: Tensor = _Take.apply(x, segments)
+    return rows
 
 
 def total(x: Tensor, segments: Segments) -> Tensor:
     """Sum the rows of each group: [M, D] -> [size, D], zero for an empty group."""
-    return _Total.apply(x, segments)
+    sums: Tensor = _Total.apply(x, segments)
+    return sums
 
 
 def mean(x: Tensor, segments: Segments) -> Tensor:
@@ -146,11 +151,13 @@ def softmax_sum(x: Tensor, segments: Segments) -> Tensor:
 
     Source: Li et al., "DeeperGCN: All You Need to Train Deeper GCNs" (2020), eq. 3 with β = 1.
     """
+    # A softmax doesn't change when all its inputs are shifted: the largest becomes 0 and no power overflows. The shift
+    # is a constant for the gradient, for the same reason.
     with torch.no_grad():
         top = maximum(x, segments).index_select(0, segments.index)
     powers = (x - top).exp()
-    both = total(torch.cat([powers * x, powers], dim=1), segments)
-    weighted, norm = both.chunk(2, dim=1)
+    sums = total(torch.cat([powers * x, powers], dim=1), segments)
+    weighted, norm = sums.chunk(2, dim=1)
     return weighted / torch.where(norm > 0, norm, torch.ones_like(norm))
 
 

@@ -1,4 +1,4 @@
-"""What a batch of graphs looks like to the blocks: how many rows, and which row belongs to which."""
+"""Structure of a batch of graphs for the blocks: numbers of rows, end points, and the graph of each row."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Topology:
 
     @cached_property
     def device(self) -> torch.device:
-        """Where the batch lies."""
+        """Device of the batch."""
         for name in ("edge_index", "x", "batch"):
             tensor = getattr(self.data, name, None)
             if isinstance(tensor, Tensor):

@@ -19,7 +19,7 @@ class Piece:
     """Some channels of a value: `rows @ weight.T + counts · bias`, multiplied out as late as possible.
 
     The last linear layer of a network is left pending like this when all that follows is linear too: a sum over
-    edges then runs first, or the next network's first layer takes both matrices at once.
+    edges then runs first, or the next network's first layer multiplies by the product of both matrices.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Piece:
 
 
 class Value:
-    """What a step made: pieces side by side.
+    """Output of a step: pieces side by side.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Value:
 
 @dataclass
 class ForwardPass:
-    """What the blocks share during one forward pass.
+    """State that the blocks share during one forward pass.
 
     Attributes
     ----------
@@ -117,7 +117,7 @@ class ForwardPass:
         self.enter(())
 
     def hoist(self, piece: Piece, key: Any, make: Callable[[], Tensor]) -> Tensor:
-        """Make what depends on a piece and on weights (`key`) only: once for a constant piece."""
+        """Make a tensor that depends only on a piece and on weights (`key`); once a loop for a constant piece."""
         if id(piece) not in self.constants:
             return make()
         if (key, id(piece)) not in self._hoisted:
@@ -125,7 +125,7 @@ class ForwardPass:
         return self._hoisted[key, id(piece)]
 
     def keep(self, key: Any, make: Callable[[], Tensor]) -> Tensor:
-        """Make what depends on weights only: once in a forward pass."""
+        """Make a tensor that depends only on weights, once in a forward pass."""
         if key not in self._kept:
             self._kept[key] = make()
         return self._kept[key]
@@ -133,7 +133,7 @@ class ForwardPass:
 
 @dataclass(frozen=True, eq=False)
 class PooledGraph:
-    """What `Topology` reads of a batch, for a pooled one. Rows of one graph stand in any order, as in any batch."""
+    """The fields of a batch that `Topology` reads, for a pooled graph. Rows of a graph stand in any order."""
 
     num_nodes: int
     edge_index: Tensor
@@ -150,8 +150,8 @@ class Pooling:
         Pooled row and hit of each entry.
     shares : Tensor [K]
         The entries. A hit goes to at most one pooled row, or (DiffPool) to all clusters of its graph by shares.
-    run : Run
-        What blocks share on the pooled graph.
+    run : ForwardPass
+        State that blocks share on the pooled graph.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class Pooling:
         return total(x.index_select(0, self.rows.index) * self.shares.unsqueeze(1), self.columns)
 
     def aligned(self, value: Value) -> Value:
-        """Bring a value of another pooling (of an earlier pass of a loop, say) to this one, by way of the hits."""
+        """Bring a value of another pooling, for example one of an earlier pass, to this one by way of the hits."""
         if value.pooling is None or value.pooling is self:
             return value
         return Value.of(self.down(value.pooling.up(value.tensor())))

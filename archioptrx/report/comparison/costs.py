@@ -53,7 +53,8 @@ def peak_memory(model: nn.Module, graph: HitGraph) -> int:
         before = torch.cuda.memory_allocated(graph.x.device)
         predict(model, [graph])
         return int(torch.cuda.max_memory_allocated(graph.x.device) - before)
-    with _Followed([*model.parameters(), *model.buffers(), *graph.to_dict().values()]) as followed:
+    followed = _Followed([*model.parameters(), *model.buffers(), *graph.to_dict().values()])
+    with followed:
         predict(model, [graph])
     return followed.peak
 

@@ -53,7 +53,7 @@ class RowStatistic:
         self._counts = {level: _counts(logits >= logit(level), truth, unit, units.number) for level in (cut, FIXED_CUT)}
         self._losses = _losses(task, outputs, graphs, units) if units.parts == 1 else None
         self._cut = cut
-        self._own = [one for one in task.own_metrics if TRACKS not in one.of]
+        self._own = [metric for metric in task.own_metrics if TRACKS not in metric.of]
         self._judged, self._places = task.answers(outputs, graphs, cut), unit
 
     def __call__(self, weights: Ints) -> Numbers:
@@ -148,9 +148,9 @@ class TrackStatistic:
     def __call__(self, weights: Ints) -> Numbers:
         """Ratios of the sums over events."""
         sums = np.einsum("nuk,u->nk", self._counts, weights)
-        found = {name: _ratio(*pair) for name, pair in zip(self._names, sums, strict=True)}
+        values = {name: _ratio(*pair) for name, pair in zip(self._names, sums, strict=True)}
         if not self._own:
-            return found
+            return values
         drawn = [event for event, times in zip(self._events, weights, strict=True) for _ in range(int(times))]
         judged = FoundTracks(drawn, self._selection)
-        return found | {one.name: one.value(judged) for one in self._own}
+        return values | {one.name: one.value(judged) for one in self._own}

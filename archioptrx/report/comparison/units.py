@@ -50,7 +50,8 @@ class Units:
         inner, _ = rows.hits(graph)
         rank = np.empty(count, dtype=np.int64)
         rank[np.argsort(graph.x[inner, 1].numpy(), kind="stable")] = np.arange(count)
-        return first + rank * self.parts // max(1, count)
+        units: NDArray[np.int_] = first + rank * self.parts // max(1, count)
+        return units
 
 
 def events_of(graphs: Sequence[HitGraph]) -> list[str]:

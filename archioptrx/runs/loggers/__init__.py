@@ -26,7 +26,7 @@ MakeLogger = TypeVar("MakeLogger", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class LoggerDescription:
-    """What is known of a logger without importing it.
+    """Description of a logger, known without importing it.
 
     Attributes
     ----------
@@ -136,16 +136,16 @@ class Tracking:
     def _make(self, name: str) -> None:
         make = LOGGERS.get(name)
         self.root.mkdir(parents=True, exist_ok=True)
-        made = make(self.root)
-        lacking = [method for method in METHODS if not callable(getattr(made, method, None))]
+        logger = make(self.root)
+        lacking = [method for method in METHODS if not callable(getattr(logger, method, None))]
         if lacking:
-            kind = type(made).__name__
+            kind = type(logger).__name__
             raise InputError(f"{kind} has no {', no '.join(lacking)}; allowed: a class with {', '.join(METHODS)}")
-        self._open[name] = made
+        self._open[name] = logger
 
     def _tell(self, tell: Callable[[Logger], None]) -> None:
-        for name, one in list(self._open.items()):
-            self._try(name, partial(tell, one))
+        for name, logger in list(self._open.items()):
+            self._try(name, partial(tell, logger))
 
     def _try(self, name: str, call: Callable[[], object]) -> None:
         try:

@@ -24,7 +24,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from archioptrx.runs.loggers import flat, logger
 
 VERSION = "brain.Event:2"
-"""What the first event of a file says, or TensorBoard doesn't read it."""
+"""Version in the first event of a file, which TensorBoard needs to read it."""
 
 
 class TensorboardFile:

@@ -76,7 +76,7 @@ class WandbRuns:
 
 
 def mode_of(environment: Mapping[str, str]) -> Any:
-    """What the user has configured in the environment, else `offline`.
+    """Mode that the user has configured in the environment, else `offline`.
 
     >>> mode_of({}), mode_of({"WANDB_API_KEY": "…"}), mode_of({"WANDB_MODE": "disabled", "WANDB_API_KEY": "…"})
     ('offline', 'online', 'disabled')

@@ -57,8 +57,8 @@ def _made(name: str, kind: Callable[..., Proposer], space: Space, seed: int, opt
     if name not in SAMPLERS.own():
         return kind(space, seed, **options)
     with SAMPLERS.guarded(name):
-        made = kind(space, seed, **options)
-    return Guarded(name, made)
+        sampler = kind(space, seed, **options)
+    return Guarded(name, sampler)
 
 
 def make_sampler(
@@ -99,7 +99,7 @@ def make_sampler(
     ]
     if unknown:
         raise InputError(*unknown)
-    made = Deduplicated(_made(name, kind, space, seed, options), space, dedup)
+    sampler = Deduplicated(_made(name, kind, space, seed, options), space, dedup)
     if screen is not None:
-        made.inner = screen(made.inner, made.is_new)
-    return made
+        sampler.inner = screen(sampler.inner, sampler.is_new)
+    return sampler

@@ -43,8 +43,8 @@ class Guarded:
         """Members that not all samplers have: `parent`, `inherit`, `learned`, `again`."""
         if member.startswith("_") or member in ("name", "inner"):  # while a copy of it is made, there is no inner one
             raise AttributeError(member)
-        found = getattr(self.inner, member)
-        return self._guarded(found) if callable(found) else found
+        value = getattr(self.inner, member)
+        return self._guarded(value) if callable(value) else value
 
     def _guarded(self, method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
@@ -57,7 +57,7 @@ class Guarded:
     def draw(self, number: int, attempt: int) -> Any | None:
         """See `Proposer`."""
         candidate = self._guarded(self.inner.draw)(number, attempt)
-        if candidate is not None and not all(hasattr(candidate, one) for one in OF_CANDIDATE):
+        if candidate is not None and not all(hasattr(candidate, attribute) for attribute in OF_CANDIDATE):
             kind = type(candidate).__name__
             raise InputError(
                 f"sampler {self.name}: draw gave {kind}; allowed: what its space gives, space(choose), or None"

@@ -27,7 +27,7 @@ class TaskOptions(Protocol):
 
     @property
     def judged(self) -> tuple[str, ...]:
-        """What metrics judge its answers."""
+        """Subjects of the metrics that judge its outputs."""
 
     @property
     def shares(self) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ class TaskOptions(Protocol):
 
 
 class PlainTaskOptions:
-    """Options that need no rule but the types of their defaults: all that a task of your own has to say is its fields.
+    """Options that need no rule but the types of their defaults: a task of your own declares its fields and no more.
 
     For a rule of your own, extend `read` and call `fields.fault`.
     """
@@ -56,12 +56,12 @@ class PlainTaskOptions:
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take and check the options."""
-        return cls(**{one.name: _plain(fields, one) for one in dataclasses.fields(cls)})  # type: ignore[arg-type]
+        return cls(**{field.name: _plain(fields, field) for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
 
 
-def _plain(fields: Fields, one: dataclasses.Field[Any]) -> Any:
+def _plain(fields: Fields, field: dataclasses.Field[Any]) -> Any:
     """Take one option by the type of its default."""
-    if isinstance(one.default, tuple):
-        return tuple(fields.take(one.name, list, list(one.default)))
-    default = None if one.default is dataclasses.MISSING else one.default
-    return fields.take(one.name, object if default is None else type(default), default)
+    if isinstance(field.default, tuple):
+        return tuple(fields.take(field.name, list, list(field.default)))
+    default = None if field.default is dataclasses.MISSING else field.default
+    return fields.take(field.name, object if default is None else type(default), default)

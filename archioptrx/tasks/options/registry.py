@@ -63,7 +63,7 @@ def task(options: type[TaskOptions]) -> Callable[[Make], Make]:
     name = getattr(options, "name", None)
     if not isinstance(name, str):
         raise InputError(f"task {options.__name__}: name: is {name!r}; allowed: the task's name, a text")
-    lacking = [one for one in ("shares", "losses", "judged", "read") if not hasattr(options, one)]
+    lacking = [attribute for attribute in ("shares", "losses", "judged", "read") if not hasattr(options, attribute)]
     if lacking:
         raise InputError(f"task {name}: its options have no {', no '.join(lacking)}; allowed: a class of TaskOptions")
 
@@ -77,7 +77,7 @@ def task(options: type[TaskOptions]) -> Callable[[Make], Make]:
 
 def _check_names(task: str, what: str, value: object, allowed: tuple[str, ...] = ()) -> None:
     """Raise InputError unless a value is a tuple of texts, of the allowed ones where there are any."""
-    texts = isinstance(value, tuple) and all(isinstance(one, str) for one in value)
+    texts = isinstance(value, tuple) and all(isinstance(text, str) for text in value)
     if not texts or (allowed and not set(value) <= set(allowed)):  # type: ignore[call-overload]
         kind = f"a tuple of {', '.join(allowed)}" if allowed else "a tuple of texts"
         raise InputError(f"task {task}: {what}: is {value!r}; allowed: {kind}")
@@ -166,18 +166,18 @@ class ObjectiveMetrics:
 def objective_metrics(options: TaskOptions) -> ObjectiveMetrics:
     """The metrics of a task that a search may improve: those that its options list, and the user's own."""
     own = metrics_judging(options)
-    found = ObjectiveMetrics(
+    metrics = ObjectiveMetrics(
         (*options.shares, *names_of(own, SHARE)), names_of(own, LARGE), (*options.losses, *names_of(own, SMALL))
     )
     for target in getattr(options, "targets", ()):
         inner = metrics_judging(target.options)
-        found = ObjectiveMetrics(*(
+        metrics = ObjectiveMetrics(*(
             (*names, *(f"{target.name}.{name}" for name in names_of(inner, better) if name not in names))
-            for names, better in ((found.shares, SHARE), (found.larges, LARGE), (found.losses, SMALL))
+            for names, better in ((metrics.shares, SHARE), (metrics.larges, LARGE), (metrics.losses, SMALL))
         ))  # fmt: skip
-    return found
+    return metrics
 
 
 def metrics_judging(options: TaskOptions) -> list[Metric]:
     """The user's own metrics of a task."""
-    return [one for subject in options.judged for one in own_metrics(options.name, subject)]
+    return [metric for subject in options.judged for metric in own_metrics(options.name, subject)]

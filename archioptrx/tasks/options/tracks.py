@@ -16,7 +16,7 @@ Find = TypeVar("Find", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class FinderDescription:
-    """What is known of a track finder without importing it.
+    """Description of a track finder, known without importing it.
 
     Attributes
     ----------
@@ -80,7 +80,7 @@ def track_finder(name: str, cut: float = 0.5, **options: float) -> Callable[[Fin
 
 @dataclass(frozen=True)
 class TrackOptions:
-    """How tracks are found from scores of edges.
+    """Options for finding tracks from scores of edges.
 
     Attributes
     ----------

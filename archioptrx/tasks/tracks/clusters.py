@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score, v_measure_score
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 MOST_PAIRS = 50_000_000
-"""Of neighbours in one event: scikit-learn keeps them all, 8 bytes each. 50,000 hits in tracks have 500,000."""
+"""Limit of neighbours in one event: scikit-learn keeps them all, 8 bytes each. 50,000 hits in tracks have 500,000."""
 
 
 def cluster(points: Floats, eps: float, min_samples: int) -> Ints:
@@ -49,10 +49,10 @@ def alone(labels: Ints) -> Ints:
     >>> alone(np.array([0, -1, 0, -1]))
     array([0, 1, 0, 2])
     """
-    found = labels.copy()
+    numbered = labels.copy()
     out = labels < 0
-    found[out] = labels.max(initial=-1) + 1 + np.arange(out.sum())
-    return found
+    numbered[out] = labels.max(initial=-1) + 1 + np.arange(out.sum())
+    return numbered
 
 
 def cluster_scores(labels: Sequence[Ints], particles: Sequence[Ints]) -> dict[str, Any]:
@@ -71,15 +71,15 @@ def cluster_scores(labels: Sequence[Ints], particles: Sequence[Ints]) -> dict[st
     completeness, Rosenberg and Hirschberg 2007), `adjusted_rand` (Hubert and Arabie 1985). Only hits of particles
     count; those in no cluster stand each alone. `clusters`: mean number. None where no hit counts.
     """
-    found: dict[str, list[float]] = {"v_measure": [], "adjusted_rand": []}
+    scores: dict[str, list[float]] = {"v_measure": [], "adjusted_rand": []}
     sizes = []
     for given, pid in zip(labels, particles, strict=True):
         kept = pid != 0
         if kept.any():
             ours, truth = alone(given)[kept], pid[kept]
-            found["v_measure"].append(float(v_measure_score(truth, ours)))
-            found["adjusted_rand"].append(float(adjusted_rand_score(truth, ours)))
+            scores["v_measure"].append(float(v_measure_score(truth, ours)))
+            scores["adjusted_rand"].append(float(adjusted_rand_score(truth, ours)))
             sizes.append(int(kept.sum()))
-    means = {name: float(np.average(values, weights=sizes)) if sizes else None for name, values in found.items()}
+    means = {name: float(np.average(values, weights=sizes)) if sizes else None for name, values in scores.items()}
     number = [len(np.unique(given[given >= 0])) for given in labels]
     return {**means, "clusters": float(np.mean(number)) if number else None}

@@ -47,6 +47,6 @@ def _checked(labels: Any, hits: int, name: str) -> Ints:
     """Refuse what is no label for each hit."""
     array = np.asarray(labels)
     if array.shape != (hits,) or array.dtype.kind not in "iu":
-        got = f"{array.dtype} {list(array.shape)}" if array.dtype.kind != "O" else type(labels).__name__
-        raise InputError(f"track finder {name}: gave {got}; allowed: whole numbers [{hits}], -1 for a hit of no track")
+        form = f"{array.dtype} {list(array.shape)}" if array.dtype.kind != "O" else type(labels).__name__
+        raise InputError(f"track finder {name}: gave {form}; allowed: whole numbers [{hits}], -1 for a hit of no track")
     return array.astype(np.int64)

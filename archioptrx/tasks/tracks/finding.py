@@ -94,10 +94,10 @@ def chains(
     Shapes: triplet_index [2, T] (inner and outer doublet), scores [T], edge_index [2, E] -> int64 [hits].
     """
     doublets = edge_index.shape[1]
-    found, worth = best_paths(triplet_index, scores, doublets, cut, follow, min_hits - 1)
-    found = numbered(found, min_hits - 1)
-    used = np.flatnonzero(found >= 0)
-    hit, chain, value = edge_index[:, used].ravel(), np.tile(found[used], 2), np.tile(worth[used], 2)
+    chains, worth = best_paths(triplet_index, scores, doublets, cut, follow, min_hits - 1)
+    chains = numbered(chains, min_hits - 1)
+    used = np.flatnonzero(chains >= 0)
+    hit, chain, value = edge_index[:, used].ravel(), np.tile(chains[used], 2), np.tile(worth[used], 2)
     order = np.lexsort((chain, -value, hit))
     first = order[_starts(hit[order])]
     labels = np.full(hits, -1, dtype=np.int64)
@@ -122,8 +122,8 @@ def apart(labels: Sequence[Ints]) -> Ints:
     >>> apart([np.array([0, 1]), np.array([-1, 0])]).tolist()
     [0, 1, -1, 2]
     """
-    before = np.cumsum([0, *(int(one.max(initial=-1)) + 1 for one in labels)])
-    parts = [np.where(one < 0, -1, one + n) for one, n in zip(labels, before, strict=False)]
+    before = np.cumsum([0, *(int(graph_labels.max(initial=-1)) + 1 for graph_labels in labels)])
+    parts = [np.where(graph_labels < 0, -1, graph_labels + n) for graph_labels, n in zip(labels, before, strict=False)]
     return np.concatenate([np.zeros(0, dtype=np.int64), *parts])
 
 
@@ -178,7 +178,7 @@ def _followed(start: Ints, end: Ints, score: Floats, follow: float) -> Bools:
 
 
 def _starts(values: Ints) -> Ints:
-    """Where a new value begins in a sorted array."""
+    """Places where a new value begins in a sorted array."""
     return np.flatnonzero(np.diff(values, prepend=-1))
 
 
@@ -262,10 +262,10 @@ class _Paths:
             path = self._path(node)
             worth = self._worth(path)
             if worth < -promised:
-                for one in reversed(path):
-                    self._update(one)
+                for doublet in reversed(path):
+                    self._update(doublet)
                 heapq.heappush(queue, (-self.value[node], node))
             elif len(path) >= min_nodes:
-                for one in path:
-                    self.free[one] = False
+                for doublet in path:
+                    self.free[doublet] = False
                 yield worth, self.nodes[path]

@@ -1,4 +1,4 @@
-"""How good track candidates are: the TrackML score, and efficiency, fakes and duplicates as Exa.TrkX counts them.
+"""Metrics of track candidates: the TrackML score, and efficiency, fakes and duplicates as Exa.TrkX counts them.
 
 A *track* is all hits of an event with one label. Its *particle* is the one that made more than half of its hits; there
 is at most one, and noise is none.
@@ -124,7 +124,7 @@ class Selection:
         Raises
         ------
         InputError
-            The data don't say what is asked for.
+            The data lack what is needed.
         """
         for name, values, asked in (
             ("pt_min", event.pt, self.pt_min > 0),
@@ -233,18 +233,18 @@ def track_metrics(
     `pt, eta`
         With bins: a list for each, where all data have it.
     """
-    found = FoundTracks(events, selection or Selection())
-    result: dict[str, Any] = {one.name: one.value(found) for one in bundled_metrics(TRACKS)}
-    least, sides = found.selection.min_hits, found.sides
+    tracks = FoundTracks(events, selection or Selection())
+    result: dict[str, Any] = {metric.name: metric.value(tracks) for metric in bundled_metrics(TRACKS)}
+    least, sides = tracks.selection.min_hits, tracks.sides
     result |= {
-        "tracks": int((found.matched.size >= least).sum()),
+        "tracks": int((tracks.matched.size >= least).sum()),
         "particles": int(sides["technical"].sum()),
-        "matching": found.matching,
+        "matching": tracks.matching,
     }
-    everything = found.matched.event
+    everything = tracks.matched.event
     for name, values, limits in (("pt", everything.pt, PT_BINS), ("eta", np.abs(everything.eta), ETA_BINS)):
         if bins and not np.isnan(values).any():
-            result[name] = _per_bin(found.matched, sides, least, values, limits)
+            result[name] = _per_bin(tracks.matched, sides, least, values, limits)
     return result
 
 
@@ -285,33 +285,33 @@ class FoundTracks:
 
 
 @metric("track_efficiency", of=TRACKS)
-def _efficiency(found: FoundTracks) -> float | None:
+def _efficiency(tracks: FoundTracks) -> float | None:
     """Share of particles with enough hits in the graphs that a track found."""
-    return found.matching["double"]["efficiency"]
+    return tracks.matching["double"]["efficiency"]
 
 
 @metric("track_efficiency_physics", of=TRACKS)
-def _efficiency_physics(found: FoundTracks) -> float | None:
+def _efficiency_physics(tracks: FoundTracks) -> float | None:
     """Share of all particles that count that a track found."""
-    return found.matching["double"]["efficiency_physics"]
+    return tracks.matching["double"]["efficiency_physics"]
 
 
 @metric("track_fake_rate", of=TRACKS, better=SMALL)
-def _fake_rate(found: FoundTracks) -> float | None:
+def _fake_rate(tracks: FoundTracks) -> float | None:
     """Share of tracks that are no particle's."""
-    return found.matching["single"]["fake_rate"]
+    return tracks.matching["single"]["fake_rate"]
 
 
 @metric("track_duplicate_rate", of=TRACKS, better=SMALL)
-def _duplicate_rate(found: FoundTracks) -> float | None:
+def _duplicate_rate(tracks: FoundTracks) -> float | None:
     """Further tracks of a particle, for each particle that has one."""
-    return found.matching["single"]["duplicate_rate"]
+    return tracks.matching["single"]["duplicate_rate"]
 
 
 @metric("trackml_score", of=TRACKS)
-def _trackml_score(found: FoundTracks) -> float | None:
+def _trackml_score(tracks: FoundTracks) -> float | None:
     """Weight of the hits in the right tracks, of all weight."""
-    scores = [score for event in found.events if (score := Matched.of(event).score) is not None]
+    scores = [score for event in tracks.events if (score := Matched.of(event).score) is not None]
     return min(1.0, float(np.mean(scores))) if scores else None  # a sum of weights, rounded, may exceed their total
 
 
@@ -321,14 +321,16 @@ def track_counts(event: EventTracks, selection: Selection | None = None) -> dict
     physics = chosen.of(event)
     technical = physics & (matched.given >= chosen.min_hits)
     sides = {"": ("technical", technical), "_physics": ("physics", physics)}
-    found = {name: _found(matched, "double", side, chosen.min_hits)[which] > 0 for name, (side, which) in sides.items()}
+    reached = {
+        name: _found(matched, "double", side, chosen.min_hits)[which] > 0 for name, (side, which) in sides.items()
+    }
     long = matched.size >= chosen.min_hits
     fake = ~matched.by("single", matched.given)[long]
     single = _found(matched, "single", "technical", chosen.min_hits)[technical]
     again = single[single > 0] - 1
     score = matched.score
     return {
-        **{f"track_efficiency{name}": (int(one.sum()), len(one)) for name, one in found.items()},
+        **{f"track_efficiency{name}": (int(flags.sum()), len(flags)) for name, flags in reached.items()},
         "track_fake_rate": (int(fake.sum()), len(fake)),
         "track_duplicate_rate": (int(again.sum()), len(again)),
         "trackml_score": (0.0, 0) if score is None else (score, 1),
@@ -392,7 +394,7 @@ def _per_bin(
     matched: Matched, sides: dict[str, Bools], min_hits: int, values: Floats, limits: tuple[float, ...]
 ) -> list[dict[str, Any]]:
     """Double-majority efficiencies and duplicates of the particles of each bin that holds one."""
-    found = {side: _found(matched, "double", side, min_hits) > 0 for side in sides}
+    reached = {side: _found(matched, "double", side, min_hits) > 0 for side in sides}
     single = _found(matched, "single", "technical", min_hits)
     rows = []
     for low, high in itertools.pairwise(limits):
@@ -405,8 +407,8 @@ def _per_bin(
                 "from": low,
                 "to": high if math.isfinite(high) else None,
                 "particles": int((inside & sides["technical"]).sum()),
-                "efficiency": _share(found["technical"][inside & sides["technical"]]),
-                "efficiency_physics": _share(found["physics"][inside & sides["physics"]]),
+                "efficiency": _share(reached["technical"][inside & sides["technical"]]),
+                "efficiency_physics": _share(reached["physics"][inside & sides["physics"]]),
                 "duplicate_rate": float(again.mean()) if len(again) else None,
             }
         )

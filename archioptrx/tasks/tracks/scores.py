@@ -51,20 +51,20 @@ def track_scores(
     if not len(graphs) or graphs[0].get("pid") is None:
         return {}
     labels = [task.tracks(output, graph) for output, graph in zip(outputs, graphs, strict=True)]
-    found = [one for one in labels if one is not None]
-    if len(found) < len(labels):
+    labelled = [graph_labels for graph_labels in labels if graph_labels is not None]
+    if len(labelled) < len(labels):
         return {}
-    events = event_tracks(graphs, found, whole)
+    events = event_tracks(graphs, labelled, whole)
     scores = track_metrics(events, selection, bins)
     if not (own := own_track_metrics(task)):
         return scores
     judged = FoundTracks(events, selection or Selection())
-    return scores | {one.name: one.value(judged) for one in own}
+    return scores | {graph_labels.name: graph_labels.value(judged) for graph_labels in own}
 
 
 def own_track_metrics(task: Task) -> list[Metric]:
     """The user's own metrics of the tracks that a task makes."""
-    return [one for one in task.own_metrics if TRACKS in one.of]
+    return [metric for metric in task.own_metrics if TRACKS in metric.of]
 
 
 def track_numbers(
@@ -98,8 +98,8 @@ def event_tracks(graphs: Sequence[HitGraph], labels: Sequence[Tensor], whole: bo
     One for each event, in the order of their first graphs. Without `hit_weight` each hit of a particle weighs 1.
     """
     events: dict[str, list[_Part]] = {}
-    for graph, one in zip(graphs, labels, strict=True):
-        for part in _parts(graph, one.cpu().numpy()):
+    for graph, graph_labels in zip(graphs, labels, strict=True):
+        for part in _parts(graph, graph_labels.cpu().numpy()):
             events.setdefault(part.event, []).append(part)
     return [_event(name, parts, whole) for name, parts in events.items()]
 
@@ -109,7 +109,11 @@ def hit_labels(graphs: Sequence[HitGraph], labels: Sequence[Tensor]) -> tuple[In
 
     Shapes: labels [N] of each graph -> hit ids, each once, and their tracks, -1 for none, both int64 [hits].
     """
-    parts = [part for graph, one in zip(graphs, labels, strict=True) for part in _parts(graph, one.cpu().numpy())]
+    parts = [
+        part
+        for graph, graph_labels in zip(graphs, labels, strict=True)
+        for part in _parts(graph, graph_labels.cpu().numpy())
+    ]
     joined, ids = apart([part.labels for part in parts]), np.concatenate([part.hit_id for part in parts])
     kept = _once(ids, np.zeros(len(ids)), joined)
     return ids[kept], joined[kept]
@@ -189,7 +193,7 @@ def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
 
     def column(key: str) -> Floats | None:
         values = [getattr(part, key) for part in parts]
-        return None if any(one is None for one in values) else np.concatenate(values)[kept]
+        return None if any(column is None for column in values) else np.concatenate(values)[kept]
 
     pid, table = np.concatenate([part.pid for part in parts])[kept], parts[0].table
     ids = np.unique(pid[pid != 0]) if table is None else table[0][1:]
@@ -200,17 +204,17 @@ def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
     hits = np.bincount(own, minlength=len(ids)).astype(np.int64)
     weights = np.bincount(own, weight[real], len(ids)).astype(np.float64)
     about = np.full((3, len(ids)), np.nan)
-    made = None
+    numbers_of_hits = None
     if table is not None:
         about = table[1][1:, [_PT, _ETA, _VR]].T
-        made = table[1][1:, _HITS].round().astype(np.int64)
+        numbers_of_hits = table[1][1:, _HITS].round().astype(np.int64)
         if whole:
-            hits = made
+            hits = numbers_of_hits
             weights = hits.astype(np.float64) if weighed is None else table[1][1:, _WEIGHT]
     elif pt is not None:
         about[0, own] = pt[real]
     pt_of, eta, vr = about
-    return EventTracks(name, labels[kept], particle, weight, hits, weights, pt_of, eta, vr, made)
+    return EventTracks(name, labels[kept], particle, weight, hits, weights, pt_of, eta, vr, numbers_of_hits)
 
 
 def _once(hit_id: Ints, z: Floats, labels: Ints) -> Ints:
