@@ -200,7 +200,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Keep:
-    """What outlives a trial beside its lines: `weights` of that many of the best trials (None: of all)."""
+    """Files that outlive a trial beside its lines: `weights` of that many of the best trials (None: of all)."""
 
     weights: int | None = 1
 

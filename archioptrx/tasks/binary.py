@@ -1,4 +1,4 @@
-"""What classifying edges and classifying triplets share: a loss and scores for yes or no, row by row."""
+"""Classification of edges or triplets: a loss and scores for yes or no, row by row."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
 
 @dataclass(frozen=True)
 class Rows:
-    """What is classified: the domain, and the fields of a hit graph that say something of its rows.
+    """Rows that are classified: their domain, and the fields of a hit graph that belong to them.
 
     Attributes
     ----------
     domain
-        Of the target.
+        Domain of the target.
     plural
-        What many of them are called.
+        Name of several of them.
     index
         The two rows of the rung below that each one joins.
     truth, weight, mask, baseline
@@ -77,7 +77,7 @@ class BinaryClassification(Task):
     Attributes
     ----------
     rows
-        What is classified.
+        Rows that are classified.
     """
 
     target_width = 1
@@ -103,7 +103,7 @@ class BinaryClassification(Task):
         return mean
 
     def size(self, graph: HitGraph) -> float:
-        """What the mean over a graph's rows is divided by: their number, or their weights."""
+        """Divisor of the mean over a graph's rows: their number, or the sum of their weights."""
         kept, weight = self.rows.kept(graph), graph.get(self.rows.weight)
         return float(kept.sum() if weight is None else weight[kept].double().sum())
 

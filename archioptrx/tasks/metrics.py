@@ -28,14 +28,14 @@ from archioptrx.core.errors import ArchiOpTrXError, InputError, TrialError, did_
 from archioptrx.core.plugins import Registry
 
 EDGES, TRIPLETS, HITS, EVENTS, TRACKS = SUBJECTS = ("edges", "triplets", "hits", "events", "tracks")
-"""What a metric may judge."""
+"""Subjects that a metric may judge."""
 SHARE, LARGE, SMALL = BETTER = ("share", "large", "small")
 """Which values are good: a share of 1 with 1 best; large ones; small ones."""
 RESERVED = (
     *("loss", "cut", "edges", "triplets", "pairs", "graphs", "hits", "tracks", "particles", "true_fraction"),
     *("matching", "pt", "eta", "parameters", "latency", "seconds_per_epoch"),
 )
-"""What else stands beside metrics: numbers of tasks, data and costs."""
+"""Names of other numbers that stand beside metrics: of tasks, data and costs."""
 _ROWS = "archioptrx.tasks.classification_metrics"
 _TRACKS = "archioptrx.tasks.tracks.metrics"
 
@@ -172,7 +172,7 @@ def names_of(metrics: Sequence[Metric], better: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a network answered, and the truth, for metrics of hits and events.
+    """Answers of a network and the truth, for metrics of hits and events.
 
     Attributes
     ----------

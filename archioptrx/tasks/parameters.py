@@ -40,7 +40,7 @@ def scaled(table: Tensor, names: Sequence[str]) -> Tensor:
 
 
 def lacks_particles(graph: HitGraph) -> str | None:
-    """What is said of events that know no particles."""
+    """Fault of events that know no particles; None: they know them."""
     if graph.get("particles") is not None and graph.get("particle_index") is not None:
         return None
     return "the events have no particles; allowed: a source that knows them (toy, helix, trackml …)"

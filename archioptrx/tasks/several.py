@@ -44,7 +44,7 @@ class Several(Task):
         return ", ".join(f"{name} ({domain})" for name, domain in wanted) + ", in this order"
 
     def data_fault(self, graph: HitGraph) -> str | None:
-        """What one of the tasks lacks."""
+        """Fault of the data for one of the tasks; None: they suit all."""
         return next((fault for task in self.tasks.values() if (fault := task.data_fault(graph))), None)
 
     def loss(self, output: tuple[Tensor, ...], batch: HitGraph) -> Tensor:

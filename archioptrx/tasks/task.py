@@ -18,7 +18,7 @@ from archioptrx.tasks.metrics import TRACKS, Answers, Metric
 from archioptrx.tasks.options.registry import TASKS
 
 Output = Tensor | tuple[Tensor, ...]
-"""What a model gives: one tensor, or one of each target in order."""
+"""Output of a model: one tensor, or one of each target in order."""
 
 
 def apply_to(output: Output, act: Callable[[Tensor], Tensor]) -> Output:
@@ -88,7 +88,7 @@ class Task(ABC):
     own_metrics: Sequence[Metric] = ()
 
     def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:
-        """What targets of a function graph would be allowed; None: these are.
+        """Targets that a function graph would have to have; None: these suit.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class Task(ABC):
         return None if [domain for _, domain in targets] == [self.domain] else f"one of domain {self.domain}"
 
     def data_fault(self, graph: HitGraph) -> str | None:
-        """What the events lack for this task, judged by one of their graphs; None: nothing."""
+        """Fault of the events for this task, judged by one of their graphs; None: they suit."""
         return None
 
     @abstractmethod
@@ -127,7 +127,7 @@ class Task(ABC):
         """
 
     def answers(self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5) -> Sized:
-        """What a user's own metrics of this task are computed from."""
+        """Argument of the user's own metrics of this task."""
         return Answers(outputs, graphs, cut)
 
     def scores(

@@ -17,7 +17,7 @@ from archioptrx.tasks.parameters import explained
 from archioptrx.tasks.task import Task, TaskObjective, finite, lacks_pid, mean_loss
 
 LARGEST = 15.0
-"""Of a Poisson output, the logarithm of a number: what is larger counts as this, so that the loss stays finite."""
+"""Largest Poisson output, the logarithm of a number; larger ones count as this, so that the loss stays finite."""
 
 
 @task(CountOptions)

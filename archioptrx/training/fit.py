@@ -68,7 +68,7 @@ def prepare(
 
 @dataclass(frozen=True)
 class Report:
-    """What one epoch gave.
+    """Result of one epoch.
 
     Attributes
     ----------

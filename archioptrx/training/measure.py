@@ -1,4 +1,4 @@
-"""What a network costs, measured: seconds of a training step, milliseconds of a forward pass."""
+"""Measured costs of a network: seconds of a training step, milliseconds of a forward pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search improves: one metric, a metric set against a cost, or several of these. Torch- and ray-free."""
+"""Objective of a search: one metric, a metric set against a cost, or several of these. Torch- and ray-free."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archioptrx.tasks.options import ObjectiveMetrics
 EDGE = 1e-9
 """A share nearer to 0 or 1 than this counts as this far from it: a logit stays finite."""
 PER_DOUBLING = 0.2
-"""Unless told otherwise, twice the cost has to divide the error by e^0.2, which is 18 % less of it."""
+"""By default, twice the cost has to divide the error by e^0.2, which is 18 % less of it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ COSTS = {
 
 @dataclass(frozen=True)
 class Price:
-    """What a metric is set against: each doubling of the cost takes `per_doubling` from the metric's logit."""
+    """Price in a metric: each doubling of the cost takes `per_doubling` from the metric's logit."""
 
     metric: str
     per_doubling: float = PER_DOUBLING
@@ -78,7 +78,7 @@ class Goal:
 
     @property
     def label(self) -> str:
-        """What its score is called: the metric, turned so that larger is better."""
+        """Name of its score: the metric, turned so that larger is better."""
         if self.price is not None:
             return "score"
         return self.metric if self.mode == "max" else f"-{self.metric}"

@@ -216,7 +216,7 @@ class _Trial:
         }
 
     def _final(self) -> dict[str, Any]:
-        """What the last message of a final training has: metrics on test events, and the weights."""
+        """Further parts of the last message of a final training: metrics on test events, and the weights."""
         splits, further = self.data.splits, self._tracks(self.data.splits.whole_test)
         test = evaluate_model(self.model, self.task, splits.test, device=self.spec.device, further=further)
         weights = {"weights": weights_of(self.model), "weights_digest": weights_digest(self.model.state_dict())}
@@ -229,7 +229,7 @@ def _names_tracks(objective: Objective) -> bool:
 
 
 def _scores(objective: Objective, metrics: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """What a message says of an epoch's scores."""
+    """Scores in the message of an epoch."""
     scores = objective.scores(metrics)
     if scores is None:
         wrong = next(goal for goal in objective.goals if goal.value(metrics) is None)
@@ -240,7 +240,7 @@ def _scores(objective: Objective, metrics: Mapping[str, Any], report: Report) ->
 
 
 def _weights(model: Model, spec: TrialSpec, score: float) -> dict[str, Any]:
-    """What the message of a better epoch says of the weights."""
+    """Weights in the message of a better epoch: their digest, and they themselves where they are wanted."""
     wanted = spec.keep and (spec.keep_from is None or score >= spec.keep_from)
     digest = {"weights_digest": weights_digest(model.state_dict())}
     return {**digest, "weights": weights_of(model)} if wanted else digest

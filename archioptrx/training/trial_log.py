@@ -1,4 +1,4 @@
-"""What happens in a trial, in words: the worker notes it, its messages carry it, whoever takes them writes it down."""
+"""Log of a trial in words: noted by the worker, carried by its messages, written to a file by the search."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TrialLog:
         self._warned: set[str] = set()
 
     def note(self, text: str) -> None:
-        """Something has happened now."""
+        """Note a text with the time of now."""
         self._notes.append((time.time(), text))
 
     def begin(self, device: str, threads: int) -> None:

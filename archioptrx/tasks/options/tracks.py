@@ -16,7 +16,7 @@ Find = TypeVar("Find", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class FinderDescription:
-    """What is known of a track finder without importing it.
+    """Description of a track finder, known without importing it.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ from sklearn.metrics import adjusted_rand_score, v_measure_score
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
 MOST_PAIRS = 50_000_000
-"""Of neighbours in one event: scikit-learn keeps them all, 8 bytes each. 50,000 hits in tracks have 500,000."""
+"""Largest number of neighbours in one event: scikit-learn keeps 8 bytes of each. 50,000 hits in tracks have 500,000."""
 
 
 def cluster(points: Floats, eps: float, min_samples: int) -> Ints:

@@ -99,7 +99,7 @@ class Selection:
 
     @staticmethod
     def of_signal(options: Mapping[str, Any]) -> Selection:
-        """What a data set was told to be its signal (`signal_pt`, `signal_primary`): tracks are judged by that too.
+        """Selection of the signal of a data set (`signal_pt`, `signal_primary`).
 
         >>> Selection.of_signal({"source": "helix", "signal_pt": 1.0}).pt_min
         1.0
@@ -223,13 +223,10 @@ def track_metrics(
         With bins: a list for each, where all data have it.
     """
     found = FoundTracks(events, selection or Selection())
-    result: dict[str, Any] = {one.name: one.value(found) for one in bundled_metrics(TRACKS)}
     least, sides = found.selection.min_hits, found.sides
-    result |= {
-        "tracks": int((found.matched.size >= least).sum()),
-        "particles": int(sides["technical"].sum()),
-        "matching": found.matching,
-    }
+    result: dict[str, Any] = {one.name: one.value(found) for one in bundled_metrics(TRACKS)}
+    result |= {"tracks": int((found.matched.size >= least).sum()), "particles": int(sides["technical"].sum())}
+    result["matching"] = found.matching
     everything = found.matched.event
     for name, values, limits in (("pt", everything.pt, PT_BINS), ("eta", np.abs(everything.eta), ETA_BINS)):
         if bins and not np.isnan(values).any():
