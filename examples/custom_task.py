@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.report.registry import TaskFigure, task_figures
 from archioptrx.tasks.classification_metrics import ClassifiedRows
 from archioptrx.tasks.metrics import Answers, metric
 from archioptrx.tasks.options import PlainTaskOptions, task
@@ -86,6 +87,21 @@ def noise_rejection(answers: Answers) -> float | None:
     noise = torch.cat([graph.pid == 0 for graph in answers.graphs])
     accepted = torch.cat([torch.sigmoid(one) >= answers.cut for one in answers.outputs])
     return float((noise & ~accepted).sum() / noise.sum()) if noise.any() else None
+
+
+@task_figures("hit_noise")
+def noise_figures(task: HitNoise, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> dict[str, TaskFigure]:
+    """Histogram of the probabilities, in the report of a search."""
+    import plotly.graph_objects as go
+
+    probability = torch.cat([torch.sigmoid(output) for output in outputs])
+    of_particle = torch.cat([graph.pid != 0 for graph in graphs])
+    chart = go.Figure()
+    for name, rows, colour in (("particles", of_particle, "var(--c1)"), ("noise", ~of_particle, "var(--c2)")):
+        bins = {"start": 0, "end": 1, "size": 0.05}
+        chart.add_histogram(x=probability[rows].tolist(), xbins=bins, name=name, marker={"color": colour})
+    chart.update_layout(xaxis={"title": {"text": "probability that a particle made the hit"}}, yaxis={"type": "log"})
+    return {"Probabilities of hits": TaskFigure(chart, "Histogram of the probabilities of hits")}
 
 
 @metric("fast_efficiency", of="edges")

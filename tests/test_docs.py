@@ -1,6 +1,9 @@
 """The documentation of the user's files names everything that the files may hold."""
 
+import ast
+import importlib
 import re
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -127,3 +130,42 @@ def test_the_decisions_of_the_page_about_the_walk_are_those_of_its_first_network
     first = walked[printed()[0]]
     rows = re.findall(r"^\| `(\S+)` \| `(\S+)` \| `(\S+)` \|$", WALK, re.MULTILINE)
     assert rows == [(one.kind, one.place, one.label) for one in first.trace.decisions]
+
+
+ROOT = DOCS.parent
+CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def public() -> dict[str, list[str]]:
+    """The modules of the page about Python with the names that stand there."""
+    text = (DOCS / "python.md").read_text(encoding="utf-8")
+    entries = re.findall(r"^::: (\S+)\n    options: \{members: \[(.*)\]\}$", text, re.MULTILINE)
+    assert len(entries) == text.count("\n::: ")  # a module without names would make all of it public
+    return {module: names.split(", ") for module, names in entries}
+
+
+def test_every_public_name_exists():
+    lacking = [
+        f"{module}.{name}"
+        for module, names in public().items()
+        for name in names
+        if not hasattr(importlib.import_module(module), name)
+    ]
+    assert lacking == []
+
+
+def imported(code: str) -> Iterator[tuple[str, str]]:
+    """Modules of the package and names that code imports from them."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] == "archioptrx":
+            yield from ((str(node.module), alias.name) for alias in node.names)
+
+
+def test_examples_and_pages_import_public_names_alone():
+    pages = [ROOT / "README.md", *DOCS.rglob("*.md")]
+    shown = [text for page in pages for text in CODE.findall(page.read_text(encoding="utf-8"))]
+    codes = [*shown, *(path.read_text() for path in (ROOT / "examples").glob("*.py"))]
+    used = sorted({pair for code in codes for pair in imported(code)})
+    assert len(used) > 30
+    allowed = public()
+    assert [(module, name) for module, name in used if name not in allowed.get(module, ())] == []

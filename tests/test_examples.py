@@ -87,6 +87,8 @@ def test_an_own_task_and_own_metrics_are_searched_for(folder):
         assert 0 <= found[metric] <= 1
         rows = [json.loads(line) for line in (folder / name / "trials.jsonl").read_text().splitlines()]
         assert [row["score"] == row["metrics"][metric] for row in rows] == [True] * 2
+    run(folder, "archioptrx inspect run --html run.html")
+    assert "Probabilities of hits" in (folder / "run.html").read_text(encoding="utf-8")
 
 
 def test_own_data_are_looked_at_found_by_their_files_and_refused_in_one_line(folder):

@@ -18,7 +18,8 @@ def with_triplets(seed: int):
     arrays = random_arrays(seed)
     arrays["triplet_index"] = np.random.default_rng(seed).integers(0, 30, (2, 9))
     arrays["y_triplet"] = np.arange(9) % 2
-    arrays["loss_index"] = np.random.default_rng(seed).integers(0, 12, (2, 7))
+    pairs = np.stack(np.triu_indices(12, 1))
+    arrays["loss_index"] = np.random.default_rng(seed).permutation(pairs, axis=1)[:, :7]
     arrays["y_loss"] = np.arange(7) % 2
     arrays["embedding"] = np.random.default_rng(seed).random((12, 2))
     return arrays, make_graph(arrays, Metadata("test"), f"e{seed}", 0)

@@ -241,7 +241,6 @@ def test_angles_at_both_ends_of_the_circle_are_neighbours():
         ({"of": "nowhere.yaml"}, "nowhere.yaml: can't be read: "),
         ({"of": TOY, "epochs": 0}, "data: epochs: is 0; allowed: 1 or more"),
         ({"of": TOY, "efficiency": 2.0}, "data: efficiency: is 2.0; allowed: 0.01 or more, 1 or less"),
-        ({"of": TOY, "epochs": 1, "radius": 1e-9}, "toy000000 sector 0: no two hits lie within the radius; "),
     ],
 )
 def test_faults_are_named(spec, message):

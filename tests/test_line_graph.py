@@ -133,7 +133,7 @@ def test_weights_and_masks_of_doublets_become_those_of_triplets():
 
 
 def test_two_true_doublets_of_different_particles_are_no_true_triplet():
-    arrays = {"x": np.array([[1.0, 0, 0], [2, 0, 0], [3, 0, 0]]), "edge_index": np.array([[0, 1], [1, 2]])}
+    arrays = {"x": np.array([[10.0, 0, 0], [20, 0, 0], [30, 0, 0]]), "edge_index": np.array([[0, 1], [1, 2]])}
     for pid, true in (([4, 4, 4], 1.0), ([4, 5, 5], 0.0), (None, 1.0)):
         graph = line_graph(doublets_of(arrays | {"y": [1, 1], "pid": pid}), line_metadata(PLAIN, scored=False))
         assert graph.y.tolist() == [true]
@@ -143,6 +143,7 @@ def test_two_true_doublets_of_different_particles_are_no_true_triplet():
 def test_a_line_graph_doesn_t_depend_on_the_order_of_hits_and_doublets(seed):
     random = np.random.default_rng(seed)
     arrays = random_arrays(seed)
+    arrays["x"] *= [100, 1, 100]  # mm
     hits, edges = random.permutation(12), random.permutation(30)
     place = np.argsort(hits)
     moved = {k: v[hits] for k, v in arrays.items() if k not in ("edge_index", "y")}

@@ -1,5 +1,6 @@
 """The README's commands and files do what it says. Its two set-up commands are what CI begins with."""
 
+import configparser
 import re
 import shlex
 import subprocess
@@ -81,3 +82,16 @@ def test_the_shown_experiment_is_the_bundled_one():
     shown = next(yaml.safe_load(text) for text in blocks("yaml") if "budget" in text)
     real = yaml.safe_load(bundled("experiments", "hitgraphs").read_text())
     assert shown == real
+
+
+def test_every_dependency_has_a_reason():
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).resolve().parents[1] / "setup.cfg", encoding="utf-8")
+    needed = [setup["options"]["install_requires"], *setup["options.extras_require"].values()]
+    packages = {re.split(r" |\[(?!tune)", line)[0] for text in needed for line in text.split("\n") if line}
+    reasons = README.partition("## Dependencies")[2]
+    named = {
+        name for row in re.findall(r"^\| (.*?) \|", reasons, re.MULTILINE) for name in re.split(r", | \(.*?\)", row)
+    }
+    assert sorted(packages - named) == []
+    assert sorted(named - packages - {"", "package", "---"}) == []

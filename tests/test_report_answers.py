@@ -8,9 +8,11 @@ import pytest
 import torch
 from graphs import toy
 
+from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.report import task_figures as answers
 from archioptrx.report.held_out import HeldOut
+from archioptrx.report.registry import FIGURES
 from archioptrx.tasks import make_task
 from archioptrx.tasks.node_embedding import pairs_of
 from archioptrx.tasks.track_count import track_numbers
@@ -96,3 +98,22 @@ def test_events_of_noise_alone_have_no_figures(graphs):
         task = make_task({"name": name})
         assert figures(task, [task.constant(noise[0])], noise) == {}
         assert figures(task, [task.constant(graphs[0])], graphs[:1]) != {}
+
+
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [
+        (lambda task, outputs, graphs: 1 / 0, "raised ZeroDivisionError: division by zero; --debug"),
+        (lambda task, outputs, graphs: {"A heading": 3}, r"gave \{'A heading': 3\}; allowed: TaskFigure by heading"),
+    ],
+)
+def test_faulty_figures_of_an_own_task_are_named(graphs, make, fault):
+    task = make_task("node_regression")
+    task.name = "own_task"
+    assert figures(task, [task.constant(graph) for graph in graphs], graphs) == {}
+    FIGURES.register("own_task", make, "own_module")
+    try:
+        with pytest.raises(InputError, match=f"^report figures own_task: {fault}"):
+            figures(task, [task.constant(graph) for graph in graphs], graphs)
+    finally:
+        del FIGURES._parts["own_task"], FIGURES._modules["own_task"]

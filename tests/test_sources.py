@@ -31,7 +31,7 @@ def arrays(**changes):
     """A file's content: four hits on three layers, five edges, two of them true."""
     content = {
         "X": np.array([[0.1, -0.2, 0], [0.2, -0.15, 0.1], [0.3, -0.1, 0.2], [0.2, 0.4, -0.3]], np.float32),
-        "Ro_rows": np.array([0, 1, 0, 3, 1]),
+        "Ro_rows": np.array([0, 1, 0, 3, 0]),
         "Ro_cols": np.array([0, 1, 2, 3, 4]),
         "Ri_rows": np.array([1, 2, 3, 2, 2]),
         "Ri_cols": np.array([0, 1, 2, 3, 4]),
@@ -62,7 +62,7 @@ def test_a_file_becomes_a_graph(tmp_path):
     dataset = read(folder_of(tmp_path))
     graph = dataset.graphs[0]
     assert [(g.event, g.sector) for g in dataset.graphs] == [(n[:6], int(n[-1])) for n in NAMES]
-    assert graph.edge_index.tolist() == [[0, 1, 3, 1, 0], [1, 2, 2, 2, 3]]
+    assert graph.edge_index.tolist() == [[0, 1, 3, 0, 0], [1, 2, 2, 2, 3]]
     assert graph.edge_order.tolist() == [0, 1, 3, 4, 2]
     assert graph.y.tolist() == [1, 1, 0, 0, 0]
     assert graph.x.tolist() == arrays()["X"].tolist()
@@ -73,15 +73,17 @@ def test_a_file_becomes_a_graph(tmp_path):
 
 
 def test_edges_may_stand_in_any_order_in_both_lists(tmp_path):
-    swapped = {"Ro_rows": np.array([1, 3, 0, 1, 0]), "Ro_cols": np.array([4, 3, 2, 1, 0])}
+    swapped = {"Ro_rows": np.array([0, 3, 0, 1, 0]), "Ro_cols": np.array([4, 3, 2, 1, 0])}
     changed = read(folder_of(tmp_path / "changed", swapped)).graphs[0]
     assert torch.equal(changed.edge_index, read(folder_of(tmp_path / "plain")).graphs[0].edge_index)
 
 
 WRONG = [
-    ({"y": None}, "lacks y; allowed: X, Ri_rows, Ri_cols, Ro_rows, Ro_cols, y"),
+    (
+        {"Ri_rows": None},
+        "lacks Ri_rows; allowed: X, Ri_rows, Ri_cols, Ro_rows, Ro_cols, and y where the truth is known",
+    ),
     ({"X": np.zeros((4, 2))}, "X has the shape [4, 2]; allowed: [hits, 3]"),
-    ({"X": np.zeros((0, 3))}, "X holds no hit; allowed: at least one"),
     ({"X": np.full((4, 3), np.nan)}, "X holds 12 NaN or infinite numbers; allowed: finite ones"),
     ({"X": np.full((4, 3), "a")}, "X holds <U1; allowed: numbers"),
     ({"Ri_rows": np.array([1, 2])}, "Ri_rows has the shape [2]; allowed: [5], one number per edge of y"),
@@ -102,7 +104,7 @@ WRONG = [
     ),
     (
         {"particle_index": np.array([0, 1, 2, 1]), "particle_id": np.array([0, 7]), "particles": np.zeros((2, 8))},
-        "particle_index points outside the 2 particles; allowed: 0 … 1",
+        "particle_index points outside the 2 particles (2); allowed: 0 … 1",
     ),
     ({"loss_pairs": np.array([[0, 1]])}, "loss_pairs stands without y_loss; allowed: both or neither"),
 ]
@@ -171,7 +173,7 @@ def endless(path):
         (pickled, "can't be read (Object arrays cannot be loaded"),
         (truncated, "is cut short or no .npz file (a zip archive of arrays); allowed: an .npz file of HEP.TrkX"),
         (damaged, "can't be read ("),
-        (foreign_zip, "lacks X, Ri_rows, Ri_cols, Ro_rows, Ro_cols, y; allowed: X, Ri_rows"),
+        (foreign_zip, "lacks X, Ri_rows, Ri_cols, Ro_rows, Ro_cols; allowed: X, Ri_rows"),
         (single_array, "is cut short or no .npz file"),
         (lambda path: path.mkdir(), "is no file; allowed: an .npz file of HEP.TrkX"),
     ],
@@ -202,12 +204,10 @@ def test_missing_and_empty_folders_are_named(tmp_path):
         read(tmp_path)
 
 
-def test_a_data_set_without_any_true_edge_is_refused_but_a_graph_is_not(tmp_path):
-    nothing = {"y": np.zeros(5)}
-    assert float(read(folder_of(tmp_path / "one", nothing)).graphs[0].y.sum()) == 0
-    folder = folder_of(tmp_path / "all", nothing, names=NAMES[:1])
-    (fault,) = faults_of(folder, sectors=2)
-    assert fault.endswith("no edge is true in all 1 graphs; allowed: at least one true edge")
+def test_a_data_set_without_any_true_edge_or_truth_is_read(tmp_path):
+    for name, nothing in (("zero", {"y": np.zeros(5)}), ("none", {"y": None})):
+        folder = folder_of(tmp_path / name, nothing, names=NAMES[:1])
+        assert read(folder, sectors=2).graphs[0].y.tolist() == [0] * 5
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,9 @@ def test_the_first_events_by_name_are_read_whole(tmp_path):
 def test_a_limit_of_events_is_not_for_test_events(tmp_path):
     names = [f"event{k}_g000" for k in range(9)]
     searched = folder_of(tmp_path / "searched", names=names[:4])
-    others = folder_of(tmp_path / "others", {"y": np.array([1, 0, 0, 0, 0], np.float32)}, names=names[4:])
+    others = folder_of(tmp_path / "others", names=names[4:])
+    for k, file in enumerate(sorted(others.iterdir())):
+        np.savez(file, **arrays(X=arrays()["X"] + np.array([0, 0, (k + 1) / 1000], np.float32)))
     data = {"source": "hitgraphs", "path": str(searched), "sectors": 1, "events": 3}
     _, splits, _ = load_splits(DataDescription(data), {"validation": 0.3, "test": 0.1, "seed": 0}, str(others))
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (2, 1, 5)

@@ -107,7 +107,8 @@ def test_events_are_pooled_and_their_scores_averaged():
 def test_selection_and_bins():
     found = event([0] * 3 + [-1] * 6, [0] * 3 + [1] * 3 + [2] * 3, pt=[2.5, 0.4, 1.0], eta=[0.2, -1.2, 3.0])
     assert track_metrics([found])["track_efficiency"] == 1 / 3
-    assert track_metrics([found], Selection(pt_min=1.0))["track_efficiency"] == 1.0
+    assert track_metrics([found], Selection(pt_min=1.0))["track_efficiency"] == 1 / 2, "1 GeV is enough"
+    assert track_metrics([found], Selection(pt_min=1.1))["track_efficiency"] == 1.0
     assert track_metrics([found], Selection(eta_max=1.5))["track_efficiency"] == 1 / 2
     assert track_metrics([found], Selection(min_hits=4))["track_efficiency"] is None
     assert track_metrics([found], Selection(min_hits=4))["tracks"] == 0

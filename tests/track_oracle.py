@@ -61,7 +61,7 @@ def slow_rates(events: list[EventTracks], selection: Selection, matching: str) -
             matches = [is_match(event, track, p, matching, given[p]) for p in range(len(given)) if given[p]]
             fakes.append(not any(matches))
         for particle, number in enumerate(given):
-            if event.hits[particle] < selection.min_hits or not event.pt[particle] > selection.pt_min:
+            if event.hits[particle] < selection.min_hits or not event.pt[particle] >= selection.pt_min:
                 continue
             if abs(event.eta[particle]) > selection.eta_max or event.vr[particle] > selection.vr_max:
                 continue

@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         "--pt-min",
         type=float,
         metavar="GEV",
-        help="tracks: only particles above (default: the signal)",
+        help="tracks: only particles of this pT or more (default: the signal)",
     )
     new.add_argument(
         "--min-hits",

@@ -21,6 +21,7 @@ DEFINING = (
     "archioptrx.runs.loggers",
     "archioptrx.models.predictions",
     "archioptrx.models.export",
+    "archioptrx.report.registry",
 )
 """Modules that make the registries; none of them needs torch."""
 

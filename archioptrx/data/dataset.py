@@ -17,13 +17,17 @@ from torch import Tensor
 from archioptrx.core.errors import InputError
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
 from archioptrx.data.event import PARTICLE_COLUMNS
-from archioptrx.data.hitgraph import HitGraph, sorted_graph, subgraph
+from archioptrx.data.guard import INDICES, WHOLE, guarded
+from archioptrx.data.hitgraph import HitGraph, content_digest, sorted_graph, subgraph
+from archioptrx.data.repairs import note
 from archioptrx.data.storage.graph_views import changed, digests_of, facts_of, taken
 
 CUT_SECTORS = 8
 """φ sectors that a whole event is cut into where a data set has fewer than three events."""
 SCALES = {"x": "node_scale", "edge_attr": "edge_scale", "triplet_attr": "triplet_scale"}
 """Fields whose columns are scaled, and where the metadata keep their scale."""
+SHARED = "shared_hits"
+"""Count of the building, where sectors of an event overlap: hits beyond their first sector."""
 _PHI = PARTICLE_COLUMNS.index("φ")
 
 
@@ -172,7 +176,7 @@ class Dataset:
         Raises
         ------
         InputError
-            A share is out of range, too few events or sectors, or a test event that is among the others.
+            A share is out of range, too few events or sectors, or a test event that is among the others by its content.
         """
         share = 0.0 if isinstance(test, Dataset) else test
         if not (0 <= validation < 1 and 0 <= share < 1 and validation + share < 1):
@@ -215,17 +219,23 @@ class Dataset:
             events[facts.event].append(place)
         if len(events) >= 3:
             return self.graphs, list(events.values()), "events"
+        if self.metadata.options.get("building", {}).get(SHARED):
+            raise InputError(
+                f"data: sectors of an event share hits, so that {len(events)} events can't be divided by sector; "
+                "allowed: three events or more"
+            )
         pieces: list[HitGraph] = []
         for graphs in (taken(self.graphs, places) for places in events.values()):
             pieces += graphs if len(graphs) > 1 else cut_sectors(graphs[0], self.metadata, CUT_SECTORS)
         return pieces, [[i] for i in range(len(pieces))], "φ sectors without crossing edges (fewer than 3 events)"
 
     def _strangers(self, test: Dataset) -> Sequence[HitGraph]:
-        known = set(digests_of(self.graphs))
-        events = [facts.event for facts in facts_of(test.graphs)]
-        twins = sorted({name for name, one in zip(events, digests_of(test.graphs), strict=True) if one in known})
-        if twins:
-            raise InputError(f"test: holds events of the training data: {', '.join(twins[:5])}; allowed: other events")
+        """The graphs of another data set, in these scales; copies of the own ones, renamed ones too, are refused."""
+        known = {content_digest(graph) for graph in self.graphs} - {None}
+        copies = [graph.event for graph in test.graphs if content_digest(graph) in known]
+        if copies:
+            names = ", ".join(list(dict.fromkeys(copies))[:5])
+            raise InputError(f"test: holds events of the training data: {names}; allowed: other events")
         return test.scaled_like(self.metadata).graphs
 
 
@@ -237,34 +247,53 @@ def _rescaled(graph: HitGraph, factors: Mapping[str, Tensor]) -> HitGraph:
     return HitGraph(**{**graph.to_dict(), **{key: graph[key] * factor for key, factor in factors.items()}})
 
 
-def make_graph(arrays: Mapping[str, Any], metadata: Metadata, event: str, sector: int) -> HitGraph:
-    """Complete a source's arrays (edges in any order) to a hit graph: edge features, positions, types, order.
+def make_graph(
+    arrays: Mapping[str, Any],
+    metadata: Metadata,
+    event: str,
+    sector: int,
+    directed: bool = False,
+    place: str | None = None,
+) -> HitGraph:
+    """Check a source's arrays (edges in any order) and complete them to a hit graph.
 
     Edge features are computed in double precision from the float32 `x`, so that data written and read again are equal.
+
+    Parameters
+    ----------
+    arrays
+        Under the names of `HitGraph`; None is left out.
+    metadata
+        Of the data set.
+    event, sector
+        Where the graph comes from.
+    directed
+        See `guard.guarded`.
+    place
+        Start of messages: a file, say. None: event and sector.
+
+    Raises
+    ------
+    InputError
+        The arrays break a rule of the guard, see `archioptrx.data.guard`.
     """
-    content = dict(arrays)
+    place = f"{event} sector {sector}" if place is None else place
+    try:
+        content, repairs = guarded(arrays, metadata.node_scale, metadata.sectors, directed)
+    except InputError as error:
+        raise InputError(*(f"{place}: {fault}" for fault in error.faults)) from error
+    note(place, repairs)
     x = np.ascontiguousarray(content["x"], dtype=np.float32)
     nodes = x.astype(np.float64) * np.asarray(metadata.node_scale)
-    edges = np.ascontiguousarray(content["edge_index"], dtype=np.int64)
+    edges = content["edge_index"]
     names, columns = metadata.edge_features, metadata.node_features
     features = edge_features(names, nodes, columns, edges, content.get("baseline")) / np.asarray(metadata.edge_scale)
     if content.get("pos") is None:
         r, phi, z = nodes[:, :3].T
         content["pos"] = np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
-    content.update(x=x, edge_index=edges, edge_attr=features)
-    whole = (
-        "pid",
-        "hit_id",
-        "edge_index",
-        "triplet_index",
-        "particle_index",
-        "particle_id",
-        "loss_index",
-        "chain",
-        "edge_order",
-    )
-    kinds = dict.fromkeys(whole, np.int64) | dict.fromkeys(("edge_mask", "triplet_mask"), np.bool_)
-    typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items() if v is not None}
+    content.update(x=x, edge_attr=features)
+    kinds = dict.fromkeys((*WHOLE, *INDICES, "pid"), np.int64) | dict.fromkeys(("edge_mask", "triplet_mask"), np.bool_)
+    typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items()}
     return sorted_graph(typed, event, sector)
 
 

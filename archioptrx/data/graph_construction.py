@@ -32,6 +32,7 @@ from archioptrx.data.doublets import wrapped
 from archioptrx.data.edge_search import candidate_edges, expanded
 from archioptrx.data.event import PARTICLE_COLUMNS, PRIMARY, Event
 from archioptrx.data.options.building import Cuts
+from archioptrx.data.signal import Signal
 from archioptrx.data.simulation.detector import layer_numbers, layer_pairs
 
 Ints = NDArray[np.int64]
@@ -97,14 +98,14 @@ class _Hits:
 
 
 def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
-    """Build the graphs of one event: one, or one of each sector that has an edge.
+    """Build the graphs of one event: one, or one of each sector that has an edge; where none has, of each with hits.
 
     Sectors are numbered φ first: number in φ times `eta_sectors` plus number in η.
 
     Raises
     ------
     InputError
-        No edge passes the cuts, the event lacks what they need, or a hit is in a layer that the detector doesn't have.
+        The event lacks what the cuts need, or a hit is in a layer that the detector doesn't have.
     """
     table = event.particle_fields()
     hits = _selected(event, table, cuts)
@@ -122,24 +123,24 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
         "overlap_pairs": overlaps,
     }
     edges, y = edges[:, inside], y[inside]
-    if not len(y):
-        raise InputError(f"{event.name}: no edge passes the cuts ({len(sector):,} hits); allowed: looser cuts")
     per_edge: dict[str, Any] = {"y": y}
     if cuts.targets:
-        signal = _signal(table["particles"], cuts)[hits.particle]
+        wanted = Signal(cuts.signal_pt, cuts.signal_hits, PRIMARY if cuts.signal_primary else math.inf)
+        signal = wanted.of(*table["particles"][:, [_PT, _HITS, _VR]].T)[hits.particle]
         per_edge["edge_mask"] = ~y | signal[edges[1]]
         counts |= {"signal_edges": int(signal[truth[1]].sum()), "kept_signal_edges": int((y & signal[edges[1]]).sum())}
     if cuts.weights:
         per_edge["edge_weight"] = _weights(hits.particle, edges, y, cuts)
     per_hit = _per_hit(event, table, hits, cuts)
     graphs = []
-    for number in np.unique(sector[edges[0]]).tolist():
+    # An event without an edge is still one: its hits are of no track, and its particles are lost.
+    for number in _numbers_of(sector, edges):
         keep, within = sector == number, sector[edges[0]] == number
         content = {k: v[keep] for k, v in per_hit.items()} | {k: v[within] for k, v in per_edge.items()}
         content["edge_index"] = (np.cumsum(keep) - 1)[edges[:, within]]
         middle = -math.pi + (number // cuts.eta_sectors + 0.5) * 2 * math.pi / cuts.phi_sectors
         content |= _turned(content["x"], table, middle, metadata)
-        graphs.append(make_graph(content, metadata, event.name, number))
+        graphs.append(make_graph(content, metadata, event.name, number, directed=True))
     return BuiltEvent(tuple(graphs), counts)
 
 
@@ -224,10 +225,10 @@ def _sectors(nodes: Floats, cuts: Cuts) -> Ints:
     return number if cuts.eta_max is None else np.where(np.abs(eta) <= cuts.eta_max, number, -1)
 
 
-def _signal(particles: Floats, cuts: Cuts) -> Bools:
-    """Which particles are signal. Shapes: [P + 1, 8] -> [P + 1]."""
-    signal = (particles[:, _PT] >= cuts.signal_pt) & (particles[:, _HITS] >= cuts.signal_hits)
-    return signal & (particles[:, _VR] <= PRIMARY) if cuts.signal_primary else signal
+def _numbers_of(sector: Ints, edges: Ints) -> list[int]:
+    """Sectors that become graphs, one at least. Shapes: sector [N], edges [2, E]."""
+    found: list[int] = np.unique(sector[edges[0]]).tolist() or np.unique(sector[sector >= 0]).tolist()
+    return found or [0]
 
 
 def _weights(particle: Ints, edges: Ints, y: Bools, cuts: Cuts) -> Floats:

@@ -237,7 +237,7 @@ def _event(axes: Sequence[Axes], picture: EventPicture) -> None:
     r = np.hypot(x, y)
     _view(axes[0], np.stack([x, y], axis=1), picture)
     axes[0].set(xlabel="x, mm", ylabel="y, mm", aspect="equal", title="across the beam: x-y")
-    if np.ptp(z) > 0:
+    if len(z) and np.ptp(z) > 0:
         _view(axes[1], np.stack([z, r], axis=1), picture)
         axes[1].set(xlabel="z, mm", ylabel="r, mm", title="along the beam: r-z")
     else:

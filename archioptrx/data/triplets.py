@@ -186,7 +186,7 @@ def line_graph(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitG
     if doublets.score is not None:
         score = doublets.score[doublets.kept]
         content["baseline"] = np.minimum(score[pairs[0]], score[pairs[1]])
-    return make_graph(content, metadata, graph.event, graph.sector)
+    return make_graph(content, metadata, graph.event, graph.sector, directed=True)
 
 
 def with_triplets(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitGraph:
@@ -213,7 +213,7 @@ def with_triplets(doublets: Doublets, metadata: Metadata, most: int = MOST) -> H
     names = {"triplet_attr": "edge_attr", "y_triplet": "y", "triplet_weight": "edge_weight"}
     names |= {"triplet_mask": "edge_mask", "triplet_baseline": "baseline"}
     content |= {triplet: line[edge] for triplet, edge in names.items() if line.get(edge) is not None}
-    return make_graph(content, metadata, graph.event, graph.sector)
+    return make_graph(content, metadata, graph.event, graph.sector, directed=True)
 
 
 def node_columns(doublets: Doublets, metadata: Metadata) -> Floats:

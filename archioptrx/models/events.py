@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def load_splits(data: DataDescription, split: Mapping[str, Any], test: str | Non
 def events_for(model: TrainedModel, path: str | None) -> tuple[Sequence[HitGraph], bool]:
     """All events of a path, in the model's scales; without one the test events that the model never saw.
 
-    Also whether the events are whole, or sectors of events whose others the model was trained on.
+    Also whether the events are whole, or sectors of events whose others the model was trained on. A line on stderr says
+    where events have no truth.
 
     Raises
     ------
@@ -45,6 +47,9 @@ def events_for(model: TrainedModel, path: str | None) -> tuple[Sequence[HitGraph
         graphs = provenance.data.at(str(Path(path).expanduser())).load(like=model.metadata).graphs
         if fault := model.task.data_fault(graphs[0]):
             raise InputError(f"--data: {fault}")
+        if fault := model.task.truth_fault(graphs):
+            what = fault.partition(";")[0]
+            print(f"{path}: {what}: loss, accuracy and purity say nothing about the model", file=sys.stderr)
         return graphs, True
     splits = own_splits(model)
     return splits.test, splits.whole_test

@@ -22,6 +22,7 @@ from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options import LineGraphOptions, TripletsOptions, source
+from archioptrx.data.signal import KEYS as SIGNAL
 from archioptrx.data.sources import load_dataset, resolved
 from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
@@ -73,7 +74,9 @@ def load(options: TripletsOptions) -> Dataset:
     inner = load_dataset(options.of, "data.of", like=None if trained is None else trained.metadata)
     scored = trained is not None or inner.graphs[0].get("baseline") is not None
     make = line_metadata if isinstance(options, LineGraphOptions) else triplet_metadata
-    about: dict[str, Any] = {"of": inner.metadata.to_dict(), "cut": options.cut if scored else None}
+    # Triplets of edges that are masked are masked: tracks are judged by the same signal.
+    signal = {key: inner.metadata.options[key] for key in SIGNAL if key in inner.metadata.options}
+    about: dict[str, Any] = {**signal, "of": inner.metadata.to_dict(), "cut": options.cut if scored else None}
     if trained is not None:
         about["model"] = {
             "weights": model[1] if model else "",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from archioptrx.core.errors import InputError
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.report.held_out import CUT, HeldOut
 from archioptrx.report.page import figure
+from archioptrx.report.registry import FIGURES, Figures, TaskFigure, task_figures
 from archioptrx.tasks.classification_metrics import Floats
 from archioptrx.tasks.node_embedding import NodeEmbedding, pairs_of
 from archioptrx.tasks.node_regression import NodeRegression
@@ -31,28 +35,46 @@ TRUE, FALSE, MARK = "var(--c1)", "var(--c2)", "var(--ink)"
 
 
 def figures_of(name: str, task: Task, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
-    """Figures of one target by their headings; none for other tasks."""
+    """Elements of the page by heading: the figures of one target; none for tasks without any.
+
+    Parameters
+    ----------
+    name
+        The target's name, empty if it is the only one.
+
+    Raises
+    ------
+    InputError
+        A function of the user's own raises, or gives something else than figures.
+    """
+    if task.name not in FIGURES:
+        return {}
+    with FIGURES.guarded(task.name):
+        made = FIGURES.get(task.name)(task, outputs, held.batches)
+    if not isinstance(made, Mapping) or not all(isinstance(one, TaskFigure) for one in made.values()):
+        raise InputError(f"report figures {task.name}: gave {made!r:.80}; allowed: TaskFigure by heading")
     suffix = f"-{name}" if name else ""
-    if isinstance(task, NodeEmbedding):
-        return distance_figures(f"distances{suffix}", task, outputs, held)
-    if isinstance(task, NodeRegression):
-        return parameter_figures(suffix, task, outputs, held)
-    if isinstance(task, TrackCount):
-        given = torch.cat([task.number(output.double()) for output in outputs]).numpy()
-        truth = torch.cat([track_numbers(graph, task.options.hits) for graph in held.batches]).double().numpy()
-        return {"Numbers of tracks": track_number_figure(f"numbers{suffix}", given, truth)}
-    if isinstance(task, TrackSet):
-        pairs = [(len(tracks), len(truth)) for tracks, truth in task.accepted(outputs, held.batches, CUT)]
-        given, truth = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
-        return {"Numbers of tracks": track_number_figure(f"numbers{suffix}", given, truth)}
-    return {}
+    return {
+        heading: figure(f"{identifier(heading)}{suffix}", part.chart, part.label, part.height)
+        for heading, part in made.items()
+    }
 
 
-def distance_figures(name: str, task: NodeEmbedding, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
+def identifier(heading: str) -> str:
+    """A heading as the id of an element.
+
+    >>> identifier("Residuals of 1/pT")
+    'residuals-of-1-pt'
+    """
+    return "-".join(re.findall(r"\w+", heading.lower()))
+
+
+@task_figures("node_embedding")
+def distance_figures(task: NodeEmbedding, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> Figures:
     """Histogram of the distances between hits of one and of different particles; nothing without pairs."""
     import plotly.graph_objects as go
 
-    pairs = [pairs_of(graph) for graph in held.batches]
+    pairs = [pairs_of(graph) for graph in graphs]
     apart = [task.distance(embedding, index) for embedding, (index, _) in zip(outputs, pairs, strict=True)]
     distance = torch.cat(apart).double().numpy()
     if not len(distance):
@@ -80,14 +102,15 @@ def distance_figures(name: str, task: NodeEmbedding, outputs: Sequence[Tensor], 
     )
     chart.update_layout(xaxis={"title": {"text": title}}, yaxis=axis)
     label = "Histogram of the distances of hits of one and of different particles"
-    return {"Distances of hits": figure(name, chart, label, 400)}
+    return {"Distances of hits": TaskFigure(chart, label)}
 
 
-def parameter_figures(suffix: str, task: NodeRegression, outputs: Sequence[Tensor], held: HeldOut) -> dict[str, Markup]:
+@task_figures("node_regression")
+def parameter_figures(task: NodeRegression, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> Figures:
     """Predicted against true values, and residuals, of each parameter; nothing where all hits are noise."""
-    kept = [graph.pid != 0 for graph in held.batches]
+    kept = [graph.pid != 0 for graph in graphs]
     rows = [output.reshape(len(keep), -1)[keep] for output, keep in zip(outputs, kept, strict=True)]
-    truths = [task.truth(graph)[keep] for graph, keep in zip(held.batches, kept, strict=True)]
+    truths = [task.truth(graph)[keep] for graph, keep in zip(graphs, kept, strict=True)]
     given, truth = (torch.cat(parts).double().numpy() for parts in (rows, truths))
     if not len(truth):
         return {}
@@ -95,14 +118,12 @@ def parameter_figures(suffix: str, task: NodeRegression, outputs: Sequence[Tenso
     figures = {}
     for (parameter, given_values), (_, true_values) in zip(split(given, names), split(truth, names), strict=True):
         label, errors = LABELS[parameter.name], residuals(parameter, given_values, true_values)
-        figures[f"Predicted and true {label}"] = given_and_true(
-            f"given-{parameter.name}{suffix}", parameter, given_values, true_values
-        )
-        figures[f"Residuals of {label}"] = residual_histogram(f"residuals-{parameter.name}{suffix}", parameter, errors)
+        figures[f"Predicted and true {label}"] = given_and_true(parameter, given_values, true_values)
+        figures[f"Residuals of {label}"] = residual_histogram(parameter, errors)
     return figures
 
 
-def given_and_true(name: str, parameter: TrackParameter, given: Floats, truth: Floats) -> Markup:
+def given_and_true(parameter: TrackParameter, given: Floats, truth: Floats) -> TaskFigure:
     """Heat map of the hits by true and by predicted value."""
     import plotly.graph_objects as go
 
@@ -122,10 +143,10 @@ def given_and_true(name: str, parameter: TrackParameter, given: Floats, truth: F
     chart.add_scatter(x=ends, y=ends, mode="lines", line={"color": MARK, "dash": "dot", "width": 1.2}, showlegend=False)
     label = labelled(parameter)
     chart.update_layout(xaxis={"title": {"text": f"true {label}"}}, yaxis={"title": {"text": f"predicted {label}"}})
-    return figure(name, chart, f"Predicted against true {label}", 380)
+    return TaskFigure(chart, f"Predicted against true {label}", 380)
 
 
-def residual_histogram(name: str, parameter: TrackParameter, error: Floats) -> Markup:
+def residual_histogram(parameter: TrackParameter, error: Floats) -> TaskFigure:
     """Histogram of predicted minus true value, with bias (median) and resolution (half of the central 68 % interval).
 
     The outermost bins hold all that lies beyond.
@@ -146,10 +167,26 @@ def residual_histogram(name: str, parameter: TrackParameter, error: Floats) -> M
         xaxis={"title": {"text": f"predicted − true {labelled(parameter)}"}},
         yaxis={"title": {"text": "hits"}, "rangemode": "tozero"},
     )
-    return figure(name, chart, f"Residuals of {labelled(parameter)}", 380)
+    return TaskFigure(chart, f"Residuals of {labelled(parameter)}", 380)
 
 
-def track_number_figure(name: str, given: Floats, truth: Floats) -> Markup:
+@task_figures("track_count")
+def track_count_figures(task: TrackCount, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> Figures:
+    """Predicted and true numbers of tracks."""
+    given = torch.cat([task.number(output.double()) for output in outputs]).numpy()
+    truth = torch.cat([track_numbers(graph, task.options.hits) for graph in graphs]).double().numpy()
+    return {"Numbers of tracks": track_number_figure(given, truth)}
+
+
+@task_figures("track_set")
+def track_set_figures(task: TrackSet, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> Figures:
+    """Numbers of accepted and of true tracks."""
+    pairs = [(len(tracks), len(truth)) for tracks, truth in task.accepted(outputs, graphs, CUT)]
+    given, truth = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+    return {"Numbers of tracks": track_number_figure(given, truth)}
+
+
+def track_number_figure(given: Floats, truth: Floats) -> TaskFigure:
     """Predicted against true numbers of tracks; the area of a point is the number of graphs."""
     import plotly.graph_objects as go
 
@@ -168,7 +205,7 @@ def track_number_figure(name: str, given: Floats, truth: Floats) -> Markup:
     chart.update_layout(
         xaxis={"title": {"text": "true number of tracks"}}, yaxis={"title": {"text": "predicted number"}}
     )
-    return figure(name, chart, "Predicted against true number of tracks", 400)
+    return TaskFigure(chart, "Predicted against true number of tracks")
 
 
 def in_unit(parameter: TrackParameter, values: Floats) -> Floats:

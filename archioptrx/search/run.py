@@ -112,6 +112,9 @@ def check_fit(task: Task, ends: SpaceEnds, data: TrialData) -> None:
         raise InputError(f"{ends.name}: targets: {names}; allowed for {task.name}: {allowed}")
     if fault := task.data_fault(data.splits.train[0]):
         raise InputError(f"data: {fault}")
+    parts = (("training", data.splits.train), ("validation", data.splits.validation))
+    faults = ((name, task.truth_fault(graphs)) for name, graphs in parts if len(graphs))
+    finish([f"data: {name} events: {fault}" for name, fault in faults if fault])
 
 
 def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import closing
@@ -17,6 +16,7 @@ from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.core.files import plain
 from archioptrx.core.overrides import assignment, override
+from archioptrx.core.processors import threads
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.experiment import Experiment, parse_experiment
@@ -110,13 +110,8 @@ def of_run(name: str) -> tuple[RunFolder, dict[str, Any]] | None:
 
 
 def usual() -> dict[str, Any]:
-    """The experiment of an architecture that comes without one: all defaults, on all CPUs of this process."""
-    return {"name": "train", "resources": {"cpus_per_trial": _cpus()}}
-
-
-def _cpus() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The experiment of an architecture that comes without one: all defaults, with all threads that are allowed."""
+    return {"name": "train", "resources": {"cpus_per_trial": threads()}}
 
 
 def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, Any]:
@@ -141,6 +136,10 @@ def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, 
     again = None if choice.trial is None else Repetition.of(*choice.trial)
     spec = spec_of(choice, again)
     print(f"{choice.name}: {events.data.splits.rule}", file=sys.stderr)
+    number = spec.training.threads
+    if number:
+        hint = "--set resources.cpus_per_trial=N changes that"
+        print(f"{choice.name}: {number} thread{'s' * (number > 1)} ({hint})", file=sys.stderr)
     for text in again.obstacles(spec, events.fingerprint) if again else ():
         print(text, file=sys.stderr)
     course = follow(choice, spec, events, folder)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,13 @@ class BinaryClassification(Task):
 
     def __init__(self, class_weight: str | float = "none", tracks: TrackOptions = USUAL) -> None:
         self.class_weight, self.finding = class_weight, tracks
+
+    def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
+        """Without a single true row that counts all rows are alike."""
+        if any(bool((graph[self.rows.truth][self.rows.kept(graph)] > 0.5).any()) for graph in graphs):
+            return None
+        one = self.rows.plural.removesuffix("s")
+        return f"no {one} that counts is true (files without truth?); allowed: events with true {self.rows.plural}"
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean loss per row, weighted where the data have weights. Shapes: output [R] -> []."""

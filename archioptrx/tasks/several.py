@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -42,6 +42,10 @@ class Several(Task):
         if list(targets) == wanted:
             return None
         return ", ".join(f"{name} ({domain})" for name, domain in wanted) + ", in this order"
+
+    def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
+        """The first fault of its tasks."""
+        return next((fault for task in self.tasks.values() if (fault := task.truth_fault(graphs))), None)
 
     def data_fault(self, graph: HitGraph) -> str | None:
         """Fault of the data for one of the tasks; None: they suit all."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,6 +99,10 @@ class Task(ABC):
 
     def data_fault(self, graph: HitGraph) -> str | None:
         """Fault of the events for this task, judged by one of their graphs; None: they suit."""
+        return None
+
+    def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
+        """Why nothing can be learned of some graphs, as where their files hold no truth; None: it can."""
         return None
 
     @abstractmethod

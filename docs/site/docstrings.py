@@ -1,4 +1,4 @@
-"""What mkdocstrings' reader of docstrings is told besides: our examples stand in no section of their own."""
+"""Extension of mkdocstrings' reader of docstrings, because our examples are in no section `Examples`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXAMPLE = re.compile(r"^>>> .*\n(?:.+\n?)*", re.MULTILINE)
 class Docstrings(griffe.Extension):
     """Shows doctests as code, and code after `::` too."""
 
-    def on_object(self, *, obj: griffe.Object, **told: Any) -> None:
+    def on_object(self, *, obj: griffe.Object, **keywords: Any) -> None:
         """Rewrite one docstring; `value` has no indentation."""
         if obj.docstring is not None:
             text = re.sub(r"::$", ":", obj.docstring.value, flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""What mkdocs fills in while it builds the site: the README as its first page, and the help of all commands."""
+"""Hooks of mkdocs: they insert the README as the first page, and the help of all commands."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ README = "<!-- README -->"
 HELP = "<!-- help of all commands -->"
 
 
-def on_page_markdown(markdown: str, **told: Any) -> str:
-    """Put texts in the place of comments."""
+def on_page_markdown(markdown: str, **keywords: Any) -> str:
+    """Replace comments by texts."""
     if README in markdown:
         markdown = markdown.replace(README, readme())
     return markdown.replace(HELP, commands()) if HELP in markdown else markdown
 
 
 def readme() -> str:
-    """The README; what it links to lies beside it there, and beside this page here."""
+    """Text of the README, with links that are relative to the folder `docs`."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     return re.sub(r"\]\(docs/", "](", text)
 
 
 def commands() -> str:
-    """What each command says of itself."""
+    """Help of each command, under a heading."""
     from archioptrx.commands.cli import COMMANDS
     from archioptrx.data.sources import SOURCES
 
@@ -42,11 +42,11 @@ def commands() -> str:
 
 def shown(*words: str) -> str:
     """The help of a command, in a block."""
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "archioptrx", *words, "--help"],
         capture_output=True,
         text=True,
         check=True,
         env={**os.environ, "COLUMNS": "82", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)},
     )
-    return f"```text\n{told.stdout.rstrip()}\n```"
+    return f"```text\n{result.stdout.rstrip()}\n```"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -9,6 +10,8 @@ from typing import ClassVar
 from archioptrx.core.config import Fields
 from archioptrx.data.options.base import HERE, option
 
+NAMES = r"(?P<event>.+?)_s(?P<sector>\d+)"
+"""Names of files that hold a sector of an event: gnn_tracking's data21000_s3.pt is sector 3 of data21000."""
 FILES = ("*.pyg", "*.pt", "*/*.pyg")
 """Names of files by which a path is known to be of this source."""
 PT_UNITS = {"GeV": 1.0, "MeV": 1e-3}
@@ -36,7 +39,10 @@ class AcornOptions:
     skip_bad
         Leave out files that break the contract (and count them) instead of refusing the whole data set.
     events
-        Read the first so many files, by name, and no more. None: all.
+        Read the first so many events, by name, and no more. None: all.
+    names
+        Regular expression of names (without the ending) of files that hold a sector of an event, with groups `event`
+        and `sector`. A file of another name is a whole event.
     """
 
     source: ClassVar[str] = "acorn"
@@ -48,6 +54,7 @@ class AcornOptions:
     weights: bool = option(False, "take the files' edge weights for the loss")
     skip_bad: bool = option(False, "leave out bad files and count them")
     events: int | None = option(None, "read the first so many events", int)
+    names: str = option(NAMES, "regular expression of sector files, with groups event and sector")
 
     @classmethod
     def read(cls, fields: Fields) -> AcornOptions:
@@ -68,7 +75,21 @@ class AcornOptions:
             fields.take("weights", bool, False),
             fields.take("skip_bad", bool, False),
             fields.take("events", (int, type(None)), None, minimum=1),
+            _names(fields),
         )
+
+
+def _names(fields: Fields) -> str:
+    """A pattern that tells event and sector."""
+    pattern: str = fields.take("names", str, NAMES)
+    try:
+        groups = set(re.compile(pattern).groupindex)
+    except (re.error, RecursionError, OverflowError):
+        groups = set()
+    if not {"event", "sector"} <= groups:
+        allowed = f"a regular expression with the groups event and sector, such as {NAMES}"
+        fields.fault("names", f"is {pattern!r}; allowed: {allowed}")
+    return pattern
 
 
 def _scales(fields: Fields) -> tuple[float, ...] | None:

@@ -7,10 +7,12 @@ brackets. Of the hits [N]: `[hit_]r`, `[hit_]phi`, `[hit_]z` in mm and rad, or `
 first two; `hit_id`, `hit_particle_id`. Of the true doublets [T]: `track_edges [2, T]`, `particle_id` or
 `track_particle_id`, `pt` or `track_particle_pt`; a hit's particle and pT are those of its true doublets where there is
 no column of hits, and noise where it has none. Of the edges [E]: `edge_index [2, E]`, the truth `y` or `edge_y`,
-`weights` or `edge_weights`. Without truth, the edges that `track_edges` names in either direction are true.
+`weights` or `edge_weights`. Without truth, the edges that `track_edges` names in either direction are true; without
+either none is known to be, which is good for predictions.
 
 *A matrix* (gnn_tracking): `x [N, F]` with r, φ, z, … divided by 1000 mm, π, 1000 mm, and `particle_id`, `pt` [N],
-`edge_index [2, E]`, `y [E]`. Its graphs have each edge in both directions: it is one edge here.
+`edge_index [2, E]`, `y [E]`. Its graphs have each edge in both directions: it is one edge here. It writes sectors of an
+event, which overlap, to files of their own (`data21000_s3.pt`): they are graphs of one event here.
 
 An edge goes from the hit nearer to the beam line to the other one (of equal hits: the one nearer to z = 0, then the
 first). Edges keep the order of the file. A true edge is what the file says it is; gnn_tracking's joins any two
@@ -24,11 +26,12 @@ gnn_tracking.graph_construction.graph_builder.
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -37,14 +40,17 @@ from torch_geometric.data import Data
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
-from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.dataset import SHARED, Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.identifiers import whole_numbers
 from archioptrx.data.options import AcornOptions, source
-from archioptrx.data.options.acorn import FILES, PT_UNITS
+from archioptrx.data.options.acorn import FILES, NAMES, PT_UNITS
+from archioptrx.data.pairs import Edges, pair_keys, per_pair
 from archioptrx.data.sources.files import files_in
 from archioptrx.data.sources.pyg_files import LEGAL, Array, Content, array, first, read_content
 from archioptrx.data.sources.stream import Job, stream
-from archioptrx.data.sources.undirected import Edges, pair_keys, undirected
+
+__all__ = ["NAMES", "SectorFile", "event_files", "load", "write_predictions"]
 
 PATTERNS = ("*.pyg", "*.pt")
 NODE_SCALE = (1000.0, math.pi, 1000.0)
@@ -66,22 +72,56 @@ def load(options: AcornOptions) -> Dataset:
         node_scale=NODE_SCALE + (1.0,) * len(options.columns),
         options={**asdict(options), "path": str(options.path)},
     )
-    jobs = [Job(name, file, _stamp(file)) for name, file in files.items()]
+    jobs = [Job(name, parts, " ".join(_stamp(part.path) for part in parts.values())) for name, parts in files.items()]
     return stream(jobs, partial(make, options=options, metadata=metadata), metadata, options.skip_bad)
 
 
-def event_files(options: AcornOptions) -> dict[str, Path]:
-    """The file of each event, by name; of two files with one name the folders inside the path are part of it."""
+class SectorFile(NamedTuple):
+    """A file that holds an event or a sector of it, and its name without the ending, folders before it if needed."""
+
+    path: Path
+    name: str
+
+
+def event_files(options: AcornOptions) -> dict[str, dict[int, SectorFile]]:
+    """The files of each event by sector, by name; a whole event is sector 0.
+
+    Where two files of an event have one name, the folders inside the path are part of the event's.
+    """
     files = files_in(options.path, PATTERNS, LEGAL)
-    often = Counter(file.stem for file in files)
-    named: dict[str, Path] = {}
-    for file in files[: options.events]:
-        folders = file.relative_to(options.path).parts[:-1] if often[file.stem] > 1 else ()
-        name = "_".join((*folders, file.stem))
-        if name in named:
-            raise InputError(f"{file}: is called {name}, as is {named[name]}; allowed: names of their own")
-        named[name] = file
-    return named
+    told = {file: event_and_sector(file, options.names) for file in files}
+    often = Counter(told.values())
+    ambiguous = {event for (event, _), count in often.items() if count > 1}
+    named: dict[str, dict[int, SectorFile]] = {}
+    for file, (event, sector) in told.items():
+        folders = file.relative_to(options.path).parts[:-1] if event in ambiguous else ()
+        if (name := "_".join((*folders, event))) not in named and len(named) == options.events:
+            break
+        parts = named.setdefault(name, {})
+        if sector in parts:
+            raise InputError(f"{file}: is called {name}, as is {parts[sector].path}; allowed: names of their own")
+        parts[sector] = SectorFile(file, "_".join((*folders, file.stem)))
+    return {name: dict(sorted(parts.items())) for name, parts in named.items()}
+
+
+def event_and_sector(file: Path, names: str) -> tuple[str, int]:
+    """Event and sector by the name of a file; one that doesn't fit the pattern is a whole event.
+
+    Raises
+    ------
+    InputError
+        What the pattern takes for the sector is no number.
+
+    >>> event_and_sector(Path("data21000_s3.pt"), NAMES), event_and_sector(Path("event7.pyg"), NAMES)
+    (('data21000', 3), ('event7', 0))
+    """
+    match = re.fullmatch(names, file.stem)
+    if match is None:
+        return file.stem, 0
+    event, sector = match["event"], match["sector"]
+    if not event or not (sector or "").isdecimal() or len(sector) > 9:
+        raise InputError(f"{file}: sector is {sector!r} and event {event!r}; allowed: names that the pattern divides")
+    return event, int(sector)
 
 
 def _stamp(file: Path) -> str:
@@ -91,17 +131,50 @@ def _stamp(file: Path) -> str:
 
 
 def make(job: Job, options: AcornOptions, metadata: Metadata) -> BuiltEvent:
-    """Read one file."""
-    file: Path = job.content
-    content = read_content(file, options.path)
-    try:
-        return BuiltEvent((make_graph(arrays_of(content, options), metadata, job.name, 0),))
-    except InputError as error:
-        raise InputError(*(f"{file}: {fault}" for fault in error.faults)) from error
+    """Read the files of one event; a hit that is in several sectors has one name in all of them."""
+    files: dict[int, SectorFile] = job.content
+    parts = []
+    for file, _ in files.values():
+        content = read_content(file, options.path)
+        try:
+            parts.append(arrays_of(content, options))
+        except InputError as error:
+            raise InputError(*(f"{file}: {fault}" for fault in error.faults)) from error
+    shared = name_shared_hits(parts) if len(parts) > 1 else 0
+    graphs = [
+        make_graph(arrays, metadata, job.name, sector, place=str(file.path))
+        for arrays, (sector, file) in zip(parts, files.items(), strict=True)
+    ]
+    return BuiltEvent(tuple(graphs), {SHARED: shared} if shared else {})
+
+
+def name_shared_hits(parts: list[dict[str, Any]]) -> int:
+    """Give hits of overlapping sectors one id, by their place where the files don't name them; say how many there are.
+
+    Two hits of one sector stay two, even at one place.
+    """
+    sizes = [len(part["x"]) for part in parts]
+    if any(part["hit_id"] is None for part in parts):
+        places = np.concatenate([part["x"][:, :3] for part in parts]).astype(np.float32)
+        _, place = np.unique(places, axis=0, return_inverse=True)
+        keys = np.concatenate([_with_repeats(one) for one in np.split(place.ravel(), np.cumsum(sizes)[:-1])])
+        _, ids = np.unique(keys, axis=0, return_inverse=True)
+        for part, own in zip(parts, np.split(ids.ravel(), np.cumsum(sizes)[:-1]), strict=True):
+            part["hit_id"] = own
+    return sum(sizes) - len(np.unique(np.concatenate([part["hit_id"] for part in parts])))
+
+
+def _with_repeats(place: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Each number beside how often it stood before. Shapes: [N] -> [N, 2]."""
+    order = np.argsort(place, kind="stable")
+    ordered = place[order]
+    repeat = np.empty(len(place), dtype=np.int64)
+    repeat[order] = np.arange(len(place)) - np.searchsorted(ordered, ordered)
+    return np.stack([place, repeat], axis=1)
 
 
 def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
-    """Make a graph's arrays of a file's; everything is checked on the way.
+    """Make a graph's arrays of a file's, whose form is checked on the way; edges stay as the file has them.
 
     Raises
     ------
@@ -114,11 +187,10 @@ def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
     for name, values in zip(("r", "φ", "z", *options.columns), (*nodes.T, *further), strict=True):
         _finite(values, name, "hit")
     edges, truth = _edges(content, count)
-    found = undirected(edges, nodes[:, 0], nodes[:, 2])
     made = {
         "x": np.stack([*(nodes / NODE_SCALE).T, *further], axis=1),
-        "edge_index": found.edge_index,
-        "y": truth[found.first],
+        "edge_index": edges,
+        "y": truth,
         "hit_id": _hit_ids(content, count),
         **_particles(content, count, kind, PT_UNITS[options.pt_unit]),
     }
@@ -126,7 +198,7 @@ def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
         name, weights = first(content, "edge_weights", "weights")
         weights = _column(weights, name, edges.shape[1], "edge")
         _finite(weights, name, "edge", minimum=0)
-        made["edge_weight"] = weights[found.first]
+        made["edge_weight"] = weights
     return made
 
 
@@ -134,8 +206,8 @@ def coordinates(content: Content, options: AcornOptions) -> tuple[NDArray[np.flo
     """r, φ, z of the hits in mm, rad, mm [N, 3], and the form of the file: `matrix` or `columns`."""
     matrix = array(content, "x")
     if matrix is not None and matrix.ndim == 2:
-        if matrix.shape[1] < 3 or not len(matrix):
-            raise InputError(f"x has the shape {list(matrix.shape)}; allowed: [hits, 3 or more], one hit at least")
+        if matrix.shape[1] < 3:
+            raise InputError(f"x has the shape {list(matrix.shape)}; allowed: [hits, 3 or more]")
         return matrix[:, :3].astype(np.float64) * (options.scales or NODE_SCALE), "matrix"
     columns: dict[str, Array | None] = {name: first(content, f"hit_{name}", name)[1] for name in ("r", "phi", "z")}
     # A plain `y` is the truth of the edges, in every version.
@@ -148,8 +220,8 @@ def coordinates(content: Content, options: AcornOptions) -> tuple[NDArray[np.flo
         raise InputError(f"lacks {', '.join(missing)}; allowed: hit_r, hit_phi, hit_z, or a matrix x [hits, features]")
     z = columns["z"]
     assert z is not None
-    if z.ndim != 1 or not len(z):
-        raise InputError(f"z has the shape {list(z.shape)}; allowed: [hits], one hit at least")
+    if z.ndim != 1:
+        raise InputError(f"z has the shape {list(z.shape)}; allowed: [hits]")
     parts = [_column(columns[name], name, len(z), "hit").astype(np.float64) for name in ("r", "phi", "z")]
     return np.stack(parts, axis=1) * (options.scales or (1.0, 1.0, 1.0)), "columns"
 
@@ -196,11 +268,11 @@ def _pairs(content: Content, name: str, hits: int) -> Edges | None:
 def _edges(content: Content, hits: int) -> tuple[Edges, NDArray[np.bool_]]:
     """Edges [2, E] and their truth [E], in the file's order."""
     edges, tracks = _pairs(content, "edge_index", hits), _pairs(content, "track_edges", hits)
-    if edges is None or not edges.shape[1]:
-        raise InputError(f"{'lacks' if edges is None else 'has no edge in'} edge_index; allowed: one edge at least")
+    if edges is None:
+        raise InputError("lacks edge_index; allowed: whole numbers [2, edges]")
     name, truth = first(content, "edge_y", "y")
-    if truth is None and tracks is None:
-        raise InputError("lacks y and track_edges; allowed: edge_y or y, one per edge, or track_edges [2, true edges]")
+    if truth is None and tracks is None:  # no edge is known to be true
+        return edges, np.zeros(edges.shape[1], np.bool_)
     if truth is None:
         assert tracks is not None
         return edges, np.isin(pair_keys(edges, hits), pair_keys(tracks, hits))
@@ -216,10 +288,7 @@ def _hit_ids(content: Content, hits: int) -> Array | None:
     ids = array(content, "hit_id")
     if ids is None:
         return None
-    ids = _column(ids, "hit_id", hits, "hit")
-    broken = np.flatnonzero(ids != np.round(ids))
-    if len(broken):
-        raise InputError(f"hit_id is {ids[broken[0]]:g} at hit {broken[0]}; allowed: whole numbers")
+    ids = whole_numbers(_column(ids, "hit_id", hits, "hit"), "hit_id")
     names, rows, often = np.unique(ids, return_index=True, return_counts=True)
     if (often > 1).any():
         worst = int(np.argmax(often > 1))
@@ -243,10 +312,7 @@ def _particles(content: Content, hits: int, kind: str, unit: float) -> dict[str,
             values = np.zeros(hits, of_track.dtype)
             values[tracks] = of_track
         values = _column(values, name, hits, "hit")
-        _finite(values, name, "hit")
-        made[field] = values * unit if field == "pt" else values.astype(np.int64)
-    if "pt" in made and "pid" in made:
-        made["pt"] = np.where(made["pid"] == 0, 0.0, made["pt"])
+        made[field] = values * unit if field == "pt" else values
     return made
 
 
@@ -281,14 +347,10 @@ def write_predictions(
     prefixed = bool({"hit_r", "hit_x", "hit_z"} & set(content))
     edges, hits = _pairs(content, "edge_index", len(graph.x)), len(graph.x)
     if scores is not None and edges is not None:
-        keys = pair_keys(graph.edge_index.numpy(), hits)
-        order = np.argsort(keys)
-        wanted = pair_keys(edges, hits)
-        place = order[np.searchsorted(keys, wanted, sorter=order).clip(max=len(keys) - 1)]
-        own = edges[0] == edges[1]
-        if not (own | (keys[place] == wanted)).all():
-            raise InputError(f"{file}: has other edges than the graph that was read from it; allowed: the same file")
-        values = np.where(own, 0.0, scores.detach().numpy()[place])
+        try:
+            values = per_pair(edges, graph.edge_index.numpy(), scores.detach().numpy(), hits)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from error
         content["edge_scores" if prefixed else "scores"] = torch.tensor(values, dtype=torch.float32)
     if tracks is not None:
         content["hit_track_labels" if prefixed else "labels"] = tracks.to(torch.int64)

@@ -25,7 +25,7 @@ from torch.nn.functional import hinge_embedding_loss
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options.learned import LearnedOptions
-from archioptrx.data.sources.undirected import Edges, outward_rank
+from archioptrx.data.pairs import Edges, outward_rank
 
 GEOMETRY = 5
 """Inputs that are made of r, φ and z."""
@@ -206,6 +206,8 @@ def near_pairs(places: NDArray[Any], radius: float, neighbours: int) -> Edges:
     Shapes: places [N, K] -> [2, E], hit and neighbour.
     """
     count = len(places)
+    if count < 2:
+        return np.zeros((2, 0), dtype=np.int64)
     k = min(neighbours + 1, count)
     # The bound of scipy is an open one.
     bound = np.nextafter(radius, np.inf)

@@ -13,12 +13,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.identifiers import NOISE
 from archioptrx.data.sources.event_files import EventFile
 
 Array = NDArray[Any]
 
 WHOLE = ("hit_id", "particle_id", "volume_id", "layer_id", "module_id", "q")
 """Columns of whole numbers."""
+PARTICLE = "particle_id"
+"""The column in which a missing number stands for noise, as -1 does; see `archioptrx.data.identifiers`."""
 _PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
 _EXACT: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
 """Read a number as exactly that which was written: from 3.1 on pandas does so anyway, and warns of the option."""
@@ -72,7 +75,7 @@ def read_table(file: EventFile, names: Sequence[str]) -> Table:
     Raises
     ------
     InputError
-        The file can't be read, has no rows, lacks columns, or holds something else than finite (ids: whole) numbers.
+        The file can't be read, lacks columns, or holds something else than finite (ids: whole) numbers.
     """
     content = file.read()
     if not content.strip():
@@ -81,8 +84,6 @@ def read_table(file: EventFile, names: Sequence[str]) -> Table:
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise InputError(f"{file}: line 1: lacks {', '.join(missing)}; allowed: the columns {', '.join(names)}")
-    if frame.empty:
-        raise InputError(f"{file}: holds no row; allowed: at least one")
     return Table(file, {name: _column(file, name, frame[name]) for name in names})
 
 
@@ -101,14 +102,16 @@ def _parsed(file: EventFile, content: bytes) -> pd.DataFrame:
 def _column(file: EventFile, name: str, values: pd.Series) -> Array:
     """One column as int64 or float64; the first bad row is named."""
     allowed = "a whole number" if name in WHOLE else "a finite number"
-    numbers = values.to_numpy()
+    numbers = values.to_numpy() if len(values) else np.zeros(0)
     if numbers.dtype.kind not in "iuf":
         numbers = pd.to_numeric(values.astype(str), errors="coerce").to_numpy()
+    if name == PARTICLE and numbers.dtype.kind == "f":
+        numbers = np.where(values.isna(), NOISE, numbers)
     bad = ~np.isfinite(numbers)
     if name in WHOLE:
         bad |= np.abs(numbers) >= 2.0**63 if numbers.dtype.kind != "i" else False
-        # Beyond 2^53 a number that came through floating point is no longer the one that was written.
-        bad |= (numbers != np.round(numbers)) | (np.abs(numbers) > 2.0**53) if numbers.dtype.kind == "f" else False
+        # From 2^53 on a number that came through floating point is no longer the one that was written.
+        bad |= (numbers != np.round(numbers)) | (np.abs(numbers) >= 2.0**53) if numbers.dtype.kind == "f" else False
     if bad.any():
         row = int(np.argmax(bad))
         raise InputError(f"{file}: line {row + 2}: {name} is {values.iloc[row]!s:.40}; allowed: {allowed}")

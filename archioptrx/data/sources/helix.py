@@ -2,8 +2,7 @@
 
 `events.simulation` makes each event, `events.graph_building` the graphs of it, with the cuts and the targets of the
 source `trackml`; event k is the same however many there are. With `csv` the events are written as TrackML CSV too;
-`trackml` reads the same graphs from it. An event in which no edge passes the cuts has no graph; such events are counted
-(`skipped`).
+`trackml` reads the same graphs from it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""One `.npz` file of HEP.TrkX as arrays: read within bounds, and checked before anything is made of it."""
+"""One `.npz` file of HEP.TrkX as arrays: read within bounds, and its form checked before anything is made of it.
+
+What holds for all hit graphs, whatever file they come from, is left to `archioptrx.data.guard`.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import TRIPLET_FIELDS
 from archioptrx.data.sources.files import unpacked_fault
 
 Arrays = dict[str, np.ndarray[Any, Any]]
-EDGE_KEYS = ("Ri_rows", "Ri_cols", "Ro_rows", "Ro_cols", "y")
+EDGE_KEYS = ("Ri_rows", "Ri_cols", "Ro_rows", "Ro_cols")
 HIT, EDGE, PARTICLE, PAIR, TRIPLET = ("X", "y", "particle_id", "y_loss", "triplets")
 OPTIONAL = {
     **dict.fromkeys(("pid", "hit_id", "pt", "pos", "hit_weight", "particle_index", "embedding", "chain"), HIT),
@@ -25,11 +27,23 @@ OPTIONAL = {
     **dict.fromkeys(("triplets", *TRIPLET_FIELDS), TRIPLET),
 }
 """Further arrays, and the array that each has as many rows as."""
+MAY_BE_NAN = ("pid", "pt")
+"""Arrays in which NaN may stand for noise; the guard of hit graphs looks at them."""
 KEPT_BYTES = 2**28
 """Arrays of this size together stay in memory between the two looks at the files; others are read twice."""
 MOST_RATIO = 100
 """A larger file may unpack to so many times its size; honest ones reach 10."""
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, NotImplementedError, MemoryError, zipfile.BadZipFile, zlib.error)
+UNREADABLE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What reading a damaged file may raise; memory ends where an array claims to be larger than all there is."""
 
 
@@ -37,21 +51,25 @@ def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str
     """Read and check one file: its arrays, and what is wrong with it. Widths are those of the data set's fields."""
     if not file.is_file() or not file.stat().st_size:
         return {}, [f"is {'empty' if file.is_file() else 'no file'}; allowed: an .npz file of HEP.TrkX"]
-    if not zipfile.is_zipfile(file):
-        return {}, ["is cut short or no .npz file (a zip archive of arrays); allowed: an .npz file of HEP.TrkX"]
     try:
+        if not zipfile.is_zipfile(file):
+            return {}, ["is cut short or no .npz file (a zip archive of arrays); allowed: an .npz file of HEP.TrkX"]
         if fault := unpacked_fault(file, MOST_RATIO, KEPT_BYTES):
             return {}, [fault]
         with np.load(file, allow_pickle=False) as content:
             missing = [key for key in ("X", *EDGE_KEYS) if key not in content.files]
             if missing:
-                return {}, [f"lacks {', '.join(missing)}; allowed: X, {', '.join(EDGE_KEYS)}"]
-            arrays = {k: content[k] for k in ("X", *EDGE_KEYS, *OPTIONAL) if k in content.files}
+                return {}, [
+                    f"lacks {', '.join(missing)}; allowed: X, {', '.join(EDGE_KEYS)}, and y where the truth is known"
+                ]
+            arrays = {k: content[k] for k in ("X", *EDGE_KEYS, "y", *OPTIONAL) if k in content.files}
+            if "y" not in arrays:  # no truth: no edge is known to be true
+                arrays["y"] = np.zeros(np.size(arrays["Ri_rows"]), np.float32)
             if "embedding" not in widths:
                 arrays.pop("embedding", None)
     except UNREADABLE as error:
         return {}, [f"can't be read ({first_line(error)}); allowed: an .npz file of HEP.TrkX"]
-    return arrays, array_faults(arrays, widths) or [*edge_faults(arrays), *particle_faults(arrays)]
+    return arrays, array_faults(arrays, widths) or edge_faults(arrays)
 
 
 def first_line(error: Exception) -> str:
@@ -65,36 +83,37 @@ def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:
     faults += [
         f"{k} holds {v.dtype}; allowed: whole numbers" for k, v in arrays.items() if k[0] == "R" and v.dtype.kind == "f"
     ]
-    x, edges = arrays["X"], arrays["y"]
+    edges = arrays["y"]
     tables = {"X": (widths["x"], "hits"), "embedding": (widths.get("embedding"), "hits"), "loss_pairs": (2, "pairs")}
     tables |= {"triplets": (2, "triplets"), "triplet_attr": (widths.get("triplet_attr"), "triplets")}
     for key, (width, rows) in tables.items():
         if key in arrays and (arrays[key].ndim != 2 or arrays[key].shape[1] != width):
             faults.append(f"{key} has the shape {list(arrays[key].shape)}; allowed: [{rows}, {width}]")
-    if not x.size:
-        faults.append("X holds no hit; allowed: at least one")
     faults += [
         f"{k} has the shape {list(arrays[k].shape)}; allowed: [{edges.size}], one number per edge of y"
-        for k in EDGE_KEYS
+        for k in (*EDGE_KEYS, "y")
         if arrays[k].shape != (edges.size,)
     ]
     for key, like in OPTIONAL.items():
         if key in arrays and like not in arrays:
             faults.append(f"{key} stands without {like}; allowed: both or neither")
-        elif key in arrays and len(np.atleast_1d(arrays[key])) != len(np.atleast_1d(arrays[like])):
-            faults.append(
-                f"{key} has {len(np.atleast_1d(arrays[key]))} rows; allowed: as many as {like}, {len(arrays[like])}"
-            )
+        elif key in arrays and (count := _rows(arrays[key])) != (wanted := _rows(arrays[like])):
+            faults.append(f"{key} has {count} rows; allowed: as many as {like}, {wanted}")
     if faults:
         return faults
     faults += [
         f"{k} holds {int((~np.isfinite(v)).sum())} NaN or infinite numbers; allowed: finite ones"
         for k, v in arrays.items()
-        if v.dtype.kind == "f" and not np.isfinite(v).all()
+        if v.dtype.kind == "f" and k not in MAY_BE_NAN and not np.isfinite(v).all()
     ]
     if not faults and not np.isin(edges, (0, 1)).all():
         faults.append(f"y holds {edges[~np.isin(edges, (0, 1))][0]:g}; allowed: 0 and 1")
     return faults
+
+
+def _rows(array: np.ndarray[Any, Any]) -> int:
+    """Rows of an array; a single number is one."""
+    return len(np.atleast_1d(array))
 
 
 def edge_faults(arrays: Arrays) -> list[str]:
@@ -104,7 +123,8 @@ def edge_faults(arrays: Arrays) -> list[str]:
     for key in ("Ri_rows", "Ro_rows", *({"loss_pairs"} & set(arrays))):
         outside = (arrays[key] < 0) | (arrays[key] >= hits)
         if outside.any():
-            faults.append(f"{key} points outside the {hits} hits ({arrays[key][outside][0]}); allowed: 0 … {hits - 1}")
+            allowed = f"0 … {hits - 1}" if hits else "none"
+            faults.append(f"{key} points outside the {hits} hits ({arrays[key][outside][0]}); allowed: {allowed}")
     outside = (arrays["triplets"] < 0) | (arrays["triplets"] >= edges) if "triplets" in arrays else np.zeros(0, bool)
     if outside.any():
         wrong = arrays["triplets"][outside][0]
@@ -115,27 +135,9 @@ def edge_faults(arrays: Arrays) -> list[str]:
     return faults
 
 
-def particle_faults(arrays: Arrays) -> list[str]:
-    """Check that the table of particles begins with noise and is in order, and that hits name its rows."""
-    if not {"particles", "particle_index"} & set(arrays):
-        return []
-    if missing := [key for key in ("particle_id", "particles", "particle_index") if key not in arrays]:
-        return [f"a table of particles lacks {', '.join(missing)}; allowed: all three arrays, or none"]
-    ids, rows, width = arrays["particle_id"], arrays["particle_index"], len(PARTICLE_COLUMNS)
-    if arrays["particles"].shape[1:] != (width,):
-        return [f"particles has the shape {list(arrays['particles'].shape)}; allowed: [particles, {width}]"]
-    if not len(ids) or ids[0] != 0 or (np.diff(ids) <= 0).any():
-        return ["particle_id isn't in order; allowed: 0 for noise, then increasing ids"]
-    if ((rows < 0) | (rows >= len(ids))).any():
-        return [f"particle_index points outside the {len(ids)} particles; allowed: 0 … {len(ids) - 1}"]
-    if "pid" in arrays and (ids[rows] != arrays["pid"]).any():
-        return ["pid isn't particle_id[particle_index]; allowed: the same particle by both"]
-    return []
-
-
 def edge_index_of(arrays: Arrays) -> np.ndarray[Any, Any]:
-    """Start and end of each edge, in the order of y. Shapes: -> [2, E]."""
-    edge_index = np.empty((2, len(arrays["y"])), dtype=np.int64)
+    """Start and end of each edge, in the order of the file. Shapes: -> [2, E]."""
+    edge_index = np.empty((2, len(arrays["Ro_cols"])), dtype=np.int64)
     edge_index[0, arrays["Ro_cols"]] = arrays["Ro_rows"]
     edge_index[1, arrays["Ri_cols"]] = arrays["Ri_rows"]
     return edge_index

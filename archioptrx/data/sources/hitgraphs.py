@@ -1,10 +1,10 @@
 """Hit graphs of HEP.TrkX: one `.npz` file per graph, also the form in which data sets are written.
 
 Arrays: `X [N, F]` = r/1000 mm, φ/(π/sectors) from the middle of the φ sector, z/1000 mm; edge `Ri_cols[k]` ends in hit
-`Ri_rows[k]`, edge `Ro_cols[k]` starts in hit `Ro_rows[k]`; `y [E]` the truth; optionally `pid [N]` and, in files that
-ArchiOpTrX wrote, further fields of `HitGraph` (`loss_pairs [L, 2]` is its `loss_index`, `triplets [T, 2]` its
-`triplet_index` by the places of the edges in `y`). Edge features `Ra` are left aside: they are computed at load, the
-same way for all data. Format: Farrell et al., arXiv:1810.06111 (heptrkx-gnn-tracking).
+`Ri_rows[k]`, edge `Ro_cols[k]` starts in hit `Ro_rows[k]`; `y [E]` the truth, where it is known; optionally `pid [N]`
+and, in files that ArchiOpTrX wrote, further fields of `HitGraph` (`loss_pairs [L, 2]` is its `loss_index`,
+`triplets [T, 2]` its `triplet_index` by the places of the edges in `y`). Edge features `Ra` are left aside: they are
+computed at load, the same way for all data. Format: Farrell et al., arXiv:1810.06111 (heptrkx-gnn-tracking).
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.identifiers import particle_ids
 from archioptrx.data.options import HitgraphsOptions, source
+from archioptrx.data.repairs import note
 from archioptrx.data.sources.hitgraph_arrays import EDGE, KEPT_BYTES, OPTIONAL, Arrays, edge_index_of, read_arrays
 from archioptrx.data.sources.stream import Job, bounded, cached, each, key_of, progress, stream
 
@@ -47,8 +49,6 @@ class Scan:
         Whether an edge spans more than half of the range of φ.
     upper
         Share of the hits with z > 0.
-    true
-        Whether any edge is true.
     zero
         Whether 0 is a particle in it: a true edge joins two such hits.
     """
@@ -57,7 +57,6 @@ class Scan:
     arrays: Arrays | None = None
     wraps: bool = False
     upper: float = 0.0
-    true: bool = False
     zero: bool = False
 
 
@@ -68,7 +67,7 @@ def load(options: HitgraphsOptions) -> Dataset:
     Raises
     ------
     InputError
-        Files are missing or break the contract, or no edge at all is true: one line per file.
+        Files are missing or break the contract: one line per file.
     """
     files = first_events(find_files(options.path), options.events)
     metadata = read_metadata(options.path if options.path.is_dir() else options.path.parent)
@@ -82,12 +81,12 @@ def load(options: HitgraphsOptions) -> Dataset:
     good = {file: one for file, one in scans.items() if not one.faults}
     if faults and not (options.skip_bad and good):
         raise InputError(*bounded(faults))
-    if not any(one.true for one in good.values()):
-        raise InputError(f"{options.path}: no edge is true in all {len(good)} graphs; allowed: at least one true edge")
+    ours = metadata is not None
     metadata = complete(metadata, good, options, len(files) - len(good))
-    shift = any(one.zero for one in good.values())
+    from_zero = any(one.zero for one in good.values())
     jobs = [replace(job, content=(job.content, good[job.content].arrays)) for job in jobs if job.content in good]
-    return stream(jobs, partial(make, widths=widths, shift=shift, metadata=metadata), metadata, key=key)
+    build = partial(make, widths=widths, from_zero=from_zero, directed=ours, metadata=metadata)
+    return stream(jobs, build, metadata, options.skip_bad, key)
 
 
 def stamp(file: Path) -> str:
@@ -133,9 +132,10 @@ def scan(file: Path, widths: Mapping[str, int]) -> Scan:
         return Scan(tuple(faults))
     start, end = edges = edge_index_of(arrays)
     wraps = bool((np.abs(arrays["X"][end, 1] - arrays["X"][start, 1]) > 1).any())
+    upper = float(np.mean(arrays["X"][:, 2] > 0)) if len(arrays["X"]) else 0.0
     true = arrays["y"] > 0.5
     zero = "pid" in arrays and bool(((arrays["pid"][edges] == 0).all(axis=0) & true).any())
-    return Scan((), arrays, wraps, float(np.mean(arrays["X"][:, 2] > 0)), bool(true.any()), zero)
+    return Scan((), arrays, wraps, upper, zero)
 
 
 def scan_lightly(file: Path, widths: Mapping[str, int]) -> Scan:
@@ -143,16 +143,29 @@ def scan_lightly(file: Path, widths: Mapping[str, int]) -> Scan:
     return replace(scan(file, widths), arrays=None)
 
 
-def make(job: Job, widths: Mapping[str, int], shift: bool, metadata: Metadata) -> BuiltEvent:
-    """Make the graph of a file that was scanned."""
+def make(job: Job, widths: Mapping[str, int], from_zero: bool, directed: bool, metadata: Metadata) -> BuiltEvent:
+    """Make the graph of a file that was scanned.
+
+    Parameters
+    ----------
+    from_zero
+        0 is a particle in these files.
+    directed
+        Which hit of an edge is the inner one is known: ArchiOpTrX wrote the files.
+    """
     file, arrays = job.content
     if arrays is None:
         arrays, faults = read_arrays(file, widths)
         if faults:  # it has changed in the meantime
             raise InputError(*(f"{file}: {fault}" for fault in faults))
-    if shift and "pid" in arrays:
-        arrays = {**arrays, "pid": arrays["pid"].astype(np.int64) + 1}
-    return BuiltEvent((to_graph(file, arrays, metadata),))
+    if from_zero and "pid" in arrays:
+        try:
+            ids, marked = particle_ids(arrays["pid"], from_zero)
+        except InputError as error:
+            raise InputError(*(f"{file}: {fault}" for fault in error.faults)) from error
+        note(str(file), {"noise_ids": marked})
+        arrays = {**arrays, "pid": ids}
+    return BuiltEvent((to_graph(file, arrays, metadata, directed),))
 
 
 def find_files(path: Path) -> list[Path]:
@@ -227,8 +240,8 @@ def infer_sectors(good: Mapping[Path, Scan], usual: int | None = None) -> tuple[
     return graphs // (1 + halves), how
 
 
-def to_graph(file: Path, arrays: Arrays, metadata: Metadata) -> HitGraph:
-    """Make a hit graph of checked arrays."""
+def to_graph(file: Path, arrays: Arrays, metadata: Metadata, directed: bool = False) -> HitGraph:
+    """Make a hit graph of a file's arrays; `directed`: see `make`."""
     event, sector = name_of(file)
     content = {"x": arrays["X"], "edge_index": edge_index_of(arrays), "y": arrays["y"]}
     content |= {k: arrays[k] for k in OPTIONAL if k in arrays}
@@ -236,7 +249,7 @@ def to_graph(file: Path, arrays: Arrays, metadata: Metadata) -> HitGraph:
         content["loss_index"] = content.pop("loss_pairs").T
     if "triplets" in content:
         content["triplet_index"] = content.pop("triplets").T
-    return make_graph(content, metadata, event, sector)
+    return make_graph(content, metadata, event, sector, directed, str(file))
 
 
 def write(dataset: Dataset, folder: Path) -> None:

@@ -37,10 +37,10 @@ from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
 from archioptrx.data.options import LearnedOptions, source
+from archioptrx.data.pairs import pair_keys, undirected
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.embedding import Embedding, fit, inputs_of, near_pairs, one_thread, true_pairs
 from archioptrx.data.sources.stream import Job, stream
-from archioptrx.data.sources.undirected import pair_keys, undirected
 from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
 
 KEPT = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", *PARTICLE_FIELDS)
@@ -75,7 +75,7 @@ def load(options: LearnedOptions) -> Dataset:
     Raises
     ------
     InputError
-        The other source is wrong or has no particles, or no hits lie within the radius.
+        The other source is wrong or has no particles.
     """
     inner = load_dataset(options.of, "data.of", like=options.like)
     if inner.graphs[0].get("pid") is None:
@@ -134,10 +134,6 @@ def make(job: Job, plan: EmbeddingPlan) -> BuiltEvent:
     nodes = graph.x[:, :3].double().numpy() * plan.inner.node_scale[:3]
     near = near_pairs(places, plan.embedding.radius, plan.neighbours)
     edges = undirected(near, nodes[:, 0], nodes[:, 2]).edge_index
-    if not edges.shape[1]:
-        raise InputError(
-            f"{graph.event} sector {graph.sector}: no two hits lie within the radius; allowed: a larger one"
-        )
     truth, count, pid = true_pairs(graph, plan.inner), len(nodes), graph.pid.numpy()
     kept = np.isin(pair_keys(truth, count), pair_keys(edges, count))
     pairs = np.concatenate([edges, truth[:, ~kept]], axis=1)

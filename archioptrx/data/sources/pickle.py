@@ -36,13 +36,14 @@ from numpy.typing import NDArray
 from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.identifiers import particle_ids
 from archioptrx.data.options import PickleOptions, source
 from archioptrx.data.options.pickle import FILES
+from archioptrx.data.pairs import Edges, pair_keys, undirected
 from archioptrx.data.sources import safe_pickle
 from archioptrx.data.sources.files import file_fault, files_in
 from archioptrx.data.sources.safe_pickle import filled
 from archioptrx.data.sources.stream import Job, stream
-from archioptrx.data.sources.undirected import Edges, pair_keys, undirected
 
 LEGAL = "a pickled list of samples {hits: {xyz, particle_id, …}, graphs: {pred, loss, true}}"
 LARGEST = 4 * 2**30
@@ -186,7 +187,7 @@ def make(job: Job, metadata: Metadata) -> BuiltEvent:
         arrays = arrays_of(sample, metadata)
     except InputError as error:
         raise InputError(*(f"{sample.place}: {fault}" for fault in error.faults)) from error
-    return BuiltEvent((make_graph(arrays, metadata, sample.name, sample.sector),))
+    return BuiltEvent((make_graph(arrays, metadata, sample.name, sample.sector, place=sample.place),))
 
 
 def arrays_of(sample: Sample, metadata: Metadata) -> dict[str, Any]:
@@ -200,21 +201,19 @@ def arrays_of(sample: Sample, metadata: Metadata) -> dict[str, Any]:
     hits, graphs = (_inside(sample.content, name) for name in ("hits", "graphs"))
     xyz = _table(hits, "xyz", None, 3)
     count = len(xyz)
-    made: dict[str, Any] = {"pos": xyz, "pid": _numbers(hits, "particle_id", count).astype(np.int64)}
-    made |= {name: _numbers(hits, name, count) for name in ("hit_id", "pt") if name in hits}
+    # NaN may stand for noise.
+    pid, _ = particle_ids(_numbers(hits, "particle_id", count, finite=False), name="hits.particle_id")
+    made: dict[str, Any] = {"pos": xyz, "pid": _numbers(hits, "particle_id", count, finite=False)}
+    made |= {name: _numbers(hits, name, count, name != "pt") for name in ("hit_id", "pt") if name in hits}
     if metadata.embedding:
         made["embedding"] = _table(hits, "emb", count, metadata.embedding)
-    if "hit_id" in made and len(np.unique(made["hit_id"])) < count:
-        raise InputError("hits.hit_id names a hit twice; allowed: each once")
     r, z = np.hypot(xyz[:, 0], xyz[:, 1]), xyz[:, 2]
     nodes = np.stack([r, np.arctan2(xyz[:, 1], xyz[:, 0]), z], axis=1)
     pairs = {}
     for name in GRAPHS:
         found = undirected(neighbours(graphs, name, count, sample.most), r, z).edge_index
         pairs[name] = found[:, np.lexsort(found[::-1])]
-    if not pairs["pred"].shape[1]:
-        raise InputError("graphs.pred has no edge; allowed: one at least")
-    inner, outer = made["pid"][pairs["loss"]]
+    inner, outer = pid[pairs["loss"]]
     return made | {
         "x": nodes / metadata.node_scale,
         "edge_index": pairs["pred"],
@@ -231,8 +230,8 @@ def _inside(content: Any, name: str) -> dict[str, Any]:
     return found
 
 
-def _values(hits: dict[str, Any], name: str) -> NDArray[Any]:
-    """An array of finite numbers."""
+def _values(hits: dict[str, Any], name: str, finite: bool = True) -> NDArray[Any]:
+    """An array of numbers, finite ones unless told otherwise."""
     if name not in hits:
         raise InputError(f"lacks hits.{name}; allowed: {LEGAL}")
     values = filled(hits[name])
@@ -241,7 +240,7 @@ def _values(hits: dict[str, Any], name: str) -> NDArray[Any]:
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb":
         raise InputError(f"hits.{name} is {type(filled(hits[name])).__name__}; allowed: a numpy array of numbers")
     wrong = np.argwhere(~np.isfinite(values))
-    if len(wrong):
+    if finite and len(wrong):
         raise InputError(f"hits.{name} is {values[tuple(wrong[0])]} at hit {wrong[0][0]}; allowed: finite numbers")
     return values
 
@@ -252,13 +251,14 @@ def _plain(values: list[Any]) -> bool:
 
 def _table(hits: dict[str, Any], name: str, rows: int | None, columns: int) -> NDArray[np.float64]:
     values = _values(hits, name)
-    if values.ndim != 2 or values.shape[1] != columns or len(values) != (rows or len(values)) or not len(values):
-        raise InputError(f"hits.{name} has the shape {list(values.shape)}; allowed: [{rows or 'hits'}, {columns}]")
+    if values.ndim != 2 or values.shape[1] != columns or (rows is not None and len(values) != rows):
+        wanted = "hits" if rows is None else rows
+        raise InputError(f"hits.{name} has the shape {list(values.shape)}; allowed: [{wanted}, {columns}]")
     return values.astype(np.float64)
 
 
-def _numbers(hits: dict[str, Any], name: str, rows: int) -> NDArray[Any]:
-    values = _values(hits, name)
+def _numbers(hits: dict[str, Any], name: str, rows: int, finite: bool = True) -> NDArray[Any]:
+    values = _values(hits, name, finite)
     if values.shape != (rows,):
         raise InputError(f"hits.{name} has the shape {list(values.shape)}; allowed: [{rows}], one number per hit")
     return values
@@ -292,7 +292,7 @@ def neighbours(graphs: dict[str, Any], name: str, hits: int, most: int) -> Edges
             raise InputError(f"graphs.{name} at hit {hit} names hit {wrong}; allowed: 0 … {hits - 1}")
         found.append(values.astype(np.int64))
     counts = [len(one) for one in found]
-    return np.stack([np.repeat(np.arange(hits), counts), np.concatenate(found)])
+    return np.stack([np.repeat(np.arange(hits), counts), np.concatenate([np.zeros(0, np.int64), *found])])
 
 
 def _whole(one: Any) -> bool:

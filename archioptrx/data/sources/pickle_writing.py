@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.sources.undirected import Edges, pair_keys
+from archioptrx.data.pairs import Edges, pair_keys
 
 
 def write(dataset: Dataset, file: Path) -> None:

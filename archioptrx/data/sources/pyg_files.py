@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,13 +40,14 @@ def read_content(file: Path, folder: Path) -> dict[str, Any]:
         The file isn't what `torch.save` writes of a graph, or holds more than that.
     """
     fault = file_fault(file, folder, LARGEST)
-    if fault is None and not zipfile.is_zipfile(file):
-        fault = "is cut short or not what torch.save writes"
     try:
+        if fault is None and not zipfile.is_zipfile(file):
+            fault = "is cut short or not what torch.save writes"
         # torch.save doesn't compress.
         fault = fault or unpacked_fault(file, 1.5)
         if fault is None:
-            with torch.serialization.safe_globals(CLASSES):
+            with torch.serialization.safe_globals(CLASSES), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of other protocols, say: the file can be read or can't
                 return _content(torch.load(file, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:
         fault = f"asks for what a graph doesn't need ({_reason(error)})"
@@ -87,12 +89,18 @@ def array(content: Content, name: str) -> Array | None:
         return None
     if not isinstance(value, torch.Tensor) or value.layout != torch.strided or value.is_complex():
         raise InputError(f"{name} is {type(value).__name__}; allowed: a dense tensor of numbers")
+    if value.device.type != "cpu" or value.is_quantized:
+        kind = "quantized numbers" if value.is_quantized else f"no numbers (a {value.device.type} tensor)"
+        raise InputError(f"{name} holds {kind}; allowed: a dense tensor of numbers")
     if value.dtype == torch.bfloat16:
         raise InputError(f"{name} holds bfloat16; allowed: numbers that numpy has")
     # A stride of 0 makes a tensor of any size out of one number.
     if value.numel() * value.element_size() > value.untyped_storage().nbytes():
         raise InputError(f"{name} claims {value.numel():,} numbers, more than the file holds; allowed: stored numbers")
-    return np.asarray(value.detach().numpy())
+    try:
+        return np.asarray(value.detach().numpy())
+    except (TypeError, RuntimeError) as error:  # numbers of four bits, say
+        raise InputError(f"{name} holds {value.dtype}; allowed: numbers that numpy has") from error
 
 
 def first(content: Content, *names: str) -> tuple[str, Array | None]:

@@ -26,6 +26,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.repairs import KEY, collected, say
 from archioptrx.data.storage import cache
 from archioptrx.data.storage.graph_file import graph_bytes
 from archioptrx.data.storage.stored import Store, StoredGraphs, Written, finished, recalled, write_graphs, write_index
@@ -107,11 +108,15 @@ class StreamLimits:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What came of a job: graphs in memory or in files, or faults."""
+    """What came of a job: graphs in memory or in files, or faults.
+
+    `counts` are those of the source, `repairs` those of the guard of hit graphs.
+    """
 
     graphs: tuple[HitGraph, ...] = ()
     files: tuple[Written, ...] = ()
     counts: Mapping[str, float] = field(default_factory=dict)
+    repairs: Mapping[str, int] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
 
 
@@ -140,8 +145,9 @@ def stream(
 
     Returns
     -------
-    The data set; the sums of `BuiltEvent.counts`, and the number of skipped events where there are any, are added to
-    the metadata's options under `building` and `skipped`.
+    The data set; the sums of `BuiltEvent.counts`, the number of skipped events and what the guard repaired, where there
+    are any, are added to the metadata's options under `building`, `skipped` and `repaired`. One line on stderr says
+    what was repaired.
 
     Raises
     ------
@@ -157,6 +163,7 @@ def stream(
     start = time.monotonic()
     with _Draft(metadata.source, key, keep) as draft:
         counts: Counter[str] = Counter()
+        repairs: Counter[str] = Counter()
         faults: list[str] = []
         bad = 0
         outcomes = _outcomes(jobs, make, draft, limits)
@@ -164,6 +171,7 @@ def stream(
             for outcome in progress(outcomes, len(jobs), f"{metadata.source} events"):
                 draft.add(outcome)
                 counts.update(outcome.counts)
+                repairs.update(outcome.repairs)
                 faults += outcome.faults
                 bad += bool(outcome.faults)
         finally:
@@ -172,7 +180,8 @@ def stream(
             raise InputError(*bounded(faults))
         if keep and cache.root() and time.monotonic() - start > limits.seconds:
             draft.leave_memory()
-        return draft.dataset(with_counts(metadata, counts, bad))
+        say(metadata.source, repairs)
+        return draft.dataset(with_counts(metadata, counts, bad, repairs))
 
 
 def key_of(jobs: Sequence[Job], *parts: object) -> str:
@@ -189,13 +198,18 @@ def cached(source: str, key: str) -> Dataset | None:
         f"{source}: from the cache, {store.folder} ({cache.size_text(store.size)}; {cache.FOLDER}=off: not used)",
         file=sys.stderr,
     )
-    return Dataset(StoredGraphs(store), Metadata.from_dict(store.about["metadata"]))
+    metadata = Metadata.from_dict(store.about["metadata"])
+    say(source, metadata.options.get(KEY, {}))
+    return Dataset(StoredGraphs(store), metadata)
 
 
-def with_counts(metadata: Metadata, counts: Mapping[str, float], bad: int) -> Metadata:
+def with_counts(
+    metadata: Metadata, counts: Mapping[str, float], bad: int, repairs: Mapping[str, int] | None = None
+) -> Metadata:
     """Add to the options what was counted. They are as JSON has them: the same when it is built and when it is read."""
     found: dict[str, Any] = {"building": dict(counts)} if counts else {}
-    found |= {"skipped": bad} if bad else {}
+    found |= {"skipped": bad + metadata.options.get("skipped", 0)} if bad else {}
+    found |= {KEY: dict(repairs)} if repairs else {}
     return replace(metadata, options=json.loads(json.dumps({**metadata.options, **found}, default=str)))
 
 
@@ -294,10 +308,11 @@ def _outcomes(
 
 def _built(job: Job, make: Make) -> JobOutcome:
     try:
-        made = make(job)
+        with collected() as repairs:
+            made = make(job)
     except InputError as error:
         return JobOutcome(faults=error.faults)
-    return JobOutcome(made.graphs, counts=made.counts)
+    return JobOutcome(made.graphs, counts=made.counts, repairs=repairs)
 
 
 def _written(item: tuple[int, Job], folder: Path, make: Make) -> JobOutcome:

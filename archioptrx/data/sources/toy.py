@@ -74,7 +74,7 @@ def toy_event(options: ToyOptions, metadata: Metadata, random: np.random.Generat
         "hit_weight": np.full(len(pid), 1 / max(1, len(pid))),
         **particle_fields(hits),
     }
-    return make_graph(content, metadata, f"toy{number:06d}", 0)
+    return make_graph(content, metadata, f"toy{number:06d}", 0, directed=True)
 
 
 def particle_fields(hits: Arrays) -> Arrays:

@@ -24,13 +24,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.bounds import FARTHEST
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.event import Event
 from archioptrx.data.graph_construction import build, building_metadata
+from archioptrx.data.identifiers import NOISE
 from archioptrx.data.options import TrackmlOptions, source
 from archioptrx.data.options.building import as_told
 from archioptrx.data.options.trackml import FILES
+from archioptrx.data.repairs import note
 from archioptrx.data.sources.event_files import EventFiles, find_events
 from archioptrx.data.sources.event_tables import Table, read_table
 from archioptrx.data.sources.stream import Job, stream
@@ -39,9 +42,8 @@ HITS = ("hit_id", "x", "y", "z", "volume_id", "layer_id", "module_id")
 TRUTH = ("hit_id", "particle_id", "weight")
 PARTICLES = ("particle_id", "vx", "vy", "vz", "px", "py", "pz", "q")
 CELLS = ("hit_id", "value")
-FARTHEST = 1e5
-"""Coordinates (mm) and momenta (GeV) beyond this are refused: no detector is so large and no beam has so much, and
-squares of larger ones lose digits."""
+MOST_GEV = 1e5
+"""Momenta beyond this are refused: no beam has so much, and squares of larger numbers lose digits."""
 Array = NDArray[Any]
 
 
@@ -52,18 +54,14 @@ def load(options: TrackmlOptions) -> Dataset:
     Raises
     ------
     InputError
-        Files are missing or break the contract, some events have truth and others not, or no edge at all is true.
+        Files are missing or break the contract, or some events have truth and others not.
     """
     events = find_events(options.path)[: options.events]
     truth = any("truth" in event.parts for event in events)
     told = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
     metadata = building_metadata(options.source, options, {k: v for k, v in told.items() if v not in (None, ())})
     jobs = [Job(event.name, event, event.key) for event in events]
-    dataset = stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
-    counts = dataset.metadata.options["building"]
-    if not counts["kept_edges"] and truth:
-        raise InputError(f"{options.path}: no edge is true in all {len(dataset.graphs)} graphs; allowed: looser cuts")
-    return dataset
+    return stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
 
 
 def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> BuiltEvent:
@@ -102,7 +100,7 @@ def _read(files: EventFiles) -> tuple[Event, int]:
     hits = read_table(files.parts["hits"], HITS)
     hit_id = hits["hit_id"]
     _unique(hits, "hit_id")
-    _near(hits, ("x", "y", "z"), "mm")
+    _near(hits, ("x", "y", "z"), FARTHEST, "mm")
     pid, weight = _truth(files, hits)
     particles = _particles(files, pid)
     order = np.argsort(particles["particle_id"])
@@ -131,10 +129,10 @@ def _read(files: EventFiles) -> tuple[Event, int]:
     return event, unlisted
 
 
-def _near(table: Table, names: Sequence[str], unit: str) -> None:
-    """Refuse numbers beyond `FARTHEST`."""
+def _near(table: Table, names: Sequence[str], limit: float, unit: str) -> None:
+    """Refuse numbers beyond a limit."""
     for name in names:
-        table.refuse(np.abs(table[name]) > FARTHEST, name, f"; allowed: {-FARTHEST:g} … {FARTHEST:g} {unit}")
+        table.refuse(np.abs(table[name]) > limit, name, f"; allowed: {-limit:g} … {limit:g} {unit}")
 
 
 def _unique(table: Table, name: str) -> None:
@@ -150,10 +148,14 @@ def _unique(table: Table, name: str) -> None:
 
 def _rows(table: Table, hits: Table) -> Array:
     """Row in `hits` of each row of another table; an unknown hit is refused. Shapes: -> [rows]."""
+    unknown = f", unknown; allowed: hits of {hits.file.name}"
+    if not len(hits):
+        table.refuse(np.ones(len(table), np.bool_), "hit_id", unknown)
+        return np.zeros(0, np.int64)
     order = np.argsort(hits["hit_id"])
     place = np.searchsorted(hits["hit_id"], table["hit_id"], sorter=order)
     rows: Array = order[place.clip(0, len(order) - 1)]
-    table.refuse(hits["hit_id"][rows] != table["hit_id"], "hit_id", f", unknown; allowed: hits of {hits.file.name}")
+    table.refuse(hits["hit_id"][rows] != table["hit_id"], "hit_id", unknown)
     return rows
 
 
@@ -170,8 +172,10 @@ def _truth(files: EventFiles, hits: Table) -> tuple[Array, Array]:
     hits.refuse(~known, "hit_id", f", not in {truth.file.name}; allowed: truth for each hit")
     pid[rows], weight[rows] = truth["particle_id"], truth["weight"]
     truth.refuse(truth["weight"] < 0, "weight", "; allowed: 0 or more")
-    truth.refuse(truth["particle_id"] < 0, "particle_id", "; allowed: 0 (noise) or more")
-    return pid, weight
+    allowed = "; allowed: 0 (noise; -1 and none are taken as it) or more"
+    truth.refuse(truth["particle_id"] < NOISE, "particle_id", allowed)
+    note(str(truth.file), {"noise_ids": int((pid == NOISE).sum())})
+    return np.where(pid == NOISE, 0, pid), weight
 
 
 def _particles(files: EventFiles, pid: Array) -> Table:
@@ -180,8 +184,8 @@ def _particles(files: EventFiles, pid: Array) -> Table:
         table = read_table(files.parts["particles"], PARTICLES)
         _unique(table, "particle_id")
         table.refuse(table["particle_id"] < 0, "particle_id", "; allowed: 0 or more")
-        _near(table, ("vx", "vy", "vz"), "mm")
-        _near(table, ("px", "py", "pz"), "GeV")
+        _near(table, ("vx", "vy", "vz"), FARTHEST, "mm")
+        _near(table, ("px", "py", "pz"), MOST_GEV, "GeV")
         real = table["particle_id"] != 0
         return Table(table.file, {name: column[real] for name, column in table.columns.items()})
     ids = np.unique(pid[pid != 0])

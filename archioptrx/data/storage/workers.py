@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from archioptrx.core.errors import ArchiOpTrXError, InputError
+from archioptrx.core.processors import processors
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -43,8 +44,7 @@ def number_of_workers() -> int:
     told = os.environ.get(WORKERS, "")
     if told and not (told.isdecimal() and int(told) > 0):
         raise InputError(f"{WORKERS}: is {told!r}; allowed: 1 or more")
-    affinity = getattr(os, "sched_getaffinity", None)  # which CPUs this process may use; not known on macOS
-    return int(told) if told else min(MOST_WORKERS, len(affinity(0)) if affinity else os.cpu_count() or 1)
+    return int(told) if told else min(MOST_WORKERS, processors())
 
 
 def spread(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:

@@ -39,10 +39,13 @@ def build(
     hyperparameters: Mapping[str, Any] | None = None,
     name: str = "built",
 ) -> dict[str, Any]:
-    """A sketch of layers in rounds: doublets, hits, event, poolings; then a layer that answers.
+    """Make a sketch of layers in rounds: doublets, hits, event, poolings; then a layer that gives the output.
 
     Round i has the i-th layer of each kind, as long as there are any.
     `archioptrx.graphs.architecture.Architecture.from_dict` makes the network of it, `archioptrx.sandbox.save` a file.
+
+    >>> build(1, 0, methods={"node_convolutions": "GATConv"})["architecture"]["node1"]
+    {'type': 'node', 'convolution': 'GATConv', 'mlp': 1}
 
     Parameters
     ----------
@@ -58,17 +61,16 @@ def build(
     iterations
         Number of further turns of all rounds, with one set of weights.
     target
-        What is answered for: `edge`, `node` or `graph`.
-    hyperparameters, name
-        Others than the usual `hidden`, `depth`, `activation`; of the sketch.
+        Type of the output: `edge`, `node` or `graph`.
+    hyperparameters
+        Values that replace or extend the usual ones (`hidden`, `depth`, `activation`).
+    name
+        Name of the sketch.
 
     Raises
     ------
     InputError
-        A number, a kind, a method that isn't allowed; the allowed ones are named.
-
-    >>> build(1, 0, methods={"node_convolutions": "GATConv"})["architecture"]["node1"]
-    {'type': 'node', 'convolution': 'GATConv', 'mlp': 1}
+        A number, a kind or a method isn't allowed; the message names the allowed ones.
     """
     given = (node_convolutions, edge_convolutions, graph_convolutions, node_poolings, edge_poolings, graph_poolings)
     numbers = dict(zip(USUAL, given, strict=True))

@@ -14,7 +14,7 @@ from archioptrx.models.predictions.prediction import Prediction
 
 @prediction_writer("acorn")
 def write_predictions(predictions: Iterable[Prediction], options: AcornOptions, output: Path) -> None:
-    """Write each event's file again with scores and labels, under its own name.
+    """Write each file again with scores and labels, under its own name.
 
     Raises
     ------
@@ -27,5 +27,5 @@ def write_predictions(predictions: Iterable[Prediction], options: AcornOptions, 
             raise InputError(
                 "predict: acorn's files hold scores of edges and tracks; allowed: a model that gives these"
             )
-        file = files[one.graph.event]
-        acorn.write_predictions(file, output / f"{one.graph.event}{file.suffix}", one.graph, one.scores, one.tracks)
+        file, name = files[one.graph.event][one.graph.sector]
+        acorn.write_predictions(file, output / f"{name}{file.suffix}", one.graph, one.scores, one.tracks)

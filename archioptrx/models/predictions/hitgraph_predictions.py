@@ -1,7 +1,8 @@
 """Predictions for the `.npz` files of HEP.TrkX: the same files with further arrays.
 
-`score [E]` in the order of `y`, `triplet_score [T]` in that of `triplets`, `track [N]` (-1: none, numbers are the
-file's own), and what else a network gives under `output_NAME`.
+`score [E]` in the order of the file's edges, both directions of an edge alike, 0 for an edge from a hit to itself;
+`triplet_score [T]` in the order of `triplets`; `track [N]` (-1: none, numbers are the file's own); and what else a
+network gives under `output_NAME`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import numpy as np
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.options import HitgraphsOptions
+from archioptrx.data.pairs import per_pair
+from archioptrx.data.sources.hitgraph_arrays import edge_index_of
 from archioptrx.data.sources.hitgraphs import METADATA, find_files, name_of
 from archioptrx.models.predictions import prediction_writer
 from archioptrx.models.predictions.prediction import Prediction
@@ -34,10 +37,14 @@ def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptio
         file = files[graph.event, graph.sector]
         with np.load(file, allow_pickle=False) as content:
             arrays = {key: content[key] for key in content.files}
-        if (len(arrays["X"]), len(arrays["y"])) != (len(graph.x), graph.num_edges):
+        if len(arrays["X"]) != len(graph.x):
             raise InputError(f"{file}: is no longer the file that was read; allowed: the same file")
         if one.scores is not None:
-            arrays["score"] = graph.in_file_order(one.scores).numpy()
+            try:
+                pairs, edges = edge_index_of(arrays), graph.edge_index.numpy()
+                arrays["score"] = per_pair(pairs, edges, one.scores.numpy(), len(graph.x))
+            except InputError as error:
+                raise InputError(f"{file}: {error}") from error
         if one.triplet_scores is not None:
             arrays["triplet_score"] = one.triplet_scores.numpy()
         if one.tracks is not None:

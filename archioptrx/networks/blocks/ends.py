@@ -88,7 +88,7 @@ class _Lift(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, table: Tensor, base: Tensor | None, ends: EdgeEnds) -> Tensor:
         ctx.ends = ends
-        out = bags(table.view(2 * ends.size, -1), ends.slots, ends.slot_offsets)
+        out = bags(table.view(2 * ends.size, table.shape[1] // 2), ends.slots, ends.slot_offsets)
         return out if base is None else out.add_(base)
 
     @staticmethod
@@ -96,7 +96,7 @@ class _Lift(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         table = None
         if ctx.needs_input_grad[0]:
-            table = bags(grad, *ctx.ends.incident).view(ctx.ends.size, -1)
+            table = bags(grad, *ctx.ends.incident).view(ctx.ends.size, 2 * grad.shape[1])
         return table, grad if ctx.needs_input_grad[1] else None, None
 
 
@@ -122,7 +122,7 @@ def _products(table: Tensor, grad: Tensor, ends: EdgeEnds) -> Tensor:
 
     In blocks of rows that stay in the cache: the gathered rows together take more room than all else.
     """
-    rows, width = table.view(2 * ends.size, -1), grad.shape[1]
+    rows, width = table.view(2 * ends.size, table.shape[1] // 2), grad.shape[1]
     out = table.new_empty(ends.index.shape[1])
     for part in blocks(len(out)):
         both = slice(2 * part.start, 2 * part.stop)
@@ -140,7 +140,7 @@ class _Flow(torch.autograd.Function):
         ctx.ends = ends
         ctx.save_for_backward(table, weights)
         slots, rows, offsets = ends.neighbours
-        return bags(table.view(2 * ends.size, -1), slots, offsets, weights.index_select(0, rows))
+        return bags(table.view(2 * ends.size, table.shape[1] // 2), slots, offsets, weights.index_select(0, rows))
 
     @staticmethod
     @once_differentiable

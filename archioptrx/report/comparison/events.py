@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset
-from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.hitgraph import HitGraph, content_digest
 from archioptrx.data.options import OF, description
 from archioptrx.data.options.building import Cuts
 from archioptrx.data.sources import check_spec, load_dataset, with_path
@@ -86,9 +85,9 @@ def _unseen(loaded: LoadedModel, host: LoadedModel, graphs: Sequence[HitGraph], 
     host_data = host_provenance.data if path is None else host_provenance.data.at(path)
     origin = _origin(provenance.data.content) == _origin(host_data.content)
     used = [*splits.train, *splits.validation]
-    digests = {_topology(graph) for graph in used}
+    digests = {content_digest(graph) for graph in used} - {None}
     names = set(events_of(used)) if origin else set()
-    seen = [graph.event for graph in graphs if graph.event in names or _topology(graph) in digests]
+    seen = [graph.event for graph in graphs if graph.event in names or content_digest(graph) in digests]
     seen = list(dict.fromkeys(seen))
     if seen:
         examples = ", ".join(seen[:3]) + (", …" if len(seen) > 3 else "")
@@ -103,14 +102,6 @@ def _unseen(loaded: LoadedModel, host: LoadedModel, graphs: Sequence[HitGraph], 
 def _same_split(first: Provenance, second: Provenance) -> bool:
     """Whether two models were trained on the same events."""
     return (first.fingerprint, dict(first.split), first.test) == (second.fingerprint, dict(second.split), second.test)
-
-
-def _topology(graph: HitGraph) -> bytes:
-    """Digest of an event's topology and truth: it differs between events, but not with scales or with the zero of φ."""
-    digest = hashlib.sha256(f"{len(graph.x)}".encode())
-    digest.update(np.ascontiguousarray(graph.edge_index.numpy(), dtype="<i8").tobytes())
-    digest.update(np.packbits(graph.y.numpy() > 0.5).tobytes())
-    return digest.digest()
 
 
 def _origin(data: Mapping[str, Any]) -> tuple[Any, ...]:

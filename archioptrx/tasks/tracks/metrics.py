@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.event import PRIMARY
+from archioptrx.data.signal import Signal
 from archioptrx.tasks.metrics import SMALL, TRACKS, bundled_metrics, metric
 
 Ints = NDArray[np.int64]
@@ -63,6 +63,8 @@ class EventTracks:
         Sum of their weights.
     pt, eta, vr : [P]
         Transverse momentum in GeV, pseudorapidity, distance of the vertex from the beam line in mm; NaN: unknown.
+    made : int64 [P] or None
+        Hits of each particle in the whole event, where `hits` counts a part. None: `hits`.
     """
 
     name: str
@@ -74,6 +76,12 @@ class EventTracks:
     pt: Floats
     eta: Floats
     vr: Floats
+    made: Ints | None = None
+
+    @property
+    def all_hits(self) -> Ints:
+        """Hits of each particle in the whole event, as far as they are known."""
+        return self.hits if self.made is None else self.made
 
 
 @dataclass(frozen=True)
@@ -83,29 +91,32 @@ class Selection:
     Attributes
     ----------
     pt_min
-        Transverse momentum above it, GeV; 0: any, also an unknown one.
+        Transverse momentum of this or more, GeV; 0: any, also an unknown one.
     eta_max
         |η| up to it.
     vr_max
         Made no farther from the beam line, mm: primary ones are below a few.
     min_hits
         Least number of hits of a particle, and of a track. The TrackML score knows no such limit.
+    signal_hits
+        Least number of hits of a particle in the whole event, whatever of it is in the graphs.
     """
 
     pt_min: float = 0.0
     eta_max: float = math.inf
     vr_max: float = math.inf
     min_hits: int = 3
+    signal_hits: int = 0
 
     @staticmethod
     def of_signal(options: Mapping[str, Any]) -> Selection:
-        """Selection of the signal of a data set (`signal_pt`, `signal_primary`).
+        """The signal of a data set, by which edges are masked: tracks are judged by the same particles.
 
         >>> Selection.of_signal({"source": "helix", "signal_pt": 1.0}).pt_min
         1.0
         """
-        vr_max = PRIMARY if options.get("signal_primary") else math.inf
-        return Selection(pt_min=float(options.get("signal_pt") or 0.0), vr_max=vr_max)
+        signal = Signal.of_options(options)
+        return Selection(pt_min=signal.pt, vr_max=signal.vr_max, signal_hits=signal.hits)
 
     def of(self, event: EventTracks) -> Bools:
         """Particles of an event that count. Shapes: -> bool [P].
@@ -115,16 +126,16 @@ class Selection:
         InputError
             The data don't say what is asked for.
         """
-        chosen = event.hits >= self.min_hits
-        for name, values, asked, good in (
-            ("pt_min", event.pt, self.pt_min > 0, event.pt > self.pt_min),
-            ("eta_max", event.eta, self.eta_max < math.inf, np.abs(event.eta) <= self.eta_max),
-            ("vr_max", event.vr, self.vr_max < math.inf, event.vr <= self.vr_max),
+        for name, values, asked in (
+            ("pt_min", event.pt, self.pt_min > 0),
+            ("eta_max", event.eta, self.eta_max < math.inf),
+            ("vr_max", event.vr, self.vr_max < math.inf),
         ):
             if asked and np.isnan(values).any():
                 raise InputError(f"{name}: the data don't say it of the particles of {event.name}; allowed: without it")
-            chosen = chosen & good if asked else chosen
-        return chosen
+        signal = Signal(self.pt_min, self.signal_hits, self.vr_max).of(event.pt, event.all_hits, event.vr)
+        near = np.abs(event.eta) <= self.eta_max if self.eta_max < math.inf else True
+        return signal & near & (event.hits >= self.min_hits)
 
 
 @dataclass(frozen=True, eq=False)
@@ -346,6 +357,7 @@ def joined(events: Sequence[EventTracks]) -> EventTracks:
         pt=whole(event.pt for event in events),
         eta=whole(event.eta for event in events),
         vr=whole(event.vr for event in events),
+        made=whole_numbers(event.all_hits for event in events),
     )
 
 

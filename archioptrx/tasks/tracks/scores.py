@@ -200,14 +200,17 @@ def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
     hits = np.bincount(own, minlength=len(ids)).astype(np.int64)
     weights = np.bincount(own, weight[real], len(ids)).astype(np.float64)
     about = np.full((3, len(ids)), np.nan)
+    made = None
     if table is not None:
         about = table[1][1:, [_PT, _ETA, _VR]].T
+        made = table[1][1:, _HITS].round().astype(np.int64)
         if whole:
-            hits = table[1][1:, _HITS].round().astype(np.int64)
+            hits = made
             weights = hits.astype(np.float64) if weighed is None else table[1][1:, _WEIGHT]
     elif pt is not None:
         about[0, own] = pt[real]
-    return EventTracks(name, labels[kept], particle, weight, hits, weights, *about)
+    pt_of, eta, vr = about
+    return EventTracks(name, labels[kept], particle, weight, hits, weights, pt_of, eta, vr, made)
 
 
 def _once(hit_id: Ints, z: Floats, labels: Ints) -> Ints:

@@ -1,4 +1,4 @@
-"""Pairs of hits without a direction, as other programs keep them, and the edges that they become."""
+"""Pairs of hits, as files keep them in one direction or in both, and the edges that they become."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archioptrx.core.errors import InputError
+
 Edges = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Undirected:
-    """Each pair once.
+    """Each pair of hits once.
 
     Attributes
     ----------
@@ -65,3 +68,43 @@ def undirected(pairs: Edges, r: NDArray[Any], z: NDArray[Any]) -> Undirected:
     first = np.sort(first)
     first = first[pairs[0, first] != pairs[1, first]]
     return Undirected(outward(pairs[:, first], r, z), first)
+
+
+def per_pair(pairs: Edges, edges: Edges, values: NDArray[Any], hits: int) -> NDArray[Any]:
+    """One number for each pair of a caller's list, from one for each edge of the graph that was made of it.
+
+    Parameters
+    ----------
+    pairs : [2, K]
+        In either direction, as often as they stand there.
+    edges : [2, E]
+        The graph's edges.
+    values : [E]
+        One number for each of them.
+    hits
+        Number of hits.
+
+    Returns
+    -------
+    [K]: both directions of an edge have its number; a pair of a hit with itself, which is no edge, has 0.
+
+    Raises
+    ------
+    InputError
+        A pair is no edge of the graph.
+
+    >>> per_pair(np.array([[0, 1, 1], [1, 0, 1]]), np.array([[0], [1]]), np.array([0.5]), 2).tolist()
+    [0.5, 0.5, 0.0]
+    """
+    keys, wanted = pair_keys(edges, hits), pair_keys(pairs, hits)
+    own = pairs[0] == pairs[1]
+    found = np.zeros(len(wanted), dtype=values.dtype)
+    if own.all():
+        return found
+    order = np.argsort(keys)
+    place = np.searchsorted(keys, wanted, sorter=order)
+    place = order[place.clip(max=len(keys) - 1)] if len(keys) else place
+    if not len(keys) or (~own & (keys[place] != wanted)).any():
+        raise InputError("has other edges than the graph that was read from it; allowed: the same file")
+    found[~own] = values[place[~own]]
+    return found

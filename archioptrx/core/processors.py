@@ -1,0 +1,55 @@
+"""How many processors this process may use, by all that limits it."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from archioptrx.core.errors import InputError
+
+THREADS = "OMP_NUM_THREADS"
+"""The environment variable by which users of OpenMP limit threads; batch systems set it, too."""
+QUOTAS = (Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))
+"""Files in which Linux says how much processor time a container gets: of control groups version 2 and version 1."""
+
+
+def processors() -> int:
+    """Number of processors: those that this process is bound to, or fewer where a container limits its time."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not known on macOS
+    bound = len(affinity(0)) if affinity else os.cpu_count() or 1
+    quota = _quota()
+    return bound if quota is None else max(1, min(bound, math.ceil(quota)))
+
+
+def threads() -> int:
+    """Number of threads for computations: as `OMP_NUM_THREADS` says, else one for each processor.
+
+    More threads than processors wait for each other: a training on two busy processors took twenty times as long with
+    two threads as with one.
+
+    Raises
+    ------
+    InputError
+        The variable is no whole number from 1.
+    """
+    value = os.environ.get(THREADS, "").partition(",")[0].strip()  # further numbers are for nested regions
+    if not value:
+        return processors()
+    if not value.isdecimal() or int(value) < 1:
+        raise InputError(f"{THREADS}: is {value!r}; allowed: a whole number from 1")
+    return int(value)
+
+
+def _quota() -> float | None:
+    """Processors' worth of time that the control group gets; None: no limit, or none that is known."""
+    for file in QUOTAS:
+        try:
+            words = file.read_text().split()
+            if file.name == "cpu.max":
+                return None if words[0] == "max" else int(words[0]) / int(words[1])
+            period = int(file.with_name("cpu.cfs_period_us").read_text())
+            return int(words[0]) / period if int(words[0]) > 0 else None
+        except (OSError, ValueError, IndexError, ZeroDivisionError):
+            continue
+    return None

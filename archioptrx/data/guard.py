@@ -1,0 +1,261 @@
+"""The guard of all hit graphs: whatever source arrays come from, a graph is made of them only after these checks.
+
+`dataset.make_graph` calls it, so that every reader, every simulation, graphs made of other graphs and a user's own
+source keep the same rules; `docs/data.md` lists them. What can be repaired without a guess is repaired and counted
+(`archioptrx.data.repairs`), all else is refused with one line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.bounds import coordinate_fault
+from archioptrx.data.event import PARTICLE_COLUMNS
+from archioptrx.data.hitgraph import EDGE_FIELDS, NODE_FIELDS, PAIR_FIELDS, PARTICLE_FIELDS, TRIPLET_FIELDS
+from archioptrx.data.identifiers import particle_ids, whole_numbers
+from archioptrx.data.pairs import Edges, outward_rank, pair_keys
+
+Arrays = dict[str, Any]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+INDICES = {"edge_index": "hit", "loss_index": "hit", "triplet_index": "edge", "particle_index": "particle"}
+"""Fields that count rows, and of what."""
+ROWS = {
+    **dict.fromkeys(NODE_FIELDS, "hit"),
+    **dict.fromkeys(EDGE_FIELDS, "edge"),
+    **dict.fromkeys(TRIPLET_FIELDS, "triplet"),
+    **dict.fromkeys(PARTICLE_FIELDS, "particle"),
+    **dict.fromkeys(PAIR_FIELDS, "pair of the loss"),
+}
+"""What each field has a row for."""
+WHOLE = ("hit_id", "particle_id", "chain", "edge_order")
+LARGEST = float(np.finfo(np.float32).max)
+"""Of numbers that graphs keep in float32."""
+NOT_NEGATIVE = ("pt", "hit_weight", "edge_weight", "triplet_weight")
+SHARES = ("y", "y_triplet", "y_loss")
+"""Truth: 0 or 1."""
+
+
+def guarded(arrays: Mapping[str, Any], scale: tuple[float, ...], sectors: int, directed: bool) -> tuple[Arrays, Arrays]:
+    """Check a graph's arrays, and bring edges and particles into the form of the contract.
+
+    Parameters
+    ----------
+    arrays
+        Under the names of `HitGraph`, edges in any order; None is left out. Not changed.
+    scale
+        What the columns of `x` are multiplied by to be mm, rad, mm.
+    sectors
+        φ sectors of an event.
+    directed
+        The source knows which hit of an edge is the inner one, by layers say. Otherwise r says it, and edges that
+        lead inwards are turned. Of a pair that stands in both directions r says it in any case.
+
+    Returns
+    -------
+    The arrays, and what was repaired: counts by the names of `repairs.TEXTS`.
+
+    Raises
+    ------
+    InputError
+        Something breaks the contract.
+    """
+    content: Arrays = {name: np.asarray(values) for name, values in arrays.items() if values is not None}
+    repairs: dict[str, int] = {}
+    _check_rows(content)
+    _name_particles(content, repairs)
+    _check_numbers(content)
+    _check_table(content)
+    nodes = content["x"].astype(np.float64) * np.asarray(scale)
+    if (fault := coordinate_fault(nodes, scale, sectors)) is not None:
+        raise InputError(fault)
+    rank = outward_rank(nodes[:, 0], nodes[:, 2])
+    _join_edges(content, rank, directed, repairs)
+    _join_pairs(content, len(nodes), repairs)
+    _check_truth(content)
+    return content, repairs
+
+
+def _check_rows(content: Arrays) -> None:
+    """Shapes, and indices inside what they count."""
+    for name in ("x", "edge_index"):
+        if name not in content:
+            raise InputError(f"lacks {name}; allowed: x [hits, features] and edge_index [2, edges]")
+    if content["x"].ndim != 2 or content["x"].shape[1] < 3 or content["x"].dtype.kind not in "iufb":
+        shape = f"{content['x'].dtype} {list(content['x'].shape)}"
+        raise InputError(f"x is {shape}; allowed: numbers [hits, 3 or more]")
+    for name in INDICES:
+        if name in content:
+            content[name] = _index(name, content[name])
+    counts = {"hit": len(content["x"]), "edge": content["edge_index"].shape[1]}
+    counts["particle"] = len(np.atleast_1d(content.get("particles", ())))
+    counts["triplet"] = content["triplet_index"].shape[1] if "triplet_index" in content else 0
+    counts["pair of the loss"] = content["loss_index"].shape[1] if "loss_index" in content else 0
+    for name, kind in INDICES.items():
+        values, limit = content.get(name), counts[kind]
+        if values is not None and values.size and not (values.min() >= 0 and values.max() < limit):
+            wrong = values[(values < 0) | (values >= limit)][0]
+            allowed = f"0 … {limit - 1}" if limit else "none"
+            raise InputError(f"{name} points outside the {limit} {kind}s ({wrong}); allowed: {allowed}")
+    for name, kind in ROWS.items():
+        if name in content and (not np.ndim(content[name]) or len(content[name]) != counts[kind]):
+            rows = len(content[name]) if np.ndim(content[name]) else "no"
+            raise InputError(f"{name} has {rows} rows; allowed: one per {kind}, {counts[kind]}")
+
+
+def _index(name: str, values: NDArray[Any]) -> Ints:
+    """Rows of hits, edges or particles as int64."""
+    width = 1 if name == "particle_index" else 2
+    if values.ndim != width or (width == 2 and len(values) != 2):
+        raise InputError(f"{name} has the shape {list(values.shape)}; allowed: {'[2, …]' if width == 2 else '[hits]'}")
+    return whole_numbers(values, name, "row")
+
+
+def _check_numbers(content: Arrays) -> None:
+    """Finite numbers, in the range that each field has."""
+    for name, values in content.items():
+        if name == "pid" or name not in ROWS:
+            continue
+        if values.dtype.kind not in "iufb":
+            raise InputError(f"{name} holds {values.dtype}; allowed: numbers")
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            count = int((~np.isfinite(values)).sum())
+            raise InputError(f"{name} holds {count} NaN or infinite numbers; allowed: finite ones")
+        if values.dtype.kind == "f" and values.dtype.itemsize > 4 and (np.abs(values) > LARGEST).any():
+            raise InputError(f"{name} holds numbers beyond {LARGEST:.3g}; allowed: what float32 holds")
+        if name in WHOLE:
+            content[name] = whole_numbers(values, name, ROWS[name])
+        if name in NOT_NEGATIVE and (values < 0).any():
+            row = int(np.argmax(values < 0))
+            raise InputError(f"{name} is {values[row]:g} at {ROWS[name]} {row}; allowed: 0 or more")
+        if name in SHARES and not np.isin(values, (0, 1)).all():
+            row = int(np.argmin(np.isin(values, (0, 1))))
+            raise InputError(f"{name} is {values[row]:g} at {ROWS[name]} {row}; allowed: 0 and 1")
+
+
+def _name_particles(content: Arrays, repairs: dict[str, int]) -> None:
+    """Exact ids with 0 for noise, whose pT is 0 whatever the file says of it (NaN, often)."""
+    if "pid" not in content:
+        return
+    if content["pid"].ndim != 1:
+        raise InputError(f"pid has the shape {list(content['pid'].shape)}; allowed: [hits]")
+    content["pid"], repairs["noise_ids"] = particle_ids(content["pid"])
+    if "pt" in content and content["pt"].shape == content["pid"].shape:
+        content["pt"] = np.where(content["pid"] == 0, 0, content["pt"])
+
+
+def _check_table(content: Arrays) -> None:
+    """Hits that are named once; a table of particles in order, whose rows are what the hits' particles say."""
+    names, counts = np.unique(content.get("hit_id", np.zeros(0, np.int64)), return_counts=True)
+    if (counts > 1).any():
+        worst = int(np.argmax(counts))
+        raise InputError(f"hit_id {names[worst]} stands {counts[worst]} times; allowed: each once")
+    table = ("particle_id", "particles", "particle_index")
+    missing = [name for name in table if name not in content]
+    if len(missing) == len(table):
+        return
+    if missing:
+        raise InputError(f"a table of particles lacks {', '.join(missing)}; allowed: all three arrays, or none")
+    ids, width = content["particle_id"], len(PARTICLE_COLUMNS)
+    if content["particles"].shape[1:] != (width,):
+        raise InputError(f"particles has the shape {list(content['particles'].shape)}; allowed: [particles, {width}]")
+    if ids.ndim != 1 or not len(ids) or ids[0] != 0 or (np.diff(ids) <= 0).any():
+        raise InputError("particle_id isn't in order; allowed: 0 for noise, then increasing ids")
+    if "pid" in content and (ids[content["particle_index"]] != content["pid"]).any():
+        raise InputError("pid isn't particle_id[particle_index]; allowed: the same particle by both")
+
+
+def _join_edges(content: Arrays, rank: Ints, directed: bool, repairs: dict[str, int]) -> None:
+    """Each pair of hits once, from the inner to the outer one; a hit isn't joined with itself."""
+    edges: Edges = content["edge_index"]
+    keys, first, of = np.unique(pair_keys(edges, len(rank)), return_index=True, return_inverse=True)
+    own, inwards = edges[0] == edges[1], rank[edges[0]] > rank[edges[1]]
+    if len(keys) == len(of) and not own.any() and (directed or not inwards.any()):
+        return
+    if "triplet_index" in content:
+        raise InputError("triplet_index stands beside edges that lead inwards or stand twice; allowed: each pair once")
+    outward_too = np.bincount(of[~inwards], minlength=len(keys)) > 0
+    kept = np.sort(first[~own[first]])  # the order in which the pairs came
+    group = of[kept]
+    repairs["own_edges"] = int(own.sum())
+    repairs["joined_edges"] = int((~own).sum()) - len(kept)
+    repairs["turned_edges"] = 0 if directed else int((~outward_too[group]).sum())
+    if "y" in content:
+        repairs["one_sided_truth"] = _one_sided(content["y"] > 0, of, inwards, own)
+    for name in EDGE_FIELDS:
+        if name in content and name != "edge_order":
+            content[name] = _largest(content[name], of, len(keys))[group]
+    if "edge_order" in content:
+        content["edge_order"] = np.argsort(np.argsort(content["edge_order"][kept]))
+    pairs = edges[:, kept]
+    turned = (rank[pairs[0]] > rank[pairs[1]]) & (outward_too[group] | (not directed))
+    content["edge_index"] = np.where(turned, pairs[::-1], pairs)
+
+
+def _largest(values: NDArray[Any], of: Ints, count: int) -> NDArray[Any]:
+    """The largest number of each group: whatever stands first, the result is the same. Shapes: [E, …] -> [count, …]."""
+    order = np.argsort(of, kind="stable")
+    starts = np.searchsorted(of[order], np.arange(count))
+    largest: NDArray[Any] = np.maximum.reduceat(values[order], starts, axis=0)
+    return largest
+
+
+def _one_sided(true: Bools, of: Ints, inwards: Bools, own: Bools) -> int:
+    """How many pairs are true in one of their two directions only.
+
+    Raises
+    ------
+    InputError
+        A pair stands twice in one direction, once as true and once as false.
+    """
+    count = int(of.max(initial=-1)) + 1
+    answers = []
+    for side in (inwards, ~inwards):
+        said = [np.bincount(of[side & ~own & one], minlength=count) > 0 for one in (true, ~true)]
+        if (said[0] & said[1]).any():
+            pair = int(np.argmax(said[0] & said[1]))
+            rows = np.flatnonzero((of == pair) & side)
+            raise InputError(
+                f"y is 1 and 0 for one pair of hits in one direction (edges {rows[0]} and {rows[1]}); "
+                "allowed: one answer for each direction"
+            )
+        answers.append(said)
+    (true_in, false_in), (true_out, false_out) = answers
+    return int(((true_in & false_out) | (false_in & true_out)).sum())
+
+
+def _join_pairs(content: Arrays, hits: int, repairs: dict[str, int]) -> None:
+    """Each pair of the loss once, in whatever direction; it is wanted together if one of them is."""
+    if "loss_index" not in content:
+        return
+    pairs: Edges = content["loss_index"]
+    keys, first, of = np.unique(pair_keys(pairs, hits), return_index=True, return_inverse=True)
+    own = pairs[0] == pairs[1]
+    if len(keys) == pairs.shape[1] and not own.any():
+        return
+    repairs["joined_pairs"] = pairs.shape[1] - len(keys)
+    kept = np.flatnonzero(~own[first])
+    kept = kept[np.argsort(first[kept])]
+    content["loss_index"] = pairs[:, first[kept]]
+    for name in PAIR_FIELDS:
+        if name in content:
+            content[name] = _largest(content[name], of, len(keys))[kept]
+
+
+def _check_truth(content: Arrays) -> None:
+    """A true edge joins hits of particles: 0 is noise, and where it is a particle the ids have to begin with 1."""
+    if "y" not in content or "pid" not in content:
+        return
+    start, end = content["edge_index"]
+    noise = (content["y"] > 0) & (content["pid"][start] == 0) & (content["pid"][end] == 0)
+    if noise.any():
+        raise InputError(
+            f"a true edge joins two hits of noise ({int(noise.sum())} do); "
+            "allowed: particle ids from 1 on, for 0 is noise"
+        )

@@ -1,0 +1,59 @@
+"""Signal: the particles that a search wants to find. One definition for edges, particles, bins and tracks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from archioptrx.data.event import PRIMARY
+
+KEYS = ("signal_pt", "signal_hits", "signal_primary")
+"""Options of a source that say what its signal is."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Which particles are signal; by default all.
+
+    Attributes
+    ----------
+    pt
+        Transverse momentum of this or more, GeV.
+    hits
+        So many hits or more in the whole event, cut away ones too.
+    vr_max
+        Made no farther from the beam line, mm.
+    """
+
+    pt: float = 0.0
+    hits: int = 0
+    vr_max: float = math.inf
+
+    @classmethod
+    def of_options(cls, options: Mapping[str, Any]) -> Signal:
+        """The signal of a data set, by the options that its source was given.
+
+        >>> Signal.of_options({"source": "helix", "signal_pt": 1.0, "signal_primary": True})
+        Signal(pt=1.0, hits=0, vr_max=2.0)
+        """
+        pt, hits = float(options.get("signal_pt") or 0.0), int(options.get("signal_hits") or 0)
+        return cls(pt, hits, PRIMARY if options.get("signal_primary") else math.inf)
+
+    def of(self, pt: NDArray[Any], hits: NDArray[Any], vr: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which particles are signal; what isn't asked for may be NaN. Shapes: [P] each -> [P].
+
+        Compared in float32, which graphs and files keep: a particle exactly at the limit is signal in all forms.
+        """
+        chosen = np.ones(len(pt), dtype=np.bool_)
+        if self.pt > 0:
+            chosen &= np.asarray(pt, np.float32) >= np.float32(self.pt)
+        if self.hits > 0:
+            chosen &= np.asarray(hits) >= self.hits
+        if self.vr_max < math.inf:
+            chosen &= np.asarray(vr, np.float32) <= np.float32(self.vr_max)
+        return chosen

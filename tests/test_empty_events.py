@@ -1,0 +1,150 @@
+"""Events without edges, with one hit, without any, and files without truth: legal wherever data are read or scored."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from graphs import toy
+from test_acorn import matrix, prefixed, saved
+from test_predict import event, model
+from test_sources import arrays as npz
+from test_sources import folder_of
+
+import archioptrx
+from archioptrx.commands import data, evaluate, predict, train
+from archioptrx.data.dataset import make_graph
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.trackml import write_event
+from archioptrx.tasks import make_task
+from archioptrx.tasks.tracks.scores import track_scores
+from archioptrx.training.fit import Fitting
+from archioptrx.training.settings import Training
+
+
+def first_hits(one, count):
+    """The same event with so many of its hits; its particles stay."""
+    fields = ("hit_id", "pos", "volume", "layer", "module", "pid", "weight")
+    return replace(one, **{name: getattr(one, name)[:count] for name in fields})
+
+
+@pytest.fixture
+def events(tmp_path):
+    """Three events: a usual one, one with a single hit, one without."""
+    for number, count in ((6, None), (7, 1), (8, 0)):
+        write_event(first_hits(event(f"event00000000{number}", seed=number), count), tmp_path / "events")
+    return {"source": "trackml", "path": str(tmp_path / "events")}
+
+
+def test_events_without_edges_are_read_scored_and_answered(events, tmp_path, capsys):
+    dataset = load_dataset(events)
+    assert [(len(graph.x), graph.num_edges > 0) for graph in dataset.graphs] == [
+        (len(dataset.graphs[0].x), True),
+        (1, False),
+        (0, False),
+    ]
+    model(tmp_path / "m", events)
+    assert data.main(["trackml", events["path"], "--plot", str(tmp_path / "events.png"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["events"] == 3
+    assert evaluate.main([str(tmp_path / "m"), "--data", events["path"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["edges"] == dataset.graphs[0].num_edges
+    assert predict.main([str(tmp_path / "m"), "--data", events["path"], "--output", str(tmp_path / "out")]) == 0
+    table = pd.read_csv(tmp_path / "out" / "submission.csv")
+    assert (table.event_id == 7).sum() == 1
+    assert table[table.event_id == 7].track_id.tolist() == [0]
+
+
+def test_particles_of_an_event_without_a_graph_s_hit_are_lost(tmp_path):
+    usual, outside = event("event000000006"), event("event000000007")
+    write_event(usual, tmp_path / "events")
+    # All of its hits are in an endcap, and the graphs hold the barrel.
+    write_event(
+        replace(outside, volume=np.full_like(outside.volume, 9), layer=np.full_like(outside.layer, 2)),
+        tmp_path / "events",
+    )
+    graphs = load_dataset({"source": "trackml", "path": str(tmp_path / "events")}).graphs
+    assert [len(graph.x) > 0 for graph in graphs] == [True, False]
+    task = make_task({"name": "edge_classification"})
+    one, both = (track_scores(task, [task.perfect(graph) for graph in some], some) for some in (graphs[:1], graphs))
+    assert both["track_efficiency_physics"] == one["track_efficiency_physics"] / 2 > 0
+    assert both["trackml_score"] == one["trackml_score"] / 2
+
+
+def empty(metadata, hits):
+    fields = {"pt": np.zeros(hits), "hit_weight": np.zeros(hits), "particle_index": np.zeros(hits, int)}
+    table = {"particle_id": [0], "particles": np.zeros((1, 8))}
+    nothing = {"edge_index": np.zeros((2, 0), int), "y": np.zeros(0), "pid": np.zeros(hits)}
+    return make_graph({"x": np.full((hits, 3), 0.3), **nothing, **fields, **table}, metadata, f"empty{hits}", 0)
+
+
+@pytest.mark.parametrize("hits", [0, 1, 3])
+def test_a_loaded_model_answers_and_trains_on_graphs_without_edges(hits, tmp_path):
+    spec = {"source": "toy", "num_samples": 4}
+    trained = model(tmp_path / "m", spec)
+    graph = empty(trained.metadata, hits)
+    loaded = archioptrx.load(tmp_path / "m")
+    assert loaded.model(graph).shape == (0,)
+    assert trained.task.tracks(loaded.model(graph), graph).tolist() == [-1] * hits
+    graphs = toy(4).graphs
+    fitting = Fitting(
+        loaded.model, trained.task, [graph, graphs[0]], [graphs[1], graph], Training(epochs=1, batch_size=1)
+    )
+    assert np.isfinite(fitting.epoch().loss)
+
+
+@pytest.mark.parametrize("nothing", [{"y": None}, {"y": np.zeros(5)}])
+def test_npz_without_truth_is_predicted_and_evaluated(nothing, tmp_path, capsys):
+    good = folder_of(tmp_path / "good")
+    model(tmp_path / "m", {"source": "hitgraphs", "path": str(good), "sectors": 2})
+    folder = tmp_path / "blind"
+    folder.mkdir()
+    np.savez(folder / "event9_g000.npz", **npz(**nothing))
+    assert predict.main([str(tmp_path / "m"), "--data", str(folder), "--output", str(tmp_path / "out")]) == 0
+    assert np.load(tmp_path / "out" / "event9_g000.npz")["score"].shape == (5,)
+    capsys.readouterr()
+    assert evaluate.main([str(tmp_path / "m"), "--data", str(folder), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["auc"] is None
+    assert err == (
+        f"{folder}: no edge that counts is true (files without truth?): loss, accuracy and purity say nothing about "
+        "the model\n"
+    )
+
+
+def test_training_without_truth_says_why_not_in_one_line(tmp_path, capsys):
+    for k in range(4):
+        (tmp_path / "blind").mkdir(exist_ok=True)
+        np.savez(tmp_path / "blind" / f"event{k}_g000.npz", **npz(y=None))
+    told = ["message_passing", "--data", str(tmp_path / "blind"), "--set", "data.sectors=1"]
+    assert train.main([*told, "--output", str(tmp_path / "m")]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == (
+        "data: training events: no edge that counts is true (files without truth?); allowed: events with true edges"
+    )
+
+
+def test_acorn_without_truth_and_predictions_for_every_edge_of_the_file(tmp_path):
+    file = saved(tmp_path / "a" / "e.pt", matrix(y=None))
+    spec = {"source": "acorn", "path": str(file)}
+    trained = model(tmp_path / "m", spec)
+    assert load_dataset(spec).graphs[0].y.tolist() == [0] * 4
+    assert predict.main([str(tmp_path / "m"), "--data", str(file), "--output", str(tmp_path / "out")]) == 0
+    scores = torch.load(tmp_path / "out" / "e.pt", weights_only=False).scores
+    assert len(scores) == 8 and torch.equal(scores[0::2], scores[1::2])
+    no_edges = saved(
+        tmp_path / "b" / "e.pt", prefixed(edge_index=torch.zeros(2, 0, dtype=torch.int64), edge_y=torch.zeros(0))
+    )
+    assert load_dataset({"source": "acorn", "path": str(no_edges)}).graphs[0].num_edges == 0
+    assert trained.task.name == "edge_classification"
+
+
+def test_npz_predictions_stand_for_every_edge_of_the_file_in_its_order(tmp_path):
+    both = {"Ro_rows": np.array([1, 0, 1, 2, 2]), "Ri_rows": np.array([0, 1, 2, 2, 1]), "y": np.array([0, 1, 1, 0, 0])}
+    folder = folder_of(tmp_path / "npz", both, names=("event1_g000", "event2_g000", "event3_g000"))
+    model(tmp_path / "m", {"source": "hitgraphs", "path": str(folder), "sectors": 2})
+    assert predict.main([str(tmp_path / "m"), "--data", str(folder), "--output", str(tmp_path / "out")]) == 0
+    score = np.load(tmp_path / "out" / "event1_g000.npz")["score"]
+    assert score[0] == score[1] > 0 and score[2] == score[4] > 0
+    assert score[3] == 0, "an edge from a hit to itself"

@@ -1,0 +1,59 @@
+"""Processors and threads: by what binds the process, by a container's quota, by OMP_NUM_THREADS."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from archioptrx.core import processors
+from archioptrx.core.errors import InputError
+
+
+def quota(folder: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> int:
+    """Processors where these files of a control group are all there are."""
+    for name, text in files.items():
+        (folder / name.replace("_", ".", 1)).write_text(text)
+    monkeypatch.setattr(processors, "QUOTAS", (folder / "cpu.max", folder / "cpu.cfs_quota_us"))
+    return processors.processors()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({}, None),
+        ({"cpu_max": "max 100000"}, None),
+        ({"cpu_max": "100000 100000\n"}, 1),
+        ({"cpu_max": "50000 100000"}, 1),
+        ({"cpu_max": "9900000 100000"}, None),  # more than there are
+        ({"cpu_cfs_quota_us": "-1", "cpu_cfs_period_us": "100000"}, None),
+        ({"cpu_cfs_quota_us": "100000", "cpu_cfs_period_us": "100000"}, 1),
+        ({"cpu_max": "no number"}, None),
+    ],
+)
+def test_a_quota_limits_processors(tmp_path, monkeypatch, files, expected):
+    whole = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert quota(tmp_path, monkeypatch, **files) == (expected or whole)
+
+
+@pytest.mark.parametrize(("value", "expected"), [("1", 1), ("7", 7), (" 2 ", 2), ("3,1", 3), ("", None)])
+def test_the_variable_says_how_many_threads(monkeypatch, value, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    assert processors.threads() == (expected or processors.processors())
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
+def test_a_wrong_variable_is_named(monkeypatch, value):
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    with pytest.raises(InputError, match=rf"^OMP_NUM_THREADS: is '{value}'; allowed: a whole number from 1$"):
+        processors.threads()
+
+
+def test_train_uses_as_many_threads_as_the_variable_says(tmp_path):
+    command = [sys.executable, "-m", "archioptrx", "train", "attention", "--epochs", "1", "--output", "model"]
+    command += ["--set", "data.num_samples=9"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert "attention: 1 thread (--set resources.cpus_per_trial=N changes that)\n" in done.stderr
+    assert ", cpu, 1 thread\n" in (tmp_path / "model" / "log.txt").read_text()

@@ -1,0 +1,222 @@
+"""Damaged files of each reader: what comes out is a data set or one of our errors, and nothing else."""
+
+import copy
+import math
+import pickle
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from events import barrel_event
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_acorn import columns, matrix, prefixed
+from test_sources import arrays
+from torch_geometric.data import Data
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.hitgraph import graph_faults
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.trackml import write_event
+
+NUMBERS = (0, 1, -1, 2, 0.5, -0.0, 1e-300, 1e19, -1e19, 2.0**53, 2**63 - 1, -(2**63), math.nan, math.inf, -math.inf)
+KINDS = ("f2", "f4", "f8", "i1", "i4", "i8", "u1", "u8", "?", "U3", "c8", "M8[s]", "V4")
+PLAIN = (None, "", "x", [], {}, (), True, 10**30, b"\0", object, [[[]]], {"a": 1}, math.nan, "\ud800", np.float64(1))
+
+
+def mutated_array(values, random):
+    """One change of an array: a number, its type, its shape or its length."""
+    change = random.randrange(6)
+    values = np.array(values)
+    if values.dtype.kind not in "biuf":
+        return values
+    if change == 0 and values.size:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            flat = values.astype(random.choice(("f8", "f4", "i8", str(values.dtype)))).ravel()
+            number = random.choice(NUMBERS)
+            if flat.dtype.kind == "f" or (float(number).is_integer() and abs(number) < 2**63):
+                flat[random.randrange(flat.size)] = number
+        return flat.reshape(values.shape)
+    if change == 1:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return np.zeros(values.shape, "V4") if (kind := random.choice(KINDS)) == "V4" else values.astype(kind)
+    if change == 2:
+        return random.choice((values.T, values.ravel(), values[None], values[..., None], np.array(7), np.zeros((0, 3))))
+    if change == 3:
+        return values[: random.randrange(len(values) + 1)] if values.ndim else values
+    if change == 4 and values.ndim:
+        return np.concatenate([values, values[:1]])
+    return values[::-1] if values.ndim else values
+
+
+def mutated_bytes(content, random):
+    """A file with some bytes changed, cut off, or doubled."""
+    content = bytearray(content)
+    for _ in range(random.randrange(1, 6)):
+        place = random.randrange(len(content))
+        content[place] = random.randrange(256)
+    cut = random.randrange(4)
+    return bytes(content[: random.randrange(len(content))] if cut == 0 else content)
+
+
+def refused_or_read(spec):
+    """Read a data set; only InputError may come out, and a graph that comes out keeps the contract."""
+    try:
+        dataset = load_dataset(spec)
+    except InputError as error:
+        assert all("\n" not in fault for fault in error.faults)
+        return
+    for graph in dataset.graphs:
+        assert graph_faults(graph) == []
+        assert graph.num_edges == len(set(map(frozenset, graph.edge_index.T.tolist())))
+        assert graph.get("pid") is None or not (graph.pid < 0).any()
+
+
+def npz(random, folder):
+    """An .npz of HEP.TrkX with all that may stand there, changed."""
+    random_pids = np.array([7, 7, 7, 0])
+    content = arrays(pid=random_pids, hit_id=np.arange(4), pt=np.ones(4), edge_weight=np.ones(5))
+    content |= {"loss_pairs": np.array([[0, 1], [2, 3]]), "y_loss": np.array([1, 0])}
+    content |= {
+        "particle_id": np.array([0, 7]),
+        "particles": np.zeros((2, 8)),
+        "particle_index": np.array([1, 1, 1, 0]),
+    }
+    for _ in range(random.randrange(1, 3)):
+        name = random.choice(list(content))
+        content[name] = mutated_array(content[name], random)
+        if random.random() < 0.15:
+            del content[name]
+    np.savez(folder / "event1_g000.npz", **content)
+    if random.random() < 0.2:
+        file = folder / "event1_g000.npz"
+        file.write_bytes(mutated_bytes(file.read_bytes(), random))
+    return {"source": "hitgraphs", "sectors": random.choice((1, 2))}
+
+
+def pyg(random, folder):
+    """A graph of acorn or gnn_tracking, changed."""
+    content = dict(random.choice((columns, prefixed, matrix))())
+    for _ in range(random.randrange(1, 3)):
+        name = random.choice(list(content))
+        content[name] = mutated_tensor(content[name], random)
+    file = folder / random.choice(("e_s1.pt", "e.pyg"))
+    try:
+        torch.save(Data.from_dict(content), file)
+    except Exception:  # what can't be saved isn't a file
+        torch.save(Data.from_dict({}), file)
+    if random.random() < 0.2:
+        file.write_bytes(mutated_bytes(file.read_bytes(), random))
+    return {"source": "acorn", "weights": random.random() < 0.3}
+
+
+def mutated_tensor(value, random):
+    """Another tensor, or something else in its place."""
+    change = random.randrange(10)
+    if change == 0 or not isinstance(value, torch.Tensor):
+        return random.choice((None, "x", [1], {"a": torch.ones(2)}, 3, math.nan))
+    if change == 1:
+        return value.to(random.choice((torch.bfloat16, torch.float16, torch.complex64, torch.bool, torch.uint8)))
+    if change == 2:
+        return value.to("meta")
+    if change == 3:
+        return value.to_sparse() if value.dim() else value
+    if change == 4:
+        return torch.ones(1).expand(10**6)
+    try:
+        return torch.tensor(mutated_array(value.numpy(), random).copy())
+    except (TypeError, ValueError, RuntimeError):
+        return torch.tensor(7)
+
+
+def samples(random, folder):
+    """The notebook's samples, changed anywhere."""
+    xyz = np.array([[30.0, 3, 10], [70, 8, 20], [115, 14, 30], [-69, 10, 4], [30, 1, 5]])
+    hits = {"xyz": xyz, "emb": np.ones((5, 2)), "particle_id": np.array([7, 7, 7, 0, 0]), "pt": np.ones(5)}
+    lists = [[1], [0, 2], [1], [], []]
+    sample = {"event": "e", "sector": 0, "sectors": 1, "hits": hits, "graphs": dict.fromkeys(("pred", "loss", "true"))}
+    sample["graphs"] = {name: copy.deepcopy(lists) for name in ("pred", "loss", "true")}
+    content = [sample, copy.deepcopy(sample) | {"event": "f"}]
+    for _ in range(random.randrange(1, 3)):
+        changed_inside(content, random)
+    file = folder / "a.pickle"
+    try:
+        file.write_bytes(pickle.dumps(content, random.choice((0, 2, 4))))
+    except Exception:  # what can't be pickled isn't a file
+        file.write_bytes(b"x")
+    if random.random() < 0.2:
+        file.write_bytes(mutated_bytes(file.read_bytes(), random))
+    return {"source": "pickle"}
+
+
+def changed_inside(content, random):
+    """Go down a random way and put something else there."""
+    while True:
+        keys = list(content) if isinstance(content, dict) else list(range(len(content)))
+        if not keys:
+            return
+        key = random.choice(keys)
+        inside = content[key]
+        if isinstance(inside, dict | list) and random.random() < 0.8:
+            content = inside
+            continue
+        if isinstance(inside, np.ndarray) and random.random() < 0.8:
+            content[key] = mutated_array(inside, random)
+        else:
+            content[key] = random.choice((*PLAIN, *NUMBERS, np.ones((2, 2)), np.array(["a"], object)))
+        return
+
+
+def csv(random, folder):
+    """An event of TrackML, with fields and lines of a file changed."""
+    write_event(barrel_event(1, tracks=3, noise=2), folder)
+    files = sorted(folder.glob("*.csv"))
+    for _ in range(random.randrange(1, 4)):
+        file = random.choice(files)
+        lines = [line.split(",") for line in file.read_bytes().decode("utf-8", "replace").splitlines()] or [[""]]
+        line = random.choice(lines)
+        change = random.randrange(6)
+        if change < 3:
+            told = (*map(str, NUMBERS), "", "nan", "x", '"', "1;2", "1e999", "9" * 400, "\0", "٣")
+            line[random.randrange(len(line))] = random.choice(told)
+        elif change == 3:
+            lines.insert(random.randrange(len(lines) + 1), list(random.choice(lines)))
+        elif change == 4:
+            del lines[random.randrange(len(lines)) :]
+        else:
+            line.append("1")
+        file.write_text("\n".join(",".join(one) for one in lines) + "\n", encoding="utf-8")
+    if random.random() < 0.15:
+        file = random.choice(files)
+        file.write_bytes(mutated_bytes(file.read_bytes() or b"\n", random))
+    return {"source": "trackml", "slope_max": 0.01, "z0_max": 1e4, "layers": random.choice(("barrel", "all"))}
+
+
+READERS = {"npz": npz, "pyg": pyg, "pickle": samples, "csv": csv}
+
+
+def fuzzed(reader, examples):
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+    @given(st.randoms(use_true_random=False))
+    def one(random):
+        with tempfile.TemporaryDirectory() as name:
+            spec = READERS[reader](random, Path(name))
+            refused_or_read({**spec, "path": name})
+
+    one()
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_damaged_file_is_read_or_refused_in_one_line(reader):
+    fuzzed(reader, 200)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("reader", READERS)
+def test_twenty_thousand_damaged_files_are_read_or_refused(reader):
+    fuzzed(reader, 20_000)

@@ -1,0 +1,82 @@
+"""One definition of signal for edges, particles, bins and tracks."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from events import barrel_event
+
+from archioptrx.data.dataset import Dataset
+from archioptrx.data.graph_construction import build, building_metadata
+from archioptrx.data.options.building import Cuts
+from archioptrx.data.signal import Signal
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.hitgraphs import write
+from archioptrx.tasks import make_task
+from archioptrx.tasks.tracks.metrics import Selection
+from archioptrx.tasks.tracks.scores import event_tracks, track_scores
+
+LOOSE = {"slope_max": 0.01, "z0_max": math.inf}
+
+
+def graphs_of(event, **told):
+    cuts = Cuts(**LOOSE, **told)
+    metadata = building_metadata("test", cuts, told)
+    return build(event, cuts, metadata), metadata
+
+
+def at(pt):
+    """An event whose particles all have exactly this pT."""
+    event = barrel_event(3)
+    momentum = event.momentum.copy()
+    momentum[:, 0], momentum[:, 1] = pt, 0
+    return replace(event, momentum=momentum)
+
+
+@pytest.mark.parametrize("pt", [1.0, 0.7, 0.1, 0.9])
+def test_at_exactly_the_limit_edges_and_particles_are_signal(pt):
+    made, metadata = graphs_of(at(pt), signal_pt=pt)
+    (graph,) = made.graphs
+    assert graph.edge_mask.all()
+    assert made.counts["signal_edges"] == made.counts["true_edges"] > 0
+    task = make_task({"name": "edge_classification"})
+    scores = track_scores(task, [task.perfect(graph)], [graph], Selection.of_signal(metadata.options), bins=True)
+    everything = track_scores(task, [task.perfect(graph)], [graph])
+    assert scores["particles"] == everything["particles"] > 0
+    assert sum(row["particles"] for row in scores["pt"]) == scores["particles"]
+
+
+@pytest.mark.parametrize("told", [{"signal_hits": 10}, {"signal_pt": 0.5}, {"signal_primary": True}])
+def test_particles_that_count_are_those_whose_edges_are_not_masked(told, tmp_path):
+    made, metadata = graphs_of(barrel_event(5, tracks=12), **told)
+    (graph,) = made.graphs
+    write(Dataset(made.graphs, metadata), tmp_path / "new")
+    again = load_dataset({"source": "hitgraphs", "path": str(tmp_path / "new")})
+    for one, about in ((graph, metadata), (again.graphs[0], again.metadata)):
+        (tracks,) = event_tracks([one], [one.pid])
+        chosen = replace(Selection.of_signal(about.options), min_hits=1).of(tracks)
+        true = one.y > 0.5
+        masked = one.particle_index[one.edge_index[1]][true & ~one.edge_mask].numpy() - 1
+        wanted = one.particle_index[one.edge_index[1]][true & one.edge_mask].numpy() - 1
+        assert chosen[wanted].all() and not chosen[masked].any()
+        assert len(masked) and len(wanted)
+
+
+def test_hits_of_the_whole_event_decide_where_a_part_of_it_is_scored():
+    made, metadata = graphs_of(barrel_event(5), signal_hits=8, phi_sectors=3)
+    (tracks,) = event_tracks(made.graphs[:1], [made.graphs[0].pid], whole=False)
+    chosen = replace(Selection.of_signal(metadata.options), min_hits=1).of(tracks)
+    assert (chosen == ((tracks.made >= 8) & (tracks.hits >= 1))).all() and chosen.any()
+    assert (tracks.hits[chosen] < 8).any()
+
+
+def test_a_line_graph_keeps_the_signal():
+    of = {"source": "helix", "events": 2, "particles": 20, "signal_pt": 1.0, "signal_hits": 4}
+    options = load_dataset({"source": "line_graph", "of": of}).metadata.options
+    assert Signal.of_options(options) == Signal(1.0, 4)
+
+
+def test_what_is_not_asked_for_may_be_unknown():
+    unknown = np.full(3, np.nan)
+    assert Signal().of(unknown, np.zeros(3), unknown).all()
