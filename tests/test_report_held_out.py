@@ -57,7 +57,7 @@ def test_numbers_are_those_of_evaluate(run, held, answers, capsys):
         told["purity"]
     )
     shown = best_model.metric_facts(held)
-    assert shown["AUC"] == f"{told['auc']:.5f}" and shown["purity at 0.5"] == f"{told['purity']:.5f}"
+    assert shown["AUC"] == f"{told['auc']:.5f}" and shown["purity at cut 0.5"] == f"{told['purity']:.5f}"
 
 
 def test_last_pass_is_the_answer_of_the_model_and_there_is_one_pass_more_than_iterations(held, answers):

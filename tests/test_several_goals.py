@@ -12,6 +12,7 @@ from test_search import Listening
 
 from archioptrx.commands import inspect, train
 from archioptrx.commands.search import main as search
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.leaderboard import pareto_front, worth_training_again
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.runs.text import graphs_of, spread_text, table_text
@@ -108,7 +109,8 @@ def test_a_retraining_is_judged_by_its_best_epoch(tmp_path: Path) -> None:
     steep = {"training__epochs": 4, "training__learning_rate": 0.01, "budget__trials": 2, "retrain__top": 1}
     found = searched(tmp_path / "run", tiny(**steep, retrain__seeds=2))
     for row in lines(tmp_path / "run" / "retrain.jsonl"):
-        spec = Specs(tiny(**steep), "cpu").retraining(found.folder.proposal(row["proposal"]), row["seed"])
+        line = found.folder.proposal(row["proposal"])
+        spec = Specs(tiny(**steep), "cpu").retraining(line, ComputationGraph.from_dict(line["graph"]), row["seed"])
         reports = [m for m in messages(spec, load_events(tiny(**steep)).data) if m["kind"] == "epoch"]
         scores = [report["score"] for report in reports]
         assert row["score"] == max(scores) > scores[0]

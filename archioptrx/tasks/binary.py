@@ -34,9 +34,9 @@ class Rows:
     Attributes
     ----------
     domain
-        Of the target.
+        Domain of the target.
     plural
-        What many of them are called.
+        Name of several of them.
     index
         The two rows of the rung below that each one joins.
     truth, weight, mask, baseline
@@ -77,7 +77,7 @@ class BinaryClassification(Task):
     Attributes
     ----------
     rows
-        What is classified.
+        Rows that are classified.
     """
 
     target_width = 1

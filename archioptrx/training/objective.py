@@ -13,7 +13,7 @@ from archioptrx.tasks.options import ObjectiveMetrics
 EDGE = 1e-9
 """A share nearer to 0 or 1 than this counts as this far from it: a logit stays finite."""
 PER_DOUBLING = 0.2
-"""Unless told otherwise, twice the cost has to divide the error by e^0.2, which is 18 % less of it."""
+"""By default, twice the cost has to divide the error by e^0.2, which is 18 % less of it."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ class TrialLog:
         self._warned: set[str] = set()
 
     def note(self, text: str) -> None:
-        """Something has happened now."""
+        """Note a text with the time of now."""
         self._notes.append((time.time(), text))
 
     def begin(self, device: str, threads: int) -> None:

@@ -16,7 +16,7 @@ class TaskOptions(Protocol):
     name
         The task's name in experiment files.
     judged
-        What metrics judge its answers, of `archioptrx.tasks.metrics.SUBJECTS`: `edges` or `triplets` (of a
+        Subjects of the metrics that judge its answers, see `archioptrx.tasks.metrics`: `edges` or `triplets` (of a
         `BinaryClassification`), `hits`, `events`; and `tracks` where it makes any.
     shares, losses
         Metrics of the task itself that a search may improve: between 0 and 1 with 1 best, the first is the default;
