@@ -14,11 +14,13 @@ import torch
 from streams import IN_WORKERS, ON_DISK, dataset, jobs
 from test_sources import folder_of
 
+from archioptrx.core.config import PACKAGE
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.sources.stream import StreamLimits, key_of, stream
+from archioptrx.data.storage.cache import code_files
 from archioptrx.data.storage.stored import StoredGraphs, cache
 from archioptrx.data.storage.workers import number_of_workers, spread
 
@@ -98,6 +100,12 @@ def test_other_jobs_keys_or_arguments_are_another_data_set(folder, log, change):
     assert len(lines_of(log)) == len(built.events)
     assert_same(built, dataset(**change))
     assert not lines_of(log)
+
+
+def test_all_code_of_the_package_is_part_of_the_key():
+    """Graphs made by older code are never taken for those of this one, wherever in the package it stands."""
+    files = {str(file.relative_to(PACKAGE)) for file in code_files()}
+    assert {"data/graph_construction.py", "data/simulation/simulation.py", "models/triplet_sources.py"} <= files
 
 
 def test_the_key_is_the_same_in_another_process():

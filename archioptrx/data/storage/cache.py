@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from archioptrx.core.config import PACKAGE
 from archioptrx.core.version import __version__
 
 FOLDER = "ARCHIOPTRX_CACHE"
@@ -68,13 +69,20 @@ def key_of(*parts: object) -> str:
     return hashlib.sha256(code_digest().encode() + content.getvalue()).hexdigest()[:32]
 
 
+def code_files() -> list[Path]:
+    """Files of the package's code, sorted."""
+    return sorted(PACKAGE.rglob("*.py"))
+
+
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """SHA-256 of this package's own code, and the versions of what it computes with."""
+    """SHA-256 of the whole package's code, and the versions of what it computes with.
+
+    Of the whole package, since code in many places makes graphs: sources, simulation, embeddings, models.
+    """
     digest = hashlib.sha256(f"{__version__} {np.__version__} {torch.__version__}".encode())
-    folder = Path(__file__).parent
-    for file in sorted(folder.rglob("*.py")):
-        digest.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in code_files():
+        digest.update(str(file.relative_to(PACKAGE)).encode() + b"\0" + file.read_bytes() + b"\0")
     return digest.hexdigest()
 
 
