@@ -16,6 +16,7 @@ from spaces import Words
 from archioptrx.commands.search import main as search
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import Journal
+from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.experiment_sections import PROXIES
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
@@ -284,7 +285,8 @@ def test_training_does_not_notice_the_screen(whole: Path) -> None:
 
     experiment = RunFolder(whole).experiment()
     row, line = lines(whole / "trials.jsonl")[1], lines(whole / "proposals.jsonl")[1]
-    told = list(messages(Specs(experiment, "cpu").trial(line), load_events(experiment).data))
+    spec = Specs(experiment, "cpu").trial(line, ComputationGraph.from_dict(line["graph"]))
+    told = list(messages(spec, load_events(experiment).data))
     assert [one["score"] for one in told if one["kind"] == "epoch"] == row["curve"]
 
 
