@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from graphs import random_arrays
+from graphs import metadata_of, random_arrays
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, bootstrap
 
-from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.dataset import Dataset, make_graph
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.data.sources import load_dataset
 from archioptrx.report.comparison.bootstrap import Replicates, replicate, resamples
@@ -179,12 +179,12 @@ def test_latencies_are_of_all_models(toy):
 def test_the_picture_has_a_sector_where_it_is():
     """Four φ sectors of one event, each turned to φ = 0 for the model: the third is beyond φ = 0."""
     arrays = random_arrays(3, hits=40, edges=80)
-    graphs = [make_graph(arrays, Metadata("test", sectors=4), "e", sector) for sector in range(4)]
+    graphs = [make_graph(arrays, metadata_of(4), "e", sector) for sector in range(4)]
     ends = 80 * np.arange(5)
     right = np.ones(320, dtype=bool)
     changed = right.copy()
     changed[ends[3] : ends[3] + 5] = False
-    found = display_of(Dataset(graphs, Metadata("test", sectors=4)), right, changed, right, ("a", "b"))
+    found = display_of(Dataset(graphs, metadata_of(4)), right, changed, right, ("a", "b"))
     assert found.event == "e, sector 3" and (found.state == 2).sum() == 5
     x, y = graphs[3].pos[:, :2].double().numpy().T
     turn = 3 * np.pi / 4

@@ -226,7 +226,13 @@ def test_hundreds_of_refusals_are_a_few_updates():
 
 @ALGORITHMS
 def test_refusals_do_not_drown_scores(options):
-    controller, number, trained, refused = Controller(words, seed=6, **options), 0, 0, 0
+    """The median of three seeds: what one learns depends on the last digits of a processor's sums."""
+    assert sorted(learned_among_refusals(seed, options) for seed in range(3))[1] > 1.3  # by chance 0.9
+
+
+def learned_among_refusals(seed, options):
+    """Letters c in a word that isn't refused, after 200 scores among three times as many refusals."""
+    controller, number, trained, refused = Controller(words, seed=seed, **options), 0, 0, 0
     while trained < 200:
         candidate = controller.draw(number, 0)
         # Not two c in a row, and only a quarter of what is left: so most are refused, and most of these wrongly.
@@ -238,7 +244,7 @@ def test_refusals_do_not_drown_scores(options):
     words_now = [controller.draw(10_000 + n, 0).fingerprint[:5] for n in range(200)]
     allowed_now = [word for word in words_now if "cc" not in word]
     assert len(allowed_now) > 100
-    assert sum(word.count("c") for word in allowed_now) / len(allowed_now) > 1.3  # by chance 0.9
+    return sum(word.count("c") for word in allowed_now) / len(allowed_now)
 
 
 def test_what_is_told_is_of_a_candidate_and_is_told_once():

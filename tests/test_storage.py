@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from graphs import random_dataset, random_graph
+from graphs import random_arrays, random_dataset, random_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from streams import ON_DISK, dataset
@@ -36,11 +36,10 @@ TASK = make_task("edge_classification")
 
 def full_graph(seed: int, hits: int, edges: int, particles: int) -> HitGraph:
     """A graph with masks, particles and triplets."""
-    random = np.random.default_rng(seed)
+    random, arrays = np.random.default_rng(seed), random_arrays(seed, hits, edges)
+    edges = arrays["y"].size
     content = {
-        "x": random.normal(size=(hits, 3)),
-        "edge_index": random.integers(0, hits, (2, edges)),
-        "y": random.integers(0, 2, edges),
+        **{name: arrays[name] for name in ("x", "edge_index", "y")},
         "edge_mask": random.integers(0, 2, edges),
         "particles": random.normal(size=(particles, len(PARTICLE_COLUMNS))),
         "particle_id": np.arange(particles),
