@@ -304,5 +304,5 @@ def test_the_bundled_experiments_are_on_geometry_alone_until_told_otherwise(name
     experiment = load_experiment(name)
     assert experiment.data.content["model"] is None
     told = load_experiment(name, {"data.model": str(doublet_model), "data.path": str(tmp_path)})
-    assert told.data["model"] == str(doublet_model)
-    assert told.data["of"] == {"source": "hitgraphs", "path": str(tmp_path)}
+    assert told.data.content["model"] == str(doublet_model)
+    assert told.data.content["of"] == {"source": "hitgraphs", "path": str(tmp_path)}
