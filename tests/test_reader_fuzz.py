@@ -125,7 +125,7 @@ def mutated_tensor(value, random):
     if change == 2:
         return value.to("meta")
     if change == 3:
-        return value.to_sparse() if value.dim() else value
+        return value.to_sparse() if value.dim() and not value.is_meta else value
     if change == 4:
         return torch.ones(1).expand(10**6)
     try:
