@@ -10,6 +10,7 @@ PACKAGE = "archioptrx.networks.blocks"
 FILES = {
     "mlp": ("mlp", "attention"),
     "gru": ("gru",),
+    "gate": ("gate",),
     "normal": ("norm",),
     "simple": ("aggregate", "concat", "add", "mean", "identity", "readout", "broadcast"),
     "pyg": ("pyg",),
