@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.core.errors import ArchiOpTrXError
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, fragment
+from archioptrx.tasks.metrics import METRICS
 from archioptrx.tasks.options import TASKS
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def metric_facts(held: HeldOut) -> dict[str, str]:
 
 def _own_labels(task: Task, metrics: Mapping[str, Any]) -> dict[str, str]:
     """Labels of the user's own metrics; of a task of the user's own, of all its numbers."""
-    names = [metric.name for metric in task.own_metrics]
+    names = [metric.name for metric in task.judging if metric.name in METRICS.own()]
     if task.name in TASKS.own():
         names += [name for name, value in metrics.items() if isinstance(value, int | float)]
     return {name: name.replace("_", " ") for name in names}

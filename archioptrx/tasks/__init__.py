@@ -57,7 +57,7 @@ def describe_task(content: Mapping[str, Any], place: str = "task") -> TaskDescri
 
 
 def task_from(options: TaskOptions) -> Task:
-    """Make a task from its options, with the user's own metrics of its answers.
+    """Make a task from its options, with the metrics of its answers.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def task_from(options: TaskOptions) -> Task:
         task = make(options)
     if not isinstance(task, Task):
         raise InputError(f"task {name}: is made as {kind_of(task)}; allowed: an archioptrx.tasks.task.Task")
-    task.name, task.own_metrics = name, tuple(metrics_judging(options))
+    task.name, task.judging = name, tuple(metrics_judging(options))
     return task
 
 

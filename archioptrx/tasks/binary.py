@@ -17,7 +17,7 @@ from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.classification_metrics import Bools, ClassifiedRows, Floats, cut_for_efficiency, logit
 from archioptrx.tasks.comparison import against_baseline, medals
-from archioptrx.tasks.metrics import bundled_metrics
+from archioptrx.tasks.metrics import metrics_of
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 from archioptrx.tasks.task import Task, TaskObjective, mean_loss
 
@@ -132,9 +132,10 @@ class BinaryClassification(Task):
         Returns
         -------
         `loss, auc, average_precision`, `accuracy, efficiency, purity` at `cut`, `efficiency_0.7, purity_0.7`,
-        `purity_at_efficiency_0.98`, the number of rows (`edges`, say), `true_fraction`. With bins, `eta` and `pt`:
-        lists of such scores per bin; where the data have a baseline, what `comparison.against_baseline` gives; and of
-        triplets what `comparison.medals` gives. A score that needs both classes is None where one is missing.
+        `purity_at_efficiency_0.98`, the user's own, the number of rows (`edges`, say), `true_fraction`. With bins,
+        `eta` and `pt`: lists of such scores per bin; where the data have a baseline, what `comparison.against_baseline`
+        gives; and of triplets what `comparison.medals` gives. A score that needs both classes is None where one is
+        missing.
         """
         if not 0 < cut < 1:
             raise InputError(f"cut: is {cut:g}; allowed: between 0 and 1")
@@ -193,8 +194,8 @@ class BinaryClassification(Task):
         return None if lowest is None else 1 / (1 + math.exp(-(lowest - 1e-9)))
 
     def _scores(self, judged: ClassifiedRows) -> dict[str, float | None]:
-        """The bundled metrics of such rows, and how many rows there are."""
-        scores = {metric.name: metric.value(judged) for metric in bundled_metrics(self.rows.plural)}
+        """The metrics of such rows, and how many rows there are."""
+        scores = {metric.name: metric.value(judged) for metric in metrics_of(self.name, self.rows.plural)}
         size = len(judged.truth)
         facts = {
             "cut": judged.cut,

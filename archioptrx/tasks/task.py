@@ -76,16 +76,16 @@ class Task(ABC):
         What a search improves unless told otherwise.
     divisible
         Whether a part of a graph can be trained on: true where targets belong to hits, edges or triplets.
-    own_metrics
-        The user's own metrics of its answers; whoever makes a task sets them, see `archioptrx.tasks.task_from`.
+    judging
+        The metrics that judge its answers; whoever makes a task sets them, see `archioptrx.tasks.task_from`.
     """
 
-    name: str
+    name: str = ""
     domain: str
     target_width: int | Mapping[str, int]
     objective: TaskObjective
     divisible: bool = True
-    own_metrics: Sequence[Metric] = ()
+    judging: Sequence[Metric] = ()
 
     def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:
         """Allowed targets of a function graph; None: its targets are allowed.
@@ -131,28 +131,30 @@ class Task(ABC):
         """
 
     def answers(self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5) -> Sized:
-        """Input of a user's own metrics of this task."""
+        """Input of the metrics that judge this task's outputs."""
         return NetworkOutputs(outputs, graphs, cut)
 
     def scores(
         self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
     ) -> dict[str, Any]:
-        """The task's metrics and the user's own; arguments as of `metrics`. Those of tracks are computed elsewhere.
+        """The task's own numbers and the metrics that judge it; arguments as of `metrics`.
+
+        Those of tracks are computed elsewhere.
 
         Raises
         ------
         TrialError
-            An output isn't a number, or a metric of the user's own fails.
+            An output isn't a number, or a metric fails.
         """
         with TASKS.guarded(self.name):
             scores = self.metrics(outputs, graphs, cut=cut, bins=bins)
         if not isinstance(scores, dict):
             raise InputError(f"task {self.name}: its metrics are {kind_of(scores)}; allowed: numbers by name, a dict")
-        own = [metric for metric in self.own_metrics if TRACKS not in metric.of]
-        if not own:
+        further = [metric for metric in self.judging if TRACKS not in metric.of and metric.name not in scores]
+        if not further:
             return scores
         judged = self.answers(outputs, graphs, cut)
-        return scores | {metric.name: metric.value(judged) for metric in own}
+        return scores | {metric.name: metric.value(judged) for metric in further}
 
     @abstractmethod
     def perfect(self, graph: HitGraph) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
-from archioptrx.tasks.metrics import HITS, SHARE, SMALL, TRACKS, bundled_metrics, names_of
+from archioptrx.tasks.metrics import HITS, TRACKS
 from archioptrx.tasks.options.registry import task_options
 
 CLUSTERED = ("v_measure", "adjusted_rand")
@@ -40,6 +40,7 @@ class EmbeddingOptions:
 
     name: ClassVar[str] = "node_embedding"
     judged: ClassVar[tuple[str, ...]] = (HITS, TRACKS)
+    losses: ClassVar[tuple[str, ...]] = ("loss",)
     dimension: int = 2
     distance: str = "squared"
     margin: float = 1.0
@@ -51,14 +52,8 @@ class EmbeddingOptions:
 
     @property
     def shares(self) -> tuple[str, ...]:
-        """The metrics of pairs, those of clusters where these are scored after each epoch, those of tracks."""
-        clusters = CLUSTERED if self.cluster == "always" else ()
-        return ("pair_accuracy", "pair_auc", *clusters, *names_of(bundled_metrics(TRACKS), SHARE))
-
-    @property
-    def losses(self) -> tuple[str, ...]:
-        """The loss, and the metrics of tracks that have to be small."""
-        return ("loss", *names_of(bundled_metrics(TRACKS), SMALL))
+        """The metrics of pairs, and those of clusters where these are scored after each epoch."""
+        return ("pair_accuracy", "pair_auc", *(CLUSTERED if self.cluster == "always" else ()))
 
     @classmethod
     def read(cls, fields: Fields) -> EmbeddingOptions:

@@ -18,14 +18,14 @@ torch, and are imported when a task is made. A user's task is one file with both
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from archioptrx.core.config import Fields, kind_of
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import Registry
-from archioptrx.tasks.metrics import LARGE, SHARE, SMALL, SUBJECTS, Metric, names_of, own_metrics
+from archioptrx.tasks.metrics import LARGE, SHARE, SMALL, SUBJECTS, TRACKS, Metric, metrics_of, names_of
 from archioptrx.tasks.options.base import TaskOptions
 
 Options = TypeVar("Options", bound=TaskOptions)
@@ -164,20 +164,25 @@ class ObjectiveMetrics:
 
 
 def objective_metrics(options: TaskOptions) -> ObjectiveMetrics:
-    """The metrics of a task that a search may improve: those that its options list, and the user's own."""
-    own = metrics_judging(options)
-    metrics = ObjectiveMetrics(
-        (*options.shares, *names_of(own, SHARE)), names_of(own, LARGE), (*options.losses, *names_of(own, SMALL))
+    """The metrics of a task that a search may improve: those that its options list, and those that judge its answers.
+
+    Of several targets: those of each after its target's name, `score.auc`, and of tracks, which they make together.
+    """
+    targets: Sequence[Any] = getattr(options, "targets", ())
+    inner = [(target.name, objective_metrics(target.options)) for target in targets]
+    of_tracks = {metric.name for target in targets for metric in metrics_of(target.options.name, TRACKS)}
+
+    def listed(kind: str, better: str, own: tuple[str, ...] = ()) -> tuple[str, ...]:
+        named = (
+            f"{target}.{name}" for target, known in inner for name in getattr(known, kind) if name not in of_tracks
+        )
+        return (*own, *named, *names_of(metrics_judging(options), better))
+
+    return ObjectiveMetrics(
+        listed("shares", SHARE, options.shares), listed("larges", LARGE), listed("losses", SMALL, options.losses)
     )
-    for target in getattr(options, "targets", ()):
-        inner = metrics_judging(target.options)
-        metrics = ObjectiveMetrics(*(
-            (*names, *(f"{target.name}.{name}" for name in names_of(inner, better) if name not in names))
-            for names, better in ((metrics.shares, SHARE), (metrics.larges, LARGE), (metrics.losses, SMALL))
-        ))  # fmt: skip
-    return metrics
 
 
 def metrics_judging(options: TaskOptions) -> list[Metric]:
-    """The user's own metrics of a task."""
-    return [metric for subject in options.judged for metric in own_metrics(options.name, subject)]
+    """The registered metrics of a task's answers."""
+    return metrics_of(options.name, *options.judged)

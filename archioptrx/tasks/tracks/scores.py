@@ -16,10 +16,9 @@ from torch import Tensor
 
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.tasks.metrics import TRACKS, Metric
 from archioptrx.tasks.task import Task
 from archioptrx.tasks.tracks.finding import apart
-from archioptrx.tasks.tracks.metrics import EventTracks, Floats, FoundTracks, Ints, Selection, track_metrics
+from archioptrx.tasks.tracks.metrics import EventTracks, Floats, Ints, Selection, track_metrics
 
 _PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
 
@@ -45,8 +44,7 @@ def track_scores(
 
     Returns
     -------
-    What `track_metrics` gives, and the user's own metrics of tracks. Empty where the task makes no tracks, or the data
-    don't say whose a hit is.
+    What `track_metrics` gives. Empty where the task makes no tracks, or the data don't say whose a hit is.
     """
     if not len(graphs) or graphs[0].get("pid") is None:
         return {}
@@ -55,16 +53,7 @@ def track_scores(
     if len(labelled) < len(labels):
         return {}
     events = event_tracks(graphs, labelled, whole)
-    scores = track_metrics(events, selection, bins)
-    if not (own := own_track_metrics(task)):
-        return scores
-    judged = FoundTracks(events, selection or Selection())
-    return scores | {graph_labels.name: graph_labels.value(judged) for graph_labels in own}
-
-
-def own_track_metrics(task: Task) -> list[Metric]:
-    """The user's own metrics of the tracks that a task makes."""
-    return [metric for metric in task.own_metrics if TRACKS in metric.of]
+    return track_metrics(events, selection, bins, task.name)
 
 
 def track_numbers(
