@@ -19,6 +19,7 @@ from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.sources.pickle_writing import write as write_samples
 from archioptrx.data.sources.trackml import write_event
 from archioptrx.graphs.architecture import Architecture
+from archioptrx.models.export.trained import probabilities
 from archioptrx.models.model_folder import Provenance, load_model, save_model
 from archioptrx.models.predictions.prediction import Prediction
 from archioptrx.models.predictions.submission import write_predictions
@@ -55,6 +56,22 @@ def event(name="event000000007", particles=12, seed=0):
         vertex=np.zeros((particles, 3)),
         charge=np.ones(particles),
     )
+
+
+def test_only_logits_become_probabilities(tmp_path):
+    """A task says of its outputs that they are logits; those of another task of edges are written as they are."""
+    graphs = load_dataset({"source": "toy", "num_samples": 1}).graphs
+    trained = model(tmp_path / "model", {"source": "toy", "num_samples": 1})
+    (output,) = outputs_of(trained.model, [graphs[0]])
+    (scored,) = predict.predictions(trained, trained.task, graphs)
+    assert torch.equal(scored.scores, output.sigmoid())
+    trained.task.logits = False
+    (plain,) = predict.predictions(trained, trained.task, graphs)
+    assert torch.equal(plain.scores, output)
+    assert probabilities(trained.task, 1) == (False,)
+    trained.task.target_width = 2
+    with pytest.raises(InputError, match="predict: edge_classification has 2 numbers for each edge; allowed: 1"):
+        list(predict.predictions(trained, trained.task, graphs))
 
 
 def model(folder, data, **task):

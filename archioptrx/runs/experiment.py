@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.core.config import Fields, bundled, finish, read_yaml
-from archioptrx.core.overrides import override
 from archioptrx.core.plugins import read_imports
 from archioptrx.data.description import DataDescription
 from archioptrx.runs.experiment_sections import (
@@ -29,6 +28,7 @@ from archioptrx.runs.experiment_sections import (
     Split,
     read_trackers,
 )
+from archioptrx.runs.overrides import override
 from archioptrx.tasks.options import EdgeOptions, ObjectiveMetrics, TaskDescription, objective_metrics, read_task
 from archioptrx.training.objective import Objective
 from archioptrx.training.settings import Training

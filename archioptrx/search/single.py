@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.core.files import plain
-from archioptrx.core.overrides import assignment, override
+from archioptrx.core.overrides import assignment
 from archioptrx.core.processors import threads
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.loggers import Tracking, numbers_of
+from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.records import OF_EPOCH
 from archioptrx.search.repetition import Repetition

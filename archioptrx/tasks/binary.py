@@ -81,6 +81,7 @@ class BinaryClassification(Task):
     """
 
     target_width = 1
+    logits = True
     objective = TaskObjective("auc", "max")
     rows: Rows
 

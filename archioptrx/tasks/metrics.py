@@ -61,7 +61,7 @@ class Metric:
         Of edges and triplets it gets a `ClassifiedRows`, of tracks a `FoundTracks`, else a `NetworkOutputs`. It gives a
         number, or None where there is none (of no true edge, for example). Where nothing is judged it isn't called.
     label
-        Its name in reports.
+        Its name in reports, which judge at the cut 0.5.
     headline
         Whether reports show it among the first numbers; all others stand in `evaluate`.
     """

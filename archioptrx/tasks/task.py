@@ -76,6 +76,8 @@ class Task(ABC):
         What a search improves unless told otherwise.
     divisible
         Whether a part of a graph can be trained on: true where targets belong to hits, edges or triplets.
+    logits
+        Whether its outputs are logits, which `predict` and `export` turn into probabilities.
     judging
         The metrics that judge its answers; whoever makes a task sets them, see `archioptrx.tasks.task_from`.
     """
@@ -85,6 +87,7 @@ class Task(ABC):
     target_width: int | Mapping[str, int]
     objective: TaskObjective
     divisible: bool = True
+    logits: bool = False
     judging: Sequence[Metric] = ()
 
     def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,14 @@ def source(options: type[Options], files: Sequence[str] = ()) -> Callable[[Load]
 def options_of(name: str) -> type[Options]:
     """Class of the options of a source."""
     return SOURCES.description(name).options
+
+
+def reads_files(name: str | None) -> bool:
+    """Whether a source reads files (its options have a `path`), and doesn't make its events; None: it isn't named.
+
+    A name that isn't known may be anything's: yes.
+    """
+    return name is not None and (name not in SOURCES or "path" in {one.name for one in fields(options_of(name))})  # type: ignore[arg-type]
 
 
 def source_at(path: Path) -> str:

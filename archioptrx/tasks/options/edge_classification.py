@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -28,6 +29,11 @@ class EdgeOptions:
 
     name: ClassVar[str] = "edge_classification"
     judged: ClassVar[tuple[str, ...]] = (EDGES, TRACKS)
+    labels: ClassVar[Mapping[str, str]] = {
+        "fixed": "errors of the baseline fixed",
+        "worsened": "worsened beside the baseline",
+        "baseline_auc": "AUC of the baseline",
+    }
     shares: ClassVar[tuple[str, ...]] = ()
     losses: ClassVar[tuple[str, ...]] = ("loss",)
     class_weight: str | float = "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -40,6 +41,7 @@ class EmbeddingOptions:
 
     name: ClassVar[str] = "node_embedding"
     judged: ClassVar[tuple[str, ...]] = (HITS, TRACKS)
+    labels: ClassVar[Mapping[str, str]] = {"pair_accuracy": "pair accuracy", "v_measure": "V-measure"}
     losses: ClassVar[tuple[str, ...]] = ("loss",)
     dimension: int = 2
     distance: str = "squared"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,6 +27,7 @@ class RegressionOptions:
 
     name: ClassVar[str] = "node_regression"
     judged: ClassVar[tuple[str, ...]] = (HITS,)
+    labels: ClassVar[Mapping[str, str]] = {"explained": "variance explained"}
     parameters: tuple[str, ...] = ("charge_over_pt", "phi")
     delta: float = 0.5
 

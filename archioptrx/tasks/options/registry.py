@@ -18,14 +18,14 @@ torch, and are imported when a task is made. A user's task is one file with both
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from archioptrx.core.config import Fields, kind_of
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import Registry
-from archioptrx.tasks.metrics import LARGE, SHARE, SMALL, SUBJECTS, TRACKS, Metric, metrics_of, names_of
+from archioptrx.tasks.metrics import LARGE, RESERVED, SHARE, SMALL, SUBJECTS, TRACKS, Metric, metrics_of, names_of
 from archioptrx.tasks.options.base import TaskOptions
 
 Options = TypeVar("Options", bound=TaskOptions)
@@ -181,6 +181,37 @@ def objective_metrics(options: TaskOptions) -> ObjectiveMetrics:
     return ObjectiveMetrics(
         listed("shares", SHARE, options.shares), listed("larges", LARGE), listed("losses", SMALL, options.losses)
     )
+
+
+def headlines(options: TaskOptions, names: Iterable[str]) -> dict[str, str]:
+    """Choose the numbers that reports show first.
+
+    They are the metrics that judge the answers, unless they are no `headline`; and of the task's own numbers those with
+    `labels` in its options, or all where it has no labels.
+
+    Parameters
+    ----------
+    names
+        Numbers that there are.
+
+    Returns
+    -------
+    Label by name; of several targets behind the target's name.
+    """
+    given = list(names)
+    targets: Sequence[Any] = getattr(options, "targets", ())
+    of_targets: dict[str, str] = {}
+    for target in targets:
+        inside = [name.removeprefix(f"{target.name}.") for name in given if name.startswith(f"{target.name}.")]
+        shown = headlines(target.options, inside)
+        of_targets |= {f"{target.name}.{name}": f"{target.name} {label}" for name, label in shown.items()}
+    labels = dict(getattr(options, "labels", {}))
+    if not labels and not targets:
+        labels = {name: name.replace("_", " ") for name in given if name not in RESERVED}
+    metrics = metrics_judging(options)
+    labels = {name: label for name, label in labels.items() if name not in {metric.name for metric in metrics}}
+    labels |= of_targets | {metric.name: metric.label for metric in metrics if metric.headline}
+    return {name: labels[name] for name in given if name in labels}
 
 
 def metrics_judging(options: TaskOptions) -> list[Metric]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -34,6 +35,11 @@ class SetOptions:
 
     name: ClassVar[str] = "track_set"
     judged: ClassVar[tuple[str, ...]] = (EVENTS,)
+    labels: ClassVar[Mapping[str, str]] = {
+        "f1": "F1",
+        "efficiency": "efficiency at cut 0.5",
+        "purity": "purity at cut 0.5",
+    }
     shares: ClassVar[tuple[str, ...]] = ("f1", "efficiency", "purity")
     slots: int = 8
     hits: int = 3

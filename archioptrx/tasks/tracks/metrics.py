@@ -306,7 +306,7 @@ def _efficiency(tracks: FoundTracks) -> float | None:
     return tracks.matching["double"]["efficiency"]
 
 
-@metric("track_efficiency_physics", of=TRACKS)
+@metric("track_efficiency_physics", of=TRACKS, headline=False)
 def _efficiency_physics(tracks: FoundTracks) -> float | None:
     """Share of all particles that count that a track found."""
     return tracks.matching["double"]["efficiency_physics"]
@@ -318,7 +318,7 @@ def _fake_rate(tracks: FoundTracks) -> float | None:
     return tracks.matching["single"]["fake_rate"]
 
 
-@metric("track_duplicate_rate", of=TRACKS, better=SMALL)
+@metric("track_duplicate_rate", of=TRACKS, better=SMALL, headline=False)
 def _duplicate_rate(tracks: FoundTracks) -> float | None:
     """Further tracks of a particle, for each particle that has one."""
     return tracks.matching["single"]["duplicate_rate"]
