@@ -114,6 +114,10 @@ def test_a_source_says_whether_it_reads_files() -> None:
             source(options)(lambda options: None)
         of_gun, of_tape = ({"data": {"source": name, "events": 2}} for name in ("gun", "tape"))
         assert override(of_gun, {"data.path": "x"}) == {"data": {"path": "x"}}
+        of_made = {"data": {"source": "learned", "of": {"source": "gun"}}}
+        assert override(of_made, {"data.path": "x"}) == {"data": {"source": "learned", "of": {"path": "x"}}}
+        of_files = {"data": {"source": "learned", "of": "y"}}
+        assert override(of_files, {"data.path": "x"}) == {"data": {"source": "learned", "of": {"path": "x"}}}
         assert override(of_tape, {"data.path": "x"}) == {"data": {"source": "tape", "events": 2, "path": "x"}}
 
 

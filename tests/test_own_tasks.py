@@ -27,7 +27,6 @@ from archioptrx.search.setup import Specs, prepare
 from archioptrx.tasks import describe_task, make_task
 from archioptrx.tasks.metrics import LARGE, Metric, NetworkOutputs, metric
 from archioptrx.tasks.options import headlines, registry
-from archioptrx.tasks.options.registry import OPTIONS
 from archioptrx.training.trial import messages
 from archioptrx.training.trial_spec import PackedSpec
 
@@ -148,7 +147,6 @@ def lab(tmp_path, monkeypatch):
     with restored(*REGISTRIES.values()):
         yield tmp_path
         sys.modules.pop(MODULE, None)
-        OPTIONS.pop("radius", None)
 
 
 def written(name, **changes):

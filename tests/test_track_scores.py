@@ -14,6 +14,7 @@ from archioptrx.data.sources import load_dataset
 from archioptrx.data.triplets import Doublets, line_graph, line_metadata, triplet_metadata, with_triplets
 from archioptrx.tasks import check_task, make_task
 from archioptrx.tasks.options import objective_metrics
+from archioptrx.tasks.options.tracks import TRACK_FINDERS
 from archioptrx.tasks.tracks.metrics import Selection, track_metrics
 from archioptrx.tasks.tracks.scores import event_tracks, track_scores
 
@@ -120,7 +121,7 @@ def test_tracks_of_a_line_graph_are_those_of_its_hits():
     assert event.particle.tolist() == [0] * 5 + [1] * 4
 
 
-@pytest.mark.parametrize("method", ["walk_through", "components"])
+@pytest.mark.parametrize("method", list(TRACK_FINDERS))
 def test_tracks_of_triplets_are_chains(method):
     one, about = graph([7] * 5 + [9] * 4 + [0], range(10)), Metadata("test")
     doublets = Doublets(one, about, np.ones(one.num_edges, dtype=bool))
@@ -148,7 +149,7 @@ def test_several_targets_have_the_tracks_of_all():
     assert not [name for name in shares if name.endswith(".track_efficiency")]
 
 
-@pytest.mark.parametrize("method", ["walk_through", "components"])
+@pytest.mark.parametrize("method", list(TRACK_FINDERS))
 def test_the_truth_finds_all_tracks(method):
     data = load_dataset({"source": "toy", "num_samples": 5})
     scores = track_scores(

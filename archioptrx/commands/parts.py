@@ -14,7 +14,7 @@ from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.plugins import REGISTRIES, import_modules
 
 DEFINING = (
-    "archioptrx.networks.registry",
+    "archioptrx.graphs.signatures",
     "archioptrx.data.options",
     "archioptrx.sampling.samplers",
     "archioptrx.tasks.options",

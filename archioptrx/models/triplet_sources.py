@@ -21,7 +21,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.options import LineGraphOptions, TripletsOptions, source
+from archioptrx.data.options import SOURCES, LineGraphOptions, TripletsOptions
 from archioptrx.data.signal import KEYS as SIGNAL
 from archioptrx.data.sources import load_dataset, resolved
 from archioptrx.data.sources.stream import Job, stream
@@ -59,8 +59,8 @@ class TripletPlan:
     model: tuple[str, str] | None
 
 
-@source(LineGraphOptions)
-@source(TripletsOptions)
+@SOURCES.registering("line_graph")
+@SOURCES.registering("triplets")
 def load(options: TripletsOptions) -> Dataset:
     """Read the other source and make the triplets, with a progress bar on stderr.
 

@@ -96,12 +96,13 @@ def options_of(name: str) -> type[Options]:
     return SOURCES.description(name).options
 
 
-def reads_files(name: str | None) -> bool:
-    """Whether a source reads files (its options have a `path`), and doesn't make its events; None: it isn't named.
+def has_option(source: object, name: str) -> bool:
+    """Whether a source has an option of that name: one that reads files has a `path`. False where no source is named.
 
-    A name that isn't known may be anything's: yes.
+    >>> has_option("trackml", "path"), has_option("toy", "path")
+    (True, False)
     """
-    return name is not None and (name not in SOURCES or "path" in {one.name for one in fields(options_of(name))})  # type: ignore[arg-type]
+    return source in SOURCES and name in {field.name for field in fields(options_of(str(source)))}  # type: ignore[arg-type]
 
 
 def source_at(path: Path) -> str:

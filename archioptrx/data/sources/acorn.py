@@ -43,8 +43,8 @@ from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import SHARED, Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.identifiers import whole_numbers
-from archioptrx.data.options import AcornOptions, source
-from archioptrx.data.options.acorn import FILES, NAMES, PT_UNITS
+from archioptrx.data.options import SOURCES, AcornOptions
+from archioptrx.data.options.acorn import NAMES, PT_UNITS
 from archioptrx.data.pairs import Edges, pair_keys, per_pair
 from archioptrx.data.sources.files import files_in
 from archioptrx.data.sources.pyg_files import LEGAL, Array, Content, array, first, read_content
@@ -56,7 +56,7 @@ PATTERNS = ("*.pyg", "*.pt")
 NODE_SCALE = (1000.0, math.pi, 1000.0)
 
 
-@source(AcornOptions, FILES)
+@SOURCES.registering("acorn")
 def load(options: AcornOptions) -> Dataset:
     """Read a file or a folder.
 

@@ -26,7 +26,7 @@ from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.identifiers import particle_ids
-from archioptrx.data.options import HitgraphsOptions, source
+from archioptrx.data.options import SOURCES, HitgraphsOptions
 from archioptrx.data.repairs import note
 from archioptrx.data.sources.hitgraph_arrays import EDGE, KEPT_BYTES, OPTIONAL, Arrays, edge_index_of, read_arrays
 from archioptrx.data.sources.stream import Job, bounded, cached, each, key_of, progress, stream
@@ -60,7 +60,7 @@ class Scan:
     zero: bool = False
 
 
-@source(HitgraphsOptions)
+@SOURCES.registering("hitgraphs")
 def load(options: HitgraphsOptions) -> Dataset:
     """Read a file or a folder.
 

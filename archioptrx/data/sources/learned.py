@@ -36,7 +36,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
-from archioptrx.data.options import LearnedOptions, source
+from archioptrx.data.options import SOURCES, LearnedOptions
 from archioptrx.data.pairs import pair_keys, undirected
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.embedding import Embedding, fit, inputs_of, near_pairs, one_thread, true_pairs
@@ -68,7 +68,7 @@ class EmbeddingPlan:
     neighbours: int
 
 
-@source(LearnedOptions)
+@SOURCES.registering("learned")
 def load(options: LearnedOptions) -> Dataset:
     """Read the other source, fit the embedding or take that of a model, and make the graphs; with progress on stderr.
 

@@ -37,7 +37,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.identifiers import particle_ids
-from archioptrx.data.options import PickleOptions, source
+from archioptrx.data.options import SOURCES, PickleOptions
 from archioptrx.data.options.pickle import FILES
 from archioptrx.data.pairs import Edges, pair_keys, undirected
 from archioptrx.data.sources import safe_pickle
@@ -82,7 +82,7 @@ class Sample:
     faults: tuple[str, ...] = ()
 
 
-@source(PickleOptions, FILES)
+@SOURCES.registering("pickle")
 def load(options: PickleOptions) -> Dataset:
     """Read a file or a folder.
 

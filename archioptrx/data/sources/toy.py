@@ -29,7 +29,7 @@ from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.options import ToyOptions, source
+from archioptrx.data.options import SOURCES, ToyOptions
 from archioptrx.data.sources.stream import Job, stream
 
 UNIT = 100.0
@@ -41,7 +41,7 @@ WINDOW = 4.0
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
-@source(ToyOptions)
+@SOURCES.registering("toy")
 def load(options: ToyOptions) -> Dataset:
     """Make the events, with a progress bar on stderr."""
     metadata = Metadata(

@@ -30,9 +30,8 @@ from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.event import Event
 from archioptrx.data.graph_construction import build, building_metadata
 from archioptrx.data.identifiers import NOISE
-from archioptrx.data.options import TrackmlOptions, source
+from archioptrx.data.options import SOURCES, TrackmlOptions
 from archioptrx.data.options.building import as_told
-from archioptrx.data.options.trackml import FILES
 from archioptrx.data.repairs import note
 from archioptrx.data.sources.event_files import EventFiles, find_events
 from archioptrx.data.sources.event_tables import Table, read_table
@@ -47,7 +46,7 @@ MOST_GEV = 1e5
 Array = NDArray[Any]
 
 
-@source(TrackmlOptions, FILES)
+@SOURCES.registering("trackml")
 def load(options: TrackmlOptions) -> Dataset:
     """Read the events and build their graphs, with a progress bar on stderr.
 

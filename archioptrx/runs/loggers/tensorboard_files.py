@@ -21,7 +21,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from archioptrx.runs.loggers import flat, logger
+from archioptrx.runs.loggers import LOGGERS, flat
 
 VERSION = "brain.Event:2"
 """Version in the first event of a file, which TensorBoard needs to read it."""
@@ -51,7 +51,7 @@ class TensorboardFile:
         self._file.close()
 
 
-@logger("tensorboard", package="tensorboard")
+@LOGGERS.registering("tensorboard")
 class TensorBoard:
     """Event files of TensorBoard, one for each training."""
 

@@ -5,7 +5,6 @@ from archioptrx.tasks.options.edge_classification import EdgeOptions
 from archioptrx.tasks.options.node_embedding import EmbeddingOptions
 from archioptrx.tasks.options.node_regression import RegressionOptions
 from archioptrx.tasks.options.registry import (
-    OPTIONS,
     TASKS,
     ObjectiveMetrics,
     TaskDescription,
@@ -22,7 +21,6 @@ from archioptrx.tasks.options.tracks import TrackOptions
 from archioptrx.tasks.options.triplet_classification import TripletOptions
 
 __all__ = [
-    "OPTIONS",
     "TASKS",
     "CountOptions",
     "EdgeOptions",

@@ -24,26 +24,20 @@ from typing import Any, TypeVar
 
 from archioptrx.core.config import Fields, kind_of
 from archioptrx.core.errors import InputError
-from archioptrx.core.plugins import Registry
+from archioptrx.core.plugins import DescribedRegistry
 from archioptrx.tasks.metrics import LARGE, RESERVED, SHARE, SMALL, SUBJECTS, TRACKS, Metric, metrics_of, names_of
 from archioptrx.tasks.options.base import TaskOptions
 
 Options = TypeVar("Options", bound=TaskOptions)
 Make = TypeVar("Make", bound=Callable[..., Any])
 
-_BUNDLED = (
-    *("edge_classification", "triplet_classification", "node_embedding", "node_regression"),
-    *("track_count", "track_set", "several"),
-)
-TASKS: Registry[Callable[[Any], Any]] = Registry("task", {name: f"archioptrx.tasks.{name}" for name in _BUNDLED})
-"""Classes or functions that make a task of its options."""
-OPTIONS: dict[str, type[TaskOptions]] = {}
-"""The class of the options of each task."""
+TASKS: DescribedRegistry[Callable[[Any], Any], type[TaskOptions]] = DescribedRegistry("task")
+"""Classes or functions that make a task of its options, each described by the class of the options."""
 
 
 def task_options(options: type[Options]) -> type[Options]:
-    """Register the options of a bundled task under their name."""
-    OPTIONS[options.name] = options
+    """Register the options of a bundled task under their name; a module of that name makes the task."""
+    TASKS.describe(options.name, f"archioptrx.tasks.{options.name}", options)
     return options
 
 
@@ -68,8 +62,7 @@ def task(options: type[TaskOptions]) -> Callable[[Make], Make]:
         raise InputError(f"task {name}: its options have no {', no '.join(lacking)}; allowed: a class of TaskOptions")
 
     def decorate(make: Make) -> Make:
-        TASKS.register(name, make, make.__module__)
-        OPTIONS[name] = options
+        TASKS.describing(name, options)(make)
         return make
 
     return decorate
@@ -125,11 +118,11 @@ def read_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) -
     name = fields.take("name", str, "edge_classification", choices=TASKS)
     if len(faults) > before:
         return None
+    kind = TASKS.description(name)
     with TASKS.guarded(name):
-        options = OPTIONS[name].read(fields)
-        if not isinstance(options, OPTIONS[name]):
-            allowed = OPTIONS[name].__name__
-            raise InputError(f"task {name}: its options are read as {kind_of(options)}; allowed: {allowed}")
+        options = kind.read(fields)
+        if not isinstance(options, kind):
+            raise InputError(f"task {name}: its options are read as {kind_of(options)}; allowed: {kind.__name__}")
     fields.rest()
     if len(faults) > before:
         return None

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from archioptrx.tasks.options.tracks import track_finder
+from archioptrx.tasks.options.tracks import TRACK_FINDERS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,7 +25,7 @@ MIN_HITS = 3
 """A track has at least so many hits: two points lie on any circle through the beam line."""
 
 
-@track_finder("components", cut=0.5)
+@TRACK_FINDERS.registering("components")
 def components(edge_index: Ints, scores: Floats, hits: int, cut: float = 0.5, min_hits: int = MIN_HITS) -> Ints:
     """Connected components of the edges from a cut on, whatever their direction.
 
@@ -37,7 +37,7 @@ def components(edge_index: Ints, scores: Floats, hits: int, cut: float = 0.5, mi
     return numbered(_groups(edge_index[:, scores >= cut], hits), min_hits)
 
 
-@track_finder("walk_through", cut=0.1, follow=0.6)
+@TRACK_FINDERS.registering("walk_through")
 def walk_through(
     edge_index: Ints,
     scores: Floats,
