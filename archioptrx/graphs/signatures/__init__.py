@@ -22,7 +22,8 @@ from archioptrx.graphs.signatures.width import Choice, Hyperparameter, Width
 
 __all__ = [
     "ACTIVATIONS", "BLOCKS", "DOMAINS", "KEEPS", "LADDER", "MEETS", "MIXES", "POOLED", "SIGNATURES", "Choice",
-    "Hyperparameter", "Parameter", "Shape", "Signature", "Width", "check_signature", "keeps", "meets", "mixes", "register",
+    "Hyperparameter", "Parameter", "Shape", "Signature", "Width", "check_signature", "keeps", "meets", "mixes",
+    "register",
 ]  # fmt: skip
 
 FAMILIES = (networks, reducing, single, joining, pyg, pooling)
