@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     for module in DEFINING:
         importlib.import_module(module)
     import_modules(args.imports)
-    found = listed(args.kinds or REGISTRIES)
-    print(json.dumps([asdict(part) for part in found], indent=1, ensure_ascii=False) if args.json else as_text(found))
+    parts = listed(args.kinds or REGISTRIES)
+    print(json.dumps([asdict(part) for part in parts], indent=1, ensure_ascii=False) if args.json else as_text(parts))
     return 0
 
 

@@ -130,13 +130,19 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the content: graphs, scales and sectors; not of file names, options or the order of graphs."""
-        about = self.metadata
-        scales = (about.node_features, about.node_scale, about.edge_features, about.edge_scale, about.sectors)
+        metadata = self.metadata
+        scales = (
+            metadata.node_features,
+            metadata.node_scale,
+            metadata.edge_features,
+            metadata.edge_scale,
+            metadata.sectors,
+        )
         digest = hashlib.sha256(repr(scales).encode())
-        if about.triplet_features:
-            digest.update(repr((about.triplet_features, about.triplet_scale)).encode())
-        for one in sorted(digests_of(self.graphs)):
-            digest.update(one)
+        if metadata.triplet_features:
+            digest.update(repr((metadata.triplet_features, metadata.triplet_scale)).encode())
+        for of_graph in sorted(digests_of(self.graphs)):
+            digest.update(of_graph)
         return digest.hexdigest()
 
     def scaled_like(self, metadata: Metadata) -> Dataset:
@@ -149,7 +155,7 @@ class Dataset:
         """
         own = self.metadata
         for kind in ("node", "edge", "triplet"):
-            names, allowed = (getattr(one, f"{kind}_features") for one in (own, metadata))
+            names, allowed = (getattr(described, f"{kind}_features") for described in (own, metadata))
             if names != allowed:
                 raise InputError(f"data: has the {kind}_features {_listed(names)}; allowed here: {_listed(allowed)}")
         factors = {
@@ -330,22 +336,22 @@ def _turn(graph: HitGraph, middle: float, scale: float) -> None:
 def summary(dataset: Dataset) -> dict[str, Any]:
     """Count what a data set holds; plain data for printing or JSON."""
     facts = facts_of(dataset.graphs)
-    hits, edges = [one.hits for one in facts], [one.edges for one in facts]
+    hits, edges = [graph.hits for graph in facts], [graph.edges for graph in facts]
     true = [float(g.y.sum()) for g in dataset.graphs]
     spread = {
         "hits": _spread(hits),
         "edges": _spread(edges),
         "true_fraction": _spread([t / e for t, e in zip(true, edges, strict=True) if e]),
     }
-    about: dict[str, Any] = {
+    numbers: dict[str, Any] = {
         "events": len(dataset.events),
         "graphs": len(facts),
         "hits": sum(hits),
         "edges": sum(edges),
     }
-    about["true_fraction"] = sum(true) / max(1, sum(edges))
+    numbers["true_fraction"] = sum(true) / max(1, sum(edges))
     return {
-        **about,
+        **numbers,
         "per_graph": spread,
         "metadata": dataset.metadata.to_dict(),
         "fingerprint": dataset.fingerprint,

@@ -217,7 +217,7 @@ def _one_sided(true: Bools, of: Ints, inwards: Bools, own: Bools) -> int:
     count = int(of.max(initial=-1)) + 1
     answers = []
     for side in (inwards, ~inwards):
-        said = [np.bincount(of[side & ~own & one], minlength=count) > 0 for one in (true, ~true)]
+        said = [np.bincount(of[side & ~own & kind], minlength=count) > 0 for kind in (true, ~true)]
         if (said[0] & said[1]).any():
             pair = int(np.argmax(said[0] & said[1]))
             rows = np.flatnonzero((of == pair) & side)

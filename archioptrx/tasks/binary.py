@@ -245,13 +245,13 @@ class BinaryClassification(Task):
 
     def _per_bin(self, judged: ClassifiedRows, values: Floats, limits: tuple[float, ...]) -> list[dict[str, Any]]:
         """Score each bin that holds a row. Shapes: values [R]."""
-        found = []
+        scores = []
         for low, high in itertools.pairwise(limits):
             inside = np.flatnonzero((values >= low) & (values < high))
             if len(inside):
                 ends: dict[str, Any] = {"from": low, "to": high if math.isfinite(high) else None}
-                found.append(ends | self._scores(judged.taken(inside)))
-        return found
+                scores.append(ends | self._scores(judged.taken(inside)))
+        return scores
 
 
 def _joined(parts: Sequence[Tensor]) -> Any:

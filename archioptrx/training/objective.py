@@ -158,8 +158,8 @@ class Objective:
         several = isinstance(written, list)
         places = [f"objective[{index}]" for index in range(len(written))] if several else ["objective"]
         goals = [
-            _read_goal(one, top.at(place), top.faults, known)
-            for one, place in zip(written if several else [written], places, strict=True)
+            _read_goal(goal_written, top.at(place), top.faults, known)
+            for goal_written, place in zip(written if several else [written], places, strict=True)
         ]
         for index, (goal, place) in enumerate(zip(goals, places, strict=True)):
             if goal.metric and goal.metric in [earlier.metric for earlier in goals[:index]]:

@@ -49,7 +49,7 @@ def proxy_batch(train: Sequence[HitGraph], task: Task, edges: int = EDGES) -> Hi
     few: list[HitGraph] = []
     for graph in train:
         few.append(graph)
-        if sum(one.num_edges for one in few) >= edges:
+        if sum(member.num_edges for member in few) >= edges:
             break
     if task.divisible:
         few = [piece for graph in few for piece in pieces_of(graph, edges)]

@@ -94,14 +94,14 @@ def _names(fields: Fields) -> str:
 
 def _scales(fields: Fields) -> tuple[float, ...] | None:
     """Three positive numbers; on the command line they are texts."""
-    told = fields.take("scales", (list, type(None)), None)
-    if told is None:
+    written = fields.take("scales", (list, type(None)), None)
+    if written is None:
         return None
     try:
-        scales = tuple(float(one) for one in told)
+        scales = tuple(float(scale) for scale in written)
     except (TypeError, ValueError):
         scales = ()
-    if len(scales) != 3 or not all(0 < one < float("inf") for one in scales):
-        fields.fault("scales", f"is {told!r}; allowed: three positive numbers, for r, φ and z")
+    if len(scales) != 3 or not all(0 < scale < float("inf") for scale in scales):
+        fields.fault("scales", f"is {written!r}; allowed: three positive numbers, for r, φ and z")
         return None
     return scales

@@ -111,8 +111,8 @@ def toy_hits(options: ToyOptions, random: np.random.Generator) -> Arrays:
     phi = start[particle] + sense[particle] * np.arcsin(sine[particle, layer])
     order = random.permutation(len(phi))
     particle, layer, phi = particle[order], layer[order], np.remainder(phi[order] + math.pi, 2 * math.pi) - math.pi
-    made = {"layer": layer, "r": layers[layer], "phi": phi, "pid": particle + 1}
-    return made | {"radius": curve[particle], "start": start[particle], "sense": sense[particle]}
+    hits = {"layer": layer, "r": layers[layer], "phi": phi, "pid": particle + 1}
+    return hits | {"radius": curve[particle], "start": start[particle], "sense": sense[particle]}
 
 
 def largest_step(options: ToyOptions) -> float:

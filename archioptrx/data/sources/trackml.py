@@ -57,8 +57,8 @@ def load(options: TrackmlOptions) -> Dataset:
     """
     events = find_events(options.path)[: options.events]
     truth = any("truth" in event.parts for event in events)
-    told = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
-    metadata = building_metadata(options.source, options, {k: v for k, v in told.items() if v not in (None, ())})
+    given = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
+    metadata = building_metadata(options.source, options, {k: v for k, v in given.items() if v not in (None, ())})
     jobs = [Job(event.name, event, event.key) for event in events]
     return stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
 
@@ -77,8 +77,8 @@ def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> 
     ):
         if part not in job.content.parts and allowed:
             raise InputError(f"{event.name}: has no {part}.csv; allowed: {allowed}")
-    made = build(event, options, metadata)
-    return replace(made, counts={**made.counts, "unlisted_hits": unlisted})
+    built = build(event, options, metadata)
+    return replace(built, counts={**built.counts, "unlisted_hits": unlisted})
 
 
 def read_event(files: EventFiles) -> Event:

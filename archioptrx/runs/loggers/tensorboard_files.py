@@ -83,8 +83,8 @@ class TensorBoard:
         end = plugin_data_pb2.SessionEndInfo(end_time_secs=time.time())
         end.status = api_pb2.STATUS_FAILURE if status == "failed" else api_pb2.STATUS_SUCCESS
         file = self._files.pop(trial)
-        told = "\n".join(f"{key}: {value}" for key, value in {"status": status, **summary}.items())
-        file.write(_hparams("session_end_info", end), _text("end", told))
+        text = "\n".join(f"{key}: {value}" for key, value in {"status": status, **summary}.items())
+        file.write(_hparams("session_end_info", end), _text("end", text))
         file.close()
 
     def close(self) -> None:

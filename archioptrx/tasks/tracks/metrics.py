@@ -65,7 +65,7 @@ class EventTracks:
         Sum of their weights.
     pt, eta, vr : [P]
         Transverse momentum in GeV, pseudorapidity, distance of the vertex from the beam line in mm; NaN: unknown.
-    made : int64 [P] or None
+    event_hits : int64 [P] or None
         Hits of each particle in the whole event, where `hits` counts a part. None: `hits`.
     """
 
@@ -78,12 +78,12 @@ class EventTracks:
     pt: Floats
     eta: Floats
     vr: Floats
-    made: Ints | None = None
+    event_hits: Ints | None = None
 
     @property
     def all_hits(self) -> Ints:
         """Hits of each particle in the whole event, as far as they are known."""
-        return self.hits if self.made is None else self.made
+        return self.hits if self.event_hits is None else self.event_hits
 
 
 @dataclass(frozen=True)
@@ -184,10 +184,10 @@ class Matched:
 
     def by(self, matching: str, hits: Ints) -> Bools:
         """Tracks that are matched, where the particles have so many hits. Shapes: hits [P] -> bool [T]."""
-        found = self.particle >= 0
+        owned = self.particle >= 0
         if matching == "double":
-            return found & (2 * self.shared > np.append(hits, 0)[self.particle])
-        return found & (4 * self.shared >= 3 * self.size) if matching == "lhc" else found
+            return owned & (2 * self.shared > np.append(hits, 0)[self.particle])
+        return owned & (4 * self.shared >= 3 * self.size) if matching == "lhc" else owned
 
     @cached_property
     def score(self) -> float | None:
@@ -356,7 +356,7 @@ def joined(events: Sequence[EventTracks]) -> EventTracks:
         pt=whole(event.pt for event in events),
         eta=whole(event.eta for event in events),
         vr=whole(event.vr for event in events),
-        made=whole_numbers(event.all_hits for event in events),
+        event_hits=whole_numbers(event.all_hits for event in events),
     )
 
 

@@ -166,13 +166,13 @@ def _hits_of_chains(nodes: dict[str, Any]) -> dict[str, Any]:
     size = np.where(labels < 0, 0, np.bincount(labels[labels >= 0], minlength=labels.max(initial=-1) + 2)[labels])
     longest = np.lexsort((labels[node], -size[node], hit))
     first = longest[np.flatnonzero(np.diff(hit[longest], prepend=-1))]
-    made = {"hit_id": names, "labels": labels[node[first]], "pid": np.zeros(len(names), dtype=np.int64)}
+    hits_of = {"hit_id": names, "labels": labels[node[first]], "pid": np.zeros(len(names), dtype=np.int64)}
     true = nodes["pid"][node] != 0 if "pid" in nodes else np.zeros(len(node), dtype=np.bool_)
     for key in ("pid", "pt"):
         if key in nodes:
-            made[key] = np.zeros(len(names), dtype=nodes[key].dtype)
-            made[key][hit[true]] = nodes[key][node[true]]
-    return made
+            hits_of[key] = np.zeros(len(names), dtype=nodes[key].dtype)
+            hits_of[key][hit[true]] = nodes[key][node[true]]
+    return hits_of
 
 
 def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
@@ -192,17 +192,17 @@ def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
     weight = np.where(real, 1.0 if weighed is None else weighed, 0.0)
     hits = np.bincount(own, minlength=len(ids)).astype(np.int64)
     weights = np.bincount(own, weight[real], len(ids)).astype(np.float64)
-    about = np.full((3, len(ids)), np.nan)
+    quantities = np.full((3, len(ids)), np.nan)
     numbers_of_hits = None
     if table is not None:
-        about = table[1][1:, [_PT, _ETA, _VR]].T
+        quantities = table[1][1:, [_PT, _ETA, _VR]].T
         numbers_of_hits = table[1][1:, _HITS].round().astype(np.int64)
         if whole:
             hits = numbers_of_hits
             weights = hits.astype(np.float64) if weighed is None else table[1][1:, _WEIGHT]
     elif pt is not None:
-        about[0, own] = pt[real]
-    pt_of, eta, vr = about
+        quantities[0, own] = pt[real]
+    pt_of, eta, vr = quantities
     return EventTracks(name, labels[kept], particle, weight, hits, weights, pt_of, eta, vr, numbers_of_hits)
 
 
