@@ -69,7 +69,7 @@ score_lists = st.integers(2, 3).flatmap(
 def test_every_form_is_read_and_round_trips(written: Any, goals: list[Goal]) -> None:
     objective = read(written)
     assert objective == Objective(tuple(goals))
-    assert read(objective.to_plain()) == objective == Objective.from_plain(objective.to_plain())
+    assert read(objective.to_plain()) == objective
 
 
 def test_what_can_be_named_is_what_the_task_gives() -> None:

@@ -12,8 +12,8 @@ from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.triplets import Doublets, line_graph, line_metadata, triplet_metadata, with_triplets
-from archioptrx.tasks import check_task, make_task
-from archioptrx.tasks.options import objective_metrics
+from archioptrx.tasks import make_task
+from archioptrx.tasks.options import objective_metrics, read_task
 from archioptrx.tasks.options.tracks import TRACK_FINDERS
 from archioptrx.tasks.tracks.metrics import Selection, track_metrics
 from archioptrx.tasks.tracks.scores import event_tracks, track_scores
@@ -143,7 +143,7 @@ def test_clusters_of_a_batch_are_those_of_its_graphs():
 def test_several_targets_have_the_tracks_of_all():
     task = {"name": "several", "targets": {"score": "edge_classification", "point": "node_embedding"}}
     faults = []
-    shares = objective_metrics(check_task(task, "task", faults)).shares
+    shares = objective_metrics(read_task(task, "task", faults)).shares
     assert not faults
     assert "score.auc" in shares and shares.count("track_efficiency") == 1
     assert not [name for name in shares if name.endswith(".track_efficiency")]

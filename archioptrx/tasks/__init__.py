@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.config import finish, kind_of
 from archioptrx.core.errors import InputError
-from archioptrx.tasks.metrics import METRICS
 from archioptrx.tasks.options import (
     TASKS,
-    PlainTaskOptions,
     TaskDescription,
     TaskOptions,
     metrics_judging,
@@ -25,20 +23,12 @@ if TYPE_CHECKING:
     from archioptrx.tasks.task import Task
 
 __all__ = [
-    "METRICS",
     "TASKS",
-    "PlainTaskOptions",
     "TaskDescription",
-    "check_task",
     "describe_task",
     "make_task",
     "task_from",
 ]
-
-
-def check_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) -> TaskOptions | None:
-    """Read a task's description without torch; faults are added to the list. See `read_task`."""
-    return read_task(content, place, faults)
 
 
 def describe_task(content: Mapping[str, Any], place: str = "task") -> TaskDescription:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,12 +136,6 @@ class Objective:
         """Plain data: a mapping of one goal, a list of several."""
         goals = [goal.to_plain() for goal in self.goals]
         return goals if self.several else goals[0]
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Objective:
-        """Read what `to_plain` gave."""
-        goals = [plain] if isinstance(plain, Mapping) else plain
-        return cls(tuple(_goal(goal) for goal in goals))
 
     @classmethod
     def read(cls, top: Fields, known: ObjectiveMetrics) -> Objective:
