@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from archioptrx.commands.cli import main
 from archioptrx.core.config import bundled
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.function_graph import FunctionGraph
@@ -72,6 +73,21 @@ def test_every_file_is_valid(text):
         content["data"]["path"] = "events"  # comes with --data
         shown = parse_experiment(content, "README").to_dict()
         assert shown["name"] == content["name"]
+
+
+@pytest.mark.parametrize("space", ["small", "full"])
+def test_the_shown_function_graph_is_sampled_and_searched_with_the_bundled_spaces(space, tmp_path, capsys):
+    graph = next(text for text in blocks("yaml") if "functions:" in text)
+    (tmp_path / "mine.yaml").write_text(graph)
+    place = [str(tmp_path / "mine.yaml"), "--search-space", space]
+    assert main(["sample", *place, "--count", "1"]) == 0
+    printed = capsys.readouterr()
+    assert "activation" not in printed.out
+    warning = [line for line in printed.err.splitlines() if line.startswith("warning: ")]
+    assert warning[0].startswith(f"warning: {space}: hyperparameters.activation: is not used: ")
+    options = ["--function-graph", *place, "--set", "data.num_samples=8", "--dry-run"]
+    assert main(["search", "quickstart", *options]) == 0
+    assert [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")] == warning
 
 
 def test_the_printed_network_is_the_reference():
