@@ -33,7 +33,7 @@ class Listed:
     Attributes
     ----------
     kind, name
-        What it is, and the name that experiments and commands give it.
+        Kind of the part, and the name that experiments and commands give it.
     about
         First line of its docstring or description.
     module

@@ -36,7 +36,7 @@ class Registry(Generic[Part]):
     Parameters
     ----------
     kind
-        What one is called in messages: `block`, `data source` …
+        Name of one in messages: `block`, `data source` …
     bundled
         By name of a bundled part the module that registers it while it is imported.
 

@@ -33,7 +33,7 @@ _PHI = PARTICLE_COLUMNS.index("φ")
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the numbers of a data set mean. It travels with a model.
+    """Meaning of the numbers of a data set. It travels with a model.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Metadata:
     fitted_on
         Events that something in the graphs was fitted on (an embedding): a split makes them training events.
     options
-        What the source was told and what it found, for the record.
+        Options of the source, and what it has noted, for the record.
     """
 
     source: str
@@ -219,7 +219,7 @@ class Dataset:
         return np.concatenate([order[seen], order[~seen]]), ""
 
     def _units(self) -> tuple[Sequence[HitGraph], list[list[int]], str]:
-        """What is divided: graphs, and the places of those of each event, or sector where there are too few events."""
+        """Parts to divide: graphs, and the places of those of each event, or sector where events are too few."""
         events: dict[str, list[int]] = {name: [] for name in self.events}
         for place, facts in enumerate(facts_of(self.graphs)):
             events[facts.event].append(place)
@@ -270,7 +270,7 @@ def make_graph(
     arrays
         Under the names of `HitGraph`; None is left out.
     metadata
-        Of the data set.
+        Metadata of the data set.
     event, sector
         Where the graph comes from.
     directed

@@ -56,7 +56,7 @@ def building_metadata(source: str, cuts: Cuts, options: Mapping[str, Any]) -> Me
     cuts
         Fix the φ sectors and the hit features.
     told
-        What the source was told, for the record.
+        Options of the source, for the record.
     """
     names, scales = zip(*(FEATURE_SCALES[name] for name in cuts.features), strict=True) if cuts.features else ((), ())
     return Metadata(

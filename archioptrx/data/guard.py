@@ -50,7 +50,7 @@ def guarded(arrays: Mapping[str, Any], scale: tuple[float, ...], sectors: int, d
     arrays
         Under the names of `HitGraph`, edges in any order; None is left out. Not changed.
     scale
-        What the columns of `x` are multiplied by to be mm, rad, mm.
+        Factors that turn the columns of `x` into mm, rad, mm.
     sectors
         φ sectors of an event.
     directed
@@ -207,7 +207,7 @@ def _largest(values: NDArray[Any], of: Ints, count: int) -> NDArray[Any]:
 
 
 def _one_sided(true: Bools, of: Ints, inwards: Bools, own: Bools) -> int:
-    """How many pairs are true in one of their two directions only.
+    """Number of pairs that are true in one of their two directions only.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the guard of hit graphs changed in a source's arrays: counted, and said once for a data set."""
+"""Changes by the guard of hit graphs in a source's arrays: counted, and said once for a data set."""
 
 from __future__ import annotations
 

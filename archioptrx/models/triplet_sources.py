@@ -41,14 +41,14 @@ from archioptrx.training.fit import predict
 
 @dataclass(frozen=True)
 class TripletPlan:
-    """How triplets are made of an event.
+    """Rules by which triplets are made of an event.
 
     Attributes
     ----------
     options
         As the user gave them.
     inner, metadata
-        Of the other source's graphs and of the new ones.
+        Metadata of the other source's graphs and of the new ones.
     model
         Folder of the doublet classifier and digest of its weights, or None.
     """

@@ -299,7 +299,7 @@ def _register(model: Model, step: Step, names: Sequence[str], modules: Sequence[
 
 
 def _last_uses(graph: ComputationGraph) -> dict[int, tuple[int, ...]]:
-    """For each entry of the schedule, the values that no later entry reads, targets excluded.
+    """Values that no later entry reads, for each entry of the schedule, targets excluded.
 
     A loop is one entry: a value that any of its passes reads stays until the loop has ended.
     """

@@ -64,13 +64,13 @@ class Experiment:
     references
         Architectures (bundled name or path) that are trials 0 … k.
     keep
-        How many of the best trials leave their weights in the run folder.
+        Number of the best trials that leave their weights in the run folder.
     track
         Other programs that get the numbers too, such as `tensorboard`.
     dedup
         `architecture`: no fingerprint is trained twice; `hyperparameters`: none with the same hyperparameters.
     seed
-        Of the sampler and, with the number of a proposal, of its training.
+        Seed of the sampler and, with the number of a proposal, of its training.
     """
 
     name: str

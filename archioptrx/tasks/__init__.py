@@ -74,7 +74,7 @@ def make_task(spec: Mapping[str, Any] | str = "edge_classification", place: str 
     spec
         A task's name, or `{name: edge_classification, **options}`.
     place
-        Where the description stands, the start of messages about it.
+        Place where the description stands, the start of messages about it.
 
     Raises
     ------

@@ -72,7 +72,7 @@ class BinaryClassification(Task):
     class_weight
         Weight of true rows in the loss: a number, `none` or `balanced` (false rows per true one of the batch).
     tracks
-        How tracks are found from the scores.
+        Rules by which tracks are found from the scores.
 
     Attributes
     ----------

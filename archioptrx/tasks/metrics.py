@@ -52,7 +52,7 @@ class Metric:
     name
         As `evaluate` prints it and an objective names it.
     of
-        What it judges, one or more of `SUBJECTS`.
+        Subjects that it judges, one or more of `SUBJECTS`.
     better
         One of `BETTER`.
     tasks
@@ -166,7 +166,7 @@ def metrics_of(task: str, *subjects: str) -> list[Metric]:
     task
         Its name.
     subjects
-        What of its answers is judged.
+        Kinds of its answers that are judged.
     """
     known = (METRICS.get(name) for name in METRICS.in_order())
     return [
@@ -188,7 +188,7 @@ class NetworkOutputs:
     Attributes
     ----------
     outputs
-        Of each graph or batch, as the task's loss gets it.
+        Output for each graph or batch, as the task's loss gets it.
     graphs
         The hit graphs, or batches of them.
     cut

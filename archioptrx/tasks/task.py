@@ -73,7 +73,7 @@ class Task(ABC):
     target_width
         Width of the output; with 1 a model gives [rows] instead of [rows, 1]. Of several targets: of each by name.
     objective
-        What a search improves unless told otherwise.
+        Metric that a search improves by default.
     divisible
         Whether a part of a graph can be trained on: true where targets belong to hits, edges or triplets.
     logits
@@ -105,7 +105,7 @@ class Task(ABC):
         return None
 
     def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
-        """Why nothing can be learned of some graphs, as where their files hold no truth; None: it can."""
+        """Fault of graphs from which nothing can be learned, as without truth in their files; None: there is none."""
         return None
 
     @abstractmethod

@@ -23,7 +23,7 @@ class CostMetric:
     Attributes
     ----------
     header
-        Of its column in tables, with the unit.
+        Head of its column in tables, with the unit.
     smallest
         Less than this counts as this where its logarithm is taken.
     """

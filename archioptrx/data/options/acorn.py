@@ -30,7 +30,7 @@ class AcornOptions:
         Further features of the hits, beside r, φ and z: names of columns [N], with or without `hit_`, or `x3`, `x4` …
         for columns of the matrix `x`. They are taken as they are.
     scales
-        What the file's r, φ and z are multiplied by to be mm, rad and mm. None: 1, 1, 1 for named columns (acorn keeps
+        Factors that turn the file's r, φ and z into mm, rad and mm. None: 1, 1, 1 for named columns (acorn keeps
         mm and rad on disk and scales at load), 1000, π, 1000 for columns of the matrix `x` (gnn_tracking's default).
     pt_unit
         Unit of the momenta in the files; graphs have GeV. Athena's are in MeV.

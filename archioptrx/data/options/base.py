@@ -71,7 +71,7 @@ def option(default: Any, text: str, kind: type | None = None) -> Any:
     default
         Its value where it isn't told.
     text
-        What `--help` says.
+        Text of `--help`.
     kind
         Type on the command line, where the default doesn't tell it; a list takes several words.
     """

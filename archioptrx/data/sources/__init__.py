@@ -58,7 +58,7 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
     content
         `{source: NAME, path: …, **options}`; without `source` the files at the path decide, and no path means `toy`.
     place
-        Where it stands, the start of each message.
+        Place where it stands, the start of each message.
     faults
         The list that faults are added to.
 
@@ -145,7 +145,7 @@ def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | 
     spec
         See `check_spec`.
     place
-        Where the description stands, the start of messages about it.
+        Place where the description stands, the start of messages about it.
     like
         Metadata of a model's training data: the data come in its scales and in its learned embedding, and with its
         number of φ sectors where neither the description nor `metadata.json` nor edges that wrap around say it.

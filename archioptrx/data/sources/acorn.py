@@ -125,7 +125,7 @@ def event_and_sector(file: Path, names: str) -> tuple[str, int]:
 
 
 def _stamp(file: Path) -> str:
-    """What changes when a file does."""
+    """Text that changes when a file does."""
     status = file.stat()
     return f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
 

@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class EmbeddingInput:
-    """What the fit reads of a graph.
+    """Input of the fit from one graph.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Embedding:
     Attributes
     ----------
     weights, biases : float32 [in, out], [out]
-        Of each layer.
+        Weights and biases of each layer.
     radius
         Hits of one particle that follow each other are mostly nearer than this.
     """

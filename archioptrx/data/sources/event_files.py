@@ -41,7 +41,7 @@ class EventFile:
     member
         Its name inside the .zip; None where the file isn't in one.
     fault
-        Why it may not be read.
+        Reason why it may not be read.
     """
 
     path: Path
@@ -116,7 +116,7 @@ class EventFiles:
     parts
         File of each part that the event has: `hits`, `cells`, `particles`, `truth`.
     faults
-        What is wrong with the set of files.
+        Fault of the set of files.
     """
 
     name: str

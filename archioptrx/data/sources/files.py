@@ -15,7 +15,7 @@ def files_in(path: Path, patterns: Sequence[str], allowed: str) -> list[Path]:
     Parameters
     ----------
     patterns
-        Of file names, such as `*.pyg`.
+        Patterns of file names, such as `*.pyg`.
     allowed
         Says in messages what belongs there.
 

@@ -37,12 +37,12 @@ _NAME = re.compile(r"^(?P<event>.*?)_?g(?P<sector>\d+)$")
 
 @dataclass(frozen=True)
 class Scan:
-    """What is known of a file when the data set's metadata are sought.
+    """Facts of a file, from which the data set's metadata follow.
 
     Attributes
     ----------
     faults
-        What is wrong with it.
+        Faults of it.
     arrays
         Its content, while there is memory for it.
     wraps
@@ -90,7 +90,7 @@ def load(options: HitgraphsOptions) -> Dataset:
 
 
 def stamp(file: Path) -> str:
-    """What tells that a file has changed: its place, size and time."""
+    """Text that changes when a file does: its place, size and time."""
     if not file.exists():
         return f"{file} is no file"
     status = file.stat()

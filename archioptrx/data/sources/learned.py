@@ -50,12 +50,12 @@ FITTED = "embedding"
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingPlan:
-    """How graphs are made.
+    """Rules by which graphs are made.
 
     Attributes
     ----------
     inner, metadata
-        Of the other source's graphs and of the new ones.
+        Metadata of the other source's graphs and of the new ones.
     embedding
         That hits get their places from.
     neighbours

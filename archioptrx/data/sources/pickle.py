@@ -70,7 +70,7 @@ class Sample:
     most
         Neighbours that it may have.
     faults
-        Why it can't even be looked at.
+        Reason why it can't even be looked at.
     """
 
     place: str
@@ -120,7 +120,7 @@ def samples_of(options: PickleOptions, files: Sequence[Path]) -> list[Sample]:
 
 
 def _stamp(files: Sequence[Path]) -> str:
-    """What changes when a file does."""
+    """Text that changes when a file does."""
     status = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(repr(status).encode()).hexdigest()
 

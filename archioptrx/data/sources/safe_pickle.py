@@ -90,7 +90,7 @@ class _Allowed:
 
 
 class _Type:
-    """What a pickle gets for a numpy type's kind and size; its state may say the order of bytes, and no more."""
+    """Stand-in for a numpy type's kind and size in a pickle; its state may say the order of bytes, and no more."""
 
     __slots__ = ("code", "order")
 
@@ -117,7 +117,7 @@ class _Array:
         self.filled: NDArray[Any] | list[Any] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To another process goes the array itself."""
+        """Pickle the array itself, for another process."""
         return filled, (self.filled,)
 
     def __setstate__(self, state: Any) -> None:
@@ -198,7 +198,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def filled(value: Any) -> Any:
-    """What stands in a list or dict of a pickle: an array of numbers, the list that an array of objects was, or itself.
+    """Content of a list or dict of a pickle: an array of numbers, the list that an array of objects was, or itself.
 
     One at a time: a small pickle may hold one dict in billions of places.
     """

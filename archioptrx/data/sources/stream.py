@@ -1,4 +1,4 @@
-"""From many events to one data set: what every source that builds graphs of single events shares.
+"""Building of a data set from many events, for every source that builds graphs of single events.
 
 Small data sets are built in this process and stay in memory. What takes long is built by worker processes, and what
 takes long or is large goes to disk as it is built (`archioptrx.data.storage.stored`), where the next call finds it
@@ -46,9 +46,9 @@ class Job:
     Attributes
     ----------
     name
-        Of the event; names are unique in a data set.
+        Name of the event; names are unique in a data set.
     content
-        What `make` needs: files, or a seed.
+        Input of `make`: files, or a seed.
     key
         What the result depends on besides the source's options: paths, sizes and times of the files, a seed. Where
         that can't be said it is empty, and the data set isn't kept for the next call.
@@ -65,7 +65,7 @@ Make = Callable[[Job], BuiltEvent]
 
 @dataclass(frozen=True)
 class StreamLimits:
-    """When a data set leaves memory, and when worker processes are worth their start.
+    """Limits from which a data set leaves memory, and worker processes are worth their start.
 
     Attributes
     ----------
@@ -108,7 +108,7 @@ class StreamLimits:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What came of a job: graphs in memory or in files, or faults.
+    """Outcome of a job: graphs in memory or in files, or faults.
 
     `counts` are those of the source, `repairs` those of the guard of hit graphs.
     """
@@ -135,7 +135,7 @@ def stream(
     jobs, make
         The events in order, and what builds one.
     metadata
-        Of the data set. Its source and options say, with the jobs' keys, what the graphs are.
+        Metadata of the data set. Its source and options say, with the jobs' keys, what the graphs are.
     skip_bad
         Leave out events whose building raises InputError, and count them.
     key

@@ -48,14 +48,14 @@ class Store:
     Parameters
     ----------
     folder
-        Where it is.
+        Its place.
     temporary
         Remove it with the last object of this process that uses it, at the end of the process at the latest.
 
     Attributes
     ----------
     about
-        What was written beside the graphs.
+        Content that was written beside the graphs.
     size
         Bytes of the graphs.
     temporary

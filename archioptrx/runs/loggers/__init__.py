@@ -85,7 +85,7 @@ class Logger(Protocol):
         """An epoch of it has ended."""
 
     def ended(self, trial: str, status: str, summary: Mapping[str, Any]) -> None:
-        """It has ended: `finished`, `pruned` or `failed`."""
+        """A training has ended: `finished`, `pruned` or `failed`."""
 
     def close(self) -> None:
         """Nothing more will come; what still runs was stopped."""

@@ -75,7 +75,7 @@ def make_sampler(
     screen
         Puts a `Screen` around the sampler, below deduplication, whose `is_new` it is given.
     **options
-        Of the sampler.
+        Options of the sampler.
 
     Raises
     ------

@@ -24,7 +24,7 @@ class EdgeOptions:
     class_weight
         Weight of true edges in the loss: a number, `none` (1) or `balanced` (false edges per true one of the batch).
     tracks
-        How tracks are found from the scores.
+        Rules by which tracks are found from the scores.
     """
 
     name: ClassVar[str] = "edge_classification"

@@ -22,7 +22,7 @@ class EmbeddingOptions:
     Attributes
     ----------
     dimension
-        Of the space of the points.
+        Dimension of the space of the points.
     distance
         `squared` or `plain` (Euclidean): what the loss and the threshold are about.
     margin
@@ -32,8 +32,8 @@ class EmbeddingOptions:
     random_pairs
         Pairs of each hit with hits drawn from its event that the loss sees beside the pairs of the loss graph.
     eps, min_samples
-        Of DBSCAN: hits within the Euclidean distance `eps` are neighbours; `min_samples` of them, itself included,
-        make a hit the core of a cluster.
+        Options of DBSCAN: hits within the Euclidean distance `eps` are neighbours; `min_samples` of them, itself
+        included, make a hit the core of a cluster.
     cluster
         When clusters are scored: `evaluation` (of a trained model) or `always`, after each epoch too; only then can a
         search improve `v_measure` and `adjusted_rand`. Metrics of tracks it can in any case.

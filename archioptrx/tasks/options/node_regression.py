@@ -22,7 +22,7 @@ class RegressionOptions:
     parameters
         Names, see `archioptrx.tasks.options.parameters.PARAMETERS`.
     delta
-        Where the Huber loss turns from square to linear, in scaled units.
+        Error at which the Huber loss turns from square to linear, in scaled units.
     """
 
     name: ClassVar[str] = "node_regression"

@@ -17,7 +17,7 @@ class TrackParameter:
     Attributes
     ----------
     unit
-        Of centre, scale, resolution and bias.
+        Unit of centre, scale, resolution and bias.
     periodic
         An angle: its channels are sine and cosine, each divided by the scale.
     """

@@ -109,7 +109,7 @@ def read_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) -
     content
         A task's name, or `{name: edge_classification, **options}`.
     place
-        Where it stands, the start of each message.
+        Place where it stands, the start of each message.
     faults
         The list that faults are added to.
     """

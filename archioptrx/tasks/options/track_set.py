@@ -26,9 +26,9 @@ class SetOptions:
     parameters
         Names, see `archioptrx.tasks.options.parameters.PARAMETERS`.
     delta
-        Where the Huber loss of a parameter turns from square to linear, in scaled units.
+        Error at which the Huber loss of a parameter turns from square to linear, in scaled units.
     parameter_weight
-        Of the parameters in loss and matching; the existence of a track has weight 1.
+        Weight of the parameters in loss and matching; the existence of a track has weight 1.
     tolerance
         A track is found where each scaled number of its parameters is met within this.
     """

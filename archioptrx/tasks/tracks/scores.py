@@ -158,7 +158,7 @@ def _parts(graph: HitGraph, labels: Ints) -> Iterator[_Part]:
 
 
 def _hits_of_chains(nodes: dict[str, Any]) -> dict[str, Any]:
-    """From chains to their hits: label of the longest track, particle and pT of the true chains."""
+    """Fields of the hits of chains: label of the longest track, particle and pT of the true chains."""
     chain = nodes["chain"]
     names, place = np.unique(chain, return_inverse=True)
     hit, node = place.ravel(), np.repeat(np.arange(len(chain)), chain.shape[1])
