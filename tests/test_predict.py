@@ -159,11 +159,11 @@ def test_a_bad_event_is_left_out(trackml, tmp_path, capsys):
     model(tmp_path / "m", trackml)
     bad = tmp_path / "events" / "event000000008-hits.csv"
     bad.rename(bad.with_suffix(".csv.gz"))
-    told = [str(tmp_path / "m"), "--data", trackml["path"], "--output", str(tmp_path / "out"), "--json"]
-    assert predict.main(told) == 2
+    printed = [str(tmp_path / "m"), "--data", trackml["path"], "--output", str(tmp_path / "out"), "--json"]
+    assert predict.main(printed) == 2
     assert "event000000008-hits.csv.gz: can't be read" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-    assert predict.main([*told, "--skip-bad"]) == 0
+    assert predict.main([*printed, "--skip-bad"]) == 0
     about = json.loads(capsys.readouterr().out)
     assert (about["events"], about["skipped"]) == (1, 1)
     assert set(pd.read_csv(tmp_path / "out" / "submission.csv").event_id) == {7}
@@ -232,8 +232,8 @@ def test_samples_of_the_notebook(tmp_path):
 
 def test_another_cut_gives_other_tracks(trackml, tmp_path):
     model(tmp_path / "m", trackml)
-    told = [str(tmp_path / "m"), "--data", trackml["path"], "--cut", "0.999", "--output", str(tmp_path / "out")]
-    assert predict.main(told) == 0
+    printed = [str(tmp_path / "m"), "--data", trackml["path"], "--cut", "0.999", "--output", str(tmp_path / "out")]
+    assert predict.main(printed) == 0
     assert (pd.read_csv(tmp_path / "out" / "submission.csv").track_id == 0).all()
 
 
@@ -241,8 +241,8 @@ def test_faults(trackml, tmp_path, capsys):
     model(tmp_path / "m", trackml)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    told = [str(tmp_path / "m"), "--data", trackml["path"]]
-    assert predict.main([*told, "--output", str(tmp_path / "full"), "--cut", "1.5"]) == 2
+    arguments = [str(tmp_path / "m"), "--data", trackml["path"]]
+    assert predict.main([*arguments, "--output", str(tmp_path / "full"), "--cut", "1.5"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         "--cut: is 1.5; allowed: between 0 and 1",
         f"{tmp_path / 'full'}: already holds something; allowed: a new or empty folder",

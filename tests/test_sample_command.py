@@ -177,6 +177,6 @@ def test_a_wrong_option_is_one_line(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["tracking", "--cuont", "3"])
     assert stop.value.code == 2
-    told = capsys.readouterr().err
-    assert told.startswith("--cuont: is unknown; allowed: --count, --debug, ")
-    assert told.endswith(" (did you mean --count?)\n") and told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("--cuont: is unknown; allowed: --count, --debug, ")
+    assert errors.endswith(" (did you mean --count?)\n") and errors.count("\n") == 1

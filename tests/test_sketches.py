@@ -361,10 +361,10 @@ def test_the_documentation_names_every_key_and_method():
     words = {name for names in (*CONVOLUTIONS.values(), *POOLINGS.values(), SOURCES) for name in names}
     words |= {field.name for field in fields(SketchLayer)} - {"name", "of", "arguments", "options"}
     words |= {field.name for field in fields(Sketch)} - {"layers", "content", "place"}
-    told = set(
+    printed = set(
         re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))))
     )
-    assert words - told == set()
+    assert words - printed == set()
     shown = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
     assert yaml.safe_load(shown[1]) == {k: v for k, v in yaml.safe_load(EXAMPLE.read_text()).items() if k != "name"}
 

@@ -104,7 +104,8 @@ class DrawnRows(ClassifiedRows):
 
     def __len__(self) -> int:
         """Number of rows that are drawn."""
-        return int(self._weights[self._statistic.unit].sum())
+        rows, *_ = self._statistic.counts[self.cut]
+        return int(rows @ self._weights)
 
     @cached_property
     def ranking(self) -> Ranking:
@@ -249,6 +250,10 @@ class DrawnTracks(FoundTracks):
 
     def __init__(self, statistic: TrackStatistic, weights: Ints) -> None:
         self._statistic, self._weights = statistic, weights
+
+    def __len__(self) -> int:
+        """Number of events that are drawn."""
+        return int(self._weights.sum())
 
     @cached_property
     def events(self) -> Sequence[EventTracks]:
