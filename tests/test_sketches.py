@@ -288,7 +288,8 @@ def node(**keys) -> dict:
          "mine.yaml: architecture.nodenet.convolution: is an attention to nothing; allowed: {attention: NAME} with the "
          "name of an edge layer"),
         (node(convolution={"attention": "edgenet"}),
-         "mine.yaml: architecture.nodenet.mlp: is missing; an attention has one, mlp: true is the usual"),
+         "mine.yaml: architecture.nodenet.mlp: is missing, and an attention has one; "
+         "allowed: mlp: true, the usual one, or a mapping"),
         (layer(mlp="no"), "mine.yaml: architecture.edgenet.mlp: is 'no'; allowed: true or false or a whole number or "
          "a list or a mapping or null"),
         (layer(mlp={"layer": 3}), "mine.yaml: architecture.edgenet.mlp.layer: is unknown; allowed: activation, "

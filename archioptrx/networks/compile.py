@@ -130,7 +130,8 @@ class Model(nn.Module):
         rows = getattr(topology.data, kind.field or kind.name, None)
         name = f"data.{kind.field or kind.name}"
         if not isinstance(rows, Tensor):
-            raise InputError(f"{name}: is missing; source {kind.name} of this network reads it")
+            wanted = f"[rows, {shape.width}], for source {kind.name} of this network reads it"
+            raise InputError(f"{name}: is missing; allowed: {wanted}")
         if rows.dim() == 1:
             rows = rows.unsqueeze(1)
         if rows.dim() != 2 or rows.shape[1] != shape.width:

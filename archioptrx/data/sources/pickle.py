@@ -283,7 +283,7 @@ def neighbours(graphs: dict[str, Any], name: str, hits: int, most: int) -> Edges
     for hit, near in enumerate(map(filled, lists)):
         total += len(near) if isinstance(near, list | tuple | np.ndarray) else 0
         if total > most:
-            raise InputError(f"graphs.{name} has more neighbours than a file of this size can hold")
+            raise InputError(f"graphs.{name} has more neighbours than a file of this size can hold; allowed: {most:,}")
         values = np.asarray(near) if isinstance(near, np.ndarray) or _whole(near) else None
         if values is None or values.ndim != 1 or values.dtype.kind not in "iu" * bool(values.size) + "iuf":
             raise InputError(f"graphs.{name} at hit {hit} is no list of whole numbers; allowed: numbers of other hits")
