@@ -23,7 +23,7 @@ from archioptrx.core.files import plain
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
 from archioptrx.runs.experiment_sections import Keep
-from archioptrx.runs.leaderboard import curve_of, numbers_of, score_of
+from archioptrx.runs.leaderboard import curve_of, score_of
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers import Sampler
@@ -120,7 +120,7 @@ class Trials:
             running.reports.append(message)
             self.listener.epoch(number, message)
             pruned = message["epoch"] < running.line["epochs"] and self.schedule.prunes(
-                number, message["epoch"], numbers_of(message)
+                number, message["epoch"], score_of(message)
             )
             if not (pruned or (self._late() and message["epoch"] < running.line["epochs"])):
                 return False

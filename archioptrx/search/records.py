@@ -101,7 +101,8 @@ def _epoch(message: Mapping[str, Any]) -> str:
     numbers = ", ".join(f"{name.replace('_', ' ')} {message[name]:.4g}" for name in names)
     best = ", the best so far" if message["best"] else ""
     memory = f"{message['memory'] / 2**20:,.0f} MiB"
-    return f"epoch {message['epoch']}: score {message['score']:.6g}{best}; {numbers}, {memory}"
+    score = "none" if message["score"] is None else f"{message['score']:.6g}"
+    return f"epoch {message['epoch']}: score {score}{best}; {numbers}, {memory}"
 
 
 def _listed(values: Mapping[str, Any]) -> str:

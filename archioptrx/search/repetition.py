@@ -67,7 +67,9 @@ class Repetition:
             obstacles.append("the data have changed since the search")
         return obstacles
 
-    def verdict(self, scores: Sequence[float], digest: str, versions: Mapping[str, Any]) -> tuple[bool, str] | None:
+    def verdict(
+        self, scores: Sequence[float | None], digest: str, versions: Mapping[str, Any]
+    ) -> tuple[bool, str] | None:
         """Whether the training gave the result of the trial, with a text; None: there is nothing to compare with.
 
         Parameters

@@ -113,7 +113,7 @@ class Retraining:
         self._waiting = [job for job in jobs if job not in self.rows]
         self._running: dict[str, tuple[int, int]] = {}
         self._best: dict[tuple[int, int], dict[str, Any]] = {}
-        self._curves: dict[tuple[int, int], list[float]] = {}
+        self._curves: dict[tuple[int, int], list[float | None]] = {}
         if self._waiting:
             listener.retraining(self.total - len(self._waiting), self.total)
 

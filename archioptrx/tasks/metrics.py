@@ -165,6 +165,15 @@ def own_metrics(task: str, subject: str) -> list[Metric]:
     return [known for known in registered if subject in known.of and (not known.tasks or task in known.tasks)]
 
 
+def defined(value: Any) -> float | None:
+    """The value of a metric as a number; None where it is undefined: missing, None, or not finite.
+
+    >>> defined(0.5), defined(None), defined(math.nan)
+    (0.5, None, None)
+    """
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
 def names_of(metrics: Sequence[Metric], better: str) -> tuple[str, ...]:
     """Names of the metrics whose good values are of one kind."""
     return tuple(known.name for known in metrics if known.better == better)

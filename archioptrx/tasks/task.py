@@ -14,7 +14,7 @@ from torch import Tensor
 from archioptrx.core.config import kind_of
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.tasks.metrics import TRACKS, Metric, NetworkOutputs
+from archioptrx.tasks.metrics import TRACKS, Metric, NetworkOutputs, defined
 from archioptrx.tasks.options.registry import TASKS
 
 Output = Tensor | tuple[Tensor, ...]
@@ -50,15 +50,21 @@ def mean_loss(
 
 @dataclass(frozen=True)
 class TaskObjective:
-    """The metric that a search improves, and its direction (`max` or `min`)."""
+    """The metric that a search improves, its direction (`max` or `min`), and further metrics that it needs.
+
+    An epoch in which one of them is undefined has no score; see `archioptrx.tasks.metrics.defined`.
+    """
 
     metric: str
     direction: str = "max"
+    needs: tuple[str, ...] = ()
 
-    def value(self, metrics: dict[str, Any]) -> float | None:
-        """Take the metric from a report, turned so that larger is better. None where it couldn't be computed."""
-        value = metrics.get(self.metric)
-        return None if value is None else float(value) if self.direction == "max" else -float(value)
+    def value(self, metrics: Mapping[str, Any]) -> float | None:
+        """Take the metric from a report, turned so that larger is better. None: these metrics give no score."""
+        value = defined(metrics.get(self.metric))
+        if value is None or any(defined(metrics.get(name)) is None for name in self.needs):
+            return None
+        return value if self.direction == "max" else -value
 
 
 class Task(ABC):
