@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from small_search import SMALL, Crash, crashing, lines, proposed, quiet, results, searched, small, write_odd
+from small_search import SMALL, Crash, crashing, lines, proposed, quiet, results, searched, small, write_odd, write_only
 
 from archioptrx.core.errors import InputError
 from archioptrx.runs.run_folder import RunFolder
@@ -135,13 +135,8 @@ def test_failed_trials_are_recorded_and_the_search_goes_on(tmp_path: Path, monke
 def test_a_search_in_which_all_trials_fail_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    odd = write_odd(tmp_path, "raising")
-    graph = yaml.safe_load((tmp_path / "odd.yaml").read_text())
-    graph["functions"]["first"]["output"] = graph["functions"]["raising"]["inputs"][0] = "d"
-    graph["data"]["d"] = graph["data"]["e"]
-    (tmp_path / "odd.yaml").write_text(yaml.safe_dump(graph))
     with pytest.raises(InputError, match=r"all 2 trials failed; the last one: .*this block never works"):
-        searched(tmp_path / "run", small(**odd, budget__trials=2))
+        searched(tmp_path / "run", small(**write_only(tmp_path, "raising"), budget__trials=2))
     assert len(lines(tmp_path / "run" / "trials.jsonl")) == 2
 
 

@@ -25,6 +25,7 @@ from archioptrx.graphs.decisions import Trace
 from archioptrx.runs.experiment_sections import Keep
 from archioptrx.runs.leaderboard import curve_of, score_of
 from archioptrx.runs.run_folder import RunFolder
+from archioptrx.runs.text import duration_text
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers import Sampler
 from archioptrx.sampling.samplers.ranking import REFUSED
@@ -108,7 +109,7 @@ class Trials:
         self.running[line["proposal"]] = Running(line, spec, time.time())
         self.records.started(_name(line), line, spec)
         self.listener.started(line)
-        return TrialJob(str(line["proposal"]), spec)
+        return TrialJob(str(line["proposal"]), spec, self.rules.trial_time, self.rules.deadline)
 
     def message(self, key: str, message: dict[str, Any]) -> bool:
         """Take a message; True: the trial is over."""
@@ -127,6 +128,8 @@ class Trials:
             self._end(number, "pruned", message)
         elif message["kind"] == "refused":
             self._refuse(number, message["reason"])
+        elif message["kind"] == "stopped":
+            self._stop(number, message)
         else:
             self._end(number, "failed" if message["kind"] == "error" else "finished", message)
         return True
@@ -266,7 +269,21 @@ class Trials:
         self._refused.add(number)
         self._unobserved.append(number)
         self.refusals[reason.split()[0]] += 1
-        self.listener.note(f"trial {number} is not run: {reason}")
+        self.listener.dropped(number, f"trial {number} is not run: {reason}")
+
+    def _stop(self, number: int, message: Mapping[str, Any]) -> None:
+        """End a trial whose time is over: with the score it has, else it failed, or is left to a resume."""
+        limit = self.rules.trial_time
+        if any(report["best"] for report in self.running[number].reports):
+            self._end(number, "pruned", message)
+        elif limit is None or self._late():
+            line = self.running.pop(number).line
+            text = "is stopped by the end of the time before it has a score; a resume runs it again"
+            self.records.note(_name(line), text)
+            self.listener.dropped(number, f"trial {number} {text}")
+        else:
+            error = f"no score within {duration_text(limit)} (budget.trial_time)"
+            self._end(number, "failed", {**message, "error": error})
 
     def _end(self, number: int, status: str, message: Mapping[str, Any]) -> None:
         running = self.running.pop(number)

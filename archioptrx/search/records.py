@@ -79,6 +79,10 @@ class Records:
         summary = {"score": row["score"], "seconds": row["seconds"], "error": row["error"], "weights_digest": digest}
         self.tracking.ended(name, row["status"], {key: value for key, value in summary.items() if value is not None})
 
+    def note(self, name: str, text: str) -> None:
+        """Write a line to the log of a training."""
+        self._say(name, text)
+
     def _say(self, name: str, *texts: str) -> None:
         now = time.time()
         self._write(name, [(now, text) for text in texts])

@@ -20,6 +20,7 @@ from archioptrx.core.files import write_atomically
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.leaderboard import worth_training_again
 from archioptrx.runs.run_folder import RunFolder
+from archioptrx.runs.text import duration_text
 from archioptrx.search.jobs import TrialJob
 from archioptrx.search.records import Records
 from archioptrx.search.rules import trial_seed
@@ -50,6 +51,8 @@ class RetrainingPlan:
         Trainings at one time.
     seed
         Seed of the experiment.
+    trial_time
+        Seconds that a training of as many epochs as a trial may take; None: no limit.
     """
 
     spec: Callable[[Mapping[str, Any], ComputationGraph, int], TrialSpec]
@@ -57,6 +60,7 @@ class RetrainingPlan:
     seeds: int
     workers: int
     seed: int
+    trial_time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,9 @@ class Retraining:
         spec = self.plan.spec(line, ComputationGraph.from_dict(line["graph"]), seed)
         self._curves[job] = []
         self.records.started(_name(job), line, spec)
-        return TrialJob(key, spec)
+        limit = self.plan.trial_time
+        more = max(1.0, spec.training.epochs / line["epochs"])
+        return TrialJob(key, spec, None if limit is None else limit * more)
 
     def message(self, key: str, message: dict[str, Any]) -> bool:
         """Take a message; True: the training is over."""
@@ -164,6 +170,10 @@ class Retraining:
             if message["best"]:
                 self._best[job] = message
             return False
+        if message["kind"] == "stopped":
+            assert self.plan.trial_time is not None
+            error = f"not ended within {duration_text(self.plan.trial_time)} (budget.trial_time)"
+            message = {**message, "kind": "error", "error": error}
         self._end(job, message)
         del self._running[key]
         self.listener.retraining(self.total - len(self._waiting) - len(self._running), self.total)

@@ -26,6 +26,9 @@ class SearchListener(Protocol):
     def ended(self, row: Mapping[str, Any]) -> None:
         """Show an ended trial."""
 
+    def dropped(self, number: int, text: str) -> None:
+        """Show that a trial ends without a row."""
+
     def note(self, text: str) -> None:
         """Show a message."""
 
@@ -73,6 +76,8 @@ class Rules:
         Lag between proposals and results, see `archioptrx.search.loop`; None: results are passed on as they arrive.
     deadline
         `time.monotonic()` at which trials stop, with the score they have.
+    trial_time
+        Seconds after which a trial stops, with the score it has; None: no limit.
     by_architecture
         Whether a fingerprint is trained once, whatever its hyperparameters.
     seed
@@ -91,6 +96,7 @@ class Rules:
     by_architecture: bool
     seed: int
     screened: Callable[[Candidate], Mapping[str, float | None] | None] = lambda candidate: None
+    trial_time: float | None = None
 
 
 @dataclass

@@ -174,7 +174,8 @@ def run_search(
 
     def second() -> Retraining:
         retrain, workers = experiment.retrain, experiment.resources.workers
-        plan = RetrainingPlan(specs.retraining, retrain.top, retrain.seeds, workers, experiment.seed)
+        limit = experiment.budget.trial_time
+        plan = RetrainingPlan(specs.retraining, retrain.top, retrain.seeds, workers, experiment.seed, limit)
         ends.append(Retraining(folder, plan, progress, records))
         return ends[0]
 
@@ -226,6 +227,7 @@ def rules_of(setup: Setup, events: Events, specs: Specs, task: Task, deadline: f
         # With w workers, w trials run and w - 1 more may be proposed: a long trial seldom keeps the others waiting.
         delay=2 * workers - 1 if experiment.scheduler.name == "fifo" else None,
         deadline=deadline,
+        trial_time=experiment.budget.trial_time,
         by_architecture=experiment.dedup == "architecture",
         seed=experiment.seed,
     )

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from archioptrx.core.config import kind_of
-from archioptrx.core.errors import ArchiOpTrXError, InputError, TrialError, did_you_mean
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, TrialError, did_you_mean
 from archioptrx.core.plugins import Registry
 
 EDGES, TRIPLETS, HITS, EVENTS, TRACKS = SUBJECTS = ("edges", "triplets", "hits", "events", "tracks")
@@ -86,7 +86,7 @@ class Metric:
             number = self.compute(judged)
         except ArchiOpTrXError:
             raise
-        except Exception as error:  # a user's function may raise anything
+        except RAISED as error:  # a user's function may raise anything
             text = " ".join(str(error).split())
             raise TrialError(f"metric {self.name}: raised {type(error).__name__}: {text}") from error
         if number is None:

@@ -34,7 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archioptrx.core.errors import TrialError
+from archioptrx.core.errors import RAISED, TrialError
 from archioptrx.data.dataset import Metadata, Splits
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.graphs.computation_graph import ComputationGraph
@@ -129,13 +129,13 @@ def messages(spec: TrialSpec, data: TrialData) -> Generator[dict[str, Any], None
                 if message is None:
                     return
                 yield {**message, "log": log.taken()}
-    except Exception as error:
+    except RAISED as error:
         yield failure(error, start, log)
     finally:
         torch.set_num_threads(threads)
 
 
-def failure(error: Exception, start: float, log: TrialLog) -> dict[str, Any]:
+def failure(error: BaseException, start: float, log: TrialLog) -> dict[str, Any]:
     """The last message of a trial that failed; `start` as `time.perf_counter` gave it."""
     log.failed(error)
     seconds = time.perf_counter() - start
