@@ -94,3 +94,9 @@ class Repetition:
             f"{key} {then[key]} → {value}" for key, value in versions.items() if then.get(key) not in (None, value)
         ]
         return False, f"differs from {self.name}: {place}" + (f"; since then: {', '.join(changed)}" if changed else "")
+
+
+def repeated(folder: RunFolder, specs: Specs, number: int) -> TrialSpec:
+    """Specification of the repetition of a trial."""
+    line = folder.proposal(number)
+    return Repetition.of(folder, line).spec(specs, ComputationGraph.from_dict(line["graph"]))

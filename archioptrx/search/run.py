@@ -27,6 +27,7 @@ from archioptrx.search.jobs import Backend, Phases
 from archioptrx.search.loop import Trials
 from archioptrx.search.progress import Progress
 from archioptrx.search.records import Records
+from archioptrx.search.repetition import repeated
 from archioptrx.search.retrain import Retraining, RetrainingPlan, Winner
 from archioptrx.search.rules import Rules
 from archioptrx.search.sampler_state import Keeper, SnapshotError
@@ -175,7 +176,8 @@ def run_search(
     def second() -> Retraining:
         retrain, workers = experiment.retrain, experiment.resources.workers
         limit = experiment.budget.trial_time
-        plan = RetrainingPlan(specs.retraining, retrain.top, retrain.seeds, workers, experiment.seed, limit)
+        again = partial(repeated, folder, specs)
+        plan = RetrainingPlan(specs.retraining, again, retrain.top, retrain.seeds, workers, experiment.seed, limit)
         ends.append(Retraining(folder, plan, progress, records))
         return ends[0]
 
@@ -246,8 +248,8 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
         "bins": row["bins"],
     }
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
-    spec = specs.retraining(line, architecture.graph, row["seed"])
-    provenance = provenance_of(setup.experiment, events.fingerprint, spec.training.to_dict())
+    training = row.get("training") or specs.retraining(line, architecture.graph, row["seed"]).training.to_dict()
+    provenance = provenance_of(setup.experiment, events.fingerprint, training)
     record = {**folder.environment(), "run": str(folder.path.resolve()), "experiment": setup.experiment.to_dict()}
     record |= {"seed": row["seed"], "weights_digest": row.get("weights_digest")}
     files = {"environment.json": json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n"}
