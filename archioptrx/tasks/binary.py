@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from archioptrx.core.errors import InputError, TrialError
+from archioptrx.core.errors import TrialError
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.tasks.classification_metrics import Bools, ClassifiedRows, Floats, cut_for_efficiency, logit
+from archioptrx.tasks.classification_metrics import Bools, ClassifiedRows, Cut, Floats, cut_for_efficiency, logit
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.metrics import bundled_metrics
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
@@ -136,8 +136,7 @@ class BinaryClassification(Task):
         lists of such scores per bin; where the data have a baseline, what `comparison.against_baseline` gives; and of
         triplets what `comparison.medals` gives. A score that needs both classes is None where one is missing.
         """
-        if not 0 < cut < 1:
-            raise InputError(f"cut: is {cut:g}; allowed: between 0 and 1")
+        logit(cut)  # a wrong one is refused before anything is computed
         judged = self.answers(outputs, graphs, cut)
         result: dict[str, Any] = {"loss": mean_loss(self, outputs, graphs, [self.size(graph) for graph in graphs])}
         result |= self._scores(judged)
@@ -181,16 +180,15 @@ class BinaryClassification(Task):
         logits: Tensor = graph.x.new_zeros(graph[self.rows.index].shape[1])
         return logits
 
-    def cut(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], efficiency: float) -> float | None:
-        """The highest cut on the probability that keeps this share of the true rows; None without true rows.
+    def cut(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], efficiency: float) -> Cut | None:
+        """The highest cut that keeps this share of the true rows; None without true rows.
 
         Take it from validation events and apply it to others.
         """
         kept = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
         truth = _joined([g[self.rows.truth] for g in graphs])[kept] > 0.5
         lowest = cut_for_efficiency(_joined([o.detach() for o in outputs])[kept], truth, efficiency)
-        # A hair lower, so that the logit of the cut, rounded, doesn't lose the row that it was taken from.
-        return None if lowest is None else 1 / (1 + math.exp(-(lowest - 1e-9)))
+        return None if lowest is None else Cut(lowest)
 
     def _scores(self, judged: ClassifiedRows) -> dict[str, float | None]:
         """The bundled metrics of such rows, and how many rows there are."""
@@ -198,6 +196,7 @@ class BinaryClassification(Task):
         size = len(judged.truth)
         facts = {
             "cut": judged.cut,
+            "cut_logit": logit(judged.cut),
             self.rows.plural: size,
             "true_fraction": float(judged.truth.mean()) if size else None,
         }

@@ -32,7 +32,19 @@ EDGES, TRIPLETS, HITS, EVENTS, TRACKS = SUBJECTS = ("edges", "triplets", "hits",
 SHARE, LARGE, SMALL = BETTER = ("share", "large", "small")
 """Which values are good: a share of 1 with 1 best; large ones; small ones."""
 RESERVED = (
-    *("loss", "cut", "edges", "triplets", "pairs", "graphs", "hits", "tracks", "particles", "true_fraction"),
+    *(
+        "loss",
+        "cut",
+        "cut_logit",
+        "edges",
+        "triplets",
+        "pairs",
+        "graphs",
+        "hits",
+        "tracks",
+        "particles",
+        "true_fraction",
+    ),
     *("matching", "pt", "eta", "parameters", "latency", "seconds_per_epoch"),
 )
 """Names beside those of metrics: numbers of tasks, data and costs."""
@@ -190,7 +202,7 @@ class NetworkOutputs:
     graphs
         The hit graphs, or batches of them.
     cut
-        Probability that accepts.
+        Probability that accepts, or an `archioptrx.tasks.classification_metrics.Cut`.
     """
 
     outputs: Sequence[Any]

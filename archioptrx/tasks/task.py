@@ -126,7 +126,8 @@ class Task(ABC):
         outputs, graphs
             One output per graph or batch, in the same order, on any device.
         cut
-            Probability at which a row counts as accepted.
+            Probability at which a row counts as accepted. The one for an efficiency may be as good as 1: then compare
+            logits with `archioptrx.tasks.classification_metrics.logit` of it, which is exact.
         bins
             Add lists of scores per bin of physical quantities, where the data have them.
 

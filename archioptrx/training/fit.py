@@ -354,7 +354,7 @@ def evaluate_model(
     model, task, graphs, device
         See `fit`.
     cut
-        Probability at which a row counts as accepted.
+        Probability at which a row counts as accepted, or a `Cut`.
     batch_size
         Graphs at once; None: about 16,000 edges.
     bins

@@ -16,6 +16,7 @@ from archioptrx.models.export.program import Program
 from archioptrx.models.model_folder import TrainedModel
 from archioptrx.networks.compile import Model
 from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.classification_metrics import logit
 from archioptrx.tasks.several import Several
 from archioptrx.tasks.task import Task
 
@@ -85,7 +86,7 @@ class Take:
             ],
             "sectors": metadata.sectors,
             "phi": about_sectors(metadata.sectors),
-        } | ({"cut": self.cut} if probable else {})
+        } | ({"cut": self.cut, "cut_logit": logit(self.cut)} if probable else {})
 
 
 def probabilities(task: Task, targets: int) -> tuple[bool, ...]:

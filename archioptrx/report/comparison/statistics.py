@@ -17,7 +17,7 @@ from archioptrx.tasks.metrics import TRACKS, Metric
 from archioptrx.tasks.task import Task
 from archioptrx.tasks.tracks.metrics import EventTracks, FoundTracks, Selection, track_counts
 
-FACTS = ("cut", "true_fraction", "edges", "triplets", "pairs", "graphs", "tracks", "particles", "hits")
+FACTS = ("cut", "cut_logit", "true_fraction", "edges", "triplets", "pairs", "graphs", "tracks", "particles", "hits")
 """Metrics that describe the data, not the model: they are not compared."""
 
 
