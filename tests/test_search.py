@@ -316,6 +316,23 @@ def test_asha_prunes_in_a_search_and_never_at_the_last_epoch(tmp_path: Path) -> 
     assert all(row["epochs"] == (3 if row["status"] == "finished" else 1) for row in rows)
 
 
+def test_rungs_after_a_resume_are_those_of_before_where_trials_differ_in_epochs(tmp_path: Path) -> None:
+    space = yaml.safe_load((Path(__file__).parents[1] / "search_spaces" / "small.yaml").read_text())
+    space["hyperparameters"]["epochs"] = {"choice": [1, 3]}
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
+    asha = {"name": "asha", "grace_epochs": 1, "reduction_factor": 2}
+    told = {"search_space": str(tmp_path / "space.yaml"), "scheduler": asha, "budget__trials": 10, "seed": 1}
+    experiment = small(**told, data__num_samples=12, retrain={"top": 1, "seeds": 1, "epochs": 1})
+    searched(tmp_path / "whole", experiment)
+    rows = lines(tmp_path / "whole" / "trials.jsonl")
+    assert {row["epochs"] for row in rows if row["status"] == "finished"} == {1, 3}
+    for after in (8, 12):
+        with pytest.raises(Crash):
+            searched(tmp_path / f"run{after}", experiment, crashing(after))
+        searched(tmp_path / f"run{after}", experiment)
+        assert results(tmp_path / f"run{after}") == results(tmp_path / "whole")
+
+
 def row(proposal: int, repeat: int, score: float, test: float) -> Mapping[str, Any]:
     return {"proposal": proposal, "repeat": repeat, "score": score, "status": "finished", "test": {"auc": test}}
 

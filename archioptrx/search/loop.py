@@ -120,10 +120,9 @@ class Trials:
         if message["kind"] == "epoch":
             running.reports.append(message)
             self.listener.epoch(number, message)
-            pruned = message["epoch"] < running.line["epochs"] and self.schedule.prunes(
-                number, message["epoch"], score_of(message)
-            )
-            if not (pruned or (self._late() and message["epoch"] < running.line["epochs"])):
+            # The last epoch, too, counts in its rung: other trials may have more of them. But it ends by itself.
+            pruned = self.schedule.prunes(number, message["epoch"], score_of(message))
+            if message["epoch"] >= running.line["epochs"] or not (pruned or self._late()):
                 return False
             self._end(number, "pruned", message)
         elif message["kind"] == "refused":
