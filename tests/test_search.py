@@ -17,6 +17,7 @@ from small_search import SMALL, Crash, crashing, lines, proposed, quiet, results
 
 from archioptrx.core.errors import InputError
 from archioptrx.runs.run_folder import RunFolder
+from archioptrx.search.final_report import final_json, final_text
 from archioptrx.search.jobs import TrialJob, Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.loop import Trials
@@ -250,10 +251,18 @@ def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
     space = {"name": "one", "hyperparameters": {"hidden": 4, "depth": 1, "activation": "relu"}}
     space["walk"] = {"max_steps": 4, "max_walks": 1, "extra": [0]}
     (tmp_path / "one.yaml").write_text(yaml.safe_dump(space))
-    searched(tmp_path / "run", small(search_space=str(tmp_path / "one.yaml"), budget__trials=500, training__epochs=1))
+    experiment = small(search_space=str(tmp_path / "one.yaml"), budget__trials=500, training__epochs=1)
+    found = searched(tmp_path / "run", experiment)
+    assert found.exhausted and "--resume" not in final_text(found, experiment)
+    assert json.loads(final_json(found, experiment))["exhausted"] is True
     rows = lines(tmp_path / "run" / "trials.jsonl")
     assert 0 < len(rows) < 500
     assert len({row["fingerprint"] for row in rows}) == len(rows)
+    again = searched(tmp_path / "run", experiment)
+    assert again.exhausted and again.winner == found.winner
+    enough = small(search_space=str(tmp_path / "one.yaml"), budget__trials=len(rows), training__epochs=1)
+    as_many = searched(tmp_path / "run", enough)
+    assert not as_many.exhausted and "--resume" in final_text(as_many, enough), "nobody has asked for one more"
 
 
 def test_time_stops_trials_with_the_score_they_have(tmp_path: Path) -> None:

@@ -55,6 +55,11 @@ class Trials:
     records
         Logs and weights in the same folder; None: with the default settings.
 
+    Attributes
+    ----------
+    no_more_draws
+        Whether a further trial was asked for and can't be drawn: the space or the patience is exhausted.
+
     Raises
     ------
     SnapshotError
@@ -79,7 +84,7 @@ class Trials:
         self.running: dict[int, Running] = {}
         self.rows: dict[int, dict[str, Any]] = {}
         self.refusals: Counter[str] = Counter()
-        self._no_more_draws = False
+        self.no_more_draws = False
         self._seen: set[str] = set()
         self._given = {reference.candidate.fingerprint for reference in references}
         self._scored: dict[str, int] = {}  # numbers of trials that the sampler knows, by key
@@ -139,11 +144,11 @@ class Trials:
         return self.rules.deadline is not None and time.monotonic() >= self.rules.deadline
 
     def _exhausted(self) -> bool:
-        return self._no_more_draws and not self._to_rerun
+        return self.no_more_draws and not self._to_rerun
 
     def _propose(self) -> dict[str, Any] | None:
         number = self._next
-        if self._no_more_draws or not self._may_propose(number):
+        if self.no_more_draws or not self._may_propose(number):
             return None
         observed = self._observe_results(number)
         if number < len(self.references):
@@ -152,7 +157,7 @@ class Trials:
         else:
             new, draw = self._draw()
             if new is None:
-                self._no_more_draws = True
+                self.no_more_draws = True
                 return None
             candidate, name = new, None
         line = self._line(number, candidate, draw, observed, name)
@@ -206,7 +211,8 @@ class Trials:
         for draws in range(1, PATIENCE + 1):
             candidate = self.sampler.propose()
             if candidate is None:
-                self.listener.note(f"the space is exhausted after {self._next} candidates")
+                count = "1 candidate" if self._next == 1 else f"{self._next} candidates"
+                self.listener.note(f"the space is exhausted after {count}")
                 return None, Draw(draws, reasons)
             reason = self._refusal(candidate)
             if reason is None:

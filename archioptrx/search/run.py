@@ -50,11 +50,22 @@ class Events:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Result of a search: its folder, the winner, and the number of refused candidates, by reason."""
+    """Result of a search.
+
+    Attributes
+    ----------
+    folder, winner
+        The run folder; the candidate in its `best/`.
+    refusals
+        Number of refused candidates, by reason.
+    exhausted
+        Whether it ended before its budget because nothing new can be drawn: more trials would find nothing.
+    """
 
     folder: RunFolder
     winner: Winner
     refusals: Mapping[str, int]
+    exhausted: bool = False
 
 
 def load_events(experiment: Experiment) -> Events:
@@ -190,7 +201,7 @@ def run_search(
     if not ends[0].in_place(winner):
         _save_best(folder, setup, events, specs, winner, ends[0].weights(winner))
     ends[0].clean()
-    return SearchResult(folder, winner, trials[0].refusals)
+    return SearchResult(folder, winner, trials[0].refusals, trials[0].no_more_draws)
 
 
 def trials_of(
