@@ -70,7 +70,8 @@ class BinaryClassification(Task):
     Parameters
     ----------
     class_weight
-        Weight of true rows in the loss: a number, `none` or `balanced` (false rows per true one of the batch).
+        Weight of true rows in the loss: a number, `none` or `balanced` (false rows per true one of the batch; in
+        metrics, of the graph).
     tracks
         How tracks are found from the scores.
 
@@ -96,13 +97,20 @@ class BinaryClassification(Task):
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean loss per row, weighted where the data have weights. Shapes: output [R] -> []."""
+        return self._loss(output, batch, by_graph=False)
+
+    def validation_loss(self, output: Tensor, batch: HitGraph) -> Tensor:
+        """The same; `balanced` is the ratio of the row's own graph, not of the batch."""
+        return self._loss(output, batch, by_graph=True)
+
+    def _loss(self, output: Tensor, batch: HitGraph, by_graph: bool) -> Tensor:
         weight = batch.get(self.rows.weight)
         mask = batch.get(self.rows.mask)
         if mask is not None:
             weight = mask.to(output.dtype) if weight is None else weight * mask
         truth = batch[self.rows.truth].to(output.dtype)
         losses = binary_cross_entropy_with_logits(
-            output, truth, reduction="none", pos_weight=self._positive(truth, mask)
+            output, truth, reduction="none", pos_weight=self._positive(batch, truth, mask, by_graph)
         )
         if weight is None:
             return losses.sum() / max(1, losses.numel())
@@ -114,15 +122,19 @@ class BinaryClassification(Task):
         kept, weight = self.rows.kept(graph), graph.get(self.rows.weight)
         return float(kept.sum() if weight is None else weight[kept].double().sum())
 
-    def _positive(self, truth: Tensor, mask: Tensor | None) -> Tensor | None:
-        """Weight of true rows, None for 1."""
+    def _positive(self, batch: HitGraph, truth: Tensor, mask: Tensor | None, by_graph: bool) -> Tensor | None:
+        """Weight of true rows, None for 1; a number, or with `by_graph` one for each row."""
         if self.class_weight == "none":
             return None
         if self.class_weight != "balanced":
             return truth.new_tensor(float(self.class_weight))
-        counted = truth if mask is None else truth[mask]
-        true = counted.sum()
-        return torch.where(true > 0, (counted.numel() - true) / true.clamp(min=1), 1.0)
+        counted = torch.ones_like(truth) if mask is None else mask.to(truth.dtype)
+        graph = torch.zeros_like(truth, dtype=torch.long)
+        if by_graph and batch.get("batch") is not None:
+            graph = batch.batch[self.rows.hits(batch)[0]]
+        every, true = (truth.new_zeros(batch.num_graphs).index_add(0, graph, x) for x in (counted, counted * truth))
+        ratio = torch.where(true > 0, (every - true) / true.clamp(min=1), 1.0)
+        return ratio[graph]
 
     def metrics(
         self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False

@@ -44,7 +44,7 @@ def mean_loss(
     task: Task, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], weights: Sequence[float]
 ) -> float | None:
     """Loss of all graphs (or batches), weighted by what each one holds; None without graphs."""
-    losses = [float(task.loss(o.detach().float(), g)) for o, g in zip(outputs, graphs, strict=True)]
+    losses = [float(task.validation_loss(o.detach().float(), g)) for o, g in zip(outputs, graphs, strict=True)]
     return float(np.average(losses, weights=[max(1e-9, weight) for weight in weights])) if losses else None
 
 
@@ -113,7 +113,14 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, output: Any, batch: HitGraph) -> Tensor:
-        """Loss of a model's output on a batch, a scalar."""
+        """Loss of a model's output on a batch, a scalar. What it draws comes from torch's generator of the CPU.
+
+        A training seeds that generator, so that its draws are new in each step and follow its seed.
+        """
+
+    def validation_loss(self, output: Any, batch: HitGraph) -> Tensor:
+        """Loss in metrics: draws nothing, and graphs have the same loss in any batch. Usually the loss itself."""
+        return self.loss(output, batch)
 
     @abstractmethod
     def metrics(

@@ -105,7 +105,7 @@ def _losses(task: BinaryClassification, outputs: Sequence[Any], graphs: Sequence
     sums = np.zeros((2, units.number))
     for output, graph, unit in zip(outputs, graphs, units.of_graph, strict=True):
         size = max(1e-9, task.size(graph))
-        sums[:, unit] += size * float(task.loss(output.float(), graph)), size
+        sums[:, unit] += size * float(task.validation_loss(output.float(), graph)), size
     return sums
 
 
