@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from archioptrx.core.errors import ArchiOpTrXError, did_you_mean
+from archioptrx.core.processors import limit_threads
 from archioptrx.core.version import __version__
 
 COMMANDS = {
@@ -105,6 +106,7 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
 
     def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
+        limit_threads()
         try:
             code = run(args)
             sys.stdout.flush()
