@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 import yaml
-from small_search import SMALL, lines, proposed, results, searched, small, write_odd
+from small_search import SMALL, lines, proposed, results, searched, small, write_odd, write_only
 
 from archioptrx.core.errors import InputError
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.ray_backend import _check_port
 
 COMMAND = [sys.executable, "-m", "archioptrx.search"]
@@ -78,6 +79,15 @@ def test_a_worker_that_dies_is_a_failed_trial(tmp_path: Path, monkeypatch: pytes
     assert [error for error in errors if error.startswith("the worker died")]
     assert [error for error in errors if "this block never works" in error]
     assert any(row["status"] == "finished" for row in rows)
+
+
+def test_a_worker_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, **write_only(tmp_path, "hanging"), budget={"trials": 1, "trial_time": 0.5})
+    told = subprocess.run([*COMMAND, str(path), "--output", "run"], capture_output=True, text=True)
+    assert told.returncode == 2
+    assert "run: all 1 trials failed; the last one: no score within 0.5 s (budget.trial_time)\n" in told.stderr
+    assert "the worker is killed: its time is over" in RunFolder(tmp_path / "run").log("0000").read_text()
 
 
 @pytest.mark.long

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from archioptrx.core.errors import ArchiOpTrXError, did_you_mean
+from archioptrx.core.processors import limit_threads
 from archioptrx.core.version import __version__
 
 COMMANDS = {
@@ -105,6 +106,7 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
 
     def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
+        limit_threads()
         try:
             code = run(args)
             sys.stdout.flush()
@@ -117,6 +119,11 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130
+        except SystemExit as error:  # no command ends so: a part of the user's own has called sys.exit
+            if args.debug:
+                raise
+            print(f"SystemExit: {error}: a part of your own ended the program; allowed: an error", file=sys.stderr)
+            return 2
         except BrokenPipeError:
             # The reader of our output, for example `head`, has ended: there is no one to print to. Without this, the
             # interpreter would fail again when it flushes stdout at its end.

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.docstrings import first_line, summary
-from archioptrx.core.errors import ArchiOpTrXError, InputError, did_you_mean
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, did_you_mean
 
 Part = TypeVar("Part")
 Description = TypeVar("Description")
@@ -126,7 +126,7 @@ class Registry(Generic[Part]):
             yield
         except ArchiOpTrXError:
             raise
-        except Exception as error:  # a user's part may raise anything
+        except RAISED as error:  # a user's part may raise anything
             if self._is_bundled(name):
                 raise
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
@@ -228,7 +228,7 @@ def import_modules(names: Sequence[str]) -> None:
             importlib.import_module(name)
         except InputError as error:  # a part of it can't be registered
             faults += [f"imports: {name}: {fault}" for fault in error.faults]
-        except Exception as error:  # a module may do anything while it is imported
+        except RAISED as error:  # a module may do anything while it is imported
             where = ""
             if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
                 where = f"; allowed: an installed module, or one in the current folder, {os.getcwd()}"

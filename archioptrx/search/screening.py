@@ -9,6 +9,7 @@ from functools import cached_property
 
 import torch
 
+from archioptrx.core.errors import RAISED
 from archioptrx.core.files import Journal
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.runs.experiment import Experiment
@@ -88,7 +89,7 @@ class Screening:
             values: dict[str, float | None] = dict.fromkeys(self.proxies)
             try:
                 values = {name: self.measure(candidate, name) for name in self.proxies}
-            except Exception as failure:  # a user's block may raise anything; its trial would fail and be recorded
+            except RAISED as failure:  # a user's block may raise anything; its trial would fail and be recorded
                 error = one_line(failure)
             seconds = time.perf_counter() - start
             self.journal.append({"key": candidate.key, "values": values, "seconds": seconds, "error": error})

@@ -194,14 +194,14 @@ class TrainingRecord:
     log: str = ""
 
     @property
-    def scores(self) -> list[float]:
-        """After each epoch."""
+    def scores(self) -> list[float | None]:
+        """After each epoch; None of an epoch without one."""
         return [row["score"] for row in self.epochs]
 
 
 def follow(choice: SingleTraining, spec: TrialSpec, events: Events, folder: Path) -> TrainingRecord:
     """Train, show each epoch on stderr, tell the trackers. Raises TrialError if the training fails."""
-    from archioptrx.runs.text import duration_text
+    from archioptrx.runs.text import duration_text, score_text
     from archioptrx.training.trial import messages
 
     course = TrainingRecord()
@@ -218,7 +218,8 @@ def follow(choice: SingleTraining, spec: TrialSpec, events: Events, folder: Path
                 course.epochs.append({key: message[key] for key in OF_EPOCH if key in message})
                 tracking.epoch(folder.name, message["epoch"], numbers_of(course.epochs[-1]))
                 tail = f"{message['parameters']:,} parameters, {duration_text(message['train_seconds'])}"
-                print(f"epoch {message['epoch']}: validation score {message['score']:.5f}; {tail}", file=sys.stderr)
+                score = score_text(message["score"])
+                print(f"epoch {message['epoch']}: validation score {score}; {tail}", file=sys.stderr)
             course.end = message
         summary = {"score": course.best["score"], "weights_digest": course.end["weights_digest"]}
         tracking.ended(folder.name, "finished", summary)

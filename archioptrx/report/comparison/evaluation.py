@@ -30,7 +30,7 @@ from archioptrx.report.comparison.statistics import (
 )
 from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_of
 from archioptrx.tasks.binary import BinaryClassification
-from archioptrx.tasks.classification_metrics import Bools
+from archioptrx.tasks.classification_metrics import Bools, logit
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
 from archioptrx.tasks.tracks.metrics import Selection
@@ -73,7 +73,7 @@ class ModelAnswers:
         """Accepted rows, true rows and rows that count, of all graphs. Shapes: three of bool [R]."""
         assert self.rows is not None
         task, logits = self.rows
-        rows, level = task.rows, np.log(self.cut / (1 - self.cut))
+        rows, level = task.rows, logit(self.cut)
         graphs = self.view.graphs
         accepted = np.concatenate([values.double().numpy() >= level for values in logits])
         truth = np.concatenate([(graph[rows.truth] > 0.5).numpy() for graph in graphs])

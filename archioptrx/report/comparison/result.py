@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.report.comparison.decisions import Pair
+from archioptrx.tasks.classification_metrics import logit
 
 if TYPE_CHECKING:
     from archioptrx.report.comparison.pictures import Curves, Display
@@ -133,7 +134,7 @@ class Comparison:
         return {
             **{name: getattr(self, name) for name in names},
             "level": 0.95,
-            "models": [asdict(entry) for entry in self.entries],
+            "models": [{**asdict(entry), "cut_logit": logit(entry.cut)} for entry in self.entries],
             "pairs": [{**asdict(pair), "net": pair.net} for pair in self.pairs],
             "notes": list(self.notes),
         }
