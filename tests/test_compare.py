@@ -107,7 +107,8 @@ def test_for_reading(models, capsys):
     assert max(map(len, text.splitlines())) <= 120
     head, _, titles, *rows = text.splitlines()
     assert head.startswith("test events of a: 9 events, ")
-    assert titles.split() == ["a", "95", "%", "b", "95", "%", "difference", "95", "%"]
+    interval = ["95", "%,", "9", "events"]
+    assert titles.split() == ["a", *interval, "b", *interval, "difference", *interval]
     assert [row.split()[0] for row in rows[:3]] == ["auc", "average", "accuracy"]
     assert next(row for row in rows if row.startswith("parameters")).split() == [
         "parameters",
@@ -116,7 +117,7 @@ def test_for_reading(models, capsys):
         "×",
         "1.15",
     ]
-    assert "100 resamples of 9 events" in text
+    assert "95 %: bootstrap (the same 100 resamples for all models) and Student's t of 9 events" in text
     assert "b fixes " in text and "that a has wrong and worsens" in text
 
 
@@ -128,7 +129,7 @@ def test_five_models_fit_in_the_width(models, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 120
     titles = next(line for line in lines if "copy-0" in line)
-    assert titles.split() == ["a", "b", "copy-0", "copy-1", "copy-2"]
+    assert titles.split() == ["95", "%,", "9", "events", "a", "b", "copy-0", "copy-1", "copy-2"]
     assert sum(line.startswith(("b fixes", "copy")) for line in lines) == 10
 
 

@@ -18,6 +18,7 @@ from archioptrx.report.comparison.bootstrap import Ints, Replicates, replicate, 
 from archioptrx.report.comparison.costs import latencies, peak_memory
 from archioptrx.report.comparison.decisions import Pair, compare_decisions
 from archioptrx.report.comparison.events import ModelEvents, row_order
+from archioptrx.report.comparison.intervals import LOG, LOG_ODDS
 from archioptrx.report.comparison.models import LoadedModel
 from archioptrx.report.comparison.pictures import Curves, Display, curves_of, display_of
 from archioptrx.report.comparison.result import ComparedModel, Comparison, Number
@@ -25,6 +26,7 @@ from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic
 from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_of
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import Bools
+from archioptrx.tasks.options.registry import objective_metrics
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
 from archioptrx.tasks.tracks.metrics import Selection
@@ -177,12 +179,19 @@ def _replicates(run: ModelAnswers, units: Units, draws: Ints) -> dict[str, Repli
         if isinstance(task, BinaryClassification)
         else GraphStatistic(task, run.outputs, graphs, used, run.cut)
     )
-    replicates = replicate(statistic, draws if own.number else np.zeros((0, 1), np.int64))
+    scales = _scales(run)
+    replicates = replicate(statistic, draws if own.number else np.zeros((0, 1), np.int64), scales)
     if replicates.get("loss") and replicates["loss"].value is None:
         batches = [batch_graphs([graph]) for graph in graphs]
         whole = judging_metrics(task.scores(run.outputs, batches, cut=run.cut))
         replicates["loss"] = replace(replicates["loss"], value=whole["loss"])
     return replicates | _tracks(run, draws if units.what == EVENTS else np.zeros((0, 0), np.int64))
+
+
+def _scales(run: ModelAnswers) -> dict[str, str]:
+    """Scale of the interval of each metric whose bounds the task states."""
+    metrics = objective_metrics(run.contestant.model.provenance.task.options)
+    return dict.fromkeys(metrics.losses, LOG) | dict.fromkeys(metrics.shares, LOG_ODDS)
 
 
 def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
@@ -198,7 +207,7 @@ def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
     selection = Selection.of_signal(run.contestant.model.metadata.options if has_particles else {})
     events = event_tracks(graphs, found_tracks, run.view.whole)
     statistic = TrackStatistic(events, selection, own_track_metrics(task))
-    return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64))
+    return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64), _scales(run))
 
 
 def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Replicates]]) -> tuple[ComparedModel, ...]:
