@@ -62,17 +62,7 @@ def test_a_trial_whose_time_is_over_keeps_the_score_it_has(tmp_path: Path) -> No
     assert (second["status"], second["epochs"]) == ("finished", 3)
 
 
-def test_the_end_of_the_time_leaves_a_trial_without_a_score_to_the_resume(
-    only: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = tmp_path / "run"
-    with pytest.raises(InputError, match="no trial has ended; allowed: more --time"):
-        searched(run, only("hanging"), deadline=time.monotonic() + 0.3)
-    assert lines(run / "proposals.jsonl") and not lines(run / "trials.jsonl")
-    assert "a resume runs it again" in RunFolder(run).log("0000").read_text()
-
-
-def test_what_was_left_runs_again_to_the_same(tmp_path: Path) -> None:
+def test_the_end_of_the_time_leaves_a_trial_without_a_score_to_a_resume(tmp_path: Path) -> None:
     experiment = small(budget__trials=2, retrain__seeds=1)
     searched(tmp_path / "whole", experiment)
 
@@ -86,6 +76,8 @@ def test_what_was_left_runs_again_to_the_same(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="no trial has ended"):
         searched(tmp_path / "run", experiment, late)
+    assert lines(tmp_path / "run" / "proposals.jsonl") and not lines(tmp_path / "run" / "trials.jsonl")
+    assert "a resume runs it again" in RunFolder(tmp_path / "run").log("0000").read_text()
     searched(tmp_path / "run", experiment)
     assert results(tmp_path / "run") == results(tmp_path / "whole")
 
@@ -192,6 +184,16 @@ def test_the_option_and_the_key(tmp_path: Path) -> None:
     assert RunFolder(tmp_path / "run").experiment().budget.trial_time == 7200
     assert search(["--resume", str(tmp_path / "run"), "--backend", "local", "--trial-time", "3h"]) == 0
     assert RunFolder(tmp_path / "run").experiment().budget.trial_time == 10800
+
+
+def test_a_network_that_hangs_in_the_screen_is_the_worst(only: Any, tmp_path: Path) -> None:
+    screened = only("hanging", budget__trial_time=0.2, budget__trials=1, screen={"proposals": 2, "proxy": "jacob_cov"})
+    with pytest.raises(InputError, match=r"all 1 trials failed; the last one: no score within 0\.2 s"):
+        searched(tmp_path / "run", screened)
+    rows = lines(tmp_path / "run" / "screen.jsonl")
+    assert rows and {(row["error"], *row["values"].values()) for row in rows} == {
+        ("ended by a limit of the time", None)
+    }
 
 
 def test_a_trial_that_is_not_run_leaves_the_live_view() -> None:

@@ -179,7 +179,7 @@ def run_search(
         rules = rules_of(setup, events, specs, task, deadline)
         make = setup.sampler
         if experiment.screen.proposals > 1:
-            screening = make_screening(folder.screened, experiment, specs, events.data, task)
+            screening = make_screening(folder.screened, experiment, specs, events.data, task, deadline)
             make = partial(setup.sampler, screening, rules.refuse)
             rules = replace(rules, screened=screening.known)
         trials.append(trials_of(setup, folder, rules, make, progress, records))
