@@ -118,6 +118,8 @@ def test_for_reading(models, capsys):
         "1.15",
     ]
     assert "95 %: bootstrap (the same 100 resamples for all models) and Student's t of 9 events" in text
+    assert "intervals are about a, b: these weights, on other events" in text
+    assert "differences together (Holm's correction)" in text and "by chance about 0." in text
     assert "b fixes " in text and "that a has wrong and worsens" in text
 
 
@@ -134,7 +136,7 @@ def test_five_models_fit_in_the_width(models, tmp_path, capsys):
 
 
 def test_an_architecture_is_trained_like_the_model_beside_it(models, tmp_path, capsys):
-    again = compare_models([models["a"], "message_passing"], output=tmp_path / "out", resamples=100)
+    again = compare_models([models["a"], "message_passing"], output=tmp_path / "out", resamples=100, seeds=1)
     assert "message_passing: has no weights; trained like a" in capsys.readouterr().err
     made = again.entries[1]
     assert made.trained and made.place == str(tmp_path / "out" / "message_passing")
@@ -149,10 +151,28 @@ def test_an_architecture_is_trained_like_the_model_beside_it(models, tmp_path, c
 
 def test_architectures_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert compare.main(["message_passing", "interaction", "--epochs", "1", "--resamples", "100"]) == 0
-    text = capsys.readouterr().out
-    assert "trained: models/message_passing-1" in text and "trained: models/interaction-1" in text
-    assert load_model("models/interaction-1").provenance.data.source == "toy"
+    assert compare.main(["message_passing", "interaction", "--epochs", "1", "--resamples", "100", "--seeds", "2"]) == 0
+    output = capsys.readouterr()
+    assert "interaction: has no weights; trained on toy events, 1 epochs, seeds 0 to 1; kept in" in output.err
+    assert "trained: models/message_passing-1" in output.out and "trained: models/interaction-1" in output.out
+    about = "message_passing, 2 seeds; interaction, 2 seeds: the architecture, with other seeds and on other events"
+    assert about in output.out
+    each = [load_model(f"models/interaction-1/seed-{seed}") for seed in (0, 1)]
+    assert [model.provenance.training["seed"] for model in each] == [0, 1]
+    assert each[0].provenance.data.source == "toy"
+    # The folder stands for the architecture: nothing is trained again.
+    both = compare_models(["models/message_passing-1", "models/interaction-1"], resamples=100)
+    assert "has no weights" not in capsys.readouterr().err
+    single = [
+        compare_models(["models/message_passing-1/seed-0", name], resamples=100).entries[1].metrics["auc"]
+        for name in ("models/interaction-1/seed-0", "models/interaction-1/seed-1")
+    ]
+    auc = both.entries[1].metrics["auc"]
+    assert auc.value == pytest.approx(sum(one.value for one in single) / 2)
+    # Two seeds leave one degree of freedom each.
+    assert auc.high - auc.low > max(one.high - one.low for one in single)
+    shutil.copytree("models/message_passing-1/seed-0", "models/interaction-1/seed-2")
+    assert "differ in more than the seed" in refused(capsys, "models/interaction-1", "models/message_passing-1")
 
 
 def test_events_that_a_model_was_trained_on_are_refused(models, tmp_path, capsys):
@@ -247,6 +267,7 @@ def test_faults(models, tmp_path, capsys):
     assert line.endswith("(did you mean interaction?), or a path")
     assert "hits: targets: answer (node); allowed for edge_classification" in refused(capsys, models["a"], "hits")
     assert refused(capsys, models["a"], models["b"], "--cut", "2") == "--cut: is 2; allowed: between 0 and 1"
+    assert refused(capsys, models["a"], models["b"], "--seeds", "0") == "--seeds: is 0; allowed: 1 or more"
     assert refused(capsys, models["a"], models["b"], "--resamples", "5") == "--resamples: is 5; allowed: 100 or more"
     assert refused(capsys, models["a"], tmp_path).endswith(
         "allowed: a folder that `archioptrx train` or `search` wrote"

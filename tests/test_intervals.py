@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap, t, ttest_1samp
 
-from archioptrx.report.comparison.bootstrap import Replicates, replicate, resamples
+from archioptrx.report.comparison.bootstrap import Replicates, over_seeds, replicate, resamples
 from archioptrx.report.comparison.intervals import LOG, LOG_ODDS, PLAIN, bca_interval, spread_of, student_interval
 from benchmarks.interval_coverage import METRICS, coverage
 
@@ -60,6 +60,46 @@ def test_an_interval_keeps_the_bounds_of_a_share_and_of_a_loss(scale, value):
 def test_a_share_without_odds_has_the_plain_interval(value):
     spread = spread_of(np.full(6, 0.001), ())
     assert student_interval(value, spread, LOG_ODDS) == student_interval(value, spread, PLAIN)
+
+
+def trainings(random, events, seeds=3):
+    """A metric of several trainings of one network: seeds differ, events differ, and seeds differ on single events."""
+    values = random.normal(0.9, 0.01, (seeds, 1)) + events + random.normal(0, 0.005, (seeds, len(events)))
+    draws, number = resamples(len(events), 300, 0), len(events)
+    return [Replicates(float(row.mean()), draws @ row / number, (row.sum() - row) / (number - 1)) for row in values]
+
+
+def test_trainings_of_one_network_are_marked_in_one_of_twenty():
+    random = np.random.default_rng(3)
+    weights = architectures = firm = 0
+    for seed in range(300):
+        events = random.normal(0, 0.02, 9)  # hard for one is hard for all
+        first, second = trainings(random, events), trainings(random, events)
+        low, high = second[0].minus(first[0]).interval
+        weights += not low <= 0 <= high
+        means = [over_seeds(one, resamples(3, 300, seed + place)) for place, one in enumerate((first, second))]
+        difference = means[1].minus(means[0])
+        assert difference.value == pytest.approx(means[1].value - means[0].value)
+        low, high = difference.interval
+        architectures += not low <= 0 <= high
+        firm += difference.spread.p(difference.value) < 0.05
+    # Two trainings do differ, on any events: an interval of other events alone says nothing about the network.
+    assert weights > 150
+    assert architectures <= firm <= 300 * 0.05 + 3 * np.sqrt(300 * 0.05 * 0.95)
+
+
+def test_a_real_difference_of_networks_is_seen():
+    random = np.random.default_rng(4)
+    events = random.normal(0, 0.02, 9)
+    draws = resamples(3, 300, 1)
+    one, other = (over_seeds(trainings(random, events + shift), draws) for shift in (0.0, 0.1))
+    low, high = other.minus(one).interval
+    assert 0 < low < 0.1 < high < 0.2
+
+
+def test_one_training_has_no_spread_of_seeds():
+    found = trainings(np.random.default_rng(0), np.zeros(9), 1)
+    assert over_seeds(found, resamples(1, 300, 0)) is found[0]
 
 
 def test_no_interval_of_two_events():

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from archioptrx.runs.several_tests import holm
 from archioptrx.runs.trial_choices import TrialChoice, choices_of
 
 CONFIDENCE = 0.95
@@ -219,15 +220,7 @@ def _joined(choices: Sequence[TrialChoice]) -> list[tuple[TrialChoice, tuple[str
 
 
 def _corrected(effects: Sequence[Effect]) -> list[Effect]:
-    """Mark the effects that hold for all choices together.
-
-    Holm 1979: with m p-values in ascending order, the k-th (k = 0, 1, …) holds while p_k ≤ 0.05 / (m − k), and none
-    after the first that fails; the chance of one or more false ones among those marked is at most 5 %.
-    """
-    judged = sorted((i for i, effect in enumerate(effects) if effect.p is not None), key=lambda i: effects[i].p or 0.0)
-    result = list(effects)
-    for rank, i in enumerate(judged):
-        if (effects[i].p or 0.0) > (1 - CONFIDENCE) / (len(judged) - rank):
-            break
-        result[i] = replace(effects[i], firm=True)
-    return result
+    """Mark the effects that hold for all choices together."""
+    judged = [i for i, effect in enumerate(effects) if effect.p is not None]
+    firm = dict(zip(judged, holm([effects[i].p or 0.0 for i in judged], 1 - CONFIDENCE), strict=True))
+    return [replace(effect, firm=firm.get(i, False)) for i, effect in enumerate(effects)]

@@ -61,19 +61,24 @@ class Replicates:
         The metric with one unit left out, for each unit (jackknife), NaN where it isn't defined.
     scale
         One of `SCALES`, see `intervals`.
+    seeds : of float64 [S]
+        Where the metric is a mean over trainings: for each architecture in it, the mean of the jackknife values (with
+        one training left out) minus each of them.
     """
 
     value: float | None
     drawn: Floats
     without: Floats
     scale: str = PLAIN
+    seeds: tuple[Floats, ...] = ()
 
     def minus(self, other: Replicates) -> Replicates:
         """Difference in the same resamples; without interval where the two models have different resamples."""
         value = None if self.value is None or other.value is None else self.value - other.value
         if self.drawn.shape != other.drawn.shape or self.without.shape != other.without.shape:
             return Replicates(value, np.zeros(0), np.zeros(0))
-        return Replicates(value, self.drawn - other.drawn, self.without - other.without)
+        seeds = (*self.seeds, *(-apart for apart in other.seeds))
+        return Replicates(value, self.drawn - other.drawn, self.without - other.without, seeds=seeds)
 
     @property
     def apart(self) -> Floats:
@@ -87,7 +92,7 @@ class Replicates:
         defined = np.isfinite(self.drawn).sum()
         if self.value is None or defined < max(1, _DEFINED * len(self.drawn)):
             return None
-        return spread_of(self.apart, ())
+        return spread_of(self.apart, self.seeds)
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -96,7 +101,8 @@ class Replicates:
             return None
         low, high = student_interval(self.value, spread, self.scale)
         drawn = self.drawn[np.isfinite(self.drawn)]
-        resampled = bca_interval(self.value, drawn, self.apart, spread.quantile * spread.expansion)
+        apart = np.concatenate([self.apart, *self.seeds])
+        resampled = bca_interval(self.value, drawn, apart, spread.quantile * spread.expansion)
         return min(low, resampled[0]), max(high, resampled[1])
 
 
@@ -120,6 +126,30 @@ def replicate(statistic: Statistic, draws: Ints, scales: Mapping[str, str] | Non
         name: Replicates(whole[name], resampled[:, k], without[:, k], scales.get(name, PLAIN))
         for k, name in enumerate(names)
     }
+
+
+def over_seeds(parts: Sequence[Replicates], draws: Ints) -> Replicates:
+    """Mean of a metric over trainings of one architecture with different seeds, which are resampled with the events.
+
+    Parameters
+    ----------
+    parts
+        The metric of each training, all of them in the same resamples of the events.
+    draws : int64 [R, S]
+        Resamples of the trainings.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    drawn, without = (np.stack([getattr(part, name) for part in parts]) for name in ("drawn", "without"))
+    counts = draws[: drawn.shape[1]].T
+    # A training that isn't drawn may be undefined there.
+    sums = np.where(counts > 0, counts * drawn, 0.0).sum(axis=0)
+    values = [part.value for part in parts if part.value is not None]
+    if len(values) < len(parts):
+        return Replicates(None, sums / len(parts), without.mean(axis=0), parts[0].scale)
+    mean = float(np.mean(values))
+    left_out = (np.sum(values) - np.array(values)) / (len(values) - 1)
+    return Replicates(mean, sums / len(parts), without.mean(axis=0), parts[0].scale, (mean - left_out,))
 
 
 def _table(statistic: Statistic, names: Sequence[str], draws: Ints) -> Floats:

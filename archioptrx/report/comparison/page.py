@@ -65,7 +65,7 @@ def numbers_section(comparison: Comparison) -> Section:
     """Section with the table of all metrics and costs."""
     others = comparison.entries[1:]
     heads = [f"metric ({interval_head(comparison)})" if comparison.resamples else "metric"]
-    heads += [entry.name for entry in comparison.entries]
+    heads += [entry.title for entry in comparison.entries]
     heads += [f"{entry.name} − {comparison.first.name}" for entry in others]
     rows: list[list[str | Cell]] = []
     for name in names_of(comparison.entries):
@@ -108,10 +108,10 @@ def metrics_section(comparison: Comparison) -> Section:
     charts.append(figure("differences", figures.difference_figure(comparison, names), label, height))
     basis = interval_head(comparison) or "none: too few events"
     description = (
-        f"Bars are intervals ({basis}; bootstrap and Student's t). Above: each model by itself. Below: paired differences "
-        "in the same resamples; a bar that excludes 0 indicates a difference on other events too, even if the bars above "
-        "overlap. By chance one in twenty does so: nothing is corrected for the number of metrics."
-    )
+        f"Bars are intervals ({basis}; bootstrap and Student's t). Above: each model by itself. Below: paired "
+        "differences in the same resamples; they may exclude 0 even if the bars above overlap. "
+        f"By chance one in twenty does so. {comparison.caution}"
+    ).strip()
     return Section("metrics", "Metrics", _joined(charts), description)
 
 

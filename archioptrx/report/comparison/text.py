@@ -66,8 +66,8 @@ def interval_text(number: Number, digits: int = 5, sign: str = "") -> str:
 
 
 def difference_text(number: Number, digits: int = 5) -> str:
-    """Difference with its sign, and a star where the interval excludes 0."""
-    return "–" if number.value is None else f"{number.value:+.{digits}f}{' *' if number.apart else '  '}"
+    """Difference with its sign, and a star where it holds for all differences together."""
+    return "–" if number.value is None else f"{number.value:+.{digits}f}{' *' if number.firm else '  '}"
 
 
 def interval_head(comparison: Comparison) -> str:
@@ -90,7 +90,7 @@ def two_models_text(comparison: Comparison) -> str:
     """Table of two models and their difference, a line for each metric."""
     first, second = comparison.entries
     interval = interval_head(comparison)
-    table = _table([first.name, interval, second.name, interval, "difference  ", interval])
+    table = _table([first.title, interval, second.title, interval, "difference  ", interval])
     for name in names_of(comparison.entries):
         first_number, second_number = (entry.metrics.get(name, Number(None)) for entry in (first, second))
         change = second.differences.get(name, Number(None))
@@ -125,7 +125,7 @@ def several_models_text(comparison: Comparison, width: int) -> list[str]:
 
 
 def _block(comparison: Comparison, entries: Sequence[ComparedModel], names: Sequence[str], digits: int) -> str:
-    table = _table([entry.name for entry in entries], interval_head(comparison))
+    table = _table([entry.title for entry in entries], interval_head(comparison))
     for name in names:
         table.add_row(metric_text(name), *(_cell(comparison, entry, name, digits) for entry in entries))
     for name, get, show in COSTS:
@@ -159,7 +159,8 @@ def legend(comparison: Comparison) -> list[str]:
     return [
         f"95 %: bootstrap (the same {comparison.resamples:,} resamples for all models) and Student's t of "
         f"{comparison.units} {comparison.unit}",
-        f"*: the difference from {comparison.first.name} excludes 0",
+        comparison.meaning,
+        *([comparison.caution] if comparison.caution else []),
         costs,
     ]
 
