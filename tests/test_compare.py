@@ -9,11 +9,12 @@ import torch
 
 from archioptrx.commands import compare, train
 from archioptrx.data.hitgraph import sorted_graph
+from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.events import events_for
 from archioptrx.models.model_folder import load_model
 from archioptrx.report.comparison.compare import compare_models
 from archioptrx.report.comparison.events import _view, row_order, views_of
-from archioptrx.report.comparison.models import LoadedModel
+from archioptrx.report.comparison.models import ArchitectureTraining, LoadedModel, _experiment
 from archioptrx.report.comparison.text import comparison_text
 from archioptrx.report.comparison.units import events_of
 
@@ -151,15 +152,19 @@ def test_an_architecture_is_trained_like_the_model_beside_it(models, tmp_path, c
 
 def test_architectures_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert compare.main(["message_passing", "interaction", "--epochs", "1", "--resamples", "100", "--seeds", "2"]) == 0
+    assert data_files("data", 40, 0) == 0
+    options = ("--data", "data", "--epochs", "1", "--resamples", "100", "--seeds", "2")
+    assert compare.main(["message_passing", "interaction", *options]) == 0
     output = capsys.readouterr()
-    assert "interaction: has no weights; trained on toy events, 1 epochs, seeds 0 to 1; kept in" in output.err
+    assert "interaction: has no weights; trained on hitgraphs events, 1 epochs, seeds 0 to 1; kept in" in output.err
     assert "trained: models/message_passing-1" in output.out and "trained: models/interaction-1" in output.out
     about = "message_passing, 2 seeds; interaction, 2 seeds: the architecture, with other seeds and on other events"
     assert about in output.out
     each = [load_model(f"models/interaction-1/seed-{seed}") for seed in (0, 1)]
     assert [model.provenance.training["seed"] for model in each] == [0, 1]
-    assert each[0].provenance.data.source == "toy"
+    assert each[0].provenance.data.source == "hitgraphs"
+    experiment, seed, text = _experiment(["x"], [Architecture.load("interaction")], None, ArchitectureTraining())
+    assert experiment.data.source == "toy" and seed == 0 and text.endswith("seeds 0 to 2")
     # The folder stands for the architecture: nothing is trained again.
     both = compare_models(["models/message_passing-1", "models/interaction-1"], resamples=100)
     assert "has no weights" not in capsys.readouterr().err

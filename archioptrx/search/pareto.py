@@ -39,7 +39,7 @@ def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, Spre
     A metric that one of them doesn't have (the purity of no edge at all) is left out.
     """
     metrics_by_proposal: dict[int, list[dict[str, Any]]] = {}
-    for row in folder.retrained.read():
+    for row in folder.retrainings():
         if row["status"] == "finished":
             metrics_by_proposal.setdefault(row["proposal"], []).append({**row["metrics"], **row["test"]})
     return {

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import write_atomically
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.runs.latencies import with_latency
 from archioptrx.runs.leaderboard import worth_training_again
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import TrialJob
@@ -94,7 +95,7 @@ class Winner:
 
 
 class Retraining:
-    """Second work of a search, after its trials. Ended trainings are in `retrain.jsonl`, their weights in `retrain/`.
+    """Last work of a search, after its trials. Ended trainings are in `retrain.jsonl`, their weights in `retrain/`.
 
     Parameters
     ----------
@@ -107,6 +108,7 @@ class Retraining:
     def __init__(self, folder: RunFolder, plan: RetrainingPlan, listener: RetrainingListener, records: Records) -> None:
         self.folder, self.plan, self.listener, self.records = folder, plan, listener, records
         self.rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
+        self._latencies = folder.latencies()
         self.chosen = trials_to_retrain(folder, plan.top)
         jobs = [(number, repeat) for number in self.chosen for repeat in range(plan.seeds)]
         self.total = len(jobs)
@@ -199,7 +201,9 @@ class Retraining:
 
     def winner(self) -> Winner:
         """Choose the winner. Raises InputError if every retraining failed."""
-        return choose_winner(list(self.rows.values()), self.chosen)
+        objective = self.folder.experiment().objective
+        rows = [with_latency(row, objective, self._latencies.get(row["proposal"])) for row in self.rows.values()]
+        return choose_winner(rows, self.chosen)
 
     def weights(self, winner: Winner) -> bytes:
         """Weights of the winner, as bytes of a file."""

@@ -25,6 +25,7 @@ from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.samplers import Sampler
 from archioptrx.search.jobs import Backend, Phases
 from archioptrx.search.loop import Trials
+from archioptrx.search.measuring import Measuring
 from archioptrx.search.progress import Progress
 from archioptrx.search.records import Records
 from archioptrx.search.retrain import Retraining, RetrainingPlan, Winner
@@ -172,7 +173,10 @@ def run_search(
         trials.append(trials_of(setup, folder, rules, make, progress, records))
         return trials[0]
 
-    def second() -> Retraining:
+    def second() -> Measuring:
+        return Measuring(folder, specs.trial, progress, records)
+
+    def third() -> Retraining:
         retrain, workers = experiment.retrain, experiment.resources.workers
         plan = RetrainingPlan(specs.retraining, retrain.top, retrain.seeds, workers, experiment.seed)
         ends.append(Retraining(folder, plan, progress, records))
@@ -180,7 +184,7 @@ def run_search(
 
     with closing(Tracking(experiment.track, folder.path, progress.note)) as tracking:
         records = Records(folder, experiment.keep, tracking, {"data": events.fingerprint})
-        work = Phases([first, second])
+        work = Phases([first, second, third])
         if not work.done:
             backend(work, events.data)
     winner = ends[0].winner()

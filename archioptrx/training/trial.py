@@ -14,7 +14,8 @@ They are told apart by `kind`:
     where the spec says `keep` and the score is `keep_from` or above: `weights`.
 `end`
     The last epoch has ended: `seconds`, and where the spec says `final`: `test` (metrics on test events with
-    the weights of the best epoch), `weights` (bytes of a state dict) and their `weights_digest`.
+    the weights of the best epoch), `weights` (bytes of a state dict) and their `weights_digest`. Where it says
+    `measure`, this is the only message: `seconds` and `latency` in ms.
 `error`
     The trial failed: `error`, one line; `seconds`.
 """
@@ -157,7 +158,7 @@ class _Trial:
     """
 
     def __init__(self, spec: TrialSpec, data: TrialData, start: float, log: TrialLog) -> None:
-        self.spec, self.data, self.start = spec, data, start
+        self.spec, self.data, self.start, self.log = spec, data, start, log
         peak_memory.reset(spec.device)
         self.task = task_of(spec.task.options, spec.objective)
         model = build(spec.graph, spec.hyperparameters, data.metadata, self.task, spec.training.seed)
@@ -168,6 +169,9 @@ class _Trial:
     def messages(self) -> Generator[dict[str, Any], None, None]:
         """Train, epoch by epoch."""
         spec, data = self.spec, self.data
+        if spec.measure:
+            yield self._measured()
+            return
         ready = data.prepared(self.task, spec.training, spec.device)
         further = self._tracks(data.splits.whole_validation) if _names_tracks(spec.objective) else None
         train, validation = data.splits.train, data.splits.validation
@@ -190,6 +194,12 @@ class _Trial:
     def _tracks(self, whole: bool) -> Further:
         """Metrics of tracks; `whole` as of `track_numbers`."""
         return partial(track_numbers, self.task, selection=Selection.of_signal(self.data.metadata.options), whole=whole)
+
+    def _measured(self) -> dict[str, Any]:
+        """The only message of a network that is measured, not trained."""
+        milliseconds = self._costs()["latency"]
+        self.log.note(f"latency {milliseconds:.4g} ms, measured alone")
+        return {"kind": "end", "latency": milliseconds, "seconds": time.perf_counter() - self.start}
 
     def _costs(self) -> dict[str, float]:
         """Metrics that say what the network costs, measured before it is trained."""
