@@ -206,6 +206,27 @@ def test_other_events(models, tmp_path):
     assert any("too few for intervals" in note for note in found.notes)
 
 
+def test_data_of_another_kind_are_named(models, tmp_path, capsys):
+    from archioptrx.commands import data, evaluate, predict
+
+    other = str(tmp_path / "other")
+    kind = ("--num-samples", "4", "--seed", "5", "--event-size-max", "20", "--curve-min", "10")
+    assert data.main(["toy", *kind, "--output", other]) == 0
+    warning = "curve_min 10 (training: 15), event_size_max 20 (training: 12)"
+    assert evaluate.main([models["a"], "--data", other]) == 0
+    assert f"{other}: is of another kind than the training data: {warning}" in capsys.readouterr().err
+    assert predict.main([models["a"], "--data", other, "--output", str(tmp_path / "predicted")]) == 0
+    assert warning in capsys.readouterr().err
+    found = compare_models([models["a"], models["b"]], data=other, resamples=100)
+    assert [note for note in found.notes if "another kind" in note] == [
+        f"{other}: is of another kind than the training data: {warning}"
+    ]
+    # Other events of the same kind.
+    assert data_files(tmp_path / "same", 4, 5) == 0
+    assert evaluate.main([models["a"], "--data", str(tmp_path / "same")]) == 0
+    assert "another kind" not in capsys.readouterr().err
+
+
 def test_each_sees_the_events_in_its_own_scales(models):
     host = LoadedModel("a", models["a"], load_model(models["a"]))
     scales = host.model.metadata.node_scale

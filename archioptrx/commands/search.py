@@ -200,6 +200,8 @@ def _search(args: argparse.Namespace, setup: Setup, events: Events, folder: RunF
     limit = experiment.budget.time
     deadline = None if limit is None else time.monotonic() + limit
     print(f"searching in {folder.path}: {events.data.splits.rule}", file=sys.stderr)
+    if events.data.splits.caution:
+        print(f"split: {events.data.splits.caution}", file=sys.stderr)
     workers = experiment.resources.workers
     with make_progress(experiment.budget.trials, workers, metric_of(experiment), deadline) as progress:
         return run_search(setup, events, folder, _backend(args, experiment), progress, deadline)

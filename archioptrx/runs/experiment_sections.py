@@ -23,11 +23,15 @@ VOTE = "+"
 
 @dataclass(frozen=True)
 class Split:
-    """Shares of the events that are for validation and for the test, and the seed that divides them."""
+    """Shares of the events that are for validation and for the test, the seed that divides them, and what is divided.
+
+    `by`: `events`, or `sectors`: φ sectors of each event, for data of few events.
+    """
 
     validation: float = 0.15
     test: float = 0.15
     seed: int = 0
+    by: str = "events"
 
     @classmethod
     def read(cls, inside: Fields) -> Split:
@@ -37,6 +41,7 @@ class Split:
             inside.take("validation", float, 0.15, minimum=0.0001, maximum=below),
             inside.take("test", float, 0.15, minimum=0.0001, maximum=below),
             inside.take("seed", int, 0, minimum=0),
+            inside.take("by", str, "events", choices=("events", "sectors")),
         )
         if split.validation + split.test >= 1:
             inside.fault("", f"validation and test add to {split.validation + split.test:g}; allowed: below 1 together")

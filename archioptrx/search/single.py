@@ -136,6 +136,8 @@ def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, 
     again = None if choice.trial is None else Repetition.of(*choice.trial)
     spec = spec_of(choice, again)
     print(f"{choice.name}: {events.data.splits.rule}", file=sys.stderr)
+    if events.data.splits.caution:
+        print(f"{choice.name}: split: {events.data.splits.caution}", file=sys.stderr)
     number = spec.training.threads
     if number:
         hint = "--set resources.cpus_per_trial=N changes that"
