@@ -73,8 +73,9 @@ def retrained_text(folder: RunFolder, objective: Objective, winner: int) -> str:
 
 
 def _cell(metric: str, spread: Spread | None) -> str:
-    """Mean and spread; parameters are the same under every seed."""
+    """Mean and spread; what belongs to the architecture is the same under every seed."""
     if spread is None:
         return value_text(metric, None)
     mean = value_text(metric, spread.mean)
-    return mean if metric == "parameters" else f"{mean} ± {value_text(metric, spread.deviation)}"
+    same = metric == "parameters" or (metric == "latency" and spread.deviation == 0)
+    return mean if same else f"{mean} ± {value_text(metric, spread.deviation)}"

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.dataset import Dataset
+from archioptrx.data.dataset import EVENTS, Dataset
 from archioptrx.data.hitgraph import HitGraph, content_digest
 from archioptrx.data.options import OF, description
 from archioptrx.data.options.building import Cuts
@@ -108,7 +108,8 @@ def _unseen(loaded: LoadedModel, host: LoadedModel, graphs: Sequence[HitGraph], 
 
 def _same_split(first: Provenance, second: Provenance) -> bool:
     """Whether two models were trained on the same events."""
-    return (first.fingerprint, dict(first.split), first.test) == (second.fingerprint, dict(second.split), second.test)
+    splits = ({"by": EVENTS, **provenance.split} for provenance in (first, second))  # older folders don't have `by`
+    return (first.fingerprint, next(splits), first.test) == (second.fingerprint, next(splits), second.test)
 
 
 def _origin(data: Mapping[str, Any]) -> tuple[Any, ...]:
