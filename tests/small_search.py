@@ -10,6 +10,8 @@ import yaml
 from rich.console import Console
 
 from archioptrx.core.overrides import override
+from archioptrx.core.own_modules import find
+from archioptrx.core.trust import remember
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import Backend, Work
@@ -97,9 +99,17 @@ def graph_with(*blocks: str) -> dict[str, Any]:
     }
 
 
+def allow(name: str, folder: Path) -> None:
+    """Let files ask for a module that lies in a folder, as `--imports` does."""
+    source = find(name, (), (folder,))
+    assert source is not None
+    remember(source.digest, name)
+
+
 def write_odd(folder: Path, *blocks: str) -> dict[str, Any]:
     """Write module and function graph to a folder; what an experiment says to use them."""
     (folder / "odd_blocks.py").write_text(BLOCKS)
+    allow("odd_blocks", folder)
     (folder / "odd.yaml").write_text(yaml.safe_dump(graph_with(*blocks)))
     walk = {"max_steps": 6, "max_walks": 1, "extra": [4]}
     (folder / "few.yaml").write_text(yaml.safe_dump({"name": "few", "hyperparameters": {"hidden": 8}, "walk": walk}))

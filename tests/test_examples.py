@@ -43,6 +43,7 @@ def call(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     program, *arguments = shlex.split(command)
     module = ["-m", "archioptrx"] if program == "archioptrx" else []
     environment = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ARCHIOPTRX_CACHE": "off", "PATH": ""}
+    environment["ARCHIOPTRX_TRUST"] = str(folder / "trusted")
     return subprocess.run(
         [sys.executable, *module, *arguments], cwd=folder, capture_output=True, text=True, env=environment, check=False
     )

@@ -7,9 +7,11 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from archioptrx.core.errors import ArchiOpTrXError, did_you_mean
+from archioptrx.core.plugins import user_modules
 from archioptrx.core.version import __version__
 
 COMMANDS = {
@@ -79,21 +81,28 @@ def _number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"is {text!r}; allowed: a number") from None
 
 
-def new_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """A parser for one command, with the options that all commands have."""
+def new_parser(name: str, description: str, modules: bool = True) -> argparse.ArgumentParser:
+    """A parser for one command, with the options that all commands have, those of `add_imports` with `modules`."""
     parser = _Parser(prog=f"archioptrx {name}", description=description, allow_abbrev=False)
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
+    if modules:
+        add_imports(parser)
     return parser
 
 
 def add_imports(parser: argparse.ArgumentParser) -> None:
-    """Offer `--imports`: modules with the user's own parts, as experiments name them."""
+    """Offer `--imports`, modules with the user's own parts, and `--trust`, a yes to those that files ask for."""
     parser.add_argument(
         "--imports",
         nargs="+",
         default=[],
         metavar="MODULE",
-        help="modules with parts of your own, as experiments name them",
+        help="modules with parts of your own, installed or in this folder",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run the modules that an experiment, run or model asks for, and remember their source",
     )
 
 
@@ -106,7 +115,8 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
     def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
         try:
-            code = run(args)
+            with user_modules(args.imports, args.trust, _beside(args)):
+                code = run(args)
             sys.stdout.flush()
             return code
         except ArchiOpTrXError as error:
@@ -124,6 +134,12 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
             return 0
 
     return main
+
+
+def _beside(args: argparse.Namespace) -> list[Path]:
+    """Folder of the experiment file that a command names."""
+    file = Path(getattr(args, "experiment", None) or "")
+    return [file.parent] if file.is_file() else []
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,8 @@
 """A trained model on disk: `best/` of a run, what `train` writes, and a trial whose weights a run keeps.
 
 `architecture.yaml`, `weights.pt` (a state dict; `torch.load(weights_only=True)` reads it), `metadata.json` (meaning
-and scale of the data's numbers, widths of the sources, task, where it comes from) and `metrics.json`.
+and scale of the data's numbers, widths of the sources, task, where it comes from) and `metrics.json`; `modules/` with
+the source of the user's own modules, where it needs some.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from torch import nn
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import new_folder, plain, write_atomically
+from archioptrx.core.own_modules import keep_modules
 from archioptrx.core.plugins import read_imports
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.description import DataDescription
@@ -124,6 +126,7 @@ def save_model(
         write_atomically(fresh / "weights.pt", weights)
         (fresh / "metadata.json").write_text(json.dumps(plain(facts), indent=2, ensure_ascii=False) + "\n")
         (fresh / "metrics.json").write_text(json.dumps(plain(metrics), indent=2) + "\n")
+        keep_modules(fresh, provenance.imports)
         for name, text in (files or {}).items():
             (fresh / name).write_text(text, encoding="utf-8")
 
@@ -172,7 +175,7 @@ def load_model(name: str | Path) -> TrainedModel:
     faults: list[str] = []
     place = str(folder / "metadata.json")
     fields = Fields(facts, place, faults)
-    imports = read_imports(fields)
+    imports = read_imports(fields, folder)
     metadata = {key: fields.take(key, object) for key in Metadata.__dataclass_fields__}
     origin = {key: fields.take(key, object) for key in Provenance.__dataclass_fields__ if key != "imports"}
     finish(faults)

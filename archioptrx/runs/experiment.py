@@ -16,7 +16,7 @@ from typing import Any
 
 from archioptrx.core.config import Fields, bundled, finish, read_yaml
 from archioptrx.core.overrides import override
-from archioptrx.core.plugins import read_imports
+from archioptrx.core.plugins import named_modules, read_imports
 from archioptrx.data.description import DataDescription
 from archioptrx.runs.experiment_sections import (
     Budget,
@@ -142,7 +142,8 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
     """
     faults: list[str] = []
     top = Fields(document, place, faults)
-    imports = read_imports(top)
+    imports = read_imports(top, _folder(place), typed="imports" in (options or {}))
+    imports = tuple(dict.fromkeys((*imports, *named_modules())))
     architecture = top.take("architecture", (str, type(None)), None)
     task, metrics = _task(top)
     experiment = Experiment(
@@ -175,6 +176,11 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
     top.rest()
     finish([_renamed(fault, place, options or {}) for fault in faults])
     return experiment
+
+
+def _folder(place: str) -> Path | None:
+    """Folder of the file that a document comes from; None: it comes from none."""
+    return Path(place).parent if Path(place).is_file() else None
 
 
 def _renamed(fault: str, place: str, options: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@
 `experiment.yaml`         the experiment, resolved
 `function_graph.yaml`     the function graph (or `architecture.yaml`, the one that is searched) and the search space as
 `search_space.yaml`       they were when the search began
+`modules/`                source of the user's own modules, where the search has some
 `environment.json`        versions, hardware, fingerprint and split of the data, command, commit
 `proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` says which results
                           the sampler had been told since the line before, so that a replay is exact
@@ -38,6 +39,7 @@ import yaml
 from archioptrx.core.config import read_yaml
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import Journal, hold, new_folder, plain, refuse_used, write_atomically
+from archioptrx.core.own_modules import keep_modules
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.leaderboard import ranked
 
@@ -99,6 +101,7 @@ class RunFolder:
             (fresh / "environment.json").write_text(json.dumps(plain(environment), indent=2) + "\n")
             for name, source in files.items():
                 shutil.copyfile(source, fresh / name)
+            keep_modules(fresh, experiment.imports)
             for name in ("proposals.jsonl", "trials.jsonl"):
                 (fresh / name).touch()
         return cls(path)
@@ -156,6 +159,7 @@ class RunFolder:
     def update(self, experiment: Experiment) -> None:
         """Write the experiment anew, for example with a larger budget."""
         self._experiment = experiment
+        keep_modules(self.path, experiment.imports)
         write_atomically(self.path / "experiment.yaml", dump(experiment))
 
     @contextmanager
