@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from archioptrx.core.errors import ArchiOpTrXError, did_you_mean
 from archioptrx.core.plugins import user_modules
+from archioptrx.core.printing import printable_output
 from archioptrx.core.version import __version__
 
 COMMANDS = {
@@ -114,6 +115,10 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
 
     def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
+        with printable_output():
+            return ended(args)
+
+    def ended(args: argparse.Namespace) -> int:
         try:
             with user_modules(args.imports, args.trust, _beside(args)):
                 code = run(args)

@@ -6,6 +6,7 @@ import fcntl
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,43 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def clean_name(text: str) -> str:
+    """Name for a file, made of a text that may come from a file: letters, digits and `_ . + -`, at most 100.
+
+    >>> clean_name("../../x"), clean_name("deep sets (2)"), clean_name("")
+    ('x', 'deep_sets_2', 'unnamed')
+    """
+    return re.sub(r"[^\w.+-]+", "_", text.replace("..", "/")).strip("._")[:100] or "unnamed"
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise InputError if an entry of a folder is a symbolic link: what is written or deleted there would be elsewhere.
+
+    A missing folder has none.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            links = sorted(entry.name for entry in entries if entry.is_symlink())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if links:
+        raise InputError(f"{folder / links[0]}: is a link; allowed: a file or folder of the run itself")
+
+
+def remove_files(folder: Path, names: str) -> None:
+    """Remove the files of a folder whose whole name fits a pattern, and the folder when it is empty then.
+
+    All others stay, and so does everything behind a link.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if re.fullmatch(names, path.name) and (path.is_file() or path.is_symlink()):
+            path.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -59,8 +97,10 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     Raises
     ------
     InputError
-        The folder can't be written, or another one has got its path in the meantime.
+        The folder can't be written, is a link, or another one has got its path in the meantime.
     """
+    if replace and target.is_symlink():
+        raise InputError(f"{target}: is a link; allowed: a folder, which is replaced")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.new.", dir=target.parent))
@@ -147,8 +187,9 @@ def hold(folder: Path) -> Iterator[None]:
     Raises
     ------
     InputError
-        Another process is writing to the folder.
+        Another process is writing to the folder, or a link in it leads elsewhere.
     """
+    refuse_links(folder)
     with open(folder / "lock", "a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -32,6 +32,7 @@ from archioptrx.runs.run_folder import RunFolder, trial_of
 from archioptrx.tasks import TaskDescription, describe_task, task_from
 from archioptrx.tasks.task import Task
 
+ALLOWED = "what `archioptrx train` or `search` wrote"
 FILES = ("architecture.yaml", "weights.pt", "metadata.json", "metrics.json")
 
 
@@ -243,11 +244,29 @@ def _with_weights(
     )
     try:
         state = torch.load(io.BytesIO(file.read_bytes()), weights_only=True, map_location="cpu")
-        model.load_state_dict(state)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{file}: doesn't fit the architecture: {reason}") from error
+    except OSError as error:
+        raise InputError(f"{file}: can't be read: {(error.strerror or str(error)).lower()}") from error
+    except Exception as error:  # whatever is wrong; torch's text advises to switch its check off
+        raise InputError(f"{file}: holds no weights, or more than weights; allowed: {ALLOWED}") from error
+    _load_weights(model, state, file)
     return TrainedModel(architecture, model.eval(), task, metadata, provenance, metrics)
+
+
+def _load_weights(model: nn.Module, state: object, file: Path) -> None:
+    """Put weights into a model. Raises InputError if they are not those of its architecture."""
+    shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
+    tensors = isinstance(state, Mapping) and all(isinstance(value, torch.Tensor) for value in state.values())
+    if not isinstance(state, Mapping) or not tensors:
+        raise InputError(f"{file}: holds no weights, or more than weights; allowed: {ALLOWED}")
+    for name in sorted({*shapes, *map(str, state)}):
+        there = list(state[name].shape) if name in state else "missing"
+        if there != shapes.get(name):
+            wanted = shapes.get(name, "no such weights")
+            raise InputError(f"{file}: doesn't fit the architecture: {name[:100]}: is {there}; allowed: {wanted}")
+    try:
+        model.load_state_dict(state)
+    except Exception as error:  # numbers of a kind that torch can't turn into the model's
+        raise InputError(f"{file}: doesn't fit the architecture; allowed: {ALLOWED}") from error
 
 
 def _json(path: Path) -> dict[str, Any]:

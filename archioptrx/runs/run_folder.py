@@ -38,11 +38,13 @@ import yaml
 
 from archioptrx.core.config import read_yaml
 from archioptrx.core.errors import InputError
-from archioptrx.core.files import Journal, hold, new_folder, plain, refuse_used, write_atomically
+from archioptrx.core.files import Journal, hold, new_folder, plain, refuse_links, refuse_used, write_atomically
 from archioptrx.core.own_modules import keep_modules
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.leaderboard import ranked
 
+WRITTEN = ("weights", "logs", "retrain", "best", "modules", "tensorboard")
+"""Folders in a run folder in which a search writes and deletes."""
 SEARCHES = "searches.jsonl"
 """A file that only the folder of a study has: of several searches, each with its run folder inside."""
 
@@ -117,7 +119,8 @@ class RunFolder:
 
     def kept(self) -> list[int]:
         """Numbers of the trials whose weights are there."""
-        return sorted(int(file.stem) for file in (self.path / "weights").glob("*.pt") if file.stem.isdecimal())
+        names = (file.stem for file in (self.path / "weights").glob("*.pt"))
+        return sorted(int(name) for name in names if name.isdecimal() and name == f"{int(name):04d}")
 
     def log(self, name: str) -> Path:
         """File that says in words what happened in a training: of trial 0007, or of its retraining 0007-1."""
@@ -168,6 +171,8 @@ class RunFolder:
         journals = [self.proposals, self.trials, self.retrained]
         if self.screened.path.exists():  # few searches have a screen
             journals.append(self.screened)
+        for name in WRITTEN:
+            refuse_links(self.path / name)
         with hold(self.path):
             try:
                 for journal in journals:

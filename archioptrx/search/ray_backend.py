@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -344,8 +345,8 @@ def _own_folder() -> Path:
     base = tempfile.gettempdir()
     base = base if len(base) <= LONGEST_FOLDER else "/tmp"
     for old in Path(base).glob("archioptrx-*-*"):
-        owner = old.name.split("-")[1]
-        if owner.isdecimal() and not _alive(int(owner)):
+        ours = re.fullmatch(r"archioptrx-([0-9]+)-[a-z0-9_]{8}", old.name)  # as mkdtemp names it
+        if ours and not old.is_symlink() and old.stat().st_uid == os.getuid() and not _alive(int(ours[1])):
             shutil.rmtree(old, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"archioptrx-{os.getpid()}-", dir=base))
 

@@ -8,7 +8,6 @@ events, which were used for nothing before. With several goals the first one dec
 from __future__ import annotations
 
 import json
-import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.files import write_atomically
+from archioptrx.core.files import remove_files, write_atomically
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.leaderboard import worth_training_again
 from archioptrx.runs.run_folder import RunFolder
@@ -207,7 +206,7 @@ class Retraining:
 
     def clean(self) -> None:
         """Remove the weights of the retrainings; `best/` keeps those of the winner."""
-        shutil.rmtree(self.folder.path / "retrain", ignore_errors=True)
+        remove_files(self.folder.path / "retrain", r"\d{4,}-\d+\.pt|\.\d{4,}-\d+\.pt\.\w{8}")
 
 
 def _name(job: tuple[int, int]) -> str:
