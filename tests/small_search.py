@@ -33,6 +33,11 @@ SMALL: dict[str, Any] = {
     "retrain": {"top": 1, "seeds": 2},
 }
 
+PROPOSAL = {
+    **{"proposal": 0, "fingerprint": "f", "hyperparameters": {}, "seed": 1, "epochs": 1, "trace": {}, "graph": {}},
+}
+"""Keys of a line of `proposals.jsonl`, with nothing behind them."""
+
 BLOCKS = '''
 """Blocks that go wrong."""
 import os

