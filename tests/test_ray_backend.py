@@ -18,6 +18,8 @@ from small_search import SMALL, lines, proposed, results, searched, small, write
 
 from archioptrx.core.errors import InputError
 from archioptrx.search.ray_backend import _check_port
+from archioptrx.search.run import load_events, new_run
+from archioptrx.search.setup import prepare
 
 COMMAND = [sys.executable, "-m", "archioptrx.search"]
 
@@ -138,3 +140,18 @@ def test_a_search_joins_a_cluster_that_runs(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert len(lines(tmp_path / "run" / "trials.jsonl")) == SMALL["budget"]["trials"]
     assert "gcs_client" not in done.stderr
+
+
+def test_a_record_that_can_not_be_written_ends_the_search(tmp_path: Path) -> None:
+    experiment = small(budget__trials=2, training__epochs=1, keep={"weights": "all"})
+    setup = prepare(experiment)
+    new_run(tmp_path / "run", setup, load_events(experiment))
+    (tmp_path / "run" / "weights").touch()  # where a folder is needed
+    command = [*COMMAND, "--resume", str(tmp_path / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert re.search(
+        r"weights/000\d\.pt: can't be written: file exists; .* go on with: archioptrx search --resume", last
+    )
+    assert not lines(tmp_path / "run" / "trials.jsonl")

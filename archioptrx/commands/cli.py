@@ -8,9 +8,9 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
-from archioptrx.core.errors import ArchiOpTrXError, did_you_mean
+from archioptrx.core.errors import ArchiOpTrXError, GraphError, did_you_mean
 from archioptrx.core.plugins import user_modules
 from archioptrx.core.printing import printable_output
 from archioptrx.core.version import __version__
@@ -127,7 +127,7 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
         except ArchiOpTrXError as error:
             if args.debug:
                 raise
-            print(error, file=sys.stderr)
+            print(_lines(error), file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
@@ -137,8 +137,30 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
             # interpreter would fail again when it flushes stdout at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+        except OSError as error:
+            if args.debug:
+                raise
+            if error.filename is None and not _takes(sys.stdout):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            reason = (error.strerror or str(error)).lower()
+            print(f"{error.filename or 'output'}: can't be read or written: {reason}", file=sys.stderr)
+            return 2
 
     return main
+
+
+def _lines(error: ArchiOpTrXError) -> str:
+    """A line for each fault, whatever the names in it; the print of a graph has several."""
+    return str(error) if isinstance(error, GraphError) else "\n".join(f.replace("\n", "\\u000a") for f in error.faults)
+
+
+def _takes(stream: TextIO) -> bool:
+    """Whether a stream takes what it still holds, which a full disk behind it doesn't."""
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _beside(args: argparse.Namespace) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import math
@@ -11,13 +12,16 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from types import UnionType
-from typing import IO, Any
+from typing import Any
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.reading import parse_json, reading, shown
 
+ALLOWED = {errno.ENOSPC: "allowed: a disk with room", errno.EDQUOT: "allowed: a disk with room"}
+"""What helps against an error of the system."""
 Types = type | UnionType
 """A type, or several, as `isinstance` takes them."""
 
@@ -33,6 +37,31 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Context in which a file or a folder is written.
+
+    Raises
+    ------
+    WriteError
+        The system can't write it: the disk is full, the place isn't to be written to, or a file stands in the way.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        allowed = ALLOWED.get(error.errno or 0, "a path that can be written")
+        raise WriteError(f"{path}: can't be written: {(error.strerror or str(error)).lower()}; {allowed}") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raise WriteError if a new folder can't be made, before hours of work are to go there."""
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(prefix=f".{folder.name}.new.", dir=folder.parent)).rmdir()
 
 
 def clean_name(text: str) -> str:
@@ -75,17 +104,18 @@ def remove_files(folder: Path, names: str) -> None:
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that readers see the old content or the new one, also after a crash."""
     data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with writing(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
@@ -106,18 +136,18 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     """
     if replace and target.is_symlink():
         raise InputError(f"{target}: is a link; allowed: a folder, which is replaced")
-    try:
+    with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.new.", dir=target.parent))
-    except OSError as error:
-        raise InputError(f"{target}: can't be made: {(error.strerror or str(error)).lower()}") from error
-    os.chmod(fresh, 0o755)
+        os.chmod(fresh, 0o755)
     old = target.parent / f".{target.name}.old"
     try:
-        yield fresh
+        with writing(target):
+            yield fresh
         if replace and target.exists():
             shutil.rmtree(old, ignore_errors=True)
-            os.rename(target, old)
+            with writing(target):
+                os.rename(target, old)
         try:
             os.rename(fresh, target)
         except OSError as error:
@@ -141,7 +171,7 @@ class Journal:
 
     def __init__(self, path: Path, keys: Mapping[str, Types] | None = None) -> None:
         self.path, self.keys = path, keys or {}
-        self._file: IO[bytes] | None = None
+        self._file: FileIO | None = None
 
     def read(self) -> list[dict[str, Any]]:
         """Objects of all complete lines.
@@ -176,16 +206,20 @@ class Journal:
         """
         self.repair()
         assert self._file is not None
-        self._file.write(json.dumps(plain(row), ensure_ascii=False, allow_nan=False).encode() + b"\n")
-        self._file.flush()
-        if sync:
-            os.fsync(self._file.fileno())
+        line = json.dumps(plain(row), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        with writing(self.path):
+            # Not buffered: what a full disk didn't take isn't tried again when the file is closed.
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if sync:
+                os.fsync(self._file.fileno())
 
     def repair(self) -> None:
         """Open the file for writing and remove a last line that is not complete."""
         if self._file is None:
-            self._file = open(self.path, "ab")  # noqa: SIM115 - closed by close()
-            self._file.truncate(self.path.read_bytes().rfind(b"\n") + 1)
+            with writing(self.path):
+                self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
+                self._file.truncate(self.path.read_bytes().rfind(b"\n") + 1)
 
     def close(self) -> None:
         """Close the file; a later `append` opens it again."""
@@ -204,16 +238,19 @@ def hold(folder: Path) -> Iterator[None]:
         Another process is writing to the folder, or a link in it leads elsewhere.
     """
     refuse_links(folder)
-    with open(folder / "lock", "a+") as file:
+    with writing(folder / "lock"):
+        opened = open(folder / "lock", "a+")  # noqa: SIM115 - closed below
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.seek(0)
             owner = file.read().strip() or "unknown"
             raise InputError(f"{folder}: process {owner} is writing to it; allowed: wait, or stop it") from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        with writing(folder / "lock"):
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
         try:
             yield
         finally:

@@ -24,6 +24,7 @@ from pathlib import Path
 from types import ModuleType
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.files import writing
 
 KEPT = "modules"
 """Folder in a run folder and in a model folder with the source of own modules."""
@@ -279,8 +280,9 @@ def own_sources(names: Sequence[str]) -> tuple[ModuleSource, ...]:
 
 def keep_modules(folder: Path, names: Sequence[str]) -> None:
     """Write the source of own modules to `modules/` of a new run folder or model folder."""
-    for source in own_sources(names):
-        for name, content in source.files.items():
-            path = folder / KEPT / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+    with writing(folder / KEPT):
+        for source in own_sources(names):
+            for name, content in source.files.items():
+                path = folder / KEPT / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)

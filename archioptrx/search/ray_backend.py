@@ -125,13 +125,24 @@ class JobTable:
         self.keys: dict[str, str] = {}
         self.since: dict[str, float] = {}
         self.specs: dict[str, ReleasableSpec] = {}
+        self.error: Exception | None = None
+
+    @contextlib.contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Context for calls of the work: Tune would take an error of it, such as a full disk, for one of a trial."""
+        try:
+            yield
+        except Exception as error:
+            self.error = error
+            raise Finished from error
 
     def message(self, trial: str, result: Mapping[str, Any], weights: bytes | None = None) -> bool:
         """Pass on a worker's message; True: the job is over."""
         message = json.loads(result["message"])
         if weights is not None:
             message["weights"] = weights
-        over = self.work.message(self.keys[trial], message)
+        with self.leaving():
+            over = self.work.message(self.keys[trial], message)
         if over:
             self.specs.pop(trial).content = None
         return over
@@ -141,7 +152,8 @@ class JobTable:
         seconds = time.monotonic() - self.since[trial]
         self.specs.pop(trial).content = None
         error, log = f"the worker died: {why.splitlines()[0]}", [(time.time(), f"the worker died: {why}")]
-        self.work.message(self.keys[trial], {"kind": "error", "error": error, "seconds": seconds, "log": log})
+        with self.leaving():
+            self.work.message(self.keys[trial], {"kind": "error", "error": error, "seconds": seconds, "log": log})
 
 
 class JobSearcher(Searcher):
@@ -153,11 +165,14 @@ class JobSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Give the next job; FINISHED when the work is done."""
-        if self.jobs.work.done:
+        with self.jobs.leaving():
+            done = self.jobs.work.done
+        if done:
             if self.jobs.own:
                 raise Finished
             return str(Searcher.FINISHED)
-        job = self.jobs.work.next()
+        with self.jobs.leaving():
+            job = self.jobs.work.next()
         if job is None:
             return None
         self.jobs.keys[trial_id] = job.key
@@ -244,6 +259,8 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
                 trial_name_creator=_short,
                 trial_dirname_creator=_short,
             )
+        if jobs.error is not None:
+            raise jobs.error
 
 
 @contextlib.contextmanager

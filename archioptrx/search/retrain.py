@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.files import remove_files, write_atomically
+from archioptrx.core.files import remove_files, write_atomically, writing
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.models.model_folder import FILES, digest_of
 from archioptrx.runs.leaderboard import worth_training_again
@@ -208,7 +208,8 @@ class Retraining:
             self.listener.note(f"retraining of trial {job[0]} failed: {message['error']}")
         else:
             # The weights first: a row says that they are there.
-            self._weights(job).parent.mkdir(exist_ok=True)
+            with writing(self._weights(job)):
+                self._weights(job).parent.mkdir(exist_ok=True)
             write_atomically(self._weights(job), message["weights"])
         if failed or job not in self.rows:  # one that is trained once more, and fails, can't be the winner again
             self.folder.retrained.append(row)

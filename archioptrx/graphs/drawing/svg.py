@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from xml.sax.saxutils import escape, quoteattr
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.files import clean_name
+from archioptrx.core.files import clean_name, writing
 from archioptrx.core.printing import printable
 
 if TYPE_CHECKING:
@@ -169,12 +169,10 @@ class Picture:
         """
         usable(folder)
         paths = [folder / f"{clean_name(name)}.{kind}" for kind in FORMATS]
-        try:
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             paths[0].write_text(self.svg() + "\n", encoding="utf-8")
             _save_png(self, paths[1])
-        except OSError as error:
-            raise InputError(f"{folder}: can't be written: {(error.strerror or str(error)).lower()}") from error
         return paths
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from archioptrx.core.config import ARCHITECTURES, bundled_names, finish
 from archioptrx.core.errors import InputError, did_you_mean
-from archioptrx.core.files import next_folder, refuse_used
+from archioptrx.core.files import check_writable, next_folder, refuse_used
 from archioptrx.core.overrides import override
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.model_folder import TrainedModel, load_model
@@ -156,6 +156,7 @@ def train_missing(
             continue
         assert events is not None
         folder = _folder(label, schooling.output)
+        check_writable(folder)
         like = how if host is None else f"trained like {short[host]}, {how}"
         print(f"{label}: has no weights; {like}; kept in {folder}", file=sys.stderr)
         train(SingleTraining(model, label.replace("/", "-"), experiment, seed), events, folder)
