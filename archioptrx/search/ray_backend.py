@@ -42,6 +42,8 @@ for _name, _value in QUIET.items():
 
 import ray  # noqa: E402
 from ray import tune  # noqa: E402
+from ray._private import ray_constants  # noqa: E402
+from ray._private.node import Node  # noqa: E402
 from ray.tune.experiment import Trial  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
@@ -320,6 +322,11 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
             hint = "" if "RAY_AUTH_MODE" in os.environ else "; a cluster with tokens needs RAY_AUTH_MODE=token here too"
             raise InputError(f"--address {address}: no Ray cluster answers: {reason}{hint}") from error
         return
+    with _private_to_this_machine():
+        _init_here(resources, data, folder, quiet)
+
+
+def _init_here(resources: Resources, data: TrialData, folder: Path, quiet: Mapping[str, Any]) -> None:
     ray.init(
         num_cpus=max(1, math.ceil(resources.workers * resources.cpus_per_trial)),
         num_gpus=None if resources.gpus_per_trial else 0,
@@ -329,6 +336,35 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
         _node_ip_address="127.0.0.1",
         **quiet,
     )
+
+
+@contextlib.contextmanager
+def _private_to_this_machine() -> Iterator[None]:
+    """Context in which Ray starts with the loopback address, and without its server of web pages.
+
+    Ray 2.60 takes another address of the machine for 127.0.0.1, and then listens on all interfaces: off macOS and
+    Windows it wants to be reachable for further machines (`get_node_ip_address`). Its server of web pages asks the
+    addresses of three cloud providers where it runs, though usage statistics are off and there are no pages
+    (`get_cluster_config_to_report`). Neither has a public setting. With another Ray that has other names these
+    settings have no effect; a test looks at the sockets.
+    """
+    name, variable, pages = "ENABLE_RAY_CLUSTER", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "start_api_server"
+    cluster, server, before = getattr(ray_constants, name, True), Node.start_api_server, os.environ.get(variable)
+    try:
+        setattr(ray_constants, name, False)
+        os.environ[variable] = "0"  # the same for the processes that Ray starts
+        setattr(Node, pages, _no_server)
+        yield
+    finally:
+        setattr(ray_constants, name, cluster)
+        setattr(Node, pages, server)
+        os.environ.pop(variable)
+        if before is not None:
+            os.environ[variable] = before
+
+
+def _no_server(node: Node, **options: Any) -> None:
+    """Start no server of web pages."""
 
 
 def _check_port(address: str) -> None:
