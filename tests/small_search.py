@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from archioptrx.core.overrides import override
 from archioptrx.core.own_modules import find
 from archioptrx.core.trust import remember
 from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import Backend, Work
 from archioptrx.search.local_backend import run_locally

@@ -15,12 +15,12 @@ from test_reader_fuzz import mutated_bytes
 
 from archioptrx.commands import inspect, search
 from archioptrx.core.errors import InputError
-from archioptrx.core.overrides import override
 from archioptrx.core.reading import parse_json, read_json, reading, shown
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.models.model_folder import load_model
 from archioptrx.runs.experiment import load_experiment
+from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.search.study import load_study

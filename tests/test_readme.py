@@ -2,14 +2,15 @@
 
 import configparser
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 import yaml
 
+from archioptrx.commands.cli import main
 from archioptrx.core.config import bundled
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.function_graph import FunctionGraph
@@ -37,13 +38,7 @@ def test_every_command_works(tmp_path):
     """In order, in one folder, as a reader would type them."""
     assert len(commands()) > 8
     for command in commands():
-        arguments = shlex.split(command)[1:]
-        done = subprocess.run(
-            [sys.executable, "-m", "archioptrx", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        assert done.stdout.strip(), command
-        assert "Warning" not in done.stderr, f"{command}\n{done.stderr}"
+        assert processes.run(command, tmp_path).strip(), command
     # What the last search left behind is complete: six ended trials, a trained best network.
     assert len((tmp_path / "runs/first/trials.jsonl").read_text().splitlines()) == 6
     assert Architecture.load(tmp_path / "runs/first/best/architecture.yaml").graph.steps
@@ -72,6 +67,21 @@ def test_every_file_is_valid(text):
         content["data"]["path"] = "events"  # comes with --data
         shown = parse_experiment(content, "README").to_dict()
         assert shown["name"] == content["name"]
+
+
+@pytest.mark.parametrize("space", ["small", "full"])
+def test_the_shown_function_graph_is_sampled_and_searched_with_the_bundled_spaces(space, tmp_path, capsys):
+    graph = next(text for text in blocks("yaml") if "functions:" in text)
+    (tmp_path / "mine.yaml").write_text(graph)
+    place = [str(tmp_path / "mine.yaml"), "--search-space", space]
+    assert main(["sample", *place, "--count", "1"]) == 0
+    printed = capsys.readouterr()
+    assert "activation" not in printed.out
+    warning = [line for line in printed.err.splitlines() if line.startswith("warning: ")]
+    assert warning[0].startswith(f"warning: {space}: hyperparameters.activation: is not used: ")
+    options = ["--function-graph", *place, "--set", "data.num_samples=8", "--dry-run"]
+    assert main(["search", "quickstart", *options]) == 0
+    assert [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")] == warning
 
 
 def test_the_printed_network_is_the_reference():

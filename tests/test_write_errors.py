@@ -15,7 +15,7 @@ from small_search import SMALL, lines, searched, small
 from archioptrx.commands import compare, data, export, inspect, predict, search, train
 from archioptrx.core.errors import WriteError
 from archioptrx.core.files import Journal, check_writable, writing
-from archioptrx.core.overrides import override
+from archioptrx.runs.overrides import override
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {"budget.trials": 2, "training.epochs": 1, "retrain": {"top": 1, "seeds": 1}, "track": "none", "keep.weights": 1}

@@ -23,6 +23,7 @@ from archioptrx.sampling.samplers import SAMPLERS, RandomSampler, enumerate_spac
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.statistics import Statistics
 from archioptrx.sampling.walk import WalkSpace
+from archioptrx.search.space import walk_space
 
 KINDS = ("random", "distinct", "exhaustive")
 
@@ -90,7 +91,10 @@ def _space(args: argparse.Namespace) -> WalkSpace:
     search_space = SearchSpace.load(args.search_space)
     if args.max_steps is not None:
         search_space = replace(search_space, walk=replace(search_space.walk, max_steps=args.max_steps))
-    return WalkSpace(FunctionGraph.load(args.function_graph), search_space)
+    space, warnings = walk_space(FunctionGraph.load(args.function_graph), search_space, args.search_space)
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return space
 
 
 def _candidates(args: argparse.Namespace, space: WalkSpace) -> Iterator[Candidate]:

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.files import next_folder, refuse_used
-from archioptrx.core.overrides import assignment, override
+from archioptrx.core.overrides import assignment
 from archioptrx.runs.experiment import Experiment, load_experiment, parse_experiment
+from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder, is_study
 from archioptrx.search.setup import Setup, prepare
 from archioptrx.search.study import load_study
@@ -90,10 +92,13 @@ def run(args: argparse.Namespace) -> int:
         if args.trials is not None and 0 < args.trials < ended:
             raise InputError(f"--trials: is {args.trials}, but {ended} trials have ended; allowed: {ended} or more")
         experiment = parse_experiment(override(folder.document(), overrides), folder.place, options)
-        return searched(args, prepare(experiment, folder.path), folder)
+        setup = prepare(experiment, folder.path)
+        _warn([setup])
+        return searched(args, setup, folder)
     name = args.experiment or "quickstart"
     study = load_study(name, overrides, options)
     setups = [prepare(load_experiment(name, overrides, options))] if study is None else prepared(study)
+    _warn(setups)
     if args.dry_run:
         from archioptrx.search.dry_run import dry_run
 
@@ -104,6 +109,12 @@ def run(args: argparse.Namespace) -> int:
         return searched(args, setups[0], None)
     events = EventsOf()
     return studied(args, new_study(args.output or next_folder(study.name), study, setups, events), setups, events)
+
+
+def _warn(setups: Sequence[Setup]) -> None:
+    """Print the warnings of all searches, each once."""
+    for warning in dict.fromkeys(warning for setup in setups for warning in setup.warnings):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:

@@ -45,6 +45,8 @@ class Setup:
         What it reads and gives.
     references
         Trials 0 … k.
+    warnings
+        What the files ask for and the search doesn't use.
     """
 
     experiment: Experiment
@@ -52,6 +54,7 @@ class Setup:
     space: WalkSpace | FixedSpace
     ends: SpaceEnds
     references: tuple[Reference, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -123,7 +126,8 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
         raise AssertionError("a search without a space has a fault")
     own = () if space.own is None else (Reference(space.ends.name, space.own),)
     tried(faults, partial(check_trackers, experiment.track))
-    setup = Setup(experiment, space.files, space.space, space.ends, (*own, *(r for r in references if r is not None)))
+    known = (*own, *(reference for reference in references if reference is not None))
+    setup = Setup(experiment, space.files, space.space, space.ends, known, space.warnings)
     if not faults:
         tried(faults, setup.sampler)
     finish(faults)
@@ -240,14 +244,14 @@ class Specs:
         limits: TrialLimits,
         final: bool,
     ) -> TrialSpec:
-        about = self.experiment
+        experiment = self.experiment
         return TrialSpec(
             graph=graph,
             hyperparameters=dict(hyperparameters),
             training=training,
-            task=about.task,
-            objective=about.objective,
-            imports=about.imports,
+            task=experiment.task,
+            objective=experiment.objective,
+            imports=experiment.imports,
             device=self.device,
             limits=limits,
             final=final,

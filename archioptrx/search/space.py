@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -104,12 +104,15 @@ class SearchedSpace:
         The space to sample from; its inputs and targets.
     own
         Candidate of the first trial, where there is one.
+    warnings
+        Hyperparameters of the search space that nothing uses.
     """
 
     files: Mapping[str, Path]
     space: WalkSpace | FixedSpace
     ends: SpaceEnds
     own: Candidate | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> SearchedSpace | None:
@@ -138,33 +141,53 @@ def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> S
 
 def _walk(experiment: Experiment, files: Mapping[str, Path], graph: FunctionGraph, space: SearchSpace) -> SearchedSpace:
     """Space of all architectures of a function graph."""
-    finish(_hyperparameter_faults(experiment, graph, space))
-    return SearchedSpace(files, WalkSpace(graph, space), SpaceEnds.of_function_graph(graph))
+    walk, warnings = walk_space(graph, space, experiment.search_space)
+    return SearchedSpace(files, walk, SpaceEnds.of_function_graph(graph), warnings=warnings)
+
+
+def walk_space(graph: FunctionGraph, space: SearchSpace, place: str) -> tuple[WalkSpace, tuple[str, ...]]:
+    """Space of the walks on a graph, and a warning for each hyperparameter that neither graph nor training uses.
+
+    An unused hyperparameter isn't decided: its values would be different candidates of the same network.
+
+    Parameters
+    ----------
+    place
+        Name of the search space in messages.
+
+    Raises
+    ------
+    InputError
+        A hyperparameter is missing, or one of the training has an illegal value.
+    """
+    finish(_setting_faults(space))
+    used = {*graph.hyperparameters, *TRAINING_FIELDS}
+    kept = tuple(grid for grid in space.hyperparameters if grid.name in used)
+    warnings = _unused([grid.name for grid in space.hyperparameters if grid.name not in used], used, graph.name, place)
+    return WalkSpace(graph, replace(space, hyperparameters=kept)), warnings
 
 
 def _fixed(
     experiment: Experiment, files: Mapping[str, Path], architecture: Architecture, space: SearchSpace
 ) -> SearchedSpace:
     """Space of the hyperparameters of one architecture."""
-    finish(_setting_faults(experiment, space))
+    finish(_setting_faults(space))
     fixed = FixedSpace(architecture, space, TRAINING_FIELDS)
     name = architecture.name or Path(str(experiment.architecture)).stem
-    return SearchedSpace(files, fixed, SpaceEnds.of_network(architecture.graph, name), fixed.own())
+    used = {*architecture.graph.symbols, *TRAINING_FIELDS}
+    warnings = _unused(fixed.left_out, used, name, experiment.search_space)
+    return SearchedSpace(files, fixed, SpaceEnds.of_network(architecture.graph, name), fixed.own(), warnings)
 
 
-def _hyperparameter_faults(experiment: Experiment, graph: FunctionGraph, space: SearchSpace) -> list[str]:
-    """Faults of hyperparameters that neither the function graph nor the training uses, or with illegal values."""
-    allowed = {*graph.hyperparameters, *TRAINING_FIELDS}
-    unknown = [
-        f"{experiment.search_space}: hyperparameters.{name}: is used neither by {graph.name} nor by training; allowed: "
-        + ", ".join(sorted(allowed))
-        for name in space.grid
-        if name not in allowed
-    ]
-    return [*_setting_faults(experiment, space), *unknown]
+def _unused(names: Sequence[str], used: set[str], user: str, place: str) -> tuple[str, ...]:
+    return tuple(
+        f"{place}: hyperparameters.{name}: is not used: neither {user} nor the training has it; "
+        f"{did_you_mean(name, sorted(used))}"
+        for name in names
+    )
 
 
-def _setting_faults(experiment: Experiment, space: SearchSpace) -> list[str]:
+def _setting_faults(space: SearchSpace) -> list[str]:
     faults: list[str] = []
     for name in TRAINING_FIELDS & set(space.grid):
         for value in space.grid[name].values:
