@@ -322,8 +322,14 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
             hint = "" if "RAY_AUTH_MODE" in os.environ else "; a cluster with tokens needs RAY_AUTH_MODE=token here too"
             raise InputError(f"--address {address}: no Ray cluster answers: {reason}{hint}") from error
         return
-    with _private_to_this_machine():
-        _init_here(resources, data, folder, quiet)
+    try:
+        with _private_to_this_machine():
+            _init_here(resources, data, folder, quiet)
+    except Exception as error:  # Ray raises bare ones, where processes don't start in time or have no room
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"Ray can't be started here: {reason}; allowed: --backend local, which needs no Ray"
+        ) from error
 
 
 def _init_here(resources: Resources, data: TrialData, folder: Path, quiet: Mapping[str, Any]) -> None:
