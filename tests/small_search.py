@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from archioptrx.core.own_modules import find
+from archioptrx.core.trust import remember
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
@@ -30,6 +32,11 @@ SMALL: dict[str, Any] = {
     "constraints": {"executed": 10, "parameters": 8000},
     "retrain": {"top": 1, "seeds": 2},
 }
+
+PROPOSAL = {
+    **{"proposal": 0, "fingerprint": "f", "hyperparameters": {}, "seed": 1, "epochs": 1, "trace": {}, "graph": {}},
+}
+"""Keys of a line of `proposals.jsonl`, with nothing behind them."""
 
 BLOCKS = '''
 """Blocks that go wrong."""
@@ -117,9 +124,17 @@ def graph_with(*blocks: str) -> dict[str, Any]:
     }
 
 
+def allow(name: str, folder: Path) -> None:
+    """Let files ask for a module that lies in a folder, as `--imports` does."""
+    source = find(name, (), (folder,))
+    assert source is not None
+    remember(source.digest, name)
+
+
 def write_odd(folder: Path, *blocks: str) -> dict[str, Any]:
     """Write module and function graph to a folder; what an experiment says to use them."""
     (folder / "odd_blocks.py").write_text(BLOCKS)
+    allow("odd_blocks", folder)
     (folder / "odd.yaml").write_text(yaml.safe_dump(graph_with(*blocks)))
     walk = {"max_steps": 6, "max_walks": 1, "extra": [4]}
     (folder / "few.yaml").write_text(yaml.safe_dump({"name": "few", "hyperparameters": {"hidden": 8}, "walk": walk}))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from registries import restored
+from small_search import allow
 
 from archioptrx.data.options import HERE, SOURCES, PlainOptions, ToyOptions, option
 from archioptrx.data.sources import check_spec, load_dataset, source, toy, with_path
@@ -81,6 +82,7 @@ def test_its_files_tell_it_in_an_experiment_that_names_no_source(
     (tmp_path / "events").mkdir()
     (tmp_path / "events" / "first.straw").touch()
     monkeypatch.chdir(tmp_path)
+    allow("straw_source_of_a_test", tmp_path)
     document = {"name": "straws", "imports": ["straw_source_of_a_test"], "data": {"path": "events"}}
     assert parse_experiment(document, "straws.yaml").data.to_dict() == {
         "source": "straws",

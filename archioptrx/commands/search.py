@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.files import next_folder, refuse_used
 from archioptrx.core.overrides import assignment
 from archioptrx.runs.experiment import Experiment, load_experiment, parse_experiment
@@ -172,6 +172,8 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
             result = _search(args, setup, events, folder)
         except KeyboardInterrupt:
             print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
+        except WriteError as error:
+            raise _with_advice(error, folder.path) from error
     if result is None:
         return _stopped()
     print(final_json(result, setup.experiment) if args.json else final_text(result, setup.experiment))
@@ -187,11 +189,18 @@ def studied(args: argparse.Namespace, folder: StudyFolder, setups: list[Setup], 
     except KeyboardInterrupt:
         print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
         return _stopped()
+    except WriteError as error:
+        raise _with_advice(error, folder.path) from error
     if len(faults) < len(setups):
         hint = f"\n\ninspect    archioptrx inspect {folder.path}"
         print(study_json(folder) if args.json else study_text(folder) + hint)
     finish(faults)
     return 0
+
+
+def _with_advice(error: WriteError, folder: Path) -> WriteError:
+    """The same error, which also says what is saved and how to go on."""
+    return WriteError(f"{error}; ended trials are saved, go on with: archioptrx search --resume {folder}")
 
 
 def _stopped() -> int:

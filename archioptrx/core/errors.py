@@ -27,6 +27,10 @@ class InputError(ArchiOpTrXError):
     """A file, an option or a data set of the user is wrong."""
 
 
+class WriteError(InputError):
+    """A file can't be written: the disk is full, or the folder isn't to be written to."""
+
+
 class GraphError(ArchiOpTrXError):
     """A computation graph breaks a rule. The message names the step or value and the rule, and prints the graph."""
 

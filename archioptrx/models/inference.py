@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.plugins import user_modules
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.doublets import edge_features, wrapped
 from archioptrx.data.hitgraph import HitGraph
@@ -43,9 +45,16 @@ class Loaded:
         return transform(hits, edge_index, self.metadata, middle)
 
 
-def load(name: str | Path) -> Loaded:
-    """Load a model folder, the best of a run, or a trial whose weights are kept. Raises InputError if there is none."""
-    trained = load_model(name)
+def load(name: str | Path, imports: Sequence[str] = (), trust: bool = False) -> Loaded:
+    """Load a model folder, the best of a run, or a trial whose weights are kept; see `archioptrx.load`.
+
+    Raises
+    ------
+    InputError
+        There is none, or it asks for modules that may not run.
+    """
+    with user_modules(imports, trust):
+        trained = load_model(name)
     return Loaded(trained.model, trained.metadata, trained.task)
 
 

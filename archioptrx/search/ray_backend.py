@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -41,6 +42,8 @@ for _name, _value in QUIET.items():
 
 import ray  # noqa: E402
 from ray import tune  # noqa: E402
+from ray._private import ray_constants  # noqa: E402
+from ray._private.node import Node  # noqa: E402
 from ray.tune.experiment import Trial  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
@@ -140,6 +143,16 @@ class JobTable:
         self.specs: dict[str, ReleasableSpec] = {}
         self.running: dict[str, Trial] = {}
         self.killed: set[str] = set()
+        self.error: Exception | None = None
+
+    @contextlib.contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Context for calls of the work: Tune would take an error of it, such as a full disk, for one of a trial."""
+        try:
+            yield
+        except Exception as error:
+            self.error = error
+            raise Finished from error
 
     def add(self, trial: str, job: TrialJob) -> ReleasableSpec:
         """Add a job for which a worker will be found."""
@@ -166,7 +179,8 @@ class JobTable:
         message = json.loads(result["message"])
         if weights is not None:
             message["weights"] = weights
-        over = self.work.message(self.jobs[trial].key, message)
+        with self.leaving():
+            over = self.work.message(self.jobs[trial].key, message)
         if over:
             self._forget(trial)
         return over
@@ -183,7 +197,8 @@ class JobTable:
             message |= {"kind": "error", "error": f"the worker died: {why.splitlines()[0]}", "log": log}
         key = self.jobs[trial].key
         self._forget(trial)
-        self.work.message(key, message)
+        with self.leaving():
+            self.work.message(key, message)
 
     def _forget(self, trial: str) -> None:
         """Remove a job that is over."""
@@ -201,11 +216,14 @@ class JobSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Give the next job; FINISHED when the work is done."""
-        if self.jobs.work.done:
+        with self.jobs.leaving():
+            done = self.jobs.work.done
+        if done:
             if self.jobs.own:
                 raise Finished
             return str(Searcher.FINISHED)
-        job = self.jobs.work.next()
+        with self.jobs.leaving():
+            job = self.jobs.work.next()
         if job is None:
             return None
         return {"spec": self.jobs.add(trial_id, job)}
@@ -302,6 +320,8 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
                 trial_name_creator=_short,
                 trial_dirname_creator=_short,
             )
+        if jobs.error is not None:
+            raise jobs.error
 
 
 @contextlib.contextmanager
@@ -361,6 +381,17 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
             hint = "" if "RAY_AUTH_MODE" in os.environ else "; a cluster with tokens needs RAY_AUTH_MODE=token here too"
             raise InputError(f"--address {address}: no Ray cluster answers: {reason}{hint}") from error
         return
+    try:
+        with _private_to_this_machine():
+            _init_here(resources, data, folder, quiet)
+    except Exception as error:  # Ray raises bare ones, where processes don't start in time or have no room
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"Ray can't be started here: {reason}; allowed: --backend local, which needs no Ray"
+        ) from error
+
+
+def _init_here(resources: Resources, data: TrialData, folder: Path, quiet: Mapping[str, Any]) -> None:
     ray.init(
         num_cpus=max(1, math.ceil(resources.workers * resources.cpus_per_trial)),
         num_gpus=None if resources.gpus_per_trial else 0,
@@ -370,6 +401,35 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
         _node_ip_address="127.0.0.1",
         **quiet,
     )
+
+
+@contextlib.contextmanager
+def _private_to_this_machine() -> Iterator[None]:
+    """Context in which Ray starts with the loopback address, and without its server of web pages.
+
+    Ray 2.60 takes another address of the machine for 127.0.0.1, and then listens on all interfaces: off macOS and
+    Windows it wants to be reachable for further machines (`get_node_ip_address`). Its server of web pages asks the
+    addresses of three cloud providers where it runs, though usage statistics are off and there are no pages
+    (`get_cluster_config_to_report`). Neither has a public setting. With another Ray that has other names these
+    settings have no effect; a test looks at the sockets.
+    """
+    name, variable, pages = "ENABLE_RAY_CLUSTER", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "start_api_server"
+    cluster, server, before = getattr(ray_constants, name, True), Node.start_api_server, os.environ.get(variable)
+    try:
+        setattr(ray_constants, name, False)
+        os.environ[variable] = "0"  # the same for the processes that Ray starts
+        setattr(Node, pages, _no_server)
+        yield
+    finally:
+        setattr(ray_constants, name, cluster)
+        setattr(Node, pages, server)
+        os.environ.pop(variable)
+        if before is not None:
+            os.environ[variable] = before
+
+
+def _no_server(node: Node, **options: Any) -> None:
+    """Start no server of web pages."""
 
 
 def _check_port(address: str) -> None:
@@ -403,8 +463,8 @@ def _own_folder() -> Path:
     base = tempfile.gettempdir()
     base = base if len(base) <= LONGEST_FOLDER else "/tmp"
     for old in Path(base).glob("archioptrx-*-*"):
-        owner = old.name.split("-")[1]
-        if owner.isdecimal() and not _alive(int(owner)):
+        ours = re.fullmatch(r"archioptrx-([0-9]+)-[a-z0-9_]{8}", old.name)  # as mkdtemp names it
+        if ours and not old.is_symlink() and old.stat().st_uid == os.getuid() and not _alive(int(ours[1])):
             shutil.rmtree(old, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"archioptrx-{os.getpid()}-", dir=base))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from archioptrx.core.files import writing
 from archioptrx.runs.experiment_sections import Keep
 from archioptrx.runs.loggers import Tracking, numbers_of
 from archioptrx.runs.run_folder import RunFolder
@@ -89,9 +90,10 @@ class Records:
 
     def _write(self, name: str, notes: Sequence[tuple[float, str]]) -> None:
         file = self.folder.log(name)
-        file.parent.mkdir(exist_ok=True)
-        with file.open("a", encoding="utf-8") as log:
-            log.write(as_lines(notes))
+        with writing(file):
+            file.parent.mkdir(exist_ok=True)
+            with file.open("a", encoding="utf-8") as log:
+                log.write(as_lines(notes))
 
 
 def _name(line: Mapping[str, Any]) -> str:

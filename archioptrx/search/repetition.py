@@ -63,7 +63,7 @@ class Repetition:
             )
         if self.row and self.row.get("device", spec.device) != spec.device:
             obstacles.append(f"{self.name} was trained on {self.row['device']}, this one on {spec.device}")
-        if self.folder.environment()["data"]["fingerprint"] != fingerprint:
+        if self.folder.fingerprint() != fingerprint:
             obstacles.append("the data have changed since the search")
         return obstacles
 

@@ -10,8 +10,6 @@ trial is repeated with its own seed, on CPU to the same weights: a search with a
 
 from __future__ import annotations
 
-import json
-import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +17,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.files import write_atomically
+from archioptrx.core.files import remove_files, write_atomically, writing
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.models.model_folder import FILES, digest_of
 from archioptrx.runs.latencies import with_latency
 from archioptrx.runs.leaderboard import worth_training_again
 from archioptrx.runs.run_folder import RunFolder
@@ -128,6 +127,7 @@ class Retraining:
         jobs = [(number, repeat) for number in self.chosen for repeat in range(plan.seeds)]
         self.total = len(jobs)
         self._waiting = [job for job in jobs if job not in self.rows]
+        self._placed: dict[tuple[int, int], bool] = {}
         self._running: dict[str, tuple[int, int]] = {}
         self._best: dict[tuple[int, int], dict[str, Any]] = {}
         self._settings: dict[tuple[int, int], dict[str, Any]] = {}
@@ -178,11 +178,30 @@ class Retraining:
 
     def in_place(self, winner: Winner) -> bool:
         """Whether `best/` holds the winner."""
+        job = (winner.proposal, winner.repeat)
+        if self._placed.get(job) is None:
+            fault = self._fault_of_best(job)
+            self._placed[job] = fault is None
+            if fault:
+                self.listener.note(f"{self.folder.best}: {fault}; it is made again")
+        return self._placed[job]
+
+    def _fault_of_best(self, job: tuple[int, int]) -> str | None:
+        """What is wrong with `best/`, "" where it is missing or holds another one; None: it is whole."""
+        best = self.folder.best
+        if not best.is_dir():
+            return ""
+        missing = [name for name in FILES if not (best / name).is_file()]
+        if missing:
+            return f"has no {missing[0]}"
         try:
-            held = json.loads((self.folder.best / "metrics.json").read_text())
-        except FileNotFoundError:
-            return False
-        return (held["proposal"], held["repeat"]) == (winner.proposal, winner.repeat)
+            held = self.folder.winner() or {}
+            if (held.get("proposal"), held.get("repeat")) != job:
+                return ""
+            digest, wanted = digest_of(best / "weights.pt"), self.rows[job].get("weights_digest")
+        except InputError as error:
+            return f"is damaged: {error.faults[0]}"
+        return None if wanted in (None, digest) else "is damaged: its weights are others than those of the training"
 
     def next(self) -> TrialJob | None:
         """Start the next training, if one may start now."""
@@ -242,7 +261,8 @@ class Retraining:
             self.listener.note(f"retraining of trial {job[0]} failed: {message['error']}")
         else:
             # The weights first: a row says that they are there.
-            self._weights(job).parent.mkdir(exist_ok=True)
+            with writing(self._weights(job)):
+                self._weights(job).parent.mkdir(exist_ok=True)
             write_atomically(self._weights(job), message["weights"])
         if failed or job not in self.rows:  # one that is trained once more, and fails, can't be the winner again
             self.folder.retrained.append(row)
@@ -262,7 +282,7 @@ class Retraining:
 
     def clean(self) -> None:
         """Remove the weights of the retrainings; `best/` keeps those of the winner."""
-        shutil.rmtree(self.folder.path / "retrain", ignore_errors=True)
+        remove_files(self.folder.path / "retrain", r"\d{4,}-\d+\.pt|\.\d{4,}-\d+\.pt\.\w{8}")
 
 
 def _name(job: tuple[int, int]) -> str:

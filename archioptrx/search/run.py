@@ -141,7 +141,7 @@ def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
 
 def check_same_data(folder: RunFolder, events: Events) -> None:
     """Raise InputError if a search would continue with other data than it began with."""
-    if folder.environment()["data"]["fingerprint"] != events.fingerprint:
+    if folder.fingerprint() != events.fingerprint:
         raise InputError(f"{folder.path}: was searched on other data; allowed: the same data, or a new search")
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from archioptrx.core.config import read_yaml
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.files import Journal, hold, new_folder, plain, refuse_used, write_atomically
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.experiment_sections import Budget
@@ -146,7 +146,7 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
                     run.update(setup.experiment)
                     search(setup, events(setup.experiment), run)
             except InputError as error:
-                if not run.trials.read():
+                if isinstance(error, WriteError) or not run.trials.read():
                     raise
                 faults += [f"{combination.name}: {fault}" for fault in error.faults]
                 continue

@@ -33,6 +33,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.printing import raw_stream
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
@@ -120,7 +121,7 @@ def events_to_fit(events: Sequence[str], options: LearnedOptions) -> tuple[str, 
 def _fitted(graphs: Sequence[HitGraph], metadata: Metadata, options: LearnedOptions) -> Embedding:
     if not any(true_pairs(graph, metadata).shape[1] for graph in graphs):
         raise InputError("data.of: no particle has two hits in the events to fit; allowed: events with tracks")
-    console = Console(file=sys.stderr)
+    console = Console(file=raw_stream(sys.stderr))
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("embedding", total=options.epochs)
         return fit(graphs, metadata, options, lambda epoch: progress.update(task, completed=epoch))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.files import writing
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.pairs import Edges, pair_keys
@@ -32,9 +33,10 @@ def write(dataset: Dataset, file: Path) -> None:
     if any(graph.get("pid") is None for graph in dataset.graphs):
         raise InputError("data: have no particle of each hit (pid); allowed: a source that knows them")
     samples = [to_sample(graph, dataset.metadata.sectors) for graph in dataset.graphs]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("xb") as stream:
-        pickle.dump(samples, stream, protocol=4)
+    with writing(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("xb") as stream:
+            pickle.dump(samples, stream, protocol=4)
 
 
 def to_sample(graph: HitGraph, sectors: int) -> dict[str, Any]:
