@@ -122,8 +122,7 @@ def joined(samples: Sequence[Sample]) -> Sample:
 
 def distances(network: Notebook, sample: Sample) -> Tensor:
     """Distance of the points of the compared pairs. Shapes: -> [L]."""
-    # Losses are taken in single precision, also of a network in double precision.
-    points = network(sample.x, sample.predicted).float()
+    points = network(sample.x, sample.predicted)
     return pairwise_distance(points[sample.compared[0]], points[sample.compared[1]])
 
 
