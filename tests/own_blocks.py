@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from archioptrx.graphs.signatures import SIGNATURES
 from archioptrx.networks.blocks import BLOCKS
 
 
@@ -17,7 +16,6 @@ def own_blocks() -> Iterator[None]:
         yield
     finally:
         for name in set(BLOCKS.own()) - before:
-            SIGNATURES.pop(name, None)
             for table in vars(BLOCKS).values():
                 if isinstance(table, dict):
                     table.pop(name, None)

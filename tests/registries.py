@@ -11,9 +11,9 @@ from archioptrx.core.plugins import REGISTRIES, Registry
 
 @contextmanager
 def restored(*registries: Registry[Any]) -> Iterator[None]:
-    """Forget at the end of a block the user's parts that were registered in it; by default in all registries.
+    """Forget at the end of a block the parts that were added in it; by default in all registries.
 
-    Bundled parts stay: their modules, once imported, don't register them again.
+    Bundled parts stay, for their names are known from the beginning.
     """
     chosen = registries or tuple(REGISTRIES.values())
     before = [set(one) for one in chosen]
@@ -21,7 +21,7 @@ def restored(*registries: Registry[Any]) -> Iterator[None]:
         yield
     finally:
         for one, known in zip(chosen, before, strict=True):
-            for name in set(one.own()) - known:
+            for name in set(one) - known:
                 for table in vars(one).values():
                     if isinstance(table, dict):
                         table.pop(name, None)

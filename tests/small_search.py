@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from archioptrx.core.overrides import override
 from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import Backend, Work
 from archioptrx.search.local_backend import run_locally

@@ -213,6 +213,17 @@ def test_gru_is_that_of_torch(data):
     agree(call(module, [given, state], data), plain(given, state), given, state)
 
 
+@pytest.mark.parametrize(("weights", "width"), [("row", 1), ("channel", 3)])
+def test_a_gate_weighs_messages_by_a_linear_layer(data, weights, width):
+    e, x = rows("edge", 3), rows("node", 2)
+    module = build("gate", [Shape("edge", 3), Shape("node", 2)], Shape("edge", 3), {"weights": weights}).double()
+    plain = nn.Linear(3 + 2 + 2, width).double()
+    plain.load_state_dict({name.removeprefix("weigh."): value for name, value in module.state_dict().items()})
+    start, end = data.edge_index
+    by_hand = e * plain(torch.cat([e, x[start], x[end]], 1)).sigmoid()
+    agree(call(module, [e, x], data), by_hand, e, x)
+
+
 @pytest.mark.parametrize("domain", list(ROWS))
 def test_blocks_without_weights(domain, data):
     x, y = rows(domain, 3), rows(domain, 3, seed=1)
@@ -296,9 +307,9 @@ def test_pyg_takes_edge_features_heads_and_arguments(data):
     ("conv", "arguments", "edges", "message"),
     [
         ("GATConvv", {}, 0, r"no convolution of torch_geometric.nn; allowed: .*did you mean GATConv\?"),
-        ("SAGEConv", {}, 2, "SAGEConv takes no edge features, not 2 channels"),
-        ("GCNConv", {}, 2, "GCNConv takes edge features of width 1, not 2 channels"),
-        ("GATConv", {"heads": 3}, 0, "gives width 3, not 4"),
+        ("SAGEConv", {}, 2, "SAGEConv has 2 channels of edges; allowed: no edge features"),
+        ("GCNConv", {}, 2, "GCNConv has 2 channels of edges; allowed: edge features of width 1"),
+        ("GATConv", {"heads": 3}, 0, "gives width 3; allowed: 4"),
         ("GCNConv", {"colour": 1}, 0, "fails: TypeError"),
         ("GATConv", {"heads": "two"}, 0, "fails: TypeError"),
     ],
@@ -344,8 +355,8 @@ def test_every_signature_has_a_module():
     ("fields", "message"),
     [
         ({"edge_index": None}, "data.edge_index: is missing"),
-        ({"edge_index": torch.zeros(3, 2, dtype=torch.int64)}, r"data.edge_index: \[3, 2\] torch.int64; must be"),
-        ({"edge_index": torch.zeros(2, 2)}, r"must be \[2, number\] torch.int64"),
+        ({"edge_index": torch.zeros(3, 2, dtype=torch.int64)}, r"data.edge_index: \[3, 2\] torch.int64; allowed:"),
+        ({"edge_index": torch.zeros(2, 2)}, r"allowed: \[2, number\] torch.int64"),
         ({"edge_index": torch.tensor([[0, 9], [1, 1]])}, r"index 9 is out of range; allowed: 0 … 8"),
         ({"edge_index": torch.tensor([[0, -1], [1, 1]])}, "index -1 is out of range"),
         ({"triplet_index": torch.tensor([[0], [99]])}, "data.triplet_index: index 99 is out of range"),

@@ -6,6 +6,7 @@ import torch
 from graphs import metadata_of, random_arrays
 from hypothesis import given
 from hypothesis import strategies as st
+from registries import restored
 from scipy.stats import binomtest, bootstrap
 
 from archioptrx.data.dataset import Dataset, make_graph
@@ -18,6 +19,7 @@ from archioptrx.report.comparison.pictures import display_of
 from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, judging_metrics
 from archioptrx.report.comparison.units import EVENTS, GRAPHS, PARTS, units_of
 from archioptrx.tasks import make_task
+from archioptrx.tasks.metrics import METRICS, metric
 from archioptrx.tasks.tracks.metrics import Selection, track_metrics
 from archioptrx.tasks.tracks.scores import event_tracks
 
@@ -88,6 +90,31 @@ def test_fast_metrics_are_the_tasks(seed, cut):
     slow = GraphStatistic(task, outputs * 2, graphs * 2, units, cut)(weights)
     assert slow == pytest.approx({name: fast[name] for name in slow}, rel=1e-6)
     assert set(fast) == set(slow)
+
+
+def test_metrics_of_a_user_are_those_of_the_task(toy):
+    """Of a resample they get what the task gives them: rows, values at their ends, ranking; only rates are quick."""
+    outputs, task, units = noisy(toy, 2.0, 0), make_task(), units_of(toy, True)
+    weights = np.random.default_rng(4).multinomial(12, np.full(12, 1 / 12))
+    assert RowStatistic(task, outputs, toy, units, 0.5).quick()
+    with restored(METRICS):
+
+        @metric("error_rate", of="edges", better="small", tasks=["edge_classification"])
+        def error_rate(rows):
+            return 1 - rows.rates["accuracy"]
+
+        assert RowStatistic(task, outputs, toy, units, 0.5).quick()
+
+        @metric("fast_purity", of="edges")
+        def fast_purity(rows):
+            chosen = (rows.at_ends("pt")[0] > 1) & rows.accepted
+            return rows.truth[chosen].mean()
+
+        statistic = RowStatistic(task, outputs, toy, units, 0.5)
+        fast, slow = statistic(weights), GraphStatistic(task, outputs, toy, units, 0.5)(weights)
+        assert not statistic.quick()
+        assert 0 < fast["fast_purity"] < 1 and fast["error_rate"] == pytest.approx(1 - fast["accuracy"])
+        assert fast == pytest.approx(slow, rel=1e-6)
 
 
 def test_masked_edges_do_not_count(toy):

@@ -225,7 +225,7 @@ def test_sources_that_nothing_reads_are_not_needed():
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"x": None}, "data.x: is missing; source hits of this network reads it"),
+        ({"x": None}, r"data.x: is missing; allowed: \[rows, 3\], for source hits of this network reads it"),
         ({"x": torch.zeros(12, 4)}, r"data.x: has width \[4\]; this network was made for width 3"),
         ({"edge_attr": torch.zeros(39, 5)}, "data.edge_attr: has 39 rows for 40 edges"),
         ({"x": torch.zeros(12, 3, dtype=torch.int64)}, "data.x: is torch.int64; allowed: floating point numbers"),

@@ -137,7 +137,7 @@ def test_faults_of_a_file_are_told_in_one_line(key, value, fault):
 def test_widths_that_do_not_fit_are_named():
     form = recursive().to_dict()
     form["types"]["xs"]["width"] = {"hidden": 2}
-    with pytest.raises(InputError, match=r"xs0 = shortcut: gives width hidden \+ hits, not 2\*hidden"):
+    with pytest.raises(InputError, match=r"xs0 = shortcut: gives width hidden \+ hits; allowed: 2\*hidden"):
         ComputationGraph.from_dict(form, "g")
 
 

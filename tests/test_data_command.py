@@ -68,17 +68,17 @@ def test_an_unknown_source_is_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["toyy"])
     assert stop.value.code == 2
-    told = capsys.readouterr().err
-    assert told.startswith("SOURCE: is 'toyy'; allowed: acorn, ") and told.endswith("(did you mean toy?)\n"), told
+    errors = capsys.readouterr().err
+    assert errors.startswith("SOURCE: is 'toyy'; allowed: acorn, ") and errors.endswith("(did you mean toy?)\n"), errors
 
 
 def test_an_unknown_option_of_a_source_is_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["toy", "--num-sample", "3"])
     assert stop.value.code == 2
-    told = capsys.readouterr().err
-    assert told.startswith("--num-sample: is unknown; allowed: --curve-max, "), told
-    assert told.endswith("(did you mean --num-samples?)\n") and told.count("\n") == 1, told
+    errors = capsys.readouterr().err
+    assert errors.startswith("--num-sample: is unknown; allowed: --curve-max, "), errors
+    assert errors.endswith("(did you mean --num-samples?)\n") and errors.count("\n") == 1, errors
 
 
 def test_bad_files_are_skipped_on_demand(tmp_path, capsys):

@@ -19,12 +19,12 @@ from archioptrx.data.triplets import line_metadata
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.signatures import SIGNATURES
 from archioptrx.runs.experiment import Experiment
-from archioptrx.sampling.samplers import RandomSampler, sampler_names
+from archioptrx.sampling.samplers import SAMPLERS, RandomSampler
 from archioptrx.sampling.search_space import SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.study import parse_study
 from archioptrx.tasks.comparison import against_baseline, medals
-from archioptrx.tasks.options import EdgeOptions
+from archioptrx.tasks.options import EdgeOptions, objective_metrics
 from archioptrx.training.objective import COSTS
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -32,7 +32,9 @@ BUILT_IN = tuple(SIGNATURES)  # while tests are collected: some register blocks 
 FILES = (DOCS / "files.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["mlp", "aggregate", "attention", "gru", "norm", "readout", "broadcast", "pyg"])
+@pytest.mark.parametrize(
+    "name", ["mlp", "aggregate", "attention", "gate", "gru", "norm", "readout", "broadcast", "pyg"]
+)
 def test_each_block_stands_with_all_of_its_parameters(name):
     row = next(line for line in FILES.splitlines() if line.startswith(f"| `{name}` |"))
     for parameter in SIGNATURES[name].parameters:
@@ -54,8 +56,8 @@ def test_all_keys_of_an_experiment_and_of_a_walk_are_there():
 
 
 def test_all_metrics_of_an_objective_are_there():
-    about = EdgeOptions()
-    assert [name for name in (*about.shares, *about.losses, *COSTS) if f"`{name}`" not in FILES] == []
+    known = objective_metrics(EdgeOptions()).all
+    assert [name for name in (*known, *COSTS) if f"`{name}`" not in FILES] == []
 
 
 def test_every_option_of_graph_building_is_described():
@@ -80,7 +82,7 @@ def test_the_study_shown_is_valid():
 
 def test_every_sampler_is_described():
     text = (DOCS / "samplers.md").read_text(encoding="utf-8")
-    assert [name for name in sampler_names() if f"`{name}`" not in text and not name.startswith("optuna:")] == []
+    assert [name for name in SAMPLERS if f"`{name}`" not in text] == []
     assert "`optuna:NAME`" in text
 
 

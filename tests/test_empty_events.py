@@ -117,8 +117,8 @@ def test_training_without_truth_says_why_not_in_one_line(tmp_path, capsys):
     for k in range(4):
         (tmp_path / "blind").mkdir(exist_ok=True)
         np.savez(tmp_path / "blind" / f"event{k}_g000.npz", **npz(y=None))
-    told = ["message_passing", "--data", str(tmp_path / "blind"), "--set", "data.sectors=1"]
-    assert train.main([*told, "--output", str(tmp_path / "m")]) == 2
+    arguments = ["message_passing", "--data", str(tmp_path / "blind"), "--set", "data.sectors=1"]
+    assert train.main([*arguments, "--output", str(tmp_path / "m")]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == (
         "data: training events: no edge that counts is true (files without truth?); allowed: events with true edges"

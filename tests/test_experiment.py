@@ -2,16 +2,21 @@
 
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
+from registries import restored
 
 from archioptrx.core.config import bundled, bundled_names
 from archioptrx.core.errors import InputError
-from archioptrx.core.overrides import duration, override
+from archioptrx.core.overrides import duration
 from archioptrx.core.plugins import import_modules
+from archioptrx.data.options import SOURCES, source
+from archioptrx.data.options.base import HERE, PlainOptions, option
 from archioptrx.runs.experiment import load_experiment, parse_experiment
+from archioptrx.runs.overrides import override
 from archioptrx.search.study import load_study, parse_study
 from archioptrx.training.objective import Goal, Objective
 
@@ -90,6 +95,30 @@ def test_unknown_experiment_lists_the_bundled_ones() -> None:
 def test_a_data_path_turns_made_events_into_read_ones(tmp_path: Path) -> None:
     experiment = load_experiment("quickstart", {"data.path": str(tmp_path)})
     assert experiment.data.to_dict() == {"path": str(tmp_path), "source": "hitgraphs"}
+
+
+def test_a_source_says_whether_it_reads_files() -> None:
+    @dataclass(frozen=True)
+    class Gun(PlainOptions):
+        source = "gun"
+        about = "particles of a gun"
+        events: int = option(3, "events")
+
+    @dataclass(frozen=True)
+    class Tape(Gun):
+        source = "tape"
+        path: Path = option(HERE, "file")
+
+    with restored(SOURCES):
+        for options in (Gun, Tape):
+            source(options)(lambda options: None)
+        of_gun, of_tape = ({"data": {"source": name, "events": 2}} for name in ("gun", "tape"))
+        assert override(of_gun, {"data.path": "x"}) == {"data": {"path": "x"}}
+        of_made = {"data": {"source": "learned", "of": {"source": "gun"}}}
+        assert override(of_made, {"data.path": "x"}) == {"data": {"source": "learned", "of": {"path": "x"}}}
+        of_files = {"data": {"source": "learned", "of": "y"}}
+        assert override(of_files, {"data.path": "x"}) == {"data": {"source": "learned", "of": {"path": "x"}}}
+        assert override(of_tape, {"data.path": "x"}) == {"data": {"source": "tape", "events": 2, "path": "x"}}
 
 
 def test_paths_are_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -119,8 +119,8 @@ def test_convolutions_that_onnx_can_not_hold(tmp_path: Path, conv: str, capfd: p
     message = rf"^--format onnx: can't hold x1 = conv \({conv}\); allowed: --format python$"
     with pytest.raises(InputError, match=message):
         write_onnx(take(convolved(conv), {}), tmp_path / "model.onnx")
-    told = capfd.readouterr()
-    assert told.out == told.err == ""
+    printed = capfd.readouterr()
+    assert printed.out == printed.err == ""
     assert not list(tmp_path.iterdir())
 
 

@@ -68,9 +68,9 @@ def test_code_scores_the_same_where_only_torch_is_installed(
 ) -> None:
     """The same AUC to 1e-6, scores to 1e-5, on events that the model has not seen."""
     assert export.main([str(model), "--output", str(tmp_path / "tracker.py")]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     shapes = "hits [N, 3], edge_index [2, E] -> score [E]"
-    assert told.splitlines()[0] == f"{tmp_path / 'tracker.py'} and tracker.pt: {shapes}"
+    assert printed.splitlines()[0] == f"{tmp_path / 'tracker.py'} and tracker.pt: {shapes}"
     trained = load_model(model)
     graphs = own_splits(trained).test
     events = [physical(graph, trained.metadata) for graph in graphs]
@@ -176,9 +176,9 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     except SystemExit as end:
         code = end.code
     assert code == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    return told.err.splitlines()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    return printed.err.splitlines()
 
 
 def test_faults_are_one_line_each(

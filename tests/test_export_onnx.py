@@ -42,8 +42,8 @@ def test_any_size_and_many_edges_in_one_hit(name: str, tmp_path: Path, capfd: py
     graph, hyperparameters = (everything(), {}) if name == "everything" else parts(name)
     one = take(graph, hyperparameters, SECTORS if name == "attention_recursive" else WHOLE)
     run = session(one, tmp_path / "model.onnx")
-    told = capfd.readouterr()
-    assert told.out == told.err == ""
+    printed = capfd.readouterr()
+    assert printed.out == printed.err == ""
     random = np.random.default_rng(0)
     for hits, edges in ((1500, 6000), (300, 2000), (20, 60), (5, 1), (3, 0), (1, 3), (1, 0)):
         assert compared(one, run, *random_event(random, 3, hits, edges)) <= LIMIT

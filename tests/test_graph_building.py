@@ -85,8 +85,8 @@ def test_edges_and_truth_are_those_of_a_search_over_all_pairs(seed, tracks, slop
     pt = dict(zip(event.particle_id.tolist(), event.pt, strict=True)) | {0: math.inf}
     hits = [i for i, pid in enumerate(event.pid.tolist()) if pt[pid] >= pt_min and not (drop and pid == 0)]
     expected = slow_edges(event, hits, slope, z0, skip)
-    told = {"slope_max": slope, "z0_max": z0, "skip_layers": skip, "noise": "drop" if drop else "keep"}
-    result = made(event, **told, pt_min=pt_min)
+    options = {"slope_max": slope, "z0_max": z0, "skip_layers": skip, "noise": "drop" if drop else "keep"}
+    result = made(event, **options, pt_min=pt_min)
     found = edges_of(result.graphs)
     true, overlaps = slow_truth(event, hits)
     assert set(found) == expected
@@ -197,8 +197,8 @@ def test_truth_joins_neighbours_along_the_track(hits, every):
 @given(seed=st.integers(0, 2**32), in_phi=st.integers(1, 5), in_eta=st.integers(1, 3))
 def test_sectors_hold_the_edges_of_the_event_that_do_not_cross(seed, in_phi, in_eta):
     event = barrel_event(seed, tracks=15)
-    told = {"slope_max": 2e-3, "z0_max": 500.0, "eta_max": 2.0}
-    whole = made(event, **told)
+    options = {"slope_max": 2e-3, "z0_max": 500.0, "eta_max": 2.0}
+    whole = made(event, **options)
     eta = dict(zip(event.hit_id.tolist(), np.arcsinh(event.pos[:, 2] / event.r), strict=True))
     phi = dict(zip(event.hit_id.tolist(), event.phi, strict=True))
     place = {
@@ -206,7 +206,7 @@ def test_sectors_hold_the_edges_of_the_event_that_do_not_cross(seed, in_phi, in_
         for i in phi
         if abs(eta[i]) <= 2
     }
-    divided = made(event, **told, phi_sectors=in_phi, eta_sectors=in_eta)
+    divided = made(event, **options, phi_sectors=in_phi, eta_sectors=in_eta)
     every = edges_of(whole.graphs)
     assert all(a in place and b in place for a, b in every)
     assert edges_of(divided.graphs) == {(a, b): y for (a, b), y in every.items() if place[a] == place[b]}
@@ -259,9 +259,9 @@ def test_of_overlapping_hits_only_the_first_stays_on_demand():
 
 def test_edges_outside_of_the_signal_are_masked_and_classes_weighted():
     event = barrel_event(4, tracks=20)
-    told = {"slope_max": 5e-3, "z0_max": 1e4, "signal_pt": 0.4, "signal_hits": 9, "signal_primary": True}
-    told |= {"weight_true": 2.0, "weight_false": 0.5, "weight_same": 0.25, "skip_layers": 1}
-    result = made(event, **told)
+    options = {"slope_max": 5e-3, "z0_max": 1e4, "signal_pt": 0.4, "signal_hits": 9, "signal_primary": True}
+    options |= {"weight_true": 2.0, "weight_false": 0.5, "weight_same": 0.25, "skip_layers": 1}
+    result = made(event, **options)
     (graph,) = result.graphs
     hits = {p: int((event.pid == p).sum()) for p in event.particle_id.tolist()}
     far = dict(zip(event.particle_id.tolist(), np.hypot(event.vertex[:, 0], event.vertex[:, 1]), strict=True))
@@ -275,7 +275,7 @@ def test_edges_outside_of_the_signal_are_masked_and_classes_weighted():
     ):
         assert mask == (not y or a in signal)
         kind = "true" if y else "same" if a == b != 0 else "false"
-        assert weight == told[f"weight_{kind}"]
+        assert weight == options[f"weight_{kind}"]
         seen.add((kind, mask))
     assert seen == {("true", True), ("true", False), ("same", True), ("false", True)}
     kept = (graph.y.bool() & graph.edge_mask).sum()
@@ -346,8 +346,14 @@ def test_presets_are_those_of_heptrkx(preset, cuts):
 
 
 def test_wrong_options_are_one_line_each():
-    told = {"preset": "tiny", "layers": "endcap", "slope_max": 0, "phi_sectors": 0, "features": ["eta", "eta", "phi"]}
-    faults = read(**told)[1]
+    options = {
+        "preset": "tiny",
+        "layers": "endcap",
+        "slope_max": 0,
+        "phi_sectors": 0,
+        "features": ["eta", "eta", "phi"],
+    }
+    faults = read(**options)[1]
     assert faults == [
         "data: preset: is 'tiny'; allowed: big, med, none, small",
         "data: layers: is 'endcap'; allowed: all, barrel",

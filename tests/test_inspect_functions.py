@@ -69,10 +69,10 @@ def learn(folder: RunFolder) -> None:
 
 def test_a_table_for_any_sampler(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect.main([str(folder.path), "--functions"]) == 0
-    told = capsys.readouterr().out
-    assert told.startswith("share of the proposals that have each function, by number of the proposal\nfunction ")
-    assert "probability" not in told and "edge_update" in told
-    assert len(told.splitlines()) == 2 + 14
+    printed = capsys.readouterr().out
+    assert printed.startswith("share of the proposals that have each function, by number of the proposal\nfunction ")
+    assert "probability" not in printed and "edge_update" in printed
+    assert len(printed.splitlines()) == 2 + 14
 
 
 def test_a_table_of_what_was_learned(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,8 +80,8 @@ def test_a_table_of_what_was_learned(folder: RunFolder, capsys: pytest.CaptureFi
     with (folder.path / "learned.jsonl").open("a") as file:
         file.write('{"proposal": 7, "func')
     assert inspect.main([str(folder.path), "--functions"]) == 0
-    told = capsys.readouterr().out
-    last = told[told.index("controller: mean probability") :].splitlines()
+    printed = capsys.readouterr().out
+    last = printed[printed.index("controller: mean probability") :].splitlines()
     assert last[2].split()[0] == "edge_net" and last[2].split()[-2:] == ["0.75", "▃▃██"]
     assert last[3].split()[0] == "classify"
     assert inspect.main([str(folder.path), "--functions", "--json"]) == 0
@@ -95,8 +95,8 @@ def test_one_line_of_it_by_default(folder: RunFolder, capsys: pytest.CaptureFixt
     assert "learned" not in capsys.readouterr().out
     learn(folder)
     assert inspect.main([str(folder.path)]) == 0
-    told = capsys.readouterr().out
-    assert "controller has learned: edge_net 0.25 → 0.75, classify 0.50 → 0.50; all: --functions\n" in told
+    printed = capsys.readouterr().out
+    assert "controller has learned: edge_net 0.25 → 0.75, classify 0.50 → 0.50; all: --functions\n" in printed
 
 
 @pytest.mark.parametrize("learned", [False, True])
@@ -128,12 +128,12 @@ def test_faults_are_one_line(folder: RunFolder, tmp_path: Path, capsys: pytest.C
         ((str(tmp_path), "--draw", str(tmp_path / "d")), f"{tmp_path}: holds no search; allowed: "),
     ]
     for arguments, start in cases:
-        told = faults(capsys, *arguments, main=inspect.main)
-        assert told[-1].startswith(start) and len(told) == 1
+        complaints = faults(capsys, *arguments, main=inspect.main)
+        assert complaints[-1].startswith(start) and len(complaints) == 1
     assert not (tmp_path / "d").exists()
 
 
 def test_a_run_without_a_function_graph(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = RunFolder.create(tmp_path / "run", small(), {}, {})
-    told = faults(capsys, str(folder.path), "--functions", main=inspect.main)
-    assert told == [f"{folder.path}: has no function graph: one architecture was searched; allowed: another run"]
+    complaints = faults(capsys, str(folder.path), "--functions", main=inspect.main)
+    assert complaints == [f"{folder.path}: has no function graph: one architecture was searched; allowed: another run"]

@@ -16,6 +16,7 @@ from small_search import lines, proposed, quiet, small
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.run_folder import RunFolder
+from archioptrx.sampling.samplers import registry
 from archioptrx.search.loop import Trials
 from archioptrx.search.rules import Rules
 from archioptrx.search.run import trials_of
@@ -26,12 +27,16 @@ from archioptrx.training.objective import Goal, Objective
 from archioptrx.training.settings import Training
 from archioptrx.training.trial_spec import TrialSpec
 
+OPTIONS: dict[str, dict[str, Any]] = {
+    "evolution": {"initial": 4, "population": 8, "tournament": 3},
+    "gp": {"initial": 4, "pool": 24},
+    "controller": {"batch": 4, "width": 8},
+}
+"""Options of the samplers that need smaller ones for a short search."""
 SAMPLERS: dict[str, dict[str, Any]] = {
-    "random": {"name": "random"},
-    "evolution": {"name": "evolution", "initial": 4, "population": 8, "tournament": 3},
-    "gp": {"name": "gp", "initial": 4, "pool": 24},
-    "controller": {"name": "controller", "batch": 4, "width": 8},
-    "optuna": {"name": "optuna:TPESampler"},
+    name: {"name": name, **OPTIONS.get(name, {})}
+    for name in (*registry.SAMPLERS, "optuna:TPESampler")
+    if name != "replay"  # it proposes the traces that it is given
 }
 TRIALS = 26
 TRAINING = (Training(), describe_task({"name": "edge_classification"}), Objective((Goal("auc"),)))

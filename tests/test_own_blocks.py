@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import re
-import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -17,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import processes
 import pytest
 import torch
 from exported import WHOLE, chain, step, take, worst
@@ -52,11 +49,7 @@ def forgotten() -> Iterator[None]:
 
 def call(folder: Path, command: str) -> str:
     """What a command prints, in a folder and a process of its own."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "ARCHIOPTRX_CACHE": "off"}
-    words = [sys.executable, "-m", "archioptrx", *shlex.split(command)]
-    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, f"{command}\n{done.stderr}"
-    return done.stdout
+    return processes.run(f"archioptrx {command}", folder)
 
 
 def test_a_block_of_a_users_own_goes_through_all_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

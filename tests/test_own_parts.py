@@ -38,7 +38,7 @@ from archioptrx.runs.loggers import logger
 from archioptrx.sampling.samplers import sampler
 from archioptrx.sampling.samplers.base import seed_of
 from archioptrx.sampling.samplers.random import random_choices
-from archioptrx.tasks.options.tracks import track_finder
+from archioptrx.tasks.options.tracks import track_finder, triplet_finder
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,12 @@ class Lots:
 @track_finder("pairs", cut=0.0, offset=0)
 def pairs(edge_index, scores, hits, cut, min_hits, offset):
     """All hits of a particle number, modulo ten: the lab knows its events."""
+    return np.arange(hits) % 10 + int(offset)
+
+
+@triplet_finder("pairs")
+def pairs_of_triplets(triplet_index, scores, edge_index, hits, cut, min_hits, offset):
+    """The same, whatever the triplets say."""
     return np.arange(hits) % 10 + int(offset)
 
 
@@ -242,6 +248,7 @@ def test_commands_without_a_model_take_imports(lab, capsys):
     assert own == {
         ("data source", "lab", "hits of a lab, one .lab file an event"),
         ("sampler", "lots", "Draws lots"),
+        ("triplet track finder", "pairs", "The same, whatever the triplets say"),
         ("track finder", "pairs", "All hits of a particle number, modulo ten: the lab knows its events"),
         ("logger", "lines", "A line for each event of a training"),
         ("prediction writer", "lab", "A table of tracks for each event"),

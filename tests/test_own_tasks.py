@@ -13,21 +13,20 @@ from small_search import SMALL
 from archioptrx.commands import compare, data, evaluate, export, inspect, predict, sample, search, train
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import InputError, TrialError
-from archioptrx.core.overrides import override
 from archioptrx.core.plugins import REGISTRIES
 from archioptrx.data import description
 from archioptrx.data import sources as data_sources
 from archioptrx.runs import experiment as experiments
 from archioptrx.runs import run_folder
 from archioptrx.runs.experiment import parse_experiment
+from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search import single, study_run
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import Specs, prepare
-from archioptrx.tasks import make_task
+from archioptrx.tasks import describe_task, make_task
 from archioptrx.tasks.metrics import LARGE, Metric, NetworkOutputs, metric
-from archioptrx.tasks.options import registry
-from archioptrx.tasks.options.registry import OPTIONS
+from archioptrx.tasks.options import headlines, registry
 from archioptrx.training.trial import messages
 from archioptrx.training.trial_spec import PackedSpec
 
@@ -40,6 +39,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import mse_loss
 
+from archioptrx.report.registry import TaskFigure, task_figures
 from archioptrx.tasks.metrics import LARGE, metric
 from archioptrx.tasks.options import PlainTaskOptions, task
 from archioptrx.tasks.task import Task, TaskObjective, mean_loss
@@ -104,6 +104,14 @@ def slow_purity(edges):
     return edges.truth[chosen].mean() if chosen.any() else None
 
 
+@task_figures("edge_classification")
+def figures(task, outputs, graphs):
+    """How many edges there are."""
+    import plotly.graph_objects as go
+
+    return {"Edges of the lab": TaskFigure(go.Figure(), f"{sum(len(output) for output in outputs)} edges")}
+
+
 @metric("longest", of="tracks", better=LARGE)
 def longest(found):
     """Hits of the longest track."""
@@ -139,7 +147,6 @@ def lab(tmp_path, monkeypatch):
     with restored(*REGISTRIES.values()):
         yield tmp_path
         sys.modules.pop(MODULE, None)
-        OPTIONS.pop("radius", None)
 
 
 def written(name, **changes):
@@ -210,7 +217,8 @@ def test_an_own_metric_of_edges_is_an_objective(lab, capsys):
     assert number["value"] == pytest.approx(whole["margin"])
     assert models[0]["metrics"]["longest"]["value"] == whole["tracks"]["longest"]
     output_of(inspect.main, "run --html run.html", capsys)
-    assert "slow purity" in Path("run.html").read_text()
+    page = Path("run.html").read_text()
+    assert "slow purity" in page and "Edges of the lab" in page
 
 
 def test_an_own_metric_of_tracks_is_an_objective(lab, capsys):
@@ -227,6 +235,10 @@ def test_several_targets_have_the_metrics_of_each(lab):
     made = make_task(task)
     scores = made.scores([made.perfect(graph)], [graph])
     assert scores["answer.worst"] == 0 and scores["score.margin"] == pytest.approx(20)
+    shown = headlines(describe_task(task).options, [*scores, "longest", "track_duplicate_rate"])
+    assert shown["score.auc"] == "score AUC" and shown["score.slow_purity"] == "score slow purity"
+    assert {"answer.near", "answer.worst", "longest"} <= set(shown)
+    assert not {"loss", "score.edges", "score.accuracy", "answer.loss", "track_duplicate_rate"} & set(shown)
 
 
 @pytest.mark.parametrize(

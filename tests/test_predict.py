@@ -19,6 +19,7 @@ from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.sources.pickle_writing import write as write_samples
 from archioptrx.data.sources.trackml import write_event
 from archioptrx.graphs.architecture import Architecture
+from archioptrx.models.export.trained import probabilities
 from archioptrx.models.model_folder import Provenance, load_model, save_model
 from archioptrx.models.predictions.prediction import Prediction
 from archioptrx.models.predictions.submission import write_predictions
@@ -55,6 +56,22 @@ def event(name="event000000007", particles=12, seed=0):
         vertex=np.zeros((particles, 3)),
         charge=np.ones(particles),
     )
+
+
+def test_only_logits_become_probabilities(tmp_path):
+    """A task says of its outputs that they are logits; those of another task of edges are written as they are."""
+    graphs = load_dataset({"source": "toy", "num_samples": 1}).graphs
+    trained = model(tmp_path / "model", {"source": "toy", "num_samples": 1})
+    (output,) = outputs_of(trained.model, [graphs[0]])
+    (scored,) = predict.predictions(trained, trained.task, graphs)
+    assert torch.equal(scored.scores, output.sigmoid())
+    trained.task.logits = False
+    (plain,) = predict.predictions(trained, trained.task, graphs)
+    assert torch.equal(plain.scores, output)
+    assert probabilities(trained.task, 1) == (False,)
+    trained.task.target_width = 2
+    with pytest.raises(InputError, match="predict: edge_classification has 2 numbers for each edge; allowed: 1"):
+        list(predict.predictions(trained, trained.task, graphs))
 
 
 def model(folder, data, **task):
@@ -142,11 +159,11 @@ def test_a_bad_event_is_left_out(trackml, tmp_path, capsys):
     model(tmp_path / "m", trackml)
     bad = tmp_path / "events" / "event000000008-hits.csv"
     bad.rename(bad.with_suffix(".csv.gz"))
-    told = [str(tmp_path / "m"), "--data", trackml["path"], "--output", str(tmp_path / "out"), "--json"]
-    assert predict.main(told) == 2
+    printed = [str(tmp_path / "m"), "--data", trackml["path"], "--output", str(tmp_path / "out"), "--json"]
+    assert predict.main(printed) == 2
     assert "event000000008-hits.csv.gz: can't be read" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
-    assert predict.main([*told, "--skip-bad"]) == 0
+    assert predict.main([*printed, "--skip-bad"]) == 0
     about = json.loads(capsys.readouterr().out)
     assert (about["events"], about["skipped"]) == (1, 1)
     assert set(pd.read_csv(tmp_path / "out" / "submission.csv").event_id) == {7}
@@ -215,8 +232,8 @@ def test_samples_of_the_notebook(tmp_path):
 
 def test_another_cut_gives_other_tracks(trackml, tmp_path):
     model(tmp_path / "m", trackml)
-    told = [str(tmp_path / "m"), "--data", trackml["path"], "--cut", "0.999", "--output", str(tmp_path / "out")]
-    assert predict.main(told) == 0
+    printed = [str(tmp_path / "m"), "--data", trackml["path"], "--cut", "0.999", "--output", str(tmp_path / "out")]
+    assert predict.main(printed) == 0
     assert (pd.read_csv(tmp_path / "out" / "submission.csv").track_id == 0).all()
 
 
@@ -224,8 +241,8 @@ def test_faults(trackml, tmp_path, capsys):
     model(tmp_path / "m", trackml)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    told = [str(tmp_path / "m"), "--data", trackml["path"]]
-    assert predict.main([*told, "--output", str(tmp_path / "full"), "--cut", "1.5"]) == 2
+    arguments = [str(tmp_path / "m"), "--data", trackml["path"]]
+    assert predict.main([*arguments, "--output", str(tmp_path / "full"), "--cut", "1.5"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         "--cut: is 1.5; allowed: between 0 and 1",
         f"{tmp_path / 'full'}: already holds something; allowed: a new or empty folder",

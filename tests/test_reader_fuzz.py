@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import random
 import tempfile
 import warnings
 from pathlib import Path
@@ -19,6 +20,7 @@ from torch_geometric.data import Data
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import graph_faults
+from archioptrx.data.options import SOURCES, has_option
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.trackml import write_event
 
@@ -209,6 +211,11 @@ def fuzzed(reader, examples):
             refused_or_read({**spec, "path": name})
 
     one()
+
+
+def test_every_source_of_files_has_a_reader(tmp_path):
+    read = {make(random.Random(0), tmp_path)["source"] for make in READERS.values()}
+    assert read == {name for name in SOURCES if has_option(name, "path") and name not in SOURCES.own()}
 
 
 @pytest.mark.parametrize("reader", READERS)

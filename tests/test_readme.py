@@ -2,11 +2,11 @@
 
 import configparser
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
+import processes
 import pytest
 import yaml
 
@@ -38,13 +38,7 @@ def test_every_command_works(tmp_path):
     """In order, in one folder, as a reader would type them."""
     assert len(commands()) > 8
     for command in commands():
-        arguments = shlex.split(command)[1:]
-        done = subprocess.run(
-            [sys.executable, "-m", "archioptrx", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        assert done.stdout.strip(), command
-        assert "Warning" not in done.stderr, f"{command}\n{done.stderr}"
+        assert processes.run(command, tmp_path).strip(), command
     # What the last search left behind is complete: six ended trials, a trained best network.
     assert len((tmp_path / "runs/first/trials.jsonl").read_text().splitlines()) == 6
     assert Architecture.load(tmp_path / "runs/first/best/architecture.yaml").graph.steps

@@ -39,7 +39,7 @@ def test_residuals_have_the_bias_and_resolution_of_evaluate(graphs):
     task = make_task({"name": "node_regression", "parameters": ["charge_over_pt", "phi"]})
     torch.manual_seed(0)
     outputs = [task.perfect(graph) + 0.3 * torch.randn_like(task.perfect(graph)) for graph in graphs]
-    told = task.metrics(outputs, graphs)
+    printed = task.metrics(outputs, graphs)
     drawn = figures(task, outputs, graphs)
     assert list(drawn) == [
         "Predicted and true charge/pT",
@@ -49,9 +49,9 @@ def test_residuals_have_the_bias_and_resolution_of_evaluate(graphs):
     ]
     for label, name in (("charge/pT", "charge_over_pt"), ("φ", "phi")):
         [line] = drawn[f"Residuals of {label}"]["data"]
-        assert line["name"] == f"bias {told[f'bias_{name}']:.3g}, resolution {told[f'resolution_{name}']:.3g}"
-        assert sum(line["y"][:-1]) == told["hits"]
-        assert np.sum(drawn[f"Predicted and true {label}"]["data"][0]["customdata"]) <= told["hits"]
+        assert line["name"] == f"bias {printed[f'bias_{name}']:.3g}, resolution {printed[f'resolution_{name}']:.3g}"
+        assert sum(line["y"][:-1]) == printed["hits"]
+        assert np.sum(drawn[f"Predicted and true {label}"]["data"][0]["customdata"]) <= printed["hits"]
 
 
 def test_perfect_parameters_lie_on_the_diagonal(graphs):

@@ -121,7 +121,7 @@ def test_what_the_terminal_says(content: Content, capsys: pytest.CaptureFixture[
     assert said[2].split()[:4] == ["choice", "kind", "made", "left"] and said[6].endswith("more (--top)")
     assert all(len(line) <= 120 for line in said)
     assert inspect([run, "--effects", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)["effects"]["auc"]
-    assert told["trials"] == 24 and {"name", "trials", "low", "high", "p"} <= set(told["choices"][0])
+    printed = json.loads(capsys.readouterr().out)["effects"]["auc"]
+    assert printed["trials"] == 24 and {"name", "trials", "low", "high", "p"} <= set(printed["choices"][0])
     proposed = {line["proposal"] for line in lines(content.folder.path / "proposals.jsonl")}
-    assert all(one["trials"] + one["others"] <= len(proposed) for one in told["choices"])
+    assert all(one["trials"] + one["others"] <= len(proposed) for one in printed["choices"])

@@ -11,7 +11,7 @@ import pytest
 from archioptrx.commands.sample import main
 from archioptrx.core.config import bundled, bundled_names
 from archioptrx.graphs.decisions import Trace
-from archioptrx.graphs.signatures import SIGNATURES
+from archioptrx.graphs.signatures import BLOCKS
 from archioptrx.sampling.samplers import replay
 
 COUNTED = [name for name in bundled_names("function_graphs") if name != "several"]
@@ -142,7 +142,7 @@ def test_own_blocks_are_known_after_an_import(tmp_path, monkeypatch, capsys):
     try:
         assert main(["mine.yaml", "--imports", "blocks_of_mine", "--count", "1"]) == 0
     finally:
-        SIGNATURES.pop("calm")
+        BLOCKS.descriptions.pop("calm")
     assert main(["mine.yaml", "--imports", "no_such_module"]) == 2
     assert "no_such_module" in capsys.readouterr().err
 
@@ -177,6 +177,6 @@ def test_a_wrong_option_is_one_line(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["tracking", "--cuont", "3"])
     assert stop.value.code == 2
-    told = capsys.readouterr().err
-    assert told.startswith("--cuont: is unknown; allowed: --count, --debug, ")
-    assert told.endswith(" (did you mean --count?)\n") and told.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("--cuont: is unknown; allowed: --count, --debug, ")
+    assert errors.endswith(" (did you mean --count?)\n") and errors.count("\n") == 1

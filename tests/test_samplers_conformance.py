@@ -10,26 +10,32 @@ import pytest
 
 from archioptrx.sampling.samplers import Deduplicated, RandomSampler, make_sampler
 from archioptrx.sampling.samplers.conformance import CHECKS, SINGLE, Subject, check_sampler
+from archioptrx.sampling.samplers.registry import SAMPLERS
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "custom_sampler.py"
 
 
-@pytest.mark.parametrize(
-    ("name", "options"),
-    [
-        ("random", {}),
-        ("exhaustive", {}),
-        ("evolution", {"initial": 8}),
-        ("evolution", {"mode": "local_search", "initial": 8}),
-        ("evolution", {"crossover": 0.5, "initial": 8}),
-        ("gp", {"initial": 8, "pool": 24}),
-        ("controller", {}),
-        ("controller", {"algorithm": "reinforce", "replay": 0, "batch": 4}),
-        ("optuna:TPESampler", {"n_startup_trials": 6}),
-        ("optuna:NSGAIISampler", {"population_size": 6}),
-    ],
-    ids=lambda value: value if isinstance(value, str) else " ".join(map(str, value.values())),
-)
+VARIANTS = {
+    "evolution": [{"initial": 8}, {"mode": "local_search", "initial": 8}, {"crossover": 0.5, "initial": 8}],
+    "gp": [{"initial": 8, "pool": 24}],
+    "controller": [{}, {"algorithm": "reinforce", "replay": 0, "batch": 4}],
+    "optuna:TPESampler": [{"n_startup_trials": 6}],
+    "optuna:NSGAIISampler": [{"population_size": 6}],
+}
+"""Options of the samplers that have more than their usual ones to be checked, or need smaller ones for these spaces."""
+GIVEN = {"replay"}
+"""Proposes what it is given, and nothing in a space that it isn't from."""
+
+
+def cases():
+    """Every sampler with its options; `optuna:` stands for classes of another package."""
+    for name in dict.fromkeys((*SAMPLERS, *VARIANTS)):
+        if name not in GIVEN:
+            for options in VARIANTS.get(name, [{}]):
+                yield pytest.param(name, options, id=" ".join([name, *map(str, options.values())]))
+
+
+@pytest.mark.parametrize(("name", "options"), list(cases()))
 def test_a_sampler_conforms(name, options):
     if name.startswith("optuna:"):
         pytest.importorskip("optuna", reason="needs the extra `optuna`")

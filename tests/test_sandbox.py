@@ -40,8 +40,8 @@ def test_the_notebook_runs(tmp_path: Path):
     pictures = [output for output in outputs if "image/png" in output.get("data", {})]
     sliders = [output for output in outputs if "application/vnd.jupyter.widget-view+json" in output.get("data", {})]
     assert (len(pictures), len(sliders)) == (2, 5)
-    told = "".join(output.get("text", "") for output in outputs)
-    assert re.search(r"tuned fixes \d+ of the \d+ edges that mine has wrong", told)
+    printed = "".join(output.get("text", "") for output in outputs)
+    assert re.search(r"tuned fixes \d+ of the \d+ edges that mine has wrong", printed)
     work = tmp_path / "sandbox/try-1"
     assert len((work / "tuned/trials.jsonl").read_text().splitlines()) == 3  # the sketch as it stands is the first
     assert json.loads((work / "models/mine/metrics.json").read_text())["test"]["auc"]["mean"] > 0.6

@@ -193,8 +193,8 @@ def test_samplers_that_propose_each_candidate_once_are_refused(name: str) -> Non
 )
 def test_a_fault_is_one_line(arguments: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert search([part for one in arguments for part in ("--set", one)]) == 2
-    told = capsys.readouterr()
-    assert told.err.startswith(line) and told.err.count("\n") == 1 and told.out == ""
+    printed = capsys.readouterr()
+    assert printed.err.startswith(line) and printed.err.count("\n") == 1 and printed.out == ""
 
 
 # --- a search with it -------------------------------------------------------------------------------------------------

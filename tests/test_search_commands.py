@@ -37,9 +37,9 @@ def faults(capsys: pytest.CaptureFixture[str], *arguments: str, main: Any = sear
     except SystemExit as end:
         code = end.code
     assert code == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    return told.err.splitlines()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    return printed.err.splitlines()
 
 
 def test_another_sampler_has_none_of_the_files_options(tmp_path: Path) -> None:
@@ -99,13 +99,13 @@ def test_another_sampler_has_none_of_the_files_options(tmp_path: Path) -> None:
 def test_a_fault_is_one_line(
     arguments: tuple[str, ...], start: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    told = (
+    printed = (
         faults(capsys, "--output", str(tmp_path / "run"), *arguments)
         if arguments[0] != "--resume"
         else faults(capsys, *arguments)
     )
-    assert len(told) == 1, told
-    assert told[0].startswith(start), told
+    assert len(printed) == 1, printed
+    assert printed[0].startswith(start), printed
     assert not (tmp_path / "run").exists()
 
 
@@ -116,8 +116,8 @@ def test_an_output_folder_in_use_is_refused(run: Path, capsys: pytest.CaptureFix
 
 
 def test_what_can_not_change_on_resume(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = faults(capsys, "--resume", str(run), "--sampler", "random", "--set", "seed=1")
-    assert [line.split(":")[0] for line in told] == ["--sampler", "--set"]
+    complaints = faults(capsys, "--resume", str(run), "--sampler", "random", "--set", "seed=1")
+    assert [line.split(":")[0] for line in complaints] == ["--sampler", "--set"]
 
 
 def test_a_run_whose_file_has_a_key_of_an_earlier_version_is_one_fault(
@@ -143,22 +143,22 @@ def test_a_run_whose_file_has_a_key_of_an_earlier_version_is_one_fault(
 
 
 def test_a_budget_below_what_has_ended_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = faults(capsys, "--resume", str(run), "--trials", "3", "--backend", "local")
-    assert told == ["--trials: is 3, but 5 trials have ended; allowed: 5 or more"]
+    complaints = faults(capsys, "--resume", str(run), "--trials", "3", "--backend", "local")
+    assert complaints == ["--trials: is 3, but 5 trials have ended; allowed: 5 or more"]
     assert RunFolder(run).experiment().budget.trials == 5
 
 
 def test_a_running_search_is_not_resumed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with RunFolder(run).locked():
-        told = faults(capsys, "--resume", str(run), "--backend", "local")
-    assert "is writing to it" in told[-1]
+        complaints = faults(capsys, "--resume", str(run), "--backend", "local")
+    assert "is writing to it" in complaints[-1]
 
 
 def test_a_search_prints_what_a_person_needs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert search(["--resume", str(run), "--backend", "local"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for part in ("fingerprint", "-> score", "on test events", "±", f"archioptrx inspect {run}", f"--resume {run}"):
-        assert part in told
+        assert part in printed
 
 
 def test_a_search_prints_one_document(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -204,29 +204,29 @@ def test_a_dry_run_writes_nothing(
 
 def test_inspect_shows_table_and_architecture(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect.main([str(run), "--top", "2"]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     best = RunFolder(run).rows()
-    assert best[0]["fingerprint"] in told and best[1]["fingerprint"][:12] in told
-    assert best[2]["fingerprint"][:12] not in told
-    assert "-> score" in told and "hyperparameters: " in told and "winner: trial" in told
+    assert best[0]["fingerprint"] in printed and best[1]["fingerprint"][:12] in printed
+    assert best[2]["fingerprint"][:12] not in printed
+    assert "-> score" in printed and "hyperparameters: " in printed and "winner: trial" in printed
 
 
 def test_inspect_one_fingerprint(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     third = RunFolder(run).rows()[2]
     assert inspect.main([str(run), "--fingerprint", third["fingerprint"][:10], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["shown"] == third["id"]
-    told = faults(capsys, str(run), "--fingerprint", "xyz", main=inspect.main)
-    assert told[0].startswith("--fingerprint xyz: no ended trial has it; allowed: ")
+    complaints = faults(capsys, str(run), "--fingerprint", "xyz", main=inspect.main)
+    assert complaints[0].startswith("--fingerprint xyz: no ended trial has it; allowed: ")
 
 
 def test_inspect_one_trial(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     third = RunFolder(run).rows()[2]
     assert inspect.main([str(run / third["id"]), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["shown"] == third["id"]
-    told = faults(capsys, str(run / "0099"), main=inspect.main)
-    assert told == [f"{run}/0099: no such ended trial; allowed: 0000, 0001, 0002, 0003, 0004"]
-    told = faults(capsys, str(run / third["id"]), "--fingerprint", "ab", main=inspect.main)
-    assert told[0].startswith("--fingerprint: is for a whole run; allowed: ")
+    complaints = faults(capsys, str(run / "0099"), main=inspect.main)
+    assert complaints == [f"{run}/0099: no such ended trial; allowed: 0000, 0001, 0002, 0003, 0004"]
+    complaints = faults(capsys, str(run / third["id"]), "--fingerprint", "ab", main=inspect.main)
+    assert complaints[0].startswith("--fingerprint: is for a whole run; allowed: ")
 
 
 def test_inspect_draws_the_best_or_the_one_asked_for(
@@ -280,9 +280,9 @@ def test_train_a_trial_again_gives_its_scores(run: Path, tmp_path: Path, capsys:
 
 def test_train_the_best_of_a_run(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main([str(run), "--epochs", "1", "--output", str(tmp_path / "model")]) == 0
-    told = capsys.readouterr()
-    assert "epoch 1: validation score" in told.err and "epoch 2" not in told.err
-    assert "on test events:" in told.out and f"archioptrx evaluate {tmp_path / 'model'}" in told.out
+    printed = capsys.readouterr()
+    assert "epoch 1: validation score" in printed.err and "epoch 2" not in printed.err
+    assert "on test events:" in printed.out and f"archioptrx evaluate {tmp_path / 'model'}" in printed.out
 
 
 def test_train_a_bundled_architecture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -307,14 +307,14 @@ def test_train_a_bundled_architecture(tmp_path: Path, capsys: pytest.CaptureFixt
     ],
 )
 def test_faults_of_train(arguments: tuple[str, ...], start: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    told = faults(capsys, *(one.format(run=run) for one in arguments), main=train.main)
-    assert len(told) == 1 and told[0].startswith(start.format(run=run)), told
+    complaints = faults(capsys, *(one.format(run=run) for one in arguments), main=train.main)
+    assert len(complaints) == 1 and complaints[0].startswith(start.format(run=run)), complaints
 
 
 def test_evaluate_for_reading(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate.main([str(run), "--cut", "0.7"]) == 0
-    told = capsys.readouterr().out
-    assert "auc" in told and "pT [GeV]" in told and "cut                        0.70000" in told
+    printed = capsys.readouterr().out
+    assert "auc" in printed and "pT [GeV]" in printed and "cut                        0.70000" in printed
 
 
 @pytest.mark.parametrize(
@@ -328,8 +328,8 @@ def test_evaluate_for_reading(run: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_faults_of_evaluate(
     arguments: tuple[str, ...], start: str, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = faults(capsys, *(one.format(run=run) for one in arguments), main=evaluate.main)
-    assert len(told) == 1 and told[0].startswith(start), told
+    complaints = faults(capsys, *(one.format(run=run) for one in arguments), main=evaluate.main)
+    assert len(complaints) == 1 and complaints[0].startswith(start), complaints
 
 
 def test_evaluate_at_a_cut_that_validation_events_choose(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -348,8 +348,8 @@ def test_evaluate_at_a_cut_that_validation_events_choose(run: Path, capsys: pyte
 
 def test_evaluate_a_search_without_a_winner(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = RunFolder.create(tmp_path / "run", small(), {}, {})
-    told = faults(capsys, str(folder.path), main=evaluate.main)
-    assert "the search has no trained winner yet" in told[0]
+    complaints = faults(capsys, str(folder.path), main=evaluate.main)
+    assert "the search has no trained winner yet" in complaints[0]
 
 
 @pytest.mark.parametrize("module", ["search", "inspect", "train", "evaluate"])
@@ -361,5 +361,5 @@ def test_help_is_instant_and_needs_neither_torch_nor_ray(module: str) -> None:
         "except SystemExit: pass\n"
         "print(sorted({'torch', 'ray'} & set(sys.modules)))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert f"usage: archioptrx {module}" in told.stdout and told.stdout.splitlines()[-1] == "[]"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert f"usage: archioptrx {module}" in printed.stdout and printed.stdout.splitlines()[-1] == "[]"

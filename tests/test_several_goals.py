@@ -129,30 +129,30 @@ def test_the_winner_has_the_best_mean_of_the_first_goal(whole: Path) -> None:
 
 def test_the_report_has_the_front_and_the_goals_of_the_retrained(whole: Path) -> None:
     found = searched(whole, tiny())
-    told = final_text(found, tiny())
+    printed = final_text(found, tiny())
     rows = found.folder.rows()
     assert (
         f"front 1 is the Pareto front: {len(pareto_front(rows))} of 6 trials with scores; auc up, parameters down"
-        in told
+        in printed
     )
-    head = told.splitlines()[0].split()
+    head = printed.splitlines()[0].split()
     assert head[:4] == ["front", "trial", "auc", "parameters"] and head.count("parameters") == 1
-    assert told.splitlines()[1].split()[:2] == ["1", rows[0]["id"]], "the best in the first goal leads"
-    table = told[told.index("trained again") :].splitlines()
+    assert printed.splitlines()[1].split()[:2] == ["1", rows[0]["id"]], "the best in the first goal leads"
+    table = printed[printed.index("trained again") :].splitlines()
     chosen = {row["proposal"] for row in lines(whole / "retrain.jsonl")}
     shown = [line for line in table if "±" in line]
     assert {int(line.split()[1]) for line in shown} == chosen
     assert [int(line.split()[1]) for line in shown if line.endswith("best")] == [found.winner.proposal]
     auc = found.winner.test["auc"]
     assert spread_text(auc.mean, auc.deviation, found.winner.seeds) in "".join(shown)
-    assert f"archioptrx train {whole}/TRIAL" in told
-    assert max(map(len, told.splitlines())) <= 120
+    assert f"archioptrx train {whole}/TRIAL" in printed
+    assert max(map(len, printed.splitlines())) <= 120
 
 
 def test_inspect_shows_the_front(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert inspect.main([str(whole)]) == 0
-    told = capsys.readouterr().out
-    assert "front 1 is the Pareto front: " in told and "trained again: metrics on test events and costs\n" in told
+    printed = capsys.readouterr().out
+    assert "front 1 is the Pareto front: " in printed and "trained again: metrics on test events and costs\n" in printed
     assert inspect.main([str(whole), "--json", "--top", "1"]) == 0
     content = json.loads(capsys.readouterr().out)
     expected = pareto_front(lines(whole / "trials.jsonl"))
@@ -178,8 +178,8 @@ def test_a_metric_set_against_a_cost(tmp_path: Path, capsys: pytest.CaptureFixtu
         assert "scores" not in row
     assert found.folder.rows()[0]["score"] == max(row["score"] for row in rows)
     assert inspect.main([str(tmp_path / "run")]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].split()[:4] == ["trial", "score", "auc", "parameters"]
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0].split()[:4] == ["trial", "score", "auc", "parameters"]
     assert inspect.main([str(tmp_path / "run"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["front"] is None
 

@@ -67,7 +67,7 @@ def test_hits_of_the_whole_event_decide_where_a_part_of_it_is_scored():
     made, metadata = graphs_of(barrel_event(5), signal_hits=8, phi_sectors=3)
     (tracks,) = event_tracks(made.graphs[:1], [made.graphs[0].pid], whole=False)
     chosen = replace(Selection.of_signal(metadata.options), min_hits=1).of(tracks)
-    assert (chosen == ((tracks.made >= 8) & (tracks.hits >= 1))).all() and chosen.any()
+    assert (chosen == ((tracks.event_hits >= 8) & (tracks.hits >= 1))).all() and chosen.any()
     assert (tracks.hits[chosen] < 8).any()
 
 

@@ -288,7 +288,8 @@ def node(**keys) -> dict:
          "mine.yaml: architecture.nodenet.convolution: is an attention to nothing; allowed: {attention: NAME} with the "
          "name of an edge layer"),
         (node(convolution={"attention": "edgenet"}),
-         "mine.yaml: architecture.nodenet.mlp: is missing; an attention has one, mlp: true is the usual"),
+         "mine.yaml: architecture.nodenet.mlp: is missing, and an attention has one; "
+         "allowed: mlp: true, the usual one, or a mapping"),
         (layer(mlp="no"), "mine.yaml: architecture.edgenet.mlp: is 'no'; allowed: true or false or a whole number or "
          "a list or a mapping or null"),
         (layer(mlp={"layer": 3}), "mine.yaml: architecture.edgenet.mlp.layer: is unknown; allowed: activation, "
@@ -361,10 +362,10 @@ def test_the_documentation_names_every_key_and_method():
     words = {name for names in (*CONVOLUTIONS.values(), *POOLINGS.values(), SOURCES) for name in names}
     words |= {field.name for field in fields(SketchLayer)} - {"name", "of", "arguments", "options"}
     words |= {field.name for field in fields(Sketch)} - {"layers", "content", "place"}
-    told = set(
+    printed = set(
         re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))))
     )
-    assert words - told == set()
+    assert words - printed == set()
     shown = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
     assert yaml.safe_load(shown[1]) == {k: v for k, v in yaml.safe_load(EXAMPLE.read_text()).items() if k != "name"}
 

@@ -374,10 +374,10 @@ def test_wrong_descriptions_are_named_all_at_once(spec, faults):
 def test_a_description_is_checked_without_torch():
     code = (
         "import sys\n"
-        "from archioptrx.data.sources import check_spec\nfrom archioptrx.tasks import check_task\n"
+        "from archioptrx.data.sources import check_spec\nfrom archioptrx.tasks.options import read_task\n"
         "from archioptrx.training.settings import Training\n"
         "faults = []\ncheck_spec({'source': 'toy'}, 'x: data', faults)\n"
-        "check_task('edge_classification', 'x: task', faults)\n"
+        "read_task('edge_classification', 'x: task', faults)\n"
         "Training.read({'epochs': 0}, 'x: training', faults)\nprint(faults, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -161,5 +161,5 @@ def test_a_study_is_checked_without_torch(tmp_path: Path) -> None:
         f"assert len(prepared(load_study({str(tmp_path / 'small.yaml')!r}))) == 4\n"
         "print(sorted({'torch', 'ray'} & set(sys.modules)))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert printed.stdout.strip() == "[]"

@@ -82,13 +82,13 @@ def test_sigkill_and_resume(whole: Path, tmp_path: Path) -> None:
     assert [line["search"] for line in lines(study / "searches.jsonl")] == ["random-0"]
     assert not (study / "evolution-0" / "best").exists()
     first = (study / "random-0" / "trials.jsonl").read_bytes()
-    told = subprocess.run([*COMMAND, "--resume", str(study), "--json"], capture_output=True, text=True, check=True)
+    printed = subprocess.run([*COMMAND, "--resume", str(study), "--json"], capture_output=True, text=True, check=True)
     assert (study / "random-0" / "trials.jsonl").read_bytes() == first
     for name in NAMES:
         assert results(study / name) == results(whole / name)
         assert proposed(study / name) == proposed(whole / name)
         assert (study / name / "best/metrics.json").read_text() == (whole / name / "best/metrics.json").read_text()
-    assert [one["ended"] for one in json.loads(told.stdout)["searches"]] == [True] * 4
+    assert [one["ended"] for one in json.loads(printed.stdout)["searches"]] == [True] * 4
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
@@ -102,9 +102,9 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
 def test_what_has_ended_is_only_read(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = {file: file.read_bytes() for file in own.rglob("*") if file.is_file() and file.name != "lock"}
     assert search(["--resume", str(own), "--backend", "local"]) == 0
-    told = capsys.readouterr()
-    assert "after 1/4 of the trials" in told.out and f"archioptrx inspect {own}" in told.out
-    assert told.err == ""
+    printed = capsys.readouterr()
+    assert "after 1/4 of the trials" in printed.out and f"archioptrx inspect {own}" in printed.out
+    assert printed.err == ""
     assert {file: file.read_bytes() for file in before} == before
 
 
@@ -130,11 +130,11 @@ def test_inspect_compares_what_has_ended(own: Path, capsys: pytest.CaptureFixtur
     ended = (own / "searches.jsonl").read_bytes().splitlines(keepends=True)
     (own / "searches.jsonl").write_bytes(b"".join(ended[:3]))
     assert inspect.main([str(own)]) == 0
-    told = capsys.readouterr().out.splitlines()
-    assert [line.split()[:2] for line in told[2:4]] == [["random", "2"], ["evolution", "1"]]
-    assert "1 of 2" in told[3] and "±" in told[2] and "±" not in told[3]
-    assert not told[-1].startswith("*")  # one pair has no standard error
-    assert "3 of 4 searches ended; mean ± sample standard deviation over seeds" in told
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in printed[2:4]] == [["random", "2"], ["evolution", "1"]]
+    assert "1 of 2" in printed[3] and "±" in printed[2] and "±" not in printed[3]
+    assert not printed[-1].startswith("*")  # one pair has no standard error
+    assert "3 of 4 searches ended; mean ± sample standard deviation over seeds" in printed
     assert inspect.main([str(own), "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
     assert [len(one["curve"]) for one in content["searches"]] == [4] * 4
@@ -164,8 +164,8 @@ def test_of_a_metric_set_against_a_cost_the_test_shows_the_metric(
     metrics = json.loads((own / "random-1/best/metrics.json").read_text())
     assert content["comparison"][0]["figures"]["test"]["values"][1] == metrics["test"]["auc"]["mean"]
     assert inspect.main([str(own)]) == 0
-    told = capsys.readouterr().out
-    assert "best validation score so far" in told and " test auc " in told
+    printed = capsys.readouterr().out
+    assert "best validation score so far" in printed and " test auc " in printed
 
 
 @pytest.mark.parametrize("main", [train.main, evaluate.main])
@@ -177,8 +177,8 @@ def test_what_wants_one_search_refuses_a_study(main: Any, own: Path, capsys: pyt
 
 def test_one_process_writes_to_a_study(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with hold(own):
-        told = faults(capsys, "--resume", str(own))
-    assert told == [f"{own}: process {os.getpid()} is writing to it; allowed: wait, or stop it"]
+        complaints = faults(capsys, "--resume", str(own))
+    assert complaints == [f"{own}: process {os.getpid()} is writing to it; allowed: wait, or stop it"]
 
 
 def test_who_may_not_write_changes_no_budget(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,9 +205,9 @@ def test_a_search_without_a_winner_does_not_stop_the_others(
     vary = {"function_graph": [odd.pop("function_graph"), "good.yaml"]}
     path = write(tmp_path, **odd, vary=vary, budget={"trials": 2})
     assert search([str(path), "--backend", "local", "--output", "study"]) == 2
-    told = capsys.readouterr()
-    assert told.err.splitlines()[-1].startswith("odd: study/odd: all 2 trials failed")
-    assert "1 of 2 searches ended" in told.out
+    printed = capsys.readouterr()
+    assert printed.err.splitlines()[-1].startswith("odd: study/odd: all 2 trials failed")
+    assert "1 of 2 searches ended" in printed.out
     assert [line["search"] for line in lines(tmp_path / "study/searches.jsonl")] == ["good"]
 
 

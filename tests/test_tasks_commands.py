@@ -48,8 +48,8 @@ def several(tmp_path):
 
 
 def test_train_says_that_a_network_has_another_target_than_the_task(tmp_path, capsys):
-    told = ["interaction", "--set", "task.name=node_regression", "--set", "data.num_samples=12"]
-    assert train.main([*told, "--output", str(tmp_path / "m")]) == 2
+    arguments = ["interaction", "--set", "task.name=node_regression", "--set", "data.num_samples=12"]
+    assert train.main([*arguments, "--output", str(tmp_path / "m")]) == 2
     wanted = "interaction: targets: score (edge); allowed for node_regression: one of domain node"
     assert capsys.readouterr().err.splitlines()[-1] == wanted
 
@@ -91,8 +91,8 @@ def test_the_cut_of_an_efficiency_is_that_of_the_target_that_has_one(several, ca
 
 def test_predict_finds_the_tracks_of_several_targets_with_another_cut(several, capsys):
     folder, data = several
-    told = [str(folder), "--data", data["path"], "--cut", "0.999"]
-    assert predict.main([*told, "--output", str(folder.parent / "out")]) == 0
+    arguments = [str(folder), "--data", data["path"], "--cut", "0.999"]
+    assert predict.main([*arguments, "--output", str(folder.parent / "out")]) == 0
     assert (pd.read_csv(folder.parent / "out" / "submission.csv").track_id == 0).all()
     names = {str(file.relative_to(folder.parent / "out")) for file in (folder.parent / "out").glob("*/*")}
     assert names == {f"{kind}/event00000000{n}{of}.csv" for n in (7, 8, 9) for kind, of in

@@ -12,7 +12,9 @@ from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.triplets import Doublets, line_graph, line_metadata, triplet_metadata, with_triplets
-from archioptrx.tasks import check_task, make_task
+from archioptrx.tasks import make_task
+from archioptrx.tasks.options import objective_metrics, read_task
+from archioptrx.tasks.options.tracks import TRACK_FINDERS
 from archioptrx.tasks.tracks.metrics import Selection, track_metrics
 from archioptrx.tasks.tracks.scores import event_tracks, track_scores
 
@@ -119,7 +121,7 @@ def test_tracks_of_a_line_graph_are_those_of_its_hits():
     assert event.particle.tolist() == [0] * 5 + [1] * 4
 
 
-@pytest.mark.parametrize("method", ["walk_through", "components"])
+@pytest.mark.parametrize("method", list(TRACK_FINDERS))
 def test_tracks_of_triplets_are_chains(method):
     one, about = graph([7] * 5 + [9] * 4 + [0], range(10)), Metadata("test")
     doublets = Doublets(one, about, np.ones(one.num_edges, dtype=bool))
@@ -141,13 +143,13 @@ def test_clusters_of_a_batch_are_those_of_its_graphs():
 def test_several_targets_have_the_tracks_of_all():
     task = {"name": "several", "targets": {"score": "edge_classification", "point": "node_embedding"}}
     faults = []
-    shares = check_task(task, "task", faults).shares
+    shares = objective_metrics(read_task(task, "task", faults)).shares
     assert not faults
     assert "score.auc" in shares and shares.count("track_efficiency") == 1
     assert not [name for name in shares if name.endswith(".track_efficiency")]
 
 
-@pytest.mark.parametrize("method", ["walk_through", "components"])
+@pytest.mark.parametrize("method", list(TRACK_FINDERS))
 def test_the_truth_finds_all_tracks(method):
     data = load_dataset({"source": "toy", "num_samples": 5})
     scores = track_scores(

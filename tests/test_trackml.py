@@ -212,8 +212,8 @@ def test_options_are_checked_without_files():
 
 def test_a_data_set_that_was_written_is_read_again(folder, tmp_path, capsys):
     write_event(barrel_event(2, name="event000000008"), folder)
-    told = ["--slope-max", "0.01", "--phi-sectors", "2", "--signal-hits", "10", "--features", "eta", "cells"]
-    assert main(["trackml", str(folder), *told, "--output", str(tmp_path / "graphs"), "--json"]) == 0
+    arguments = ["--slope-max", "0.01", "--phi-sectors", "2", "--signal-hits", "10", "--features", "eta", "cells"]
+    assert main(["trackml", str(folder), *arguments, "--output", str(tmp_path / "graphs"), "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert main(["hitgraphs", str(tmp_path / "graphs"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == made

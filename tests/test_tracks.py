@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from registries import restored
 
-from archioptrx.tasks.tracks.finding import chains, components, numbered, walk_through
+from archioptrx.tasks.options.tracks import TRACK_FINDERS, TRIPLET_FINDERS, TrackOptions, track_finder, triplet_finder
+from archioptrx.tasks.tracks.finders import find_tracks_by_triplets
+from archioptrx.tasks.tracks.finding import components, numbered, walk_through
+from archioptrx.tasks.tracks.triplet_finding import chains
 
 
 def edges(*pairs):
@@ -17,6 +21,24 @@ def edges(*pairs):
 def parts(labels):
     """Hits of each track, as sets: how they are numbered doesn't matter."""
     return {frozenset(np.flatnonzero(labels == label).tolist()) for label in set(labels.tolist()) - {-1}}
+
+
+def test_a_finder_of_a_user_has_triplets_where_it_has_a_form_for_them():
+    triplets, doublets, scores = edges((0, 1)), edges((0, 1), (1, 2), (2, 3)), np.array([0.9])
+    with restored(TRACK_FINDERS, TRIPLET_FINDERS):
+
+        @track_finder("ends")
+        def ends(edge_index, scores, hits, cut, min_hits):
+            return np.where(np.isin(np.arange(hits), edge_index), 0, -1)
+
+        options = TrackOptions(method="ends", further=())
+        assert find_tracks_by_triplets(triplets, scores, doublets, 4, options).tolist() == [0, 0, 0, -1]
+
+        @triplet_finder("ends")
+        def outer_doublets(triplet_index, scores, edge_index, hits, cut, min_hits):
+            return np.where(np.isin(np.arange(hits), edge_index[:, triplet_index[1]]), 0, -1)
+
+        assert find_tracks_by_triplets(triplets, scores, doublets, 4, options).tolist() == [-1, 0, 0, -1]
 
 
 def test_components_join_what_accepted_edges_connect():

@@ -1,10 +1,9 @@
 """The commands of the tutorial work one after the other; fewer events, trials and epochs than a reader has."""
 
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
+
+import processes
 
 from archioptrx.models.model_folder import load_model
 from archioptrx.runs.run_folder import RunFolder
@@ -47,14 +46,7 @@ def test_every_number_that_is_made_smaller_stands_in_the_tutorial():
 def test_its_commands_work_in_order(tmp_path):
     said = ""
     for command in commands():
-        arguments = shlex.split(fewer(command))
-        assert arguments.pop(0) == "archioptrx"
-        done = subprocess.run(
-            [sys.executable, "-m", "archioptrx", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-        assert "Warning" not in done.stderr, f"{command}\n{done.stderr}"
-        said += done.stdout
+        said += processes.run(fewer(command), tmp_path)
     # What the text shows are lines that commands print, with other numbers.
     assert len(labels()) > 8
     assert {label for label in labels() if label not in said} == set()

@@ -14,7 +14,7 @@ from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.plugins import REGISTRIES, import_modules
 
 DEFINING = (
-    "archioptrx.networks.registry",
+    "archioptrx.graphs.signatures",
     "archioptrx.data.options",
     "archioptrx.sampling.samplers",
     "archioptrx.tasks.options",
@@ -33,7 +33,7 @@ class Listed:
     Attributes
     ----------
     kind, name
-        What it is, and the name that experiments and commands give it.
+        Kind of the part, and the name that experiments and commands give it.
     about
         First line of its docstring or description.
     module
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     for module in DEFINING:
         importlib.import_module(module)
     import_modules(args.imports)
-    found = listed(args.kinds or REGISTRIES)
-    print(json.dumps([asdict(part) for part in found], indent=1, ensure_ascii=False) if args.json else as_text(found))
+    parts = listed(args.kinds or REGISTRIES)
+    print(json.dumps([asdict(part) for part in parts], indent=1, ensure_ascii=False) if args.json else as_text(parts))
     return 0
 
 

@@ -157,19 +157,29 @@ def write(writer: str, results: Iterator[Prediction], options: Any, folder: Path
 
 
 def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> Iterator[Prediction]:
-    """Run the model on one graph after the other."""
+    """Run the model on one graph after the other.
+
+    Raises
+    ------
+    InputError
+        The task has several numbers for each edge or triplet, for which no file has a place.
+    """
     from archioptrx.models.predictions.prediction import Prediction
+    from archioptrx.tasks.several import parts_of
     from archioptrx.training.fit import predict
 
+    tasks = parts_of(task)
+    for part in tasks:
+        if part.domain in ("edge", "triplet") and part.target_width != 1:
+            raise InputError(f"predict: {part.name} has {part.target_width} numbers for each {part.domain}; allowed: 1")
+    types = [model.architecture.graph.type_of(value) for value in model.architecture.graph.targets]
     for graph in graphs:
         (output,) = predict(model.model, [graph])
         parts = output if isinstance(output, tuple) else (output,)
-        types = [model.architecture.graph.type_of(value) for value in model.architecture.graph.targets]
-        outputs = list(zip(types, parts, strict=True))
-        # Whatever has a row for each edge or triplet is a logit: of tasks only classification asks for it.
+        answers = [rows.sigmoid() if part.logits else rows for part, rows in zip(tasks, parts, strict=True)]
+        outputs = list(zip(types, answers, strict=True))
         edges, triplets = (
-            next((rows.sigmoid() for kind, rows in outputs if kind.domain == domain), None)
-            for domain in ("edge", "triplet")
+            next((rows for kind, rows in outputs if kind.domain == domain), None) for domain in ("edge", "triplet")
         )
         others = {kind.name: rows for kind, rows in outputs if kind.domain in ("node", "graph")}
         yield Prediction(graph, edges, task.tracks(output, graph), others, triplets)

@@ -15,8 +15,9 @@ from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import next_folder, refuse_used
-from archioptrx.core.overrides import assignment, override
+from archioptrx.core.overrides import assignment
 from archioptrx.runs.experiment import Experiment, load_experiment, parse_experiment
+from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder, is_study
 from archioptrx.search.setup import Setup, prepare
 from archioptrx.search.study import load_study

@@ -61,24 +61,3 @@ def apply(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str
             section = section[key]
         section[last] = value
     return result
-
-
-def override(document: Any, overrides: Mapping[str, Any]) -> Any:
-    """A copy of a document with the values of dotted keys replaced; `data.path` may change the source too.
-
-    Where the document's source simulates its events, a path means stored hit graphs instead. Where a source is built
-    from another one (`of`), the path belongs to the innermost.
-
-    >>> override({"data": {"source": "triplets", "of": {"source": "toy"}}}, {"data.path": "events"})
-    {'data': {'source': 'triplets', 'of': {'path': 'events'}}}
-    """
-    if not isinstance(document, Mapping):
-        return document
-    if "data.path" not in overrides:
-        return apply(document, overrides)
-    place, data = "data", document.get("data") or {}
-    while isinstance(data, Mapping) and isinstance(data.get("of"), Mapping):
-        place, data = f"{place}.of", data["of"]
-    reads = isinstance(data, Mapping) and ("path" in data or data.get("source") not in (None, "toy", "helix"))
-    placed = {f"{place}.path" if key == "data.path" else key: value for key, value in overrides.items()}
-    return apply(document if reads else apply(document, {place: {}}), placed)

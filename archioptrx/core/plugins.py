@@ -36,7 +36,7 @@ class Registry(Generic[Part]):
     Parameters
     ----------
     kind
-        What one is called in messages: `block`, `data source` …
+        Name of one in messages: `block`, `data source` …
     bundled
         By name of a bundled part the module that registers it while it is imported.
 
@@ -150,13 +150,22 @@ class DescribedRegistry(Registry[Part], Generic[Part, Description]):
     Parameters
     ----------
     bundled
-        By name of a bundled part the module that registers it, and its description, equal to the one that the
-        module's decorator gives.
+        By name of a bundled part the module that registers it, by `registering`, and its description.
+
+    Attributes
+    ----------
+    descriptions
+        All of them by name.
     """
 
-    def __init__(self, kind: str, bundled: Mapping[str, tuple[str, Description]]) -> None:
-        super().__init__(kind, {name: module for name, (module, _) in bundled.items()})
-        self._descriptions = {name: description for name, (_, description) in bundled.items()}
+    def __init__(self, kind: str, bundled: Mapping[str, tuple[str, Description]] | None = None) -> None:
+        table = bundled or {}
+        super().__init__(kind, {name: module for name, (module, _) in table.items()})
+        self.descriptions = {name: description for name, (_, description) in table.items()}
+
+    def describe(self, name: str, module: str, description: Description) -> None:
+        """Make a part known before the module that registers it is imported."""
+        self._modules[name], self.descriptions[name] = module, description
 
     def describing(self, name: str, description: Description) -> Callable[[Part], Part]:
         """Make a decorator as `registering` does, of a part with a description."""
@@ -164,7 +173,7 @@ class DescribedRegistry(Registry[Part], Generic[Part, Description]):
 
         def decorate(part: Part) -> Part:
             register(part)
-            self._descriptions[name] = description
+            self.descriptions[name] = description
             return part
 
         return decorate
@@ -173,11 +182,11 @@ class DescribedRegistry(Registry[Part], Generic[Part, Description]):
         """Look up what is known of a part without importing it; `place` as in `get`."""
         if name not in self:
             self.get(name, place)
-        return self._descriptions[name]
+        return self.descriptions[name]
 
     def about(self, name: str) -> str:
         """A few words from its description (`about`), else the first line of its docstring."""
-        about = getattr(self._descriptions[name], "about", "")
+        about = getattr(self.descriptions[name], "about", "")
         return str(about) if about else super().about(name)
 
 

@@ -1,4 +1,4 @@
-"""How many processors this process may use, by all that limits it."""
+"""Number of processors that this process may use, by all that limits it."""
 
 from __future__ import annotations
 

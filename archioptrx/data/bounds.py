@@ -24,14 +24,14 @@ ROUNDING = 1e-3
 
 
 def coordinate_fault(nodes: Floats, scale: tuple[float, ...], sectors: int) -> str | None:
-    """What is wrong with the places of hits, and what may have caused it; None: nothing.
+    """Fault in the places of hits, with its likely cause; None: there is none.
 
     Parameters
     ----------
     nodes : [N, 3 or more]
         r, φ, z in mm, rad, mm.
     scale
-        What the numbers were multiplied by to become that.
+        Factor by which the numbers became that.
     sectors
         φ sectors of an event.
     """

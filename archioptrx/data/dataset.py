@@ -33,7 +33,7 @@ _PHI = PARTICLE_COLUMNS.index("φ")
 
 @dataclass(frozen=True)
 class Metadata:
-    """What the numbers of a data set mean. It travels with a model.
+    """Meaning of the numbers of a data set. It travels with a model.
 
     Attributes
     ----------
@@ -54,7 +54,7 @@ class Metadata:
     fitted_on
         Events that something in the graphs was fitted on (an embedding): a split makes them training events.
     options
-        What the source was told and what it found, for the record.
+        Options of the source, and what it has noted, for the record.
     """
 
     source: str
@@ -130,13 +130,19 @@ class Dataset:
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the content: graphs, scales and sectors; not of file names, options or the order of graphs."""
-        about = self.metadata
-        scales = (about.node_features, about.node_scale, about.edge_features, about.edge_scale, about.sectors)
+        metadata = self.metadata
+        scales = (
+            metadata.node_features,
+            metadata.node_scale,
+            metadata.edge_features,
+            metadata.edge_scale,
+            metadata.sectors,
+        )
         digest = hashlib.sha256(repr(scales).encode())
-        if about.triplet_features:
-            digest.update(repr((about.triplet_features, about.triplet_scale)).encode())
-        for one in sorted(digests_of(self.graphs)):
-            digest.update(one)
+        if metadata.triplet_features:
+            digest.update(repr((metadata.triplet_features, metadata.triplet_scale)).encode())
+        for of_graph in sorted(digests_of(self.graphs)):
+            digest.update(of_graph)
         return digest.hexdigest()
 
     def scaled_like(self, metadata: Metadata) -> Dataset:
@@ -149,7 +155,7 @@ class Dataset:
         """
         own = self.metadata
         for kind in ("node", "edge", "triplet"):
-            names, allowed = (getattr(one, f"{kind}_features") for one in (own, metadata))
+            names, allowed = (getattr(described, f"{kind}_features") for described in (own, metadata))
             if names != allowed:
                 raise InputError(f"data: has the {kind}_features {_listed(names)}; allowed here: {_listed(allowed)}")
         factors = {
@@ -213,7 +219,7 @@ class Dataset:
         return np.concatenate([order[seen], order[~seen]]), ""
 
     def _units(self) -> tuple[Sequence[HitGraph], list[list[int]], str]:
-        """What is divided: graphs, and the places of those of each event, or sector where there are too few events."""
+        """Parts to divide: graphs, and the places of those of each event, or sector where events are too few."""
         events: dict[str, list[int]] = {name: [] for name in self.events}
         for place, facts in enumerate(facts_of(self.graphs)):
             events[facts.event].append(place)
@@ -264,7 +270,7 @@ def make_graph(
     arrays
         Under the names of `HitGraph`; None is left out.
     metadata
-        Of the data set.
+        Metadata of the data set.
     event, sector
         Where the graph comes from.
     directed
@@ -330,22 +336,22 @@ def _turn(graph: HitGraph, middle: float, scale: float) -> None:
 def summary(dataset: Dataset) -> dict[str, Any]:
     """Count what a data set holds; plain data for printing or JSON."""
     facts = facts_of(dataset.graphs)
-    hits, edges = [one.hits for one in facts], [one.edges for one in facts]
+    hits, edges = [graph.hits for graph in facts], [graph.edges for graph in facts]
     true = [float(g.y.sum()) for g in dataset.graphs]
     spread = {
         "hits": _spread(hits),
         "edges": _spread(edges),
         "true_fraction": _spread([t / e for t, e in zip(true, edges, strict=True) if e]),
     }
-    about: dict[str, Any] = {
+    numbers: dict[str, Any] = {
         "events": len(dataset.events),
         "graphs": len(facts),
         "hits": sum(hits),
         "edges": sum(edges),
     }
-    about["true_fraction"] = sum(true) / max(1, sum(edges))
+    numbers["true_fraction"] = sum(true) / max(1, sum(edges))
     return {
-        **about,
+        **numbers,
         "per_graph": spread,
         "metadata": dataset.metadata.to_dict(),
         "fingerprint": dataset.fingerprint,

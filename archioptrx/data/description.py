@@ -29,7 +29,7 @@ class DataDescription:
         The description as plain data, which means the same in any folder: the source, absolute paths, and the options
         that are given.
     place
-        Where it stands, the start of messages about it.
+        Place where it stands, the start of messages about it.
     """
 
     content: Mapping[str, Any]

@@ -26,13 +26,13 @@ class Event:
     Attributes
     ----------
     name
-        For example `event000001000`.
+        Name, for example `event000001000`.
     hit_id : int64 [N]
         The file's name of each hit, unique.
     pos : float64 [N, 3]
         x, y, z in mm.
     volume, layer, module : int64 [N]
-        Where the detector was hit, in TrackML's numbers.
+        Place in the detector, in TrackML's numbers.
     pid : int64 [N]
         Particle of each hit, 0 for noise; every other one is in `particle_id`.
     weight : float64 [N]
@@ -44,7 +44,7 @@ class Event:
     momentum : float64 [P, 3]
         At the vertex, GeV.
     vertex : float64 [P, 3]
-        Where each particle was made, mm.
+        Origin of each particle, mm.
     charge : float64 [P]
         In units of e.
     """

@@ -46,7 +46,7 @@ FEATURE_SCALES = {"eta": ("η", 2.0), "cells": ("cells", 10.0), "charge": ("char
 _PT, _PHI, _VR, _HITS = (PARTICLE_COLUMNS.index(name) for name in ("pt", "φ", "vr", "hits"))
 
 
-def building_metadata(source: str, cuts: Cuts, told: Mapping[str, Any]) -> Metadata:
+def building_metadata(source: str, cuts: Cuts, options: Mapping[str, Any]) -> Metadata:
     """Metadata of graphs that `build` makes.
 
     Parameters
@@ -56,7 +56,7 @@ def building_metadata(source: str, cuts: Cuts, told: Mapping[str, Any]) -> Metad
     cuts
         Fix the φ sectors and the hit features.
     told
-        What the source was told, for the record.
+        Options of the source, for the record.
     """
     names, scales = zip(*(FEATURE_SCALES[name] for name in cuts.features), strict=True) if cuts.features else ((), ())
     return Metadata(
@@ -64,7 +64,7 @@ def building_metadata(source: str, cuts: Cuts, told: Mapping[str, Any]) -> Metad
         node_features=("r", "φ", "z", *names),
         node_scale=(1000.0, math.pi / cuts.phi_sectors, 1000.0, *scales),
         sectors=cuts.phi_sectors,
-        options=dict(told),
+        options=dict(options),
     )
 
 

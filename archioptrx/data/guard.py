@@ -50,7 +50,7 @@ def guarded(arrays: Mapping[str, Any], scale: tuple[float, ...], sectors: int, d
     arrays
         Under the names of `HitGraph`, edges in any order; None is left out. Not changed.
     scale
-        What the columns of `x` are multiplied by to be mm, rad, mm.
+        Factors that turn the columns of `x` into mm, rad, mm.
     sectors
         φ sectors of an event.
     directed
@@ -207,7 +207,7 @@ def _largest(values: NDArray[Any], of: Ints, count: int) -> NDArray[Any]:
 
 
 def _one_sided(true: Bools, of: Ints, inwards: Bools, own: Bools) -> int:
-    """How many pairs are true in one of their two directions only.
+    """Number of pairs that are true in one of their two directions only.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def _one_sided(true: Bools, of: Ints, inwards: Bools, own: Bools) -> int:
     count = int(of.max(initial=-1)) + 1
     answers = []
     for side in (inwards, ~inwards):
-        said = [np.bincount(of[side & ~own & one], minlength=count) > 0 for one in (true, ~true)]
+        said = [np.bincount(of[side & ~own & kind], minlength=count) > 0 for kind in (true, ~true)]
         if (said[0] & said[1]).any():
             pair = int(np.argmax(said[0] & said[1]))
             rows = np.flatnonzero((of == pair) & side)

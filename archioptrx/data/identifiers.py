@@ -34,7 +34,7 @@ def whole_numbers(values: Array, name: str, row: str = "hit", missing: NDArray[n
     values
         Numbers of any type, [rows] or [rows, columns].
     name, row
-        What they are and what they belong to, for messages.
+        Name of the identifiers and of what they belong to, for messages.
     missing
         Numbers that aren't looked at; they become 0.
 

@@ -98,13 +98,13 @@ def per_pair(pairs: Edges, edges: Edges, values: NDArray[Any], hits: int) -> NDA
     """
     keys, wanted = pair_keys(edges, hits), pair_keys(pairs, hits)
     own = pairs[0] == pairs[1]
-    found = np.zeros(len(wanted), dtype=values.dtype)
+    joined = np.zeros(len(wanted), dtype=values.dtype)
     if own.all():
-        return found
+        return joined
     order = np.argsort(keys)
     place = np.searchsorted(keys, wanted, sorter=order)
     place = order[place.clip(max=len(keys) - 1)] if len(keys) else place
     if not len(keys) or (~own & (keys[place] != wanted)).any():
         raise InputError("has other edges than the graph that was read from it; allowed: the same file")
-    found[~own] = values[place[~own]]
-    return found
+    joined[~own] = values[place[~own]]
+    return joined

@@ -37,7 +37,7 @@ class Counts:
     Attributes
     ----------
     name
-        Of the event.
+        Name of the event.
     graphs
         Places of its graphs in the data set.
     tracks

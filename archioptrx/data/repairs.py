@@ -1,4 +1,4 @@
-"""What the guard of hit graphs changed in a source's arrays: counted, and said once for a data set."""
+"""Changes by the guard of hit graphs in a source's arrays: counted, and said once for a data set."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def collected() -> Iterator[Counter[str]]:
 
 def note(place: str, counts: Mapping[str, int]) -> None:
     """Count repairs of one graph, or warn of them where nobody counts."""
-    found = {name: count for name, count in counts.items() if count}
-    if not found:
+    repaired = {name: count for name, count in counts.items() if count}
+    if not repaired:
         return
     counter = _collected.get()
     if counter is None:
-        warnings.warn(f"{place}: {as_text(found)}", stacklevel=4)
+        warnings.warn(f"{place}: {as_text(repaired)}", stacklevel=4)
     else:
-        counter.update(found)
+        counter.update(repaired)
 
 
 def as_text(counts: Mapping[str, int]) -> str:

@@ -139,7 +139,7 @@ class ComputationGraph:
             except InputError as error:
                 raise GraphError(f"{name} = {step.function}: {error}\n{self}") from error
             if width is not None and width != result.width:
-                raise GraphError(f"{name} = {step.function}: gives width {width}, not {result.width}\n{self}")
+                raise GraphError(f"{name} = {step.function}: gives width {width}; allowed: {result.width}\n{self}")
 
     @cached_property
     def _components(self) -> Components:

@@ -19,10 +19,10 @@ class Point(NamedTuple):
     Attributes
     ----------
     kind
-        What is chosen: `function`, `extra` … The kind `hyperparameter` has a meaning for samplers: such a decision
+        Kind of the choice: `function`, `extra` … The kind `hyperparameter` has a meaning for samplers: such a decision
         changes no architecture.
     place
-        Where it is chosen, for example at which data node.
+        Place where it is chosen, for example at which data node.
     """
 
     kind: str

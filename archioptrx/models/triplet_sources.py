@@ -21,7 +21,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.options import LineGraphOptions, TripletsOptions, source
+from archioptrx.data.options import SOURCES, LineGraphOptions, TripletsOptions
 from archioptrx.data.signal import KEYS as SIGNAL
 from archioptrx.data.sources import load_dataset, resolved
 from archioptrx.data.sources.stream import Job, stream
@@ -41,14 +41,14 @@ from archioptrx.training.fit import predict
 
 @dataclass(frozen=True)
 class TripletPlan:
-    """How triplets are made of an event.
+    """Rules by which triplets are made of an event.
 
     Attributes
     ----------
     options
         As the user gave them.
     inner, metadata
-        Of the other source's graphs and of the new ones.
+        Metadata of the other source's graphs and of the new ones.
     model
         Folder of the doublet classifier and digest of its weights, or None.
     """
@@ -59,8 +59,8 @@ class TripletPlan:
     model: tuple[str, str] | None
 
 
-@source(LineGraphOptions)
-@source(TripletsOptions)
+@SOURCES.registering("line_graph")
+@SOURCES.registering("triplets")
 def load(options: TripletsOptions) -> Dataset:
     """Read the other source and make the triplets, with a progress bar on stderr.
 
@@ -76,13 +76,13 @@ def load(options: TripletsOptions) -> Dataset:
     make = line_metadata if isinstance(options, LineGraphOptions) else triplet_metadata
     # Triplets of edges that are masked are masked: tracks are judged by the same signal.
     signal = {key: inner.metadata.options[key] for key in SIGNAL if key in inner.metadata.options}
-    about: dict[str, Any] = {**signal, "of": inner.metadata.to_dict(), "cut": options.cut if scored else None}
+    options_known: dict[str, Any] = {**signal, "of": inner.metadata.to_dict(), "cut": options.cut if scored else None}
     if trained is not None:
-        about["model"] = {
+        options_known["model"] = {
             "weights": model[1] if model else "",
             "same_data": trained.provenance.data.to_dict() == resolved(options.of),
         }
-    metadata = replace(make(inner.metadata, scored), options=about)
+    metadata = replace(make(inner.metadata, scored), options=options_known)
     plan = TripletPlan(options, inner.metadata, metadata, model)
     places: dict[str, list[int]] = {}
     for place, facts in enumerate(facts_of(inner.graphs)):
@@ -102,22 +102,22 @@ def make_event(job: Job, plan: TripletPlan) -> BuiltEvent:
         doublets = Doublets(graph, plan.inner, kept, score)
         line = isinstance(plan.options, LineGraphOptions)
         try:
-            made = (line_graph if line else with_triplets)(doublets, plan.metadata, plan.options.most)
+            joined = (line_graph if line else with_triplets)(doublets, plan.metadata, plan.options.most)
         except InputError as error:
             raise InputError(*(f"{graph.event} sector {graph.sector}: {fault}" for fault in error.faults)) from error
-        graphs.append(made)
-        found = counts(doublets, made, *(("edge_index", "y") if line else ("triplet_index", "y_triplet")))
-        sums = {key: sums.get(key, 0) + value for key, value in found.items()}
+        graphs.append(joined)
+        event_counts = counts(doublets, joined, *(("edge_index", "y") if line else ("triplet_index", "y_triplet")))
+        sums = {key: sums.get(key, 0) + value for key, value in event_counts.items()}
     return BuiltEvent(tuple(graphs), sums)
 
 
 def scores(graph: HitGraph, plan: TripletPlan) -> Floats | None:
     """Probability of each edge by the model, else the one that the data bring along; None where there is neither."""
     if plan.model is None:
-        found = graph.get("baseline")
+        score = graph.get("baseline")
     else:
-        found = predict(doublet_model(*plan.model).model, [graph])[0].sigmoid()
-    return None if found is None else found.numpy().astype(np.float64)
+        score = predict(doublet_model(*plan.model).model, [graph])[0].sigmoid()
+    return None if score is None else score.numpy().astype(np.float64)
 
 
 def digest_of(folder: str) -> str:

@@ -130,7 +130,8 @@ class Model(nn.Module):
         rows = getattr(topology.data, kind.field or kind.name, None)
         name = f"data.{kind.field or kind.name}"
         if not isinstance(rows, Tensor):
-            raise InputError(f"{name}: is missing; source {kind.name} of this network reads it")
+            wanted = f"[rows, {shape.width}], for source {kind.name} of this network reads it"
+            raise InputError(f"{name}: is missing; allowed: {wanted}")
         if rows.dim() == 1:
             rows = rows.unsqueeze(1)
         if rows.dim() != 2 or rows.shape[1] != shape.width:
@@ -299,7 +300,7 @@ def _register(model: Model, step: Step, names: Sequence[str], modules: Sequence[
 
 
 def _last_uses(graph: ComputationGraph) -> dict[int, tuple[int, ...]]:
-    """For each entry of the schedule, the values that no later entry reads, targets excluded.
+    """Values that no later entry reads, for each entry of the schedule, targets excluded.
 
     A loop is one entry: a value that any of its passes reads stays until the loop has ended.
     """

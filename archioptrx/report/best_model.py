@@ -9,30 +9,14 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.core.errors import ArchiOpTrXError
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, fragment
-from archioptrx.tasks.options import TASKS
+from archioptrx.tasks.options import headlines
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from archioptrx.report.held_out import HeldOut
-    from archioptrx.tasks.task import Task
 
 NAME, TITLE = "best-model", "Best model on held-out events"
-FACTS = {
-    "auc": "AUC",
-    "average_precision": "average precision",
-    "efficiency": "efficiency at cut 0.5",
-    "purity": "purity at cut 0.5",
-    "fixed": "errors of the baseline fixed",
-    "worsened": "worsened beside the baseline",
-    "baseline_auc": "AUC of the baseline",
-    "pair_accuracy": "pair accuracy",
-    "v_measure": "V-measure",
-    "explained": "variance explained",
-    "exact": "exact counts",
-    "f1": "F1",
-}
-"""Metrics of a task that are shown above the figures, with their labels."""
 
 
 @dataclass(frozen=True)
@@ -95,21 +79,9 @@ def section_of(held: HeldOut, whose: str) -> Section:
 
 def metric_facts(held: HeldOut) -> dict[str, str]:
     """Metrics above the figures, by label."""
-    labelled_values: dict[str, str] = {}
-    for name, task, _ in held.targets():
-        metrics = held.metrics_of(name)
-        for key, label in (FACTS | _own_labels(task, metrics)).items():
-            if metrics.get(key) is not None:
-                labelled_values[f"{name} {label}".strip()] = _text(metrics[key])
-    return labelled_values
-
-
-def _own_labels(task: Task, metrics: Mapping[str, Any]) -> dict[str, str]:
-    """Labels of the user's own metrics; of a task of the user's own, of all its numbers."""
-    names = [metric.name for metric in task.own_metrics]
-    if task.name in TASKS.own():
-        names += [name for name, value in metrics.items() if isinstance(value, int | float)]
-    return {name: name.replace("_", " ") for name in names}
+    metrics = {name: value for name, value in held.metrics.items() if isinstance(value, int | float)}
+    labels = headlines(held.model.provenance.task.options, metrics)
+    return {label: _text(metrics[name]) for name, label in labels.items()}
 
 
 def target_parts(held: HeldOut) -> list[Part]:
@@ -122,12 +94,13 @@ def target_parts(held: HeldOut) -> list[Part]:
     known = {target.name: target for target in BinaryTarget.all_of(held)}
     shown_parts = []
     for name, task, outputs in held.targets():
+        figures = figures_of(name, task, outputs, held)
         if name in known:
             target, metrics = known[name], held.metrics_of(name)
-            picture, figures = event_display(held, target), classification_figures(target, metrics)
+            picture, figures = event_display(held, target), {**classification_figures(target, metrics), **figures}
             shown_parts.append(Part(name, display_description(len(target.passes), metrics), picture, figures))
         else:
-            shown_parts.append(Part(name, "", None, figures_of(name, task, outputs, held)))
+            shown_parts.append(Part(name, "", None, figures))
     return shown_parts
 
 

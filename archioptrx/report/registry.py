@@ -40,7 +40,7 @@ MakeFigures = Callable[[Any, Sequence[Any], Sequence[Any]], Figures]
 FIGURES: Registry[MakeFigures] = Registry(
     "report figures", dict.fromkeys(("node_embedding", "node_regression", "track_count", "track_set"), MODULE)
 )
-"""By the name of a task the function that makes its figures in the report. Edges and triplets have `classification`."""
+"""By the name of a task the function that makes its figures in the report; `classification` has more."""
 
 
 def task_figures(task: str) -> Callable[[MakeFigures], MakeFigures]:

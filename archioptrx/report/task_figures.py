@@ -51,7 +51,7 @@ def figures_of(name: str, task: Task, outputs: Sequence[Tensor], held: HeldOut) 
         return {}
     with FIGURES.guarded(task.name):
         figures = FIGURES.get(task.name)(task, outputs, held.batches)
-    if not isinstance(figures, Mapping) or not all(isinstance(one, TaskFigure) for one in figures.values()):
+    if not isinstance(figures, Mapping) or not all(isinstance(part, TaskFigure) for part in figures.values()):
         raise InputError(f"report figures {task.name}: gave {figures!r:.80}; allowed: TaskFigure by heading")
     suffix = f"-{name}" if name else ""
     return {

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.core.config import Fields, bundled, finish, read_yaml
-from archioptrx.core.overrides import override
 from archioptrx.core.plugins import read_imports
 from archioptrx.data.description import DataDescription
 from archioptrx.runs.experiment_sections import (
@@ -29,6 +28,7 @@ from archioptrx.runs.experiment_sections import (
     Split,
     read_trackers,
 )
+from archioptrx.runs.overrides import override
 from archioptrx.tasks.options import EdgeOptions, ObjectiveMetrics, TaskDescription, objective_metrics, read_task
 from archioptrx.training.objective import Objective
 from archioptrx.training.settings import Training
@@ -64,13 +64,13 @@ class Experiment:
     references
         Architectures (bundled name or path) that are trials 0 … k.
     keep
-        How many of the best trials leave their weights in the run folder.
+        Number of the best trials that leave their weights in the run folder.
     track
         Other programs that get the numbers too, such as `tensorboard`.
     dedup
         `architecture`: no fingerprint is trained twice; `hyperparameters`: none with the same hyperparameters.
     seed
-        Of the sampler and, with the number of a proposal, of its training.
+        Seed of the sampler and, with the number of a proposal, of its training.
     """
 
     name: str

@@ -46,7 +46,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Scheduler:
-    """When a trial is pruned.
+    """Rules by which trials are pruned.
 
     Attributes
     ----------
@@ -212,7 +212,7 @@ class Keep:
         return cls(None if written == ALL else written)
 
     def to_plain(self) -> dict[str, int | str]:
-        """As it is written."""
+        """Plain data, as it is written."""
         return {"weights": ALL if self.weights is None else self.weights}
 
 

@@ -11,19 +11,10 @@ from archioptrx.runs.text import graphs_of, hyperparameters_text, metric_of, see
 from archioptrx.search.pareto import front_json, front_line, retrained_text, spreads, spreads_json
 from archioptrx.search.run import SearchResult
 from archioptrx.search.screening import Cost
+from archioptrx.tasks.options import headlines
 
 SHOWN = 10
 """Trials in the leaderboard at the end of a search."""
-TEST_METRICS = (
-    "auc",
-    "average_precision",
-    "purity",
-    "efficiency",
-    "purity_at_efficiency_0.98",
-    "track_efficiency",
-    "track_fake_rate",
-    "trackml_score",
-)
 
 
 def final_text(result: SearchResult, experiment: Experiment) -> str:
@@ -34,9 +25,7 @@ def final_text(result: SearchResult, experiment: Experiment) -> str:
     refused = ", ".join(f"{name} {count}" for name, count in sorted(result.refusals.items()))
     seeds = winner.seeds
     score = spread_text(winner.score.mean, winner.score.deviation, seeds)
-    # Tasks with other metrics show all of theirs; what was searched for is always there.
-    names = [name for name in TEST_METRICS if name in winner.test] or list(winner.test)
-    names = list(dict.fromkeys([objective.first.metric, *names]))
+    names = dict.fromkeys([objective.first.metric, *headlines(experiment.task.options, winner.test)])
     tests = [
         f"  {name:26} {spread_text(spread.mean, spread.deviation, seeds)}"
         for name in names

@@ -24,7 +24,7 @@ class Retention:
     folder
         A locked run folder.
     keep
-        How many stay.
+        Number of those that stay.
     """
 
     def __init__(self, folder: RunFolder, keep: Keep) -> None:

@@ -244,14 +244,14 @@ class Specs:
         limits: TrialLimits,
         final: bool,
     ) -> TrialSpec:
-        about = self.experiment
+        experiment = self.experiment
         return TrialSpec(
             graph=graph,
             hyperparameters=dict(hyperparameters),
             training=training,
-            task=about.task,
-            objective=about.objective,
-            imports=about.imports,
+            task=experiment.task,
+            objective=experiment.objective,
+            imports=experiment.imports,
             device=self.device,
             limits=limits,
             final=final,

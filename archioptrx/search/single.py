@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.core.files import plain
-from archioptrx.core.overrides import assignment, override
+from archioptrx.core.overrides import assignment
 from archioptrx.core.processors import threads
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.loggers import Tracking, numbers_of
+from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.records import OF_EPOCH
 from archioptrx.search.repetition import Repetition
@@ -76,8 +77,8 @@ def choose(args: argparse.Namespace) -> SingleTraining:
     trial = of_run(args.architecture)
     if trial is None:
         experiment = parse_experiment(override(usual(), overrides), "train", options)
-        found = Architecture.load(args.architecture)
-        return SingleTraining(found, Path(args.architecture).stem, experiment, args.seed or 0, track=experiment.track)
+        loaded = Architecture.load(args.architecture)
+        return SingleTraining(loaded, Path(args.architecture).stem, experiment, args.seed or 0, track=experiment.track)
     folder, line = trial
     overrides = {"retrain.epochs": None, **overrides}
     overrides.setdefault("training.epochs", line["epochs"])
@@ -143,8 +144,8 @@ def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, 
     for text in again.obstacles(spec, events.fingerprint) if again else ():
         print(text, file=sys.stderr)
     course = follow(choice, spec, events, folder)
-    about = environment(experiment=experiment.to_dict(), seed=choice.seed, weights_digest=course.end["weights_digest"])
-    verdict = again and again.verdict(course.scores, about["weights_digest"], about["versions"])
+    facts = environment(experiment=experiment.to_dict(), seed=choice.seed, weights_digest=course.end["weights_digest"])
+    verdict = again and again.verdict(course.scores, facts["weights_digest"], facts["versions"])
     if verdict:
         print(verdict[1], file=sys.stderr)
     test = course.end["test"]
@@ -162,7 +163,7 @@ def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, 
         metrics["repeats"] = {"run": str(again.folder.path.resolve()), "trial": again.name, "exactly": verdict[0]}
     provenance = provenance_of(experiment, events.fingerprint, spec.training.to_dict())
     files = {
-        "environment.json": json.dumps(plain(about), indent=2, ensure_ascii=False) + "\n",
+        "environment.json": json.dumps(plain(facts), indent=2, ensure_ascii=False) + "\n",
         "epochs.jsonl": "".join(json.dumps(plain(row), ensure_ascii=False) + "\n" for row in course.epochs),
         "log.txt": course.log,
     }

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from archioptrx.core.config import bundled, finish, read_yaml
 from archioptrx.core.errors import ArchiOpTrXError
-from archioptrx.core.overrides import override
 from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import SEARCHES
 from archioptrx.search.study_labels import distinct, labels_of
 

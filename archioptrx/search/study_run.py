@@ -19,8 +19,8 @@ import yaml
 from archioptrx.core.config import read_yaml
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import Journal, hold, new_folder, plain, refuse_used, write_atomically
-from archioptrx.core.overrides import override
 from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import SEARCHES, RunFolder
 from archioptrx.search.setup import Setup, prepare
 from archioptrx.search.study import VARY, Combination, Study, combinations, for_each, read_vary, varied_faults

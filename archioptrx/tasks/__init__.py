@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.config import finish, kind_of
 from archioptrx.core.errors import InputError
-from archioptrx.tasks.metrics import METRICS
 from archioptrx.tasks.options import (
     TASKS,
-    PlainTaskOptions,
     TaskDescription,
     TaskOptions,
     metrics_judging,
@@ -25,20 +23,12 @@ if TYPE_CHECKING:
     from archioptrx.tasks.task import Task
 
 __all__ = [
-    "METRICS",
     "TASKS",
-    "PlainTaskOptions",
     "TaskDescription",
-    "check_task",
     "describe_task",
     "make_task",
     "task_from",
 ]
-
-
-def check_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) -> TaskOptions | None:
-    """Read a task's description without torch; faults are added to the list. See `read_task`."""
-    return read_task(content, place, faults)
 
 
 def describe_task(content: Mapping[str, Any], place: str = "task") -> TaskDescription:
@@ -57,7 +47,7 @@ def describe_task(content: Mapping[str, Any], place: str = "task") -> TaskDescri
 
 
 def task_from(options: TaskOptions) -> Task:
-    """Make a task from its options, with the user's own metrics of its answers.
+    """Make a task from its options, with the metrics of its answers.
 
     Raises
     ------
@@ -72,7 +62,7 @@ def task_from(options: TaskOptions) -> Task:
         task = make(options)
     if not isinstance(task, Task):
         raise InputError(f"task {name}: is made as {kind_of(task)}; allowed: an archioptrx.tasks.task.Task")
-    task.name, task.own_metrics = name, tuple(metrics_judging(options))
+    task.name, task.judging = name, tuple(metrics_judging(options))
     return task
 
 
@@ -84,7 +74,7 @@ def make_task(spec: Mapping[str, Any] | str = "edge_classification", place: str 
     spec
         A task's name, or `{name: edge_classification, **options}`.
     place
-        Where the description stands, the start of messages about it.
+        Place where the description stands, the start of messages about it.
 
     Raises
     ------

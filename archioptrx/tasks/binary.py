@@ -17,7 +17,7 @@ from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.classification_metrics import Bools, ClassifiedRows, Floats, cut_for_efficiency, logit
 from archioptrx.tasks.comparison import against_baseline, medals
-from archioptrx.tasks.metrics import bundled_metrics
+from archioptrx.tasks.metrics import metrics_of
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 from archioptrx.tasks.task import Task, TaskObjective, mean_loss
 
@@ -72,7 +72,7 @@ class BinaryClassification(Task):
     class_weight
         Weight of true rows in the loss: a number, `none` or `balanced` (false rows per true one of the batch).
     tracks
-        How tracks are found from the scores.
+        Rules by which tracks are found from the scores.
 
     Attributes
     ----------
@@ -81,6 +81,7 @@ class BinaryClassification(Task):
     """
 
     target_width = 1
+    logits = True
     objective = TaskObjective("auc", "max")
     rows: Rows
 
@@ -132,9 +133,10 @@ class BinaryClassification(Task):
         Returns
         -------
         `loss, auc, average_precision`, `accuracy, efficiency, purity` at `cut`, `efficiency_0.7, purity_0.7`,
-        `purity_at_efficiency_0.98`, the number of rows (`edges`, say), `true_fraction`. With bins, `eta` and `pt`:
-        lists of such scores per bin; where the data have a baseline, what `comparison.against_baseline` gives; and of
-        triplets what `comparison.medals` gives. A score that needs both classes is None where one is missing.
+        `purity_at_efficiency_0.98`, the user's own, the number of rows (`edges`, say), `true_fraction`. With bins,
+        `eta` and `pt`: lists of such scores per bin; where the data have a baseline, what `comparison.against_baseline`
+        gives; and of triplets what `comparison.medals` gives. A score that needs both classes is None where one is
+        missing.
         """
         if not 0 < cut < 1:
             raise InputError(f"cut: is {cut:g}; allowed: between 0 and 1")
@@ -193,8 +195,8 @@ class BinaryClassification(Task):
         return None if lowest is None else 1 / (1 + math.exp(-(lowest - 1e-9)))
 
     def _scores(self, judged: ClassifiedRows) -> dict[str, float | None]:
-        """The bundled metrics of such rows, and how many rows there are."""
-        scores = {metric.name: metric.value(judged) for metric in bundled_metrics(self.rows.plural)}
+        """The metrics of such rows, and how many rows there are."""
+        scores = {metric.name: metric.value(judged) for metric in metrics_of(self.name, self.rows.plural)}
         size = len(judged.truth)
         facts = {
             "cut": judged.cut,
@@ -243,13 +245,13 @@ class BinaryClassification(Task):
 
     def _per_bin(self, judged: ClassifiedRows, values: Floats, limits: tuple[float, ...]) -> list[dict[str, Any]]:
         """Score each bin that holds a row. Shapes: values [R]."""
-        found = []
+        scores = []
         for low, high in itertools.pairwise(limits):
             inside = np.flatnonzero((values >= low) & (values < high))
             if len(inside):
                 ends: dict[str, Any] = {"from": low, "to": high if math.isfinite(high) else None}
-                found.append(ends | self._scores(judged.taken(inside)))
-        return found
+                scores.append(ends | self._scores(judged.taken(inside)))
+        return scores
 
 
 def _joined(parts: Sequence[Tensor]) -> Any:

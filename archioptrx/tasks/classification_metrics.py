@@ -195,7 +195,7 @@ class ClassifiedRows:
         return rates(self.logits >= logit(FIXED_CUT), self.truth)
 
 
-@metric("auc", of=ROWS)
+@metric("auc", of=ROWS, label="AUC")
 def _auc(rows: ClassifiedRows) -> float | None:
     """Area under the ROC curve."""
     return rows.ranking.auc
@@ -207,31 +207,31 @@ def _average_precision(rows: ClassifiedRows) -> float | None:
     return rows.ranking.average_precision
 
 
-@metric("accuracy", of=ROWS)
+@metric("accuracy", of=ROWS, headline=False)
 def _accuracy(rows: ClassifiedRows) -> float | None:
     """Share of rows on the right side of the cut."""
     return rows.rates["accuracy"]
 
 
-@metric("efficiency", of=ROWS)
+@metric("efficiency", of=ROWS, label="efficiency at cut 0.5")
 def _efficiency(rows: ClassifiedRows) -> float | None:
     """Share of true rows that are accepted."""
     return rows.rates["efficiency"]
 
 
-@metric("purity", of=ROWS)
+@metric("purity", of=ROWS, label="purity at cut 0.5")
 def _purity(rows: ClassifiedRows) -> float | None:
     """Share of accepted rows that are true."""
     return rows.rates["purity"]
 
 
-@metric("efficiency_0.7", of=ROWS)
+@metric("efficiency_0.7", of=ROWS, headline=False)
 def _efficiency_at_fixed_cut(rows: ClassifiedRows) -> float | None:
     """Efficiency at the cut 0.7."""
     return rows.fixed_rates["efficiency"]
 
 
-@metric("purity_0.7", of=ROWS)
+@metric("purity_0.7", of=ROWS, headline=False)
 def _purity_at_fixed_cut(rows: ClassifiedRows) -> float | None:
     """Purity at the cut 0.7."""
     return rows.fixed_rates["purity"]

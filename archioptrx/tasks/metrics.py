@@ -8,8 +8,9 @@ A user adds a metric with one decorated function, in a module that the experimen
         true = fast & rows.truth
         return (true & rows.accepted).sum() / true.sum() if true.any() else None
 
-It is then computed with the metrics of every task that it judges: after each epoch, in `evaluate`, in reports and in
-`compare`; an objective may name it. Metrics of tracks are computed after each epoch only where an objective names one.
+It is then computed with the metrics of every task that it judges: after each epoch, in `evaluate` and its bins, in
+reports and in `compare`; an objective may name it. Metrics of tracks are computed after each epoch only where an
+objective names one.
 
 No torch here: an experiment file is checked without it. The module of a bundled metric is imported when the metric is
 asked for. Metrics that only one task has (resolutions of its parameters, scores of its clusters) are no parts: their
@@ -51,7 +52,7 @@ class Metric:
     name
         As `evaluate` prints it and an objective names it.
     of
-        What it judges, one or more of `SUBJECTS`.
+        Subjects that it judges, one or more of `SUBJECTS`.
     better
         One of `BETTER`.
     tasks
@@ -59,6 +60,10 @@ class Metric:
     compute
         Of edges and triplets it gets a `ClassifiedRows`, of tracks a `FoundTracks`, else a `NetworkOutputs`. It gives a
         number, or None where there is none (of no true edge, for example). Where nothing is judged it isn't called.
+    label
+        Its name in reports, which judge at the cut 0.5.
+    headline
+        Whether reports show it among the first numbers; all others stand in `evaluate`.
     """
 
     name: str
@@ -66,6 +71,8 @@ class Metric:
     better: str
     tasks: tuple[str, ...]
     compute: Callable[[Any], Any]
+    label: str = ""
+    headline: bool = True
 
     @property
     def about(self) -> str:
@@ -115,9 +122,14 @@ METRICS: Registry[Metric] = Registry(
 
 
 def metric(
-    name: str, of: str | Sequence[str], better: str = SHARE, tasks: Sequence[str] = ()
+    name: str,
+    of: str | Sequence[str],
+    better: str = SHARE,
+    tasks: Sequence[str] = (),
+    label: str = "",
+    headline: bool = True,
 ) -> Callable[[Compute], Compute]:
-    """Register a function as a metric; see `Metric` for the arguments.
+    """Register a function as a metric; see `Metric` for the arguments. Without a label it has that of its name.
 
     Raises
     ------
@@ -138,31 +150,30 @@ def metric(
         raise InputError(f"metric {name}: is a number of the task, the data or the cost; allowed: another name")
 
     def decorate(compute: Compute) -> Compute:
-        METRICS.register(name, Metric(name, subjects, better, tuple(tasks), compute), compute.__module__)
+        shown = label or name.replace("_", " ")
+        known = Metric(name, subjects, better, tuple(tasks), compute, shown, headline)
+        METRICS.register(name, known, compute.__module__)
         return compute
 
     return decorate
 
 
-def bundled_metrics(subject: str) -> list[Metric]:
-    """The metrics of a subject that come with the package, in their order."""
-    own = METRICS.own()
-    return [known for name in METRICS.in_order() if name not in own and subject in (known := METRICS.get(name)).of]
-
-
-def own_metrics(task: str, subject: str) -> list[Metric]:
-    """The user's own metrics of a task's answers, in the order of their registration.
+def metrics_of(task: str, *subjects: str) -> list[Metric]:
+    """The metrics of a task's answers, bundled ones first, then a user's own in the order of their registration.
 
     Parameters
     ----------
     task
         Its name.
-    subject
-        What of its answers is judged.
+    subjects
+        Kinds of its answers that are judged.
     """
-    own = METRICS.own()
-    registered = [METRICS.get(name) for name in METRICS.in_order() if name in own]
-    return [known for known in registered if subject in known.of and (not known.tasks or task in known.tasks)]
+    known = (METRICS.get(name) for name in METRICS.in_order())
+    return [
+        metric
+        for metric in known
+        if not set(subjects).isdisjoint(metric.of) and (not metric.tasks or task in metric.tasks)
+    ]
 
 
 def names_of(metrics: Sequence[Metric], better: str) -> tuple[str, ...]:
@@ -177,7 +188,7 @@ class NetworkOutputs:
     Attributes
     ----------
     outputs
-        Of each graph or batch, as the task's loss gets it.
+        Output for each graph or batch, as the task's loss gets it.
     graphs
         The hit graphs, or batches of them.
     cut

@@ -31,12 +31,12 @@ def scaled(table: Tensor, names: Sequence[str]) -> Tensor:
         "z0": columns["z0"],
         "charge": columns["charge"],
     }
-    found: list[Tensor] = []
+    columns_scaled: list[Tensor] = []
     for name in names:
-        about, value = PARAMETERS[name], raw[name]
-        parts = (value.sin(), value.cos()) if about.periodic else (value - about.centre,)
-        found += [part / about.scale for part in parts]
-    return torch.stack(found, dim=1)
+        parameter, value = PARAMETERS[name], raw[name]
+        parts = (value.sin(), value.cos()) if parameter.periodic else (value - parameter.centre,)
+        columns_scaled += [part / parameter.scale for part in parts]
+    return torch.stack(columns_scaled, dim=1)
 
 
 def lacks_particles(graph: HitGraph) -> str | None:
@@ -50,15 +50,15 @@ def split(values: Floats, names: Sequence[str]) -> Iterator[tuple[TrackParameter
     """The channels of each parameter. Shapes: values [N, C] -> [N, 1 or 2] each."""
     first = 0
     for name in names:
-        about = PARAMETERS[name]
-        yield about, values[:, first : first + about.channels]
-        first += about.channels
+        parameter = PARAMETERS[name]
+        yield parameter, values[:, first : first + parameter.channels]
+        first += parameter.channels
 
 
-def residuals(about: TrackParameter, given: Floats, truth: Floats) -> Floats:
+def residuals(parameter: TrackParameter, given: Floats, truth: Floats) -> Floats:
     """Given less true value in the parameter's unit; of an angle in [-π, π). Shapes: [N, 1 or 2] twice -> [N]."""
-    if not about.periodic:
-        return about.scale * (given - truth)[:, 0]
+    if not parameter.periodic:
+        return parameter.scale * (given - truth)[:, 0]
     difference = np.arctan2(given[:, 0], given[:, 1]) - np.arctan2(truth[:, 0], truth[:, 1])
     return np.asarray(np.remainder(difference + np.pi, 2 * np.pi) - np.pi)
 
@@ -84,14 +84,14 @@ def scores(given: Floats, truth: Floats, names: Sequence[str]) -> dict[str, Any]
     holds the middle 68 % of the residuals; `rms_NAME`. And `explained`, the mean over the parameters that differ from
     hit to hit. None where nothing is counted.
     """
-    found: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     pairs = zip(split(given, names), split(truth, names), strict=True)
-    for (about, ours), (_, theirs) in pairs:
-        error = residuals(about, ours, theirs)
+    for (parameter, ours), (_, theirs) in pairs:
+        error = residuals(parameter, ours, theirs)
         low, middle, high = map(float, np.percentile(error, [16, 50, 84])) if len(error) else (0.0, 0.0, 0.0)
         numbers = (middle, (high - low) / 2, float(np.sqrt(np.square(error).sum() / max(1, len(error)))))
-        found[f"explained_{about.name}"] = explained(ours, theirs)
+        metrics[f"explained_{parameter.name}"] = explained(ours, theirs)
         for kind, number in zip(("bias", "resolution", "rms"), numbers, strict=True):
-            found[f"{kind}_{about.name}"] = number if len(error) else None
-    shares = [found[f"explained_{name}"] for name in names if found[f"explained_{name}"] is not None]
-    return {"explained": float(np.mean(shares)) if shares else None, **found}
+            metrics[f"{kind}_{parameter.name}"] = number if len(error) else None
+    shares = [metrics[f"explained_{name}"] for name in names if metrics[f"explained_{name}"] is not None]
+    return {"explained": float(np.mean(shares)) if shares else None, **metrics}

@@ -72,7 +72,7 @@ class Several(Task):
         return {"loss": total, **merged}
 
     def tracks(self, output: tuple[Tensor, ...], graph: HitGraph) -> Tensor | None:
-        """Those of the first target that makes any."""
+        """Tracks of the first target that makes any."""
         found_tracks = (task.tracks(part, graph) for task, part in zip(self.tasks.values(), output, strict=True))
         return next((labels for labels in found_tracks if labels is not None), None)
 

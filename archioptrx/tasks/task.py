@@ -73,19 +73,22 @@ class Task(ABC):
     target_width
         Width of the output; with 1 a model gives [rows] instead of [rows, 1]. Of several targets: of each by name.
     objective
-        What a search improves unless told otherwise.
+        Metric that a search improves by default.
     divisible
         Whether a part of a graph can be trained on: true where targets belong to hits, edges or triplets.
-    own_metrics
-        The user's own metrics of its answers; whoever makes a task sets them, see `archioptrx.tasks.task_from`.
+    logits
+        Whether its outputs are logits, which `predict` and `export` turn into probabilities.
+    judging
+        The metrics that judge its answers; whoever makes a task sets them, see `archioptrx.tasks.task_from`.
     """
 
-    name: str
+    name: str = ""
     domain: str
     target_width: int | Mapping[str, int]
     objective: TaskObjective
     divisible: bool = True
-    own_metrics: Sequence[Metric] = ()
+    logits: bool = False
+    judging: Sequence[Metric] = ()
 
     def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:
         """Allowed targets of a function graph; None: its targets are allowed.
@@ -102,7 +105,7 @@ class Task(ABC):
         return None
 
     def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
-        """Why nothing can be learned of some graphs, as where their files hold no truth; None: it can."""
+        """Fault of graphs from which nothing can be learned, as without truth in their files; None: there is none."""
         return None
 
     @abstractmethod
@@ -131,28 +134,30 @@ class Task(ABC):
         """
 
     def answers(self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5) -> Sized:
-        """Input of a user's own metrics of this task."""
+        """Input of the metrics that judge this task's outputs."""
         return NetworkOutputs(outputs, graphs, cut)
 
     def scores(
         self, outputs: Sequence[Any], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
     ) -> dict[str, Any]:
-        """The task's metrics and the user's own; arguments as of `metrics`. Those of tracks are computed elsewhere.
+        """The task's own numbers and the metrics that judge it; arguments as of `metrics`.
+
+        Those of tracks are computed elsewhere.
 
         Raises
         ------
         TrialError
-            An output isn't a number, or a metric of the user's own fails.
+            An output isn't a number, or a metric fails.
         """
         with TASKS.guarded(self.name):
             scores = self.metrics(outputs, graphs, cut=cut, bins=bins)
         if not isinstance(scores, dict):
             raise InputError(f"task {self.name}: its metrics are {kind_of(scores)}; allowed: numbers by name, a dict")
-        own = [metric for metric in self.own_metrics if TRACKS not in metric.of]
-        if not own:
+        further = [metric for metric in self.judging if TRACKS not in metric.of and metric.name not in scores]
+        if not further:
             return scores
         judged = self.answers(outputs, graphs, cut)
-        return scores | {metric.name: metric.value(judged) for metric in own}
+        return scores | {metric.name: metric.value(judged) for metric in further}
 
     @abstractmethod
     def perfect(self, graph: HitGraph) -> Any:

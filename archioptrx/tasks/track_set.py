@@ -107,8 +107,8 @@ class TrackSet(Task):
         ours, theirs = [np.zeros((0, self.channels))], [np.zeros((0, self.channels))]
         for given, truth in self.accepted(outputs, graphs, cut):
             distance = self._distance(given, truth).double().cpu().numpy()
-            slots, found = linear_sum_assignment(distance)
-            pairs = given[slots].double().cpu().numpy(), truth[found].double().cpu().numpy()
+            slots, matched = linear_sum_assignment(distance)
+            pairs = given[slots].double().cpu().numpy(), truth[matched].double().cpu().numpy()
             good += int((np.abs(pairs[0] - pairs[1]) <= self.options.tolerance).all(axis=1).sum())
             accepted, tracks = accepted + len(given), tracks + len(truth)
             errors.append(abs(len(given) - len(truth)))

@@ -35,11 +35,11 @@ class Prepared:
     Attributes
     ----------
     graphs
-        Of training, large ones cut where the task allows it, on the device.
+        Graphs of training, large ones cut where the task allows it, on the device.
     batch_size
         Graphs per step.
     batches
-        Of validation, on the device.
+        Batches of validation, on the device.
     """
 
     graphs: Sequence[HitGraph]
@@ -130,9 +130,9 @@ def fit(
     training
         Settings; None means the defaults.
     device
-        Where to train.
+        Device to train on.
     state
-        What `Fitting.state_dict` gave after some epoch: training goes on from there, to the same numbers.
+        State that `Fitting.state_dict` gave after some epoch: training goes on from there, to the same numbers.
 
     Yields
     ------

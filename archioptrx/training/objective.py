@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ class CostMetric:
     Attributes
     ----------
     header
-        Of its column in tables, with the unit.
+        Head of its column in tables, with the unit.
     smallest
         Less than this counts as this where its logarithm is taken.
     """
@@ -138,12 +138,6 @@ class Objective:
         return goals if self.several else goals[0]
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> Objective:
-        """Read what `to_plain` gave."""
-        goals = [plain] if isinstance(plain, Mapping) else plain
-        return cls(tuple(_goal(goal) for goal in goals))
-
-    @classmethod
     def read(cls, top: Fields, known: ObjectiveMetrics) -> Objective:
         """Take and check the key `objective`: a metric's name, a mapping, or a list of these.
 
@@ -158,8 +152,8 @@ class Objective:
         several = isinstance(written, list)
         places = [f"objective[{index}]" for index in range(len(written))] if several else ["objective"]
         goals = [
-            _read_goal(one, top.at(place), top.faults, known)
-            for one, place in zip(written if several else [written], places, strict=True)
+            _read_goal(goal_written, top.at(place), top.faults, known)
+            for goal_written, place in zip(written if several else [written], places, strict=True)
         ]
         for index, (goal, place) in enumerate(zip(goals, places, strict=True)):
             if goal.metric and goal.metric in [earlier.metric for earlier in goals[:index]]:

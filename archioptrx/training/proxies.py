@@ -49,7 +49,7 @@ def proxy_batch(train: Sequence[HitGraph], task: Task, edges: int = EDGES) -> Hi
     few: list[HitGraph] = []
     for graph in train:
         few.append(graph)
-        if sum(one.num_edges for one in few) >= edges:
+        if sum(member.num_edges for member in few) >= edges:
             break
     if task.divisible:
         few = [piece for graph in few for piece in pieces_of(graph, edges)]
@@ -62,11 +62,11 @@ def score(name: str, model: Model, batch: HitGraph, task: Task) -> float | None:
     Parameters
     ----------
     name
-        Of the proxy.
+        Name of the proxy.
     model
         Left as it is.
     batch
-        Of training, see `proxy_batch`.
+        Graphs of training, see `proxy_batch`.
     task
         Says which rows the target has.
 
@@ -86,7 +86,7 @@ def score(name: str, model: Model, batch: HitGraph, task: Task) -> float | None:
 
 
 def unfit(name: str, task: Task) -> str | None:
-    """Why a proxy can't judge networks of a task; None: it can."""
+    """Reason why a proxy can't judge networks of a task; None: it can."""
     if not isinstance(task.target_width, int) and name != "parameters":
         return f"screen.proxy: {name} judges networks of one target; allowed for {task.name}: parameters"
     if name == "jacob_cov" and task.domain == "graph":
@@ -106,7 +106,7 @@ def joined(outputs: Any) -> Tensor:
 
 
 def inputs_of(batch: HitGraph) -> list[str]:
-    """Those of `INPUTS` that a batch has."""
+    """Fields of `INPUTS` that a batch has."""
     return [name for name in INPUTS if batch.get(name) is not None]
 
 

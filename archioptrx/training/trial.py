@@ -247,7 +247,7 @@ def _weights(model: Model, spec: TrialSpec, score: float) -> dict[str, Any]:
 
 
 def _refusal(fitting: Fitting, parameters: int, limits: TrialLimits) -> str | None:
-    """Why a trial isn't run, or None."""
+    """Reason why a trial isn't run, or None."""
     if limits.parameters and parameters > limits.parameters:
         return f"parameters {parameters} > {limits.parameters}"
     if limits.seconds_per_step and (seconds := step_seconds(fitting)) > limits.seconds_per_step:

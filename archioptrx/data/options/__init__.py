@@ -9,7 +9,7 @@ from archioptrx.data.options.hitgraphs import HitgraphsOptions
 from archioptrx.data.options.learned import LearnedOptions
 from archioptrx.data.options.line_graph import LineGraphOptions, TripletsOptions
 from archioptrx.data.options.pickle import PickleOptions
-from archioptrx.data.options.registry import SOURCES, SourceDescription, options_of, source, source_at
+from archioptrx.data.options.registry import SOURCES, SourceDescription, has_option, options_of, source, source_at
 from archioptrx.data.options.toy import ToyOptions
 from archioptrx.data.options.trackml import TrackmlOptions
 
@@ -30,6 +30,7 @@ __all__ = [
     "TrackmlOptions",
     "TripletsOptions",
     "description",
+    "has_option",
     "option",
     "options_of",
     "source",

@@ -30,7 +30,7 @@ class AcornOptions:
         Further features of the hits, beside r, φ and z: names of columns [N], with or without `hit_`, or `x3`, `x4` …
         for columns of the matrix `x`. They are taken as they are.
     scales
-        What the file's r, φ and z are multiplied by to be mm, rad and mm. None: 1, 1, 1 for named columns (acorn keeps
+        Factors that turn the file's r, φ and z into mm, rad and mm. None: 1, 1, 1 for named columns (acorn keeps
         mm and rad on disk and scales at load), 1000, π, 1000 for columns of the matrix `x` (gnn_tracking's default).
     pt_unit
         Unit of the momenta in the files; graphs have GeV. Athena's are in MeV.
@@ -94,14 +94,14 @@ def _names(fields: Fields) -> str:
 
 def _scales(fields: Fields) -> tuple[float, ...] | None:
     """Three positive numbers; on the command line they are texts."""
-    told = fields.take("scales", (list, type(None)), None)
-    if told is None:
+    written = fields.take("scales", (list, type(None)), None)
+    if written is None:
         return None
     try:
-        scales = tuple(float(one) for one in told)
+        scales = tuple(float(scale) for scale in written)
     except (TypeError, ValueError):
         scales = ()
-    if len(scales) != 3 or not all(0 < one < float("inf") for one in scales):
-        fields.fault("scales", f"is {told!r}; allowed: three positive numbers, for r, φ and z")
+    if len(scales) != 3 or not all(0 < scale < float("inf") for scale in scales):
+        fields.fault("scales", f"is {written!r}; allowed: three positive numbers, for r, φ and z")
         return None
     return scales

@@ -46,21 +46,21 @@ class PlainOptions:
     @classmethod
     def read(cls, fields: Fields) -> Self:
         """Take and check the options."""
-        return cls(**{one.name: _plain(fields, one) for one in dataclasses.fields(cls)})  # type: ignore[arg-type]
+        return cls(**{field.name: _plain(fields, field) for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
 
 
-def _plain(fields: Fields, one: Field[Any]) -> Any:
+def _plain(fields: Fields, field: Field[Any]) -> Any:
     """Take one option by the type that it has on the command line; a path is a text there."""
-    kind: type = one.metadata["kind"]
-    default: Any = one.default
+    kind: type = field.metadata["kind"]
+    default: Any = field.default
     if isinstance(default, Path):
-        told = fields.take(one.name, str, str(default))
-        if default == HERE and one.name not in fields.content:
-            fields.fault(one.name, "is missing; allowed: a path, also as --data PATH")
-        return Path(told)
+        path = fields.take(field.name, str, str(default))
+        if default == HERE and field.name not in fields.content:
+            fields.fault(field.name, "is missing; allowed: a path, also as --data PATH")
+        return Path(path)
     if issubclass(kind, tuple):
-        return tuple(fields.take(one.name, list, list(default)))
-    return fields.take(one.name, (kind, type(None)) if default is None else kind, default)
+        return tuple(fields.take(field.name, list, list(default)))
+    return fields.take(field.name, (kind, type(None)) if default is None else kind, default)
 
 
 def option(default: Any, text: str, kind: type | None = None) -> Any:
@@ -71,7 +71,7 @@ def option(default: Any, text: str, kind: type | None = None) -> Any:
     default
         Its value where it isn't told.
     text
-        What `--help` says.
+        Text of `--help`.
     kind
         Type on the command line, where the default doesn't tell it; a list takes several words.
     """
@@ -79,7 +79,7 @@ def option(default: Any, text: str, kind: type | None = None) -> Any:
     return field(default=default, metadata={"help": text, "kind": kind or usual})
 
 
-def description(told: Any) -> Any:
+def description(written: Any) -> Any:
     """Description of another source: a mapping as it is, YAML text or a YAML file for one, any other text as a path.
 
     Raises
@@ -92,11 +92,11 @@ def description(told: Any) -> Any:
     >>> description("events")
     {'path': 'events'}
     """
-    if not isinstance(told, str):
-        return told
-    if told.lstrip().startswith("{"):
-        return parse_yaml(told, OF)
-    return read_yaml(told) if told.endswith((".yaml", ".yml")) else {"path": told}
+    if not isinstance(written, str):
+        return written
+    if written.lstrip().startswith("{"):
+        return parse_yaml(written, OF)
+    return read_yaml(written) if written.endswith((".yaml", ".yml")) else {"path": written}
 
 
 def of_option(text: str) -> Any:
@@ -106,7 +106,7 @@ def of_option(text: str) -> Any:
 
 def take_of(fields: Fields) -> Mapping[str, Any]:
     """Take the description of the other source; whoever reads descriptions has turned paths and YAML into mappings."""
-    told: Mapping[str, Any] = fields.take(OF, dict, {})
-    if not told:
+    other: Mapping[str, Any] = fields.take(OF, dict, {})
+    if not other:
         fields.fault(OF, "describes no data; allowed: {source: NAME, …}, a YAML file of that, or a path")
-    return told
+    return other

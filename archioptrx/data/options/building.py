@@ -128,16 +128,22 @@ class Cuts:
     @property
     def without_truth(self) -> dict[str, Any]:
         """Options to change where events have no truth."""
-        told: dict[str, tuple[Any, bool]] = {"pt_min": (0.0, self.pt_min > 0), "noise": ("keep", self.noise == "drop")}
-        told["overlaps"] = "consecutive", self.overlaps == "drop"
-        return {name: value for name, (value, needed) in told.items() if needed}
+        changes: dict[str, tuple[Any, bool]] = {
+            "pt_min": (0.0, self.pt_min > 0),
+            "noise": ("keep", self.noise == "drop"),
+        }
+        changes["overlaps"] = "consecutive", self.overlaps == "drop"
+        return {name: value for name, (value, needed) in changes.items() if needed}
 
     @property
     def without_particles(self) -> dict[str, Any]:
         """Options to change where the particles themselves aren't known."""
-        told: dict[str, tuple[Any, bool]] = {"pt_min": (0.0, self.pt_min > 0), "signal_pt": (0.0, self.signal_pt > 0)}
-        told["signal_primary"] = False, self.signal_primary
-        return {name: value for name, (value, needed) in told.items() if needed}
+        changes: dict[str, tuple[Any, bool]] = {
+            "pt_min": (0.0, self.pt_min > 0),
+            "signal_pt": (0.0, self.signal_pt > 0),
+        }
+        changes["signal_primary"] = False, self.signal_primary
+        return {name: value for name, (value, needed) in changes.items() if needed}
 
     @property
     def needs_cells(self) -> list[str]:
@@ -158,10 +164,10 @@ def as_told(values: Mapping[str, Any]) -> str:
 
 
 def _features(fields: Fields) -> tuple[str, ...]:
-    told = fields.take("features", (list, tuple), ())
-    for name in told:
+    names = fields.take("features", (list, tuple), ())
+    for name in names:
         if name not in FEATURES:
             fields.fault("features", f"has {name!r}; {did_you_mean(name, FEATURES)}")
-        elif list(told).count(name) > 1:
+        elif list(names).count(name) > 1:
             fields.fault("features", f"has {name!r} twice; allowed: each once")
-    return tuple(told)
+    return tuple(names)

@@ -22,13 +22,13 @@ class LearnedOptions:
     of
         Description of the other source; its graphs say which hits there are, and of which particle.
     dimension
-        Of the space.
+        Dimension of the space.
     hidden, layers
         Width and number of the network's hidden layers.
     epochs
         Passes over the events that the embedding is fitted on.
     learning_rate
-        Of Adam.
+        Learning rate of Adam.
     margin
         Distance beyond which hits of different particles cost nothing.
     radius
@@ -45,7 +45,7 @@ class LearnedOptions:
     train_events
         Fit the embedding on so many events at most, and on half of all at most. They are training events ever after.
     seed
-        Of weights, pairs, and of the choice of these events.
+        Seed of weights, pairs, and of the choice of these events.
     like
         Metadata of a model's training data: the embedding that it was trained with is used again. Not for files.
     """

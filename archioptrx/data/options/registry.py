@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,15 @@ def source(options: type[Options], files: Sequence[str] = ()) -> Callable[[Load]
 def options_of(name: str) -> type[Options]:
     """Class of the options of a source."""
     return SOURCES.description(name).options
+
+
+def has_option(source: object, name: str) -> bool:
+    """Whether a source has an option of that name: one that reads files has a `path`. False where no source is named.
+
+    >>> has_option("trackml", "path"), has_option("toy", "path")
+    (True, False)
+    """
+    return source in SOURCES and name in {field.name for field in fields(options_of(str(source)))}  # type: ignore[arg-type]
 
 
 def source_at(path: Path) -> str:

@@ -30,7 +30,7 @@ class Surface:
     place
         Radius of the cylinder, z of the disk; mm.
     low, high
-        Where it begins and ends: in z (cylinder) or in r (disk); mm.
+        Beginning and end: in z (cylinder) or in r (disk); mm.
     """
 
     volume: int
@@ -102,7 +102,7 @@ def layer_pairs(layers: str, skip: int = 0) -> tuple[tuple[int, int], ...]:
     layers
         `barrel` or `all`.
     skip
-        How many layers a track may miss on the way.
+        Number of layers that a track may miss on the way.
 
     Returns
     -------

@@ -129,9 +129,9 @@ def smeared(pos: Floats, detector: Detector, layer: Ints, across: Floats, along:
     detector, layer
         Row of each hit's layer.
     across : [N]
-        By how much in r·φ, mm.
+        Deviation in r·φ, mm.
     along : [N]
-        By how much in z of a cylinder or in r of a ring, in units of the resolution there.
+        Deviation in z of a cylinder or in r of a ring, in units of the resolution there.
     """
     barrel, along = detector.barrel[layer], along * detector.along[layer]
     r = np.hypot(pos[:, 0], pos[:, 1])

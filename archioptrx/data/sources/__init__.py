@@ -58,7 +58,7 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
     content
         `{source: NAME, path: …, **options}`; without `source` the files at the path decide, and no path means `toy`.
     place
-        Where it stands, the start of each message.
+        Place where it stands, the start of each message.
     faults
         The list that faults are added to.
 
@@ -100,15 +100,15 @@ def usual_source(content: Mapping[str, Any]) -> str:
 
 def resolved(content: Mapping[str, Any]) -> dict[str, Any]:
     """A description that means the same in any folder: with its source, and absolute paths; those inside it too."""
-    made = dict(content)
-    if OF in made:
-        inner = description(made[OF])
-        made[OF] = resolved(inner) if isinstance(inner, Mapping) else inner
-    made.setdefault("source", usual_source(content))
+    absolute = dict(content)
+    if OF in absolute:
+        inner = description(absolute[OF])
+        absolute[OF] = resolved(inner) if isinstance(inner, Mapping) else inner
+    absolute.setdefault("source", usual_source(content))
     for key in FILES:
-        if isinstance(made.get(key), str):
-            made[key] = str(Path(made[key]).expanduser().resolve())
-    return made
+        if isinstance(absolute.get(key), str):
+            absolute[key] = str(Path(absolute[key]).expanduser().resolve())
+    return absolute
 
 
 def with_path(content: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -128,13 +128,13 @@ def with_path(content: Mapping[str, Any], path: str) -> dict[str, Any]:
     """
     if OF in content:
         return {**content, OF: with_path(description(content[OF]), path)}
-    found = source_at(Path(path))
-    if content.get("source") == found:
+    source = source_at(Path(path))
+    if content.get("source") == source:
         return {**{key: value for key, value in content.items() if key != "events"}, "path": path}
-    both = [name for name in (content.get("source", ""), found) if name in SOURCES]
+    both = [name for name in (content.get("source", ""), source) if name in SOURCES]
     builders = [issubclass(options_of(name), Cuts) for name in both]
     cuts = {field.name for field in fields(Cuts)} if builders == [True, True] else set()
-    return {"source": found, "path": path, **{key: value for key, value in content.items() if key in cuts}}
+    return {"source": source, "path": path, **{key: value for key, value in content.items() if key in cuts}}
 
 
 def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | None = None) -> Dataset:
@@ -145,7 +145,7 @@ def load_dataset(spec: Mapping[str, Any], place: str = "data", like: Metadata | 
     spec
         See `check_spec`.
     place
-        Where the description stands, the start of messages about it.
+        Place where the description stands, the start of messages about it.
     like
         Metadata of a model's training data: the data come in its scales and in its learned embedding, and with its
         number of φ sectors where neither the description nor `metadata.json` nor edges that wrap around say it.

@@ -43,8 +43,8 @@ from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import SHARED, Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.identifiers import whole_numbers
-from archioptrx.data.options import AcornOptions, source
-from archioptrx.data.options.acorn import FILES, NAMES, PT_UNITS
+from archioptrx.data.options import SOURCES, AcornOptions
+from archioptrx.data.options.acorn import NAMES, PT_UNITS
 from archioptrx.data.pairs import Edges, pair_keys, per_pair
 from archioptrx.data.sources.files import files_in
 from archioptrx.data.sources.pyg_files import LEGAL, Array, Content, array, first, read_content
@@ -56,7 +56,7 @@ PATTERNS = ("*.pyg", "*.pt")
 NODE_SCALE = (1000.0, math.pi, 1000.0)
 
 
-@source(AcornOptions, FILES)
+@SOURCES.registering("acorn")
 def load(options: AcornOptions) -> Dataset:
     """Read a file or a folder.
 
@@ -89,11 +89,11 @@ def event_files(options: AcornOptions) -> dict[str, dict[int, SectorFile]]:
     Where two files of an event have one name, the folders inside the path are part of the event's.
     """
     files = files_in(options.path, PATTERNS, LEGAL)
-    told = {file: event_and_sector(file, options.names) for file in files}
-    often = Counter(told.values())
+    names = {file: event_and_sector(file, options.names) for file in files}
+    often = Counter(names.values())
     ambiguous = {event for (event, _), count in often.items() if count > 1}
     named: dict[str, dict[int, SectorFile]] = {}
-    for file, (event, sector) in told.items():
+    for file, (event, sector) in names.items():
         folders = file.relative_to(options.path).parts[:-1] if event in ambiguous else ()
         if (name := "_".join((*folders, event))) not in named and len(named) == options.events:
             break
@@ -125,9 +125,9 @@ def event_and_sector(file: Path, names: str) -> tuple[str, int]:
 
 
 def _stamp(file: Path) -> str:
-    """What changes when a file does."""
-    about = file.stat()
-    return f"{file.resolve()} {about.st_size} {about.st_mtime_ns}"
+    """Text that changes when a file does."""
+    status = file.stat()
+    return f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
 
 
 def make(job: Job, options: AcornOptions, metadata: Metadata) -> BuiltEvent:
@@ -157,7 +157,7 @@ def name_shared_hits(parts: list[dict[str, Any]]) -> int:
     if any(part["hit_id"] is None for part in parts):
         places = np.concatenate([part["x"][:, :3] for part in parts]).astype(np.float32)
         _, place = np.unique(places, axis=0, return_inverse=True)
-        keys = np.concatenate([_with_repeats(one) for one in np.split(place.ravel(), np.cumsum(sizes)[:-1])])
+        keys = np.concatenate([_with_repeats(copies) for copies in np.split(place.ravel(), np.cumsum(sizes)[:-1])])
         _, ids = np.unique(keys, axis=0, return_inverse=True)
         for part, own in zip(parts, np.split(ids.ravel(), np.cumsum(sizes)[:-1]), strict=True):
             part["hit_id"] = own
@@ -187,7 +187,7 @@ def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
     for name, values in zip(("r", "φ", "z", *options.columns), (*nodes.T, *further), strict=True):
         _finite(values, name, "hit")
     edges, truth = _edges(content, count)
-    made = {
+    arrays = {
         "x": np.stack([*(nodes / NODE_SCALE).T, *further], axis=1),
         "edge_index": edges,
         "y": truth,
@@ -198,8 +198,8 @@ def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
         name, weights = first(content, "edge_weights", "weights")
         weights = _column(weights, name, edges.shape[1], "edge")
         _finite(weights, name, "edge", minimum=0)
-        made["edge_weight"] = weights
-    return made
+        arrays["edge_weight"] = weights
+    return arrays
 
 
 def coordinates(content: Content, options: AcornOptions) -> tuple[NDArray[np.float64], str]:
@@ -213,8 +213,8 @@ def coordinates(content: Content, options: AcornOptions) -> tuple[NDArray[np.flo
     # A plain `y` is the truth of the edges, in every version.
     x, y = first(content, "hit_x", "x")[1], array(content, "hit_y")
     if x is not None and y is not None and x.shape == y.shape:
-        made = {"r": np.hypot(x, y), "phi": np.arctan2(y, x)}
-        columns |= {name: values for name, values in made.items() if columns[name] is None}
+        given = {"r": np.hypot(x, y), "phi": np.arctan2(y, x)}
+        columns |= {name: values for name, values in given.items() if columns[name] is None}
     missing = [name for name in ("r", "phi", "z") if columns[name] is None]
     if missing:
         raise InputError(f"lacks {', '.join(missing)}; allowed: hit_r, hit_phi, hit_z, or a matrix x [hits, features]")
@@ -233,8 +233,8 @@ def feature(content: Content, name: str, hits: int) -> NDArray[np.float64]:
         if int(name[1:]) >= matrix.shape[1]:
             raise InputError(f"x has {matrix.shape[1]} columns, no {name}; allowed: x0 … x{matrix.shape[1] - 1}")
         return matrix[:, int(name[1:])].astype(np.float64)
-    found = first(content, f"hit_{name.removeprefix('hit_')}", name)[1]
-    return _column(found, name, hits, "hit").astype(np.float64)
+    values = first(content, f"hit_{name.removeprefix('hit_')}", name)[1]
+    return _column(values, name, hits, "hit").astype(np.float64)
 
 
 def _column(values: Array | None, name: str, rows: int, kind: str) -> Array:
@@ -300,7 +300,7 @@ def _hit_ids(content: Content, hits: int) -> Array | None:
 
 def _particles(content: Content, hits: int, kind: str, unit: float) -> dict[str, Array]:
     """`pid` and `pt` of the hits [N], as far as the file has them. pt comes in units of `unit` GeV."""
-    made = {}
+    columns = {}
     names = {"pid": ("hit_particle_id", "track_particle_id", "particle_id"), "pt": ("track_particle_pt", "pt")}
     tracks = None if kind == "matrix" else _pairs(content, "track_edges", hits)
     for field, candidates in names.items():
@@ -312,8 +312,8 @@ def _particles(content: Content, hits: int, kind: str, unit: float) -> dict[str,
             values = np.zeros(hits, of_track.dtype)
             values[tracks] = of_track
         values = _column(values, name, hits, "hit")
-        made[field] = values * unit if field == "pt" else values
-    return made
+        columns[field] = values * unit if field == "pt" else values
+    return columns
 
 
 def write_predictions(

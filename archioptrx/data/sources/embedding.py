@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class EmbeddingInput:
-    """What the fit reads of a graph.
+    """Input of the fit from one graph.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class Embedding:
     Attributes
     ----------
     weights, biases : float32 [in, out], [out]
-        Of each layer.
+        Weights and biases of each layer.
     radius
         Hits of one particle that follow each other are mostly nearer than this.
     """
@@ -80,9 +80,9 @@ class Embedding:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, small enough to travel in the metadata of a data set: the numbers as base64 of float32."""
-        numbers = np.concatenate([one.detach().numpy().ravel() for one in (*self.weights, *self.biases)])
+        numbers = np.concatenate([tensor.detach().numpy().ravel() for tensor in (*self.weights, *self.biases)])
         text = base64.b64encode(numbers.astype("<f4").tobytes()).decode()
-        sizes = [len(self.weights[0]), *(len(one) for one in self.biases)]
+        sizes = [len(self.weights[0]), *(len(tensor) for tensor in self.biases)]
         return {"radius": self.radius, "sizes": sizes, "numbers": text}
 
     @classmethod
@@ -163,7 +163,7 @@ def fit(
                 cast(Any, pair_loss(embedding(hits[k].inputs), hits[k], options.margin, random)).backward()
                 optimizer.step()
             report(epoch)
-        fixed = [tuple(one.detach() for one in part) for part in (embedding.weights, embedding.biases)]
+        fixed = [tuple(tensor.detach() for tensor in part) for part in (embedding.weights, embedding.biases)]
         embedding = Embedding(fixed[0], fixed[1])
         radius = options.radius or spanning_radius(embedding, hits, options.efficiency)
     return Embedding(embedding.weights, embedding.biases, radius)
@@ -226,15 +226,15 @@ def near_pairs(places: NDArray[Any], radius: float, neighbours: int) -> Edges:
     bound = np.nextafter(radius, np.inf)
     near = cKDTree(places).query(places, k=list(range(1, k + 1)), distance_upper_bound=bound)[1]
     hit = np.repeat(np.arange(count), k)
-    found = (near.ravel() < count) & (near.ravel() != hit)
-    return np.stack([hit[found], near.ravel()[found]]).astype(np.int64)
+    inside = (near.ravel() < count) & (near.ravel() != hit)
+    return np.stack([hit[inside], near.ravel()[inside]]).astype(np.int64)
 
 
 def spanning_radius(embedding: Embedding, hits: Sequence[EmbeddingInput], efficiency: float) -> float:
     """The radius that spans a share of all true pairs."""
     distances = []
-    for one in hits:
-        places = embedding(one.inputs)
-        distances.append((places[one.true[0]] - places[one.true[1]]).norm(dim=1))
+    for points in hits:
+        places = embedding(points.inputs)
+        distances.append((places[points.true[0]] - places[points.true[1]]).norm(dim=1))
     joined = torch.cat(distances).double().numpy()
     return float(np.quantile(joined, efficiency)) if len(joined) else 0.0

@@ -41,7 +41,7 @@ class EventFile:
     member
         Its name inside the .zip; None where the file isn't in one.
     fault
-        Why it may not be read.
+        Reason why it may not be read.
     """
 
     path: Path
@@ -116,7 +116,7 @@ class EventFiles:
     parts
         File of each part that the event has: `hits`, `cells`, `particles`, `truth`.
     faults
-        What is wrong with the set of files.
+        Fault of the set of files.
     """
 
     name: str
@@ -207,9 +207,9 @@ def _link_fault(path: Path, root: Path) -> str:
 def _beside(path: Path) -> Iterator[EventFile]:
     """The event files in the folder of one of them."""
     root = path.parent.resolve()
-    for one in sorted(path.parent.iterdir()):
-        if _NAME.match(one.name):
-            yield EventFile(one, None, _link_fault(one, root))
+    for neighbour in sorted(path.parent.iterdir()):
+        if _NAME.match(neighbour.name):
+            yield EventFile(neighbour, None, _link_fault(neighbour, root))
 
 
 def _in_archive(path: Path) -> Iterator[EventFile]:
@@ -219,8 +219,8 @@ def _in_archive(path: Path) -> Iterator[EventFile]:
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: can't be read ({error}); allowed: a .zip of event files") from error
     for name in names:
-        found = _NAME.match(Path(name).name)
-        if found and not name.endswith((".zip", "/")) and "__MACOSX" not in name:
+        match = _NAME.match(Path(name).name)
+        if match and not name.endswith((".zip", "/")) and "__MACOSX" not in name:
             yield EventFile(path, name)
 
 

@@ -34,7 +34,7 @@ class Table:
     Attributes
     ----------
     file
-        Where they come from; its name stands in messages.
+        File that they come from; its name stands in messages.
     columns
         float64 or int64 [rows], by name.
     """

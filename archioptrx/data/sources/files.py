@@ -15,7 +15,7 @@ def files_in(path: Path, patterns: Sequence[str], allowed: str) -> list[Path]:
     Parameters
     ----------
     patterns
-        Of file names, such as `*.pyg`.
+        Patterns of file names, such as `*.pyg`.
     allowed
         Says in messages what belongs there.
 
@@ -62,7 +62,7 @@ def unpacked_fault(file: Path, ratio: float, usual: int = 0) -> str | None:
     So many bytes are `usual` that they are allowed in any case.
     """
     with zipfile.ZipFile(file) as archive:
-        size = sum(one.file_size for one in archive.infolist())
+        size = sum(member.file_size for member in archive.infolist())
     if size > max(usual, ratio * file.stat().st_size):
         return (
             f"would unpack to {size:,} bytes, {size / file.stat().st_size:.0f} times its size; allowed: {ratio:g} times"

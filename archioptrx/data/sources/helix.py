@@ -14,14 +14,14 @@ from pathlib import Path
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.graph_construction import build, building_metadata
-from archioptrx.data.options import HelixOptions, source
+from archioptrx.data.options import SOURCES, HelixOptions
 from archioptrx.data.simulation.simulation import simulate
 from archioptrx.data.sources.hitgraphs import check_empty
 from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.sources.trackml import write_event
 
 
-@source(HelixOptions)
+@SOURCES.registering("helix")
 def load(options: HelixOptions) -> Dataset:
     """Simulate the events and build their graphs, with a progress bar on stderr.
 
@@ -32,8 +32,8 @@ def load(options: HelixOptions) -> Dataset:
     """
     if options.csv is not None:
         write_csv(options, options.csv)
-    told = {key: value for key, value in asdict(options).items() if key != "csv" and value not in (None, ())}
-    metadata = building_metadata(options.source, options, told)
+    given = {key: value for key, value in asdict(options).items() if key != "csv" and value not in (None, ())}
+    metadata = building_metadata(options.source, options, given)
     jobs = [Job(f"event{number:09d}", number, f"seed {options.seed}") for number in range(options.events)]
     return stream(jobs, partial(make, options=options, metadata=metadata), metadata, skip_bad=True)
 

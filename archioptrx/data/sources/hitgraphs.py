@@ -26,7 +26,7 @@ from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.identifiers import particle_ids
-from archioptrx.data.options import HitgraphsOptions, source
+from archioptrx.data.options import SOURCES, HitgraphsOptions
 from archioptrx.data.repairs import note
 from archioptrx.data.sources.hitgraph_arrays import EDGE, KEPT_BYTES, OPTIONAL, Arrays, edge_index_of, read_arrays
 from archioptrx.data.sources.stream import Job, bounded, cached, each, key_of, progress, stream
@@ -37,12 +37,12 @@ _NAME = re.compile(r"^(?P<event>.*?)_?g(?P<sector>\d+)$")
 
 @dataclass(frozen=True)
 class Scan:
-    """What is known of a file when the data set's metadata are sought.
+    """Facts of a file, from which the data set's metadata follow.
 
     Attributes
     ----------
     faults
-        What is wrong with it.
+        Faults of it.
     arrays
         Its content, while there is memory for it.
     wraps
@@ -60,7 +60,7 @@ class Scan:
     zero: bool = False
 
 
-@source(HitgraphsOptions)
+@SOURCES.registering("hitgraphs")
 def load(options: HitgraphsOptions) -> Dataset:
     """Read a file or a folder.
 
@@ -77,20 +77,20 @@ def load(options: HitgraphsOptions) -> Dataset:
     if (known := cached(metadata.source if metadata else options.source, key)) is not None:
         return known
     scans = scan_all(files, widths)
-    faults = [f"{file}: {fault}" for file, one in scans.items() for fault in one.faults]
-    good = {file: one for file, one in scans.items() if not one.faults}
+    faults = [f"{file}: {fault}" for file, scan in scans.items() for fault in scan.faults]
+    good = {file: scan for file, scan in scans.items() if not scan.faults}
     if faults and not (options.skip_bad and good):
         raise InputError(*bounded(faults))
     ours = metadata is not None
     metadata = complete(metadata, good, options, len(files) - len(good))
-    from_zero = any(one.zero for one in good.values())
+    from_zero = any(scan.zero for scan in good.values())
     jobs = [replace(job, content=(job.content, good[job.content].arrays)) for job in jobs if job.content in good]
     build = partial(make, widths=widths, from_zero=from_zero, directed=ours, metadata=metadata)
     return stream(jobs, build, metadata, options.skip_bad, key)
 
 
 def stamp(file: Path) -> str:
-    """What tells that a file has changed: its place, size and time."""
+    """Text that changes when a file does: its place, size and time."""
     if not file.exists():
         return f"{file} is no file"
     status = file.stat()
@@ -99,18 +99,18 @@ def stamp(file: Path) -> str:
 
 def complete(metadata: Metadata | None, good: Mapping[Path, Scan], options: HitgraphsOptions, skipped: int) -> Metadata:
     """Add to the metadata of the folder, or infer without them, what all its files together tell."""
-    found: dict[str, Any] = {"skipped": skipped} if skipped else {}
+    facts: dict[str, Any] = {"skipped": skipped} if skipped else {}
     if metadata is None:
         sectors, how = (options.sectors, "given") if options.sectors else infer_sectors(good, options.usual_sectors)
-        found |= {"sectors": how}
+        facts |= {"sectors": how}
         metadata = Metadata("hitgraphs", node_scale=(1000.0, math.pi / sectors, 1000.0), sectors=sectors)
     elif options.sectors and options.sectors != metadata.sectors:
         raise InputError(
             f"{options.path}: sectors is {options.sectors}; allowed: {metadata.sectors}, by its {METADATA}"
         )
-    if any(one.zero for one in good.values()):
-        found["pid"] = "one added: 0 was a particle, and means noise here"
-    return replace(metadata, options={**metadata.options, **found})
+    if any(scan.zero for scan in good.values()):
+        facts["pid"] = "one added: 0 was a particle, and means noise here"
+    return replace(metadata, options={**metadata.options, **facts})
 
 
 def scan_all(files: Sequence[Path], widths: Mapping[str, int]) -> dict[Path, Scan]:
@@ -118,9 +118,9 @@ def scan_all(files: Sequence[Path], widths: Mapping[str, int]) -> dict[Path, Sca
     near, far = partial(scan, widths=widths), partial(scan_lightly, widths=widths)
     scans: dict[Path, Scan] = {}
     size = 0
-    for file, one in zip(files, progress(each(near, far, files), len(files), "hitgraphs files"), strict=True):
-        size += sum(array.nbytes for array in (one.arrays or {}).values())
-        scans[file] = one if size <= KEPT_BYTES else replace(one, arrays=None)
+    for file, result in zip(files, progress(each(near, far, files), len(files), "hitgraphs files"), strict=True):
+        size += sum(array.nbytes for array in (result.arrays or {}).values())
+        scans[file] = result if size <= KEPT_BYTES else replace(result, arrays=None)
     return scans
 
 
@@ -224,7 +224,7 @@ def infer_sectors(good: Mapping[Path, Scan], usual: int | None = None) -> tuple[
     InputError
         There is one graph an event and none wraps around: it may be a sector as well as a whole event.
     """
-    if any(one.wraps for one in good.values()):
+    if any(scan.wraps for scan in good.values()):
         return 1, "inferred: 1, edges wrap around in φ"
     if usual:
         return usual, "as in the model's training data"
@@ -235,7 +235,7 @@ def infer_sectors(good: Mapping[Path, Scan], usual: int | None = None) -> tuple[
             f"{next(iter(good)).parent}: sectors can't be told from one graph an event; "
             "allowed: give the number of φ sectors (1: whole events)"
         )
-    halves = graphs % 2 == 0 and all(one.upper < 0.02 or one.upper > 0.98 for one in good.values())
+    halves = graphs % 2 == 0 and all(scan.upper < 0.02 or scan.upper > 0.98 for scan in good.values())
     how = f"inferred: {graphs} graphs an event" + ", each one half of z" * halves
     return graphs // (1 + halves), how
 

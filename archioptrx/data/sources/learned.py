@@ -38,7 +38,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
-from archioptrx.data.options import LearnedOptions, source
+from archioptrx.data.options import SOURCES, LearnedOptions
 from archioptrx.data.pairs import pair_keys, undirected
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.embedding import Embedding, fit, inputs_of, near_pairs, one_thread, true_pairs
@@ -52,12 +52,12 @@ FITTED = "embedding"
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingPlan:
-    """How graphs are made.
+    """Rules by which graphs are made.
 
     Attributes
     ----------
     inner, metadata
-        Of the other source's graphs and of the new ones.
+        Metadata of the other source's graphs and of the new ones.
     embedding
         That hits get their places from.
     neighbours
@@ -74,7 +74,7 @@ class EmbeddingPlan:
     loss_radius: float | None
 
 
-@source(LearnedOptions)
+@SOURCES.registering("learned")
 def load(options: LearnedOptions) -> Dataset:
     """Read the other source, fit the embedding or take that of a model, and make the graphs; with progress on stderr.
 
@@ -92,13 +92,13 @@ def load(options: LearnedOptions) -> Dataset:
         embedding = _fitted(list(taken(inner.graphs, places)), inner.metadata, options)
     else:
         chosen, embedding = (), _embedding_of(options.like)
-    told = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in ("of", "like")}
+    given = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in ("of", "like")}
     metadata = replace(
         inner.metadata,
         source="learned",
         embedding=len(embedding.biases[-1]),
         fitted_on=chosen,
-        options={**told, "of": inner.metadata.to_dict(), FITTED: embedding.to_dict()},
+        options={**given, "of": inner.metadata.to_dict(), FITTED: embedding.to_dict()},
     )
     plan = EmbeddingPlan(inner.metadata, metadata, embedding, options.neighbours, options.truth, options.loss_radius)
     return stream(jobs_of(inner.graphs), partial(make, plan=plan), metadata)
@@ -157,6 +157,6 @@ def make(job: Job, plan: EmbeddingPlan) -> BuiltEvent:
         "loss_index": pairs,
         "y_loss": (pid[pairs[0]] == pid[pairs[1]]) & (pid[pairs[0]] != 0),
     }
-    made = make_graph(content, plan.metadata, graph.event, graph.sector)
+    graph_near = make_graph(content, plan.metadata, graph.event, graph.sector)
     counts = {"true_edges": truth.shape[1], "kept_edges": int(kept.sum()), "edges": edges.shape[1]}
-    return BuiltEvent((made,), counts | {"particle_edges": int(content["y_loss"][: edges.shape[1]].sum())})
+    return BuiltEvent((graph_near,), counts | {"particle_edges": int(content["y_loss"][: edges.shape[1]].sum())})

@@ -37,7 +37,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.identifiers import particle_ids
-from archioptrx.data.options import PickleOptions, source
+from archioptrx.data.options import SOURCES, PickleOptions
 from archioptrx.data.options.pickle import FILES
 from archioptrx.data.pairs import Edges, pair_keys, undirected
 from archioptrx.data.sources import safe_pickle
@@ -70,7 +70,7 @@ class Sample:
     most
         Neighbours that it may have.
     faults
-        Why it can't even be looked at.
+        Reason why it can't even be looked at.
     """
 
     place: str
@@ -82,7 +82,7 @@ class Sample:
     faults: tuple[str, ...] = ()
 
 
-@source(PickleOptions, FILES)
+@SOURCES.registering("pickle")
 def load(options: PickleOptions) -> Dataset:
     """Read a file or a folder.
 
@@ -120,9 +120,9 @@ def samples_of(options: PickleOptions, files: Sequence[Path]) -> list[Sample]:
 
 
 def _stamp(files: Sequence[Path]) -> str:
-    """What changes when a file does."""
-    about = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(repr(about).encode()).hexdigest()
+    """Text that changes when a file does."""
+    status = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(repr(status).encode()).hexdigest()
 
 
 def read_samples(file: Path, folder: Path) -> list[Sample]:
@@ -141,7 +141,7 @@ def read_samples(file: Path, folder: Path) -> list[Sample]:
     if not isinstance(samples, list | tuple) or not samples:
         what = "an empty list" if isinstance(samples, list | tuple) else type(samples).__name__
         return [Sample(str(file), None, file.stem, faults=(f"holds {what}; allowed: {LEGAL}",))]
-    return [_sample(file, number, one, SHARED * len(content)) for number, one in enumerate(samples)]
+    return [_sample(file, number, sample, SHARED * len(content)) for number, sample in enumerate(samples)]
 
 
 def without_twins(samples: Sequence[Sample]) -> list[Sample]:
@@ -159,8 +159,8 @@ def without_twins(samples: Sequence[Sample]) -> list[Sample]:
 
 def _sample(file: Path, number: int, content: Any, most: int) -> Sample:
     place, usual = f"{file}: sample {number}", f"{file.stem}_{number:05d}"
-    about = content if isinstance(content, dict) else {}
-    name, sector, sectors = about.get("event", usual), about.get("sector", 0), about.get("sectors", 1)
+    keys = content if isinstance(content, dict) else {}
+    name, sector, sectors = keys.get("event", usual), keys.get("sector", 0), keys.get("sectors", 1)
     faults: list[str] = []
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         faults.append(f"event is {name!r:.60}; allowed: letters, digits, _ . + -")
@@ -203,18 +203,18 @@ def arrays_of(sample: Sample, metadata: Metadata) -> dict[str, Any]:
     count = len(xyz)
     # NaN may stand for noise.
     pid, _ = particle_ids(_numbers(hits, "particle_id", count, finite=False), name="hits.particle_id")
-    made: dict[str, Any] = {"pos": xyz, "pid": _numbers(hits, "particle_id", count, finite=False)}
-    made |= {name: _numbers(hits, name, count, name != "pt") for name in ("hit_id", "pt") if name in hits}
+    arrays: dict[str, Any] = {"pos": xyz, "pid": _numbers(hits, "particle_id", count, finite=False)}
+    arrays |= {name: _numbers(hits, name, count, name != "pt") for name in ("hit_id", "pt") if name in hits}
     if metadata.embedding:
-        made["embedding"] = _table(hits, "emb", count, metadata.embedding)
+        arrays["embedding"] = _table(hits, "emb", count, metadata.embedding)
     r, z = np.hypot(xyz[:, 0], xyz[:, 1]), xyz[:, 2]
     nodes = np.stack([r, np.arctan2(xyz[:, 1], xyz[:, 0]), z], axis=1)
     pairs = {}
     for name in GRAPHS:
-        found = undirected(neighbours(graphs, name, count, sample.most), r, z).edge_index
-        pairs[name] = found[:, np.lexsort(found[::-1])]
+        edge_index = undirected(neighbours(graphs, name, count, sample.most), r, z).edge_index
+        pairs[name] = edge_index[:, np.lexsort(edge_index[::-1])]
     inner, outer = pid[pairs["loss"]]
-    return made | {
+    return arrays | {
         "x": nodes / metadata.node_scale,
         "edge_index": pairs["pred"],
         "y": np.isin(pair_keys(pairs["pred"], count), pair_keys(pairs["true"], count)),
@@ -224,10 +224,10 @@ def arrays_of(sample: Sample, metadata: Metadata) -> dict[str, Any]:
 
 
 def _inside(content: Any, name: str) -> dict[str, Any]:
-    found = content.get(name) if isinstance(content, dict) else None
-    if not isinstance(found, dict):
+    value = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(value, dict):
         raise InputError(f"lacks {name}, or it is no dict; allowed: {LEGAL}")
-    return found
+    return value
 
 
 def _values(hits: dict[str, Any], name: str, finite: bool = True) -> NDArray[Any]:
@@ -236,7 +236,7 @@ def _values(hits: dict[str, Any], name: str, finite: bool = True) -> NDArray[Any
         raise InputError(f"lacks hits.{name}; allowed: {LEGAL}")
     values = filled(hits[name])
     if isinstance(values, list):
-        values = np.array([filled(one) for one in values]) if _plain(values) else None
+        values = np.array([filled(value) for value in values]) if _plain(values) else None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb":
         raise InputError(f"hits.{name} is {type(filled(hits[name])).__name__}; allowed: a numpy array of numbers")
     wrong = np.argwhere(~np.isfinite(values))
@@ -246,7 +246,7 @@ def _values(hits: dict[str, Any], name: str, finite: bool = True) -> NDArray[Any
 
 
 def _plain(values: list[Any]) -> bool:
-    return all(isinstance(one, int | float | np.number) for one in map(filled, values))
+    return all(isinstance(value, int | float | np.number) for value in map(filled, values))
 
 
 def _table(hits: dict[str, Any], name: str, rows: int | None, columns: int) -> NDArray[np.float64]:
@@ -278,22 +278,22 @@ def neighbours(graphs: dict[str, Any], name: str, hits: int, most: int) -> Edges
     if not isinstance(lists, list | tuple) or len(lists) != hits:
         what = f"{len(lists)} lists" if isinstance(lists, list | tuple) else type(lists).__name__
         raise InputError(f"graphs.{name} is {what}; allowed: one list of neighbours for each of the {hits} hits")
-    found: list[NDArray[np.int64]] = []
+    lists_of_hits: list[NDArray[np.int64]] = []
     total = 0
-    for hit, one in enumerate(map(filled, lists)):
-        total += len(one) if isinstance(one, list | tuple | np.ndarray) else 0
+    for hit, near in enumerate(map(filled, lists)):
+        total += len(near) if isinstance(near, list | tuple | np.ndarray) else 0
         if total > most:
-            raise InputError(f"graphs.{name} has more neighbours than a file of this size can hold")
-        values = np.asarray(one) if isinstance(one, np.ndarray) or _whole(one) else None
+            raise InputError(f"graphs.{name} has more neighbours than a file of this size can hold; allowed: {most:,}")
+        values = np.asarray(near) if isinstance(near, np.ndarray) or _whole(near) else None
         if values is None or values.ndim != 1 or values.dtype.kind not in "iu" * bool(values.size) + "iuf":
             raise InputError(f"graphs.{name} at hit {hit} is no list of whole numbers; allowed: numbers of other hits")
         if values.size and not (values.min() >= 0 and values.max() < hits):
             wrong = values[(values < 0) | (values >= hits)][0]
             raise InputError(f"graphs.{name} at hit {hit} names hit {wrong}; allowed: 0 … {hits - 1}")
-        found.append(values.astype(np.int64))
-    counts = [len(one) for one in found]
-    return np.stack([np.repeat(np.arange(hits), counts), np.concatenate([np.zeros(0, np.int64), *found])])
+        lists_of_hits.append(values.astype(np.int64))
+    counts = [len(near) for near in lists_of_hits]
+    return np.stack([np.repeat(np.arange(hits), counts), np.concatenate([np.zeros(0, np.int64), *lists_of_hits])])
 
 
-def _whole(one: Any) -> bool:
-    return isinstance(one, list | tuple) and all(isinstance(k, int | np.integer) for k in one)
+def _whole(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(k, int | np.integer) for k in value)

@@ -67,4 +67,4 @@ def neighbour_lists(pairs: Edges, hits: int) -> list[NDArray[np.int64]]:
     """
     both = np.concatenate([pairs, pairs[::-1]], axis=1)
     both = both[:, np.lexsort(both[::-1])]
-    return [one.copy() for one in np.split(both[1], np.searchsorted(both[0], np.arange(1, hits)))]
+    return [near.copy() for near in np.split(both[1], np.searchsorted(both[0], np.arange(1, hits)))]

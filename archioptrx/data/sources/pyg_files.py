@@ -106,7 +106,7 @@ def array(content: Content, name: str) -> Array | None:
 def first(content: Content, *names: str) -> tuple[str, Array | None]:
     """The first of several names that a file has, and its array."""
     for name in names:
-        found = array(content, name)
-        if found is not None:
-            return name, found
+        values = array(content, name)
+        if values is not None:
+            return name, values
     return names[0], None

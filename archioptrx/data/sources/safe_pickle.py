@@ -90,7 +90,7 @@ class _Allowed:
 
 
 class _Type:
-    """What a pickle gets for a numpy type's kind and size; its state may say the order of bytes, and no more."""
+    """Stand-in for a numpy type's kind and size in a pickle; its state may say the order of bytes, and no more."""
 
     __slots__ = ("code", "order")
 
@@ -117,7 +117,7 @@ class _Array:
         self.filled: NDArray[Any] | list[Any] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """To another process goes the array itself."""
+        """Pickle the array itself, for another process."""
         return filled, (self.filled,)
 
     def __setstate__(self, state: Any) -> None:
@@ -150,7 +150,7 @@ def _array(data: Any, kind: Any, shape: Any, order: Any = "C") -> NDArray[Any]:
         data = data.encode("latin1")
     if not isinstance(kind, _Type) or kind.code == "O" or not isinstance(data, bytes | bytearray):
         raise pickle.UnpicklingError("has an array of something else than numbers")
-    size = math.prod(int(one) for one in shape) if min(shape, default=0) >= 0 else -1
+    size = math.prod(int(length) for length in shape) if min(shape, default=0) >= 0 else -1
     if size * kind.numpy.itemsize != len(data):
         raise pickle.UnpicklingError(f"has an array of the shape {shape!r:.60} in {len(data)} bytes")
     return np.frombuffer(data, kind.numpy).reshape(shape, order="F" if order == "F" else "C")
@@ -197,9 +197,9 @@ class _Unpickler(pickle.Unpickler):
         return _ALLOWED[module, name]
 
 
-def filled(made: Any) -> Any:
-    """What stands in a list or dict of a pickle: an array of numbers, the list that an array of objects was, or itself.
+def filled(value: Any) -> Any:
+    """Content of a list or dict of a pickle: an array of numbers, the list that an array of objects was, or itself.
 
     One at a time: a small pickle may hold one dict in billions of places.
     """
-    return made.filled if isinstance(made, _Array) else made
+    return value.filled if isinstance(value, _Array) else value

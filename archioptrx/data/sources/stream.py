@@ -1,4 +1,4 @@
-"""From many events to one data set: what every source that builds graphs of single events shares.
+"""Building of a data set from many events, for every source that builds graphs of single events.
 
 Small data sets are built in this process and stay in memory. What takes long is built by worker processes, and what
 takes long or is large goes to disk as it is built (`archioptrx.data.storage.stored`), where the next call finds it
@@ -46,9 +46,9 @@ class Job:
     Attributes
     ----------
     name
-        Of the event; names are unique in a data set.
+        Name of the event; names are unique in a data set.
     content
-        What `make` needs: files, or a seed.
+        Input of `make`: files, or a seed.
     key
         What the result depends on besides the source's options: paths, sizes and times of the files, a seed. Where
         that can't be said it is empty, and the data set isn't kept for the next call.
@@ -65,7 +65,7 @@ Make = Callable[[Job], BuiltEvent]
 
 @dataclass(frozen=True)
 class StreamLimits:
-    """When a data set leaves memory, and when worker processes are worth their start.
+    """Limits from which a data set leaves memory, and worker processes are worth their start.
 
     Attributes
     ----------
@@ -93,10 +93,10 @@ class StreamLimits:
         InputError
             That is no number.
         """
-        told = os.environ.get(MEMORY, "")
-        if told and not told.isdecimal():
-            raise InputError(f"{MEMORY}: is {told!r}; allowed: a number of MiB, 0 or more")
-        return cls(memory=int(told) * 2**20) if told else cls()
+        text = os.environ.get(MEMORY, "")
+        if text and not text.isdecimal():
+            raise InputError(f"{MEMORY}: is {text!r}; allowed: a number of MiB, 0 or more")
+        return cls(memory=int(text) * 2**20) if text else cls()
 
     def workers_for(self, seconds: float, jobs: int, done: int) -> int:
         """Processes for the rest of some jobs, of which so many took so long."""
@@ -108,7 +108,7 @@ class StreamLimits:
 
 @dataclass(frozen=True)
 class JobOutcome:
-    """What came of a job: graphs in memory or in files, or faults.
+    """Outcome of a job: graphs in memory or in files, or faults.
 
     `counts` are those of the source, `repairs` those of the guard of hit graphs.
     """
@@ -135,13 +135,13 @@ def stream(
     jobs, make
         The events in order, and what builds one.
     metadata
-        Of the data set. Its source and options say, with the jobs' keys, what the graphs are.
+        Metadata of the data set. Its source and options say, with the jobs' keys, what the graphs are.
     skip_bad
         Leave out events whose building raises InputError, and count them.
     key
         Name of the content where it was looked for already, see `cached`. None: it is looked for here.
     limits
-        When it leaves memory; None: the usual ones.
+        When it leaves memory; None: usual ones.
 
     Returns
     -------
@@ -154,16 +154,14 @@ def stream(
     InputError
         Events are bad and aren't to be skipped, or no event is good: one line each.
     """
-    limits = limits or StreamLimits.usual()
-    keep = all(job.key for job in jobs)
+    limits, keep = limits or StreamLimits.usual(), all(job.key for job in jobs)
     if key is None:
         key = key_of(jobs, make, metadata, skip_bad)
         if keep and (known := cached(metadata.source, key)) is not None:
             return known
     start = time.monotonic()
     with _Draft(metadata.source, key, keep) as draft:
-        counts: Counter[str] = Counter()
-        repairs: Counter[str] = Counter()
+        counts, repairs = Counter[str](), Counter[str]()
         faults: list[str] = []
         bad = 0
         outcomes = _outcomes(jobs, make, draft, limits)
@@ -207,10 +205,10 @@ def with_counts(
     metadata: Metadata, counts: Mapping[str, float], bad: int, repairs: Mapping[str, int] | None = None
 ) -> Metadata:
     """Add to the options what was counted. They are as JSON has them: the same when it is built and when it is read."""
-    found: dict[str, Any] = {"building": dict(counts)} if counts else {}
-    found |= {"skipped": bad + metadata.options.get("skipped", 0)} if bad else {}
-    found |= {KEY: dict(repairs)} if repairs else {}
-    return replace(metadata, options=json.loads(json.dumps({**metadata.options, **found}, default=str)))
+    facts: dict[str, Any] = {"building": dict(counts)} if counts else {}
+    facts |= {"skipped": bad + metadata.options.get("skipped", 0)} if bad else {}
+    facts |= {KEY: dict(repairs)} if repairs else {}
+    return replace(metadata, options=json.loads(json.dumps({**metadata.options, **facts}, default=str)))
 
 
 def progress(items: Iterable[Item], number: int, label: str) -> Iterator[Item]:
@@ -309,10 +307,10 @@ def _outcomes(
 def _built(job: Job, make: Make) -> JobOutcome:
     try:
         with collected() as repairs:
-            made = make(job)
+            built = make(job)
     except InputError as error:
         return JobOutcome(faults=error.faults)
-    return JobOutcome(made.graphs, counts=made.counts, repairs=repairs)
+    return JobOutcome(built.graphs, counts=built.counts, repairs=repairs)
 
 
 def _written(item: tuple[int, Job], folder: Path, make: Make) -> JobOutcome:

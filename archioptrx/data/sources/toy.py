@@ -29,7 +29,7 @@ from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.data.options import ToyOptions, source
+from archioptrx.data.options import SOURCES, ToyOptions
 from archioptrx.data.sources.stream import Job, stream
 
 UNIT = 100.0
@@ -41,7 +41,7 @@ WINDOW = 4.0
 Arrays = dict[str, np.ndarray[Any, Any]]
 
 
-@source(ToyOptions)
+@SOURCES.registering("toy")
 def load(options: ToyOptions) -> Dataset:
     """Make the events, with a progress bar on stderr."""
     metadata = Metadata(
@@ -111,8 +111,8 @@ def toy_hits(options: ToyOptions, random: np.random.Generator) -> Arrays:
     phi = start[particle] + sense[particle] * np.arcsin(sine[particle, layer])
     order = random.permutation(len(phi))
     particle, layer, phi = particle[order], layer[order], np.remainder(phi[order] + math.pi, 2 * math.pi) - math.pi
-    made = {"layer": layer, "r": layers[layer], "phi": phi, "pid": particle + 1}
-    return made | {"radius": curve[particle], "start": start[particle], "sense": sense[particle]}
+    hits = {"layer": layer, "r": layers[layer], "phi": phi, "pid": particle + 1}
+    return hits | {"radius": curve[particle], "start": start[particle], "sense": sense[particle]}
 
 
 def largest_step(options: ToyOptions) -> float:

@@ -30,9 +30,8 @@ from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.event import Event
 from archioptrx.data.graph_construction import build, building_metadata
 from archioptrx.data.identifiers import NOISE
-from archioptrx.data.options import TrackmlOptions, source
+from archioptrx.data.options import SOURCES, TrackmlOptions
 from archioptrx.data.options.building import as_told
-from archioptrx.data.options.trackml import FILES
 from archioptrx.data.repairs import note
 from archioptrx.data.sources.event_files import EventFiles, find_events
 from archioptrx.data.sources.event_tables import Table, read_table
@@ -47,7 +46,7 @@ MOST_GEV = 1e5
 Array = NDArray[Any]
 
 
-@source(TrackmlOptions, FILES)
+@SOURCES.registering("trackml")
 def load(options: TrackmlOptions) -> Dataset:
     """Read the events and build their graphs, with a progress bar on stderr.
 
@@ -58,8 +57,8 @@ def load(options: TrackmlOptions) -> Dataset:
     """
     events = find_events(options.path)[: options.events]
     truth = any("truth" in event.parts for event in events)
-    told = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
-    metadata = building_metadata(options.source, options, {k: v for k, v in told.items() if v not in (None, ())})
+    given = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
+    metadata = building_metadata(options.source, options, {k: v for k, v in given.items() if v not in (None, ())})
     jobs = [Job(event.name, event, event.key) for event in events]
     return stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
 
@@ -78,8 +77,8 @@ def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> 
     ):
         if part not in job.content.parts and allowed:
             raise InputError(f"{event.name}: has no {part}.csv; allowed: {allowed}")
-    made = build(event, options, metadata)
-    return replace(made, counts={**made.counts, "unlisted_hits": unlisted})
+    built = build(event, options, metadata)
+    return replace(built, counts={**built.counts, "unlisted_hits": unlisted})
 
 
 def read_event(files: EventFiles) -> Event:

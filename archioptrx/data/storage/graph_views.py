@@ -75,11 +75,11 @@ class Changed(Graphs):
 
     @property
     def size(self) -> int:
-        """Those before the change."""
+        """Sizes before the change."""
         return self.graphs.size
 
     def facts(self, place: int) -> Facts:
-        """Those of the graph before the change."""
+        """Facts of the graph before the change."""
         return self.graphs.facts(place)
 
 
@@ -125,7 +125,7 @@ def digests_of(graphs: Sequence[HitGraph]) -> list[bytes]:
 
 
 def taken(graphs: Sequence[HitGraph], places: Sequence[int]) -> Sequence[HitGraph]:
-    """Those at some places, in that order."""
+    """Graphs at some places, in that order."""
     return graphs.take(places) if isinstance(graphs, Graphs) else tuple(graphs[k] for k in places)
 
 

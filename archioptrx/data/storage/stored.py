@@ -48,14 +48,14 @@ class Store:
     Parameters
     ----------
     folder
-        Where it is.
+        Its place.
     temporary
         Remove it with the last object of this process that uses it, at the end of the process at the latest.
 
     Attributes
     ----------
     about
-        What was written beside the graphs.
+        Content that was written beside the graphs.
     size
         Bytes of the graphs.
     temporary
@@ -213,9 +213,9 @@ def write_graphs(folder: Path, name: str, graphs: Iterable[HitGraph], size: int 
         written.append(Written(path.name, file.size, tuple(entries)))
 
 
-def write_index(folder: Path, files: Sequence[Written], about: Mapping[str, Any]) -> None:
+def write_index(folder: Path, files: Sequence[Written], facts: Mapping[str, Any]) -> None:
     """Write what a folder holds; a folder without it isn't finished."""
-    content = {"files": [(f.name, f.size, f.entries) for f in files], "about": dict(about)}
+    content = {"files": [(f.name, f.size, f.entries) for f in files], "about": dict(facts)}
     text = json.dumps(content, ensure_ascii=False)
     check = hashlib.sha256(text.encode()).hexdigest()
     (folder / cache.INDEX).write_text(f"{check}\n{text}\n", encoding="utf-8")

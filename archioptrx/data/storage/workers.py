@@ -66,7 +66,7 @@ def spread(function: Callable[[Item], Result], items: Iterable[Item], workers: i
     Raises
     ------
     Exception
-        What the function raised, with its traceback there as a note.
+        Error that the function raised, with its traceback there as a note.
     InputError
         A worker died.
     """

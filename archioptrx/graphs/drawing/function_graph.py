@@ -180,7 +180,7 @@ class _Drawing:
         return str(self.graph.width[name]) if field is None else f"source: {field}"
 
     def _way(self, layout: Layout, arrow: Arrow, ports: Mapping[Port, float], kind: str | None) -> Way:
-        """From side to side, straight beside what it passes."""
+        """Curve from side to side, straight beside what it passes."""
         start, end = arrow[:2]
         down = _down(layout.rank, arrow)
         places = [self._side(layout, start, down, ports[start, down, arrow])]

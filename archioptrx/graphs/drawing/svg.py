@@ -182,7 +182,7 @@ def usable(folder: Path) -> None:
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """At most how wide a text is, in any of the fonts. (DejaVu Sans is the widest of them.)
+    """Largest width of a text in any of the fonts. (DejaVu Sans is the widest of them.)
 
     >>> text_width("score0", 10) < text_width("score0", 10, bold=True) < text_width("a longer one", 10)
     True

@@ -8,7 +8,11 @@ a user's signature and class together.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from archioptrx.core.errors import InputError
+from archioptrx.core.plugins import DescribedRegistry
 from archioptrx.graphs.signatures import joining, networks, pooling, pyg, reducing, single
 from archioptrx.graphs.signatures.domains import DOMAINS, LADDER, POOLED, Shape
 from archioptrx.graphs.signatures.networks import ACTIVATIONS
@@ -17,13 +21,30 @@ from archioptrx.graphs.signatures.signature import KEEPS, MEETS, MIXES, Signatur
 from archioptrx.graphs.signatures.width import Choice, Hyperparameter, Width
 
 __all__ = [
-    "ACTIVATIONS", "DOMAINS", "KEEPS", "LADDER", "MEETS", "MIXES", "POOLED", "SIGNATURES", "Choice", "Hyperparameter",
-    "Parameter", "Shape", "Signature", "Width", "check_signature", "keeps", "meets", "mixes", "register",
+    "ACTIVATIONS", "BLOCKS", "DOMAINS", "KEEPS", "LADDER", "MEETS", "MIXES", "POOLED", "SIGNATURES", "Choice",
+    "Hyperparameter", "Parameter", "Shape", "Signature", "Width", "check_signature", "keeps", "meets", "mixes",
+    "register",
 ]  # fmt: skip
 
 FAMILIES = (networks, reducing, single, joining, pyg, pooling)
 BUNDLED = {signature.name: signature for family in FAMILIES for signature in family.BLOCKS}
-SIGNATURES: dict[str, Signature] = dict(BUNDLED)
+TORCH_SIDE = "archioptrx.networks.blocks"
+FILES = {
+    "mlp": ("mlp", "attention"),
+    "gru": ("gru",),
+    "gate": ("gate",),
+    "normal": ("norm",),
+    "simple": ("aggregate", "concat", "add", "mean", "identity", "readout", "broadcast"),
+    "pyg": ("pyg",),
+    "pooling": ("pool", "unpool"),
+}
+"""The bundled blocks of each file of that package."""
+
+BLOCKS: DescribedRegistry[type[Any], Signature] = DescribedRegistry(
+    "block", {name: (f"{TORCH_SIDE}.{file}", BUNDLED[name]) for file, names in FILES.items() for name in names}
+)
+"""Classes of torch modules, each described by its signature."""
+SIGNATURES: Mapping[str, Signature] = BLOCKS.descriptions
 """All signatures by name. A plain dictionary: a walk reads it thousands of times a second."""
 
 
@@ -36,7 +57,7 @@ def register(signature: Signature) -> Signature:
         As `check_signature`.
     """
     check_signature(signature)
-    SIGNATURES[signature.name] = signature
+    BLOCKS.descriptions[signature.name] = signature
     return signature
 
 

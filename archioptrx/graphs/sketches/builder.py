@@ -41,8 +41,8 @@ def build(
 ) -> dict[str, Any]:
     """Make a sketch of layers in rounds: doublets, hits, event, poolings; then a layer that gives the output.
 
-    Round i has the i-th layer of each kind, as long as there are any.
-    `archioptrx.graphs.architecture.Architecture.from_dict` makes the network of it, `archioptrx.sandbox.save` a file.
+    Round i has the i-th layer of each kind, if any. `archioptrx.graphs.architecture.Architecture.from_dict` makes the
+    network of it, `archioptrx.sandbox.save` a file.
 
     >>> build(1, 0, methods={"node_convolutions": "GATConv"})["architecture"]["node1"]
     {'type': 'node', 'convolution': 'GATConv', 'mlp': 1}
@@ -60,12 +60,10 @@ def build(
         Methods by kind (the names above): one for all its layers, or one for each.
     iterations
         Number of further turns of all rounds, with one set of weights.
-    target
-        Type of the output: `edge`, `node` or `graph`.
+    target, name
+        Type of the output: `edge`, `node` or `graph`; name of the sketch.
     hyperparameters
         Values that replace or extend the usual ones (`hidden`, `depth`, `activation`).
-    name
-        Name of the sketch.
 
     Raises
     ------

@@ -87,7 +87,7 @@ def parse_layer(fields: Fields, name: str) -> SketchLayer:
     fields.taken += ["convolution", "pooling"]
     fields.rest()
     if layer.convolution == "attention" and layer.mlp is None:
-        fields.fault("mlp", "is missing; an attention has one, mlp: true is the usual")
+        fields.fault("mlp", "is missing, and an attention has one; allowed: mlp: true, the usual one, or a mapping")
     return layer
 
 

@@ -29,7 +29,7 @@ class SketchValue:
         The building block that makes it, or SOURCE, HEAD (of a loop) or LATE (made in a loop of which only heads are
         seen from behind; whoever reads it wants the loop written another way).
     name
-        Of the function, or of the source.
+        Name of the function, or of the source.
     inputs, kind, params, weights
         As those of a step.
     loop
@@ -67,7 +67,7 @@ class SketchProgram:
     rows
         The values.
     turns
-        How often each loop runs.
+        Number of turns of each loop.
     """
 
     def __init__(self) -> None:

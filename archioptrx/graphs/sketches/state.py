@@ -31,9 +31,9 @@ class State:
     values
         The last value of `node`, `edge`, `graph` and of each layer that has run.
     shapes
-        What the steps of each weights read, so that all of them fit.
+        Inputs of the steps of each weights, so that all of them fit.
     place
-        Of the file, for messages.
+        Place of the file, for messages.
     """
 
     program: SketchProgram

@@ -25,7 +25,7 @@ class Operand:
     code
         The expression that gives it: the name of a variable.
     name
-        Of its data node.
+        Name of its data node.
     domain, width
         Its rows and its number of channels.
     """
@@ -80,7 +80,7 @@ class Expression:
     Attributes
     ----------
     code
-        What gives the result.
+        Code of the result.
     helpers
         By name the complete text of each function or class that the code calls, beyond those of
         `archioptrx.graphs.source.helpers`.
@@ -110,11 +110,11 @@ class LayerClass:
     members
         Attribute and what makes it.
     arguments
-        Of its `forward`.
+        Arguments of its `forward`.
     body
         Statements of its `forward` before the last one.
     result
-        What `forward` returns.
+        Code of what `forward` returns.
     """
 
     about: str
@@ -133,7 +133,7 @@ class LayerSource:
     made
         What makes the module: a call such as `nn.GRUCell(3, 4)`, or a class that the export writes for it.
     arguments
-        What it is called with.
+        Arguments of its call.
     keys
         Beginnings of keys in the module's state dict, by those of the trained block: `{"layer.": ""}`. By default both
         have the same keys.

@@ -11,14 +11,14 @@ from types import ModuleType
 import torch
 
 from archioptrx.core.files import write_atomically
-from archioptrx.models.export import exporter
+from archioptrx.models.export import EXPORTERS
 from archioptrx.models.export.check import difference, raw, tensors
 from archioptrx.models.export.own_source import faults_of
 from archioptrx.models.export.python import renamed, source
 from archioptrx.models.export.trained import Take, about_file
 
 
-@exporter("python", ".py", beside=(".pt",), importable=True)
+@EXPORTERS.registering("python")
 def export_python(take: Take, path: Path) -> str:
     """Readable PyTorch and a file of weights."""
     error = write_python(take, path)

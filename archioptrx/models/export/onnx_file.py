@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import write_atomically
-from archioptrx.models.export import exporter
+from archioptrx.models.export import EXPORTERS
 from archioptrx.models.export.check import Arrays, difference, random_event, raw, tensors
 from archioptrx.models.export.files import written
 from archioptrx.models.export.own_source import faults_of
@@ -29,7 +29,7 @@ OPSET = 18
 """The first one in which all reductions of scatter exist, so that repeated indices add up."""
 
 
-@exporter("onnx", ".onnx")
+@EXPORTERS.registering("onnx")
 def export_onnx(take: Take, path: Path) -> str:
     """ONNX, for onnxruntime in any language."""
     return take.summary(str(path), write_onnx(take, path))

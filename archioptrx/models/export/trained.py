@@ -15,8 +15,7 @@ from archioptrx.models.export.plan import plan
 from archioptrx.models.export.program import Program
 from archioptrx.models.model_folder import TrainedModel
 from archioptrx.networks.compile import Model
-from archioptrx.tasks.binary import BinaryClassification
-from archioptrx.tasks.several import Several
+from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import Task
 
 
@@ -90,8 +89,7 @@ class Take:
 
 def probabilities(task: Task, targets: int) -> tuple[bool, ...]:
     """Flags of the targets: whether the task gives logits."""
-    tasks = list(task.tasks.values()) if isinstance(task, Several) else [task]
-    links = tuple(isinstance(part, BinaryClassification) for part in tasks)
+    links = tuple(part.logits for part in parts_of(task))
     return links if len(links) == targets else (False,) * targets
 
 

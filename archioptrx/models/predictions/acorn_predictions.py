@@ -8,11 +8,11 @@ from pathlib import Path
 from archioptrx.core.errors import InputError
 from archioptrx.data.options import AcornOptions
 from archioptrx.data.sources import acorn
-from archioptrx.models.predictions import prediction_writer
+from archioptrx.models.predictions import PREDICTION_WRITERS
 from archioptrx.models.predictions.prediction import Prediction
 
 
-@prediction_writer("acorn")
+@PREDICTION_WRITERS.registering("acorn")
 def write_predictions(predictions: Iterable[Prediction], options: AcornOptions, output: Path) -> None:
     """Write each file again with scores and labels, under its own name.
 

@@ -18,11 +18,11 @@ from archioptrx.data.options import HitgraphsOptions
 from archioptrx.data.pairs import per_pair
 from archioptrx.data.sources.hitgraph_arrays import edge_index_of
 from archioptrx.data.sources.hitgraphs import METADATA, find_files, name_of
-from archioptrx.models.predictions import prediction_writer
+from archioptrx.models.predictions import PREDICTION_WRITERS
 from archioptrx.models.predictions.prediction import Prediction
 
 
-@prediction_writer("hitgraphs")
+@PREDICTION_WRITERS.registering("hitgraphs")
 def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptions, output: Path) -> None:
     """Write each graph's file again with the predictions.
 

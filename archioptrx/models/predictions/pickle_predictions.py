@@ -14,11 +14,11 @@ from archioptrx.data.options.pickle import FILES
 from archioptrx.data.sources.files import files_in
 from archioptrx.data.sources.pickle import LEGAL, samples_of
 from archioptrx.data.sources.pickle_writing import to_sample
-from archioptrx.models.predictions import prediction_writer
+from archioptrx.models.predictions import PREDICTION_WRITERS
 from archioptrx.models.predictions.prediction import Prediction
 
 
-@prediction_writer("pickle")
+@PREDICTION_WRITERS.registering("pickle")
 def write_predictions(predictions: Iterable[Prediction], options: PickleOptions, output: Path) -> None:
     """Write `samples.pickle`: one list of samples, hits in the order in which they came.
 

@@ -18,13 +18,14 @@ class Prediction:
     graph
         As the source made it: `hit_id` names its hits, `in_file_order` brings edges into the file's order.
     scores : float32 [E] or None
-        Probability of each edge, in the order of the graph's edges. None: the task scores no edges.
+        Probability of each edge, or what else the task gives, in the order of the graph's edges. None: it has no
+        number for each edge.
     tracks : int64 [N] or None
         Track of each hit, -1 for none; numbers are the graph's own. None: the task makes no tracks.
     outputs
         Output for each other target, by its name: one row per hit or graph.
     triplet_scores : float32 [T] or None
-        Probability of each triplet. None: the task scores no triplets.
+        The same of each triplet.
     """
 
     graph: HitGraph

@@ -23,7 +23,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.options import TrackmlOptions
 from archioptrx.data.sources.event_files import EventFiles, find_events
 from archioptrx.data.sources.event_tables import read_table
-from archioptrx.models.predictions import prediction_writer
+from archioptrx.models.predictions import PREDICTION_WRITERS
 from archioptrx.models.predictions.prediction import Prediction
 from archioptrx.tasks.tracks.finding import numbered
 from archioptrx.tasks.tracks.scores import hit_labels
@@ -31,7 +31,7 @@ from archioptrx.tasks.tracks.scores import hit_labels
 SUBMISSION = "submission.csv"
 
 
-@prediction_writer("trackml", other_edges=True)
+@PREDICTION_WRITERS.registering("trackml")
 def write_predictions(predictions: Iterable[Prediction], options: TrackmlOptions, output: Path) -> None:
     """Write a submission to the challenge, and tables of all scores; see above.
 

@@ -39,11 +39,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archioptrx.graphs.signatures import POOLED, SIGNATURES, Shape
+from archioptrx.graphs.signatures import BLOCKS, POOLED, SIGNATURES, Shape
 from archioptrx.networks.blocks.registry import block
 from archioptrx.networks.blocks.topology import Topology
 from archioptrx.networks.blocks.value import ForwardPass, Value
-from archioptrx.networks.registry import BLOCKS
 
 __all__ = ["BLOCKS", "ForwardPass", "Shape", "Topology", "Value", "apply", "block", "build"]
 

@@ -76,7 +76,7 @@ class Convolution(nn.Module):
         except Exception as error:
             raise GraphError(f"pyg: {conv}({_text(options)}) fails: {type(error).__name__}: {error}") from error
         if width != output.width:
-            raise GraphError(f"pyg: {conv}({_text(options)}) gives width {width}, not {output.width}")
+            raise GraphError(f"pyg: {conv}({_text(options)}) gives width {width}; allowed: {output.width}")
 
     def _keyword(self, inputs: Sequence[Shape], fed: Mapping[str, Any]) -> str | None:
         if len(inputs) < 2:
@@ -86,7 +86,7 @@ class Convolution(nn.Module):
         if "edge_weight" in fed and inputs[1].width == 1:
             return "edge_weight"
         need = "edge features of width 1" if "edge_weight" in fed else "no edge features"
-        raise GraphError(f"pyg: {self.name} takes {need}, not {inputs[1].width} channels")
+        raise GraphError(f"pyg: {self.name} has {inputs[1].width} channels of edges; allowed: {need}")
 
     def _dry_run(self, inputs: Sequence[Shape]) -> int:
         """Width of the result on two nodes and one edge; this also makes parameters that wait for an input."""

@@ -8,8 +8,7 @@ from typing import TypeVar
 from torch import nn
 
 from archioptrx.core.errors import InputError
-from archioptrx.graphs.signatures import Signature, check_signature, register
-from archioptrx.networks.registry import BLOCKS
+from archioptrx.graphs.signatures import BLOCKS, Signature, check_signature
 
 Module = TypeVar("Module", bound=type[nn.Module])
 
@@ -32,8 +31,7 @@ def block(signature: Signature) -> Callable[[Module], Module]:
     def decorate(module: Module) -> Module:
         if not (isinstance(module, type) and issubclass(module, nn.Module)):
             raise InputError(f"block {signature.name}: is {module!r}; allowed: a class that inherits from nn.Module")
-        BLOCKS.register(signature.name, module, module.__module__)
-        register(signature)
+        BLOCKS.describing(signature.name, signature)(module)
         module.signature = signature  # type: ignore[attr-defined]
         return module
 

@@ -42,7 +42,7 @@ class Topology:
         """The number of nodes of the batch."""
         count = self.data.num_nodes
         if count is None:
-            raise InputError("data: the number of nodes is unknown; set x or num_nodes")
+            raise InputError("data: the number of nodes is unknown; allowed: with x or num_nodes")
         return int(count)
 
     @cached_property
@@ -104,9 +104,11 @@ class Topology:
         name = INDEX[domain]
         index = getattr(self.data, name, None)
         if not isinstance(index, Tensor):
-            raise InputError(f"data.{name}: is missing, but this network has values of domain {domain}")
+            raise InputError(
+                f"data.{name}: is missing; allowed: [2, number] torch.int64, for values of domain {domain}"
+            )
         if index.dim() != 2 or index.shape[0] != 2 or index.dtype != torch.int64:
-            raise InputError(f"data.{name}: {list(index.shape)} {index.dtype}; must be [2, number] torch.int64")
+            raise InputError(f"data.{name}: {list(index.shape)} {index.dtype}; allowed: [2, number] torch.int64")
         if index.numel():
             low, high = (int(bound) for bound in index.aminmax())
             if low < 0 or high >= size:

@@ -28,7 +28,7 @@ class Piece:
         None: the channels are `rows` themselves.
     bias : Tensor [w] or None
     counts : Tensor [R] or None
-        How often each row has summed up the bias; None: once.
+        Number of times that each row has summed up the bias; None: once.
     """
 
     rows: Tensor
@@ -62,7 +62,7 @@ class Value:
     pieces
         Their channels, in order, are the value's.
     pooling
-        What made the rows of a value of domain `pooled`; None for all others.
+        Pooling that made the rows of a value of domain `pooled`; None for all others.
     """
 
     __slots__ = ("_tensor", "pieces", "pooling")

@@ -21,14 +21,20 @@ from archioptrx.report.comparison.events import ModelEvents, row_order
 from archioptrx.report.comparison.models import LoadedModel
 from archioptrx.report.comparison.pictures import Curves, Display, curves_of, display_of
 from archioptrx.report.comparison.result import ComparedModel, Comparison, Number
-from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, judging_metrics
+from archioptrx.report.comparison.statistics import (
+    GraphStatistic,
+    RowStatistic,
+    TrackStatistic,
+    by_rows,
+    judging_metrics,
+)
 from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_of
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import Bools
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
 from archioptrx.tasks.tracks.metrics import Selection
-from archioptrx.tasks.tracks.scores import event_tracks, own_track_metrics
+from archioptrx.tasks.tracks.scores import event_tracks
 from archioptrx.training.fit import predict
 
 FEW, MANY = 200, 1000
@@ -119,12 +125,12 @@ def compare_answers(
         Resamples; None: as many as are quickly made.
     """
     first = runs[0]
-    divided = isinstance(first.contestant.model.task, BinaryClassification)
-    units = units_of(first.view.graphs, divided)
-    quick = divided and not any(run.contestant.model.task.own_metrics for run in runs)
+    units = units_of(first.view.graphs, divisible=by_rows(first.contestant.model.task))
+    statistics = [_statistic(run, units) for run in runs]
+    quick = all(isinstance(statistic, RowStatistic) and statistic.quick() for statistic in statistics)
     number = (MANY if quick else FEW) if number is None else number
     draws = resamples(units.number, number, seed) if units.number else np.zeros((0, 0), np.int64)
-    replicates = [_replicates(run, units, draws) for run in runs]
+    replicates = [_replicates(run, statistic, units, draws) for run, statistic in zip(runs, statistics, strict=True)]
     entries = _entries(runs, replicates)
     rows = first.decided[2] if first.rows else None
     extra = [] if units.number else ["there are too few events for intervals"]
@@ -164,20 +170,24 @@ def _strangers(runs: Sequence[ModelAnswers]) -> list[ModelAnswers]:
     return [run for run in runs[1:] if run.rows and _order(run, runs[0]) is None]
 
 
-def _replicates(run: ModelAnswers, units: Units, draws: Ints) -> dict[str, Replicates]:
-    """Metrics of a model in all resamples; of one with other graphs only where events are drawn."""
+def _statistic(run: ModelAnswers, units: Units) -> RowStatistic | GraphStatistic:
+    """Metrics of a model as a function of the counts of the units; of all events together where none can be drawn."""
     task, graphs = run.contestant.model.task, run.view.graphs
     own = units if run.view.same else units_of(graphs, False)
-    if units.what != EVENTS and not run.view.same:
-        own, draws = Units("", (), 0), np.zeros((0, 0), np.int64)
-    single = Units(EVENTS, (0,) * len(graphs), 1)
-    used = own if own.number else single
-    statistic = (
-        RowStatistic(task, run.outputs, graphs, used, run.cut)
-        if isinstance(task, BinaryClassification)
-        else GraphStatistic(task, run.outputs, graphs, used, run.cut)
-    )
-    replicates = replicate(statistic, draws if own.number else np.zeros((0, 1), np.int64))
+    if (units.what != EVENTS and not run.view.same) or not own.number:
+        own = Units(EVENTS, (0,) * len(graphs), 1)
+    if by_rows(task):
+        return RowStatistic(task, run.outputs, graphs, own, run.cut)
+    return GraphStatistic(task, run.outputs, graphs, own, run.cut)
+
+
+def _replicates(
+    run: ModelAnswers, statistic: RowStatistic | GraphStatistic, units: Units, draws: Ints
+) -> dict[str, Replicates]:
+    """Metrics of a model in all resamples; of one with other graphs only where events are drawn."""
+    task, graphs = run.contestant.model.task, run.view.graphs
+    drawn = draws if statistic.units == units.number else np.zeros((0, statistic.units), np.int64)
+    replicates = replicate(statistic, drawn)
     if replicates.get("loss") and replicates["loss"].value is None:
         batches = [batch_graphs([graph]) for graph in graphs]
         whole = judging_metrics(task.scores(run.outputs, batches, cut=run.cut))
@@ -197,7 +207,7 @@ def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
     has_particles = graphs[0].get("particles") is not None
     selection = Selection.of_signal(run.contestant.model.metadata.options if has_particles else {})
     events = event_tracks(graphs, found_tracks, run.view.whole)
-    statistic = TrackStatistic(events, selection, own_track_metrics(task))
+    statistic = TrackStatistic(events, selection, task.name)
     return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64))
 
 

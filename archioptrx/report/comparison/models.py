@@ -11,10 +11,10 @@ from typing import Any
 from archioptrx.core.config import ARCHITECTURES, bundled_names, finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import next_folder, refuse_used
-from archioptrx.core.overrides import override
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.model_folder import TrainedModel, load_model
 from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.run import Events, check_fit, load_events
 from archioptrx.search.single import SingleTraining, train, usual

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +13,18 @@ from archioptrx.data.hitgraph import HitGraph, batch_graphs
 from archioptrx.report.comparison.bootstrap import Ints, Numbers
 from archioptrx.report.comparison.units import Units
 from archioptrx.tasks.binary import BinaryClassification
-from archioptrx.tasks.classification_metrics import FIXED_CUT, FIXED_EFFICIENCY, Bools, Floats, Ranking, logit
-from archioptrx.tasks.metrics import TRACKS, Metric
+from archioptrx.tasks.classification_metrics import FIXED_CUT, Bools, ClassifiedRows, Floats, Ranking, logit
+from archioptrx.tasks.metrics import TRACKS, metrics_of
 from archioptrx.tasks.task import Task
-from archioptrx.tasks.tracks.metrics import EventTracks, FoundTracks, Selection, track_counts
+from archioptrx.tasks.tracks.metrics import Counts, EventTracks, FoundTracks, Selection, ratio
 
 FACTS = ("cut", "true_fraction", "edges", "triplets", "pairs", "graphs", "tracks", "particles", "hits")
 """Metrics that describe the data, not the model: they are not compared."""
+
+
+def by_rows(task: Task) -> TypeGuard[BinaryClassification]:
+    """Whether a task has no numbers but its loss and registered metrics of rows, so that sums can give them."""
+    return isinstance(task, BinaryClassification) and type(task).metrics is BinaryClassification.metrics
 
 
 class RowStatistic:
@@ -30,6 +36,19 @@ class RowStatistic:
         Logits of each graph, and the units of the graphs.
     cut
         Probability that accepts.
+
+    Attributes
+    ----------
+    units
+        Number of units.
+    rows, unit : [R]
+        The rows that count, and the unit of each.
+    falling, unit_falling : [R]
+        Truth and unit of the rows by falling logit.
+    ends, thresholds : [K]
+        Place of the last row of each distinct logit in that order, and these logits.
+    counts
+        By cut what `_counts` gives.
     """
 
     def __init__(
@@ -40,45 +59,111 @@ class RowStatistic:
         units: Units,
         cut: float,
     ) -> None:
-        rows = task.rows
-        masks = [rows.kept(graph).numpy() for graph in graphs]
-        logits = _joined([o.double().numpy()[kept] for o, kept in zip(outputs, masks, strict=True)])
-        truth = _joined([(g[rows.truth] > 0.5).numpy()[kept] for g, kept in zip(graphs, masks, strict=True)])
-        places = enumerate(zip(graphs, masks, strict=True))
-        unit = _joined([units.of_rows(place, graph, rows)[kept] for place, (graph, kept) in places])
+        rows, self.units = task.rows, units.number
+        self.rows = task.answers(outputs, graphs, cut)
+        logits, truth = self.rows.logits, self.rows.truth
+        places = enumerate(graphs)
+        self.unit = _joined([units.of_rows(place, graph, rows)[rows.kept(graph).numpy()] for place, graph in places])
         order = np.argsort(-logits, kind="stable")
         ranked = logits[order]
-        self._ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-        self._thresholds, self._truth, self._unit = ranked[self._ends], truth[order], unit[order]
-        self._counts = {level: _counts(logits >= logit(level), truth, unit, units.number) for level in (cut, FIXED_CUT)}
+        self.falling, self.unit_falling = truth[order], self.unit[order]
+        self.ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+        self.thresholds = ranked[self.ends]
+        levels = (cut, FIXED_CUT)
+        self.counts = {level: _counts(logits >= logit(level), truth, self.unit, units.number) for level in levels}
         self._losses = _losses(task, outputs, graphs, units) if units.parts == 1 else None
-        self._cut = cut
-        self._own = [metric for metric in task.own_metrics if TRACKS not in metric.of]
-        self._judged, self._places = task.answers(outputs, graphs, cut), unit
+        self._metrics = metrics_of(task.name, rows.plural)
 
     def __call__(self, weights: Ints) -> Numbers:
         """Metrics by their names in the task, without those of `FACTS`."""
-        own = {}
-        if self._own:
-            rows = np.repeat(np.arange(len(self._places)), weights[self._places])
-            judged = self._judged.taken(rows)
-            own = {metric.name: metric.value(judged) for metric in self._own}
-        each = weights[self._unit]
-        every, true = np.cumsum(each)[self._ends], np.cumsum(each * self._truth)[self._ends]
-        occurring = np.diff(every, prepend=0) > 0  # thresholds without a row in this resample are dropped
-        ranking = Ranking(self._thresholds[occurring], true[occurring], (every - true)[occurring])
-        fixed = _rates(self._counts[FIXED_CUT] @ weights)
-        loss = None if self._losses is None else _ratio(*(self._losses @ weights))
-        return {
-            "auc": ranking.auc,
-            "average_precision": ranking.average_precision,
-            **_rates(self._counts[self._cut] @ weights),
-            f"efficiency_{FIXED_CUT:g}": fixed["efficiency"],
-            f"purity_{FIXED_CUT:g}": fixed["purity"],
-            f"purity_at_efficiency_{FIXED_EFFICIENCY:g}": ranking.purity_at_efficiency(FIXED_EFFICIENCY),
-            "loss": loss,
-            **own,
-        }
+        drawn = DrawnRows(self, weights)
+        loss = None if self._losses is None else ratio(*(self._losses @ weights))
+        return {metric.name: metric.value(drawn) for metric in self._metrics} | {"loss": loss}
+
+    def quick(self) -> bool:
+        """Whether sums are enough for all metrics, so that many resamples cost little."""
+        drawn = DrawnRows(self, np.ones(self.units, dtype=np.int64))
+        for metric in self._metrics:
+            metric.value(drawn)
+        return "drawn" not in vars(drawn)
+
+
+class DrawnRows(ClassifiedRows):
+    """Rows of a resample, for any metric: its ranking and rates come from sums, the rows are drawn where one asks.
+
+    Parameters
+    ----------
+    statistic
+        The rows of all units.
+    weights : int64 [U]
+        Count of each unit.
+    """
+
+    def __init__(self, statistic: RowStatistic, weights: Ints) -> None:
+        self._statistic, self._weights = statistic, weights
+
+    def __len__(self) -> int:
+        """Number of rows that are drawn."""
+        rows, *_ = self._statistic.counts[self.cut]
+        return int(rows @ self._weights)
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """The rows by falling logit."""
+        all_rows, weights = self._statistic, self._weights[self._statistic.unit_falling]
+        rows, true = (np.cumsum(counted)[all_rows.ends] for counted in (weights, weights * all_rows.falling))
+        occurring = np.diff(rows, prepend=0) > 0  # thresholds without a row in this resample are dropped
+        return Ranking(all_rows.thresholds[occurring], true[occurring], (rows - true)[occurring])
+
+    @cached_property
+    def rates(self) -> dict[str, float | None]:
+        """Accuracy, efficiency and purity at the cut."""
+        return _rates(self._statistic.counts[self.cut] @ self._weights)
+
+    @cached_property
+    def fixed_rates(self) -> dict[str, float | None]:
+        """The same at `FIXED_CUT`."""
+        return _rates(self._statistic.counts[FIXED_CUT] @ self._weights)
+
+    @cached_property
+    def drawn(self) -> ClassifiedRows:
+        """The rows themselves, each as often as its unit is drawn."""
+        unit = self._statistic.unit
+        return self._statistic.rows.taken(np.repeat(np.arange(len(unit)), self._weights[unit]))
+
+    @property
+    def logits(self) -> Floats:
+        """Logarithms of the odds."""
+        return self.drawn.logits
+
+    @property
+    def truth(self) -> Bools:
+        """Which rows are true."""
+        return self.drawn.truth
+
+    @property
+    def places(self) -> Ints | None:
+        """The rows among all rows of the graphs."""
+        return self.drawn.places
+
+    @property
+    def cut(self) -> float:
+        """Probability that accepts."""
+        return self._statistic.rows.cut
+
+    @property
+    def graphs(self) -> Sequence[Any]:
+        """The graphs of all units."""
+        return self._statistic.rows.graphs
+
+    @property
+    def ends(self) -> Callable[[str], tuple[Floats, Floats]]:
+        """Values of a field at both ends of the rows of all units."""
+        return self._statistic.rows.ends
+
+    def taken(self, rows: Ints) -> ClassifiedRows:
+        """Some of the rows, in the given order."""
+        return self.drawn.taken(rows)
 
 
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
@@ -93,11 +178,7 @@ def _counts(accepted: Bools, truth: Bools, unit: Ints, units: int) -> Floats:
 
 def _rates(counts: Floats) -> dict[str, float | None]:
     rows, right, true, accepted, both = counts
-    return {"accuracy": _ratio(right, rows), "efficiency": _ratio(both, true), "purity": _ratio(both, accepted)}
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return float(part / whole) if whole > 0 else None
+    return {"accuracy": ratio(right, rows), "efficiency": ratio(both, true), "purity": ratio(both, accepted)}
 
 
 def _losses(task: BinaryClassification, outputs: Sequence[Any], graphs: Sequence[HitGraph], units: Units) -> Floats:
@@ -115,7 +196,7 @@ class GraphStatistic:
     def __init__(
         self, task: Task, outputs: Sequence[Any], graphs: Sequence[HitGraph], units: Units, cut: float
     ) -> None:
-        self._task, self._outputs, self._cut = task, outputs, cut
+        self._task, self._outputs, self._cut, self.units = task, outputs, cut, units.number
         self._batches = [batch_graphs([graph]) for graph in graphs]
         self._of_unit: list[list[int]] = [[] for _ in range(units.number)]
         for place, unit in enumerate(units.of_graph):
@@ -137,20 +218,69 @@ def judging_metrics(metrics: Mapping[str, Any]) -> dict[str, float | None]:
 class TrackStatistic:
     """Metrics of tracks, as ratios of sums of the counts of each event."""
 
-    def __init__(self, events: Sequence[EventTracks], selection: Selection, own: Sequence[Metric] = ()) -> None:
-        self._events, self._selection, self._own = events, selection, own
-        counts = [track_counts(event, selection) for event in events]
-        self._names = list(counts[0])
-        self._counts = np.array(
-            [[event_counts[name] for event_counts in counts] for name in self._names], dtype=np.float64
+    def __init__(self, events: Sequence[EventTracks], selection: Selection, task: str = "") -> None:
+        self.events, self.selection = events, selection
+        single = [FoundTracks([event], selection) for event in events]
+        self.counts = np.array(
+            [
+                [*(pair for rates in tracks.counts.values() for pair in rates.values()), tracks.score]
+                for tracks in single
+            ],
+            dtype=np.float64,
         )
+        self.names = [(name, rate) for name, rates in single[0].counts.items() for rate in rates]
+        self._metrics = metrics_of(task, TRACKS)
 
     def __call__(self, weights: Ints) -> Numbers:
         """Ratios of the sums over events."""
-        sums = np.einsum("nuk,u->nk", self._counts, weights)
-        values = {name: _ratio(*pair) for name, pair in zip(self._names, sums, strict=True)}
-        if not self._own:
-            return values
-        drawn = [event for event, times in zip(self._events, weights, strict=True) for _ in range(int(times))]
-        judged = FoundTracks(drawn, self._selection)
-        return values | {one.name: one.value(judged) for one in self._own}
+        drawn = DrawnTracks(self, weights)
+        return {metric.name: metric.value(drawn) for metric in self._metrics}
+
+
+class DrawnTracks(FoundTracks):
+    """Tracks of a resample, for any metric: rates come from sums, the events are joined where a metric asks for them.
+
+    Parameters
+    ----------
+    statistic
+        The tracks of all events.
+    weights : int64 [events]
+        Count of each event.
+    """
+
+    def __init__(self, statistic: TrackStatistic, weights: Ints) -> None:
+        self._statistic, self._weights = statistic, weights
+
+    def __len__(self) -> int:
+        """Number of events that are drawn."""
+        return int(self._weights.sum())
+
+    @cached_property
+    def events(self) -> Sequence[EventTracks]:
+        """The events, each as often as it is drawn."""
+        times = zip(self._statistic.events, self._weights.tolist(), strict=True)
+        return [event for event, count in times for _ in range(count)]
+
+    @property
+    def selection(self) -> Selection:
+        """Which particles and tracks count."""
+        return self._statistic.selection
+
+    @cached_property
+    def _sums(self) -> Floats:
+        sums: Floats = np.einsum("unk,u->nk", self._statistic.counts, self._weights)
+        return sums
+
+    @cached_property
+    def counts(self) -> dict[str, Counts]:
+        """Numerator and denominator of each rate under each matching."""
+        counts: dict[str, Counts] = {}
+        for (name, rate), (part, whole) in zip(self._statistic.names, self._sums[:-1].tolist(), strict=True):
+            counts.setdefault(name, {})[rate] = (part, whole)
+        return counts
+
+    @cached_property
+    def score(self) -> tuple[float, int]:
+        """Sum of the TrackML scores, and the number of events that have one."""
+        total, events = self._sums[-1].tolist()
+        return total, int(events)

@@ -59,7 +59,7 @@ def value_text(value: float | None, digits: int = 5) -> str:
 
 
 def interval_text(number: Number, digits: int = 5, sign: str = "") -> str:
-    """Both ends of an interval; empty where there is none."""
+    """Text of both ends of an interval; empty where there is none."""
     if number.low is None or number.high is None:
         return ""
     return f"{number.low:{sign}.{digits}f}…{number.high:{sign}.{digits}f}"

@@ -85,7 +85,7 @@ class Logger(Protocol):
         """An epoch of it has ended."""
 
     def ended(self, trial: str, status: str, summary: Mapping[str, Any]) -> None:
-        """It has ended: `finished`, `pruned` or `failed`."""
+        """A training has ended: `finished`, `pruned` or `failed`."""
 
     def close(self) -> None:
         """Nothing more will come; what still runs was stopped."""
@@ -118,19 +118,19 @@ class Tracking:
         while self._waiting:
             name = self._waiting.pop(0)
             self._try(name, partial(self._make, name))
-        self._tell(lambda one: one.started(trial, config, architecture))
+        self._tell(lambda listener: listener.started(trial, config, architecture))
 
     def epoch(self, trial: str, epoch: int, numbers: Mapping[str, float]) -> None:
         """See `Logger`."""
-        self._tell(lambda one: one.epoch(trial, epoch, numbers))
+        self._tell(lambda listener: listener.epoch(trial, epoch, numbers))
 
     def ended(self, trial: str, status: str, summary: Mapping[str, Any]) -> None:
         """See `Logger`."""
-        self._tell(lambda one: one.ended(trial, status, summary))
+        self._tell(lambda listener: listener.ended(trial, status, summary))
 
     def close(self) -> None:
         """See `Logger`."""
-        self._tell(lambda one: one.close())
+        self._tell(lambda listener: listener.close())
         self._open.clear()
 
     def _make(self, name: str) -> None:
@@ -175,8 +175,8 @@ def flat(config: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     >>> flat({"a": 1, "b": {"c": None}})
     {'a': 1, 'b.c': None}
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in config.items():
         name = f"{before}{key}"
-        found |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
-    return found
+        values |= flat(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return values

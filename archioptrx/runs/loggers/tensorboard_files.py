@@ -21,7 +21,7 @@ from tensorboard.compat.proto.types_pb2 import DT_FLOAT, DT_STRING
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 from tensorboard.summary.writer.record_writer import RecordWriter
 
-from archioptrx.runs.loggers import flat, logger
+from archioptrx.runs.loggers import LOGGERS, flat
 
 VERSION = "brain.Event:2"
 """Version in the first event of a file, which TensorBoard needs to read it."""
@@ -51,7 +51,7 @@ class TensorboardFile:
         self._file.close()
 
 
-@logger("tensorboard", package="tensorboard")
+@LOGGERS.registering("tensorboard")
 class TensorBoard:
     """Event files of TensorBoard, one for each training."""
 
@@ -83,8 +83,8 @@ class TensorBoard:
         end = plugin_data_pb2.SessionEndInfo(end_time_secs=time.time())
         end.status = api_pb2.STATUS_FAILURE if status == "failed" else api_pb2.STATUS_SUCCESS
         file = self._files.pop(trial)
-        told = "\n".join(f"{key}: {value}" for key, value in {"status": status, **summary}.items())
-        file.write(_hparams("session_end_info", end), _text("end", told))
+        text = "\n".join(f"{key}: {value}" for key, value in {"status": status, **summary}.items())
+        file.write(_hparams("session_end_info", end), _text("end", text))
         file.close()
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import wandb
 
-from archioptrx.runs.loggers import logger
+from archioptrx.runs.loggers import LOGGERS
 
 PROJECT = "archioptrx"
 MODE, KEY = "WANDB_MODE", "WANDB_API_KEY"
@@ -21,7 +21,7 @@ PATIENCE = AT_END = 20
 """Seconds to wait for a server when a run begins, and when it ends."""
 
 
-@logger("wandb", package="wandb")
+@LOGGERS.registering("wandb")
 class WandbRuns:
     """Runs of Weights & Biases, one for each training.
 

@@ -10,37 +10,29 @@ from archioptrx.graphs.decisions import Space
 from archioptrx.sampling.samplers.base import Proposer, Sampler
 from archioptrx.sampling.samplers.deduplicated import Deduplicated
 from archioptrx.sampling.samplers.evolution import EvolutionSampler
-from archioptrx.sampling.samplers.exhaustive import ExhaustiveSampler, enumerate_space
+from archioptrx.sampling.samplers.exhaustive import enumerate_space
 from archioptrx.sampling.samplers.gp import GaussianProcessSampler
 from archioptrx.sampling.samplers.guarded import Guarded
 from archioptrx.sampling.samplers.optuna import PREFIX, optuna_kind
 from archioptrx.sampling.samplers.random import RandomSampler
 from archioptrx.sampling.samplers.registry import SAMPLERS, sampler
-from archioptrx.sampling.samplers.replay import ReplaySampler, replay
+from archioptrx.sampling.samplers.replay import replay
 from archioptrx.sampling.samplers.screen import Screen
 
 __all__ = [
     "SAMPLERS",
     "Deduplicated",
     "EvolutionSampler",
-    "ExhaustiveSampler",
     "GaussianProcessSampler",
     "Proposer",
     "RandomSampler",
-    "ReplaySampler",
     "Sampler",
     "Screen",
     "enumerate_space",
     "make_sampler",
     "replay",
     "sampler",
-    "sampler_names",
 ]
-
-
-def sampler_names() -> list[str]:
-    """Names that `make_sampler` takes, without those of Optuna."""
-    return list(SAMPLERS)
 
 
 def _kind(name: str, place: str) -> Callable[..., Proposer]:
@@ -75,7 +67,7 @@ def make_sampler(
     Parameters
     ----------
     name
-        One of `sampler_names()`, or `optuna:` and a class of optuna.samplers.
+        One of `SAMPLERS`, or `optuna:` and a class of optuna.samplers.
     space
         A program with choices.
     dedup
@@ -83,7 +75,7 @@ def make_sampler(
     screen
         Puts a `Screen` around the sampler, below deduplication, whose `is_new` it is given.
     **options
-        Of the sampler.
+        Options of the sampler.
 
     Raises
     ------

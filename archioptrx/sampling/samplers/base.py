@@ -71,13 +71,13 @@ class Proposer(Protocol):
         """Candidate `number`; attempt 1, 2 … after refused ones. None if there is no further candidate."""
 
     def observe(self, candidate: Any, score: Score, epochs: int) -> None:
-        """As Sampler.observe; also called for a refused duplicate, with the score of its architecture."""
+        """Take a score, as Sampler.observe; also called for a refused duplicate, with the score of its architecture."""
 
     def state_dict(self) -> Mapping[str, Any]:
-        """As Sampler.state_dict."""
+        """State, as Sampler.state_dict."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """As Sampler.load_state_dict."""
+        """Take over a state, as Sampler.load_state_dict."""
 
 
 def seed_of(seed: int, *numbers: int) -> int:

@@ -184,7 +184,7 @@ class Controller:
             self._update([], torch.zeros(0), allowed)
 
     def learned(self) -> Mapping[str, float]:
-        """By function: its mean probability under the present policy.
+        """Mean probability of each function under the present policy.
 
         Averaged over the decisions of kind `function` in the last update's candidates (trained or refused) in which
         it was an option. Empty before the first update.

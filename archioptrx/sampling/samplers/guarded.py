@@ -22,7 +22,7 @@ class Guarded:
     name
         The name that it is registered under.
     inner
-        What its maker gave.
+        Sampler that its maker gave.
 
     Raises
     ------

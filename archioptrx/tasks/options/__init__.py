@@ -5,10 +5,10 @@ from archioptrx.tasks.options.edge_classification import EdgeOptions
 from archioptrx.tasks.options.node_embedding import EmbeddingOptions
 from archioptrx.tasks.options.node_regression import RegressionOptions
 from archioptrx.tasks.options.registry import (
-    OPTIONS,
     TASKS,
     ObjectiveMetrics,
     TaskDescription,
+    headlines,
     metrics_judging,
     objective_metrics,
     read_task,
@@ -21,7 +21,6 @@ from archioptrx.tasks.options.tracks import TrackOptions
 from archioptrx.tasks.options.triplet_classification import TripletOptions
 
 __all__ = [
-    "OPTIONS",
     "TASKS",
     "CountOptions",
     "EdgeOptions",
@@ -35,6 +34,7 @@ __all__ = [
     "TaskOptions",
     "TrackOptions",
     "TripletOptions",
+    "headlines",
     "metrics_judging",
     "objective_metrics",
     "read_task",

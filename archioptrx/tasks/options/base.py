@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, Self
 
 from archioptrx.core.config import Fields
@@ -21,6 +22,9 @@ class TaskOptions(Protocol):
     shares, losses
         Metrics of the task itself that a search may improve: between 0 and 1 with 1 best, the first is the default;
         and those that have to be small.
+    labels
+        Labels of those of the task's numbers that reports show first, by name. This attribute may be missing: they
+        show all then.
     """
 
     name: ClassVar[str]
@@ -52,6 +56,7 @@ class PlainTaskOptions:
     judged: ClassVar[tuple[str, ...]] = ()
     shares: ClassVar[tuple[str, ...]] = ()
     losses: ClassVar[tuple[str, ...]] = ("loss",)
+    labels: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def read(cls, fields: Fields) -> Self:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from archioptrx.core.config import Fields
-from archioptrx.tasks.metrics import EDGES, SHARE, SMALL, TRACKS, bundled_metrics, names_of
+from archioptrx.tasks.metrics import EDGES, TRACKS
 from archioptrx.tasks.options.registry import task_options
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 
@@ -23,23 +24,20 @@ class EdgeOptions:
     class_weight
         Weight of true edges in the loss: a number, `none` (1) or `balanced` (false edges per true one of the batch).
     tracks
-        How tracks are found from the scores.
+        Rules by which tracks are found from the scores.
     """
 
     name: ClassVar[str] = "edge_classification"
     judged: ClassVar[tuple[str, ...]] = (EDGES, TRACKS)
+    labels: ClassVar[Mapping[str, str]] = {
+        "fixed": "errors of the baseline fixed",
+        "worsened": "worsened beside the baseline",
+        "baseline_auc": "AUC of the baseline",
+    }
+    shares: ClassVar[tuple[str, ...]] = ()
+    losses: ClassVar[tuple[str, ...]] = ("loss",)
     class_weight: str | float = "none"
     tracks: TrackOptions = USUAL
-
-    @property
-    def shares(self) -> tuple[str, ...]:
-        """The bundled metrics of its answers that are shares."""
-        return tuple(name for subject in self.judged for name in names_of(bundled_metrics(subject), SHARE))
-
-    @property
-    def losses(self) -> tuple[str, ...]:
-        """The loss, and the bundled metrics that have to be small."""
-        return ("loss", *(name for subject in self.judged for name in names_of(bundled_metrics(subject), SMALL)))
 
     @classmethod
     def read(cls, fields: Fields) -> Self:

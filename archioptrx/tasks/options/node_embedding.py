@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
-from archioptrx.tasks.metrics import HITS, SHARE, SMALL, TRACKS, bundled_metrics, names_of
+from archioptrx.tasks.metrics import HITS, TRACKS
 from archioptrx.tasks.options.registry import task_options
 
 CLUSTERED = ("v_measure", "adjusted_rand")
@@ -21,7 +22,7 @@ class EmbeddingOptions:
     Attributes
     ----------
     dimension
-        Of the space of the points.
+        Dimension of the space of the points.
     distance
         `squared` or `plain` (Euclidean): what the loss and the threshold are about.
     margin
@@ -31,8 +32,8 @@ class EmbeddingOptions:
     random_pairs
         Pairs of each hit with hits drawn from its event that the loss sees beside the pairs of the loss graph.
     eps, min_samples
-        Of DBSCAN: hits within the Euclidean distance `eps` are neighbours; `min_samples` of them, itself included,
-        make a hit the core of a cluster.
+        Options of DBSCAN: hits within the Euclidean distance `eps` are neighbours; `min_samples` of them, itself
+        included, make a hit the core of a cluster.
     cluster
         When clusters are scored: `evaluation` (of a trained model) or `always`, after each epoch too; only then can a
         search improve `v_measure` and `adjusted_rand`. Metrics of tracks it can in any case.
@@ -40,6 +41,8 @@ class EmbeddingOptions:
 
     name: ClassVar[str] = "node_embedding"
     judged: ClassVar[tuple[str, ...]] = (HITS, TRACKS)
+    labels: ClassVar[Mapping[str, str]] = {"pair_accuracy": "pair accuracy", "v_measure": "V-measure"}
+    losses: ClassVar[tuple[str, ...]] = ("loss",)
     dimension: int = 2
     distance: str = "squared"
     margin: float = 1.0
@@ -51,14 +54,8 @@ class EmbeddingOptions:
 
     @property
     def shares(self) -> tuple[str, ...]:
-        """The metrics of pairs, those of clusters where these are scored after each epoch, those of tracks."""
-        clusters = CLUSTERED if self.cluster == "always" else ()
-        return ("pair_accuracy", "pair_auc", *clusters, *names_of(bundled_metrics(TRACKS), SHARE))
-
-    @property
-    def losses(self) -> tuple[str, ...]:
-        """The loss, and the metrics of tracks that have to be small."""
-        return ("loss", *names_of(bundled_metrics(TRACKS), SMALL))
+        """The metrics of pairs, and those of clusters where these are scored after each epoch."""
+        return ("pair_accuracy", "pair_auc", *(CLUSTERED if self.cluster == "always" else ()))
 
     @classmethod
     def read(cls, fields: Fields) -> EmbeddingOptions:

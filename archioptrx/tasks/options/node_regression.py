@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,11 +22,12 @@ class RegressionOptions:
     parameters
         Names, see `archioptrx.tasks.options.parameters.PARAMETERS`.
     delta
-        Where the Huber loss turns from square to linear, in scaled units.
+        Error at which the Huber loss turns from square to linear, in scaled units.
     """
 
     name: ClassVar[str] = "node_regression"
     judged: ClassVar[tuple[str, ...]] = (HITS,)
+    labels: ClassVar[Mapping[str, str]] = {"explained": "variance explained"}
     parameters: tuple[str, ...] = ("charge_over_pt", "phi")
     delta: float = 0.5
 

@@ -17,7 +17,7 @@ class TrackParameter:
     Attributes
     ----------
     unit
-        Of centre, scale, resolution and bias.
+        Unit of centre, scale, resolution and bias.
     periodic
         An angle: its channels are sine and cosine, each divided by the scale.
     """
@@ -35,8 +35,8 @@ class TrackParameter:
 
 
 PARAMETERS = {
-    one.name: one
-    for one in (
+    parameter.name: parameter
+    for parameter in (
         TrackParameter("inverse_pt", "1/GeV", 1.0, 0.5),
         TrackParameter("charge_over_pt", "1/GeV", 0.0, 1.0),
         TrackParameter("phi", "rad", 0.0, 0.7, periodic=True),

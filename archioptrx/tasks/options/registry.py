@@ -18,32 +18,26 @@ torch, and are imported when a task is made. A user's task is one file with both
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from archioptrx.core.config import Fields, kind_of
 from archioptrx.core.errors import InputError
-from archioptrx.core.plugins import Registry
-from archioptrx.tasks.metrics import LARGE, SHARE, SMALL, SUBJECTS, Metric, names_of, own_metrics
+from archioptrx.core.plugins import DescribedRegistry
+from archioptrx.tasks.metrics import LARGE, RESERVED, SHARE, SMALL, SUBJECTS, TRACKS, Metric, metrics_of, names_of
 from archioptrx.tasks.options.base import TaskOptions
 
 Options = TypeVar("Options", bound=TaskOptions)
 Make = TypeVar("Make", bound=Callable[..., Any])
 
-_BUNDLED = (
-    *("edge_classification", "triplet_classification", "node_embedding", "node_regression"),
-    *("track_count", "track_set", "several"),
-)
-TASKS: Registry[Callable[[Any], Any]] = Registry("task", {name: f"archioptrx.tasks.{name}" for name in _BUNDLED})
-"""Classes or functions that make a task of its options."""
-OPTIONS: dict[str, type[TaskOptions]] = {}
-"""The class of the options of each task."""
+TASKS: DescribedRegistry[Callable[[Any], Any], type[TaskOptions]] = DescribedRegistry("task")
+"""Classes or functions that make a task of its options, each described by the class of the options."""
 
 
 def task_options(options: type[Options]) -> type[Options]:
-    """Register the options of a bundled task under their name."""
-    OPTIONS[options.name] = options
+    """Register the options of a bundled task under their name; a module of that name makes the task."""
+    TASKS.describe(options.name, f"archioptrx.tasks.{options.name}", options)
     return options
 
 
@@ -68,8 +62,7 @@ def task(options: type[TaskOptions]) -> Callable[[Make], Make]:
         raise InputError(f"task {name}: its options have no {', no '.join(lacking)}; allowed: a class of TaskOptions")
 
     def decorate(make: Make) -> Make:
-        TASKS.register(name, make, make.__module__)
-        OPTIONS[name] = options
+        TASKS.describing(name, options)(make)
         return make
 
     return decorate
@@ -116,7 +109,7 @@ def read_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) -
     content
         A task's name, or `{name: edge_classification, **options}`.
     place
-        Where it stands, the start of each message.
+        Place where it stands, the start of each message.
     faults
         The list that faults are added to.
     """
@@ -125,11 +118,11 @@ def read_task(content: Mapping[str, Any] | str, place: str, faults: list[str]) -
     name = fields.take("name", str, "edge_classification", choices=TASKS)
     if len(faults) > before:
         return None
+    kind = TASKS.description(name)
     with TASKS.guarded(name):
-        options = OPTIONS[name].read(fields)
-        if not isinstance(options, OPTIONS[name]):
-            allowed = OPTIONS[name].__name__
-            raise InputError(f"task {name}: its options are read as {kind_of(options)}; allowed: {allowed}")
+        options = kind.read(fields)
+        if not isinstance(options, kind):
+            raise InputError(f"task {name}: its options are read as {kind_of(options)}; allowed: {kind.__name__}")
     fields.rest()
     if len(faults) > before:
         return None
@@ -164,20 +157,56 @@ class ObjectiveMetrics:
 
 
 def objective_metrics(options: TaskOptions) -> ObjectiveMetrics:
-    """The metrics of a task that a search may improve: those that its options list, and the user's own."""
-    own = metrics_judging(options)
-    metrics = ObjectiveMetrics(
-        (*options.shares, *names_of(own, SHARE)), names_of(own, LARGE), (*options.losses, *names_of(own, SMALL))
+    """The metrics of a task that a search may improve: those that its options list, and those that judge its answers.
+
+    Of several targets: those of each after its target's name, `score.auc`, and of tracks, which they make together.
+    """
+    targets: Sequence[Any] = getattr(options, "targets", ())
+    inner = [(target.name, objective_metrics(target.options)) for target in targets]
+    of_tracks = {metric.name for target in targets for metric in metrics_of(target.options.name, TRACKS)}
+
+    def listed(kind: str, better: str, own: tuple[str, ...] = ()) -> tuple[str, ...]:
+        named = (
+            f"{target}.{name}" for target, known in inner for name in getattr(known, kind) if name not in of_tracks
+        )
+        return (*own, *named, *names_of(metrics_judging(options), better))
+
+    return ObjectiveMetrics(
+        listed("shares", SHARE, options.shares), listed("larges", LARGE), listed("losses", SMALL, options.losses)
     )
-    for target in getattr(options, "targets", ()):
-        inner = metrics_judging(target.options)
-        metrics = ObjectiveMetrics(*(
-            (*names, *(f"{target.name}.{name}" for name in names_of(inner, better) if name not in names))
-            for names, better in ((metrics.shares, SHARE), (metrics.larges, LARGE), (metrics.losses, SMALL))
-        ))  # fmt: skip
-    return metrics
+
+
+def headlines(options: TaskOptions, names: Iterable[str]) -> dict[str, str]:
+    """Choose the numbers that reports show first.
+
+    They are the metrics that judge the answers, unless they are no `headline`; and of the task's own numbers those with
+    `labels` in its options, or all where it has no labels.
+
+    Parameters
+    ----------
+    names
+        Numbers that there are.
+
+    Returns
+    -------
+    Label by name; of several targets behind the target's name.
+    """
+    given = list(names)
+    targets: Sequence[Any] = getattr(options, "targets", ())
+    of_targets: dict[str, str] = {}
+    for target in targets:
+        inside = [name.removeprefix(f"{target.name}.") for name in given if name.startswith(f"{target.name}.")]
+        shown = headlines(target.options, inside)
+        of_targets |= {f"{target.name}.{name}": f"{target.name} {label}" for name, label in shown.items()}
+    labels = dict(getattr(options, "labels", {}))
+    if not labels and not targets:
+        labels = {name: name.replace("_", " ") for name in given if name not in RESERVED}
+    metrics = metrics_judging(options)
+    labels = {name: label for name, label in labels.items() if name not in {metric.name for metric in metrics}}
+    labels |= of_targets | {metric.name: metric.label for metric in metrics if metric.headline}
+    return {name: labels[name] for name in given if name in labels}
 
 
 def metrics_judging(options: TaskOptions) -> list[Metric]:
-    """The user's own metrics of a task."""
-    return [metric for subject in options.judged for metric in own_metrics(options.name, subject)]
+    """The registered metrics of a task's answers."""
+    return metrics_of(options.name, *options.judged)

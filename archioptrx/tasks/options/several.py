@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
-from archioptrx.tasks.metrics import TRACKS, bundled_metrics
+from archioptrx.tasks.metrics import TRACKS
 from archioptrx.tasks.options.base import TaskOptions
 from archioptrx.tasks.options.registry import read_task, task_options
 
@@ -34,18 +34,9 @@ class SeveralOptions:
     """
 
     name: ClassVar[str] = "several"
+    shares: ClassVar[tuple[str, ...]] = ()
+    losses: ClassVar[tuple[str, ...]] = ("loss",)
     targets: tuple[Target, ...]
-
-    @property
-    def shares(self) -> tuple[str, ...]:
-        """Those of all targets, each after its target's name: `score.auc`; and of tracks, which they make together."""
-        every = [(target.name, metric) for target in self.targets for metric in target.options.shares]
-        return _named(every)
-
-    @property
-    def losses(self) -> tuple[str, ...]:
-        """The weighted sum, and those of all targets."""
-        return ("loss", *_named([(target.name, metric) for target in self.targets for metric in target.options.losses]))
 
     @property
     def judged(self) -> tuple[str, ...]:
@@ -60,13 +51,6 @@ class SeveralOptions:
         if len(targets) < 2 and "targets" in fields.content:
             fields.fault("targets", f"are {len(targets)}; allowed: a task for each of two targets or more")
         return cls(tuple(target for target in targets if target is not None))
-
-
-def _named(metrics: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """Names of metrics from pairs of target and metric; those of tracks once, without a target."""
-    tracks = [one.name for one in bundled_metrics(TRACKS)]
-    own = tuple(f"{target}.{metric}" for target, metric in metrics if metric not in tracks)
-    return (*own, *dict.fromkeys(metric for _, metric in metrics if metric in tracks))
 
 
 def _target(section: Fields, name: str) -> Target | None:

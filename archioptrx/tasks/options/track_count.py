@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -27,6 +28,7 @@ class CountOptions:
 
     name: ClassVar[str] = "track_count"
     judged: ClassVar[tuple[str, ...]] = (EVENTS,)
+    labels: ClassVar[Mapping[str, str]] = {"explained": "variance explained", "exact": "exact counts"}
     shares: ClassVar[tuple[str, ...]] = ("explained", "exact")
     losses: ClassVar[tuple[str, ...]] = ("loss", "mean_error", "rms")
     hits: int = 3

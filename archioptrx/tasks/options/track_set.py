@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,15 +26,20 @@ class SetOptions:
     parameters
         Names, see `archioptrx.tasks.options.parameters.PARAMETERS`.
     delta
-        Where the Huber loss of a parameter turns from square to linear, in scaled units.
+        Error at which the Huber loss of a parameter turns from square to linear, in scaled units.
     parameter_weight
-        Of the parameters in loss and matching; the existence of a track has weight 1.
+        Weight of the parameters in loss and matching; the existence of a track has weight 1.
     tolerance
         A track is found where each scaled number of its parameters is met within this.
     """
 
     name: ClassVar[str] = "track_set"
     judged: ClassVar[tuple[str, ...]] = (EVENTS,)
+    labels: ClassVar[Mapping[str, str]] = {
+        "f1": "F1",
+        "efficiency": "efficiency at cut 0.5",
+        "purity": "purity at cut 0.5",
+    }
     shares: ClassVar[tuple[str, ...]] = ("f1", "efficiency", "purity")
     slots: int = 8
     hits: int = 3

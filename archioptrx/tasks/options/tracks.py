@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import InputError
-from archioptrx.core.plugins import DescribedRegistry
+from archioptrx.core.plugins import DescribedRegistry, Registry
 
 Find = TypeVar("Find", bound=Callable[..., Any])
 
@@ -41,6 +41,10 @@ TRACK_FINDERS: DescribedRegistry[Callable[..., Any], FinderDescription] = Descri
     },
 )
 """Every track finder; see `track_finder` for how one is called."""
+TRIPLET_FINDERS: Registry[Callable[..., Any]] = Registry(
+    "triplet track finder", {USUAL_FINDER: "archioptrx.tasks.tracks.triplet_finding"}
+)
+"""Forms of track finders for scores of triplets, by the name of the finder; see `triplet_finder`."""
 
 
 def track_finder(name: str, cut: float = 0.5, **options: float) -> Callable[[Find], Find]:
@@ -76,6 +80,21 @@ def track_finder(name: str, cut: float = 0.5, **options: float) -> Callable[[Fin
         return find
 
     return decorate
+
+
+def triplet_finder(name: str) -> Callable[[Find], Find]:
+    """Make a decorator that registers the form of a track finder for scores of triplets.
+
+    It is called as `find(triplet_index, scores, edge_index, hits, cut=…, min_hits=…, **options)` with `triplet_index`
+    (int64 [2, T], inner and outer edge) and `scores` of the triplets, the rest and the result as of `track_finder`. A
+    finder without this form gets the edges of the triplets, each with the largest score of its triplets.
+
+    Parameters
+    ----------
+    name
+        Name of the track finder.
+    """
+    return TRIPLET_FINDERS.registering(name)
 
 
 @dataclass(frozen=True)

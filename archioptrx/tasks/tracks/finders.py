@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from archioptrx.core.errors import InputError
-from archioptrx.tasks.options.tracks import TRACK_FINDERS, TrackOptions
-from archioptrx.tasks.tracks.finding import Floats, Ints, chains
+from archioptrx.tasks.options.tracks import TRACK_FINDERS, TRIPLET_FINDERS, TrackOptions
+from archioptrx.tasks.tracks.finding import Floats, Ints
 
 
 def find_tracks(edge_index: Ints, scores: Floats, hits: int, options: TrackOptions, min_hits: int) -> Ints:
@@ -30,13 +30,21 @@ def find_tracks_by_triplets(
 ) -> Ints:
     """Find tracks from scores of triplets. Shapes: triplet_index [2, T], scores [T], edge_index [2, E] -> int64 [hits].
 
-    `walk_through` has a form for triplets, `chains`. Any other finder gets the doublets of the triplets, each with the
+    A finder with a form for triplets is called with them. Any other gets the doublets of the triplets, each with the
     largest score of its triplets.
+
+    Raises
+    ------
+    InputError
+        As `find_tracks`.
     """
-    if options.method == "walk_through":
-        return chains(
-            triplet_index, scores, edge_index, hits, options.cut, min_hits=options.min_hits, **dict(options.further)
-        )
+    if options.method in TRIPLET_FINDERS:
+        find, further = TRIPLET_FINDERS.get(options.method), dict(options.further)
+        with TRIPLET_FINDERS.guarded(options.method):
+            labels = find(
+                triplet_index, scores, edge_index, hits, cut=options.cut, min_hits=options.min_hits, **further
+            )
+        return _checked(labels, hits, options.method)
     best = np.full(edge_index.shape[1], -np.inf)
     np.maximum.at(best, triplet_index.ravel(), np.tile(scores, 2))  # both doublets of each triplet
     known = np.isfinite(best)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from archioptrx.tasks.options.tracks import track_finder
+from archioptrx.tasks.options.tracks import TRACK_FINDERS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -25,7 +25,7 @@ MIN_HITS = 3
 """A track has at least so many hits: two points lie on any circle through the beam line."""
 
 
-@track_finder("components", cut=0.5)
+@TRACK_FINDERS.registering("components")
 def components(edge_index: Ints, scores: Floats, hits: int, cut: float = 0.5, min_hits: int = MIN_HITS) -> Ints:
     """Connected components of the edges from a cut on, whatever their direction.
 
@@ -37,7 +37,7 @@ def components(edge_index: Ints, scores: Floats, hits: int, cut: float = 0.5, mi
     return numbered(_groups(edge_index[:, scores >= cut], hits), min_hits)
 
 
-@track_finder("walk_through", cut=0.1, follow=0.6)
+@TRACK_FINDERS.registering("walk_through")
 def walk_through(
     edge_index: Ints,
     scores: Floats,
@@ -76,33 +76,6 @@ def walk_through(
     int64 [hits]
     """
     return numbered(best_paths(edge_index, scores, hits, cut, follow, min_hits)[0], min_hits)
-
-
-def chains(
-    triplet_index: Ints,
-    scores: Floats,
-    edge_index: Ints,
-    hits: int,
-    cut: float = 0.5,
-    follow: float = 0.6,
-    min_hits: int = MIN_HITS,
-) -> Ints:
-    """Join triplets that share a doublet to chains; a hit that several chains want goes to the one with most worth.
-
-    The same walk as `walk_through`, one rung higher: from doublet to doublet by triplets.
-
-    Shapes: triplet_index [2, T] (inner and outer doublet), scores [T], edge_index [2, E] -> int64 [hits].
-    """
-    doublets = edge_index.shape[1]
-    chains, worth = best_paths(triplet_index, scores, doublets, cut, follow, min_hits - 1)
-    chains = numbered(chains, min_hits - 1)
-    used = np.flatnonzero(chains >= 0)
-    hit, chain, value = edge_index[:, used].ravel(), np.tile(chains[used], 2), np.tile(worth[used], 2)
-    order = np.lexsort((chain, -value, hit))
-    first = order[_starts(hit[order])]
-    labels = np.full(hits, -1, dtype=np.int64)
-    labels[hit[first]] = chain[first]
-    return numbered(labels, min_hits)
 
 
 def numbered(labels: Ints, min_hits: int = 1) -> Ints:
@@ -173,11 +146,11 @@ def _followed(start: Ints, end: Ints, score: Floats, follow: float) -> Bools:
     """Edges that a walk may take: all good ones, and the best one of each node."""
     order = np.lexsort((end, -score, start))
     tried = score >= follow
-    tried[order[_starts(start[order])]] = True
+    tried[order[starts(start[order])]] = True
     return tried
 
 
-def _starts(values: Ints) -> Ints:
+def starts(values: Ints) -> Ints:
     """Places where a new value begins in a sorted array."""
     return np.flatnonzero(np.diff(values, prepend=-1))
 

@@ -30,11 +30,13 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.signal import Signal
-from archioptrx.tasks.metrics import SMALL, TRACKS, bundled_metrics, metric
+from archioptrx.tasks.metrics import SMALL, TRACKS, metric, metrics_of
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Counts = dict[str, tuple[float, float]]
+"""By the name of a rate its numerator and denominator."""
 
 MATCHINGS = ("double", "single", "lhc")
 PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
@@ -63,7 +65,7 @@ class EventTracks:
         Sum of their weights.
     pt, eta, vr : [P]
         Transverse momentum in GeV, pseudorapidity, distance of the vertex from the beam line in mm; NaN: unknown.
-    made : int64 [P] or None
+    event_hits : int64 [P] or None
         Hits of each particle in the whole event, where `hits` counts a part. None: `hits`.
     """
 
@@ -76,12 +78,12 @@ class EventTracks:
     pt: Floats
     eta: Floats
     vr: Floats
-    made: Ints | None = None
+    event_hits: Ints | None = None
 
     @property
     def all_hits(self) -> Ints:
         """Hits of each particle in the whole event, as far as they are known."""
-        return self.hits if self.made is None else self.made
+        return self.hits if self.event_hits is None else self.event_hits
 
 
 @dataclass(frozen=True)
@@ -182,10 +184,10 @@ class Matched:
 
     def by(self, matching: str, hits: Ints) -> Bools:
         """Tracks that are matched, where the particles have so many hits. Shapes: hits [P] -> bool [T]."""
-        found = self.particle >= 0
+        owned = self.particle >= 0
         if matching == "double":
-            return found & (2 * self.shared > np.append(hits, 0)[self.particle])
-        return found & (4 * self.shared >= 3 * self.size) if matching == "lhc" else found
+            return owned & (2 * self.shared > np.append(hits, 0)[self.particle])
+        return owned & (4 * self.shared >= 3 * self.size) if matching == "lhc" else owned
 
     @cached_property
     def score(self) -> float | None:
@@ -200,7 +202,7 @@ class Matched:
 
 
 def track_metrics(
-    events: Sequence[EventTracks], selection: Selection | None = None, bins: bool = False
+    events: Sequence[EventTracks], selection: Selection | None = None, bins: bool = False, task: str = ""
 ) -> dict[str, Any]:
     """Score the tracks of events, pooled; the TrackML score is the mean over events, as in the challenge.
 
@@ -212,6 +214,8 @@ def track_metrics(
         Which particles and tracks count; None: at least three hits.
     bins
         Add efficiencies per bin.
+    task
+        Name of the task that made the tracks; its metrics are computed.
 
     Returns
     -------
@@ -232,9 +236,10 @@ def track_metrics(
         The two efficiencies, fake rate and duplicate rate under each matching.
     `pt, eta`
         With bins: a list for each, where all data have it.
+    And the user's own metrics of tracks.
     """
     tracks = FoundTracks(events, selection or Selection())
-    result: dict[str, Any] = {metric.name: metric.value(tracks) for metric in bundled_metrics(TRACKS)}
+    result: dict[str, Any] = {metric.name: metric.value(tracks) for metric in metrics_of(task, TRACKS)}
     least, sides = tracks.selection.min_hits, tracks.sides
     result |= {
         "tracks": int((tracks.matched.size >= least).sum()),
@@ -279,9 +284,20 @@ class FoundTracks:
         return {"physics": physics, "technical": physics & (self.matched.given >= self.selection.min_hits)}
 
     @cached_property
+    def counts(self) -> dict[str, Counts]:
+        """Numerator and denominator of each rate under each matching; those of several events add up."""
+        return {name: _counts(self.matched, name, self.sides, self.selection.min_hits) for name in MATCHINGS}
+
+    @cached_property
     def matching(self) -> dict[str, dict[str, float | None]]:
         """The rates under each matching."""
-        return {name: _rates(self.matched, name, self.sides, self.selection.min_hits) for name in MATCHINGS}
+        return {name: {rate: ratio(*pair) for rate, pair in counts.items()} for name, counts in self.counts.items()}
+
+    @cached_property
+    def score(self) -> tuple[float, int]:
+        """Sum of the TrackML scores of the events that have one, and the number of these events."""
+        scores = [score for event in self.events if (score := Matched.of(event).score) is not None]
+        return sum(scores), len(scores)
 
 
 @metric("track_efficiency", of=TRACKS)
@@ -290,7 +306,7 @@ def _efficiency(tracks: FoundTracks) -> float | None:
     return tracks.matching["double"]["efficiency"]
 
 
-@metric("track_efficiency_physics", of=TRACKS)
+@metric("track_efficiency_physics", of=TRACKS, headline=False)
 def _efficiency_physics(tracks: FoundTracks) -> float | None:
     """Share of all particles that count that a track found."""
     return tracks.matching["double"]["efficiency_physics"]
@@ -302,7 +318,7 @@ def _fake_rate(tracks: FoundTracks) -> float | None:
     return tracks.matching["single"]["fake_rate"]
 
 
-@metric("track_duplicate_rate", of=TRACKS, better=SMALL)
+@metric("track_duplicate_rate", of=TRACKS, better=SMALL, headline=False)
 def _duplicate_rate(tracks: FoundTracks) -> float | None:
     """Further tracks of a particle, for each particle that has one."""
     return tracks.matching["single"]["duplicate_rate"]
@@ -311,30 +327,8 @@ def _duplicate_rate(tracks: FoundTracks) -> float | None:
 @metric("trackml_score", of=TRACKS)
 def _trackml_score(tracks: FoundTracks) -> float | None:
     """Weight of the hits in the right tracks, of all weight."""
-    scores = [score for event in tracks.events if (score := Matched.of(event).score) is not None]
-    return min(1.0, float(np.mean(scores))) if scores else None  # a sum of weights, rounded, may exceed their total
-
-
-def track_counts(event: EventTracks, selection: Selection | None = None) -> dict[str, tuple[float, float]]:
-    """Numerator and denominator of the rates of `track_metrics`; their sums over events give those of all of them."""
-    chosen, matched = selection or Selection(), Matched.of(event)
-    physics = chosen.of(event)
-    technical = physics & (matched.given >= chosen.min_hits)
-    sides = {"": ("technical", technical), "_physics": ("physics", physics)}
-    reached = {
-        name: _found(matched, "double", side, chosen.min_hits)[which] > 0 for name, (side, which) in sides.items()
-    }
-    long = matched.size >= chosen.min_hits
-    fake = ~matched.by("single", matched.given)[long]
-    single = _found(matched, "single", "technical", chosen.min_hits)[technical]
-    again = single[single > 0] - 1
-    score = matched.score
-    return {
-        **{f"track_efficiency{name}": (int(flags.sum()), len(flags)) for name, flags in reached.items()},
-        "track_fake_rate": (int(fake.sum()), len(fake)),
-        "track_duplicate_rate": (int(again.sum()), len(again)),
-        "trackml_score": (0.0, 0) if score is None else (score, 1),
-    }
+    mean = ratio(*tracks.score)
+    return None if mean is None else min(1.0, mean)  # a sum of weights, rounded, may exceed their total
 
 
 def joined(events: Sequence[EventTracks]) -> EventTracks:
@@ -362,7 +356,7 @@ def joined(events: Sequence[EventTracks]) -> EventTracks:
         pt=whole(event.pt for event in events),
         eta=whole(event.eta for event in events),
         vr=whole(event.vr for event in events),
-        made=whole_numbers(event.all_hits for event in events),
+        event_hits=whole_numbers(event.all_hits for event in events),
     )
 
 
@@ -373,21 +367,26 @@ def _found(matched: Matched, matching: str, side: str, min_hits: int) -> Ints:
     return np.bincount(matched.particle[good], minlength=len(matched.event.hits))
 
 
-def _rates(matched: Matched, matching: str, sides: dict[str, Bools], min_hits: int) -> dict[str, float | None]:
+def _counts(matched: Matched, matching: str, sides: dict[str, Bools], min_hits: int) -> Counts:
     """Efficiencies, fake rate and duplicate rate under one matching; a fake matches no particle's given hits."""
     counts = {side: _found(matched, matching, side, min_hits)[chosen] for side, chosen in sides.items()}
     real = matched.by(matching, matched.given)[matched.size >= min_hits]
     again = counts["technical"][counts["technical"] > 0] - 1
     return {
-        "efficiency": _share(counts["technical"] > 0),
-        "efficiency_physics": _share(counts["physics"] > 0),
-        "fake_rate": _share(~real),
-        "duplicate_rate": float(again.mean()) if len(again) else None,
+        "efficiency": (int((counts["technical"] > 0).sum()), len(counts["technical"])),
+        "efficiency_physics": (int((counts["physics"] > 0).sum()), len(counts["physics"])),
+        "fake_rate": (int((~real).sum()), len(real)),
+        "duplicate_rate": (int(again.sum()), len(again)),
     }
 
 
+def ratio(part: float, whole: float) -> float | None:
+    """A share or mean; None of nothing."""
+    return float(part / whole) if whole > 0 else None
+
+
 def _share(values: Bools) -> float | None:
-    return float(values.mean()) if len(values) else None
+    return ratio(int(values.sum()), len(values))
 
 
 def _per_bin(
@@ -409,7 +408,7 @@ def _per_bin(
                 "particles": int((inside & sides["technical"]).sum()),
                 "efficiency": _share(reached["technical"][inside & sides["technical"]]),
                 "efficiency_physics": _share(reached["physics"][inside & sides["physics"]]),
-                "duplicate_rate": float(again.mean()) if len(again) else None,
+                "duplicate_rate": ratio(int(again.sum()), len(again)),
             }
         )
     return rows

@@ -16,10 +16,9 @@ from torch import Tensor
 
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.tasks.metrics import TRACKS, Metric
 from archioptrx.tasks.task import Task
 from archioptrx.tasks.tracks.finding import apart
-from archioptrx.tasks.tracks.metrics import EventTracks, Floats, FoundTracks, Ints, Selection, track_metrics
+from archioptrx.tasks.tracks.metrics import EventTracks, Floats, Ints, Selection, track_metrics
 
 _PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
 
@@ -45,8 +44,7 @@ def track_scores(
 
     Returns
     -------
-    What `track_metrics` gives, and the user's own metrics of tracks. Empty where the task makes no tracks, or the data
-    don't say whose a hit is.
+    What `track_metrics` gives. Empty where the task makes no tracks, or the data don't say whose a hit is.
     """
     if not len(graphs) or graphs[0].get("pid") is None:
         return {}
@@ -55,16 +53,7 @@ def track_scores(
     if len(labelled) < len(labels):
         return {}
     events = event_tracks(graphs, labelled, whole)
-    scores = track_metrics(events, selection, bins)
-    if not (own := own_track_metrics(task)):
-        return scores
-    judged = FoundTracks(events, selection or Selection())
-    return scores | {graph_labels.name: graph_labels.value(judged) for graph_labels in own}
-
-
-def own_track_metrics(task: Task) -> list[Metric]:
-    """The user's own metrics of the tracks that a task makes."""
-    return [metric for metric in task.own_metrics if TRACKS in metric.of]
+    return track_metrics(events, selection, bins, task.name)
 
 
 def track_numbers(
@@ -169,7 +158,7 @@ def _parts(graph: HitGraph, labels: Ints) -> Iterator[_Part]:
 
 
 def _hits_of_chains(nodes: dict[str, Any]) -> dict[str, Any]:
-    """From chains to their hits: label of the longest track, particle and pT of the true chains."""
+    """Fields of the hits of chains: label of the longest track, particle and pT of the true chains."""
     chain = nodes["chain"]
     names, place = np.unique(chain, return_inverse=True)
     hit, node = place.ravel(), np.repeat(np.arange(len(chain)), chain.shape[1])
@@ -177,13 +166,13 @@ def _hits_of_chains(nodes: dict[str, Any]) -> dict[str, Any]:
     size = np.where(labels < 0, 0, np.bincount(labels[labels >= 0], minlength=labels.max(initial=-1) + 2)[labels])
     longest = np.lexsort((labels[node], -size[node], hit))
     first = longest[np.flatnonzero(np.diff(hit[longest], prepend=-1))]
-    made = {"hit_id": names, "labels": labels[node[first]], "pid": np.zeros(len(names), dtype=np.int64)}
+    hits_of = {"hit_id": names, "labels": labels[node[first]], "pid": np.zeros(len(names), dtype=np.int64)}
     true = nodes["pid"][node] != 0 if "pid" in nodes else np.zeros(len(node), dtype=np.bool_)
     for key in ("pid", "pt"):
         if key in nodes:
-            made[key] = np.zeros(len(names), dtype=nodes[key].dtype)
-            made[key][hit[true]] = nodes[key][node[true]]
-    return made
+            hits_of[key] = np.zeros(len(names), dtype=nodes[key].dtype)
+            hits_of[key][hit[true]] = nodes[key][node[true]]
+    return hits_of
 
 
 def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
@@ -203,17 +192,17 @@ def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
     weight = np.where(real, 1.0 if weighed is None else weighed, 0.0)
     hits = np.bincount(own, minlength=len(ids)).astype(np.int64)
     weights = np.bincount(own, weight[real], len(ids)).astype(np.float64)
-    about = np.full((3, len(ids)), np.nan)
+    quantities = np.full((3, len(ids)), np.nan)
     numbers_of_hits = None
     if table is not None:
-        about = table[1][1:, [_PT, _ETA, _VR]].T
+        quantities = table[1][1:, [_PT, _ETA, _VR]].T
         numbers_of_hits = table[1][1:, _HITS].round().astype(np.int64)
         if whole:
             hits = numbers_of_hits
             weights = hits.astype(np.float64) if weighed is None else table[1][1:, _WEIGHT]
     elif pt is not None:
-        about[0, own] = pt[real]
-    pt_of, eta, vr = about
+        quantities[0, own] = pt[real]
+    pt_of, eta, vr = quantities
     return EventTracks(name, labels[kept], particle, weight, hits, weights, pt_of, eta, vr, numbers_of_hits)
 
 

@@ -1,0 +1,38 @@
+"""Replacing of values in the document of an experiment, where a path may change its data source too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from archioptrx.core.overrides import apply
+from archioptrx.data.options import SOURCES, has_option
+from archioptrx.data.options.base import OF
+
+
+def override(document: Any, overrides: Mapping[str, Any]) -> Any:
+    """A copy of a document with the values of dotted keys replaced; `data.path` may change the source too.
+
+    Where the document's source makes its events, a path means files instead, of the source that their names tell.
+    Where a source is built from another one (`of`), the path belongs to the innermost.
+
+    >>> override({"data": {"source": "triplets", "of": {"source": "toy"}}}, {"data.path": "events"})
+    {'data': {'source': 'triplets', 'of': {'path': 'events'}}}
+    >>> override({"data": {"source": "pickle", "sectors": 4}}, {"data.path": "events"})
+    {'data': {'source': 'pickle', 'sectors': 4, 'path': 'events'}}
+    """
+    if not isinstance(document, Mapping):
+        return document
+    if "data.path" not in overrides:
+        return apply(document, overrides)
+    place, data = "data", document.get("data") or {}
+    while isinstance(data, Mapping) and (OF in data or has_option(data.get("source"), OF)):
+        place, data = f"{place}.{OF}", data.get(OF)
+    reads = isinstance(data, Mapping) and ("path" in data or _reads_files(data.get("source")))
+    placed = {f"{place}.path" if key == "data.path" else key: value for key, value in overrides.items()}
+    return apply(document if reads else apply(document, {place: {}}), placed)
+
+
+def _reads_files(source: object) -> bool:
+    """Whether a source has a path. One that isn't known has: it is a user's, imported later, or a fault, said later."""
+    return source is not None and (source not in SOURCES or has_option(source, "path"))
