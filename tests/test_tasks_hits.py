@@ -89,6 +89,7 @@ def test_the_plain_distance_has_a_gradient_where_points_meet():
     points = torch.zeros(12, 2, requires_grad=True)
     embedding(distance="plain").loss(points, graph).backward()
     assert points.grad.isfinite().all()
+    assert points.grad.any()
 
 
 def test_random_pairs_stay_in_their_event_and_depend_on_it_alone():
@@ -109,7 +110,8 @@ def test_oracles_of_the_embedding():
         perfect = evaluate_model(PerfectOracle(task), task, graphs)
         for name in ("pair_accuracy", "pair_auc", "v_measure", "adjusted_rand"):
             assert perfect[name] == pytest.approx(1.0), name
-        assert perfect["loss"] == 0.0
+        # torch's plain distance of two equal points isn't quite 0.
+        assert perfect["loss"] == pytest.approx(0.0, abs=1e-5 if options.get("distance") == "plain" else 0.0)
         tracks = track_scores(task, [task.perfect(graph) for graph in graphs], graphs)
         assert (tracks["track_efficiency"], tracks["track_fake_rate"]) == (1.0, 0.0)
         assert tracks["trackml_score"] == pytest.approx(1.0)

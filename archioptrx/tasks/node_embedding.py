@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import hinge_embedding_loss
+from torch.nn.functional import hinge_embedding_loss, pairwise_distance
 
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.classification_metrics import Ranking
@@ -25,8 +25,9 @@ class NodeEmbedding(Task):
     """Hinge loss on the distance of pairs of hits, as `torch.nn.functional.hinge_embedding_loss` has it.
 
     A pair at distance d costs d where both hits are one particle's, else max(0, margin - d); the loss is the mean. The
-    distance is the squared Euclidean one, or the plain one. Pairs are the edges of the loss graph (`loss_index`,
-    `y_loss`) where the data have one, else the candidate edges; a hit of noise belongs to no particle.
+    distance is the squared Euclidean one, or the plain one (`torch.nn.functional.pairwise_distance`). Pairs are the
+    edges of the loss graph (`loss_index`, `y_loss`) where the data have one, else the candidate edges; a hit of noise
+    belongs to no particle.
     """
 
     name = "node_embedding"
@@ -121,11 +122,11 @@ class NodeEmbedding(Task):
     def distance(self, output: Tensor, index: Tensor) -> Tensor:
         """Distance of the points of each pair. Shapes: output [N, D], or [N]; index [2, L] -> [L]."""
         points = output.reshape(len(output), -1)
-        squares = (points[index[0]] - points[index[1]]).square().sum(dim=1)
+        first, second = points[index[0]], points[index[1]]
         if self.options.distance == "squared":
-            return squares
-        # The root has no gradient at 0.
-        return torch.where(squares > 0, squares, 1.0).sqrt() * (squares > 0)
+            return (first - second).square().sum(dim=1)
+        # torch adds 1e-6 to each difference: the root has no gradient at 0.
+        return pairwise_distance(first, second)
 
     def _clusters(self, output: Tensor, graph: HitGraph) -> list[Any]:
         points = output.detach().reshape(len(output), -1).double()

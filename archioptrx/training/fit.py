@@ -287,7 +287,7 @@ class Fitting:
         self.optimizer.zero_grad(set_to_none=True)
         with _autocast(self.device, training.precision):
             output = self.model(batch)
-        loss = self.task.loss(apply_to(output, Tensor.float), batch)
+        loss = self.task.loss(apply_to(output, _at_least_single), batch)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if training.gradient_clip is None else training.gradient_clip
@@ -371,16 +371,21 @@ def evaluate_model(
 
 
 def predict(model: nn.Module, batches: Sequence[HitGraph], precision: str = "float32") -> list[Any]:
-    """Run a model without training it; one output per graph or batch, as float32."""
+    """Run a model without training it; one output per graph or batch, in single precision or double."""
     before = model.training
     model.eval()
     with torch.no_grad():
         outputs: list[Any] = []
         for batch in batches:
             with _autocast(batch.x.device, precision):
-                outputs.append(apply_to(model(batch), Tensor.float))
+                outputs.append(apply_to(model(batch), _at_least_single))
     model.train(before)
     return outputs
+
+
+def _at_least_single(output: Tensor) -> Tensor:
+    """Turn half precision into single precision; a network in double precision keeps its own."""
+    return output if output.dtype == torch.float64 else output.float()
 
 
 def _autocast(device: torch.device, precision: str) -> torch.autocast:
