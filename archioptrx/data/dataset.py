@@ -225,7 +225,7 @@ class Dataset:
             events[facts.event].append(place)
         if len(events) >= 3:
             return self.graphs, list(events.values()), "events"
-        if self.metadata.options.get("building", {}).get(SHARED):
+        if shares_hits(self.metadata.options):
             raise InputError(
                 f"data: sectors of an event share hits, so that {len(events)} events can't be divided by sector; "
                 "allowed: three events or more"
@@ -243,6 +243,13 @@ class Dataset:
             names = ", ".join(list(dict.fromkeys(copies))[:5])
             raise InputError(f"test: holds events of the training data: {names}; allowed: other events")
         return test.scaled_like(self.metadata).graphs
+
+
+def shares_hits(options: Mapping[str, Any]) -> bool:
+    """Whether sectors of an event overlap, in a data set of these options or in the one that it was made of."""
+    inner = options.get("of")
+    deeper = isinstance(inner, Mapping) and shares_hits(inner.get("options", {}))
+    return bool(options.get("building", {}).get(SHARED)) or deeper
 
 
 def _listed(names: Sequence[str]) -> str:
