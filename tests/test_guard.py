@@ -172,9 +172,9 @@ def test_noise_is_0_and_minus_1_and_nan_are_taken_as_it_by_every_reader(tmp_path
     assert graph.pid.tolist() == [5, 5, 0, 0]
     assert graph.pt.tolist() == [2, 2, 0, 0]
     assert repairs == {"noise_ids": 2}
-    folder = folder_of(tmp_path / "npz", {"pid": np.array([7, 7, 7, -1])})
+    folder = folder_of(tmp_path / "npz", {"pid": np.array([7, 7, 7, -1])}, everywhere=True)
     assert read_npz(folder).graphs[0].pid.tolist() == [7, 7, 7, 0]
-    from_zero = folder_of(tmp_path / "zero", {"pid": np.array([0, 0, 0, -1])})
+    from_zero = folder_of(tmp_path / "zero", {"pid": np.array([0, 0, 0, -1])}, everywhere=True)
     assert read_npz(from_zero).graphs[0].pid.tolist() == [1, 1, 1, 0], "0 is a particle: a true edge joins its hits"
     ids = torch.tensor([77, 77, 77, -1, np.nan])
     dataset = read_acorn(saved(tmp_path / "a" / "e.pt", prefixed(hit_particle_id=ids)))
