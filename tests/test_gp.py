@@ -29,10 +29,8 @@ from archioptrx.sampling.samplers.gaussian_process import (
     levels_of,
     point_of,
 )
-from archioptrx.sampling.samplers.gp import window
-from archioptrx.sampling.samplers.memory import Observation
 from archioptrx.sampling.samplers.random import random_choices
-from archioptrx.sampling.samplers.ranking import quantiles
+from archioptrx.sampling.samplers.ranking import quantiles, window
 
 WORDS = Words(alphabet="abcdefgh")
 HIDDEN = Width.of("hidden")
@@ -149,11 +147,10 @@ def test_points_that_are_added_one_by_one_give_the_same_posterior():
 
 
 def test_a_window_has_the_best_and_the_latest():
-    scores = [0.5, 0.9, 0.1, 0.8, None, 0.2, 0.3, 0.7]
-    observations = [Observation(None, "", score, 1) for score in scores]
-    assert window(observations, 8) == list(range(8))
-    assert window(observations, 4) == [1, 3, 6, 7]
-    assert window(observations, 5) == [1, 3, 5, 6, 7]
+    scores = [(score, 1) for score in (0.5, 0.9, 0.1, 0.8, None, 0.2, 0.3, 0.7)]
+    assert window(scores, 8) == list(range(8))
+    assert window(scores, 4) == [1, 3, 6, 7]
+    assert window(scores, 5) == [1, 3, 5, 6, 7]
 
 
 def test_samples_and_expected_improvement_follow_the_posterior():

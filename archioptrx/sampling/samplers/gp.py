@@ -24,10 +24,10 @@ from archioptrx.sampling.samplers.gaussian_process import (
     levels_of,
     point_of,
 )
-from archioptrx.sampling.samplers.memory import Memory, Observation, ranked
+from archioptrx.sampling.samplers.memory import Memory, ranked
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.random import random_choices
-from archioptrx.sampling.samplers.ranking import order, quantiles
+from archioptrx.sampling.samplers.ranking import Score, quantiles, window
 from archioptrx.sampling.samplers.registry import sampler
 from archioptrx.sampling.samplers.replay import replay
 from archioptrx.sampling.samplers.variation import cross, mutate, options_of
@@ -164,27 +164,28 @@ class GaussianProcessSampler:
 
     def _model(self) -> tuple[Regression, Array]:
         """The regression with all observations since its fit, and their targets; a new fit where one is due."""
-        observations = self.memory.observations
-        if len(observations) >= min(GROWTH * self._fitted, self._fitted + MOST_NEW):
-            self._fit()
+        outcomes = self._outcomes()
+        if len(outcomes) >= min(GROWTH * self._fitted, self._fitted + MOST_NEW):
+            self._fit(outcomes)
         if self._regression is None:
-            self._given = window(observations[: self._fitted], WINDOW)
+            self._given = window(outcomes[: self._fitted], WINDOW)
             self._regression = Regression([self._points[i] for i in self._given], np.array(self._theta))
-        for number in range(max(self._fitted, self._given[-1] + 1), len(observations)):
+        for number in range(max(self._fitted, self._given[-1] + 1), len(outcomes)):
             self._regression.append(self._points[number])
             self._given.append(number)
-        targets = quantiles([(seen.score, seen.epochs) for seen in observations])
+        targets = quantiles(outcomes)
         return self._regression, np.array([targets[i] for i in self._given])
 
-    def _fit(self) -> None:
+    def _outcomes(self) -> list[tuple[Score, int]]:
+        return [(seen.score, seen.epochs) for seen in self.memory.observations]
+
+    def _fit(self, outcomes: Sequence[tuple[Score, int]]) -> None:
         """Fit the weights of the kernel to a part of the observations."""
-        observations = self.memory.observations
-        targets = quantiles([(seen.score, seen.epochs) for seen in observations])
-        chosen = window(observations, FIT)
+        targets, chosen = quantiles(outcomes), window(outcomes, FIT)
         parts = cosines_among(levels_of([self._points[i] for i in chosen]))
         theta = np.array(self._theta) if self._theta else None
         self._theta = fit(parts, np.array([targets[i] for i in chosen]), theta).tolist()
-        self._fitted, self._regression = len(observations), None
+        self._fitted, self._regression = len(outcomes), None
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
         """Learn from a candidate, unless it is known or can't be replayed (a reference of another space)."""
@@ -222,18 +223,6 @@ class Part:
 
     observed: int
     pool: Sequence[tuple[Any, Point]] = ()
-
-
-def window(observations: Sequence[Observation], most: int) -> list[int]:
-    """Numbers of the observations that a model is given, in order: all, or the best half and the latest ones.
-
-    The best are the parents of a pool, and the latest are like its candidates.
-    """
-    if len(observations) <= most:
-        return list(range(len(observations)))
-    best = order([(seen.score, seen.epochs) for seen in observations])[: most // 2]
-    others = sorted(set(range(len(observations))).difference(best))
-    return sorted([*best, *others[len(best) - most :]])
 
 
 def _free(space: Space, trace: Trace) -> list[int]:
