@@ -194,7 +194,8 @@ class Journal:
         for key, types in ({} if "refused" in row else self.keys).items():
             value = row.get(key)
             wrong = key not in row or not isinstance(value, types) or (isinstance(value, bool) and types is not bool)
-            if wrong or (types is int and not 0 <= int(row[key]) < 2**63):
+            least = -1 if key == "repeat" else 0  # of a trial that is repeated with its own seed
+            if wrong or (types is int and not least <= int(row[key]) < 2**63):
                 what = f"is {shown(value)}" if key in row else "is missing"
                 raise InputError(f"{place}: {key} {what}; the file has been changed")
         return row
