@@ -208,7 +208,7 @@ class RunFolder:
             return None
         content, faults = read_json(file), list[str]()
         fields = Fields(content, str(file), faults)
-        fields.take("proposal", (int, type(None)), minimum=0), fields.take("repeat", (int, type(None)), minimum=0)
+        fields.take("proposal", (int, type(None)), minimum=0), fields.take("repeat", (int, type(None)), minimum=-1)
         fields.take("seeds", int, minimum=1)
         tests = fields.inside("test")
         for name in tests.content:
