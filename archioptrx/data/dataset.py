@@ -236,7 +236,7 @@ class Dataset:
             events[facts.event].append(place)
         if len(events) >= 3 and by == EVENTS:
             return self.graphs, list(events.values()), "events"
-        if self.metadata.options.get("building", {}).get(SHARED):
+        if shares_hits(self.metadata.options):
             raise InputError(
                 f"data: sectors of an event share hits, so that {len(events)} events can't be divided by sector; "
                 "allowed: three events or more"
@@ -282,6 +282,13 @@ def _caution(parts: Sequence[Sequence[HitGraph]], whole: bool) -> str:
         f"{' and '.join((', '.join(single[:-1]), single[-1]) if single[1:] else single)} {have} one event: {chance} on "
         "which event that is; allowed: more events, larger shares in split, or split.by: sectors"
     )
+
+
+def shares_hits(options: Mapping[str, Any]) -> bool:
+    """Whether sectors of an event overlap, in a data set of these options or in the one that it was made of."""
+    inner = options.get("of")
+    deeper = isinstance(inner, Mapping) and shares_hits(inner.get("options", {}))
+    return bool(options.get("building", {}).get(SHARED)) or deeper
 
 
 def _listed(names: Sequence[str]) -> str:

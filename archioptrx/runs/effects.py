@@ -12,6 +12,7 @@ together, so that the effect of one may be that of another.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -148,13 +149,15 @@ def effects_of(
 
 
 def best_curve_of(row: Mapping[str, Any], goal: int = 0) -> list[float]:
-    """Score of a goal after each epoch: that of the best epoch so far, chosen by the first goal."""
-    first = row["curve"]
-    curve = [scores[goal] for scores in row["curves"]] if row.get("curves") else first
-    best, result = 0, []
-    for epoch, score in enumerate(first):
-        best = epoch if score > first[best] else best
-        result.append(float(curve[best]))
+    """Score of a goal after each epoch: that of the best epoch so far, chosen by the first goal.
+
+    While no epoch has had a score it is -inf.
+    """
+    highest, at_best, result = -math.inf, -math.inf, []
+    for score, scores in zip(row["curve"], row.get("curves") or [None] * len(row["curve"]), strict=True):
+        if score is not None and score > highest:
+            highest, at_best = score, float(scores[goal] if scores else score)
+        result.append(at_best)
     return result
 
 

@@ -33,7 +33,7 @@ from archioptrx.report.comparison.statistics import (
 from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_of
 from archioptrx.runs.several_tests import holm
 from archioptrx.tasks.binary import BinaryClassification
-from archioptrx.tasks.classification_metrics import Bools
+from archioptrx.tasks.classification_metrics import Bools, logit
 from archioptrx.tasks.options.registry import objective_metrics
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
@@ -78,7 +78,7 @@ class ModelAnswers:
         """Accepted rows, true rows and rows that count, of all graphs. Shapes: three of bool [R]."""
         assert self.rows is not None
         task, logits = self.rows
-        rows, level = task.rows, np.log(self.cut / (1 - self.cut))
+        rows, level = task.rows, logit(self.cut)
         graphs = self.view.graphs
         accepted = np.concatenate([values.double().numpy() >= level for values in logits])
         truth = np.concatenate([(graph[rows.truth] > 0.5).numpy() for graph in graphs])

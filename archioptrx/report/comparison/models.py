@@ -10,7 +10,7 @@ from typing import Any
 
 from archioptrx.core.config import ARCHITECTURES, bundled_names, finish
 from archioptrx.core.errors import InputError, did_you_mean
-from archioptrx.core.files import next_folder, refuse_used
+from archioptrx.core.files import check_writable, next_folder, refuse_used
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.model_folder import TrainedModel, load_model
 from archioptrx.report.comparison.result import SEEDS
@@ -19,7 +19,7 @@ from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.run import Events, check_fit, load_events
 from archioptrx.search.single import SingleTraining, train, usual
-from archioptrx.search.space import SpaceEnds
+from archioptrx.search.space import SpaceEnds, load_architecture
 from archioptrx.training.trial import task_of
 
 Trainings = tuple[TrainedModel, ...]
@@ -116,7 +116,7 @@ def _read(name: str) -> Trainings | Architecture:
     if path.is_dir() or of_run:
         return (load_model(name),)
     if path.is_file() or name.removesuffix(".yaml") in bundled_names(ARCHITECTURES):
-        return Architecture.load(name)
+        return load_architecture(name)
     suggestion = did_you_mean(name, bundled_names(ARCHITECTURES))
     raise InputError(f"{name}: no such run, model or architecture; {suggestion}, or a path")
 
@@ -186,6 +186,7 @@ def train_missing(
             continue
         assert events is not None
         folder = _folder(label, schooling.output)
+        check_writable(folder)
         like = how if host is None else f"trained like {short[host]}, {how}"
         print(f"{label}: has no weights; {like}; kept in {folder}", file=sys.stderr)
         first, *repeats = (

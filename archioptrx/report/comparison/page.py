@@ -23,6 +23,7 @@ from archioptrx.report.comparison.text import (
     value_text,
 )
 from archioptrx.report.page import Cell, Section, figure, fragment, page, table, write_page
+from archioptrx.tasks.classification_metrics import cut_text
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -132,11 +133,8 @@ def changes_section(comparison: Comparison) -> Section | None:
     )
     body = fragment("changes.html", chart=chart, lines=[change_text(pair, comparison.what) for pair in pairs])
     cuts = sorted({entry.cut for entry in comparison.entries})
-    at = (
-        f"at a probability of {cuts[0]:g}"
-        if len(cuts) == 1
-        else "each at its own cut (" + ", ".join(f"{entry.name} {entry.cut:.4g}" for entry in comparison.entries) + ")"
-    )
+    own = ", ".join(f"{entry.name} {cut_text(entry.cut)}" for entry in comparison.entries)
+    at = f"at a probability of {cut_text(cuts[0])}" if len(cuts) == 1 else f"each at its own cut ({own})"
     return Section(
         "changes",
         f"{comparison.what.capitalize()} that change sides",

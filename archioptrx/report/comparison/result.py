@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.report.comparison.decisions import Pair
+from archioptrx.tasks.classification_metrics import logit
 
 if TYPE_CHECKING:
     from archioptrx.report.comparison.pictures import Curves, Display
@@ -177,7 +178,7 @@ class Comparison:
             "level": 0.95,
             "meaning": self.meaning if self.resamples else None,
             "caution": self.caution or None,
-            "models": [asdict(entry) for entry in self.entries],
+            "models": [{**asdict(entry), "cut_logit": logit(entry.cut)} for entry in self.entries],
             "pairs": [{**asdict(pair), "net": pair.net} for pair in self.pairs],
             "notes": list(self.notes),
         }
