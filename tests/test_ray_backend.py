@@ -68,7 +68,9 @@ def test_stopped_and_resumed_on_ray_is_the_same_as_in_one_go_without(tmp_path: P
     best = [json.loads((folder / "best" / "metrics.json").read_text()) for folder in (run, tmp_path / "local")]
     assert best[0] == best[1]
     for line in (stderr + told.stderr).splitlines():
-        assert re.match(r"searching in |\[\d+/\d+\] trial |retraining the best: |stopped; ", line), line
+        assert re.match(
+            r"searching in |\[\d+/\d+\] trial |measuring the latency |retraining the best: |stopped; ", line
+        ), line
 
 
 def test_a_worker_that_dies_is_a_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
