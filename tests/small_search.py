@@ -41,6 +41,8 @@ PROPOSAL = {
 BLOCKS = '''
 """Blocks that go wrong."""
 import os
+import sys
+import threading
 
 import torch
 from torch import nn
@@ -73,6 +75,24 @@ class Raising(Odd):
 class Exploding(Odd):
     def forward(self, values, run):
         return values[0].tensor() * self.weight * float("inf")
+
+
+@block(Signature("hanging", accepts=same, width=width))
+class Hanging(Odd):
+    def forward(self, values, run):
+        threading.Event().wait()
+
+
+@block(Signature("leaving", accepts=same, width=width))
+class Leaving(Odd):
+    def forward(self, values, run):
+        sys.exit(0)
+
+
+@block(Signature("interrupting", accepts=same, width=width))
+class Interrupting(Odd):
+    def forward(self, values, run):
+        raise KeyboardInterrupt
 
 
 @block(Signature("dying", accepts=same, width=width))
@@ -120,6 +140,16 @@ def write_odd(folder: Path, *blocks: str) -> dict[str, Any]:
     (folder / "few.yaml").write_text(yaml.safe_dump({"name": "few", "hyperparameters": {"hidden": 8}, "walk": walk}))
     files = {"function_graph": str(folder / "odd.yaml"), "search_space": str(folder / "few.yaml")}
     return {"imports": ["odd_blocks"], **files}
+
+
+def write_only(folder: Path, block: str) -> dict[str, Any]:
+    """The same of networks that all have one of the bad blocks."""
+    content = write_odd(folder, block)
+    graph = graph_with(block)
+    graph["functions"]["first"]["output"] = graph["functions"][block]["inputs"][0] = "d"
+    graph["data"]["d"] = graph["data"]["e"]
+    (folder / "odd.yaml").write_text(yaml.safe_dump(graph, sort_keys=False))
+    return content
 
 
 def small(**overrides: Any) -> Experiment:

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 import yaml
-from small_search import SMALL, allow, lines, proposed, results, searched, small, write_odd
+from small_search import SMALL, allow, lines, proposed, results, searched, small, write_odd, write_only
 
 from archioptrx.core.errors import InputError
+from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.ray_backend import _check_port
 from archioptrx.search.run import load_events, new_run
 from archioptrx.search.setup import prepare
@@ -162,6 +163,15 @@ def test_no_process_of_a_search_connects_to_another_machine(tmp_path: Path) -> N
     subprocess.run(command, check=True, capture_output=True)
     calls = [line for line in (tmp_path / "calls").read_text(errors="replace").splitlines() if "AF_INET" in line]
     assert calls and [line for line in calls if "127.0.0.1" not in line and '"::1"' not in line] == []
+
+
+def test_a_worker_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = write(tmp_path, **write_only(tmp_path, "hanging"), budget={"trials": 1, "trial_time": 0.5})
+    told = subprocess.run([*COMMAND, str(path), "--output", "run"], capture_output=True, text=True)
+    assert told.returncode == 2
+    assert "run: all 1 trials failed; the last one: no score within 0.5 s (budget.trial_time)\n" in told.stderr
+    assert "the worker is killed: its time is over" in RunFolder(tmp_path / "run").log("0000").read_text()
 
 
 @pytest.mark.long

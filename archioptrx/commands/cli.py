@@ -13,6 +13,7 @@ from typing import Any, Protocol, TextIO
 from archioptrx.core.errors import ArchiOpTrXError, GraphError, did_you_mean
 from archioptrx.core.plugins import user_modules
 from archioptrx.core.printing import printable_output
+from archioptrx.core.processors import limit_threads
 from archioptrx.core.version import __version__
 
 COMMANDS = {
@@ -115,6 +116,7 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
 
     def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
+        limit_threads()
         with printable_output():
             return ended(args)
 
@@ -132,6 +134,11 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130
+        except SystemExit as error:  # no command ends so: a part of the user's own has called sys.exit
+            if args.debug:
+                raise
+            print(f"SystemExit: {error}: a part of your own ended the program; allowed: an error", file=sys.stderr)
+            return 2
         except BrokenPipeError:
             # The reader of our output, for example `head`, has ended: there is no one to print to. Without this, the
             # interpreter would fail again when it flushes stdout at its end.

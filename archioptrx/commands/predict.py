@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     finish(faults)
     # torch is imported from here on.
     from archioptrx.core.files import new_folder
+    from archioptrx.models.events import warn_of_kind
     from archioptrx.models.model_folder import load_model
 
     model = load_model(args.model)
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     data = description(model, args.data, args.skip_bad)
     writer, options = writer_of(data)
     dataset = data.load(like=model.metadata)
+    warn_of_kind(str(args.data), model.metadata, dataset.metadata)
     counts: Counter[str] = Counter()
     results = counted(predictions(model, task, dataset.graphs), counts)
     with new_folder(args.output) as fresh:

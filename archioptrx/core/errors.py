@@ -43,6 +43,10 @@ class TrialError(ArchiOpTrXError):
     """A trial failed, for example because its loss is not a number. It is recorded, and the search goes on."""
 
 
+RAISED = (Exception, SystemExit)
+"""Errors that a part of the user's own may raise, and that then fail this part alone; Ctrl-C isn't one of them."""
+
+
 def did_you_mean(wrong: object, allowed: Iterable[str]) -> str:
     """End of a message: the allowed choices, and the nearest one where one is near.
 

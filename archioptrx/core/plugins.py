@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.docstrings import first_line, summary
-from archioptrx.core.errors import ArchiOpTrXError, InputError, did_you_mean
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, did_you_mean
 from archioptrx.core.own_modules import FINDER, KEPT, ModuleSource, find
 from archioptrx.core.trust import is_trusted, remember
 
@@ -130,7 +130,7 @@ class Registry(Generic[Part]):
             yield
         except ArchiOpTrXError:
             raise
-        except Exception as error:  # a user's part may raise anything
+        except RAISED as error:  # a user's part may raise anything
             if self._is_bundled(name):
                 raise
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
@@ -360,6 +360,6 @@ def _import(name: str) -> None:
         importlib.import_module(name)
     except InputError as error:  # a part of it can't be registered
         raise InputError(*(f"imports: {name}: {fault}" for fault in error.faults)) from error
-    except (Exception, SystemExit) as error:  # a module may do anything while it is imported
+    except RAISED as error:  # a module may do anything while it is imported
         text = " ".join(str(error).split())
         raise InputError(f"imports: {name}: can't be imported: {type(error).__name__}: {text}") from error

@@ -210,7 +210,7 @@ def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
     """
     file = _kept(folder, number)
     line = folder.proposal(number)
-    row = next(row for row in folder.trials.read() if row["proposal"] == number)
+    row = next(row for row in folder.ended() if row["proposal"] == number)
     facts = folder.environment()["data"]
     if "metadata" not in facts or "training" not in row:
         raise InputError(

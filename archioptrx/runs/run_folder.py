@@ -13,6 +13,7 @@
 `epochs.jsonl`            one line per epoch of each trial; not synced one by one: a crash of the machine may lose some
 `logs/`                   what happened in each trial, in words
 `weights/`                weights of the best trials; there before the trial's line
+`latencies.jsonl`         latencies that were measured again, alone, after the trials
 `retrain.jsonl`           one line per ended retraining of the best candidates
 `retrain/`                weights of retrainings, until the winner is known
 `sampler.json`            the sampler's state after some proposal, with a digest of what led to it: a resume need
@@ -42,6 +43,7 @@ from archioptrx.core.files import Journal, Types, hold, new_folder, plain, refus
 from archioptrx.core.own_modules import keep_modules
 from archioptrx.core.reading import read_json
 from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.latencies import with_latency
 from archioptrx.runs.leaderboard import ranked
 
 WRITTEN = ("weights", "logs", "retrain", "best", "modules", "tensorboard")
@@ -71,7 +73,8 @@ TRIAL: dict[str, Types] = {
     "error": str | None,
     "seed": int,
 }
-EPOCH: dict[str, Types] = {"proposal": int, "epoch": int, "score": Number}
+EPOCH: dict[str, Types] = {"proposal": int, "epoch": int, "score": Number | None}
+LATENCY: dict[str, Types] = {"proposal": int, "latency": Number | None}
 RETRAINING: dict[str, Types] = {
     "proposal": int,
     "repeat": int,
@@ -93,7 +96,7 @@ class RunFolder:
     ----------
     path : Path
         The folder.
-    proposals, trials, epochs, retrained, learned, screened : Journal
+    proposals, trials, epochs, measured, retrained, learned, screened : Journal
         Its journals.
     """
 
@@ -109,6 +112,7 @@ class RunFolder:
         self.proposals = Journal(self.path / "proposals.jsonl", PROPOSAL)
         self.trials = Journal(self.path / "trials.jsonl", TRIAL)
         self.epochs = Journal(self.path / "epochs.jsonl", EPOCH)
+        self.measured = Journal(self.path / "latencies.jsonl", LATENCY)
         self.retrained = Journal(self.path / "retrain.jsonl", RETRAINING)
         self.learned = Journal(self.path / "learned.jsonl")
         self.screened = Journal(self.path / "screen.jsonl")
@@ -236,8 +240,8 @@ class RunFolder:
     def locked(self) -> Iterator[RunFolder]:
         """Hold the right to write; see `hold`."""
         journals = [self.proposals, self.trials, self.retrained]
-        if self.screened.path.exists():  # few searches have a screen
-            journals.append(self.screened)
+        # These aren't made empty: few searches have a screen, and with one worker nothing is measured again.
+        journals += [journal for journal in (self.screened, self.measured) if journal.path.exists()]
         for name in WRITTEN:
             refuse_links(self.path / name)
         with hold(self.path):
@@ -246,12 +250,31 @@ class RunFolder:
                     journal.repair()
                 yield self
             finally:
-                for journal in (*journals, self.epochs, self.learned, self.screened):  # these aren't made empty
+                for journal in (*journals, self.epochs, self.learned, self.screened, self.measured):
                     journal.close()
 
+    def latencies(self) -> dict[int, float]:
+        """Latencies in ms that were measured again, alone, by proposal; see `archioptrx.runs.latencies`."""
+        return {line["proposal"]: line["latency"] for line in self.measured.read()}
+
+    def ended(self) -> list[dict[str, Any]]:
+        """Ended trials in the order of their ends, with the latencies that were measured alone."""
+        return self._corrected(self.trials.read())
+
+    def retrainings(self) -> list[dict[str, Any]]:
+        """Ended retrainings in the order of their ends, with the latencies of their trials that were measured alone."""
+        return self._corrected(self.retrained.read())
+
+    def _corrected(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        latencies = self.latencies()
+        if not latencies:
+            return rows
+        objective = self.experiment().objective
+        return [with_latency(row, objective, latencies.get(row["proposal"])) for row in rows]
+
     def rows(self) -> list[dict[str, Any]]:
-        """Ended trials, best first; see `archioptrx.runs.leaderboard.ranked`."""
-        return ranked(self.trials.read())
+        """Ended trials, best first; see `ended` and `archioptrx.runs.leaderboard.ranked`."""
+        return ranked(self.ended())
 
     def proposal(self, number: int) -> dict[str, Any]:
         """The line of a proposal. Raises InputError if there is none."""

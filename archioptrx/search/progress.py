@@ -91,6 +91,12 @@ class Progress:
         self.print_line(f"retraining the best: {done} of {total}")
         self.changed()
 
+    def dropped(self, number: int, text: str) -> None:
+        """Print that a trial ends without a row."""
+        self.running.pop(number, None)
+        self.note(text)
+        self.changed()
+
     def note(self, text: str) -> None:
         """Print a message."""
         self.print_line(text)

@@ -48,12 +48,12 @@ from ray.tune.experiment import Trial  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-from archioptrx.core.errors import InputError  # noqa: E402
+from archioptrx.core.errors import RAISED, InputError  # noqa: E402
 from archioptrx.data.dataset import Splits  # noqa: E402
 from archioptrx.data.storage.graph_file import graph_bytes  # noqa: E402
 from archioptrx.data.storage.graph_views import Graphs, in_memory  # noqa: E402
 from archioptrx.runs.experiment_sections import Resources  # noqa: E402
-from archioptrx.search.jobs import Work  # noqa: E402
+from archioptrx.search.jobs import TrialJob, Work  # noqa: E402
 from archioptrx.training.trial import TrialData, failure, messages  # noqa: E402
 from archioptrx.training.trial_log import TrialLog  # noqa: E402
 from archioptrx.training.trial_spec import PackedSpec  # noqa: E402
@@ -95,7 +95,7 @@ def unpacked(packed: PackedSpec | None, data: TrialData) -> Generator[dict[str, 
     start = time.perf_counter()
     try:
         spec = packed.unpack()
-    except Exception as error:  # a module may do anything while it is imported
+    except RAISED as error:  # a module may do anything while it is imported
         yield failure(error, start, TrialLog())
         return
     yield from messages(spec, data)
@@ -120,13 +120,29 @@ class Finished(BaseException):
 
 
 class JobTable:
-    """Jobs of the running Tune trials, shared by the three adapters. `own`: whether Ray ends with the work."""
+    """Jobs of the Tune trials that aren't over, shared by the three adapters.
+
+    Attributes
+    ----------
+    work
+        What the jobs are of.
+    own
+        Whether Ray ends with the work.
+    jobs, since, specs
+        Job, `time.monotonic()` of its start, and what is sent to its worker, by the id of its Tune trial.
+    running
+        Tune trials whose worker has begun.
+    killed
+        Ids of those whose worker was killed, for their time was over; Tune hasn't noticed yet.
+    """
 
     def __init__(self, work: Work, own: bool) -> None:
         self.work, self.own = work, own
-        self.keys: dict[str, str] = {}
+        self.jobs: dict[str, TrialJob] = {}
         self.since: dict[str, float] = {}
         self.specs: dict[str, ReleasableSpec] = {}
+        self.running: dict[str, Trial] = {}
+        self.killed: set[str] = set()
         self.error: Exception | None = None
 
     @contextlib.contextmanager
@@ -138,24 +154,57 @@ class JobTable:
             self.error = error
             raise Finished from error
 
+    def add(self, trial: str, job: TrialJob) -> ReleasableSpec:
+        """Add a job for which a worker will be found."""
+        self.jobs[trial], self.since[trial] = job, time.monotonic()
+        self.specs[trial] = ReleasableSpec(PackedSpec.of(job.spec))
+        return self.specs[trial]
+
+    def begun(self, trial: Trial) -> None:
+        """Note that a worker begins with its job."""
+        if trial.trial_id in self.jobs:
+            self.running[trial.trial_id], self.since[trial.trial_id] = trial, time.monotonic()
+
+    def kill_late(self) -> None:
+        """Kill the workers of jobs whose time is over. Tune then finds them dead: see `lost`."""
+        now = time.monotonic()
+        for name, trial in self.running.items():
+            worker = trial.temporary_state.ray_actor
+            if worker and name not in self.killed and now >= self.jobs[name].until(self.since[name]):
+                self.killed.add(name)
+                ray.kill(worker)
+
     def message(self, trial: str, result: Mapping[str, Any], weights: bytes | None = None) -> bool:
         """Pass on a worker's message; True: the job is over."""
         message = json.loads(result["message"])
         if weights is not None:
             message["weights"] = weights
         with self.leaving():
-            over = self.work.message(self.keys[trial], message)
+            over = self.work.message(self.jobs[trial].key, message)
         if over:
-            self.specs.pop(trial).content = None
+            self._forget(trial)
         return over
 
     def lost(self, trial: str, why: str) -> None:
         """Report a dead worker to the work; Ray gives the reason in a few lines."""
-        seconds = time.monotonic() - self.since[trial]
-        self.specs.pop(trial).content = None
-        error, log = f"the worker died: {why.splitlines()[0]}", [(time.time(), f"the worker died: {why}")]
+        if trial not in self.jobs:  # its last message came while it was killed
+            return
+        message: dict[str, Any] = {"seconds": time.monotonic() - self.since[trial]}
+        if trial in self.killed:
+            message |= {"kind": "stopped", "log": [(time.time(), "the worker is killed: its time is over")]}
+        else:
+            log = [(time.time(), f"the worker died: {why}")]
+            message |= {"kind": "error", "error": f"the worker died: {why.splitlines()[0]}", "log": log}
+        key = self.jobs[trial].key
+        self._forget(trial)
         with self.leaving():
-            self.work.message(self.keys[trial], {"kind": "error", "error": error, "seconds": seconds, "log": log})
+            self.work.message(key, message)
+
+    def _forget(self, trial: str) -> None:
+        """Remove a job that is over."""
+        self.specs.pop(trial).content = None
+        del self.jobs[trial], self.since[trial]
+        self.running.pop(trial, None)
 
 
 class JobSearcher(Searcher):
@@ -177,10 +226,7 @@ class JobSearcher(Searcher):
             job = self.jobs.work.next()
         if job is None:
             return None
-        self.jobs.keys[trial_id] = job.key
-        self.jobs.since[trial_id] = time.monotonic()
-        self.jobs.specs[trial_id] = ReleasableSpec(PackedSpec.of(job.spec))
-        return {"spec": self.jobs.specs[trial_id]}
+        return {"spec": self.jobs.add(trial_id, job)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Do nothing: the work has the last message already."""
@@ -203,7 +249,9 @@ class EpochScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop a job or let it go on."""
         over = self.jobs.message(trial.trial_id, result, result.get("weights"))
-        return str(TrialScheduler.STOP if over else TrialScheduler.CONTINUE)
+        # Tune would give a stopped trial's worker the next job: not one that is dead.
+        stops = over and trial.trial_id not in self.jobs.killed
+        return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Record a dead worker as a failed job."""
@@ -211,11 +259,22 @@ class EpochScheduler(FIFOScheduler):
         self.jobs.lost(trial.trial_id, str(error or "").strip() or "out of memory?")
 
 
-class FinalMessages(tune.Callback):
-    """Adapter for last messages, which Tune passes to no scheduler; removes weights from the results of Tune."""
+class JobCallback(tune.Callback):
+    """Adapter for last messages, which Tune passes to no scheduler, and for time limits.
+
+    It removes weights from the results of Tune.
+    """
 
     def __init__(self, jobs: JobTable) -> None:
         self.jobs = jobs
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Note the time: before it, a new worker has imported torch."""
+        self.jobs.begun(trial)
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """End jobs whose time is over, several times a second."""
+        self.jobs.kill_late()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -252,7 +311,7 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
                 num_samples=-1,
                 search_alg=JobSearcher(jobs),
                 scheduler=EpochScheduler(jobs),
-                callbacks=[FinalMessages(jobs)],
+                callbacks=[JobCallback(jobs)],
                 resources_per_trial={"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
                 storage_path=str(folder / "tune"),
                 reuse_actors=True,

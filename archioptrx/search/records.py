@@ -80,6 +80,10 @@ class Records:
         summary = {"score": row["score"], "seconds": row["seconds"], "error": row["error"], "weights_digest": digest}
         self.tracking.ended(name, row["status"], {key: value for key, value in summary.items() if value is not None})
 
+    def note(self, name: str, text: str) -> None:
+        """Write a line to the log of a training."""
+        self._say(name, text)
+
     def _say(self, name: str, *texts: str) -> None:
         now = time.time()
         self._write(name, [(now, text) for text in texts])
@@ -103,7 +107,8 @@ def _epoch(message: Mapping[str, Any]) -> str:
     numbers = ", ".join(f"{name.replace('_', ' ')} {message[name]:.4g}" for name in names)
     best = ", the best so far" if message["best"] else ""
     memory = f"{message['memory'] / 2**20:,.0f} MiB"
-    return f"epoch {message['epoch']}: score {message['score']:.6g}{best}; {numbers}, {memory}"
+    score = "none" if message["score"] is None else f"{message['score']:.6g}"
+    return f"epoch {message['epoch']}: score {score}{best}; {numbers}, {memory}"
 
 
 def _listed(values: Mapping[str, Any]) -> str:

@@ -142,9 +142,7 @@ def outcomes_of(folder: StudyFolder) -> tuple[list[SearchOutcome], Goal]:
         over = end is not None and end["budget"] == asdict(experiment.budget)
         winner = run.winner() if over else None
         seconds = end["seconds"] if end is not None and over else None
-        outcomes.append(
-            outcome_of(combination, run.trials.read(), experiment.budget.trials, goal.metric, winner, seconds)
-        )
+        outcomes.append(outcome_of(combination, run.ended(), experiment.budget.trials, goal.metric, winner, seconds))
     return outcomes, goal
 
 

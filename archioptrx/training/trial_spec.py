@@ -53,6 +53,8 @@ class TrialSpec:
         Whether metrics on test events and the weights are wanted at the end.
     keep, keep_from
         Whether the weights of each better epoch are sent; the score that an epoch needs for that, None: any.
+    measure
+        Whether the network's latency is measured and nothing else: no training.
     stop
         Epochs after which the training ends, with the schedule of all; None: it doesn't.
     """
@@ -68,6 +70,7 @@ class TrialSpec:
     final: bool = False
     keep: bool = False
     keep_from: float | None = None
+    measure: bool = False
     stop: int | None = None
 
     def to_dict(self) -> dict[str, Any]:

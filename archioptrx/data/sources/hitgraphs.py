@@ -29,7 +29,15 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.identifiers import particle_ids
 from archioptrx.data.options import SOURCES, HitgraphsOptions
 from archioptrx.data.repairs import note
-from archioptrx.data.sources.hitgraph_arrays import EDGE, KEPT_BYTES, OPTIONAL, Arrays, edge_index_of, read_arrays
+from archioptrx.data.sources.hitgraph_arrays import (
+    EDGE,
+    KEPT_BYTES,
+    NO_TRUTH,
+    OPTIONAL,
+    Arrays,
+    edge_index_of,
+    read_arrays,
+)
 from archioptrx.data.sources.stream import Job, bounded, cached, each, key_of, progress, stream
 
 METADATA = "metadata.json"
@@ -166,7 +174,7 @@ def make(job: Job, widths: Mapping[str, int], from_zero: bool, directed: bool, m
             raise InputError(*(f"{file}: {fault}" for fault in error.faults)) from error
         note(str(file), {"noise_ids": marked})
         arrays = {**arrays, "pid": ids}
-    return BuiltEvent((to_graph(file, arrays, metadata, directed),))
+    return BuiltEvent((to_graph(file, arrays, metadata, directed),), truth=NO_TRUTH not in arrays)
 
 
 def find_files(path: Path) -> list[Path]:
