@@ -188,6 +188,7 @@ class Retraining:
     def _fault_of_best(self, job: tuple[int, int]) -> str | None:
         """What is wrong with `best/`, "" where it is missing or holds another one; None: it is whole."""
         # Here, since it loads torch, which `inspect` comes along without.
+        from archioptrx.models.model_folder import FILES, digest_of
 
         best = self.folder.best
         if not best.is_dir():
