@@ -30,6 +30,8 @@ def load(name: str | Path, imports: Sequence[str] = (), trust: bool = False) -> 
         Whether modules that the model asks for may run, though you haven't named or allowed them before; their source
         is remembered.
 
+    Examples
+    --------
     >>> trained = load("runs/first")                         # doctest: +SKIP
     >>> graph = trained.transform(hits, edge_index)          # doctest: +SKIP
     >>> scores = trained.model(graph).sigmoid()              # doctest: +SKIP

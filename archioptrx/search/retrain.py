@@ -19,7 +19,6 @@ from typing import Any, Protocol
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import remove_files, write_atomically, writing
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.models.model_folder import FILES, digest_of
 from archioptrx.runs.latencies import with_latency
 from archioptrx.runs.leaderboard import worth_training_again
 from archioptrx.runs.run_folder import RunFolder
@@ -188,6 +187,9 @@ class Retraining:
 
     def _fault_of_best(self, job: tuple[int, int]) -> str | None:
         """What is wrong with `best/`, "" where it is missing or holds another one; None: it is whole."""
+        # Here, since it loads torch, which `inspect` comes along without.
+        from archioptrx.models.model_folder import FILES, digest_of
+
         best = self.folder.best
         if not best.is_dir():
             return ""
