@@ -22,6 +22,8 @@ from archioptrx.data.hitgraph import HitGraph, content_digest, sorted_graph, sub
 from archioptrx.data.repairs import note
 from archioptrx.data.storage.graph_views import changed, digests_of, facts_of, taken
 
+MOST_SECTORS = 10**9
+"""Numbers of sectors; names of hits that a source doesn't name count on from sector to sector."""
 CUT_SECTORS = 8
 """φ sectors that a whole event is cut into where a data set has fewer than three events."""
 SCALES = {"x": "node_scale", "edge_attr": "edge_scale", "triplet_attr": "triplet_scale"}
@@ -291,6 +293,8 @@ def make_graph(
         The arrays break a rule of the guard, see `archioptrx.data.guard`.
     """
     place = f"{event} sector {sector}" if place is None else place
+    if not 0 <= sector < MOST_SECTORS:
+        raise InputError(f"{place}: sector is {sector}; allowed: 0 … {MOST_SECTORS - 1:,}")
     try:
         content, repairs = guarded(arrays, metadata.node_scale, metadata.sectors, directed)
     except InputError as error:
