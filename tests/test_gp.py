@@ -1,5 +1,7 @@
 """The Gaussian process: features, mathematics, and what it proposes."""
 
+import copy
+import json
 import math
 from collections import Counter
 from dataclasses import replace
@@ -16,9 +18,19 @@ from archioptrx.graphs.signatures import Width
 from archioptrx.graphs.steps import BackEdge, DataType, Step
 from archioptrx.sampling.samplers import GaussianProcessSampler, make_sampler
 from archioptrx.sampling.samplers.features import DEPTH, features, graph_features
-from archioptrx.sampling.samplers.gaussian_process import Posterior, cosines, fit, kernel, levels_of, posterior
+from archioptrx.sampling.samplers.gaussian_process import (
+    Posterior,
+    Regression,
+    cosines,
+    cosines_among,
+    fit,
+    joined,
+    kernel,
+    levels_of,
+    point_of,
+)
 from archioptrx.sampling.samplers.random import random_choices
-from archioptrx.sampling.samplers.ranking import quantiles
+from archioptrx.sampling.samplers.ranking import quantiles, window
 
 WORDS = Words(alphabet="abcdefgh")
 HIDDEN = Width.of("hidden")
@@ -32,7 +44,15 @@ def chain(*rows, back=(), target=None):
 
 
 def points(count, first=0):
-    return levels_of([features(WORDS(random_choices(first + i))) for i in range(count)])
+    return [point_of(features(WORDS(random_choices(first + i)))) for i in range(count)]
+
+
+def textbook_cosine(one, other):
+    """Cosine of two counts of labels."""
+    lengths = [math.sqrt(sum(n * n for n in counts.values())) for counts in (one, other)]
+    if not any(lengths):
+        return 1.0
+    return sum(n * other.get(label, 0) for label, n in one.items()) / (math.prod(lengths) or 1)
 
 
 def test_features_count_what_made_each_value():
@@ -73,13 +93,15 @@ def test_hyperparameters_are_the_last_level():
     assert features(word)[-1] == Counter({f"size={word.size}": 1})
 
 
-def test_cosines_are_those_of_the_whole_vectors_with_and_without_columns():
-    rows = [features(WORDS(random_choices(seed))) for seed in range(12)]
-    whole, known = levels_of(rows), levels_of(rows[:8])
-    new = levels_of(rows[8:], known)
-    for all_of_them, across in zip(cosines(whole, whole), cosines(new, known), strict=True):
-        np.testing.assert_allclose(all_of_them[8:, :8], across, atol=1e-12)
-        np.testing.assert_allclose(np.diag(all_of_them), 1)
+def test_cosines_are_those_of_the_counts():
+    rows = [*(features(WORDS(random_choices(seed))) for seed in range(12)), (Counter(),) * (DEPTH + 2)]
+    points = levels_of([point_of(row) for row in rows])
+    wanted = [[[textbook_cosine(one[h], other[h]) for other in rows] for one in rows] for h in range(DEPTH + 2)]
+    np.testing.assert_allclose(cosines_among(points), wanted, atol=1e-12)
+    few = levels_of([point_of(row) for row in rows[8:]])
+    np.testing.assert_allclose(cosines(few, points), np.array(wanted)[:, 8:], atol=1e-12)
+    both = joined(levels_of([point_of(row) for row in rows[:8]]), few)
+    np.testing.assert_array_equal(cosines(both, both), cosines(points, points))
 
 
 def log_posterior(parts, targets, theta):
@@ -89,10 +111,8 @@ def log_posterior(parts, targets, theta):
 
 
 def test_the_fit_climbs_to_a_maximum_of_the_posterior():
-    known = points(30)
-    parts = cosines(known, known)
-    weights = np.random.default_rng(0).standard_normal(known[0].counts.shape[1])
-    targets = known[0].counts @ weights / known[0].norms
+    parts = cosines_among(levels_of(points(30)))
+    targets = np.linalg.cholesky(parts[0] + 1e-6 * np.eye(30)) @ np.random.default_rng(0).standard_normal(30)
     targets = (targets - targets.mean()) / targets.std()
     start = np.array([-1.5] * len(parts) + [-2.0])
     found = fit(parts, targets)
@@ -104,17 +124,33 @@ def test_the_fit_climbs_to_a_maximum_of_the_posterior():
 
 
 def test_the_posterior_agrees_with_the_textbook():
-    rows = [features(WORDS(random_choices(seed))) for seed in range(14)]
-    both = levels_of(rows)
+    both = cosines_among(levels_of(points(14)))
     targets = np.linspace(-1, 1, 10)
     theta = np.array([-1.0] * len(both) + [-3.0])
-    whole = kernel(cosines(both, both), theta)
+    whole = kernel(both, theta)
     solved = np.linalg.solve(whole[:10, :10] + math.exp(-3) * np.eye(10), whole[:10, 10:])
-    known = levels_of(rows[:10])
-    found = posterior(known, targets, levels_of(rows[10:], known), theta)
+    found = Regression(points(10), theta).posterior(targets, points(4, first=10))
     np.testing.assert_allclose(found.mean, solved.T @ targets, atol=1e-9)
-    exact = whole[10:, 10:] - whole[10:, :10] @ solved
-    np.testing.assert_allclose(np.diag(found.covariance), np.diag(exact), atol=1e-9)
+    np.testing.assert_allclose(found.covariance, whole[10:, 10:] - whole[10:, :10] @ solved, atol=1e-9)
+
+
+def test_points_that_are_added_one_by_one_give_the_same_posterior():
+    theta = np.array([-1.0, -0.5, -1.5, -1.0, -2.0, -3.0])
+    whole, grown = Regression(points(90), theta), Regression(points(40), theta)
+    for point in points(50, first=40):
+        grown.append(point)
+    np.testing.assert_allclose(grown.inverse, whole.inverse, atol=1e-9)
+    targets, new = np.linspace(-1, 1, 90), points(20, first=90)
+    one, other = (regression.posterior(targets, new) for regression in (grown, whole))
+    np.testing.assert_allclose(one.mean, other.mean, atol=1e-9)
+    np.testing.assert_allclose(one.covariance, other.covariance, atol=1e-9)
+
+
+def test_a_window_has_the_best_and_the_latest():
+    scores = [(score, 1) for score in (0.5, 0.9, 0.1, 0.8, None, 0.2, 0.3, 0.7)]
+    assert window(scores, 8) == list(range(8))
+    assert window(scores, 4) == [1, 3, 6, 7]
+    assert window(scores, 5) == [1, 3, 5, 6, 7]
 
 
 def test_samples_and_expected_improvement_follow_the_posterior():
@@ -162,6 +198,28 @@ def test_proposals_in_flight_differ():
     again = [sampler.draw(5, attempt).letters for attempt in (2, 0, 1)]
     assert again[1] == drawn[3]
     assert len(set(again)) == 3
+
+
+def test_a_loaded_state_goes_on_the_same_beyond_the_window(monkeypatch):
+    monkeypatch.setattr("archioptrx.sampling.samplers.gp.WINDOW", 12)
+    monkeypatch.setattr("archioptrx.sampling.samplers.gp.FIT", 8)
+
+    def go_on(sampler, count):
+        found = []
+        for _ in range(count):
+            found.append(sampler.propose())
+            sampler.observe(found[-1], value(found[-1]), 1)
+        return [word.key for word in found]
+
+    one = make_sampler("gp", WORDS, 2, initial=4, pool=12)
+    for _ in range(12):
+        go_on(one, 3)
+        other = make_sampler("gp", WORDS, 2, initial=4, pool=12)
+        other.load_state_dict(json.loads(json.dumps(one.state_dict())))
+        given = one.inner._given
+        ahead = go_on(copy.deepcopy(one), 4)
+        assert go_on(other, 4) == ahead
+    assert len(given) < len(one.inner.memory.observations) - 10
 
 
 def test_it_searches_networks(tracking):

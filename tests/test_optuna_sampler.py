@@ -10,6 +10,7 @@ from spaces import Words
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.decisions import Decision, Point, Trace
 from archioptrx.sampling.samplers import make_sampler
+from archioptrx.sampling.samplers.optuna import WINDOWS
 from archioptrx.sampling.samplers.random import random_choices
 
 optuna = pytest.importorskip("optuna", reason="needs the extra `optuna`")
@@ -104,6 +105,27 @@ def test_a_reference_is_a_trial_of_the_study():
     trials = sampler.inner._study(0).trials
     assert [trial.value for trial in trials] == [0.7]
     assert sorted(trials[0].params.values()) == sorted(d.label for d in word.trace.decisions)
+
+
+def test_trials_are_kept_until_their_outcome_changes():
+    sampler = make_sampler("optuna:TPESampler", WORDS, 1)
+    done, other = sampler.propose(), sampler.propose()
+    sampler.observe(done, 0.1, 1)
+    first = [record.trial(1) for record in sampler.inner.records]
+    assert [record.trial(1) is trial for record, trial in zip(sampler.inner.records, first, strict=True)] == [True] * 2
+    sampler.observe(other, 0.2, 2)
+    states = [trial.state.name for trial in sampler.inner._study(0).trials]
+    assert ([trial.state.name for trial in first], states) == (["COMPLETE", "RUNNING"], ["PRUNED", "COMPLETE"])
+
+
+def test_tpe_is_given_the_best_and_the_latest(monkeypatch):
+    monkeypatch.setitem(WINDOWS, "TPESampler", 10)
+    sampler = make_sampler("optuna:TPESampler", WORDS, 2)
+    search(sampler, 24)
+    values = [record.outcome[0] for record in sampler.inner.records]  # a refused duplicate is a trial as well
+    given = [trial.value for trial in sampler.inner._study(0).trials]
+    assert sorted(given)[-5:] == sorted(values)[-5:]
+    assert given[-3:] == values[-3:] and len(given) == 10
 
 
 def test_several_objectives_make_a_study_of_several_directions():

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from registries import restored
+from small_search import allow
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata
@@ -85,6 +86,7 @@ def test_its_files_tell_it_in_an_experiment_that_names_no_source(
     (tmp_path / "events").mkdir()
     (tmp_path / "events" / "first.straw").touch()
     monkeypatch.chdir(tmp_path)
+    allow("straw_source_of_a_test", tmp_path)
     document = {"name": "straws", "imports": ["straw_source_of_a_test"], "data": {"path": "events"}}
     assert parse_experiment(document, "straws.yaml").data.to_dict() == {
         "source": "straws",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.plugins import user_modules
 from archioptrx.data.bounds import ROUNDING, coordinate_fault
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.doublets import edge_features, wrapped
@@ -56,9 +58,16 @@ class Loaded:
         return graph
 
 
-def load(name: str | Path) -> Loaded:
-    """Load a model folder, the best of a run, or a trial whose weights are kept. Raises InputError if there is none."""
-    trained = load_model(name)
+def load(name: str | Path, imports: Sequence[str] = (), trust: bool = False) -> Loaded:
+    """Load a model folder, the best of a run, or a trial whose weights are kept; see `archioptrx.load`.
+
+    Raises
+    ------
+    InputError
+        There is none, or it asks for modules that may not run.
+    """
+    with user_modules(imports, trust):
+        trained = load_model(name)
     return Loaded(trained.model, trained.metadata, trained.task)
 
 

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.files import writing
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
@@ -285,11 +286,12 @@ def write(dataset: Dataset, folder: Path) -> None:
     twice = [f"{event} sector {sector}" for (event, sector), count in names.items() if count > 1]
     if twice:
         raise InputError(f"{folder}: two graphs are called {twice[0]}; allowed: names of their own")
-    folder.mkdir(parents=True, exist_ok=True)
-    for graph in dataset.graphs:
-        np.savez_compressed(folder / f"{graph.event}_g{graph.sector:03d}.npz", **to_arrays(graph))
     text = json.dumps(dataset.metadata.to_dict(), indent=1, ensure_ascii=False)
-    (folder / METADATA).write_text(text + "\n", encoding="utf-8")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for graph in dataset.graphs:
+            np.savez_compressed(folder / f"{graph.event}_g{graph.sector:03d}.npz", **to_arrays(graph))
+        (folder / METADATA).write_text(text + "\n", encoding="utf-8")
 
 
 def check_empty(folder: Path) -> None:

@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.progress import track
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.printing import raw_stream
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
@@ -227,7 +228,7 @@ def with_counts(
 
 def progress(items: Iterable[Item], number: int, label: str) -> Iterator[Item]:
     """Show a bar on stderr, where that is a terminal."""
-    console = Console(file=sys.stderr)
+    console = Console(file=raw_stream(sys.stderr))
     quiet = not console.is_terminal
     return iter(track(items, label, number, console=console, transient=True, disable=quiet))
 

@@ -1,4 +1,4 @@
-"""A Gaussian process over counts of labels, with numpy alone, which is enough for a few hundred points.
+"""A Gaussian process over counts of labels, with numpy alone, which is enough for a thousand points or two.
 
 The kernel is a sum over levels of weight × cosine of the angle between two vectors of counts. It has one weight for
 each level and a noise, fitted by maximum a posteriori: the gradient is known in closed form, and steps that depend on
@@ -7,16 +7,16 @@ its sign alone (Riedmiller and Braun 1993) need no line search.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-Rows = Sequence[Sequence[Mapping[str, int]]]
-"""By point and level: counts of labels."""
 
 STEPS = 25
 PRIOR_WEIGHT, PRIOR_NOISE, WIDTH, NOISE_WIDTH = -1.5, -2.0, 1.5, 1.0
@@ -24,60 +24,127 @@ PRIOR_WEIGHT, PRIOR_NOISE, WIDTH, NOISE_WIDTH = -1.5, -2.0, 1.5, 1.0
 
 
 @dataclass(frozen=True)
-class Level:
-    """Points at one level.
+class Point:
+    """Counts of labels of one candidate.
 
     Attributes
     ----------
-    columns
-        Column of each label.
+    labels
+        By level: numbers of the labels [labels].
     counts
-        [points, columns]: how often a point has a label.
+        By level: how often each of them occurs [labels].
     norms
-        [points]: Euclidean norm of all counts, with labels that have no column; 1 where a point has no label.
-    empty
-        [points]: whether a point has no label.
+        [levels]: Euclidean norm of the counts; 0 where there is no label.
     """
 
-    columns: Mapping[str, int]
-    counts: Array
+    labels: tuple[npt.NDArray[np.uint64], ...]
+    counts: tuple[npt.NDArray[np.float32], ...]
     norms: Array
-    empty: npt.NDArray[np.bool_]
 
 
-def levels_of(rows: Rows, known: Sequence[Level] | None = None) -> list[Level]:
-    """Points as matrices, with the columns of `known` where it is given.
+def point_of(levels: Sequence[Mapping[str, int]]) -> Point:
+    """A point from the counts of labels by level."""
+    labels = tuple(np.array([_number(label) for label in level], dtype=np.uint64) for level in levels)
+    counts = tuple(np.array(list(level.values()), dtype=np.float32) for level in levels)
+    squares = [sum(count * count for count in level.values()) for level in levels]
+    return Point(labels, counts, np.sqrt(np.array(squares, dtype=np.float64)))
 
-    Shapes: a list of levels, each with [len(rows), columns].
+
+@lru_cache(maxsize=65536)
+def _number(label: str) -> int:
+    """Number of a label, the same in every process."""
+    return int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest(), "little")
+
+
+@dataclass(frozen=True)
+class Level:
+    """Several points at one level, with their labels one after the other.
+
+    Attributes
+    ----------
+    labels, counts, rows
+        [labels of all points]: number of the label, how often it occurs, and the position of its point.
+    norms
+        [points]: as in Point.
     """
+
+    labels: npt.NDArray[np.uint64]
+    counts: npt.NDArray[np.float32]
+    rows: npt.NDArray[np.int64]
+    norms: Array
+
+
+def levels_of(points: Sequence[Point]) -> list[Level]:
+    """Several points by level."""
     result = []
-    for number in range(len(rows[0])):
-        counters = [row[number] for row in rows]
-        columns = known[number].columns if known else _columns(counters)
-        counts, norms = np.zeros((len(rows), len(columns))), np.zeros(len(rows))
-        for i, counter in enumerate(counters):
-            for label, count in counter.items():
-                norms[i] += count * count
-                if label in columns:
-                    counts[i, columns[label]] = count
-        result.append(Level(columns, counts, np.sqrt(np.where(norms > 0, norms, 1.0)), norms == 0))
+    for level in range(len(points[0].labels)):
+        labels = [point.labels[level] for point in points]
+        rows = np.repeat(np.arange(len(points)), [len(row) for row in labels])
+        counts = np.concatenate([point.counts[level] for point in points])
+        result.append(Level(np.concatenate(labels), counts, rows, np.array([point.norms[level] for point in points])))
     return result
 
 
-def _columns(counters: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    columns: dict[str, int] = {}
-    for counter in counters:
-        for label in counter:
-            columns.setdefault(label, len(columns))
-    return columns
+def joined(first: Sequence[Level], second: Sequence[Level]) -> list[Level]:
+    """The points of both."""
+    return [
+        Level(
+            np.concatenate([a.labels, b.labels]),
+            np.concatenate([a.counts, b.counts]),
+            np.concatenate([a.rows, b.rows + len(a.norms)]),
+            np.concatenate([a.norms, b.norms]),
+        )
+        for a, b in zip(first, second, strict=True)
+    ]
+
+
+def _matrix(level: Level, columns: npt.NDArray[np.int64], number: int) -> npt.NDArray[np.float32]:
+    """Counts [points, number] with the column of each label; -1: it has none."""
+    result, known = np.zeros((len(level.norms), number), dtype=np.float32), columns >= 0
+    result[level.rows[known], columns[known]] = level.counts[known]
+    return result
+
+
+def _scaled(products: npt.NDArray[np.float32], a: Level, b: Level) -> Array:
+    """Cosines from products of counts; 1 for two points without labels."""
+    whole = [np.where(level.norms > 0, level.norms, 1.0) for level in (a, b)]
+    return products / np.outer(*whole) + np.outer(a.norms == 0, b.norms == 0)
 
 
 def cosines(rows: Sequence[Level], columns: Sequence[Level]) -> list[Array]:
-    """Cosines by level, each [points of rows, points of columns]; 1 for two points without labels."""
-    return [
-        a.counts @ b.counts.T / np.outer(a.norms, b.norms) + np.outer(a.empty, b.empty)
-        for a, b in zip(rows, columns, strict=True)
-    ]
+    """Cosines by level, each [points of rows, points of columns].
+
+    Products of counts are sums of whole numbers below 2^24: they are exact, in whatever order they are added.
+    """
+    result = []
+    for a, b in zip(rows, columns, strict=True):
+        labels, first = np.unique(a.labels, return_inverse=True)
+        if not len(labels):
+            result.append(_scaled(np.zeros((len(a.norms), len(b.norms)), dtype=np.float32), a, b))
+            continue
+        second = np.minimum(np.searchsorted(labels, b.labels), len(labels) - 1)
+        met = labels[second] == b.labels
+        common = np.zeros(len(labels), dtype=bool)
+        common[second[met]] = True
+        column = np.where(common, np.cumsum(common) - 1, -1)
+        number = int(common.sum())
+        products = _matrix(a, column[first], number) @ _matrix(b, np.where(met, column[second], -1), number).T
+        result.append(_scaled(products, a, b))
+    return result
+
+
+def cosines_among(points: Sequence[Level]) -> list[Array]:
+    """Cosines of points with each other, by level, each [points, points]."""
+    result = []
+    for level in points:
+        _, place, number = np.unique(level.labels, return_inverse=True, return_counts=True)
+        common = number > 1  # a label of one point alone adds to the diagonal only
+        column = np.where(common, np.cumsum(common) - 1, -1)[place] if len(place) else place
+        counts = _matrix(level, column, int(common.sum()))
+        part = _scaled(counts @ counts.T, level, level)
+        np.fill_diagonal(part, 1.0)
+        result.append(part)
+    return result
 
 
 def kernel(parts: Sequence[Array], theta: Array) -> Array:
@@ -128,11 +195,48 @@ class Posterior:
         return np.asarray(deviation * (z * below + np.exp(-z * z / 2) / math.sqrt(2 * math.pi)))
 
 
-def posterior(known: Sequence[Level], targets: Array, new: Sequence[Level], theta: Array) -> Posterior:
-    """Posterior at new points, given known ones and their targets [n]. `new` has the columns of `known`."""
-    noisy = kernel(cosines(known, known), theta) + math.exp(theta[-1]) * np.eye(len(targets))
-    inverse = np.linalg.inv(np.linalg.cholesky(noisy))
-    across = kernel(cosines(new, known), theta) @ inverse.T
-    among = kernel(cosines(new, new), theta)
-    np.fill_diagonal(among, float(np.exp(theta[:-1]).sum()))  # labels without a column are a point's own
-    return Posterior(across @ (inverse @ targets), among - across @ across.T)
+class Regression:
+    """Known points with the inverse of the Cholesky factor of their noisy kernel matrix.
+
+    The inverse factor is kept, not the factor: numpy has no triangular solver, and a product with it costs the same. A
+    further point adds one row to it: with the kernel k of the point to the known ones and a = inverse · k, the new
+    pivot is p = √(k(point, point) + noise − a·a), and the row is (−a · inverse / p, 1 / p). The rows before it stay as
+    they are, so that n² operations replace the n³ of a new factor.
+
+    Parameters
+    ----------
+    points
+        The first known points.
+    theta
+        Logarithms of the weights of the kernel, then of the noise.
+    """
+
+    def __init__(self, points: Sequence[Point], theta: Array) -> None:
+        self.points, self.theta = levels_of(points), theta
+        noisy = kernel(cosines_among(self.points), theta) + math.exp(theta[-1]) * np.eye(len(points))
+        self._rows = np.tril(np.linalg.inv(np.linalg.cholesky(noisy)))
+
+    @property
+    def inverse(self) -> Array:
+        """Inverse of the lower triangular factor [points, points]."""
+        count = len(self.points[0].norms)
+        return self._rows[:count, :count]
+
+    def append(self, point: Point) -> None:
+        """Add a known point."""
+        new, inverse = levels_of([point]), self.inverse
+        across, count = inverse @ kernel(cosines(new, self.points), self.theta)[0], len(inverse)
+        square = float(np.exp(self.theta).sum() - across @ across)  # the noise at least, but for rounding
+        pivot = math.sqrt(max(square, math.exp(self.theta[-1]) / 2))
+        if count == len(self._rows):
+            self._rows = np.pad(self._rows, (0, 16 + count // 8))
+        self._rows[count, :count] = -(across @ inverse) / pivot
+        self._rows[count, count] = 1 / pivot
+        self.points = joined(self.points, new)
+
+    def posterior(self, targets: Array, new: Sequence[Point]) -> Posterior:
+        """Posterior at new points, given the targets [n] of the known ones."""
+        levels = levels_of(new)
+        across = kernel(cosines(levels, self.points), self.theta) @ self.inverse.T
+        among = kernel(cosines_among(levels), self.theta)
+        return Posterior(across @ (self.inverse @ targets), among - across @ across.T)

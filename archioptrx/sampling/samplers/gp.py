@@ -4,27 +4,43 @@ arXiv:2006.07556), here with one weight for each level and Thompson sampling (Ka
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from archioptrx.graphs.decisions import Choose, Space, Trace
 from archioptrx.sampling.samplers.base import seed_of
-from archioptrx.sampling.samplers.features import Features, features
-from archioptrx.sampling.samplers.gaussian_process import Array, Level, cosines, fit, levels_of, posterior
-from archioptrx.sampling.samplers.memory import Memory
+from archioptrx.sampling.samplers.features import features
+from archioptrx.sampling.samplers.gaussian_process import (
+    Array,
+    Point,
+    Regression,
+    cosines_among,
+    fit,
+    levels_of,
+    point_of,
+)
+from archioptrx.sampling.samplers.memory import Memory, ranked
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.random import random_choices
-from archioptrx.sampling.samplers.ranking import quantiles
+from archioptrx.sampling.samplers.ranking import Score, quantiles, window
 from archioptrx.sampling.samplers.registry import sampler
 from archioptrx.sampling.samplers.replay import replay
 from archioptrx.sampling.samplers.variation import cross, mutate, options_of
 
 ACQUISITIONS = ("thompson", "expected_improvement")
-GROWTH = 1.15
-"""The weights of the kernel are fitted again when the number of observations has grown by this factor."""
+GROWTH, MOST_NEW = 1.15, 150
+"""The weights of the kernel are fitted again when there are this many times as many observations, or so many more."""
+
+FIT, WINDOW = 256, 1000
+"""Observations that the weights are fitted to, and that the posterior is given, at most (see `window`)."""
+
+PARTS = 4
+"""A proposal makes one part of its pool anew, and keeps those of the proposals just before it."""
 
 FURTHER = 0.25
 """Probability that a mutated candidate is mutated again."""
@@ -73,54 +89,72 @@ class GaussianProcessSampler:
         self.space, self.seed, self.initial = space, seed, initial
         self.pool, self.best, self.acquisition = pool, best, acquisition
         self.memory = Memory(space)
-        self._rows: list[Features] = []  # of the observations
+        self._points: list[Point] = []  # of the observations
         self._theta: list[float] = []
-        self._fitted = 0  # number of observations that the weights were fitted to
-        self._known: tuple[list[Level], Array] | None = None
+        self._fitted = 0  # number of observations when the weights were fitted
+        self._regression: Regression | None = None
+        self._given: list[int] = []  # the observations of the regression
+        self._parts: dict[int, Part] = {}  # by number of the proposal that made it
+        self._free: dict[Trace, list[int]] = {}  # of the parents: positions of decisions with several options
         self._preferred: tuple[int, list[Any]] = (-1, [])  # number of a proposal, its pool in order
 
     def draw(self, number: int, attempt: int) -> Any:
-        """The first of the ranked pool; after a refusal the next."""
+        """The first new candidate of the ranked pool; after a refusal the next."""
         answer = random_choices(seed_of(self.seed, number, attempt))
         if number < self.initial or len(self.memory.observations) < 2:
             return self.space(answer)
         if self._preferred[0] != number:
             self._preferred = (number, self._rank(number))
-        pool = self._preferred[1]
-        return pool[attempt] if attempt < len(pool) else self.space(answer)
+        known, new = {observation.key for observation in self.memory.observations}, set[str]()
+        for candidate in self._preferred[1]:  # keys are computed for the first few alone: they take time
+            if candidate.key not in known and candidate.key not in new:
+                new.add(candidate.key)
+                if len(new) > attempt:
+                    return candidate
+        return self.space(answer)
 
     def _rank(self, number: int) -> list[Any]:
-        """A pool of candidates, in falling order of the acquisition."""
-        draw = random.Random(seed_of(self.seed, number))
-        pool = self._make_pool(draw)
-        if not pool:
-            return []
-        known, targets = self._model()
-        new = levels_of([features(candidate) for candidate in pool], known)
-        beliefs = posterior(known, targets, new, np.array(self._theta))
+        """The pool of a proposal, in falling order of the acquisition."""
+        self._make_parts(number)
+        pool = {candidate.trace: (candidate, point) for part in self._parts.values() for candidate, point in part.pool}
+        candidates, points = zip(*pool.values(), strict=True)
+        regression, targets = self._model()
+        beliefs = regression.posterior(targets, points)
         if self.acquisition == "thompson":
-            values = beliefs.sample(np.random.default_rng(draw.getrandbits(64)))
+            values = beliefs.sample(np.random.default_rng(seed_of(self.seed, number)))
         else:
             values = beliefs.expected_improvement(float(targets.max()))
-        return [pool[i] for i in np.argsort(-values, kind="stable")]
+        return [candidates[i] for i in np.argsort(-values, kind="stable")]
 
-    def _make_pool(self, draw: random.Random) -> list[Any]:
-        """New candidates, each once."""
+    def _make_parts(self, number: int) -> None:
+        """Keep the parts of this proposal and those before it; make those that are missing."""
+        parts = dict[int, Part]()
+        for other in range(max(0, number + 1 - PARTS), number + 1):
+            part = self._parts.get(other) or Part(len(self.memory.observations))
+            parts[other] = part if part.pool else Part(part.observed, self._make_pool(other, part.observed))
+        self._parts = parts
+
+    def _make_pool(self, number: int, observed: int) -> list[tuple[Any, Point]]:
+        """One part of a pool, from the first `observed` observations: half mutated, a quarter crossed, one random."""
+        draw = random.Random(seed_of(self.seed, number, 0, 0))
         answer = random_choices(draw.getrandbits(64))
-        parents = [observation.trace for observation in self.memory.ranked()[: self.best]]
-        pool = [self.space(answer) for _ in range(self.pool // 4 if parents else self.pool)]
-        if parents:
-            places = {trace: _free(self.space, trace) for trace in parents}
-            pool += [self._mutant(draw.choice(parents), places, draw, answer) for _ in range(self.pool // 2)]
-            pairs = [(draw.choice(parents), draw.choice(parents)) for _ in range(self.pool // 4)]
-            pool += [cross(self.space, *pair, draw, answer) for pair in pairs]
-        keys = {observation.key for observation in self.memory.observations}
-        return list({c.key: c for c in pool if c.key not in keys}.values())
+        scored = [observation for observation in self.memory.observations[:observed] if observation.score is not None]
+        parents = [observation.trace for observation in ranked(scored)[: self.best]]
+        self._free = {trace: self._free.get(trace) or _free(self.space, trace) for trace in parents}
+        pool = []
+        for place in range(number, number + math.ceil(self.pool / PARTS)):
+            if not parents or place % 4 == 3:
+                pool.append(self.space(answer))
+            elif place % 4 == 2:
+                pool.append(cross(self.space, draw.choice(parents), draw.choice(parents), draw, answer))
+            else:
+                pool.append(self._mutant(draw.choice(parents), draw, answer))
+        return [(candidate, point_of(features(candidate))) for candidate in pool]
 
-    def _mutant(self, trace: Trace, places: dict[Trace, list[int]], draw: random.Random, answer: Choose) -> Any:
+    def _mutant(self, trace: Trace, draw: random.Random, answer: Choose) -> Any:
         """A mutated candidate; in one of four cases it is mutated again, and so on."""
         while True:
-            free = places[trace] if trace in places else _free(self.space, trace)
+            free = self._free[trace] if trace in self._free else _free(self.space, trace)
             if not free:
                 return self.space(answer)
             child = mutate(self.space, trace, draw.choice(free), answer)
@@ -128,37 +162,67 @@ class GaussianProcessSampler:
                 return child
             trace = child.trace
 
-    def _model(self) -> tuple[list[Level], Array]:
-        """Observations as matrices and targets; fits the kernel's weights again where there are enough new ones."""
-        if self._known is None:
-            targets = np.array(quantiles([(seen.score, seen.epochs) for seen in self.memory.observations]))
-            known = levels_of(self._rows)
-            if len(targets) >= GROWTH * self._fitted:
-                theta = np.array(self._theta) if self._theta else None
-                self._theta = fit(cosines(known, known), targets, theta).tolist()
-                self._fitted = len(targets)
-            self._known = known, targets
-        return self._known
+    def _model(self) -> tuple[Regression, Array]:
+        """The regression with all observations since its fit, and their targets; a new fit where one is due."""
+        outcomes = self._outcomes()
+        if len(outcomes) >= min(GROWTH * self._fitted, self._fitted + MOST_NEW):
+            self._fit(outcomes)
+        if self._regression is None:
+            self._given = window(outcomes[: self._fitted], WINDOW)
+            self._regression = Regression([self._points[i] for i in self._given], np.array(self._theta))
+        for number in range(max(self._fitted, self._given[-1] + 1), len(outcomes)):
+            self._regression.append(self._points[number])
+            self._given.append(number)
+        targets = quantiles(outcomes)
+        return self._regression, np.array([targets[i] for i in self._given])
+
+    def _outcomes(self) -> list[tuple[Score, int]]:
+        return [(seen.score, seen.epochs) for seen in self.memory.observations]
+
+    def _fit(self, outcomes: Sequence[tuple[Score, int]]) -> None:
+        """Fit the weights of the kernel to a part of the observations."""
+        targets, chosen = quantiles(outcomes), window(outcomes, FIT)
+        parts = cosines_among(levels_of([self._points[i] for i in chosen]))
+        theta = np.array(self._theta) if self._theta else None
+        self._theta = fit(parts, np.array([targets[i] for i in chosen]), theta).tolist()
+        self._fitted, self._regression = len(outcomes), None
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
         """Learn from a candidate, unless it is known or can't be replayed (a reference of another space)."""
         if self.memory.add(candidate, score, epochs):
-            self._rows.append(features(candidate))
-            self._known = None
+            self._points.append(point_of(features(candidate)))
 
     def again(self, candidate: Any, score: Any, epochs: int) -> None:
         """A refused duplicate is no news."""
 
     def state_dict(self) -> Mapping[str, Any]:
-        """All observations, and the weights of the kernel."""
-        return {**self.memory.state_dict(), "theta": list(self._theta), "fitted": self._fitted}
+        """All observations, the weights of the kernel, and what each part of the pool was made from."""
+        parts = {str(number): part.observed for number, part in self._parts.items()}
+        return {**self.memory.state_dict(), "theta": list(self._theta), "fitted": self._fitted, "parts": parts}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over a state."""
+        """Take over a state. The factor and the parts of the pool are made again, as they were made before."""
         self.memory.load_state_dict(state)
-        self._rows = [features(replay(self.space, seen.trace)) for seen in self.memory.observations]
+        self._points = [point_of(features(replay(self.space, seen.trace))) for seen in self.memory.observations]
         self._theta, self._fitted = list(state["theta"]), int(state["fitted"])
-        self._known, self._preferred = None, (-1, [])
+        self._parts = {int(number): Part(int(observed)) for number, observed in state["parts"].items()}
+        self._regression, self._given, self._preferred = None, [], (-1, [])
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a pool.
+
+    Attributes
+    ----------
+    observed
+        Number of observations when it was made: parents are the best of these.
+    pool
+        The candidates and their points; empty where they are still to be made, after a state was loaded.
+    """
+
+    observed: int
+    pool: Sequence[tuple[Any, Point]] = ()
 
 
 def _free(space: Space, trace: Trace) -> list[int]:

@@ -22,12 +22,14 @@ from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.graphs.decisions import Choose, Point, Space
 from archioptrx.sampling.samplers.base import seed_of
 from archioptrx.sampling.samplers.random import random_choices
-from archioptrx.sampling.samplers.ranking import REFUSED, clean
+from archioptrx.sampling.samplers.ranking import REFUSED, clean, window
 from archioptrx.sampling.samplers.variation import HYPERPARAMETER, replays
 
 PREFIX = "optuna:"
 PATIENCE = 3
 """Number of refused draws after which a candidate is drawn at random."""
+WINDOWS = {"TPESampler": 500}
+"""Most trials in a study, by class of Optuna. TPE sorts all trials for each decision; of the best it looks at 25."""
 
 
 @dataclass
@@ -46,6 +48,8 @@ class Record:
         Number of the draw; None: the candidate was observed without having been drawn here.
     outcome
         (score, epochs); None as long as it has not been observed.
+    kept
+        Trial of Optuna, with the outcome and whether it was pruned when it was made; no part of the state.
     """
 
     key: str
@@ -54,6 +58,18 @@ class Record:
     notes: dict[str, Any]
     number: int | None = None
     outcome: tuple[Any, int] | None = None
+    kept: tuple[tuple[Any, int] | None, bool, Any] = (None, False, None)
+
+    def trial(self, longest: int) -> Any:
+        """Trial of Optuna, kept as long as it is the same; `longest`: most epochs of a trial with a score."""
+        from archioptrx.sampling.samplers.optuna_trial import kept_trial
+
+        score, epochs = self.outcome or (None, 0)
+        pruned = isinstance(score, float) and epochs < longest
+        if self.kept[2] is None or self.kept[:2] != (self.outcome, pruned):
+            new = kept_trial(self.choices, self.params, self.notes, self.outcome, pruned)
+            self.kept = (self.outcome, pruned, new)
+        return self.kept[2]
 
 
 def noting(record: Record, answer: Callable[[str, Point, Sequence[str], Sequence[float]], int]) -> Choose:
@@ -93,9 +109,10 @@ def is_rising(point: Point, labels: Sequence[str]) -> bool:
 class OptunaSampler:
     """A proposer that draws with a sampler of Optuna.
 
-    The study is built again from plain records for each draw, so that a proposal depends on the seed, the numbers of
-    the draw and the observations, and the state is plain data. For Optuna, a trial of fewer epochs than the longest is
-    pruned, and a failed one is failed.
+    The study is made again from the records for each draw, so that a proposal depends on the seed, the numbers of the
+    draw and the observations, and the state is plain data. Trials that have not changed are kept. For Optuna, a trial
+    of fewer epochs than the longest is pruned, and a failed one is failed. A sampler of `WINDOWS` is given so many
+    trials at most, where there is one objective: the best half and the latest.
 
     Parameters
     ----------
@@ -179,10 +196,18 @@ class OptunaSampler:
         outcomes = [record.outcome for record in self.records if record.outcome]
         objectives = {len(score) for score, _ in outcomes if isinstance(score, tuple)}
         directions = [optuna.study.StudyDirection.MAXIMIZE] * max(objectives, default=1)
-        study = optuna.create_study(sampler=self._make(seed), directions=directions)
+        storage = optuna.storages.InMemoryStorage()
+        study = optuna.create_study(storage=storage, sampler=self._make(seed), directions=directions)
         longest = max((epochs for score, epochs in outcomes if score is not None), default=0)
-        study.add_trials([_trial(record, longest) for record in self.records])
+        number = storage.get_study_id_from_name(study.study_name)
+        for record in self.records if objectives else self._latest():
+            storage.create_new_trial(number, record.trial(longest))  # add_trials would check each one again
         return study
+
+    def _latest(self) -> list[Record]:
+        """The records that a study is given: all, or the best and the latest ones."""
+        most = WINDOWS.get(self.kind.__name__, len(self.records))
+        return [self.records[i] for i in window([record.outcome or REFUSED for record in self.records], most)]
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
         """Give the oldest open trial of a candidate its outcome; without one, a reference becomes a new trial."""
@@ -216,33 +241,6 @@ class OptunaSampler:
         for key, choices, params, notes, number, row in state["records"]:
             outcome = (clean(row[0]), int(row[1])) if row else None
             self.records.append(Record(key, dict(choices), dict(params), dict(notes), number, outcome))
-
-
-def _trial(record: Record, longest: int) -> Any:
-    """A trial of Optuna: running, failed, pruned or complete."""
-    from optuna.distributions import CategoricalDistribution, IntDistribution
-    from optuna.trial import TrialState, create_trial
-
-    outcome: dict[str, Any] = {"state": TrialState.RUNNING}
-    if record.outcome is not None:
-        score, epochs = record.outcome
-        if score is None:
-            outcome = {"state": TrialState.FAIL}
-        elif isinstance(score, tuple):
-            outcome = {"state": TrialState.COMPLETE, "values": list(score)}
-        elif epochs < longest:
-            outcome = {"state": TrialState.PRUNED, "intermediate_values": {epochs: score}}
-        else:
-            outcome = {"state": TrialState.COMPLETE, "value": score}
-    return create_trial(
-        params=dict(record.params),
-        distributions={
-            name: IntDistribution(0, values - 1) if isinstance(values, int) else CategoricalDistribution(values)
-            for name, values in record.choices.items()
-        },
-        system_attrs=dict(record.notes),
-        **outcome,
-    )
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,22 @@ def order(observations: Sequence[tuple[Score, int]]) -> list[int]:
     return result
 
 
+def window(observations: Sequence[tuple[Score, int]], most: int) -> list[int]:
+    """Numbers of the (score, epochs) pairs that a model is given, in their own order: all, or the best half and the
+    latest of the others.
+
+    The best are the parents of new candidates, and the latest are most like them.
+
+    >>> window([(0.9, 1), (0.8, 1), (0.1, 1), (0.2, 1), (0.7, 1)], 4)
+    [0, 1, 3, 4]
+    """
+    if len(observations) <= most:
+        return list(range(len(observations)))
+    best = order(observations)[: most // 2]
+    others = sorted(set(range(len(observations))).difference(best))
+    return sorted([*best, *others[len(best) - most :]])
+
+
 def quantiles(observations: Sequence[tuple[Score, int]]) -> list[float]:
     """Normal quantiles of the ranks, the best highest, equal observations at their mean; variance 1 in all.
 
