@@ -21,7 +21,6 @@ form too, see `archioptrx.models.predictions`.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -175,7 +174,7 @@ def load_from(options: Options, like: Metadata | None = None) -> Dataset:
 
 def _loaded(options: Options) -> Dataset:
     """Call the source's own function."""
-    from archioptrx.data.dataset import Dataset
+    from archioptrx.data.dataset import Dataset, check_own
 
     load = SOURCES.get(options.source)
     with SOURCES.guarded(options.source):
@@ -183,26 +182,5 @@ def _loaded(options: Options) -> Dataset:
     if not isinstance(dataset, Dataset):
         raise InputError(f"data source {options.source}: gave {type(dataset).__name__}; allowed: a Dataset")
     if options.source in SOURCES.own():
-        _check_own(options.source, dataset)
+        check_own(options.source, dataset)
     return dataset
-
-
-def _check_own(source: str, dataset: Dataset) -> None:
-    """Raise InputError where graphs of a user's source break the contract: they need not come from `make_graph`."""
-    from archioptrx.data.hitgraph import graph_faults
-    from archioptrx.data.same_fields import fault_of
-    from archioptrx.data.storage.graph_views import Graphs, facts_of
-
-    place, names = f"data source {source}", Counter((facts.event, facts.sector) for facts in facts_of(dataset.graphs))
-    if not names:
-        raise InputError(f"{place}: gave no graph; allowed: one or more")
-    (event, sector), often = names.most_common(1)[0]
-    if often > 1:
-        raise InputError(f"{place}: {often} graphs are called {event} sector {sector}; allowed: names of their own")
-    if isinstance(dataset.graphs, Graphs):  # made by `stream`, which looked at them
-        return
-    for graph in dataset.graphs:
-        if faults := graph_faults(graph):
-            raise InputError(*(f"{place}: {graph.event} sector {graph.sector}: {fault}" for fault in faults))
-    if (fault := fault_of(dataset.graphs)) is not None:
-        raise InputError(f"{place}: {fault}")
