@@ -222,6 +222,19 @@ WRONG = [
     ({"pt": np.array([1, -1, 0, 0])}, "pt is -1 at hit 1; allowed: 0 or more"),
     ({"hit_id": np.array([1, 2, 2, 3])}, "hit_id 2 stands 2 times; allowed: each once"),
     ({"x": np.full((4, 3), np.nan)}, "x holds 12 NaN or infinite numbers; allowed: finite ones"),
+    ({"y": np.ones((3, 1))}, "y has the shape [3, 1]; allowed: one number per edge"),
+    ({"edge_weight": np.ones((3, 2))}, "edge_weight has the shape [3, 2]; allowed: one number per edge"),
+    ({"pt": np.ones((4, 1))}, "pt has the shape [4, 1]; allowed: one number per hit"),
+    ({"x": np.full((4, 4), 0.3)}, "x has 4 columns; allowed: 3, as node_features says"),
+    ({"x": [[1, 2], [3]]}, "x is no array of numbers ("),
+    (
+        {"pos": np.full((4, 3), 0.1)},
+        "pos has r = 0.141421 mm at hit 0, and x says 30 mm; allowed: x, y, z of the same ",
+    ),
+    ({"pos": np.ones((4, 2))}, "pos has the shape [4, 2]; allowed: [hits, 3]"),
+    ({"edge_order": np.array([0, 2, 2])}, "edge_order doesn't name every edge once; allowed: each of 0 … 2 once"),
+    ({"edge_mask": np.array([0.5, 0, 1])}, "edge_mask is 0.5 at edge 0; allowed: 0 and 1"),
+    ({"baseline": np.array([0.5, 2, 1])}, "baseline is 2 at edge 1; allowed: a probability, 0 … 1"),
     ({"particle_index": np.zeros(4, int)}, "particle_index points outside the 0 particles (0); allowed: none"),
 ]
 

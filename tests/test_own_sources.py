@@ -1,8 +1,9 @@
 """A source of the user's own: registered by a decorator, its options checked by their types."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from registries import restored
@@ -10,6 +11,7 @@ from small_search import allow
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options import HERE, SOURCES, PlainOptions, ToyOptions, option
 from archioptrx.data.sources import check_spec, load_dataset, source, toy, with_path
 from archioptrx.runs.experiment import parse_experiment
@@ -102,4 +104,26 @@ def test_what_one_graph_knows_all_know() -> None:
     with pytest.raises(
         InputError, match=r"^data source plain: .* sector 0: lacks pid, which .* sector 0 has; allowed: "
     ):
+        load_dataset({"source": "plain", "path": "p"})
+
+
+def spoilt_twin(graph: HitGraph) -> HitGraph:
+    """A copy whose first edge starts at a hit that isn't there."""
+    twin = graph.clone()
+    twin.event, twin.edge_index = "twin", twin.edge_index.clone()
+    twin.edge_index[0, 0] = -1
+    return twin
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda graphs: (), "gave no graph; allowed: one or more"),
+        (lambda graphs: (graphs[0], graphs[0]), ".* are called .* sector 0; allowed: names of their own"),
+        (lambda graphs: (graphs[0], spoilt_twin(graphs[0])), "twin sector 0: edge_index points outside the .* hits"),
+    ],
+)
+def test_graphs_of_any_making_are_looked_at(change: Callable[..., Any], fault: str) -> None:
+    source(Plain)(lambda options: Dataset(change(toy.load(ToyOptions(num_samples=1)).graphs), Metadata("plain")))
+    with pytest.raises(InputError, match=f"^data source plain: {fault}"):
         load_dataset({"source": "plain", "path": "p"})

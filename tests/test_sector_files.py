@@ -7,6 +7,7 @@ import pytest
 import torch
 from test_acorn import fault_of, read, saved
 from test_predict import model
+from test_sources import arrays
 
 from archioptrx.commands import predict
 from archioptrx.core.errors import InputError
@@ -118,3 +119,17 @@ def test_graphs_made_of_sectors_that_share_hits_are_not_divided_by_sector(source
     made = load_dataset({"source": source, "of": of, **({"epochs": 1} if source == "learned" else {})})
     with pytest.raises(InputError, match=r"^data: sectors of an event share hits, so that 2 events can't be divided"):
         made.split()
+
+
+@pytest.mark.parametrize("source", ["hitgraphs", "line_graph"])
+def test_hits_that_files_do_not_name_are_others_in_each_sector(source, tmp_path):
+    """A detector without z: neither rows nor places tell hits of two sectors apart."""
+    for sector in range(2):
+        x = np.array([[0.1, -0.2, 0], [0.2, -0.15, 0], [0.3, -0.1, 0], [0.2, 0.4, 0]], np.float32)
+        pid = np.array([7, 7, 7, 0]) + 10 * sector * np.array([1, 1, 1, 0])
+        np.savez(tmp_path / f"event1_g00{sector}.npz", **arrays(X=x, pid=pid))
+    files = {"source": "hitgraphs", "path": str(tmp_path)}
+    graphs = load_dataset(files if source == "hitgraphs" else {"source": source, "of": files}).graphs
+    task = make_task({"name": "edge_classification"})
+    scores = track_scores(task, [task.perfect(graph) for graph in graphs], graphs)
+    assert (scores["particles"], scores["tracks"], scores["track_efficiency"]) == (2, 2, 1.0)

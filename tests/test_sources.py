@@ -303,6 +303,18 @@ def test_what_one_file_knows_all_know(changes, what, tmp_path):
     assert [graph.event for graph in read(tmp_path, skip_bad=True).graphs] == ["event1", "event1", "event2"]
 
 
+def test_two_files_of_one_event_and_sector_are_refused(tmp_path):
+    folder = folder_of(tmp_path, names=("event1_g0", "event1_g000", "event2_g000"))
+    allowed = "allowed: events and sectors of their own"
+    assert faults_of(folder) == [f"event1_g000.npz: is event1 sector 0, as is event1_g0.npz; {allowed}"]
+
+
+def test_a_sector_beyond_all_numbers_is_refused(tmp_path):
+    name = f"event1_g{10**20}"
+    (fault,) = faults_of(folder_of(tmp_path, names=(name,)), sectors=2)
+    assert fault == f"{name}.npz: sector is {10**20}; allowed: 0 … 999,999,999"
+
+
 @settings(max_examples=8)
 @given(st.integers(0, 99), st.integers(1, 6))
 def test_written_data_are_read_to_the_same_fingerprint(tmp_path_factory, seed, events):

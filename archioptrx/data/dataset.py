@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
@@ -18,10 +19,13 @@ from archioptrx.core.errors import InputError
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.guard import INDICES, WHOLE, guarded
-from archioptrx.data.hitgraph import HitGraph, content_digest, sorted_graph, subgraph
+from archioptrx.data.hitgraph import HitGraph, content_digest, graph_faults, sorted_graph, subgraph
 from archioptrx.data.repairs import note
-from archioptrx.data.storage.graph_views import changed, digests_of, facts_of, taken
+from archioptrx.data.same_fields import fault_of
+from archioptrx.data.storage.graph_views import Graphs, changed, digests_of, facts_of, taken
 
+MOST_SECTORS = 10**9
+"""Numbers of sectors; names of hits that a source doesn't name count on from sector to sector."""
 CUT_SECTORS = 8
 """φ sectors that a whole event is cut into where a data set has fewer than three events."""
 SCALES = {"x": "node_scale", "edge_attr": "edge_scale", "triplet_attr": "triplet_scale"}
@@ -330,6 +334,8 @@ def make_graph(
         The arrays break a rule of the guard, see `archioptrx.data.guard`.
     """
     place = f"{event} sector {sector}" if place is None else place
+    if not 0 <= sector < MOST_SECTORS:
+        raise InputError(f"{place}: sector is {sector}; allowed: 0 … {MOST_SECTORS - 1:,}")
     try:
         content, repairs = guarded(arrays, metadata.node_scale, metadata.sectors, directed)
     except InputError as error:
@@ -407,3 +413,20 @@ def summary(dataset: Dataset) -> dict[str, Any]:
 def _spread(values: Sequence[float]) -> dict[str, float]:
     levels = np.percentile(values, [0, 50, 100]) if len(values) else [0.0] * 3
     return dict(zip(("minimum", "median", "maximum"), map(float, levels), strict=True))
+
+
+def check_own(source: str, dataset: Dataset) -> None:
+    """Raise InputError where graphs of a user's source break the contract: they need not come from `make_graph`."""
+    place, names = f"data source {source}", Counter((facts.event, facts.sector) for facts in facts_of(dataset.graphs))
+    if not names:
+        raise InputError(f"{place}: gave no graph; allowed: one or more")
+    (event, sector), often = names.most_common(1)[0]
+    if often > 1:
+        raise InputError(f"{place}: {often} graphs are called {event} sector {sector}; allowed: names of their own")
+    if isinstance(dataset.graphs, Graphs):  # made by `stream`, which looked at them
+        return
+    for graph in dataset.graphs:
+        if faults := graph_faults(graph):
+            raise InputError(*(f"{place}: {graph.event} sector {graph.sector}: {fault}" for fault in faults))
+    if (fault := fault_of(dataset.graphs)) is not None:
+        raise InputError(f"{place}: {fault}")

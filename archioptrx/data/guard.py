@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
@@ -34,12 +35,17 @@ ROWS = {
     **dict.fromkeys(PAIR_FIELDS, "pair of the loss"),
 }
 """What each field has a row for."""
+TABLES = ("x", "pos", "embedding", "chain", "edge_attr", "triplet_attr", "particles")
+"""Fields with several columns. A column too much in another one would meet each edge with each, without an error."""
 WHOLE = ("hit_id", "particle_id", "chain", "edge_order")
+POSITION_SLACK = 1e-3
+"""Share of a hit's distance, and mm, by which two forms of its place may differ: digits of files, and of float32."""
 LARGEST = float(np.finfo(np.float32).max)
 """Of numbers that graphs keep in float32."""
 NOT_NEGATIVE = ("pt", "hit_weight", "edge_weight", "triplet_weight")
-SHARES = ("y", "y_triplet", "y_loss")
-"""Truth: 0 or 1."""
+SHARES = ("y", "y_triplet", "y_loss", "edge_mask", "triplet_mask")
+"""Truth, and what counts: 0 or 1."""
+PROBABILITIES = ("baseline", "triplet_baseline")
 
 
 def guarded(arrays: Mapping[str, Any], scale: tuple[float, ...], sectors: int, directed: bool) -> tuple[Arrays, Arrays]:
@@ -66,20 +72,34 @@ def guarded(arrays: Mapping[str, Any], scale: tuple[float, ...], sectors: int, d
     InputError
         Something breaks the contract.
     """
-    content: Arrays = {name: np.asarray(values) for name, values in arrays.items() if values is not None}
+    content: Arrays = {name: _array(name, values) for name, values in arrays.items() if values is not None}
     repairs: dict[str, int] = {}
     _check_rows(content)
+    if content["x"].shape[1] != len(scale):
+        raise InputError(f"x has {content['x'].shape[1]} columns; allowed: {len(scale)}, as node_features says")
     _name_particles(content, repairs)
     _check_numbers(content)
     _check_table(content)
     nodes = content["x"].astype(np.float64) * np.asarray(scale)
     if (fault := coordinate_fault(nodes, scale, sectors)) is not None:
         raise InputError(fault)
+    _check_positions(content, nodes)
     rank = outward_rank(nodes[:, 0], nodes[:, 2])
     _join_edges(content, rank, directed, repairs)
     _join_pairs(content, len(nodes), repairs)
     _check_truth(content)
     return content, repairs
+
+
+def _array(name: str, values: Any) -> NDArray[Any]:
+    """Values as an array: an array, a tensor or lists."""
+    try:
+        return np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"{name} is no array of numbers ({reason:.80}); allowed: an array, a tensor or lists"
+        ) from error
 
 
 def _check_rows(content: Arrays) -> None:
@@ -107,6 +127,9 @@ def _check_rows(content: Arrays) -> None:
         if name in content and (not np.ndim(content[name]) or len(content[name]) != counts[kind]):
             rows = len(content[name]) if np.ndim(content[name]) else "no"
             raise InputError(f"{name} has {rows} rows; allowed: one per {kind}, {counts[kind]}")
+        if name in content and np.ndim(content[name]) != (2 if name in TABLES else 1):
+            allowed = f"[{kind}s, columns]" if name in TABLES else f"one number per {kind}"
+            raise InputError(f"{name} has the shape {list(content[name].shape)}; allowed: {allowed}")
 
 
 def _index(name: str, values: NDArray[Any]) -> Ints:
@@ -137,6 +160,9 @@ def _check_numbers(content: Arrays) -> None:
         if name in SHARES and not np.isin(values, (0, 1)).all():
             row = int(np.argmin(np.isin(values, (0, 1))))
             raise InputError(f"{name} is {values[row]:g} at {ROWS[name]} {row}; allowed: 0 and 1")
+        if name in PROBABILITIES and ((values < 0) | (values > 1)).any():
+            row = int(np.argmax((values < 0) | (values > 1)))
+            raise InputError(f"{name} is {values[row]:g} at {ROWS[name]} {row}; allowed: a probability, 0 … 1")
 
 
 def _name_particles(content: Arrays, repairs: dict[str, int]) -> None:
@@ -156,6 +182,9 @@ def _check_table(content: Arrays) -> None:
     if (counts > 1).any():
         worst = int(np.argmax(counts))
         raise InputError(f"hit_id {names[worst]} stands {counts[worst]} times; allowed: each once")
+    order = content.get("edge_order")
+    if order is not None and not np.array_equal(np.sort(order), np.arange(len(order))):
+        raise InputError(f"edge_order doesn't name every edge once; allowed: each of 0 … {len(order) - 1} once")
     table = ("particle_id", "particles", "particle_index")
     missing = [name for name in table if name not in content]
     if len(missing) == len(table):
@@ -169,6 +198,23 @@ def _check_table(content: Arrays) -> None:
         raise InputError("particle_id isn't in order; allowed: 0 for noise, then increasing ids")
     if "pid" in content and (ids[content["particle_index"]] != content["pid"]).any():
         raise InputError("pid isn't particle_id[particle_index]; allowed: the same particle by both")
+
+
+def _check_positions(content: Arrays, nodes: NDArray[np.float64]) -> None:
+    """Positions in mm that are those of r and z."""
+    if "pos" not in content:
+        return
+    if content["pos"].shape[1] != 3:
+        raise InputError(f"pos has the shape {list(content['pos'].shape)}; allowed: [hits, 3]")
+    x, y, z = content["pos"].astype(np.float64).T
+    for name, found, known in (("r", np.hypot(x, y), nodes[:, 0]), ("z", z, nodes[:, 2])):
+        wrong = np.abs(found - known) > POSITION_SLACK * (1 + np.hypot(nodes[:, 0], nodes[:, 2]))
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise InputError(
+                f"pos has {name} = {found[row]:g} mm at hit {row}, and x says {known[row]:g} mm; "
+                "allowed: x, y, z of the same hits in mm"
+            )
 
 
 def _join_edges(content: Arrays, rank: Ints, directed: bool, repairs: dict[str, int]) -> None:

@@ -17,6 +17,8 @@ EDGE_FIELDS = ("edge_attr", "y", "edge_order", "edge_weight", "edge_mask", "base
 TRIPLET_FIELDS = ("triplet_attr", "y_triplet", "triplet_weight", "triplet_mask", "triplet_baseline")
 PARTICLE_FIELDS = ("particle_id", "particles")
 PAIR_FIELDS = ("y_loss",)
+SECTOR_IDS = 2**32
+"""Names of hits that a sector has for itself, where a source doesn't name them."""
 
 
 class HitGraph(Data):
@@ -38,7 +40,8 @@ class HitGraph(Data):
     pid : int64 [N]
         Particle of each hit, 0 for noise. Unique inside an event only: compare `particles()` in a batch.
     hit_id : int64 [N]
-        The source's name of each hit (its row in the file where it has none).
+        The source's name of each hit. Where it has none: its row in the file, plus `SECTOR_IDS` for each sector before,
+        for hits of an event are joined by their names.
     pos : float32 [N, 3]
         x, y, z in mm, in the frame of the φ sector.
     pt : float32 [N]
@@ -156,7 +159,7 @@ def sorted_graph(content: Mapping[str, Any], event: str, sector: int) -> HitGrap
     fields.setdefault("edge_order", order)
     if "triplet_index" in fields:
         fields["triplet_index"] = np.argsort(order)[fields["triplet_index"]]
-    fields.setdefault("hit_id", np.arange(len(fields["x"])))
+    fields.setdefault("hit_id", np.arange(len(fields["x"])) + int(sector) * SECTOR_IDS)
     return HitGraph(**{k: torch.tensor(v) for k, v in fields.items()}, event=event, sector=sector)
 
 

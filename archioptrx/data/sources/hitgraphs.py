@@ -79,6 +79,7 @@ def load(options: HitgraphsOptions) -> Dataset:
         Files are missing or break the contract: one line per file.
     """
     files = first_events(find_files(options.path), options.events)
+    check_names(files)
     metadata = read_metadata(options.path if options.path.is_dir() else options.path.parent)
     widths = metadata.widths if metadata else {"x": 3}
     jobs = [Job(file.stem, file, stamp(file)) for file in files]
@@ -187,6 +188,17 @@ def find_files(path: Path) -> list[Path]:
     if not files:
         raise InputError(f"{path}: holds no .npz file; allowed: HEP.TrkX graphs such as event000001000_g000.npz")
     return files
+
+
+def check_names(files: Sequence[Path]) -> None:
+    """Refuse two files of one event and sector, such as `a_g0.npz` and `a_g000.npz`: their hits would be joined."""
+    known: dict[tuple[str, int], Path] = {}
+    for file in files:
+        event, sector = name = name_of(file)
+        if (earlier := known.setdefault(name, file)) is not file:
+            raise InputError(
+                f"{file}: is {event} sector {sector}, as is {earlier.name}; allowed: events and sectors of their own"
+            )
 
 
 def first_events(files: list[Path], number: int | None) -> list[Path]:
