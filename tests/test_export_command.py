@@ -22,6 +22,7 @@ from archioptrx.graphs.signatures import Width
 from archioptrx.graphs.steps import DataType
 from archioptrx.models.events import own_splits
 from archioptrx.models.export.check import random_event
+from archioptrx.models.inference import transform
 from archioptrx.models.model_folder import TrainedModel, load_model
 from archioptrx.training.fit import predict
 
@@ -145,7 +146,7 @@ def test_several_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert "-> score [E], p [N, 3]" in capsys.readouterr().out
     hits, edges = random_event(np.random.default_rng(0), 3, 20, 90)
     loaded = load(tmp_path / "both")
-    logits, points = (one.detach() for one in loaded.model(loaded.transform(hits, edges)))
+    logits, points = (one.detach() for one in loaded.model(transform(hits, edges, loaded.metadata)))
     expected = {"score": logits.sigmoid(), "score_logit": logits, "p": points}
     spec = importlib.util.spec_from_file_location("both", "both.py")
     code = importlib.util.module_from_spec(spec)

@@ -109,7 +109,7 @@ def test_the_networkx_view_is_bipartite():
             "block: attention",
             "block: atention",
             ["f.yaml: functions.attend.block: is 'atention'; allowed: add, aggregate, attention, broadcast, concat, "
-             "gru, identity, mean, mlp, norm, pool, pyg, readout, unpool (did you mean attention?)"],
+             "gate, gru, identity, mean, mlp, norm, pool, pyg, readout, unpool (did you mean attention?)"],
         ),
         ("width: target", "witdh: target", ["f.yaml: data.score.witdh: is unknown; allowed: domain, field, merge, width (did you mean width?)"]),
         ("domain: edge, width", "domain: egde, width", ["f.yaml: data.score.domain: is 'egde'; allowed: edge, graph, node, pooled, triplet (did you mean edge?)"]),
