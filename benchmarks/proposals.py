@@ -44,8 +44,8 @@ def measure(name: str, space: WalkSpace, observations: int, proposals: int) -> R
     seconds = []
     for _ in range(1 + proposals):
         start = time.process_time()
-        candidate = sampler.propose()
-        sampler.observe(candidate, score(candidate), 1)
+        proposed = sampler.propose()
+        sampler.observe(proposed, score(proposed), 1)
         seconds.append(time.process_time() - start)
     return {
         "sampler": name,
