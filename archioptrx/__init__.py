@@ -7,6 +7,7 @@ compiles each one to a PyTorch module, trains and scores it as a trial, and lear
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,21 @@ if TYPE_CHECKING:
 __all__ = ["__version__", "load"]
 
 
-def load(name: str | Path) -> Loaded:
+def load(name: str | Path, imports: Sequence[str] = (), trust: bool = False) -> Loaded:
     """Load a trained model for inference: a model folder, a run (its best), or a trial (RUN/ID) that it keeps.
+
+    Parameters
+    ----------
+    imports
+        Modules with parts of your own that the model needs, installed or in the current folder.
+    trust
+        Whether modules that the model asks for may run, though you haven't named or allowed them before; their source
+        is remembered.
 
     >>> trained = load("runs/first")                         # doctest: +SKIP
     >>> graph = trained.transform(hits, edge_index)          # doctest: +SKIP
     >>> scores = trained.model(graph).sigmoid()              # doctest: +SKIP
     """
     # Here, since importing the package shall not load torch.
-    loaded: Loaded = importlib.import_module("archioptrx.models.inference").load(name)
+    loaded: Loaded = importlib.import_module("archioptrx.models.inference").load(name, imports, trust)
     return loaded

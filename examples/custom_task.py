@@ -1,6 +1,6 @@
 """A task and two metrics of one's own: does a particle have made a hit, or is it noise?
 
-    archioptrx search custom_task.yaml
+    archioptrx search custom_task.yaml --imports custom_task
     archioptrx search quickstart --set imports=[custom_task] --set objective=fast_efficiency
 
 each in the folder of this file, or where it is installed. The first searches for networks of the task, as the

@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from hypothesis import settings
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
+
+# The source that tests allow to run is remembered for them alone.
+os.environ["ARCHIOPTRX_TRUST"] = os.path.join(tempfile.mkdtemp(prefix="archioptrx-trust-"), "trusted")
 
 # Small graphs, several workers: a second thread only waits. Has to be said before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -141,6 +141,8 @@ def everything() -> ComputationGraph:
         step("add", (16, 17), "x"),  # 18
         step("identity", (18,), "x"),  # 19
         step("concat", (19, 13), "m"),  # 20
-        step("mlp", (20, 3, 9), "score", "classify"),  # 21
+        step("gate", (3, 19, 9), "e", "weigh"),  # 21
+        Step("channels", "gate", (20,), "m", (("weights", "channel"),), "channels"),  # 22
+        step("mlp", (22, 21, 9), "score", "classify"),  # 23
         back=(BackEdge(15, 12, 2),),
     )

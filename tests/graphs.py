@@ -14,8 +14,7 @@ def random_arrays(seed: int, hits: int = 12, edges: int = 30) -> dict[str, np.nd
     """
     random = np.random.default_rng(seed)
     x = np.stack([random.uniform(0.1, 1, hits), random.uniform(-1, 1, hits), random.uniform(-1, 1, hits)], axis=1)
-    pairs = np.argsort(x[:, 0], kind="stable")[np.stack(np.triu_indices(hits, 1))]
-    pairs = random.permutation(pairs, axis=1)[:, :edges]
+    pairs = np.argsort(x[:, 0], kind="stable")[random_pairs(random, hits, edges)]
     pid = random.integers(0, 4, hits)
     return {
         "x": x,
@@ -25,6 +24,17 @@ def random_arrays(seed: int, hits: int = 12, edges: int = 30) -> dict[str, np.nd
         "hit_id": random.permutation(hits) + 100,
         "pt": random.uniform(0.2, 6, hits),
     }
+
+
+def random_pairs(random: np.random.Generator, size: int, count: int) -> np.ndarray:
+    """Different pairs (i, j) of numbers below `size`, i < j: int64 [2, P], P = `count` or as many as there are.
+
+    Pairs have numbers, k = j (j - 1) / 2 + i, so that a few of very many are drawn without a list of all.
+    """
+    total = size * (size - 1) // 2
+    k = random.choice(total, min(count, total), replace=False) if total else np.zeros(0, np.int64)
+    j = ((1 + np.sqrt(1 + 8 * k)) // 2).astype(np.int64)
+    return np.stack([k - j * (j - 1) // 2, j])
 
 
 def random_graph(seed: int, event: str = "a", sector: int = 0, sectors: int = 1, **sizes: int) -> HitGraph:

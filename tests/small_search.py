@@ -9,6 +9,8 @@ from typing import Any
 import yaml
 from rich.console import Console
 
+from archioptrx.core.own_modules import find
+from archioptrx.core.trust import remember
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
@@ -31,9 +33,16 @@ SMALL: dict[str, Any] = {
     "retrain": {"top": 1, "seeds": 2},
 }
 
+PROPOSAL = {
+    **{"proposal": 0, "fingerprint": "f", "hyperparameters": {}, "seed": 1, "epochs": 1, "trace": {}, "graph": {}},
+}
+"""Keys of a line of `proposals.jsonl`, with nothing behind them."""
+
 BLOCKS = '''
 """Blocks that go wrong."""
 import os
+import sys
+import threading
 
 import torch
 from torch import nn
@@ -68,6 +77,24 @@ class Exploding(Odd):
         return values[0].tensor() * self.weight * float("inf")
 
 
+@block(Signature("hanging", accepts=same, width=width))
+class Hanging(Odd):
+    def forward(self, values, run):
+        threading.Event().wait()
+
+
+@block(Signature("leaving", accepts=same, width=width))
+class Leaving(Odd):
+    def forward(self, values, run):
+        sys.exit(0)
+
+
+@block(Signature("interrupting", accepts=same, width=width))
+class Interrupting(Odd):
+    def forward(self, values, run):
+        raise KeyboardInterrupt
+
+
 @block(Signature("dying", accepts=same, width=width))
 class Dying(Odd):
     def forward(self, values, run):
@@ -97,14 +124,32 @@ def graph_with(*blocks: str) -> dict[str, Any]:
     }
 
 
+def allow(name: str, folder: Path) -> None:
+    """Let files ask for a module that lies in a folder, as `--imports` does."""
+    source = find(name, (), (folder,))
+    assert source is not None
+    remember(source.digest, name)
+
+
 def write_odd(folder: Path, *blocks: str) -> dict[str, Any]:
     """Write module and function graph to a folder; what an experiment says to use them."""
     (folder / "odd_blocks.py").write_text(BLOCKS)
+    allow("odd_blocks", folder)
     (folder / "odd.yaml").write_text(yaml.safe_dump(graph_with(*blocks)))
     walk = {"max_steps": 6, "max_walks": 1, "extra": [4]}
     (folder / "few.yaml").write_text(yaml.safe_dump({"name": "few", "hyperparameters": {"hidden": 8}, "walk": walk}))
     files = {"function_graph": str(folder / "odd.yaml"), "search_space": str(folder / "few.yaml")}
     return {"imports": ["odd_blocks"], **files}
+
+
+def write_only(folder: Path, block: str) -> dict[str, Any]:
+    """The same of networks that all have one of the bad blocks."""
+    content = write_odd(folder, block)
+    graph = graph_with(block)
+    graph["functions"]["first"]["output"] = graph["functions"][block]["inputs"][0] = "d"
+    graph["data"]["d"] = graph["data"]["e"]
+    (folder / "odd.yaml").write_text(yaml.safe_dump(graph, sort_keys=False))
+    return content
 
 
 def small(**overrides: Any) -> Experiment:

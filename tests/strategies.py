@@ -21,7 +21,7 @@ from archioptrx.sampling.search_space import Grid, SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
 
 HIDDEN = Hyperparameter("hidden")
-BLOCKS = (*["mlp"] * 4, "add", "add", "mean", "norm", "norm", "gru", "identity", *["attention"] * 3,
+BLOCKS = (*["mlp"] * 4, "add", "add", "mean", "norm", "norm", "gru", "gate", "gate", "identity", *["attention"] * 3,
           *["aggregate"] * 3, "concat", "readout", "broadcast")  # fmt: skip
 GRIDS = (
     Grid("hidden", (8, 16)),
@@ -110,6 +110,8 @@ def _function(
         inputs = [alike]
     elif block == "gru":
         inputs = [[p.name for p in places if p.domain == output.domain], alike]
+    elif block == "gate":
+        inputs = [alike, *[[p.name for p in places if p.domain in below]] * rng.randint(0, 1)]
     elif block == "attention":
         inputs = [[p.name for p in places if p.domain == output.domain], [p.name for p in above if p.width == "target"]]
     elif block == "aggregate":
@@ -127,6 +129,8 @@ def _function(
         params = rng.choice(({}, {"layers": Hyperparameter("depth")}, {"layers": Choice((1, 2))}, {"layers": 1}))
     elif block == "aggregate":
         params = rng.choice(({}, {"reduce": Choice(("sum", "max"))}))
+    elif block == "gate":
+        params = rng.choice(({}, {"weights": Choice(("row", "channel"))}))
     return FunctionNode(
         f"f{len(known)}",
         block,

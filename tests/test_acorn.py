@@ -291,3 +291,10 @@ def test_pairs_become_edges_once_and_point_outwards(seed, hits, count):
     assert np.array_equal(pair_keys(made.edge_index, hits), pair_keys(pairs[:, made.first], hits))
     order = [(r[k], abs(z[k]), k) for k in range(hits)]
     assert all(order[a] < order[b] for a, b in zip(inner, outer, strict=True))
+
+
+@pytest.mark.parametrize(("lacking", "what"), [("particle_id", "pid"), ("y", "truth")])
+def test_what_one_file_knows_all_know(lacking, what, tmp_path):
+    saved(tmp_path / "a" / "e1.pt", matrix())
+    path = saved(tmp_path / "a" / "e2.pt", matrix(**{lacking: None})).parent
+    assert fault_of(path) == f"e2: lacks {what}, which e1 has; allowed: the same arrays for all events"

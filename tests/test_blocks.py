@@ -213,6 +213,17 @@ def test_gru_is_that_of_torch(data):
     agree(call(module, [given, state], data), plain(given, state), given, state)
 
 
+@pytest.mark.parametrize(("weights", "width"), [("row", 1), ("channel", 3)])
+def test_a_gate_weighs_messages_by_a_linear_layer(data, weights, width):
+    e, x = rows("edge", 3), rows("node", 2)
+    module = build("gate", [Shape("edge", 3), Shape("node", 2)], Shape("edge", 3), {"weights": weights}).double()
+    plain = nn.Linear(3 + 2 + 2, width).double()
+    plain.load_state_dict({name.removeprefix("weigh."): value for name, value in module.state_dict().items()})
+    start, end = data.edge_index
+    by_hand = e * plain(torch.cat([e, x[start], x[end]], 1)).sigmoid()
+    agree(call(module, [e, x], data), by_hand, e, x)
+
+
 @pytest.mark.parametrize("domain", list(ROWS))
 def test_blocks_without_weights(domain, data):
     x, y = rows(domain, 3), rows(domain, 3, seed=1)

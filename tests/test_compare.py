@@ -9,11 +9,12 @@ import torch
 
 from archioptrx.commands import compare, train
 from archioptrx.data.hitgraph import sorted_graph
+from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.events import events_for
 from archioptrx.models.model_folder import load_model
 from archioptrx.report.comparison.compare import compare_models
 from archioptrx.report.comparison.events import _view, row_order, views_of
-from archioptrx.report.comparison.models import LoadedModel
+from archioptrx.report.comparison.models import ArchitectureTraining, LoadedModel, _experiment
 from archioptrx.report.comparison.text import comparison_text
 from archioptrx.report.comparison.units import events_of
 
@@ -107,7 +108,8 @@ def test_for_reading(models, capsys):
     assert max(map(len, text.splitlines())) <= 120
     head, _, titles, *rows = text.splitlines()
     assert head.startswith("test events of a: 9 events, ")
-    assert titles.split() == ["a", "95", "%", "b", "95", "%", "difference", "95", "%"]
+    interval = ["95", "%,", "9", "events"]
+    assert titles.split() == ["a", *interval, "b", *interval, "difference", *interval]
     assert [row.split()[0] for row in rows[:3]] == ["auc", "average", "accuracy"]
     assert next(row for row in rows if row.startswith("parameters")).split() == [
         "parameters",
@@ -116,7 +118,9 @@ def test_for_reading(models, capsys):
         "×",
         "1.15",
     ]
-    assert "100 resamples of 9 events" in text
+    assert "95 %: bootstrap (the same 100 resamples for all models) and Student's t of 9 events" in text
+    assert "intervals are about a, b: these weights, on other events" in text
+    assert "differences together (Holm's correction)" in text and "by chance about 0." in text
     assert "b fixes " in text and "that a has wrong and worsens" in text
 
 
@@ -128,12 +132,12 @@ def test_five_models_fit_in_the_width(models, tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 120
     titles = next(line for line in lines if "copy-0" in line)
-    assert titles.split() == ["a", "b", "copy-0", "copy-1", "copy-2"]
+    assert titles.split() == ["95", "%,", "9", "events", "a", "b", "copy-0", "copy-1", "copy-2"]
     assert sum(line.startswith(("b fixes", "copy")) for line in lines) == 10
 
 
 def test_an_architecture_is_trained_like_the_model_beside_it(models, tmp_path, capsys):
-    again = compare_models([models["a"], "message_passing"], output=tmp_path / "out", resamples=100)
+    again = compare_models([models["a"], "message_passing"], output=tmp_path / "out", resamples=100, seeds=1)
     assert "message_passing: has no weights; trained like a" in capsys.readouterr().err
     made = again.entries[1]
     assert made.trained and made.place == str(tmp_path / "out" / "message_passing")
@@ -148,10 +152,32 @@ def test_an_architecture_is_trained_like_the_model_beside_it(models, tmp_path, c
 
 def test_architectures_alone(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert compare.main(["message_passing", "interaction", "--epochs", "1", "--resamples", "100"]) == 0
-    text = capsys.readouterr().out
-    assert "trained: models/message_passing-1" in text and "trained: models/interaction-1" in text
-    assert load_model("models/interaction-1").provenance.data.source == "toy"
+    assert data_files("data", 40, 0) == 0
+    options = ("--data", "data", "--epochs", "1", "--resamples", "100", "--seeds", "2")
+    assert compare.main(["message_passing", "interaction", *options]) == 0
+    output = capsys.readouterr()
+    assert "interaction: has no weights; trained on hitgraphs events, 1 epochs, seeds 0 to 1; kept in" in output.err
+    assert "trained: models/message_passing-1" in output.out and "trained: models/interaction-1" in output.out
+    about = "message_passing, 2 seeds; interaction, 2 seeds: the architecture, with other seeds and on other events"
+    assert about in output.out
+    each = [load_model(f"models/interaction-1/seed-{seed}") for seed in (0, 1)]
+    assert [model.provenance.training["seed"] for model in each] == [0, 1]
+    assert each[0].provenance.data.source == "hitgraphs"
+    experiment, seed, text = _experiment(["x"], [Architecture.load("interaction")], None, ArchitectureTraining())
+    assert experiment.data.source == "toy" and seed == 0 and text.endswith("seeds 0 to 2")
+    # The folder stands for the architecture: nothing is trained again.
+    both = compare_models(["models/message_passing-1", "models/interaction-1"], resamples=100)
+    assert "has no weights" not in capsys.readouterr().err
+    single = [
+        compare_models(["models/message_passing-1/seed-0", name], resamples=100).entries[1].metrics["auc"]
+        for name in ("models/interaction-1/seed-0", "models/interaction-1/seed-1")
+    ]
+    auc = both.entries[1].metrics["auc"]
+    assert auc.value == pytest.approx(sum(one.value for one in single) / 2)
+    # Two seeds leave one degree of freedom each.
+    assert auc.high - auc.low > max(one.high - one.low for one in single)
+    shutil.copytree("models/message_passing-1/seed-0", "models/interaction-1/seed-2")
+    assert "differ in more than the seed" in refused(capsys, "models/interaction-1", "models/message_passing-1")
 
 
 def test_events_that_a_model_was_trained_on_are_refused(models, tmp_path, capsys):
@@ -178,6 +204,27 @@ def test_other_events(models, tmp_path):
     assert found.entries[1].differences["auc"].low is not None
     assert found.entries[1].metrics["track_efficiency"].low is None
     assert any("too few for intervals" in note for note in found.notes)
+
+
+def test_data_of_another_kind_are_named(models, tmp_path, capsys):
+    from archioptrx.commands import data, evaluate, predict
+
+    other = str(tmp_path / "other")
+    kind = ("--num-samples", "4", "--seed", "5", "--event-size-max", "20", "--curve-min", "10")
+    assert data.main(["toy", *kind, "--output", other]) == 0
+    warning = "curve_min 10 (training: 15), event_size_max 20 (training: 12)"
+    assert evaluate.main([models["a"], "--data", other]) == 0
+    assert f"{other}: is of another kind than the training data: {warning}" in capsys.readouterr().err
+    assert predict.main([models["a"], "--data", other, "--output", str(tmp_path / "predicted")]) == 0
+    assert warning in capsys.readouterr().err
+    found = compare_models([models["a"], models["b"]], data=other, resamples=100)
+    assert [note for note in found.notes if "another kind" in note] == [
+        f"{other}: is of another kind than the training data: {warning}"
+    ]
+    # Other events of the same kind.
+    assert data_files(tmp_path / "same", 4, 5) == 0
+    assert evaluate.main([models["a"], "--data", str(tmp_path / "same")]) == 0
+    assert "another kind" not in capsys.readouterr().err
 
 
 def test_each_sees_the_events_in_its_own_scales(models):
@@ -246,6 +293,7 @@ def test_faults(models, tmp_path, capsys):
     assert line.endswith("(did you mean interaction?), or a path")
     assert "hits: targets: answer (node); allowed for edge_classification" in refused(capsys, models["a"], "hits")
     assert refused(capsys, models["a"], models["b"], "--cut", "2") == "--cut: is 2; allowed: between 0 and 1"
+    assert refused(capsys, models["a"], models["b"], "--seeds", "0") == "--seeds: is 0; allowed: 1 or more"
     assert refused(capsys, models["a"], models["b"], "--resamples", "5") == "--resamples: is 5; allowed: 100 or more"
     assert refused(capsys, models["a"], tmp_path).endswith(
         "allowed: a folder that `archioptrx train` or `search` wrote"

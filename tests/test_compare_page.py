@@ -34,6 +34,7 @@ def test_two_models(pages, theme):
         assert titles == ["Numbers", "Metrics", "Edges that change sides", "Curves", "Score and cost", "One event"]
         expect(page.locator("h1")).to_have_text("first · a<i>b")
         heads = page.locator("#numbers-table th").all_inner_texts()
+        assert heads[0].startswith("metric (95 %, 9 events)")
         assert heads[1:] == ["first", "a<i>b", "a<i>b − first"]
         row = page.locator("#numbers-table tbody tr").first
         assert "auc" in row.inner_text() and "…" in row.inner_text()

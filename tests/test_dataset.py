@@ -127,3 +127,23 @@ def test_metadata_round_trip():
     metadata = Metadata("test", sectors=4, options={"a": 1})
     assert Metadata.from_dict(metadata.to_dict()) == metadata
     assert metadata.widths == {"x": 3, "pos": 3, "edge_attr": 5}
+
+
+def test_the_split_names_its_events_and_warns_of_single_ones():
+    splits = random_dataset(3).split()
+    train, validation, test = (part[0].event for part in (splits.train, splits.validation, splits.test))
+    assert splits.rule == f"by events, seed 0: 1 training ({train}), 1 validation ({validation}), 1 test ({test})"
+    assert splits.caution.startswith("training, validation and test have one event: their scores depend on which event")
+    some = random_dataset(12).split(validation=0.3, test=0.05)
+    assert f"({some.train[0].event} …)" in some.rule
+    assert some.caution.startswith("test has one event: its score depends on which event")
+    assert random_dataset(20).split().caution == ""
+
+
+def test_few_events_are_divided_by_sector_where_asked_for():
+    graphs = tuple(random_graph(k, f"e{k}", hits=400, edges=3000) for k in range(3))
+    splits = Dataset(graphs, Metadata("test")).split(by="sectors")
+    assert splits.rule == "by φ sectors without crossing edges, seed 0: 16 training, 4 validation, 4 test"
+    assert {graph.event for graph in splits.train} == {"e0", "e1", "e2"}
+    assert not splits.whole_test
+    assert splits.caution == "all parts are sectors of the same 3 events: their scores are not those of other events"

@@ -32,7 +32,9 @@ BUILT_IN = tuple(SIGNATURES)  # while tests are collected: some register blocks 
 FILES = (DOCS / "files.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["mlp", "aggregate", "attention", "gru", "norm", "readout", "broadcast", "pyg"])
+@pytest.mark.parametrize(
+    "name", ["mlp", "aggregate", "attention", "gate", "gru", "norm", "readout", "broadcast", "pyg"]
+)
 def test_each_block_stands_with_all_of_its_parameters(name):
     row = next(line for line in FILES.splitlines() if line.startswith(f"| `{name}` |"))
     for parameter in SIGNATURES[name].parameters:

@@ -39,7 +39,7 @@ def typed(name: str) -> list[str]:
 
 def call(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a user does, and return what came of it."""
-    return processes.call(command, folder, {"PATH": ""})
+    return processes.call(command, folder, {"PATH": "", "ARCHIOPTRX_TRUST": str(folder / "trusted")})
 
 
 def run(folder: Path, command: str) -> str:

@@ -10,7 +10,7 @@ import onnxruntime
 import pytest
 import torch
 from exported import SECTORS, WHOLE, everything, spoilt, take
-from test_export_python import parts
+from test_export_python import GATHERING, parts
 
 from archioptrx.core.errors import TrialError
 from archioptrx.models.export.check import random_event
@@ -73,6 +73,14 @@ def test_metadata_says_what_the_numbers_mean(tmp_path: Path) -> None:
     assert about["fingerprint"] == one.trained.architecture.graph.fingerprint
     assert (about["sectors"], about["cut"], about["run"]) == ("4", "0.5", "first/best")
     assert "4 φ sectors" in about["phi"] and "`middle`" not in about["phi"]
+
+
+def test_an_edge_to_a_hit_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    run = session(take(GATHERING, {}), tmp_path / "model.onnx")
+    hits, _ = random_event(np.random.default_rng(0), 3, 4, 2)
+    for wrong in (-1, 4):
+        with pytest.raises(onnxruntime.capi.onnxruntime_pybind11_state.InvalidArgument, match="invalid index found"):
+            run.run(None, {"hits": hits, "edge_index": np.array([[0, wrong], [1, 2]])})
 
 
 def test_a_wrong_file_is_not_written(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from archioptrx.data.dataset import Metadata
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import ACTIVATIONS, BUNDLED, Signature, Width
+from archioptrx.graphs.source.helpers import HELPERS
 from archioptrx.graphs.steps import DataType
 from archioptrx.models.export.check import random_event
 from archioptrx.models.export.files import write_python, written
@@ -228,6 +230,29 @@ def test_other_edge_features(tmp_path: Path, names: tuple[str, ...]) -> None:
     assert checked.returncode == 0
     with pytest.raises(InputError, match=r"^edge_attr: score can't be computed from the hits; allowed in an export: "):
         take(*parts("interaction"), replace(metadata, edge_features=("score",), edge_scale=(1.0,)))
+
+
+GATHERING = chain(step("mlp", (0, 1), "score", "classify"))
+"""A network that only reads the hits of its edges: nothing in it would refuse a negative index by itself."""
+
+
+def test_an_edge_to_a_hit_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    code = written(take(GATHERING, {}), tmp_path / "code.py").load()
+    hits, _ = random_event(np.random.default_rng(0), 3, 4, 2)
+    for wrong in (-1, 4):
+        with pytest.raises(IndexError, match="out of bounds"):
+            code(torch.tensor(hits), torch.tensor([[0, wrong], [1, 2]]))
+
+
+def test_a_largest_value_of_0_has_its_whole_gradient() -> None:
+    """Networks are trained further in this form; half of the gradient would go to the 0 of empty groups."""
+    space: dict[str, Any] = {"torch": torch}
+    exec(HELPERS["largest"], space)
+    rows = torch.tensor([[0.0], [-1.0], [3.0]], requires_grad=True)
+    found = space["largest"](rows, torch.tensor([0, 0, 2]), 3)
+    assert found.tolist() == [[0], [0], [3]]
+    found.sum().backward()
+    assert rows.grad is not None and rows.grad.tolist() == [[1], [0], [1]]
 
 
 def test_a_wrong_file_is_not_written(tmp_path: Path) -> None:

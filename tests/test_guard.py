@@ -144,6 +144,7 @@ IDS = [
     (np.array([2**24], np.float32), "pid is 16777216 at hit 0: float32 isn't exact there; allowed: below 16,777,216"),
     (np.array([2048], np.float16), "pid is 2048 at hit 0: float16 isn't exact there; allowed: below 2,048, or int64"),
     (np.array([2**63], np.uint64), "pid is 9223372036854775808 at hit 0; allowed: whole numbers up to 9,223,372,036,"),
+    (np.array([1.0, 1e19], np.longdouble), "pid is 10000000000000000000 at hit 1: "),
     (np.array([np.inf]), "pid is inf at hit 0; allowed: whole numbers below 9,007,199,254,740,992"),
     (np.array([3, -2]), "pid is -2 at hit 1; allowed: 0 (noise; -1 and NaN are taken as it) or more"),
     (np.array(["a"]), "pid holds <U1; allowed: whole numbers"),
@@ -171,9 +172,9 @@ def test_noise_is_0_and_minus_1_and_nan_are_taken_as_it_by_every_reader(tmp_path
     assert graph.pid.tolist() == [5, 5, 0, 0]
     assert graph.pt.tolist() == [2, 2, 0, 0]
     assert repairs == {"noise_ids": 2}
-    folder = folder_of(tmp_path / "npz", {"pid": np.array([7, 7, 7, -1])})
+    folder = folder_of(tmp_path / "npz", {"pid": np.array([7, 7, 7, -1])}, everywhere=True)
     assert read_npz(folder).graphs[0].pid.tolist() == [7, 7, 7, 0]
-    from_zero = folder_of(tmp_path / "zero", {"pid": np.array([0, 0, 0, -1])})
+    from_zero = folder_of(tmp_path / "zero", {"pid": np.array([0, 0, 0, -1])}, everywhere=True)
     assert read_npz(from_zero).graphs[0].pid.tolist() == [1, 1, 1, 0], "0 is a particle: a true edge joins its hits"
     ids = torch.tensor([77, 77, 77, -1, np.nan])
     dataset = read_acorn(saved(tmp_path / "a" / "e.pt", prefixed(hit_particle_id=ids)))

@@ -90,6 +90,52 @@ def test_wrong_inputs(hits: np.ndarray, edges: list[list[float]], fault: str) ->
         transform(hits, edges, SECTORS)
 
 
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            [0.001, 1, 0.001],
+            "hits: the farthest hit has r and |z| up to 0.1 mm; allowed: 5 mm or more; is it in metres?",
+        ),
+        ([1, 57.3, 1], "hits: φ spans 17.19 rad; allowed: a range of 2π; is it in degrees?"),
+        ([-1, 1, 1], "hits: r is -30 mm at hit 0; allowed: 0 or more; is it x, or a radius with a sign?"),
+        ([1e4, 1, 1], "hits: r is 1e+06 mm at hit 2; allowed: 0 … 100000 mm"),
+    ],
+)
+def test_hits_in_other_units_are_refused(change: list[float], fault: str) -> None:
+    hits = np.array([[30, 5.9, 5], [60, 6.0, 10], [100, 6.2, 15]])
+    assert transform(hits, [[0], [1]], SECTORS).num_edges == 1, "φ in any range of 2π"
+    with pytest.raises(InputError) as error:
+        transform(hits * change, [[0], [1]], SECTORS)
+    assert str(error.value) == fault
+
+
+PAIRS = [
+    (
+        [[0, 1, 1], [1, 2, 0]],
+        "edge_index: edges 0 and 2 join the same hits; allowed: each pair once, from the inner to ",
+    ),
+    (
+        [[0, 0], [1, 1]],
+        "edge_index: edges 0 and 1 join the same hits; allowed: each pair once, from the inner to the o",
+    ),
+    ([[0, 2], [1, 2]], "edge_index: edge 1 joins hit 2 with itself; allowed: two hits"),
+]
+
+
+def test_a_loaded_model_wants_each_pair_once_and_outwards(tmp_path: Path) -> None:
+    loaded = archioptrx.load(saved(tmp_path / "model", Architecture.load("interaction")))
+    hits = np.array([[30, 0.1, 5], [60, 0.1, 10], [100, 0.1, 15]])
+    for edges, fault in PAIRS:
+        with pytest.raises(InputError) as error:
+            loaded.transform(hits, edges)
+        assert str(error.value).startswith(fault)
+    with pytest.warns(
+        UserWarning, match="^edge_index: 2 of 3 edges lead inwards; the model learned edges from the inner"
+    ):
+        loaded.transform(hits, [[1, 2, 0], [0, 1, 2]])
+
+
 def test_there_has_to_be_a_model(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no model"):
         archioptrx.load(tmp_path)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_search import small
+from small_search import PROPOSAL, small
 from test_search_commands import faults
 
 from archioptrx.commands import inspect
@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder.create(tmp_path / "run", setup.experiment, {}, setup.files)
     for number in range(8):
         graph = setup.space(random_choices(number)).graph.to_dict()
-        folder.proposals.append({"proposal": number, "graph": graph})
+        folder.proposals.append({**PROPOSAL, "proposal": number, "graph": graph})
     folder.proposals.append({"proposal": 7, "refused": "seconds_per_step 1 > 0.1"})
     folder.proposals.close()
     return folder

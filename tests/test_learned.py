@@ -74,6 +74,33 @@ def test_edges_join_hits_within_the_radius_and_the_loss_has_the_missed_ones_too(
     assert dataset.metadata.options["building"] == sums
 
 
+def test_all_pairs_of_a_particle_may_be_true_and_the_loss_may_see_a_wider_radius():
+    dataset = load_dataset({**QUICK, "epochs": 2, "truth": "all", "radius": 0.2, "loss_radius": 0.4})
+    beyond, wrong = 0, 0
+    for graph in dataset.graphs:
+        assert graph_faults(graph) == []
+        pid, rows = graph.pid, range(len(graph.pid))
+        distance = torch.cdist(graph.embedding.double(), graph.embedding.double())
+        predicted, near = (as_set(torch.triu(distance <= r, diagonal=1).nonzero().T) for r in (0.2, 0.4))
+        truth = {frozenset((p, q)) for p in rows for q in rows if p < q and pid[p] == pid[q] != 0}
+        assert as_set(graph.edge_index) == predicted
+        assert as_set(graph.edge_index[:, graph.y == 1]) == truth & predicted
+        assert as_set(graph.loss_index) == near | truth
+        assert graph.loss_index.shape[1] == len(near | truth)
+        assert as_set(graph.loss_index[:, graph.y_loss == 1]) == truth
+        beyond, wrong = beyond + len(truth - near), wrong + len(near - predicted - truth)
+    assert min(beyond, wrong) > 0
+
+
+def test_written_samples_have_as_true_all_pairs_of_a_particle_but_no_other_pair_of_the_loss(tmp_path):
+    dataset = load_dataset({**QUICK, "epochs": 2, "truth": "all", "radius": 0.2, "loss_radius": 0.4})
+    write_pickle(dataset, tmp_path / "samples.pickle")
+    for sample, graph in zip(pickle.loads((tmp_path / "samples.pickle").read_bytes()), dataset.graphs, strict=True):
+        true = [sorted(one.tolist()) for one in sample["graphs"]["true"]]
+        pid = graph.pid.tolist()
+        assert true == [[q for q in range(len(pid)) if q != p and pid[q] == pid[p] != 0] for p in range(len(pid))]
+
+
 def test_the_embedding_brings_hits_of_a_particle_together_in_events_that_it_never_saw():
     dataset = learned()
     others = [graph for graph in dataset.graphs if graph.event not in dataset.metadata.fitted_on]

@@ -82,7 +82,7 @@ def test_what_can_be_named_is_what_the_task_gives() -> None:
     event = load_events(small()).data.splits.validation[0]
     task, outputs = make_task("edge_classification"), [ConstantOracle()(event)]
     metrics = task.metrics(outputs, [event])
-    of_the_data = {"cut", "edges", "true_fraction"}
+    of_the_data = {"cut", "cut_logit", "edges", "true_fraction"}
     named = set(known.all) - of_tracks
     assert named | of_the_data == {k for k, v in metrics.items() if not isinstance(v, list)}
     assert of_tracks <= set(track_numbers(task, outputs, [event]))

@@ -191,7 +191,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         patch.syspath_prepend(str(folder))
         patch.setattr(sys, "dont_write_bytecode", True)  # the module is written anew within a second
-        assert call(search.main, "lab.yaml", "--backend", "local", "--output", "run") == 0
+        assert call(search.main, "lab.yaml", "--backend", "local", "--output", "run", "--imports", MODULE) == 0
         yield folder
 
 
@@ -282,7 +282,7 @@ FAULTS = {
     ),
     "a sampler that lacks a method": (
         ("    def state_dict(self)", "    def other(self)"),
-        (search.main, "lab.yaml", "--backend", "local", *OUT),
+        (search.main, "lab.yaml", "--backend", "local", *OUT, "--imports", MODULE),
         "sampler lots: Lots has no state_dict; allowed: a class with draw, observe, state_dict, load_state_dict",
     ),
     "a sampler that raises": (
@@ -297,48 +297,48 @@ FAULTS = {
     ),
     "a track finder that raises": (
         ("    return np.arange(hits) % 10", "    return np.arange(hits) % ten"),
-        (evaluate.main, "run"),
+        (evaluate.main, "run", "--imports", MODULE),
         "track finder pairs: raised NameError: name 'ten' is not defined; --debug prints the traceback",
     ),
     "a track finder that gives other numbers": (
         ("    return np.arange(hits) % 10", "    return np.arange(hits) / 10"),
-        (evaluate.main, "run"),
+        (evaluate.main, "run", "--imports", MODULE),
         "track finder pairs: gave float64 [200]; allowed: whole numbers [200], -1 for a hit of no track",
     ),
     "a finder whose usual cut is no probability": (
         ("cut=0.0, offset", "cut=5, offset"),
-        (evaluate.main, "run"),
+        (evaluate.main, "run", "--imports", MODULE),
         f"imports: {MODULE}: track finder pairs: cut is 5; allowed: a number from 0 to 1",
     ),
     "a prediction writer that raises": (
         ("options.path / f", "options.folder / f"),
-        (predict.main, "run", "--data", "events", *OUT),
+        (predict.main, "run", "--data", "events", *OUT, "--imports", MODULE),
         "prediction writer lab: raised AttributeError: 'LabOptions' object has no attribute 'folder'; "
         "--debug prints the traceback",
     ),
     "a prediction writer that writes nothing": (
         ('        np.savetxt(output / f"{one.graph.event}.tracks", one.tracks.numpy(), "%d")', "        pass"),
-        (predict.main, "run", "--data", "events", *OUT),
+        (predict.main, "run", "--data", "events", *OUT, "--imports", MODULE),
         "prediction writer lab: wrote nothing; allowed: files in the folder that it gets",
     ),
     "an exporter that raises": (
         ("    state = export.", "    state = exported."),
-        (export.main, "run", "--format", "numbers"),
+        (export.main, "run", "--format", "numbers", "--imports", MODULE),
         "exporter numbers: raised NameError: name 'exported' is not defined; --debug prints the traceback",
     ),
     "an exporter that writes nothing": (
         ("    np.savez(path, **", "    dict(**"),
-        (export.main, "run", "--format", "numbers"),
+        (export.main, "run", "--format", "numbers", "--imports", MODULE),
         "exporter numbers: wrote no model.npz; allowed: a file of that name",
     ),
     "an exporter whose ending has no dot": (
         ('".npz"', '"npz"'),
-        (export.main, "run", "--format", "numbers"),
+        (export.main, "run", "--format", "numbers", "--imports", MODULE),
         f"imports: {MODULE}: exporter numbers: the ending 'npz' of its file; allowed: a dot and letters",
     ),
     "a source without a writer": (
         ('@prediction_writer("lab")', '@prediction_writer("labs")'),
-        (predict.main, "run", "--data", "events", *OUT),
+        (predict.main, "run", "--data", "events", *OUT, "--imports", MODULE),
         "predict: the source lab has no prediction writer; allowed: acorn, hitgraphs, labs, pickle, trackml, or one of "
         'your own in a module under --imports: @prediction_writer("lab"), see docs/guides/parts.md',
     ),
@@ -364,7 +364,7 @@ def test_a_faulty_part_gives_one_line(lab, capsys, name):
 def test_a_logger_that_raises_is_left_out(lab, capsys):
     (lab / f"{MODULE}.py").write_text(FILE.replace('numbers["loss"]', 'numbers["lost"]'))
     try:
-        assert call(train.main, "run", "--track", "lines", "--output", "models/third") == 0
+        assert call(train.main, "run", "--track", "lines", "--output", "models/third", "--imports", MODULE) == 0
     finally:
         (lab / f"{MODULE}.py").write_text(FILE)
     assert "--track lines: is off from here on: KeyError: 'lost'" in capsys.readouterr().err

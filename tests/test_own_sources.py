@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 from registries import restored
+from small_search import allow
 
+from archioptrx.core.errors import InputError
+from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.options import HERE, SOURCES, PlainOptions, ToyOptions, option
 from archioptrx.data.sources import check_spec, load_dataset, source, toy, with_path
 from archioptrx.runs.experiment import parse_experiment
@@ -81,8 +84,22 @@ def test_its_files_tell_it_in_an_experiment_that_names_no_source(
     (tmp_path / "events").mkdir()
     (tmp_path / "events" / "first.straw").touch()
     monkeypatch.chdir(tmp_path)
+    allow("straw_source_of_a_test", tmp_path)
     document = {"name": "straws", "imports": ["straw_source_of_a_test"], "data": {"path": "events"}}
     assert parse_experiment(document, "straws.yaml").data.to_dict() == {
         "source": "straws",
         "path": str(tmp_path / "events"),
     }
+
+
+def test_what_one_graph_knows_all_know() -> None:
+    def load(options: Plain) -> Dataset:
+        graphs = [graph.clone() for graph in toy.load(ToyOptions(num_samples=3)).graphs]
+        del graphs[1].pid
+        return Dataset(tuple(graphs), Metadata("plain"))
+
+    source(Plain)(load)
+    with pytest.raises(
+        InputError, match=r"^data source plain: .* sector 0: lacks pid, which .* sector 0 has; allowed: "
+    ):
+        load_dataset({"source": "plain", "path": "p"})

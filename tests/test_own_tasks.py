@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from registries import restored
-from small_search import SMALL
+from small_search import SMALL, allow
 
 from archioptrx.commands import compare, data, evaluate, export, inspect, predict, sample, search, train
 from archioptrx.core.config import Fields
@@ -141,12 +141,18 @@ def lab(tmp_path, monkeypatch):
     """A folder with the module, in which the commands run; it is forgotten afterwards."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    Path(f"{MODULE}.py").write_text(FILE)
+    write_module(FILE)
     Path("radii.yaml").write_text(json.dumps(GRAPH))
     Path("few.yaml").write_text(json.dumps(SPACE))
     with restored(*REGISTRIES.values()):
         yield tmp_path
         sys.modules.pop(MODULE, None)
+
+
+def write_module(text):
+    """Write the module, as one that files may ask for."""
+    Path(f"{MODULE}.py").write_text(text)
+    allow(MODULE, Path())
 
 
 def written(name, **changes):
@@ -254,11 +260,11 @@ def test_several_targets_have_the_metrics_of_each(lab):
 def test_a_faulty_metric_is_named_in_one_line(lab, capsys, old, new, message):
     output_of(search.main, f"{written('edges')} --backend local --output run", capsys)
     assert old in FILE
-    Path(f"{MODULE}.py").write_text(FILE.replace(old, new))
+    write_module(FILE.replace(old, new))
     sys.modules.pop(MODULE)
     for name in ("longest", "slow_purity"):
         assert name in REGISTRIES["metric"].own()
-    assert fault_of(evaluate.main, "run", capsys).startswith(message)
+    assert fault_of(evaluate.main, f"run --imports {MODULE}", capsys).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +296,7 @@ def test_a_faulty_metric_is_named_in_one_line(lab, capsys, old, new, message):
 )
 def test_a_faulty_part_is_named_in_one_line(lab, capsys, old, new, message):
     assert old in FILE
-    Path(f"{MODULE}.py").write_text(FILE.replace(old, new))
+    write_module(FILE.replace(old, new))
     said = fault_of(search.main, f"{radii('bad')} --backend local --output run", capsys)
     assert said.startswith(message.format(m=MODULE)), said
     assert not Path("run").exists()
@@ -304,7 +310,7 @@ def test_options_of_an_own_task_are_checked_like_bundled_ones(lab, capsys):
 
 
 def test_a_metric_that_raises_fails_its_trial_in_one_line(lab, capsys):
-    Path(f"{MODULE}.py").write_text(FILE.replace("chosen = edges.accepted", "chosen = edges.taken_by"))
+    write_module(FILE.replace("chosen = edges.accepted", "chosen = edges.taken_by"))
     assert search.main(f"{written('edges')} --backend local --output run".split()) == 2
     errors = {row["error"] for row in RunFolder("run").trials.read()}
     assert len(errors) == 1 and errors.pop().startswith("epoch 1, validation: metric slow_purity: raised Attribute")

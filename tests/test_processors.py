@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from archioptrx.commands import evaluate
 from archioptrx.core import processors
 from archioptrx.core.errors import InputError
 
@@ -48,6 +49,22 @@ def test_a_wrong_variable_is_named(monkeypatch, value):
     monkeypatch.setenv("OMP_NUM_THREADS", value)
     with pytest.raises(InputError, match=rf"^OMP_NUM_THREADS: is '{value}'; allowed: a whole number from 1$"):
         processors.threads()
+
+
+@pytest.mark.parametrize(
+    ("files", "variable", "expected"),
+    [
+        ({"cpu_max": "100000 100000"}, "", "1"),
+        ({"cpu_max": "100000 100000"}, "3", "3"),
+        ({"cpu_max": "max 100000"}, "", ""),
+        ({}, "", ""),
+    ],
+)
+def test_every_command_hands_a_quota_on_to_libraries(tmp_path, monkeypatch, capsys, files, variable, expected):
+    quota(tmp_path, monkeypatch, **files)
+    monkeypatch.setenv("OMP_NUM_THREADS", variable)
+    assert evaluate.main([str(tmp_path / "missing")]) == 2
+    assert os.environ["OMP_NUM_THREADS"] == expected
 
 
 def test_train_uses_as_many_threads_as_the_variable_says(tmp_path):

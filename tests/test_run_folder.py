@@ -8,11 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_search import small
+from small_search import PROPOSAL, small
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import Journal, new_folder, next_folder, plain, refuse_used, write_atomically
 from archioptrx.runs.run_folder import RunFolder
+
+TRIAL = {
+    **{"proposal": 0, "id": "0000", "fingerprint": "f", "hyperparameters": {}, "status": "finished", "score": 0.5},
+    **{"epochs": 1, "curve": [0.5], "metrics": {}, "parameters": 7, "seconds": 1.0, "error": None, "seed": 1},
+}
 
 
 @pytest.fixture
@@ -110,16 +115,16 @@ def test_the_lock_of_a_killed_process_is_free(run: RunFolder) -> None:
 def test_rows_are_sorted_by_score(run: RunFolder) -> None:
     with run.locked():
         for number, score in enumerate((0.5, None, 0.9, 0.5)):
-            run.trials.append({"proposal": number, "score": score})
+            run.trials.append({**TRIAL, "proposal": number, "score": score})
     assert [row["proposal"] for row in run.rows()] == [2, 0, 3, 1]
 
 
 def test_no_such_trial(run: RunFolder) -> None:
     with run.locked():
-        run.proposals.append({"proposal": 0})
-        run.proposals.append({"proposal": 1})
+        run.proposals.append(PROPOSAL)
+        run.proposals.append({**PROPOSAL, "proposal": 1})
         run.proposals.append({"proposal": 1, "refused": "steps 9 > 8"})
-    assert run.proposal(1) == {"proposal": 1}
+    assert run.proposal(1) == {**PROPOSAL, "proposal": 1}
     with pytest.raises(InputError, match=r"run/0007: no such trial; allowed: 0000 … 0001"):
         run.proposal(7)
 

@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 import yaml
-from small_search import SMALL, Crash, crashing, lines, proposed, quiet, results, searched, small, write_odd
+from small_search import SMALL, Crash, crashing, lines, proposed, quiet, results, searched, small, write_odd, write_only
 
 from archioptrx.core.errors import InputError
 from archioptrx.runs.run_folder import RunFolder
+from archioptrx.search.final_report import final_json, final_text
 from archioptrx.search.jobs import TrialJob, Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.loop import Trials
@@ -135,13 +136,8 @@ def test_failed_trials_are_recorded_and_the_search_goes_on(tmp_path: Path, monke
 def test_a_search_in_which_all_trials_fail_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    odd = write_odd(tmp_path, "raising")
-    graph = yaml.safe_load((tmp_path / "odd.yaml").read_text())
-    graph["functions"]["first"]["output"] = graph["functions"]["raising"]["inputs"][0] = "d"
-    graph["data"]["d"] = graph["data"]["e"]
-    (tmp_path / "odd.yaml").write_text(yaml.safe_dump(graph))
     with pytest.raises(InputError, match=r"all 2 trials failed; the last one: .*this block never works"):
-        searched(tmp_path / "run", small(**odd, budget__trials=2))
+        searched(tmp_path / "run", small(**write_only(tmp_path, "raising"), budget__trials=2))
     assert len(lines(tmp_path / "run" / "trials.jsonl")) == 2
 
 
@@ -243,11 +239,10 @@ def test_constraints_that_nothing_meets(tmp_path: Path) -> None:
 
 
 def test_a_step_that_takes_too_long_is_refused_by_the_worker(tmp_path: Path) -> None:
-    slow = small(constraints__seconds_per_step=1e-6, budget__time=2)
-    with pytest.raises(InputError, match="no trial has ended"):
-        searched(tmp_path / "run", slow, deadline=time.monotonic() + 1)
+    with pytest.raises(Crash):  # else the search would go on until its space is exhausted
+        searched(tmp_path / "run", small(constraints__seconds_per_step=1e-6), crashing(after=2))
     proposals = lines(tmp_path / "run" / "proposals.jsonl")
-    assert any(line.get("refused", "").startswith("seconds_per_step") for line in proposals)
+    assert [line["refused"].split()[0] for line in proposals if "refused" in line] == ["seconds_per_step"] * 2
     assert lines(tmp_path / "run" / "trials.jsonl") == []
 
 
@@ -255,10 +250,18 @@ def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
     space = {"name": "one", "hyperparameters": {"hidden": 4, "depth": 1, "activation": "relu"}}
     space["walk"] = {"max_steps": 4, "max_walks": 1, "extra": [0]}
     (tmp_path / "one.yaml").write_text(yaml.safe_dump(space))
-    searched(tmp_path / "run", small(search_space=str(tmp_path / "one.yaml"), budget__trials=500, training__epochs=1))
+    experiment = small(search_space=str(tmp_path / "one.yaml"), budget__trials=500, training__epochs=1)
+    found = searched(tmp_path / "run", experiment)
+    assert found.exhausted and "--resume" not in final_text(found, experiment)
+    assert json.loads(final_json(found, experiment))["exhausted"] is True
     rows = lines(tmp_path / "run" / "trials.jsonl")
     assert 0 < len(rows) < 500
     assert len({row["fingerprint"] for row in rows}) == len(rows)
+    again = searched(tmp_path / "run", experiment)
+    assert again.exhausted and again.winner == found.winner
+    enough = small(search_space=str(tmp_path / "one.yaml"), budget__trials=len(rows), training__epochs=1)
+    as_many = searched(tmp_path / "run", enough)
+    assert not as_many.exhausted and "--resume" in final_text(as_many, enough), "nobody has asked for one more"
 
 
 def test_time_stops_trials_with_the_score_they_have(tmp_path: Path) -> None:
@@ -319,6 +322,23 @@ def test_asha_prunes_in_a_search_and_never_at_the_last_epoch(tmp_path: Path) -> 
     rows = lines(tmp_path / "run" / "trials.jsonl")
     assert {row["status"] for row in rows} == {"finished", "pruned"}
     assert all(row["epochs"] == (3 if row["status"] == "finished" else 1) for row in rows)
+
+
+def test_rungs_after_a_resume_are_those_of_before_where_trials_differ_in_epochs(tmp_path: Path) -> None:
+    space = yaml.safe_load((Path(__file__).parents[1] / "search_spaces" / "small.yaml").read_text())
+    space["hyperparameters"]["epochs"] = {"choice": [1, 3]}
+    (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
+    asha = {"name": "asha", "grace_epochs": 1, "reduction_factor": 2}
+    told = {"search_space": str(tmp_path / "space.yaml"), "scheduler": asha, "budget__trials": 10, "seed": 1}
+    experiment = small(**told, data__num_samples=12, retrain={"top": 1, "seeds": 1, "epochs": 1})
+    searched(tmp_path / "whole", experiment)
+    rows = lines(tmp_path / "whole" / "trials.jsonl")
+    assert {row["epochs"] for row in rows if row["status"] == "finished"} == {1, 3}
+    for after in (8, 12):
+        with pytest.raises(Crash):
+            searched(tmp_path / f"run{after}", experiment, crashing(after))
+        searched(tmp_path / f"run{after}", experiment)
+        assert results(tmp_path / f"run{after}") == results(tmp_path / "whole")
 
 
 def row(proposal: int, repeat: int, score: float, test: float) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from test_predict import model
 from archioptrx.commands import predict
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset
+from archioptrx.data.sources import load_dataset
 from archioptrx.tasks import make_task
 from archioptrx.tasks.tracks.scores import track_scores
 
@@ -109,3 +110,11 @@ def test_renamed_copies_of_training_events_are_no_test_events(tmp_path):
     other = Dataset(dataset.graphs[:SECTORS], dataset.metadata)
     rest = Dataset(dataset.graphs[SECTORS:], dataset.metadata)
     assert len(rest.split(test=other).test) == SECTORS
+
+
+@pytest.mark.parametrize("source", ["line_graph", "triplets", "learned"])
+def test_graphs_made_of_sectors_that_share_hits_are_not_divided_by_sector(source, tmp_path):
+    of = {"source": "acorn", "path": str(write_events(tmp_path / "a", events=2))}
+    made = load_dataset({"source": source, "of": of, **({"epochs": 1} if source == "learned" else {})})
+    with pytest.raises(InputError, match=r"^data: sectors of an event share hits, so that 2 events can't be divided"):
+        made.split()

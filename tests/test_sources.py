@@ -40,11 +40,11 @@ def arrays(**changes):
     return {key: value for key, value in (content | changes).items() if value is not None}
 
 
-def folder_of(path: Path, changes=None, names=NAMES):
-    """A folder of good files, the first of them changed."""
+def folder_of(path: Path, changes=None, names=NAMES, everywhere=False):
+    """A folder of good files, the first of them changed, or all."""
     path.mkdir(exist_ok=True)
     for k, name in enumerate(names):
-        np.savez(path / f"{name}.npz", **arrays(**(changes or {} if k == 0 else {})))
+        np.savez(path / f"{name}.npz", **arrays(**(changes or {} if k == 0 or everywhere else {})))
     return path
 
 
@@ -285,11 +285,22 @@ def test_a_model_s_metadata_bring_its_sectors_and_scales(tmp_path):
 
 
 def test_zero_is_a_particle_where_a_true_edge_says_so(tmp_path):
-    zero = read(folder_of(tmp_path / "zero", {"pid": np.array([0, 0, 0, 5])})).graphs[0]
+    zero = read(folder_of(tmp_path / "zero", {"pid": np.array([0, 0, 0, 5])}, everywhere=True)).graphs[0]
     assert zero.pid.tolist() == [1, 1, 1, 6]
-    noise = read(folder_of(tmp_path / "noise", {"pid": np.array([7, 7, 7, 0])}))
+    noise = read(folder_of(tmp_path / "noise", {"pid": np.array([7, 7, 7, 0])}, everywhere=True))
     assert noise.graphs[0].pid.tolist() == [7, 7, 7, 0]
     assert "pid" not in noise.metadata.options
+
+
+@pytest.mark.parametrize(("changes", "what"), [({"pid": np.array([7, 7, 7, 0])}, "pid"), ({"y": None}, "truth")])
+def test_what_one_file_knows_all_know(changes, what, tmp_path):
+    allowed = "allowed: the same arrays for all events"
+    one, others = ("has", "lacks") if changes.get("y", 1) is None else ("lacks", "has")
+    faults = faults_of(folder_of(tmp_path, changes))
+    assert faults == [f"{name}: {one} {what}, which event1_g000 {others}; {allowed}" for name in NAMES[1:]]
+    np.savez(tmp_path / "event1_g000.npz", **arrays())
+    np.savez(tmp_path / "event2_g001.npz", **arrays(**changes))
+    assert [graph.event for graph in read(tmp_path, skip_bad=True).graphs] == ["event1", "event1", "event2"]
 
 
 @settings(max_examples=8)
@@ -305,9 +316,8 @@ def test_written_data_are_read_to_the_same_fingerprint(tmp_path_factory, seed, e
 
 def test_edges_are_written_in_the_callers_order(tmp_path):
     weighted = {"edge_weight": np.arange(5, dtype=np.float32)}
-    dataset = read(
-        folder_of(tmp_path / "in", {"pid": np.array([1, 1, 1, 0]), "hit_id": np.array([9, 8, 7, 6]), **weighted})
-    )
+    named = {"pid": np.array([1, 1, 1, 0]), "hit_id": np.array([9, 8, 7, 6])}
+    dataset = read(folder_of(tmp_path / "in", {**named, **weighted}, everywhere=True))
     write(dataset, tmp_path / "out")
     with np.load(tmp_path / "out" / "event1_g000.npz") as written:
         for key, value in arrays().items():

@@ -81,7 +81,7 @@ def test_moving_and_turning_all_points_changes_nothing(shift, angle):
     points = torch.randn(12, 2, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     turn = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]], dtype=torch.float64)
     task = embedding(random_pairs=2)
-    assert torch.isclose(task.loss(points @ turn + shift, graph), task.loss(points, graph))
+    assert torch.isclose(task.validation_loss(points @ turn + shift, graph), task.validation_loss(points, graph))
 
 
 def test_the_plain_distance_has_a_gradient_where_points_meet():
@@ -89,16 +89,17 @@ def test_the_plain_distance_has_a_gradient_where_points_meet():
     points = torch.zeros(12, 2, requires_grad=True)
     embedding(distance="plain").loss(points, graph).backward()
     assert points.grad.isfinite().all()
+    assert points.grad.any()
 
 
 def test_random_pairs_stay_in_their_event_and_depend_on_it_alone():
     graphs = toy(3).graphs
     batch = batch_graphs(graphs)
-    pairs = random_pairs(batch, 4)
+    pairs = random_pairs(batch, 4, fixed=True)
     assert pairs.shape == (2, 4 * len(batch.x))
     assert torch.equal(batch.batch[pairs[0]], batch.batch[pairs[1]])
     assert (pairs[0] != pairs[1]).all()
-    assert torch.equal(pairs, random_pairs(batch, 4))
+    assert torch.equal(pairs, random_pairs(batch, 4, fixed=True))
     assert len(torch.unique(pairs[1])) > 0.9 * len(batch.x), "all hits are drawn"
 
 
@@ -109,7 +110,8 @@ def test_oracles_of_the_embedding():
         perfect = evaluate_model(PerfectOracle(task), task, graphs)
         for name in ("pair_accuracy", "pair_auc", "v_measure", "adjusted_rand"):
             assert perfect[name] == pytest.approx(1.0), name
-        assert perfect["loss"] == 0.0
+        # torch's plain distance of two equal points isn't quite 0.
+        assert perfect["loss"] == pytest.approx(0.0, abs=1e-5 if options.get("distance") == "plain" else 0.0)
         tracks = track_scores(task, [task.perfect(graph) for graph in graphs], graphs)
         assert (tracks["track_efficiency"], tracks["track_fake_rate"]) == (1.0, 0.0)
         assert tracks["trackml_score"] == pytest.approx(1.0)

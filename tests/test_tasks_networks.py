@@ -5,7 +5,8 @@ import random
 import pytest
 import torch
 from graphs import toy
-from torch import Tensor, nn
+from notebook_twin import Notebook, with_weights_of
+from torch import Tensor
 
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.graphs.architecture import Architecture
@@ -55,49 +56,6 @@ def test_sampled_networks_count_batch_and_learn(name):
         together, alone = parts(model(batch_graphs(graphs))), [parts(model(graph)) for graph in graphs]
         for place, whole in enumerate(together):
             torch.testing.assert_close(whole, torch.cat([one[place] for one in alone]), rtol=0, atol=1e-8)
-
-
-class Notebook(nn.Module):
-    """Four layers: batch normalisation, a weight for each pair of neighbours, a new state of each hit; then a point."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        widths = [width, 16, 16, 16]
-        self.norms = nn.ModuleList(nn.BatchNorm1d(w) for w in widths)
-        self.weights = nn.ModuleList(nn.Sequential(nn.Linear(2 * w, 16), nn.ReLU(), nn.Linear(16, 1)) for w in widths)
-        self.nodes = nn.ModuleList(nn.Linear(2 * w, 16) for w in widths)
-        self.last = nn.Linear(16, 2)
-
-    def forward(self, x: Tensor, pairs: Tensor) -> Tensor:
-        """Shapes: x [N, width], pairs [2, E], each once -> [N, 2]."""
-        first, second = pairs
-        for norm, weight, node in zip(self.norms, self.weights, self.nodes, strict=True):
-            x = norm(x)
-            a = torch.sigmoid(weight(torch.cat([x[first], x[second]], 1)))
-            neighbours = torch.zeros_like(x).index_add(0, second, a * x[first]).index_add(0, first, a * x[second])
-            x = torch.relu(node(torch.cat([x, neighbours], 1)))
-        return self.last(x)
-
-
-def with_weights_of(model: nn.Module, plain: Notebook) -> Notebook:
-    """Give the network by hand the weights of the compiled one."""
-    state = model.state_dict()
-    norms = ["normalise", "normalise_again.0", "normalise_again.1", "normalise_again.2"]
-    weighs = ["weigh.0", "weigh_again.0", "weigh_again.1", "weigh_again.2"]
-    attends = ["attend.0", "attend_again.0", "attend_again.1", "attend_again.2"]
-    for place, (norm, weigh, attend) in enumerate(zip(norms, weighs, attends, strict=True)):
-        key = norm if f"{norm}.layer.weight" in state else f"{norm}.0"
-        plain.norms[place].load_state_dict(
-            {k.split(".")[-1]: v for k, v in state.items() if k.startswith(f"{key}.layer")}
-        )
-        for layer, part in ((0, 0), (1, 2)):
-            own = {k: state[f"{weigh}.layers.{layer}.{k}"] for k in ("weight", "bias")}
-            plain.weights[place][part].load_state_dict(own)
-        weight, bias = state[f"{attend}.layers.0.weight"], state[f"{attend}.layers.0.bias"]
-        summed, own = weight.chunk(2, dim=1)  # here the sum of the neighbours comes first
-        plain.nodes[place].load_state_dict({"weight": torch.cat([own, summed], 1), "bias": bias})
-    plain.last.load_state_dict({k: state[f"embed.0.layers.0.{k}"] for k in ("weight", "bias")})
-    return plain
 
 
 def test_the_notebook_s_network_is_the_one_by_hand():

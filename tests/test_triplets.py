@@ -1,6 +1,7 @@
 """Triplet classification: scores, what is fixed and worsened, five classes, networks on two rungs, a model before."""
 
 import json
+import math
 import random
 
 import numpy as np
@@ -246,6 +247,21 @@ def test_a_model_scores_the_doublets(doublet_model):
     assert counts["true_triplets"] == triplets().metadata.options["building"]["true_triplets"]
     other = triplets(model=str(doublet_model), cut=0.5, of={"source": "toy", "num_samples": 11})
     assert other.metadata.options["model"]["same_data"] is False
+
+
+def test_the_cut_may_be_a_logit(doublet_model):
+    model = load_model(doublet_model)
+    events = toy(12).scaled_like(model.metadata).graphs
+    logits = [predict(model.model, [event])[0] for event in events]
+    level = float(torch.cat(logits).median())
+    dataset = triplets(model=str(doublet_model), cut_logit=level)
+    for graph, answers in zip(dataset.graphs, logits, strict=True):
+        assert torch.equal(graph.baseline, answers.sigmoid()[answers.double() >= level])
+    assert dataset.metadata.options["cut_logit"] == level
+    assert dataset.metadata.options["cut"] == pytest.approx(1 / (1 + math.exp(-level)))
+    assert "cut_logit" not in triplets(model=str(doublet_model)).metadata.options
+    none = triplets(model=str(doublet_model), cut_logit=50.0)
+    assert {len(graph.baseline) for graph in none.graphs} == {0}, "the probability of that cut is as good as 1"
 
 
 def test_events_of_the_triplets_are_divided_as_the_model_s_were(doublet_model):

@@ -7,9 +7,13 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, TextIO
 
-from archioptrx.core.errors import ArchiOpTrXError, did_you_mean
+from archioptrx.core.errors import ArchiOpTrXError, GraphError, did_you_mean
+from archioptrx.core.plugins import user_modules
+from archioptrx.core.printing import printable_output
+from archioptrx.core.processors import limit_threads
 from archioptrx.core.version import __version__
 
 COMMANDS = {
@@ -79,21 +83,28 @@ def _number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"is {text!r}; allowed: a number") from None
 
 
-def new_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """A parser for one command, with the options that all commands have."""
+def new_parser(name: str, description: str, modules: bool = True) -> argparse.ArgumentParser:
+    """A parser for one command, with the options that all commands have, those of `add_imports` with `modules`."""
     parser = _Parser(prog=f"archioptrx {name}", description=description, allow_abbrev=False)
     parser.add_argument("--debug", action="store_true", help="print the traceback of an error")
+    if modules:
+        add_imports(parser)
     return parser
 
 
 def add_imports(parser: argparse.ArgumentParser) -> None:
-    """Offer `--imports`: modules with the user's own parts, as experiments name them."""
+    """Offer `--imports`, modules with the user's own parts, and `--trust`, a yes to those that files ask for."""
     parser.add_argument(
         "--imports",
         nargs="+",
         default=[],
         metavar="MODULE",
-        help="modules with parts of your own, as experiments name them",
+        help="modules with parts of your own, installed or in this folder",
+    )
+    parser.add_argument(
+        "--trust",
+        action="store_true",
+        help="run the modules that an experiment, run or model asks for, and remember their source",
     )
 
 
@@ -105,25 +116,64 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
 
     def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
+        limit_threads()
+        with printable_output():
+            return ended(args)
+
+    def ended(args: argparse.Namespace) -> int:
         try:
-            code = run(args)
+            with user_modules(args.imports, args.trust, _beside(args)):
+                code = run(args)
             sys.stdout.flush()
             return code
         except ArchiOpTrXError as error:
             if args.debug:
                 raise
-            print(error, file=sys.stderr)
+            print(_lines(error), file=sys.stderr)
             return 2
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
             return 130
+        except SystemExit as error:  # no command ends so: a part of the user's own has called sys.exit
+            if args.debug:
+                raise
+            print(f"SystemExit: {error}: a part of your own ended the program; allowed: an error", file=sys.stderr)
+            return 2
         except BrokenPipeError:
             # The reader of our output, for example `head`, has ended: there is no one to print to. Without this, the
             # interpreter would fail again when it flushes stdout at its end.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
+        except OSError as error:
+            if args.debug:
+                raise
+            if error.filename is None and not _takes(sys.stdout):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            reason = (error.strerror or str(error)).lower()
+            print(f"{error.filename or 'output'}: can't be read or written: {reason}", file=sys.stderr)
+            return 2
 
     return main
+
+
+def _lines(error: ArchiOpTrXError) -> str:
+    """A line for each fault, whatever the names in it; the print of a graph has several."""
+    return str(error) if isinstance(error, GraphError) else "\n".join(f.replace("\n", "\\u000a") for f in error.faults)
+
+
+def _takes(stream: TextIO) -> bool:
+    """Whether a stream takes what it still holds, which a full disk behind it doesn't."""
+    try:
+        stream.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _beside(args: argparse.Namespace) -> list[Path]:
+    """Folder of the experiment file that a command names."""
+    file = Path(getattr(args, "experiment", None) or "")
+    return [file.parent] if file.is_file() else []
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.files import plain
 from archioptrx.report.comparison.compare import compare_models
+from archioptrx.report.comparison.result import SEEDS
 from archioptrx.report.comparison.text import comparison_text
 
 if TYPE_CHECKING:
@@ -42,6 +43,13 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--seed", type=int, metavar="N", help="of their training (default: as the first model), and of the bootstrap"
     )
+    new.add_argument(
+        "--seeds",
+        type=int,
+        metavar="N",
+        default=SEEDS,
+        help=f"trainings of each architecture (default: {SEEDS}); 1: these weights alone are compared",
+    )
     new.add_argument("--output", type=Path, metavar="DIR", help="where they are kept (default: models/NAME-n)")
     new.add_argument(
         "--resamples", type=int, metavar="N", help="of the bootstrap (default: 1000; 200 where it is slow)"
@@ -60,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
         efficiency=args.efficiency,
         epochs=args.epochs,
         seed=args.seed,
+        seeds=args.seeds,
         output=args.output,
         resamples=args.resamples,
     )

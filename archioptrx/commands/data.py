@@ -29,7 +29,7 @@ WIDEST = 200
 
 def parser() -> argparse.ArgumentParser:
     """The options of this command: those of each source, and what all share."""
-    new = new_parser("data", "Make a data set, or look at one.")
+    new = new_parser("data", "Make a data set, or look at one.", modules=False)
     sources = new.add_subparsers(dest="source", metavar="SOURCE", required=True)
     for name in SOURCES:
         options = options_of(name)

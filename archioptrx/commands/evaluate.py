@@ -11,9 +11,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.commands.cli import add_imports, command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
-from archioptrx.core.plugins import import_modules
 
 if TYPE_CHECKING:
     from archioptrx.data.hitgraph import HitGraph
@@ -45,7 +44,6 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="tracks: fewer hits make no particle or track that counts (default: 3)",
     )
-    add_imports(new)
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -62,7 +60,6 @@ def run(args: argparse.Namespace) -> int:
     if args.min_hits is not None and args.min_hits < 1:
         faults.append(f"--min-hits: is {args.min_hits}; allowed: 1 or more")
     finish(faults)
-    import_modules(args.imports)
     # torch is imported from here on.
     from archioptrx.core.files import plain
     from archioptrx.models.events import events_for

@@ -6,10 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from archioptrx.commands.cli import add_imports, command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
-from archioptrx.core.plugins import import_modules
 from archioptrx.models.export import EXPORTERS
 
 USUAL = "python"
@@ -29,13 +28,11 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--cut", type=float, default=0.5, metavar="F", help="probability that accepts, for the record (default: 0.5)"
     )
-    add_imports(new)
     return new
 
 
 def run(args: argparse.Namespace) -> int:
     """Choose format and file, read the model, write it, print what the exporter says."""
-    import_modules(args.imports)
     if args.format is None or args.format in EXPORTERS:
         target(args.format, args.output)  # what is wrong is said before torch is imported
     if not 0 < args.cut < 1:

@@ -22,6 +22,7 @@ from archioptrx.commands.inspect_functions import Functions
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import plain
+from archioptrx.core.reading import reading
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.drawing.network import draw_architecture, source_widths
 from archioptrx.report.run_report import write_report
@@ -82,6 +83,12 @@ def run(args: argparse.Namespace) -> int:
     if is_architecture(args.run_folder):
         return show_architecture(args)
     check_exists(args.run_folder)
+    with reading(str(args.run_folder)):
+        return show_run(args)
+
+
+def show_run(args: argparse.Namespace) -> int:
+    """Print one search."""
     path, trial = of_trial(args.run_folder)
     folder = RunFolder(path)
     if args.html:
@@ -190,6 +197,11 @@ def draw_trials(
 
 def show_study(args: argparse.Namespace) -> int:
     """Print the comparison of the searches of a study."""
+    with reading(str(args.run_folder)):
+        return _show_study(args)
+
+
+def _show_study(args: argparse.Namespace) -> int:
     folder = StudyFolder(args.run_folder)
     run = folder.path / folder.combinations[0].name
     options = ("fingerprint", "functions", "effects", "draw", "html")
@@ -253,7 +265,11 @@ def architecture_text(row: Mapping[str, Any], graph: ComputationGraph, metric: s
 
 def best_text(folder: RunFolder, objective: Objective) -> str:
     """The winner of the retraining; with several goals all that were trained again."""
-    metrics = json.loads((folder.best / "metrics.json").read_text())
+    metrics = folder.winner()
+    if metrics is None or metrics["proposal"] is None:
+        raise InputError(
+            f"{folder.best}: holds no winner of this search; allowed: archioptrx search --resume {folder.path}"
+        )
     known = [name for name in ("auc", "purity", "efficiency") if name in metrics["test"]]
     names = known or [name for name in objective.metrics if name in metrics["test"]]
     tests = {name: metrics["test"][name] for name in names}
@@ -274,14 +290,13 @@ def document(
     metric: str,
 ) -> dict[str, Any]:
     """The same for a program."""
-    best = folder.best / "metrics.json"
     return {
         "run": str(folder.path),
         "metric": metric,
         "proposals": len(graphs),
         "trials": [{**row, "text": str(graphs[row["proposal"]])} for row in rows],
         "shown": None if shown is None else shown["id"],
-        "winner": json.loads(best.read_text()) if best.is_file() else None,
+        "winner": folder.winner(),
     }
 
 

@@ -14,6 +14,7 @@ from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.drawing.network import draw_architecture
 from archioptrx.graphs.parameter_count import count_parameters
+from archioptrx.search.space import load_architecture
 
 USUAL_WIDTHS = {"x": 3, "pos": 3, "edge_attr": 5}
 """Channels of the data set's fields as hit graphs have them: r, φ, z; x, y, z; Δr, Δφ, Δz, Δφ/Δr, z0."""
@@ -34,7 +35,7 @@ def show_architecture(args: argparse.Namespace) -> int:
     given = [option for option in OF_RUNS if getattr(args, option, None)]
     finish([f"--{option}: is for a search; allowed: a run in place of {name}" for option in given])
     path = bundled(ARCHITECTURES, name)
-    architecture = Architecture.load(path)
+    architecture = load_architecture(path)
     title = architecture.name or path.stem
     content = document(architecture, title)
     if args.draw:

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from archioptrx.commands.cli import add_imports, command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.errors import InputError, did_you_mean
-from archioptrx.core.plugins import REGISTRIES, import_modules
+from archioptrx.core.plugins import REGISTRIES
 
 DEFINING = (
     "archioptrx.graphs.signatures",
@@ -53,7 +53,6 @@ def parser() -> argparse.ArgumentParser:
     """The options of this command."""
     new = new_parser("parts", "List the parts that experiments and commands can name, and where each is defined.")
     new.add_argument("kinds", nargs="*", metavar="KIND", help="only these kinds, such as sampler or 'data source'")
-    add_imports(new)
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -62,7 +61,6 @@ def run(args: argparse.Namespace) -> int:
     """Import what makes the registries and the user's modules, and list."""
     for module in DEFINING:
         importlib.import_module(module)
-    import_modules(args.imports)
     parts = listed(args.kinds or REGISTRIES)
     print(json.dumps([asdict(part) for part in parts], indent=1, ensure_ascii=False) if args.json else as_text(parts))
     return 0

@@ -11,10 +11,9 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archioptrx.commands.cli import add_imports, command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
-from archioptrx.core.plugins import import_modules
 from archioptrx.data.description import DataDescription
 from archioptrx.data.options import OF, options_of
 from archioptrx.data.options.building import as_told
@@ -35,7 +34,6 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--output", type=Path, metavar="DIR", required=True, help="a new or empty folder")
     new.add_argument("--cut", type=float, metavar="F", help="tracks: edges below this probability are dropped")
     new.add_argument("--skip-bad", action="store_true", help="leave out bad events and count them")
-    add_imports(new)
     new.add_argument("--json", action="store_true", help="print one JSON document")
     return new
 
@@ -46,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
         faults.append(f"{args.output}: already holds something; allowed: a new or empty folder")
     finish(faults)
-    import_modules(args.imports)
     # torch is imported from here on.
     from archioptrx.core.files import new_folder
+    from archioptrx.models.events import warn_of_kind
     from archioptrx.models.model_folder import load_model
 
     model = load_model(args.model)
@@ -56,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     data = description(model, args.data, args.skip_bad)
     writer, options = writer_of(data)
     dataset = data.load(like=model.metadata)
+    warn_of_kind(str(args.data), model.metadata, dataset.metadata)
     counts: Counter[str] = Counter()
     results = counted(predictions(model, task, dataset.graphs), counts)
     with new_folder(args.output) as fresh:

@@ -12,10 +12,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from archioptrx.commands.cli import add_imports, command, new_parser
+from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import bundled_names, finish
 from archioptrx.core.errors import did_you_mean
-from archioptrx.core.plugins import import_modules
 from archioptrx.graphs.drawing.network import draw_architecture
 from archioptrx.graphs.drawing.svg import usable
 from archioptrx.graphs.function_graph import FunctionGraph
@@ -45,7 +44,6 @@ def parser() -> argparse.ArgumentParser:
         "of your own",
     )
     new.add_argument("--max-steps", type=int, metavar="N", help="instead of the search space's walk.max_steps")
-    add_imports(new)
     new.add_argument("--stats", action="store_true", help="print distributions of the sample instead of the sample")
     new.add_argument("--draw", metavar="DIR", type=Path, help="draw each one: NN-fingerprint.svg and .png")
     new.add_argument("--json", action="store_true", help="print one JSON document")
@@ -72,7 +70,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _space(args: argparse.Namespace) -> WalkSpace:
-    import_modules(args.imports)
     faults = []
     if args.count is not None and args.count < 1:
         faults.append(f"--count: is {args.count}; allowed: 1 or more")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.files import next_folder, refuse_used
 from archioptrx.core.overrides import assignment
 from archioptrx.runs.experiment import Experiment, load_experiment, parse_experiment
@@ -37,6 +37,7 @@ KEYS = {
     "sampler": "sampler.name",
     "trials": "budget.trials",
     "time": "budget.time",
+    "trial_time": "budget.trial_time",
     "epochs": "training.epochs",
     "seed": "seed",
     "track": "track",
@@ -44,7 +45,7 @@ KEYS = {
     "gpus_per_trial": "resources.gpus_per_trial",
 }
 """The key of the experiment file that each option stands for."""
-ON_RESUME = ("data", "test", "trials", "time", "cpus_per_trial", "gpus_per_trial", "track")
+ON_RESUME = ("data", "test", "trials", "time", "trial_time", "cpus_per_trial", "gpus_per_trial", "track")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,6 +60,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--sampler", metavar="NAME", help="what proposes architectures")
     new.add_argument("--trials", type=int, metavar="N", help="ended trials that end the search")
     new.add_argument("--time", metavar="T", help="stop trials after this time (4h, 90m); retraining follows")
+    new.add_argument("--trial-time", metavar="T", help="stop each trial after this time, with the score that it has")
     new.add_argument("--epochs", type=int, metavar="N", help="epochs of a whole trial")
     new.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same proposals")
     new.add_argument("--output", type=Path, metavar="DIR", help="the run folder (default: runs/EXPERIMENT-n)")
@@ -170,6 +172,8 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
             result = _search(args, setup, events, folder)
         except KeyboardInterrupt:
             print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
+        except WriteError as error:
+            raise _with_advice(error, folder.path) from error
     if result is None:
         return _stopped()
     print(final_json(result, setup.experiment) if args.json else final_text(result, setup.experiment))
@@ -185,11 +189,18 @@ def studied(args: argparse.Namespace, folder: StudyFolder, setups: list[Setup], 
     except KeyboardInterrupt:
         print(f"stopped; go on with: archioptrx search --resume {folder.path}", file=sys.stderr)
         return _stopped()
+    except WriteError as error:
+        raise _with_advice(error, folder.path) from error
     if len(faults) < len(setups):
         hint = f"\n\ninspect    archioptrx inspect {folder.path}"
         print(study_json(folder) if args.json else study_text(folder) + hint)
     finish(faults)
     return 0
+
+
+def _with_advice(error: WriteError, folder: Path) -> WriteError:
+    """The same error, which also says what is saved and how to go on."""
+    return WriteError(f"{error}; ended trials are saved, go on with: archioptrx search --resume {folder}")
 
 
 def _stopped() -> int:
@@ -211,6 +222,8 @@ def _search(args: argparse.Namespace, setup: Setup, events: Events, folder: RunF
     limit = experiment.budget.time
     deadline = None if limit is None else time.monotonic() + limit
     print(f"searching in {folder.path}: {events.data.splits.rule}", file=sys.stderr)
+    if events.data.splits.caution:
+        print(f"split: {events.data.splits.caution}", file=sys.stderr)
     workers = experiment.resources.workers
     with make_progress(experiment.budget.trials, workers, metric_of(experiment), deadline) as progress:
         return run_search(setup, events, folder, _backend(args, experiment), progress, deadline)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from archioptrx.commands.cli import command, new_parser
-from archioptrx.core.files import next_folder, plain, refuse_used
+from archioptrx.core.files import check_writable, next_folder, plain, refuse_used
 from archioptrx.search.setup import check_trackers
 from archioptrx.search.single import choose, train
 
@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
 
     events = load_events(choice.experiment)
     folder = args.output or next_folder(choice.name, Path("models"))
+    check_writable(folder)
     metrics = train(choice, events, folder)
     if args.json:
         print(json.dumps(plain({"model": str(folder), **metrics}), indent=1, ensure_ascii=False))

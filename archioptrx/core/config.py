@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from archioptrx.core.errors import InputError, did_you_mean
+from archioptrx.core.reading import reading, shown
 
 PACKAGE = Path(__file__).resolve().parent.parent
 ARCHITECTURES = "experiments/architectures"
 REQUIRED: Any = object()
 """Default of a key that must be there."""
+LONGEST_NUMBER = 300
+"""Characters of a whole number."""
 NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list",
          dict: "a mapping", type(None): "null"}  # fmt: skip
 
@@ -26,14 +29,35 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     """Read a mapping; a repeated key raises ConstructorError."""
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    seen: set[Any] = set()
     for index, key in enumerate(keys):
-        if key in keys[:index]:
-            mark = node.value[index][0].start_mark
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", mark)
+        mark = node.value[index][0].start_mark
+        if not isinstance(key, Hashable):
+            raise yaml.constructor.ConstructorError(None, None, f"{shown(key)} can't be a key; allowed: a text", mark)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {shown(key)} stands twice", mark)
+        seen.add(key)
     return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
 
 
+def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    """Read a text; one that no file can hold raises ConstructorError."""
+    text = str(loader.construct_scalar(node))
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise yaml.constructor.ConstructorError(None, None, f"{text[:100]!r} is no text", node.start_mark)
+    return text
+
+
+def _whole(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """Read a whole number; one of over 300 digits, which nothing here takes, raises ConstructorError."""
+    if len(node.value) > LONGEST_NUMBER:
+        raise yaml.constructor.ConstructorError(None, None, "the number has too many digits", node.start_mark)
+    return loader.construct_yaml_int(node)
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:str", _text)
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 _Loader.yaml_implicit_resolvers = {k: list(v) for k, v in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 _FLOAT = re.compile(r"^[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+$")
 for _first in "-+0123456789.":
@@ -66,14 +90,15 @@ def parse_yaml(text: str, place: str) -> Any:
     InputError
         The text is not YAML, or empty; the line is named.
     """
-    try:
-        content = yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f" line {mark.line + 1}:" if mark else ""
-        raise InputError(f"{place}:{line} {error.problem or 'is not YAML'}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{place}: is not YAML: {' '.join(str(error).split())}") from error
+    with reading(place):
+        try:
+            content = yaml.load(text, Loader=_Loader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line = f" line {mark.line + 1}:" if mark else ""
+            raise InputError(f"{place}:{line} {' '.join(str(error.problem or 'is not YAML').split())}") from error
+        except yaml.YAMLError as error:
+            raise InputError(f"{place}: is not YAML: {' '.join(str(error).split())}") from error
     if content is None:
         raise InputError(f"{place}: is empty")
     return content
@@ -191,10 +216,10 @@ class Fields:
         if float in kinds and isinstance(value, int) and not isinstance(value, bool) and int not in kinds:
             value = float(value)
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-            self.fault(key, f"is {value!r}; allowed: {' or '.join(NAMES.get(k, k.__name__) for k in kinds)}")
+            self.fault(key, f"is {shown(value)}; allowed: {' or '.join(NAMES.get(k, k.__name__) for k in kinds)}")
             return fallback
         if choices is not None and isinstance(value, str) and value not in (allowed := list(choices)):
-            self.fault(key, f"is {value!r}; {did_you_mean(value, allowed)}")
+            self.fault(key, f"is {shown(value)}; {did_you_mean(value, allowed)}")
             return fallback
         if isinstance(value, int | float) and not isinstance(value, bool):
             low = minimum is not None and not value >= minimum
@@ -203,7 +228,7 @@ class Fields:
                 bounds = [f"{minimum:g} or more"] * (minimum is not None) + [f"{maximum} or less"] * (
                     maximum is not None
                 )
-                self.fault(key, f"is {value!r}; allowed: {', '.join(bounds)}")
+                self.fault(key, f"is {shown(value)}; allowed: {', '.join(bounds)}")
                 return fallback
         return value
 

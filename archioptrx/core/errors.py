@@ -27,6 +27,10 @@ class InputError(ArchiOpTrXError):
     """A file, an option or a data set of the user is wrong."""
 
 
+class WriteError(InputError):
+    """A file can't be written: the disk is full, or the folder isn't to be written to."""
+
+
 class GraphError(ArchiOpTrXError):
     """A computation graph breaks a rule. The message names the step or value and the rule, and prints the graph."""
 
@@ -37,6 +41,10 @@ class ReplayError(ArchiOpTrXError):
 
 class TrialError(ArchiOpTrXError):
     """A trial failed, for example because its loss is not a number. It is recorded, and the search goes on."""
+
+
+RAISED = (Exception, SystemExit)
+"""Errors that a part of the user's own may raise, and that then fail this part alone; Ctrl-C isn't one of them."""
 
 
 def did_you_mean(wrong: object, allowed: Iterable[str]) -> str:

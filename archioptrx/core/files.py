@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from types import UnionType
+from typing import Any
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, WriteError
+from archioptrx.core.reading import parse_json, reading, shown
+
+ALLOWED = {errno.ENOSPC: "allowed: a disk with room", errno.EDQUOT: "allowed: a disk with room"}
+"""What helps against an error of the system."""
+Types = type | UnionType
+"""A type, or several, as `isinstance` takes them."""
 
 
 def plain(value: Any) -> Any:
@@ -29,20 +39,83 @@ def plain(value: Any) -> Any:
     return value
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Context in which a file or a folder is written.
+
+    Raises
+    ------
+    WriteError
+        The system can't write it: the disk is full, the place isn't to be written to, or a file stands in the way.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        allowed = ALLOWED.get(error.errno or 0, "a path that can be written")
+        raise WriteError(f"{path}: can't be written: {(error.strerror or str(error)).lower()}; {allowed}") from error
+
+
+def check_writable(folder: Path) -> None:
+    """Raise WriteError if a new folder can't be made, before hours of work are to go there."""
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        Path(tempfile.mkdtemp(prefix=f".{folder.name}.new.", dir=folder.parent)).rmdir()
+
+
+def clean_name(text: str) -> str:
+    """Name for a file, made of a text that may come from a file: letters, digits and `_ . + -`, at most 100.
+
+    >>> clean_name("../../x"), clean_name("deep sets (2)"), clean_name("")
+    ('x', 'deep_sets_2', 'unnamed')
+    """
+    return re.sub(r"[^\w.+-]+", "_", text.replace("..", "/")).strip("._")[:100] or "unnamed"
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise InputError if an entry of a folder is a symbolic link: what is written or deleted there would be elsewhere.
+
+    A missing folder has none.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            links = sorted(entry.name for entry in entries if entry.is_symlink())
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if links:
+        raise InputError(f"{folder / links[0]}: is a link; allowed: a file or folder of the run itself")
+
+
+def remove_files(folder: Path, names: str) -> None:
+    """Remove the files of a folder whose whole name fits a pattern, and the folder when it is empty then.
+
+    All others stay, and so does everything behind a link.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if re.fullmatch(names, path.name) and (path.is_file() or path.is_symlink()):
+            path.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file so that readers see the old content or the new one, also after a crash."""
     data = content.encode() if isinstance(content, str) else content
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with writing(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
@@ -59,20 +132,22 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     Raises
     ------
     InputError
-        The folder can't be written, or another one has got its path in the meantime.
+        The folder can't be written, is a link, or another one has got its path in the meantime.
     """
-    try:
+    if replace and target.is_symlink():
+        raise InputError(f"{target}: is a link; allowed: a folder, which is replaced")
+    with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix=f".{target.name}.new.", dir=target.parent))
-    except OSError as error:
-        raise InputError(f"{target}: can't be made: {(error.strerror or str(error)).lower()}") from error
-    os.chmod(fresh, 0o755)
+        os.chmod(fresh, 0o755)
     old = target.parent / f".{target.name}.old"
     try:
-        yield fresh
+        with writing(target):
+            yield fresh
         if replace and target.exists():
             shutil.rmtree(old, ignore_errors=True)
-            os.rename(target, old)
+            with writing(target):
+                os.rename(target, old)
         try:
             os.rename(fresh, target)
         except OSError as error:
@@ -90,11 +165,13 @@ class Journal:
     path
         The file; a missing one is an empty journal. A last line without a newline was cut off by a crash: readers skip
         it, and `repair`, with which every writer begins, removes it.
+    keys
+        Types of the keys that every line has, but for the lines with a key `refused`.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file: IO[bytes] | None = None
+    def __init__(self, path: Path, keys: Mapping[str, Types] | None = None) -> None:
+        self.path, self.keys = path, keys or {}
+        self._file: FileIO | None = None
 
     def read(self) -> list[dict[str, Any]]:
         """Objects of all complete lines.
@@ -102,18 +179,25 @@ class Journal:
         Raises
         ------
         InputError
-            A complete line is not JSON, as after a change by another program.
+            A complete line is not JSON, or lacks a key, as after a change by another program.
         """
         if not self.path.exists():
             return []
-        *lines, _ = self.path.read_bytes().split(b"\n")
-        rows = []
-        for number, line in enumerate(lines, 1):
-            try:
-                rows.append(json.loads(line))
-            except ValueError as error:
-                raise InputError(f"{self.path}: line {number}: is not JSON; the file has been changed") from error
-        return rows
+        with reading(str(self.path)):
+            *lines, _ = self.path.read_bytes().split(b"\n")
+            return [self._row(line, f"{self.path}: line {number}") for number, line in enumerate(lines, 1)]
+
+    def _row(self, line: bytes, place: str) -> dict[str, Any]:
+        row: dict[str, Any] = parse_json(line, place)
+        if not isinstance(row, dict):
+            raise InputError(f"{place}: is {shown(row)}; the file has been changed")
+        for key, types in ({} if "refused" in row else self.keys).items():
+            value = row.get(key)
+            wrong = key not in row or not isinstance(value, types) or (isinstance(value, bool) and types is not bool)
+            if wrong or (types is int and not 0 <= int(row[key]) < 2**63):
+                what = f"is {shown(value)}" if key in row else "is missing"
+                raise InputError(f"{place}: {key} {what}; the file has been changed")
+        return row
 
     def append(self, row: Mapping[str, Any], sync: bool = True) -> None:
         """Add one line and wait until it is on disk.
@@ -122,16 +206,20 @@ class Journal:
         """
         self.repair()
         assert self._file is not None
-        self._file.write(json.dumps(plain(row), ensure_ascii=False, allow_nan=False).encode() + b"\n")
-        self._file.flush()
-        if sync:
-            os.fsync(self._file.fileno())
+        line = json.dumps(plain(row), ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        with writing(self.path):
+            # Not buffered: what a full disk didn't take isn't tried again when the file is closed.
+            if self._file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if sync:
+                os.fsync(self._file.fileno())
 
     def repair(self) -> None:
         """Open the file for writing and remove a last line that is not complete."""
         if self._file is None:
-            self._file = open(self.path, "ab")  # noqa: SIM115 - closed by close()
-            self._file.truncate(self.path.read_bytes().rfind(b"\n") + 1)
+            with writing(self.path):
+                self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
+                self._file.truncate(self.path.read_bytes().rfind(b"\n") + 1)
 
     def close(self) -> None:
         """Close the file; a later `append` opens it again."""
@@ -147,18 +235,22 @@ def hold(folder: Path) -> Iterator[None]:
     Raises
     ------
     InputError
-        Another process is writing to the folder.
+        Another process is writing to the folder, or a link in it leads elsewhere.
     """
-    with open(folder / "lock", "a+") as file:
+    refuse_links(folder)
+    with writing(folder / "lock"):
+        opened = open(folder / "lock", "a+")  # noqa: SIM115 - closed below
+    with opened as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             file.seek(0)
             owner = file.read().strip() or "unknown"
             raise InputError(f"{folder}: process {owner} is writing to it; allowed: wait, or stop it") from error
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        with writing(folder / "lock"):
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
         try:
             yield
         finally:

@@ -3,8 +3,8 @@
 A kind of part (blocks, data sources, tasks, metrics, samplers, track finders, exporters) has one `Registry`. A
 decorator of that kind puts a class or function into it, while the module that defines it is imported. Bundled parts
 name their modules beforehand, so that a part which needs torch is imported only when it is asked for. A user's parts
-stand in modules that the experiment names under `imports`; `import_modules` imports them before anything else of it is
-read.
+stand in modules that the experiment names under `imports`; `read_imports` imports them before anything else of it is
+read, if the person has said yes to them.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.docstrings import first_line, summary
-from archioptrx.core.errors import ArchiOpTrXError, InputError, did_you_mean
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, did_you_mean
+from archioptrx.core.own_modules import FINDER, KEPT, ModuleSource, find
+from archioptrx.core.trust import is_trusted, remember
 
 Part = TypeVar("Part")
 Description = TypeVar("Description")
@@ -126,7 +130,7 @@ class Registry(Generic[Part]):
             yield
         except ArchiOpTrXError:
             raise
-        except Exception as error:  # a user's part may raise anything
+        except RAISED as error:  # a user's part may raise anything
             if self._is_bundled(name):
                 raise
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
@@ -190,48 +194,172 @@ class DescribedRegistry(Registry[Part], Generic[Part, Description]):
         return str(about) if about else super().about(name)
 
 
-def read_imports(document: Fields) -> tuple[str, ...]:
-    """Take the key `imports` and import its modules, before any other key of the document is read.
+@dataclass
+class _Consent:
+    """What the person of this process has said yes to: modules by name, or the modules of all files."""
 
-    Every command comes here with each experiment, run folder and model folder, so that all other keys may name parts
-    of the user's own.
+    names: tuple[str, ...] = ()
+    everything: bool = False
+
+
+_CONSENT = _Consent()
+
+
+@contextmanager
+def user_modules(imports: Sequence[str] = (), trust: bool = False, beside: Sequence[Path] = ()) -> Iterator[None]:
+    """Context for a command: the modules that the person names (`--imports`) are imported at its start.
+
+    Parameters
+    ----------
+    imports
+        Names of modules. An experiment that is read in the context has them too.
+    trust
+        Whether files may have their modules imported that the person hasn't named or allowed before (`--trust`).
+    beside
+        Folders, besides the current one, where the named modules may lie.
 
     Raises
     ------
     InputError
-        A name is no text, or its module can't be imported. What else is wrong may come of that, and isn't looked for.
+        A module can't be imported.
+    """
+    before = replace(_CONSENT)
+    _CONSENT.names, _CONSENT.everything = (*before.names, *imports), before.everything or trust
+    try:
+        import_modules(imports, beside)
+        yield
+    finally:
+        _CONSENT.names, _CONSENT.everything = before.names, before.everything
+
+
+def named_modules() -> tuple[str, ...]:
+    """Modules that the person names in the current context."""
+    return _CONSENT.names
+
+
+def read_imports(document: Fields, folder: Path | None, typed: bool = False) -> tuple[str, ...]:
+    """Take the key `imports` and import its modules, before any other key of the document is read.
+
+    Every command comes here with each experiment, run folder and model folder, so that all other keys may name parts
+    of the user's own. A document is data, perhaps a stranger's: a module is imported only if the person names it, said
+    yes to its source before, or says so now (`user_modules`). See docs/guides/parts.md.
+
+    Parameters
+    ----------
+    folder
+        Folder of the document: its modules may lie there, or in `modules/` of it; None: it has none.
+    typed
+        Whether the person typed the key (`--set imports=[...]`), and so names the modules.
+
+    Raises
+    ------
+    InputError
+        A name is no name of a module, its module can't be imported, or needs a yes. The first fault ends the reading:
+        what else is wrong may come of it.
     """
     faults: list[str] = []
     names = Fields(document.content, document.place, faults).take("imports", list, [])
     document.taken.append("imports")
-    for index, name in enumerate(names):
-        if not isinstance(name, str):
-            faults.append(f"{document.at('imports')}[{index}]: is {name!r}; allowed: a text")
     finish(faults)
-    import_modules(names)
+    for index, name in enumerate(names):
+        check_module_name(name, f"{document.at('imports')}[{index}]")
+    beside = () if folder is None else (folder,)
+    if typed:
+        import_modules(names, beside)
+    for name in names:
+        if not _is_imported(name, beside):
+            _run(_allowed(name, document.at("imports"), beside), name)
     return tuple(names)
 
 
-def import_modules(names: Sequence[str]) -> None:
-    """Import the modules with the user's own parts; the current folder is searched too.
+def check_module_name(name: object, place: str) -> None:
+    """Raise InputError unless a value is the name of a module."""
+    if not isinstance(name, str):
+        raise InputError(f"{place}: is {name!r}; allowed: a text")
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise InputError(f"{place}: is {name!r}; allowed: name of a module, such as my_parts")
+
+
+def import_modules(names: Sequence[str], beside: Sequence[Path] = ()) -> None:
+    """Import modules that the person names: installed ones, or ones in a folder of `beside` or the current folder.
+
+    Their source is remembered, so that files may ask for it later.
 
     Raises
     ------
     InputError
-        One can't be imported, for whatever reason.
+        One can't be imported, for whatever reason; those after it aren't tried.
     """
-    if names and os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    faults = []
     for name in names:
-        try:
-            importlib.import_module(name)
-        except InputError as error:  # a part of it can't be registered
-            faults += [f"imports: {name}: {fault}" for fault in error.faults]
-        except Exception as error:  # a module may do anything while it is imported
-            where = ""
-            if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
-                where = f"; allowed: an installed module, or one in the current folder, {os.getcwd()}"
-            text = " ".join(str(error).split())
-            faults.append(f"imports: {name}: can't be imported: {type(error).__name__}: {text}{where}")
-    finish(faults)
+        check_module_name(name, "imports")
+        if name in sys.modules and name.partition(".")[0] not in FINDER.sources:
+            continue
+        source = FINDER.sources.get(name.partition(".")[0]) if name in sys.modules else find(name, (), beside)
+        if source is None:
+            raise _missing(name)
+        remember(source.digest, name)
+        _run(source, name)
+
+
+def import_shipped(sources: Sequence[ModuleSource], names: Sequence[str]) -> None:
+    """Import modules in a worker process; `sources`: of the own ones, from `own_sources` of the other process."""
+    for source in sources:
+        FINDER.add(source)
+    for name in names:
+        _import(name)
+
+
+def _is_imported(name: str, beside: Sequence[Path]) -> bool:
+    """Whether a module that a file asks for is imported already, so that nothing new would run.
+
+    Raises
+    ------
+    InputError
+        The file has another version of it.
+    """
+    top = name.partition(".")[0]
+    if name not in sys.modules:
+        return False
+    if top in FINDER.sources and top not in {named.partition(".")[0] for named in _CONSENT.names}:
+        for folder in beside:
+            if (folder / KEPT).is_dir() and (kept := find(name, (folder / KEPT,), ())) and kept.folder is not None:
+                FINDER.add(kept)
+    return True
+
+
+def _allowed(name: str, place: str, beside: Sequence[Path]) -> ModuleSource:
+    """Source of a module that a file asks for. Raises InputError if there is none, or the person hasn't said yes."""
+    source = find(name, [folder / KEPT for folder in beside], beside)
+    if source is None:
+        raise _missing(name)
+    if _CONSENT.everything:
+        remember(source.digest, name)
+    elif not is_trusted(source.digest):
+        raise InputError(
+            f"{place}: {name} is code ({source.place}) that runs only if you say so; allowed: --trust, which remembers "
+            f"this source, or --imports {name}, your own module of that name"
+        )
+    return source
+
+
+def _missing(name: str) -> InputError:
+    reason = f"can't be imported: ModuleNotFoundError: No module named {name!r}"
+    return InputError(
+        f"imports: {name}: {reason}; allowed: an installed module, or one in the current folder, {os.getcwd()}"
+    )
+
+
+def _run(source: ModuleSource, name: str) -> None:
+    if source.folder is not None:
+        FINDER.add(source)
+    _import(name)
+
+
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except InputError as error:  # a part of it can't be registered
+        raise InputError(*(f"imports: {name}: {fault}" for fault in error.faults)) from error
+    except RAISED as error:  # a module may do anything while it is imported
+        text = " ".join(str(error).split())
+        raise InputError(f"imports: {name}: can't be imported: {type(error).__name__}: {text}") from error

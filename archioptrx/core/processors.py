@@ -41,6 +41,15 @@ def threads() -> int:
     return int(value)
 
 
+def limit_threads() -> None:
+    """Let libraries compute with no more threads than a container's quota allows: they know nothing of it.
+
+    Torch and others read the variable when they are imported. One that is set stays.
+    """
+    if not os.environ.get(THREADS) and _quota() is not None:
+        os.environ[THREADS] = str(processors())
+
+
 def _quota() -> float | None:
     """Processors' worth of time that the control group gets; None: no limit, or none that is known."""
     for file in QUOTAS:

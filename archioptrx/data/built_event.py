@@ -18,7 +18,10 @@ class BuiltEvent:
         One, or one per sector.
     counts
         Numbers that are added over all events: `true_edges`, `kept_edges` …
+    truth
+        Whether the event's files say which edges are true. Where they don't, `y` is 0 for all.
     """
 
     graphs: tuple[HitGraph, ...]
     counts: Mapping[str, float] = field(default_factory=dict)
+    truth: bool = True

@@ -27,6 +27,9 @@ CUT_SECTORS = 8
 SCALES = {"x": "node_scale", "edge_attr": "edge_scale", "triplet_attr": "triplet_scale"}
 """Fields whose columns are scaled, and where the metadata keep their scale."""
 SHARED = "shared_hits"
+EVENTS, SECTORS = "events", "sectors"
+NAMED = 2
+"""Events of a part that the rule of a split names at most; of more, it names the first."""
 """Count of the building, where sectors of an event overlap: hits beyond their first sector."""
 _PHI = PARTICLE_COLUMNS.index("φ")
 
@@ -101,7 +104,8 @@ class Metadata:
 class Splits:
     """Graphs for training, for choosing (validation) and for the last word (test), and the rule that made them.
 
-    `whole_validation` and `whole_test` say whether an event is in one part with all of its sectors.
+    `whole_validation` and `whole_test` say whether an event is in one part with all of its sectors; `caution`: a
+    warning for the reader where the parts are too small to say much, else empty.
     """
 
     train: Sequence[HitGraph]
@@ -110,6 +114,7 @@ class Splits:
     rule: str
     whole_validation: bool = True
     whole_test: bool = True
+    caution: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +173,7 @@ class Dataset:
         graphs = changed(self.graphs, partial(_rescaled, factors=factors))
         return Dataset(graphs, replace(own, **{scale: getattr(metadata, scale) for scale in SCALES.values()}))
 
-    def split(self, validation: float = 0.15, test: float | Dataset = 0.15, seed: int = 0) -> Splits:
+    def split(self, validation: float = 0.15, test: float | Dataset = 0.15, seed: int = 0, by: str = EVENTS) -> Splits:
         """Divide by event, or with fewer than three events by φ sector without the crossing edges.
 
         Parameters
@@ -178,6 +183,8 @@ class Dataset:
             all of its events are test events, in the scales of this one.
         seed
             The same seed gives the same parts in any process.
+        by
+            `EVENTS`, or `SECTORS`: φ sectors of the events are divided, however many events there are.
 
         Raises
         ------
@@ -187,7 +194,7 @@ class Dataset:
         share = 0.0 if isinstance(test, Dataset) else test
         if not (0 <= validation < 1 and 0 <= share < 1 and validation + share < 1):
             raise InputError(f"split: validation {validation:g} and test {share:g}; allowed: 0 … 1, together below 1")
-        graphs, units, what = self._units()
+        graphs, units, what = self._units(by)
         sizes = [max(1, round(s * len(units))) if s else 0 for s in (validation, share)]
         if len(units) <= sum(sizes):
             raise InputError(f"data: {len(units)} {what} can't be divided into {1 + sum(s > 0 for s in sizes)} parts")
@@ -197,11 +204,15 @@ class Dataset:
         parts = [taken(graphs, [i for k in sorted(p) for i in units[k]]) for p in np.split(order, cuts)]
         if isinstance(test, Dataset):
             parts[2] = self._strangers(test)
-        counts = f"{cuts[0]} training, {sizes[0]} validation, {sizes[1] or len(parts[2])} test{seen}"
+        numbers = (cuts[0], sizes[0], sizes[1] or len(parts[2]))
+        names = [_names(part, what == "events") for part in parts]
+        kinds = ("training", "validation", "test")
+        counts = ", ".join(f"{n} {kind}{part}" for n, kind, part in zip(numbers, kinds, names, strict=True)) + seen
         where = " (test: events of its own, counted as graphs)" if isinstance(test, Dataset) else ""
         whole = what == "events"
         rule = f"by {what}, seed {seed}: {counts}{where}"
-        return Splits(parts[0], parts[1], parts[2], rule, whole, whole or isinstance(test, Dataset))
+        caution = _caution(parts, whole)
+        return Splits(parts[0], parts[1], parts[2], rule, whole, whole or isinstance(test, Dataset), caution)
 
     def _fitted_first(self, order: NDArray[np.int64], most: int, events: bool) -> tuple[NDArray[np.int64], str]:
         """The same order of units with those first that something was fitted on, and what the rule says about it."""
@@ -218,22 +229,23 @@ class Dataset:
             )
         return np.concatenate([order[seen], order[~seen]]), ""
 
-    def _units(self) -> tuple[Sequence[HitGraph], list[list[int]], str]:
+    def _units(self, by: str) -> tuple[Sequence[HitGraph], list[list[int]], str]:
         """Parts to divide: graphs, and the places of those of each event, or sector where events are too few."""
         events: dict[str, list[int]] = {name: [] for name in self.events}
         for place, facts in enumerate(facts_of(self.graphs)):
             events[facts.event].append(place)
-        if len(events) >= 3:
+        if len(events) >= 3 and by == EVENTS:
             return self.graphs, list(events.values()), "events"
-        if self.metadata.options.get("building", {}).get(SHARED):
+        if shares_hits(self.metadata.options):
             raise InputError(
                 f"data: sectors of an event share hits, so that {len(events)} events can't be divided by sector; "
                 "allowed: three events or more"
             )
+        few = " (fewer than 3 events)" if len(events) < 3 else ""
         pieces: list[HitGraph] = []
         for graphs in (taken(self.graphs, places) for places in events.values()):
             pieces += graphs if len(graphs) > 1 else cut_sectors(graphs[0], self.metadata, CUT_SECTORS)
-        return pieces, [[i] for i in range(len(pieces))], "φ sectors without crossing edges (fewer than 3 events)"
+        return pieces, [[i] for i in range(len(pieces))], f"φ sectors without crossing edges{few}"
 
     def _strangers(self, test: Dataset) -> Sequence[HitGraph]:
         """The graphs of another data set, in these scales; copies of the own ones, renamed ones too, are refused."""
@@ -243,6 +255,40 @@ class Dataset:
             names = ", ".join(list(dict.fromkeys(copies))[:5])
             raise InputError(f"test: holds events of the training data: {names}; allowed: other events")
         return test.scaled_like(self.metadata).graphs
+
+
+def _names(part: Sequence[HitGraph], events: bool) -> str:
+    """Names of the first events of a part, in brackets; empty where events are divided, which are in all parts."""
+    names = list(dict.fromkeys(facts.event for facts in facts_of(part))) if events else []
+    shown = ", ".join(names) if len(names) <= NAMED else f"{names[0]} …"
+    return f" ({shown})" if shown else ""
+
+
+def _caution(parts: Sequence[Sequence[HitGraph]], whole: bool) -> str:
+    """Warning for parts of one event, and for parts of divided events."""
+    if not whole:
+        count = len({facts.event for part in parts for facts in facts_of(part)})
+        which = "one event" if count == 1 else f"the same {count} events"
+        return f"all parts are sectors of {which}: their scores are not those of other events"
+    single = [
+        name
+        for name, part in zip(("training", "validation", "test"), parts, strict=True)
+        if len({facts.event for facts in facts_of(part)}) == 1
+    ]
+    if not single:
+        return ""
+    have, chance = ("has", "its score depends") if len(single) == 1 else ("have", "their scores depend")
+    return (
+        f"{' and '.join((', '.join(single[:-1]), single[-1]) if single[1:] else single)} {have} one event: {chance} on "
+        "which event that is; allowed: more events, larger shares in split, or split.by: sectors"
+    )
+
+
+def shares_hits(options: Mapping[str, Any]) -> bool:
+    """Whether sectors of an event overlap, in a data set of these options or in the one that it was made of."""
+    inner = options.get("of")
+    deeper = isinstance(inner, Mapping) and shares_hits(inner.get("options", {}))
+    return bool(options.get("building", {}).get(SHARED)) or deeper
 
 
 def _listed(names: Sequence[str]) -> str:

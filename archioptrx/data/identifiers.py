@@ -18,12 +18,12 @@ NOISE = -1
 
 
 def exact_below(kind: np.dtype[Any]) -> int:
-    """Whole numbers below it are exact in a type; from it on a floating-point number may stand for several.
+    """Whole numbers below it are exact in a type and within int64; a float from it on may stand for several.
 
     >>> exact_below(np.dtype(np.float16)), exact_below(np.dtype(np.float32)) == 2**24
     (2048, True)
     """
-    return LARGEST + 1 if kind.kind != "f" else 1 << (np.finfo(kind).nmant + 1)
+    return LARGEST + 1 if kind.kind != "f" else min(LARGEST + 1, 1 << (np.finfo(kind).nmant + 1))
 
 
 def whole_numbers(values: Array, name: str, row: str = "hit", missing: NDArray[np.bool_] | None = None) -> Ints:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.files import writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,11 +96,9 @@ def plot(dataset: Dataset, path: Path) -> None:
     """
     check_picture(path)
     figure = data_figure(dataset)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=130, metadata={"Date": None} if path.suffix == ".svg" else None)
-    except OSError as error:
-        raise InputError(f"--plot {path}: can't be written: {(error.strerror or str(error)).lower()}") from error
 
 
 def count_events(dataset: Dataset) -> list[Counts]:

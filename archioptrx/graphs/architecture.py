@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from archioptrx.core.config import Fields, bundled, finish, read_yaml
-from archioptrx.core.errors import InputError
+from archioptrx.core.reading import reading, shown
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
 from archioptrx.graphs.sketches.network import network_of
@@ -74,6 +74,9 @@ class Architecture:
         hyperparameters, graph = top.take("hyperparameters", dict, {}), top.take("graph", dict)
         trace = top.take("trace", dict, None)
         top.rest()
+        for key, value in (hyperparameters or {}).items():
+            if not isinstance(key, str) or not isinstance(value, str | int | float | None):
+                top.fault(f"hyperparameters.{key}", f"is {shown(value)}; allowed: a number, a text, true, false")
         finish(faults)
         network = ComputationGraph.from_dict(graph, f"{place}: graph")
         missing = sorted(network.symbols - set(hyperparameters))
@@ -99,10 +102,8 @@ class Architecture:
             There is no such file, or it has faults: one line each.
         """
         path = bundled("experiments/architectures", name)
-        try:
+        with reading(str(path)):
             return Architecture.from_dict(read_yaml(path), str(path))
-        except RecursionError as error:
-            raise InputError(f"{path}: is nested too deeply; allowed: an architecture or a sketch") from error
 
 
 class _Dumper(yaml.SafeDumper):

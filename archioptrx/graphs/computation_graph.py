@@ -409,7 +409,9 @@ def _from_dict(content: Mapping[str, Any], place: str) -> ComputationGraph:
     for name in section.content:
         fields = section.inside(name)
         domain, width = fields.take("domain", str, choices=DOMAINS), fields.take("width", dict)
-        types.append(DataType(name, domain or "node", Width.from_json(width or {}), fields.take("field", str, None)))
+        types.append(
+            DataType(name, domain or "node", Width.from_json(width or {}), fields.take("field", str, None) or None)
+        )
         fields.rest()
     known = {t.name for t in types}
     numbers: dict[str, int] = {}

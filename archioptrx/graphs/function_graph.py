@@ -17,6 +17,7 @@ import yaml
 
 from archioptrx.core.config import Fields, bundled, finish, read_yaml
 from archioptrx.core.errors import InputError, did_you_mean
+from archioptrx.core.reading import reading
 from archioptrx.graphs.nodes import (
     DataNode,
     FunctionNode,
@@ -189,7 +190,8 @@ class FunctionGraph:
             There is no such file, or it has faults: one line each.
         """
         path = bundled("function_graphs", name)
-        return FunctionGraph.from_dict(read_yaml(path), str(path))
+        with reading(str(path)):
+            return FunctionGraph.from_dict(read_yaml(path), str(path))
 
     def with_functions(self, *functions: FunctionNode) -> FunctionGraph:
         """A copy with further functions."""

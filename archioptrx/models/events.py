@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.dataset import Dataset, Metadata, Splits
+from archioptrx.data.dataset import EVENTS, Dataset, Metadata, Splits
 from archioptrx.data.description import DataDescription
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.kinds import other_kind
 from archioptrx.models.model_folder import TrainedModel
 
 
@@ -28,14 +29,29 @@ def load_splits(data: DataDescription, split: Mapping[str, Any], test: str | Non
     if test is not None:
         last = data.at(test, "test").load(like=dataset.metadata)
         fingerprint += f"+{last.fingerprint}"
-    return dataset.metadata, dataset.split(split["validation"], last, split["seed"]), fingerprint
+        warn_of_kind(f"test: {test}", dataset.metadata, last.metadata)
+    by = split.get("by", EVENTS)  # older folders don't have it
+    return dataset.metadata, dataset.split(split["validation"], last, split["seed"], by), fingerprint
 
 
-def events_for(model: TrainedModel, path: str | None) -> tuple[Sequence[HitGraph], bool]:
+def on_stderr(text: str) -> None:
+    """Show a warning."""
+    print(text, file=sys.stderr)
+
+
+def warn_of_kind(place: str, training: Metadata, data: Metadata, warn: Callable[[str], None] = on_stderr) -> None:
+    """Warn where data are of another kind than those of a training; `place` names them."""
+    if differences := other_kind(training, data):
+        warn(f"{place}: is of another kind than the training data: {differences}")
+
+
+def events_for(
+    model: TrainedModel, path: str | None, warn: Callable[[str], None] = on_stderr
+) -> tuple[Sequence[HitGraph], bool]:
     """All events of a path, in the model's scales; without one the test events that the model never saw.
 
-    Also whether the events are whole, or sectors of events whose others the model was trained on. A line on stderr says
-    where events have no truth.
+    Also whether the events are whole, or sectors of events whose others the model was trained on. `warn` gets a line
+    where events have no truth, are of another kind than those of the training, or are too few.
 
     Raises
     ------
@@ -44,14 +60,18 @@ def events_for(model: TrainedModel, path: str | None) -> tuple[Sequence[HitGraph
     """
     provenance = model.provenance
     if path is not None:
-        graphs = provenance.data.at(str(Path(path).expanduser())).load(like=model.metadata).graphs
+        dataset = provenance.data.at(str(Path(path).expanduser())).load(like=model.metadata)
+        warn_of_kind(path, model.metadata, dataset.metadata, warn)
+        graphs = dataset.graphs
         if fault := model.task.data_fault(graphs[0]):
             raise InputError(f"--data: {fault}")
         if fault := model.task.truth_fault(graphs):
             what = fault.partition(";")[0]
-            print(f"{path}: {what}: loss, accuracy and purity say nothing about the model", file=sys.stderr)
+            warn(f"{path}: {what}: loss, accuracy and purity say nothing about the model")
         return graphs, True
     splits = own_splits(model)
+    if splits.caution:
+        warn(f"split: {splits.caution}")
     return splits.test, splits.whole_test
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,12 @@ from numpy.typing import ArrayLike, NDArray
 from torch import nn
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.plugins import user_modules
+from archioptrx.data.bounds import ROUNDING, coordinate_fault
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.doublets import edge_features, wrapped
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.pairs import pair_keys
 from archioptrx.models.model_folder import load_model
 from archioptrx.tasks.task import Task
 
@@ -39,13 +44,30 @@ class Loaded:
     task: Task
 
     def transform(self, hits: ArrayLike, edge_index: ArrayLike, middle: float | None = None) -> HitGraph:
-        """Hits and edges in physical units as a graph that the model takes; see `transform`."""
-        return transform(hits, edge_index, self.metadata, middle)
+        """Hits and edges in physical units as a graph that the model takes; see `transform`.
+
+        A line is warned where more edges lead inwards than outwards: the model learned them from the inner hit on.
+
+        Raises
+        ------
+        InputError
+            As for `transform`; or a pair of hits stands twice, in both directions, or a hit is joined with itself.
+        """
+        graph = transform(hits, edge_index, self.metadata, middle)
+        _check_pairs(graph.edge_index.numpy(), graph.x[:, 0].numpy())
+        return graph
 
 
-def load(name: str | Path) -> Loaded:
-    """Load a model folder, the best of a run, or a trial whose weights are kept. Raises InputError if there is none."""
-    trained = load_model(name)
+def load(name: str | Path, imports: Sequence[str] = (), trust: bool = False) -> Loaded:
+    """Load a model folder, the best of a run, or a trial whose weights are kept; see `archioptrx.load`.
+
+    Raises
+    ------
+    InputError
+        There is none, or it asks for modules that may not run.
+    """
+    with user_modules(imports, trust):
+        trained = load_model(name)
     return Loaded(trained.model, trained.metadata, trained.task)
 
 
@@ -67,11 +89,12 @@ def transform(hits: ArrayLike, edge_index: ArrayLike, metadata: Metadata, middle
     Raises
     ------
     InputError
-        Shapes are wrong, numbers aren't finite, or an index points outside.
+        Shapes are wrong, numbers aren't finite or in other units, or an index points outside.
     """
     nodes, edges = _hits(hits, len(metadata.node_features)), _edges(edge_index)
     if edges.size and not (edges.min() >= 0 and edges.max() < len(nodes)):
         raise InputError(f"edge_index: points outside the {len(nodes)} hits; allowed: 0 … {len(nodes) - 1}")
+    _check_units(nodes)
     features = _edge_features(nodes, edges, metadata)
     centres = sector_middles(nodes[:, 1], metadata.sectors) if middle is None else middle
     nodes[:, 1] = wrapped(nodes[:, 1] - centres, 2 * np.pi)
@@ -106,6 +129,37 @@ def _hits(hits: ArrayLike, columns: int) -> NDArray[np.float64]:
     if not np.isfinite(nodes).all():
         raise InputError("hits: holds NaN or infinite numbers; allowed: finite ones")
     return nodes
+
+
+def _check_units(nodes: NDArray[np.float64]) -> None:
+    """Raise InputError where hits can't be in mm, rad, mm: the bounds of files; φ may be in any range of 2π."""
+    span = float(np.ptp(nodes[:, 1])) if len(nodes) else 0.0
+    if span > 2 * math.pi * (1 + ROUNDING):
+        raise InputError(f"hits: φ spans {span:g} rad; allowed: a range of 2π; is it in degrees?")
+    places = np.column_stack([nodes[:, 0], np.zeros(len(nodes)), nodes[:, 2]])
+    if (fault := coordinate_fault(places, (1.0, 1.0, 1.0), 1)) is not None:
+        raise InputError(f"hits: {fault}")
+
+
+def _check_pairs(edges: NDArray[np.int64], r: NDArray[np.float32]) -> None:
+    """Raise InputError where two hits are joined more than once, or one with itself; warn where edges lead inwards."""
+    own = np.flatnonzero(edges[0] == edges[1])
+    if len(own):
+        raise InputError(f"edge_index: edge {own[0]} joins hit {edges[0, own[0]]} with itself; allowed: two hits")
+    _, first, pair = np.unique(pair_keys(edges, len(r)), return_index=True, return_inverse=True)
+    again = np.flatnonzero(first[pair] != np.arange(edges.shape[1]))
+    if len(again):
+        raise InputError(
+            f"edge_index: edges {first[pair[again[0]]]} and {again[0]} join the same hits; "
+            "allowed: each pair once, from the inner to the outer hit"
+        )
+    inwards = int((r[edges[0]] > r[edges[1]]).sum())
+    if 2 * inwards > edges.shape[1]:
+        warnings.warn(
+            f"edge_index: {inwards} of {edges.shape[1]} edges lead inwards; the model learned edges from the inner to "
+            "the outer hit",
+            stacklevel=3,
+        )
 
 
 def _edges(edge_index: ArrayLike) -> NDArray[np.int64]:

@@ -1,7 +1,8 @@
 """A trained model on disk: `best/` of a run, what `train` writes, and a trial whose weights a run keeps.
 
 `architecture.yaml`, `weights.pt` (a state dict; `torch.load(weights_only=True)` reads it), `metadata.json` (meaning
-and scale of the data's numbers, widths of the sources, task, where it comes from) and `metrics.json`.
+and scale of the data's numbers, widths of the sources, task, where it comes from) and `metrics.json`; `modules/` with
+the source of the user's own modules, where it needs some.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from torch import nn
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import new_folder, plain, write_atomically
+from archioptrx.core.own_modules import keep_modules
 from archioptrx.core.plugins import read_imports
+from archioptrx.core.reading import read_json, reading
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.description import DataDescription
 from archioptrx.graphs.architecture import Architecture
@@ -29,7 +32,9 @@ from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.run_folder import RunFolder, trial_of
 from archioptrx.tasks import TaskDescription, describe_task, task_from
 from archioptrx.tasks.task import Task
+from archioptrx.training.trial import weights_digest
 
+ALLOWED = "what `archioptrx train` or `search` wrote"
 FILES = ("architecture.yaml", "weights.pt", "metadata.json", "metrics.json")
 
 
@@ -124,6 +129,7 @@ def save_model(
         write_atomically(fresh / "weights.pt", weights)
         (fresh / "metadata.json").write_text(json.dumps(plain(facts), indent=2, ensure_ascii=False) + "\n")
         (fresh / "metrics.json").write_text(json.dumps(plain(metrics), indent=2) + "\n")
+        keep_modules(fresh, provenance.imports)
         for name, text in (files or {}).items():
             (fresh / name).write_text(text, encoding="utf-8")
 
@@ -151,6 +157,11 @@ def model_folder(name: str | Path) -> Path:
     return path
 
 
+def digest_of(file: Path) -> str:
+    """Digest of a file of weights, as a trial's line has it. Raises InputError if it holds none."""
+    return weights_digest(_state(file))
+
+
 def weights_file(name: str | Path) -> Path:
     """File of the weights of what `load_model` reads. Raises InputError if there is none."""
     trial = trial_of(name)
@@ -166,20 +177,26 @@ def load_model(name: str | Path) -> TrainedModel:
         There is none, or a file of it is damaged.
     """
     if trial := trial_of(name):
-        return trained_trial(*trial)
+        with reading(str(name)):
+            return trained_trial(*trial)
     folder = model_folder(name)
-    facts = _json(folder / "metadata.json")
+    with reading(str(folder)):
+        return _read_model(folder)
+
+
+def _read_model(folder: Path) -> TrainedModel:
+    facts = read_json(folder / "metadata.json")
     faults: list[str] = []
     place = str(folder / "metadata.json")
     fields = Fields(facts, place, faults)
-    imports = read_imports(fields)
+    imports = read_imports(fields, folder)
     metadata = {key: fields.take(key, object) for key in Metadata.__dataclass_fields__}
     origin = {key: fields.take(key, object) for key in Provenance.__dataclass_fields__ if key != "imports"}
     finish(faults)
     data, task = DataDescription(origin["data"]), describe_task(origin["task"])
     provenance = Provenance(**{**origin, "data": data, "task": task, "imports": imports})
     architecture = Architecture.load(folder / "architecture.yaml")
-    metrics = _json(folder / "metrics.json")
+    metrics = read_json(folder / "metrics.json")
     return _with_weights(folder / "weights.pt", architecture, Metadata.from_dict(metadata), provenance, metrics)
 
 
@@ -193,7 +210,7 @@ def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
     """
     file = _kept(folder, number)
     line = folder.proposal(number)
-    row = next(row for row in folder.trials.read() if row["proposal"] == number)
+    row = next(row for row in folder.ended() if row["proposal"] == number)
     facts = folder.environment()["data"]
     if "metadata" not in facts or "training" not in row:
         raise InputError(
@@ -238,20 +255,32 @@ def _with_weights(
         source_widths(architecture.graph, metadata),
         task.target_width,
     )
-    try:
-        state = torch.load(io.BytesIO(file.read_bytes()), weights_only=True, map_location="cpu")
-        model.load_state_dict(state)
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise InputError(f"{file}: doesn't fit the architecture: {reason}") from error
+    _load_weights(model, _state(file), file)
     return TrainedModel(architecture, model.eval(), task, metadata, provenance, metrics)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _state(file: Path) -> Mapping[str, torch.Tensor]:
+    """Weights of a file by name. Raises InputError if it holds none, or anything else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: is no mapping; allowed: what `archioptrx train` wrote")
-    return content
+        state = torch.load(io.BytesIO(file.read_bytes()), weights_only=True, map_location="cpu")
+        if not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()):
+            raise TypeError
+    except OSError as error:
+        raise InputError(f"{file}: can't be read: {(error.strerror or str(error)).lower()}") from error
+    except Exception as error:  # whatever is wrong; torch's text advises to switch its check off
+        raise InputError(f"{file}: holds no weights, or more than weights; allowed: {ALLOWED}") from error
+    return dict(state)
+
+
+def _load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], file: Path) -> None:
+    """Put weights into a model. Raises InputError if they are not those of its architecture."""
+    shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
+    for name in sorted({*shapes, *state}):
+        there = list(state[name].shape) if name in state else "missing"
+        if there != shapes.get(name):
+            wanted = shapes.get(name, "no such weights")
+            raise InputError(f"{file}: doesn't fit the architecture: {name[:100]}: is {there}; allowed: {wanted}")
+    try:
+        model.load_state_dict(state)
+    except Exception as error:  # numbers of a kind that torch can't turn into the model's
+        raise InputError(f"{file}: doesn't fit the architecture; allowed: {ALLOWED}") from error

@@ -36,6 +36,7 @@ from archioptrx.data.triplets import (
     with_triplets,
 )
 from archioptrx.models.model_folder import TrainedModel, load_model, weights_file
+from archioptrx.tasks.classification_metrics import Bools, Cut
 from archioptrx.training.fit import predict
 
 
@@ -77,6 +78,8 @@ def load(options: TripletsOptions) -> Dataset:
     # Triplets of edges that are masked are masked: tracks are judged by the same signal.
     signal = {key: inner.metadata.options[key] for key in SIGNAL if key in inner.metadata.options}
     options_known: dict[str, Any] = {**signal, "of": inner.metadata.to_dict(), "cut": options.cut if scored else None}
+    if options.cut_logit is not None and scored:
+        options_known |= {"cut": float(Cut(options.cut_logit)), "cut_logit": options.cut_logit}
     if trained is not None:
         options_known["model"] = {
             "weights": model[1] if model else "",
@@ -97,8 +100,8 @@ def make_event(job: Job, plan: TripletPlan) -> BuiltEvent:
     graphs = []
     sums: dict[str, float] = {}
     for graph in job.content:
-        score = scores(graph, plan)
-        kept = np.ones(graph.num_edges, dtype=bool) if score is None else score >= plan.options.cut
+        score, logits = scores(graph, plan)
+        kept = _taking_part(graph.num_edges, score, logits, plan.options)
         doublets = Doublets(graph, plan.inner, kept, score)
         line = isinstance(plan.options, LineGraphOptions)
         try:
@@ -111,13 +114,27 @@ def make_event(job: Job, plan: TripletPlan) -> BuiltEvent:
     return BuiltEvent(tuple(graphs), sums)
 
 
-def scores(graph: HitGraph, plan: TripletPlan) -> Floats | None:
-    """Probability of each edge by the model, else the one that the data bring along; None where there is neither."""
-    if plan.model is None:
-        score = graph.get("baseline")
-    else:
-        score = predict(doublet_model(*plan.model).model, [graph])[0].sigmoid()
-    return None if score is None else score.numpy().astype(np.float64)
+def scores(graph: HitGraph, plan: TripletPlan) -> tuple[Floats | None, Floats]:
+    """Probability and logit of each edge, by the model, else as the data bring them along; None where there is neither.
+
+    The logits of a model are its own: those of probabilities near 1 couldn't be told apart.
+    """
+    if plan.model is not None:
+        answers = predict(doublet_model(*plan.model).model, [graph])[0]
+        return answers.sigmoid().numpy().astype(np.float64), answers.numpy().astype(np.float64)
+    baseline = graph.get("baseline")
+    if baseline is None:
+        return None, np.zeros(0)
+    score = baseline.numpy().astype(np.float64)
+    with np.errstate(divide="ignore"):  # the logits of 0 and 1 are infinite
+        return score, np.log(score) - np.log1p(-score)
+
+
+def _taking_part(edges: int, score: Floats | None, logits: Floats, options: TripletsOptions) -> Bools:
+    """Which doublets make triplets. Shapes: -> bool [E]."""
+    if score is None:
+        return np.ones(edges, dtype=bool)
+    return np.asarray(score >= options.cut if options.cut_logit is None else logits >= options.cut_logit)
 
 
 def digest_of(folder: str) -> str:

@@ -6,11 +6,12 @@ from archioptrx.core.errors import InputError
 from archioptrx.models.events import own_splits
 from archioptrx.models.model_folder import TrainedModel
 from archioptrx.tasks.binary import BinaryClassification
+from archioptrx.tasks.classification_metrics import Cut
 from archioptrx.tasks.several import parts_of
 from archioptrx.training.fit import predict
 
 
-def cut_of(model: TrainedModel, efficiency: float) -> float:
+def cut_of(model: TrainedModel, efficiency: float) -> Cut:
     """The cut with a given efficiency on the model's validation events, which no test metric uses.
 
     With several targets, the first that has a cut counts.

@@ -18,7 +18,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archioptrx.core.errors import ArchiOpTrXError, GraphError, InputError, TrialError
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, GraphError, InputError, TrialError
 from archioptrx.data.dataset import Metadata
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.linear_fusion import pending_steps
@@ -152,10 +152,10 @@ class Model(nn.Module):
             table[call.output] = value
         except ArchiOpTrXError:
             raise
-        except Exception as error:
+        except RAISED as error:
             raise TrialError(self._failure(call, error)) from error
 
-    def _failure(self, call: PlannedStep, error: Exception) -> str:
+    def _failure(self, call: PlannedStep, error: BaseException) -> str:
         step, names = self.graph.steps[call.step], self.graph.values
         text = f"{names[call.output]} = {step.function}({', '.join(names[v] for v in call.inputs)})"
         shapes = ", ".join(f"{names[v]} {self._shapes[v].domain} [{self._shapes[v].width}]" for v in call.inputs)
@@ -268,7 +268,7 @@ def _built(model: Model, index: int, recipe: Recipe) -> nn.Module:
         module = build(*recipe)
     except ArchiOpTrXError:
         raise
-    except Exception as error:  # a user's block may do anything
+    except RAISED as error:  # a user's block may do anything
         fault = f"{step.function}: block {step.block} can't be made: {type(error).__name__}: {error}"
         raise GraphError(" ".join(fault.split())) from error
     counted = block_parameters(step.signature, *recipe[1:])

@@ -73,7 +73,7 @@ def _card(content: Content, number: int, place: int, row: Row) -> dict[str, Any]
 
 def _again(content: Content, row: Row) -> Any:
     """Table of a trial's retrainings; None without any."""
-    lines = [retraining for retraining in content.folder.retrained.read() if retraining["proposal"] == row["proposal"]]
+    lines = [retraining for retraining in content.folder.retrainings() if retraining["proposal"] == row["proposal"]]
     if not lines:
         return None
     names = list(dict.fromkeys(name for retraining in lines for name in retraining.get("test") or {}))[:MOST_METRICS]

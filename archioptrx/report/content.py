@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,6 +90,4 @@ class Content:
     @cached_property
     def winner(self) -> Mapping[str, Any] | None:
         """Content of `best/metrics.json`; None before the search has ended."""
-        path = self.folder.best / "metrics.json"
-        content: Mapping[str, Any] | None = json.loads(path.read_text()) if path.is_file() else None
-        return content
+        return self.folder.winner()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.files import plain, write_atomically
+from archioptrx.core.files import plain, write_atomically, writing
 
 if TYPE_CHECKING:
     import jinja2
@@ -205,11 +205,9 @@ def write_page(path: Path, text: str) -> None:
     """Write a page atomically. Raises InputError where the file can't be written."""
     if path.is_dir():
         raise InputError(f"{path}: is a folder; allowed: a file, such as {path / 'report.html'}")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text)
-    except OSError as error:
-        raise InputError(f"{path}: can't be written: {(error.strerror or str(error)).lower()}") from error
+    write_atomically(path, text)
 
 
 @cache

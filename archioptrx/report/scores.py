@@ -101,7 +101,7 @@ def wall_times(rows: Sequence[Row]) -> tuple[list[float], str]:
 def spreads_of(content: Content) -> dict[int, Spread]:
     """Validation score over the seeds of the retraining, by proposal."""
     scores_by_proposal: dict[int, list[float]] = {}
-    for row in content.folder.retrained.read():
+    for row in content.folder.retrainings():
         if row["status"] == "finished" and row["score"] is not None:
             scores_by_proposal.setdefault(row["proposal"], []).append(row["score"])
     return {number: Spread.of(scores) for number, scores in scores_by_proposal.items()}

@@ -12,6 +12,7 @@ together, so that the effect of one may be that of another.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from archioptrx.runs.several_tests import holm
 from archioptrx.runs.trial_choices import TrialChoice, choices_of
 
 CONFIDENCE = 0.95
@@ -147,13 +149,15 @@ def effects_of(
 
 
 def best_curve_of(row: Mapping[str, Any], goal: int = 0) -> list[float]:
-    """Score of a goal after each epoch: that of the best epoch so far, chosen by the first goal."""
-    first = row["curve"]
-    curve = [scores[goal] for scores in row["curves"]] if row.get("curves") else first
-    best, result = 0, []
-    for epoch, score in enumerate(first):
-        best = epoch if score > first[best] else best
-        result.append(float(curve[best]))
+    """Score of a goal after each epoch: that of the best epoch so far, chosen by the first goal.
+
+    While no epoch has had a score it is -inf.
+    """
+    highest, at_best, result = -math.inf, -math.inf, []
+    for score, scores in zip(row["curve"], row.get("curves") or [None] * len(row["curve"]), strict=True):
+        if score is not None and score > highest:
+            highest, at_best = score, float(scores[goal] if scores else score)
+        result.append(at_best)
     return result
 
 
@@ -219,15 +223,7 @@ def _joined(choices: Sequence[TrialChoice]) -> list[tuple[TrialChoice, tuple[str
 
 
 def _corrected(effects: Sequence[Effect]) -> list[Effect]:
-    """Mark the effects that hold for all choices together.
-
-    Holm 1979: with m p-values in ascending order, the k-th (k = 0, 1, …) holds while p_k ≤ 0.05 / (m − k), and none
-    after the first that fails; the chance of one or more false ones among those marked is at most 5 %.
-    """
-    judged = sorted((i for i, effect in enumerate(effects) if effect.p is not None), key=lambda i: effects[i].p or 0.0)
-    result = list(effects)
-    for rank, i in enumerate(judged):
-        if (effects[i].p or 0.0) > (1 - CONFIDENCE) / (len(judged) - rank):
-            break
-        result[i] = replace(effects[i], firm=True)
-    return result
+    """Mark the effects that hold for all choices together."""
+    judged = [i for i, effect in enumerate(effects) if effect.p is not None]
+    firm = dict(zip(judged, holm([effects[i].p or 0.0 for i in judged], 1 - CONFIDENCE), strict=True))
+    return [replace(effect, firm=firm.get(i, False)) for i, effect in enumerate(effects)]

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.core.config import Fields, bundled, finish, read_yaml
-from archioptrx.core.plugins import read_imports
+from archioptrx.core.plugins import named_modules, read_imports
+from archioptrx.core.reading import reading
 from archioptrx.data.description import DataDescription
 from archioptrx.runs.experiment_sections import (
     Budget,
@@ -140,9 +141,15 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
     InputError
         One line for every fault.
     """
+    with reading(place):
+        return _parsed(document, place, options or {})
+
+
+def _parsed(document: object, place: str, options: Mapping[str, str]) -> Experiment:
     faults: list[str] = []
     top = Fields(document, place, faults)
-    imports = read_imports(top)
+    imports = read_imports(top, _folder(place), typed="imports" in options)
+    imports = tuple(dict.fromkeys((*imports, *named_modules())))
     architecture = top.take("architecture", (str, type(None)), None)
     task, metrics = _task(top)
     experiment = Experiment(
@@ -173,8 +180,13 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
     if top.take("vary", object, None) is not None:
         top.fault("vary", "makes it a study of several searches; allowed here: one search")
     top.rest()
-    finish([_renamed(fault, place, options or {}) for fault in faults])
+    finish([_renamed(fault, place, options) for fault in faults])
     return experiment
+
+
+def _folder(place: str) -> Path | None:
+    """Folder of the file that a document comes from; None: it comes from none."""
+    return Path(place).parent if Path(place).is_file() else None
 
 
 def _renamed(fault: str, place: str, options: Mapping[str, str]) -> str:

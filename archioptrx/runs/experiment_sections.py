@@ -23,11 +23,15 @@ VOTE = "+"
 
 @dataclass(frozen=True)
 class Split:
-    """Shares of the events that are for validation and for the test, and the seed that divides them."""
+    """Shares of the events that are for validation and for the test, the seed that divides them, and what is divided.
+
+    `by`: `events`, or `sectors`: φ sectors of each event, for data of few events.
+    """
 
     validation: float = 0.15
     test: float = 0.15
     seed: int = 0
+    by: str = "events"
 
     @classmethod
     def read(cls, inside: Fields) -> Split:
@@ -37,6 +41,7 @@ class Split:
             inside.take("validation", float, 0.15, minimum=0.0001, maximum=below),
             inside.take("test", float, 0.15, minimum=0.0001, maximum=below),
             inside.take("seed", int, 0, minimum=0),
+            inside.take("by", str, "events", choices=("events", "sectors")),
         )
         if split.validation + split.test >= 1:
             inside.fault("", f"validation and test add to {split.validation + split.test:g}; allowed: below 1 together")
@@ -76,21 +81,38 @@ class Scheduler:
 
 @dataclass(frozen=True)
 class Budget:
-    """Limits of a search: ended trials (finished, pruned or failed), and wall time in seconds (None: no limit)."""
+    """Limits of a search.
+
+    Attributes
+    ----------
+    trials
+        Ended trials (finished, pruned or failed).
+    time
+        Wall time of the trials together, in seconds; None: no limit. Trials that then run are stopped.
+    trial_time
+        Wall time of each trial, in seconds; None: no limit. A retraining with more epochs has more, in proportion.
+    """
 
     trials: int = 12
     time: float | None = None
+    trial_time: float | None = None
 
     @classmethod
     def read(cls, inside: Fields) -> Budget:
         """Take and check the section."""
         trials = inside.take("trials", int, 12, minimum=1)
-        written = inside.take("time", (str, int, float, type(None)), None)
+        result = cls(trials, cls._seconds(inside, "time"), cls._seconds(inside, "trial_time"))
+        inside.rest()
+        return result
+
+    @staticmethod
+    def _seconds(inside: Fields, key: str) -> float | None:
+        """Take a time."""
+        written = inside.take(key, (str, int, float, type(None)), None)
         seconds = None if written is None else duration(written)
         if written is not None and seconds is None:
-            inside.fault("time", f"is {written!r}; allowed: a time above 0 such as 4h, 90m, 45s, 1h30m")
-        inside.rest()
-        return cls(trials, seconds)
+            inside.fault(key, f"is {written!r}; allowed: a time above 0 such as 4h, 90m, 45s, 1h30m")
+        return seconds
 
 
 @dataclass(frozen=True)

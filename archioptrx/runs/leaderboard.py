@@ -18,24 +18,21 @@ from typing import Any
 from archioptrx.sampling.samplers.ranking import Score, dominates, fronts, order
 
 Row = Mapping[str, Any]
-Numbers = float | tuple[float, ...]
-"""A score; one number of each goal where there are several. Larger is better."""
 
 
-def numbers_of(row: Row) -> Numbers:
-    """The score of a row that has one, or of an epoch's message."""
+def score_of(row: Row) -> Score:
+    """Score of an ended trial, or of an epoch's message; None: it has none."""
+    if row["score"] is None:
+        return None
     scores = row.get("scores")
     return tuple(scores) if scores else float(row["score"])
 
 
-def score_of(row: Row) -> Score:
-    """Score of an ended trial for the sampler; None: it failed."""
-    return None if row["score"] is None else numbers_of(row)
-
-
-def curve_of(row: Row) -> list[Numbers]:
-    """Score after each epoch, as the scheduler received it."""
-    return [tuple(scores) for scores in row["curves"]] if row.get("curves") else list(row["curve"])
+def curve_of(row: Row) -> list[Score]:
+    """Score after each epoch, as the scheduler received it; None for an epoch without one."""
+    if row.get("curves"):
+        return [None if scores is None else tuple(scores) for scores in row["curves"]]
+    return list(row["curve"])
 
 
 def ranked(rows: Sequence[Any]) -> list[Any]:

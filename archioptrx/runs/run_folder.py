@@ -4,6 +4,7 @@
 `experiment.yaml`         the experiment, resolved
 `function_graph.yaml`     the function graph (or `architecture.yaml`, the one that is searched) and the search space as
 `search_space.yaml`       they were when the search began
+`modules/`                source of the user's own modules, where the search has some
 `environment.json`        versions, hardware, fingerprint and split of the data, command, commit
 `proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` says which results
                           the sampler had been told since the line before, so that a replay is exact
@@ -12,6 +13,7 @@
 `epochs.jsonl`            one line per epoch of each trial; not synced one by one: a crash of the machine may lose some
 `logs/`                   what happened in each trial, in words
 `weights/`                weights of the best trials; there before the trial's line
+`latencies.jsonl`         latencies that were measured again, alone, after the trials
 `retrain.jsonl`           one line per ended retraining of the best candidates
 `retrain/`                weights of retrainings, until the winner is known
 `sampler.json`            the sampler's state after some proposal, with a digest of what led to it: a resume need
@@ -35,12 +37,54 @@ from typing import Any
 
 import yaml
 
-from archioptrx.core.config import read_yaml
+from archioptrx.core.config import Fields, finish, read_yaml
 from archioptrx.core.errors import InputError
-from archioptrx.core.files import Journal, hold, new_folder, plain, refuse_used, write_atomically
+from archioptrx.core.files import Journal, Types, hold, new_folder, plain, refuse_links, refuse_used, write_atomically
+from archioptrx.core.own_modules import keep_modules
+from archioptrx.core.reading import read_json
 from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.latencies import with_latency
 from archioptrx.runs.leaderboard import ranked
 
+WRITTEN = ("weights", "logs", "retrain", "best", "modules", "tensorboard")
+"""Folders in a run folder in which a search writes and deletes."""
+Number = int | float
+PROPOSAL: dict[str, Types] = {
+    "proposal": int,
+    "fingerprint": str,
+    "hyperparameters": dict,
+    "seed": int,
+    "epochs": int,
+    "trace": dict,
+    "graph": dict,
+}
+TRIAL: dict[str, Types] = {
+    "proposal": int,
+    "id": str,
+    "fingerprint": str,
+    "hyperparameters": dict,
+    "status": str,
+    "score": Number | None,
+    "epochs": int,
+    "curve": list,
+    "metrics": dict | None,
+    "parameters": int | None,
+    "seconds": Number,
+    "error": str | None,
+    "seed": int,
+}
+EPOCH: dict[str, Types] = {"proposal": int, "epoch": int, "score": Number | None}
+LATENCY: dict[str, Types] = {"proposal": int, "latency": Number | None}
+RETRAINING: dict[str, Types] = {
+    "proposal": int,
+    "repeat": int,
+    "status": str,
+    "score": Number | None,
+    "metrics": dict | None,
+    "test": dict | None,
+    "curve": list,
+}
+"""Types of the keys of the journals' lines."""
 SEARCHES = "searches.jsonl"
 """A file that only the folder of a study has: of several searches, each with its run folder inside."""
 
@@ -52,7 +96,7 @@ class RunFolder:
     ----------
     path : Path
         The folder.
-    proposals, trials, epochs, retrained, learned, screened : Journal
+    proposals, trials, epochs, measured, retrained, learned, screened : Journal
         Its journals.
     """
 
@@ -65,10 +109,11 @@ class RunFolder:
             example = next((str(path.parent) for path in sorted(self.path.glob("*/experiment.yaml"))), "none is left")
             raise InputError(f"{self.path}: holds a study of several searches; allowed: one of them, such as {example}")
         self._experiment: Experiment | None = None
-        self.proposals = Journal(self.path / "proposals.jsonl")
-        self.trials = Journal(self.path / "trials.jsonl")
-        self.epochs = Journal(self.path / "epochs.jsonl")
-        self.retrained = Journal(self.path / "retrain.jsonl")
+        self.proposals = Journal(self.path / "proposals.jsonl", PROPOSAL)
+        self.trials = Journal(self.path / "trials.jsonl", TRIAL)
+        self.epochs = Journal(self.path / "epochs.jsonl", EPOCH)
+        self.measured = Journal(self.path / "latencies.jsonl", LATENCY)
+        self.retrained = Journal(self.path / "retrain.jsonl", RETRAINING)
         self.learned = Journal(self.path / "learned.jsonl")
         self.screened = Journal(self.path / "screen.jsonl")
 
@@ -99,6 +144,7 @@ class RunFolder:
             (fresh / "environment.json").write_text(json.dumps(plain(environment), indent=2) + "\n")
             for name, source in files.items():
                 shutil.copyfile(source, fresh / name)
+            keep_modules(fresh, experiment.imports)
             for name in ("proposals.jsonl", "trials.jsonl"):
                 (fresh / name).touch()
         return cls(path)
@@ -114,7 +160,8 @@ class RunFolder:
 
     def kept(self) -> list[int]:
         """Numbers of the trials whose weights are there."""
-        return sorted(int(file.stem) for file in (self.path / "weights").glob("*.pt") if file.stem.isdecimal())
+        names = (file.stem for file in (self.path / "weights").glob("*.pt"))
+        return sorted(int(name) for name in names if name.isdecimal() and name == f"{int(name):04d}")
 
     def log(self, name: str) -> Path:
         """File that says in words what happened in a training: of trial 0007, or of its retraining 0007-1."""
@@ -148,34 +195,86 @@ class RunFolder:
             self._experiment = parse_experiment(read_yaml(self.place), self.place)
         return self._experiment
 
+    def winner(self) -> dict[str, Any] | None:
+        """Content of `best/metrics.json`; None before the search has ended.
+
+        Raises
+        ------
+        InputError
+            The file has been changed.
+        """
+        file = self.best / "metrics.json"
+        if not file.is_file():
+            return None
+        content, faults = read_json(file), list[str]()
+        fields = Fields(content, str(file), faults)
+        fields.take("proposal", (int, type(None)), minimum=0), fields.take("repeat", (int, type(None)), minimum=0)
+        fields.take("seeds", int, minimum=1)
+        tests = fields.inside("test")
+        for name in tests.content:
+            test = tests.inside(name)
+            test.take("mean", (int, float)), test.take("deviation", (int, float))
+        finish(faults)
+        return content
+
     def environment(self) -> dict[str, Any]:
         """Content of `environment.json`."""
-        content: dict[str, Any] = json.loads((self.path / "environment.json").read_text())
+        content: dict[str, Any] = read_json(self.path / "environment.json")
         return content
+
+    def fingerprint(self) -> str:
+        """Fingerprint of the data. Raises InputError if the record of it is gone."""
+        facts = self.environment().get("data")
+        known = facts.get("fingerprint") if isinstance(facts, dict) else None
+        if not isinstance(known, str):
+            raise InputError(f"{self.path / 'environment.json'}: has no data.fingerprint; the file has been changed")
+        return known
 
     def update(self, experiment: Experiment) -> None:
         """Write the experiment anew, for example with a larger budget."""
         self._experiment = experiment
+        keep_modules(self.path, experiment.imports)
         write_atomically(self.path / "experiment.yaml", dump(experiment))
 
     @contextmanager
     def locked(self) -> Iterator[RunFolder]:
         """Hold the right to write; see `hold`."""
         journals = [self.proposals, self.trials, self.retrained]
-        if self.screened.path.exists():  # few searches have a screen
-            journals.append(self.screened)
+        # These aren't made empty: few searches have a screen, and with one worker nothing is measured again.
+        journals += [journal for journal in (self.screened, self.measured) if journal.path.exists()]
+        for name in WRITTEN:
+            refuse_links(self.path / name)
         with hold(self.path):
             try:
                 for journal in journals:
                     journal.repair()
                 yield self
             finally:
-                for journal in (*journals, self.epochs, self.learned, self.screened):  # these aren't made empty
+                for journal in (*journals, self.epochs, self.learned, self.screened, self.measured):
                     journal.close()
 
+    def latencies(self) -> dict[int, float]:
+        """Latencies in ms that were measured again, alone, by proposal; see `archioptrx.runs.latencies`."""
+        return {line["proposal"]: line["latency"] for line in self.measured.read()}
+
+    def ended(self) -> list[dict[str, Any]]:
+        """Ended trials in the order of their ends, with the latencies that were measured alone."""
+        return self._corrected(self.trials.read())
+
+    def retrainings(self) -> list[dict[str, Any]]:
+        """Ended retrainings in the order of their ends, with the latencies of their trials that were measured alone."""
+        return self._corrected(self.retrained.read())
+
+    def _corrected(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        latencies = self.latencies()
+        if not latencies:
+            return rows
+        objective = self.experiment().objective
+        return [with_latency(row, objective, latencies.get(row["proposal"])) for row in rows]
+
     def rows(self) -> list[dict[str, Any]]:
-        """Ended trials, best first; see `archioptrx.runs.leaderboard.ranked`."""
-        return ranked(self.trials.read())
+        """Ended trials, best first; see `ended` and `archioptrx.runs.leaderboard.ranked`."""
+        return ranked(self.ended())
 
     def proposal(self, number: int) -> dict[str, Any]:
         """The line of a proposal. Raises InputError if there is none."""

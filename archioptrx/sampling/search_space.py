@@ -12,6 +12,7 @@ from typing import Any
 
 from archioptrx.core.config import Fields, bundled, finish, read_yaml
 from archioptrx.core.errors import InputError
+from archioptrx.core.reading import reading
 
 Literal = int | float | str | bool
 
@@ -111,7 +112,8 @@ class SearchSpace:
     def load(name: str | Path) -> SearchSpace:
         """Read a bundled search space by its name, or any by its path."""
         path = bundled("search_spaces", name)
-        return SearchSpace.from_dict(read_yaml(path), str(path))
+        with reading(str(path)):
+            return SearchSpace.from_dict(read_yaml(path), str(path))
 
 
 def _parse_grid(section: Fields, key: str) -> Grid:

@@ -89,6 +89,7 @@ def estimate_search(setup: Setup, events: Events) -> dict[str, Any]:
         "distinct": sample.distinct / DRAWN,
         "within_constraints": len(sample.allowed) / sample.distinct,
         "split": events.data.splits.rule,
+        "caution": events.data.splits.caution or None,
         "steps_per_epoch": steps,
         "seconds_per_step": step,
         "trainings": trainings,
@@ -131,6 +132,7 @@ def estimate_text(estimate: dict[str, Any]) -> str:
         ("distinct draws", f"{estimate['distinct']:.0%}"),
         ("within constraints", f"{estimate['within_constraints']:.0%} of the {what} drawn"),
         ("events", estimate["split"]),
+        *([("caution", estimate["caution"])] if estimate["caution"] else []),
         ("one training step", "unknown" if step is None else f"{step:.3g} s, {estimate['steps_per_epoch']} an epoch"),
         (
             "whole search",

@@ -51,7 +51,9 @@ def final_text(result: SearchResult, experiment: Experiment) -> str:
         f"inspect    archioptrx inspect {run}",
         f"evaluate   archioptrx evaluate {run}",
         *([f"train      archioptrx train {run}/TRIAL"] if objective.several else []),
-        f"continue   archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
+        "nothing new can be drawn: for more trials, begin a search with a larger space or wider constraints"
+        if result.exhausted
+        else f"continue   archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
     ]
     return "\n".join(part for index, part in enumerate(parts) if part or index > 4)
 
@@ -90,6 +92,7 @@ def final_json(result: SearchResult, experiment: Experiment) -> str:
         "front": front_json(rows, experiment.objective),
         "retrained": spreads_json(spreads(result.folder, experiment.objective)),
         "refused": dict(result.refusals),
+        "exhausted": result.exhausted,
         "screen": None if cost is None else asdict(cost),
         "best": {
             "id": f"{winner.proposal:04d}",

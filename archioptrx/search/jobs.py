@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,10 +15,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrialJob:
-    """One training. `spec` is what `archioptrx.training.trial.messages` runs; `key` names it."""
+    """One training.
+
+    Attributes
+    ----------
+    key
+        Its name.
+    spec
+        What `archioptrx.training.trial.messages` runs.
+    limit
+        Seconds that it may run; None: no limit.
+    deadline
+        `time.monotonic()` at which it is stopped in any case; None: never.
+    """
 
     key: str
     spec: TrialSpec
+    limit: float | None = None
+    deadline: float | None = None
+
+    def until(self, start: float) -> float:
+        """`time.monotonic()` at which it is stopped if it began at `start`; infinite: never."""
+        return min(
+            math.inf if self.limit is None else start + self.limit, math.inf if self.deadline is None else self.deadline
+        )
 
 
 class Work(Protocol):
@@ -25,8 +46,9 @@ class Work(Protocol):
 
     A backend asks `next` whenever a worker is free, starts what it gets, and passes every message of a worker to
     `message` until that returns True: then the job is over, and the worker is free. A worker that dies is the message
-    `{"kind": "error", …}`. `next` may give None (nothing now) while jobs run, or when that ends the work; `done`
-    ends the backend.
+    `{"kind": "error", …}`. A job that runs longer than `TrialJob.until` is ended by the backend, whatever it does: that
+    is the message `{"kind": "stopped", "seconds": …, "log": …}`. `next` may give None (nothing now) while jobs run, or
+    when that ends the work; `done` ends the backend.
     """
 
     @property

@@ -23,8 +23,9 @@ from archioptrx.core.files import plain
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
 from archioptrx.runs.experiment_sections import Keep
-from archioptrx.runs.leaderboard import curve_of, numbers_of, score_of
+from archioptrx.runs.leaderboard import curve_of, score_of
 from archioptrx.runs.run_folder import RunFolder
+from archioptrx.runs.text import duration_text
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers import Sampler
 from archioptrx.sampling.samplers.ranking import REFUSED
@@ -54,6 +55,11 @@ class Trials:
     records
         Logs and weights in the same folder; None: with the default settings.
 
+    Attributes
+    ----------
+    no_more_draws
+        Whether a further trial was asked for and can't be drawn: the space or the patience is exhausted.
+
     Raises
     ------
     SnapshotError
@@ -78,7 +84,7 @@ class Trials:
         self.running: dict[int, Running] = {}
         self.rows: dict[int, dict[str, Any]] = {}
         self.refusals: Counter[str] = Counter()
-        self._no_more_draws = False
+        self.no_more_draws = False
         self._seen: set[str] = set()
         self._given = {reference.candidate.fingerprint for reference in references}
         self._scored: dict[str, int] = {}  # numbers of trials that the sampler knows, by key
@@ -108,7 +114,7 @@ class Trials:
         self.running[line["proposal"]] = Running(line, spec, time.time())
         self.records.started(_name(line), line, spec)
         self.listener.started(line)
-        return TrialJob(str(line["proposal"]), spec)
+        return TrialJob(str(line["proposal"]), spec, self.rules.trial_time, self.rules.deadline)
 
     def message(self, key: str, message: dict[str, Any]) -> bool:
         """Take a message; True: the trial is over."""
@@ -119,14 +125,15 @@ class Trials:
         if message["kind"] == "epoch":
             running.reports.append(message)
             self.listener.epoch(number, message)
-            pruned = message["epoch"] < running.line["epochs"] and self.schedule.prunes(
-                number, message["epoch"], numbers_of(message)
-            )
-            if not (pruned or (self._late() and message["epoch"] < running.line["epochs"])):
+            # The last epoch, too, counts in its rung: other trials may have more of them. But it ends by itself.
+            pruned = self.schedule.prunes(number, message["epoch"], score_of(message))
+            if message["epoch"] >= running.line["epochs"] or not (pruned or self._late()):
                 return False
             self._end(number, "pruned", message)
         elif message["kind"] == "refused":
             self._refuse(number, message["reason"])
+        elif message["kind"] == "stopped":
+            self._stop(number, message)
         else:
             self._end(number, "failed" if message["kind"] == "error" else "finished", message)
         return True
@@ -137,11 +144,11 @@ class Trials:
         return self.rules.deadline is not None and time.monotonic() >= self.rules.deadline
 
     def _exhausted(self) -> bool:
-        return self._no_more_draws and not self._to_rerun
+        return self.no_more_draws and not self._to_rerun
 
     def _propose(self) -> dict[str, Any] | None:
         number = self._next
-        if self._no_more_draws or not self._may_propose(number):
+        if self.no_more_draws or not self._may_propose(number):
             return None
         observed = self._observe_results(number)
         if number < len(self.references):
@@ -150,7 +157,7 @@ class Trials:
         else:
             new, draw = self._draw()
             if new is None:
-                self._no_more_draws = True
+                self.no_more_draws = True
                 return None
             candidate, name = new, None
         line = self._line(number, candidate, draw, observed, name)
@@ -204,7 +211,8 @@ class Trials:
         for draws in range(1, PATIENCE + 1):
             candidate = self.sampler.propose()
             if candidate is None:
-                self.listener.note(f"the space is exhausted after {self._next} candidates")
+                count = "1 candidate" if self._next == 1 else f"{self._next} candidates"
+                self.listener.note(f"the space is exhausted after {count}")
                 return None, Draw(draws, reasons)
             reason = self._refusal(candidate)
             if reason is None:
@@ -266,7 +274,21 @@ class Trials:
         self._refused.add(number)
         self._unobserved.append(number)
         self.refusals[reason.split()[0]] += 1
-        self.listener.note(f"trial {number} is not run: {reason}")
+        self.listener.dropped(number, f"trial {number} is not run: {reason}")
+
+    def _stop(self, number: int, message: Mapping[str, Any]) -> None:
+        """End a trial whose time is over: with the score it has, else it failed, or is left to a resume."""
+        limit = self.rules.trial_time
+        if any(report["best"] for report in self.running[number].reports):
+            self._end(number, "pruned", message)
+        elif limit is None or self._late():
+            line = self.running.pop(number).line
+            text = "is stopped by the end of the time before it has a score; a resume runs it again"
+            self.records.note(_name(line), text)
+            self.listener.dropped(number, f"trial {number} {text}")
+        else:
+            error = f"no score within {duration_text(limit)} (budget.trial_time)"
+            self._end(number, "failed", {**message, "error": error})
 
     def _end(self, number: int, status: str, message: Mapping[str, Any]) -> None:
         running = self.running.pop(number)

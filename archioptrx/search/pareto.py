@@ -39,7 +39,7 @@ def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, Spre
     A metric that one of them doesn't have (the purity of no edge at all) is left out.
     """
     metrics_by_proposal: dict[int, list[dict[str, Any]]] = {}
-    for row in folder.retrained.read():
+    for row in folder.retrainings():
         if row["status"] == "finished":
             metrics_by_proposal.setdefault(row["proposal"], []).append({**row["metrics"], **row["test"]})
     return {
@@ -73,8 +73,9 @@ def retrained_text(folder: RunFolder, objective: Objective, winner: int) -> str:
 
 
 def _cell(metric: str, spread: Spread | None) -> str:
-    """Mean and spread; parameters are the same under every seed."""
+    """Mean and spread; what belongs to the architecture is the same under every seed."""
     if spread is None:
         return value_text(metric, None)
     mean = value_text(metric, spread.mean)
-    return mean if metric == "parameters" else f"{mean} ± {value_text(metric, spread.deviation)}"
+    same = metric == "parameters" or (metric == "latency" and spread.deviation == 0)
+    return mean if same else f"{mean} ± {value_text(metric, spread.deviation)}"

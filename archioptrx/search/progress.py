@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from archioptrx.core.printing import printable, raw_stream
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.leaderboard import Front
 from archioptrx.runs.text import brief, duration_text, score_text
@@ -59,7 +61,7 @@ class Progress:
     def started(self, proposal: Mapping[str, Any]) -> None:
         """Show that a trial starts."""
         number = proposal["proposal"]
-        self.forms[number] = brief(ComputationGraph.from_dict(proposal["graph"]))
+        self.forms[number] = printable(brief(ComputationGraph.from_dict(proposal["graph"])))
         self.running[number] = "starts"
         self.changed()
 
@@ -87,6 +89,12 @@ class Progress:
         """Show how many of the final trainings have ended."""
         self.retrained = (done, total)
         self.print_line(f"retraining the best: {done} of {total}")
+        self.changed()
+
+    def dropped(self, number: int, text: str) -> None:
+        """Print that a trial ends without a row."""
+        self.running.pop(number, None)
+        self.note(text)
         self.changed()
 
     def note(self, text: str) -> None:
@@ -122,7 +130,7 @@ class Progress:
 
     def print_line(self, text: str) -> None:
         """Print a line."""
-        self.console.print(Text(text), soft_wrap=True)
+        self.console.print(Text(printable(text)), soft_wrap=True)
 
     def changed(self) -> None:
         """Redraw hook of the live view; plain lines need none."""
@@ -184,6 +192,6 @@ class LiveProgress(Progress):
 
 def make_progress(trials: int, workers: int, metric: str, deadline: float | None = None) -> Progress:
     """Make the live view on a terminal, and plain lines elsewhere."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(file=raw_stream(sys.stderr), highlight=False)
     kind = LiveProgress if console.is_terminal else Progress
     return kind(console, trials, workers, metric, deadline)

@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import os
+import re
 import shutil
 import socket
 import tempfile
@@ -41,16 +42,18 @@ for _name, _value in QUIET.items():
 
 import ray  # noqa: E402
 from ray import tune  # noqa: E402
+from ray._private import ray_constants  # noqa: E402
+from ray._private.node import Node  # noqa: E402
 from ray.tune.experiment import Trial  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-from archioptrx.core.errors import InputError  # noqa: E402
+from archioptrx.core.errors import RAISED, InputError  # noqa: E402
 from archioptrx.data.dataset import Splits  # noqa: E402
 from archioptrx.data.storage.graph_file import graph_bytes  # noqa: E402
 from archioptrx.data.storage.graph_views import Graphs, in_memory  # noqa: E402
 from archioptrx.runs.experiment_sections import Resources  # noqa: E402
-from archioptrx.search.jobs import Work  # noqa: E402
+from archioptrx.search.jobs import TrialJob, Work  # noqa: E402
 from archioptrx.training.trial import TrialData, failure, messages  # noqa: E402
 from archioptrx.training.trial_log import TrialLog  # noqa: E402
 from archioptrx.training.trial_spec import PackedSpec  # noqa: E402
@@ -92,7 +95,7 @@ def unpacked(packed: PackedSpec | None, data: TrialData) -> Generator[dict[str, 
     start = time.perf_counter()
     try:
         spec = packed.unpack()
-    except Exception as error:  # a module may do anything while it is imported
+    except RAISED as error:  # a module may do anything while it is imported
         yield failure(error, start, TrialLog())
         return
     yield from messages(spec, data)
@@ -117,30 +120,91 @@ class Finished(BaseException):
 
 
 class JobTable:
-    """Jobs of the running Tune trials, shared by the three adapters. `own`: whether Ray ends with the work."""
+    """Jobs of the Tune trials that aren't over, shared by the three adapters.
+
+    Attributes
+    ----------
+    work
+        What the jobs are of.
+    own
+        Whether Ray ends with the work.
+    jobs, since, specs
+        Job, `time.monotonic()` of its start, and what is sent to its worker, by the id of its Tune trial.
+    running
+        Tune trials whose worker has begun.
+    killed
+        Ids of those whose worker was killed, for their time was over; Tune hasn't noticed yet.
+    """
 
     def __init__(self, work: Work, own: bool) -> None:
         self.work, self.own = work, own
-        self.keys: dict[str, str] = {}
+        self.jobs: dict[str, TrialJob] = {}
         self.since: dict[str, float] = {}
         self.specs: dict[str, ReleasableSpec] = {}
+        self.running: dict[str, Trial] = {}
+        self.killed: set[str] = set()
+        self.error: Exception | None = None
+
+    @contextlib.contextmanager
+    def leaving(self) -> Iterator[None]:
+        """Context for calls of the work: Tune would take an error of it, such as a full disk, for one of a trial."""
+        try:
+            yield
+        except Exception as error:
+            self.error = error
+            raise Finished from error
+
+    def add(self, trial: str, job: TrialJob) -> ReleasableSpec:
+        """Add a job for which a worker will be found."""
+        self.jobs[trial], self.since[trial] = job, time.monotonic()
+        self.specs[trial] = ReleasableSpec(PackedSpec.of(job.spec))
+        return self.specs[trial]
+
+    def begun(self, trial: Trial) -> None:
+        """Note that a worker begins with its job."""
+        if trial.trial_id in self.jobs:
+            self.running[trial.trial_id], self.since[trial.trial_id] = trial, time.monotonic()
+
+    def kill_late(self) -> None:
+        """Kill the workers of jobs whose time is over. Tune then finds them dead: see `lost`."""
+        now = time.monotonic()
+        for name, trial in self.running.items():
+            worker = trial.temporary_state.ray_actor
+            if worker and name not in self.killed and now >= self.jobs[name].until(self.since[name]):
+                self.killed.add(name)
+                ray.kill(worker)
 
     def message(self, trial: str, result: Mapping[str, Any], weights: bytes | None = None) -> bool:
         """Pass on a worker's message; True: the job is over."""
         message = json.loads(result["message"])
         if weights is not None:
             message["weights"] = weights
-        over = self.work.message(self.keys[trial], message)
+        with self.leaving():
+            over = self.work.message(self.jobs[trial].key, message)
         if over:
-            self.specs.pop(trial).content = None
+            self._forget(trial)
         return over
 
     def lost(self, trial: str, why: str) -> None:
         """Report a dead worker to the work; Ray gives the reason in a few lines."""
-        seconds = time.monotonic() - self.since[trial]
+        if trial not in self.jobs:  # its last message came while it was killed
+            return
+        message: dict[str, Any] = {"seconds": time.monotonic() - self.since[trial]}
+        if trial in self.killed:
+            message |= {"kind": "stopped", "log": [(time.time(), "the worker is killed: its time is over")]}
+        else:
+            log = [(time.time(), f"the worker died: {why}")]
+            message |= {"kind": "error", "error": f"the worker died: {why.splitlines()[0]}", "log": log}
+        key = self.jobs[trial].key
+        self._forget(trial)
+        with self.leaving():
+            self.work.message(key, message)
+
+    def _forget(self, trial: str) -> None:
+        """Remove a job that is over."""
         self.specs.pop(trial).content = None
-        error, log = f"the worker died: {why.splitlines()[0]}", [(time.time(), f"the worker died: {why}")]
-        self.work.message(self.keys[trial], {"kind": "error", "error": error, "seconds": seconds, "log": log})
+        del self.jobs[trial], self.since[trial]
+        self.running.pop(trial, None)
 
 
 class JobSearcher(Searcher):
@@ -152,17 +216,17 @@ class JobSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Give the next job; FINISHED when the work is done."""
-        if self.jobs.work.done:
+        with self.jobs.leaving():
+            done = self.jobs.work.done
+        if done:
             if self.jobs.own:
                 raise Finished
             return str(Searcher.FINISHED)
-        job = self.jobs.work.next()
+        with self.jobs.leaving():
+            job = self.jobs.work.next()
         if job is None:
             return None
-        self.jobs.keys[trial_id] = job.key
-        self.jobs.since[trial_id] = time.monotonic()
-        self.jobs.specs[trial_id] = ReleasableSpec(PackedSpec.of(job.spec))
-        return {"spec": self.jobs.specs[trial_id]}
+        return {"spec": self.jobs.add(trial_id, job)}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Do nothing: the work has the last message already."""
@@ -185,7 +249,9 @@ class EpochScheduler(FIFOScheduler):
     def on_trial_result(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> str:
         """Stop a job or let it go on."""
         over = self.jobs.message(trial.trial_id, result, result.get("weights"))
-        return str(TrialScheduler.STOP if over else TrialScheduler.CONTINUE)
+        # Tune would give a stopped trial's worker the next job: not one that is dead.
+        stops = over and trial.trial_id not in self.jobs.killed
+        return str(TrialScheduler.STOP if stops else TrialScheduler.CONTINUE)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
         """Record a dead worker as a failed job."""
@@ -193,11 +259,22 @@ class EpochScheduler(FIFOScheduler):
         self.jobs.lost(trial.trial_id, str(error or "").strip() or "out of memory?")
 
 
-class FinalMessages(tune.Callback):
-    """Adapter for last messages, which Tune passes to no scheduler; removes weights from the results of Tune."""
+class JobCallback(tune.Callback):
+    """Adapter for last messages, which Tune passes to no scheduler, and for time limits.
+
+    It removes weights from the results of Tune.
+    """
 
     def __init__(self, jobs: JobTable) -> None:
         self.jobs = jobs
+
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Note the time: before it, a new worker has imported torch."""
+        self.jobs.begun(trial)
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """End jobs whose time is over, several times a second."""
+        self.jobs.kill_late()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
@@ -234,7 +311,7 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
                 num_samples=-1,
                 search_alg=JobSearcher(jobs),
                 scheduler=EpochScheduler(jobs),
-                callbacks=[FinalMessages(jobs)],
+                callbacks=[JobCallback(jobs)],
                 resources_per_trial={"cpu": resources.cpus_per_trial, "gpu": resources.gpus_per_trial},
                 storage_path=str(folder / "tune"),
                 reuse_actors=True,
@@ -243,6 +320,8 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
                 trial_name_creator=_short,
                 trial_dirname_creator=_short,
             )
+        if jobs.error is not None:
+            raise jobs.error
 
 
 @contextlib.contextmanager
@@ -302,6 +381,17 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
             hint = "" if "RAY_AUTH_MODE" in os.environ else "; a cluster with tokens needs RAY_AUTH_MODE=token here too"
             raise InputError(f"--address {address}: no Ray cluster answers: {reason}{hint}") from error
         return
+    try:
+        with _private_to_this_machine():
+            _init_here(resources, data, folder, quiet)
+    except Exception as error:  # Ray raises bare ones, where processes don't start in time or have no room
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"Ray can't be started here: {reason}; allowed: --backend local, which needs no Ray"
+        ) from error
+
+
+def _init_here(resources: Resources, data: TrialData, folder: Path, quiet: Mapping[str, Any]) -> None:
     ray.init(
         num_cpus=max(1, math.ceil(resources.workers * resources.cpus_per_trial)),
         num_gpus=None if resources.gpus_per_trial else 0,
@@ -311,6 +401,35 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
         _node_ip_address="127.0.0.1",
         **quiet,
     )
+
+
+@contextlib.contextmanager
+def _private_to_this_machine() -> Iterator[None]:
+    """Context in which Ray starts with the loopback address, and without its server of web pages.
+
+    Ray 2.60 takes another address of the machine for 127.0.0.1, and then listens on all interfaces: off macOS and
+    Windows it wants to be reachable for further machines (`get_node_ip_address`). Its server of web pages asks the
+    addresses of three cloud providers where it runs, though usage statistics are off and there are no pages
+    (`get_cluster_config_to_report`). Neither has a public setting. With another Ray that has other names these
+    settings have no effect; a test looks at the sockets.
+    """
+    name, variable, pages = "ENABLE_RAY_CLUSTER", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "start_api_server"
+    cluster, server, before = getattr(ray_constants, name, True), Node.start_api_server, os.environ.get(variable)
+    try:
+        setattr(ray_constants, name, False)
+        os.environ[variable] = "0"  # the same for the processes that Ray starts
+        setattr(Node, pages, _no_server)
+        yield
+    finally:
+        setattr(ray_constants, name, cluster)
+        setattr(Node, pages, server)
+        os.environ.pop(variable)
+        if before is not None:
+            os.environ[variable] = before
+
+
+def _no_server(node: Node, **options: Any) -> None:
+    """Start no server of web pages."""
 
 
 def _check_port(address: str) -> None:
@@ -344,8 +463,8 @@ def _own_folder() -> Path:
     base = tempfile.gettempdir()
     base = base if len(base) <= LONGEST_FOLDER else "/tmp"
     for old in Path(base).glob("archioptrx-*-*"):
-        owner = old.name.split("-")[1]
-        if owner.isdecimal() and not _alive(int(owner)):
+        ours = re.fullmatch(r"archioptrx-([0-9]+)-[a-z0-9_]{8}", old.name)  # as mkdtemp names it
+        if ours and not old.is_symlink() and old.stat().st_uid == os.getuid() and not _alive(int(ours[1])):
             shutil.rmtree(old, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"archioptrx-{os.getpid()}-", dir=base))
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from archioptrx.core.files import writing
 from archioptrx.runs.experiment_sections import Keep
 from archioptrx.runs.loggers import Tracking, numbers_of
 from archioptrx.runs.run_folder import RunFolder
@@ -79,15 +80,20 @@ class Records:
         summary = {"score": row["score"], "seconds": row["seconds"], "error": row["error"], "weights_digest": digest}
         self.tracking.ended(name, row["status"], {key: value for key, value in summary.items() if value is not None})
 
+    def note(self, name: str, text: str) -> None:
+        """Write a line to the log of a training."""
+        self._say(name, text)
+
     def _say(self, name: str, *texts: str) -> None:
         now = time.time()
         self._write(name, [(now, text) for text in texts])
 
     def _write(self, name: str, notes: Sequence[tuple[float, str]]) -> None:
         file = self.folder.log(name)
-        file.parent.mkdir(exist_ok=True)
-        with file.open("a", encoding="utf-8") as log:
-            log.write(as_lines(notes))
+        with writing(file):
+            file.parent.mkdir(exist_ok=True)
+            with file.open("a", encoding="utf-8") as log:
+                log.write(as_lines(notes))
 
 
 def _name(line: Mapping[str, Any]) -> str:
@@ -101,7 +107,8 @@ def _epoch(message: Mapping[str, Any]) -> str:
     numbers = ", ".join(f"{name.replace('_', ' ')} {message[name]:.4g}" for name in names)
     best = ", the best so far" if message["best"] else ""
     memory = f"{message['memory'] / 2**20:,.0f} MiB"
-    return f"epoch {message['epoch']}: score {message['score']:.6g}{best}; {numbers}, {memory}"
+    score = "none" if message["score"] is None else f"{message['score']:.6g}"
+    return f"epoch {message['epoch']}: score {score}{best}; {numbers}, {memory}"
 
 
 def _listed(values: Mapping[str, Any]) -> str:

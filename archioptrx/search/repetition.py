@@ -63,11 +63,13 @@ class Repetition:
             )
         if self.row and self.row.get("device", spec.device) != spec.device:
             obstacles.append(f"{self.name} was trained on {self.row['device']}, this one on {spec.device}")
-        if self.folder.environment()["data"]["fingerprint"] != fingerprint:
+        if self.folder.fingerprint() != fingerprint:
             obstacles.append("the data have changed since the search")
         return obstacles
 
-    def verdict(self, scores: Sequence[float], digest: str, versions: Mapping[str, Any]) -> tuple[bool, str] | None:
+    def verdict(
+        self, scores: Sequence[float | None], digest: str, versions: Mapping[str, Any]
+    ) -> tuple[bool, str] | None:
         """Whether the training gave the result of the trial, with a text; None: there is nothing to compare with.
 
         Parameters
@@ -92,3 +94,9 @@ class Repetition:
             f"{key} {then[key]} → {value}" for key, value in versions.items() if then.get(key) not in (None, value)
         ]
         return False, f"differs from {self.name}: {place}" + (f"; since then: {', '.join(changed)}" if changed else "")
+
+
+def repeated(folder: RunFolder, specs: Specs, number: int) -> TrialSpec:
+    """Specification of the repetition of a trial."""
+    line = folder.proposal(number)
+    return Repetition.of(folder, line).spec(specs, ComputationGraph.from_dict(line["graph"]))

@@ -7,7 +7,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from archioptrx.core.files import write_atomically
+from archioptrx.core.files import remove_files, write_atomically, writing
 from archioptrx.runs.experiment_sections import Keep
 from archioptrx.runs.run_folder import RunFolder
 
@@ -51,7 +51,8 @@ class Retention:
         if weights is None or row["status"] == "failed" or not self._is_best(row):
             return
         file = self.folder.weights(row["proposal"])
-        file.parent.mkdir(exist_ok=True)
+        with writing(file):
+            file.parent.mkdir(exist_ok=True)
         write_atomically(file, weights)
 
     def displaced(self) -> None:
@@ -68,8 +69,7 @@ class Retention:
         """Before the first trial: remove the weights of all but the best."""
         if not (self.folder.path / "weights").is_dir():
             return
-        for left in (self.folder.path / "weights").glob(".*"):  # of a write that a crash stopped
-            left.unlink()
+        remove_files(self.folder.path / "weights", r"\.\d{4,}\.pt\.\w{8}")  # of a write that a crash stopped
         for number in set(self.folder.kept()) - self._best():
             self.folder.weights(number).unlink()
 

@@ -3,12 +3,13 @@
 The best of N trials by one validation score is in part the luckiest one: its score is biased upwards. So the winner is
 the candidate with the highest mean validation score over new seeds, and its reported result is mean and spread on test
 events, which were used for nothing before. With several goals the first one decides.
+
+Where no retraining of the best candidates has a score, the next best one follows, and so on. If all fail, the best
+trial is repeated with its own seed, on CPU to the same weights: a search with a scored trial has a winner.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +17,20 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.files import write_atomically
+from archioptrx.core.files import remove_files, write_atomically, writing
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.models.model_folder import FILES, digest_of
+from archioptrx.runs.latencies import with_latency
 from archioptrx.runs.leaderboard import worth_training_again
 from archioptrx.runs.run_folder import RunFolder
+from archioptrx.runs.text import duration_text
 from archioptrx.search.jobs import TrialJob
 from archioptrx.search.records import Records
 from archioptrx.search.rules import trial_seed
 from archioptrx.training.trial_spec import TrialSpec
+
+OWN_SEED = -1
+"""Number of a retraining that repeats the trial as it was."""
 
 
 class RetrainingListener(Protocol):
@@ -44,19 +51,25 @@ class RetrainingPlan:
     ----------
     spec
         Function that makes the specification of a training from a proposal's line, its graph and a seed.
+    again
+        Function that makes the specification of the trial itself from the number of its proposal.
     top, seeds
         Candidates, and trainings of each.
     workers
         Trainings at one time.
     seed
         Seed of the experiment.
+    trial_time
+        Seconds that a training of as many epochs as a trial may take; None: no limit.
     """
 
     spec: Callable[[Mapping[str, Any], ComputationGraph, int], TrialSpec]
+    again: Callable[[int], TrialSpec]
     top: int
     seeds: int
     workers: int
     seed: int
+    trial_time: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,8 @@ class Winner:
     Attributes
     ----------
     proposal, repeat
-        Number of the proposal, and of its retraining with the best validation score, whose weights are in `best/`.
+        Number of the proposal, and of its retraining with the best validation score, whose weights are in `best/`;
+        `OWN_SEED`: it repeats the trial.
     score, seeds
         Validation score over the seeds, and how many there are.
     test
@@ -94,7 +108,7 @@ class Winner:
 
 
 class Retraining:
-    """Second work of a search, after its trials. Ended trainings are in `retrain.jsonl`, their weights in `retrain/`.
+    """Last work of a search, after its trials. Ended trainings are in `retrain.jsonl`, their weights in `retrain/`.
 
     Parameters
     ----------
@@ -107,22 +121,28 @@ class Retraining:
     def __init__(self, folder: RunFolder, plan: RetrainingPlan, listener: RetrainingListener, records: Records) -> None:
         self.folder, self.plan, self.listener, self.records = folder, plan, listener, records
         self.rows = {(r["proposal"], r["repeat"]): r for r in folder.retrained.read()}
-        self.chosen = trials_to_retrain(folder, plan.top)
+        self._latencies = folder.latencies()
+        self._ranked = trials_to_retrain(folder)
+        self.chosen = self._ranked[: plan.top]
         jobs = [(number, repeat) for number in self.chosen for repeat in range(plan.seeds)]
         self.total = len(jobs)
         self._waiting = [job for job in jobs if job not in self.rows]
+        self._placed: dict[tuple[int, int], bool] = {}
         self._running: dict[str, tuple[int, int]] = {}
         self._best: dict[tuple[int, int], dict[str, Any]] = {}
-        self._curves: dict[tuple[int, int], list[float]] = {}
+        self._settings: dict[tuple[int, int], dict[str, Any]] = {}
+        self._curves: dict[tuple[int, int], list[float | None]] = {}
         if self._waiting:
             listener.retraining(self.total - len(self._waiting), self.total)
 
     def _weights(self, job: tuple[int, int]) -> Path:
-        return self.folder.path / "retrain" / f"{job[0]:04d}-{job[1]}.pt"
+        return self.folder.path / "retrain" / f"{_name(job)}.pt"
 
     @property
     def done(self) -> bool:
         """Whether all trainings have ended and the winner's weights exist."""
+        while not self._waiting and not self._running and not self._has_winner() and self._fall_back():
+            pass
         if self._waiting or self._running:
             return False
         winner = self.winner()
@@ -133,13 +153,55 @@ class Retraining:
         self._waiting.append(job)
         return False
 
+    def _has_winner(self) -> bool:
+        """Whether a retraining of a chosen candidate has a score."""
+        return any(row["proposal"] in self.chosen and row["status"] == "finished" for row in self.rows.values())
+
+    def _fall_back(self) -> bool:
+        """Let the next best candidate follow, after the last one the best trial itself; False: nothing is left."""
+        if len(self.chosen) < len(self._ranked):
+            number = self._ranked[len(self.chosen)]
+            self.chosen.append(number)
+            jobs = [(number, repeat) for repeat in range(self.plan.seeds)]
+            text = f"trial {number}, the next best, is trained again"
+        else:
+            jobs = [(self._ranked[0], OWN_SEED)]
+            text = f"trial {self._ranked[0]}, the best, is repeated with its own seed"
+            if jobs[0] in self.rows:
+                return False
+        new = [job for job in jobs if job not in self.rows]
+        self._waiting += new
+        self.total += len(jobs)
+        if new:
+            self.listener.note(f"no retraining so far has a score: {text}")
+        return True
+
     def in_place(self, winner: Winner) -> bool:
         """Whether `best/` holds the winner."""
+        job = (winner.proposal, winner.repeat)
+        if self._placed.get(job) is None:
+            fault = self._fault_of_best(job)
+            self._placed[job] = fault is None
+            if fault:
+                self.listener.note(f"{self.folder.best}: {fault}; it is made again")
+        return self._placed[job]
+
+    def _fault_of_best(self, job: tuple[int, int]) -> str | None:
+        """What is wrong with `best/`, "" where it is missing or holds another one; None: it is whole."""
+        best = self.folder.best
+        if not best.is_dir():
+            return ""
+        missing = [name for name in FILES if not (best / name).is_file()]
+        if missing:
+            return f"has no {missing[0]}"
         try:
-            held = json.loads((self.folder.best / "metrics.json").read_text())
-        except FileNotFoundError:
-            return False
-        return (held["proposal"], held["repeat"]) == (winner.proposal, winner.repeat)
+            held = self.folder.winner() or {}
+            if (held.get("proposal"), held.get("repeat")) != job:
+                return ""
+            digest, wanted = digest_of(best / "weights.pt"), self.rows[job].get("weights_digest")
+        except InputError as error:
+            return f"is damaged: {error.faults[0]}"
+        return None if wanted in (None, digest) else "is damaged: its weights are others than those of the training"
 
     def next(self) -> TrialJob | None:
         """Start the next training, if one may start now."""
@@ -148,12 +210,17 @@ class Retraining:
         number, repeat = job = self._waiting.pop(0)
         key = f"retrain-{number}-{repeat}"
         self._running[key] = job
-        seed = trial_seed(self.plan.seed, number, repeat + 1)
         line = self.folder.proposal(number)
-        spec = self.plan.spec(line, ComputationGraph.from_dict(line["graph"]), seed)
-        self._curves[job] = []
+        if repeat == OWN_SEED:
+            spec = self.plan.again(number)
+        else:
+            seed = trial_seed(self.plan.seed, number, repeat + 1)
+            spec = self.plan.spec(line, ComputationGraph.from_dict(line["graph"]), seed)
+        self._curves[job], self._settings[job] = [], spec.training.to_dict()
         self.records.started(_name(job), line, spec)
-        return TrialJob(key, spec)
+        limit = self.plan.trial_time
+        more = max(1.0, spec.training.epochs / line["epochs"])
+        return TrialJob(key, spec, None if limit is None else limit * more)
 
     def message(self, key: str, message: dict[str, Any]) -> bool:
         """Take a message; True: the training is over."""
@@ -164,6 +231,10 @@ class Retraining:
             if message["best"]:
                 self._best[job] = message
             return False
+        if message["kind"] == "stopped":
+            assert self.plan.trial_time is not None
+            error = f"not ended within {duration_text(self.plan.trial_time)} (budget.trial_time)"
+            message = {**message, "kind": "error", "error": error}
         self._end(job, message)
         del self._running[key]
         self.listener.retraining(self.total - len(self._waiting) - len(self._running), self.total)
@@ -174,7 +245,8 @@ class Retraining:
         row = {
             "proposal": job[0],
             "repeat": job[1],
-            "seed": trial_seed(self.plan.seed, job[0], job[1] + 1),
+            "seed": self._settings[job]["seed"],
+            "training": self._settings[job],
             "status": "failed" if failed else "finished",
             "score": None if failed else self._best[job]["score"],
             "metrics": None if failed else self._best[job]["metrics"],
@@ -189,7 +261,8 @@ class Retraining:
             self.listener.note(f"retraining of trial {job[0]} failed: {message['error']}")
         else:
             # The weights first: a row says that they are there.
-            self._weights(job).parent.mkdir(exist_ok=True)
+            with writing(self._weights(job)):
+                self._weights(job).parent.mkdir(exist_ok=True)
             write_atomically(self._weights(job), message["weights"])
         if failed or job not in self.rows:  # one that is trained once more, and fails, can't be the winner again
             self.folder.retrained.append(row)
@@ -199,7 +272,9 @@ class Retraining:
 
     def winner(self) -> Winner:
         """Choose the winner. Raises InputError if every retraining failed."""
-        return choose_winner(list(self.rows.values()), self.chosen)
+        objective = self.folder.experiment().objective
+        rows = [with_latency(row, objective, self._latencies.get(row["proposal"])) for row in self.rows.values()]
+        return choose_winner(rows, self.chosen)
 
     def weights(self, winner: Winner) -> bytes:
         """Weights of the winner, as bytes of a file."""
@@ -207,16 +282,18 @@ class Retraining:
 
     def clean(self) -> None:
         """Remove the weights of the retrainings; `best/` keeps those of the winner."""
-        shutil.rmtree(self.folder.path / "retrain", ignore_errors=True)
+        remove_files(self.folder.path / "retrain", r"\d{4,}-\d+\.pt|\.\d{4,}-\d+\.pt\.\w{8}")
 
 
 def _name(job: tuple[int, int]) -> str:
-    """Name of a retraining in the records."""
-    return f"{job[0]:04d}-{job[1]}"
+    """Name of a retraining in the records and of its file."""
+    return f"{job[0]:04d}-{'again' if job[1] == OWN_SEED else job[1]}"
 
 
-def trials_to_retrain(folder: RunFolder, top: int) -> list[int]:
-    """Numbers of the trials that are trained again, best first.
+def trials_to_retrain(folder: RunFolder) -> list[int]:
+    """Numbers of the trials with a score in the order in which they are trained again.
+
+    With several goals, those that aren't worth it come last: they are the last resort.
 
     Raises
     ------
@@ -224,17 +301,23 @@ def trials_to_retrain(folder: RunFolder, top: int) -> list[int]:
         No trial has a score.
     """
     rows = folder.rows()
+    scored = [row["proposal"] for row in rows if row["score"] is not None]
     good = [row["proposal"] for row in worth_training_again(rows)]
     if not rows:
         raise InputError(f"{folder.path}: no trial has ended; allowed: more --time, then --resume {folder.path}")
     if not good:
         raise InputError(f"{folder.path}: all {len(rows)} trials failed; the last one: {rows[-1]['error']}")
-    return good[:top]
+    return [*good, *(number for number in scored if number not in good)]
 
 
 def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> Winner:
-    """Choose the winner among the retrained candidates; in a tie the earlier one of `numbers`."""
-    finished = {n: [r for r in rows if r["proposal"] == n and r["status"] == "finished"] for n in numbers}
+    """Choose the winner among the retrained candidates; in a tie the earlier one of `numbers`.
+
+    A trial that was repeated with its own seed counts only where no other retraining does: its score is the luckiest.
+    """
+    scored = [row for row in rows if row["status"] == "finished" and row["proposal"] in numbers]
+    usable = [row for row in scored if row["repeat"] != OWN_SEED] or scored
+    finished = {n: [row for row in usable if row["proposal"] == n] for n in numbers}
     scores = {
         n: Spread.of([r["score"] for r in rows_of_trial]) for n, rows_of_trial in finished.items() if rows_of_trial
     }

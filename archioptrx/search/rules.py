@@ -26,6 +26,9 @@ class SearchListener(Protocol):
     def ended(self, row: Mapping[str, Any]) -> None:
         """Show an ended trial."""
 
+    def dropped(self, number: int, text: str) -> None:
+        """Show that a trial ends without a row."""
+
     def note(self, text: str) -> None:
         """Show a message."""
 
@@ -73,6 +76,8 @@ class Rules:
         Lag between proposals and results, see `archioptrx.search.loop`; None: results are passed on as they arrive.
     deadline
         `time.monotonic()` at which trials stop, with the score they have.
+    trial_time
+        Seconds after which a trial stops, with the score it has; None: no limit.
     by_architecture
         Whether a fingerprint is trained once, whatever its hyperparameters.
     seed
@@ -91,6 +96,7 @@ class Rules:
     by_architecture: bool
     seed: int
     screened: Callable[[Candidate], Mapping[str, float | None] | None] = lambda candidate: None
+    trial_time: float | None = None
 
 
 @dataclass
@@ -113,7 +119,10 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
     """The line of `trials.jsonl` for an ended trial; metrics are those of its best epoch."""
     line, reports = running.line, running.reports
     best = next((report for report in reversed(reports) if report["best"]), None)
-    failed = status == "failed"
+    error = message["error"] if status == "failed" else None
+    if best is None and error is None:  # pruned before an epoch had a score
+        error = running.spec.objective.missing(reports[-1]["metrics"], len(reports))
+    failed = error is not None
     best_report = best or {"metrics": {}, "parameters": None}
     several = {}
     if reports and "scores" in reports[0]:
@@ -125,14 +134,14 @@ def make_row(running: Running, status: str, message: Mapping[str, Any]) -> dict[
         "fingerprint": line["fingerprint"],
         "trace": line["trace"],
         "hyperparameters": line["hyperparameters"],
-        "status": status,
+        "status": "failed" if failed else status,
         "score": None if failed or best is None else best["score"],
         "epochs": len(reports),
         "metrics": best_report["metrics"],
         "parameters": best_report["parameters"],
         "seconds": message["seconds"],
         "train_seconds": reports[-1]["train_seconds"] if reports else 0.0,
-        "error": message["error"] if failed else None,
+        "error": error,
         "curve": [report["score"] for report in reports],
         **several,
         "reference": line["reference"],

@@ -25,8 +25,10 @@ from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.samplers import Sampler
 from archioptrx.search.jobs import Backend, Phases
 from archioptrx.search.loop import Trials
+from archioptrx.search.measuring import Measuring
 from archioptrx.search.progress import Progress
 from archioptrx.search.records import Records
+from archioptrx.search.repetition import repeated
 from archioptrx.search.retrain import Retraining, RetrainingPlan, Winner
 from archioptrx.search.rules import Rules
 from archioptrx.search.sampler_state import Keeper, SnapshotError
@@ -49,11 +51,22 @@ class Events:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Result of a search: its folder, the winner, and the number of refused candidates, by reason."""
+    """Result of a search.
+
+    Attributes
+    ----------
+    folder, winner
+        The run folder; the candidate in its `best/`.
+    refusals
+        Number of refused candidates, by reason.
+    exhausted
+        Whether it ended before its budget because nothing new can be drawn: more trials would find nothing.
+    """
 
     folder: RunFolder
     winner: Winner
     refusals: Mapping[str, int]
+    exhausted: bool = False
 
 
 def load_events(experiment: Experiment) -> Events:
@@ -128,7 +141,7 @@ def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
 
 def check_same_data(folder: RunFolder, events: Events) -> None:
     """Raise InputError if a search would continue with other data than it began with."""
-    if folder.environment()["data"]["fingerprint"] != events.fingerprint:
+    if folder.fingerprint() != events.fingerprint:
         raise InputError(f"{folder.path}: was searched on other data; allowed: the same data, or a new search")
 
 
@@ -166,28 +179,33 @@ def run_search(
         rules = rules_of(setup, events, specs, task, deadline)
         make = setup.sampler
         if experiment.screen.proposals > 1:
-            screening = make_screening(folder.screened, experiment, specs, events.data, task)
+            screening = make_screening(folder.screened, experiment, specs, events.data, task, deadline)
             make = partial(setup.sampler, screening, rules.refuse)
             rules = replace(rules, screened=screening.known)
         trials.append(trials_of(setup, folder, rules, make, progress, records))
         return trials[0]
 
-    def second() -> Retraining:
+    def second() -> Measuring:
+        return Measuring(folder, specs.trial, progress, records)
+
+    def third() -> Retraining:
         retrain, workers = experiment.retrain, experiment.resources.workers
-        plan = RetrainingPlan(specs.retraining, retrain.top, retrain.seeds, workers, experiment.seed)
+        limit = experiment.budget.trial_time
+        again = partial(repeated, folder, specs)
+        plan = RetrainingPlan(specs.retraining, again, retrain.top, retrain.seeds, workers, experiment.seed, limit)
         ends.append(Retraining(folder, plan, progress, records))
         return ends[0]
 
     with closing(Tracking(experiment.track, folder.path, progress.note)) as tracking:
         records = Records(folder, experiment.keep, tracking, {"data": events.fingerprint})
-        work = Phases([first, second])
+        work = Phases([first, second, third])
         if not work.done:
             backend(work, events.data)
     winner = ends[0].winner()
     if not ends[0].in_place(winner):
         _save_best(folder, setup, events, specs, winner, ends[0].weights(winner))
     ends[0].clean()
-    return SearchResult(folder, winner, trials[0].refusals)
+    return SearchResult(folder, winner, trials[0].refusals, trials[0].no_more_draws)
 
 
 def trials_of(
@@ -226,6 +244,7 @@ def rules_of(setup: Setup, events: Events, specs: Specs, task: Task, deadline: f
         # With w workers, w trials run and w - 1 more may be proposed: a long trial seldom keeps the others waiting.
         delay=2 * workers - 1 if experiment.scheduler.name == "fifo" else None,
         deadline=deadline,
+        trial_time=experiment.budget.trial_time,
         by_architecture=experiment.dedup == "architecture",
         seed=experiment.seed,
     )
@@ -244,8 +263,8 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
         "bins": row["bins"],
     }
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
-    spec = specs.retraining(line, architecture.graph, row["seed"])
-    provenance = provenance_of(setup.experiment, events.fingerprint, spec.training.to_dict())
+    training = row.get("training") or specs.retraining(line, architecture.graph, row["seed"]).training.to_dict()
+    provenance = provenance_of(setup.experiment, events.fingerprint, training)
     record = {**folder.environment(), "run": str(folder.path.resolve()), "experiment": setup.experiment.to_dict()}
     record |= {"seed": row["seed"], "weights_digest": row.get("weights_digest")}
     files = {"environment.json": json.dumps(plain(record), indent=2, ensure_ascii=False) + "\n"}

@@ -6,18 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 
 from archioptrx.runs.experiment_sections import Scheduler
-from archioptrx.runs.leaderboard import Numbers
-from archioptrx.sampling.samplers.ranking import order
+from archioptrx.sampling.samplers.ranking import Score, order
 
 
 class Fifo:
     """Never prunes."""
 
-    def prunes(self, trial: int, epoch: int, score: Numbers) -> bool:
-        """Decide whether the trial stops after this epoch (counted from 1); `score`: larger is better."""
+    def prunes(self, trial: int, epoch: int, score: Score) -> bool:
+        """Decide whether the trial stops after this epoch (counted from 1); `score`: larger is better, None: none."""
         return False
 
-    def remember(self, trial: int, curve: Sequence[Numbers]) -> None:
+    def remember(self, trial: int, curve: Sequence[Score]) -> None:
         """Add the scores of a trial from before a resume, one per epoch."""
 
 
@@ -31,7 +30,8 @@ class Asha(Fifo):
     only.
 
     With several goals the best of a rung are the first by non-dominated sorting and crowding distance (Schmucker et
-    al. 2021, arXiv:2106.12639); the best epoch of a trial is the one with the best score in the first goal.
+    al. 2021, arXiv:2106.12639); the best epoch of a trial is the one with the best score in the first goal. A trial
+    that has no score yet is worse than all that have one.
 
     Invariant: `remember` and `prunes` fill the same rungs, so a resumed search decides as one that was never stopped.
 
@@ -45,8 +45,8 @@ class Asha(Fifo):
 
     def __init__(self, grace: int = 1, factor: float = 3.0) -> None:
         self.grace, self.factor = grace, factor
-        self._rungs: dict[int, dict[int, Numbers]] = {}
-        self._best: dict[int, Numbers] = {}
+        self._rungs: dict[int, dict[int, Score]] = {}
+        self._best: dict[int, Score] = {}
 
     def rung(self, epoch: int) -> int | None:
         """Number of the rung at an epoch; None between two rungs.
@@ -59,9 +59,9 @@ class Asha(Fifo):
             level += 1
         return level if at == epoch else None
 
-    def prunes(self, trial: int, epoch: int, score: Numbers) -> bool:
-        """Decide whether the trial stops after this epoch (counted from 1); `score`: larger is better."""
-        self._best[trial] = best = max(self._best.get(trial, score), score, key=_first)
+    def prunes(self, trial: int, epoch: int, score: Score) -> bool:
+        """Decide whether the trial stops after this epoch (counted from 1); `score`: larger is better, None: none."""
+        self._best[trial] = best = max(self._best.get(trial), score, key=_first)
         level = self.rung(epoch)
         if level is None:
             return False
@@ -69,17 +69,20 @@ class Asha(Fifo):
         scores[trial] = best
         return _ahead(scores, trial) >= math.ceil(len(scores) / self.factor)
 
-    def remember(self, trial: int, curve: Sequence[Numbers]) -> None:
+    def remember(self, trial: int, curve: Sequence[Score]) -> None:
         """Add the scores of a trial from before a resume, one per epoch."""
         for epoch, score in enumerate(curve, 1):
             self.prunes(trial, epoch, score)
 
 
-def _first(score: Numbers) -> float:
+def _first(score: Score) -> float:
+    """Score of the first goal; no score is below all others."""
+    if score is None:
+        return -math.inf
     return score[0] if isinstance(score, tuple) else score
 
 
-def _ahead(scores: Mapping[int, Numbers], trial: int) -> int:
+def _ahead(scores: Mapping[int, Score], trial: int) -> int:
     """Number of trials of a rung that are better than a trial; an equal score isn't better.
 
     Of trials with the same crowding distance, as both ends of a front, the one that is best in the first goal is

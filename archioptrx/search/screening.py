@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,14 @@ from functools import cached_property
 
 import torch
 
+from archioptrx.core.errors import RAISED
 from archioptrx.core.files import Journal
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers.screen import Values
+from archioptrx.search.alarm import TimeIsUp, call_until
 from archioptrx.search.setup import Specs
 from archioptrx.tasks.task import Task
 from archioptrx.training.proxies import proxy_batch, score
@@ -73,12 +76,22 @@ class Screening:
         Function that gives a proxy's value of a candidate.
     proxies
         Names of the proxies.
+    limit
+        Seconds for the values of one candidate; None: no limit.
+    deadline
+        `time.monotonic()` at which no value is computed any more; None: never.
     """
 
     def __init__(
-        self, journal: Journal, measure: Callable[[Candidate, str], float | None], proxies: Sequence[str]
+        self,
+        journal: Journal,
+        measure: Callable[[Candidate, str], float | None],
+        proxies: Sequence[str],
+        limit: float | None = None,
+        deadline: float | None = None,
     ) -> None:
         self.journal, self.measure, self.proxies = journal, measure, tuple(proxies)
+        self.limit, self.deadline = limit, deadline
         self._known: dict[str, dict[str, float | None]] = {row["key"]: row["values"] for row in journal.read()}
 
     def __call__(self, candidate: Candidate) -> Values:
@@ -87,13 +100,20 @@ class Screening:
             start, error = time.perf_counter(), None
             values: dict[str, float | None] = dict.fromkeys(self.proxies)
             try:
-                values = {name: self.measure(candidate, name) for name in self.proxies}
-            except Exception as failure:  # a user's block may raise anything; its trial would fail and be recorded
+                values = call_until(lambda: {name: self.measure(candidate, name) for name in self.proxies}, self._end())
+            except TimeIsUp:
+                error = "ended by a limit of the time"
+            except RAISED as failure:  # a user's block may raise anything; its trial would fail and be recorded
                 error = one_line(failure)
             seconds = time.perf_counter() - start
             self.journal.append({"key": candidate.key, "values": values, "seconds": seconds, "error": error})
             self._known[candidate.key] = values
         return [self._known[candidate.key][name] for name in self.proxies]
+
+    def _end(self) -> float:
+        """`time.monotonic()` at which values that are computed from now on have to be there."""
+        own = math.inf if self.limit is None else time.monotonic() + self.limit
+        return own if self.deadline is None else min(own, self.deadline)
 
     def known(self, candidate: Candidate) -> Mapping[str, float | None] | None:
         """Values by proxy if they are known already, otherwise None."""
@@ -126,7 +146,10 @@ class Cost:
         return cls(len(rows), count, sum(row["seconds"] for row in rows) / count) if count else None
 
 
-def make_screening(journal: Journal, experiment: Experiment, specs: Specs, data: TrialData, task: Task) -> Screening:
-    """Make the screen of an experiment."""
+def make_screening(
+    journal: Journal, experiment: Experiment, specs: Specs, data: TrialData, task: Task, deadline: float | None = None
+) -> Screening:
+    """Make the screen of an experiment; `deadline`: `time.monotonic()` at which trials stop."""
     threads = specs.training({}, experiment.seed).threads or 1
-    return Screening(journal, Measure(data, task, experiment.seed, threads), experiment.screen.proxies)
+    measure, limit = Measure(data, task, experiment.seed, threads), experiment.budget.trial_time
+    return Screening(journal, measure, experiment.screen.proxies, limit, deadline)

@@ -24,7 +24,7 @@ from archioptrx.sampling.samplers import Proposer, Sampler, Screen, make_sampler
 from archioptrx.sampling.samplers.screen import Values, check_screened
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.rules import Reference
-from archioptrx.search.space import TRAINING_FIELDS, SpaceEnds, make_space, tried
+from archioptrx.search.space import TRAINING_FIELDS, SpaceEnds, load_architecture, make_space, tried
 from archioptrx.training.settings import Training
 from archioptrx.training.trial_spec import TrialLimits, TrialSpec
 
@@ -151,7 +151,7 @@ def check_trackers(names: Sequence[str]) -> None:
 
 def _reference(name: str) -> Reference:
     path = bundled("experiments/architectures", name)
-    architecture = Architecture.load(path)
+    architecture = load_architecture(path)
     trace = getattr(architecture, "trace", None) or Trace(())
     return Reference(path.stem, Candidate(trace, architecture.graph, architecture.hyperparameters))
 

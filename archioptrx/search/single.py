@@ -26,6 +26,7 @@ from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.records import OF_EPOCH
 from archioptrx.search.repetition import Repetition
 from archioptrx.search.setup import Specs
+from archioptrx.search.space import load_architecture
 from archioptrx.training.trial_log import as_lines
 from archioptrx.training.trial_spec import TrialSpec
 
@@ -77,7 +78,7 @@ def choose(args: argparse.Namespace) -> SingleTraining:
     trial = of_run(args.architecture)
     if trial is None:
         experiment = parse_experiment(override(usual(), overrides), "train", options)
-        loaded = Architecture.load(args.architecture)
+        loaded = load_architecture(args.architecture)
         return SingleTraining(loaded, Path(args.architecture).stem, experiment, args.seed or 0, track=experiment.track)
     folder, line = trial
     overrides = {"retrain.epochs": None, **overrides}
@@ -94,8 +95,8 @@ def of_run(name: str) -> tuple[RunFolder, dict[str, Any]] | None:
     path = Path(name)
     if (path / "experiment.yaml").is_file():
         folder = RunFolder(path)
-        if (folder.best / "metrics.json").is_file():
-            return folder, folder.proposal(json.loads((folder.best / "metrics.json").read_text())["proposal"])
+        if (winner := folder.winner()) is not None and winner["proposal"] is not None:
+            return folder, folder.proposal(winner["proposal"])
         rows = folder.rows()
         if not rows or rows[0]["score"] is None:
             raise InputError(f"{name}: no trial has a score yet; allowed: archioptrx search --resume {name}")
@@ -137,6 +138,8 @@ def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, 
     again = None if choice.trial is None else Repetition.of(*choice.trial)
     spec = spec_of(choice, again)
     print(f"{choice.name}: {events.data.splits.rule}", file=sys.stderr)
+    if events.data.splits.caution:
+        print(f"{choice.name}: split: {events.data.splits.caution}", file=sys.stderr)
     number = spec.training.threads
     if number:
         hint = "--set resources.cpus_per_trial=N changes that"
@@ -194,14 +197,14 @@ class TrainingRecord:
     log: str = ""
 
     @property
-    def scores(self) -> list[float]:
-        """After each epoch."""
+    def scores(self) -> list[float | None]:
+        """After each epoch; None of an epoch without one."""
         return [row["score"] for row in self.epochs]
 
 
 def follow(choice: SingleTraining, spec: TrialSpec, events: Events, folder: Path) -> TrainingRecord:
     """Train, show each epoch on stderr, tell the trackers. Raises TrialError if the training fails."""
-    from archioptrx.runs.text import duration_text
+    from archioptrx.runs.text import duration_text, score_text
     from archioptrx.training.trial import messages
 
     course = TrainingRecord()
@@ -218,7 +221,8 @@ def follow(choice: SingleTraining, spec: TrialSpec, events: Events, folder: Path
                 course.epochs.append({key: message[key] for key in OF_EPOCH if key in message})
                 tracking.epoch(folder.name, message["epoch"], numbers_of(course.epochs[-1]))
                 tail = f"{message['parameters']:,} parameters, {duration_text(message['train_seconds'])}"
-                print(f"epoch {message['epoch']}: validation score {message['score']:.5f}; {tail}", file=sys.stderr)
+                score = score_text(message["score"])
+                print(f"epoch {message['epoch']}: validation score {score}; {tail}", file=sys.stderr)
             course.end = message
         summary = {"score": course.best["score"], "weights_digest": course.end["weights_digest"]}
         tracking.ended(folder.name, "finished", summary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -13,6 +14,7 @@ from archioptrx.core.errors import ArchiOpTrXError, did_you_mean
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.sketches.sketch import DEFAULTS
 from archioptrx.runs.experiment import Experiment
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
@@ -28,6 +30,25 @@ FOLDERS = {
     "search_space": "search_spaces",
 }
 T = TypeVar("T")
+
+
+def load_architecture(name: str | Path) -> Architecture:
+    """Read an architecture or a sketch; a hyperparameter that has no effect is named on stderr.
+
+    A model folder's own file may have some: the search space of its search had them.
+
+    Raises
+    ------
+    InputError
+        As of `Architecture.load`.
+    """
+    path = bundled(FOLDERS["architecture"], name)
+    architecture = Architecture.load(path)
+    known = {*architecture.graph.symbols, *TRAINING_FIELDS, *DEFAULTS}
+    unknown = [] if (path.parent / "weights.pt").is_file() else sorted({*architecture.hyperparameters} - known)
+    for key in unknown:
+        print(f"{path}: hyperparameters.{key}: has no effect; {did_you_mean(key, known)}", file=sys.stderr)
+    return architecture
 
 
 def tried(faults: list[str], act: Callable[[], T]) -> T | None:
@@ -107,7 +128,8 @@ def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> S
     ]
     what, limits = paths
     space = None if limits is None else tried(faults, partial(SearchSpace.load, limits))
-    read: Any = Architecture.load if experiment.architecture else FunctionGraph.load
+    load: Any = load_architecture if run is None else Architecture.load
+    read: Any = load if experiment.architecture else FunctionGraph.load
     description = None if what is None else tried(faults, partial(read, what))
     if space is None or description is None or limits is None or what is None:
         return None

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from archioptrx.core.config import bundled, finish, read_yaml
 from archioptrx.core.errors import ArchiOpTrXError
+from archioptrx.core.reading import reading
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import SEARCHES
@@ -94,6 +95,11 @@ def load_study(
 
 def parse_study(document: Mapping[str, Any], place: str, options: Mapping[str, str] | None = None) -> Study:
     """Check a document and every search of it; see `load_study`."""
+    with reading(place):
+        return _parsed(document, place, options)
+
+
+def _parsed(document: Mapping[str, Any], place: str, options: Mapping[str, str] | None) -> Study:
     faults: list[str] = []
     vary = read_vary(document[VARY], place, faults, options)
     faults += varied_faults(vary, options or {}, place)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Mapping, Sequence
@@ -137,15 +136,13 @@ def outcomes_of(folder: StudyFolder) -> tuple[list[SearchOutcome], Goal]:
     ends, outcomes = folder.ends(), []
     for combination in folder.combinations:
         run = folder.run(combination)
-        experiment, best = run.experiment(), run.best / "metrics.json"
+        experiment = run.experiment()
         goal = experiment.objective.first
         end = ends.get(combination.name)
         over = end is not None and end["budget"] == asdict(experiment.budget)
-        winner = json.loads(best.read_text()) if over and best.is_file() else None
+        winner = run.winner() if over else None
         seconds = end["seconds"] if end is not None and over else None
-        outcomes.append(
-            outcome_of(combination, run.trials.read(), experiment.budget.trials, goal.metric, winner, seconds)
-        )
+        outcomes.append(outcome_of(combination, run.ended(), experiment.budget.trials, goal.metric, winner, seconds))
     return outcomes, goal
 
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from archioptrx.core.config import read_yaml
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.files import Journal, hold, new_folder, plain, refuse_used, write_atomically
 from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.experiment_sections import Budget
 from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import SEARCHES, RunFolder
 from archioptrx.search.setup import Setup, prepare
@@ -145,7 +146,7 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
                     run.update(setup.experiment)
                     search(setup, events(setup.experiment), run)
             except InputError as error:
-                if not run.trials.read():
+                if isinstance(error, WriteError) or not run.trials.read():
                     raise
                 faults += [f"{combination.name}: {fault}" for fault in error.faults]
                 continue
@@ -159,7 +160,7 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
 
 def _has_ended(line: Mapping[str, Any] | None, experiment: Experiment) -> bool:
     """Whether a search has ended with the budget that it has now."""
-    return line is not None and line["budget"] == asdict(experiment.budget)
+    return line is not None and Budget(**line["budget"]) == experiment.budget
 
 
 def _seconds(run: RunFolder, experiment: Experiment) -> float:

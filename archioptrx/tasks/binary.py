@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from archioptrx.core.errors import InputError, TrialError
+from archioptrx.core.errors import TrialError
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.tasks.classification_metrics import Bools, ClassifiedRows, Floats, cut_for_efficiency, logit
+from archioptrx.tasks.classification_metrics import Bools, ClassifiedRows, Cut, Floats, cut_for_efficiency, logit
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.metrics import metrics_of
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
@@ -70,7 +70,8 @@ class BinaryClassification(Task):
     Parameters
     ----------
     class_weight
-        Weight of true rows in the loss: a number, `none` or `balanced` (false rows per true one of the batch).
+        Weight of true rows in the loss: a number, `none` or `balanced` (false rows per true one of the batch; in
+        metrics, of the graph).
     tracks
         Rules by which tracks are found from the scores.
 
@@ -97,13 +98,20 @@ class BinaryClassification(Task):
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean loss per row, weighted where the data have weights. Shapes: output [R] -> []."""
+        return self._loss(output, batch, by_graph=False)
+
+    def validation_loss(self, output: Tensor, batch: HitGraph) -> Tensor:
+        """The same; `balanced` is the ratio of the row's own graph, not of the batch."""
+        return self._loss(output, batch, by_graph=True)
+
+    def _loss(self, output: Tensor, batch: HitGraph, by_graph: bool) -> Tensor:
         weight = batch.get(self.rows.weight)
         mask = batch.get(self.rows.mask)
         if mask is not None:
             weight = mask.to(output.dtype) if weight is None else weight * mask
         truth = batch[self.rows.truth].to(output.dtype)
         losses = binary_cross_entropy_with_logits(
-            output, truth, reduction="none", pos_weight=self._positive(truth, mask)
+            output, truth, reduction="none", pos_weight=self._positive(batch, truth, mask, by_graph)
         )
         if weight is None:
             return losses.sum() / max(1, losses.numel())
@@ -115,15 +123,19 @@ class BinaryClassification(Task):
         kept, weight = self.rows.kept(graph), graph.get(self.rows.weight)
         return float(kept.sum() if weight is None else weight[kept].double().sum())
 
-    def _positive(self, truth: Tensor, mask: Tensor | None) -> Tensor | None:
-        """Weight of true rows, None for 1."""
+    def _positive(self, batch: HitGraph, truth: Tensor, mask: Tensor | None, by_graph: bool) -> Tensor | None:
+        """Weight of true rows, None for 1; a number, or with `by_graph` one for each row."""
         if self.class_weight == "none":
             return None
         if self.class_weight != "balanced":
             return truth.new_tensor(float(self.class_weight))
-        counted = truth if mask is None else truth[mask]
-        true = counted.sum()
-        return torch.where(true > 0, (counted.numel() - true) / true.clamp(min=1), 1.0)
+        counted = torch.ones_like(truth) if mask is None else mask.to(truth.dtype)
+        graph = torch.zeros_like(truth, dtype=torch.long)
+        if by_graph and batch.get("batch") is not None:
+            graph = batch.batch[self.rows.hits(batch)[0]]
+        every, true = (truth.new_zeros(batch.num_graphs).index_add(0, graph, x) for x in (counted, counted * truth))
+        ratio = torch.where(true > 0, (every - true) / true.clamp(min=1), 1.0)
+        return ratio[graph]
 
     def metrics(
         self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
@@ -138,8 +150,7 @@ class BinaryClassification(Task):
         gives; and of triplets what `comparison.medals` gives. A score that needs both classes is None where one is
         missing.
         """
-        if not 0 < cut < 1:
-            raise InputError(f"cut: is {cut:g}; allowed: between 0 and 1")
+        logit(cut)  # a wrong one is refused before anything is computed
         judged = self.answers(outputs, graphs, cut)
         result: dict[str, Any] = {"loss": mean_loss(self, outputs, graphs, [self.size(graph) for graph in graphs])}
         result |= self._scores(judged)
@@ -183,16 +194,15 @@ class BinaryClassification(Task):
         logits: Tensor = graph.x.new_zeros(graph[self.rows.index].shape[1])
         return logits
 
-    def cut(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], efficiency: float) -> float | None:
-        """The highest cut on the probability that keeps this share of the true rows; None without true rows.
+    def cut(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], efficiency: float) -> Cut | None:
+        """The highest cut that keeps this share of the true rows; None without true rows.
 
         Take it from validation events and apply it to others.
         """
         kept = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
         truth = _joined([g[self.rows.truth] for g in graphs])[kept] > 0.5
         lowest = cut_for_efficiency(_joined([o.detach() for o in outputs])[kept], truth, efficiency)
-        # A hair lower, so that the logit of the cut, rounded, doesn't lose the row that it was taken from.
-        return None if lowest is None else 1 / (1 + math.exp(-(lowest - 1e-9)))
+        return None if lowest is None else Cut(lowest)
 
     def _scores(self, judged: ClassifiedRows) -> dict[str, float | None]:
         """The metrics of such rows, and how many rows there are."""
@@ -200,6 +210,7 @@ class BinaryClassification(Task):
         size = len(judged.truth)
         facts = {
             "cut": judged.cut,
+            "cut_logit": logit(judged.cut),
             self.rows.plural: size,
             "true_fraction": float(judged.truth.mean()) if size else None,
         }

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from archioptrx.core.errors import InputError
 from archioptrx.tasks.metrics import EDGES, TRIPLETS, metric
 
 Floats = NDArray[np.floating[Any]]
@@ -23,6 +24,8 @@ Ints = NDArray[np.int64]
 ROWS = (EDGES, TRIPLETS)
 FIXED_CUT = 0.7
 FIXED_EFFICIENCY = 0.98
+LARGE_LOGIT = 8.0
+"""From here on a probability is written as a logit: its distance to 1 is below 0.0004."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def rates(accepted: Bools, truth: Bools) -> dict[str, float | None]:
 
 
 def cut_for_efficiency(scores: Floats, truth: Bools, efficiency: float) -> float | None:
-    """Choose the highest cut that keeps at least this share of the true rows.
+    """Choose the highest cut, on the scale of the scores, that keeps at least this share of the true rows.
 
     Take it from validation events and apply it to others. None without true rows.
 
@@ -111,9 +114,69 @@ def cut_for_efficiency(scores: Floats, truth: Bools, efficiency: float) -> float
     return None if index is None else float(ranking.thresholds[index])
 
 
-def logit(probability: float) -> float:
-    """Logarithm of the odds of a probability."""
-    return math.log(probability / (1 - probability))
+class Cut(float):
+    """Cut on the scores of a network: the probability that accepts, which keeps its logit.
+
+    It is a number like any other probability. But probabilities near 1 lie too close together to hold a cut: from a
+    logit of 37 on there is none left below 1. So what compares scores takes `logit(cut)`. The number is rounded down,
+    so that it accepts what the logit accepts.
+
+    Parameters
+    ----------
+    value
+        The logit.
+
+    >>> Cut(0.0), Cut(40.0), logit(Cut(40.0))
+    (0.5, 0.9999999999999999, 40.0)
+    """
+
+    def __new__(cls, value: float) -> Cut:
+        below = math.exp(-abs(value)) / (1 + math.exp(-abs(value)))  # no overflow, whatever the logit
+        probability = below if value < 0 else 1 - below
+        while probability > math.ulp(0.0) and (probability == 1 or logit(probability) > value):
+            probability = math.nextafter(probability, 0.0)
+        cut = super().__new__(cls, max(probability, math.ulp(0.0)))
+        cut.logit = float(value)
+        return cut
+
+    logit: float
+
+    def __getnewargs__(self) -> tuple[float]:
+        return (self.logit,)
+
+    def __eq__(self, other: object) -> bool:
+        return self.logit == other.logit if isinstance(other, Cut) else float(self) == other
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(float(self))
+
+
+def logit(cut: float) -> float:
+    """Logarithm of the odds of a probability; of a `Cut` exactly its own.
+
+    Raises
+    ------
+    InputError
+        The probability has none.
+    """
+    if isinstance(cut, Cut):
+        return cut.logit
+    if not 0 < cut < 1:
+        raise InputError(f"cut: is {cut:g}; allowed: between 0 and 1")
+    return math.log(cut / (1 - cut))
+
+
+def cut_text(cut: float) -> str:
+    """A cut in a sentence: as a probability, or as a logit where this says more.
+
+    >>> cut_text(0.5), cut_text(Cut(20.0))
+    ('0.5', 'a logit of 20')
+    """
+    level = logit(cut)
+    return f"{float(cut):.4g}" if abs(level) < LARGE_LOGIT else f"a logit of {level:.4g}"
 
 
 def _no_field(name: str) -> tuple[Floats, Floats]:
@@ -131,7 +194,7 @@ class ClassifiedRows:
     truth : bool [R]
         Which rows are true.
     cut
-        Probability that accepts.
+        Probability that accepts, or a `Cut`.
     graphs
         The hit graphs, or batches of them, that the rows are of.
     ends

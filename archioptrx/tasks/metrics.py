@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from archioptrx.core.config import kind_of
-from archioptrx.core.errors import ArchiOpTrXError, InputError, TrialError, did_you_mean
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, TrialError, did_you_mean
 from archioptrx.core.plugins import Registry
 
 EDGES, TRIPLETS, HITS, EVENTS, TRACKS = SUBJECTS = ("edges", "triplets", "hits", "events", "tracks")
@@ -33,7 +33,19 @@ EDGES, TRIPLETS, HITS, EVENTS, TRACKS = SUBJECTS = ("edges", "triplets", "hits",
 SHARE, LARGE, SMALL = BETTER = ("share", "large", "small")
 """Which values are good: a share of 1 with 1 best; large ones; small ones."""
 RESERVED = (
-    *("loss", "cut", "edges", "triplets", "pairs", "graphs", "hits", "tracks", "particles", "true_fraction"),
+    *(
+        "loss",
+        "cut",
+        "cut_logit",
+        "edges",
+        "triplets",
+        "pairs",
+        "graphs",
+        "hits",
+        "tracks",
+        "particles",
+        "true_fraction",
+    ),
     *("matching", "pt", "eta", "parameters", "latency", "seconds_per_epoch"),
 )
 """Names beside those of metrics: numbers of tasks, data and costs."""
@@ -93,7 +105,7 @@ class Metric:
             number = self.compute(judged)
         except ArchiOpTrXError:
             raise
-        except Exception as error:  # a user's function may raise anything
+        except RAISED as error:  # a user's function may raise anything
             text = " ".join(str(error).split())
             raise TrialError(f"metric {self.name}: raised {type(error).__name__}: {text}") from error
         if number is None:
@@ -176,6 +188,15 @@ def metrics_of(task: str, *subjects: str) -> list[Metric]:
     ]
 
 
+def defined(value: Any) -> float | None:
+    """The value of a metric as a number; None where it is undefined: missing, None, or not finite.
+
+    >>> defined(0.5), defined(None), defined(math.nan)
+    (0.5, None, None)
+    """
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
 def names_of(metrics: Sequence[Metric], better: str) -> tuple[str, ...]:
     """Names of the metrics whose good values are of one kind."""
     return tuple(known.name for known in metrics if known.better == better)
@@ -192,7 +213,7 @@ class NetworkOutputs:
     graphs
         The hit graphs, or batches of them.
     cut
-        Probability that accepts.
+        Probability that accepts, or an `archioptrx.tasks.classification_metrics.Cut`.
     """
 
     outputs: Sequence[Any]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import hinge_embedding_loss
+from torch.nn.functional import hinge_embedding_loss, pairwise_distance
 
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.classification_metrics import Ranking
@@ -25,8 +25,9 @@ class NodeEmbedding(Task):
     """Hinge loss on the distance of pairs of hits, as `torch.nn.functional.hinge_embedding_loss` has it.
 
     A pair at distance d costs d where both hits are one particle's, else max(0, margin - d); the loss is the mean. The
-    distance is the squared Euclidean one, or the plain one. Pairs are the edges of the loss graph (`loss_index`,
-    `y_loss`) where the data have one, else the candidate edges; a hit of noise belongs to no particle.
+    distance is the squared Euclidean one, or the plain one (`torch.nn.functional.pairwise_distance`). Pairs are the
+    edges of the loss graph (`loss_index`, `y_loss`) where the data have one, else the candidate edges; a hit of noise
+    belongs to no particle.
     """
 
     name = "node_embedding"
@@ -45,12 +46,23 @@ class NodeEmbedding(Task):
         return lacks_pid(graph)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
-        """Mean hinge loss of the pairs. Shapes: output [N, D], or [N] for one dimension -> []."""
+        """Mean hinge loss of the pairs, the random ones new. Shapes: output [N, D], or [N] for one dimension -> []."""
+        return self._mean(output, *self._all_pairs(batch, fixed=False))
+
+    def validation_loss(self, output: Tensor, batch: HitGraph) -> Tensor:
+        """Mean hinge loss of the pairs, the random ones always the same."""
+        return self._mean(output, *self._all_pairs(batch, fixed=True))
+
+    def _all_pairs(self, batch: HitGraph, fixed: bool) -> tuple[Tensor, Tensor]:
+        """Pairs of the loss graph and random ones, and whether both hits are one particle's. See `random_pairs`."""
         index, same = pairs_of(batch)
-        if self.options.random_pairs:
-            more = random_pairs(batch, self.options.random_pairs)
-            index = torch.cat([index, more], dim=1)
-            same = torch.cat([same, same_particle(batch, more)])
+        if not self.options.random_pairs:
+            return index, same
+        more = random_pairs(batch, self.options.random_pairs, fixed)
+        return torch.cat([index, more], dim=1), torch.cat([same, same_particle(batch, more)])
+
+    def _mean(self, output: Tensor, index: Tensor, same: Tensor) -> Tensor:
+        """Mean hinge loss of pairs."""
         distance = self.distance(output, index)
         sign = 2 * same.to(distance.dtype) - 1
         return hinge_embedding_loss(distance, sign, self.options.margin, reduction="sum") / max(1, len(sign))
@@ -73,7 +85,7 @@ class NodeEmbedding(Task):
         same = torch.cat([s.cpu() for _, s in pairs]).numpy() if pairs else np.zeros(0, dtype=bool)
         right = (distance < self.threshold) == same
         scores: dict[str, Any] = {
-            "loss": mean_loss(self, outputs, graphs, [len(pair_truth) for pair_truth in near]),
+            "loss": mean_loss(self, outputs, graphs, [len(self._all_pairs(g, fixed=True)[1]) for g in graphs]),
             "pair_accuracy": float(right.mean()) if len(right) else None,
             "pair_auc": Ranking.of(-distance, same).auc,
             "pairs": len(same),
@@ -110,11 +122,11 @@ class NodeEmbedding(Task):
     def distance(self, output: Tensor, index: Tensor) -> Tensor:
         """Distance of the points of each pair. Shapes: output [N, D], or [N]; index [2, L] -> [L]."""
         points = output.reshape(len(output), -1)
-        squares = (points[index[0]] - points[index[1]]).square().sum(dim=1)
+        first, second = points[index[0]], points[index[1]]
         if self.options.distance == "squared":
-            return squares
-        # The root has no gradient at 0.
-        return torch.where(squares > 0, squares, 1.0).sqrt() * (squares > 0)
+            return (first - second).square().sum(dim=1)
+        # torch adds 1e-6 to each difference: the root has no gradient at 0.
+        return pairwise_distance(first, second)
 
     def _clusters(self, output: Tensor, graph: HitGraph) -> list[Any]:
         points = output.detach().reshape(len(output), -1).double()
@@ -137,16 +149,21 @@ def same_particle(graph: HitGraph, index: Tensor) -> Tensor:
     return same
 
 
-def random_pairs(batch: HitGraph, number: int) -> Tensor:
-    """So many pairs of each hit with hits of its own graph, itself left out; the same whenever the batch is the same.
+def random_pairs(batch: HitGraph, number: int, fixed: bool = False) -> Tensor:
+    """So many pairs of each hit with hits of its own graph, itself left out.
 
-    Shapes: -> int64 [2, number · N], fewer where a graph has a single hit.
+    They are drawn from torch's generator of the CPU, or, if `fixed`, for each graph from its own number of hits: then a
+    graph has the same pairs in every batch. Shapes: -> int64 [2, number · N], fewer where a graph has a single hit.
     """
     ptr = batch.ptr.cpu() if batch.get("ptr") is not None else torch.tensor([0, len(batch.x)])
     sizes = ptr.diff()
     low, size = ptr[:-1].repeat_interleave(sizes), sizes.repeat_interleave(sizes)
-    generator = torch.Generator().manual_seed(len(batch.x))
-    step = 1 + (torch.rand(number, len(low), generator=generator) * (size - 1)).long()
+    if fixed:
+        seeded = [(hits, torch.Generator().manual_seed(hits)) for hits in sizes.tolist()]
+        draws = torch.cat([torch.rand(number, hits, generator=generator) for hits, generator in seeded], dim=1)
+    else:
+        draws = torch.rand(number, len(low))
+    step = 1 + (draws * (size - 1)).long()
     hit = torch.arange(len(low)).expand(number, -1)
     other = low + (hit - low + step) % size
     kept = (size > 1).expand(number, -1)

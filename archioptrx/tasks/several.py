@@ -59,6 +59,14 @@ class Several(Task):
         ]
         return torch.stack(losses).sum()
 
+    def validation_loss(self, output: tuple[Tensor, ...], batch: HitGraph) -> Tensor:
+        """Weighted sum of the losses in metrics."""
+        losses = [
+            self.weights[name] * task.validation_loss(part, batch)
+            for (name, task), part in zip(self.tasks.items(), output, strict=True)
+        ]
+        return torch.stack(losses).sum()
+
     def metrics(
         self, outputs: Sequence[tuple[Tensor, ...]], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
     ) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from archioptrx.core.config import kind_of
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import HitGraph
-from archioptrx.tasks.metrics import TRACKS, Metric, NetworkOutputs
+from archioptrx.tasks.metrics import TRACKS, Metric, NetworkOutputs, defined
 from archioptrx.tasks.options.registry import TASKS
 
 Output = Tensor | tuple[Tensor, ...]
@@ -44,21 +44,27 @@ def mean_loss(
     task: Task, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], weights: Sequence[float]
 ) -> float | None:
     """Loss of all graphs (or batches), weighted by what each one holds; None without graphs."""
-    losses = [float(task.loss(o.detach().float(), g)) for o, g in zip(outputs, graphs, strict=True)]
+    losses = [float(task.validation_loss(o.detach().float(), g)) for o, g in zip(outputs, graphs, strict=True)]
     return float(np.average(losses, weights=[max(1e-9, weight) for weight in weights])) if losses else None
 
 
 @dataclass(frozen=True)
 class TaskObjective:
-    """The metric that a search improves, and its direction (`max` or `min`)."""
+    """The metric that a search improves, its direction (`max` or `min`), and further metrics that it needs.
+
+    An epoch in which one of them is undefined has no score; see `archioptrx.tasks.metrics.defined`.
+    """
 
     metric: str
     direction: str = "max"
+    needs: tuple[str, ...] = ()
 
-    def value(self, metrics: dict[str, Any]) -> float | None:
-        """Take the metric from a report, turned so that larger is better. None where it couldn't be computed."""
-        value = metrics.get(self.metric)
-        return None if value is None else float(value) if self.direction == "max" else -float(value)
+    def value(self, metrics: Mapping[str, Any]) -> float | None:
+        """Take the metric from a report, turned so that larger is better. None: these metrics give no score."""
+        value = defined(metrics.get(self.metric))
+        if value is None or any(defined(metrics.get(name)) is None for name in self.needs):
+            return None
+        return value if self.direction == "max" else -value
 
 
 class Task(ABC):
@@ -110,7 +116,14 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, output: Any, batch: HitGraph) -> Tensor:
-        """Loss of a model's output on a batch, a scalar."""
+        """Loss of a model's output on a batch, a scalar. What it draws comes from torch's generator of the CPU.
+
+        A training seeds that generator, so that its draws are new in each step and follow its seed.
+        """
+
+    def validation_loss(self, output: Any, batch: HitGraph) -> Tensor:
+        """Loss in metrics: draws nothing, and graphs have the same loss in any batch. Usually the loss itself."""
+        return self.loss(output, batch)
 
     @abstractmethod
     def metrics(
@@ -123,7 +136,8 @@ class Task(ABC):
         outputs, graphs
             One output per graph or batch, in the same order, on any device.
         cut
-            Probability at which a row counts as accepted.
+            Probability at which a row counts as accepted. The one for an efficiency may be as good as 1: then compare
+            logits with `archioptrx.tasks.classification_metrics.logit` of it, which is exact.
         bins
             Add lists of scores per bin of physical quantities, where the data have them.
 

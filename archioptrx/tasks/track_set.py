@@ -13,8 +13,8 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss, softplus
 
-from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.tasks.classification_metrics import logit
 from archioptrx.tasks.options.parameters import channels_of
 from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.options.track_set import SetOptions
@@ -99,8 +99,7 @@ class TrackSet(Task):
         that; `f1`, twice the good pairs over tracks and accepted slots; `count_error`, mean of |accepted - tracks|;
         `tracks`; of the matched pairs, good or not, what `archioptrx.tasks.parameters.scores` gives.
         """
-        if not 0 < cut < 1:
-            raise InputError(f"cut: is {cut:g}; allowed: between 0 and 1")
+        logit(cut)  # a wrong one is refused before anything is computed
         finite(outputs)
         good = accepted = tracks = 0
         errors: list[int] = []
@@ -167,4 +166,4 @@ class TrackSet(Task):
         for output, graph in zip(outputs, graphs, strict=True):
             logits, given = self._parts(output.detach())
             for row, truth in enumerate(self._truths(graph)):
-                yield given[row][torch.sigmoid(logits[row]) >= cut], truth
+                yield given[row][logits[row].double() >= logit(cut)], truth

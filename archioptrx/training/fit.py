@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.batches import batched, cut, graphs_for, on_device
 from archioptrx.data.hitgraph import HitGraph, batch_graphs
+from archioptrx.tasks.metrics import defined
 from archioptrx.tasks.task import Task, apply_to
 from archioptrx.training.optimizer import make_optimizer, rate_factor
 from archioptrx.training.settings import Training
@@ -79,7 +80,7 @@ class Report:
     metrics
         Metrics of the task on the validation graphs (empty without any).
     best
-        Whether this is the best epoch so far by the task's objective.
+        Whether this is the best epoch so far by the task's objective; while no epoch has a score, by the loss.
     learning_rate
         After the epoch's last step.
     gradient_norm
@@ -189,7 +190,7 @@ class Fitting:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=training.precision == "float16")
         self.shuffler = torch.Generator().manual_seed(training.seed)
         self._dropout = _seeded_state(training.seed, self.device)
-        self.epochs, self.waited, self.best_value = 0, 0, -math.inf
+        self.epochs, self.waited, self.best_value = 0, 0, (False, -math.inf)
         self.best_weights = copy.deepcopy(model.state_dict())
 
     @property
@@ -286,7 +287,7 @@ class Fitting:
         self.optimizer.zero_grad(set_to_none=True)
         with _autocast(self.device, training.precision):
             output = self.model(batch)
-        loss = self.task.loss(apply_to(output, Tensor.float), batch)
+        loss = self.task.loss(apply_to(output, _at_least_single), batch)
         self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimizer)
         limit = math.inf if training.gradient_clip is None else training.gradient_clip
@@ -304,10 +305,13 @@ class Fitting:
             raise TrialError(f"epoch {self.epochs + 1}, step {step}: the loss is {float(recent[bad[0]])}")
 
     def _remember(self, metrics: dict[str, Any], loss: float) -> bool:
-        """Keep the weights if this epoch is the best one."""
-        value = self.task.objective.value(metrics)
-        if value is None:  # no validation graphs, or only one class in them
-            value = -float(metrics.get("loss", loss))
+        """Keep the weights if this epoch is the best one: of those with a score, or by its loss while none has one."""
+        score = self.task.objective.value(metrics)
+        if score is None:  # no validation graphs, only one class in them, nothing above the cut …
+            known = defined(metrics.get("loss"))
+            value = (False, -(loss if known is None else known))
+        else:
+            value = (True, score)
         if value <= self.best_value:
             self.waited += 1
             return False
@@ -350,7 +354,7 @@ def evaluate_model(
     model, task, graphs, device
         See `fit`.
     cut
-        Probability at which a row counts as accepted.
+        Probability at which a row counts as accepted, or a `Cut`.
     batch_size
         Graphs at once; None: about 16,000 edges.
     bins
@@ -367,16 +371,21 @@ def evaluate_model(
 
 
 def predict(model: nn.Module, batches: Sequence[HitGraph], precision: str = "float32") -> list[Any]:
-    """Run a model without training it; one output per graph or batch, as float32."""
+    """Run a model without training it; one output per graph or batch, in single precision or double."""
     before = model.training
     model.eval()
     with torch.no_grad():
         outputs: list[Any] = []
         for batch in batches:
             with _autocast(batch.x.device, precision):
-                outputs.append(apply_to(model(batch), Tensor.float))
+                outputs.append(apply_to(model(batch), _at_least_single))
     model.train(before)
     return outputs
+
+
+def _at_least_single(output: Tensor) -> Tensor:
+    """Turn half precision into single precision; a network in double precision keeps its own."""
+    return output if output.dtype == torch.float64 else output.float()
 
 
 def _autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archioptrx.core.config import Fields
+from archioptrx.tasks.metrics import defined
 from archioptrx.tasks.options import ObjectiveMetrics
 
 EDGE = 1e-9
@@ -63,13 +64,13 @@ class Goal:
 
     def value(self, metrics: Mapping[str, Any]) -> float | None:
         """Larger is better; None where a number is missing or not finite, or no share though it has a price."""
-        value = _number(metrics.get(self.metric))
+        value = defined(metrics.get(self.metric))
         if value is None:
             return None
         sign = 1.0 if self.mode == "max" else -1.0
         if self.price is None:
             return sign * value
-        cost = _number(metrics.get(self.price.metric))
+        cost = defined(metrics.get(self.price.metric))
         if cost is None or not 0 <= value <= 1:
             return None
         share = min(max(value, EDGE), 1 - EDGE)
@@ -124,10 +125,18 @@ class Objective:
         return tuple(dict.fromkeys(name for goal in self.goals for name in goal.metrics))
 
     def scores(self, metrics: Mapping[str, Any]) -> tuple[float, ...] | None:
-        """One number of each goal, larger is better; None where one is missing or not finite."""
+        """One number of each goal, larger is better; None where one is undefined: then an epoch has no score."""
         scores = [goal.value(metrics) for goal in self.goals]
         numbers = tuple(value for value in scores if value is not None)
         return numbers if len(numbers) == len(scores) else None
+
+    def missing(self, metrics: Mapping[str, Any], epochs: int) -> str:
+        """Why a training has no score after so many epochs, of which none had one; `metrics` are those of the last."""
+        undefined = (name for goal in self.goals if goal.value(metrics) is None for name in goal.metrics)
+        names = [name for name in dict.fromkeys(undefined) if defined(metrics.get(name)) is None]
+        count = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+        verb = "is" if len(names) == 1 else "are"
+        return f"no score after {count}: the validation {' and '.join(names)} {verb} undefined"
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.goals))
@@ -193,10 +202,6 @@ def _read_price(goal: Fields) -> Price:
     )
     inside.rest()
     return price
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def value_text(metric: str, value: float | None) -> str:

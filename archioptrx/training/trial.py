@@ -6,17 +6,19 @@ They are told apart by `kind`:
 `refused`
     The network has too many parameters, or a training step takes too long: `reason`.
 `epoch`
-    One epoch has ended: `epoch`, `score` (of the first goal, larger is better), `scores` (of each goal, where there are
-    several), `best` (whether no epoch before was better), `metrics` (on validation events, and what the network costs),
+    One epoch has ended: `epoch`, `score` (of the first goal, larger is better; None where a metric of the objective is
+    undefined), `scores` (of each goal, where there are several), `best` (whether it has a score and no epoch before had
+    a better one), `metrics` (on validation events, and what the network costs),
     `parameters`, `loss`, `learning_rate`, `gradient_norm`, `weight_norm` (see `training.fit.Report`), `train_seconds`
     (training and validation so far), `seconds` (all since the trial began), `memory` (bytes, peak of the process in
     this trial), `gpu_memory` (the same of tensors on a GPU, or None); of the best epoch so far: `weights_digest`, and
     where the spec says `keep` and the score is `keep_from` or above: `weights`.
 `end`
     The last epoch has ended: `seconds`, and where the spec says `final`: `test` (metrics on test events with
-    the weights of the best epoch), `weights` (bytes of a state dict) and their `weights_digest`.
+    the weights of the best epoch), `weights` (bytes of a state dict) and their `weights_digest`. Where it says
+    `measure`, this is the only message: `seconds` and `latency` in ms.
 `error`
-    The trial failed: `error`, one line; `seconds`.
+    The trial failed, as it does where no epoch had a score: `error`, one line; `seconds`.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archioptrx.core.errors import TrialError
+from archioptrx.core.errors import RAISED, TrialError
 from archioptrx.data.dataset import Metadata, Splits
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.graphs.computation_graph import ComputationGraph
@@ -47,7 +49,7 @@ from archioptrx.tasks.tracks.scores import track_numbers
 from archioptrx.training import peak_memory
 from archioptrx.training.fit import Fitting, Further, Prepared, Report, evaluate_model, prepare
 from archioptrx.training.measure import FEW, PASSES, latency, step_seconds
-from archioptrx.training.objective import Objective
+from archioptrx.training.objective import COSTS, Objective
 from archioptrx.training.settings import Training
 from archioptrx.training.trial_log import TrialLog
 from archioptrx.training.trial_spec import TrialLimits, TrialSpec
@@ -90,9 +92,10 @@ def build(
 
 
 def task_of(options: TaskOptions, objective: Objective) -> Task:
-    """Make the task; the metric of the first goal says which epoch is best."""
+    """Make the task; the metric of the first goal says which of the epochs with a score is best."""
     task = task_from(options)
-    task.objective = TaskObjective(objective.first.metric, objective.first.mode)
+    needs = tuple(goal.metric for goal in objective.goals if goal.metric not in COSTS)  # costs are always there
+    task.objective = TaskObjective(objective.first.metric, objective.first.mode, needs)
     return task
 
 
@@ -127,13 +130,13 @@ def messages(spec: TrialSpec, data: TrialData) -> Generator[dict[str, Any], None
                 if message is None:
                     return
                 yield {**message, "log": log.taken()}
-    except Exception as error:
+    except RAISED as error:
         yield failure(error, start, log)
     finally:
         torch.set_num_threads(threads)
 
 
-def failure(error: Exception, start: float, log: TrialLog) -> dict[str, Any]:
+def failure(error: BaseException, start: float, log: TrialLog) -> dict[str, Any]:
     """The last message of a trial that failed; `start` as `time.perf_counter` gave it."""
     log.failed(error)
     seconds = time.perf_counter() - start
@@ -157,7 +160,7 @@ class _Trial:
     """
 
     def __init__(self, spec: TrialSpec, data: TrialData, start: float, log: TrialLog) -> None:
-        self.spec, self.data, self.start = spec, data, start
+        self.spec, self.data, self.start, self.log = spec, data, start, log
         peak_memory.reset(spec.device)
         self.task = task_of(spec.task.options, spec.objective)
         model = build(spec.graph, spec.hyperparameters, data.metadata, self.task, spec.training.seed)
@@ -168,6 +171,9 @@ class _Trial:
     def messages(self) -> Generator[dict[str, Any], None, None]:
         """Train, epoch by epoch."""
         spec, data = self.spec, self.data
+        if spec.measure:
+            yield self._measured()
+            return
         ready = data.prepared(self.task, spec.training, spec.device)
         further = self._tracks(data.splits.whole_validation) if _names_tracks(spec.objective) else None
         train, validation = data.splits.train, data.splits.validation
@@ -177,11 +183,15 @@ class _Trial:
             if reason := _refusal(fitting, self.parameters, spec.limits):
                 yield {"kind": "refused", "reason": reason}
                 return
-            costs = self._costs()
+            costs, scored = self._costs(), False
             while not fitting.done and (spec.stop is None or fitting.epochs < spec.stop):
                 report = fitting.epoch()
                 train_seconds += report.seconds
-                yield self._epoch(report, costs, train_seconds)
+                message = self._epoch(report, costs, train_seconds)
+                scored = scored or message["score"] is not None
+                yield message
+            if not scored:
+                raise TrialError(spec.objective.missing(message["metrics"], fitting.epochs))
         finally:
             fitting.close()
         seconds = {"train_seconds": train_seconds, "seconds": time.perf_counter() - self.start}
@@ -190,6 +200,12 @@ class _Trial:
     def _tracks(self, whole: bool) -> Further:
         """Metrics of tracks; `whole` as of `track_numbers`."""
         return partial(track_numbers, self.task, selection=Selection.of_signal(self.data.metadata.options), whole=whole)
+
+    def _measured(self) -> dict[str, Any]:
+        """The only message of a network that is measured, not trained."""
+        milliseconds = self._costs()["latency"]
+        self.log.note(f"latency {milliseconds:.4g} ms, measured alone")
+        return {"kind": "end", "latency": milliseconds, "seconds": time.perf_counter() - self.start}
 
     def _costs(self) -> dict[str, float]:
         """Metrics that say what the network costs, measured before it is trained."""
@@ -200,7 +216,7 @@ class _Trial:
     def _epoch(self, report: Report, costs: Mapping[str, float], train_seconds: float) -> dict[str, Any]:
         """The message of an epoch."""
         metrics = {**report.metrics, **costs, "seconds_per_epoch": train_seconds / report.epoch}
-        scores = _scores(self.spec.objective, metrics, report)
+        scores = _scores(self.spec.objective, metrics, report.best)
         return {
             "kind": "epoch",
             "epoch": report.epoch,
@@ -212,7 +228,7 @@ class _Trial:
             "seconds": time.perf_counter() - self.start,
             "memory": peak_memory.resident(),
             "gpu_memory": peak_memory.on_gpu(self.spec.device),
-            **(_weights(self.model, self.spec, scores["score"]) if report.best else {}),
+            **(_weights(self.model, self.spec, scores["score"]) if scores["best"] else {}),
         }
 
     def _final(self) -> dict[str, Any]:
@@ -228,15 +244,11 @@ def _names_tracks(objective: Objective) -> bool:
     return any(name in METRICS and TRACKS in METRICS.get(name).of for name in objective.metrics)
 
 
-def _scores(objective: Objective, metrics: Mapping[str, Any], report: Report) -> dict[str, Any]:
-    """Scores of an epoch in a message."""
+def _scores(objective: Objective, metrics: Mapping[str, Any], best: bool) -> dict[str, Any]:
+    """Scores of an epoch in a message; `best`: whether the training keeps its weights, with a score or without."""
     scores = objective.scores(metrics)
-    if scores is None:
-        wrong = next(goal for goal in objective.goals if goal.value(metrics) is None)
-        values = ", ".join(f"the validation {name} is {metrics.get(name)}" for name in wrong.metrics)
-        raise TrialError(f"epoch {report.epoch}: {values}, no number")
-    several = {"scores": list(scores)} if objective.several else {}
-    return {"score": scores[0], **several, "best": report.best}
+    several = {"scores": scores and list(scores)} if objective.several else {}
+    return {"score": scores and scores[0], **several, "best": best and scores is not None}
 
 
 def _weights(model: Model, spec: TrialSpec, score: float) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from archioptrx.core.printing import printable
+
 
 class TrialLog:
     """Notes of one trial with their times, taken out now and then.
@@ -60,7 +62,7 @@ class TrialLog:
 
 def as_lines(notes: Sequence[tuple[float, str]]) -> str:
     """Notes as lines of a file: local time, text; further lines of a text are indented."""
-    return "".join(f"{_moment(when)}  {text.replace(chr(10), chr(10) + '    ')}\n" for when, text in notes)
+    return "".join(f"{_moment(when)}  {printable(text).replace(chr(10), chr(10) + '    ')}\n" for when, text in notes)
 
 
 def _moment(when: float) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from archioptrx.core.plugins import import_modules
+from archioptrx.core.own_modules import ModuleSource, own_sources
+from archioptrx.core.plugins import import_shipped
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.tasks.options import TaskDescription
 from archioptrx.training.objective import Objective
@@ -52,6 +53,8 @@ class TrialSpec:
         Whether metrics on test events and the weights are wanted at the end.
     keep, keep_from
         Whether the weights of each better epoch are sent; the score that an epoch needs for that, None: any.
+    measure
+        Whether the network's latency is measured and nothing else: no training.
     stop
         Epochs after which the training ends, with the schedule of all; None: it doesn't.
     """
@@ -67,6 +70,7 @@ class TrialSpec:
     final: bool = False
     keep: bool = False
     keep_from: float | None = None
+    measure: bool = False
     stop: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,15 +85,19 @@ class TrialSpec:
 
 @dataclass(frozen=True)
 class PackedSpec:
-    """A specification on its way to another process, which first imports the modules that its objects are of."""
+    """A specification on its way to another process, which first imports the modules that its objects are of.
+
+    `sources`: of the user's own modules, which need not be installed there.
+    """
 
     imports: tuple[str, ...]
+    sources: tuple[ModuleSource, ...]
     content: bytes
 
     @classmethod
     def of(cls, spec: TrialSpec) -> PackedSpec:
         """Pack a specification."""
-        return cls(spec.imports, pickle.dumps(spec))
+        return cls(spec.imports, own_sources(spec.imports), pickle.dumps(spec))
 
     def unpack(self) -> TrialSpec:
         """Import the user's modules and give the specification back.
@@ -99,6 +107,6 @@ class PackedSpec:
         InputError
             A module can't be imported in this process.
         """
-        import_modules(self.imports)
+        import_shipped(self.sources, self.imports)
         spec: TrialSpec = pickle.loads(self.content)
         return spec

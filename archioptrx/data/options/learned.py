@@ -37,6 +37,11 @@ class LearnedOptions:
         Share of the true edges that the radius is to span, before `neighbours` limits it.
     neighbours
         No hit is joined with more than so many others, the nearest; another may still be joined with it.
+    truth
+        Pairs of hits of one particle that are true: `consecutive` ones, or `all`.
+    loss_radius
+        Pairs within it are in the loss graph too, of as many neighbours at most. None: it has the predicted edges and
+        the missed true ones alone.
     train_events
         Fit the embedding on so many events at most, and on half of all at most. They are training events ever after.
     seed
@@ -57,6 +62,8 @@ class LearnedOptions:
     radius: float | None = option(None, "hits within it are joined (default: as --efficiency needs)", float)
     efficiency: float = option(0.98, "share of true edges that the radius is to span")
     neighbours: int = option(50, "a hit is joined with so many others at most, the nearest")
+    truth: str = option("consecutive", "true pairs of hits of one particle: consecutive, or all")
+    loss_radius: float | None = option(None, "pairs within it are in the loss graph too (default: none more)", float)
     train_events: int = option(20, "fit the embedding on so many events at most, and half of all at most")
     seed: int = option(0, "seed")
     like: Metadata | None = None
@@ -66,8 +73,12 @@ class LearnedOptions:
         """Take and check the options; those of the other source are checked by whoever reads descriptions."""
         of = take_of(fields)
         counts = {"dimension": 1, "hidden": 1, "layers": 0, "epochs": 1, "neighbours": 1, "train_events": 1, "seed": 0}
-        values = {name: fields.take(name, int, getattr(cls, name), minimum=low) for name, low in counts.items()}
+        values: dict[str, Any] = {
+            name: fields.take(name, int, getattr(cls, name), minimum=low) for name, low in counts.items()
+        }
         for name in ("learning_rate", "margin"):
             values[name] = fields.take(name, float, getattr(cls, name), minimum=1e-9)
         values["efficiency"] = fields.take("efficiency", float, cls.efficiency, minimum=0.01, maximum=1)
-        return cls(of, radius=fields.take("radius", (float, type(None)), None, minimum=1e-9), **values)
+        for name in ("radius", "loss_radius"):
+            values[name] = fields.take(name, (float, type(None)), None, minimum=1e-9)
+        return cls(of, truth=fields.take("truth", str, cls.truth, choices=("consecutive", "all")), **values)

@@ -29,6 +29,9 @@ class TripletsOptions:
         Doublets of this probability or more take part. Low: what is lost here no triplet classifier finds again.
     most
         Triplets of one graph that are allowed.
+    cut_logit
+        In the place of `cut`: logit from which doublets take part, as `evaluate --efficiency` gives it. A probability
+        near 1 can't hold it. None: `cut` counts.
     """
 
     source: ClassVar[str] = "triplets"
@@ -37,6 +40,7 @@ class TripletsOptions:
     model: str | None = option(None, "folder of a trained classifier of doublets (default: all take part)", str)
     cut: float = option(CUT, "doublets of this probability or more take part")
     most: int = option(MOST, "triplets of one graph that are allowed")
+    cut_logit: float | None = option(None, "in the place of --cut: a logit, as evaluate --efficiency gives it", float)
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
@@ -46,7 +50,8 @@ class TripletsOptions:
         cut = fields.take("cut", float, CUT, minimum=0, maximum=1)
         if model is not None and not Path(model).expanduser().is_dir():
             fields.fault("model", f"{model}: no such folder; allowed: one that `archioptrx train` or `search` wrote")
-        return cls(of, model, cut, fields.take("most", int, MOST, minimum=1))
+        logit = fields.take("cut_logit", (float, type(None)), None)
+        return cls(of, model, cut, fields.take("most", int, MOST, minimum=1), logit)
 
 
 @dataclass(frozen=True)

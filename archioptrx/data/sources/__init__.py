@@ -175,10 +175,13 @@ def load_from(options: Options, like: Metadata | None = None) -> Dataset:
 def _loaded(options: Options) -> Dataset:
     """Call the source's own function."""
     from archioptrx.data.dataset import Dataset
+    from archioptrx.data.same_fields import fault_of
 
     load = SOURCES.get(options.source)
     with SOURCES.guarded(options.source):
         dataset = load(options)
     if not isinstance(dataset, Dataset):
         raise InputError(f"data source {options.source}: gave {type(dataset).__name__}; allowed: a Dataset")
+    if options.source in SOURCES.own() and (fault := fault_of(dataset.graphs)) is not None:
+        raise InputError(f"data source {options.source}: {fault}")
     return dataset

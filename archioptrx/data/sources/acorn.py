@@ -53,6 +53,8 @@ from archioptrx.data.sources.stream import Job, stream
 __all__ = ["NAMES", "SectorFile", "event_files", "load", "write_predictions"]
 
 PATTERNS = ("*.pyg", "*.pt")
+TRUTH = ("edge_y", "y", "track_edges")
+"""Each of these says which edges are true."""
 NODE_SCALE = (1000.0, math.pi, 1000.0)
 
 
@@ -133,9 +135,10 @@ def _stamp(file: Path) -> str:
 def make(job: Job, options: AcornOptions, metadata: Metadata) -> BuiltEvent:
     """Read the files of one event; a hit that is in several sectors has one name in all of them."""
     files: dict[int, SectorFile] = job.content
-    parts = []
+    parts, truth = [], True
     for file, _ in files.values():
         content = read_content(file, options.path)
+        truth &= any(name in content for name in TRUTH)
         try:
             parts.append(arrays_of(content, options))
         except InputError as error:
@@ -145,7 +148,7 @@ def make(job: Job, options: AcornOptions, metadata: Metadata) -> BuiltEvent:
         make_graph(arrays, metadata, job.name, sector, place=str(file.path))
         for arrays, (sector, file) in zip(parts, files.items(), strict=True)
     ]
-    return BuiltEvent(tuple(graphs), {SHARED: shared} if shared else {})
+    return BuiltEvent(tuple(graphs), {SHARED: shared} if shared else {}, truth)
 
 
 def name_shared_hits(parts: list[dict[str, Any]]) -> int:

@@ -2,7 +2,7 @@
 
 After the metric learning stage of the Exa.TrkX pipeline (Ju et al. 2021, arXiv:2103.06995): a perceptron reads each hit
 alone; of pairs of hits at the squared distance d² in its output, those of one particle cost d², others
-max(0, margin² - d²). The pairs of each step: the consecutive hits of all particles, each hit with another one of its
+max(0, margin² - d²). The pairs of each step: the true pairs, each hit with another one of its
 particle, each hit with any hit, and the nearest hits of other particles within the margin, which are the hard ones.
 """
 
@@ -43,7 +43,7 @@ class EmbeddingInput:
     inputs : float32 [N, F]
     pid : int64 [N]
     true : int64 [2, T]
-        Consecutive hits of a particle.
+        True pairs.
     """
 
     inputs: Tensor
@@ -108,13 +108,24 @@ def inputs_of(graph: HitGraph, metadata: Metadata) -> Tensor:
     return torch.cat([geometry.float(), graph.x[:, 3:]], dim=1)
 
 
-def true_pairs(graph: HitGraph, metadata: Metadata) -> Edges:
-    """Hits of one particle that follow each other on the way out from the beam line. Shapes: -> [2, T]."""
+def true_pairs(graph: HitGraph, metadata: Metadata, truth: str = "consecutive") -> Edges:
+    """Pairs of hits of one particle, from the inner to the outer one. Shapes: -> [2, T].
+
+    Parameters
+    ----------
+    truth
+        `consecutive`: hits that follow each other on the way out from the beam line. `all`: any two.
+    """
     nodes = graph.x[:, :3].double().numpy() * metadata.node_scale[:3]
     pid = graph.pid.numpy()
     order = np.lexsort((outward_rank(nodes[:, 0], nodes[:, 2]), pid))
-    joined = (pid[order][1:] == pid[order][:-1]) & (pid[order][1:] != 0)
-    return np.stack([order[:-1][joined], order[1:][joined]])
+    most = int(np.unique(pid[pid != 0], return_counts=True)[1].max(initial=2)) if truth == "all" else 2
+    pairs = []
+    for step in range(1, most):
+        inner, outer = order[:-step], order[step:]
+        joined = (pid[inner] == pid[outer]) & (pid[inner] != 0)
+        pairs.append(np.stack([inner[joined], outer[joined]]))
+    return np.concatenate(pairs, axis=1)
 
 
 @contextmanager
@@ -138,7 +149,9 @@ def fit(
     report
         Is told each epoch that ended, from 1.
     """
-    hits = [EmbeddingInput(inputs_of(g, metadata), g.pid.numpy(), true_pairs(g, metadata)) for g in graphs]
+    hits = [
+        EmbeddingInput(inputs_of(g, metadata), g.pid.numpy(), true_pairs(g, metadata, options.truth)) for g in graphs
+    ]
     random = np.random.default_rng(options.seed)
     with one_thread():
         embedding = new_embedding(hits[0].inputs.shape[1], options, random)

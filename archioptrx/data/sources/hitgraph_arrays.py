@@ -29,6 +29,8 @@ OPTIONAL = {
 """Further arrays, and the array that each has as many rows as."""
 MAY_BE_NAN = ("pid", "pt")
 """Arrays in which NaN may stand for noise; the guard of hit graphs looks at them."""
+NO_TRUTH = "no truth"
+"""Marks arrays whose `y` isn't the file's."""
 KEPT_BYTES = 2**28
 """Arrays of this size together stay in memory between the two looks at the files; others are read twice."""
 MOST_RATIO = 100
@@ -65,6 +67,7 @@ def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str
             arrays = {k: content[k] for k in ("X", *EDGE_KEYS, "y", *OPTIONAL) if k in content.files}
             if "y" not in arrays:  # no truth: no edge is known to be true
                 arrays["y"] = np.zeros(np.size(arrays["Ri_rows"]), np.float32)
+                arrays[NO_TRUTH] = np.zeros(0)
             if "embedding" not in widths:
                 arrays.pop("embedding", None)
     except UNREADABLE as error:

@@ -22,13 +22,22 @@ from typing import Any
 import numpy as np
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.files import writing
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.identifiers import particle_ids
 from archioptrx.data.options import SOURCES, HitgraphsOptions
 from archioptrx.data.repairs import note
-from archioptrx.data.sources.hitgraph_arrays import EDGE, KEPT_BYTES, OPTIONAL, Arrays, edge_index_of, read_arrays
+from archioptrx.data.sources.hitgraph_arrays import (
+    EDGE,
+    KEPT_BYTES,
+    NO_TRUTH,
+    OPTIONAL,
+    Arrays,
+    edge_index_of,
+    read_arrays,
+)
 from archioptrx.data.sources.stream import Job, bounded, cached, each, key_of, progress, stream
 
 METADATA = "metadata.json"
@@ -165,7 +174,7 @@ def make(job: Job, widths: Mapping[str, int], from_zero: bool, directed: bool, m
             raise InputError(*(f"{file}: {fault}" for fault in error.faults)) from error
         note(str(file), {"noise_ids": marked})
         arrays = {**arrays, "pid": ids}
-    return BuiltEvent((to_graph(file, arrays, metadata, directed),))
+    return BuiltEvent((to_graph(file, arrays, metadata, directed),), truth=NO_TRUTH not in arrays)
 
 
 def find_files(path: Path) -> list[Path]:
@@ -265,11 +274,12 @@ def write(dataset: Dataset, folder: Path) -> None:
     twice = [f"{event} sector {sector}" for (event, sector), count in names.items() if count > 1]
     if twice:
         raise InputError(f"{folder}: two graphs are called {twice[0]}; allowed: names of their own")
-    folder.mkdir(parents=True, exist_ok=True)
-    for graph in dataset.graphs:
-        np.savez_compressed(folder / f"{graph.event}_g{graph.sector:03d}.npz", **to_arrays(graph))
     text = json.dumps(dataset.metadata.to_dict(), indent=1, ensure_ascii=False)
-    (folder / METADATA).write_text(text + "\n", encoding="utf-8")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for graph in dataset.graphs:
+            np.savez_compressed(folder / f"{graph.event}_g{graph.sector:03d}.npz", **to_arrays(graph))
+        (folder / METADATA).write_text(text + "\n", encoding="utf-8")
 
 
 def check_empty(folder: Path) -> None:

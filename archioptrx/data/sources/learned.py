@@ -1,12 +1,14 @@
 """Graphs from a learned embedding: the stage before a graph network, for any source whose hits have particles.
 
 A small network (`archioptrx.data.sources.embedding`) gives each hit a place in a space where hits of one particle lie
-together. The *predicted* graph joins hits within a radius there, the *loss* graph has the missed true edges too:
+together. The *predicted* graph joins hits within a radius there, the *loss* graph has the missed true edges too, and
+with `loss_radius` the pairs within that radius:
 
     edge_index, y        predicted edges, from the inner to the outer hit; true: the two follow each other on the way of
-                         one particle out from the beam line
+                         one particle out from the beam line (with `truth: all`: both are of one particle)
     embedding            the place of each hit
-    loss_index, y_loss   predicted edges and missed true ones; 1 where both hits are of one particle, noise is none
+    loss_index, y_loss   predicted edges, pairs within `loss_radius`, missed true edges; 1 where both hits are of one
+                         particle, noise is none
 
 Hits, features and particles stay those of the other source. Its edges, their weights and its choice of a signal are
 left aside: they are about other edges.
@@ -33,6 +35,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.printing import raw_stream
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
@@ -60,12 +63,16 @@ class EmbeddingPlan:
         That hits get their places from.
     neighbours
         Most neighbours of a hit.
+    truth, loss_radius
+        As in `LearnedOptions`.
     """
 
     inner: Metadata
     metadata: Metadata
     embedding: Embedding
     neighbours: int
+    truth: str
+    loss_radius: float | None
 
 
 @SOURCES.registering("learned")
@@ -94,7 +101,7 @@ def load(options: LearnedOptions) -> Dataset:
         fitted_on=chosen,
         options={**given, "of": inner.metadata.to_dict(), FITTED: embedding.to_dict()},
     )
-    plan = EmbeddingPlan(inner.metadata, metadata, embedding, options.neighbours)
+    plan = EmbeddingPlan(inner.metadata, metadata, embedding, options.neighbours, options.truth, options.loss_radius)
     return stream(jobs_of(inner.graphs), partial(make, plan=plan), metadata)
 
 
@@ -120,7 +127,7 @@ def events_to_fit(events: Sequence[str], options: LearnedOptions) -> tuple[str, 
 def _fitted(graphs: Sequence[HitGraph], metadata: Metadata, options: LearnedOptions) -> Embedding:
     if not any(true_pairs(graph, metadata).shape[1] for graph in graphs):
         raise InputError("data.of: no particle has two hits in the events to fit; allowed: events with tracks")
-    console = Console(file=sys.stderr)
+    console = Console(file=raw_stream(sys.stderr))
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("embedding", total=options.epochs)
         return fit(graphs, metadata, options, lambda epoch: progress.update(task, completed=epoch))
@@ -134,9 +141,15 @@ def make(job: Job, plan: EmbeddingPlan) -> BuiltEvent:
     nodes = graph.x[:, :3].double().numpy() * plan.inner.node_scale[:3]
     near = near_pairs(places, plan.embedding.radius, plan.neighbours)
     edges = undirected(near, nodes[:, 0], nodes[:, 2]).edge_index
-    truth, count, pid = true_pairs(graph, plan.inner), len(nodes), graph.pid.numpy()
+    truth, count, pid = true_pairs(graph, plan.inner, plan.truth), len(nodes), graph.pid.numpy()
     kept = np.isin(pair_keys(truth, count), pair_keys(edges, count))
-    pairs = np.concatenate([edges, truth[:, ~kept]], axis=1)
+    compared = (
+        [edges, truth]
+        if plan.loss_radius is None
+        else [edges, near_pairs(places, plan.loss_radius, plan.neighbours), truth]
+    )
+    # Of equal pairs the first counts: the predicted edges lead.
+    pairs = undirected(np.concatenate(compared, axis=1), nodes[:, 0], nodes[:, 2]).edge_index
     content: dict[str, Any] = {name: graph[name].numpy() for name in KEPT if graph.get(name) is not None}
     content |= {
         "edge_index": edges,

@@ -6,15 +6,15 @@
                …},                                  "hit_id" and "pt" (GeV) are taken too, others are left aside
       "graphs": {"pred": neighbours,                predicted graph: the candidate edges
                  "loss": neighbours,                what the loss of an embedding compares: pred and missed true edges
-                 "true": neighbours},               consecutive hits of one particle
+                 "true": neighbours},               consecutive hits of one particle, or any two of them
       …}, …]
 
 *Neighbours* are a list with one list or array of hit numbers per hit. An edge may stand at one of its hits or at both;
 it is one edge from the hit nearer to the beam line to the other, and edges come in the order of their inner, then
 outer hits. An edge is true (`y`) if it is in `true`. A pair of `loss` is wanted together (`y_loss`) if both hits are of
 one particle, in whatever places of its track: an embedding that is clustered afterwards has to bring all of them
-together, and the hinge loss of the notebook is one on pairs of one particle. `true` holds fewer pairs, and would push
-the others apart.
+together, and the hinge loss of the notebook is one on pairs of one particle. A `true` of consecutive hits holds fewer
+pairs, and would push the others apart.
 
 Samples that ArchiOpTrX wrote have `event`, `sector` and `sectors` (φ sectors of an event) besides; others are numbered.
 """

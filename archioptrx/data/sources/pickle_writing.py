@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.files import writing
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.pairs import Edges, pair_keys
@@ -20,7 +21,7 @@ def write(dataset: Dataset, file: Path) -> None:
 
     Neighbours stand at both hits of an edge, as int64 arrays. `emb` is the graphs' `embedding`, or where they have none
     their scaled r, φ, z. `loss` is their `loss_index`, or `pred` and `true` where they have none. `true` is the true
-    edges and what `loss` has beyond `pred`, which are the missed ones.
+    edges and the pairs of one particle that `loss` has beyond `pred`.
 
     Raises
     ------
@@ -32,9 +33,10 @@ def write(dataset: Dataset, file: Path) -> None:
     if any(graph.get("pid") is None for graph in dataset.graphs):
         raise InputError("data: have no particle of each hit (pid); allowed: a source that knows them")
     samples = [to_sample(graph, dataset.metadata.sectors) for graph in dataset.graphs]
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("xb") as stream:
-        pickle.dump(samples, stream, protocol=4)
+    with writing(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("xb") as stream:
+            pickle.dump(samples, stream, protocol=4)
 
 
 def to_sample(graph: HitGraph, sectors: int) -> dict[str, Any]:
@@ -47,7 +49,8 @@ def to_sample(graph: HitGraph, sectors: int) -> dict[str, Any]:
     pred = graph.edge_index.numpy()
     true = pred[:, graph.y.numpy() > 0.5]
     loss = pred if graph.get("loss_index") is None else graph.loss_index.numpy()
-    missed = loss[:, ~np.isin(pair_keys(loss, count), pair_keys(pred, count))]
+    pid = graph.pid.numpy()[loss]
+    missed = loss[:, (pid[0] == pid[1]) & (pid[0] != 0) & ~np.isin(pair_keys(loss, count), pair_keys(pred, count))]
     graphs = {"pred": pred, "loss": loss, "true": np.concatenate([true, missed], axis=1)}
     return {
         "event": graph.event,

@@ -23,10 +23,12 @@ from rich.console import Console
 from rich.progress import track
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.printing import raw_stream
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.repairs import KEY, collected, say
+from archioptrx.data.same_fields import Fields, difference, fault_of, fields_of
 from archioptrx.data.storage import cache
 from archioptrx.data.storage.graph_file import graph_bytes
 from archioptrx.data.storage.stored import Store, StoredGraphs, Written, finished, recalled, write_graphs, write_index
@@ -110,14 +112,24 @@ class StreamLimits:
 class JobOutcome:
     """Outcome of a job: graphs in memory or in files, or faults.
 
-    `counts` are those of the source, `repairs` those of the guard of hit graphs.
+    `counts` are those of the source, `repairs` those of the guard of hit graphs, `fields` the names of what the graphs
+    have.
     """
 
+    name: str = ""
     graphs: tuple[HitGraph, ...] = ()
     files: tuple[Written, ...] = ()
     counts: Mapping[str, float] = field(default_factory=dict)
     repairs: Mapping[str, int] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
+    fields: Fields | None = None
+
+    def like(self, first: JobOutcome | None) -> JobOutcome:
+        """The same outcome; faults instead where its graphs have other fields than those of the first event."""
+        if first is None or self.fields is None or first.fields is None:
+            return self
+        fault = difference(self.fields, first.fields, first.name)
+        return self if fault is None else JobOutcome(self.name, faults=(f"{self.name}: {fault}",))
 
 
 def stream(
@@ -164,9 +176,12 @@ def stream(
         counts, repairs = Counter[str](), Counter[str]()
         faults: list[str] = []
         bad = 0
+        first: JobOutcome | None = None
         outcomes = _outcomes(jobs, make, draft, limits)
         try:
             for outcome in progress(outcomes, len(jobs), f"{metadata.source} events"):
+                outcome = outcome.like(first)
+                first = first or (outcome if outcome.fields is not None else None)
                 draft.add(outcome)
                 counts.update(outcome.counts)
                 repairs.update(outcome.repairs)
@@ -213,7 +228,7 @@ def with_counts(
 
 def progress(items: Iterable[Item], number: int, label: str) -> Iterator[Item]:
     """Show a bar on stderr, where that is a terminal."""
-    console = Console(file=sys.stderr)
+    console = Console(file=raw_stream(sys.stderr))
     quiet = not console.is_terminal
     return iter(track(items, label, number, console=console, transient=True, disable=quiet))
 
@@ -308,9 +323,13 @@ def _built(job: Job, make: Make) -> JobOutcome:
     try:
         with collected() as repairs:
             built = make(job)
+        fault = fault_of(built.graphs)
+        if fault is not None:
+            raise InputError(fault)
     except InputError as error:
-        return JobOutcome(faults=error.faults)
-    return JobOutcome(built.graphs, counts=built.counts, repairs=repairs)
+        return JobOutcome(job.name, faults=error.faults)
+    fields = fields_of(built.graphs[0], built.truth) if built.graphs else None
+    return JobOutcome(job.name, built.graphs, counts=built.counts, repairs=repairs, fields=fields)
 
 
 def _written(item: tuple[int, Job], folder: Path, make: Make) -> JobOutcome:

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from archioptrx.core.errors import ArchiOpTrXError, InputError
+from archioptrx.core.own_modules import FINDER
 from archioptrx.core.processors import processors
 
 Item = TypeVar("Item")
@@ -116,6 +117,7 @@ class _Workers:
         """Hand out a task. A new process is started where there are fewer than wanted."""
         if len(self._processes) < self._most:
             self._processes.append(_start())
+            _send(self._processes[-1], pickle.dumps(list(FINDER.sources.values())))
             self._idle.put(self._processes[-1])
         task = pickle.dumps((function, item), pickle.HIGHEST_PROTOCOL)
         return self._threads.submit(self._serve, task)
@@ -144,10 +146,8 @@ def _start() -> subprocess.Popen[bytes]:
 def _ask(process: subprocess.Popen[bytes], task: bytes) -> Any:
     assert process.stdin is not None and process.stdout is not None
     try:
-        process.stdin.write(len(task).to_bytes(8, "little") + task)
-        process.stdin.flush()
-        size = int.from_bytes(_exactly(process.stdout, 8), "little")
-        good, answer = pickle.loads(_exactly(process.stdout, size))
+        _send(process, task)
+        good, answer = pickle.loads(_received(process.stdout))
     except (EOFError, BrokenPipeError) as error:
         code = process.wait()
         ending = f"killed by signal {-code}; out of memory?" if code < 0 else f"exit code {code}"
@@ -162,6 +162,12 @@ def _ask(process: subprocess.Popen[bytes], task: bytes) -> Any:
     raise raised
 
 
+def _send(process: subprocess.Popen[bytes], content: bytes) -> None:
+    assert process.stdin is not None
+    process.stdin.write(len(content).to_bytes(8, "little") + content)
+    process.stdin.flush()
+
+
 def _exactly(pipe: Any, size: int) -> bytes:
     content: bytes = pipe.read(size)
     if len(content) < size:
@@ -170,14 +176,18 @@ def _exactly(pipe: Any, size: int) -> bytes:
 
 
 def serve() -> None:
-    """Be a worker: answer tasks from the standard input until it ends."""
+    """Be a worker: take the user's own modules, then answer tasks, from the standard input until it ends."""
     tasks = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not stand among the answers
+    try:
+        for source in pickle.loads(_received(tasks)):
+            FINDER.add(source)
+    except EOFError:
+        return
     while True:
         try:
-            size = int.from_bytes(_exactly(tasks, 8), "little")
-            task = _exactly(tasks, size)
+            task = _received(tasks)
         except EOFError:
             return
         answer = pickle.dumps(_answer(task), pickle.HIGHEST_PROTOCOL)
@@ -186,6 +196,10 @@ def serve() -> None:
             answers.flush()
         except BrokenPipeError:
             os._exit(0)  # the parent has ended; a normal exit would fail again on flushing the pipe
+
+
+def _received(pipe: Any) -> bytes:
+    return _exactly(pipe, int.from_bytes(_exactly(pipe, 8), "little"))
 
 
 def _answer(task: bytes) -> tuple[bool, Any]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from xml.sax.saxutils import escape, quoteattr
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.files import clean_name, writing
+from archioptrx.core.printing import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -148,7 +150,8 @@ class Picture:
         width, height = size.split()
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="archioptrx-drawing" viewBox="0 0 {size}" width="{width}" '
-            f'height="{height}" style="max-width:100%;height:auto" role="img" aria-label={quoteattr(self.title)} '
+            f'height="{height}" style="max-width:100%;height:auto" role="img" '
+            f"aria-label={quoteattr(printable(self.title))} "
             f'font-family="{FONT}">',
             f'<rect width="{width}" height="{height}" rx="6" fill="{GROUND}"/>',
         ]
@@ -157,7 +160,7 @@ class Picture:
         return "\n".join([*parts, "</svg>"])
 
     def save(self, folder: Path, name: str) -> list[Path]:
-        """Write `name.svg` and `name.png`; the paths of the two.
+        """Write `name.svg` and `name.png` of a clean name; the paths of the two.
 
         Raises
         ------
@@ -165,13 +168,11 @@ class Picture:
             The folder is a file, or can't be written.
         """
         usable(folder)
-        paths = [folder / f"{name}.{kind}" for kind in FORMATS]
-        try:
+        paths = [folder / f"{clean_name(name)}.{kind}" for kind in FORMATS]
+        with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             paths[0].write_text(self.svg() + "\n", encoding="utf-8")
             _save_png(self, paths[1])
-        except OSError as error:
-            raise InputError(f"{folder}: can't be written: {(error.strerror or str(error)).lower()}") from error
         return paths
 
 
@@ -311,7 +312,7 @@ def _less(one: Point, other: Point) -> Point:
 def _element(stroke: Outline | Text) -> str:
     if isinstance(stroke, Text):
         x, y = stroke.base
-        return f'<text x="{_number(x)}" y="{_number(y)}">{escape(stroke.text)}</text>'
+        return f'<text x="{_number(x)}" y="{_number(y)}">{escape(printable(stroke.text))}</text>'
     (x, y), width, height = stroke.at, stroke.width, stroke.height
     if stroke.radius is None:
         name = "ellipse"
@@ -321,7 +322,7 @@ def _element(stroke: Outline | Text) -> str:
         where = f'{corner} width="{_number(width)}" height="{_number(height)}" rx="{_number(stroke.radius)}"'
     if not stroke.note:
         return f"<{name} {where}/>"
-    return f"<{name} {where}><title>{escape(stroke.note)}</title></{name}>"
+    return f"<{name} {where}><title>{escape(printable(stroke.note))}</title></{name}>"
 
 
 def _path(parts: Sequence[Sequence[Point]]) -> str:
@@ -367,7 +368,7 @@ def _paint(axes: Axes, stroke: Stroke, number: int) -> None:
     if isinstance(stroke, Text):
         side = {"start": "left", "middle": "center", "end": "right"}[stroke.side]
         weight = "bold" if stroke.bold else "normal"
-        axes.text(*stroke.base, stroke.text, fontsize=stroke.size, ha=side, color=stroke.fill, weight=weight,
+        axes.text(*stroke.base, printable(stroke.text), fontsize=stroke.size, ha=side, color=stroke.fill, weight=weight,
                   zorder=number, parse_math=False)  # fmt: skip
         return
     style: dict[str, Any] = {"edgecolor": stroke.line, "linewidth": stroke.thick, "zorder": number}

@@ -32,6 +32,7 @@ TORCH_SIDE = "archioptrx.networks.blocks"
 FILES = {
     "mlp": ("mlp", "attention"),
     "gru": ("gru",),
+    "gate": ("gate",),
     "normal": ("norm",),
     "simple": ("aggregate", "concat", "add", "mean", "identity", "readout", "broadcast"),
     "pyg": ("pyg",),

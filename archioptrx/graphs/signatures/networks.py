@@ -1,4 +1,4 @@
-"""`mlp` and `attention`: networks of linear layers.
+"""`mlp`, `attention` and `gate`: networks of linear layers.
 
 As plain torch they are classes of torch's own layers, in the plain form: gather, join, multiply, sum up.
 """
@@ -61,6 +61,32 @@ def _attention_accepts(domains: Domains, output: str) -> str | None:
 def _attention_width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> None:
     if widths[1] not in (widths[0], Width.of(1)) and not widths[1].of_target:
         raise InputError(f"logits of width {widths[1]} don't fit values of width {widths[0]}; allowed: 1, {widths[0]}")
+
+
+def _gate_accepts(domains: Domains, output: str) -> str | None:
+    if not domains:
+        return "takes one input or more, not 0"
+    if domains[0] != output:
+        return f"weighs its first input, so it can't take {domains[0]} to {output}; allowed: output of the same domain"
+    return _mlp_accepts(domains, output)
+
+
+def _gate_width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> Width:
+    return widths[0]
+
+
+def _gate_output(output: Shape, parameters: Mapping[str, Any]) -> int:
+    """Number of weights that a gate gives each row."""
+    return 1 if parameters["weights"] == "row" else output.width
+
+
+def _gate_count(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> int:
+    first = sum(copies(domain, output.domain) * width for domain, width in inputs)
+    return (first + 1) * _gate_output(output, parameters)
+
+
+def _gate_reads(slot: int, widths: Sequence[Width], parameters: Mapping[str, Any]) -> str:
+    return MEETS if slot == 0 else MIXES  # the first input is read by the linear layer, and weighed as well
 
 
 def _mlp_irrelevant(parameters: Mapping[str, Any]) -> set[str]:
@@ -153,6 +179,22 @@ def _attention_source(step: SourceStep) -> LayerSource:
     return LayerSource(layer_class, (*step.codes, *ENDS), keys)
 
 
+def _gate_source(step: SourceStep) -> LayerSource:
+    """Source of `gate`: the first input, weighed by the sigmoid of a linear layer of all inputs."""
+    inputs, output = step.inputs, step.output
+    names = _arguments(inputs)
+    parts = [
+        part for own, kind in zip(names, inputs, strict=True) for part in _lifted(own, kind, names, inputs, output)
+    ]
+    width = sum(kind.width * (2 if _gathered(kind, output) else 1) for kind in inputs)
+    members = (("weigh", f"nn.Linear({width}, {_gate_output(Shape(output.domain, output.width), step.parameters)})"),)
+    indices = _indices(inputs, output)
+    weight = Names([*names, *RESERVED]).new("weight")
+    body = (Assign(weight, call("self.weigh", joined(parts))),)
+    layer_class = LayerClass(_about(step), members, (*names, *indices), body, f"{names[0]} * {weight}.sigmoid()")
+    return LayerSource(layer_class, (*step.codes, *indices))
+
+
 def _arguments(inputs: Sequence[Operand]) -> tuple[str, ...]:
     names = Names(RESERVED)
     return tuple(names.new(identifier(operand.name)) for operand in inputs)
@@ -219,5 +261,9 @@ BLOCKS = (
         (*PARAMETERS, Parameter("direction", (str,), "both", ("both", "together"))),
         passes_messages=True, irrelevant=_attention_irrelevant, count=_attention_count,
         leaves=_leaves, multiplies=_attention_multiplies, reads=_attention_reads, source=_attention_source,
+    ),
+    Signature(
+        "gate", _gate_accepts, _gate_width, (Parameter("weights", (str,), "row", ("row", "channel")),),
+        distinct=True, count=_gate_count, reads=_gate_reads, source=_gate_source,
     ),
 )  # fmt: skip

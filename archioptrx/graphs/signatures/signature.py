@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archioptrx.core.errors import GraphError, InputError
+from archioptrx.core.errors import RAISED, GraphError, InputError
 from archioptrx.graphs.signatures.domains import POOLED, Accepts, Domains, Shape
 from archioptrx.graphs.signatures.parameter import Parameter
 from archioptrx.graphs.signatures.width import Width
@@ -135,7 +135,7 @@ class Signature:
     def _accepts(self, inputs: Domains, output: str) -> str | None:
         try:
             return self.accepts(inputs, output)
-        except Exception as error:  # a user's rule may do anything
+        except RAISED as error:  # a user's rule may do anything
             return f"fails in its rule accepts: {type(error).__name__}: {error}; allowed: a fault as text, or None"
 
     def result_width(self, inputs: tuple[Width, ...], parameters: Mapping[str, Any]) -> Width | None:
@@ -150,7 +150,7 @@ class Signature:
             width = self.width(inputs, parameters)
         except InputError:
             raise
-        except Exception as error:  # a user's rule may do anything
+        except RAISED as error:  # a user's rule may do anything
             raise InputError(f"{self.name} fails in its rule width: {type(error).__name__}: {error}") from error
         if width is not None and not isinstance(width, Width):
             raise InputError(f"{self.name}: its rule width gives {width!r}; allowed: a Width, or None")
@@ -171,7 +171,7 @@ class Signature:
         function = getattr(self, rule)
         try:
             return None if function is None else function(*arguments)
-        except Exception as error:  # a user's rule may do anything
+        except RAISED as error:  # a user's rule may do anything
             raise GraphError(f"block {self.name}: its {rule} fails: {type(error).__name__}: {error}") from error
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,8 +24,9 @@ def mean(rows, index, size):
 def largest(rows, index, size):
     """Largest value of each group and channel, 0 for an empty one: [M, w] -> [size, w]."""
     groups = index.unsqueeze(1).expand_as(rows)
-    empty = rows.new_zeros(size, rows.shape[1])
-    return empty.scatter_reduce(0, groups, rows, "amax", include_self=False)
+    low = rows.new_full((size, rows.shape[1]), -torch.inf)
+    top = low.scatter_reduce(0, groups, rows, "amax")
+    return torch.where(top > -torch.inf, top, 0.0)
 ''',
     "deviation": '''
 def deviation(rows, index, size):

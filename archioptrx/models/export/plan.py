@@ -319,6 +319,9 @@ def _beginning(planner: _Planner, body: Sequence[Statement], metadata: Metadata)
     first = [Assign(name, code) for name, code in known if name in words]
     if {"start", "end"} <= words:
         first[:2] = [Assign("start, end", "edge_index[0], edge_index[1]")]
+    if {"start", "end", "edge_index"} & words:
+        # Torch and ONNX take a negative index for one from the end; one beyond the hits is an error in both.
+        first.insert(0, Assign("edge_index", "torch.where(edge_index < 0, hits.shape[0], edge_index)", "refused"))
     return (*first, Assign("hits", "hits.double()", "for small differences"), *sources) if sources else tuple(first)
 
 

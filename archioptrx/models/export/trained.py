@@ -15,6 +15,7 @@ from archioptrx.models.export.plan import plan
 from archioptrx.models.export.program import Program
 from archioptrx.models.model_folder import TrainedModel
 from archioptrx.networks.compile import Model
+from archioptrx.tasks.classification_metrics import logit
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import Task
 
@@ -84,7 +85,7 @@ class Take:
             ],
             "sectors": metadata.sectors,
             "phi": about_sectors(metadata.sectors),
-        } | ({"cut": self.cut} if probable else {})
+        } | ({"cut": self.cut, "cut_logit": logit(self.cut)} if probable else {})
 
 
 def probabilities(task: Task, targets: int) -> tuple[bool, ...]:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from archioptrx.core.errors import InputError
+from archioptrx.core.files import clean_name
 from archioptrx.data.options import TrackmlOptions
 from archioptrx.data.sources.event_files import EventFiles, find_events
 from archioptrx.data.sources.event_tables import read_table
@@ -105,4 +106,4 @@ def write_outputs(name: str, parts: list[Prediction], folder: Path) -> None:
             table.insert(0, "hit_id" if of_hits else "sector", first)
             tables.append(table)
         folder.mkdir(exist_ok=True)
-        pd.concat(tables).to_csv(folder / f"{name}-{target}.csv", index=False, float_format="%.6g")
+        pd.concat(tables).to_csv(folder / f"{name}-{clean_name(target)}.csv", index=False, float_format="%.6g")

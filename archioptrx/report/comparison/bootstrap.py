@@ -1,19 +1,10 @@
-"""Bootstrap intervals: the spread of a metric if other events had been recorded. Plain numpy.
+"""Resamples of a metric, as if other events had been recorded. Plain numpy.
 
 The *units* that are drawn with replacement are events, or parts of them (see `units`), because rows of one event aren't
 independent. A resample gives each unit a whole number, how often it is drawn. All models get the same resamples, so
 that their differences are paired: what makes an event hard for all models cancels in a difference.
 
-The intervals are bias-corrected and accelerated (BCa): Efron 1987, J. Am. Stat. Assoc. 82, 171, "Better bootstrap
-confidence intervals". With the standard normal distribution Φ, the metric t of the units as they are, its values t*
-in the resamples and its values t₍ᵢ₎ with unit i left out (jackknife), the ends of the interval are the quantiles of t*
-at the shares
-
-    α(z) = Φ(z₀ + (z₀ + z) / (1 − a (z₀ + z)))        z = Φ⁻¹(0.025) and Φ⁻¹(0.975)
-    z₀   = Φ⁻¹(share of t* below t)                    bias correction
-    a    = Σ dᵢ³ / (6 (Σ dᵢ²)^(3/2)),  dᵢ = mean(t₍ᵢ₎) − t₍ᵢ₎     acceleration, from the skewness
-
-Metrics near a bound, such as an AUC of 0.999, have skewed distributions; a symmetric interval can exceed 1.
+`archioptrx.report.comparison.intervals` makes intervals of them.
 """
 
 from __future__ import annotations
@@ -24,7 +15,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+
+from archioptrx.report.comparison.intervals import PLAIN, Spread, bca_interval, spread_of, student_interval
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -32,8 +24,6 @@ Numbers = Mapping[str, float | None]
 Statistic = Callable[[Ints], Numbers]
 """Function of the count of each unit. Shapes: int64 [U] -> one number for each metric, None where it isn't defined."""
 
-LEVEL = 0.95
-"""Coverage of all intervals."""
 _DEFINED = 0.9
 """Share of the resamples in which a metric must be defined; otherwise it has no interval."""
 
@@ -59,7 +49,7 @@ def resamples(units: int, number: int, seed: int) -> Ints:
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
-    """A model's metrics in each resample.
+    """A model's metric in each resample.
 
     Attributes
     ----------
@@ -69,56 +59,97 @@ class Replicates:
         The metric in each resample, NaN where it isn't defined.
     without : float64 [U]
         The metric with one unit left out, for each unit (jackknife), NaN where it isn't defined.
+    scale
+        One of `SCALES`, see `intervals`.
+    seeds : of float64 [S]
+        Where the metric is a mean over trainings: for each architecture in it, the mean of the jackknife values (with
+        one training left out) minus each of them.
     """
 
     value: float | None
     drawn: Floats
     without: Floats
+    scale: str = PLAIN
+    seeds: tuple[Floats, ...] = ()
 
     def minus(self, other: Replicates) -> Replicates:
         """Difference in the same resamples; without interval where the two models have different resamples."""
         value = None if self.value is None or other.value is None else self.value - other.value
         if self.drawn.shape != other.drawn.shape or self.without.shape != other.without.shape:
             return Replicates(value, np.zeros(0), np.zeros(0))
-        return Replicates(value, self.drawn - other.drawn, self.without - other.without)
+        seeds = (*self.seeds, *(-apart for apart in other.seeds))
+        return Replicates(value, self.drawn - other.drawn, self.without - other.without, seeds=seeds)
+
+    @property
+    def apart(self) -> Floats:
+        """Mean of the jackknife values minus each of them, where they are defined."""
+        defined = self.without[np.isfinite(self.without)]
+        return defined.mean() - defined if len(defined) else defined
+
+    @property
+    def spread(self) -> Spread | None:
+        """Standard error and degrees of freedom; None where the metric is undefined too often."""
+        defined = np.isfinite(self.drawn).sum()
+        if self.value is None or defined < max(1, _DEFINED * len(self.drawn)):
+            return None
+        return spread_of(self.apart, self.seeds)
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Bias-corrected and accelerated (BCa) interval, see above; None where the metric is undefined too often."""
-        defined = self.drawn[np.isfinite(self.drawn)]
-        if self.value is None or len(defined) < max(1, _DEFINED * len(self.drawn)):
+        """95 % interval: the wider end of the bootstrap and of Student's t; None as for `spread`."""
+        if self.value is None or (spread := self.spread) is None:
             return None
-        tails = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        low, high = np.quantile(defined, _corrected(tails, self.value, defined, self.without))
-        return float(low), float(high)
+        low, high = student_interval(self.value, spread, self.scale)
+        drawn = self.drawn[np.isfinite(self.drawn)]
+        apart = np.concatenate([self.apart, *self.seeds])
+        resampled = bca_interval(self.value, drawn, apart, spread.quantile * spread.expansion)
+        return min(low, resampled[0]), max(high, resampled[1])
 
 
-def _corrected(tails: Floats, value: float, drawn: Floats, without: Floats) -> Floats:
-    """Shares α(z) of the resampled values at which the interval ends; `tails` are the uncorrected shares."""
-    # Resamples that equal the value count half: metrics of few units have many ties.
-    below = ((drawn < value).mean() + (drawn <= value).mean()) / 2
-    if not 0 < below < 1:
-        return tails  # z₀ is infinite where all resamples lie on one side: the plain percentile interval remains
-    bias, normal = ndtri(below), ndtri(tails)
-    apart = np.nanmean(without) - without if np.isfinite(without).any() else np.zeros(1)
-    spread = np.nansum(apart**2) ** 1.5
-    # Without spread (no unit changes the metric) the acceleration is 0/0; 0 leaves the bias-corrected interval.
-    skew = np.nansum(apart**3) / (6 * spread) if spread > 0 else 0.0
-    shares: Floats = ndtr(bias + (bias + normal) / (1 - skew * (bias + normal)))
-    return shares
-
-
-def replicate(statistic: Statistic, draws: Ints) -> dict[str, Replicates]:
+def replicate(statistic: Statistic, draws: Ints, scales: Mapping[str, str] | None = None) -> dict[str, Replicates]:
     """Compute metrics for the units as they are, in each resample and with each unit left out.
 
-    Shapes: draws [R, U].
+    Parameters
+    ----------
+    draws : int64 [R, U]
+        Resamples.
+    scales
+        Scale of each metric, see `intervals`; of others `PLAIN`.
     """
     units = draws.shape[1]
     whole = statistic(np.ones(units, dtype=np.int64))
     names = list(whole)
     resampled = _table(statistic, names, draws)
     without = _table(statistic, names, 1 - np.eye(units, dtype=np.int64))
-    return {name: Replicates(whole[name], resampled[:, k], without[:, k]) for k, name in enumerate(names)}
+    scales = scales or {}
+    return {
+        name: Replicates(whole[name], resampled[:, k], without[:, k], scales.get(name, PLAIN))
+        for k, name in enumerate(names)
+    }
+
+
+def over_seeds(parts: Sequence[Replicates], draws: Ints) -> Replicates:
+    """Mean of a metric over trainings of one architecture with different seeds, which are resampled with the events.
+
+    Parameters
+    ----------
+    parts
+        The metric of each training, all of them in the same resamples of the events.
+    draws : int64 [R, S]
+        Resamples of the trainings.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    drawn, without = (np.stack([getattr(part, name) for part in parts]) for name in ("drawn", "without"))
+    counts = draws[: drawn.shape[1]].T
+    # A training that isn't drawn may be undefined there.
+    sums = np.where(counts > 0, counts * drawn, 0.0).sum(axis=0)
+    values = [part.value for part in parts if part.value is not None]
+    if len(values) < len(parts):
+        return Replicates(None, sums / len(parts), without.mean(axis=0), parts[0].scale)
+    mean = float(np.mean(values))
+    left_out = (np.sum(values) - np.array(values)) / (len(values) - 1)
+    return Replicates(mean, sums / len(parts), without.mean(axis=0), parts[0].scale, (mean - left_out,))
 
 
 def _table(statistic: Statistic, names: Sequence[str], draws: Ints) -> Floats:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from archioptrx.core.config import finish
-from archioptrx.report.comparison.result import Comparison
+from archioptrx.report.comparison.result import SEEDS, Comparison
 
 
 def compare_models(
@@ -16,6 +16,7 @@ def compare_models(
     efficiency: float | None = None,
     epochs: int | None = None,
     seed: int | None = None,
+    seeds: int = SEEDS,
     output: Path | None = None,
     resamples: int | None = None,
 ) -> Comparison:
@@ -34,6 +35,8 @@ def compare_models(
         Instead: each model's own cut that has this efficiency on its validation events.
     epochs, seed, output
         Settings for the training of architectures; None: as the first model was trained, into `models/NAME-n`.
+    seeds
+        Trainings of each architecture, with the seeds `seed`, `seed` + 1 …; its metrics are means over them.
     resamples
         Number of resamples of the bootstrap.
 
@@ -42,7 +45,7 @@ def compare_models(
     InputError
         One line for every fault.
     """
-    _check(cut, efficiency, epochs=(epochs, 1), seed=(seed, 0), resamples=(resamples, 100))
+    _check(cut, efficiency, epochs=(epochs, 1), seed=(seed, 0), seeds=(seeds, 1), resamples=(resamples, 100))
     # torch is imported from here on.
     from archioptrx.models.working_point import cut_of
     from archioptrx.report.comparison.evaluation import check_tasks, compare_answers, model_answers
@@ -54,15 +57,18 @@ def compare_models(
     models_read = read_models(names)
     trained = first_model(names, models_read)
     contestants = train_missing(
-        names, models_read, ArchitectureTraining(path if trained is None else None, epochs, seed, output)
+        names, models_read, ArchitectureTraining(path if trained is None else None, epochs, seed, output, seeds)
     )
     check_tasks(contestants)
     host = contestants[0] if trained is None else next(loaded for loaded in contestants if loaded.place == trained)
     views, notes = views_of(contestants, host, None if trained is None else path)
-    cuts = [0.5 if cut is None else cut] * len(contestants)
-    if efficiency is not None:
-        cuts = [cut_of(loaded.model, efficiency) for loaded in contestants]
-    runs = [model_answers(loaded, view, own) for loaded, view, own in zip(contestants, views, cuts, strict=True)]
+    runs = [
+        [
+            model_answers(loaded, model, view, cut_of(model, efficiency) if efficiency is not None else cut or 0.5)
+            for model in (loaded.model, *loaded.repeats)
+        ]
+        for loaded, view in zip(contestants, views, strict=True)
+    ]
     origin = f"test events of {host.name}" if trained is None or path is None else f"events of {path}"
     return compare_answers(runs, origin, notes, resamples, seed or 0)
 

@@ -14,10 +14,12 @@ from torch import Tensor
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.hitgraph import batch_graphs
-from archioptrx.report.comparison.bootstrap import Ints, Replicates, replicate, resamples
+from archioptrx.models.model_folder import TrainedModel
+from archioptrx.report.comparison.bootstrap import Ints, Replicates, over_seeds, replicate, resamples
 from archioptrx.report.comparison.costs import latencies, peak_memory
 from archioptrx.report.comparison.decisions import Pair, compare_decisions
 from archioptrx.report.comparison.events import ModelEvents, row_order
+from archioptrx.report.comparison.intervals import LOG, LOG_ODDS
 from archioptrx.report.comparison.models import LoadedModel
 from archioptrx.report.comparison.pictures import Curves, Display, curves_of, display_of
 from archioptrx.report.comparison.result import ComparedModel, Comparison, Number
@@ -29,8 +31,10 @@ from archioptrx.report.comparison.statistics import (
     judging_metrics,
 )
 from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_of
+from archioptrx.runs.several_tests import holm
 from archioptrx.tasks.binary import BinaryClassification
-from archioptrx.tasks.classification_metrics import Bools
+from archioptrx.tasks.classification_metrics import Bools, logit
+from archioptrx.tasks.options.registry import objective_metrics
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
 from archioptrx.tasks.tracks.metrics import Selection
@@ -47,8 +51,8 @@ class ModelAnswers:
 
     Attributes
     ----------
-    contestant, view
-        The model, and the events as it sees them.
+    contestant, model, view
+        The entry of the comparison, the model (one of its trainings), and the events as it sees them.
     outputs
         One for each graph, on the CPU.
     cut
@@ -56,6 +60,7 @@ class ModelAnswers:
     """
 
     contestant: LoadedModel
+    model: TrainedModel
     view: ModelEvents
     outputs: Sequence[Any]
     cut: float
@@ -63,7 +68,7 @@ class ModelAnswers:
     @cached_property
     def rows(self) -> tuple[BinaryClassification, list[Tensor]] | None:
         """Task and logits of the first target that is decided row by row; None: there is none."""
-        for place, task in enumerate(parts_of(self.contestant.model.task)):
+        for place, task in enumerate(parts_of(self.model.task)):
             if isinstance(task, BinaryClassification):
                 return task, [output[place] if isinstance(output, tuple) else output for output in self.outputs]
         return None
@@ -73,7 +78,7 @@ class ModelAnswers:
         """Accepted rows, true rows and rows that count, of all graphs. Shapes: three of bool [R]."""
         assert self.rows is not None
         task, logits = self.rows
-        rows, level = task.rows, np.log(self.cut / (1 - self.cut))
+        rows, level = task.rows, logit(self.cut)
         graphs = self.view.graphs
         accepted = np.concatenate([values.double().numpy() >= level for values in logits])
         truth = np.concatenate([(graph[rows.truth] > 0.5).numpy() for graph in graphs])
@@ -100,12 +105,12 @@ def _task(loaded: LoadedModel) -> str:
     return loaded.model.task.name + inside
 
 
-def model_answers(contestant: LoadedModel, view: ModelEvents, cut: float) -> ModelAnswers:
-    """Run a model on its view of the events."""
+def model_answers(contestant: LoadedModel, model: TrainedModel, view: ModelEvents, cut: float) -> ModelAnswers:
+    """Run a model, one of the trainings of an entry, on its view of the events."""
     device = _device()
-    model = contestant.model.model.to(device)
-    outputs = [predict(model, [batch_graphs([graph]).to(device)])[0] for graph in view.graphs]
-    return ModelAnswers(contestant, view, [apply_to(output, Tensor.cpu) for output in outputs], cut)
+    network = model.model.to(device)
+    outputs = [predict(network, [batch_graphs([graph]).to(device)])[0] for graph in view.graphs]
+    return ModelAnswers(contestant, model, view, [apply_to(output, Tensor.cpu) for output in outputs], cut)
 
 
 def _device() -> torch.device:
@@ -113,24 +118,34 @@ def _device() -> torch.device:
 
 
 def compare_answers(
-    runs: Sequence[ModelAnswers], origin: str, notes: Sequence[str], number: int | None, seed: int
+    groups: Sequence[Sequence[ModelAnswers]], origin: str, notes: Sequence[str], number: int | None, seed: int
 ) -> Comparison:
     """Compare the outputs of all models.
 
     Parameters
     ----------
+    groups
+        Outputs of the trainings of each entry. Decisions, curves and costs are those of the first one.
     origin, notes
         Texts for the reader; see `Comparison`.
     number
         Resamples; None: as many as are quickly made.
     """
+    runs = [group[0] for group in groups]
     first = runs[0]
-    units = units_of(first.view.graphs, divisible=by_rows(first.contestant.model.task))
-    statistics = [_statistic(run, units) for run in runs]
-    quick = all(isinstance(statistic, RowStatistic) and statistic.quick() for statistic in statistics)
+    units = units_of(first.view.graphs, divisible=by_rows(first.model.task))
+    statistics = [[_statistic(run, units) for run in group] for group in groups]
+    quick = all(isinstance(one, RowStatistic) and one.quick() for group in statistics for one in group)
     number = (MANY if quick else FEW) if number is None else number
     draws = resamples(units.number, number, seed) if units.number else np.zeros((0, 0), np.int64)
-    replicates = [_replicates(run, statistic, units, draws) for run, statistic in zip(runs, statistics, strict=True)]
+    replicates = [
+        _over_seeds(
+            [_replicates(run, one, units, draws) for run, one in zip(group, of_group, strict=True)],
+            number,
+            seed + place,
+        )
+        for place, (group, of_group) in enumerate(zip(groups, statistics, strict=True), 1)
+    ]
     entries = _entries(runs, replicates)
     rows = first.decided[2] if first.rows else None
     extra = [] if units.number else ["there are too few events for intervals"]
@@ -140,6 +155,8 @@ def compare_answers(
         f"{run.contestant.name}: has graphs of its own, so its edges can't be compared one by one"
         for run in _strangers(runs)
     ]
+    several = [entry.name for entry in entries if entry.seeds > 1]
+    extra += [f"{name}: decisions, curves and costs are those of its first training" for name in several]
     return Comparison(
         entries=entries,
         events=len(events_of(first.view.graphs)),
@@ -172,7 +189,7 @@ def _strangers(runs: Sequence[ModelAnswers]) -> list[ModelAnswers]:
 
 def _statistic(run: ModelAnswers, units: Units) -> RowStatistic | GraphStatistic:
     """Metrics of a model as a function of the counts of the units; of all events together where none can be drawn."""
-    task, graphs = run.contestant.model.task, run.view.graphs
+    task, graphs = run.model.task, run.view.graphs
     own = units if run.view.same else units_of(graphs, False)
     if (units.what != EVENTS and not run.view.same) or not own.number:
         own = Units(EVENTS, (0,) * len(graphs), 1)
@@ -185,9 +202,9 @@ def _replicates(
     run: ModelAnswers, statistic: RowStatistic | GraphStatistic, units: Units, draws: Ints
 ) -> dict[str, Replicates]:
     """Metrics of a model in all resamples; of one with other graphs only where events are drawn."""
-    task, graphs = run.contestant.model.task, run.view.graphs
+    task, graphs = run.model.task, run.view.graphs
     drawn = draws if statistic.units == units.number else np.zeros((0, statistic.units), np.int64)
-    replicates = replicate(statistic, drawn)
+    replicates = replicate(statistic, drawn, _scales(run))
     if replicates.get("loss") and replicates["loss"].value is None:
         batches = [batch_graphs([graph]) for graph in graphs]
         whole = judging_metrics(task.scores(run.outputs, batches, cut=run.cut))
@@ -195,9 +212,22 @@ def _replicates(
     return replicates | _tracks(run, draws if units.what == EVENTS else np.zeros((0, 0), np.int64))
 
 
+def _over_seeds(trainings: Sequence[Mapping[str, Replicates]], number: int, seed: int) -> dict[str, Replicates]:
+    """Means over the trainings of an entry; the trainings of each entry are resampled by themselves."""
+    draws = resamples(len(trainings), number, seed)
+    shared = [name for name in trainings[0] if all(name in training for training in trainings)]
+    return {name: over_seeds([training[name] for training in trainings], draws) for name in shared}
+
+
+def _scales(run: ModelAnswers) -> dict[str, str]:
+    """Scale of the interval of each metric whose bounds the task states."""
+    metrics = objective_metrics(run.model.provenance.task.options)
+    return dict.fromkeys(metrics.losses, LOG) | dict.fromkeys(metrics.shares, LOG_ODDS)
+
+
 def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
     """Metrics of the tracks, where the task builds tracks and the data have the particle of each hit."""
-    task, graphs = run.contestant.model.task, run.view.graphs
+    task, graphs = run.model.task, run.view.graphs
     if graphs[0].get("pid") is None:
         return {}
     labels = [task.tracks(output, graph) for output, graph in zip(run.outputs, graphs, strict=True)]
@@ -205,30 +235,27 @@ def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
     if len(found_tracks) < len(labels):
         return {}
     has_particles = graphs[0].get("particles") is not None
-    selection = Selection.of_signal(run.contestant.model.metadata.options if has_particles else {})
+    selection = Selection.of_signal(run.model.metadata.options if has_particles else {})
     events = event_tracks(graphs, found_tracks, run.view.whole)
     statistic = TrackStatistic(events, selection, task.name)
-    return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64))
+    return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64), _scales(run))
 
 
 def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Replicates]]) -> tuple[ComparedModel, ...]:
     device = _device()
-    models = [run.contestant.model.model for run in runs]
+    models = [run.model.model for run in runs]
     largest = [batch_graphs([max(run.view.graphs, key=lambda graph: graph.num_edges)]).to(device) for run in runs]
     memory = [peak_memory(model, graph) for model, graph in zip(models, largest, strict=True)]
     entries = []
     for run, replicates_of_model, ms, held in zip(runs, replicates, latencies(models, largest), memory, strict=True):
         loaded = run.contestant
-        differences = (
-            {}
-            if run is runs[0]
-            else {n: replicates_of_model[n].minus(replicates[0][n]) for n in replicates_of_model if n in replicates[0]}
-        )
+        differences = {} if run is runs[0] else _differences(replicates_of_model, replicates[0])
         entries.append(
             ComparedModel(
                 name=loaded.name,
                 place=loaded.place,
                 trained=loaded.trained,
+                seeds=1 + len(loaded.repeats),
                 task=loaded.model.task.name,
                 fingerprint=loaded.model.architecture.graph.fingerprint,
                 parameters=sum(p.numel() for p in loaded.model.model.parameters() if p.requires_grad),
@@ -238,14 +265,47 @@ def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Rep
                 train_seconds=loaded.model.metrics.get("train_seconds"),
                 cut=run.cut,
                 metrics={name: _number(value) for name, value in replicates_of_model.items()},
-                differences={name: _number(value) for name, value in differences.items()},
+                differences=differences,
             )
         )
-    return tuple(entries)
+    return _marked(entries)
 
 
 def _number(replicates: Replicates) -> Number:
     return Number(replicates.value, *(replicates.interval or (None, None)))
+
+
+def _differences(replicates: Mapping[str, Replicates], first: Mapping[str, Replicates]) -> dict[str, Number]:
+    """Differences from the first model, with their p values."""
+    differences = {}
+    for name in replicates:
+        if name in first:
+            apart = replicates[name].minus(first[name])
+            spread = apart.spread
+            p = None if spread is None or apart.value is None else spread.p(apart.value)
+            differences[name] = replace(_number(apart), p=p)
+    return differences
+
+
+def _marked(entries: Sequence[ComparedModel]) -> tuple[ComparedModel, ...]:
+    """Entries whose differences are marked where they hold for all differences together."""
+    judged = [
+        (place, name, number.p)
+        for place, entry in enumerate(entries)
+        for name, number in entry.differences.items()
+        if number.p is not None
+    ]
+    firm = {(place, name): mark for (place, name, _), mark in zip(judged, holm([p for _, _, p in judged]), strict=True)}
+    return tuple(
+        replace(
+            entry,
+            differences={
+                name: replace(number, firm=number.apart and firm.get((place, name), False))
+                for name, number in entry.differences.items()
+            },
+        )
+        for place, entry in enumerate(entries)
+    )
 
 
 def _pairs(runs: Sequence[ModelAnswers]) -> tuple[Pair, ...]:

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.dataset import Dataset
+from archioptrx.data.dataset import EVENTS, Dataset
 from archioptrx.data.hitgraph import HitGraph, content_digest
 from archioptrx.data.options import OF, description
 from archioptrx.data.options.building import Cuts
 from archioptrx.data.sources import check_spec, load_dataset, with_path
 from archioptrx.data.storage.graph_views import facts_of, taken
-from archioptrx.models.events import events_for, own_splits
+from archioptrx.models.events import events_for, own_splits, warn_of_kind
 from archioptrx.models.model_folder import Provenance, TrainedModel
 from archioptrx.report.comparison.models import LoadedModel
 from archioptrx.report.comparison.units import events_of
@@ -56,13 +56,20 @@ def views_of(
     InputError
         No events that all can read, or a model was trained on some of them.
     """
-    graphs, whole = events_for(host.model, path)
     notes: list[str] = []
+    graphs, whole = events_for(host.model, path, notes.append)
     faults: list[str] = []
     views = []
     for loaded in contestants:
         try:
             notes += _unseen(loaded, host, graphs, path)
+            if _fits(loaded.model, host.model):  # others get graphs of their own kind
+                warn_of_kind(
+                    f"{loaded.name}: training data of {host.name}",
+                    loaded.model.metadata,
+                    host.model.metadata,
+                    notes.append,
+                )
             views.append(
                 ModelEvents(graphs, whole, same=True) if loaded is host else _view(loaded, host, graphs, whole, path)
             )
@@ -101,7 +108,8 @@ def _unseen(loaded: LoadedModel, host: LoadedModel, graphs: Sequence[HitGraph], 
 
 def _same_split(first: Provenance, second: Provenance) -> bool:
     """Whether two models were trained on the same events."""
-    return (first.fingerprint, dict(first.split), first.test) == (second.fingerprint, dict(second.split), second.test)
+    splits = ({"by": EVENTS, **provenance.split} for provenance in (first, second))  # older folders don't have `by`
+    return (first.fingerprint, next(splits), first.test) == (second.fingerprint, next(splits), second.test)
 
 
 def _origin(data: Mapping[str, Any]) -> tuple[Any, ...]:

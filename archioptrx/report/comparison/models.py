@@ -10,16 +10,20 @@ from typing import Any
 
 from archioptrx.core.config import ARCHITECTURES, bundled_names, finish
 from archioptrx.core.errors import InputError, did_you_mean
-from archioptrx.core.files import next_folder, refuse_used
+from archioptrx.core.files import check_writable, next_folder, refuse_used
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.model_folder import TrainedModel, load_model
+from archioptrx.report.comparison.result import SEEDS
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.run import Events, check_fit, load_events
 from archioptrx.search.single import SingleTraining, train, usual
-from archioptrx.search.space import SpaceEnds
+from archioptrx.search.space import SpaceEnds, load_architecture
 from archioptrx.training.trial import task_of
+
+Trainings = tuple[TrainedModel, ...]
+"""Trainings of one architecture with different seeds; most models have one."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +40,16 @@ class LoadedModel:
         Architecture, weights, metadata and provenance.
     trained
         Whether it was trained for this comparison.
+    repeats
+        The same architecture, trained on the same events with other seeds. With them the comparison is about the
+        architecture, without them about these weights.
     """
 
     name: str
     place: str
     model: TrainedModel
     trained: bool = False
+    repeats: tuple[TrainedModel, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,15 +64,18 @@ class ArchitectureTraining:
         Epochs and seed; None: those of the first model, or the defaults.
     output
         Folder of the model folders; None: `models`, each with a number.
+    seeds
+        Trainings of each architecture, with successive seeds from the first one on.
     """
 
     data: str | None = None
     epochs: int | None = None
     seed: int | None = None
     output: Path | None = None
+    seeds: int = SEEDS
 
 
-def read_models(names: Sequence[str]) -> list[TrainedModel | Architecture]:
+def read_models(names: Sequence[str]) -> list[Trainings | Architecture]:
     """Read the models, and the architectures that have no weights yet.
 
     Raises
@@ -74,7 +85,7 @@ def read_models(names: Sequence[str]) -> list[TrainedModel | Architecture]:
     """
     faults = [] if len(names) > 1 else [f"compare: {len(names)} given; allowed: at least two models or architectures"]
     faults += [f"{name}: stands twice; allowed: each once" for name in _twice(names)]
-    models: list[TrainedModel | Architecture] = []
+    models: list[Trainings | Architecture] = []
     for name in names:
         try:
             models.append(_read(name))
@@ -97,15 +108,32 @@ def _twice(names: Sequence[str]) -> list[str]:
     return twice
 
 
-def _read(name: str) -> TrainedModel | Architecture:
+def _read(name: str) -> Trainings | Architecture:
     path = Path(name)
     of_run = path.name.isdecimal() and (path.parent / "experiment.yaml").is_file()
+    if path.is_dir() and (folders := sorted(path.glob("seed-*/architecture.yaml"))):
+        return _trainings(name, [load_model(folder.parent) for folder in folders])
     if path.is_dir() or of_run:
-        return load_model(name)
+        return (load_model(name),)
     if path.is_file() or name.removesuffix(".yaml") in bundled_names(ARCHITECTURES):
-        return Architecture.load(name)
+        return load_architecture(name)
     suggestion = did_you_mean(name, bundled_names(ARCHITECTURES))
     raise InputError(f"{name}: no such run, model or architecture; {suggestion}, or a path")
+
+
+def _trainings(name: str, models: Sequence[TrainedModel]) -> Trainings:
+    """Trainings in one folder. Raises InputError unless they have one architecture, and were trained alike."""
+    first = models[0]
+    for model in models[1:]:
+        alike = _but_seed(model) == _but_seed(first)
+        if not alike or model.architecture.graph.fingerprint != first.architecture.graph.fingerprint:
+            raise InputError(f"{name}: holds models that differ in more than the seed; allowed: name each of them")
+    return tuple(models)
+
+
+def _but_seed(model: TrainedModel) -> dict[str, Any]:
+    content = model.provenance.to_dict()
+    return content | {"training": {key: value for key, value in content["training"].items() if key != "seed"}}
 
 
 def short_names(names: Sequence[str]) -> list[str]:
@@ -133,9 +161,11 @@ def _parts(name: str) -> list[str]:
 
 
 def train_missing(
-    names: Sequence[str], models: Sequence[TrainedModel | Architecture], schooling: ArchitectureTraining
+    names: Sequence[str], models: Sequence[Trainings | Architecture], schooling: ArchitectureTraining
 ) -> list[LoadedModel]:
     """Complete all models with weights: architectures are trained like the first model, each into a folder of its own.
+
+    With several seeds that folder has a model folder `seed-N` for each.
 
     Raises
     ------
@@ -143,7 +173,7 @@ def train_missing(
         An architecture doesn't suit the data, or a folder is in use.
     """
     short = short_names(names)
-    host = next((k for k, model in enumerate(models) if isinstance(model, TrainedModel)), None)
+    host = next((k for k, model in enumerate(models) if isinstance(model, tuple)), None)
     events: Events | None = None
     contestants: list[LoadedModel] = []
     if any(isinstance(model, Architecture) for model in models):
@@ -151,20 +181,39 @@ def train_missing(
         events = load_events(experiment)
         _check(short, models, experiment, events)
     for name, label, model in zip(names, short, models, strict=True):
-        if isinstance(model, TrainedModel):
-            contestants.append(LoadedModel(label, name, model))
+        if isinstance(model, tuple):
+            contestants.append(LoadedModel(label, name, model[0], repeats=model[1:]))
             continue
         assert events is not None
         folder = _folder(label, schooling.output)
+        check_writable(folder)
         like = how if host is None else f"trained like {short[host]}, {how}"
         print(f"{label}: has no weights; {like}; kept in {folder}", file=sys.stderr)
-        train(SingleTraining(model, label.replace("/", "-"), experiment, seed), events, folder)
-        contestants.append(LoadedModel(label, str(folder), load_model(folder), trained=True))
+        first, *repeats = (
+            _train(model, label.replace("/", "-"), experiment, number, events, place)
+            for number, place in _places(folder, seed, schooling.seeds)
+        )
+        contestants.append(LoadedModel(label, str(folder), first, trained=True, repeats=tuple(repeats)))
     return contestants
 
 
+def _places(folder: Path, seed: int, seeds: int) -> list[tuple[int, Path]]:
+    """Seed and model folder of each training."""
+    if seeds == 1:
+        return [(seed, folder)]
+    width = len(str(seed + seeds - 1))  # so that names have the order of the seeds
+    return [(number, folder / f"seed-{number:0{width}}") for number in range(seed, seed + seeds)]
+
+
+def _train(
+    model: Architecture, name: str, experiment: Experiment, seed: int, events: Events, place: Path
+) -> TrainedModel:
+    train(SingleTraining(model, name, experiment, seed), events, place)
+    return load_model(place)
+
+
 def _check(
-    names: Sequence[str], models: Sequence[TrainedModel | Architecture], experiment: Experiment, events: Events
+    names: Sequence[str], models: Sequence[Trainings | Architecture], experiment: Experiment, events: Events
 ) -> None:
     """Check all architectures before the first is trained. Raises InputError where one doesn't suit the data."""
     task = task_of(experiment.task.options, experiment.objective)
@@ -188,7 +237,7 @@ def _folder(label: str, output: Path | None) -> Path:
 
 def _experiment(
     names: Sequence[str],
-    models: Sequence[TrainedModel | Architecture],
+    models: Sequence[Trainings | Architecture],
     host: int | None,
     schooling: ArchitectureTraining,
 ) -> tuple[Experiment, int, str]:
@@ -199,15 +248,18 @@ def _experiment(
         settings["data.path"] = schooling.data
         content, seed, options = usual(), schooling.seed or 0, {"data.path": "--data", "training.epochs": "--epochs"}
     else:
-        model = models[host]
-        assert isinstance(model, TrainedModel)
+        trainings = models[host]
+        assert isinstance(trainings, tuple)
+        model = trainings[0]
         content, options = _of_model(model, Path(names[host])), {"training.epochs": "--epochs"}
         seed = int(model.provenance.training["seed"]) if schooling.seed is None else schooling.seed
     overrides = {key: value for key, value in settings.items() if value is not None}
     experiment = parse_experiment(override(content, overrides), "compare", options)
     source = experiment.data.source if host is None else "on the same events"
     where = f"trained on {source} events" if host is None else source
-    return experiment, seed, f"{where}, {experiment.training.epochs} epochs, seed {seed}"
+    last = seed + schooling.seeds - 1
+    which = f"seed {seed}" if last == seed else f"seeds {seed} to {last}"
+    return experiment, seed, f"{where}, {experiment.training.epochs} epochs, {which}"
 
 
 def _of_model(model: TrainedModel, path: Path) -> Mapping[str, Any]:
@@ -226,7 +278,7 @@ def _of_model(model: TrainedModel, path: Path) -> Mapping[str, Any]:
     return content if run is None else {**content, "objective": RunFolder(run).experiment().objective.to_plain()}
 
 
-def first_model(names: Sequence[str], models: Sequence[TrainedModel | Architecture]) -> str | None:
+def first_model(names: Sequence[str], models: Sequence[Trainings | Architecture]) -> str | None:
     """Given name of the first model that is trained already; None: none is."""
-    trained = (name for name, model in zip(names, models, strict=True) if isinstance(model, TrainedModel))
+    trained = (name for name, model in zip(names, models, strict=True) if isinstance(model, tuple))
     return next(trained, None)

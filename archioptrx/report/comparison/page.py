@@ -14,6 +14,7 @@ from archioptrx.report.comparison.text import (
     change_text,
     comparison_head,
     difference_text,
+    interval_head,
     interval_text,
     legend,
     metric_text,
@@ -22,6 +23,7 @@ from archioptrx.report.comparison.text import (
     value_text,
 )
 from archioptrx.report.page import Cell, Section, figure, fragment, page, table, write_page
+from archioptrx.tasks.classification_metrics import cut_text
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -57,13 +59,14 @@ def comparison_facts(comparison: Comparison) -> dict[str, str]:
         "events": f"{comparison.events:,}",
     }
     facts |= {comparison.what: f"{comparison.rows:,}"} if comparison.rows is not None else {}
-    return facts | ({"intervals": f"95 %, {comparison.units} {comparison.unit}"} if comparison.resamples else {})
+    return facts | ({"intervals": interval_head(comparison)} if comparison.resamples else {})
 
 
 def numbers_section(comparison: Comparison) -> Section:
     """Section with the table of all metrics and costs."""
     others = comparison.entries[1:]
-    heads = ["metric", *(entry.name for entry in comparison.entries)]
+    heads = [f"metric ({interval_head(comparison)})" if comparison.resamples else "metric"]
+    heads += [entry.title for entry in comparison.entries]
     heads += [f"{entry.name} − {comparison.first.name}" for entry in others]
     rows: list[list[str | Cell]] = []
     for name in names_of(comparison.entries):
@@ -104,11 +107,12 @@ def metrics_section(comparison: Comparison) -> Section:
     height = 120 + (18 + 14 * others) * len(names)
     label = f"differences of all metrics from {comparison.first.name}, with their 95 % intervals"
     charts.append(figure("differences", figures.difference_figure(comparison, names), label, height))
+    basis = interval_head(comparison) or "none: too few events"
     description = (
-        "Bars are 95 % intervals (BCa bootstrap). Above: each model by itself. Below: paired differences in the same "
-        "resamples; a bar that excludes 0 indicates a difference on other events too, even if the bars above overlap. "
-        "By chance one in twenty does so: nothing is corrected for the number of metrics."
-    )
+        f"Bars are intervals ({basis}; bootstrap and Student's t). Above: each model by itself. Below: paired "
+        "differences in the same resamples; they may exclude 0 even if the bars above overlap. "
+        f"By chance one in twenty does so. {comparison.caution}"
+    ).strip()
     return Section("metrics", "Metrics", _joined(charts), description)
 
 
@@ -129,11 +133,8 @@ def changes_section(comparison: Comparison) -> Section | None:
     )
     body = fragment("changes.html", chart=chart, lines=[change_text(pair, comparison.what) for pair in pairs])
     cuts = sorted({entry.cut for entry in comparison.entries})
-    at = (
-        f"at a probability of {cuts[0]:g}"
-        if len(cuts) == 1
-        else "each at its own cut (" + ", ".join(f"{entry.name} {entry.cut:.4g}" for entry in comparison.entries) + ")"
-    )
+    own = ", ".join(f"{entry.name} {cut_text(entry.cut)}" for entry in comparison.entries)
+    at = f"at a probability of {cut_text(cuts[0])}" if len(cuts) == 1 else f"each at its own cut ({own})"
     return Section(
         "changes",
         f"{comparison.what.capitalize()} that change sides",
@@ -166,7 +167,12 @@ def cost_section(comparison: Comparison) -> Section:
     )
     chart, views = figures.score_over_cost(comparison, name)
     body = figure("cost-figure", chart, f"{metric_text(name)} of the models over what they cost", 420, views)
-    return Section("cost", "Score and cost", body, f"The {metric_text(name)} with its interval.")
+    return Section(
+        "cost",
+        "Score and cost",
+        body,
+        f"The {metric_text(name)} with its interval ({interval_head(comparison) or 'none'}).",
+    )
 
 
 def event_section(comparison: Comparison) -> Section | None:

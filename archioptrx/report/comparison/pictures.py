@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.plot import eta_sectors, whole_event
 from archioptrx.data.storage.graph_views import facts_of
-from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking
+from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking, logit
 
 POINTS = 400
 """Points of a curve, at most."""
@@ -49,7 +49,7 @@ def curves_of(logits: Floats, truth: Bools, cut: float) -> Curves:
     even = np.searchsorted(true, np.linspace(0, 1, POINTS // 2))
     low = np.searchsorted(false, np.geomspace(1 / ranking.false[-1], 1, POINTS // 2))
     kept = np.unique(np.clip(np.concatenate([even, low]), 0, len(true) - 1))
-    at = int(np.searchsorted(-ranking.thresholds, -np.log(cut / (1 - cut)), side="right")) - 1
+    at = int(np.searchsorted(-ranking.thresholds, -logit(cut), side="right")) - 1
     cut_point = None if at < 0 else (float(true[at]), float(false[at]), float(purity[at]))
     return Curves(true[kept], false[kept], purity[kept], cut_point)
 

@@ -7,9 +7,14 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.report.comparison.decisions import Pair
+from archioptrx.tasks.classification_metrics import logit
 
 if TYPE_CHECKING:
     from archioptrx.report.comparison.pictures import Curves, Display
+
+
+SEEDS = 3
+"""Default number of trainings of an architecture."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,17 @@ class Number:
         Value; None: it isn't defined, as the purity where nothing is accepted.
     low, high
         Ends of the 95 % interval; None where there are too few units.
+    p
+        Of a difference: two-sided p value, if the true one is 0.
+    firm
+        Of a difference: whether it differs from 0 for all differences of the comparison together (Holm's correction).
     """
 
     value: float | None
     low: float | None = None
     high: float | None = None
+    p: float | None = None
+    firm: bool = False
 
     @property
     def apart(self) -> bool:
@@ -44,6 +55,9 @@ class ComparedModel:
         Short name; its folder, run or trial.
     trained
         Whether it was an architecture without weights and has been trained for the comparison.
+    seeds
+        Trainings that its metrics are means over; with one, the intervals hold for these weights on other events, with
+        several for other events and other trainings.
     task, fingerprint
         Name of the task; of the architecture.
     parameters
@@ -65,6 +79,7 @@ class ComparedModel:
     name: str
     place: str
     trained: bool
+    seeds: int
     task: str
     fingerprint: str
     parameters: int
@@ -75,6 +90,11 @@ class ComparedModel:
     cut: float
     metrics: Mapping[str, Number]
     differences: Mapping[str, Number]
+
+    @property
+    def title(self) -> str:
+        """Name with the number of trainings."""
+        return self.name if self.seeds == 1 else f"{self.name}, {self.seeds} seeds"
 
 
 @dataclass(frozen=True)
@@ -123,6 +143,29 @@ class Comparison:
         """The model from which differences are taken."""
         return self.entries[0]
 
+    @property
+    def meaning(self) -> str:
+        """Statement of what the intervals are about: weights, or architectures."""
+        several = [entry.title for entry in self.entries if entry.seeds > 1]
+        single = [entry.name for entry in self.entries if entry.seeds == 1]
+        texts = [f"{'; '.join(several)}: the architecture, with other seeds and on other events"] if several else []
+        # A training with another seed differs as well: of 15 pairs of trainings of one network 13 are apart in AUC.
+        texts += [f"{', '.join(single)}: these weights, on other events"] if single else []
+        return "intervals are about " + "; ".join(texts)
+
+    @property
+    def caution(self) -> str:
+        """Remark on the number of differences; empty where none has an interval."""
+        judged = [one for entry in self.entries for one in entry.differences.values() if one.p is not None]
+        if not judged:
+            return ""
+        chance = f"{0.05 * len(judged):.2g}"
+        apart, firm = sum(one.apart for one in judged), sum(one.firm for one in judged)
+        return (
+            f"*: holds for all {len(judged)} differences together (Holm's correction): {firm}; "
+            f"intervals that exclude 0: {apart}, by chance about {chance}"
+        )
+
     def pair(self, first: str, second: str) -> Pair | None:
         """Decisions of two models; None: they have different rows, or no binary target."""
         return next((pair for pair in self.pairs if (pair.first, pair.second) == (first, second)), None)
@@ -133,7 +176,9 @@ class Comparison:
         return {
             **{name: getattr(self, name) for name in names},
             "level": 0.95,
-            "models": [asdict(entry) for entry in self.entries],
+            "meaning": self.meaning if self.resamples else None,
+            "caution": self.caution or None,
+            "models": [{**asdict(entry), "cut_logit": logit(entry.cut)} for entry in self.entries],
             "pairs": [{**asdict(pair), "net": pair.net} for pair in self.pairs],
             "notes": list(self.notes),
         }

@@ -18,7 +18,7 @@ from archioptrx.tasks.metrics import TRACKS, metrics_of
 from archioptrx.tasks.task import Task
 from archioptrx.tasks.tracks.metrics import Counts, EventTracks, FoundTracks, Selection, ratio
 
-FACTS = ("cut", "true_fraction", "edges", "triplets", "pairs", "graphs", "tracks", "particles", "hits")
+FACTS = ("cut", "cut_logit", "true_fraction", "edges", "triplets", "pairs", "graphs", "tracks", "particles", "hits")
 """Metrics that describe the data, not the model: they are not compared."""
 
 
@@ -186,7 +186,7 @@ def _losses(task: BinaryClassification, outputs: Sequence[Any], graphs: Sequence
     sums = np.zeros((2, units.number))
     for output, graph, unit in zip(outputs, graphs, units.of_graph, strict=True):
         size = max(1e-9, task.size(graph))
-        sums[:, unit] += size * float(task.loss(output.float(), graph)), size
+        sums[:, unit] += size * float(task.validation_loss(output.float(), graph)), size
     return sums
 
 

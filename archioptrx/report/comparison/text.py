@@ -66,13 +66,21 @@ def interval_text(number: Number, digits: int = 5, sign: str = "") -> str:
 
 
 def difference_text(number: Number, digits: int = 5) -> str:
-    """Difference with its sign, and a star where the interval excludes 0."""
-    return "–" if number.value is None else f"{number.value:+.{digits}f}{' *' if number.apart else '  '}"
+    """Difference with its sign, and a star where it holds for all differences together."""
+    return "–" if number.value is None else f"{number.value:+.{digits}f}{' *' if number.firm else '  '}"
 
 
-def _table(heads: Sequence[str]) -> Table:
+def interval_head(comparison: Comparison) -> str:
+    """Level of the intervals with the number of events, graphs or parts of graphs that they come from.
+
+    Empty: there are no intervals.
+    """
+    return f"95 %, {comparison.units} {comparison.unit.partition(' of ')[0]}" if comparison.resamples else ""
+
+
+def _table(heads: Sequence[str], corner: str = "") -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, GAP, 0, 0))
-    table.add_column("", no_wrap=True)
+    table.add_column(corner, no_wrap=True)
     for head in heads:
         table.add_column(head, justify="right", overflow="fold")
     return table
@@ -81,7 +89,8 @@ def _table(heads: Sequence[str]) -> Table:
 def two_models_text(comparison: Comparison) -> str:
     """Table of two models and their difference, a line for each metric."""
     first, second = comparison.entries
-    table = _table([first.name, "95 %", second.name, "95 %", "difference  ", "95 %"])
+    interval = interval_head(comparison)
+    table = _table([first.title, interval, second.title, interval, "difference  ", interval])
     for name in names_of(comparison.entries):
         first_number, second_number = (entry.metrics.get(name, Number(None)) for entry in (first, second))
         change = second.differences.get(name, Number(None))
@@ -108,7 +117,7 @@ def several_models_text(comparison: Comparison, width: int) -> list[str]:
     """Tables of three or more models: value, interval and difference from the first below each other."""
     digits = 5 if len(comparison.entries) < 5 else 4
     names = names_of(comparison.entries)
-    label = max(len(metric_text(name)) for name in names)
+    label = max(len(text) for text in (*map(metric_text, names), interval_head(comparison)))
     cell = 2 * digits + 5 + GAP
     fit = max(1, (width - label - GAP) // cell)
     blocks = [comparison.entries[k : k + fit] for k in range(0, len(comparison.entries), fit)]
@@ -116,7 +125,7 @@ def several_models_text(comparison: Comparison, width: int) -> list[str]:
 
 
 def _block(comparison: Comparison, entries: Sequence[ComparedModel], names: Sequence[str], digits: int) -> str:
-    table = _table([entry.name for entry in entries])
+    table = _table([entry.title for entry in entries], interval_head(comparison))
     for name in names:
         table.add_row(metric_text(name), *(_cell(comparison, entry, name, digits) for entry in entries))
     for name, get, show in COSTS:
@@ -147,9 +156,11 @@ def legend(comparison: Comparison) -> list[str]:
     )
     if not comparison.resamples:
         return [costs]
-    bootstrap = f"95 %: bootstrap, {comparison.resamples:,} resamples of {comparison.units} {comparison.unit}"
     return [
-        f"{bootstrap}, the same for all models; *: the difference from {comparison.first.name} excludes 0",
+        f"95 %: bootstrap (the same {comparison.resamples:,} resamples for all models) and Student's t of "
+        f"{comparison.units} {comparison.unit}",
+        comparison.meaning,
+        *([comparison.caution] if comparison.caution else []),
         costs,
     ]
 

@@ -12,8 +12,8 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.storage.graph_views import facts_of
 from archioptrx.tasks.binary import Rows
 
-LEAST = 8
-"""Least number of units: fewer give no reliable spread."""
+LEAST = 6
+"""Least number of units: fewer give no reliable spread, see the coverage in docs/report_statistics.md."""
 BLOCKS = 16
 """Parts that all graphs together are divided into where there are fewer graphs than `LEAST`."""
 

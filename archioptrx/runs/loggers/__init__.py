@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import RAISED, InputError
 from archioptrx.core.plugins import DescribedRegistry
 
 METHODS = ("started", "epoch", "ended", "close")
@@ -150,7 +150,7 @@ class Tracking:
     def _try(self, name: str, call: Callable[[], object]) -> None:
         try:
             call()
-        except Exception as error:  # other people's code, the disk, the network: a search doesn't depend on them
+        except RAISED as error:  # other people's code, the disk, the network: a search doesn't depend on them
             self._open.pop(name, None)
             reason = " ".join(str(error).split())[:200]
             self.note(f"--track {name}: is off from here on: {type(error).__name__}: {reason}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
@@ -54,7 +54,7 @@ def kept_trial(
         distributions={name: _distribution(labels) for name, labels in choices.items()},
         user_attrs={},
         system_attrs=dict(notes),
-        intermediate_values={epochs: score} if state == TrialState.PRUNED else {},
+        intermediate_values={epochs: cast(float, score)} if state == TrialState.PRUNED else {},
     )
 
 

@@ -94,7 +94,13 @@ def triplet_finder(name: str) -> Callable[[Find], Find]:
     name
         Name of the track finder.
     """
-    return TRIPLET_FINDERS.registering(name)
+    register = TRIPLET_FINDERS.registering(name)
+
+    def decorate(find: Find) -> Find:
+        register(find)
+        return find
+
+    return decorate
 
 
 @dataclass(frozen=True)

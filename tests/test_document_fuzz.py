@@ -1,0 +1,295 @@
+"""Damaged documents: YAML files, models and runs are read, or refused by one of our errors in one line."""
+
+import copy
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from small_search import SMALL, searched, small
+from test_reader_fuzz import mutated_bytes
+
+from archioptrx.commands import inspect, search
+from archioptrx.core.errors import InputError
+from archioptrx.core.reading import parse_json, read_json, reading, shown
+from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.models.model_folder import load_model
+from archioptrx.runs.experiment import load_experiment
+from archioptrx.runs.overrides import override
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.sampling.search_space import SearchSpace
+from archioptrx.search.study import load_study
+
+ROOT = Path(__file__).resolve().parents[1]
+VALUES = (
+    None,
+    "",
+    "x",
+    "µ",
+    -1,
+    0,
+    1,
+    10**30,
+    0.5,
+    1e300,
+    True,
+    [],
+    {},
+    [None],
+    {"a": 1},
+    [[1]],
+    {"x": {"y": []}},
+    "a.b",
+)
+SNIPPETS = (
+    *('"\\0"', '"\\ud800"', '"\\e[2J"', "!!binary aGk=", "2001-01-01", "9999-99-99", "9" * 5000, "0x" + "f" * 5000),
+    *(
+        "!!set {a, b}",
+        "!!omap [a: 1]",
+        "{[a]: 1}",
+        "{null: 1, true: 2, 1.5: 3}",
+        "{{a: 1}: 2}",
+        "&a [*a]",
+        "&a {b: *a}",
+    ),
+    *("[" * 2000 + "]" * 2000, "{a: " * 2000 + "}" * 2000, ".inf", ".nan", "1e999", "!!python/object:os.system x"),
+    *("1:30", "0b1", "0o7", "? x", "*a", "- x", "|\n x", "'", "!!float x", "!!int x", "!!timestamp x", "!!bool x"),
+)
+"""YAML in the place of a value."""
+HOLE = "a-hole"
+
+
+def places(content, path=()):
+    """Paths to all values of a document."""
+    yield path
+    items = content.items() if isinstance(content, dict) else enumerate(content) if isinstance(content, list) else ()
+    for key, value in items:
+        yield from places(value, (*path, key))
+
+
+def changed(content, random, values):
+    """A document with one to three changes: a value, a key, something more or less."""
+    content = copy.deepcopy(content)
+    for _ in range(random.randrange(1, 4)):
+        *path, last = random.choice([place for place in places(content) if place] or [("x",)])
+        inside = content
+        for key in path:
+            inside = inside[key]
+        if not (isinstance(inside, list) or last in inside):
+            continue
+        change = random.randrange(5)
+        if change == 0:
+            del inside[last]
+        elif change == 1 and isinstance(inside, dict):
+            inside[random.choice(("", "x", "name", "µ", HOLE))] = inside.pop(last)
+        elif change == 2 and isinstance(inside, list):
+            inside.insert(last, copy.deepcopy(random.choice(inside)))
+        else:
+            inside[last] = copy.deepcopy(random.choice(values))
+    return content
+
+
+def yaml_text(content, random):
+    """A document as changed YAML."""
+    text = yaml.safe_dump(changed(content, random, (*VALUES, HOLE)), sort_keys=False, allow_unicode=True)
+    while HOLE in text:
+        text = text.replace(HOLE, random.choice(SNIPPETS), 1)
+    if random.random() < 0.1:
+        return mutated_bytes(text.encode("utf-8", "surrogatepass"), random)
+    return text.encode("utf-8", "surrogatepass")
+
+
+def json_text(content, random):
+    """A document as changed JSON."""
+    text = json.dumps(changed(content, random, (*VALUES, HOLE)))
+    snippets = ('"\\ud800"', '"\\u0000"', "NaN", "1e999", "9" * 5000, "[" * 5000 + "]" * 5000, "x", '"\\u001b[2J"')
+    while f'"{HOLE}"' in text:
+        text = text.replace(f'"{HOLE}"', random.choice(snippets), 1)
+    return mutated_bytes(text.encode(), random) if random.random() < 0.1 else text.encode()
+
+
+def read_or_refused(read, path):
+    """Whatever a file holds, it is read or refused in one line."""
+    try:
+        read(path)
+    except InputError as error:
+        assert all("\n" not in fault and len(fault) < 5000 for fault in error.faults), error.faults
+
+
+def read_architecture(path):
+    architecture = Architecture.load(path)
+    assert Architecture.from_dict(architecture.to_dict()) == architecture
+
+
+SKETCH = yaml.safe_load((ROOT / "examples" / "sketch.yaml").read_text())
+NETWORK = Architecture.load("attention_recursive").to_dict()
+VARIED = {**SMALL, "vary": {"seed": [0, 1], "sampler": [{"name": "random"}, {"name": "gp", "initial": 3}]}}
+READERS = {
+    "function graph": (yaml.safe_load((ROOT / "function_graphs" / "tracking.yaml").read_text()), FunctionGraph.load),
+    "search space": (yaml.safe_load((ROOT / "search_spaces" / "full.yaml").read_text()), SearchSpace.load),
+    "sketch": (SKETCH, read_architecture),
+    "architecture": (NETWORK, read_architecture),
+    "experiment": (small().to_dict(), load_experiment),
+    "study": (VARIED, load_study),
+}
+
+
+def fuzzed(examples, one_file):
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+    @given(st.randoms(use_true_random=False))
+    def one(random):
+        with tempfile.TemporaryDirectory() as name:
+            one_file(random, Path(name))
+
+    one()
+
+
+def fuzz_yaml(kind, examples):
+    base, read = READERS[kind]
+
+    def one_file(random, folder):
+        (folder / "file.yaml").write_bytes(yaml_text(base, random))
+        read_or_refused(read, folder / "file.yaml")
+
+    fuzzed(examples, one_file)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_the_base_is_accepted(tmp_path, kind):
+    base, read = READERS[kind]
+    (tmp_path / "file.yaml").write_text(yaml.safe_dump(base))
+    assert read(tmp_path / "file.yaml") is not None or read is read_architecture
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_damaged_document_is_read_or_refused_in_one_line(kind):
+    fuzz_yaml(kind, 50)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", READERS)
+def test_twenty_thousand_documents(kind):
+    fuzz_yaml(kind, 20_000)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run that kept its weights."""
+    folder = tmp_path_factory.mktemp("fuzz") / "run"
+    experiment = small(budget__trials=2, training__epochs=1, retrain={"top": 1, "seeds": 1}, keep={"weights": 1})
+    searched(folder, experiment)
+    return folder
+
+
+MODEL = ("metadata.json", "metrics.json", "architecture.yaml")
+RUN = ("proposals.jsonl", "trials.jsonl", "retrain.jsonl", "epochs.jsonl", "environment.json", "experiment.yaml",
+       "best/metrics.json", "function_graph.yaml")  # fmt: skip
+
+
+def damage(path, random):
+    """Change a file of a model or a run."""
+    if path.suffix == ".yaml":
+        path.write_bytes(yaml_text(yaml.safe_load(path.read_text()), random))
+        return
+    lines = path.read_bytes().splitlines(keepends=True) if path.suffix == ".jsonl" else [path.read_bytes()]
+    place = random.randrange(len(lines))
+    lines[place] = json_text(json.loads(lines[place]), random) + b"\n"
+    path.write_bytes(b"".join(lines))
+
+
+def fuzz_models(finished, examples):
+    def one_file(random, folder):
+        model = Path(shutil.copytree(finished / "best", folder / "model"))
+        damage(model / random.choice(MODEL), random)
+        read_or_refused(load_model, model)
+
+    fuzzed(examples, one_file)
+
+
+def test_a_damaged_model_is_read_or_refused_in_one_line(finished):
+    fuzz_models(finished, 40)
+
+
+def fuzz_runs(finished, examples, capsys):
+    def one_file(random, folder):
+        run = Path(shutil.copytree(finished, folder / "run"))
+        damage(run / random.choice(RUN), random)
+        options = random.choice(([], ["--json"], ["--effects"], ["--functions"], ["--fingerprint", "0"]))
+        code = inspect.main([str(run), *options])
+        error = capsys.readouterr().err
+        assert code == 0 or (code == 2 and error.strip() and "Traceback" not in error), (code, error)
+
+    fuzzed(examples, one_file)
+
+
+def test_a_damaged_run_is_shown_or_refused_in_one_line(finished, capsys):
+    fuzz_runs(finished, 40, capsys)
+
+
+@pytest.mark.long
+def test_twenty_thousand_models_and_runs(finished, capsys):
+    fuzz_models(finished, 20_000)
+    fuzz_runs(finished, 20_000, capsys)
+
+
+RESUMED = ("trials.jsonl", "proposals.jsonl", "environment.json", "experiment.yaml", "best/metrics.json")
+
+
+def test_missing_empty_and_other_files_of_a_run_are_named(finished, tmp_path, capsys):
+    resume = (search.main, ["--resume", str(tmp_path / "run"), "--backend", "local"])
+    cases = [(name, content, (inspect.main, [str(tmp_path / "run")])) for name in RUN for content in (None, b"7\n")]
+    cases += [(name, b"{}\n", resume) for name in RESUMED]
+    for name, content, (main, arguments) in cases:
+        run = Path(shutil.copytree(finished, tmp_path / "run"))
+        (run / name).unlink()
+        if content is not None:
+            (run / name).write_bytes(content)
+        code, error = main(arguments), capsys.readouterr().err
+        assert code in (0, 2) and "Traceback" not in error, (name, content)
+        if code == 2:
+            assert str(run) in error.splitlines()[-1], (name, content, error)
+        shutil.rmtree(run)
+
+
+def test_boundary():
+    for action, message in (
+        (lambda: {}["x"], "here: can't be read: KeyError: 'x'; --debug prints more"),
+        (lambda: Path("/no/such").read_text(), "here: can't be read: no such file or directory"),
+        (lambda: parse_json("[" * 9999, "here"), "here: is nested too deeply"),
+        (lambda: parse_json('["\\ud800"]', "here"), "here: is not JSON; the file has been changed"),
+        (lambda: parse_json("[NaN]", "here"), "here: is not JSON; the file has been changed"),
+        (lambda: float(10**400), "here: holds a number that is too large"),
+    ):
+        with pytest.raises(InputError) as caught, reading("here"):
+            action()
+        assert str(caught.value) == message
+    assert len(shown([["x" * 999] * 999] * 999)) < 2000
+    assert shown(16**9999) == "a number with too many digits"
+
+
+def test_json_of_another_kind(tmp_path):
+    (tmp_path / "x.json").write_text("[1]")
+    with pytest.raises(InputError, match=r"x\.json: is \[1\]; allowed: what `archioptrx train`"):
+        read_json(tmp_path / "x.json")
+
+
+def test_hyperparameters_without_effect_are_named(tmp_path, capsys):
+    for kind, content in (("sketch", SKETCH), ("architecture", NETWORK)):
+        file = tmp_path / f"{kind}.yaml"
+        file.write_text(yaml.safe_dump(override(content, {"hyperparameters.learning_rte": 0.1})))
+        assert inspect.main([str(file)]) == 0
+        error = capsys.readouterr().err
+        assert error.startswith(f"{file}: hyperparameters.learning_rte: has no effect; allowed: ")
+        assert error.endswith("(did you mean learning_rate?)\n")
+        file.write_text(yaml.safe_dump(override(content, {"hyperparameters.learning_rate": [0.1]})))
+        assert inspect.main([str(file)]) == 2
+        assert "hyperparameters.learning_rate: is [0.1]; allowed: " in capsys.readouterr().err
+
+
+def test_a_run_folder_is_read_again(finished):
+    assert RunFolder(finished).winner()["seeds"] == 1

@@ -1,0 +1,106 @@
+"""Intervals of few events: their coverage by simulation, their bounds, and what goes into them."""
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap, t, ttest_1samp
+
+from archioptrx.report.comparison.bootstrap import Replicates, over_seeds, replicate, resamples
+from archioptrx.report.comparison.intervals import LOG, LOG_ODDS, PLAIN, bca_interval, spread_of, student_interval
+from benchmarks.interval_coverage import METRICS, coverage
+
+
+def test_the_bootstrap_part_is_that_of_scipy():
+    # The same draws and the same rule: our statistic counts units by weights where scipy takes indices.
+    values = np.random.default_rng(1).exponential(size=15)
+    found = bootstrap((values,), np.mean, n_resamples=500, method="BCa", rng=np.random.default_rng(2))
+    without = np.array([np.delete(values, k).mean() for k in range(len(values))])
+    ours = bca_interval(values.mean(), found.bootstrap_distribution, without.mean() - without, 1.9599639845)
+    assert ours == pytest.approx((found.confidence_interval.low, found.confidence_interval.high), rel=1e-9)
+
+
+def test_the_error_is_that_of_a_mean_but_for_the_correction():
+    values = np.random.default_rng(1).normal(size=9)
+    apart = Replicates(0.0, np.zeros(1), np.array([np.delete(values, k).mean() for k in range(9)])).apart
+    events, seeds = spread_of(apart, ()), spread_of(np.zeros(9), (apart,))
+    usual = values.std(ddof=1) / 3
+    assert (events.error, events.free) == pytest.approx((usual * np.sqrt(9 / 8), 7))
+    # Of seeds alone it is the t test.
+    assert (seeds.error, seeds.free) == pytest.approx((usual, 8))
+    assert seeds.p(values.mean()) == pytest.approx(ttest_1samp(values, 0).pvalue)
+    assert seeds.quantile == pytest.approx(t.ppf(0.975, 8))
+
+
+@pytest.mark.parametrize("name", ["mean", "share 0.95", "share 0.999", "difference of shares"])
+@pytest.mark.parametrize("units", [6, 12])
+def test_intervals_of_few_events_cover(name, units):
+    """0.93 or more, see docs/report_statistics.md; of 400 simulations, less three standard deviations."""
+    ours, plain = coverage(METRICS[name], units, 400, 300)
+    assert ours >= 0.93 - 3 * np.sqrt(0.93 * 0.07 / 400)
+    assert plain < ours
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("units", [6, 8, 12, 20])
+def test_intervals_cover(name, units):
+    ours, _ = coverage(METRICS[name], units, 2000)
+    assert ours >= 0.93 - 2 * np.sqrt(0.93 * 0.07 / 2000)
+
+
+@pytest.mark.parametrize(("scale", "value"), [(LOG_ODDS, 0.999), (LOG_ODDS, 0.001), (LOG, 0.001)])
+def test_an_interval_keeps_the_bounds_of_a_share_and_of_a_loss(scale, value):
+    spread = spread_of(np.full(6, 0.001), ())
+    low, high = student_interval(value, spread, scale)
+    assert 0 < low < value < high and (scale == LOG or high < 1)
+    plain = student_interval(value, spread, PLAIN)
+    assert plain[0] <= 0 or plain[1] >= 1
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -0.2])
+def test_a_share_without_odds_has_the_plain_interval(value):
+    spread = spread_of(np.full(6, 0.001), ())
+    assert student_interval(value, spread, LOG_ODDS) == student_interval(value, spread, PLAIN)
+
+
+def trainings(random, events, seeds=3):
+    """A metric of several trainings of one network: seeds differ, events differ, and seeds differ on single events."""
+    values = random.normal(0.9, 0.01, (seeds, 1)) + events + random.normal(0, 0.005, (seeds, len(events)))
+    draws, number = resamples(len(events), 300, 0), len(events)
+    return [Replicates(float(row.mean()), draws @ row / number, (row.sum() - row) / (number - 1)) for row in values]
+
+
+def test_trainings_of_one_network_are_marked_in_one_of_twenty():
+    random = np.random.default_rng(3)
+    weights = architectures = firm = 0
+    for seed in range(300):
+        events = random.normal(0, 0.02, 9)  # hard for one is hard for all
+        first, second = trainings(random, events), trainings(random, events)
+        low, high = second[0].minus(first[0]).interval
+        weights += not low <= 0 <= high
+        means = [over_seeds(one, resamples(3, 300, seed + place)) for place, one in enumerate((first, second))]
+        difference = means[1].minus(means[0])
+        assert difference.value == pytest.approx(means[1].value - means[0].value)
+        low, high = difference.interval
+        architectures += not low <= 0 <= high
+        firm += difference.spread.p(difference.value) < 0.05
+    # Two trainings do differ, on any events: an interval of other events alone says nothing about the network.
+    assert weights > 150
+    assert architectures <= firm <= 300 * 0.05 + 3 * np.sqrt(300 * 0.05 * 0.95)
+
+
+def test_a_real_difference_of_networks_is_seen():
+    random = np.random.default_rng(4)
+    events = random.normal(0, 0.02, 9)
+    draws = resamples(3, 300, 1)
+    one, other = (over_seeds(trainings(random, events + shift), draws) for shift in (0.0, 0.1))
+    low, high = other.minus(one).interval
+    assert 0 < low < 0.1 < high < 0.2
+
+
+def test_one_training_has_no_spread_of_seeds():
+    found = trainings(np.random.default_rng(0), np.zeros(9), 1)
+    assert over_seeds(found, resamples(1, 300, 0)) is found[0]
+
+
+def test_no_interval_of_two_events():
+    assert replicate(lambda w: {"x": float(w @ [1.0, 2.0])}, resamples(2, 100, 0))["x"].interval is None

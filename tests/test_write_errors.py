@@ -1,0 +1,146 @@
+"""A full or read-only disk, and what stands in the way: one line, exit code 2, and the run goes on later."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from small_search import SMALL, lines, searched, small
+
+from archioptrx.commands import compare, data, export, inspect, predict, search, train
+from archioptrx.core.errors import WriteError
+from archioptrx.core.files import Journal, check_writable, writing
+from archioptrx.runs.overrides import override
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = {"budget.trials": 2, "training.epochs": 1, "retrain": {"top": 1, "seeds": 1}, "track": "none", "keep.weights": 1}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("writing") / "run"
+    searched(folder, small(**{key.replace(".", "__"): value for key, value in TINY.items() if key != "track"}))
+    return folder
+
+
+@pytest.fixture
+def run(finished, tmp_path, monkeypatch):
+    """A copy of the run in the current folder, beside a file that stands in the way."""
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    return Path(shutil.copytree(finished, "run"))
+
+
+COMMANDS = {
+    "search": (search.main, "quickstart --backend local --set data.num_samples=16 --output file/x"),
+    "train": (train.main, "run/0 --output file/x"),
+    "compare": (compare.main, "run interaction --output file/x"),
+    "predict": (predict.main, "run --data events --output file/x"),
+    "draw": (inspect.main, "run --draw file/x"),
+    "html": (inspect.main, "run --html file/x.html"),
+    "data": (data.main, "toy --num-samples 2 --output file/x"),
+    "plot": (data.main, "toy --num-samples 2 --plot file/x.png"),
+    "pickle": (data.main, "pickle --write file/x.pickle --of {source: toy, num_samples: 2}"),
+    "export": (export.main, "run --output file/x.py"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_file_where_a_folder_is_needed(run, capsys, name):
+    main, line = COMMANDS[name]
+    if name == "predict":
+        data.main(shlex.split("toy --num-samples 2 --output events"))
+        capsys.readouterr()
+    arguments = line.split(" ", 4) if name == "pickle" else line.split()
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert "file" in error[-1] and not [one for one in error if "epoch 1" in one or "Traceback" in one], error
+
+
+IN_NAMESPACE = """
+set -e
+mount -t tmpfs -o size=120k none disk
+cd disk
+{python} -m archioptrx search ../tiny.yaml --backend local --output run || echo "code $?"
+mount -o remount,ro .
+{python} -m archioptrx search --resume run --backend local || echo "code $?"
+{python} -m archioptrx inspect run > /dev/null && echo shown
+mount -o remount,rw,size=20m .
+{python} -m archioptrx search --resume run --backend local > /dev/null && echo done
+"""
+
+
+@pytest.mark.long
+def test_a_full_and_a_read_only_disk(tmp_path):
+    if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs a namespace of its own, to mount a small disk")
+    (tmp_path / "disk").mkdir()
+    document = override(SMALL, {**TINY, "budget.trials": 4, "keep.weights": "all"})
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(document))
+    script = IN_NAMESPACE.format(python=sys.executable)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["code 2", "code 2", "shown", "done"], done.stderr
+    said = [line for line in done.stderr.splitlines() if "can't be written" in line]
+    assert len(said) == 2 and "Traceback" not in done.stderr
+    assert ": can't be written: no space left on device; allowed: a disk with room; ended trials are saved" in said[0]
+    assert said[0].endswith("go on with: archioptrx search --resume run")
+    assert said[1].startswith("run/lock: can't be written: read-only file system; ")
+
+
+def test_output_that_takes_nothing():
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "archioptrx", "parts", "sampler"],
+            stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (2, "output: can't be read or written: no space left on device\n")
+
+
+def test_a_journal_whose_line_does_not_fit(tmp_path):
+    journal = Journal(Path("/dev/full"))
+    with pytest.raises(WriteError, match=r"^/dev/full: can't be written: "):
+        journal.append({"a": 1})
+    journal.close()
+    with pytest.raises(WriteError, match="not a directory; allowed: a path"), writing(tmp_path):
+        (tmp_path / "x").touch()
+        (tmp_path / "x" / "y").write_text("")
+    with pytest.raises(WriteError, match="x/y/z: can't be written"):
+        check_writable(tmp_path / "x" / "y" / "z")
+    check_writable(tmp_path / "new" / "model")
+    assert not (tmp_path / "new" / "model").exists()
+
+
+def changed_weights(best):
+    state = torch.load(best / "weights.pt", weights_only=True)
+    next(iter(state.values())).add_(1)
+    torch.save(state, best / "weights.pt")
+
+
+DAMAGES = {
+    "other weights": (changed_weights, "is damaged: its weights are others than those of the training"),
+    "no weights": (lambda best: (best / "weights.pt").write_bytes(b"x"), "is damaged: run/best/weights.pt: holds no "),
+    "a missing file": (lambda best: (best / "architecture.yaml").unlink(), "has no architecture.yaml"),
+    "no JSON": (lambda best: (best / "metrics.json").write_text("{"), "is damaged: run/best/metrics.json: is not JSON"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_resume_makes_a_damaged_winner_again(run, capsys, name):
+    damage, message = DAMAGES[name]
+    before = {file.name: file.read_bytes() for file in (run / "best").iterdir() if file.name != "environment.json"}
+    damage(run / "best")
+    assert search.main(["--resume", "run", "--backend", "local"]) == 0
+    assert f"run/best: {message}" in capsys.readouterr().err
+    after = {file.name: file.read_bytes() for file in (run / "best").iterdir() if file.name != "environment.json"}
+    assert set(after) == set(before) and after["metrics.json"] == before["metrics.json"]
+    assert len(lines(run / "retrain.jsonl")) == 1
