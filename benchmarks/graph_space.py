@@ -33,6 +33,7 @@ TYPES = (
     DataType("input", "node", Width.of("input"), "x"),
     DataType("x", "node", Width.of("hidden")),
     DataType("all", "node", Width.of("leaves")),
+    DataType("classes", "node", Width.of("classes")),
 )
 
 Encoding = tuple[tuple[int, ...], tuple[str, ...]]
@@ -86,7 +87,8 @@ def graph_of(encoding: Encoding) -> ComputationGraph:
     """The network of an encoding, with skips contracted as the benchmark does it.
 
     A skip is no step where it has children, has no siblings, or stands on the raw input; one that is left gives its
-    input to the concatenation once more.
+    input to the concatenation once more. The benchmark's classifier reads the concatenation: without it, the order of
+    the leaves would be that of the network's output, and equal architectures would have several fingerprints.
     """
     links, operations = encoding
     steps: list[Step] = []
@@ -101,6 +103,7 @@ def graph_of(encoding: Encoding) -> ComputationGraph:
             leaves.append(value)
     block = "concat" if leaves else "identity"
     steps.append(Step("leaves", block, tuple(leaves) or (0,), "all"))
+    steps.append(Step("classifier", "mlp", (len(steps),), "classes", (("layers", 1),)))
     return ComputationGraph(TYPES, ("input",), tuple(steps), (), (len(steps),))
 
 

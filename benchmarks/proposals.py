@@ -44,8 +44,8 @@ def measure(name: str, space: WalkSpace, observations: int, proposals: int) -> R
     seconds = []
     for _ in range(1 + proposals):
         start = time.process_time()
-        candidate = sampler.propose()
-        sampler.observe(candidate, score(candidate), 1)
+        proposed = sampler.propose()
+        sampler.observe(proposed, score(proposed), 1)
         seconds.append(time.process_time() - start)
     return {
         "sampler": name,
@@ -55,16 +55,15 @@ def measure(name: str, space: WalkSpace, observations: int, proposals: int) -> R
     }
 
 
-def measured_by(folder: Path, args: argparse.Namespace) -> list[Row]:
-    """Rows of the version in a folder."""
-    options = ["--samplers", args.samplers, "--observations", *map(str, args.observations)]
-    options += ["--proposals", str(args.proposals), "--json"]
+def measured_by(folder: Path, name: str, observations: int, proposals: int) -> Row:
+    """The same of the version in a folder."""
+    options = ["--samplers", name, "--observations", str(observations), "--proposals", str(proposals), "--json"]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(
         [sys.executable, __file__, *options], env=environment, stdout=subprocess.PIPE, text=True, check=True
     )
-    rows: list[Row] = json.loads(done.stdout)
-    return rows
+    row: Row = json.loads(done.stdout)
+    return row
 
 
 def parser() -> argparse.ArgumentParser:
@@ -74,27 +73,24 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--observations", type=int, nargs="+", default=[50, 1000, 4000], metavar="N")
     result.add_argument("--proposals", type=int, default=8, metavar="N", help="after the first one")
     result.add_argument("--against", type=Path, metavar="FOLDER", help="checkout of another version")
-    result.add_argument("--json", action="store_true", help="print one JSON document")
+    result.add_argument("--json", action="store_true", help="print one JSON document a line")
     return result
 
 
 def main() -> None:
-    """Measure all, print a table."""
+    """Measure all; a line for each."""
     args = parser().parse_args()
     space = WalkSpace(FunctionGraph.load("tracking"), SearchSpace.load("full"))
-    cases = [(name, count) for name in args.samplers.split(",") for count in args.observations]
-    rows = [measure(name, space, count, args.proposals) for name, count in cases]
-    if args.json:
-        print(json.dumps(rows))
-        return
-    others = measured_by(args.against, args) if args.against else [None] * len(rows)
     titles = f"{'sampler':20}{'observations':>14}{'first':>10}{'next':>10}"
-    print(titles + (f"{'other first':>14}{'other next':>12}{'ratio':>8}" if args.against else ""))
-    for row, other in zip(rows, others, strict=True):
-        line = f"{row['sampler']:20}{row['observations']:>14,}{row['first']:>8.3f} s{row['next']:>8.3f} s"
-        if other is not None:
+    if not args.json:
+        print(titles + (f"{'other first':>14}{'other next':>12}{'ratio':>8}" if args.against else ""))
+    for name, count in ((name, count) for name in args.samplers.split(",") for count in args.observations):
+        row = measure(name, space, count, args.proposals)
+        line = f"{name:20}{count:>14,}{row['first']:>8.3f} s{row['next']:>8.3f} s"
+        if args.against:
+            other = measured_by(args.against, name, count, args.proposals)
             line += f"{other['first']:>12.3f} s{other['next']:>10.3f} s{other['next'] / row['next']:>8.1f}"
-        print(line)
+        print(json.dumps(row) if args.json else line, flush=True)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from statistics import NormalDist, fmean
 from typing import Any
 
+import numpy as np
+
 Score = float | tuple[float, ...] | None
 """A number, or a tuple with one for each objective; larger is better. None: the trial failed."""
 
@@ -101,12 +103,16 @@ def fronts(rows: Sequence[Sequence[float]]) -> list[list[int]]:
     >>> fronts([(1, 1), (2, 0), (0, 0), (2, 0)])
     [[0, 1, 3], [2]]
     """
-    better = [[j for j, other in enumerate(rows) if dominates(other, row)] for row in rows]
-    left, result = set(range(len(rows))), list[list[int]]()
-    while left:
-        front = [i for i in sorted(left) if not any(j in left for j in better[i])]
-        result.append(front)
-        left -= set(front)
+    no_worse = np.ones((len(rows), len(rows)), dtype=bool)
+    for axis in np.array(rows, dtype=np.float64).T:
+        no_worse &= axis[:, None] >= axis
+    dominated = no_worse.T & ~no_worse  # [i, j]: j dominates i
+    rivals, left, result = dominated.sum(1), np.ones(len(rows), dtype=bool), list[list[int]]()
+    while left.any():
+        front = left & (rivals == 0)
+        result.append([int(i) for i in np.flatnonzero(front)])
+        left &= ~front
+        rivals -= dominated[:, front].sum(1)
     return result
 
 
