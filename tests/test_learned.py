@@ -119,9 +119,10 @@ def test_noise_is_of_no_particle(tmp_path):
         graph.y *= (graph.pid[graph.edge_index] > 0).all(dim=0)
     write(random, tmp_path / "events")
     dataset = load_dataset({"source": "learned", "of": str(tmp_path / "events"), "epochs": 1, "radius": 99.0})
+    noise = [(graph.pid[graph.loss_index] == 0).all(dim=0).any() for graph in dataset.graphs]
+    assert sum(noise) >= 2, "noise meets noise in these graphs"
     for graph in dataset.graphs:
         first, second = graph.pid[graph.loss_index]
-        assert ((first == 0) & (second == 0)).any(), "noise meets noise in these graphs"
         assert torch.equal(graph.y_loss == 1, (first == second) & (first > 0))
         assert (graph.pid[graph.edge_index[:, graph.y == 1]] > 0).all()
 

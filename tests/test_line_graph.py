@@ -274,7 +274,7 @@ def test_paths_inside_are_made_absolute_and_data_go_to_the_innermost_source(tmp_
         ({"cut": 2}, "data: cut: is 2.0; allowed: 0 or more, 1 or less"),
         ({"model": "nowhere"}, "data: model: nowhere: no such folder; allowed: one that `archioptrx train` or"),
         ({"most": 0}, "data: most: is 0; allowed: 1 or more"),
-        ({"num_samples": 3}, "data: num_samples: is unknown; allowed: cut, model, most, of, source"),
+        ({"num_samples": 3}, "data: num_samples: is unknown; allowed: cut, cut_logit, model, most, of, source"),
     ],
 )
 def test_wrong_descriptions_are_named(spec, fault):
