@@ -12,12 +12,35 @@ from archioptrx.core import processors
 from archioptrx.core.errors import InputError
 
 
-def quota(folder: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> int:
+def quota(folder: Path, monkeypatch: pytest.MonkeyPatch, group: str = "", **files: str) -> int:
     """Processors where these files of a control group are all there are."""
+    (folder / group).mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (folder / name.replace("_", ".", 1)).write_text(text)
-    monkeypatch.setattr(processors, "QUOTAS", (folder / "cpu.max", folder / "cpu.cfs_quota_us"))
+        (folder / group / name.replace("_", ".", 1)).write_text(text)
+    monkeypatch.setattr(processors, "GROUPS", folder)
+    monkeypatch.setattr(processors, "OWN_GROUPS", folder / "cgroup")
     return processors.processors()
+
+
+@pytest.mark.parametrize(
+    ("own", "group", "files"),
+    [
+        ("0::/slice/job\n", "slice/job", {"cpu_max": "100000 100000"}),
+        ("0::/slice/job\n", "slice", {"cpu_max": "100000 100000"}),
+        (
+            "5:cpuset:/other\n4:cpu,cpuacct:/job\n",
+            "cpu/job",
+            {"cpu_cfs_quota_us": "50000", "cpu_cfs_period_us": "100000"},
+        ),
+    ],
+)
+def test_a_quota_of_a_group_within_a_group_limits_processors(tmp_path, monkeypatch, own, group, files):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    (tmp_path / "cpu.max").write_text("400000 100000")
+    (tmp_path / "cgroup").write_text(own)
+    assert quota(tmp_path, monkeypatch, group, **files) == 1
+    (tmp_path / "cgroup").write_text("0::/elsewhere\n")
+    assert processors.processors() == 4
 
 
 @pytest.mark.parametrize(

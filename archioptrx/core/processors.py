@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from archioptrx.core.errors import InputError
 
 THREADS = "OMP_NUM_THREADS"
 """The environment variable by which users of OpenMP limit threads; batch systems set it, too."""
-QUOTAS = (Path("/sys/fs/cgroup/cpu.max"), Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"))
-"""Files in which Linux says how much processor time a container gets: of control groups version 2 and version 1."""
+GROUPS = Path("/sys/fs/cgroup")
+"""Folder of Linux's control groups: those of version 2, and in `cpu` those of version 1."""
+OWN_GROUPS = Path("/proc/self/cgroup")
+"""File with the groups of this process: lines `number:controllers:/group/in/group`, without controllers in version 2."""
 
 
 def processors() -> int:
@@ -51,13 +54,37 @@ def limit_threads() -> None:
 
 
 def _quota() -> float | None:
-    """Processors' worth of time that the control group gets; None: no limit, or none that is known."""
-    for file in QUOTAS:
+    """Processors' worth of time that this process gets; None: no limit, or none that is known.
+
+    A limit holds for all groups inside a group, so the smallest counts. A container sees its own group as the root; a
+    service or a batch job has one somewhere below it.
+    """
+    return min((quota for folder in _groups() if (quota := _quota_of(folder)) is not None), default=None)
+
+
+def _groups() -> Iterator[Path]:
+    """Folders of the control groups that this process is in."""
+    yield from (GROUPS, GROUPS / "cpu")
+    try:
+        lines = OWN_GROUPS.read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        parts = [part for part in path.split("/") if part]
+        if ".." not in parts and (not controllers or "cpu" in controllers.split(",")):
+            root = GROUPS / "cpu" if controllers else GROUPS
+            yield from (root.joinpath(*parts[:depth]) for depth in range(1, len(parts) + 1))
+
+
+def _quota_of(group: Path) -> float | None:
+    """Processors' worth of time that one group gets; None: no limit, or none that is known."""
+    for name in ("cpu.max", "cpu.cfs_quota_us"):
         try:
-            words = file.read_text().split()
-            if file.name == "cpu.max":
+            words = (group / name).read_text().split()
+            if name == "cpu.max":
                 return None if words[0] == "max" else int(words[0]) / int(words[1])
-            period = int(file.with_name("cpu.cfs_period_us").read_text())
+            period = int((group / "cpu.cfs_period_us").read_text())
             return int(words[0]) / period if int(words[0]) > 0 else None
         except (OSError, ValueError, IndexError, ZeroDivisionError):
             continue
