@@ -14,7 +14,7 @@ THREADS = "OMP_NUM_THREADS"
 GROUPS = Path("/sys/fs/cgroup")
 """Folder of Linux's control groups: those of version 2, and in `cpu` those of version 1."""
 OWN_GROUPS = Path("/proc/self/cgroup")
-"""File with the groups of this process: lines `number:controllers:/group/in/group`, without controllers in version 2."""
+"""File with the groups of this process: `number:controllers:/group/in/group`, without controllers in version 2."""
 
 
 def processors() -> int:
@@ -70,7 +70,7 @@ def _groups() -> Iterator[Path]:
     except OSError:
         return
     for line in lines:
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        controllers, _, path = line.partition(":")[2].partition(":")
         parts = [part for part in path.split("/") if part]
         if ".." not in parts and (not controllers or "cpu" in controllers.split(",")):
             root = GROUPS / "cpu" if controllers else GROUPS
