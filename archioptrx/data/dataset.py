@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.copies import KnownGraphs
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.guard import INDICES, WHOLE, guarded
-from archioptrx.data.hitgraph import HitGraph, content_digest, graph_faults, sorted_graph, subgraph
+from archioptrx.data.hitgraph import HitGraph, graph_faults, sorted_graph, subgraph
 from archioptrx.data.repairs import note
 from archioptrx.data.same_fields import fault_of
 from archioptrx.data.storage.graph_views import Graphs, changed, digests_of, facts_of, taken
@@ -253,8 +254,8 @@ class Dataset:
 
     def _strangers(self, test: Dataset) -> Sequence[HitGraph]:
         """The graphs of another data set, in these scales; copies of the own ones, renamed ones too, are refused."""
-        known = {content_digest(graph) for graph in self.graphs} - {None}
-        copies = [graph.event for graph in test.graphs if content_digest(graph) in known]
+        known = KnownGraphs(self.graphs)
+        copies = [graph.event for graph in test.graphs if known.holds(graph)]
         if copies:
             names = ", ".join(list(dict.fromkeys(copies))[:5])
             raise InputError(f"test: holds events of the training data: {names}; allowed: other events")

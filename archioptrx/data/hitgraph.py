@@ -204,22 +204,6 @@ def graph_digest(graph: HitGraph) -> bytes:
     return digest.digest()
 
 
-def content_digest(graph: HitGraph) -> bytes | None:
-    """SHA-256 of what is the same in all copies of a graph, whatever they are called, and differs between events.
-
-    Neither scales nor the middle of φ change it: edges and truth are taken as they are, and z of the hits in tenths of
-    a mm. None where there is no hit: two such events are alike and share nothing.
-    """
-    if not len(graph.x):
-        return None
-    digest = hashlib.sha256(f"{len(graph.x)}".encode())
-    digest.update(np.ascontiguousarray(graph.edge_index.numpy(), dtype="<i8").tobytes())
-    digest.update(np.packbits(graph.y.numpy() > 0.5).tobytes())
-    if graph.get("pos") is not None:
-        digest.update(np.round(graph.pos[:, 2].numpy() * 10).astype("<i8").tobytes())
-    return digest.digest()
-
-
 def subgraph(graph: HitGraph, keep: Tensor) -> HitGraph:
     """Keep some hits, the edges and pairs between them, the triplets of those; only the table of particles is shared.
 

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.copies import KnownGraphs
 from archioptrx.data.dataset import EVENTS, Dataset
-from archioptrx.data.hitgraph import HitGraph, content_digest
+from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options import OF, description
 from archioptrx.data.options.building import Cuts
 from archioptrx.data.sources import check_spec, load_dataset, with_path
@@ -92,9 +93,9 @@ def _unseen(loaded: LoadedModel, host: LoadedModel, graphs: Sequence[HitGraph], 
     host_data = host_provenance.data if path is None else host_provenance.data.at(path)
     origin = _origin(provenance.data.content) == _origin(host_data.content)
     used = [*splits.train, *splits.validation]
-    digests = {content_digest(graph) for graph in used} - {None}
+    known = KnownGraphs(used)
     names = set(events_of(used)) if origin else set()
-    seen = [graph.event for graph in graphs if graph.event in names or content_digest(graph) in digests]
+    seen = [graph.event for graph in graphs if graph.event in names or known.holds(graph)]
     seen = list(dict.fromkeys(seen))
     if seen:
         examples = ", ".join(seen[:3]) + (", …" if len(seen) > 3 else "")

@@ -1,0 +1,78 @@
+"""Copies of a graph are recognised by what they hold, and no other graph is taken for one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from graphs import random_dataset, toy
+
+from archioptrx.core.errors import InputError
+from archioptrx.data.copies import KnownGraphs
+from archioptrx.data.dataset import Dataset, make_graph
+from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.sources import load_dataset
+
+
+def events(source: str, seed: int = 0, number: int = 12) -> Dataset:
+    """Events of a source."""
+    if source == "random":
+        return random_dataset(number)
+    size = "num_samples" if source == "toy" else "events"
+    return load_dataset({"source": source, size: number, "seed": seed})
+
+
+def disguised(graph: HitGraph, dataset: Dataset, seed: int = 1) -> HitGraph:
+    """The same hits and edges in another order, in other scales, with another middle of φ and another name."""
+    random = np.random.default_rng(seed)
+    hits, edges = random.permutation(len(graph.x)), random.permutation(len(graph.y))
+    scale = np.array(dataset.metadata.node_scale)
+    physical = graph.x.double().numpy() * scale
+    physical[:, 1] = (physical[:, 1] + 0.3 + np.pi) % (2 * np.pi) - np.pi
+    other = (700.0, 1.7, 900.0)
+    arrays = {
+        "x": (physical / np.array(other))[hits].astype(np.float32),
+        "edge_index": hits.argsort()[graph.edge_index.numpy()[:, edges]],
+        "y": graph.y.numpy()[edges],
+    }
+    return make_graph(arrays, replace(dataset.metadata, node_scale=other, sectors=1), "other", 0)
+
+
+@pytest.mark.parametrize("source", ["toy", "helix", "random"])
+def test_a_copy_is_found_in_any_disguise(source):
+    dataset = events(source)
+    known = KnownGraphs(dataset.graphs[:6])
+    assert all(known.holds(disguised(graph, dataset)) for graph in dataset.graphs[:6])
+    assert not any(known.holds(graph) for graph in dataset.graphs[6:])
+
+
+def test_no_other_event_is_taken_for_a_copy():
+    """Toy events are the most alike: all on the plane z = 0, on the same layers, many with equal numbers of hits."""
+    known, others = events("toy", number=300), events("toy", seed=1, number=300)
+    seen = KnownGraphs(known.graphs)
+    assert not any(seen.holds(graph) for graph in others.graphs)
+
+
+def test_a_truth_that_differs_is_another_event():
+    dataset = toy(3)
+    changed = dataset.graphs[0].clone()
+    changed.y = 1 - changed.y
+    assert not KnownGraphs(dataset.graphs).holds(changed)
+
+
+def test_events_without_anything_to_tell_are_no_copies():
+    empty = make_graph(
+        {"x": np.zeros((0, 3), np.float32), "edge_index": np.zeros((2, 0), np.int64), "y": np.zeros(0)},
+        toy(3).metadata,
+        "e",
+        0,
+    )
+    assert not KnownGraphs([empty]).holds(empty)
+
+
+def test_a_test_set_with_its_hits_in_another_order_is_refused():
+    dataset = events("helix")
+    copies = Dataset(tuple(disguised(graph, dataset) for graph in dataset.graphs[:2]), dataset.metadata)
+    with pytest.raises(InputError, match=r"^test: holds events of the training data: other; allowed: other events$"):
+        dataset.split(test=copies)
+    assert torch.is_tensor(dataset.split(test=events("helix", seed=7, number=3)).test[0].x)
