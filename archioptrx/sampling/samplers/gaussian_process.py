@@ -105,6 +105,16 @@ def _matrix(level: Level, columns: npt.NDArray[np.int64], number: int) -> npt.ND
     return result
 
 
+def _product(rows: npt.NDArray[np.float32], columns: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Products [n, m] of counts [n, number] and [m, number].
+
+    Finite counts have finite products. But kernels of OpenBLAS also compute with what lies behind the end of a row, and
+    throw it away; what they leave behind is a flag, for which NumPy warns of an invalid value, now and then.
+    """
+    with np.errstate(all="ignore"):
+        return rows @ columns.T
+
+
 def _scaled(products: npt.NDArray[np.float32], a: Level, b: Level) -> Array:
     """Cosines from products of counts; 1 for two points without labels."""
     whole = [np.where(level.norms > 0, level.norms, 1.0) for level in (a, b)]
@@ -128,7 +138,7 @@ def cosines(rows: Sequence[Level], columns: Sequence[Level]) -> list[Array]:
         common[second[met]] = True
         column = np.where(common, np.cumsum(common) - 1, -1)
         number = int(common.sum())
-        products = _matrix(a, column[first], number) @ _matrix(b, np.where(met, column[second], -1), number).T
+        products = _product(_matrix(a, column[first], number), _matrix(b, np.where(met, column[second], -1), number))
         result.append(_scaled(products, a, b))
     return result
 
@@ -141,7 +151,7 @@ def cosines_among(points: Sequence[Level]) -> list[Array]:
         common = number > 1  # a label of one point alone adds to the diagonal only
         column = np.where(common, np.cumsum(common) - 1, -1)[place] if len(place) else place
         counts = _matrix(level, column, int(common.sum()))
-        part = _scaled(counts @ counts.T, level, level)
+        part = _scaled(_product(counts, counts), level, level)
         np.fill_diagonal(part, 1.0)
         result.append(part)
     return result
