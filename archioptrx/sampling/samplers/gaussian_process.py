@@ -109,7 +109,7 @@ def _product(rows: npt.NDArray[np.float32], columns: npt.NDArray[np.float32]) ->
     """Products [n, m] of counts [n, number] and [m, number].
 
     Finite counts have finite products. But kernels of OpenBLAS also compute with what lies behind the end of a row, and
-    throw it away; what they leave behind is a flag, for which NumPy warns of an invalid value, now and then.
+    throw it away. It may leave a flag behind, for which NumPy warns of an invalid value (numpy issue 24067).
     """
     with np.errstate(all="ignore"):
         return rows @ columns.T
