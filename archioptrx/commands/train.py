@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     events = load_events(choice.experiment)
     folder = args.output or next_folder(choice.name, Path("models"))
     check_writable(folder)
-    metrics = train(choice, events, folder)
+    metrics = train(choice, events, folder, "--set resources.cpus_per_trial=N")
     if args.json:
         print(json.dumps(plain({"model": str(folder), **metrics}), indent=1, ensure_ascii=False))
     else:

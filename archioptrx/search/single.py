@@ -116,8 +116,13 @@ def usual() -> dict[str, Any]:
     return {"name": "train", "resources": {"cpus_per_trial": threads()}}
 
 
-def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, Any]:
+def train(choice: SingleTraining, events: Events, folder: Path, threads_option: str = "") -> Mapping[str, Any]:
     """Train, write the model folder and give its metrics.
+
+    Parameters
+    ----------
+    threads_option
+        What a person can type for another number of threads.
 
     Raises
     ------
@@ -142,8 +147,8 @@ def train(choice: SingleTraining, events: Events, folder: Path) -> Mapping[str, 
         print(f"{choice.name}: split: {events.data.splits.caution}", file=sys.stderr)
     number = spec.training.threads
     if number:
-        hint = "--set resources.cpus_per_trial=N changes that"
-        print(f"{choice.name}: {number} thread{'s' * (number > 1)} ({hint})", file=sys.stderr)
+        hint = f" ({threads_option} changes that)" if threads_option else ""
+        print(f"{choice.name}: {number} thread{'s' * (number > 1)}{hint}", file=sys.stderr)
     for text in again.obstacles(spec, events.fingerprint) if again else ():
         print(text, file=sys.stderr)
     course = follow(choice, spec, events, folder)
