@@ -112,7 +112,7 @@ def test_an_option_makes_a_study_of_an_experiment() -> None:
         ),
         (
             ("--set", "vary.budget.trails=[1]"),
-            ["--set vary.budget.trails: is unknown; allowed: time, trials (did you mean trials?)"],
+            ["--set vary.budget.trails: is unknown; allowed: time, trial_time, trials (did you mean trials?)"],
         ),
         (
             ("--set", "vary.budget.trials=[1, 0]"),
