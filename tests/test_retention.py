@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from small_search import Crash, crashing, lines, results, searched, small
 
 import archioptrx
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, WriteError
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.models.events import events_for, own_splits
 from archioptrx.models.model_folder import load_model, trained_trial
@@ -53,7 +53,7 @@ def test_no_row_is_written_before_the_weights_are_there(tmp_path: Path) -> None:
         (tmp_path / "run" / "weights").write_text("no folder")
         run_locally(work, data)
 
-    with pytest.raises(FileExistsError):
+    with pytest.raises(WriteError, match=r"run/weights/0000\.pt: "):
         searched(tmp_path / "run", small(), blocked)
     assert lines(tmp_path / "run" / "trials.jsonl") == []
 
@@ -86,7 +86,7 @@ def test_after_a_crash_the_same_are_kept(whole: Path, tmp_path: Path, after: int
     ended = [row["proposal"] for row in run.trials.read()]
     assert run.kept() == best(run.path, 2) and len(run.kept()) == min(2, len(ended))
     (run.path / "weights").mkdir(exist_ok=True)
-    for left in ("0004.pt", "0099.pt", ".0001.pt.abcd"):  # whose line, or whose name, a crash has eaten
+    for left in ("0004.pt", "0099.pt", ".0001.pt.abcd_ef1"):  # whose line, or whose name, a crash has eaten
         (run.path / "weights" / left).write_bytes(b"half")
     searched(run.path, small(keep__weights=2))
     assert run.kept() == RunFolder(whole).kept()

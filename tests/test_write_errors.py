@@ -1,6 +1,7 @@
 """A full or read-only disk, and what stands in the way: one line, exit code 2, and the run goes on later."""
 
 import os
+import resource
 import shlex
 import shutil
 import subprocess
@@ -107,10 +108,19 @@ def test_output_that_takes_nothing():
 
 
 def test_a_journal_whose_line_does_not_fit(tmp_path):
-    journal = Journal(Path("/dev/full"))
-    with pytest.raises(WriteError, match=r"^/dev/full: can't be written: "):
-        journal.append({"a": 1})
+    journal = Journal(tmp_path / "rows.jsonl")
+    journal.append({"a": 1})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (12, hard))  # as on a full disk: a part of the line is written
+    try:
+        with pytest.raises(WriteError, match=r"rows\.jsonl: can't be written: "):
+            journal.append({"a": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     journal.close()
+    assert journal.read() == [{"a": 1}]
+    journal.append({"a": 3})
+    assert journal.read() == [{"a": 1}, {"a": 3}]
     with pytest.raises(WriteError, match="not a directory; allowed: a path"), writing(tmp_path):
         (tmp_path / "x").touch()
         (tmp_path / "x" / "y").write_text("")

@@ -18,8 +18,8 @@ _SHOWN = re.compile(f"({_PLAIN})|({_CONTROLS})")
 def printable(text: str) -> str:
     r"""A text in which control characters are written as in JSON.
 
-    >>> print(printable("a\x1b[2Jb\tc"))
-    a\u001b[2Jb	c
+    >>> print(printable("a\x1b[2Jb"))
+    a\u001b[2Jb
     """
     return _SHOWN.sub(lambda found: found[1] or f"\\u{ord(found[2]):04x}", text)
 

@@ -284,7 +284,7 @@ class Retraining:
 
     def clean(self) -> None:
         """Remove the weights of the retrainings; `best/` keeps those of the winner."""
-        remove_files(self.folder.path / "retrain", r"\d{4,}-\d+\.pt|\.\d{4,}-\d+\.pt\.\w{8}")
+        remove_files(self.folder.path / "retrain", r"\d{4,}-(\d+|again)\.pt|\.\d{4,}-(\d+|again)\.pt\.\w{8}")
 
 
 def _name(job: tuple[int, int]) -> str:
