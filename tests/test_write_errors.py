@@ -121,6 +121,7 @@ def test_a_journal_whose_line_does_not_fit(tmp_path):
     assert journal.read() == [{"a": 1}]
     journal.append({"a": 3})
     assert journal.read() == [{"a": 1}, {"a": 3}]
+    journal.close()
     with pytest.raises(WriteError, match="not a directory; allowed: a path"), writing(tmp_path):
         (tmp_path / "x").touch()
         (tmp_path / "x" / "y").write_text("")

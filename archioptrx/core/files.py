@@ -20,7 +20,7 @@ from typing import Any
 from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.reading import parse_json, reading, shown
 
-ALLOWED = {errno.ENOSPC: "allowed: a disk with room", errno.EDQUOT: "allowed: a disk with room"}
+ALLOWED = {errno.ENOSPC: "a disk with room", errno.EDQUOT: "a disk with room"}
 """What helps against an error of the system."""
 Types = type | UnionType
 """A type, or several, as `isinstance` takes them."""
@@ -54,7 +54,8 @@ def writing(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         allowed = ALLOWED.get(error.errno or 0, "a path that can be written")
-        raise WriteError(f"{path}: can't be written: {(error.strerror or str(error)).lower()}; {allowed}") from error
+        reason = (error.strerror or str(error)).lower()
+        raise WriteError(f"{path}: can't be written: {reason}; allowed: {allowed}") from error
 
 
 def check_writable(folder: Path) -> None:
