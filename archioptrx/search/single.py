@@ -116,6 +116,16 @@ def usual() -> dict[str, Any]:
     return {"name": "train", "resources": {"cpus_per_trial": threads()}}
 
 
+def _announce(name: str, events: Events, number: int | None, threads_option: str) -> None:
+    """Print split and number of threads."""
+    print(f"{name}: {events.data.splits.rule}", file=sys.stderr)
+    if events.data.splits.caution:
+        print(f"{name}: split: {events.data.splits.caution}", file=sys.stderr)
+    if number:
+        hint = f" ({threads_option} changes that)" if threads_option else ""
+        print(f"{name}: {number} thread{'s' * (number > 1)}{hint}", file=sys.stderr)
+
+
 def train(choice: SingleTraining, events: Events, folder: Path, threads_option: str = "") -> Mapping[str, Any]:
     """Train, write the model folder and give its metrics.
 
@@ -142,13 +152,7 @@ def train(choice: SingleTraining, events: Events, folder: Path, threads_option: 
     check_fit(task, SpaceEnds.of_network(architecture.graph, choice.name), events.data)
     again = None if choice.trial is None else Repetition.of(*choice.trial)
     spec = spec_of(choice, again)
-    print(f"{choice.name}: {events.data.splits.rule}", file=sys.stderr)
-    if events.data.splits.caution:
-        print(f"{choice.name}: split: {events.data.splits.caution}", file=sys.stderr)
-    number = spec.training.threads
-    if number:
-        hint = f" ({threads_option} changes that)" if threads_option else ""
-        print(f"{choice.name}: {number} thread{'s' * (number > 1)}{hint}", file=sys.stderr)
+    _announce(choice.name, events, spec.training.threads, threads_option)
     for text in again.obstacles(spec, events.fingerprint) if again else ():
         print(text, file=sys.stderr)
     course = follow(choice, spec, events, folder)

@@ -149,14 +149,10 @@ def _attention_reads(slot: int, widths: Sequence[Width], parameters: Mapping[str
 
 def _mlp_source(step: SourceStep) -> LayerSource:
     """Inputs brought to the output's rows, side by side, through linear layers."""
-    inputs, output = step.inputs, step.output
-    names = _arguments(inputs)
-    parts = [
-        part for own, kind in zip(names, inputs, strict=True) for part in _lifted(own, kind, names, inputs, output)
-    ]
-    width = sum(kind.width * (2 if _gathered(kind, output) else 1) for kind in inputs)
+    output = step.output
+    names, parts, width = _side_by_side(step)
     members, keys = _sequence(width, output.width, step.parameters)
-    indices = _indices(inputs, output)
+    indices = _indices(step.inputs, output)
     layer_class = LayerClass(_about(step), members, (*names, *indices), (), call("self.layers", joined(parts)))
     return LayerSource(layer_class, (*step.codes, *indices), keys)
 
@@ -181,18 +177,24 @@ def _attention_source(step: SourceStep) -> LayerSource:
 
 def _gate_source(step: SourceStep) -> LayerSource:
     """Source of `gate`: the first input, weighed by the sigmoid of a linear layer of all inputs."""
+    output = step.output
+    names, parts, width = _side_by_side(step)
+    members = (("weigh", f"nn.Linear({width}, {_gate_output(Shape(output.domain, output.width), step.parameters)})"),)
+    indices = _indices(step.inputs, output)
+    weight = Names([*names, *RESERVED]).new("weight")
+    body = (Assign(weight, call("self.weigh", joined(parts))),)
+    layer_class = LayerClass(_about(step), members, (*names, *indices), body, f"{names[0]} * {weight}.sigmoid()")
+    return LayerSource(layer_class, (*step.codes, *indices))
+
+
+def _side_by_side(step: SourceStep) -> tuple[tuple[str, ...], list[str], int]:
+    """Names of the inputs, their code with the rows of the output, and the width of all side by side."""
     inputs, output = step.inputs, step.output
     names = _arguments(inputs)
     parts = [
         part for own, kind in zip(names, inputs, strict=True) for part in _lifted(own, kind, names, inputs, output)
     ]
-    width = sum(kind.width * (2 if _gathered(kind, output) else 1) for kind in inputs)
-    members = (("weigh", f"nn.Linear({width}, {_gate_output(Shape(output.domain, output.width), step.parameters)})"),)
-    indices = _indices(inputs, output)
-    weight = Names([*names, *RESERVED]).new("weight")
-    body = (Assign(weight, call("self.weigh", joined(parts))),)
-    layer_class = LayerClass(_about(step), members, (*names, *indices), body, f"{names[0]} * {weight}.sigmoid()")
-    return LayerSource(layer_class, (*step.codes, *indices))
+    return names, parts, sum(kind.width * (2 if _gathered(kind, output) else 1) for kind in inputs)
 
 
 def _arguments(inputs: Sequence[Operand]) -> tuple[str, ...]:
