@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from archioptrx.core.config import bundled, finish
+from archioptrx.core.errors import ReplayError
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
@@ -22,6 +23,7 @@ from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
 from archioptrx.sampling.samplers import Proposer, Sampler, Screen, make_sampler
 from archioptrx.sampling.samplers.screen import Values, check_screened
+from archioptrx.sampling.samplers.variation import trace_in
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.rules import Reference
 from archioptrx.search.space import TRAINING_FIELDS, SpaceEnds, load_architecture, make_space, tried
@@ -102,6 +104,7 @@ class Setup:
             screen=screened if proposals > 1 and score is not None else None,
             **options,
         )
+        sampler.begin([reference.candidate for reference in self.references])
         return sampler
 
 
@@ -127,11 +130,24 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
     own = () if space.own is None else (Reference(space.ends.name, space.own),)
     tried(faults, partial(check_trackers, experiment.track))
     known = (*own, *(reference for reference in references if reference is not None))
-    setup = Setup(experiment, space.files, space.space, space.ends, known, space.warnings)
+    warnings = (*space.warnings, *_strange(space.space, known[len(own) :]))
+    setup = Setup(experiment, space.files, space.space, space.ends, known, warnings)
     if not faults:
         tried(faults, setup.sampler)
     finish(faults)
     return setup
+
+
+def _strange(space: WalkSpace | FixedSpace, references: Sequence[Reference]) -> list[str]:
+    """A warning for each reference that the space lacks."""
+    warnings = []
+    for reference in references:
+        try:
+            trace_in(space, reference.candidate)
+        except ReplayError as error:
+            why = f"samplers can't vary it, as the space lacks it (gp learns from it): {error}"
+            warnings.append(f"references: {reference.name} is tried, but {why}")
+    return warnings
 
 
 def check_trackers(names: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +27,9 @@ class Sampler(Protocol):
 
     parent: Any | None
     refused: Counter[str]
+
+    def begin(self, candidates: Sequence[Any]) -> None:
+        """Take note of the architectures that the search tries first (references), before the first proposal."""
 
     def propose(self) -> Any | None:
         """The next candidate; None if there is no further one."""
@@ -62,9 +65,11 @@ class Proposer(Protocol):
     One attribute is optional. `parent`: the observed candidate that the last draw was made from (an object with its
     `key`), or None.
 
-    Two methods are optional. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
-    present probability of that label; empty while nothing is learned. It must not change the state. `again(candidate,
-    score, epochs)`: called for a refused duplicate, in the place of `observe`.
+    Three methods are optional. `begin(candidates)`: takes the architectures that the search tries first, such as
+    references, before the first draw and anew with each start; the space may lack some of them. `learned() ->
+    Mapping[str, float]`: by label of a decision of kind `function`, the present probability of that label; empty while
+    nothing is learned. It must not change the state. `again(candidate, score, epochs)`: called for a refused
+    duplicate, in the place of `observe`.
     """
 
     def draw(self, number: int, attempt: int) -> Any | None:

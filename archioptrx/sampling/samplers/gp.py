@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from archioptrx.graphs.decisions import Choose, Space, Trace
+from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers.base import seed_of
 from archioptrx.sampling.samplers.features import features
 from archioptrx.sampling.samplers.gaussian_process import (
@@ -24,13 +25,13 @@ from archioptrx.sampling.samplers.gaussian_process import (
     levels_of,
     point_of,
 )
-from archioptrx.sampling.samplers.memory import Memory, ranked
+from archioptrx.sampling.samplers.memory import Memory, Observation, ranked
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.ranking import Score, quantiles, window
 from archioptrx.sampling.samplers.registry import sampler
 from archioptrx.sampling.samplers.replay import replay
-from archioptrx.sampling.samplers.variation import cross, mutate, options_of
+from archioptrx.sampling.samplers.variation import cross, known_in, mutate, opening, options_of
 
 ACQUISITIONS = ("thompson", "expected_improvement")
 GROWTH, MOST_NEW = 1.15, 150
@@ -60,7 +61,8 @@ class GaussianProcessSampler:
     seed
         Seed of all draws.
     initial
-        Number of random candidates at the start.
+        Number of candidates at the start that are not chosen by the model: random, every other one varied from a
+        reference where there is one.
     pool
         Number of candidates that each proposal is chosen from: half mutated, a quarter crossed, a quarter random.
     best
@@ -88,7 +90,8 @@ class GaussianProcessSampler:
         checks.finish()
         self.space, self.seed, self.initial = space, seed, initial
         self.pool, self.best, self.acquisition = pool, best, acquisition
-        self.memory = Memory(space)
+        self.memory = Memory(space, elsewhere=True)
+        self.begun: tuple[Trace, ...] = ()
         self._points: list[Point] = []  # of the observations
         self._theta: list[float] = []
         self._fitted = 0  # number of observations when the weights were fitted
@@ -102,7 +105,7 @@ class GaussianProcessSampler:
         """The first new candidate of the ranked pool; after a refusal the next."""
         answer = random_choices(seed_of(self.seed, number, attempt))
         if number < self.initial or len(self.memory.observations) < 2:
-            return self.space(answer)
+            return opening(self.space, self.begun, number, seed_of(self.seed, number, attempt))
         if self._preferred[0] != number:
             self._preferred = (number, self._rank(number))
         known, new = {observation.key for observation in self.memory.observations}, set[str]()
@@ -112,6 +115,10 @@ class GaussianProcessSampler:
                 if len(new) > attempt:
                     return candidate
         return self.space(answer)
+
+    def begin(self, candidates: Sequence[Any]) -> None:
+        """Take over the architectures that the search tries first; see `Proposer`."""
+        self.begun = known_in(self.space, candidates)
 
     def _rank(self, number: int) -> list[Any]:
         """The pool of a proposal, in falling order of the acquisition."""
@@ -138,7 +145,7 @@ class GaussianProcessSampler:
         """One part of a pool, from the first `observed` observations: half mutated, a quarter crossed, one random."""
         draw = random.Random(seed_of(self.seed, number, 0, 0))
         answer = random_choices(draw.getrandbits(64))
-        scored = [observation for observation in self.memory.observations[:observed] if observation.score is not None]
+        scored = [seen for seen in self.memory.observations[:observed] if seen.score is not None and seen.graph is None]
         parents = [observation.trace for observation in ranked(scored)[: self.best]]
         self._free = {trace: self._free.get(trace) or _free(self.space, trace) for trace in parents}
         pool = []
@@ -188,9 +195,13 @@ class GaussianProcessSampler:
         self._fitted, self._regression = len(outcomes), None
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Learn from a candidate, unless it is known or can't be replayed (a reference of another space)."""
+        """Learn from a candidate, unless it is known. One of another space (a reference) teaches by its graph."""
         if self.memory.add(candidate, score, epochs):
             self._points.append(point_of(features(candidate)))
+
+    def _candidate(self, seen: Observation) -> Any:
+        """Candidate of an observation: of its trace, or of its graph where this space lacks it."""
+        return replay(self.space, seen.trace) if seen.graph is None else Candidate(seen.trace, seen.graph, {})
 
     def again(self, candidate: Any, score: Any, epochs: int) -> None:
         """A refused duplicate is no news."""
@@ -203,7 +214,7 @@ class GaussianProcessSampler:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state. The factor and the parts of the pool are made again, as they were made before."""
         self.memory.load_state_dict(state)
-        self._points = [point_of(features(replay(self.space, seen.trace))) for seen in self.memory.observations]
+        self._points = [point_of(features(self._candidate(seen))) for seen in self.memory.observations]
         self._theta, self._fitted = list(state["theta"]), int(state["fitted"])
         self._parts = {int(number): Part(int(observed)) for number, observed in state["parts"].items()}
         self._regression, self._given, self._preferred = None, [], (-1, [])

@@ -19,11 +19,11 @@ from itertools import pairwise
 from typing import Any
 
 from archioptrx.core.errors import InputError, did_you_mean
-from archioptrx.graphs.decisions import Choose, Point, Space
+from archioptrx.graphs.decisions import HYPERPARAMETER, Choose, Point, Space
 from archioptrx.sampling.samplers.base import seed_of
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.ranking import REFUSED, clean, window
-from archioptrx.sampling.samplers.variation import HYPERPARAMETER, replays
+from archioptrx.sampling.samplers.variation import known_in
 
 PREFIX = "optuna:"
 PATIENCE = 3
@@ -220,9 +220,10 @@ class OptunaSampler:
                 record.outcome = outcome
                 return
         known = any(record.key == candidate.key and record.outcome == outcome for record in self.records)
-        if known or not replays(self.space, candidate.trace):
+        traces = () if known else known_in(self.space, [candidate])
+        if not traces:
             return
-        record, old = Record(candidate.key, {}, {}, {}, None, outcome), iter(candidate.trace.decisions)
+        record, old = Record(candidate.key, {}, {}, {}, None, outcome), iter(traces[0].decisions)
         self.space(noting(record, lambda name, point, labels, weights: labels.index(next(old).label)))
         self.records.append(record)
 

@@ -71,6 +71,12 @@ class Screen:
         taken, self.parent = (fresh or drawn)[place]
         return taken
 
+    def begin(self, candidates: Sequence[Any]) -> None:
+        """Pass on the architectures that the search tries first."""
+        begin = getattr(self.inner, "begin", None)
+        if begin is not None:
+            begin(candidates)
+
     def observe(self, candidate: Any, score: Score, epochs: int) -> None:
         """Pass an observation on."""
         self.inner.observe(candidate, score, epochs)

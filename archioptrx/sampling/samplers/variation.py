@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from archioptrx.core.errors import ReplayError
-from archioptrx.graphs.decisions import Choose, Decision, Point, Space, Trace
+from archioptrx.graphs.decisions import HYPERPARAMETER, Choose, Decision, Point, Space, Trace
+from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.replay import replay
 
-HYPERPARAMETER = "hyperparameter"
-"""Kind of the decisions that change no architecture."""
+CROSSED, FURTHER = 0.25, 0.25
+"""Share of crossings among the candidates varied from known ones; probability that a mutated one is mutated again."""
 
 
 class Heritage:
@@ -51,13 +53,34 @@ def options_of(space: Space, trace: Trace) -> list[tuple[str, ...]]:
     return options
 
 
-def replays(space: Space, trace: Trace) -> bool:
-    """Whether all decisions of a trace are allowed in a space."""
-    try:
-        replay(space, trace)
-    except ReplayError:
-        return False
-    return True
+def trace_in(space: Space, candidate: Any) -> Trace:
+    """Trace by which a space gives the architecture of a candidate, from this space or another one.
+
+    A hyperparameter takes the space's value that is nearest to that of the candidate.
+
+    Raises
+    ------
+    ReplayError
+        The candidate's decisions aren't all allowed, or give another network.
+    """
+    if not candidate.trace.decisions:
+        raise ReplayError("trace: is empty")
+    settings: dict[str, Any] = {d.place: d.label for d in candidate.trace.decisions if d.kind == HYPERPARAMETER}
+    settings.update(getattr(candidate, "hyperparameters", {}))
+    again = replay(space, candidate.trace, settings)
+    if again.fingerprint != candidate.fingerprint:
+        raise ReplayError("trace: its decisions give another network here")
+    trace: Trace = again.trace
+    return trace
+
+
+def known_in(space: Space, candidates: Sequence[Any]) -> tuple[Trace, ...]:
+    """Traces of those candidates that a space has: they can be varied."""
+    traces = []
+    for candidate in candidates:
+        with suppress(ReplayError):
+            traces.append(trace_in(space, candidate))
+    return tuple(traces)
 
 
 def mutate(space: Space, trace: Trace, position: int, answer: Choose, label: str | None = None) -> Any:
@@ -123,3 +146,31 @@ def cross(space: Space, first: Trace, second: Trace, draw: random.Random, answer
         return answer(point, labels, weights)
 
     return space(choose)
+
+
+def opening(space: Space, known: Sequence[Trace], number: int, seed: int) -> Any:
+    """Candidate of a search that has no scores yet: random, or every other one varied from what is known to be good.
+
+    Parameters
+    ----------
+    known
+        Traces of good candidates, such as references; all can be replayed. None of them: all candidates are random.
+    number
+        Number of the proposal: even ones are varied, a quarter of them by a crossing where there are two traces.
+    """
+    draw = random.Random(seed)
+    answer = random_choices(draw.getrandbits(64))
+    if not known or number % 2:
+        return space(answer)
+    if len(known) > 1 and draw.random() < CROSSED:
+        first, second = draw.sample(known, 2)
+        return cross(space, first, second, draw, answer)
+    trace = draw.choice(known)
+    while True:
+        free = [i for i, labels in enumerate(options_of(space, trace)) if len(labels) > 1]
+        if not free:
+            return space(answer)
+        child = mutate(space, trace, draw.choice(free), answer)
+        if draw.random() >= FURTHER:
+            return child
+        trace = child.trace
