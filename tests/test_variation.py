@@ -13,7 +13,7 @@ from archioptrx.core.errors import ReplayError
 from archioptrx.graphs.decisions import Decision, Point, Trace
 from archioptrx.sampling.samplers import replay
 from archioptrx.sampling.samplers.random import random_choices
-from archioptrx.sampling.samplers.variation import Heritage, cross, known_in, mutate, opening, options_of, trace_in
+from archioptrx.sampling.samplers.variation import Heritage, Start, cross, known_in, mutate, options_of, trace_in
 
 WORDS = Words()
 SEEDS = st.integers(0, 10**6)
@@ -137,7 +137,7 @@ def test_every_other_opening_is_varied_from_what_is_known():
     parents = [drawn(WORDS, seed).trace for seed in (1, 2)]
     common = {0: [], 1: []}
     for number in range(200):
-        child = opening(WORDS, parents, number, number).trace
+        child = Start(tuple(parents)).candidate(WORDS, number, number).trace
         common[number % 2].append(max(shared(parent, child) for parent in parents))
         assert replay(WORDS, child).trace == child
     varied, drawn_anew = (sum(shares) / len(shares) for shares in common.values())
@@ -148,4 +148,4 @@ def test_every_other_opening_is_varied_from_what_is_known():
 def test_openings_without_anything_known_are_those_of_the_prior():
     for number in range(20):
         draw = random.Random(number)
-        assert opening(WORDS, (), number, number) == WORDS(random_choices(draw.getrandbits(64)))
+        assert Start().candidate(WORDS, number, number) == WORDS(random_choices(draw.getrandbits(64)))

@@ -35,6 +35,7 @@ KEYS = {
     "search_space": "search_space",
     "architecture": "architecture",
     "sampler": "sampler.name",
+    "earlier_runs": "earlier_runs",
     "trials": "budget.trials",
     "time": "budget.time",
     "trial_time": "budget.trial_time",
@@ -58,6 +59,13 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--search-space", metavar="NAME", help="bundled name or file: hyperparameters and limits")
     new.add_argument("--architecture", metavar="FILE", help="bundled name or file: search its hyperparameters alone")
     new.add_argument("--sampler", metavar="NAME", help="what proposes architectures")
+    new.add_argument(
+        "--from",
+        dest="earlier_runs",
+        nargs="+",
+        metavar="RUN",
+        help="earlier searches as prior knowledge of the sampler",
+    )
     new.add_argument("--trials", type=int, metavar="N", help="ended trials that end the search")
     new.add_argument("--time", metavar="T", help="stop trials after this time (4h, 90m); retraining follows")
     new.add_argument("--trial-time", metavar="T", help="stop each trial after this time, with the score that it has")
@@ -119,6 +127,11 @@ def _warn(setups: Sequence[Setup]) -> None:
         print(f"warning: {warning}", file=sys.stderr)
 
 
+def option_of(flag: str) -> str:
+    """Name of an option on the command line."""
+    return "--from" if flag == "earlier_runs" else f"--{flag.replace('_', '-')}"
+
+
 def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
     """Dotted keys with the values that replace a file's, and the option that each came from."""
     flags = {flag: value for flag in KEYS if (value := getattr(args, flag)) is not None}
@@ -126,15 +139,15 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
     if args.resume:
         changed = {"EXPERIMENT": args.experiment, "--output": args.output, "--dry-run": args.dry_run or None}
         wrong = [name for name, value in changed.items() if value is not None]
-        wrong += [f"--{flag.replace('_', '-')}" for flag in flags if flag not in ON_RESUME]
+        wrong += [option_of(flag) for flag in flags if flag not in ON_RESUME]
         wrong += ["--set"] if args.set else []
-        allowed = ", ".join(f"--{flag.replace('_', '-')}" for flag in ON_RESUME)
+        allowed = ", ".join(option_of(flag) for flag in ON_RESUME)
         faults = [f"{name}: can't be changed on --resume; allowed: {allowed}, --backend, --address" for name in wrong]
     overrides = {KEYS[flag]: value for flag, value in flags.items()}
     if args.sampler:
         # Another sampler has other options: those of the file go, those of --set come.
         overrides = {"sampler": {"name": args.sampler}, **overrides}
-    options = {KEYS[flag]: f"--{flag.replace('_', '-')}" for flag in flags}
+    options = {KEYS[flag]: option_of(flag) for flag in flags}
     for text in args.set:
         try:
             key, value = assignment(text)

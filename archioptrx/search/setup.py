@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from archioptrx.sampling.samplers import Proposer, Sampler, Screen, make_sampler
 from archioptrx.sampling.samplers.screen import Values, check_screened
 from archioptrx.sampling.samplers.variation import trace_in
 from archioptrx.sampling.walk import WalkSpace
+from archioptrx.search.earlier import EarlierRuns
 from archioptrx.search.rules import Reference
 from archioptrx.search.space import TRAINING_FIELDS, SpaceEnds, load_architecture, make_space, tried
 from archioptrx.training.settings import Training
@@ -47,6 +48,8 @@ class Setup:
         What it reads and gives.
     references
         Trials 0 … k.
+    earlier
+        Trials of earlier searches.
     warnings
         What the files ask for and the search doesn't use.
     """
@@ -56,6 +59,7 @@ class Setup:
     space: WalkSpace | FixedSpace
     ends: SpaceEnds
     references: tuple[Reference, ...]
+    earlier: EarlierRuns = field(default_factory=EarlierRuns)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -68,6 +72,7 @@ class Setup:
             "seed": self.experiment.seed,
             "files": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self.files.items()},
             "references": [reference.candidate.key for reference in self.references],
+            "earlier": hashlib.sha256(self.earlier.text.encode()).hexdigest() if self.earlier.rows else None,
         }
 
     def sampler(
@@ -104,7 +109,7 @@ class Setup:
             screen=screened if proposals > 1 and score is not None else None,
             **options,
         )
-        sampler.begin([reference.candidate for reference in self.references])
+        sampler.begin([reference.candidate for reference in self.references], self.earlier.trials)
         return sampler
 
 
@@ -131,7 +136,8 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
     tried(faults, partial(check_trackers, experiment.track))
     known = (*own, *(reference for reference in references if reference is not None))
     warnings = (*space.warnings, *_strange(space.space, known[len(own) :]))
-    setup = Setup(experiment, space.files, space.space, space.ends, known, warnings)
+    earlier = tried(faults, partial(EarlierRuns.of, experiment, space.own is None, run)) or EarlierRuns()
+    setup = Setup(experiment, space.files, space.space, space.ends, known, earlier, warnings)
     if not faults:
         tried(faults, setup.sampler)
     finish(faults)

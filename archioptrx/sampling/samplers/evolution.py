@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archioptrx.graphs.decisions import HYPERPARAMETER, Choose, Space, Trace
-from archioptrx.sampling.samplers.base import seed_of
+from archioptrx.sampling.samplers.base import Earlier, seed_of
 from archioptrx.sampling.samplers.memory import Memory, Observation, ranked
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.registry import sampler
-from archioptrx.sampling.samplers.variation import cross, known_in, mutate, opening, options_of
+from archioptrx.sampling.samplers.variation import Start, cross, mutate, options_of
 
 MODES = ("ageing", "local_search")
 PATIENCE = 10
@@ -77,7 +77,7 @@ class EvolutionSampler:
         self.space, self.seed, self.mode = space, seed, mode
         self.population, self.tournament, self.initial, self.crossover = population, tournament, initial, crossover
         self.memory = Memory(space)
-        self.begun: tuple[Trace, ...] = ()
+        self.start = Start()
         self.parent: Observation | None = None
         self._ranked: list[Observation] | None = None
         self._elite: list[Observation] = []
@@ -92,7 +92,7 @@ class EvolutionSampler:
         if self._ranked is None:
             self._ranked = self._members()
         if number < self.initial or not self._ranked:
-            return opening(self.space, self.begun, number, draw.getrandbits(64))
+            return self.start.candidate(self.space, number, draw.getrandbits(64))
         if self.mode == "local_search":
             return self._neighbour(answer)
         if draw.random() < self.crossover:
@@ -102,9 +102,9 @@ class EvolutionSampler:
         self.parent = self._select(draw)
         return self._mutant(self.parent.trace, number, attempt, draw, answer)
 
-    def begin(self, candidates: Sequence[Any]) -> None:
-        """Take over the architectures that the search tries first; see `Proposer`."""
-        self.begun = known_in(self.space, candidates)
+    def begin(self, candidates: Sequence[Any], earlier: Sequence[Earlier] = ()) -> None:
+        """Take over what is known before the search; see `Proposer`."""
+        self.start = Start.of(self.space, candidates, earlier)
 
     def _members(self) -> list[Observation]:
         """Possible parents, best first."""
