@@ -81,9 +81,9 @@ def run(args: argparse.Namespace) -> int:
     if args.source == "pickle":
         make_pickle(args)
     known = [field.name for field in fields(options_of(args.source)) if "help" in field.metadata]  # type: ignore[arg-type]
-    given = {name: getattr(args, name) for name in known if getattr(args, name) is not None}
+    options = {name: getattr(args, name) for name in known if getattr(args, name) is not None}
     faults: list[str] = []
-    check_spec({"source": args.source, **given}, "data", faults)
+    check_spec({"source": args.source, **options}, "data", faults)
     finish(faults)
     if args.plot:
         check_picture(args.plot)
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output:
         check_empty(args.output)
-    dataset = load_dataset({"source": args.source, **given})
+    dataset = load_dataset({"source": args.source, **options})
     if args.output:
         write(dataset, args.output)
     if args.plot:
@@ -193,12 +193,12 @@ def building_text(counts: Mapping[str, float]) -> str:
         return "no edge is known to be true"
     if "true_edges" not in counts:
         return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
-    kept, true = counts["kept_edges"], counts["true_edges"]
-    parts = [f"efficiency {kept / true:.4f} ({kept:,} of {true:,} true edges)"]
+    kept_edges, true_edges = counts["kept_edges"], counts["true_edges"]
+    parts = [f"efficiency {kept_edges / true_edges:.4f} ({kept_edges:,} of {true_edges:,} true edges)"]
     if counts.get("signal_edges"):
         kept_signal, signal = counts["kept_signal_edges"], counts["signal_edges"]
         parts.append(f"of the signal {kept_signal / signal:.4f} ({kept_signal:,} of {signal:,})")
-    parts.append(f"purity {kept / max(1, counts['edges']):.4f}")
+    parts.append(f"purity {kept_edges / max(1, counts['edges']):.4f}")
     aside = {"crossing_edges": "true edges cross sectors", "overlap_pairs": "pairs in one layer aside"}
     aside |= {"unlisted_hits": "hits of unlisted particles", "particle_edges": "edges inside a particle"}
     return ", ".join(parts + [f"{counts[name]:,} {text}" for name, text in aside.items() if counts.get(name)])

@@ -51,8 +51,8 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Load the model and the events, and print the scores."""
     options = (("--cut", args.cut), ("--efficiency", args.efficiency))
-    given = [(name, value) for name, value in options if value is not None]
-    faults = [f"{name}: is {value:g}; allowed: between 0 and 1" for name, value in given if not 0 < value < 1]
+    shares = [(name, value) for name, value in options if value is not None]
+    faults = [f"{name}: is {value:g}; allowed: between 0 and 1" for name, value in shares if not 0 < value < 1]
     if args.cut is not None and args.efficiency is not None:
         faults.append("--cut and --efficiency: both set the cut; allowed: one of them")
     if args.pt_min is not None and not 0 <= args.pt_min < math.inf:

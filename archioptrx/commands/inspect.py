@@ -95,11 +95,11 @@ def show_run(args: argparse.Namespace) -> int:
         return write_html(folder, trial, args)
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
     shown = chosen_row(rows, trial, args)
-    asked = shown if args.fingerprint or trial is not None else None
+    named_row = shown if args.fingerprint or trial is not None else None
     learned = (folder.path / "learned.jsonl").exists()
     walked = bool(args.draw) and (folder.path / "function_graph.yaml").is_file()
     functions = Functions.of(folder, experiment) if args.functions or walked or learned else None
-    drawings = draw(args, folder, functions, asked, graphs) if args.draw else []
+    drawings = draw(args, folder, functions, named_row, graphs) if args.draw else []
     effects = effects_by_goal(folder, experiment) if args.effects else {}
     if args.json:
         content = document(folder, rows[: args.top or TOP], shown, graphs, metric_of(experiment))
@@ -140,11 +140,15 @@ def overview(
 
 def write_html(folder: RunFolder, trial: int | None, args: argparse.Namespace) -> int:
     """Write the report of a run and print its path."""
-    given = {"RUN/ID": trial is not None, "--fingerprint": args.fingerprint, "--functions": args.functions}
-    given["--draw"] = args.draw
+    options = {"RUN/ID": trial is not None, "--fingerprint": args.fingerprint, "--functions": args.functions}
+    options["--draw"] = args.draw
     allowed = f"allowed: archioptrx inspect {folder.path} --html {args.html}"
     finish(
-        [f"--html: is a report of the whole run, not with {name}; {allowed}" for name, value in given.items() if value]
+        [
+            f"--html: is a report of the whole run, not with {name}; {allowed}"
+            for name, value in options.items()
+            if value
+        ]
     )
     write_report(folder, args.html, args.top or TOP)
     print(json.dumps({"report": str(args.html)}) if args.json else f"written: {args.html}")
@@ -155,14 +159,14 @@ def draw(
     args: argparse.Namespace,
     folder: RunFolder,
     functions: Functions | None,
-    asked: dict[str, Any] | None,
+    named_row: dict[str, Any] | None,
     graphs: Mapping[int, ComputationGraph],
 ) -> list[Path]:
-    """Draw the one trial that was asked for; or the function graph and (without --functions) the best trials."""
-    drawings = functions.draw(args.draw) if functions and (args.functions or not asked) else []
+    """Draw the trial that the user named; or the function graph and (without --functions) the best trials."""
+    drawings = functions.draw(args.draw) if functions and (args.functions or not named_row) else []
     if args.functions:
         return drawings
-    rows = [asked] if asked else best_of(folder.rows(), args.top or DRAWN)
+    rows = [named_row] if named_row else best_of(folder.rows(), args.top or DRAWN)
     return drawings + draw_trials(folder, rows, graphs, metric_of(folder.experiment()), args.draw)
 
 
@@ -205,9 +209,9 @@ def _show_study(args: argparse.Namespace) -> int:
     folder = StudyFolder(args.run_folder)
     run = folder.path / folder.combinations[0].name
     options = ("fingerprint", "functions", "effects", "draw", "html")
-    given = {f"--{name}": getattr(args, name) for name in options}
+    values = {f"--{name}": getattr(args, name) for name in options}
     allowed = f"allowed: archioptrx inspect {run} …"
-    finish([f"{option}: is for one search of the study; {allowed}" for option, value in given.items() if value])
+    finish([f"{option}: is for one search of the study; {allowed}" for option, value in values.items() if value])
     print(comparison_report.study_json(folder) if args.json else comparison_report.study_text(folder))
     return 0
 

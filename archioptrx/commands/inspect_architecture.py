@@ -32,8 +32,8 @@ def is_architecture(path: Path) -> bool:
 def show_architecture(args: argparse.Namespace) -> int:
     """Print one architecture file, sketch, model folder or bundled architecture."""
     name = args.run_folder
-    given = [option for option in OF_RUNS if getattr(args, option, None)]
-    finish([f"--{option}: is for a search; allowed: a run in place of {name}" for option in given])
+    misplaced = [option for option in OF_RUNS if getattr(args, option, None)]
+    finish([f"--{option}: is for a search; allowed: a run in place of {name}" for option in misplaced])
     path = bundled(ARCHITECTURES, name)
     architecture = load_architecture(path)
     title = architecture.name or path.stem
