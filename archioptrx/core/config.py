@@ -29,14 +29,14 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     """Read a mapping; a repeated key raises ConstructorError."""
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
-    seen: set[Any] = set()
+    earlier_keys: set[Any] = set()
     for index, key in enumerate(keys):
         mark = node.value[index][0].start_mark
         if not isinstance(key, Hashable):
             raise yaml.constructor.ConstructorError(None, None, f"{shown(key)} can't be a key; allowed: a text", mark)
-        if key in seen:
+        if key in earlier_keys:
             raise yaml.constructor.ConstructorError(None, None, f"the key {shown(key)} stands twice", mark)
-        seen.add(key)
+        earlier_keys.add(key)
     return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
 
 

@@ -84,7 +84,7 @@ class Registry(Generic[Part]):
         Parameters
         ----------
         place
-            Where the name stands, the start of the message.
+            Place of the name, the start of the message.
         """
         if name not in self._modules:
             raise InputError(f"{place or self.kind}: is {name!r}; {did_you_mean(name, self)}")
@@ -190,13 +190,13 @@ class DescribedRegistry(Registry[Part], Generic[Part, Description]):
 
     def about(self, name: str) -> str:
         """A few words from its description (`about`), else the first line of its docstring."""
-        about = getattr(self.descriptions[name], "about", "")
-        return str(about) if about else super().about(name)
+        description = getattr(self.descriptions[name], "about", "")
+        return str(description) if description else super().about(name)
 
 
 @dataclass
 class _Consent:
-    """What the person of this process has said yes to: modules by name, or the modules of all files."""
+    """Consent of the user of this process: modules by name, or the modules of all files."""
 
     names: tuple[str, ...] = ()
     everything: bool = False
@@ -322,8 +322,8 @@ def _is_imported(name: str, beside: Sequence[Path]) -> bool:
         return False
     if top in FINDER.sources and top not in {named.partition(".")[0] for named in _CONSENT.names}:
         for folder in beside:
-            if (folder / KEPT).is_dir() and (kept := find(name, (folder / KEPT,), ())) and kept.folder is not None:
-                FINDER.add(kept)
+            if (folder / KEPT).is_dir() and (source := find(name, (folder / KEPT,), ())) and source.folder is not None:
+                FINDER.add(source)
     return True
 
 

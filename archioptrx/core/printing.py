@@ -21,7 +21,7 @@ def printable(text: str) -> str:
     >>> print(printable("a\x1b[2Jb"))
     a\u001b[2Jb
     """
-    return _SHOWN.sub(lambda found: found[1] or f"\\u{ord(found[2]):04x}", text)
+    return _SHOWN.sub(lambda match: match[1] or f"\\u{ord(match[2]):04x}", text)
 
 
 class _PrintableStream:
