@@ -199,23 +199,27 @@ class Dataset:
         share = 0.0 if isinstance(test, Dataset) else test
         if not (0 <= validation < 1 and 0 <= share < 1 and validation + share < 1):
             raise InputError(f"split: validation {validation:g} and test {share:g}; allowed: 0 … 1, together below 1")
-        graphs, units, what = self._units(by)
+        graphs, units, unit_kind = self._units(by)
         sizes = [max(1, round(s * len(units))) if s else 0 for s in (validation, share)]
         if len(units) <= sum(sizes):
-            raise InputError(f"data: {len(units)} {what} can't be divided into {1 + sum(s > 0 for s in sizes)} parts")
+            raise InputError(
+                f"data: {len(units)} {unit_kind} can't be divided into {1 + sum(s > 0 for s in sizes)} parts"
+            )
         order = np.random.default_rng(seed).permutation(len(units))
         cuts = (len(units) - sum(sizes), len(units) - sizes[1])
-        order, seen = self._fitted_first(order, cuts[0], what == "events")
+        order, fitted_note = self._fitted_first(order, cuts[0], unit_kind == "events")
         parts = [taken(graphs, [i for k in sorted(p) for i in units[k]]) for p in np.split(order, cuts)]
         if isinstance(test, Dataset):
             parts[2] = self._strangers(test)
         numbers = (cuts[0], sizes[0], sizes[1] or len(parts[2]))
-        names = [_names(part, what == "events") for part in parts]
+        names = [_names(part, unit_kind == "events") for part in parts]
         kinds = ("training", "validation", "test")
-        counts = ", ".join(f"{n} {kind}{part}" for n, kind, part in zip(numbers, kinds, names, strict=True)) + seen
+        counts = (
+            ", ".join(f"{n} {kind}{part}" for n, kind, part in zip(numbers, kinds, names, strict=True)) + fitted_note
+        )
         where = " (test: events of its own, counted as graphs)" if isinstance(test, Dataset) else ""
-        whole = what == "events"
-        rule = f"by {what}, seed {seed}: {counts}{where}"
+        whole = unit_kind == "events"
+        rule = f"by {unit_kind}, seed {seed}: {counts}{where}"
         caution = _caution(parts, whole)
         return Splits(parts[0], parts[1], parts[2], rule, whole, whole or isinstance(test, Dataset), caution)
 
@@ -226,13 +230,13 @@ class Dataset:
             return order, ""
         if not events:
             return order, " (an embedding of the hits was fitted on events of all parts)"
-        seen = np.array([self.events[k] in fitted for k in order])
-        if seen.sum() > most:
+        is_fitted = np.array([self.events[k] in fitted for k in order])
+        if is_fitted.sum() > most:
             raise InputError(
-                f"data: the embedding was fitted on {seen.sum()} events, and {most} are for training; "
+                f"data: the embedding was fitted on {is_fitted.sum()} events, and {most} are for training; "
                 "allowed: a smaller train_events, or smaller shares in split"
             )
-        return np.concatenate([order[seen], order[~seen]]), ""
+        return np.concatenate([order[is_fitted], order[~is_fitted]]), ""
 
     def _units(self, by: str) -> tuple[Sequence[HitGraph], list[list[int]], str]:
         """Parts to divide: graphs, and the places of those of each event, or sector where events are too few."""

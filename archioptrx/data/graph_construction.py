@@ -125,8 +125,8 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
     edges, y = edges[:, inside], y[inside]
     per_edge: dict[str, Any] = {"y": y}
     if cuts.targets:
-        wanted = Signal(cuts.signal_pt, cuts.signal_hits, PRIMARY if cuts.signal_primary else math.inf)
-        signal = wanted.of(*table["particles"][:, [_PT, _HITS, _VR]].T)[hits.particle]
+        signal_rule = Signal(cuts.signal_pt, cuts.signal_hits, PRIMARY if cuts.signal_primary else math.inf)
+        signal = signal_rule.of(*table["particles"][:, [_PT, _HITS, _VR]].T)[hits.particle]
         per_edge["edge_mask"] = ~y | signal[edges[1]]
         counts |= {"signal_edges": int(signal[truth[1]].sum()), "kept_signal_edges": int((y & signal[edges[1]]).sum())}
     if cuts.weights:

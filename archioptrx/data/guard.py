@@ -34,14 +34,14 @@ ROWS = {
     **dict.fromkeys(PARTICLE_FIELDS, "particle"),
     **dict.fromkeys(PAIR_FIELDS, "pair of the loss"),
 }
-"""What each field has a row for."""
+"""Kind of the rows of each field."""
 TABLES = ("x", "pos", "embedding", "chain", "edge_attr", "triplet_attr", "particles")
 """Fields with several columns. A column too much in another one would meet each edge with each, without an error."""
 WHOLE = ("hit_id", "particle_id", "chain", "edge_order")
 POSITION_SLACK = 1e-3
 """Share of a hit's distance, and mm, by which two forms of its place may differ: digits of files, and of float32."""
 LARGEST = float(np.finfo(np.float32).max)
-"""Of numbers that graphs keep in float32."""
+"""Largest number in float32, in which graphs keep their numbers."""
 NOT_NEGATIVE = ("pt", "hit_weight", "edge_weight", "triplet_weight")
 SHARES = ("y", "y_triplet", "y_loss", "edge_mask", "triplet_mask")
 """Truth, and what counts: 0 or 1."""
@@ -207,12 +207,12 @@ def _check_positions(content: Arrays, nodes: NDArray[np.float64]) -> None:
     if content["pos"].shape[1] != 3:
         raise InputError(f"pos has the shape {list(content['pos'].shape)}; allowed: [hits, 3]")
     x, y, z = content["pos"].astype(np.float64).T
-    for name, found, known in (("r", np.hypot(x, y), nodes[:, 0]), ("z", z, nodes[:, 2])):
-        wrong = np.abs(found - known) > POSITION_SLACK * (1 + np.hypot(nodes[:, 0], nodes[:, 2]))
+    for name, from_pos, known in (("r", np.hypot(x, y), nodes[:, 0]), ("z", z, nodes[:, 2])):
+        wrong = np.abs(from_pos - known) > POSITION_SLACK * (1 + np.hypot(nodes[:, 0], nodes[:, 2]))
         if wrong.any():
             row = int(np.argmax(wrong))
             raise InputError(
-                f"pos has {name} = {found[row]:g} mm at hit {row}, and x says {known[row]:g} mm; "
+                f"pos has {name} = {from_pos[row]:g} mm at hit {row}, and x says {known[row]:g} mm; "
                 "allowed: x, y, z of the same hits in mm"
             )
 
@@ -227,10 +227,10 @@ def _join_edges(content: Arrays, rank: Ints, directed: bool, repairs: dict[str, 
     if "triplet_index" in content:
         raise InputError("triplet_index stands beside edges that lead inwards or stand twice; allowed: each pair once")
     outward_too = np.bincount(of[~inwards], minlength=len(keys)) > 0
-    kept = np.sort(first[~own[first]])  # the order in which the pairs came
-    group = of[kept]
+    remaining = np.sort(first[~own[first]])  # the order in which the pairs came
+    group = of[remaining]
     repairs["own_edges"] = int(own.sum())
-    repairs["joined_edges"] = int((~own).sum()) - len(kept)
+    repairs["joined_edges"] = int((~own).sum()) - len(remaining)
     repairs["turned_edges"] = 0 if directed else int((~outward_too[group]).sum())
     if "y" in content:
         repairs["one_sided_truth"] = _one_sided(content["y"] > 0, of, inwards, own)
@@ -238,8 +238,8 @@ def _join_edges(content: Arrays, rank: Ints, directed: bool, repairs: dict[str, 
         if name in content and name != "edge_order":
             content[name] = _largest(content[name], of, len(keys))[group]
     if "edge_order" in content:
-        content["edge_order"] = np.argsort(np.argsort(content["edge_order"][kept]))
-    pairs = edges[:, kept]
+        content["edge_order"] = np.argsort(np.argsort(content["edge_order"][remaining]))
+    pairs = edges[:, remaining]
     turned = (rank[pairs[0]] > rank[pairs[1]]) & (outward_too[group] | (not directed))
     content["edge_index"] = np.where(turned, pairs[::-1], pairs)
 
@@ -263,15 +263,15 @@ def _one_sided(true: Bools, of: Ints, inwards: Bools, own: Bools) -> int:
     count = int(of.max(initial=-1)) + 1
     answers = []
     for side in (inwards, ~inwards):
-        said = [np.bincount(of[side & ~own & kind], minlength=count) > 0 for kind in (true, ~true)]
-        if (said[0] & said[1]).any():
-            pair = int(np.argmax(said[0] & said[1]))
+        side_answers = [np.bincount(of[side & ~own & kind], minlength=count) > 0 for kind in (true, ~true)]
+        if (side_answers[0] & side_answers[1]).any():
+            pair = int(np.argmax(side_answers[0] & side_answers[1]))
             rows = np.flatnonzero((of == pair) & side)
             raise InputError(
                 f"y is 1 and 0 for one pair of hits in one direction (edges {rows[0]} and {rows[1]}); "
                 "allowed: one answer for each direction"
             )
-        answers.append(said)
+        answers.append(side_answers)
     (true_in, false_in), (true_out, false_out) = answers
     return int(((true_in & false_out) | (false_in & true_out)).sum())
 
@@ -286,12 +286,12 @@ def _join_pairs(content: Arrays, hits: int, repairs: dict[str, int]) -> None:
     if len(keys) == pairs.shape[1] and not own.any():
         return
     repairs["joined_pairs"] = pairs.shape[1] - len(keys)
-    kept = np.flatnonzero(~own[first])
-    kept = kept[np.argsort(first[kept])]
-    content["loss_index"] = pairs[:, first[kept]]
+    remaining = np.flatnonzero(~own[first])
+    remaining = remaining[np.argsort(first[remaining])]
+    content["loss_index"] = pairs[:, first[remaining]]
     for name in PAIR_FIELDS:
         if name in content:
-            content[name] = _largest(content[name], of, len(keys))[kept]
+            content[name] = _largest(content[name], of, len(keys))[remaining]
 
 
 def _check_truth(content: Arrays) -> None:

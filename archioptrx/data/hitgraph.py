@@ -55,7 +55,7 @@ class HitGraph(Data):
     hit_weight : float32 [N]
         Weight of each hit in the TrackML score, 0 for noise.
     chain : int64 [N, K]
-        Where a node is no hit but a chain of hits, as in a line graph: their hit ids, inner to outer. K is 2 for
+        Hit ids of each node, inner to outer, where a node is a chain of hits, as in a line graph. K is 2 for
         doublets, 3 for triplets.
     particle_index : int64 [N]
         Row of each hit's particle in `particles`: pid is particle_id[particle_index].
@@ -78,7 +78,7 @@ class HitGraph(Data):
     y_loss : float32 [L]
         1 for a pair of hits of one particle, else 0.
     event, sector : str, int
-        Where the graph comes from; a batch holds lists of them.
+        Event and φ sector of the graph; a batch holds lists of them.
     batch, ptr : int64 [N], int64 [graphs + 1]
         In a batch only: graph of each hit, and where the hits of each graph begin.
     particle_batch : int64 [P]
@@ -147,7 +147,7 @@ def sorted_graph(content: Mapping[str, Any], event: str, sector: int) -> HitGrap
     content
         Arrays under the names of the fields (numpy or torch); None is left out.
     event, sector
-        Where the graph comes from.
+        Event and φ sector of the graph.
     """
     # In numpy: torch would wake its threads for each of these small operations.
     fields = {k: np.asarray(v) for k, v in content.items() if v is not None}

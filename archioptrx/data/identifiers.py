@@ -45,14 +45,14 @@ def whole_numbers(values: Array, name: str, row: str = "hit", missing: NDArray[n
     """
     if values.dtype.kind not in "iufb":
         raise InputError(f"{name} holds {values.dtype}; allowed: whole numbers")
-    wanted = np.ones(values.shape, bool) if missing is None else ~missing
+    present = np.ones(values.shape, bool) if missing is None else ~missing
     if values.dtype.kind in "ib":
-        return np.where(wanted, values, 0).astype(np.int64)
+        return np.where(present, values, 0).astype(np.int64)
     limit = exact_below(values.dtype)
     with np.errstate(invalid="ignore"):
         # A comparison of uint64 with 2**63 is exact; -limit of unsigned numbers is never reached.
         beyond = (values >= limit) if values.dtype.kind == "u" else (np.abs(values) >= limit) | ~np.isfinite(values)
-        broken = wanted & (beyond | (values != np.trunc(values)))
+        broken = present & (beyond | (values != np.trunc(values)))
     if broken.any():
         first = tuple(np.argwhere(broken)[0])
         value = values[first]
@@ -61,7 +61,7 @@ def whole_numbers(values: Array, name: str, row: str = "hit", missing: NDArray[n
             raise InputError(f"{place}: {values.dtype} isn't exact there; allowed: below {limit:,}, or int64")
         allowed = f"up to {LARGEST:,}" if values.dtype.kind == "u" else f"below {limit:,}"
         raise InputError(f"{place}; allowed: whole numbers {allowed}")
-    return np.where(wanted, values, 0).astype(np.int64)
+    return np.where(present, values, 0).astype(np.int64)
 
 
 def _text(value: Any) -> str:

@@ -30,7 +30,7 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
     kind: dict[str, Any] = {}
     for name, value in options.items():
         if name == OF and isinstance(value, Mapping):
-            kind |= {f"{OF}.{inner}": one for inner, one in _options(value.get("options", {})).items()}
+            kind |= {f"{OF}.{inner}": inner_value for inner, inner_value in _options(value.get("options", {})).items()}
         elif name not in RECORDS and name != OF:
             kind[name] = list(value) if isinstance(value, tuple) else value
     return kind
@@ -43,11 +43,11 @@ def other_kind(training: Metadata, data: Metadata) -> str:
     >>> other_kind(barrel, Metadata("helix", sectors=4, options={"slope_max": 0.001, "events": 9}))
     'φ sectors 4 (training: 1), slope_max 0.001 (training: 0.0006)'
     """
-    expected, found = kind_of_data(training), kind_of_data(data)
+    expected, actual = kind_of_data(training), kind_of_data(data)
     differences = [
-        f"{name} {_text(found[name])} (training: {_text(expected[name])})"
+        f"{name} {_text(actual[name])} (training: {_text(expected[name])})"
         for name in expected
-        if name in found and found[name] != expected[name]
+        if name in actual and actual[name] != expected[name]
     ]
     return ", ".join(differences)
 

@@ -136,9 +136,9 @@ def whole_event(graphs: Sequence[HitGraph], sectors: int, eta_sectors: int = 1) 
     Parameters
     ----------
     graphs
-        Of one event.
+        Graphs of one event.
     sectors, eta_sectors
-        In how many parts it was divided in φ, and each of these in η.
+        Number of parts into which it was divided in φ, and each of these in η.
     """
     columns: list[tuple[Floats, NDArray[np.bool_], NDArray[np.int64], NDArray[np.bool_]]] = []
     before = 0

@@ -17,9 +17,9 @@ TEXTS = {
     "joined_pairs": "pairs of the loss stood twice and are one each",
     "noise_ids": "hits of particle -1 or NaN are noise (0)",
 }
-"""What each count means, behind its number."""
+"""Meaning of each count, printed after its number."""
 KEY = "repaired"
-"""Where the counts stand among the metadata's options."""
+"""Key of the counts in the metadata's options."""
 _collected: ContextVar[Counter[str] | None] = ContextVar("collected repairs", default=None)
 
 

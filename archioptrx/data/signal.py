@@ -18,7 +18,7 @@ KEYS = ("signal_pt", "signal_hits", "signal_primary")
 
 @dataclass(frozen=True)
 class Signal:
-    """Which particles are signal; by default all.
+    """Definition of the particles that are signal; by default all.
 
     Attributes
     ----------
@@ -45,7 +45,7 @@ class Signal:
         return cls(pt, hits, PRIMARY if options.get("signal_primary") else math.inf)
 
     def of(self, pt: NDArray[Any], hits: NDArray[Any], vr: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which particles are signal; what isn't asked for may be NaN. Shapes: [P] each -> [P].
+        """Find the particles that are signal; a quantity without a limit may be NaN. Shapes: [P] each -> [P].
 
         Compared in float32, which graphs and files keep: a particle exactly at the limit is signal in all forms.
         """

@@ -46,7 +46,7 @@ _LEAST: Mapping[str, tuple[type | tuple[type, ...], float]] = {
 
 @dataclass(frozen=True)
 class Cuts:
-    """Which hits are in the graphs, which pairs of them are candidate edges, and which edges are learned.
+    """Choice of the hits of the graphs, of the candidate edges among them, and of the edges that are learned.
 
     Attributes
     ----------

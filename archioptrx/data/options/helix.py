@@ -42,9 +42,10 @@ class HelixOptions(Cuts):
     detector
         `all`, or `barrel`: without endcaps.
     resolution
-        Of the hits, as a multiple of TrackML's (`archioptrx.data.simulation.detector_response`); 0: exact positions.
+        Resolution of the hits, as a multiple of TrackML's (`archioptrx.data.simulation.detector_response`); 0: exact
+        positions.
     thickness
-        Of each layer in radiation lengths; 0: no multiple scattering.
+        Thickness of each layer in radiation lengths; 0: no multiple scattering.
     inefficiency
         Probability that a layer misses a particle.
     noise_share

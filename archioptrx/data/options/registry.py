@@ -86,8 +86,8 @@ def source(options: type[Options], files: Sequence[str] = ()) -> Callable[[Load]
     """
     lacking = [member for member in ("source", "about", "read") if not hasattr(options, member)]
     if lacking or not is_dataclass(options):
-        what = f"has no {', no '.join(lacking)}" if lacking else "is no dataclass"
-        raise InputError(f"@source: {options.__name__} {what}; allowed: a dataclass that extends PlainOptions")
+        fault = f"has no {', no '.join(lacking)}" if lacking else "is no dataclass"
+        raise InputError(f"@source: {options.__name__} {fault}; allowed: a dataclass that extends PlainOptions")
     return SOURCES.describing(options.source, SourceDescription(options, tuple(files)))
 
 

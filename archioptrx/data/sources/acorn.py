@@ -112,7 +112,7 @@ def event_and_sector(file: Path, names: str) -> tuple[str, int]:
     Raises
     ------
     InputError
-        What the pattern takes for the sector is no number.
+        The part of the name that the pattern takes for the sector is no number.
 
     >>> event_and_sector(Path("data21000_s3.pt"), NAMES), event_and_sector(Path("event7.pyg"), NAMES)
     (('data21000', 3), ('event7', 0))
@@ -216,8 +216,8 @@ def coordinates(content: Content, options: AcornOptions) -> tuple[NDArray[np.flo
     # A plain `y` is the truth of the edges, in every version.
     x, y = first(content, "hit_x", "x")[1], array(content, "hit_y")
     if x is not None and y is not None and x.shape == y.shape:
-        given = {"r": np.hypot(x, y), "phi": np.arctan2(y, x)}
-        columns |= {name: values for name, values in given.items() if columns[name] is None}
+        computed = {"r": np.hypot(x, y), "phi": np.arctan2(y, x)}
+        columns |= {name: values for name, values in computed.items() if columns[name] is None}
     missing = [name for name in ("r", "phi", "z") if columns[name] is None]
     if missing:
         raise InputError(f"lacks {', '.join(missing)}; allowed: hit_r, hit_phi, hit_z, or a matrix x [hits, features]")

@@ -181,15 +181,18 @@ def new_embedding(inputs: int, options: LearnedOptions, random: np.random.Genera
 
 
 def pair_loss(places: Tensor, hits: EmbeddingInput, margin: float, random: np.random.Generator) -> Tensor:
-    """Mean loss of wanted pairs plus that of the others; see the head of this file. Shapes: places [N, K] -> []."""
-    wanted = np.concatenate([hits.true, partners(hits.pid, random)], axis=1)
+    """Mean loss of pairs of one particle plus that of other pairs; see the head of this file.
+
+    Shapes: places [N, K] -> [].
+    """
+    of_one_particle = np.concatenate([hits.true, partners(hits.pid, random)], axis=1)
     others = np.concatenate(
         [random_pairs(len(hits.pid), random), near_pairs(places.detach().numpy(), margin, HARD)], axis=1
     )
     same = (hits.pid[others[0]] == hits.pid[others[1]]) & (hits.pid[others[0]] != 0)
     others = others[:, ~same & (others[0] != others[1])]
     losses = []
-    for pairs, sign in ((wanted, 1.0), (others, -1.0)):
+    for pairs, sign in ((of_one_particle, 1.0), (others, -1.0)):
         if pairs.shape[1]:
             squares = (places[pairs[0]] - places[pairs[1]]).square().sum(dim=1)
             losses.append(hinge_embedding_loss(squares, squares.new_full(squares.shape, sign), margin=margin**2))

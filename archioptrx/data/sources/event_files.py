@@ -126,8 +126,8 @@ class EventFiles:
     @property
     def key(self) -> str:
         """Paths, sizes and times of the files: changes when their content does."""
-        seen = {file.path: file.path.stat() for file in self.parts.values() if file.path.exists()}
-        stats = "".join(f"{path.resolve()} {s.st_size} {s.st_mtime_ns}\n" for path, s in sorted(seen.items()))
+        file_stats = {file.path: file.path.stat() for file in self.parts.values() if file.path.exists()}
+        stats = "".join(f"{path.resolve()} {s.st_size} {s.st_mtime_ns}\n" for path, s in sorted(file_stats.items()))
         return stats + " ".join(str(file.member) for _, file in sorted(self.parts.items()))
 
 

@@ -35,12 +35,13 @@ def files_in(path: Path, patterns: Sequence[str], allowed: str) -> list[Path]:
 
 
 def file_fault(file: Path, folder: Path, largest: int) -> str | None:
-    """Say what speaks against opening a file that was found in a folder; None: nothing.
+    """Find a reason not to open a file that was found in a folder; None: there is none.
 
     Parameters
     ----------
     folder
-        Where it was found; a link that leads out of it isn't followed. The file itself: it was named by the user.
+        Folder in which it was found: a link that leads out of it isn't followed. The file itself where the user named
+        it.
     largest
         Bytes that it may have.
     """

@@ -46,7 +46,7 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What reading a damaged file may raise; memory ends where an array claims to be larger than all there is."""
+"""Errors that reading a damaged file may raise; a MemoryError where an array claims to be larger than the memory."""
 
 
 def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str]]:
@@ -100,8 +100,8 @@ def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:
     for key, like in OPTIONAL.items():
         if key in arrays and like not in arrays:
             faults.append(f"{key} stands without {like}; allowed: both or neither")
-        elif key in arrays and (count := _rows(arrays[key])) != (wanted := _rows(arrays[like])):
-            faults.append(f"{key} has {count} rows; allowed: as many as {like}, {wanted}")
+        elif key in arrays and (count := _rows(arrays[key])) != (needed := _rows(arrays[like])):
+            faults.append(f"{key} has {count} rows; allowed: as many as {like}, {needed}")
     if faults:
         return faults
     faults += [

@@ -161,7 +161,7 @@ def make(job: Job, widths: Mapping[str, int], from_zero: bool, directed: bool, m
     from_zero
         0 is a particle in these files.
     directed
-        Which hit of an edge is the inner one is known: ArchiOpTrX wrote the files.
+        ArchiOpTrX wrote the files: the first hit of an edge is the inner one.
     """
     file, arrays = job.content
     if arrays is None:
@@ -207,8 +207,8 @@ def first_events(files: list[Path], number: int | None) -> list[Path]:
     >>> [file.name for file in first_events([Path("e1_g0.npz"), Path("e1_g1.npz"), Path("e2_g0.npz")], 1)]
     ['e1_g0.npz', 'e1_g1.npz']
     """
-    kept = set(list(dict.fromkeys(name_of(file)[0] for file in files))[:number])
-    return [file for file in files if name_of(file)[0] in kept]
+    first_names = set(list(dict.fromkeys(name_of(file)[0] for file in files))[:number])
+    return [file for file in files if name_of(file)[0] in first_names]
 
 
 def read_metadata(folder: Path) -> Metadata | None:

@@ -48,7 +48,7 @@ from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
 
 KEPT = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", *PARTICLE_FIELDS)
 FITTED = "embedding"
-"""Where the network stands among the metadata's options."""
+"""Key of the network in the metadata's options."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,13 +93,13 @@ def load(options: LearnedOptions) -> Dataset:
         embedding = _fitted(list(taken(inner.graphs, places)), inner.metadata, options)
     else:
         chosen, embedding = (), _embedding_of(options.like)
-    given = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in ("of", "like")}
+    settings = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in ("of", "like")}
     metadata = replace(
         inner.metadata,
         source="learned",
         embedding=len(embedding.biases[-1]),
         fitted_on=chosen,
-        options={**given, "of": inner.metadata.to_dict(), FITTED: embedding.to_dict()},
+        options={**settings, "of": inner.metadata.to_dict(), FITTED: embedding.to_dict()},
     )
     plan = EmbeddingPlan(inner.metadata, metadata, embedding, options.neighbours, options.truth, options.loss_radius)
     return stream(jobs_of(inner.graphs), partial(make, plan=plan), metadata)
@@ -142,7 +142,7 @@ def make(job: Job, plan: EmbeddingPlan) -> BuiltEvent:
     near = near_pairs(places, plan.embedding.radius, plan.neighbours)
     edges = undirected(near, nodes[:, 0], nodes[:, 2]).edge_index
     truth, count, pid = true_pairs(graph, plan.inner, plan.truth), len(nodes), graph.pid.numpy()
-    kept = np.isin(pair_keys(truth, count), pair_keys(edges, count))
+    is_edge = np.isin(pair_keys(truth, count), pair_keys(edges, count))
     compared = (
         [edges, truth]
         if plan.loss_radius is None
@@ -159,5 +159,5 @@ def make(job: Job, plan: EmbeddingPlan) -> BuiltEvent:
         "y_loss": (pid[pairs[0]] == pid[pairs[1]]) & (pid[pairs[0]] != 0),
     }
     graph_near = make_graph(content, plan.metadata, graph.event, graph.sector)
-    counts = {"true_edges": truth.shape[1], "kept_edges": int(kept.sum()), "edges": edges.shape[1]}
+    counts = {"true_edges": truth.shape[1], "kept_edges": int(is_edge.sum()), "edges": edges.shape[1]}
     return BuiltEvent((graph_near,), counts | {"particle_edges": int(content["y_loss"][: edges.shape[1]].sum())})

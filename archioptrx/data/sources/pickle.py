@@ -139,8 +139,8 @@ def read_samples(file: Path, folder: Path) -> list[Sample]:
     except InputError as error:
         return [Sample(str(file), None, file.stem, faults=error.faults)]
     if not isinstance(samples, list | tuple) or not samples:
-        what = "an empty list" if isinstance(samples, list | tuple) else type(samples).__name__
-        return [Sample(str(file), None, file.stem, faults=(f"holds {what}; allowed: {LEGAL}",))]
+        held = "an empty list" if isinstance(samples, list | tuple) else type(samples).__name__
+        return [Sample(str(file), None, file.stem, faults=(f"holds {held}; allowed: {LEGAL}",))]
     return [_sample(file, number, sample, SHARED * len(content)) for number, sample in enumerate(samples)]
 
 
@@ -252,8 +252,8 @@ def _plain(values: list[Any]) -> bool:
 def _table(hits: dict[str, Any], name: str, rows: int | None, columns: int) -> NDArray[np.float64]:
     values = _values(hits, name)
     if values.ndim != 2 or values.shape[1] != columns or (rows is not None and len(values) != rows):
-        wanted = "hits" if rows is None else rows
-        raise InputError(f"hits.{name} has the shape {list(values.shape)}; allowed: [{wanted}, {columns}]")
+        expected_rows = "hits" if rows is None else rows
+        raise InputError(f"hits.{name} has the shape {list(values.shape)}; allowed: [{expected_rows}, {columns}]")
     return values.astype(np.float64)
 
 
@@ -276,8 +276,8 @@ def neighbours(graphs: dict[str, Any], name: str, hits: int, most: int) -> Edges
     if isinstance(lists, np.ndarray) and lists.ndim == 2:
         lists = list(lists)
     if not isinstance(lists, list | tuple) or len(lists) != hits:
-        what = f"{len(lists)} lists" if isinstance(lists, list | tuple) else type(lists).__name__
-        raise InputError(f"graphs.{name} is {what}; allowed: one list of neighbours for each of the {hits} hits")
+        content = f"{len(lists)} lists" if isinstance(lists, list | tuple) else type(lists).__name__
+        raise InputError(f"graphs.{name} is {content}; allowed: one list of neighbours for each of the {hits} hits")
     lists_of_hits: list[NDArray[np.int64]] = []
     total = 0
     for hit, near in enumerate(map(filled, lists)):

@@ -52,8 +52,8 @@ class Job:
     content
         Input of `make`: files, or a seed.
     key
-        What the result depends on besides the source's options: paths, sizes and times of the files, a seed. Where
-        that can't be said it is empty, and the data set isn't kept for the next call.
+        Text of all that the result depends on besides the source's options: paths, sizes and times of the files, a
+        seed. Empty where that is unknown: then the data set isn't kept for the next call.
     """
 
     name: str
@@ -145,7 +145,7 @@ def stream(
     Parameters
     ----------
     jobs, make
-        The events in order, and what builds one.
+        The events in order, and the function that builds one.
     metadata
         Metadata of the data set. Its source and options say, with the jobs' keys, what the graphs are.
     skip_bad
@@ -153,7 +153,7 @@ def stream(
     key
         Name of the content where it was looked for already, see `cached`. None: it is looked for here.
     limits
-        When it leaves memory; None: usual ones.
+        Sizes and times above which the data set goes to disk; None: usual ones.
 
     Returns
     -------

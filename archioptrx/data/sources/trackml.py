@@ -57,8 +57,8 @@ def load(options: TrackmlOptions) -> Dataset:
     """
     events = find_events(options.path)[: options.events]
     truth = any("truth" in event.parts for event in events)
-    given = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
-    metadata = building_metadata(options.source, options, {k: v for k, v in given.items() if v not in (None, ())})
+    settings = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
+    metadata = building_metadata(options.source, options, {k: v for k, v in settings.items() if v not in (None, ())})
     jobs = [Job(event.name, event, event.key) for event in events]
     return stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
 
