@@ -213,10 +213,10 @@ def _rows(graph: StepGraph, back: Mapping[int, tuple[int, int]], shared: Set[str
         else:
             rows[row] = _Row(text, colour, tuple(inputs), order, weights)
             if not signature.has_weights or weights:  # weights without a name belong to this step alone: no duplicate
-                kept = known.setdefault((text, weights, order, *inputs), row)
-                if kept != row:
+                first_row = known.setdefault((text, weights, order, *inputs), row)
+                if first_row != row:
                     del rows[row]
-                row = kept
+                row = first_row
         if value in back:
             text = f"head {kind.domain} {kind.width}"
             rows[value] = _Row(text, _colour(text), (row,), ORDERED, "")

@@ -59,14 +59,14 @@ def _readers(
         Products per channel in the linear layers that read it.
     """
     carried = {edge.carried: edge.head for edge in graph.back_edges}
-    stack, seen, outputs, products = [value], set[int](), list[str](), 0.0
+    stack, visited, outputs, products = [value], set[int](), list[str](), 0.0
     # Invariant: every value on the stack holds the pending layer as one of its pieces. A value is visited once, so a
     # layer that goes round a loop ends.
     while stack:
         here = stack.pop()
-        if here in seen:
+        if here in visited:
             continue
-        seen.add(here)
+        visited.add(here)
         must = here in graph.targets
         if here in carried:  # the head of the next pass is this very value
             stack.append(carried[here])

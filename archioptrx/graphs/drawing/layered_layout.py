@@ -207,7 +207,7 @@ class Stack:
     ranks
         Top and bottom of each rank.
     right
-        Of each item: x of the last thing in its rank (its own, where nothing stands on its right).
+        By item: x of the last thing in its rank (its own, where nothing stands on its right).
     """
 
     width: float

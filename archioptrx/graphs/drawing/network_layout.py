@@ -29,11 +29,11 @@ class Size:
     Attributes
     ----------
     width
-        Of the whole, with what is written beside the stem.
+        Width of the whole, with the text beside the stem.
     box, stem, oval
         Heights, from the top down.
     oval_width
-        Of the oval.
+        Width of the oval.
     """
 
     width: float
@@ -207,12 +207,12 @@ def _loop(levels: _Levels, number: int, size: Callable[[str], Size], margin: flo
         bottom = stack.height
     width, height = left + right + margin + EDGE, above + bottom + below
     frame = Frame(number, 0.0, 0.0, width, height, left + right)
-    there = {
+    gate_positions = {
         kind: {gate.removeprefix(kind): left + stack.x[gate] - width / 2 for gate in gates if gate.startswith(kind)}
         for kind in ("in", "out")
     }
-    placed = Placed(width, height, units, wires, backs, (), there)
-    return replace(_shifted(placed, left, above), frames=(frame,), gates=there)
+    placed = Placed(width, height, units, wires, backs, (), gate_positions)
+    return replace(_shifted(placed, left, above), frames=(frame,), gates=gate_positions)
 
 
 def _lanes(

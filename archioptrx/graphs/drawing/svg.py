@@ -305,8 +305,8 @@ def _triangle(way: Way) -> str:
     return f"M{_pair(tip)}l{_pair(_less(left, tip))} {_pair(_less(right, left))}z"
 
 
-def _less(one: Point, other: Point) -> Point:
-    return one[0] - other[0], one[1] - other[1]
+def _less(point: Point, other: Point) -> Point:
+    return point[0] - other[0], point[1] - other[1]
 
 
 def _element(stroke: Outline | Text) -> str:

@@ -94,10 +94,10 @@ class Signature:
         Products per row and channel of the input in this slot in the linear layer that a step begins with, which then
         takes a pending one along: `(slot, input shapes, output shape, parameters) -> number`, 0 for none.
     reads
-        How a step reads the channels of the input in this slot: `(slot, input widths, parameters) -> MIXES, KEEPS or
-        MEETS`. MIXES: each output channel is a weighted sum over all of them, with weights that are learned, so that
-        another order of the channels is another order of weights. KEEPS: each by itself, so that the result has them
-        in the order of the input. MEETS: an order that the rest of the network can see.
+        Way in which a step reads the channels of the input in this slot: `(slot, input widths, parameters) -> MIXES,
+        KEEPS or MEETS`. MIXES: each output channel is a weighted sum over all of them, with weights that are learned,
+        so that another order of the channels is another order of weights. KEEPS: each by itself, so that the result has
+        them in the order of the input. MEETS: an order that the rest of the network can see.
     source
         A step written as plain torch, for exports: `SourceStep -> Expression`, or `LayerSource` for a step with
         weights.

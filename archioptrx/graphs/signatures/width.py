@@ -67,8 +67,8 @@ class Width:
         for symbol, count in self.terms:
             value = values.get(symbol)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                what = "has no value" if value is None else f"is {value!r}; allowed: a whole number from 1"
-                raise InputError(f"width {self}: {symbol} {what}")
+                fault = "has no value" if value is None else f"is {value!r}; allowed: a whole number from 1"
+                raise InputError(f"width {self}: {symbol} {fault}")
             total += count * value
         return total
 

@@ -215,27 +215,27 @@ def _graph(program: SketchProgram, target: int, live: set[int]) -> ComputationGr
         for value in order
         if (row := program.rows[value]).block == HEAD
     ]
-    given = [program.rows[value].name for value in sources]
-    types = [DataType(name, SOURCES[name][0], Width.of(name), SOURCES[name][1]) for name in given]
+    source_names = [program.rows[value].name for value in sources]
+    types = [DataType(name, SOURCES[name][0], Width.of(name), SOURCES[name][1]) for name in source_names]
     types += [DataType(name, *kind) for kind, name in names.items()]
-    return ComputationGraph(tuple(types), tuple(given), tuple(steps), tuple(edges), (new[target],))
+    return ComputationGraph(tuple(types), tuple(source_names), tuple(steps), tuple(edges), (new[target],))
 
 
 def _ordered(program: SketchProgram, target: int) -> list[int]:
     """All values that the target depends on, each after what it reads; what is carried back comes last."""
     order: list[int] = []
-    seen: set[int] = set()
+    visited: set[int] = set()
 
     def visit(root: int) -> None:
         stack = [root]  # no recursion: a loop that is written out may be longer than Python's stack is deep
         while stack:
             row = program.rows[stack[-1]]
             needs = (row.initial,) if row.block == HEAD else row.inputs
-            missing = next((needed for needed in needs if needed not in seen), None)
+            missing = next((needed for needed in needs if needed not in visited), None)
             if missing is not None:
                 stack.append(missing)
-            elif (value := stack.pop()) not in seen:
-                seen.add(value)
+            elif (value := stack.pop()) not in visited:
+                visited.add(value)
                 order.append(value)
 
     visit(target)

@@ -27,15 +27,15 @@ class SketchValue:
     ----------
     block
         The building block that makes it, or SOURCE, HEAD (of a loop) or LATE (made in a loop of which only heads are
-        seen from behind; whoever reads it wants the loop written another way).
+        seen from outside; a network that reads it needs the loop in another form).
     name
         Name of the function, or of the source.
     inputs, kind, params, weights
         As those of a step.
     loop
-        Of a HEAD or LATE.
+        Number of the loop of a HEAD or LATE; -1: none.
     initial, carried
-        Of a HEAD: its first value, and what it becomes after each turn.
+        First value of a HEAD, and the value that it becomes after each turn; -1: none.
     """
 
     block: str

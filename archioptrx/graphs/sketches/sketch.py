@@ -135,8 +135,8 @@ def _faults(sketch: Sketch) -> Iterator[str]:
         if name in _inside(sketch, name):
             yield f"loops.{name}: runs inside itself; allowed: layers and other loops"
     for layer in sketch.layers.values():
-        for key, what in reference_faults(layer, sketch.layers):
-            yield f"architecture.{layer.name}.{key}: {what}"
+        for key, fault in reference_faults(layer, sketch.layers):
+            yield f"architecture.{layer.name}.{key}: {fault}"
     for key, value in sketch.hyperparameters.items():
         if isinstance(frozen(value), tuple):
             yield f"hyperparameters.{key}: is {value!r}; allowed: one value"

@@ -55,9 +55,9 @@ class State:
             return self.values[name]
         if name in SOURCES:
             return Held(self.source(name))
-        what = "no graph layer has run" if name == "graph" else f"{name} hasn't run"
+        reason = "no graph layer has run" if name == "graph" else f"{name} hasn't run"
         raise InputError(
-            f"{self.place}: architecture.{layer}: {what} yet; allowed: what stands before it in the pipeline"
+            f"{self.place}: architecture.{layer}: {reason} yet; allowed: what stands before it in the pipeline"
         )
 
     def step(
