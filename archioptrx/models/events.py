@@ -66,8 +66,8 @@ def events_for(
         if fault := model.task.data_fault(graphs[0]):
             raise InputError(f"--data: {fault}")
         if fault := model.task.truth_fault(graphs):
-            what = fault.partition(";")[0]
-            warn(f"{path}: {what}: loss, accuracy and purity say nothing about the model")
+            lack = fault.partition(";")[0]
+            warn(f"{path}: {lack}: loss, accuracy and purity say nothing about the model")
         return graphs, True
     splits = own_splits(model)
     if splits.caution:

@@ -235,9 +235,12 @@ def _kept(folder: RunFolder, number: int) -> Path:
     """File of the weights of a trial that has ended."""
     folder.proposal(number)  # raises where there is no such trial
     file = folder.weights(number)
-    kept = sorted({row["proposal"] for row in folder.trials.read()} & set(folder.kept()))
-    if number not in kept:
-        place, known = f"{folder.path}/{number:04d}", ", ".join(f"{trial:04d}" for trial in kept) or "of no trial"
+    with_weights = sorted({row["proposal"] for row in folder.trials.read()} & set(folder.kept()))
+    if number not in with_weights:
+        place, known = (
+            f"{folder.path}/{number:04d}",
+            ", ".join(f"{trial:04d}" for trial in with_weights) or "of no trial",
+        )
         raise InputError(
             f"{place}: its weights are not kept (kept: {known}); allowed: archioptrx train {place} makes them again"
         )
@@ -276,10 +279,10 @@ def _load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], file: Pat
     """Put weights into a model. Raises InputError if they are not those of its architecture."""
     shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
     for name in sorted({*shapes, *state}):
-        there = list(state[name].shape) if name in state else "missing"
-        if there != shapes.get(name):
-            wanted = shapes.get(name, "no such weights")
-            raise InputError(f"{file}: doesn't fit the architecture: {name[:100]}: is {there}; allowed: {wanted}")
+        shape = list(state[name].shape) if name in state else "missing"
+        if shape != shapes.get(name):
+            expected = shapes.get(name, "no such weights")
+            raise InputError(f"{file}: doesn't fit the architecture: {name[:100]}: is {shape}; allowed: {expected}")
     try:
         model.load_state_dict(state)
     except Exception as error:  # numbers of a kind that torch can't turn into the model's

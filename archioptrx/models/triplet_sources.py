@@ -101,8 +101,8 @@ def make_event(job: Job, plan: TripletPlan) -> BuiltEvent:
     sums: dict[str, float] = {}
     for graph in job.content:
         score, logits = scores(graph, plan)
-        kept = _taking_part(graph.num_edges, score, logits, plan.options)
-        doublets = Doublets(graph, plan.inner, kept, score)
+        taking_part = _taking_part(graph.num_edges, score, logits, plan.options)
+        doublets = Doublets(graph, plan.inner, taking_part, score)
         line = isinstance(plan.options, LineGraphOptions)
         try:
             joined = (line_graph if line else with_triplets)(doublets, plan.metadata, plan.options.most)
@@ -131,7 +131,7 @@ def scores(graph: HitGraph, plan: TripletPlan) -> tuple[Floats | None, Floats]:
 
 
 def _taking_part(edges: int, score: Floats | None, logits: Floats, options: TripletsOptions) -> Bools:
-    """Which doublets make triplets. Shapes: -> bool [E]."""
+    """Find the doublets that make triplets. Shapes: -> bool [E]."""
     if score is None:
         return np.ones(edges, dtype=bool)
     return np.asarray(score >= options.cut if options.cut_logit is None else logits >= options.cut_logit)

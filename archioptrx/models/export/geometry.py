@@ -108,10 +108,10 @@ def _doublets(metadata: Metadata) -> str:
     known, names = _edge_columns(metadata), metadata.edge_features
     columns = [f"{known[name]} / {scale!r}" for name, scale in zip(names, metadata.edge_scale, strict=True)]
     body = _needed(columns)
-    about = f"{', '.join(names)} of each edge in the network's scale: [E, {len(names)}]."
+    description = f"{', '.join(names)} of each edge in the network's scale: [E, {len(names)}]."
     if any(name == "safe" for name, _ in body):
-        about += "\n\nz0 is where its line meets the beam. Below 1 mm, Δr counts as 1 mm in a divisor."
-    rows = [f"def {DOUBLETS}(hits, start, end):", *docstring(about, "    ")]
+        description += "\n\nz0 is where its line meets the beam. Below 1 mm, Δr counts as 1 mm in a divisor."
+    rows = [f"def {DOUBLETS}(hits, start, end):", *docstring(description, "    ")]
     rows += [f"    {name} = {code}" for name, code in body]
     stack = call("torch.stack", listed(*columns), "dim=1")
     return "\n".join([*rows, *lines(stack, "    ", "columns = "), "    return columns.float()"])
