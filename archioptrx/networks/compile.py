@@ -130,8 +130,8 @@ class Model(nn.Module):
         rows = getattr(topology.data, kind.field or kind.name, None)
         name = f"data.{kind.field or kind.name}"
         if not isinstance(rows, Tensor):
-            wanted = f"[rows, {shape.width}], for source {kind.name} of this network reads it"
-            raise InputError(f"{name}: is missing; allowed: {wanted}")
+            expected = f"[rows, {shape.width}], for source {kind.name} of this network reads it"
+            raise InputError(f"{name}: is missing; allowed: {expected}")
         if rows.dim() == 1:
             rows = rows.unsqueeze(1)
         if rows.dim() != 2 or rows.shape[1] != shape.width:

@@ -113,7 +113,7 @@ def lift(table: Tensor, base: Tensor | None, ends: EdgeEnds) -> Tensor:
     Parameters
     ----------
     table : Tensor [size, 2 · D]
-        What a lower row offers to the upper rows that start in it (first half) and that end in it (second half).
+        Contribution of a lower row to the upper rows that start in it (first half) and that end in it (second half).
     base : Tensor [M, D] or None
         Added to the result.
 
@@ -169,7 +169,7 @@ def flow(table: Tensor, weights: Tensor, ends: EdgeEnds) -> Tensor:
     Parameters
     ----------
     table : Tensor [size, 2 · D]
-        What a lower row offers along the upper rows that start in it (first half) and against those that end in it.
+        Contribution of a lower row along the upper rows that start in it (first half) and against those that end in it.
     weights : Tensor [M]
         One factor per upper row.
 

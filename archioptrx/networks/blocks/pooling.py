@@ -58,9 +58,9 @@ class BestHits(nn.Module):
         ranked, graphs = scores[descending[owners.order]], owners.index[owners.order]
         # In the precision of the scores, as torch_geometric does: 0.6 of 25 hits are 16 in single precision.
         counts = (self.ratio * batch.count(scores)).ceil()
-        kept = torch.arange(ranked.numel(), device=scores.device) - batch.offsets[graphs] < counts[graphs]
+        is_kept = torch.arange(ranked.numel(), device=scores.device) - batch.offsets[graphs] < counts[graphs]
         last = scores.new_full((batch.size,), torch.inf)
-        return last.scatter_reduce(0, graphs[kept], ranked[kept], "amin")
+        return last.scatter_reduce(0, graphs[is_kept], ranked[is_kept], "amin")
 
 
 class Contraction(nn.Module):
@@ -218,12 +218,12 @@ class Pool(nn.Module):
         return pooled
 
     def _topk(self, x: Tensor, topology: Topology, batch: Segments) -> tuple[Tensor, Pooling]:
-        kept, score = self.layer(x, batch)
-        rows = torch.arange(kept.numel(), device=x.device)
-        ends = torch.full_like(batch.index, -1).scatter(0, kept, rows)[topology.edges.index]  # -1: left out
+        kept_hits, score = self.layer(x, batch)
+        rows = torch.arange(kept_hits.numel(), device=x.device)
+        ends = torch.full_like(batch.index, -1).scatter(0, kept_hits, rows)[topology.edges.index]  # -1: left out
         edges = ends[:, (ends >= 0).all(dim=0)]
-        pooling = Pooling(rows, kept, x.new_ones(kept.numel()), edges, batch.index[kept], topology)
-        return x.index_select(0, kept) * score.index_select(0, kept).unsqueeze(1), pooling
+        pooling = Pooling(rows, kept_hits, x.new_ones(kept_hits.numel()), edges, batch.index[kept_hits], topology)
+        return x.index_select(0, kept_hits) * score.index_select(0, kept_hits).unsqueeze(1), pooling
 
     def _edge(self, x: Tensor, topology: Topology, batch: Segments) -> tuple[Tensor, Pooling]:
         first, factors = self.layer(x, topology.edges)
