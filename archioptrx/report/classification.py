@@ -76,7 +76,7 @@ def classification_figures(target: BinaryTarget, metrics: Mapping[str, Any]) -> 
     metrics
         Metrics of this target, as `evaluate` gives them.
     """
-    logits, truth = target.logits[target.kept], target.truth[target.kept]
+    logits, truth = target.logits[target.counted], target.truth[target.counted]
     suffix = f"-{target.name}" if target.name else ""
     plural = target.task.rows.plural
     figures = {"Scores": score_histogram(f"score-histogram{suffix}", logits, truth, plural)}
@@ -177,19 +177,19 @@ def pass_figure(name: str, passes: Sequence[Mapping[str, float | None]]) -> Mark
     import plotly.graph_objects as go
 
     chart = go.Figure()
-    seen: list[float | None] = []
+    plotted: list[float | None] = []
     looks = {"auc": ("1 − AUC", TRUE), "efficiency": ("1 − efficiency", FALSE), "purity": ("1 − purity", "var(--c3)")}
     for key, (label, colour) in looks.items():
         values = [metrics[key] for metrics in passes]
         missing = [_positive(1 - value) if value is not None else None for value in values]
-        seen += missing
+        plotted += missing
         chart.add_scatter(
             x=list(range(len(passes))), y=missing, name=label, mode="lines+markers", line={"color": colour},
             customdata=values, hovertemplate=f"iteration %{{x}}<br>{key} %{{customdata:.5f}}<extra></extra>",
         )  # fmt: skip
     chart.update_layout(
         xaxis={"title": {"text": "iteration"}, "dtick": max(1, len(passes) // 12)},
-        yaxis=log_axis(seen, f"1 − value (cut {CUT:g})"),
+        yaxis=log_axis(plotted, f"1 − value (cut {CUT:g})"),
     )
     return figure(name, chart, "1 − AUC, 1 − efficiency and 1 − purity after each iteration of the loop", 360)
 

@@ -186,11 +186,11 @@ def sector_part(event: Shown, share: float) -> Shown:
     """The rows of an event in the first so large share of φ, and the hits there. See `sectors_of`."""
     phi = np.arctan2(event.pos[:, 1], event.pos[:, 0])
     limit = float(np.quantile(phi[event.rows[0]], share))
-    kept = phi[event.rows[0]] <= limit
+    inside = phi[event.rows[0]] <= limit
     hits = phi <= limit
-    hits[event.rows[:, kept]] = True
-    rows = (np.cumsum(hits) - 1)[event.rows[:, kept]]
-    classes, darkness = event.classes[:, kept], event.darkness[:, kept]
+    hits[event.rows[:, inside]] = True
+    rows = (np.cumsum(hits) - 1)[event.rows[:, inside]]
+    classes, darkness = event.classes[:, inside], event.darkness[:, inside]
     return Shown(event.name, event.why, event.pos[hits], rows, classes, darkness, share)
 
 
@@ -202,7 +202,7 @@ def shown_event(held: HeldOut, target: BinaryTarget, places: Sequence[int], name
     spans = [target.spans[place] for place in places]
     taken = np.concatenate([np.arange(*span) for span in spans])
     rows = rows_of(picture, target, [graph[target.task.rows.index].numpy() for graph in graphs], graphs)
-    truth, kept = target.truth[taken], target.kept[taken]
+    truth, counted = target.truth[taken], target.counted[taken]
     turns = [logits[taken] for logits in target.passes]
     below = [target.task.true_below(graph) for graph in graphs]
     index, doublets = None, None
@@ -210,10 +210,10 @@ def shown_event(held: HeldOut, target: BinaryTarget, places: Sequence[int], name
         ends = np.cumsum([0, *(len(flags) for flags in below if flags is not None)])
         parts = [graph[target.task.rows.index].numpy() + ends[k] for k, graph in enumerate(graphs)]
         index, doublets = np.concatenate(parts, axis=1), np.concatenate([np.asarray(flags, bool) for flags in below])
-    classes = np.stack([classes_of(logits, truth, kept, index, doublets) for logits in turns])
+    classes = np.stack([classes_of(logits, truth, counted, index, doublets) for logits in turns])
     darkness = np.stack([darkness_of(logits) for logits in turns])
-    seen = kept & ((classes > 0) | (darkness > 0)).any(axis=0)
-    return Shown(name, why, picture.pos, rows[:, seen], classes[:, seen], darkness[:, seen])
+    drawn = counted & ((classes > 0) | (darkness > 0)).any(axis=0)
+    return Shown(name, why, picture.pos, rows[:, drawn], classes[:, drawn], darkness[:, drawn])
 
 
 def rows_of(
@@ -227,10 +227,10 @@ def rows_of(
     return np.stack([picture.edges[0, inner], picture.edges[1, inner], picture.edges[1, outer]])
 
 
-def classes_of(logits: Logits, truth: Bools, kept: Bools, index: Ints | None, doublets: Bools | None) -> Ints:
+def classes_of(logits: Logits, truth: Bools, counted: Bools, index: Ints | None, doublets: Bools | None) -> Ints:
     """Place of each row's style. Shapes: [R] each, index [2, R] -> [R]."""
-    accepted = (logits >= CUT_LOGIT) & kept
-    truth = truth & kept
+    accepted = (logits >= CUT_LOGIT) & counted
+    truth = truth & counted
     if index is None or doublets is None:
         return np.select([truth & accepted, accepted, truth], [1, 2, 3], 0).astype(np.int64)
     return np.select(list(medal_classes(accepted, truth, index, doublets).values()), [1, 2, 3, 4, 5], 0).astype(

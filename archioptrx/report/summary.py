@@ -25,8 +25,8 @@ TIME = "%Y-%m-%d %H:%M UTC%z"
 def subtitle(content: Content) -> str:
     """Line with what was searched, the sampler, the scheduler, data, task and objective."""
     experiment = content.experiment
-    what = experiment.architecture or experiment.function_graph
-    parts = [f"{what}", f"sampler {experiment.sampler['name']}", f"scheduler {experiment.scheduler.name}"]
+    searched = experiment.architecture or experiment.function_graph
+    parts = [f"{searched}", f"sampler {experiment.sampler['name']}", f"scheduler {experiment.scheduler.name}"]
     data = experiment.data.to_dict()
     parts.append(f"data {data['source']}" + (f" ({data['path']})" if data.get("path") else ""))
     return " · ".join([*parts, f"task {experiment.task.name}", f"objective {experiment.objective}"])

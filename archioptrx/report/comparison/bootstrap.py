@@ -62,8 +62,8 @@ class Replicates:
     scale
         One of `SCALES`, see `intervals`.
     seeds : of float64 [S]
-        Where the metric is a mean over trainings: for each architecture in it, the mean of the jackknife values (with
-        one training left out) minus each of them.
+        For each architecture whose metric is a mean over trainings: the mean of the jackknife values (with one training
+        left out) minus each of them.
     """
 
     value: float | None

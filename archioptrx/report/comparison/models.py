@@ -97,14 +97,14 @@ def read_models(names: Sequence[str]) -> list[Trainings | Architecture]:
 
 def _twice(names: Sequence[str]) -> list[str]:
     """Names that repeat an earlier model; a run and its `best/` are the same model."""
-    seen: set[Path] = set()
+    paths: set[Path] = set()
     twice = []
     for name in names:
         path = Path(name).resolve()
         path = path.parent if path.name == "best" and (path.parent / "experiment.yaml").is_file() else path
-        if path in seen:
+        if path in paths:
             twice.append(name)
-        seen.add(path)
+        paths.add(path)
     return twice
 
 

@@ -28,9 +28,9 @@ class Number:
     low, high
         Ends of the 95 % interval; None where there are too few units.
     p
-        Of a difference: two-sided p value, if the true one is 0.
+        Two-sided p value of a difference, under a true difference of 0.
     firm
-        Of a difference: whether it differs from 0 for all differences of the comparison together (Holm's correction).
+        Whether a difference differs from 0 in the test of all differences together (Holm's correction).
     """
 
     value: float | None
@@ -156,11 +156,16 @@ class Comparison:
     @property
     def caution(self) -> str:
         """Remark on the number of differences; empty where none has an interval."""
-        judged = [one for entry in self.entries for one in entry.differences.values() if one.p is not None]
+        judged = [
+            difference
+            for entry in self.entries
+            for difference in entry.differences.values()
+            if difference.p is not None
+        ]
         if not judged:
             return ""
         chance = f"{0.05 * len(judged):.2g}"
-        apart, firm = sum(one.apart for one in judged), sum(one.firm for one in judged)
+        apart, firm = sum(difference.apart for difference in judged), sum(difference.firm for difference in judged)
         return (
             f"*: holds for all {len(judged)} differences together (Holm's correction): {firm}; "
             f"intervals that exclude 0: {apart}, by chance about {chance}"

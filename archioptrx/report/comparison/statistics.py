@@ -138,7 +138,7 @@ class DrawnRows(ClassifiedRows):
 
     @property
     def truth(self) -> Bools:
-        """Which rows are true."""
+        """Truth of each row."""
         return self.drawn.truth
 
     @property
@@ -263,7 +263,7 @@ class DrawnTracks(FoundTracks):
 
     @property
     def selection(self) -> Selection:
-        """Which particles and tracks count."""
+        """Selection of the particles and tracks that count."""
         return self._statistic.selection
 
     @cached_property

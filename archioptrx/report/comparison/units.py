@@ -26,7 +26,7 @@ class Units:
 
     Attributes
     ----------
-    what
+    kind
         `EVENTS`, `GRAPHS` or `PARTS`; empty: there are none.
     of_graph
         First unit of each graph; it has `parts` of them.
@@ -34,7 +34,7 @@ class Units:
         Units in all; units per graph, 1 unless the graphs are divided.
     """
 
-    what: str
+    kind: str
     of_graph: tuple[int, ...]
     number: int
     parts: int = 1
