@@ -94,7 +94,7 @@ def test_choices_by_hand() -> None:
         trial(9, [0.7], hyperparameters={"hidden": 32}, parameters=30),
     ]
     found = choices_of(rows, {4: line("f", "f", "g"), 2: line("g"), 9: line("f", "g")})
-    seen = {one.name: (one.made.tolist(), one.scope.tolist()) for one in found}
+    seen = {one.name: (one.chosen_by.tolist(), one.scope.tolist()) for one in found}
     every = [True] * 3
     assert seen["f"] == ([True, False, True], every)
     assert seen["f, twice or more"] == ([True, False, False], every)
@@ -115,7 +115,7 @@ def test_many_numbers_are_put_together_in_quarters() -> None:
         "parameters 1,008–1,011",
         "parameters 1,012–1,015",
     ]
-    assert np.sum([one.made for one in found], axis=0).tolist() == [1] * 16
+    assert np.sum([one.chosen_by for one in found], axis=0).tolist() == [1] * 16
 
 
 def searched(generator: np.random.Generator, trials: int, gain: float) -> tuple[list[dict[str, Any]], dict[int, Any]]:

@@ -191,7 +191,7 @@ def _beaten(values: Sequence[float], others: Sequence[float]) -> Floats:
 
 def effect_of(choice: TrialChoice, standing: Floats, also: tuple[str, ...] = ()) -> Effect:
     """Effect of a choice that some trials in its scope made and some didn't; Student's t with pooled variance."""
-    with_choice, left = standing[choice.made], standing[choice.scope & ~choice.made]
+    with_choice, left = standing[choice.chosen_by], standing[choice.scope & ~choice.chosen_by]
     difference = float(with_choice.mean() - left.mean())
     effect = Effect(
         choice.group, choice.name, len(with_choice), len(left), float(with_choice.mean()), difference, None, None, None
@@ -212,7 +212,7 @@ def _joined(choices: Sequence[TrialChoice]) -> list[tuple[TrialChoice, tuple[str
     first: dict[tuple[bytes, bytes], TrialChoice] = {}
     also: dict[tuple[bytes, bytes], list[str]] = {}
     for choice in choices:
-        makers, left = choice.made.tobytes(), (choice.scope & ~choice.made).tobytes()
+        makers, left = choice.chosen_by.tobytes(), (choice.scope & ~choice.chosen_by).tobytes()
         if (makers, left) in first:
             also[makers, left].append(choice.name)
         elif (left, makers) in first:

@@ -60,8 +60,8 @@ class Experiment:
     sampler
         Its name and options.
     training
-        How every candidate is trained; a hyperparameter of a field's name overrides it per candidate. Its seed comes
-        from `seed` and the proposal's number, its threads from `resources` unless they are given.
+        Settings of the training of every candidate; a hyperparameter of a field's name overrides it per candidate. Its
+        seed comes from `seed` and the proposal's number, its threads from `resources` unless they are given.
     references
         Architectures (bundled name or path) that are trials 0 … k.
     keep

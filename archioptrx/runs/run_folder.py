@@ -103,8 +103,8 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not (self.path / "experiment.yaml").is_file():
-            what = "holds no search" if self.path.is_dir() else "is no folder"
-            raise InputError(f"{self.path}: {what}; allowed: a folder that `archioptrx search` wrote")
+            fault = "holds no search" if self.path.is_dir() else "is no folder"
+            raise InputError(f"{self.path}: {fault}; allowed: a folder that `archioptrx search` wrote")
         if is_study(self.path):
             example = next((str(path.parent) for path in sorted(self.path.glob("*/experiment.yaml"))), "none is left")
             raise InputError(f"{self.path}: holds a study of several searches; allowed: one of them, such as {example}")
@@ -130,7 +130,7 @@ class RunFolder:
         Parameters
         ----------
         files
-            What is copied into it, by name.
+            Files to be copied into it, by name.
 
         Raises
         ------
@@ -280,8 +280,8 @@ class RunFolder:
         """The line of a proposal. Raises InputError if there is none."""
         lines = {line["proposal"]: line for line in self.proposals.read() if "refused" not in line}
         if number not in lines:
-            there = f"allowed: 0000 … {max(lines):04}" if lines else "there is none yet"
-            raise InputError(f"{self.path}/{number:04}: no such trial; {there}")
+            allowed = f"allowed: 0000 … {max(lines):04}" if lines else "there is none yet"
+            raise InputError(f"{self.path}/{number:04}: no such trial; {allowed}")
         return lines[number]
 
 

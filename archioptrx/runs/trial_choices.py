@@ -53,13 +53,13 @@ class TrialChoice:
         `function`, `decision`, `hyperparameter` or `size`.
     name
         Text of the choice: `from x: attend`, `hidden 32`.
-    made, scope
+    chosen_by, scope
         Trials that made it, and that could, [trials].
     """
 
     group: str
     name: str
-    made: Mask
+    chosen_by: Mask
     scope: Mask
 
 
@@ -80,7 +80,7 @@ def choices_of(rows: Sequence[Row], proposals: Mapping[int, Row]) -> list[TrialC
         *_hyperparameters(rows),
         *_sizes(rows, [size_of(line) for line in lines]),
     ]
-    return [choice for choice in choices if choice.made.any() and (choice.scope & ~choice.made).any()]
+    return [choice for choice in choices if choice.chosen_by.any() and (choice.scope & ~choice.chosen_by).any()]
 
 
 def size_of(line: Row) -> Mapping[str, int]:

@@ -147,21 +147,21 @@ class ShortestPlans:
                     changed = True
         return changed
 
-    def slot(self, f: Function, slot: int, given: int | None = None) -> int:
-        """Cost of the value for one slot of a function; `given` is the slot that a walk fills itself."""
+    def slot(self, f: Function, slot: int, given_slot: int | None = None) -> int:
+        """Cost of the value for one slot of a function; `given_slot` is the slot that a walk fills itself."""
         name = f.inputs[slot]
         if f.idempotent:
             return self.plain[name]
         if f.distinct:
             # The inputs must differ, and earlier slots of this type may have taken any of the values that exist.
-            filled = sum(f.inputs[j] == name for j in range(len(f.inputs)) if j < slot or j == given)
+            filled = sum(f.inputs[j] == name for j in range(len(f.inputs)) if j < slot or j == given_slot)
             if filled:
                 return 0 if filled == 1 and self.counts[name] >= 2 else self.fresh[name]
         return self.have[name]
 
-    def others(self, f: Function, given: int) -> int:
+    def others(self, f: Function, given_slot: int) -> int:
         """Cost of all inputs of a function but one."""
-        return sum(self.slot(f, slot, given) for slot in range(len(f.inputs)) if slot != given)
+        return sum(self.slot(f, slot, given_slot) for slot in range(len(f.inputs)) if slot != given_slot)
 
     def ways(self, target: int) -> tuple[list[int], list[int]]:
         """Cost of one step or more to a target, by the type of the value that the steps start from.

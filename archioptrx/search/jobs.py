@@ -22,7 +22,7 @@ class TrialJob:
     key
         Its name.
     spec
-        What `archioptrx.training.trial.messages` runs.
+        Specification that `archioptrx.training.trial.messages` runs.
     limit
         Seconds that it may run; None: no limit.
     deadline

@@ -325,9 +325,9 @@ class Trials:
         self.records.retention.known(order)
         self.records.retention.tidy()
 
-    def _candidate_of_line(self, line: Mapping[str, Any], kept: bool, trusted: bool) -> Candidate:
+    def _candidate_of_line(self, line: Mapping[str, Any], covered: bool, trusted: bool) -> Candidate:
         """Candidate of a line: read from it where the snapshot covers the line, otherwise observed and drawn again."""
-        if kept:
+        if covered:
             for number in line["observed"]:
                 self._note_scored(number)
             candidate = self._recorded(line)
@@ -341,7 +341,7 @@ class Trials:
                     raise SnapshotError(*error.faults) from error
                 raise
         if self.keeper:
-            self.keeper.replayed(None if kept else self.sampler, line, self.rows)
+            self.keeper.replayed(None if covered else self.sampler, line, self.rows)
         return candidate
 
     def _recorded(self, line: Mapping[str, Any]) -> Candidate:

@@ -125,7 +125,7 @@ class JobTable:
     Attributes
     ----------
     work
-        What the jobs are of.
+        Work that hands out the jobs.
     own
         Whether Ray ends with the work.
     jobs, since, specs
@@ -291,7 +291,7 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
     Parameters
     ----------
     address
-        Of a running cluster (`auto`, `host:port`); None starts Ray on this machine for the time of the call.
+        Address of a running cluster (`auto`, `host:port`); None starts Ray on this machine for the time of the call.
 
     Raises
     ------
@@ -336,19 +336,19 @@ def _short(trial: Trial) -> str:
 
 
 def _check_resources(resources: Resources) -> None:
-    there = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    wanted = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+    available = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    needed = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
     faults = [
-        f"resources: a trial wants {amount:g} {name}; {_most(there.get(name, 0))}"
-        for name, amount in wanted.items()
-        if amount > there.get(name, 0)
+        f"resources: a trial wants {amount:g} {name}; {_most(available.get(name, 0))}"
+        for name, amount in needed.items()
+        if amount > available.get(name, 0)
     ]
     if faults:
         raise InputError(*faults)
 
 
-def _most(there: float) -> str:
-    return f"allowed here: {there:g} or less" if there else "there is none here; allowed: 0"
+def _most(available: float) -> str:
+    return f"allowed here: {available:g} or less" if available else "there is none here; allowed: 0"
 
 
 @contextlib.contextmanager

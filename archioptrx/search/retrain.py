@@ -186,7 +186,7 @@ class Retraining:
         return self._placed[job]
 
     def _fault_of_best(self, job: tuple[int, int]) -> str | None:
-        """What is wrong with `best/`, "" where it is missing or holds another one; None: it is whole."""
+        """Fault of `best/`, "" where it is missing or holds another winner; None: it is whole."""
         # Here, since it loads torch, which `inspect` comes along without.
         from archioptrx.models.model_folder import FILES, digest_of
 
@@ -200,10 +200,10 @@ class Retraining:
             held = self.folder.winner() or {}
             if (held.get("proposal"), held.get("repeat")) != job:
                 return ""
-            digest, wanted = digest_of(best / "weights.pt"), self.rows[job].get("weights_digest")
+            digest, expected = digest_of(best / "weights.pt"), self.rows[job].get("weights_digest")
         except InputError as error:
             return f"is damaged: {error.faults[0]}"
-        return None if wanted in (None, digest) else "is damaged: its weights are others than those of the training"
+        return None if expected in (None, digest) else "is damaged: its weights are others than those of the training"
 
     def next(self) -> TrialJob | None:
         """Start the next training, if one may start now."""

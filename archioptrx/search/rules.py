@@ -48,7 +48,7 @@ class Draw:
     Attributes
     ----------
     draws
-        How often the sampler was asked for it.
+        Number of candidates that the sampler proposed for it.
     passed_over
         Other candidates that came up on the way, by why they are not proposed: `duplicate` (the sampler has proposed
         it before), `seen` (it is a reference), or the constraint that it breaks.

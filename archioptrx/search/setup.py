@@ -36,17 +36,17 @@ class Setup:
     Attributes
     ----------
     experiment
-        What the file says.
+        Settings of the experiment file.
     files
         Function graph and search space, to be copied into the run folder.
     space
         The walk, or the hyperparameters of one architecture.
     ends
-        What it reads and gives.
+        Sources and targets of its networks.
     references
         Trials 0 … k.
     warnings
-        What the files ask for and the search doesn't use.
+        Settings of the files that the search doesn't use.
     """
 
     experiment: Experiment
@@ -78,7 +78,7 @@ class Setup:
         Parameters
         ----------
         score
-            Of the screen; None: without one.
+            Score of the screen; None: without one.
         refuse
             Says why a candidate is beyond a constraint: the screen leaves it out.
         """
@@ -167,7 +167,7 @@ class ConstraintCheck:
     widths
         Width of each source in the data set.
     target_width
-        What the task asks for.
+        Width of each target that the task needs.
     """
 
     constraints: Constraints
@@ -200,7 +200,7 @@ class Specs:
     Attributes
     ----------
     experiment
-        What the file says.
+        Settings of the experiment file.
     device
         `cpu` or `cuda`.
     """
@@ -229,12 +229,12 @@ class Specs:
         return self._spec(architecture.graph, architecture.hyperparameters, training, TrialLimits(), final=True)
 
     def training(self, hyperparameters: Mapping[str, Any], seed: int, epochs: int | None = None) -> Training:
-        """The settings for a candidate: those of the file, then its own hyperparameters, then what is given here."""
+        """Settings for a candidate: those of the file, then its own hyperparameters, then the arguments."""
         experiment = self.experiment
         own = {name: value for name, value in hyperparameters.items() if name in TRAINING_FIELDS}
         threads = experiment.training.threads or max(1, int(experiment.resources.cpus_per_trial))
-        given = {"epochs": epochs} if epochs else {}
-        return experiment.training.but(**{**own, **given, "seed": seed, "threads": threads})
+        extra = {"epochs": epochs} if epochs else {}
+        return experiment.training.but(**{**own, **extra, "seed": seed, "threads": threads})
 
     def _spec(
         self,

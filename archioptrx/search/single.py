@@ -132,7 +132,7 @@ def train(choice: SingleTraining, events: Events, folder: Path, threads_option: 
     Parameters
     ----------
     threads_option
-        What a person can type for another number of threads.
+        Option by which the user can set another number of threads, for the message; "": none.
 
     Raises
     ------

@@ -153,8 +153,8 @@ def read_vary(
 def _at(key: str, place: str, options: Mapping[str, str] | None) -> str:
     """Place of a varied key: in the file, or the option that gave it."""
     dotted = f"{VARY}.{key}" if key else VARY
-    given = [option for name, option in (options or {}).items() if f"{dotted}.".startswith(f"{name}.")]
-    return f"--set {dotted}" if given else f"{place}: {dotted}"
+    matching = [option for name, option in (options or {}).items() if f"{dotted}.".startswith(f"{name}.")]
+    return f"--set {dotted}" if matching else f"{place}: {dotted}"
 
 
 def varied_faults(vary: Mapping[str, Any], options: Mapping[str, str], place: str) -> list[str]:

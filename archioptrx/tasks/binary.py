@@ -52,7 +52,7 @@ class Rows:
     baseline: str
 
     def kept(self, graph: HitGraph) -> Tensor:
-        """Which rows count: bool [R]."""
+        """Mask of the rows that count: bool [R]."""
         mask = graph.get(self.mask)
         return torch.ones(graph[self.index].shape[1], dtype=torch.bool) if mask is None else mask
 
@@ -120,8 +120,8 @@ class BinaryClassification(Task):
 
     def size(self, graph: HitGraph) -> float:
         """Divisor of the mean over a graph's rows: their number, or their weights."""
-        kept, weight = self.rows.kept(graph), graph.get(self.rows.weight)
-        return float(kept.sum() if weight is None else weight[kept].double().sum())
+        counted, weight = self.rows.kept(graph), graph.get(self.rows.weight)
+        return float(counted.sum() if weight is None else weight[counted].double().sum())
 
     def _positive(self, batch: HitGraph, truth: Tensor, mask: Tensor | None, by_graph: bool) -> Tensor | None:
         """Weight of true rows, None for 1; a number, or with `by_graph` one for each row."""
@@ -156,10 +156,10 @@ class BinaryClassification(Task):
         result |= self._scores(judged)
         if not bins:
             return result
-        kept = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
-        result |= self._compared(outputs, kept, graphs, cut)
+        counted = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
+        result |= self._compared(outputs, counted, graphs, cut)
         for name, limits, values in self._binned(graphs):
-            result[name] = self._per_bin(judged, values[kept], limits)
+            result[name] = self._per_bin(judged, values[counted], limits)
         return result
 
     def answers(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float = 0.5) -> ClassifiedRows:
@@ -174,15 +174,15 @@ class BinaryClassification(Task):
         bad = int((~np.isfinite(logits)).sum())
         if bad:
             raise TrialError(f"{bad} of {len(logits)} scores aren't finite numbers")
-        kept = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
+        counted = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
         truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
 
         def ends(name: str) -> tuple[Floats, Floats]:
             pairs = [[graph[name][hit] for hit in self.rows.hits(graph)] for graph in graphs]
             inner, outer = ([pair[side] for pair in pairs] for side in (0, 1))
-            return _joined(inner)[kept], _joined(outer)[kept]
+            return _joined(inner)[counted], _joined(outer)[counted]
 
-        return ClassifiedRows(logits[kept], truth[kept], cut, graphs, ends)
+        return ClassifiedRows(logits[counted], truth[counted], cut, graphs, ends)
 
     def perfect(self, graph: HitGraph) -> Tensor:
         """Logits of ±10 as the truth says: an AUC of exactly 1. Shapes: -> [R]."""
@@ -199,9 +199,9 @@ class BinaryClassification(Task):
 
         Take it from validation events and apply it to others.
         """
-        kept = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
-        truth = _joined([g[self.rows.truth] for g in graphs])[kept] > 0.5
-        lowest = cut_for_efficiency(_joined([o.detach() for o in outputs])[kept], truth, efficiency)
+        counted = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
+        truth = _joined([g[self.rows.truth] for g in graphs])[counted] > 0.5
+        lowest = cut_for_efficiency(_joined([o.detach() for o in outputs])[counted], truth, efficiency)
         return None if lowest is None else Cut(lowest)
 
     def _scores(self, judged: ClassifiedRows) -> dict[str, float | None]:
@@ -217,7 +217,7 @@ class BinaryClassification(Task):
         return scores | facts
 
     def _compared(
-        self, outputs: Sequence[Tensor], kept: Bools, graphs: Sequence[HitGraph], cut: float
+        self, outputs: Sequence[Tensor], counted: Bools, graphs: Sequence[HitGraph], cut: float
     ) -> dict[str, Any]:
         """Beside the baseline, and the classes of accepted triplets, as far as the data allow it."""
         truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
@@ -225,17 +225,17 @@ class BinaryClassification(Task):
         comparison: dict[str, Any] = {}
         if graphs and all(g.get(self.rows.baseline) is not None for g in graphs):
             baseline = _joined([g[self.rows.baseline] for g in graphs])
-            comparison |= against_baseline(accepted[kept], baseline[kept], truth[kept], cut)
+            comparison |= against_baseline(accepted[counted], baseline[counted], truth[counted], cut)
         below = [self.true_below(g) for g in graphs]
         if graphs and all(flags is not None for flags in below):
             ends = np.cumsum([0, *(len(flags) for flags in below if flags is not None)])[:-1]
             index = [g[self.rows.index].cpu().numpy() + before for g, before in zip(graphs, ends, strict=True)]
             doublets = _joined([flags for flags in below if flags is not None]).astype(bool)
-            comparison |= medals(accepted & kept, truth & kept, np.concatenate(index, axis=1), doublets)
+            comparison |= medals(accepted & counted, truth & counted, np.concatenate(index, axis=1), doublets)
         return comparison
 
     def true_below(self, graph: HitGraph) -> Tensor | None:
-        """Which rows of the rung below are true: edges, or nodes that are doublets. None: they are hits."""
+        """Truth of the rows of the rung below: edges, or nodes that are doublets. None: they are hits."""
         true: Tensor | None = None
         if self.rows.domain == "triplet":
             true = graph.y > 0.5

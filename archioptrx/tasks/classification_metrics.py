@@ -80,8 +80,8 @@ class Ranking:
         """Place of the highest threshold that accepts at least this share of the true rows."""
         if not len(self.true) or self.true[-1] == 0:
             return None
-        wanted = math.ceil(efficiency * int(self.true[-1]) - 1e-9)
-        return int(np.searchsorted(self.true, max(1, wanted)))
+        needed = math.ceil(efficiency * int(self.true[-1]) - 1e-9)
+        return int(np.searchsorted(self.true, max(1, needed)))
 
     def purity_at_efficiency(self, efficiency: float) -> float | None:
         """Share of true rows among those accepted at the cut for an efficiency."""
@@ -93,11 +93,11 @@ class Ranking:
 
 def rates(accepted: Bools, truth: Bools) -> dict[str, float | None]:
     """Accuracy, efficiency (recall) and purity (precision) of the true class; None where nothing is counted."""
-    both, true, kept = int((accepted & truth).sum()), int(truth.sum()), int(accepted.sum())
+    both, true_rows, accepted_rows = int((accepted & truth).sum()), int(truth.sum()), int(accepted.sum())
     return {
         "accuracy": float((accepted == truth).mean()) if len(truth) else None,
-        "efficiency": both / true if true else None,
-        "purity": both / kept if kept else None,
+        "efficiency": both / true_rows if true_rows else None,
+        "purity": both / accepted_rows if accepted_rows else None,
     }
 
 
@@ -192,7 +192,7 @@ class ClassifiedRows:
     logits : float64 [R]
         Logarithms of the odds. Ranks of logits don't run into ties near 1, as those of probabilities do.
     truth : bool [R]
-        Which rows are true.
+        Truth of each row.
     cut
         Probability that accepts, or a `Cut`.
     graphs
@@ -221,7 +221,7 @@ class ClassifiedRows:
 
     @property
     def accepted(self) -> Bools:
-        """Which rows are accepted at the cut. Shapes: -> [R]."""
+        """Mask of the rows that are accepted at the cut. Shapes: -> [R]."""
         return np.asarray(self.logits >= logit(self.cut))
 
     def at_ends(self, name: str) -> tuple[Floats, Floats]:

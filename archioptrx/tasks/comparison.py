@@ -19,7 +19,7 @@ def against_baseline(accepted: Bools, baseline: Floats, truth: Bools, cut: float
     Parameters
     ----------
     accepted : [R]
-        What the new classifier accepts.
+        Rows that the new classifier accepts.
     baseline : [R]
         Probability by the earlier one.
     truth : [R]
@@ -64,7 +64,7 @@ def medal_classes(accepted: Bools, truth: Bools, index: NDArray[np.int64], doubl
     index : [2, T]
         Inner and outer doublet of each triplet.
     doublets
-        Which doublets are true.
+        Truth of each doublet.
 
     Returns
     -------

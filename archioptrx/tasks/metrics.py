@@ -31,7 +31,7 @@ from archioptrx.core.plugins import Registry
 EDGES, TRIPLETS, HITS, EVENTS, TRACKS = SUBJECTS = ("edges", "triplets", "hits", "events", "tracks")
 """Subjects of metrics."""
 SHARE, LARGE, SMALL = BETTER = ("share", "large", "small")
-"""Which values are good: a share of 1 with 1 best; large ones; small ones."""
+"""Kinds of metrics by their good values: a share of 1 with 1 best; large ones; small ones."""
 RESERVED = (
     *(
         "loss",
@@ -70,8 +70,9 @@ class Metric:
     tasks
         The tasks that have it, of those that are judged by such answers; empty: all of them.
     compute
-        Of edges and triplets it gets a `ClassifiedRows`, of tracks a `FoundTracks`, else a `NetworkOutputs`. It gives a
-        number, or None where there is none (of no true edge, for example). Where nothing is judged it isn't called.
+        Function that gives a number, or None where there is none (without a true edge, for example). For edges and
+        triplets it gets a `ClassifiedRows`, for tracks a `FoundTracks`, else a `NetworkOutputs`. Where nothing is
+        judged it isn't called.
     label
         Its name in reports, which judge at the cut 0.5.
     headline

@@ -166,8 +166,8 @@ def random_pairs(batch: HitGraph, number: int, fixed: bool = False) -> Tensor:
     step = 1 + (draws * (size - 1)).long()
     hit = torch.arange(len(low)).expand(number, -1)
     other = low + (hit - low + step) % size
-    kept = (size > 1).expand(number, -1)
-    return torch.stack([hit[kept], other[kept]]).to(batch.x.device)
+    has_others = (size > 1).expand(number, -1)
+    return torch.stack([hit[has_others], other[has_others]]).to(batch.x.device)
 
 
 def by_graph(rows: Tensor, batch: HitGraph) -> list[Any]:

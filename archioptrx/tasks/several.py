@@ -38,10 +38,10 @@ class Several(Task):
 
     def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:
         """Names, order and domains must be those of the tasks."""
-        wanted = [(name, task.domain) for name, task in self.tasks.items()]
-        if list(targets) == wanted:
+        expected = [(name, task.domain) for name, task in self.tasks.items()]
+        if list(targets) == expected:
             return None
-        return ", ".join(f"{name} ({domain})" for name, domain in wanted) + ", in this order"
+        return ", ".join(f"{name} ({domain})" for name, domain in expected) + ", in this order"
 
     def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
         """The first fault of its tasks."""

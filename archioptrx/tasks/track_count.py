@@ -65,12 +65,12 @@ class TrackCount(Task):
         names = ("explained", "exact", "mean_error", "bias", "rms")
         if not graphs:
             return scores | dict.fromkeys(names)
-        given = torch.cat([self.number(o.detach().double().cpu()) for o in outputs]).numpy()
+        predicted = torch.cat([self.number(o.detach().double().cpu()) for o in outputs]).numpy()
         truth = torch.cat([track_numbers(g, self.options.hits).cpu() for g in graphs]).double().numpy()
-        error = given - truth
+        error = predicted - truth
         values = (
-            explained(given[:, None], truth[:, None]),
-            float((np.round(given) == truth).mean()),
+            explained(predicted[:, None], truth[:, None]),
+            float((np.round(predicted) == truth).mean()),
             float(np.abs(error).mean()),
             float(error.mean()),
             float(np.sqrt(np.square(error).mean())),
@@ -96,6 +96,8 @@ class TrackCount(Task):
 def track_numbers(batch: HitGraph, hits: int) -> Tensor:
     """Particles with at least so many hits in each graph. Shapes: -> int64 [graphs]."""
     batch_of = batch.batch if batch.get("batch") is not None else torch.zeros_like(batch.pid)
-    kept = batch.pid != 0
-    pairs, counts = torch.unique(torch.stack([batch_of[kept], batch.pid[kept]]), dim=1, return_counts=True)
+    of_particles = batch.pid != 0
+    pairs, counts = torch.unique(
+        torch.stack([batch_of[of_particles], batch.pid[of_particles]]), dim=1, return_counts=True
+    )
     return torch.bincount(pairs[0][counts >= hits], minlength=batch.num_graphs)

@@ -131,7 +131,7 @@ class Objective:
         return numbers if len(numbers) == len(scores) else None
 
     def missing(self, metrics: Mapping[str, Any], epochs: int) -> str:
-        """Why a training has no score after so many epochs, of which none had one; `metrics` are those of the last."""
+        """Reason why a training has no score: in none of so many epochs it had one; `metrics` are those of the last."""
         undefined = (name for goal in self.goals if goal.value(metrics) is None for name in goal.metrics)
         names = [name for name in dict.fromkeys(undefined) if defined(metrics.get(name)) is None]
         count = "1 epoch" if epochs == 1 else f"{epochs} epochs"

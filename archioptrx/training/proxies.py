@@ -224,8 +224,8 @@ def jacob_cov(model: Model, batch: HitGraph, task: Task) -> float | None:
     rows = rows - rows.mean(1, keepdim=True)
     length = rows.norm(dim=1, keepdim=True)
     values = torch.linalg.svdvals(torch.where(length > 0, rows / length, rows)).square()
-    kept = values[: min(rows.shape[1] - 1, len(rows))]
-    return -float((torch.log(kept + TINY) + 1 / (kept + TINY)).sum())
+    nonzero = values[: min(rows.shape[1] - 1, len(rows))]
+    return -float((torch.log(nonzero + TINY) + 1 / (nonzero + TINY)).sum())
 
 
 MEASURES: dict[str, Callable[[Model, HitGraph, Task], float | None]] = {

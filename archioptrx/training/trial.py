@@ -253,9 +253,9 @@ def _scores(objective: Objective, metrics: Mapping[str, Any], best: bool) -> dic
 
 def _weights(model: Model, spec: TrialSpec, score: float) -> dict[str, Any]:
     """Weights in the message of a better epoch."""
-    wanted = spec.keep and (spec.keep_from is None or score >= spec.keep_from)
+    sends = spec.keep and (spec.keep_from is None or score >= spec.keep_from)
     digest = {"weights_digest": weights_digest(model.state_dict())}
-    return {**digest, "weights": weights_of(model)} if wanted else digest
+    return {**digest, "weights": weights_of(model)} if sends else digest
 
 
 def _refusal(fitting: Fitting, parameters: int, limits: TrialLimits) -> str | None:

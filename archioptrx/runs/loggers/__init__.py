@@ -76,9 +76,9 @@ class Logger(Protocol):
         trial
             A name that is unique in the run.
         config
-            What it is made with: plain values, mappings of them.
+            Settings of the training: plain values, mappings of them.
         architecture
-            In words.
+            The network in words.
         """
 
     def epoch(self, trial: str, epoch: int, numbers: Mapping[str, float]) -> None:

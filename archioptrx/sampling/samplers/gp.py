@@ -177,7 +177,7 @@ class GaussianProcessSampler:
         return self._regression, np.array([targets[i] for i in self._given])
 
     def _outcomes(self) -> list[tuple[Score, int]]:
-        return [(seen.score, seen.epochs) for seen in self.memory.observations]
+        return [(observation.score, observation.epochs) for observation in self.memory.observations]
 
     def _fit(self, outcomes: Sequence[tuple[Score, int]]) -> None:
         """Fit the weights of the kernel to a part of the observations."""
@@ -203,7 +203,9 @@ class GaussianProcessSampler:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state. The factor and the parts of the pool are made again, as they were made before."""
         self.memory.load_state_dict(state)
-        self._points = [point_of(features(replay(self.space, seen.trace))) for seen in self.memory.observations]
+        self._points = [
+            point_of(features(replay(self.space, observation.trace))) for observation in self.memory.observations
+        ]
         self._theta, self._fitted = list(state["theta"]), int(state["fitted"])
         self._parts = {int(number): Part(int(observed)) for number, observed in state["parts"].items()}
         self._regression, self._given, self._preferred = None, [], (-1, [])

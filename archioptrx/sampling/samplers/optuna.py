@@ -48,7 +48,7 @@ class Record:
         Number of the draw; None: the candidate was observed without having been drawn here.
     outcome
         (score, epochs); None as long as it has not been observed.
-    kept
+    cached
         Trial of Optuna, with the outcome and whether it was pruned when it was made; no part of the state.
     """
 
@@ -58,7 +58,7 @@ class Record:
     notes: dict[str, Any]
     number: int | None = None
     outcome: tuple[Any, int] | None = None
-    kept: tuple[tuple[Any, int] | None, bool, Any] = (None, False, None)
+    cached: tuple[tuple[Any, int] | None, bool, Any] = (None, False, None)
 
     def trial(self, longest: int) -> Any:
         """Trial of Optuna, kept as long as it is the same; `longest`: most epochs of a trial with a score."""
@@ -66,10 +66,10 @@ class Record:
 
         score, epochs = self.outcome or (None, 0)
         pruned = isinstance(score, float) and epochs < longest
-        if self.kept[2] is None or self.kept[:2] != (self.outcome, pruned):
+        if self.cached[2] is None or self.cached[:2] != (self.outcome, pruned):
             new = kept_trial(self.choices, self.params, self.notes, self.outcome, pruned)
-            self.kept = (self.outcome, pruned, new)
-        return self.kept[2]
+            self.cached = (self.outcome, pruned, new)
+        return self.cached[2]
 
 
 def noting(record: Record, answer: Callable[[str, Point, Sequence[str], Sequence[float]], int]) -> Choose:
@@ -278,13 +278,13 @@ def optuna_kind(name: str, place: str = "sampler") -> OptunaKind:
         raise InputError(
             f"{place}.name: {name}: needs Optuna; allowed: pip install 'archioptrx[optuna]' first"
         ) from error
-    base, wanted = optuna.samplers.BaseSampler, name.removeprefix(PREFIX)
+    base, class_name = optuna.samplers.BaseSampler, name.removeprefix(PREFIX)
     public = {key: getattr(optuna.samplers, key) for key in sorted(optuna.samplers.__all__)}
     known = {
         key: kind
         for key, kind in public.items()
         if inspect.isclass(kind) and issubclass(kind, base) and not inspect.isabstract(kind) and _plain(kind)
     }
-    if wanted not in known:
+    if class_name not in known:
         raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, [PREFIX + key for key in known])}")
-    return OptunaKind(known[wanted])
+    return OptunaKind(known[class_name])

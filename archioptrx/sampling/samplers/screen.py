@@ -19,7 +19,7 @@ ONE_BY_ONE = {
     "optuna": "knows its own draws by their numbers: it may have one for each proposal",
     "local_search": "proposes each neighbour once: those that lose would never come again",
 }
-"""Why a sampler can't be screened."""
+"""Reasons why a sampler can't be screened, by its name."""
 
 
 class Screen:

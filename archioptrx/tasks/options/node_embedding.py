@@ -35,8 +35,8 @@ class EmbeddingOptions:
         Options of DBSCAN: hits within the Euclidean distance `eps` are neighbours; `min_samples` of them, itself
         included, make a hit the core of a cluster.
     cluster
-        When clusters are scored: `evaluation` (of a trained model) or `always`, after each epoch too; only then can a
-        search improve `v_measure` and `adjusted_rand`. Metrics of tracks it can in any case.
+        Time at which clusters are scored: `evaluation` (of a trained model) or `always`, after each epoch too; only
+        then can a search improve `v_measure` and `adjusted_rand`. Metrics of tracks it can in any case.
     """
 
     name: ClassVar[str] = "node_embedding"

@@ -68,12 +68,12 @@ def task(options: type[TaskOptions]) -> Callable[[Make], Make]:
     return decorate
 
 
-def _check_names(task: str, what: str, value: object, allowed: tuple[str, ...] = ()) -> None:
+def _check_names(task: str, key: str, value: object, allowed: tuple[str, ...] = ()) -> None:
     """Raise InputError unless a value is a tuple of texts, of the allowed ones where there are any."""
     texts = isinstance(value, tuple) and all(isinstance(text, str) for text in value)
     if not texts or (allowed and not set(value) <= set(allowed)):  # type: ignore[call-overload]
         kind = f"a tuple of {', '.join(allowed)}" if allowed else "a tuple of texts"
-        raise InputError(f"task {task}: {what}: is {value!r}; allowed: {kind}")
+        raise InputError(f"task {task}: {key}: is {value!r}; allowed: {kind}")
 
 
 @dataclass(frozen=True)
@@ -191,20 +191,20 @@ def headlines(options: TaskOptions, names: Iterable[str]) -> dict[str, str]:
     -------
     Label by name; of several targets behind the target's name.
     """
-    given = list(names)
+    metric_names = list(names)
     targets: Sequence[Any] = getattr(options, "targets", ())
     of_targets: dict[str, str] = {}
     for target in targets:
-        inside = [name.removeprefix(f"{target.name}.") for name in given if name.startswith(f"{target.name}.")]
+        inside = [name.removeprefix(f"{target.name}.") for name in metric_names if name.startswith(f"{target.name}.")]
         shown = headlines(target.options, inside)
         of_targets |= {f"{target.name}.{name}": f"{target.name} {label}" for name, label in shown.items()}
     labels = dict(getattr(options, "labels", {}))
     if not labels and not targets:
-        labels = {name: name.replace("_", " ") for name in given if name not in RESERVED}
+        labels = {name: name.replace("_", " ") for name in metric_names if name not in RESERVED}
     metrics = metrics_judging(options)
     labels = {name: label for name, label in labels.items() if name not in {metric.name for metric in metrics}}
     labels |= of_targets | {metric.name: metric.label for metric in metrics if metric.headline}
-    return {name: labels[name] for name in given if name in labels}
+    return {name: labels[name] for name in metric_names if name in labels}
 
 
 def metrics_judging(options: TaskOptions) -> list[Metric]:

@@ -73,13 +73,13 @@ def cluster_scores(labels: Sequence[Ints], particles: Sequence[Ints]) -> dict[st
     """
     scores: dict[str, list[float]] = {"v_measure": [], "adjusted_rand": []}
     sizes = []
-    for given, pid in zip(labels, particles, strict=True):
-        kept = pid != 0
-        if kept.any():
-            ours, truth = alone(given)[kept], pid[kept]
+    for graph_labels, pid in zip(labels, particles, strict=True):
+        of_particles = pid != 0
+        if of_particles.any():
+            ours, truth = alone(graph_labels)[of_particles], pid[of_particles]
             scores["v_measure"].append(float(v_measure_score(truth, ours)))
             scores["adjusted_rand"].append(float(adjusted_rand_score(truth, ours)))
-            sizes.append(int(kept.sum()))
+            sizes.append(int(of_particles.sum()))
     means = {name: float(np.average(values, weights=sizes)) if sizes else None for name, values in scores.items()}
-    number = [len(np.unique(given[given >= 0])) for given in labels]
+    number = [len(np.unique(graph_labels[graph_labels >= 0])) for graph_labels in labels]
     return {**means, "clusters": float(np.mean(number)) if number else None}

@@ -112,9 +112,9 @@ def best_paths(
     worth : [nodes]
         Sum of the scores of that path.
     """
-    kept = scores >= cut
-    (start, end), score = edge_index[:, kept], scores[kept].astype(np.float64)
-    group = _groups(edge_index[:, kept], nodes)
+    accepted = scores >= cut
+    (start, end), score = edge_index[:, accepted], scores[accepted].astype(np.float64)
+    group = _groups(edge_index[:, accepted], nodes)
     simple = _simple(start, end, group)
     labels = np.where(simple[group], group, -1)
     worth: Floats = np.bincount(group[start], score, minlength=len(simple)).astype(np.float64)[group]

@@ -52,15 +52,15 @@ class EventTracks:
     Attributes
     ----------
     name
-        Of the event.
+        Name of the event.
     labels : int64 [N]
         Track of each hit that was in a graph, -1 for none.
     particle : int64 [N]
         Row of each hit's particle in the arrays below, -1 for noise.
     weight : [N]
-        Of each hit in the TrackML score.
+        Weight of each hit in the TrackML score.
     hits : int64 [P]
-        Hits of each particle in the whole event, or in what of it was given.
+        Hits of each particle in the whole event, or in the part of it that was given.
     weights : [P]
         Sum of their weights.
     pt, eta, vr : [P]
@@ -128,12 +128,12 @@ class Selection:
         InputError
             The data lack what is needed.
         """
-        for name, values, asked in (
+        for name, values, needed in (
             ("pt_min", event.pt, self.pt_min > 0),
             ("eta_max", event.eta, self.eta_max < math.inf),
             ("vr_max", event.vr, self.vr_max < math.inf),
         ):
-            if asked and np.isnan(values).any():
+            if needed and np.isnan(values).any():
                 raise InputError(f"{name}: the data don't say it of the particles of {event.name}; allowed: without it")
         signal = Signal(self.pt_min, self.signal_hits, self.vr_max).of(event.pt, event.all_hits, event.vr)
         near = np.abs(event.eta) <= self.eta_max if self.eta_max < math.inf else True
@@ -147,12 +147,12 @@ class Matched:
     Attributes
     ----------
     event
-        What was matched.
+        The event with the tracks that were matched.
     track : int64 [N]
         Number of each hit's track among those below, -1 for none.
     size, particle, shared : int64 [T]
         Hits of each track, its particle (-1: none) and how many of the hits are that particle's.
-    given : int64 [P]
+    hits_in_graphs : int64 [P]
         Hits of each particle in the graphs.
     """
 
@@ -161,13 +161,13 @@ class Matched:
     size: Ints
     particle: Ints
     shared: Ints
-    given: Ints
+    hits_in_graphs: Ints
 
     @classmethod
     def of(cls, event: EventTracks) -> Matched:
         """Find the particle of each track."""
         count = len(event.hits)
-        given = np.bincount(event.particle[event.particle >= 0], minlength=count)
+        hits_in_graphs = np.bincount(event.particle[event.particle >= 0], minlength=count)
         inside = event.labels >= 0
         names, track = np.unique(event.labels[inside], return_inverse=True)
         size = np.bincount(track, minlength=len(names))
@@ -180,7 +180,7 @@ class Matched:
         particle[of[major]], most[of[major]] = owner[major], shared[major]
         place = np.full(len(event.labels), -1)
         place[inside] = track
-        return cls(event, place, size, particle, most, given)
+        return cls(event, place, size, particle, most, hits_in_graphs)
 
     def by(self, matching: str, hits: Ints) -> Bools:
         """Tracks that are matched, where the particles have so many hits. Shapes: hits [P] -> bool [T]."""
@@ -211,7 +211,7 @@ def track_metrics(
     events
         Each with all of its hits that were in a graph.
     selection
-        Which particles and tracks count; None: at least three hits.
+        Selection of the particles and tracks that count; None: at least three hits.
     bins
         Add efficiencies per bin.
     task
@@ -262,7 +262,7 @@ class FoundTracks:
     events
         Each with all of its hits that were in a graph.
     selection
-        Which particles and tracks count.
+        Selection of the particles and tracks that count.
     """
 
     events: Sequence[EventTracks]
@@ -281,7 +281,7 @@ class FoundTracks:
     def sides(self) -> dict[str, Bools]:
         """Selected particles, of which the `physics` efficiency and the `technical` one are shares: bool [P] each."""
         physics = self.selection.of(self.matched.event)
-        return {"physics": physics, "technical": physics & (self.matched.given >= self.selection.min_hits)}
+        return {"physics": physics, "technical": physics & (self.matched.hits_in_graphs >= self.selection.min_hits)}
 
     @cached_property
     def counts(self) -> dict[str, Counts]:
@@ -362,7 +362,7 @@ def joined(events: Sequence[EventTracks]) -> EventTracks:
 
 def _found(matched: Matched, matching: str, side: str, min_hits: int) -> Ints:
     """Tracks that are matched to each particle. Shapes: -> int64 [P]."""
-    hits = matched.event.hits if side == "physics" else matched.given
+    hits = matched.event.hits if side == "physics" else matched.hits_in_graphs
     good = matched.by(matching, hits) & (matched.size >= min_hits)
     return np.bincount(matched.particle[good], minlength=len(matched.event.hits))
 
@@ -370,7 +370,7 @@ def _found(matched: Matched, matching: str, side: str, min_hits: int) -> Ints:
 def _counts(matched: Matched, matching: str, sides: dict[str, Bools], min_hits: int) -> Counts:
     """Efficiencies, fake rate and duplicate rate under one matching; a fake matches no particle's given hits."""
     counts = {side: _found(matched, matching, side, min_hits)[chosen] for side, chosen in sides.items()}
-    real = matched.by(matching, matched.given)[matched.size >= min_hits]
+    real = matched.by(matching, matched.hits_in_graphs)[matched.size >= min_hits]
     again = counts["technical"][counts["technical"] > 0] - 1
     return {
         "efficiency": (int((counts["technical"] > 0).sum()), len(counts["technical"])),
