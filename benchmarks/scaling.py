@@ -32,7 +32,7 @@ from archioptrx.training.trial import build
 SIZES = (1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 300000)
 EDGES_PER_HIT = 6
 EDGES_A_TURN, MOST_STEPS = 200_000, 50
-"""What else the machine does interrupts long steps more: short ones are repeated until they take as long."""
+"""Repetition of short steps until they take as long: other work of the machine interrupts long steps more often."""
 
 
 def fitting_of(name: str, edges: int) -> Fitting:

@@ -111,5 +111,5 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    told = parse()
-    run(told) if told.process else main(told)
+    args = parse()
+    run(args) if args.process else main(args)

@@ -38,13 +38,15 @@ def examples() -> dict[str, Picture]:
     shown = re.search(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     graph = FunctionGraph.from_dict(yaml.safe_load(shown[1]))
     sampler = RandomSampler(WalkSpace(graph, SearchSpace.load("small")), 0)
-    found = {}
+    drawings = {}
     for name, number in EXAMPLES.items():
-        one = sampler.draw(number, 0)
-        walk = draw_walk(graph, one.trace, "The walk")
-        network = picture_of(one.graph, {"hits": 3, "doublet": 5, "target": 1}, one.hyperparameters, "The network")
-        found[name] = beside([walk, network], str(one.graph))
-    return found
+        candidate = sampler.draw(number, 0)
+        walk = draw_walk(graph, candidate.trace, "The walk")
+        network = picture_of(
+            candidate.graph, {"hits": 3, "doublet": 5, "target": 1}, candidate.hyperparameters, "The network"
+        )
+        drawings[name] = beside([walk, network], str(candidate.graph))
+    return drawings
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from archioptrx.networks.blocks import ForwardPass, Value, block
 
 
 def accepts(inputs: tuple[str, ...], output: str) -> str | None:
-    """Which domains it joins. A message begins after the name of the block and ends with what is allowed."""
+    """Check the domains that it joins. A message begins after the name of the block and ends with what is allowed."""
     if (inputs, output) == (("node",), "edge"):
         return None
     return f"can't take {' and '.join(inputs)} to {output}; allowed: node to edge"
@@ -55,8 +55,8 @@ class Difference(nn.Module):
 
 def source(step: SourceStep) -> LayerSource:
     """As plain torch, for `export`: what makes the module, what it is called with, and its class as text."""
-    made = call("Difference", f"{step.output.width}", f"{step.parameters['power']}")
-    return LayerSource(made, (step.inputs[0].code, "start", "end"), helpers={"Difference": CODE})
+    construction = call("Difference", f"{step.output.width}", f"{step.parameters['power']}")
+    return LayerSource(construction, (step.inputs[0].code, "start", "end"), helpers={"Difference": CODE})
 
 
 @block(
