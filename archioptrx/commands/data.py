@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from archioptrx.data.storage.stored import Store
 
 BUILDING = "building"
-"""The key of a data set's options under which the counts of its building stand."""
+"""Key of the building's counts in a data set's options."""
 WIDEST = 200
 """Characters of an option that are printed."""
 
@@ -124,7 +124,7 @@ def storage_of(store: Store) -> dict[str, Any]:
 
 
 def stored_text(stored: dict[str, Any]) -> str:
-    """The same for reading."""
+    """Folder and sizes of a stored data set as text."""
     from archioptrx.data.storage.cache import size_text
 
     if stored["temporary"]:
@@ -163,7 +163,7 @@ def make_pickle(args: argparse.Namespace) -> None:
 
 
 def as_text(facts: dict[str, Any]) -> str:
-    """Format a summary for reading."""
+    """Summary as text."""
     metadata = facts["metadata"]
     rows = [
         ("source", metadata["source"]),

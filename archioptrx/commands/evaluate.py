@@ -95,7 +95,7 @@ def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) 
 
 
 def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
-    """Scores for reading, bins below; then those of the tracks in the same way."""
+    """Scores as text, bins below; then those of the tracks in the same way."""
     lines = [f"{len(graphs)} graphs, {len({graph.event for graph in graphs})} events", *_numbers(scores)]
     lines += _all_bins(scores, BIN_COLUMNS)
     if tracks := scores.get("tracks"):

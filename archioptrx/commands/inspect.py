@@ -1,6 +1,6 @@
 """`archioptrx inspect`: the best architectures of a search, also while it runs, or one architecture.
 
-Of a study: the comparison of its searches.
+For a study it prints the comparison of its searches.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ def chosen(rows: list[dict[str, Any]], fingerprint: str | None) -> dict[str, Any
 
 
 def architecture_text(row: Mapping[str, Any], graph: ComputationGraph, metric: str) -> str:
-    """One architecture, with what its trial gave."""
+    """One architecture, with the results of its trial."""
     scores = ", ".join(score_text(score) for score in row["curve"])
     lines = [
         f"trial {row['id']}, fingerprint {row['fingerprint']}, {row['status']}",
@@ -293,7 +293,7 @@ def document(
     graphs: Mapping[int, ComputationGraph],
     metric: str,
 ) -> dict[str, Any]:
-    """The same for a program."""
+    """Leaderboard and one architecture as a JSON document."""
     return {
         "run": str(folder.path),
         "metric": metric,
@@ -305,7 +305,7 @@ def document(
 
 
 def effects_by_goal(folder: RunFolder, experiment: Experiment) -> dict[str, Effects]:
-    """The effects of all choices on each goal."""
+    """Effects of all choices on each goal."""
     rows = folder.rows()
     proposals = {line["proposal"]: line for line in folder.proposals.read() if "refused" not in line}
     goals = experiment.objective.goals
@@ -344,7 +344,7 @@ def _effect_numbers(effect: Effect) -> tuple[str, str, str]:
 
 
 def effects_document(by_goal: Mapping[str, Effects]) -> dict[str, Any]:
-    """All effects on each goal, for a program."""
+    """All effects on each goal, for JSON."""
     return {
         goal: {
             "trials": effects.trials,

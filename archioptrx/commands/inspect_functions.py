@@ -101,7 +101,7 @@ class Functions:
         return f"{self.sampler} has learned: {', '.join(largest)}; all: --functions" if largest else None
 
     def document(self) -> dict[str, Any]:
-        """The same for a program."""
+        """The tables, for JSON."""
         return {"windows": [asdict(window) for window in self.windows], "learned": list(self.learned)}
 
     def draw(self, folder: Path) -> list[Path]:

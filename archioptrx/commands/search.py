@@ -44,7 +44,7 @@ KEYS = {
     "cpus_per_trial": "resources.cpus_per_trial",
     "gpus_per_trial": "resources.gpus_per_trial",
 }
-"""The key of the experiment file that each option stands for."""
+"""Key of the experiment file for each option."""
 ON_RESUME = ("data", "test", "trials", "time", "trial_time", "cpus_per_trial", "gpus_per_trial", "track")
 
 
@@ -151,7 +151,7 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
 
 
 def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -> int:
-    """Read the data, make or open the run folder, search, and print what was found."""
+    """Read the data, make or open the run folder, search, and print the results."""
     # torch is imported from here on: what can be wrong without it has been checked.
     from archioptrx.search.final_report import final_json, final_text
     from archioptrx.search.run import check_events, check_same_data, load_events, new_run
@@ -181,7 +181,7 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
 
 
 def studied(args: argparse.Namespace, folder: StudyFolder, setups: list[Setup], events: EventsOf) -> int:
-    """Run what is left of a study and print the comparison, also where a search of it found no winner."""
+    """Run the searches of a study that haven't ended and print the comparison, also where one found no winner."""
     from archioptrx.search.study_report import study_json, study_text
 
     try:

@@ -1,4 +1,4 @@
-"""Reading of YAML files: where they are found, how their keys are checked; all faults are collected."""
+"""Reading of YAML files: search by name or path, checks of keys; all faults are collected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archioptrx.core.reading import reading, shown
 PACKAGE = Path(__file__).resolve().parent.parent
 ARCHITECTURES = "experiments/architectures"
 REQUIRED: Any = object()
-"""Default of a key that must be there."""
+"""Default of a required key."""
 LONGEST_NUMBER = 300
 """Characters of a whole number."""
 NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list",

@@ -23,7 +23,7 @@ def first_line(text: str | None) -> str:
 
 
 def summary(module: str, name: str) -> str:
-    """First line of the docstring of what a module of this package registers under a name, else of the module's own.
+    """First line of the docstring of a part of this package, found by its registered name, else of its module.
 
     Parameters
     ----------

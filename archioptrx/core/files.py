@@ -75,7 +75,7 @@ def clean_name(text: str) -> str:
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise InputError if an entry of a folder is a symbolic link: what is written or deleted there would be elsewhere.
+    """Raise InputError if an entry of a folder is a symbolic link: writing there would change files elsewhere.
 
     A missing folder has none.
     """
@@ -128,7 +128,7 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     target
         Path of the new folder; its parents are made.
     replace
-        Whether a folder with this path is replaced. If not, it must be empty or missing.
+        True: a folder with this path is replaced. False: it must be empty or missing.
 
     Raises
     ------

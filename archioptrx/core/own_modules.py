@@ -83,7 +83,7 @@ def find(name: str, kept_folders: Sequence[Path], beside: Sequence[Path]) -> Mod
     Raises
     ------
     InputError
-        Its source is larger than any that is meant, or can't be read.
+        Its source is larger than `LARGEST`, or can't be read.
     """
     top = name.partition(".")[0]
     for folder in kept_folders:

@@ -119,7 +119,7 @@ class Registry(Generic[Part]):
 
     @contextmanager
     def guarded(self, name: str) -> Iterator[None]:
-        """Run code of a part; what a user's own part raises becomes one line. Our own faults keep their traceback.
+        """Run code of a part; an error of a user's own part becomes one line. Our own faults keep their traceback.
 
         Raises
         ------
@@ -148,8 +148,8 @@ class Registry(Generic[Part]):
 
 
 class DescribedRegistry(Registry[Part], Generic[Part, Description]):
-    """Parts of a kind of which something has to be known before they are imported, for an experiment file is checked
-    without torch.
+    """Parts of a kind with descriptions that are known before they are imported: an experiment file is checked without
+    torch.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class DescribedRegistry(Registry[Part], Generic[Part, Description]):
         return decorate
 
     def description(self, name: str, place: str = "") -> Description:
-        """Look up what is known of a part without importing it; `place` as in `get`."""
+        """Look up the description of a part without importing it; `place` as in `get`."""
         if name not in self:
             self.get(name, place)
         return self.descriptions[name]
@@ -214,7 +214,7 @@ def user_modules(imports: Sequence[str] = (), trust: bool = False, beside: Seque
     imports
         Names of modules. An experiment that is read in the context has them too.
     trust
-        Whether files may have their modules imported that the person hasn't named or allowed before (`--trust`).
+        True: modules that files name are imported, though the person hasn't named or allowed them (`--trust`).
     beside
         Folders, besides the current one, where the named modules may lie.
 
@@ -249,7 +249,7 @@ def read_imports(document: Fields, folder: Path | None, typed: bool = False) -> 
     folder
         Folder of the document: its modules may lie there, or in `modules/` of it; None: it has none.
     typed
-        Whether the person typed the key (`--set imports=[...]`), and so names the modules.
+        True: the person typed the key (`--set imports=[...]`), and so names the modules.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Reading of what others wrote: whatever a parser raises becomes one line that names the file."""
+"""Reading of files from elsewhere: any error of a parser becomes one line that names the file."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class BuiltEvent:
     counts
         Numbers that are added over all events: `true_edges`, `kept_edges` …
     truth
-        Whether the event's files say which edges are true. Where they don't, `y` is 0 for all.
+        True: the event's files have the truth of edges. Else `y` is 0 for all.
     """
 
     graphs: tuple[HitGraph, ...]

@@ -54,9 +54,9 @@ def building_metadata(source: str, cuts: Cuts, options: Mapping[str, Any]) -> Me
     source
         Name of the source.
     cuts
-        Fix the φ sectors and the hit features.
-    told
-        Options of the source, for the record.
+        Cuts, which fix the φ sectors and the hit features.
+    options
+        Options of the source, to be kept in the metadata.
     """
     names, scales = zip(*(FEATURE_SCALES[name] for name in cuts.features), strict=True) if cuts.features else ((), ())
     return Metadata(
@@ -83,7 +83,7 @@ class _Hits:
     particle : [N]
         Row in the table of particles, 0 for noise.
     distance : [N]
-        From the vertex of its particle, mm.
+        Distance from the vertex of its particle, mm.
     """
 
     index: Ints
@@ -145,7 +145,7 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
 
 
 def _selected(event: Event, table: Mapping[str, Any], cuts: Cuts) -> _Hits:
-    """Hits of the layers that are asked for, without those of low pT, noise and overlaps where these aren't wanted."""
+    """Hits of the chosen layers, without those of low pT, noise and overlaps where the cuts exclude these."""
     layer = layer_numbers(event.volume, event.layer)
     if (layer < 0).any():
         row = int(np.argmax(layer < 0))

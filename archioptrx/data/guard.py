@@ -1,4 +1,4 @@
-"""The guard of all hit graphs: whatever source arrays come from, a graph is made of them only after these checks.
+"""The guard of all hit graphs: of arrays of any source a graph is made only after these checks.
 
 `dataset.make_graph` calls it, so that every reader, every simulation, graphs made of other graphs and a user's own
 source keep the same rules; `docs/data.md` lists them. What can be repaired without a guess is repaired and counted
@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 INDICES = {"edge_index": "hit", "loss_index": "hit", "triplet_index": "edge", "particle_index": "particle"}
-"""Fields that count rows, and of what."""
+"""Fields that hold numbers of rows, and the kind of these rows."""
 ROWS = {
     **dict.fromkeys(NODE_FIELDS, "hit"),
     **dict.fromkeys(EDGE_FIELDS, "edge"),
@@ -36,7 +36,7 @@ ROWS = {
 }
 """Kind of the rows of each field."""
 TABLES = ("x", "pos", "embedding", "chain", "edge_attr", "triplet_attr", "particles")
-"""Fields with several columns. A column too much in another one would meet each edge with each, without an error."""
+"""Fields with several columns. Another field with two columns would pair each edge with each, without an error."""
 WHOLE = ("hit_id", "particle_id", "chain", "edge_order")
 POSITION_SLACK = 1e-3
 """Share of a hit's distance, and mm, by which two forms of its place may differ: digits of files, and of float32."""
@@ -44,7 +44,7 @@ LARGEST = float(np.finfo(np.float32).max)
 """Largest number in float32, in which graphs keep their numbers."""
 NOT_NEGATIVE = ("pt", "hit_weight", "edge_weight", "triplet_weight")
 SHARES = ("y", "y_triplet", "y_loss", "edge_mask", "triplet_mask")
-"""Truth, and what counts: 0 or 1."""
+"""Truth and masks: 0 or 1."""
 PROBABILITIES = ("baseline", "triplet_baseline")
 
 
@@ -54,14 +54,14 @@ def guarded(arrays: Mapping[str, Any], scale: tuple[float, ...], sectors: int, d
     Parameters
     ----------
     arrays
-        Under the names of `HitGraph`, edges in any order; None is left out. Not changed.
+        Arrays under the names of `HitGraph`, edges in any order; None is left out. They aren't changed.
     scale
         Factors that turn the columns of `x` into mm, rad, mm.
     sectors
         φ sectors of an event.
     directed
-        The source knows which hit of an edge is the inner one, by layers say. Otherwise r says it, and edges that
-        lead inwards are turned. Of a pair that stands in both directions r says it in any case.
+        The source knows which hit of an edge is the inner one, e.g. by layers. Otherwise r decides, and edges that lead
+        inwards are turned. For a pair that stands in both directions r decides in any case.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def guarded(arrays: Mapping[str, Any], scale: tuple[float, ...], sectors: int, d
     Raises
     ------
     InputError
-        Something breaks the contract.
+        The arrays break the contract.
     """
     content: Arrays = {name: _array(name, values) for name, values in arrays.items() if values is not None}
     repairs: dict[str, int] = {}
@@ -103,7 +103,7 @@ def _array(name: str, values: Any) -> NDArray[Any]:
 
 
 def _check_rows(content: Arrays) -> None:
-    """Shapes, and indices inside what they count."""
+    """Check shapes, and that indices are inside the rows that they count."""
     for name in ("x", "edge_index"):
         if name not in content:
             raise InputError(f"lacks {name}; allowed: x [hits, features] and edge_index [2, edges]")
@@ -141,7 +141,7 @@ def _index(name: str, values: NDArray[Any]) -> Ints:
 
 
 def _check_numbers(content: Arrays) -> None:
-    """Finite numbers, in the range that each field has."""
+    """Check that numbers are finite and in the range of their field."""
     for name, values in content.items():
         if name == "pid" or name not in ROWS:
             continue
@@ -166,7 +166,7 @@ def _check_numbers(content: Arrays) -> None:
 
 
 def _name_particles(content: Arrays, repairs: dict[str, int]) -> None:
-    """Exact ids with 0 for noise, whose pT is 0 whatever the file says of it (NaN, often)."""
+    """Make particle ids exact, with 0 for noise, whose pT becomes 0 (in files it is often NaN)."""
     if "pid" not in content:
         return
     if content["pid"].ndim != 1:
@@ -177,7 +177,7 @@ def _name_particles(content: Arrays, repairs: dict[str, int]) -> None:
 
 
 def _check_table(content: Arrays) -> None:
-    """Hits that are named once; a table of particles in order, whose rows are what the hits' particles say."""
+    """Check that hits are named once, and that the table of particles is sorted and agrees with the hits."""
     names, counts = np.unique(content.get("hit_id", np.zeros(0, np.int64)), return_counts=True)
     if (counts > 1).any():
         worst = int(np.argmax(counts))
@@ -201,7 +201,7 @@ def _check_table(content: Arrays) -> None:
 
 
 def _check_positions(content: Arrays, nodes: NDArray[np.float64]) -> None:
-    """Positions in mm that are those of r and z."""
+    """Check that positions in mm agree with r and z."""
     if "pos" not in content:
         return
     if content["pos"].shape[1] != 3:
@@ -218,7 +218,7 @@ def _check_positions(content: Arrays, nodes: NDArray[np.float64]) -> None:
 
 
 def _join_edges(content: Arrays, rank: Ints, directed: bool, repairs: dict[str, int]) -> None:
-    """Each pair of hits once, from the inner to the outer one; a hit isn't joined with itself."""
+    """Join edges of the same two hits to one, from the inner to the outer one; drop those from a hit to itself."""
     edges: Edges = content["edge_index"]
     keys, first, of = np.unique(pair_keys(edges, len(rank)), return_index=True, return_inverse=True)
     own, inwards = edges[0] == edges[1], rank[edges[0]] > rank[edges[1]]
@@ -245,7 +245,7 @@ def _join_edges(content: Arrays, rank: Ints, directed: bool, repairs: dict[str, 
 
 
 def _largest(values: NDArray[Any], of: Ints, count: int) -> NDArray[Any]:
-    """The largest number of each group: whatever stands first, the result is the same. Shapes: [E, …] -> [count, …]."""
+    """The largest number of each group, which doesn't depend on the order. Shapes: [E, …] -> [count, …]."""
     order = np.argsort(of, kind="stable")
     starts = np.searchsorted(of[order], np.arange(count))
     largest: NDArray[Any] = np.maximum.reduceat(values[order], starts, axis=0)
@@ -277,7 +277,7 @@ def _one_sided(true: Bools, of: Ints, inwards: Bools, own: Bools) -> int:
 
 
 def _join_pairs(content: Arrays, hits: int, repairs: dict[str, int]) -> None:
-    """Each pair of the loss once, in whatever direction; it is wanted together if one of them is."""
+    """Join pairs of the loss of the same two hits to one; its `y_loss` is the largest of theirs."""
     if "loss_index" not in content:
         return
     pairs: Edges = content["loss_index"]
@@ -295,7 +295,7 @@ def _join_pairs(content: Arrays, hits: int, repairs: dict[str, int]) -> None:
 
 
 def _check_truth(content: Arrays) -> None:
-    """A true edge joins hits of particles: 0 is noise, and where it is a particle the ids have to begin with 1."""
+    """Check that true edges join hits of particles: 0 is noise; where it is a particle the ids have to begin with 1."""
     if "y" not in content or "pid" not in content:
         return
     start, end = content["edge_index"]

@@ -18,7 +18,7 @@ TRIPLET_FIELDS = ("triplet_attr", "y_triplet", "triplet_weight", "triplet_mask",
 PARTICLE_FIELDS = ("particle_id", "particles")
 PAIR_FIELDS = ("y_loss",)
 SECTOR_IDS = 2**32
-"""Names of hits that a sector has for itself, where a source doesn't name them."""
+"""Numbers that are reserved for the hits of one sector, where a source doesn't name hits."""
 
 
 class HitGraph(Data):
@@ -166,8 +166,8 @@ def sorted_graph(content: Mapping[str, Any], event: str, sector: int) -> HitGrap
 def batch_graphs(graphs: Sequence[HitGraph]) -> HitGraph:
     """Join graphs to one that has no edges between them, with `batch` and `ptr`.
 
-    The same as torch_geometric's `Batch.from_data_list` for the fields of a hit graph, at a fraction of its cost:
-    that was as long as a whole training step on small graphs.
+    The same as torch_geometric's `Batch.from_data_list` for the fields of a hit graph, at a fraction of its cost,
+    which was that of a whole training step on small graphs.
     """
     sizes = torch.tensor([0] + [len(g.x) for g in graphs])
     edges = torch.tensor([0] + [g.num_edges for g in graphs])
@@ -232,7 +232,7 @@ def _renumbered(keep: Tensor) -> Tensor:
 
 
 def graph_faults(graph: HitGraph) -> list[str]:
-    """Say what breaks the contract: shapes, edges outside the hits, order, numbers that aren't finite."""
+    """Faults against the contract: shapes, edges outside the hits, order, numbers that aren't finite."""
     faults = []
     hits, edges = len(graph.x), graph.num_edges
     triplets = 0 if graph.get("triplet_index") is None else graph.triplet_index.shape[1]

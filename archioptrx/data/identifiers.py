@@ -1,4 +1,4 @@
-"""Whole numbers that name hits and particles: they have to come through exactly, or two of them become one."""
+"""Whole numbers that name hits and particles: they have to stay exact, or two of them become one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Ints = NDArray[np.int64]
 LARGEST = 2**63 - 1
 """The largest number that int64 holds."""
 NOISE = -1
-"""Some files mark hits of no particle by it, or by NaN; here that is 0."""
+"""Number by which some files mark hits of no particle (others: NaN); here that is 0."""
 
 
 def exact_below(kind: np.dtype[Any]) -> int:
@@ -27,7 +27,7 @@ def exact_below(kind: np.dtype[Any]) -> int:
 
 
 def whole_numbers(values: Array, name: str, row: str = "hit", missing: NDArray[np.bool_] | None = None) -> Ints:
-    """The same numbers as int64, none of them changed.
+    """Convert numbers to int64, none of them changed.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def whole_numbers(values: Array, name: str, row: str = "hit", missing: NDArray[n
 
 
 def _text(value: Any) -> str:
-    """A number as a file would have it: all digits of a whole one."""
+    """A number as in a file: all digits of a whole one."""
     return str(int(value)) if np.isfinite(value) and value == np.trunc(value) else f"{value:g}"
 
 
@@ -78,7 +78,7 @@ def particle_ids(values: Array, from_zero: bool = False, name: str = "pid") -> t
     Parameters
     ----------
     values : [N]
-        As the file has them.
+        Numbers as in the file.
     from_zero
         0 is a particle: ids grow by 1.
 

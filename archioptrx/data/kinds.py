@@ -1,4 +1,4 @@
-"""Kind of data: how graphs were made (source, cuts, φ sectors, pT …), as far as their metadata say it."""
+"""Kind of data: the making of graphs (source, cuts, φ sectors, pT …), as far as it stands in their metadata."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RECORDS = frozenset({
 })  # fmt: skip
 """Options of a source that say nothing about the kind of its graphs."""
 BARE = "hitgraphs"
-"""Source of files without metadata: where they come from is unknown."""
+"""Source of files without metadata: their origin is unknown."""
 
 
 def kind_of_data(metadata: Metadata) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Pairs of hits, as files keep them in one direction or in both, and the edges that they become."""
+"""Pairs of hits, which files keep in one direction or in both, and the edges that they become."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Undirected:
     Attributes
     ----------
     edge_index : int64 [2, E]
-        From the inner to the outer hit, in the order in which the pairs came.
+        Inner and outer hit of each edge, in the order in which the pairs came.
     first : int64 [E]
         Place of each edge among the pairs that came (of several: the first).
     """
@@ -76,7 +76,7 @@ def per_pair(pairs: Edges, edges: Edges, values: NDArray[Any], hits: int) -> NDA
     Parameters
     ----------
     pairs : [2, K]
-        In either direction, as often as they stand there.
+        Pairs in either direction, repeated ones too.
     edges : [2, E]
         The graph's edges.
     values : [E]

@@ -1,4 +1,4 @@
-"""Changes by the guard of hit graphs in a source's arrays: counted, and said once for a data set."""
+"""Changes by the guard of hit graphs in a source's arrays: counted, and reported once for a data set."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _collected: ContextVar[Counter[str] | None] = ContextVar("collected repairs", de
 
 @contextlib.contextmanager
 def collected() -> Iterator[Counter[str]]:
-    """Count what is repaired while graphs are made inside; outside of it a warning says so."""
+    """Context that collects the repairs of graphs made inside; outside of it each repair is a warning."""
     counts: Counter[str] = Counter()
     token = _collected.set(counts)
     try:
@@ -35,7 +35,7 @@ def collected() -> Iterator[Counter[str]]:
 
 
 def note(place: str, counts: Mapping[str, int]) -> None:
-    """Count repairs of one graph, or warn of them where nobody counts."""
+    """Add repairs of one graph to the collected ones, or warn of them outside of `collected`."""
     repaired = {name: count for name, count in counts.items() if count}
     if not repaired:
         return
@@ -52,6 +52,6 @@ def as_text(counts: Mapping[str, int]) -> str:
 
 
 def say(source: str, counts: Mapping[str, int]) -> None:
-    """One line on stderr about a data set whose graphs were repaired."""
+    """Print one line on stderr about a data set whose graphs were repaired."""
     if counts:
         print(f"{source}: {as_text(counts)}", file=sys.stderr)

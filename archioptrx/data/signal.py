@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from archioptrx.data.event import PRIMARY
 
 KEYS = ("signal_pt", "signal_hits", "signal_primary")
-"""Options of a source that say what its signal is."""
+"""Options of a source that define its signal."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,11 @@ class Signal:
     Attributes
     ----------
     pt
-        Transverse momentum of this or more, GeV.
+        Least transverse momentum, GeV.
     hits
-        So many hits or more in the whole event, cut away ones too.
+        Least number of hits in the whole event, cut away ones too.
     vr_max
-        Made no farther from the beam line, mm.
+        Largest distance of the vertex from the beam line, mm.
     """
 
     pt: float = 0.0

@@ -89,7 +89,7 @@ def adjacent(edge_index: Ints, nodes: int, most: int | None = None) -> Ints:
     nodes
         Number of nodes.
     most
-        Pairs that are allowed. They are counted before memory is taken.
+        Largest number of pairs. They are counted before memory is taken.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def adjacent(edge_index: Ints, nodes: int, most: int | None = None) -> Ints:
     Raises
     ------
     InputError
-        There are more.
+        There are more than `most`.
 
     >>> adjacent(np.array([[0, 1, 1], [1, 2, 3]]), 4).tolist()
     [[0, 0], [1, 2]]
@@ -159,11 +159,11 @@ def line_graph(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitG
     Parameters
     ----------
     doublets
-        Nodes are those that take part, in the order of the graph's edges.
+        Doublets, of which those that take part are the nodes, in the order of the graph's edges.
     metadata
         Result of `line_metadata`.
     most
-        Triplets that are allowed.
+        Largest number of triplets.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def line_graph(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitG
 
 
 def with_triplets(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitGraph:
-    """The graph itself, of the edges those that take part, and its triplets.
+    """The graph with the edges that take part, and its triplets.
 
     Parameters
     ----------

@@ -381,7 +381,7 @@ def _shared(graph: ComputationGraph, step: Step) -> bool:
 
 
 def _to_dict(graph: ComputationGraph) -> dict[str, Any]:
-    """Plain data, with names in the place of numbers."""
+    """Plain data, with names in place of numbers."""
     names, count = graph.values, len(graph.sources)
     used = {graph.type_of(value).name for value in range(count + len(graph.steps))}
     types: dict[str, Any] = {}

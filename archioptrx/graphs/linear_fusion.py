@@ -22,7 +22,7 @@ ROWS = {
 
 
 def pending_steps(graph: ComputationGraph, shapes: Shapes, hyperparameters: Mapping[str, Any]) -> frozenset[int]:
-    """The steps whose last linear layer is better left pending."""
+    """Steps whose last linear layer is cheaper left pending."""
     parameters = [bound_parameters(step, hyperparameters) for step in graph.steps]
     return frozenset(i for i in range(len(graph.steps)) if _pays(graph, shapes, parameters, i))
 

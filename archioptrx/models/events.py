@@ -16,7 +16,7 @@ from archioptrx.models.model_folder import TrainedModel
 
 
 def load_splits(data: DataDescription, split: Mapping[str, Any], test: str | None) -> tuple[Metadata, Splits, str]:
-    """Read and divide data; also their fingerprint.
+    """Read and divide data, and give their fingerprint.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def own_splits(model: TrainedModel) -> Splits:
     Raises
     ------
     InputError
-        They are gone or no longer the same.
+        The events are gone or no longer the same.
     """
     provenance = model.provenance
     _, splits, fingerprint = load_splits(provenance.data, provenance.split, provenance.test)

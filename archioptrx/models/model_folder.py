@@ -1,4 +1,4 @@
-"""A trained model on disk: `best/` of a run, what `train` writes, and a trial whose weights a run keeps.
+"""A trained model on disk: `best/` of a run, a folder that `train` wrote, or a trial whose weights a run keeps.
 
 `architecture.yaml`, `weights.pt` (a state dict; `torch.load(weights_only=True)` reads it), `metadata.json` (meaning
 and scale of the data's numbers, widths of the sources, task, where it comes from) and `metrics.json`; `modules/` with
@@ -86,14 +86,14 @@ def provenance_of(experiment: Experiment, fingerprint: str, training: Mapping[st
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model folder, or a kept trial, read.
+    """Content of a model folder, or of a kept trial.
 
     Attributes
     ----------
     architecture
         Graph and hyperparameters.
     model
-        With its weights, in evaluation mode.
+        The network with its weights, in evaluation mode.
     metadata
         Scale and φ sectors that its inputs must have.
     metrics
@@ -163,7 +163,7 @@ def digest_of(file: Path) -> str:
 
 
 def weights_file(name: str | Path) -> Path:
-    """File of the weights of what `load_model` reads. Raises InputError if there is none."""
+    """File of the weights of a model that `load_model` reads. Raises InputError if there is none."""
     trial = trial_of(name)
     return model_folder(name) / "weights.pt" if trial is None else _kept(*trial)
 

@@ -47,7 +47,7 @@ class TripletPlan:
     Attributes
     ----------
     options
-        As the user gave them.
+        Options as the user gave them.
     inner, metadata
         Metadata of the other source's graphs and of the new ones.
     model
@@ -117,7 +117,7 @@ def make_event(job: Job, plan: TripletPlan) -> BuiltEvent:
 def scores(graph: HitGraph, plan: TripletPlan) -> tuple[Floats | None, Floats]:
     """Probability and logit of each edge, by the model, else as the data bring them along; None where there is neither.
 
-    The logits of a model are its own: those of probabilities near 1 couldn't be told apart.
+    The logits of a model are its outputs, not made of probabilities, near 1 of which all would be alike.
     """
     if plan.model is not None:
         answers = predict(doublet_model(*plan.model).model, [graph])[0]

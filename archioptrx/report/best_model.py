@@ -65,6 +65,7 @@ def section_of(held: HeldOut, whose: str) -> Section:
     Parameters
     ----------
     held
+        Outputs of the model on the test events.
     whose
         Name of the model, as the beginning of a sentence.
     """

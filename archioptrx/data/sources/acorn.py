@@ -1,6 +1,6 @@
 """Event graphs as acorn (gnn4itk) and gnn_tracking store them: one PyG `Data` object per file, `.pyg` or `.pt`.
 
-Two forms are known, and told apart by what a file holds.
+Two forms are known, and recognised by the content of a file.
 
 *Named columns* (acorn): one tensor per feature, with or without the prefix that newer versions give it, here in
 brackets. Of the hits [N]: `[hit_]r`, `[hit_]phi`, `[hit_]z` in mm and rad, or `[hit_]x` and `hit_y` instead of the
@@ -54,7 +54,7 @@ __all__ = ["NAMES", "SectorFile", "event_files", "load", "write_predictions"]
 
 PATTERNS = ("*.pyg", "*.pt")
 TRUTH = ("edge_y", "y", "track_edges")
-"""Each of these says which edges are true."""
+"""Names of columns, each of which gives the truth of edges."""
 NODE_SCALE = (1000.0, math.pi, 1000.0)
 
 
@@ -168,7 +168,7 @@ def name_shared_hits(parts: list[dict[str, Any]]) -> int:
 
 
 def _with_repeats(place: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Each number beside how often it stood before. Shapes: [N] -> [N, 2]."""
+    """Each number, with the number of its earlier occurrences. Shapes: [N] -> [N, 2]."""
     order = np.argsort(place, kind="stable")
     ordered = place[order]
     repeat = np.empty(len(place), dtype=np.int64)
@@ -182,7 +182,7 @@ def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
     Raises
     ------
     InputError
-        Something is missing or doesn't fit, row by row where it is one of a row.
+        Something is missing or doesn't fit.
     """
     nodes, kind = coordinates(content, options)
     count = len(nodes)
@@ -322,16 +322,16 @@ def _particles(content: Content, hits: int, kind: str, unit: float) -> dict[str,
 def write_predictions(
     file: Path, target: Path, graph: HitGraph, scores: torch.Tensor | None, tracks: torch.Tensor | None
 ) -> None:
-    """Write an event's file again with what a network found, under the names that acorn gives it.
+    """Write an event's file again with the scores and tracks of a network, under the names of acorn.
 
     Parameters
     ----------
     file
-        That the graph was read from; its content is kept as it is.
+        File from which the graph was read; its content is kept as it is.
     target
         A new file.
     graph
-        As `load` made it.
+        The graph, as `load` made it.
     scores : float [E] or None
         Probability of each edge, in the graph's order. The file gets one per edge of its own, in its own order: both
         directions of an edge have its score, an edge from a hit to itself has 0. `edge_scores` or, where the file has

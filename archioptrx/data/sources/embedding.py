@@ -60,7 +60,7 @@ class Embedding:
     weights, biases : float32 [in, out], [out]
         Weights and biases of each layer.
     radius
-        Hits of one particle that follow each other are mostly nearer than this.
+        Distance within which most hits of one particle that follow each other lie.
     """
 
     weights: tuple[Tensor, ...]
@@ -130,7 +130,7 @@ def true_pairs(graph: HitGraph, metadata: Metadata, truth: str = "consecutive") 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Sums in one order: the same weights come of the same data, however many threads a process has."""
+    """Context with one thread of torch: sums have one order, so the same data give the same weights anywhere."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -147,7 +147,7 @@ def fit(
     Parameters
     ----------
     report
-        Is told each epoch that ended, from 1.
+        Function that is called with the number of each epoch that ended, from 1.
     """
     hits = [
         EmbeddingInput(inputs_of(g, metadata), g.pid.numpy(), true_pairs(g, metadata, options.truth)) for g in graphs

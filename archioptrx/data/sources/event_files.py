@@ -19,11 +19,11 @@ _NAME = re.compile(r"^(?P<event>event\d+)-(?P<part>hits|cells|particles|truth)\.
 LEGAL = "event000001000-hits.csv, say, or .csv.gz, .csv.zip"
 _CHUNK = 1 << 20
 USUAL_BYTES = 16 << 20
-"""A file may always unpack to so much,"""
+"""Bytes to which a file may always unpack."""
 MOST_RATIO = 50
-"""and else to so many times its packed size (CSV of digits reaches 3 to 10),"""
+"""Times of its packed size to which a larger file may unpack; CSV of digits reaches 3 to 10."""
 MOST_BYTES = 2 << 30
-"""but never to more than this; the largest files of the challenge have 30 MB."""
+"""Bytes to which a file may unpack at most; the largest files of the challenge have 30 MB."""
 
 
 class _Stream(Protocol):
@@ -37,7 +37,7 @@ class EventFile:
     Attributes
     ----------
     path
-        On disk.
+        Path on disk.
     member
         Its name inside the .zip; None where the file isn't in one.
     fault
@@ -62,7 +62,7 @@ class EventFile:
         Raises
         ------
         InputError
-            It can't be read, leads out of its folder, is cut short, or is much larger than an honest file.
+            It can't be read, leads out of its folder, is cut short, or is larger than the limits above.
         """
         if self.fault:
             raise InputError(f"{self}: {self.fault}")
@@ -112,7 +112,7 @@ class EventFiles:
     Attributes
     ----------
     name
-        `event000001000`, say.
+        Name of the event, e.g. `event000001000`.
     parts
         File of each part that the event has: `hits`, `cells`, `particles`, `truth`.
     faults
@@ -125,7 +125,7 @@ class EventFiles:
 
     @property
     def key(self) -> str:
-        """Paths, sizes and times of the files: changes when their content does."""
+        """Text of paths, sizes and times of the files; it changes when their content does."""
         file_stats = {file.path: file.path.stat() for file in self.parts.values() if file.path.exists()}
         stats = "".join(f"{path.resolve()} {s.st_size} {s.st_mtime_ns}\n" for path, s in sorted(file_stats.items()))
         return stats + " ".join(str(file.member) for _, file in sorted(self.parts.items()))
@@ -198,7 +198,7 @@ def _in_folder(folder: Path) -> Iterator[EventFile]:
 
 
 def _link_fault(path: Path, root: Path) -> str:
-    """Say what is wrong with a path if it is a link."""
+    """Fault of a path that is a link; "": none."""
     if not path.resolve().is_relative_to(root):
         return "is a link out of its folder; allowed: files inside of it"
     return "" if path.exists() else "is a link to nothing; allowed: a file"

@@ -24,7 +24,7 @@ PARTICLE = "particle_id"
 """The column in which a missing number stands for noise, as -1 does; see `archioptrx.data.identifiers`."""
 _PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
 _EXACT: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
-"""Read a number as exactly that which was written: from 3.1 on pandas does so anyway, and warns of the option."""
+"""Option that reads numbers exactly as written: from 3.1 on pandas does so anyway, and warns of the option."""
 
 
 @dataclass(frozen=True, eq=False)

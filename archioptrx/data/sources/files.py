@@ -1,4 +1,4 @@
-"""Files that a source reads: which there are in a folder, and what must not be followed or unpacked."""
+"""Files that a source reads: search in a folder, and refusal of links out of it and of zip bombs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def files_in(path: Path, patterns: Sequence[str], allowed: str) -> list[Path]:
     patterns
         Patterns of file names, such as `*.pyg`.
     allowed
-        Says in messages what belongs there.
+        Text in messages of what is allowed there.
 
     Raises
     ------
     InputError
-        There is nothing.
+        There is no such file.
     """
     if path.is_file():
         return [path]

@@ -1,4 +1,4 @@
-"""Simulated events of a three-dimensional detector, for those who have no data, and for tests.
+"""Simulated events of a three-dimensional detector, for users without data, and for tests.
 
 `events.simulation` makes each event, `events.graph_building` the graphs of it, with the cuts and the targets of the
 source `trackml`; event k is the same however many there are. With `csv` the events are written as TrackML CSV too;

@@ -30,11 +30,11 @@ OPTIONAL = {
 MAY_BE_NAN = ("pid", "pt")
 """Arrays in which NaN may stand for noise; the guard of hit graphs looks at them."""
 NO_TRUTH = "no truth"
-"""Marks arrays whose `y` isn't the file's."""
+"""Key that marks arrays whose `y` isn't the file's."""
 KEPT_BYTES = 2**28
 """Arrays of this size together stay in memory between the two looks at the files; others are read twice."""
 MOST_RATIO = 100
-"""A larger file may unpack to so many times its size; honest ones reach 10."""
+"""Times of its size to which a larger file may unpack; real ones reach 10."""
 UNREADABLE = (
     OSError,
     RuntimeError,
@@ -50,7 +50,7 @@ UNREADABLE = (
 
 
 def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str]]:
-    """Read and check one file: its arrays, and what is wrong with it. Widths are those of the data set's fields."""
+    """Read and check one file: its arrays, and its faults. Widths are those of the data set's fields."""
     if not file.is_file() or not file.stat().st_size:
         return {}, [f"is {'empty' if file.is_file() else 'no file'}; allowed: an .npz file of HEP.TrkX"]
     try:
@@ -76,7 +76,7 @@ def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str
 
 
 def first_line(error: Exception) -> str:
-    """Shorten an exception of numpy or zipfile to what fits a line."""
+    """Shorten an exception of numpy or zipfile to one line."""
     return (str(error).splitlines() or [type(error).__name__])[0][:80]
 
 

@@ -55,11 +55,11 @@ class Scan:
     arrays
         Its content, while there is memory for it.
     wraps
-        Whether an edge spans more than half of the range of φ.
+        True: an edge spans more than half of the range of φ.
     upper
         Share of the hits with z > 0.
     zero
-        Whether 0 is a particle in it: a true edge joins two such hits.
+        True: 0 is a particle in it, for a true edge joins two such hits.
     """
 
     faults: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ def stamp(file: Path) -> str:
 
 
 def complete(metadata: Metadata | None, good: Mapping[Path, Scan], options: HitgraphsOptions, skipped: int) -> Metadata:
-    """Add to the metadata of the folder, or infer without them, what all its files together tell."""
+    """Complete the metadata of the folder, or infer them where it has none, from all its files together."""
     facts: dict[str, Any] = {"skipped": skipped} if skipped else {}
     if metadata is None:
         sectors, how = (options.sectors, "given") if options.sectors else infer_sectors(good, options.usual_sectors)

@@ -19,7 +19,7 @@ says: no validation or test event was seen. (With fewer than three events the da
 be: the split says so.) The weights stay with the data too, and with every model that is trained on them: `evaluate` and
 `predict` embed new events as the training events were. Counts are those of `archioptrx.data.graph_construction`, and
 `particle_edges`: edges between any two hits of one particle. Their share is what the embedding strives for; that of the
-true edges stays low, for a particle of n hits that lie together has n - 1 true edges of n (n - 1) / 2.
+true edges stays low, for of n (n - 1) / 2 edges among n hits of a particle, n - 1 are true.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class EmbeddingPlan:
     inner, metadata
         Metadata of the other source's graphs and of the new ones.
     embedding
-        That hits get their places from.
+        Network from which hits get their places.
     neighbours
         Most neighbours of a hit.
     truth, loss_radius
@@ -106,7 +106,7 @@ def load(options: LearnedOptions) -> Dataset:
 
 
 def jobs_of(graphs: Sequence[HitGraph]) -> list[Job]:
-    """One job for each graph. It brings that graph alone: what all jobs share goes to the workers with every one."""
+    """One job for each graph, with that graph alone: shared content would go to the workers with every job."""
     return [Job(f"{k:06d}", taken(graphs, [k]), digest.hex()) for k, digest in enumerate(digests_of(graphs))]
 
 

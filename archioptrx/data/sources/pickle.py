@@ -64,13 +64,13 @@ class Sample:
     place
         File and number, the start of messages.
     content
-        As it was unpickled.
+        Content as it was unpickled.
     name, sector, sectors
         Event, φ sector, and number of sectors of an event.
     most
         Neighbours that it may have.
     faults
-        Reason why it can't even be looked at.
+        Faults that make it unreadable.
     """
 
     place: str
@@ -126,7 +126,7 @@ def _stamp(files: Sequence[Path]) -> str:
 
 
 def read_samples(file: Path, folder: Path) -> list[Sample]:
-    """Read one file; what the samples hold is looked at later, one by one.
+    """Read one file; the content of the samples is checked later, one by one.
 
     A file that is no list of dicts, or asks for something that needs running, is one sample that says so.
     """
@@ -145,7 +145,7 @@ def read_samples(file: Path, folder: Path) -> list[Sample]:
 
 
 def without_twins(samples: Sequence[Sample]) -> list[Sample]:
-    """The same samples, where one that has the name and sector of an earlier one is a fault: its hits are others."""
+    """Samples, in which one with the name and sector of an earlier one is a fault: it holds other hits."""
     first: dict[tuple[str, int], Sample] = {}
     checked = []
     for sample in samples:
@@ -231,7 +231,7 @@ def _inside(content: Any, name: str) -> dict[str, Any]:
 
 
 def _values(hits: dict[str, Any], name: str, finite: bool = True) -> NDArray[Any]:
-    """An array of numbers, finite ones unless told otherwise."""
+    """An array of numbers, which have to be finite unless `finite` is False."""
     if name not in hits:
         raise InputError(f"lacks hits.{name}; allowed: {LEGAL}")
     values = filled(hits[name])

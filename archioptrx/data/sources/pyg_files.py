@@ -20,24 +20,24 @@ from archioptrx.data.sources.files import file_fault, unpacked_fault
 
 LEGAL = "event graphs of acorn or gnn_tracking, .pyg or .pt"
 LARGEST = 8 * 2**30
-"""Bytes of a file: what is larger isn't one event."""
+"""Most bytes of a file with one event."""
 CLASSES = [Data, DataEdgeAttr, DataTensorAttr, EdgeStorage, GlobalStorage, NodeStorage]
 Array = NDArray[Any]
 Content = Mapping[str, Any]
 
 
 def read_content(file: Path, folder: Path) -> dict[str, Any]:
-    """Read what a file holds: tensors and plain data by name. Nothing of it is run.
+    """Read the content of a file: tensors and plain data by name. Nothing of it is run.
 
     Parameters
     ----------
     folder
-        That the file was found in, or the file itself.
+        Folder in which the file was found, or the file itself.
 
     Raises
     ------
     InputError
-        The file isn't what `torch.save` writes of a graph, or holds more than that.
+        The file isn't a graph as `torch.save` writes it, or holds more than that.
     """
     fault = file_fault(file, folder, LARGEST)
     try:
@@ -59,7 +59,7 @@ def read_content(file: Path, folder: Path) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """The line of torch's message that says what was wrong."""
+    """The line of torch's message with the reason."""
     lines = [line.strip() for line in str(error).splitlines()]
     telling = [line for line in lines if "Unsupported" in line or "GLOBAL" in line]
     return (telling or lines or [type(error).__name__])[0][:160]

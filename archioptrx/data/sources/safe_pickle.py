@@ -35,7 +35,7 @@ LEGAL = "lists, dicts, numbers, texts and numpy arrays"
 
 
 def load(content: bytes) -> Any:
-    """Build what a pickle describes. Take what lies inside lists and dicts by `filled`: only that makes arrays numpy's.
+    """Build the content of a pickle. Read items of its lists and dicts with `filled`, which makes numpy arrays.
 
     Raises
     ------
@@ -90,7 +90,7 @@ class _Allowed:
 
 
 class _Type:
-    """Stand-in for a numpy type's kind and size in a pickle; its state may say the order of bytes, and no more."""
+    """Stand-in for a numpy type's kind and size in a pickle; its state may give the order of bytes, and no more."""
 
     __slots__ = ("code", "order")
 

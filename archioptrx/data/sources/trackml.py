@@ -1,7 +1,7 @@
 """Events of the TrackML challenge: `eventNNNNNNNNN-{hits,cells,particles,truth}.csv`, plain, .gz or .zip.
 
-Amrouche et al., arXiv:1904.06778. Units: mm, GeV, e. `detectors.csv` may lie beside them and isn't needed. What a
-file is for, and what happens without it:
+Amrouche et al., arXiv:1904.06778. Units: mm, GeV, e. `detectors.csv` may lie beside them and isn't needed. Content of
+each file, and the rule without it:
 
     hits        always there
     truth       particle and weight of each hit. Without it all hits count as noise and no edge is true: good for

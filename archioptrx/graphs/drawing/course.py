@@ -10,7 +10,7 @@ from archioptrx.graphs.drawing.svg import GROUND, INK, NAME, Outline, Point, Str
 HEIGHT, LEAST = 54.0, 96.0
 """Height of a function's box with a course, and its least width."""
 PANEL, EDGE = 26.0, 6.0
-"""Height of the ground of a curve, and its distance from the box's sides."""
+"""Height of the panel of a curve, and its distance from the box's sides."""
 POINTS = 60
 """Points of a curve at most; more can't be seen at this size."""
 EMPTY, FULL = (255, 255, 255), (242, 142, 43)
@@ -79,7 +79,7 @@ def _curve(values: Sequence[float | None], top: float, middle: Point, size: tupl
 
 
 def shade(share: float) -> str:
-    """Colour between that of 0 and that of 1.
+    """Colour between those of 0 and 1.
 
     >>> shade(0.0), shade(1.0)
     ('#ffffff', '#f28e2b')

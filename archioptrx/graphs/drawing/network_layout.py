@@ -19,7 +19,7 @@ from archioptrx.graphs.drawing.svg import Point
 from archioptrx.graphs.steps import Loop
 
 STEM, LANE, EDGE = 21.0, 10.0, 14.0
-"""Length of the arrow inside a unit; distances of the lanes of back edges, and of a frame from what it holds."""
+"""Length of the arrow inside a unit; distances of the lanes of back edges, and of a frame from its content."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Frame:
-    """A loop's frame: left, top, width, height; and the right end of what its lanes take up."""
+    """A loop's frame: left, top, width, height; and the right end of its lanes."""
 
     loop: int
     left: float
@@ -90,7 +90,7 @@ class Placed:
     Attributes
     ----------
     units
-        By key: `v3` makes value 3 (or is it, of a source or a head), `s2` is the box of step 2 alone.
+        Units by key: `v3` makes value 3 (or is it, for a source or a head), `s2` is the box of step 2 alone.
     backs
         Corners of the way of each back edge.
     """
@@ -110,7 +110,7 @@ def place(graph: ComputationGraph, size: Callable[[str], Size], margin: Callable
     Parameters
     ----------
     size
-        Gives the size of a unit by its key (see `Placed.units`).
+        Function that gives the size of a unit by its key (see `Placed.units`).
     margin
         Room for the texts of a loop, on the right of its lanes.
     """

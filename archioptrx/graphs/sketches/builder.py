@@ -57,7 +57,7 @@ def build(
         Detours over a smaller graph, a convolution there and the way back: of the best hits or of clusters (`topk`,
         `diff`), of hits contracted along doublets (`edge`). The last as graph_convolutions, without weights.
     methods
-        Methods by kind (the names above): one for all its layers, or one for each.
+        Methods by kind (the names above): one for all layers of the kind, or one for each.
     iterations
         Number of further turns of all rounds, with one set of weights.
     target, name
@@ -88,7 +88,7 @@ def build(
 
 
 def _check(numbers: Mapping[str, Any], iterations: Any, target: str, methods: Methods) -> None:
-    """Raise InputError for what is no number, no target or no kind of layer."""
+    """Raise InputError for wrong numbers, a wrong target or a wrong kind of layer."""
     for key, number in {**numbers, "iterations": iterations}.items():
         least = 1 if key == "iterations" else 0
         if not isinstance(number, int) or isinstance(number, bool) or number < least:

@@ -51,7 +51,7 @@ class SketchLayer:
         Method and its options. Of a node layer with `topk`, `edge` or `diff`: the way to a smaller graph of the result.
         Of another node layer, or an edge layer: the way in which others take its values to a lower rung.
     mlp
-        None: no perceptron.
+        Perceptron of the layer; None: there is none.
     features
         Further values that it reads: sources, layers, or `node`, `edge`, `graph` (the present value of that type).
         Without a convolution they stand in place of the present value.
@@ -72,7 +72,7 @@ class SketchLayer:
 
 
 def parse_layer(fields: Fields, name: str) -> SketchLayer:
-    """Read a layer; what other layers it names is checked by `reference_faults`."""
+    """Read a layer; names of other layers in it are checked by `reference_faults`."""
     kind = fields.take("type", str, choices=TYPES)
     width = fields.take("width", (int, dict), None, minimum=1)
     layer = SketchLayer(
@@ -92,7 +92,7 @@ def parse_layer(fields: Fields, name: str) -> SketchLayer:
 
 
 def reference_faults(layer: SketchLayer, layers: Mapping[str, SketchLayer]) -> Iterator[tuple[str, str]]:
-    """Key and fault, where a layer names what isn't there or has another type."""
+    """Key and fault, where a layer names one that is missing or has another type."""
     types = {name: kind for name, (kind, _) in SOURCES.items()} | {other.name: other.type for other in layers.values()}
     if layer.of is not None:
         candidates = [name for name in types if types[name] in _readable(layer)]
@@ -113,7 +113,7 @@ def _readable(layer: SketchLayer) -> tuple[str, ...]:
 
 
 def _method(fields: Fields, key: str) -> tuple[str, Any] | None:
-    """A method and what stands after it: `METHOD` or `{METHOD: …}`."""
+    """A method and its options: `METHOD` or `{METHOD: …}`."""
     value = fields.content.get(key)
     if value is None:
         return None

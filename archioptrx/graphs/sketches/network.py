@@ -25,7 +25,7 @@ def network_of(sketch: Sketch) -> tuple[ComputationGraph, dict[str, Any]]:
     Raises
     ------
     InputError
-        A layer reads what it can't, or the pipeline gives no target; the layer is named.
+        A layer reads a value that it can't take, or the pipeline gives no target; the layer is named.
     """
     ways = _Ways()
     while True:
@@ -49,15 +49,15 @@ def network_of(sketch: Sketch) -> tuple[ComputationGraph, dict[str, Any]]:
 
 
 class _Ways:
-    """Ways to write loops, chosen by trying.
+    """Ways to write loops, chosen by trial.
 
     Attributes
     ----------
     peeled
-        Something behind the loop reads what isn't a head: the last turn stands behind it (where its steps are
-        joined with those inside, so that nothing runs twice).
+        Loops of which a value that is no head is read behind them: their last turn stands behind the loop, where its
+        steps are joined with those inside, so that nothing runs twice.
     written
-        The loop's heads don't all depend on each other: it is written out, turn by turn.
+        Loops whose heads don't all depend on each other: they are written out, turn by turn.
     """
 
     def __init__(self) -> None:
@@ -140,7 +140,7 @@ class _Writer:
     def _close(
         self, loop: SketchLoop, number: int, turns: int, before: dict[str, Held], labels: Labels, heads: dict[int, int]
     ) -> None:
-        """Behind the loop, names stand for the heads' last values; other values of the loop aren't seen there."""
+        """End a loop: names now stand for the heads' last values; other values of the loop can't be read behind it."""
         program, after = self.state.program, self.state.values
         read = program.closure(after[name].value for name in after)
         carried = {}
@@ -222,7 +222,7 @@ def _graph(program: SketchProgram, target: int, live: set[int]) -> ComputationGr
 
 
 def _ordered(program: SketchProgram, target: int) -> list[int]:
-    """All values that the target depends on, each after what it reads; what is carried back comes last."""
+    """All values that the target depends on, each after those that it reads; carried values come last."""
     order: list[int] = []
     visited: set[int] = set()
 

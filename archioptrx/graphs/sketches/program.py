@@ -2,8 +2,8 @@
 
 A loop of n turns is n times its steps between n + 1 values of its *heads*: what stands behind the loop reads a head's
 last value, after the n-th turn. That is the computation graph's loop whose steps all lie in its back part. A step
-behind the loop that does what a step inside does, to the heads' last values, is that very step in one more pass; so
-equal steps are joined wherever they stand.
+behind the loop that does to the heads' last values the same as a step inside is that step in one more pass; so equal
+steps are joined wherever they stand.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class SketchValue:
     name
         Name of the function, or of the source.
     inputs, kind, params, weights
-        As those of a step.
+        Fields as those of a step.
     loop
         Number of the loop of a HEAD or LATE; -1: none.
     initial, carried
@@ -178,7 +178,7 @@ class SketchProgram:
 
 
 def key_of(row: SketchValue) -> tuple[Any, ...]:
-    """Equal for equal values. The order of the inputs counts: exchanged, they would read the same weights otherwise."""
+    """Key that is equal for equal values. The order of the inputs counts, as each has its own part of the weights."""
     return (row.name if row.block == SOURCE else "", *row.operation, row.inputs)
 
 

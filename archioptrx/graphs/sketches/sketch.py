@@ -38,11 +38,11 @@ class Sketch:
     pipeline
         Names of layers and loops, in the order in which they run.
     layers, loops
-        By name.
+        Layers and loops by name.
     hyperparameters
         Values of the symbols that the layers refer to, and settings of the training.
     name, about
-        For people.
+        Name and description for the reader.
     content
         The plain data that it was read from; `from_dict` inverts it.
     """
@@ -94,7 +94,7 @@ class Sketch:
 
 
 def is_sketch(content: object) -> bool:
-    """Whether what was read from a file is meant as a sketch."""
+    """Whether the content of a file is meant as a sketch."""
     return isinstance(content, Mapping) and bool({"pipeline", "loops"} & set(content))
 
 

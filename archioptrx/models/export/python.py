@@ -48,7 +48,7 @@ def _imported(before: str, names: Sequence[str]) -> list[str]:
 
 
 def renamed(state: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tensor]:
-    """A trained model's state dict under the names of the exported code; what no target depends on is left out."""
+    """A trained model's state dict under the names of the exported code, without weights that no target depends on."""
     renamed_state = {}
     for key, tensor in state.items():
         fitting = [prefix for prefix in keys if key.startswith(prefix)]

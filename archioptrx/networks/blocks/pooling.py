@@ -1,4 +1,4 @@
-"""The building blocks `pool` and `unpool`: a smaller graph, a graph of its own, and the way back to the hits."""
+"""The building blocks `pool` and `unpool`: hits to the nodes of a smaller graph, and back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from archioptrx.networks.blocks.value import ForwardPass, Pooling, Value
 
 
 def blur(sizes: Tensor) -> Tensor:
-    """Bound on what rounding changes in numbers that are sums of terms of these total sizes.
+    """Bound on the rounding of numbers that are sums of terms of these total sizes.
 
     The same number comes out of another batch, or another order of rows, with other last digits. Three quarters of the
     digits count: 6e-6 of the size in single precision, 2e-12 in double. That is 50 and 8000 times the rounding of one
@@ -251,7 +251,7 @@ class Pool(nn.Module):
 class Unpool(nn.Module):
     """`unpool`: each hit gets the value of its pooled row, zero where it has none; with `diff` a mixture by its shares.
 
-    A shortcut from before the pooling, joined by `concat` or `add`, gives the hits back what pooling took.
+    A shortcut from before the pooling, joined by `concat` or `add`, gives hits back the values that pooling removed.
     """
 
     def __init__(self, inputs: Sequence[Shape], output: Shape) -> None:
