@@ -33,7 +33,8 @@ class Rates:
     Attributes
     ----------
     efficiency, purity, false : float64 [K + 1]
-        Shares: true rows accepted, accepted rows true, false rows accepted. The purity of nothing is that of the next.
+        Shares: true rows accepted, accepted rows true, false rows accepted. Where no row is accepted, the purity is
+        that of the next point.
     cut
         Place of the last score that is `CUT` or more; 0 where none is.
     """
@@ -73,6 +74,7 @@ def classification_figures(target: BinaryTarget, metrics: Mapping[str, Any]) -> 
     Parameters
     ----------
     target
+        The target, with the outputs of the model.
     metrics
         Metrics of this target, as `evaluate` gives them.
     """
@@ -242,7 +244,7 @@ def _mark(chart: go.Figure, x: float, y: float, label: str) -> None:
 
 
 def _positive(value: float) -> float | None:
-    """A number for a logarithmic axis."""
+    """Positive number for a logarithmic axis; None for all others."""
     return float(value) if value > 0 else None
 
 

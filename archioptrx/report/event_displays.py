@@ -31,7 +31,7 @@ HIDDEN = 0.01
 DARKNESS = (HIDDEN, 0.1, 0.3, CUT, 0.7, 0.9)
 """Lower ends of the bins of the probability, each darker than the one before; bin 0 is below all of them."""
 PER_SECTOR = 3000
-"""Candidate rows in one φ sector of the event, about: more would be indistinguishable."""
+"""Approximate number of candidate rows in one φ sector of the event: more would be indistinguishable."""
 MOST_LETTERS = 1_200_000
 """Letters and hit indices of all events of one display, at most; the page needs about as many bytes for them."""
 
@@ -49,9 +49,9 @@ class Style:
     dash, width
         Dash pattern of plotly; line width in px.
     by_score
-        Whether the score says how dark it is.
+        True: the score determines the darkness.
     candidate
-        Whether it is neither true nor accepted: drawn faintly, and not at all where the score is hidden.
+        True: neither true nor accepted, so it is drawn faintly, and not at all where the score is hidden.
     """
 
     label: str
@@ -91,13 +91,13 @@ class Shown:
     pos : float64 [N, 3]
         x, y, z in mm, all sectors in one frame.
     rows : int64 [K, R]
-        The K hits of each row, inner to outer, for the rows that are ever seen.
+        The K hits of each row, inner to outer, for the rows that are visible after any pass.
     classes : int64 [P, R]
         Place of each row's style, after each pass.
     darkness : int64 [P, R]
         Bin of its probability, 0: hidden.
     part
-        Share of the event in φ that is carried.
+        Share of the event in φ that is in the data.
     """
 
     name: str

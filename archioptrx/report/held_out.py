@@ -40,6 +40,7 @@ class HeldOut:
     Attributes
     ----------
     model
+        The model.
     graphs
         The test events, whole or in sectors.
     batches
@@ -81,6 +82,7 @@ class BinaryTarget:
     name
         Name of the target; empty if it is the only one.
     task
+        The task of the target.
     logits : float64 [R]
         Logits of all test events, graph by graph.
     passes : [P] of float64 [≤ R]
@@ -144,6 +146,7 @@ def evaluate_held_out(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
     Parameters
     ----------
     model
+        The trained model.
     most
         See `MOST_NUMBERS`.
 

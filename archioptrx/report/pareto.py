@@ -72,7 +72,7 @@ def front_of_points(points: Sequence[Point], up: tuple[bool, bool]) -> list[Poin
     Parameters
     ----------
     up
-        Whether large values are good, on the horizontal and on the vertical axis.
+        True where large values are good, on the horizontal and on the vertical axis.
 
     Examples
     --------

@@ -45,7 +45,7 @@ def figures_of(name: str, task: Task, outputs: Sequence[Tensor], held: HeldOut) 
     Raises
     ------
     InputError
-        A function of the user's own raises, or gives something else than figures.
+        A user's own function raises an error, or gives something else than figures.
     """
     if task.name not in FIGURES:
         return {}
@@ -151,7 +151,7 @@ def predicted_and_true(parameter: TrackParameter, predicted: Floats, truth: Floa
 def residual_histogram(parameter: TrackParameter, error: Floats) -> TaskFigure:
     """Histogram of predicted minus true value, with bias (median) and resolution (half of the central 68 % interval).
 
-    The outermost bins hold all that lies beyond.
+    The outermost bins hold all values beyond.
     """
     import plotly.graph_objects as go
 

@@ -66,7 +66,7 @@ def _count(count: int, total: int) -> list[Cell]:
 
 
 def _dropped(content: Content) -> str:
-    """Sentence with the walks of all proposals and with those that left no step behind."""
+    """Sentence with the walks of all proposals and with those that added no step."""
     total: Counter[str] = Counter()
     for line in content.proposals.values():
         total.update(line.get("walk") or {})

@@ -67,11 +67,11 @@ class Column:
     Attributes
     ----------
     head
-        Stands above it.
+        Heading of the column.
     cell
         Function that gives the text of a row.
     left
-        Whether it is text.
+        True: the column is text, aligned to the left.
     spare
         Order of removal where the table is too wide: the highest number goes first; columns with 0 stay.
     """

@@ -35,10 +35,10 @@ SPOKEN = {
     "parameter": "{place}: {label}",
     "source": "walk to {place} begins at {label}",
 }
-"""Kinds of decisions that mean the same in every trial, for people. The others (`value`, `from`, `to`, `slot`) choose
+"""Texts of the kinds of decisions that mean the same in every trial. The others (`value`, `from`, `to`, `slot`) choose
 among the values of one network by number."""
 SIZES = {"executed": "executed steps", "rounds": "message rounds", "depth": "longest path"}
-"""Sizes with a name that says more, or that isn't a hyperparameter's too."""
+"""Sizes with clearer names for the reader, none of them also the name of a hyperparameter."""
 LABELS = 5
 """Number of distinct values above which they are grouped into quarters."""
 
@@ -54,7 +54,7 @@ class TrialChoice:
     name
         Text of the choice: `from x: attend`, `hidden 32`.
     chosen_by, scope
-        Trials that made it, and that could, [trials].
+        Masks of the trials that made it, and of those that could, [trials].
     """
 
     group: str
@@ -146,7 +146,7 @@ def _labels(values: set[Any], weighted: Sequence[Any] | None = None) -> list[tup
     Parameters
     ----------
     weighted
-        The values as often as they occur, for quarters that have equally many; else the different ones are divided.
+        Values as often as they occur, for quarters of equally many trials; else the distinct values are divided.
     """
     numbers = [_number(value) for value in values]
     if len(values) <= LABELS or any(number is None for number in numbers):

@@ -1,4 +1,4 @@
-"""A computation graph that a walk is still adding to: its values, which of them may be read, its loops.
+"""A computation graph that a walk is still adding to: its values, those that may be read, its loops.
 
 Only the walk uses it; `graph()` gives the finished computation graph.
 """
@@ -14,7 +14,7 @@ from archioptrx.sampling.shortest_plans import Function, ShortestPlans
 from archioptrx.sampling.walk_tables import WalkTables
 
 Chosen = tuple[tuple[str, Any], ...]
-"""Number of values, by the number of values: plans know 0, 1 and "several" (`shortest_plans`)."""
+"""Parameters chosen at a step: (name, value) pairs."""
 
 
 class PartialGraph:

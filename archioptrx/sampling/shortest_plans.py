@@ -22,7 +22,7 @@ from archioptrx.graphs.nodes import FunctionNode
 from archioptrx.graphs.signatures import Choice
 
 NEVER = 1 << 20
-"""Cost of what can't be done: more than any budget, and small enough to be added to costs."""
+"""Cost of an impossible plan: more than any budget, and small enough to be added to costs."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Function:
     Attributes
     ----------
     renews
-        Whether its result is always a new value, because each step has weights of its own.
+        True: its result is always a new value, because each step has weights of its own.
     distinct, idempotent, symmetric
-        As in the block's signature.
+        Properties of the block's signature.
     choices
         (parameter, labels, values) of the parameters that are decided at each step.
     fixed
@@ -100,7 +100,7 @@ class ShortestPlans:
     counts
         Number of readable values by data node, 2 for two or more.
     plain
-        By data node: whether a readable value isn't the result of an idempotent block.
+        Flag of each data node: a readable value isn't the result of an idempotent block.
 
     Attributes
     ----------
@@ -232,7 +232,7 @@ class ShortestPlans:
         name
             Number of the type.
         fresh, plain
-            Whether the value must be new; whether it must not be the result of an idempotent block.
+            True: the value must be new; it must not be the result of an idempotent block.
         left
             Steps that may be taken for it.
         """

@@ -25,7 +25,7 @@ from archioptrx.sampling.shortest_plans import Function
 from archioptrx.sampling.walk_tables import WalkTables
 
 EVENTS = ("walks", "reverse walks", "recurrences", "branches", *DROPPED)
-"""Equal prior weights, by the number of options."""
+"""Names of the counts in `Candidate.events`."""
 
 
 @cache

@@ -42,7 +42,7 @@ from archioptrx.tasks.tracks.scores import event_tracks
 from archioptrx.training.fit import predict
 
 FEW, MANY = 200, 1000
-"""Default numbers of resamples: where the task computes its metrics anew for each, and where sums are enough."""
+"""Default numbers of resamples: for metrics that the task computes anew for each, and for those of sums."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +52,9 @@ class ModelAnswers:
     Attributes
     ----------
     contestant, model, view
-        The entry of the comparison, the model (one of its trainings), and the events as it sees them.
+        The entry of the comparison, the model (one of its trainings), and the events as its input.
     outputs
-        One for each graph, on the CPU.
+        Output for each graph, on the CPU.
     cut
         Probability from which it accepts.
     """
@@ -129,7 +129,7 @@ def compare_answers(
     origin, notes
         Texts for the reader; see `Comparison`.
     number
-        Resamples; None: as many as are quickly made.
+        Number of resamples; None: `FEW` or `MANY`.
     """
     runs = [group[0] for group in groups]
     first = runs[0]
@@ -190,7 +190,7 @@ def _strangers(runs: Sequence[ModelAnswers]) -> list[ModelAnswers]:
 
 
 def _statistic(run: ModelAnswers, units: Units) -> RowStatistic | GraphStatistic:
-    """Metrics of a model as a function of the counts of the units; of all events together where none can be drawn."""
+    """Metrics of a model as a function of the counts of the units; without units, metrics of all events together."""
     task, graphs = run.model.task, run.view.graphs
     own = units if run.view.same else units_of(graphs, False)
     if (units.kind != EVENTS and not run.view.same) or not own.number:
@@ -338,7 +338,7 @@ def _curves(runs: Sequence[ModelAnswers]) -> dict[str, Curves]:
 
 
 def _display(runs: Sequence[ModelAnswers]) -> Display | None:
-    """The event in which the first two models that decide the same edges differ most, as long as it can be drawn."""
+    """Event in which the first two models with the same edges differ most; None where it can't be drawn."""
     first = runs[0]
     if not first.rows or first.rows[0].rows.domain != "edge":
         return None

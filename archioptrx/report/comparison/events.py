@@ -32,9 +32,9 @@ class ModelEvents:
     graphs
         Graphs in the scales of this model.
     whole
-        Whether the events are whole; see `events_for`.
+        True: the events are whole; see `events_for`.
     same
-        Whether the graphs have the hits and edges of the first model's, in the same order.
+        True: the graphs have the hits and edges of the first model's graphs, in the same order.
     """
 
     graphs: Sequence[HitGraph]
@@ -55,7 +55,7 @@ def views_of(
     Raises
     ------
     InputError
-        No events that all can read, or a model was trained on some of them.
+        There are no events that all models can read, or a model was trained on some of them.
     """
     notes: list[str] = []
     graphs, whole = events_for(host.model, path, notes.append)

@@ -27,7 +27,7 @@ class Curves:
     efficiency, false_rate, purity : [K]
         Shares of the true rows and of the false ones that are accepted; share of true ones among those accepted.
     at_cut
-        The three at the model's cut; None where a class is empty.
+        These three rates at the model's cut; None where a class is empty.
     """
 
     efficiency: Floats
@@ -65,7 +65,7 @@ class Display:
     first, second
         Names of the models.
     hits : [N, 2]
-        x and y in mm; a sector is where it is in the detector, not where the model sees it.
+        x and y in mm, in the frame of the detector, not in that of a φ sector.
     edges : int64 [2, E]
         Hits of each edge that is drawn.
     state : int64 [E]
@@ -85,7 +85,7 @@ class Display:
 def display_of(dataset: Dataset, before: Bools, after: Bools, counted: Bools, names: tuple[str, str]) -> Display | None:
     """Graph in which most edges change sides; None where the hits have no positions.
 
-    Shapes: whether each model is right, and what counts, bool [E] over all graphs.
+    Shapes: whether each model is right, and mask of the edges that count, bool [E] over all graphs.
     """
     graphs = dataset.graphs
     ends = np.cumsum([0, *(graph.num_edges for graph in graphs)])

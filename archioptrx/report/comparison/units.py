@@ -65,7 +65,7 @@ def units_of(graphs: Sequence[HitGraph], divisible: bool) -> Units:
     Parameters
     ----------
     divisible
-        Whether a graph may be divided: its rows are scored one by one.
+        True: a graph may be divided, since its rows are scored one by one.
     """
     events = {name: place for place, name in enumerate(events_of(graphs))}
     if len(events) >= LEAST:

@@ -73,7 +73,7 @@ def make_sampler(
     dedup
         `architecture`: no fingerprint twice; `hyperparameters`: none with the same hyperparameters.
     screen
-        Puts a `Screen` around the sampler, below deduplication, whose `is_new` it is given.
+        Function that puts a `Screen` around the sampler, below deduplication, whose `is_new` it gets.
     **options
         Options of the sampler.
 

@@ -40,7 +40,7 @@ class Example:
     trace, episode
         Its decisions, and the same with their options as numbers.
     score, epochs
-        As observed.
+        Score and epochs as they were observed.
     """
 
     trace: Trace
@@ -171,7 +171,7 @@ class Controller:
             self.refusals, self.patience = 0, self.batch
 
     def again(self, candidate: Any, score: Any, epochs: int) -> None:
-        """A refused duplicate is no news."""
+        """Ignore a refused duplicate: it brings no new score."""
 
     def _refuse(self, example: Example) -> None:
         """Add a refused candidate; an update where there have been enough of them."""

@@ -34,13 +34,13 @@ from archioptrx.sampling.samplers.variation import cross, mutate, options_of
 
 ACQUISITIONS = ("thompson", "expected_improvement")
 GROWTH, MOST_NEW = 1.15, 150
-"""The weights of the kernel are fitted again when there are this many times as many observations, or so many more."""
+"""Factor, and number, by which observations have to grow before the weights of the kernel are fitted again."""
 
 FIT, WINDOW = 256, 1000
-"""Observations that the weights are fitted to, and that the posterior is given, at most (see `window`)."""
+"""Most observations for the fit of the weights, and for the posterior (see `window`)."""
 
 PARTS = 4
-"""A proposal makes one part of its pool anew, and keeps those of the proposals just before it."""
+"""Number of parts of a pool: a proposal makes one part anew, and keeps those of the proposals just before it."""
 
 FURTHER = 0.25
 """Probability that a mutated candidate is mutated again."""
@@ -193,10 +193,10 @@ class GaussianProcessSampler:
             self._points.append(point_of(features(candidate)))
 
     def again(self, candidate: Any, score: Any, epochs: int) -> None:
-        """A refused duplicate is no news."""
+        """Ignore a refused duplicate: it brings no new score."""
 
     def state_dict(self) -> Mapping[str, Any]:
-        """All observations, the weights of the kernel, and what each part of the pool was made from."""
+        """All observations, the weights of the kernel, and the number of observations behind each part of the pool."""
         parts = {str(number): part.observed for number, part in self._parts.items()}
         return {**self.memory.state_dict(), "theta": list(self._theta), "fitted": self._fitted, "parts": parts}
 

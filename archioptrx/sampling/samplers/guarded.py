@@ -20,14 +20,14 @@ class Guarded:
     Parameters
     ----------
     name
-        The name that it is registered under.
+        Name that it is registered under.
     inner
-        Sampler that its maker gave.
+        The user's sampler.
 
     Raises
     ------
     InputError
-        It lacks a method. From any method: it raised something, or gave something of a wrong type.
+        It lacks a method. From any method: it raised an error, or gave a value of a wrong type.
     """
 
     def __init__(self, name: str, inner: Proposer) -> None:

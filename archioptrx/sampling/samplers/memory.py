@@ -41,7 +41,7 @@ class Memory:
     Attributes
     ----------
     observations
-        In the order in which they came.
+        Observations in the order in which they came.
     """
 
     def __init__(self, space: Space) -> None:
@@ -50,7 +50,7 @@ class Memory:
         self._known: set[tuple[str, Score, int]] = set()
 
     def add(self, candidate: Any, score: Any, epochs: int) -> bool:
-        """Add an observation; whether it is new."""
+        """Add an observation; True: it is new."""
         plain = clean(score)
         if (plain, epochs) == REFUSED:
             return False

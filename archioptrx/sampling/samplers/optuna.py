@@ -3,8 +3,8 @@
 Every decision is a categorical parameter. A hyperparameter whose values are numbers in rising order is an integer
 parameter, the position of its value, so that near values count as near (a logarithmic range is even in positions).
 
-The choices of a parameter of Optuna may not change under one name, so a name consists of the point, how often the
-point came before in the same walk, and a digest of the labels.
+The choices of a parameter of Optuna may not change under one name, so a name consists of the point, the number of its
+earlier occurrences in the same walk, and a digest of the labels.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Record:
     key
         Identity of the candidate; "" while it is drawn.
     choices, params
-        By name of a parameter: its labels, or the number of its values in rising order; the label, or position, taken.
+        Labels, or number of values in rising order, of each parameter by name; and the label, or position, taken.
     notes
         Attributes that the sampler of Optuna has set on the trial, such as a generation.
     number
@@ -73,7 +73,7 @@ class Record:
 
 
 def noting(record: Record, answer: Callable[[str, Point, Sequence[str], Sequence[float]], int]) -> Choose:
-    """A `choose` that asks `answer` for each parameter by its name, and records choices and answers."""
+    """A `choose` that takes each parameter's value from `answer`, by its name, and records choices and answers."""
     count: Counter[str] = Counter()
 
     def choose(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
