@@ -1,6 +1,6 @@
 """Time of building the graphs of one large event: `python benchmarks/building.py --data FOLDER`.
 
-One thread; the fastest of some repetitions, because whatever else the machine does only adds. Parts of the event in φ,
+One thread; the fastest of some repetitions, because other work of the machine only adds time. Parts of the event in φ,
 as dense as the whole, show that the time grows with the number of hits and not with its square. (In denser events there
 are more candidate edges a hit, whatever way they are looked for.)
 """

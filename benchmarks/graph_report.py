@@ -21,7 +21,7 @@ STRONG = {
 
 
 def format_table(document: Mapping[str, Any]) -> str:
-    """Means at the stops, one line for each sampler and stop; in protocol A with what is known from elsewhere."""
+    """Means at the stops, one line for each sampler and stop; in protocol A with published numbers."""
     results = document["results"]
     names = list(next(iter(results.values())))
     heading = "share of the hypervolume" if document["protocol"] == "pareto" else "test accuracy"

@@ -37,7 +37,7 @@ TYPES = (
 )
 
 Encoding = tuple[tuple[int, ...], tuple[str, ...]]
-"""By node: what it reads (0: the input, k: node k, counted from 1), and its operation."""
+"""Input of each node (0: the input, k: node k, counted from 1), and its operation."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class GraphSpace:
     Attributes
     ----------
     operations
-        Those of a node.
+        Operations that a node may have.
     cache
         Candidates that were made before: a benchmark asks for the same ones very often.
     """

@@ -118,7 +118,7 @@ def check(args: argparse.Namespace) -> tuple[list[str], list[str]]:
 
 
 def tell(text: str) -> None:
-    """Show a person where it is, on one line."""
+    """Show the progress on one line."""
     if sys.stderr.isatty():
         print(f"\r{text:60}\r", end="", file=sys.stderr, flush=True)
 

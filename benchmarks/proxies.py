@@ -3,7 +3,7 @@
 For all trials of a search that ended and were not pruned (or all at equal epochs), each proxy is computed on the run's
 own data as a screen would do it. Printed are its rank correlations with the trained score (bootstrap, 95 %), with the
 seconds of training, and with the score where the number of parameters is held fixed (partial rank correlation); and
-what a screen would bring: the expected rank (1 best, 0 worst, random 0.5) and score of the best of k random trials by
+the gain by a screen: the expected rank (1 best, 0 worst, random 0.5) and score of the best of k random trials by
 the proxy; and the rank of the best that a search on these trials finds, 8 drawn for each that is trained, in the time
 that 8 or 16 average trainings take (`no screen`: random search).
 Needs scipy.
@@ -99,7 +99,7 @@ def measured(path: Path, data: str | None, epochs: int | None, proxies: Sequence
 
 
 def judged(document: Mapping[str, Any], votes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """By proxy and vote: rank correlations, and what the best of k by it is worth."""
+    """Rank correlations by proxy and vote, and expected rank and score of the best of k by it."""
     score, seconds, size = (np.array(document[key], float) for key in ("score", "train_seconds", "parameters"))
     worth = (rankdata(score) - 1) / (len(score) - 1)
     values = {

@@ -1,4 +1,4 @@
-"""Rank correlations with their intervals, and what choosing by a noisy number brings. Needs scipy."""
+"""Rank correlations with their intervals, and the gain of a choice by a noisy number. Needs scipy."""
 
 from __future__ import annotations
 

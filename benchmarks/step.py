@@ -1,7 +1,7 @@
 """Time of one training step against the same network in ordinary PyG form: `python benchmarks/step.py --help`.
 
 Both forms get the same weights, batches (edges sorted by destination), number type, threads and optimizer. Their
-outputs and gradients are compared first. Repetitions take turns, so that whatever else the machine does meets both;
+outputs and gradients are compared first. Repetitions take turns, so that other work of the machine slows both;
 ratios are medians over the repetitions of one run.
 """
 

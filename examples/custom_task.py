@@ -1,4 +1,4 @@
-"""A task and two metrics of one's own: does a particle have made a hit, or is it noise?
+"""A task and two metrics of your own: was a hit made by a particle, or is it noise?
 
     archioptrx search custom_task.yaml --imports custom_task
     archioptrx search quickstart --set imports=[custom_task] --set objective=fast_efficiency

@@ -30,7 +30,7 @@ TIMED = 3
 
 @dataclass(frozen=True)
 class DryRunSample:
-    """Random candidates of a space: those within the constraints, and how many are distinct, drawn once or twice."""
+    """Random candidates of a space: those within the constraints, and numbers of distinct ones, drawn once or twice."""
 
     allowed: list[Candidate]
     distinct: int

@@ -58,7 +58,7 @@ class Trials:
     Attributes
     ----------
     no_more_draws
-        Whether a further trial was asked for and can't be drawn: the space or the patience is exhausted.
+        True: a further trial can't be drawn, since the space or the patience is exhausted.
 
     Raises
     ------

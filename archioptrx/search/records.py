@@ -31,7 +31,7 @@ class Records:
     folder
         A locked run folder.
     keep
-        Settings for what outlives a trial.
+        Settings of the files that are kept of trials.
     tracking
         Trackers; None: none.
     about

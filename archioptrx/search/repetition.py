@@ -75,7 +75,7 @@ class Repetition:
         Parameters
         ----------
         scores, digest
-            After each epoch; of the weights of the best one.
+            Scores after each epoch; digest of the weights of the best epoch.
         versions
             Versions of the packages that run now.
         """

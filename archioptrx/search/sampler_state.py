@@ -71,9 +71,9 @@ class Keeper:
     identity
         Origin of the sampler: its name and options, the seed, the space.
     note
-        Function that shows a message to a person.
+        Function that shows a message to the user.
     trusting
-        Whether snapshots are read; False: all proposals are drawn again.
+        True: snapshots are read; False: all proposals are drawn again.
     """
 
     def __init__(

@@ -80,7 +80,7 @@ class Setup:
         score
             Score of the screen; None: without one.
         refuse
-            Says why a candidate is beyond a constraint: the screen leaves it out.
+            Function that gives the constraint that a candidate breaks: the screen leaves it out.
         """
         experiment = self.experiment
         options = {key: value for key, value in experiment.sampler.items() if key != "name"}
@@ -135,7 +135,7 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raise InputError if the package of a wanted logger isn't installed."""
+    """Raise InputError if the package of a chosen logger isn't installed."""
     own = LOGGERS.own()
     packages = {
         name: LOGGERS.description(name).package if name in own else f'"archioptrx[{name}]"'
@@ -158,7 +158,7 @@ def _reference(name: str) -> Reference:
 
 @dataclass(frozen=True)
 class ConstraintCheck:
-    """Says why a candidate is beyond the constraints.
+    """Check of candidates that gives the constraint that is broken.
 
     Attributes
     ----------
@@ -175,7 +175,7 @@ class ConstraintCheck:
     target_width: TargetWidth
 
     def __call__(self, candidate: Candidate) -> str | None:
-        """The first constraint that is broken, or None. What only torch can count is left to the worker."""
+        """The first constraint that is broken, or None. Numbers that only torch can count are checked by the worker."""
         graph, limits = candidate.graph, self.constraints
         known: list[tuple[str, int | None, Callable[[], int | None]]] = [
             ("steps", limits.steps, lambda: len(graph.steps)),
@@ -195,7 +195,7 @@ class ConstraintCheck:
 
 @dataclass(frozen=True)
 class Specs:
-    """Makes the specification of a training.
+    """Maker of the specifications of trainings.
 
     Attributes
     ----------

@@ -40,7 +40,7 @@ def load_architecture(name: str | Path) -> Architecture:
     Raises
     ------
     InputError
-        As of `Architecture.load`.
+        See `Architecture.load`.
     """
     path = bundled(FOLDERS["architecture"], name)
     architecture = Architecture.load(path)
@@ -158,7 +158,7 @@ def walk_space(graph: FunctionGraph, space: SearchSpace, place: str) -> tuple[Wa
     Raises
     ------
     InputError
-        A hyperparameter is missing, or one of the training has an illegal value.
+        A hyperparameter is missing, or one of the training has a value that isn't allowed.
     """
     finish(_setting_faults(space))
     used = {*graph.hyperparameters, *TRAINING_FIELDS}

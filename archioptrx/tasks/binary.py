@@ -36,9 +36,9 @@ class Rows:
     domain
         Domain of the target.
     plural
-        Name of several of them.
+        Name of several rows.
     index
-        The two rows of the rung below that each one joins.
+        Field with the two rows of the rung below that each row joins.
     truth, weight, mask, baseline
         See `HitGraph`; the last three may be missing there.
     """
@@ -90,7 +90,7 @@ class BinaryClassification(Task):
         self.class_weight, self.finding = class_weight, tracks
 
     def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
-        """Without a single true row that counts all rows are alike."""
+        """Fault of graphs without any true row that counts."""
         if any(bool((graph[self.rows.truth][self.rows.kept(graph)] > 0.5).any()) for graph in graphs):
             return None
         singular = self.rows.plural.removesuffix("s")
@@ -101,7 +101,7 @@ class BinaryClassification(Task):
         return self._loss(output, batch, by_graph=False)
 
     def validation_loss(self, output: Tensor, batch: HitGraph) -> Tensor:
-        """The same; `balanced` is the ratio of the row's own graph, not of the batch."""
+        """Loss in metrics; `balanced` is the ratio of the row's own graph, not of the batch."""
         return self._loss(output, batch, by_graph=True)
 
     def _loss(self, output: Tensor, batch: HitGraph, by_graph: bool) -> Tensor:
@@ -145,9 +145,9 @@ class BinaryClassification(Task):
         Returns
         -------
         `loss, auc, average_precision`, `accuracy, efficiency, purity` at `cut`, `efficiency_0.7, purity_0.7`,
-        `purity_at_efficiency_0.98`, the user's own, the number of rows (`edges`, say), `true_fraction`. With bins,
-        `eta` and `pt`: lists of such scores per bin; where the data have a baseline, what `comparison.against_baseline`
-        gives; and of triplets what `comparison.medals` gives. A score that needs both classes is None where one is
+        `purity_at_efficiency_0.98`, the user's own, the number of rows (e.g. `edges`), `true_fraction`. With bins,
+        `eta` and `pt`: lists of such scores per bin; where the data have a baseline, the result of
+        `comparison.against_baseline`; and for triplets that of `comparison.medals`. A score that needs both classes is None where one is
         missing.
         """
         logit(cut)  # a wrong one is refused before anything is computed
@@ -185,7 +185,7 @@ class BinaryClassification(Task):
         return ClassifiedRows(logits[counted], truth[counted], cut, graphs, ends)
 
     def perfect(self, graph: HitGraph) -> Tensor:
-        """Logits of ±10 as the truth says: an AUC of exactly 1. Shapes: -> [R]."""
+        """Logits of +10 for true and -10 for false rows: an AUC of exactly 1. Shapes: -> [R]."""
         logits: Tensor = 10 * (2 * graph[self.rows.truth] - 1)
         return logits
 
@@ -205,7 +205,7 @@ class BinaryClassification(Task):
         return None if lowest is None else Cut(lowest)
 
     def _scores(self, judged: ClassifiedRows) -> dict[str, float | None]:
-        """The metrics of such rows, and how many rows there are."""
+        """The metrics of such rows, and their number."""
         scores = {metric.name: metric.value(judged) for metric in metrics_of(self.name, self.rows.plural)}
         size = len(judged.truth)
         facts = {
@@ -219,7 +219,7 @@ class BinaryClassification(Task):
     def _compared(
         self, outputs: Sequence[Tensor], counted: Bools, graphs: Sequence[HitGraph], cut: float
     ) -> dict[str, Any]:
-        """Beside the baseline, and the classes of accepted triplets, as far as the data allow it."""
+        """Comparison with the baseline, and classes of accepted triplets, as far as the data allow it."""
         truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
         accepted = _joined([o.detach() for o in outputs]) >= logit(cut)
         comparison: dict[str, Any] = {}

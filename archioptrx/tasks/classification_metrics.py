@@ -25,7 +25,7 @@ ROWS = (EDGES, TRIPLETS)
 FIXED_CUT = 0.7
 FIXED_EFFICIENCY = 0.98
 LARGE_LOGIT = 8.0
-"""From here on a probability is written as a logit: its distance to 1 is below 0.0004."""
+"""Logit from which a probability is written as a logit: its distance to 1 is below 0.0004."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Cut(float):
     """Cut on the scores of a network: the probability that accepts, which keeps its logit.
 
     It is a number like any other probability. But probabilities near 1 lie too close together to hold a cut: from a
-    logit of 37 on there is none left below 1. So what compares scores takes `logit(cut)`. The number is rounded down,
+    logit of 37 on there is none left below 1. So scores are compared with `logit(cut)`. The number is rounded down,
     so that it accepts what the logit accepts.
 
     Parameters
@@ -155,12 +155,12 @@ class Cut(float):
 
 
 def logit(cut: float) -> float:
-    """Logarithm of the odds of a probability; of a `Cut` exactly its own.
+    """Logarithm of the odds of a probability; for a `Cut` exactly its own.
 
     Raises
     ------
     InputError
-        The probability has none.
+        The probability has no logit.
     """
     if isinstance(cut, Cut):
         return cut.logit
@@ -170,7 +170,7 @@ def logit(cut: float) -> float:
 
 
 def cut_text(cut: float) -> str:
-    """A cut in a sentence: as a probability, or as a logit where this says more.
+    """A cut as text: a probability, or near 1 a logit.
 
     >>> cut_text(0.5), cut_text(Cut(20.0))
     ('0.5', 'a logit of 20')
@@ -196,9 +196,9 @@ class ClassifiedRows:
     cut
         Probability that accepts, or a `Cut`.
     graphs
-        The hit graphs, or batches of them, that the rows are of.
+        The hit graphs, or batches of them, of the rows.
     ends
-        Gives the values of a field at both ends of all rows; see `at_ends`.
+        Function that gives the values of a field at both ends of all rows; see `at_ends`.
     places : int64 [R] or None
         The rows among all rows of the graphs, for `ends`; None: they are all rows.
     """

@@ -62,13 +62,13 @@ class Metric:
     Attributes
     ----------
     name
-        As `evaluate` prints it and an objective names it.
+        Name in `evaluate` and in objectives.
     of
         Subjects that it judges, one or more of `SUBJECTS`.
     better
         One of `BETTER`.
     tasks
-        The tasks that have it, of those that are judged by such answers; empty: all of them.
+        Tasks that have it, of those with such answers; empty: all of them.
     compute
         Function that gives a number, or None where there is none (without a true edge, for example). For edges and
         triplets it gets a `ClassifiedRows`, for tracks a `FoundTracks`, else a `NetworkOutputs`. Where nothing is
@@ -76,7 +76,7 @@ class Metric:
     label
         Its name in reports, which judge at the cut 0.5.
     headline
-        Whether reports show it among the first numbers; all others stand in `evaluate`.
+        True: reports show it among the first numbers; all others stand in `evaluate`.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Metric:
         Raises
         ------
         TrialError
-            The function raises, or gives no number: one line that names the metric.
+            The function raises an error, or gives no number: one line that names the metric.
         """
         if not len(judged):
             return None

@@ -22,7 +22,7 @@ from archioptrx.tasks.tracks.finding import apart
 
 @task(EmbeddingOptions)
 class NodeEmbedding(Task):
-    """Hinge loss on the distance of pairs of hits, as `torch.nn.functional.hinge_embedding_loss` has it.
+    """Hinge loss on the distance of pairs of hits: `torch.nn.functional.hinge_embedding_loss`.
 
     A pair at distance d costs d where both hits are one particle's, else max(0, margin - d); the loss is the mean. The
     distance is the squared Euclidean one, or the plain one (`torch.nn.functional.pairwise_distance`). Pairs are the
@@ -42,7 +42,7 @@ class NodeEmbedding(Task):
         self.objective = TaskObjective("pair_accuracy", "max")
 
     def data_fault(self, graph: HitGraph) -> str | None:
-        """Pairs and clusters are judged by the particles of their hits."""
+        """Fault of events without particles, which pairs and clusters need."""
         return lacks_pid(graph)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:

@@ -1,4 +1,4 @@
-"""Parameters of particles as scaled numbers, and how well they are met."""
+"""Parameters of particles as scaled numbers, and their errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.parameters import PARAMETERS, TrackParameter
 
 SLOWEST = 0.05
-"""A transverse momentum below this, in GeV, counts as this: 1/pT stays finite."""
+"""Least transverse momentum, in GeV: lower ones count as this, so that 1/pT stays finite."""
 Floats = NDArray[np.float64]
 
 

@@ -37,7 +37,7 @@ class Several(Task):
         self.divisible = all(task.divisible for task in self.tasks.values())
 
     def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:
-        """Names, order and domains must be those of the tasks."""
+        """Expected targets, unless names, order and domains are those of the tasks."""
         expected = [(name, task.domain) for name, task in self.tasks.items()]
         if list(targets) == expected:
             return None

@@ -1,4 +1,4 @@
-"""Track count: how many particles made tracks in an event."""
+"""Track count: the number of particles that made tracks in an event."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TrackCount(Task):
         self.objective = TaskObjective("explained", "max")
 
     def data_fault(self, graph: HitGraph) -> str | None:
-        """Particles are counted by their hits."""
+        """Fault of events without particles, which are counted by their hits."""
         return lacks_pid(graph)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
@@ -78,7 +78,7 @@ class TrackCount(Task):
         return scores | dict(zip(names, values, strict=True))
 
     def perfect(self, graph: HitGraph) -> Tensor:
-        """The true number; of none, with `poisson`, a number next to 0."""
+        """The true number; with `poisson` a number next to 0 in place of 0."""
         number = track_numbers(graph, self.options.hits).to(graph.x.dtype) / self.options.scale
         return number if self.options.loss == "huber" else number.clamp(min=1e-6).log()
 

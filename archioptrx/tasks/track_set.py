@@ -29,7 +29,7 @@ class Match:
     Attributes
     ----------
     slots, tracks : int64 [M]
-        Pairs.
+        Slot and track of each pair.
     """
 
     slots: Tensor
@@ -58,7 +58,7 @@ class TrackSet(Task):
         self.objective = TaskObjective("f1", "max")
 
     def data_fault(self, graph: HitGraph) -> str | None:
-        """Particles are needed."""
+        """Fault of events without particles."""
         return lacks_particles(graph)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:

@@ -1,4 +1,4 @@
-"""The tasks by name: a class of options that is read without torch, and what makes the task of them.
+"""The tasks by name: a class of options that is read without torch, and a class or function that makes the task.
 
 Options of bundled tasks stand in this package and register themselves; the modules that implement these tasks import
 torch, and are imported when a task is made. A user's task is one file with both::
@@ -139,11 +139,11 @@ class ObjectiveMetrics:
     Attributes
     ----------
     shares
-        Between 0 and 1 with 1 best; the first is the default.
+        Metrics between 0 and 1 with 1 best; the first is the default.
     larges
-        Others that have to be large.
+        Other metrics that have to be large.
     losses
-        Those that have to be small.
+        Metrics that have to be small.
     """
 
     shares: tuple[str, ...] = ()
@@ -152,14 +152,15 @@ class ObjectiveMetrics:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """All of them."""
+        """Names of all metrics."""
         return (*self.shares, *self.larges, *self.losses)
 
 
 def objective_metrics(options: TaskOptions) -> ObjectiveMetrics:
     """The metrics of a task that a search may improve: those that its options list, and those that judge its answers.
 
-    Of several targets: those of each after its target's name, `score.auc`, and of tracks, which they make together.
+    For several targets: those of each after its target's name, `score.auc`, and those of tracks, which they make
+    together.
     """
     targets: Sequence[Any] = getattr(options, "targets", ())
     inner = [(target.name, objective_metrics(target.options)) for target in targets]
@@ -185,7 +186,7 @@ def headlines(options: TaskOptions, names: Iterable[str]) -> dict[str, str]:
     Parameters
     ----------
     names
-        Numbers that there are.
+        Names of the numbers.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Clusters of points that stand for tracks, and how well they agree with the particles."""
+"""Clusters of points that stand for tracks, and their agreement with the particles."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def cluster(points: Floats, eps: float, min_samples: int) -> Ints:
     Parameters
     ----------
     points : [N, D]
+        Coordinates of the points.
     eps
         Euclidean distance within which points are neighbours.
     min_samples

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 MIN_HITS = 3
-"""A track has at least so many hits: two points lie on any circle through the beam line."""
+"""Least number of hits of a track: any two points lie on some circle through the beam line."""
 
 
 @TRACK_FINDERS.registering("components")
@@ -65,11 +65,11 @@ def walk_through(
     hits
         Number of hits.
     cut
-        Edges below it are dropped.
+        Score below which edges are dropped.
     follow
-        At a branch every edge from here on is tried; below it only the best one of a hit.
+        Score from which every edge at a branch is tried; below it only the best one of a hit.
     min_hits
-        Shorter paths are no tracks, and leave their hits to others.
+        Least number of hits of a track: shorter paths leave their hits to others.
 
     Returns
     -------

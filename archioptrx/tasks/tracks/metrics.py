@@ -11,7 +11,7 @@ is at most one, and noise is none.
 `lhc`
     ... instead, at least three quarters of the track's hits are the particle's.
 
-Which hits are "the particle's hits" makes two efficiencies (Exa.TrkX's terms): the *physics* one counts all hits of
+Two meanings of "the particle's hits" give two efficiencies (Exa.TrkX's terms): the *physics* one counts all hits of
 the event, and particles with enough of them; the *technical* one counts hits that are in the graphs, and particles
 that have enough hits there too. The first also pays for what was cut away before the network saw it.
 """
@@ -36,7 +36,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Counts = dict[str, tuple[float, float]]
-"""By the name of a rate its numerator and denominator."""
+"""Numerator and denominator of each rate, by its name."""
 
 MATCHINGS = ("double", "single", "lhc")
 PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
@@ -93,15 +93,15 @@ class Selection:
     Attributes
     ----------
     pt_min
-        Transverse momentum of this or more, GeV; 0: any, also an unknown one.
+        Least transverse momentum, GeV; 0: any, also an unknown one.
     eta_max
-        |η| up to it.
+        Largest |η|.
     vr_max
-        Made no farther from the beam line, mm: primary ones are below a few.
+        Largest distance of the vertex from the beam line, mm; for primary particles a few.
     min_hits
         Least number of hits of a particle, and of a track. The TrackML score knows no such limit.
     signal_hits
-        Least number of hits of a particle in the whole event, whatever of it is in the graphs.
+        Least number of hits of a particle in the whole event, in the graphs or not.
     """
 
     pt_min: float = 0.0
@@ -126,7 +126,7 @@ class Selection:
         Raises
         ------
         InputError
-            The data lack what is needed.
+            The data lack a quantity that a limit needs.
         """
         for name, values, needed in (
             ("pt_min", event.pt, self.pt_min > 0),
@@ -255,7 +255,7 @@ def track_metrics(
 
 @dataclass(frozen=True, eq=False)
 class FoundTracks:
-    """Tracks of some events, pooled, and the particles and tracks that count: what metrics of tracks are computed from.
+    """Input of metrics of tracks: tracks of some events, pooled, and the particles and tracks that count.
 
     Attributes
     ----------
@@ -368,7 +368,7 @@ def _found(matched: Matched, matching: str, side: str, min_hits: int) -> Ints:
 
 
 def _counts(matched: Matched, matching: str, sides: dict[str, Bools], min_hits: int) -> Counts:
-    """Efficiencies, fake rate and duplicate rate under one matching; a fake matches no particle's given hits."""
+    """Efficiencies, fake rate and duplicate rate under one matching; a fake matches no particle's hits in the graphs."""
     counts = {side: _found(matched, matching, side, min_hits)[chosen] for side, chosen in sides.items()}
     real = matched.by(matching, matched.hits_in_graphs)[matched.size >= min_hits]
     again = counts["technical"][counts["technical"] > 0] - 1
@@ -381,7 +381,7 @@ def _counts(matched: Matched, matching: str, sides: dict[str, Bools], min_hits: 
 
 
 def ratio(part: float, whole: float) -> float | None:
-    """A share or mean; None of nothing."""
+    """A share or mean; None where the denominator is 0."""
     return float(part / whole) if whole > 0 else None
 
 

@@ -1,4 +1,4 @@
-"""Tracks that a network's outputs give, brought together by event, and their scores.
+"""Tracks from a network's outputs, joined by event, and their scores.
 
 Tracks are found graph by graph; an event's graphs are joined by hit id. A track that crosses from one sector to another
 is therefore found in two parts, or not at all. Where sectors overlap, a hit is in two graphs and belongs to the longer
@@ -44,7 +44,7 @@ def track_scores(
 
     Returns
     -------
-    What `track_metrics` gives. Empty where the task makes no tracks, or the data don't say whose a hit is.
+    Result of `track_metrics`. Empty where the task makes no tracks, or the data lack the particles of hits.
     """
     if not len(graphs) or graphs[0].get("pid") is None:
         return {}
@@ -78,8 +78,8 @@ def event_tracks(graphs: Sequence[HitGraph], labels: Sequence[Tensor], whole: bo
         hits, and its label that of all of them: a hit of several goes with the longest track, and is noise unless one
         of its true chains says otherwise.
     whole
-        Whether the graphs hold their events whole (whatever was cut away from them), so that `particles` says how many
-        hits a particle has. If not, as where an event is divided into training and test sectors, or where there is no
+        True: the graphs hold their events whole (whatever was cut away from them), so that `particles` gives the number
+        of hits of a particle. If not, as where an event is divided into training and test sectors, or where there is no
         such table, particles have the hits that are given.
 
     Returns
