@@ -20,11 +20,11 @@ from archioptrx.sampling.walk import WalkSpace
 
 PAGE = Path(__file__).resolve().parent / "walk.md"
 EXAMPLES = {"walk_first": 2, "walk_reverse": 11, "walk_recurrence": 1, "walk_branch": 0}
-"""By the picture's name: which of the random walks on the page's function graph it shows."""
+"""Number of the random walk on the page's function graph that each picture shows, by the picture's name."""
 
 
 def pictures() -> dict[str, Picture]:
-    """By the file's name."""
+    """Pictures by the file's name."""
     graph, architecture = FunctionGraph.load("attention"), Architecture.load("attention_recursive")
     alone = draw_walk(graph, title="1. A function graph: the space")
     walk = draw_walk(graph, architecture.trace, "2. A walk on it: the sample")

@@ -28,7 +28,7 @@ def summary(module: str, name: str) -> str:
     Parameters
     ----------
     module
-        Its full name. It is parsed, not imported.
+        Full name of the module. It is parsed, not imported.
     name
         A text among the arguments of the part's decorator, or, in backticks, in the first line of its docstring.
     """

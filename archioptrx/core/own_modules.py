@@ -210,7 +210,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     Attributes
     ----------
     sources : dict of ModuleSource
-        By the first part of the module's name.
+        Sources by the first part of the module's name.
     """
 
     def __init__(self) -> None:

@@ -42,7 +42,7 @@ class Registry(Generic[Part]):
     kind
         Name of one in messages: `block`, `data source` …
     bundled
-        By name of a bundled part the module that registers it while it is imported.
+        Module of each bundled part, by the part's name; it registers the part while it is imported.
 
     Raises
     ------
@@ -154,7 +154,7 @@ class DescribedRegistry(Registry[Part], Generic[Part, Description]):
     Parameters
     ----------
     bundled
-        By name of a bundled part the module that registers it, by `registering`, and its description.
+        Module of each bundled part, which registers it by `registering`, and its description, by the part's name.
 
     Attributes
     ----------
@@ -288,7 +288,7 @@ def import_modules(names: Sequence[str], beside: Sequence[Path] = ()) -> None:
     Raises
     ------
     InputError
-        One can't be imported, for whatever reason; those after it aren't tried.
+        A module can't be imported, for any reason; those after it aren't tried.
     """
     for name in names:
         check_module_name(name, "imports")

@@ -15,7 +15,7 @@ class BuiltEvent:
     Attributes
     ----------
     graphs
-        One, or one per sector.
+        Graph of the event, or of each sector.
     counts
         Numbers that are added over all events: `true_edges`, `kept_edges` …
     truth

@@ -69,7 +69,7 @@ def edge_features(
     nodes : [N, F]
         Features of the nodes in physical units, the first three r, φ, z in mm, rad, mm.
     node_names
-        Their names.
+        Names of the nodes' features.
     edge_index : [2, E]
         Inner and outer node.
     score : [E]

@@ -69,7 +69,7 @@ class HitGraph(Data):
     y_triplet : float32 [T]
         Truth of each triplet.
     triplet_weight, triplet_mask, triplet_baseline : [T]
-        As those of edges.
+        Weight, mask and baseline of each triplet, as those of edges.
     embedding : float32 [N, K]
         Coordinates of each hit in a space where hits of one particle are meant to lie together, as a network before
         this one learned them; its distances have no unit.
@@ -80,9 +80,9 @@ class HitGraph(Data):
     event, sector : str, int
         Event and φ sector of the graph; a batch holds lists of them.
     batch, ptr : int64 [N], int64 [graphs + 1]
-        In a batch only: graph of each hit, and where the hits of each graph begin.
+        Graph of each hit, and place where the hits of each graph begin; in a batch only.
     particle_batch : int64 [P]
-        In a batch only, where the graphs have particles: the graph of each.
+        Graph of each particle; in a batch only, where the graphs have particles.
     """
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:

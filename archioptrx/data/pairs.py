@@ -80,7 +80,7 @@ def per_pair(pairs: Edges, edges: Edges, values: NDArray[Any], hits: int) -> NDA
     edges : [2, E]
         The graph's edges.
     values : [E]
-        One number for each of them.
+        Number of each edge.
     hits
         Number of hits.
 

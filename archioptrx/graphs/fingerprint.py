@@ -127,7 +127,7 @@ class _Reduced:
     Attributes
     ----------
     text, colour, inputs
-        As in `_Row`.
+        Fields of the rows, as in `_Row`.
     marks
         Mark of each input: its place from 1 on where the order matters, 1 where it is free.
     slots

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 Inputs = Sequence[tuple[int, ...]]
-"""By step: the values that it reads."""
+"""Values that each step reads."""
 Edges = Sequence[tuple[int, int, int]]
 """Back edges: carried value, head, iterations."""
 

@@ -40,11 +40,11 @@ class PlannedStep:
     Attributes
     ----------
     step
-        Its place in the graph.
+        Place of the step in the graph.
     inputs, output
         Numbers of values.
     modules
-        One for each pass, or one for all passes.
+        Module for each pass, or one for all passes.
     pending
         True: its last linear layer is left to the steps that read the output.
     """

@@ -58,7 +58,7 @@ class Experiment:
     function_graph, search_space
         Bundled names or paths of the two.
     sampler
-        Its name and options.
+        Name and options of the sampler.
     training
         Settings of the training of every candidate; a hyperparameter of a field's name overrides it per candidate. Its
         seed comes from `seed` and the proposal's number, its threads from `resources` unless they are given.

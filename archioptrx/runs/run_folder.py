@@ -97,7 +97,7 @@ class RunFolder:
     path : Path
         The folder.
     proposals, trials, epochs, measured, retrained, learned, screened : Journal
-        Its journals.
+        Journals of the run.
     """
 
     def __init__(self, path: str | Path) -> None:

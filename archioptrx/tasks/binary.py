@@ -147,8 +147,8 @@ class BinaryClassification(Task):
         `loss, auc, average_precision`, `accuracy, efficiency, purity` at `cut`, `efficiency_0.7, purity_0.7`,
         `purity_at_efficiency_0.98`, the user's own, the number of rows (e.g. `edges`), `true_fraction`. With bins,
         `eta` and `pt`: lists of such scores per bin; where the data have a baseline, the result of
-        `comparison.against_baseline`; and for triplets that of `comparison.medals`. A score that needs both classes is None where one is
-        missing.
+        `comparison.against_baseline`; and for triplets that of `comparison.medals`. A score that needs both classes is
+        None where one is missing.
         """
         logit(cut)  # a wrong one is refused before anything is computed
         judged = self.answers(outputs, graphs, cut)

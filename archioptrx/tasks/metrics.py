@@ -74,7 +74,7 @@ class Metric:
         triplets it gets a `ClassifiedRows`, for tracks a `FoundTracks`, else a `NetworkOutputs`. Where nothing is
         judged it isn't called.
     label
-        Its name in reports, which judge at the cut 0.5.
+        Name in reports, which judge at the cut 0.5.
     headline
         True: reports show it among the first numbers; all others stand in `evaluate`.
     """
@@ -177,7 +177,7 @@ def metrics_of(task: str, *subjects: str) -> list[Metric]:
     Parameters
     ----------
     task
-        Its name.
+        Name of the task.
     subjects
         Kinds of its answers that are judged.
     """

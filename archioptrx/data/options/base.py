@@ -21,7 +21,7 @@ class Options(Protocol):
     Attributes
     ----------
     source
-        Its name in experiment files and on the command line; also that of its module.
+        Name of the source in experiment files and on the command line; also that of its module.
     about
         A few words for `--help`.
     """

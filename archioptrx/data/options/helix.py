@@ -29,8 +29,8 @@ class HelixOptions(Cuts):
     pt_low, pt_high
         Range of the transverse momentum, GeV.
     pt_scale, pt_power
-        Its spectrum is dN/dpT ∝ (1 + pT / pt_scale)^-pt_power. With the defaults its median is 0.58 GeV; from
-        `pt_low` 0.1 on it has the quantiles of TrackML's events (median 0.36, 95 % below 1.5 GeV).
+        Parameters of the spectrum dN/dpT ∝ (1 + pT / pt_scale)^-pt_power. With the defaults its median is 0.58 GeV;
+        from `pt_low` 0.1 on it has the quantiles of TrackML's events (median 0.36, 95 % below 1.5 GeV).
     eta_high
         The pseudorapidity is uniform in ±eta_high.
     displaced

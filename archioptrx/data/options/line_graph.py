@@ -30,8 +30,8 @@ class TripletsOptions:
     most
         Largest number of triplets of one graph.
     cut_logit
-        In the place of `cut`: logit from which doublets take part, as `evaluate --efficiency` gives it. A probability
-        near 1 can't hold it. None: `cut` counts.
+        Logit from which doublets take part, in place of `cut`, as `evaluate --efficiency` gives it. A probability near
+        1 can't hold it. None: `cut` counts.
     """
 
     source: ClassVar[str] = "triplets"

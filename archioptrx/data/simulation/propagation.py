@@ -154,7 +154,7 @@ def propagate(
     start
         The particles where they are made.
     detector
-        Its layers.
+        Layers of the detector.
     thickness
         Thickness of each layer in radiation lengths; 0: no scattering.
     random

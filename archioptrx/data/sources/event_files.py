@@ -39,7 +39,7 @@ class EventFile:
     path
         Path on disk.
     member
-        Its name inside the .zip; None where the file isn't in one.
+        Name inside the .zip; None where the file isn't in one.
     fault
         Reason why it may not be read.
     """

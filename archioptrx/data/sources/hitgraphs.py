@@ -53,7 +53,7 @@ class Scan:
     faults
         Faults of it.
     arrays
-        Its content, while there is memory for it.
+        Content of the file, while there is memory for it.
     wraps
         True: an edge spans more than half of the range of φ.
     upper

@@ -64,7 +64,7 @@ class EmbeddingPlan:
     neighbours
         Most neighbours of a hit.
     truth, loss_radius
-        As in `LearnedOptions`.
+        Options as in `LearnedOptions`.
     """
 
     inner: Metadata

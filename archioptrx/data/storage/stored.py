@@ -48,7 +48,7 @@ class Store:
     Parameters
     ----------
     folder
-        Its place.
+        Path of the folder.
     temporary
         True: remove it with the last object of this process that uses it, at the end of the process at the latest.
 
@@ -59,7 +59,7 @@ class Store:
     size
         Bytes of the graphs.
     temporary
-        As the parameter.
+        True: the folder is removed, as with the parameter.
 
     Raises
     ------

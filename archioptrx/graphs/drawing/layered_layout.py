@@ -207,7 +207,7 @@ class Stack:
     ranks
         Top and bottom of each rank.
     right
-        By item: x of the last thing in its rank (its own, where nothing stands on its right).
+        x of the last thing in each item's rank (its own, where nothing stands on its right).
     """
 
     width: float

@@ -21,7 +21,7 @@ SOURCE, HEAD, LATE = "source", "head", "late"
 
 @dataclass(frozen=True)
 class SketchValue:
-    """One value.
+    """Value of a network while a sketch is written out.
 
     Attributes
     ----------

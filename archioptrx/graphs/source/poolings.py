@@ -171,4 +171,4 @@ class DiffPooling(nn.Module):
         return pooled(x, pooling), pooling
 ''',
 }
-"""In the order in which they are written."""
+"""Text of each function, in the order in which they are written."""

@@ -106,7 +106,7 @@ class LayerClass:
     Attributes
     ----------
     about
-        Its docstring: shapes in and out.
+        Docstring of the class: shapes in and out.
     members
         Attributes, each with the code that makes it.
     arguments
@@ -138,7 +138,8 @@ class LayerSource:
         Beginnings of keys in the module's state dict, by those of the trained block: `{"layer.": ""}`. By default both
         have the same keys.
     helpers
-        As in `Expression`: the class of the module among them, where neither torch nor the package has it.
+        Functions and classes as in `Expression`, with the class of the module, where neither torch nor the package has
+        it.
     convolutions
         Classes of torch_geometric.nn that the code uses.
     doubtful

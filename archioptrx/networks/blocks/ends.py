@@ -171,7 +171,7 @@ def flow(table: Tensor, weights: Tensor, ends: EdgeEnds) -> Tensor:
     table : Tensor [size, 2 · D]
         Contribution of a lower row along the upper rows that start in it (first half) and against those that end in it.
     weights : Tensor [M]
-        One factor per upper row.
+        Factor of each upper row.
 
     Returns
     -------

@@ -28,7 +28,7 @@ class MLP(nn.Module):
     layers
         Number of linear layers; all but the last are `hidden` wide.
     hidden, activation, norm, output_activation, dropout
-        As in the block's signature. A norm stands before each activation; no activation, no norm.
+        Parameters of the block's signature. A norm stands before each activation; without activation there is no norm.
     first_layer
         Further parameters, which concern the first layer.
     """

@@ -38,7 +38,7 @@ class Example:
     Attributes
     ----------
     trace, episode
-        Its decisions, and the same with their options as numbers.
+        Decisions of the candidate, and the same with their options as numbers.
     score, epochs
         Score and epochs as they were observed.
     """
@@ -84,7 +84,7 @@ class Controller:
     replay
         Number of best candidates that join each update with their log-likelihood.
     flatten
-        In attempt k of a proposal (the ones before were duplicates) the learned scores are multiplied by
+        Number by which draws become more random: in attempt k of a proposal the learned scores are multiplied by
         1 / (1 + flatten · k): nearer to the random walk, so that a narrow policy reaches a new candidate in few draws.
     """
 

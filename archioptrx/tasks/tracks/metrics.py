@@ -235,7 +235,7 @@ def track_metrics(
     `matching`
         The two efficiencies, fake rate and duplicate rate under each matching.
     `pt, eta`
-        With bins: a list for each, where all data have it.
+        Lists of bins, where they are asked for and all data have the quantity.
     And the user's own metrics of tracks.
     """
     tracks = FoundTracks(events, selection or Selection())
@@ -368,7 +368,7 @@ def _found(matched: Matched, matching: str, side: str, min_hits: int) -> Ints:
 
 
 def _counts(matched: Matched, matching: str, sides: dict[str, Bools], min_hits: int) -> Counts:
-    """Efficiencies, fake rate and duplicate rate under one matching; a fake matches no particle's hits in the graphs."""
+    """Efficiencies, fake rate and duplicate rate under one matching; a fake matches the hits of no particle."""
     counts = {side: _found(matched, matching, side, min_hits)[chosen] for side, chosen in sides.items()}
     real = matched.by(matching, matched.hits_in_graphs)[matched.size >= min_hits]
     again = counts["technical"][counts["technical"] > 0] - 1
