@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--pareto", action="store_true", help="validation accuracy and latency together")
     result.add_argument("--data-sets", default=",".join(DATA_SETS), metavar="A,B")
     result.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the samplers")
-    result.add_argument("--plot", type=Path, metavar="FILE", help="draw what counts over evaluations")
+    result.add_argument("--plot", type=Path, metavar="FILE", help="draw the score over evaluations")
     result.add_argument("--json", action="store_true", help="print one JSON document")
     return result
 

@@ -104,7 +104,7 @@ def add_imports(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="run the modules that an experiment, run or model asks for, and remember their source",
+        help="run the modules that an experiment, run or model names, and remember their source",
     )
 
 

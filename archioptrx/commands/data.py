@@ -147,7 +147,7 @@ def make_pickle(args: argparse.Namespace) -> None:
     other = args.of or args.path
     faults = ["--of: stands without --write; allowed: both, or neither"] if args.of and not args.write else []
     faults += ["--of and PATH: both name the data; allowed: one of them"] if args.of and args.path else []
-    faults += ["--write: of which data isn't told; allowed: --of DATA"] if args.write and not other else []
+    faults += ["--write: has no data to write; allowed: --of DATA"] if args.write and not other else []
     faults += [f"{args.write}: exists already; allowed: a new file"] if args.write and args.write.exists() else []
     finish(faults)
     if not args.write:

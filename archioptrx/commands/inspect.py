@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--top", type=int, metavar="K", help=f"trials in the table (default: {TOP}), drawn ({DRAWN})")
     new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
     new.add_argument("--functions", action="store_true", help="how often each function is proposed, and how probable")
-    new.add_argument("--effects", action="store_true", help="what good trials share: the effect of each choice")
+    new.add_argument("--effects", action="store_true", help="common traits of good trials: the effect of each choice")
     new.add_argument(
         "--draw",
         metavar="DIR",

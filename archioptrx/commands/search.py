@@ -54,7 +54,9 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("experiment", nargs="?", metavar="EXPERIMENT", help="bundled name or file (default: quickstart)")
     new.add_argument("--data", metavar="PATH", help="events to search on")
     new.add_argument("--test", metavar="PATH", help="test events (default: a share of the data)")
-    new.add_argument("--function-graph", metavar="NAME", help="bundled name or file: what may be combined")
+    new.add_argument(
+        "--function-graph", metavar="NAME", help="bundled name or file: the functions that may be combined"
+    )
     new.add_argument("--search-space", metavar="NAME", help="bundled name or file: hyperparameters and limits")
     new.add_argument("--architecture", metavar="FILE", help="bundled name or file: search its hyperparameters alone")
     new.add_argument("--sampler", metavar="NAME", help="what proposes architectures")

@@ -336,8 +336,8 @@ def _allowed(name: str, place: str, beside: Sequence[Path]) -> ModuleSource:
         remember(source.digest, name)
     elif not is_trusted(source.digest):
         raise InputError(
-            f"{place}: {name} is code ({source.place}) that runs only if you say so; allowed: --trust, which remembers "
-            f"this source, or --imports {name}, your own module of that name"
+            f"{place}: {name} is code ({source.place}) that runs only with your consent; allowed: --trust, which "
+            f"remembers this source, or --imports {name}, your own module of that name"
         )
     return source
 

@@ -84,7 +84,7 @@ def _no_constant(name: str) -> float:
     raise ValueError(name)
 
 
-def read_json(path: Path, origin: str = "what `archioptrx train` or `search` wrote") -> dict[str, Any]:
+def read_json(path: Path, origin: str = "a file that `archioptrx train` or `search` wrote") -> dict[str, Any]:
     """Read a file that holds one JSON object.
 
     Raises

@@ -151,7 +151,7 @@ def _check_numbers(content: Arrays) -> None:
             count = int((~np.isfinite(values)).sum())
             raise InputError(f"{name} holds {count} NaN or infinite numbers; allowed: finite ones")
         if values.dtype.kind == "f" and values.dtype.itemsize > 4 and (np.abs(values) > LARGEST).any():
-            raise InputError(f"{name} holds numbers beyond {LARGEST:.3g}; allowed: what float32 holds")
+            raise InputError(f"{name} holds numbers beyond {LARGEST:.3g}; allowed: numbers that float32 holds")
         if name in WHOLE:
             content[name] = whole_numbers(values, name, ROWS[name])
         if name in NOT_NEGATIVE and (values < 0).any():
@@ -212,7 +212,7 @@ def _check_positions(content: Arrays, nodes: NDArray[np.float64]) -> None:
         if wrong.any():
             row = int(np.argmax(wrong))
             raise InputError(
-                f"pos has {name} = {from_pos[row]:g} mm at hit {row}, and x says {known[row]:g} mm; "
+                f"pos has {name} = {from_pos[row]:g} mm at hit {row}, and x gives {known[row]:g} mm; "
                 "allowed: x, y, z of the same hits in mm"
             )
 

@@ -67,7 +67,7 @@ def events_for(
             raise InputError(f"--data: {fault}")
         if fault := model.task.truth_fault(graphs):
             lack = fault.partition(";")[0]
-            warn(f"{path}: {lack}: loss, accuracy and purity say nothing about the model")
+            warn(f"{path}: {lack}: loss, accuracy and purity have no meaning for the model")
         return graphs, True
     splits = own_splits(model)
     if splits.caution:

@@ -34,7 +34,7 @@ from archioptrx.tasks import TaskDescription, describe_task, task_from
 from archioptrx.tasks.task import Task
 from archioptrx.training.trial import weights_digest
 
-ALLOWED = "what `archioptrx train` or `search` wrote"
+ALLOWED = "a file that `archioptrx train` or `search` wrote"
 FILES = ("architecture.yaml", "weights.pt", "metadata.json", "metrics.json")
 
 

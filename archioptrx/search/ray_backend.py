@@ -339,7 +339,7 @@ def _check_resources(resources: Resources) -> None:
     available = ray.cluster_resources()  # type: ignore[no-untyped-call]
     needed = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
     faults = [
-        f"resources: a trial wants {amount:g} {name}; {_most(available.get(name, 0))}"
+        f"resources: a trial needs {amount:g} {name}; {_most(available.get(name, 0))}"
         for name, amount in needed.items()
         if amount > available.get(name, 0)
     ]

@@ -47,7 +47,7 @@ from archioptrx.data.options import SOURCES, AcornOptions
 from archioptrx.data.options.acorn import NAMES, PT_UNITS
 from archioptrx.data.pairs import Edges, pair_keys, per_pair
 from archioptrx.data.sources.files import files_in
-from archioptrx.data.sources.pyg_files import LEGAL, Array, Content, array, first, read_content
+from archioptrx.data.sources.pyg_files import ALLOWED, Array, Content, array, first, read_content
 from archioptrx.data.sources.stream import Job, stream
 
 __all__ = ["NAMES", "SectorFile", "event_files", "load", "write_predictions"]
@@ -90,7 +90,7 @@ def event_files(options: AcornOptions) -> dict[str, dict[int, SectorFile]]:
 
     Where two files of an event have one name, the folders inside the path are part of the event's.
     """
-    files = files_in(options.path, PATTERNS, LEGAL)
+    files = files_in(options.path, PATTERNS, ALLOWED)
     names = {file: event_and_sector(file, options.names) for file in files}
     often = Counter(names.values())
     ambiguous = {event for (event, _), count in often.items() if count > 1}

@@ -16,7 +16,7 @@ from archioptrx.core.errors import InputError
 
 PARTS = ("hits", "cells", "particles", "truth")
 _NAME = re.compile(r"^(?P<event>event\d+)-(?P<part>hits|cells|particles|truth)\.csv(\.gz|\.zip)?$")
-LEGAL = "event000001000-hits.csv, say, or .csv.gz, .csv.zip"
+ALLOWED = "e.g. event000001000-hits.csv, or .csv.gz, .csv.zip"
 _CHUNK = 1 << 20
 USUAL_BYTES = 16 << 20
 """Bytes to which a file may always unpack."""
@@ -70,11 +70,11 @@ class EventFile:
             return self._unpacked()
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
             text = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"{self}: can't be read ({text}); allowed: {LEGAL}") from error
+            raise InputError(f"{self}: can't be read ({text}); allowed: {ALLOWED}") from error
 
     def _unpacked(self) -> bytes:
         if not self.path.is_file():
-            raise InputError(f"{self}: is no file; allowed: {LEGAL}")
+            raise InputError(f"{self}: is no file; allowed: {ALLOWED}")
         size = self.path.stat().st_size
         if self.member is None and self.path.suffix == ".gz":
             with gzip.open(self.path) as stream:
@@ -146,12 +146,12 @@ def find_events(path: Path) -> list[EventFiles]:
     elif path.is_file() and path.suffix == ".zip":
         files = list(_in_archive(path))
     elif path.is_file():
-        raise InputError(f"{path}: is no file of an event; allowed: {LEGAL}, or a .zip or a folder of them")
+        raise InputError(f"{path}: is no file of an event; allowed: {ALLOWED}, or a .zip or a folder of them")
     else:
         raise InputError(f"{path}: no such file or folder; allowed: a folder or .zip of event*-hits.csv files")
     events = _by_event(files)
     if not events:
-        raise InputError(f"{path}: holds no event; allowed: files called {LEGAL}")
+        raise InputError(f"{path}: holds no event; allowed: files called {ALLOWED}")
     return events
 
 

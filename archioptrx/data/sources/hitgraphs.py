@@ -219,7 +219,7 @@ def read_metadata(folder: Path) -> Metadata | None:
     try:
         return Metadata.from_dict(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{file}: isn't what the command `data` wrote: {error}") from error
+        raise InputError(f"{file}: isn't a file of the command `data`: {error}") from error
 
 
 def name_of(file: Path) -> tuple[str, int]:
@@ -253,7 +253,7 @@ def infer_sectors(good: Mapping[Path, Scan], usual: int | None = None) -> tuple[
     graphs = max(*Counter(event for event, _ in names).values(), *(sector + 1 for _, sector in names))
     if graphs == 1:
         raise InputError(
-            f"{next(iter(good)).parent}: sectors can't be told from one graph an event; "
+            f"{next(iter(good)).parent}: one graph an event doesn't give the number of sectors; "
             "allowed: give the number of φ sectors (1: whole events)"
         )
     halves = graphs % 2 == 0 and all(scan.upper < 0.02 or scan.upper > 0.98 for scan in good.values())

@@ -45,7 +45,7 @@ from archioptrx.data.sources.files import file_fault, files_in
 from archioptrx.data.sources.safe_pickle import filled
 from archioptrx.data.sources.stream import Job, stream
 
-LEGAL = "a pickled list of samples {hits: {xyz, particle_id, …}, graphs: {pred, loss, true}}"
+ALLOWED = "a pickled list of samples {hits: {xyz, particle_id, …}, graphs: {pred, loss, true}}"
 LARGEST = 4 * 2**30
 """Bytes of a file; it is read at once."""
 SHARED = 4
@@ -91,7 +91,7 @@ def load(options: PickleOptions) -> Dataset:
     InputError
         A file holds something else, or a sample breaks the contract: one line each. Nothing of a file is run.
     """
-    files = files_in(options.path, FILES, LEGAL)
+    files = files_in(options.path, FILES, ALLOWED)
     samples = samples_of(options, files)
     good = [sample for sample in samples if not sample.faults]
     sectors = {sample.sectors for sample in good}
@@ -132,7 +132,7 @@ def read_samples(file: Path, folder: Path) -> list[Sample]:
     """
     fault = file_fault(file, folder, LARGEST)
     if fault:
-        return [Sample(str(file), None, file.stem, faults=(f"{fault}; allowed: {LEGAL}",))]
+        return [Sample(str(file), None, file.stem, faults=(f"{fault}; allowed: {ALLOWED}",))]
     content = file.read_bytes()
     try:
         samples = safe_pickle.load(content)
@@ -140,7 +140,7 @@ def read_samples(file: Path, folder: Path) -> list[Sample]:
         return [Sample(str(file), None, file.stem, faults=error.faults)]
     if not isinstance(samples, list | tuple) or not samples:
         held = "an empty list" if isinstance(samples, list | tuple) else type(samples).__name__
-        return [Sample(str(file), None, file.stem, faults=(f"holds {held}; allowed: {LEGAL}",))]
+        return [Sample(str(file), None, file.stem, faults=(f"holds {held}; allowed: {ALLOWED}",))]
     return [_sample(file, number, sample, SHARED * len(content)) for number, sample in enumerate(samples)]
 
 
@@ -226,14 +226,14 @@ def arrays_of(sample: Sample, metadata: Metadata) -> dict[str, Any]:
 def _inside(content: Any, name: str) -> dict[str, Any]:
     value = content.get(name) if isinstance(content, dict) else None
     if not isinstance(value, dict):
-        raise InputError(f"lacks {name}, or it is no dict; allowed: {LEGAL}")
+        raise InputError(f"lacks {name}, or it is no dict; allowed: {ALLOWED}")
     return value
 
 
 def _values(hits: dict[str, Any], name: str, finite: bool = True) -> NDArray[Any]:
     """An array of numbers, which have to be finite unless `finite` is False."""
     if name not in hits:
-        raise InputError(f"lacks hits.{name}; allowed: {LEGAL}")
+        raise InputError(f"lacks hits.{name}; allowed: {ALLOWED}")
     values = filled(hits[name])
     if isinstance(values, list):
         values = np.array([filled(value) for value in values]) if _plain(values) else None

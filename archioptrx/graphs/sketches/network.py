@@ -90,7 +90,7 @@ class _Writer:
         if width != Width.of("target") or self.state.program.rows[value].block == SOURCE:
             raise InputError(
                 f"{self.sketch.place}: architecture.{target}: runs last but gives {domain} [{width}]; allowed: as wide "
-                "as the task asks, by mlp: true"
+                "as the task needs, by mlp: true"
             )
         return value
 
@@ -167,7 +167,7 @@ class _Writer:
                 for (domain, width), held in ((old, before), (new, after))
             ]
             raise InputError(
-                f"{self.sketch.place}: loops.{loop.name}: what it reads as {name} is {texts[0]} at first, then "
+                f"{self.sketch.place}: loops.{loop.name}: its value {name} is {texts[0]} at first, then "
                 f"{texts[1]}; allowed: the same in all iterations"
             )
 

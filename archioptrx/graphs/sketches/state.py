@@ -56,9 +56,7 @@ class State:
         if name in SOURCES:
             return Held(self.source(name))
         reason = "no graph layer has run" if name == "graph" else f"{name} hasn't run"
-        raise InputError(
-            f"{self.place}: architecture.{layer}: {reason} yet; allowed: what stands before it in the pipeline"
-        )
+        raise InputError(f"{self.place}: architecture.{layer}: {reason} yet; allowed: names before it in the pipeline")
 
     def step(
         self,

@@ -22,7 +22,7 @@ def pooled(x, pooling):
 ''',
     "unpooled": '''
 def unpooled(x, pooling):
-    """What the rows of each hit have, by its shares; 0 without a row: [P, w] -> [N, w]."""
+    """Values of the rows of each hit, by its shares; 0 without a row: [P, w] -> [N, w]."""
     rows = x[pooling.rows] * pooling.shares.unsqueeze(1)
     return total(rows, pooling.hits, pooling.nodes)
 ''',

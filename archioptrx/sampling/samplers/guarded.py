@@ -59,9 +59,7 @@ class Guarded:
         candidate = self._guarded(self.inner.draw)(number, attempt)
         if candidate is not None and not all(hasattr(candidate, attribute) for attribute in OF_CANDIDATE):
             kind = type(candidate).__name__
-            raise InputError(
-                f"sampler {self.name}: draw gave {kind}; allowed: what its space gives, space(choose), or None"
-            )
+            raise InputError(f"sampler {self.name}: draw gave {kind}; allowed: a result of its space(choose), or None")
         return candidate
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:

@@ -134,7 +134,7 @@ class Selection:
             ("vr_max", event.vr, self.vr_max < math.inf),
         ):
             if needed and np.isnan(values).any():
-                raise InputError(f"{name}: the data don't say it of the particles of {event.name}; allowed: without it")
+                raise InputError(f"{name}: the data lack it for the particles of {event.name}; allowed: without it")
         signal = Signal(self.pt_min, self.signal_hits, self.vr_max).of(event.pt, event.all_hits, event.vr)
         near = np.abs(event.eta) <= self.eta_max if self.eta_max < math.inf else True
         return signal & near & (event.hits >= self.min_hits)
