@@ -216,7 +216,7 @@ def test_a_loaded_state_goes_on_the_same_beyond_the_window(monkeypatch):
         go_on(one, 3)
         other = make_sampler("gp", WORDS, 2, initial=4, pool=12)
         other.load_state_dict(json.loads(json.dumps(one.state_dict())))
-        given = one.inner._given
+        given = one.inner._modelled
         ahead = go_on(copy.deepcopy(one), 4)
         assert go_on(other, 4) == ahead
     assert len(given) < len(one.inner.memory.observations) - 10

@@ -114,7 +114,7 @@ def storage_of(store: Store) -> dict[str, Any]:
     """Folder and size of a stored data set, and the size of the whole cache."""
     from archioptrx.data.storage import cache
 
-    folders = cache.kept()
+    folders = cache.cached_folders()
     return {
         "folder": str(store.folder),
         "bytes": store.size,

@@ -16,7 +16,7 @@ from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 from archioptrx.data.description import DataDescription
 from archioptrx.data.options import OF, options_of
-from archioptrx.data.options.building import as_told
+from archioptrx.data.options.building import options_text
 from archioptrx.models.predictions import PREDICTION_WRITERS
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def without_truth(data: DataDescription) -> DataDescription:
     if not changes:
         return data
     lacking = " and no ".join(part for part in ("truth", "particles") if part not in known)
-    print(f"the events have no {lacking}: built with {as_told(changes)}", file=sys.stderr)
+    print(f"the events have no {lacking}: built with {options_text(changes)}", file=sys.stderr)
     return data.but(**changes)
 
 

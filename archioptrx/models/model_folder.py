@@ -165,7 +165,7 @@ def digest_of(file: Path) -> str:
 def weights_file(name: str | Path) -> Path:
     """File of the weights of a model that `load_model` reads. Raises InputError if there is none."""
     trial = trial_of(name)
-    return model_folder(name) / "weights.pt" if trial is None else _kept(*trial)
+    return model_folder(name) / "weights.pt" if trial is None else _weights_of_trial(*trial)
 
 
 def load_model(name: str | Path) -> TrainedModel:
@@ -208,7 +208,7 @@ def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
     InputError
         There is no such trial, its weights aren't kept, or a file is damaged.
     """
-    file = _kept(folder, number)
+    file = _weights_of_trial(folder, number)
     line = folder.proposal(number)
     row = next(row for row in folder.ended() if row["proposal"] == number)
     facts = folder.environment()["data"]
@@ -231,7 +231,7 @@ def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
     return _with_weights(file, architecture, Metadata.from_dict(facts["metadata"]), provenance, metrics)
 
 
-def _kept(folder: RunFolder, number: int) -> Path:
+def _weights_of_trial(folder: RunFolder, number: int) -> Path:
     """File of the weights of a trial that has ended."""
     folder.proposal(number)  # raises where there is no such trial
     file = folder.weights(number)

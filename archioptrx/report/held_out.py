@@ -110,7 +110,7 @@ class BinaryTarget:
                 turns = [[_of_target(output, place) for output in turn] for turn in zip(*held.passes, strict=True)]
                 sizes = [graph[task.rows.index].shape[1] for graph in held.graphs]
                 truth = [graph[task.rows.truth].numpy() > 0.5 for graph in held.batches]
-                counted = [task.rows.kept(graph).numpy() for graph in held.batches]
+                counted = [task.rows.counted(graph).numpy() for graph in held.batches]
                 targets.append(
                     cls(
                         name,

@@ -85,8 +85,8 @@ class Trials:
         self.rows: dict[int, dict[str, Any]] = {}
         self.refusals: Counter[str] = Counter()
         self.no_more_draws = False
-        self._seen: set[str] = set()
-        self._given = {reference.candidate.fingerprint for reference in references}
+        self._known: set[str] = set()
+        self._reference_fingerprints = {reference.candidate.fingerprint for reference in references}
         self._scored: dict[str, int] = {}  # numbers of trials that the sampler knows, by key
         self._refused: set[int] = set()
         self._unobserved: list[int] = []
@@ -233,7 +233,9 @@ class Trials:
 
     def _is_known(self, candidate: Candidate) -> bool:
         """Whether a candidate was a trial. Samplers know that of their own proposals, but not of the references."""
-        return candidate.key in self._seen or (self.rules.by_architecture and candidate.fingerprint in self._given)
+        return candidate.key in self._known or (
+            self.rules.by_architecture and candidate.fingerprint in self._reference_fingerprints
+        )
 
     def _line(
         self, number: int, candidate: Candidate, draw: Draw, observed: Sequence[int], reference: str | None
@@ -258,7 +260,7 @@ class Trials:
 
     def _accept(self, number: int, candidate: Candidate) -> None:
         self.candidates[number] = candidate
-        self._seen.add(candidate.key)
+        self._known.add(candidate.key)
         self._next = number + 1
 
     def _parent(self) -> int | None:

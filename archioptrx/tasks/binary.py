@@ -51,7 +51,7 @@ class Rows:
     mask: str
     baseline: str
 
-    def kept(self, graph: HitGraph) -> Tensor:
+    def counted(self, graph: HitGraph) -> Tensor:
         """Mask of the rows that count: bool [R]."""
         mask = graph.get(self.mask)
         return torch.ones(graph[self.index].shape[1], dtype=torch.bool) if mask is None else mask
@@ -91,7 +91,7 @@ class BinaryClassification(Task):
 
     def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
         """Fault of graphs without any true row that counts."""
-        if any(bool((graph[self.rows.truth][self.rows.kept(graph)] > 0.5).any()) for graph in graphs):
+        if any(bool((graph[self.rows.truth][self.rows.counted(graph)] > 0.5).any()) for graph in graphs):
             return None
         singular = self.rows.plural.removesuffix("s")
         return f"no {singular} that counts is true (files without truth?); allowed: events with true {self.rows.plural}"
@@ -120,7 +120,7 @@ class BinaryClassification(Task):
 
     def size(self, graph: HitGraph) -> float:
         """Divisor of the mean over a graph's rows: their number, or their weights."""
-        counted, weight = self.rows.kept(graph), graph.get(self.rows.weight)
+        counted, weight = self.rows.counted(graph), graph.get(self.rows.weight)
         return float(counted.sum() if weight is None else weight[counted].double().sum())
 
     def _positive(self, batch: HitGraph, truth: Tensor, mask: Tensor | None, by_graph: bool) -> Tensor | None:
@@ -156,7 +156,7 @@ class BinaryClassification(Task):
         result |= self._scores(judged)
         if not bins:
             return result
-        counted = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
+        counted = _joined([self.rows.counted(g) for g in graphs]).astype(bool)
         result |= self._compared(outputs, counted, graphs, cut)
         for name, limits, values in self._binned(graphs):
             result[name] = self._per_bin(judged, values[counted], limits)
@@ -174,7 +174,7 @@ class BinaryClassification(Task):
         bad = int((~np.isfinite(logits)).sum())
         if bad:
             raise TrialError(f"{bad} of {len(logits)} scores aren't finite numbers")
-        counted = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
+        counted = _joined([self.rows.counted(g) for g in graphs]).astype(bool)
         truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
 
         def ends(name: str) -> tuple[Floats, Floats]:
@@ -199,7 +199,7 @@ class BinaryClassification(Task):
 
         Take it from validation events and apply it to others.
         """
-        counted = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
+        counted = _joined([self.rows.counted(g) for g in graphs]).astype(bool)
         truth = _joined([g[self.rows.truth] for g in graphs])[counted] > 0.5
         lowest = cut_for_efficiency(_joined([o.detach() for o in outputs])[counted], truth, efficiency)
         return None if lowest is None else Cut(lowest)

@@ -150,13 +150,13 @@ class Signs(TorchDispatchMode):
 
     Attributes
     ----------
-    seen : list of (domain, bool Tensor [rows, units])
+    noted : list of (domain, bool Tensor [rows, units])
     """
 
     def __init__(self, sizes: dict[int, str]) -> None:
         super().__init__()
         self.sizes = sizes
-        self.seen: list[tuple[str, Tensor]] = []
+        self.noted: list[tuple[str, Tensor]] = []
         self._parts: list[Tensor] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -168,12 +168,12 @@ class Signs(TorchDispatchMode):
     def _note(self, signs: Tensor) -> None:
         full = len(signs) == BLOCK * torch.get_num_threads()
         if not self._parts and len(signs) in self.sizes:
-            self.seen.append((self.sizes[len(signs)], signs))
+            self.noted.append((self.sizes[len(signs)], signs))
         elif self._parts or full:
             self._parts.append(signs)
             rows = sum(len(part) for part in self._parts)
             if rows in self.sizes:
-                self.seen.append((self.sizes[rows], torch.cat(self._parts)))
+                self.noted.append((self.sizes[rows], torch.cat(self._parts)))
             if rows in self.sizes or not full:
                 self._parts = []
 
@@ -193,7 +193,7 @@ def naswot(model: Model, batch: HitGraph, task: Task) -> float | None:
     if not torch.isfinite(output).all():
         return None
     kernel = torch.eye(len(places[task.domain][0]), dtype=torch.float64)
-    for domain, units in signs.seen:
+    for domain, units in signs.noted:
         for at in places[domain]:
             code = 2.0 * units[at].double() - 1
             kernel += (code @ code.T + code.shape[1]) / 2

@@ -151,10 +151,10 @@ class Cuts:
         return [f"features without {name}" for name in self.features if name in ("cells", "charge")]
 
 
-def as_told(values: Mapping[str, Any]) -> str:
+def options_text(values: Mapping[str, Any]) -> str:
     """Options and their values in a message.
 
-    >>> as_told({"pt_min": 0.0, "noise": "keep", "signal_primary": False})
+    >>> options_text({"pt_min": 0.0, "noise": "keep", "signal_primary": False})
     'pt_min 0, noise keep, signal_primary false'
     """
     texts = {

@@ -31,7 +31,7 @@ from archioptrx.data.event import Event
 from archioptrx.data.graph_construction import build, building_metadata
 from archioptrx.data.identifiers import NOISE
 from archioptrx.data.options import SOURCES, TrackmlOptions
-from archioptrx.data.options.building import as_told
+from archioptrx.data.options.building import options_text
 from archioptrx.data.repairs import note
 from archioptrx.data.sources.event_files import EventFiles, find_events
 from archioptrx.data.sources.event_tables import Table, read_table
@@ -71,8 +71,8 @@ def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> 
         raise InputError(f"{lacks}; allowed: truth for all events, or for none")
     event, unlisted = _read(job.content)
     for part, allowed in (
-        ("truth", as_told(options.without_truth)),
-        ("particles", as_told(options.without_particles)),
+        ("truth", options_text(options.without_truth)),
+        ("particles", options_text(options.without_particles)),
         ("cells", ", ".join(options.needs_cells)),
     ):
         if part not in job.content.parts and allowed:

@@ -150,7 +150,7 @@ def size_of(folders: Iterable[Path]) -> int:
     return total
 
 
-def kept() -> list[Path]:
+def cached_folders() -> list[Path]:
     """The folders of all data sets in the cache."""
     base = root()
     return [] if base is None else sorted(f for f in base.iterdir() if _OURS.fullmatch(f.name))

@@ -30,7 +30,7 @@ def _count(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]
     return 2 * inputs[0].width * output.width + output.width if known else None
 
 
-def _made(module: Any) -> Call:
+def _constructor_call(module: Any) -> Call:
     """The call that makes the convolution of a trained block, `archioptrx.networks.blocks.pyg.Convolution`."""
     arguments = module.arguments
     order = list(inspect.signature(type(module.conv).__init__).parameters)[1:]
@@ -44,7 +44,9 @@ def _source(step: SourceStep) -> LayerSource:
     module = step.module
     column = "[:, 0]" if module.keyword == "edge_weight" else ""
     arguments = (x, step.edge_index, *(f"{module.keyword}={name}{column}" for name in edges))
-    return LayerSource(_made(module), arguments, {"conv.": ""}, convolutions=(module.name,), doubtful=module.name)
+    return LayerSource(
+        _constructor_call(module), arguments, {"conv.": ""}, convolutions=(module.name,), doubtful=module.name
+    )
 
 
 BLOCKS = (

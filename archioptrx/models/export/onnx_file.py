@@ -124,12 +124,12 @@ class _Numbers(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: set[float] = set()
+        self.noted: set[float] = set()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        self.found.update(argument for argument in args if isinstance(argument, float))
+        self.noted.update(argument for argument in args if isinstance(argument, float))
         return func(*args, **(kwargs or {}))
 
 
@@ -138,7 +138,7 @@ def numbers_of(network: nn.Module, event: tuple[Tensor, ...]) -> set[float]:
     numbers = _Numbers()
     with torch.no_grad(), numbers:
         network(*event)
-    return numbers.found
+    return numbers.noted
 
 
 def with_exact_numbers(proto: Any, numbers: set[float]) -> Any:

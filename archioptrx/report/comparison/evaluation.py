@@ -82,7 +82,7 @@ class ModelAnswers:
         graphs = self.view.graphs
         accepted = np.concatenate([values.double().numpy() >= level for values in logits])
         truth = np.concatenate([(graph[rows.truth] > 0.5).numpy() for graph in graphs])
-        return accepted, truth, np.concatenate([rows.kept(graph).numpy() for graph in graphs])
+        return accepted, truth, np.concatenate([rows.counted(graph).numpy() for graph in graphs])
 
 
 def check_tasks(contestants: Sequence[LoadedModel]) -> None:

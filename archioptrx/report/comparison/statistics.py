@@ -63,7 +63,7 @@ class RowStatistic:
         self.rows = task.answers(outputs, graphs, cut)
         logits, truth = self.rows.logits, self.rows.truth
         places = enumerate(graphs)
-        self.unit = _joined([units.of_rows(place, graph, rows)[rows.kept(graph).numpy()] for place, graph in places])
+        self.unit = _joined([units.of_rows(place, graph, rows)[rows.counted(graph).numpy()] for place, graph in places])
         order = np.argsort(-logits, kind="stable")
         ranked = logits[order]
         self.falling, self.unit_falling = truth[order], self.unit[order]

@@ -93,7 +93,7 @@ class GaussianProcessSampler:
         self._theta: list[float] = []
         self._fitted = 0  # number of observations when the weights were fitted
         self._regression: Regression | None = None
-        self._given: list[int] = []  # the observations of the regression
+        self._modelled: list[int] = []  # the observations of the regression
         self._parts: dict[int, Part] = {}  # by number of the proposal that made it
         self._free: dict[Trace, list[int]] = {}  # of the parents: positions of decisions with several options
         self._preferred: tuple[int, list[Any]] = (-1, [])  # number of a proposal, its pool in order
@@ -168,13 +168,13 @@ class GaussianProcessSampler:
         if len(outcomes) >= min(GROWTH * self._fitted, self._fitted + MOST_NEW):
             self._fit(outcomes)
         if self._regression is None:
-            self._given = window(outcomes[: self._fitted], WINDOW)
-            self._regression = Regression([self._points[i] for i in self._given], np.array(self._theta))
-        for number in range(max(self._fitted, self._given[-1] + 1), len(outcomes)):
+            self._modelled = window(outcomes[: self._fitted], WINDOW)
+            self._regression = Regression([self._points[i] for i in self._modelled], np.array(self._theta))
+        for number in range(max(self._fitted, self._modelled[-1] + 1), len(outcomes)):
             self._regression.append(self._points[number])
-            self._given.append(number)
+            self._modelled.append(number)
         targets = quantiles(outcomes)
-        return self._regression, np.array([targets[i] for i in self._given])
+        return self._regression, np.array([targets[i] for i in self._modelled])
 
     def _outcomes(self) -> list[tuple[Score, int]]:
         return [(observation.score, observation.epochs) for observation in self.memory.observations]
@@ -208,7 +208,7 @@ class GaussianProcessSampler:
         ]
         self._theta, self._fitted = list(state["theta"]), int(state["fitted"])
         self._parts = {int(number): Part(int(observed)) for number, observed in state["parts"].items()}
-        self._regression, self._given, self._preferred = None, [], (-1, [])
+        self._regression, self._modelled, self._preferred = None, [], (-1, [])
 
 
 @dataclass(frozen=True)

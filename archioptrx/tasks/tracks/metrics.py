@@ -360,7 +360,7 @@ def joined(events: Sequence[EventTracks]) -> EventTracks:
     )
 
 
-def _found(matched: Matched, matching: str, side: str, min_hits: int) -> Ints:
+def _tracks_of_particles(matched: Matched, matching: str, side: str, min_hits: int) -> Ints:
     """Tracks that are matched to each particle. Shapes: -> int64 [P]."""
     hits = matched.event.hits if side == "physics" else matched.hits_in_graphs
     good = matched.by(matching, hits) & (matched.size >= min_hits)
@@ -369,7 +369,7 @@ def _found(matched: Matched, matching: str, side: str, min_hits: int) -> Ints:
 
 def _counts(matched: Matched, matching: str, sides: dict[str, Bools], min_hits: int) -> Counts:
     """Efficiencies, fake rate and duplicate rate under one matching; a fake matches the hits of no particle."""
-    counts = {side: _found(matched, matching, side, min_hits)[chosen] for side, chosen in sides.items()}
+    counts = {side: _tracks_of_particles(matched, matching, side, min_hits)[chosen] for side, chosen in sides.items()}
     real = matched.by(matching, matched.hits_in_graphs)[matched.size >= min_hits]
     again = counts["technical"][counts["technical"] > 0] - 1
     return {
@@ -393,8 +393,8 @@ def _per_bin(
     matched: Matched, sides: dict[str, Bools], min_hits: int, values: Floats, limits: tuple[float, ...]
 ) -> list[dict[str, Any]]:
     """Double-majority efficiencies and duplicates of the particles of each bin that holds one."""
-    reached = {side: _found(matched, "double", side, min_hits) > 0 for side in sides}
-    single = _found(matched, "single", "technical", min_hits)
+    reached = {side: _tracks_of_particles(matched, "double", side, min_hits) > 0 for side in sides}
+    single = _tracks_of_particles(matched, "single", "technical", min_hits)
     rows = []
     for low, high in itertools.pairwise(limits):
         inside = (values >= low) & (values < high)
