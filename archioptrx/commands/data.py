@@ -77,7 +77,7 @@ def _add(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make or read the data set, write it if asked to, and print what it holds."""
+    """Make or read the data set, write it if asked to, and print its content."""
     if args.source == "pickle":
         make_pickle(args)
     known = [field.name for field in fields(options_of(args.source)) if "help" in field.metadata]  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Functions of a search in `archioptrx inspect`: how often each is proposed, and what a sampler has learned."""
+"""Functions of a search in `archioptrx inspect`: share of proposals of each, and learned probabilities."""
 
 from __future__ import annotations
 

@@ -242,7 +242,7 @@ def read_imports(document: Fields, folder: Path | None, typed: bool = False) -> 
 
     Every command comes here with each experiment, run folder and model folder, so that all other keys may name parts
     of the user's own. A document is data, perhaps a stranger's: a module is imported only if the person names it, said
-    yes to its source before, or says so now (`user_modules`). See docs/guides/parts.md.
+    yes to its source before, or does so now (`user_modules`). See docs/guides/parts.md.
 
     Parameters
     ----------
@@ -255,7 +255,7 @@ def read_imports(document: Fields, folder: Path | None, typed: bool = False) -> 
     ------
     InputError
         A name is no name of a module, its module can't be imported, or needs a yes. The first fault ends the reading:
-        what else is wrong may come of it.
+        further faults may follow from it.
     """
     faults: list[str] = []
     names = Fields(document.content, document.place, faults).take("imports", list, [])

@@ -156,7 +156,7 @@ class Dataset:
         return digest.hexdigest()
 
     def scaled_like(self, metadata: Metadata) -> Dataset:
-        """Express x, edge_attr and triplet_attr in another data set's scales: a model sees what it was trained on.
+        """Express x, edge_attr and triplet_attr in another data set's scales, such as those of a model's training.
 
         Raises
         ------

@@ -14,7 +14,7 @@ RECORDS = frozenset({
     *("building", "skipped", "pid", "sectors", "embedding", "skip_bad", KEY, SHARED),  # what was found or repaired
     "preset",  # its cuts are there themselves
 })  # fmt: skip
-"""Options of a source that say nothing about the kind of its graphs."""
+"""Options of a source that don't affect the kind of its graphs."""
 BARE = "hitgraphs"
 """Source of files without metadata: their origin is unknown."""
 

@@ -1,4 +1,4 @@
-"""Signal: the particles that a search wants to find. One definition for edges, particles, bins and tracks."""
+"""Signal: the particles that are to be found. One definition for edges, particles, bins and tracks."""
 
 from __future__ import annotations
 

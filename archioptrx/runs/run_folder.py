@@ -9,7 +9,7 @@
 `proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` lists the results that
                           the sampler had got since the line before, so that a replay is exact
 `screen.jsonl`            results of the zero-cost screen: one line per candidate that it scored
-`trials.jsonl`            one line per ended trial, on disk before the sampler hears of it
+`trials.jsonl`            one line per ended trial, on disk before the sampler gets it
 `epochs.jsonl`            one line per epoch of each trial; not synced one by one: a crash of the machine may lose some
 `logs/`                   events of each trial, in words
 `weights/`                weights of the best trials; there before the trial's line

@@ -64,8 +64,7 @@ def residuals(parameter: TrackParameter, predicted: Floats, truth: Floats) -> Fl
 
 
 def explained(predicted: Floats, truth: Floats) -> float | None:
-    """Share of the variance that is explained: 1 - Σ|predicted - true|² / Σ|true - mean|², not below 0; None without
-    any.
+    """Share of the explained variance: 1 - Σ|predicted - true|² / Σ|true - mean|², not below 0; None without any.
 
     Shapes: [N, C] twice.
     """

@@ -97,7 +97,7 @@ class TrackSet(Task):
         -------
         `loss`; `efficiency`, good pairs over tracks; `purity`, good pairs over accepted slots; `fake_rate`, 1 less
         that; `f1`, twice the good pairs over tracks and accepted slots; `count_error`, mean of |accepted - tracks|;
-        `tracks`; of the matched pairs, good or not, what `archioptrx.tasks.parameters.scores` gives.
+        `tracks`; of the matched pairs, good or not, the scores of `archioptrx.tasks.parameters.scores`.
         """
         logit(cut)  # a wrong one is refused before anything is computed
         finite(outputs)

@@ -8,7 +8,7 @@ They are distinguished by `kind`:
 `epoch`
     One epoch has ended: `epoch`, `score` (of the first goal, larger is better; None where a metric of the objective is
     undefined), `scores` (of each goal, where there are several), `best` (whether it has a score and no epoch before had
-    a better one), `metrics` (on validation events, and what the network costs),
+    a better one), `metrics` (on validation events, and costs of the network),
     `parameters`, `loss`, `learning_rate`, `gradient_norm`, `weight_norm` (see `training.fit.Report`), `train_seconds`
     (training and validation so far), `seconds` (all since the trial began), `memory` (bytes, peak of the process in
     this trial), `gpu_memory` (the same of tensors on a GPU, or None); of the best epoch so far: `weights_digest`, and

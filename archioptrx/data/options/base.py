@@ -100,7 +100,7 @@ def description(written: Any) -> Any:
 
 
 def of_option(text: str) -> Any:
-    """A field for the description of the other source, `--of` of the command `data`; `text` is what `--help` says."""
+    """A field for the description of the other source, `--of` of the command `data`; `text` is that of `--help`."""
     return field(default_factory=dict, metadata={"help": text, "kind": str})
 
 

@@ -1,6 +1,6 @@
 """One `.npz` file of HEP.TrkX as arrays: read within bounds, and its form checked before anything is made of it.
 
-What holds for all hit graphs, whatever file they come from, is left to `archioptrx.data.guard`.
+Rules of all hit graphs, of any file, are checked in `archioptrx.data.guard`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@
 *Neighbours* are a list with one list or array of hit numbers per hit. An edge may stand at one of its hits or at both;
 it is one edge from the hit nearer to the beam line to the other, and edges come in the order of their inner, then
 outer hits. An edge is true (`y`) if it is in `true`. A pair of `loss` is wanted together (`y_loss`) if both hits are of
-one particle, in whatever places of its track: an embedding that is clustered afterwards has to bring all of them
+one particle, at any places of its track: an embedding that is clustered afterwards has to bring all of them
 together, and the hinge loss of the notebook is one on pairs of one particle. A `true` of consecutive hits holds fewer
 pairs, and would push the others apart.
 
@@ -128,7 +128,7 @@ def _stamp(files: Sequence[Path]) -> str:
 def read_samples(file: Path, folder: Path) -> list[Sample]:
     """Read one file; the content of the samples is checked later, one by one.
 
-    A file that is no list of dicts, or asks for something that needs running, is one sample that says so.
+    A file that is no list of dicts, or asks for something that needs running, is one sample with this fault.
     """
     fault = file_fault(file, folder, LARGEST)
     if fault:

@@ -1,8 +1,8 @@
 """Building of a data set from many events, for every source that builds graphs of single events.
 
-Small data sets are built in this process and stay in memory. What takes long is built by worker processes, and what
-takes long or is large goes to disk as it is built (`archioptrx.data.storage.stored`), where the next call finds it
-again (`archioptrx.data.storage.cache`). The graphs are the same either way.
+Small data sets are built in this process and stay in memory. Those that take long are built by worker processes,
+and those that take long or are large go to disk as they are built (`archioptrx.data.storage.stored`), where the next
+call finds it again (`archioptrx.data.storage.cache`). The graphs are the same either way.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Places for the steps and values of a computation graph, from top to bottom: numbers, no drawing.
 
 A step and the value that it makes are one *unit*: box, arrow, oval, one below the other. A loop is laid out by itself
-and is one item of the whole, so that its frame holds nothing else; what it reads enters through *gates* in the frame's
-upper side, what others read of it leaves through gates in the lower one. Items come in ranks by their longest path
-(see `layered_layout`); between two ranks is a gap that belongs to arrows alone. Back edges run up a
-lane of their own on the right of their loop.
+and is one item of the whole, so that its frame holds nothing else; values that it reads enter through *gates* in the
+frame's upper side, values that others read of it leave through gates in the lower one. Items come in ranks by their
+longest path (see `layered_layout`); between two ranks is a gap that belongs to arrows alone. Back edges run up a lane
+of their own on the right of their loop.
 """
 
 from __future__ import annotations

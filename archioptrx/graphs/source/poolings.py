@@ -1,4 +1,4 @@
-"""Poolings as code: what `archioptrx.networks.blocks.pooling` does, for the one graph that an export takes."""
+"""Poolings as code: `archioptrx.networks.blocks.pooling` for the one graph that an export takes."""
 
 from __future__ import annotations
 

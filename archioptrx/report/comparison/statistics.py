@@ -89,8 +89,7 @@ class RowStatistic:
 
 
 class DrawnRows(ClassifiedRows):
-    """Rows of a resample, for any metric: its ranking and rates come from sums, the rows are drawn only if a metric
-    reads them.
+    """Rows of a resample, for any metric: ranking and rates come from sums, rows are drawn only if a metric reads them.
 
     Parameters
     ----------
@@ -239,7 +238,7 @@ class TrackStatistic:
 
 
 class DrawnTracks(FoundTracks):
-    """Tracks of a resample, for any metric: rates come from sums, the events are joined only if a metric reads them.
+    """Tracks of a resample, for any metric: rates come from sums, events are joined only if a metric reads them.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """The bundled track finders: from scores of edges or triplets to track candidates, one label per hit, -1 for none.
 
-`components` joins whatever accepted edges connect. `walk_through` also separates tracks that share hits or touch, and
-`chains` does so with scores of triplets. Each works on one graph, or on a batch, whose graphs no edge connects. A user
-adds a finder with `archioptrx.tasks.options.tracks.track_finder`.
+`components` joins all hits that accepted edges connect. `walk_through` also separates tracks that share hits or touch,
+and `chains` does so with scores of triplets. Each works on one graph, or on a batch, whose graphs no edge connects. A
+user adds a finder with `archioptrx.tasks.options.tracks.track_finder`.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ def starts(values: Ints) -> Ints:
 class _Paths:
     """The best paths of a directed graph, one after the other.
 
-    `value[v]` is what the best path from v on is worth, `next[v]` the edge it begins with (-1: it ends there). Taking a
+    `value[v]` is the worth of the best path from v on, `next[v]` the edge it begins with (-1: it ends there). Taking a
     path lowers values of nodes before it; they are corrected when they come to the top of the queue, not before.
     """
 
