@@ -110,7 +110,10 @@ def printed() -> list[str]:
 def walked():
     """What the page's function graph gives, by text."""
     shown = re.search(r"```yaml\n(.*?)```", WALK, re.DOTALL)
-    space = WalkSpace(FunctionGraph.from_dict(yaml.safe_load(shown[1])), SearchSpace.load("small"))
+    limits = {"max_steps": 16, "max_walks": 2, "extra": [6, 4], "recurrence": 0.6, "iterations": [1, 2, 3]}
+    grids = {"hidden": {"choice": [16, 32]}, "depth": {"choice": [1, 2]}, "activation": {"choice": ["relu", "tanh"]}}
+    few = SearchSpace.from_dict({"name": "page", "hyperparameters": grids, "walk": {**limits, "max_executed": 28}})
+    space = WalkSpace(FunctionGraph.from_dict(yaml.safe_load(shown[1])), few)
     sampler = RandomSampler(space, 0)
     candidates = [sampler.draw(number, 0) for number in range(20)]
     return {str(candidate.graph): candidate for candidate in reversed(candidates)}  # the first of each

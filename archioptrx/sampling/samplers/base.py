@@ -83,17 +83,16 @@ class Sampler(Protocol):
 
 
 class Proposer(Protocol):
-    """Interface that the author of a sampler implements; `Deduplicated` makes a Sampler of it.
+    """Interface that the author of a sampler implements; `Deduplicated` turns it into a Sampler.
 
     One attribute is optional. `parent`: the observed candidate that the last draw was made from (an object with its
     `key`), or None.
 
     Three methods are optional. `begin(candidates, earlier)`: takes the architectures that the search tries first, such
     as references, and the trials of earlier searches, before the first draw and anew with each start; the space may
-    lack some of them. `learned() ->
-    Mapping[str, float]`: by label of a decision of kind `function`, the present probability of that label; empty while
-    nothing is learned. It must not change the state. `again(candidate, score, epochs)`: called for a refused
-    duplicate, in the place of `observe`.
+    lack some of them. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the present
+    probability of that label; empty while nothing is learned. It must not change the state. `again(candidate, score,
+    epochs)`: called for a refused duplicate, in place of `observe`.
     """
 
     def draw(self, number: int, attempt: int) -> Any | None:

@@ -19,8 +19,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 
-KINSHIPS = (0.0, 0.3, 0.6, 0.8, 0.95)
-"""Correlations between searches that are tried."""
+KINSHIPS = (0.8, 0.95, 0.6, 0.3, 0.0)
+"""Correlations between searches that are tried; the first one holds while nothing speaks for another."""
 
 STEPS = 25
 PRIOR_WEIGHT, PRIOR_NOISE, WIDTH, NOISE_WIDTH = -1.5, -2.0, 1.5, 1.0
@@ -34,9 +34,9 @@ class Point:
     Attributes
     ----------
     labels
-        By level: numbers of the labels [labels].
+        Numbers of the labels, by level [labels].
     counts
-        By level: how often each of them occurs [labels].
+        Number of occurrences of each label, by level [labels].
     norms
         [levels]: Euclidean norm of the counts; 0 where there is no label.
     """
@@ -67,7 +67,7 @@ class Level:
     Attributes
     ----------
     labels, counts, rows
-        [labels of all points]: number of the label, how often it occurs, and the position of its point.
+        [labels of all points]: number of the label, number of its occurrences, and position of its point.
     norms
         [points]: as in Point.
     """

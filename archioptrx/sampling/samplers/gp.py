@@ -36,13 +36,13 @@ from archioptrx.sampling.samplers.variation import Start, cross, free_positions,
 
 ACQUISITIONS = ("thompson", "expected_improvement")
 GROWTH, MOST_NEW = 1.15, 150
-"""The weights of the kernel are fitted again when there are this many times as many observations, or so many more."""
+"""Factor, and number, by which observations have to grow before the weights of the kernel are fitted again."""
 
 FIT, WINDOW = 256, 1000
-"""Observations that the weights are fitted to, and that the posterior is given, at most (see `window`)."""
+"""Most observations for the fit of the weights, and for the posterior (see `window`)."""
 
 PARTS = 4
-"""A proposal makes one part of its pool anew, and keeps those of the proposals just before it."""
+"""Number of parts of a pool: a proposal makes one part anew, and keeps those of the proposals just before it."""
 
 EARLIER = 128
 """Trials of earlier searches that the model is given, at most."""
@@ -98,7 +98,7 @@ class GaussianProcessSampler:
         self._kinship = 1.0
         self._fitted = 0  # number of observations when the weights were fitted
         self._regression: Regression | None = None
-        self._given: list[int] = []  # the observations of the regression
+        self._modelled: list[int] = []  # the observations of the regression
         self._parts: dict[int, Part] = {}  # by number of the proposal that made it
         self._free: dict[Trace, list[int]] = {}  # of the parents: positions of decisions with several options
         self._preferred: tuple[int, list[Any]] = (-1, [])  # number of a proposal, its pool in order
@@ -172,18 +172,18 @@ class GaussianProcessSampler:
         if not self._theta or len(outcomes) >= min(GROWTH * max(1, self._fitted), self._fitted + MOST_NEW):
             self._fit(outcomes)
         if self._regression is None:
-            self._given = window(outcomes[: self._fitted], WINDOW)
-            points = [*earlier.points, *(self._points[i] for i in self._given)]
-            searches = [*earlier.searches, *(0 for _ in self._given)]
+            self._modelled = window(outcomes[: self._fitted], WINDOW)
+            points = [*earlier.points, *(self._points[i] for i in self._modelled)]
+            searches = [*earlier.searches, *(0 for _ in self._modelled)]
             self._regression = Regression(points, np.array(self._theta), searches, self._kinship)
-        for number in range(max(self._fitted, max(self._given, default=-1) + 1), len(outcomes)):
+        for number in range(max(self._fitted, max(self._modelled, default=-1) + 1), len(outcomes)):
             self._regression.append(self._points[number])
-            self._given.append(number)
+            self._modelled.append(number)
         targets = quantiles(outcomes)
-        return self._regression, np.array([*earlier.targets, *(targets[i] for i in self._given)])
+        return self._regression, np.array([*earlier.targets, *(targets[i] for i in self._modelled)])
 
     def _outcomes(self) -> list[tuple[Score, int]]:
-        return [(seen.score, seen.epochs) for seen in self.memory.observations]
+        return [(observation.score, observation.epochs) for observation in self.memory.observations]
 
     def _fit(self, outcomes: Sequence[tuple[Score, int]]) -> None:
         """Fit the weights of the kernel to a part of the observations."""
@@ -209,10 +209,10 @@ class GaussianProcessSampler:
         return replay(self.space, seen.trace) if seen.graph is None else Candidate(seen.trace, seen.graph, {})
 
     def again(self, candidate: Any, score: Any, epochs: int) -> None:
-        """A refused duplicate is no news."""
+        """Ignore a refused duplicate: it brings no new score."""
 
     def state_dict(self) -> Mapping[str, Any]:
-        """All observations, the weights of the kernel, and what each part of the pool was made from."""
+        """All observations, the weights of the kernel, and the number of observations behind each part of the pool."""
         parts = {str(number): part.observed for number, part in self._parts.items()}
         return {
             **self.memory.state_dict(),
@@ -229,7 +229,7 @@ class GaussianProcessSampler:
         self._theta, self._fitted = list(state["theta"]), int(state["fitted"])
         self._kinship = float(state["kinship"])
         self._parts = {int(number): Part(int(observed)) for number, observed in state["parts"].items()}
-        self._regression, self._given, self._preferred = None, [], (-1, [])
+        self._regression, self._modelled, self._preferred = None, [], (-1, [])
 
 
 @dataclass(frozen=True)

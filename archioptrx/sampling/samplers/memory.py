@@ -47,7 +47,7 @@ class Memory:
     Attributes
     ----------
     observations
-        In the order in which they came.
+        Observations in the order in which they came.
     """
 
     def __init__(self, space: Space, elsewhere: bool = False) -> None:
@@ -56,7 +56,7 @@ class Memory:
         self._known: set[tuple[str, Score, int]] = set()
 
     def add(self, candidate: Any, score: Any, epochs: int) -> bool:
-        """Add an observation; whether it is new."""
+        """Add an observation; True: it is new."""
         plain = clean(score)
         if (plain, epochs) == REFUSED:
             return False
@@ -99,4 +99,5 @@ class Memory:
 
 def ranked(observations: Sequence[Observation]) -> list[Observation]:
     """Observations, best first."""
-    return [observations[i] for i in order([(seen.score, seen.epochs) for seen in observations])]
+    scores = [(observation.score, observation.epochs) for observation in observations]
+    return [observations[i] for i in order(scores)]
