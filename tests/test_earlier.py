@@ -163,7 +163,7 @@ def second(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("later")
     copy = folder / "first"
     shutil.copytree(run, copy)
-    experiment = small(**ONE, sampler={"name": "gp", "initial": 4}, earlier_runs=[str(copy)], seed=5)
+    experiment = small(**ONE, sampler={"name": "gp", "initial": 8}, earlier_runs=[str(copy)], seed=5)
     result = searched(folder / "second", experiment)
     shutil.rmtree(copy)
     return result, experiment

@@ -32,6 +32,10 @@ from archioptrx.training.settings import Training
 from archioptrx.training.trial_spec import TrialLimits, TrialSpec
 
 
+WITH_KNOWLEDGE = ("gp", "evolution")
+"""Bundled samplers that use earlier searches."""
+
+
 @dataclass(frozen=True)
 class Setup:
     """A checked search.
@@ -135,9 +139,12 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
     own = () if space.own is None else (Reference(space.ends.name, space.own),)
     tried(faults, partial(check_trackers, experiment.track))
     known = (*own, *(reference for reference in references if reference is not None))
-    warnings = (*space.warnings, *_strange(space.space, known[len(own) :]))
+    warnings = [*space.warnings, *_strange(space.space, known[len(own) :])]
+    if experiment.earlier_runs and experiment.sampler["name"] not in WITH_KNOWLEDGE:
+        name, allowed = experiment.sampler["name"], ", ".join(WITH_KNOWLEDGE)
+        warnings.append(f"earlier_runs: the sampler {name} learns nothing from them; allowed: {allowed}")
     earlier = tried(faults, partial(EarlierRuns.of, experiment, space.own is None, run)) or EarlierRuns()
-    setup = Setup(experiment, space.files, space.space, space.ends, known, earlier, warnings)
+    setup = Setup(experiment, space.files, space.space, space.ends, known, earlier, tuple(warnings))
     if not faults:
         tried(faults, setup.sampler)
     finish(faults)
