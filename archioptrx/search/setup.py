@@ -21,7 +21,7 @@ from archioptrx.runs.experiment_sections import Constraints, missing_trackers
 from archioptrx.runs.loggers import LOGGERS
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
-from archioptrx.sampling.samplers import Proposer, Sampler, Screen, make_sampler
+from archioptrx.sampling.samplers import SAMPLERS, Proposer, Sampler, Screen, make_sampler
 from archioptrx.sampling.samplers.screen import Values, check_screened
 from archioptrx.sampling.samplers.variation import trace_in
 from archioptrx.sampling.walk import WalkSpace
@@ -30,10 +30,6 @@ from archioptrx.search.rules import Reference
 from archioptrx.search.space import TRAINING_FIELDS, SpaceEnds, load_architecture, make_space, tried
 from archioptrx.training.settings import Training
 from archioptrx.training.trial_spec import TrialLimits, TrialSpec
-
-
-WITH_KNOWLEDGE = ("gp", "evolution")
-"""Bundled samplers that use earlier searches."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +136,9 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
     tried(faults, partial(check_trackers, experiment.track))
     known = (*own, *(reference for reference in references if reference is not None))
     warnings = [*space.warnings, *_strange(space.space, known[len(own) :])]
-    if experiment.earlier_runs and experiment.sampler["name"] not in WITH_KNOWLEDGE:
-        name, allowed = experiment.sampler["name"], ", ".join(WITH_KNOWLEDGE)
-        warnings.append(f"earlier_runs: the sampler {name} learns nothing from them; allowed: {allowed}")
+    name = experiment.sampler["name"]
+    if experiment.earlier_runs and not (name in SAMPLERS and hasattr(SAMPLERS.get(name), "begin")):
+        warnings.append(f"earlier_runs: the sampler {name} learns nothing from them; gp and evolution do")
     earlier = tried(faults, partial(EarlierRuns.of, experiment, space.own is None, run)) or EarlierRuns()
     setup = Setup(experiment, space.files, space.space, space.ends, known, earlier, tuple(warnings))
     if not faults:
