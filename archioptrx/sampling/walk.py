@@ -384,7 +384,7 @@ class _Walk:
         values: dict[str, Any] = {}
         for grid in self.space.search_space.hyperparameters:
             if grid.name in used or grid.name not in self.space.graph_names:
-                index = self.pick("hyperparameter", grid.name, grid.labels) if len(grid.values) > 1 else 0
+                index = self.pick("hyperparameter", grid.name, grid.labels, grid.weights) if len(grid.values) > 1 else 0
                 values[grid.name] = grid.values[index]
         return values
 

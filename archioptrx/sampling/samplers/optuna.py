@@ -28,6 +28,8 @@ from archioptrx.sampling.samplers.variation import known_in
 PREFIX = "optuna:"
 PATIENCE = 3
 """Number of refused draws after which a candidate is drawn at random."""
+OPENING = 10
+"""Number of candidates whose decisions with uneven prior weights are drawn by these: Optuna knows no such weights."""
 WINDOWS = {"TPESampler": 500}
 """Most trials in a study, by class of Optuna. TPE sorts all trials for each decision; of the best it looks at 25."""
 
@@ -148,8 +150,8 @@ class OptunaSampler:
         self.records = [known for known in self.records if known.outcome is not None or known.number != number]
         record = Record("", {}, {}, {}, number)
         seed = seed_of(self.seed, number, attempt)
+        prior = random_choices(seed)
         if attempt >= PATIENCE:
-            prior = random_choices(seed)
             candidate = self.space(noting(record, lambda name, point, labels, weights: prior(point, labels, weights)))
         else:
             trial = self._ask(seed)
@@ -157,6 +159,8 @@ class OptunaSampler:
             def answer(name: str, point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
                 if len(labels) == 1:
                     return 0
+                if number < OPENING and max(weights) > min(weights):
+                    return prior(point, labels, weights)
                 if is_rising(point, labels):
                     return int(trial.suggest_int(name, 0, len(labels) - 1))
                 return labels.index(trial.suggest_categorical(name, list(labels)))
