@@ -15,12 +15,12 @@ from test_reader_fuzz import mutated_bytes
 
 from archioptrx.commands import inspect, search
 from archioptrx.core.errors import InputError
+from archioptrx.core.overrides import apply
 from archioptrx.core.reading import parse_json, read_json, reading, shown
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.models.model_folder import load_model
 from archioptrx.runs.experiment import load_experiment
-from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.search.study import load_study
@@ -281,12 +281,12 @@ def test_json_of_another_kind(tmp_path):
 def test_hyperparameters_without_effect_are_named(tmp_path, capsys):
     for kind, content in (("sketch", SKETCH), ("architecture", NETWORK)):
         file = tmp_path / f"{kind}.yaml"
-        file.write_text(yaml.safe_dump(override(content, {"hyperparameters.learning_rte": 0.1})))
+        file.write_text(yaml.safe_dump(apply(content, {"hyperparameters.learning_rte": 0.1})))
         assert inspect.main([str(file)]) == 0
         error = capsys.readouterr().err
         assert error.startswith(f"{file}: hyperparameters.learning_rte: has no effect; allowed: ")
         assert error.endswith("(did you mean learning_rate?)\n")
-        file.write_text(yaml.safe_dump(override(content, {"hyperparameters.learning_rate": [0.1]})))
+        file.write_text(yaml.safe_dump(apply(content, {"hyperparameters.learning_rate": [0.1]})))
         assert inspect.main([str(file)]) == 2
         assert "hyperparameters.learning_rate: is [0.1]; allowed: " in capsys.readouterr().err
 

@@ -16,7 +16,7 @@ from small_search import SMALL, lines, searched, small
 from archioptrx.commands import compare, data, export, inspect, predict, search, train
 from archioptrx.core.errors import WriteError
 from archioptrx.core.files import Journal, check_writable, writing
-from archioptrx.runs.overrides import override
+from archioptrx.core.overrides import apply
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {"budget.trials": 2, "training.epochs": 1, "retrain": {"top": 1, "seeds": 1}, "track": "none", "keep.weights": 1}
@@ -81,7 +81,7 @@ def test_a_full_and_a_read_only_disk(tmp_path):
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:
         pytest.skip("needs a namespace of its own, to mount a small disk")
     (tmp_path / "disk").mkdir()
-    document = override(SMALL, {**TINY, "budget.trials": 4, "keep.weights": "all"})
+    document = apply(SMALL, {**TINY, "budget.trials": 4, "keep.weights": "all"})
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(document))
     script = IN_NAMESPACE.format(python=sys.executable)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -17,7 +17,6 @@ from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.files import next_folder, refuse_used
 from archioptrx.core.overrides import assignment
 from archioptrx.runs.experiment import Experiment, load_experiment, parse_experiment
-from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder, is_study
 from archioptrx.search.setup import Setup, prepare
 from archioptrx.search.study import load_study
@@ -93,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         ended = len(folder.trials.read())
         if args.trials is not None and 0 < args.trials < ended:
             raise InputError(f"--trials: is {args.trials}, but {ended} trials have ended; allowed: {ended} or more")
-        experiment = parse_experiment(override(folder.document(), overrides), folder.place, options)
+        experiment = parse_experiment(folder.document(), folder.place, options, overrides)
         setup = prepare(experiment, folder.path)
         _warn([setup])
         return searched(args, setup, folder)

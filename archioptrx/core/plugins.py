@@ -237,17 +237,16 @@ def named_modules() -> tuple[str, ...]:
     return _CONSENT.names
 
 
-def read_imports(document: Fields, folder: Path | None, typed: bool = False) -> tuple[str, ...]:
+def read_imports(document: Fields, typed: bool = False) -> tuple[str, ...]:
     """Take the key `imports` and import its modules, before any other key of the document is read.
 
     Every command comes here with each experiment, run folder and model folder, so that all other keys may name parts
     of the user's own. A document is data, perhaps a stranger's: a module is imported only if the person names it, said
-    yes to its source before, or says so now (`user_modules`). See docs/guides/parts.md.
+    yes to its source before, or says so now (`user_modules`). See docs/guides/parts.md. Where the document comes from
+    a file, its modules may lie in the folder of that file, or in `modules/` of it.
 
     Parameters
     ----------
-    folder
-        Folder of the document: its modules may lie there, or in `modules/` of it; None: it has none.
     typed
         Whether the person typed the key (`--set imports=[...]`), and so names the modules.
 
@@ -263,7 +262,8 @@ def read_imports(document: Fields, folder: Path | None, typed: bool = False) -> 
     finish(faults)
     for index, name in enumerate(names):
         check_module_name(name, f"{document.at('imports')}[{index}]")
-    beside = () if folder is None else (folder,)
+    file = Path(document.place)
+    beside = (file.parent,) if file.is_file() else ()
     if typed:
         import_modules(names, beside)
     for name in names:

@@ -21,7 +21,6 @@ from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.loggers import Tracking, numbers_of
-from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.records import OF_EPOCH
 from archioptrx.search.repetition import Repetition
@@ -77,13 +76,13 @@ def choose(args: argparse.Namespace) -> SingleTraining:
     overrides["track"] = args.track or "none"
     trial = of_run(args.architecture)
     if trial is None:
-        experiment = parse_experiment(override(usual(), overrides), "train", options)
+        experiment = parse_experiment(usual(), "train", options, overrides)
         loaded = load_architecture(args.architecture)
         return SingleTraining(loaded, Path(args.architecture).stem, experiment, args.seed or 0, track=experiment.track)
     folder, line = trial
     overrides = {"retrain.epochs": None, **overrides}
     overrides.setdefault("training.epochs", line["epochs"])
-    experiment = parse_experiment(override(folder.document(), overrides), folder.place, options)
+    experiment = parse_experiment(folder.document(), folder.place, options, overrides)
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
     seed = line["seed"] if args.seed is None else args.seed
     name = f"{experiment.name}-{line['proposal']:04d}"
