@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -141,6 +140,3 @@ def _table(name: str, rows: Iterable[tuple[str, Mapping[str, Any]]], columns: Se
 
 
 main = command(parser, run)
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -353,6 +353,3 @@ def effects_document(by_goal: Mapping[str, Effects]) -> dict[str, Any]:
 
 
 main = command(parser, run)
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -243,6 +243,3 @@ def _backend(args: argparse.Namespace, experiment: Experiment) -> Backend:
 
 
 main = command(parser, run)
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.docstrings import first_line, summary
@@ -25,6 +25,7 @@ from archioptrx.core.own_modules import FINDER, KEPT, ModuleSource, find
 from archioptrx.core.trust import is_trusted, remember
 
 Part = TypeVar("Part")
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Description = TypeVar("Description")
 PACKAGE = __name__.partition(".")[0]
 SCRIPTS = ("__main__", "__mp_main__")
@@ -69,11 +70,11 @@ class Registry(Generic[Part]):
             raise InputError(f"{self.kind} {name}: is registered by {owner} already; allowed in {module}: another name")
         self._modules[name], self._parts[name] = module, part
 
-    def registering(self, name: str) -> Callable[[Part], Part]:
+    def registering(self, name: str) -> Callable[[Decorated], Decorated]:
         """Make a decorator that registers a class or a function, under the module that defines it."""
 
-        def decorate(part: Part) -> Part:
-            self.register(name, part, str(getattr(part, "__module__", "")))
+        def decorate(part: Decorated) -> Decorated:
+            self.register(name, cast(Part, part), str(getattr(part, "__module__", "")))
             return part
 
         return decorate
@@ -171,11 +172,11 @@ class DescribedRegistry(Registry[Part], Generic[Part, Description]):
         """Make a part known before the module that registers it is imported."""
         self._modules[name], self.descriptions[name] = module, description
 
-    def describing(self, name: str, description: Description) -> Callable[[Part], Part]:
+    def describing(self, name: str, description: Description) -> Callable[[Decorated], Decorated]:
         """Make a decorator as `registering` does, of a part with a description."""
         register = self.registering(name)
 
-        def decorate(part: Part) -> Part:
+        def decorate(part: Decorated) -> Decorated:
             register(part)
             self.descriptions[name] = description
             return part

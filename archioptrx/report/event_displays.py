@@ -129,15 +129,9 @@ def sectors_of(shown: Shown) -> list[float]:
     return np.quantile(phi, np.linspace(0, 1, count + 1)).tolist() if len(phi) else [-math.pi, math.pi]
 
 
-def event_display(held: HeldOut, target: BinaryTarget, most: int = MOST_LETTERS) -> Markup | None:
-    """Event displays of one target; None where hits have no positions.
-
-    Parameters
-    ----------
-    most
-        See `MOST_LETTERS`.
-    """
-    events = chosen_events(held, target, most)
+def event_display(held: HeldOut, target: BinaryTarget) -> Markup | None:
+    """Event displays of one target; None where hits have no positions."""
+    events = chosen_events(held, target)
     if not events:
         return None
     name = f"display{'-' * bool(target.name)}{target.name}"

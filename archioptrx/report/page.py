@@ -120,9 +120,7 @@ def figure(name: str, content: go.Figure, label: str, height: int = 420, views: 
     )
 
 
-def table(
-    name: str, heads: Sequence[str], rows: Sequence[Sequence[str | Cell]], left: Sequence[int] = (), caption: str = ""
-) -> Markup:
+def table(name: str, heads: Sequence[str], rows: Sequence[Sequence[str | Cell]], left: Sequence[int] = ()) -> Markup:
     """Table that a click on a heading sorts. All rows are in the page, so it suits some hundred rows at most.
 
     Parameters
@@ -130,7 +128,7 @@ def table(
     left
         Indices of text columns, which are aligned to the left.
     """
-    return fragment("table.html", name=name, heads=heads, rows=rows, left=left, caption=caption)
+    return fragment("table.html", name=name, heads=heads, rows=rows, left=left)
 
 
 def packed(name: str, value: Any) -> Markup:

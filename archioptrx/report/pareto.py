@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.report.axes import is_share, log_axis, score_views
 from archioptrx.report.content import Content
-from archioptrx.report.drawings import network_drawing, numbered_trials
 from archioptrx.report.page import Section, View, figure, fragment
 from archioptrx.report.scores import dot_size
 from archioptrx.report.trials import SCRIPTS, metric_value
@@ -49,10 +48,7 @@ def section(content: Content) -> Section | None:
     on_front = [content.rows[place] for place in members] + pareto_front(content.rows)
     shown = {row["proposal"] for row in content.best}
     wanted = {row["proposal"]: row for row in on_front if row["proposal"] not in shown}
-    drawings = [
-        (place, network_drawing(content, row))
-        for place, row in numbered_trials(content, list(wanted.values())[:MOST_DRAWN])
-    ]
+    drawings = [(place, content.drawing(row)) for place, row in content.numbered(list(wanted.values())[:MOST_DRAWN])]
     start = members[0] if members else 0
     body = fragment("pareto.html", charts=charts, drawn=drawings, start=start)
     description = (

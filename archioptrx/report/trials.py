@@ -1,4 +1,7 @@
-"""Trials of a run as columns of plain data, small enough for ten thousand of them; the page's scripts show them."""
+"""Section with the leaderboard: the trials as columns of plain data, small enough for ten thousand of them.
+
+The page's scripts make a table of them to sort and filter, which opens each architecture.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.report.content import Content
+from archioptrx.report.page import Section, fragment, packed
 from archioptrx.runs.leaderboard import front_numbers
 from archioptrx.runs.text import brief
 from archioptrx.training.objective import COSTS, header
@@ -17,6 +21,20 @@ SCRIPTS = ("trials.js",)
 """Scripts for a section whose figures or tables link to trials."""
 MOST_HYPERPARAMETERS = 8
 """Hyperparameters that differ and have a column of their own, at most."""
+
+
+def section(content: Content) -> Section:
+    """Section with the table of all ended trials; a note where there is none yet."""
+    if not content.rows:
+        return Section("leaderboard", "Leaderboard", fragment("empty.html", text="No trial has ended yet."))
+    statuses = [row["status"] for row in content.rows]
+    tallies = {name: statuses.count(name) for name in ("finished", "pruned", "failed") if name in statuses}
+    body = fragment("leaderboard.html", data=packed("trials", trial_data(content)), tallies=tallies)
+    description = (
+        "All ended trials, best first. Click a heading to sort, or a row to open the trial. "
+        "Scores are computed on validation events."
+    )
+    return Section("leaderboard", "Leaderboard", body, description, (*SCRIPTS, "leaderboard.js"))
 
 
 def trial_data(content: Content) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from archioptrx.report.comparison.statistics import (
     judging_metrics,
 )
 from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_of
-from archioptrx.runs.several_tests import holm
+from archioptrx.runs.statistics import holm
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import Bools, logit
 from archioptrx.tasks.options.registry import objective_metrics
