@@ -25,7 +25,6 @@ from archioptrx.core.files import plain
 from archioptrx.core.reading import reading
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.drawing.network import draw_architecture, source_widths
-from archioptrx.report.run_report import write_report
 from archioptrx.runs.effects import Effect, Effects, effects_of
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.run_folder import RunFolder, is_study
@@ -146,6 +145,8 @@ def write_html(folder: RunFolder, trial: int | None, args: argparse.Namespace) -
     finish(
         [f"--html: is a report of the whole run, not with {name}; {allowed}" for name, value in given.items() if value]
     )
+    from archioptrx.report.run_report import write_report  # plotly is imported from here on
+
     write_report(folder, args.html, args.top or TOP)
     print(json.dumps({"report": str(args.html)}) if args.json else f"written: {args.html}")
     return 0

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from archioptrx.report.axes import log_axis
 from archioptrx.report.held_out import CUT, CUT_LOGIT, BinaryTarget
 from archioptrx.report.page import View, figure
 from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-    from markupsafe import Markup
 
 MOST_POINTS = 500
 """Points of a drawn curve, at most."""
@@ -96,8 +94,6 @@ def classification_figures(target: BinaryTarget, metrics: Mapping[str, Any]) -> 
 
 def score_histogram(name: str, logits: Floats, truth: Bools, plural: str) -> Markup:
     """Histogram of the scores of true and of false rows; counts on a logarithmic scale."""
-    import plotly.graph_objects as go
-
     chart = go.Figure()
     scores = probability(logits)
     limits = np.linspace(0, 1, BINS + 1)
@@ -145,8 +141,6 @@ def purity_figure(name: str, rates: Rates, metrics: Mapping[str, Any]) -> Markup
 
 def calibration_figure(name: str, logits: Floats, truth: Bools, plural: str) -> Markup:
     """Share of true rows against the score: on the diagonal a score is a probability."""
-    import plotly.graph_objects as go
-
     scores = probability(logits)
     place = np.minimum((10 * scores).astype(int), 9)
     count = np.bincount(place, minlength=10)
@@ -174,8 +168,6 @@ def calibration_figure(name: str, logits: Floats, truth: Bools, plural: str) -> 
 
 def pass_figure(name: str, passes: Sequence[Mapping[str, float | None]]) -> Markup:
     """Distance of AUC, efficiency and purity to 1 after each pass of the loop."""
-    import plotly.graph_objects as go
-
     chart = go.Figure()
     seen: list[float | None] = []
     looks = {"auc": ("1 − AUC", TRUE), "efficiency": ("1 − efficiency", FALSE), "purity": ("1 − purity", "var(--c3)")}
@@ -196,8 +188,6 @@ def pass_figure(name: str, passes: Sequence[Mapping[str, float | None]]) -> Mark
 
 def binned_figure(name: str, bins: Sequence[Mapping[str, Any]], axis: str, plural: str) -> Markup:
     """Efficiency and purity in bins of a quantity, as `evaluate` prints them, with binomial errors."""
-    import plotly.graph_objects as go
-
     chart = go.Figure()
     labels = [f"{row['from']:g} … {'∞' if row['to'] is None else format(row['to'], 'g')}" for row in bins]
     true = [row["true_fraction"] * row[plural] for row in bins]
@@ -229,8 +219,6 @@ def probability(logits: Floats) -> Floats:
 
 
 def _curve(x: Floats, y: Floats, at: NDArray[np.intp], label: str, colour: str) -> go.Figure:
-    import plotly.graph_objects as go
-
     chart = go.Figure()
     chart.add_scatter(x=x[at].tolist(), y=y[at].tolist(), mode="lines", name=label, line={"color": colour, "width": 2})
     return chart

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import plotly.graph_objects as go
+from markupsafe import Markup
 
 from archioptrx.core.files import Journal
 from archioptrx.report.axes import log_axis
@@ -14,9 +17,6 @@ from archioptrx.runs.costs import Schedule, Spent, running, saved_by_pruning, sc
 from archioptrx.runs.statistics import agreement
 from archioptrx.runs.text import duration_text
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
 SPANS, BINS, DOTS = 500, 240, 1000
 """Most trials drawn as single bars; bins of the time where there are more; points of time against parameters."""
 STATUSES = ("finished", "pruned", "failed")
@@ -24,8 +24,6 @@ STATUSES = ("finished", "pruned", "failed")
 
 def section(content: Content) -> Section | None:
     """Section on the cost of the search; None before a trial has ended."""
-    from markupsafe import Markup
-
     if not content.rows:
         return None
     schedule = schedule_of(content.rows)
@@ -104,8 +102,6 @@ def _time(schedule: Schedule) -> Markup | None:
 
 
 def _one_by_one(schedule: Schedule) -> Markup:
-    import plotly.graph_objects as go
-
     factor, unit = _unit(schedule.wall)
     lanes = 1 + max(span.lane for span in schedule.spans)
     traces = []
@@ -142,8 +138,6 @@ def _span_text(row: Mapping[str, Any]) -> str:
 
 
 def _together(schedule: Schedule) -> Markup:
-    import plotly.graph_objects as go
-
     factor, unit = _unit(schedule.wall)
     width = schedule.wall / BINS
     traces = [
@@ -175,8 +169,6 @@ def _unit(seconds: float) -> tuple[float, str]:
 
 
 def _parameters(content: Content) -> Markup | None:
-    import plotly.graph_objects as go
-
     rows = [row for row in content.rows if row["parameters"] and row["epochs"] and row["train_seconds"] > 0]
     if len(rows) < 2:
         return None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import plotly.graph_objects as go
+from markupsafe import Markup
 
 from archioptrx.report.axes import name_and_sign
 from archioptrx.report.content import Content
 from archioptrx.report.page import Cell, Section, View, figure, fragment, hover_text, table
 from archioptrx.runs.effects import Effect, Effects, effects_of
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 SHOWN, LISTED = 24, 200
 """Most effects in the figure at one time, and in the table."""
@@ -32,8 +32,6 @@ ABOUT = (
 
 def section(content: Content) -> Section | None:
     """Section with the effects on each goal; None before two trials have a score."""
-    from markupsafe import Markup
-
     goals = content.experiment.objective.goals
     parts: list[Markup] = []
     for number, goal in enumerate(goals):
@@ -54,8 +52,6 @@ def _goal_part(effects: Effects, suffix: str, goal: str) -> Markup:
 
 
 def _figure(effects: Effects, suffix: str, goal: str) -> Markup:
-    import plotly.graph_objects as go
-
     groups = {"all": effects.judged}
     groups |= {text: members for name, text in GROUPS.items() if (members := _of(effects.judged, name))}
     shown = {text: list(reversed(members[:SHOWN])) for text, members in groups.items()}

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from archioptrx.data.dataset import Dataset
@@ -20,9 +21,6 @@ from archioptrx.report.held_out import CUT, CUT_LOGIT, BinaryTarget, HeldOut, Lo
 from archioptrx.report.page import fragment, packed
 from archioptrx.tasks.classification_metrics import Bools
 from archioptrx.tasks.comparison import medal_classes
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 Ints = NDArray[np.int64]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import plotly.graph_objects as go
 
 from archioptrx.report.axes import is_share, log_axis, score_views
 from archioptrx.report.content import Content
@@ -13,9 +15,6 @@ from archioptrx.report.scores import dot_size
 from archioptrx.report.trials import SCRIPTS, metric_value
 from archioptrx.runs.leaderboard import pareto_front
 from archioptrx.training.objective import Goal
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 Row = Mapping[str, Any]
 Point = tuple[int, float, float]
@@ -91,8 +90,6 @@ def _points(content: Content, across: str, upward: str) -> list[Point]:
 
 def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[go.Figure, list[View], list[int]]:
     """The figure with one front for each cost, its views, and the trials on any of the fronts, cheapest first."""
-    import plotly.graph_objects as go
-
     groups = {
         status: [i for i, row in enumerate(content.rows) if row["status"] == status and row["score"] is not None]
         for status in ("finished", "pruned")
@@ -132,8 +129,6 @@ def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[
 
 def _pair(content: Content, across: Goal, upward: Goal) -> go.Figure:
     """Figure of two goals: `across` on the horizontal axis, `upward` on the vertical one; costs on log axes."""
-    import plotly.graph_objects as go
-
     points = _points(content, across.metric, upward.metric)
     line = front_of_points(points, (across.mode == "max", upward.mode == "max"))
     chart = go.Figure()

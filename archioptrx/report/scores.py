@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+import plotly.graph_objects as go
+
 from archioptrx.report.axes import name_and_sign, score_views
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, View, figure
@@ -34,8 +36,6 @@ def section(content: Content) -> Section | None:
 
 def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
     """Figure of the scores, its label, height and views."""
-    import plotly.graph_objects as go
-
     goal = content.experiment.objective.first
     metric, sign = name_and_sign(goal)
     ended = sorted(enumerate(content.rows), key=lambda numbered: numbered[1]["ended"])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import plotly.graph_objects as go
 import torch
+from markupsafe import Markup
 from torch import Tensor
 
 from archioptrx.core.errors import InputError
@@ -23,9 +24,6 @@ from archioptrx.tasks.parameters import residuals, split
 from archioptrx.tasks.task import Task
 from archioptrx.tasks.track_count import TrackCount, track_numbers
 from archioptrx.tasks.track_set import TrackSet
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 BINS = 60
 MOST_POINTS = 2000
@@ -72,8 +70,6 @@ def identifier(heading: str) -> str:
 @task_figures("node_embedding")
 def distance_figures(task: NodeEmbedding, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> Figures:
     """Histogram of the distances between hits of one and of different particles; nothing without pairs."""
-    import plotly.graph_objects as go
-
     pairs = [pairs_of(graph) for graph in graphs]
     apart = [task.distance(embedding, index) for embedding, (index, _) in zip(outputs, pairs, strict=True)]
     distance = torch.cat(apart).double().numpy()
@@ -125,8 +121,6 @@ def parameter_figures(task: NodeRegression, outputs: Sequence[Tensor], graphs: S
 
 def given_and_true(parameter: TrackParameter, given: Floats, truth: Floats) -> TaskFigure:
     """Heat map of the hits by true and by predicted value."""
-    import plotly.graph_objects as go
-
     given_values, true_values = in_unit(parameter, given), in_unit(parameter, truth)
     low, high = np.quantile(true_values, [0.005, 0.995])
     limits = np.linspace(low, high if high > low else low + 1, 41)
@@ -151,8 +145,6 @@ def residual_histogram(parameter: TrackParameter, error: Floats) -> TaskFigure:
 
     The outermost bins hold all that lies beyond.
     """
-    import plotly.graph_objects as go
-
     low, middle, high = np.percentile(error, [16, 50, 84])
     width = (high - low) / 2
     limits = np.linspace(middle - 5 * (width or 1), middle + 5 * (width or 1), BINS + 1)
@@ -188,8 +180,6 @@ def track_set_figures(task: TrackSet, outputs: Sequence[Tensor], graphs: Sequenc
 
 def track_number_figure(given: Floats, truth: Floats) -> TaskFigure:
     """Predicted against true numbers of tracks; the area of a point is the number of graphs."""
-    import plotly.graph_objects as go
-
     step = max(1, -(-len(truth) // MOST_POINTS))
     points, counts = np.unique(np.stack([truth, given])[:, ::step], axis=1, return_counts=True)
     ends = [float(min(given.min(), truth.min())), float(max(given.max(), truth.max()))]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import plotly.graph_objects as go
+from markupsafe import Markup
 from scipy import stats
 
 from archioptrx.report.content import Content
@@ -14,9 +16,6 @@ from archioptrx.report.page import Cell, Section, View, figure, fragment, table
 from archioptrx.runs.effects import best_curve_of, standings
 from archioptrx.runs.statistics import Agreement, agreement, failures_of, generations, passed_over
 from archioptrx.runs.trial_choices import SIZES, size_of
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 MEANINGS = {
     "duplicate": "the sampler had proposed it before",
@@ -30,8 +29,6 @@ DOTS, BARS, CAUSES, ERROR = 1000, 40, 30, 300
 
 def section(content: Content) -> Section | None:
     """Section on walk and sampler; None before the first proposal."""
-    from markupsafe import Markup
-
     if not content.proposals:
         return None
     parts = [_passed_over(content), _shapes(content), _lineage(content), *_screen(content)]
@@ -78,8 +75,6 @@ def _dropped(content: Content) -> str:
 
 
 def _shapes(content: Content) -> Markup:
-    import plotly.graph_objects as go
-
     best = best_quarter(content)
     numbers = {n: _numbers(line) for n, line in content.proposals.items()}
     names = list(dict.fromkeys(name for sizes in numbers.values() for name in sizes))
@@ -136,8 +131,6 @@ def _bins(values: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _lineage(content: Content) -> Markup | None:
-    import plotly.graph_objects as go
-
     depth = generations([line for _, line in sorted(content.proposals.items())])
     if not any(depth.values()):
         return None
@@ -195,8 +188,6 @@ def _screen(content: Content) -> list[Markup]:
 
 
 def _proxy(proxy: str, pairs: Sequence[tuple[float, float]]) -> Markup:
-    import plotly.graph_objects as go
-
     agreed = agreement([value for value, _ in pairs], [other for _, other in pairs])
     ranks = stats.rankdata([value for value, _ in pairs]).tolist()
     shown = evenly_thinned([(rank, *pair) for rank, pair in zip(ranks, pairs, strict=True)], DOTS)
@@ -236,8 +227,6 @@ def agreement_text(correlation: Agreement | None) -> str:
 
 
 def _epochs(content: Content) -> Markup | None:
-    import plotly.graph_objects as go
-
     if not any(row["status"] == "pruned" for row in content.rows):
         return None
     epochs = sorted({row["epochs"] for row in content.rows})

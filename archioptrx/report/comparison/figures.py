@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 
 from archioptrx.report.comparison.decisions import Pair
 from archioptrx.report.comparison.pictures import Curves, Display
 from archioptrx.report.comparison.result import ComparedModel, Comparison, Number
 from archioptrx.report.comparison.text import metric_text, p_text
 from archioptrx.report.page import View, hover_text
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 Trace = dict[str, Any]
 GOOD, BAD, BOTH, TRUE = "var(--c1)", "var(--bad)", "var(--c8)", "var(--strong)"
@@ -34,8 +32,6 @@ def colour(place: int) -> str:
 
 def figure_of(traces: Sequence[Trace], **layout: Any) -> go.Figure:
     """Figure of plain traces."""
-    import plotly.graph_objects as go
-
     return go.Figure(data=list(traces), layout=layout)
 
 
