@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class ArchiOpTrXError(Exception):
@@ -45,6 +46,15 @@ class TrialError(ArchiOpTrXError):
 
 RAISED = (Exception, SystemExit)
 """Errors that a part of the user's own may raise, and that then fail this part alone; Ctrl-C isn't one of them."""
+
+
+@contextmanager
+def faults_at(place: str) -> Iterator[None]:
+    """Context in which the faults of an input error get a place as their start."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(*(f"{place}: {fault}" for fault in error.faults)) from error
 
 
 def did_you_mean(wrong: object, allowed: Iterable[str]) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.docstrings import first_line, summary
-from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, did_you_mean
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, did_you_mean, faults_at
 from archioptrx.core.own_modules import FINDER, KEPT, ModuleSource, find
 from archioptrx.core.trust import is_trusted, remember
 
@@ -357,10 +357,11 @@ def _run(source: ModuleSource, name: str) -> None:
 
 
 def _import(name: str) -> None:
-    try:
-        importlib.import_module(name)
-    except InputError as error:  # a part of it can't be registered
-        raise InputError(*(f"imports: {name}: {fault}" for fault in error.faults)) from error
-    except RAISED as error:  # a module may do anything while it is imported
-        text = " ".join(str(error).split())
-        raise InputError(f"imports: {name}: can't be imported: {type(error).__name__}: {text}") from error
+    with faults_at(f"imports: {name}"):
+        try:
+            importlib.import_module(name)
+        except InputError:  # a part of it can't be registered
+            raise
+        except RAISED as error:  # a module may do anything while it is imported
+            text = " ".join(str(error).split())
+            raise InputError(f"can't be imported: {type(error).__name__}: {text}") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.sources.files import stamp
 
 PARTS = ("hits", "cells", "particles", "truth")
 _NAME = re.compile(r"^(?P<event>event\d+)-(?P<part>hits|cells|particles|truth)\.csv(\.gz|\.zip)?$")
@@ -126,9 +127,8 @@ class EventFiles:
     @property
     def key(self) -> str:
         """Paths, sizes and times of the files: changes when their content does."""
-        seen = {file.path: file.path.stat() for file in self.parts.values() if file.path.exists()}
-        stats = "".join(f"{path.resolve()} {s.st_size} {s.st_mtime_ns}\n" for path, s in sorted(seen.items()))
-        return stats + " ".join(str(file.member) for _, file in sorted(self.parts.items()))
+        stamps = sorted({f"{stamp(file.path)}\n" for file in self.parts.values()})
+        return "".join(stamps) + " ".join(str(file.member) for _, file in sorted(self.parts.items()))
 
 
 def find_events(path: Path) -> list[EventFiles]:
