@@ -27,7 +27,7 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.drawing.network import draw_architecture, source_widths
 from archioptrx.runs.effects import Effect, Effects, effects_of
 from archioptrx.runs.experiment import Experiment
-from archioptrx.runs.run_folder import RunFolder, is_study
+from archioptrx.runs.run_folder import RunFolder, is_study, trial_of
 from archioptrx.runs.text import (
     graphs_of,
     hyperparameters_text,
@@ -88,8 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
 def show_run(args: argparse.Namespace) -> int:
     """Print one search."""
-    path, trial = of_trial(args.run_folder)
-    folder = RunFolder(path)
+    folder, trial = trial_of(args.run_folder) or (RunFolder(args.run_folder), None)
     if args.html:
         return write_html(folder, trial, args)
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
@@ -213,12 +212,6 @@ def _show_study(args: argparse.Namespace) -> int:
     return 0
 
 
-def of_trial(path: Path) -> tuple[Path, int | None]:
-    """The run, and the number of the trial where `path` is RUN/ID."""
-    is_trial = not path.exists() and path.name.isdecimal() and (path.parent / "experiment.yaml").is_file()
-    return (path.parent, int(path.name)) if is_trial else (path, None)
-
-
 def chosen_row(rows: list[dict[str, Any]], trial: int | None, args: argparse.Namespace) -> dict[str, Any] | None:
     """The row of the trial that is shown: the one asked for, or the best; None: none has ended."""
     if trial is None:
@@ -303,8 +296,7 @@ def document(
 
 def effects_by_goal(folder: RunFolder, experiment: Experiment) -> dict[str, Effects]:
     """The effects of all choices on each goal."""
-    rows = folder.rows()
-    proposals = {line["proposal"]: line for line in folder.proposals.read() if "refused" not in line}
+    rows, proposals = folder.rows(), folder.proposed()
     goals = experiment.objective.goals
     return {goal.label: effects_of(rows, proposals, number) for number, goal in enumerate(goals)}
 

@@ -15,7 +15,7 @@ from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.files import next_folder, refuse_used
-from archioptrx.core.overrides import assignment
+from archioptrx.core.overrides import read_assignments
 from archioptrx.runs.experiment import Experiment, load_experiment, parse_experiment
 from archioptrx.runs.run_folder import RunFolder, is_study
 from archioptrx.search.setup import Setup, prepare
@@ -134,12 +134,7 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
         # Another sampler has other options: those of the file go, those of --set come.
         overrides = {"sampler": {"name": args.sampler}, **overrides}
     options = {KEYS[flag]: f"--{flag.replace('_', '-')}" for flag in flags}
-    for text in args.set:
-        try:
-            key, value = assignment(text)
-            overrides[key], options[key] = value, f"--set {key}"
-        except InputError as error:
-            faults += error.faults
+    faults += read_assignments(args.set, overrides, options)
     if overrides.get("architecture"):
         if "function_graph" in overrides:
             graph, architecture = options["function_graph"], options["architecture"]

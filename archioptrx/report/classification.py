@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from archioptrx.report.axes import log_axis
+from archioptrx.report.axes import POWERS_OF_TEN, log_axis
 from archioptrx.report.held_out import CUT, CUT_LOGIT, BinaryTarget
 from archioptrx.report.page import View, figure
 from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking
@@ -21,7 +21,6 @@ MOST_POINTS = 500
 BINS = 50
 """Bins of the score histogram."""
 TRUE, FALSE, MARK = "var(--c1)", "var(--c2)", "var(--ink)"
-LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def score_histogram(name: str, logits: Floats, truth: Bools, plural: str) -> Mar
     chart.add_vline(x=CUT, line={"color": MARK, "dash": "dot", "width": 1.2})
     chart.update_layout(
         xaxis={"title": {"text": "score"}, "range": [-0.01, 1.01]},
-        yaxis={"title": {"text": f"{plural} per 0.02"}, **LOG},
+        yaxis={"title": {"text": f"{plural} per 0.02"}, **POWERS_OF_TEN},
     )
     return figure(name, chart, f"Histogram of the scores of true and of false {plural}", 360)
 
@@ -120,7 +119,7 @@ def roc_figure(name: str, rates: Rates, metrics: Mapping[str, Any]) -> Markup:
     place = float(rates.false[rates.cut]), float(rates.efficiency[rates.cut])
     _mark(chart, *place, f"cut {CUT:g}: {place[1]:.2%} of true, {place[0]:.2%} of false accepted")
     axis = {"title": {"text": "false positive rate"}}
-    chart.update_layout(xaxis={**axis, **LOG}, yaxis={"title": {"text": "efficiency"}})
+    chart.update_layout(xaxis={**axis, **POWERS_OF_TEN}, yaxis={"title": {"text": "efficiency"}})
     linear = View("scale", "linear", layout={"xaxis": {"type": "linear", "dtick": None, "range": [-0.02, 1.02]}})
     views = [View("scale", "logarithmic"), linear]
     return figure(name, chart, "ROC curve: efficiency against false positive rate", 360, views)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.report.axes import POWERS_OF_TEN
 from archioptrx.report.held_out import CUT, HeldOut
 from archioptrx.report.page import figure
 from archioptrx.report.registry import FIGURES, Figures, TaskFigure, task_figures
@@ -87,12 +88,7 @@ def distance_figures(task: NodeEmbedding, outputs: Sequence[Tensor], graphs: Seq
             name=f"{label}: {int(chosen.sum()):,}", line={"shape": "hv", "color": colour, "width": 2},
         )  # fmt: skip
     chart.add_vline(x=task.threshold, line={"color": MARK, "dash": "dot", "width": 1.2})
-    axis = {
-        "title": {"text": "pairs (the last bin holds all beyond)"},
-        "type": "log",
-        "exponentformat": "power",
-        "dtick": 1,
-    }
+    axis = {"title": {"text": "pairs (the last bin holds all beyond)"}, **POWERS_OF_TEN}
     title = (
         f"{task.options.distance} distance of a pair's hits; below {task.threshold:g} they are assigned to one particle"
     )
@@ -104,10 +100,7 @@ def distance_figures(task: NodeEmbedding, outputs: Sequence[Tensor], graphs: Seq
 @task_figures("node_regression")
 def parameter_figures(task: NodeRegression, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> Figures:
     """Predicted against true values, and residuals, of each parameter; nothing where all hits are noise."""
-    kept = [graph.pid != 0 for graph in graphs]
-    rows = [output.reshape(len(keep), -1)[keep] for output, keep in zip(outputs, kept, strict=True)]
-    truths = [task.truth(graph)[keep] for graph, keep in zip(graphs, kept, strict=True)]
-    given, truth = (torch.cat(parts).double().numpy() for parts in (rows, truths))
+    given, truth = task.of_particles(outputs, graphs)
     if not len(truth):
         return {}
     names = task.options.parameters

@@ -8,7 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 from markupsafe import Markup
 
-from archioptrx.report.axes import is_share, log_axis, missing_to_one, name_and_sign
+from archioptrx.report.axes import distance_view, is_share, log_axis, name_and_sign
 from archioptrx.report.content import Content
 from archioptrx.report.page import View, figure
 
@@ -73,11 +73,7 @@ def _views(content: Content, quantity: str, known: Sequence[Mapping[str, Sequenc
     views = [View("Show", quantity, [{"y": values} for values in traces], {"yaxis": axis})]
     goal = content.experiment.objective.first
     if quantity == f"validation {name_and_sign(goal)[0]}" and is_share(goal, all_values):
-        errors = iter(missing_to_one(all_values))
-        turned = [{"y": [next(errors) for _ in values]} for values in traces]
-        label = f"1 − {quantity}"
-        axis = {"autorange": "reversed", **log_axis(missing_to_one(all_values), f"{label} (log; better is up)")}
-        views.append(View("Show", label, turned, {"yaxis": axis}))
+        views.append(distance_view("Show", quantity, traces))
     return views
 
 

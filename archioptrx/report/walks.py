@@ -23,6 +23,8 @@ MEANINGS = {
     "constraint": "it breaks a constraint",
     "screen": "another candidate had a better zero-cost value",
 }
+WALKS = ("walks", "reverse walks", "recurrences", "branches")
+"""Numbers of a proposal's walk; its other numbers are walks without effect."""
 DOTS, BARS, CAUSES, ERROR = 1000, 40, 30, 300
 """Most trials in the picture of the screen; bars of a distribution; causes of failure; characters of an error."""
 
@@ -67,9 +69,8 @@ def _dropped(content: Content) -> str:
     total: Counter[str] = Counter()
     for line in content.proposals.values():
         total.update(line.get("walk") or {})
-    usual = ("walks", "reverse walks", "recurrences", "branches")
-    kept = [f"{total[name]:,} {name}" for name in usual if total[name]]
-    lost = [f"{count:,} {name}" for name, count in total.most_common() if count and name not in usual]
+    kept = [f"{total[name]:,} {name}" for name in WALKS if total[name]]
+    lost = [f"{count:,} {name}" for name, count in total.most_common() if count and name not in WALKS]
     text = f"In the proposals: {', '.join(kept)}." if kept else ""
     return f"{text} Without effect: {', '.join(lost)}." if lost else text
 
@@ -119,8 +120,7 @@ def _shapes(content: Content) -> Markup:
 def _numbers(line: Mapping[str, Any]) -> dict[str, int]:
     size = {SIZES.get(name, name): number for name, number in size_of(line).items()}
     walk = line.get("walk") or {}
-    known = ("walks", "reverse walks", "recurrences", "branches")
-    return size | {name: walk[name] for name in known if name in walk}
+    return size | {name: walk[name] for name in WALKS if name in walk}
 
 
 def _bins(values: Sequence[int]) -> list[tuple[int, int]]:

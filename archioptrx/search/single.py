@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.core.files import plain
-from archioptrx.core.overrides import assignment
+from archioptrx.core.overrides import read_assignments
 from archioptrx.core.processors import threads
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
@@ -62,13 +62,7 @@ def choose(args: argparse.Namespace) -> SingleTraining:
     """
     overrides = {KEYS[flag]: value for flag in KEYS if (value := getattr(args, flag)) is not None}
     options = {KEYS[flag]: f"--{flag}" for flag in KEYS} | {"track": "--track"}
-    faults: list[str] = []
-    for text in args.set:
-        try:
-            key, value = assignment(text)
-            overrides[key], options[key] = value, f"--set {key}"
-        except InputError as error:
-            faults += error.faults
+    faults = read_assignments(args.set, overrides, options)
     if args.seed is not None and args.seed < 0:
         faults.append(f"--seed: is {args.seed}; allowed: 0 or more")
     finish(faults)

@@ -38,7 +38,7 @@ from archioptrx.tasks.options.registry import objective_metrics
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
 from archioptrx.tasks.tracks.metrics import Selection
-from archioptrx.tasks.tracks.scores import event_tracks
+from archioptrx.tasks.tracks.scores import events_of_task
 from archioptrx.training.fit import predict
 
 FEW, MANY = 200, 1000
@@ -228,15 +228,11 @@ def _scales(run: ModelAnswers) -> dict[str, str]:
 def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
     """Metrics of the tracks, where the task builds tracks and the data have the particle of each hit."""
     task, graphs = run.model.task, run.view.graphs
-    if graphs[0].get("pid") is None:
-        return {}
-    labels = [task.tracks(output, graph) for output, graph in zip(run.outputs, graphs, strict=True)]
-    found_tracks = [label for label in labels if label is not None]
-    if len(found_tracks) < len(labels):
+    events = events_of_task(task, run.outputs, graphs, run.view.whole)
+    if not events:
         return {}
     has_particles = graphs[0].get("particles") is not None
     selection = Selection.of_signal(run.model.metadata.options if has_particles else {})
-    events = event_tracks(graphs, found_tracks, run.view.whole)
     statistic = TrackStatistic(events, selection, task.name)
     return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64), _scales(run))
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from archioptrx.report.axes import POWERS_OF_TEN
 from archioptrx.report.comparison.decisions import Pair
 from archioptrx.report.comparison.pictures import Curves, Display
 from archioptrx.report.comparison.result import ComparedModel, Comparison, Number
@@ -16,7 +17,6 @@ from archioptrx.report.page import View, hover_text
 
 Trace = dict[str, Any]
 GOOD, BAD, BOTH, TRUE = "var(--c1)", "var(--bad)", "var(--c8)", "var(--strong)"
-LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 NARROW = {"l": 8, "r": 16, "t": 28, "b": 48}
 COSTS: Mapping[str, Callable[[ComparedModel], float | None]] = {
     "parameters": lambda entry: entry.parameters,
@@ -151,7 +151,10 @@ def roc_comparison(curves: Mapping[str, Curves], places: Mapping[str, int]) -> g
         (name, curve.false_rate, curve.efficiency, curve.at_cut and curve.at_cut[1::-1])
         for name, curve in curves.items()
     ]
-    axes = {"xaxis": {**LOG, "title": {"text": "false positive rate"}}, "yaxis": {"title": {"text": "efficiency"}}}
+    axes = {
+        "xaxis": {**POWERS_OF_TEN, "title": {"text": "false positive rate"}},
+        "yaxis": {"title": {"text": "efficiency"}},
+    }
     return figure_of([trace for line in lines for trace in _curve(*line, place=places[line[0]])], **axes)
 
 
