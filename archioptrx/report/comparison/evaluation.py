@@ -251,7 +251,7 @@ def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Rep
                 name=loaded.name,
                 place=loaded.place,
                 trained=loaded.trained,
-                seeds=1 + len(loaded.repeats),
+                seeds=len(loaded.trainings),
                 task=loaded.model.task.name,
                 fingerprint=loaded.model.architecture.graph.fingerprint,
                 parameters=sum(p.numel() for p in loaded.model.model.parameters() if p.requires_grad),

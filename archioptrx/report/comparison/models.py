@@ -50,6 +50,11 @@ class LoadedModel:
     trained: bool = False
     repeats: tuple[TrainedModel, ...] = ()
 
+    @property
+    def trainings(self) -> Trainings:
+        """The model and its repeats."""
+        return (self.model, *self.repeats)
+
 
 @dataclass(frozen=True)
 class ArchitectureTraining:
