@@ -3,15 +3,12 @@
 import copy
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from small_search import SMALL, searched, small
-from test_reader_fuzz import mutated_bytes
+from fuzzing import fuzzed, mutated_bytes
+from small_search import SMALL, small
 
 from archioptrx.commands import inspect, search
 from archioptrx.core.errors import InputError
@@ -139,16 +136,6 @@ READERS = {
 }
 
 
-def fuzzed(examples, one_file):
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-    @given(st.randoms(use_true_random=False))
-    def one(random):
-        with tempfile.TemporaryDirectory() as name:
-            one_file(random, Path(name))
-
-    one()
-
-
 def fuzz_yaml(kind, examples):
     base, read = READERS[kind]
 
@@ -175,15 +162,6 @@ def test_a_damaged_document_is_read_or_refused_in_one_line(kind):
 @pytest.mark.parametrize("kind", READERS)
 def test_twenty_thousand_documents(kind):
     fuzz_yaml(kind, 20_000)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A run that kept its weights."""
-    folder = tmp_path_factory.mktemp("fuzz") / "run"
-    experiment = small(budget__trials=2, training__epochs=1, retrain={"top": 1, "seeds": 1}, keep={"weights": 1})
-    searched(folder, experiment)
-    return folder
 
 
 MODEL = ("metadata.json", "metrics.json", "architecture.yaml")

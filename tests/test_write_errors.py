@@ -3,7 +3,6 @@
 import os
 import resource
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from small_search import SMALL, lines, searched, small
+from small_search import SMALL, lines
 
 from archioptrx.commands import compare, data, export, inspect, predict, search, train
 from archioptrx.core.errors import WriteError
@@ -22,19 +21,12 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = {"budget.trials": 2, "training.epochs": 1, "retrain": {"top": 1, "seeds": 1}, "track": "none", "keep.weights": 1}
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("writing") / "run"
-    searched(folder, small(**{key.replace(".", "__"): value for key, value in TINY.items() if key != "track"}))
-    return folder
-
-
 @pytest.fixture
-def run(finished, tmp_path, monkeypatch):
-    """A copy of the run in the current folder, beside a file that stands in the way."""
+def run(run, tmp_path, monkeypatch):
+    """The run in the current folder, beside a file that stands in the way."""
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
-    return Path(shutil.copytree(finished, "run"))
+    return Path("run")
 
 
 COMMANDS = {
