@@ -77,13 +77,11 @@ def run(args: argparse.Namespace) -> int:
     """Print the table and one architecture, or the parts that the options name."""
     if args.top is not None and args.top < 1:
         raise InputError(f"--top: is {args.top}; allowed: 1 or more")
-    if is_study(args.run_folder):
-        return show_study(args)
     if is_architecture(args.run_folder):
         return show_architecture(args)
     check_exists(args.run_folder)
     with reading(str(args.run_folder)):
-        return show_run(args)
+        return show_study(args) if is_study(args.run_folder) else show_run(args)
 
 
 def show_run(args: argparse.Namespace) -> int:
@@ -197,11 +195,6 @@ def draw_trials(
 
 def show_study(args: argparse.Namespace) -> int:
     """Print the comparison of the searches of a study."""
-    with reading(str(args.run_folder)):
-        return _show_study(args)
-
-
-def _show_study(args: argparse.Namespace) -> int:
     folder = StudyFolder(args.run_folder)
     run = folder.path / folder.combinations[0].name
     options = ("fingerprint", "functions", "effects", "draw", "html")

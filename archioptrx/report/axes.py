@@ -107,3 +107,12 @@ def distance_view(group: str, label: str, traces: Sequence[Values], scale: str =
     errors = iter(distances)
     turned = [{"y": [next(errors) for _ in values]} for values in traces]
     return View(group, f"1 − {label}{scale}", turned, {"yaxis": axis})
+
+
+def time_unit(longest: float) -> tuple[float, str]:
+    """Seconds and name of a unit for an axis of times up to `longest` seconds.
+
+    >>> time_unit(100), time_unit(1000), time_unit(10_000)
+    ((1.0, 'seconds'), (60.0, 'minutes'), (3600.0, 'hours'))
+    """
+    return (3600.0, "hours") if longest >= 7200 else (60.0, "minutes") if longest >= 180 else (1.0, "seconds")

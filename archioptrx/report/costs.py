@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 
 from archioptrx.core.files import Journal
-from archioptrx.report.axes import log_axis
+from archioptrx.report.axes import log_axis, time_unit
 from archioptrx.report.content import Content
 from archioptrx.report.functions import evenly_thinned
 from archioptrx.report.page import Cell, Section, figure, fragment, table
@@ -102,7 +102,7 @@ def _time(schedule: Schedule) -> Markup | None:
 
 
 def _one_by_one(schedule: Schedule) -> Markup:
-    factor, unit = _unit(schedule.wall)
+    factor, unit = time_unit(schedule.wall)
     lanes = 1 + max(span.lane for span in schedule.spans)
     traces = []
     for status in STATUSES:
@@ -138,7 +138,7 @@ def _span_text(row: Mapping[str, Any]) -> str:
 
 
 def _together(schedule: Schedule) -> Markup:
-    factor, unit = _unit(schedule.wall)
+    factor, unit = time_unit(schedule.wall)
     width = schedule.wall / BINS
     traces = [
         go.Scatter(
@@ -161,11 +161,6 @@ def _together(schedule: Schedule) -> Markup:
     chart = figure("costs-time", go.Figure(traces, layout), "Running trials over time", 320)
     description = "Number of trials that run at the same time, by their final status."
     return fragment("part.html", title="Over time", description=description, body=chart)
-
-
-def _unit(seconds: float) -> tuple[float, str]:
-    """Seconds in a unit that suits a duration, and its name."""
-    return (3600.0, "hours") if seconds > 3 * 3600 else (60.0, "minutes") if seconds > 180 else (1.0, "seconds")
 
 
 def _parameters(content: Content) -> Markup | None:

@@ -53,7 +53,8 @@ def _goal_part(effects: Effects, suffix: str, goal: str) -> Markup:
 
 def _figure(effects: Effects, suffix: str, goal: str) -> Markup:
     groups = {"all": effects.judged}
-    groups |= {text: members for name, text in GROUPS.items() if (members := _of(effects.judged, name))}
+    members_of = {name: [effect for effect in effects.judged if effect.group == name] for name in GROUPS}
+    groups |= {text: members_of[name] for name, text in GROUPS.items() if members_of[name]}
     shown = {text: list(reversed(members[:SHOWN])) for text, members in groups.items()}
     first = shown["all"]
     traces = [go.Scatter(name=side, mode="markers", **_points(first, side, colour)) for side, colour in SIDES]
@@ -75,10 +76,6 @@ def _figure(effects: Effects, suffix: str, goal: str) -> Markup:
     ]
     label = f"Effects of the {len(first)} strongest choices on {goal}, with intervals"
     return figure(f"effects-figure{suffix}", go.Figure(traces, layout), label, 120 + 24 * max(len(first), 6), views)
-
-
-def _of(effects: Sequence[Effect], group: str) -> list[Effect]:
-    return [effect for effect in effects if effect.group == group]
 
 
 def _names(effects: Sequence[Effect]) -> list[str]:

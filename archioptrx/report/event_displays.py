@@ -133,7 +133,7 @@ def event_display(held: HeldOut, target: BinaryTarget) -> Markup | None:
     if not events:
         return None
     name = f"display{'-' * bool(target.name)}{target.name}"
-    styles = styles_of(held, target)
+    styles = EDGE_STYLES if target.task.true_below(held.graphs[0]) is None else MEDAL_STYLES
     content = {
         "styles": [vars(style) for style in styles],
         "plural": target.task.rows.plural,
@@ -144,11 +144,6 @@ def event_display(held: HeldOut, target: BinaryTarget) -> Markup | None:
     return fragment(
         "display.html", name=name, events=events, content=packed(f"{name}-data", content), passes=len(target.passes)
     )
-
-
-def styles_of(held: HeldOut, target: BinaryTarget) -> tuple[Style, ...]:
-    """Styles of the rows: medals for triplets, correctness for edges."""
-    return EDGE_STYLES if target.task.true_below(held.graphs[0]) is None else MEDAL_STYLES
 
 
 def chosen_events(held: HeldOut, target: BinaryTarget, most: int = MOST_LETTERS) -> list[Shown]:

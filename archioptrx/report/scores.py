@@ -8,16 +8,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from archioptrx.report.axes import name_and_sign, score_views
+from archioptrx.report.axes import name_and_sign, score_views, time_unit
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, View, figure
 from archioptrx.report.trials import SCRIPTS
 from archioptrx.search.retrain import Spread
 
 Row = Mapping[str, Any]
-UNITS = ((7200.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
-"""Units of wall times: the least duration for a unit, its seconds, its name."""
-
 MANY = 1000
 """Number of dots above which they are drawn small and pale."""
 
@@ -94,7 +91,7 @@ def wall_times(rows: Sequence[Row]) -> tuple[list[float], str]:
     """End of each trial since the first one started, and the unit of these times."""
     start = min(row["started"] for row in rows)
     seconds = [row["ended"] - start for row in rows]
-    size, unit = next((size, unit) for least, size, unit in UNITS if max(seconds) >= least)
+    size, unit = time_unit(max(seconds))
     return [round(elapsed / size, 4) for elapsed in seconds], unit
 
 

@@ -258,14 +258,14 @@ def _failures(content: Content) -> Markup | None:
         return None
     rows: list[list[str | Cell]] = []
     for failure in failures[:CAUSES]:
-        log = content.folder.path / "logs" / f"{failure.trials[0]}.log"
+        log = f"logs/{failure.trials[0]}.log"
         error = failure.example if len(failure.example) <= ERROR else f"{failure.example[:ERROR]} …"
         rows.append(
             [
                 error,
                 Cell(str(len(failure.trials)), len(failure.trials)),
                 failure.trials[0],
-                _log(log.is_file(), failure.trials[0]),
+                log if (content.folder.path / log).is_file() else "–",
             ]
         )
     failed = sum(len(failure.trials) for failure in failures)
@@ -274,7 +274,3 @@ def _failures(content: Content) -> Markup | None:
         f"{failed:,} of {len(content.rows):,} trials failed. Errors that differ only in numbers are one cause."
     )
     return fragment("part.html", title="Failures", description=description, body=body)
-
-
-def _log(there: bool, trial: str) -> str:
-    return f"logs/{trial}.log" if there else "–"

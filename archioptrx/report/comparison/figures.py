@@ -53,16 +53,11 @@ def interval_figure(comparison: Comparison, names: Sequence[str]) -> tuple[go.Fi
     figure = figure_of(
         traces,
         xaxis={"title": {"text": metric_text(names[0])}},
-        yaxis=_models_axis(comparison),
+        yaxis={"type": "category", "range": [len(comparison.entries) - 0.5, -0.5]},  # the first one at the top
         showlegend=False,
         margin=NARROW,
     )
     return figure, views
-
-
-def _models_axis(comparison: Comparison) -> dict[str, Any]:
-    """Axis of the models, the first one at the top."""
-    return {"type": "category", "range": [len(comparison.entries) - 0.5, -0.5]}
 
 
 def difference_figure(comparison: Comparison, names: Sequence[str]) -> go.Figure:
