@@ -57,6 +57,11 @@ def faults_at(place: str) -> Iterator[None]:
         raise InputError(*(f"{place}: {fault}" for fault in error.faults)) from error
 
 
+def reason_of(error: Exception, most: int = 100) -> str:
+    """First line of another library's error for a message, at most so many letters; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]
+
+
 def did_you_mean(wrong: object, allowed: Iterable[str]) -> str:
     """End of a message: the allowed choices, and the nearest one where one is near.
 

@@ -46,14 +46,14 @@ def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
     best = [sign * score for score in accumulate((row["score"] for _, row in scored), max)]
     chart = go.Figure()
     for name, members in zip(("finished", "pruned"), groups, strict=False):
-        chart.add_scatter(y=[sign * row["score"] for _, row in members], name=name, **_dots(name, dot_size(len(ended))))
+        chart.add_scatter(y=[sign * row["score"] for _, row in members], name=name, **dots(name, dot_size(len(ended))))
     chart.add_scatter(y=best, name="best so far", mode="lines", line={"shape": "hv", "width": 2, "color": "var(--c2)"})
     spreads = [again[row["proposal"]] for _, row in retrained]
     error = {"type": "data", "array": [spread.deviation for spread in spreads], "width": 4}
     chart.add_scatter(
-        y=[sign * spread.mean for spread in spreads], name="trained again", error_y=error, **_dots("c4", 10, "diamond")
+        y=[sign * spread.mean for spread in spreads], name="trained again", error_y=error, **dots("c4", 10, "diamond")
     )
-    chart.add_scatter(y=[0.015] * len(groups[2]), yaxis="y2", name="failed", **_dots("failed", 8, "x-thin-open"))
+    chart.add_scatter(y=[0.015] * len(groups[2]), yaxis="y2", name="failed", **dots("failed", 8, "x-thin-open"))
     shown = [[place for place, _ in group] for group in (*groups[:2], scored, retrained, groups[2])]
     for trace, places in zip(chart.data, shown, strict=True):
         trace.update(x=[order[place] for place in places], customdata=places, visible=bool(places))
@@ -66,7 +66,8 @@ def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
     return chart, f"Scores of {len(ended)} trials over time; the best is {best_score}", 460, views
 
 
-def _dots(colour: str, size: int, symbol: str = "circle") -> dict[str, Any]:
+def dots(colour: str, size: int, symbol: str = "circle") -> dict[str, Any]:
+    """Form of the dots of trials in a figure."""
     marker = {"size": size, "color": f"var(--{colour})", "symbol": symbol, "opacity": 0.8 if size > 4 else 0.4}
     if symbol.endswith("open"):
         marker["line"] = {"width": 2, "color": f"var(--{colour})"}

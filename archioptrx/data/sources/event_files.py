@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, reason_of
 from archioptrx.data.sources.files import stamp
 
 PARTS = ("hits", "cells", "particles", "truth")
@@ -70,8 +70,7 @@ class EventFile:
         try:
             return self._unpacked()
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-            text = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"{self}: can't be read ({text}); allowed: {LEGAL}") from error
+            raise InputError(f"{self}: can't be read ({reason_of(error, 80)}); allowed: {LEGAL}") from error
 
     def _unpacked(self) -> bytes:
         if not self.path.is_file():
