@@ -12,11 +12,11 @@ def fuzzed(examples, one_file):
 
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
     @given(st.randoms(use_true_random=False))
-    def one(random):
+    def check(random):
         with tempfile.TemporaryDirectory() as name:
             one_file(random, Path(name))
 
-    one()
+    check()
 
 
 def mutated_bytes(content, random):
