@@ -16,10 +16,10 @@ from archioptrx.data.dataset import Dataset
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.models.model_folder import TrainedModel
 from archioptrx.report.comparison.bootstrap import Ints, Replicates, over_seeds, replicate, resamples
-from archioptrx.report.comparison.costs import latencies, peak_memory
 from archioptrx.report.comparison.decisions import Pair, compare_decisions
 from archioptrx.report.comparison.events import ModelEvents, row_order
 from archioptrx.report.comparison.intervals import LOG, LOG_ODDS
+from archioptrx.report.comparison.memory import peak_memory
 from archioptrx.report.comparison.models import LoadedModel
 from archioptrx.report.comparison.pictures import Curves, Display, curves_of, display_of
 from archioptrx.report.comparison.result import ComparedModel, Comparison, Number
@@ -40,6 +40,7 @@ from archioptrx.tasks.task import apply_to
 from archioptrx.tasks.tracks.metrics import Selection
 from archioptrx.tasks.tracks.scores import events_of_task
 from archioptrx.training.fit import predict
+from archioptrx.training.measure import latencies
 
 FEW, MANY = 200, 1000
 """Default numbers of resamples: where the task computes its metrics anew for each, and where sums are enough."""
