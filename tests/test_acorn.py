@@ -210,7 +210,7 @@ class Hostile:
 def test_a_hostile_file_is_refused_with_one_line_and_runs_nothing(tmp_path, wrap):
     torch.save(wrap(Hostile(tmp_path / "run")), tmp_path / "event1.pyg")
     fault = fault_of(tmp_path)
-    assert fault.startswith("event1.pyg: asks for what a graph doesn't need (")
+    assert fault.startswith("event1.pyg: holds more than a graph needs (")
     assert "posix.mkdir" in fault
     assert not (tmp_path / "run").exists()
 
@@ -229,9 +229,9 @@ def compressed(path):
     ("spoil", "message"),
     [
         (lambda path: path.write_bytes(b""), "is empty; allowed: "),
-        (lambda path: path.write_bytes(b"hello"), "is cut short or not what torch.save writes; allowed: "),
-        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "is cut short or not what torch.save writes; "),
-        (lambda path: path.write_bytes(pickle.dumps(columns())), "is cut short or not what torch.save writes; "),
+        (lambda path: path.write_bytes(b"hello"), "is cut short or no file of torch.save; allowed: "),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "is cut short or no file of torch.save; "),
+        (lambda path: path.write_bytes(pickle.dumps(columns())), "is cut short or no file of torch.save; "),
         (lambda path: torch.save([1, 2], path), "can't be read (holds list, no graph); allowed: "),
         (compressed, "would unpack to 1,"),
     ],

@@ -63,7 +63,7 @@ def test_fast_metrics_are_the_tasks(seed, cut):
     graphs = load_dataset({"source": "toy", "num_samples": 5, "seed": 7}).graphs
     outputs, task = noisy(graphs, 2.0, seed), make_task()
     units = units_of(graphs * 2, False)  # ten graphs of five events are units one by one
-    assert units.what == GRAPHS
+    assert units.kind == GRAPHS
     weights = np.random.default_rng(seed).multinomial(10, np.full(10, 0.1))
     fast = RowStatistic(task, outputs * 2, graphs * 2, units, cut)(weights)
     slow = GraphStatistic(task, outputs * 2, graphs * 2, units, cut)(weights)
@@ -106,10 +106,10 @@ def test_masked_edges_do_not_count(toy):
 
 
 def test_units_are_events_then_graphs_then_parts(toy):
-    assert (units_of(toy, True).what, units_of(toy, True).number) == (EVENTS, 12)
+    assert (units_of(toy, True).kind, units_of(toy, True).number) == (EVENTS, 12)
     few = units_of(toy[:3], True)
-    assert (few.what, few.number, few.parts) == (PARTS, 18, 6)
-    assert units_of(toy[:3], False).what == ""
+    assert (few.kind, few.number, few.parts) == (PARTS, 18, 6)
+    assert units_of(toy[:3], False).kind == ""
     # Parts are ranges of φ that hold equally many edges.
     rows = make_task().rows
     units = few.of_rows(1, toy[1], rows)

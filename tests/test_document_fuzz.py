@@ -252,7 +252,7 @@ def test_boundary():
 
 def test_json_of_another_kind(tmp_path):
     (tmp_path / "x.json").write_text("[1]")
-    with pytest.raises(InputError, match=r"x\.json: is \[1\]; allowed: what `archioptrx train`"):
+    with pytest.raises(InputError, match=r"x\.json: is \[1\]; allowed: a file that `archioptrx train`"):
         read_json(tmp_path / "x.json")
 
 

@@ -94,7 +94,7 @@ def test_choices_by_hand() -> None:
         trial(9, [0.7], hyperparameters={"hidden": 32}, parameters=30),
     ]
     choices = choices_of(rows, {4: line("f", "f", "g"), 2: line("g"), 9: line("f", "g")})
-    by_name = {choice.name: (choice.made.tolist(), choice.scope.tolist()) for choice in choices}
+    by_name = {choice.name: (choice.chosen_by.tolist(), choice.scope.tolist()) for choice in choices}
     every = [True] * 3
     assert by_name["f"] == ([True, False, True], every)
     assert by_name["f, twice or more"] == ([True, False, False], every)
@@ -117,7 +117,7 @@ def test_many_numbers_are_put_together_in_quarters() -> None:
         "parameters 1,008–1,011",
         "parameters 1,012–1,015",
     ]
-    assert np.sum([choice.made for choice in choices], axis=0).tolist() == [1] * 16
+    assert np.sum([choice.chosen_by for choice in choices], axis=0).tolist() == [1] * 16
 
 
 def searched(generator: np.random.Generator, trials: int, gain: float) -> tuple[list[dict[str, Any]], dict[int, Any]]:

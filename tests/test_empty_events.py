@@ -108,7 +108,7 @@ def test_npz_without_truth_is_predicted_and_evaluated(nothing, tmp_path, capsys)
     out, err = capsys.readouterr()
     assert json.loads(out)["auc"] is None
     assert err == (
-        f"{folder}: no edge that counts is true (files without truth?): loss, accuracy and purity say nothing about "
+        f"{folder}: no edge that counts is true (files without truth?): loss, accuracy and purity have no meaning for "
         "the model\n"
     )
 

@@ -216,7 +216,7 @@ def test_a_loaded_state_goes_on_the_same_beyond_the_window(monkeypatch):
         go_on(sampler, 3)
         other = make_sampler("gp", WORDS, 2, initial=4, pool=12)
         other.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
-        fitted = sampler.inner._given
+        fitted = sampler.inner._modelled
         ahead = go_on(copy.deepcopy(sampler), 4)
         assert go_on(other, 4) == ahead
     assert len(fitted) < len(sampler.inner.memory.observations) - 10

@@ -229,7 +229,7 @@ WRONG = [
     ({"x": [[1, 2], [3]]}, "x is no array of numbers ("),
     (
         {"pos": np.full((4, 3), 0.1)},
-        "pos has r = 0.141421 mm at hit 0, and x says 30 mm; allowed: x, y, z of the same ",
+        "pos has r = 0.141421 mm at hit 0, and x gives 30 mm; allowed: x, y, z of the same ",
     ),
     ({"pos": np.ones((4, 2))}, "pos has the shape [4, 2]; allowed: [hits, 3]"),
     ({"edge_order": np.array([0, 2, 2])}, "edge_order doesn't name every edge once; allowed: each of 0 … 2 once"),

@@ -293,7 +293,7 @@ FAULTS = {
     "a sampler that draws something else": (
         ("        return self.space(", "        return str("),
         (sample.main, "tracking", "--imports", MODULE, "--sampler", "lots"),
-        "sampler lots: draw gave str; allowed: what its space gives, space(choose), or None",
+        "sampler lots: draw gave str; allowed: a result of its space(choose), or None",
     ),
     "a track finder that raises": (
         ("    return np.arange(hits) % 10", "    return np.arange(hits) % ten"),

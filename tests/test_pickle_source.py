@@ -369,7 +369,7 @@ def test_the_command_makes_a_pickle_of_any_source_and_reads_it(tmp_path, capsys)
     capsys.readouterr()
     for arguments, fault in (
         (["--of", "x"], "--of: stands without --write; allowed: both, or neither"),
-        (["--write", "x"], "--write: of which data isn't told; allowed: --of DATA"),
+        (["--write", "x"], "--write: has no data to write; allowed: --of DATA"),
         (["--write", str(file), "--of", "x"], f"{file}: exists already; allowed: a new file"),
         (["a", "--write", "x", "--of", "x"], "--of and PATH: both name the data; allowed: one of them"),
         (["--write", "x", "--of", "{source: tey}"], "--of: source: is 'tey'; allowed: "),

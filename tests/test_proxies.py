@@ -171,8 +171,8 @@ def test_units_of_a_large_batch_are_put_together_from_its_blocks():
         sizes = {batch.num_nodes: "node", batch.num_edges: "edge"}
         with torch.no_grad(), Signs(sizes) as signs:
             network(1)(batch)
-        assert all(len(units) in sizes for _, units in signs.seen)
-        counts.append([(domain, units.shape[1]) for domain, units in signs.seen])
+        assert all(len(units) in sizes for _, units in signs.noted)
+        counts.append([(domain, units.shape[1]) for domain, units in signs.noted])
     assert batch.num_edges > 4096
     assert counts[0] == counts[1] and {domain for domain, _ in counts[0]} == {"node", "edge"}
 

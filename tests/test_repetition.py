@@ -126,7 +126,7 @@ def test_measured_seconds_in_the_score_are_no_difference_of_the_network(
     _, printed = again(tmp_path / "run", 0, tmp_path / "model", capsys)
     digest = lines(tmp_path / "run" / "trials.jsonl")[0]["weights_digest"]
     assert printed.splitlines()[-1] == (
-        f"the same weights as trial 0000: {digest}; only what was measured in seconds differs"
+        f"the same weights as trial 0000: {digest}; only numbers measured in seconds differ"
     )
 
 

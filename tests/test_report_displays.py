@@ -138,7 +138,7 @@ def big(held, edges):
     random = np.random.default_rng(0)
     passes = [random.normal(0, 3, edges) for _ in range(9)]
     truth, kept = graph.y.numpy() > 0.5, np.ones(edges, dtype=bool)
-    target = replace(target, logits=passes[-1], passes=passes, truth=truth, kept=kept, spans=[(0, edges)])
+    target = replace(target, logits=passes[-1], passes=passes, truth=truth, counted=kept, spans=[(0, edges)])
     return replace(held, graphs=[graph]), target
 
 

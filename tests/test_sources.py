@@ -235,7 +235,7 @@ def test_halves_of_z_are_no_phi_sectors(tmp_path):
 def test_sectors_that_can_t_be_told_must_be_given(tmp_path):
     folder = folder_of(tmp_path, names=("event1_g000", "event2_g000"))
     (fault,) = faults_of(folder)
-    assert "sectors can't be told from one graph an event" in fault
+    assert "one graph an event doesn't give the number of sectors" in fault
     assert read(folder, sectors=8).metadata.sectors == 8
     assert read(folder / "event1_g000.npz", sectors=1).metadata.options["sectors"] == "given"
 
@@ -357,7 +357,7 @@ def test_metadata_that_aren_t_ours_or_contradict_are_named(tmp_path):
         '{"source": "x", "sectors": 0}',
     ):
         (tmp_path / "toy" / "metadata.json").write_text(text)
-        with pytest.raises(InputError, match=r"metadata.json: isn't what the command `data` wrote"):
+        with pytest.raises(InputError, match=r"metadata.json: isn't a file of the command `data`"):
             read(tmp_path / "toy")
 
 

@@ -1,4 +1,4 @@
-"""Reading of what others wrote: whatever a parser raises becomes one line that names the file."""
+"""Reading of files from elsewhere: any error of a parser becomes one line that names the file."""
 
 from __future__ import annotations
 
@@ -95,5 +95,5 @@ def read_json(path: Path) -> dict[str, Any]:
     with reading(str(path)):
         content = parse_json(path.read_bytes(), str(path))
         if not isinstance(content, Mapping):
-            raise InputError(f"{path}: is {shown(content)}; allowed: what `archioptrx train` or `search` wrote")
+            raise InputError(f"{path}: is {shown(content)}; allowed: a file that `archioptrx train` or `search` wrote")
         return dict(content)

@@ -46,8 +46,8 @@ def _passed_over(content: Content) -> Markup:
     causes = passed_over(list(content.proposals.values()), content.refused)
     scored = content.folder.screened.read()
     if scored:
-        kept = sum(line.get("screened") is not None for line in content.proposals.values())
-        causes["screen"] = max(0, len(scored) - kept)
+        chosen = sum(line.get("screened") is not None for line in content.proposals.values())
+        causes["screen"] = max(0, len(scored) - chosen)
     total = proposed - len(content.refused) + causes.total()
     rows: list[list[str | Cell]] = [["proposed", *_count(proposed - len(content.refused), total), "went to training"]]
     rows += [
@@ -65,7 +65,7 @@ def _count(count: int, total: int) -> list[Cell]:
 
 
 def _dropped(content: Content) -> str:
-    """Sentence with the walks of all proposals and with those that left no step behind."""
+    """Sentence with the walks of all proposals and with those that added no step."""
     total: Counter[str] = Counter()
     for line in content.proposals.values():
         total.update(line.get("walk") or {})

@@ -1,4 +1,4 @@
-"""Replacing of values in the document of an experiment, where a path may change its data source too.
+"""Replacement of values in the document of an experiment, where a path may change its data source too.
 
 Where a path is given, the modules under `imports` are imported first, for one may define the source.
 """
@@ -18,7 +18,7 @@ from archioptrx.data.options.base import OF
 def override(document: Any, overrides: Mapping[str, Any], place: str, options: Mapping[str, str] | None = None) -> Any:
     """A copy of a document with the values of dotted keys replaced; `data.path` may change the source too.
 
-    Where the document's source makes its events, a path means files instead, of the source that their names tell.
+    Where the document's source makes its events, a path replaces it by the source that fits the names of the files.
     Where a source is built from another one (`of`), the path belongs to the innermost.
 
     Parameters
@@ -46,5 +46,5 @@ def override(document: Any, overrides: Mapping[str, Any], place: str, options: M
 
 
 def _reads_files(source: object) -> bool:
-    """Whether a source has a path. One that isn't known has: it is a fault that is reported later."""
+    """Whether a source has a path. True for an unknown one, which is a fault that is reported later."""
     return source is not None and (source not in SOURCES or has_option(source, "path"))

@@ -46,8 +46,8 @@ def latencies(
 ) -> list[float]:
     """Milliseconds of a forward pass without gradients of each model on its graph: the fastest of some.
 
-    What else a machine does only ever adds time: on a busy one the median of 20 passes varied by 8 to 99 % from
-    measurement to measurement, their minimum by 3 to 24 %. Several models take turns, so that it meets all of them
+    Other work of a machine only adds time: on a busy one the median of 20 passes varied by 8 to 99 % from
+    measurement to measurement, their minimum by 3 to 24 %. Several models run in turn, so that it slows all of them
     alike; the first turn warms up.
     """
     seconds: list[list[float]] = [[] for _ in models]

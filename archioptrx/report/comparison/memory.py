@@ -18,8 +18,8 @@ from archioptrx.training.fit import predict
 def peak_memory(model: nn.Module, graph: HitGraph) -> int:
     """Peak size in bytes of the tensors that a forward pass creates.
 
-    Beside its weights and the graph. On CUDA the allocator's own count. On CPU all tensors that an operation gives are
-    followed until they are freed; what an operation needs inside itself isn't seen.
+    Weights and graph aren't counted. On CUDA it is the allocator's own count. On CPU the results of all operations are
+    followed until they are freed; memory inside of an operation isn't seen.
     """
     if graph.x.is_cuda:
         torch.cuda.reset_peak_memory_stats(graph.x.device)
