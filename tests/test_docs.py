@@ -19,6 +19,7 @@ from archioptrx.data.triplets import line_metadata
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.signatures import SIGNATURES
 from archioptrx.runs.experiment import Experiment
+from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers import SAMPLERS, RandomSampler
 from archioptrx.sampling.search_space import SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from oracles import ConstantOracle, PerfectOracle
 
 from archioptrx.core.config import bundled, read_yaml
 from archioptrx.graphs.architecture import Architecture
@@ -13,7 +14,6 @@ from archioptrx.runs.experiment import load_experiment, parse_experiment
 from archioptrx.sampling.samplers.variation import trace_in
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import prepare
-from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.training.fit import evaluate_model, fit
 from archioptrx.training.trial import build, task_of
 
