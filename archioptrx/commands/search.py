@@ -154,7 +154,9 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
         if "function_graph" in overrides:
             graph, architecture = options["function_graph"], options["architecture"]
             faults.append(f"{graph}: doesn't go with {architecture}: one is searched; allowed: one of the two")
-        overrides.setdefault("search_space", "hyperparameters")  # the file's own is for its function graph
+        # The file's own search space and references are for its function graph.
+        overrides.setdefault("search_space", "hyperparameters")
+        overrides.setdefault("references", [])
     finish(faults)
     return overrides, options
 
