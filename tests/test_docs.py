@@ -16,11 +16,11 @@ from archioptrx.data.dataset import Metadata
 from archioptrx.data.options.building import Cuts
 from archioptrx.data.sources import SOURCES
 from archioptrx.data.triplets import line_metadata
+from archioptrx.graphs.decisions import Trace
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.signatures import SIGNATURES
 from archioptrx.runs.experiment import Experiment
-from archioptrx.sampling.candidate import Candidate
-from archioptrx.sampling.samplers import SAMPLERS, RandomSampler
+from archioptrx.sampling.samplers import SAMPLERS, replay
 from archioptrx.sampling.search_space import SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.study import parse_study
@@ -109,45 +109,27 @@ def printed() -> list[str]:
 
 @pytest.fixture(scope="module")
 def walked():
-    """The walks of the page's function graph, by the text of their network."""
+    """The walks of the page's traces through its function graph."""
     shown = re.search(r"```yaml\n(.*?)```", WALK, re.DOTALL)
-    limits = {"max_steps": 16, "max_walks": 2, "extra": [6, 4], "recurrence": 0.6, "iterations": [1, 2, 3]}
-    grids = {"hidden": {"choice": [16, 32]}, "depth": {"choice": [1, 2]}, "activation": {"choice": ["relu", "tanh"]}}
-    few = SearchSpace.from_dict({"name": "page", "hyperparameters": grids, "walk": {**limits, "max_executed": 28}})
-    space = WalkSpace(FunctionGraph.from_dict(yaml.safe_load(shown[1])), few)
-    sampler = RandomSampler(space, 0)
-    walks: dict[str, list[Candidate]] = {}
-    for number in range(1000):
-        candidate = sampler.draw(number, 0)
-        walks.setdefault(str(candidate.graph), []).append(candidate)
-    return walks
+    content = yaml.safe_load((DOCS / "walk_traces.yaml").read_text(encoding="utf-8"))
+    graph = FunctionGraph.from_dict(yaml.safe_load(shown[1]))
+    space = WalkSpace(graph, SearchSpace.from_dict(content["search_space"]))
+    return [replay(space, Trace.from_json({"decisions": decisions})) for decisions in content["traces"].values()]
 
 
 def test_the_networks_of_the_page_about_the_walk_come_out_of_it(walked):
-    shown = printed()
-    assert len(shown) == 4
-    assert [text for text in shown if text not in walked] == []
+    assert printed() == [str(candidate.graph) for candidate in walked]
     # Each is an example of what the text before it speaks of.
-    counts = [[candidate.events for candidate in walked[text]] for text in shown]
-
-    def some(place: int, walks: int, recurrences: int, branches: int) -> list[int]:
-        wanted = {"walks": walks, "recurrences": recurrences, "branches": branches}
-        return [events["reverse walks"] for events in counts[place] if wanted.items() <= events.items()]
-
-    first, second = some(0, 1, 0, 0), some(1, 1, 0, 0)
-    assert max(second) > min(first)
-    assert some(2, 2, 1, 0)
-    assert some(3, 2, 0, 1)
+    events = [candidate.events for candidate in walked]
+    assert [counts["walks"] for counts in events] == [1, 1, 2, 2]
+    assert [counts["recurrences"] for counts in events] == [0, 0, 1, 0]
+    assert [counts["branches"] for counts in events] == [0, 0, 0, 1]
+    assert events[1]["reverse walks"] > events[0]["reverse walks"]
 
 
 def test_the_decisions_of_the_page_about_the_walk_are_those_of_its_first_network(walked):
     rows = re.findall(r"^\| `(\S+)` \| `(\S+)` \| `(\S+)` \|$", WALK, re.MULTILINE)
-    architecture = [tuple(row) for row in rows if row[0] != "hyperparameter"]
-    traces = [candidate.trace.decisions for candidate in walked[printed()[0]]]
-    assert architecture in [[tuple(d) for d in trace if d.kind != "hyperparameter"] for trace in traces]
-    assert {row[1] for row in rows if row[0] == "hyperparameter"} == {
-        decision.place for trace in traces for decision in trace if decision.kind == "hyperparameter"
-    }
+    assert rows == [(decision.kind, decision.place, decision.label) for decision in walked[0].trace.decisions]
 
 
 ROOT = DOCS.parent
