@@ -41,10 +41,16 @@ def test_a_name_belongs_to_one_module(registry):
         registry.register("late", str, "me")
 
 
+def test_a_bundled_part_that_the_table_lacks_is_refused(registry):
+    fault = r"^thing new: is in no line of the table of bundled parts; allowed: archioptrx\.new there$"
+    with pytest.raises(InputError, match=fault):
+        registry.register("new", object, "archioptrx.new")
+
+
 def test_the_module_of_a_bundled_part_is_imported_when_it_is_asked_for(registry):
     sys.modules.pop("json.tool", None)
     assert "late" in registry and len(registry) == 1
     assert "json.tool" not in sys.modules
-    with pytest.raises(KeyError):  # that module registers nothing
+    with pytest.raises(InputError, match=r"^thing late: json\.tool doesn't register it; allowed: a decorator there$"):
         registry.get("late")
     assert "json.tool" in sys.modules
