@@ -131,6 +131,8 @@ class Registry(Generic[Part]):
     def guarded(self, name: str) -> Iterator[None]:
         """Run code of a part; what a user's own part raises becomes one line. Our own faults keep their traceback.
 
+        Notes of the error say where it was raised, such as the event.
+
         Raises
         ------
         InputError
@@ -143,8 +145,9 @@ class Registry(Generic[Part]):
         except RAISED as error:  # a user's part may raise anything
             if self._is_bundled(name):
                 raise
+            place = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
-            raise InputError(f"{self.kind} {name}: raised {reason}; --debug prints the traceback") from error
+            raise InputError(f"{self.kind} {name}: {place}raised {reason}; --debug prints the traceback") from error
 
     def __contains__(self, name: object) -> bool:
         return name in self._modules
