@@ -109,11 +109,14 @@ def test_what_one_graph_knows_all_know() -> None:
         load_dataset({"source": "plain", "path": "p"})
 
 
-def test_an_error_of_its_code_names_the_event() -> None:
-    def make(job: Job) -> BuiltEvent:
-        return {}["phi"] if job.name == "second" else BuiltEvent(())  # type: ignore[misc]
+def without_phi(job: Job) -> BuiltEvent:
+    """An event whose reading fails if it is the second."""
+    columns: dict[str, int] = {} if job.name == "second" else {"phi": 0}
+    return BuiltEvent((), {"phi": columns["phi"]})
 
-    source(Plain)(lambda options: stream([Job("first", 0), Job("second", 1)], make, Metadata("plain")))
+
+def test_an_error_of_its_code_names_the_event() -> None:
+    source(Plain)(lambda options: stream([Job("first", 0), Job("second", 1)], without_phi, Metadata("plain")))
     with pytest.raises(InputError, match=r"^data source plain: event second: raised KeyError: 'phi'; --debug"):
         load_dataset({"source": "plain", "path": "p"})
 
