@@ -38,6 +38,7 @@ from archioptrx.search.study import parse_study
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.options import EdgeOptions, objective_metrics
 from archioptrx.training.objective import COSTS
+from archioptrx.training.settings import Training
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 FILES = (DOCS / "files.md").read_text(encoding="utf-8")
@@ -85,7 +86,10 @@ def test_every_kind_of_part_has_a_page():
     assert set(REGISTRIES) == set(PAGES)
 
 
-@pytest.mark.parametrize("section", [Split, Scheduler, Budget, Constraints, ScreenSettings, Retrain, Resources, Keep])
+SECTIONS = (Split, Scheduler, Budget, Training, Constraints, ScreenSettings, Retrain, Resources, Keep)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
 def test_every_key_of_a_section_of_the_experiment_file_is_described(section):
     assert [field.name for field in fields(section) if not re.search(rf"\b{field.name}\b", EXPERIMENT)] == []
 
