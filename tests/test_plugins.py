@@ -51,6 +51,7 @@ def test_a_bundled_part_that_the_table_lacks_is_refused(registry):
 
 
 def test_every_bundled_part_is_known_before_its_module_is_imported():
+    """Its time is that of imports, which other tests of the suite need too."""
     for module in DEFINING:
         importlib.import_module(module)
     known = {kind: list(registry) for kind, registry in REGISTRIES.items()}
