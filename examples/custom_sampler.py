@@ -36,7 +36,7 @@ class Thirds:
         self.rank: tuple[int, tuple[float, ...]] = (0, ())
 
     def draw(self, number: int, attempt: int) -> Any:
-        """Depends on the seed, the two numbers and what was observed: nothing else."""
+        """Make a candidate, which depends only on the seed, the two numbers and the observations."""
         lots = random.Random(seed_of(self.seed, number, attempt))
         anew = random_choices(lots.getrandbits(64))
         old = Heritage(self.best.decisions if self.best else ())
@@ -48,7 +48,7 @@ class Thirds:
         return self.space(choose)
 
     def observe(self, candidate: Any, score: float | tuple[float, ...] | None, epochs: int) -> None:
-        """A failed trial has no score, a pruned one fewer epochs; of several goals the first one decides."""
+        """Take a score; a failed trial has none, a pruned one fewer epochs; of several goals the first decides."""
         if score is None:
             return
         rank = (epochs, score if isinstance(score, tuple) else (score,))
@@ -60,7 +60,7 @@ class Thirds:
         return {"best": self.best.to_json() if self.best else None, "epochs": self.rank[0], "score": self.rank[1]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse."""
+        """Take over a state; the inverse of `state_dict`."""
         self.best = Trace.from_json(state["best"]) if state["best"] else None
         self.rank = (state["epochs"], tuple(state["score"]))  # JSON has made a list of it
 

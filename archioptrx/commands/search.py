@@ -42,7 +42,7 @@ class KeyOption:
         As `--help` shows them.
     on_resume
         Whether a resume may change it.
-    more
+    arguments
         Further arguments of the parser.
     """
 
@@ -51,7 +51,7 @@ class KeyOption:
     metavar: str
     help: str
     on_resume: bool = False
-    more: Mapping[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -63,7 +63,7 @@ WHOLE, NUMBER = {"type": int}, {"type": float}
 OPTIONS = (
     KeyOption("--data", "data.path", "PATH", "events to search on", True),
     KeyOption("--test", "test", "PATH", "test events (default: a share of the data)", True),
-    KeyOption("--function-graph", "function_graph", "NAME", "bundled name or file: what may be combined"),
+    KeyOption("--function-graph", "function_graph", "NAME", "bundled name or file: the functions that may be combined"),
     KeyOption("--search-space", "search_space", "NAME", "bundled name or file: hyperparameters and limits"),
     KeyOption("--architecture", "architecture", "FILE", "bundled name or file: search its hyperparameters alone"),
     KeyOption("--sampler", "sampler.name", "NAME", "what proposes architectures"),
@@ -72,8 +72,8 @@ OPTIONS = (
     KeyOption(
         "--trial-time", "budget.trial_time", "T", "stop each trial after this time, with the score that it has", True
     ),
-    KeyOption("--epochs", "training.epochs", "N", "epochs of a whole trial", more=WHOLE),
-    KeyOption("--seed", "seed", "N", "the same seed gives the same proposals", more=WHOLE),
+    KeyOption("--epochs", "training.epochs", "N", "epochs of a whole trial", arguments=WHOLE),
+    KeyOption("--seed", "seed", "N", "the same seed gives the same proposals", arguments=WHOLE),
     KeyOption("--cpus-per-trial", "resources.cpus_per_trial", "F", "CPUs, and threads, of a trial", True, NUMBER),
     KeyOption("--gpus-per-trial", "resources.gpus_per_trial", "F", "0.25: four trials share a GPU", True, NUMBER),
     KeyOption(
@@ -90,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     new = new_parser("search", "Search a space of networks: the main job.")
     new.add_argument("experiment", nargs="?", metavar="EXPERIMENT", help="bundled name or file (default: quickstart)")
     for option in OPTIONS:
-        new.add_argument(option.flag, metavar=option.metavar, help=option.help, **option.more)
+        new.add_argument(option.flag, metavar=option.metavar, help=option.help, **option.arguments)
     new.add_argument("--output", type=Path, metavar="DIR", help="the run folder (default: runs/EXPERIMENT-n)")
     new.add_argument("--resume", type=Path, metavar="RUN", help="go on with a search, or study, that was stopped")
     new.add_argument("--backend", choices=("ray", "local"), default="ray", help="local: in this process, no Ray")
@@ -141,20 +141,20 @@ def _warn(setups: Sequence[Setup]) -> None:
 
 def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
     """Dotted keys with the values that replace a file's, and the option that each came from."""
-    given = [(option, value) for option in OPTIONS if (value := getattr(args, option.name)) is not None]
+    named_options = [(option, value) for option in OPTIONS if (value := getattr(args, option.name)) is not None]
     faults = []
     if args.resume:
         changed = {"EXPERIMENT": args.experiment, "--output": args.output, "--dry-run": args.dry_run or None}
         wrong = [name for name, value in changed.items() if value is not None]
-        wrong += [option.flag for option, _ in given if not option.on_resume]
+        wrong += [option.flag for option, _ in named_options if not option.on_resume]
         wrong += ["--set"] if args.set else []
         allowed = ", ".join(ON_RESUME)
         faults = [f"{name}: can't be changed on --resume; allowed: {allowed}, --backend, --address" for name in wrong]
-    overrides = {option.key: value for option, value in given}
+    overrides = {option.key: value for option, value in named_options}
     if args.sampler:
         # Another sampler has other options: those of the file go, those of --set come.
         overrides = {"sampler": {"name": args.sampler}, **overrides}
-    options = {option.key: option.flag for option, _ in given}
+    options = {option.key: option.flag for option, _ in named_options}
     for text in args.set:
         try:
             key, value = assignment(text)
@@ -171,7 +171,7 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
 
 
 def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -> int:
-    """Read the data, make or open the run folder, search, and print what was found."""
+    """Read the data, make or open the run folder, search, and print the results."""
     # torch is imported from here on: what can be wrong without it has been checked.
     from archioptrx.search.final_report import final_json, final_text
     from archioptrx.search.run import check_events, check_same_data, load_events, new_run
@@ -201,7 +201,7 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
 
 
 def studied(args: argparse.Namespace, folder: StudyFolder, setups: list[Setup], events: EventsOf) -> int:
-    """Run what is left of a study and print the comparison, also where a search of it found no winner."""
+    """Run the searches of a study that haven't ended and print the comparison, also where one found no winner."""
     from archioptrx.search.study_report import study_json, study_text
 
     try:

@@ -16,7 +16,7 @@ from archioptrx.models.model_folder import TrainedModel
 
 
 def load_splits(data: DataDescription, split: Mapping[str, Any], test: str | None) -> tuple[Metadata, Splits, str]:
-    """Read and divide data; also their fingerprint.
+    """Read and divide data, and give their fingerprint.
 
     Raises
     ------
@@ -66,8 +66,8 @@ def events_for(
         if fault := model.task.data_fault(graphs[0]):
             raise InputError(f"--data: {fault}")
         if fault := model.task.truth_fault(graphs):
-            what = fault.partition(";")[0]
-            warn(f"{path}: {what}: loss, accuracy and purity say nothing about the model")
+            lack = fault.partition(";")[0]
+            warn(f"{path}: {lack}: loss, accuracy and purity have no meaning for the model")
         return graphs, True
     splits = own_splits(model)
     if splits.caution:
@@ -81,7 +81,7 @@ def own_splits(model: TrainedModel) -> Splits:
     Raises
     ------
     InputError
-        They are gone or no longer the same.
+        The events are gone or no longer the same.
     """
     provenance = model.provenance
     _, splits, fingerprint = load_splits(provenance.data, provenance.split, provenance.test)
