@@ -31,6 +31,7 @@ from archioptrx.runs.experiment_sections import (
     ScreenSettings,
     Split,
 )
+from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers import RandomSampler
 from archioptrx.sampling.search_space import SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
@@ -155,12 +156,18 @@ def printed() -> list[str]:
 
 @pytest.fixture(scope="module")
 def walked():
-    """What the page's function graph gives, by text."""
+    """The walks of the page's function graph, by the text of their network."""
     shown = re.search(r"```yaml\n(.*?)```", WALK, re.DOTALL)
-    space = WalkSpace(FunctionGraph.from_dict(yaml.safe_load(shown[1])), SearchSpace.load("small"))
+    limits = {"max_steps": 16, "max_walks": 2, "extra": [6, 4], "recurrence": 0.6, "iterations": [1, 2, 3]}
+    grids = {"hidden": {"choice": [16, 32]}, "depth": {"choice": [1, 2]}, "activation": {"choice": ["relu", "tanh"]}}
+    few = SearchSpace.from_dict({"name": "page", "hyperparameters": grids, "walk": {**limits, "max_executed": 28}})
+    space = WalkSpace(FunctionGraph.from_dict(yaml.safe_load(shown[1])), few)
     sampler = RandomSampler(space, 0)
-    candidates = [sampler.draw(number, 0) for number in range(20)]
-    return {str(candidate.graph): candidate for candidate in reversed(candidates)}  # the first of each
+    walks: dict[str, list[Candidate]] = {}
+    for number in range(1000):
+        candidate = sampler.draw(number, 0)
+        walks.setdefault(str(candidate.graph), []).append(candidate)
+    return walks
 
 
 def test_the_networks_of_the_page_about_the_walk_come_out_of_it(walked):
@@ -168,17 +175,26 @@ def test_the_networks_of_the_page_about_the_walk_come_out_of_it(walked):
     assert len(shown) == 4
     assert [text for text in shown if text not in walked] == []
     # Each is an example of what the text before it speaks of.
-    events = [walked[text].events for text in shown]
-    assert [counts["walks"] for counts in events] == [1, 1, 2, 2]
-    assert [counts["recurrences"] for counts in events] == [0, 0, 1, 0]
-    assert [counts["branches"] for counts in events] == [0, 0, 0, 1]
-    assert events[1]["reverse walks"] > events[0]["reverse walks"]
+    counts = [[candidate.events for candidate in walked[text]] for text in shown]
+
+    def some(place: int, walks: int, recurrences: int, branches: int) -> list[int]:
+        wanted = {"walks": walks, "recurrences": recurrences, "branches": branches}
+        return [events["reverse walks"] for events in counts[place] if wanted.items() <= events.items()]
+
+    first, second = some(0, 1, 0, 0), some(1, 1, 0, 0)
+    assert max(second) > min(first)
+    assert some(2, 2, 1, 0)
+    assert some(3, 2, 0, 1)
 
 
 def test_the_decisions_of_the_page_about_the_walk_are_those_of_its_first_network(walked):
-    first = walked[printed()[0]]
     rows = re.findall(r"^\| `(\S+)` \| `(\S+)` \| `(\S+)` \|$", WALK, re.MULTILINE)
-    assert rows == [(decision.kind, decision.place, decision.label) for decision in first.trace.decisions]
+    architecture = [tuple(row) for row in rows if row[0] != "hyperparameter"]
+    traces = [candidate.trace.decisions for candidate in walked[printed()[0]]]
+    assert architecture in [[tuple(d) for d in trace if d.kind != "hyperparameter"] for trace in traces]
+    assert {row[1] for row in rows if row[0] == "hyperparameter"} == {
+        decision.place for trace in traces for decision in trace if decision.kind == "hyperparameter"
+    }
 
 
 ROOT = DOCS.parent

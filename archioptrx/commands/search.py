@@ -16,9 +16,8 @@ from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.files import next_folder, refuse_used
-from archioptrx.core.overrides import assignment
+from archioptrx.core.overrides import read_assignments
 from archioptrx.runs.experiment import Experiment, load_experiment, parse_experiment
-from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder, is_study
 from archioptrx.search.setup import Setup, prepare
 from archioptrx.search.study import load_study
@@ -67,6 +66,9 @@ OPTIONS = (
     KeyOption("--search-space", "search_space", "NAME", "bundled name or file: hyperparameters and limits"),
     KeyOption("--architecture", "architecture", "FILE", "bundled name or file: search its hyperparameters alone"),
     KeyOption("--sampler", "sampler.name", "NAME", "what proposes architectures"),
+    KeyOption(
+        "--from", "earlier_runs", "RUN", "earlier searches as prior knowledge of the sampler", arguments={"nargs": "+"}
+    ),
     KeyOption("--trials", "budget.trials", "N", "ended trials that end the search", True, WHOLE),
     KeyOption("--time", "budget.time", "T", "stop trials after this time (4h, 90m); retraining follows", True),
     KeyOption(
@@ -113,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         ended = len(folder.trials.read())
         if args.trials is not None and 0 < args.trials < ended:
             raise InputError(f"--trials: is {args.trials}, but {ended} trials have ended; allowed: {ended} or more")
-        experiment = parse_experiment(override(folder.document(), overrides), folder.place, options)
+        experiment = parse_experiment(folder.document(), folder.place, options, overrides)
         setup = prepare(experiment, folder.path)
         _warn([setup])
         return searched(args, setup, folder)
@@ -155,12 +157,7 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
         # Another sampler has other options: those of the file go, those of --set come.
         overrides = {"sampler": {"name": args.sampler}, **overrides}
     options = {option.key: option.flag for option, _ in named_options}
-    for text in args.set:
-        try:
-            key, value = assignment(text)
-            overrides[key], options[key] = value, f"--set {key}"
-        except InputError as error:
-            faults += error.faults
+    faults += read_assignments(args.set, overrides, options)
     if overrides.get("architecture"):
         if "function_graph" in overrides:
             graph, architecture = options["function_graph"], options["architecture"]
@@ -264,6 +261,3 @@ def _backend(args: argparse.Namespace, experiment: Experiment) -> Backend:
 
 
 main = command(parser, run)
-
-if __name__ == "__main__":
-    sys.exit(main())

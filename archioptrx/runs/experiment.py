@@ -64,6 +64,8 @@ class Experiment:
         seed comes from `seed` and the proposal's number, its threads from `resources` unless they are given.
     references
         Architectures (bundled name or path) that are trials 0 … k.
+    earlier_runs
+        Run folders whose trials are prior knowledge of the sampler.
     keep
         Number of the best trials that leave their weights in the run folder.
     track
@@ -91,6 +93,7 @@ class Experiment:
     objective: Objective
     constraints: Constraints
     references: tuple[str, ...]
+    earlier_runs: tuple[str, ...]
     retrain: Retrain
     resources: Resources
     keep: Keep
@@ -125,16 +128,23 @@ def load_experiment(
         One line for every fault.
     """
     path = bundled("experiments", name)
-    return parse_experiment(override(read_yaml(path), overrides or {}), str(path), options)
+    return parse_experiment(read_yaml(path), str(path), options, overrides)
 
 
-def parse_experiment(document: object, place: str, options: Mapping[str, str] | None = None) -> Experiment:
+def parse_experiment(
+    document: object,
+    place: str,
+    options: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Experiment:
     """Check a document and fill in defaults.
 
     Parameters
     ----------
-    place, options
-        Place of the document in messages; names that replace it for overridden keys, such as `--trials`.
+    place
+        Place of the document in messages.
+    options, overrides
+        See `load_experiment`.
 
     Raises
     ------
@@ -142,13 +152,13 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         One line for every fault.
     """
     with reading(place):
-        return _parsed(document, place, options or {})
+        return _parsed(override(document, overrides or {}, place, options), place, options or {})
 
 
 def _parsed(document: object, place: str, options: Mapping[str, str]) -> Experiment:
     faults: list[str] = []
     top = Fields(document, place, faults)
-    imports = read_imports(top, _folder(place), typed="imports" in options)
+    imports = read_imports(top, typed="imports" in options)
     imports = tuple(dict.fromkeys((*imports, *named_modules())))
     architecture = top.take("architecture", (str, type(None)), None)
     task, metrics = _task(top)
@@ -170,6 +180,7 @@ def _parsed(document: object, place: str, options: Mapping[str, str]) -> Experim
         objective=Objective.read(top, metrics),
         constraints=Constraints.read(top.inside("constraints", {})),
         references=_texts(top, "references"),
+        earlier_runs=tuple(str(_absolute(run)) for run in _texts(top, "earlier_runs")),
         retrain=Retrain.read(top.inside("retrain", {})),
         resources=Resources.read(top.inside("resources", {})),
         keep=Keep.read(top.inside("keep", {})),
@@ -182,11 +193,6 @@ def _parsed(document: object, place: str, options: Mapping[str, str]) -> Experim
     top.rest()
     finish([_renamed(fault, place, options) for fault in faults])
     return experiment
-
-
-def _folder(place: str) -> Path | None:
-    """Folder of the file that a document comes from; None: it comes from none."""
-    return Path(place).parent if Path(place).is_file() else None
 
 
 def _renamed(fault: str, place: str, options: Mapping[str, str]) -> str:

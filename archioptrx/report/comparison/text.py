@@ -27,21 +27,17 @@ def comparison_text(comparison: Comparison, width: int = WIDTH) -> str:
     lines += [two_models_text(comparison)] if len(comparison.entries) == 2 else several_models_text(comparison, width)
     lines += ["", *legend(comparison)]
     if comparison.pairs:
-        lines += ["", *change_lines(comparison)]
+        lines += ["", *(change_text(pair, comparison.what) for pair in shown_pairs(comparison))]
     lines += [f"note: {note}" for note in comparison.notes]
     return "\n".join(lines)
 
 
 def comparison_head(comparison: Comparison) -> str:
     """Line with the origin and size of the test data."""
-    counted = [f"{comparison.events:,} {_plural('event', comparison.events)}"]
+    counted = [f"{comparison.events:,} {'event' if comparison.events == 1 else 'events'}"]
     counted += [f"{comparison.graphs:,} graphs"] if comparison.graphs != comparison.events else []
     counted += [f"{comparison.rows:,} {comparison.what}"] if comparison.rows is not None else []
     return f"{comparison.origin}: {', '.join(counted)}"
-
-
-def _plural(word: str, number: int) -> str:
-    return word if number == 1 else f"{word}s"
 
 
 def metric_text(name: str) -> str:
@@ -165,11 +161,6 @@ def legend(comparison: Comparison) -> list[str]:
         *([comparison.caution] if comparison.caution else []),
         costs,
     ]
-
-
-def change_lines(comparison: Comparison) -> list[str]:
-    """Sentences on the rows that changed sides between each two models."""
-    return [change_text(pair, comparison.what) for pair in shown_pairs(comparison)]
 
 
 def shown_pairs(comparison: Comparison) -> list[Pair]:

@@ -29,9 +29,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archioptrx.graphs.decisions import Choose, Decision, Point, Space, Trace
+from archioptrx.graphs.decisions import HYPERPARAMETER, Choose, Decision, Point, Space, Trace
 from archioptrx.sampling.samplers import Sampler, make_sampler, replay
-from archioptrx.sampling.samplers.variation import HYPERPARAMETER
 
 Make = Callable[..., Sampler]
 """`make(space, seed, **options)`: a fresh sampler. A function of a module, so that another process can find it."""
