@@ -23,6 +23,9 @@ from archioptrx.sampling.walk import WalkSpace
 HIDDEN = Hyperparameter("hidden")
 BLOCKS = (*["mlp"] * 4, "add", "add", "mean", "norm", "norm", "gru", "gate", "gate", "identity", *["attention"] * 3,
           *["aggregate"] * 3, "concat", "readout", "broadcast")  # fmt: skip
+"""Each as often as it is drawn."""
+NOT_DRAWN = {"pool", "unpool", "pyg"}
+"""Blocks on other nodes, and of another package; both have tests of their own."""
 GRIDS = (
     Grid("hidden", (8, 16)),
     Grid("depth", (1, 2)),
@@ -129,9 +132,11 @@ def _function(
     elif block == "readout":
         other = [p.name for p in places if p.domain != "graph" and p.width == output.width]
         inputs = [other if output.domain == "graph" else []]
-    else:
+    elif block == "broadcast":
         other = [p.name for p in places if p.domain == "graph" and p.width == output.width]
         inputs = [other if output.domain != "graph" else []]
+    else:
+        raise AssertionError(f"{block}: what are its inputs?")
     if not all(inputs):
         return None
     params: dict[str, object] = {}

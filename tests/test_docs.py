@@ -12,6 +12,8 @@ import pytest
 import yaml
 
 from archioptrx.commands.data import building_text
+from archioptrx.commands.parts import DEFINING
+from archioptrx.core.plugins import REGISTRIES
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.options.building import Cuts
 from archioptrx.data.sources import SOURCES
@@ -20,17 +22,28 @@ from archioptrx.graphs.decisions import Trace
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.signatures import SIGNATURES
 from archioptrx.runs.experiment import Experiment
-from archioptrx.sampling.samplers import SAMPLERS, replay
+from archioptrx.runs.experiment_sections import (
+    Budget,
+    Constraints,
+    Keep,
+    Resources,
+    Retrain,
+    Scheduler,
+    ScreenSettings,
+    Split,
+)
+from archioptrx.sampling.samplers import replay
 from archioptrx.sampling.search_space import SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.study import parse_study
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.options import EdgeOptions, objective_metrics
 from archioptrx.training.objective import COSTS
+from archioptrx.training.settings import Training
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-BUILT_IN = tuple(SIGNATURES)  # while tests are collected: some register blocks of their own
 FILES = (DOCS / "files.md").read_text(encoding="utf-8")
+EXPERIMENT = FILES.partition("## Experiment")[2]
 
 
 @pytest.mark.parametrize(
@@ -42,8 +55,44 @@ def test_each_block_stands_with_all_of_its_parameters(name):
         assert f"`{parameter.name}`" in row or "as `mlp`" in row
 
 
-def test_no_block_is_missing():
-    assert [name for name in BUILT_IN if f"`{name}`" not in FILES] == []
+PAGES = {
+    "block": "files.md",
+    "data source": "data.md",
+    "exporter": "export.md",
+    "logger": "loggers.md",
+    "metric": "files.md",
+    "prediction writer": "tracks.md",
+    "report figures": "report.md",
+    "sampler": "samplers.md",
+    "task": "tasks.md",
+    "track finder": "tracks.md",
+    "triplet track finder": "tracks.md",
+}
+"""The page that describes the parts of each kind."""
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_every_bundled_part_stands_on_the_page_of_its_kind(kind):
+    for module in DEFINING:
+        importlib.import_module(module)
+    registry, text = REGISTRIES[kind], (DOCS / PAGES[kind]).read_text(encoding="utf-8")
+    bundled = [name for name in registry if name not in registry.own()]
+    code = " ".join(re.findall(r"`[^`\n]+`", text))
+    assert [name for name in bundled if not re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", code)] == []
+
+
+def test_every_kind_of_part_has_a_page():
+    for module in DEFINING:
+        importlib.import_module(module)
+    assert set(REGISTRIES) == set(PAGES)
+
+
+SECTIONS = (Split, Scheduler, Budget, Training, Constraints, ScreenSettings, Retrain, Resources, Keep)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_key_of_a_section_of_the_experiment_file_is_described(section):
+    assert [field.name for field in fields(section) if not re.search(rf"\b{field.name}\b", EXPERIMENT)] == []
 
 
 def test_all_keys_of_an_experiment_and_of_a_walk_are_there():
@@ -81,10 +130,8 @@ def test_the_study_shown_is_valid():
     assert len(study.combinations) == 12
 
 
-def test_every_sampler_is_described():
-    text = (DOCS / "samplers.md").read_text(encoding="utf-8")
-    assert [name for name in SAMPLERS if f"`{name}`" not in text] == []
-    assert "`optuna:NAME`" in text
+def test_the_samplers_of_optuna_are_described():
+    assert "`optuna:NAME`" in (DOCS / "samplers.md").read_text(encoding="utf-8")
 
 
 def test_what_evaluate_adds_for_triplets_and_how_they_are_made_is_described():

@@ -10,10 +10,12 @@ from registries import restored
 from small_search import allow
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.options import HERE, SOURCES, PlainOptions, ToyOptions, option
 from archioptrx.data.sources import check_spec, load_dataset, source, toy, with_path
+from archioptrx.data.sources.stream import Job, stream
 from archioptrx.runs.experiment import parse_experiment
 
 
@@ -132,6 +134,18 @@ def test_what_one_graph_knows_all_know() -> None:
     with pytest.raises(
         InputError, match=r"^data source plain: .* sector 0: lacks pid, which .* sector 0 has; allowed: "
     ):
+        load_dataset({"source": "plain", "path": "p"})
+
+
+def without_phi(job: Job) -> BuiltEvent:
+    """An event whose reading fails if it is the second."""
+    columns: dict[str, int] = {} if job.name == "second" else {"phi": 0}
+    return BuiltEvent((), {"phi": columns["phi"]})
+
+
+def test_an_error_of_its_code_names_the_event() -> None:
+    source(Plain)(lambda options: stream([Job("first", 0), Job("second", 1)], without_phi, Metadata("plain")))
+    with pytest.raises(InputError, match=r"^data source plain: event second: raised KeyError: 'phi'; --debug"):
         load_dataset({"source": "plain", "path": "p"})
 
 
