@@ -20,11 +20,13 @@ SPACES = {
     "message_passing": "message_passing",
     **{name: name for name in ("event", "hits", "notebook", "several")},
     "track_set": "event",
+    "found_small": "tracking",
 }
+"""Function graph of each; those that a search found are of the search space `small`, the others of `full`."""
 
 
 def space_of(name: str) -> WalkSpace:
-    return WalkSpace(FunctionGraph.load(SPACES[name]), SearchSpace.load("full"))
+    return WalkSpace(FunctionGraph.load(SPACES[name]), SearchSpace.load("small" if name.startswith("found") else "full"))
 
 
 def test_all_are_here():
