@@ -9,13 +9,12 @@ import struct
 import numpy as np
 import pytest
 import torch
-from graphs import random_dataset, toy
+from graphs import graph_faults, random_dataset, toy
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.data.hitgraph import graph_faults
 from archioptrx.data.sources import load_dataset, safe_pickle
 from archioptrx.data.sources.pickle_writing import neighbour_lists, write
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from events import barrel_event
+from graphs import graph_faults
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_acorn import columns, matrix, prefixed
@@ -19,7 +20,6 @@ from test_sources import arrays
 from torch_geometric.data import Data
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.hitgraph import graph_faults
 from archioptrx.data.options import SOURCES, has_option
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.trackml import write_event

@@ -22,7 +22,8 @@ BARE = "hitgraphs"
 def kind_of_data(metadata: Metadata) -> dict[str, Any]:
     """Values that tell one kind of data from another, by name."""
     source = {} if metadata.source == BARE else {"source": metadata.source}
-    return {**source, "φ sectors": metadata.sectors, **_options(metadata.options)}
+    units = "own" if metadata.own_units else "mm, rad"
+    return {**source, "φ sectors": metadata.sectors, "units": units, **_options(metadata.options)}
 
 
 def _options(options: Mapping[str, Any]) -> dict[str, Any]:

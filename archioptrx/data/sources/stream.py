@@ -27,6 +27,8 @@ from archioptrx.core.printing import raw_stream
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.options import SOURCES
+from archioptrx.data.own_graphs import guarded_graphs
 from archioptrx.data.repairs import KEY, collected, say
 from archioptrx.data.same_fields import Fields, difference, fault_of, fields_of
 from archioptrx.data.storage import cache
@@ -177,7 +179,8 @@ def stream(
         faults: list[str] = []
         bad = 0
         first: JobOutcome | None = None
-        outcomes = _outcomes(jobs, make, draft, limits)
+        own = metadata if metadata.source in SOURCES.own() else None
+        outcomes = _outcomes(jobs, partial(_built, make=make, own=own), draft, limits)
         try:
             for outcome in progress(outcomes, len(jobs), f"{metadata.source} events"):
                 outcome = outcome.like(first)
@@ -303,26 +306,29 @@ class _Draft:
 
 
 def _outcomes(
-    jobs: Sequence[Job], make: Make, draft: _Draft, limits: StreamLimits
+    jobs: Sequence[Job], built: Callable[[Job], JobOutcome], draft: _Draft, limits: StreamLimits
 ) -> Generator[JobOutcome, None, None]:
     """Build events here and in memory; once they are too large or take too long, on disk and in worker processes."""
     start, done = time.monotonic(), 0
     for job in jobs:
-        yield _built(job, make)
+        yield built(job)
         done += 1
         if draft.bytes > limits.memory or limits.workers_for(time.monotonic() - start, len(jobs), done) > 1:
             break
     if done == len(jobs):
         return
     workers = limits.workers_for(time.monotonic() - start, len(jobs), done)
-    build = partial(_written, folder=draft.leave_memory(), make=make)
+    build = partial(_written, folder=draft.leave_memory(), built=built)
     yield from spread(build, enumerate(jobs[done:], done), workers)
 
 
-def _built(job: Job, make: Make) -> JobOutcome:
+def _built(job: Job, make: Make, own: Metadata | None) -> JobOutcome:
+    """Build an event; `own`: metadata of a user's source, whose graphs need not come from `make_graph`."""
     try:
         with collected() as repairs:
             built = make(job)
+            if own is not None:
+                built = replace(built, graphs=guarded_graphs(built.graphs, own, f"data source {own.source}"))
         fault = fault_of(built.graphs)
         if fault is not None:
             raise InputError(fault)
@@ -332,8 +338,8 @@ def _built(job: Job, make: Make) -> JobOutcome:
     return JobOutcome(job.name, built.graphs, counts=built.counts, repairs=repairs, fields=fields)
 
 
-def _written(item: tuple[int, Job], folder: Path, make: Make) -> JobOutcome:
+def _written(item: tuple[int, Job], folder: Path, built: Callable[[Job], JobOutcome]) -> JobOutcome:
     """Build an event in a worker; its graphs go to a file, and only what the index says of them comes back."""
     number, job = item
-    outcome = _built(job, make)
+    outcome = built(job)
     return replace(outcome, graphs=(), files=tuple(write_graphs(folder, f"{number:07d}", outcome.graphs)))
