@@ -133,6 +133,9 @@ def test_five_models_fit_in_the_width(models, tmp_path, capsys):
     assert max(map(len, lines)) <= 120
     titles = next(line for line in lines if "copy-0" in line)
     assert titles.split() == ["95", "%,", "9", "events", "a", "b", "copy-0", "copy-1", "copy-2"]
+    assert any(
+        line.startswith("McNemar p with *: holds for all 10 pairs together (Holm's correction): ") for line in lines
+    )
     assert sum(line.startswith(("b fixes", "copy")) for line in lines) == 10
 
 

@@ -17,7 +17,7 @@ from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.models.model_folder import TrainedModel
 from archioptrx.report.comparison.bootstrap import Ints, Replicates, over_seeds, replicate, resamples
 from archioptrx.report.comparison.costs import latencies, peak_memory
-from archioptrx.report.comparison.decisions import Pair, compare_decisions
+from archioptrx.report.comparison.decisions import Pair, compare_decisions, marked
 from archioptrx.report.comparison.events import ModelEvents, row_order
 from archioptrx.report.comparison.intervals import LOG, LOG_ODDS
 from archioptrx.report.comparison.models import LoadedModel
@@ -317,11 +317,13 @@ def _pairs(runs: Sequence[ModelAnswers]) -> tuple[Pair, ...]:
     for run in runs[1:]:
         if (order := _order(run, runs[0])) is not None:
             alike.append((run.contestant.name, run.decided[0][order][kept]))
-    return tuple(
-        compare_decisions(name, second, accepted_first, accepted_second, truth[kept])
-        for name, accepted_first in alike
-        for second, accepted_second in alike
-        if name != second
+    return marked(
+        [
+            compare_decisions(name, second, accepted_first, accepted_second, truth[kept])
+            for name, accepted_first in alike
+            for second, accepted_second in alike
+            if name != second
+        ]
     )
 
 

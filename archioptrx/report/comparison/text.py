@@ -168,8 +168,13 @@ def legend(comparison: Comparison) -> list[str]:
 
 
 def change_lines(comparison: Comparison) -> list[str]:
-    """Sentences on the rows that changed sides between each two models."""
-    return [change_text(pair, comparison.what) for pair in shown_pairs(comparison)]
+    """Sentences on the rows that changed sides between each two models, and how many of their p values hold."""
+    pairs = shown_pairs(comparison)
+    lines = [change_text(pair, comparison.what) for pair in pairs]
+    if len(pairs) > 1:
+        firm = sum(pair.firm for pair in pairs)
+        lines.append(f"McNemar p with *: holds for all {len(pairs)} pairs together (Holm's correction): {firm}")
+    return lines
 
 
 def shown_pairs(comparison: Comparison) -> list[Pair]:
@@ -183,7 +188,7 @@ def change_text(pair: Pair, what: str) -> str:
     wrong = pair.fixes + pair.both_wrong
     return (
         f"{pair.second} fixes {pair.fixes:,} of the {wrong:,} {what} that {pair.first} has wrong and worsens "
-        f"{pair.worsens:,}: net {pair.net:+,} of {pair.rows:,} (McNemar p {p_text(pair.p)})"
+        f"{pair.worsens:,}: net {pair.net:+,} of {pair.rows:,} (McNemar p {p_text(pair.p)}{'*' * pair.firm})"
     )
 
 
