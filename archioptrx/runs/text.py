@@ -230,12 +230,14 @@ def metric_of(experiment: Experiment) -> str:
     return experiment.objective.first.label
 
 
-def seeds_text(seeds: int) -> str:
-    """Number of seeds in words.
+def seeds_text(seeds: int, failed: int = 0) -> str:
+    """Number of seeds in words, and of further ones whose training failed.
 
-    >>> seeds_text(1), seeds_text(3)
-    ('one seed', '3 seeds')
+    >>> seeds_text(1), seeds_text(3), seeds_text(1, 2)
+    ('one seed', '3 seeds', '1 of 3 seeds, the others failed')
     """
+    if failed:
+        return f"{seeds} of {seeds + failed} seeds, the others failed"
     return "one seed" if seeds == 1 else f"{seeds} seeds"
 
 

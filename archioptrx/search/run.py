@@ -202,6 +202,8 @@ def run_search(
         if not work.done:
             backend(work, events.data)
     winner = ends[0].winner()
+    if unfinished := ends[0].unfinished_text():
+        progress.note(unfinished)
     if not ends[0].in_place(winner):
         _save_best(folder, setup, events, specs, winner, ends[0].weights(winner))
     ends[0].clean()
@@ -258,6 +260,7 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
         "proposal": winner.proposal,
         "repeat": winner.repeat,
         "seeds": winner.seeds,
+        "failed_seeds": winner.failed,
         "validation": asdict(winner.score),
         "test": {name: asdict(spread) for name, spread in winner.test.items()},
         "bins": row["bins"],
