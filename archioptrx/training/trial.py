@@ -26,7 +26,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -58,6 +58,10 @@ DIGITS = 16
 """Length of the digest of weights."""
 NORMS = ("loss", "learning_rate", "gradient_norm", "weight_norm")
 """Fields of a report that the message of an epoch has as they are."""
+
+
+LimitedEpoch = Callable[[Callable[[], Report]], Report | None]
+"""Calls an epoch; None: its time is up."""
 
 
 @dataclass(frozen=True)
@@ -116,14 +120,22 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:DIGITS]
 
 
-def messages(spec: TrialSpec, data: TrialData) -> Generator[dict[str, Any], None, None]:
-    """Run a trial; whatever goes wrong in it is its last message, for the search goes on."""
+def messages(
+    spec: TrialSpec, data: TrialData, limited: LimitedEpoch | None = None
+) -> Generator[dict[str, Any], None, None]:
+    """Run a trial; whatever goes wrong in it is its last message, for the search goes on.
+
+    Parameters
+    ----------
+    limited
+        Calls each epoch, and gives None where the time is up: then the best weights so far are the final ones.
+    """
     start, threads, log = time.perf_counter(), torch.get_num_threads(), TrialLog()
     try:
         # Sums depend on the number of threads: the same everywhere in a trial makes scores the same everywhere.
         torch.set_num_threads(spec.training.threads or threads)
         log.begin(spec.device, torch.get_num_threads())
-        with closing(_Trial(spec, data, start, log).messages()) as stream:
+        with closing(_Trial(spec, data, start, log).messages(limited)) as stream:
             while True:
                 with log.hearing():
                     message = next(stream, None)
@@ -168,8 +180,8 @@ class _Trial:
         self.parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         log.note(f"{self.parameters:,} parameters")
 
-    def messages(self) -> Generator[dict[str, Any], None, None]:
-        """Train, epoch by epoch."""
+    def messages(self, limited: LimitedEpoch | None) -> Generator[dict[str, Any], None, None]:
+        """Train, epoch by epoch; `limited`: see the function of this name."""
         spec, data = self.spec, self.data
         if spec.measure:
             yield self._measured()
@@ -185,11 +197,15 @@ class _Trial:
                 return
             costs, scored = self._costs(), False
             while not fitting.done and (spec.stop is None or fitting.epochs < spec.stop):
-                report = fitting.epoch()
+                report = limited(fitting.epoch) if limited else fitting.epoch()
+                if report is None:
+                    break
                 train_seconds += report.seconds
                 message = self._epoch(report, costs, train_seconds)
                 scored = scored or message["score"] is not None
                 yield message
+            if not fitting.epochs:
+                raise TrialError("no epoch has ended within the time limit")
             if not scored:
                 raise TrialError(spec.objective.missing(message["metrics"], fitting.epochs))
         finally:
