@@ -10,7 +10,7 @@ import torch
 from archioptrx.commands import compare, train
 from archioptrx.data.hitgraph import sorted_graph
 from archioptrx.graphs.architecture import Architecture
-from archioptrx.models.events import events_for
+from archioptrx.models.events import ModelData, events_for
 from archioptrx.models.model_folder import load_model
 from archioptrx.report.comparison.compare import compare_models
 from archioptrx.report.comparison.events import _view, row_order, views_of
@@ -242,7 +242,7 @@ def test_each_sees_the_events_in_its_own_scales(models):
 
 
 def test_edges_in_another_order_are_matched(models):
-    graphs, _ = events_for(load_model(models["a"]), None)
+    graphs = events_for(load_model(models["a"]), None).graphs
     turned = []
     for seed, graph in enumerate(graphs):
         hits = torch.randperm(len(graph.x), generator=torch.Generator().manual_seed(seed))
@@ -272,7 +272,7 @@ def test_models_with_cuts_of_their_own(tmp_path, capsys):
     assert found.entries[1].metrics["auc"].value is not None
     host, other = (LoadedModel(name, name, load_model(name)) for name in (narrow, wide))
     graphs = list(events_for(host.model, None)[0])[::-1]
-    view = _view(other, host, graphs, True, None)
+    view = _view(other, host, ModelData(graphs, True, host.model.metadata), None)
     assert not view.same and events_of(view.graphs) == events_of(graphs)
     assert found.rows < sum(graph.num_edges for graph in events_for(load_model(wide), None)[0])
 

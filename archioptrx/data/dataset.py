@@ -116,7 +116,8 @@ class Splits:
     """Graphs for training, for choosing (validation) and for the last word (test), and the rule that made them.
 
     `whole_validation` and `whole_test` say whether an event is in one part with all of its sectors; `caution`: a
-    warning for the reader where the parts are too small to say much, else empty.
+    warning for the reader where the parts are too small to say much, else empty; `test_metadata`: that of test events
+    of another data set, before they were scaled, else None.
     """
 
     train: Sequence[HitGraph]
@@ -126,6 +127,7 @@ class Splits:
     whole_validation: bool = True
     whole_test: bool = True
     caution: str = ""
+    test_metadata: Metadata | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +225,8 @@ class Dataset:
         whole = what == "events"
         rule = f"by {what}, seed {seed}: {counts}{where}"
         caution = _caution(parts, whole)
-        return Splits(parts[0], parts[1], parts[2], rule, whole, whole or isinstance(test, Dataset), caution)
+        others = test.metadata if isinstance(test, Dataset) else None
+        return Splits(parts[0], parts[1], parts[2], rule, whole, whole or others is not None, caution, others)
 
     def _fitted_first(self, order: NDArray[np.int64], most: int, events: bool) -> tuple[NDArray[np.int64], str]:
         """The same order of units with those first that something was fitted on, and what the rule says about it."""

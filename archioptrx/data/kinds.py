@@ -37,8 +37,8 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
     return kind
 
 
-def other_kind(training: Metadata, data: Metadata) -> str:
-    """Values of some data that differ from those of a training; empty where none is known to.
+def other_kind(training: Metadata, data: Metadata, name: str = "training") -> str:
+    """Values of some data that differ from those of a training, or what else has a name; empty where none is known to.
 
     >>> barrel = Metadata("helix", options={"slope_max": 0.0006, "events": 3})
     >>> other_kind(barrel, Metadata("helix", sectors=4, options={"slope_max": 0.001, "events": 9}))
@@ -46,9 +46,9 @@ def other_kind(training: Metadata, data: Metadata) -> str:
     """
     expected, found = kind_of_data(training), kind_of_data(data)
     differences = [
-        f"{name} {_text(found[name])} (training: {_text(expected[name])})"
-        for name in expected
-        if name in found and found[name] != expected[name]
+        f"{key} {_text(found[key])} ({name}: {_text(expected[key])})"
+        for key in expected
+        if key in found and found[key] != expected[key]
     ]
     return ", ".join(differences)
 

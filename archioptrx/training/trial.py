@@ -187,7 +187,8 @@ class _Trial:
             yield self._measured()
             return
         ready = data.prepared(self.task, spec.training, spec.device)
-        further = self._tracks(data.splits.whole_validation) if _names_tracks(spec.objective) else None
+        named = _names_tracks(spec.objective)
+        further = self._tracks(data.metadata, data.splits.whole_validation) if named else None
         train, validation = data.splits.train, data.splits.validation
         fitting = Fitting(self.model, self.task, train, validation, spec.training, spec.device, ready, further)
         train_seconds = 0.0
@@ -213,9 +214,9 @@ class _Trial:
         seconds = {"train_seconds": train_seconds, "seconds": time.perf_counter() - self.start}
         yield {"kind": "end", **(self._final() if spec.final else {}), **seconds}
 
-    def _tracks(self, whole: bool) -> Further:
-        """Metrics of tracks; `whole` as of `track_numbers`."""
-        return partial(track_numbers, self.task, selection=Selection.of_signal(self.data.metadata.options), whole=whole)
+    def _tracks(self, metadata: Metadata, whole: bool) -> Further:
+        """Metrics of tracks of events with this metadata; `whole` as of `track_numbers`."""
+        return partial(track_numbers, self.task, selection=Selection.of_signal(metadata.options), whole=whole)
 
     def _measured(self) -> dict[str, Any]:
         """The only message of a network that is measured, not trained."""
@@ -249,7 +250,8 @@ class _Trial:
 
     def _final(self) -> dict[str, Any]:
         """Content of the last message of a final training: metrics on test events, and the weights."""
-        splits, further = self.data.splits, self._tracks(self.data.splits.whole_test)
+        splits = self.data.splits
+        further = self._tracks(splits.test_metadata or self.data.metadata, splits.whole_test)
         test = evaluate_model(self.model, self.task, splits.test, device=self.spec.device, further=further)
         weights = {"weights": weights_of(self.model), "weights_digest": weights_digest(self.model.state_dict())}
         return {"test": test, **weights}

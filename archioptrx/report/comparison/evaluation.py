@@ -235,7 +235,7 @@ def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
     if len(found_tracks) < len(labels):
         return {}
     has_particles = graphs[0].get("particles") is not None
-    selection = Selection.of_signal(run.model.metadata.options if has_particles else {})
+    selection = Selection.of_signal(run.view.metadata.options if has_particles else {})
     events = event_tracks(graphs, found_tracks, run.view.whole)
     statistic = TrackStatistic(events, selection, task.name)
     return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64), _scales(run))
