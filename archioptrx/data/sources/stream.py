@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.printing import raw_stream
+from archioptrx.core.printing import printable, raw_stream
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
@@ -230,10 +231,10 @@ def with_counts(
 
 
 def progress(items: Iterable[Item], number: int, label: str) -> Iterator[Item]:
-    """Show a bar on stderr, where that is a terminal."""
+    """Show a bar on stderr, where that is a terminal; the label may come from a file."""
     console = Console(file=raw_stream(sys.stderr))
     quiet = not console.is_terminal
-    return iter(track(items, label, number, console=console, transient=True, disable=quiet))
+    return iter(track(items, escape(printable(label)), number, console=console, transient=True, disable=quiet))
 
 
 def each(near: Callable[[Item], Result], far: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
