@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 import torch
 import yaml
+from rich.table import Table
 from small_search import searched, small
 
 from archioptrx.commands import evaluate, inspect, search
@@ -17,6 +18,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.printing import printable, printable_output, raw_stream
 from archioptrx.data.sources.stream import progress
 from archioptrx.graphs.architecture import Architecture
+from archioptrx.runs.text import plain_text
 from archioptrx.search.progress import Progress
 from archioptrx.training.trial_log import as_lines
 
@@ -154,3 +156,10 @@ def test_the_bar_of_a_data_set_shows_the_name_that_its_metadata_give_the_source(
     monkeypatch.setenv("TERM", "xterm")
     assert list(progress([1, 2], 2, "a\x1b]0;title\x07 [/red] events")) == [1, 2]
     assert "\\u001b]0;title\\u0007 [/red]" in terminal.getvalue()
+
+
+def test_a_name_in_a_table_is_no_command():
+    """Brackets steer what rich prints: a model folder called run[best] was shown as run."""
+    table = Table("run[best]")
+    table.add_row("[/red] :smile:")
+    assert [name for name in ("run[best]", "[/red] :smile:") if name not in plain_text(table)] == []

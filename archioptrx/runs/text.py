@@ -216,10 +216,10 @@ def table_text(
 
 
 def plain_text(table: Table) -> str:
-    """Table as text, in colour on a terminal."""
-    console = Console(highlight=False)
+    """Table as text, in colour on a terminal; brackets and colons of a cell are no commands to rich."""
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH)
+        console = Console(highlight=False, markup=False, emoji=False, width=WIDTH)
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
