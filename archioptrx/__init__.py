@@ -27,8 +27,8 @@ def load(name: str | Path, imports: Sequence[str] = (), trust: bool = False) -> 
     imports
         Modules with parts of your own that the model needs, installed or in the current folder.
     trust
-        Whether modules that the model asks for may run, though you haven't named or allowed them before; their source
-        is remembered.
+        True: modules that the model names may run, though you haven't named or allowed them before; their source is
+        remembered as allowed.
 
     Examples
     --------

@@ -30,7 +30,7 @@ class Control:
     name, about
         Name and meaning of the value.
     value
-        Value at first.
+        Initial value.
     start, stop, step
         Range of a slider, both ends included; None for a menu.
     choices

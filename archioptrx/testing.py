@@ -1,4 +1,4 @@
-"""Tests for samplers of users: `check_sampler` checks all that a search expects of a sampler."""
+"""Tests for samplers of users: `check_sampler` checks the contract of a sampler with a search."""
 
 from archioptrx.sampling.samplers.conformance import check_sampler
 

@@ -1,6 +1,6 @@
 """Time of building the graphs of one large event: `python benchmarks/building.py --data FOLDER`.
 
-One thread; the fastest of some repetitions, because whatever else the machine does only adds. Parts of the event in φ,
+One thread; the fastest of some repetitions, because other work of the machine only adds time. Parts of the event in φ,
 as dense as the whole, show that the time grows with the number of hits and not with its square. (In denser events there
 are more candidate edges a hit, whatever way they are looked for.)
 """
@@ -44,12 +44,12 @@ COLUMNS = {
 PER_HIT = ("hit_id", "pos", "volume", "layer", "module", "pid", "weight", "cells")
 
 
-def fastest(what: Callable[[], Any], repeat: int) -> tuple[float, Any]:
-    """Seconds of the fastest of some calls, and what the last one returned."""
+def fastest(call: Callable[[], Any], repeat: int) -> tuple[float, Any]:
+    """Seconds of the fastest of some calls, and the result of the last one."""
     seconds, result = [], None
     for _ in range(repeat):
         start = time.perf_counter()
-        result = what()
+        result = call()
         seconds.append(time.perf_counter() - start)
     return min(seconds), result
 
@@ -64,8 +64,8 @@ def slice_of(event: Event, share: float) -> Event:
 def report(name: str, event: Event, cuts: Cuts, repeat: int) -> None:
     """Build and print one row."""
     metadata = building_metadata("benchmark", cuts, {})
-    seconds, made = fastest(lambda: build(event, cuts, metadata), repeat)
-    counts, hits = made.counts, len(event.hit_id)
+    seconds, built = fastest(lambda: build(event, cuts, metadata), repeat)
+    counts, hits = built.counts, len(event.hit_id)
     print(
         f"{name:16}{hits:>10,}{counts['edges']:>11,}{counts['kept_edges'] / counts['true_edges']:>12.3f}"
         f"{counts['kept_signal_edges'] / counts['signal_edges']:>11.3f}"
@@ -78,16 +78,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, metavar="PATH", help="event files of the TrackML challenge")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="repetitions (default: 3)")
-    told = parser.parse_args()
-    read = [(fastest(lambda files=files: read_event(files), 1), files) for files in find_events(told.data)]
-    (seconds, event), _ = max(read, key=lambda one: len(one[0][1].hit_id))
+    args = parser.parse_args()
+    read = [(fastest(lambda files=files: read_event(files), 1), files) for files in find_events(args.data)]
+    (seconds, event), _ = max(read, key=lambda timed: len(timed[0][1].hit_id))
     print(f"{event.name}: {len(event.hit_id):,} hits, read in {seconds:.2f} s\n")
     columns = "".join(f"{name:>{width}}" for name, width in COLUMNS.items())
     print(f"{'cuts':16}{columns}")
     for name, cuts in CUTS.items():
-        report(name, event, cuts, told.repeat)
+        report(name, event, cuts, args.repeat)
     for parts in (2, 4, 8):
-        report(f"usual, 1/{parts} in φ", slice_of(event, 1 / parts), CUTS["usual"], told.repeat)
+        report(f"usual, 1/{parts} in φ", slice_of(event, 1 / parts), CUTS["usual"], args.repeat)
     print(f"\nlargest memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MiB")
 
 

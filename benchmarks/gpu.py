@@ -1,4 +1,4 @@
-"""The same as step.py on a GPU, in float32 and in bfloat16 autocast: `python benchmarks/gpu.py --help`."""
+"""Time of one training step on a GPU, in float32 and in bfloat16 autocast: `python benchmarks/gpu.py --help`."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ STRONG = {
 
 
 def format_table(document: Mapping[str, Any]) -> str:
-    """Means at the stops, one line for each sampler and stop; in protocol A with what is known from elsewhere."""
+    """Means at the stops, one line for each sampler and stop; in protocol A with published numbers."""
     results = document["results"]
     names = list(next(iter(results.values())))
     heading = "share of the hypervolume" if document["protocol"] == "pareto" else "test accuracy"
@@ -47,7 +47,7 @@ def _cells(inner: Mapping[str, Any], names: Sequence[str], stop: str) -> str:
 
 
 def _verdict(document: Mapping[str, Any], inner: Mapping[str, Any], stop: str) -> str:
-    """How often the published best is beaten (proteins apart), and the average rank among the strong methods."""
+    """Data sets with the published best beaten, without proteins, and ranks among the strong methods, as text."""
     eight = [name for name in PUBLISHED if name != "proteins"]
     if document["protocol"] != "A" or not set(eight) <= set(inner):
         return ""

@@ -37,7 +37,7 @@ TYPES = (
 )
 
 Encoding = tuple[tuple[int, ...], tuple[str, ...]]
-"""By node: what it reads (0: the input, k: node k, counted from 1), and its operation."""
+"""Input of each node (0: the input, k: node k, counted from 1), and its operation."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class GraphSpace:
     Attributes
     ----------
     operations
-        Those of a node.
-    made
+        Operations that a node may have.
+    cache
         Candidates that were made before: a benchmark asks for the same ones very often.
     """
 
     operations: Sequence[str] = OPERATIONS
-    made: dict[Encoding, Candidate] = field(default_factory=dict, repr=False)
+    cache: dict[Encoding, Candidate] = field(default_factory=dict, repr=False)
 
     def __call__(self, choose: Choose) -> Candidate:
         """Sample one."""
@@ -64,9 +64,9 @@ class GraphSpace:
             chosen = choose(Point("operation", str(node)), self.operations, [1.0] * len(self.operations))
             operations.append(self.operations[chosen])
         encoding = tuple(links), tuple(operations)
-        if encoding not in self.made:
-            self.made[encoding] = Candidate(trace_of(encoding), graph_of(encoding), {})
-        return self.made[encoding]
+        if encoding not in self.cache:
+            self.cache[encoding] = Candidate(trace_of(encoding), graph_of(encoding), {})
+        return self.cache[encoding]
 
 
 def trace_of(encoding: Encoding) -> Trace:

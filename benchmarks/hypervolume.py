@@ -9,7 +9,7 @@ Point = tuple[float, float]
 
 
 def front_of(points: Iterable[Point]) -> list[Point]:
-    """Points that none beats (first large, second small), by falling first number.
+    """Points that no other one dominates (first large, second small), by falling first number.
 
     >>> front_of([(0.9, 3.0), (0.8, 1.0), (0.7, 2.0)])
     [(0.9, 3.0), (0.8, 1.0)]
@@ -22,7 +22,7 @@ def front_of(points: Iterable[Point]) -> list[Point]:
 
 
 def hypervolume(points: Iterable[Point], reference: Point) -> float:
-    """Area between points and a reference that is worse than all that count.
+    """Area between points and a reference that is worse than all points that count.
 
     >>> hypervolume([(2.0, 1.0), (1.0, 0.0)], (0.0, 2.0))
     3.0
@@ -49,6 +49,6 @@ class Shares:
         self.points: list[Point] = []
 
     def add(self, accuracy: float, latency: float) -> float:
-        """Note a point; the share now."""
+        """Add a point; the share after it."""
         self.points = front_of([*self.points, (accuracy, latency)])
         return hypervolume(self.points, self.reference) / self.whole

@@ -135,10 +135,10 @@ def coverage(metric: Metric, units: int, times: int, number: int = 1000) -> tupl
     truth, random = true_value(metric), np.random.default_rng(units)
     ours = plain = 0
     for seed in range(times):
-        found = replicates_of(metric, metric.events(units, random), number, seed)
-        assert found.value is not None and found.interval is not None
-        for_bca = bca_interval(found.value, found.drawn, found.apart, 1.959964)
-        ours += found.interval[0] <= truth <= found.interval[1]
+        replicates = replicates_of(metric, metric.events(units, random), number, seed)
+        assert replicates.value is not None and replicates.interval is not None
+        for_bca = bca_interval(replicates.value, replicates.drawn, replicates.apart, 1.959964)
+        ours += replicates.interval[0] <= truth <= replicates.interval[1]
         plain += for_bca[0] <= truth <= for_bca[1]
     return ours / times, plain / times
 

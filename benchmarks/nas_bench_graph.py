@@ -27,7 +27,7 @@ from benchmarks.hypervolume import Shares
 
 STOPS = (50, 100, 200, 300, 500)
 Curve = list[float]
-"""What counts, in per cent, after 1, 2 … evaluations."""
+"""Score of the best so far, in per cent, after 1, 2 … evaluations."""
 
 
 def run_search(
@@ -82,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--pareto", action="store_true", help="validation accuracy and latency together")
     result.add_argument("--data-sets", default=",".join(DATA_SETS), metavar="A,B")
     result.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the samplers")
-    result.add_argument("--plot", type=Path, metavar="FILE", help="draw what counts over evaluations")
+    result.add_argument("--plot", type=Path, metavar="FILE", help="draw the score over evaluations")
     result.add_argument("--json", action="store_true", help="print one JSON document")
     return result
 
@@ -95,7 +95,11 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
 def check(args: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Names of samplers and data sets; InputError with one line per fault."""
     samplers, data_sets = ([name for name in text.split(",") if name] for text in (args.samplers, args.data_sets))
-    faults = [f"--data-sets: {one}; {did_you_mean(one, DATA_SETS)}" for one in data_sets if one not in DATA_SETS]
+    faults = [
+        f"--data-sets: {data_set}; {did_you_mean(data_set, DATA_SETS)}"
+        for data_set in data_sets
+        if data_set not in DATA_SETS
+    ]
     faults += [
         f"--{name}: is {getattr(args, name)}; allowed: from 1"
         for name in ("evaluations", "seeds")
@@ -114,7 +118,7 @@ def check(args: argparse.Namespace) -> tuple[list[str], list[str]]:
 
 
 def tell(text: str) -> None:
-    """Show a person where it is, on one line."""
+    """Show the progress on one line."""
     if sys.stderr.isatty():
         print(f"\r{text:60}\r", end="", file=sys.stderr, flush=True)
 
@@ -130,14 +134,15 @@ def run(args: argparse.Namespace) -> int:
     for data_set in data_sets:
         table = Table(data_set)
         for name in samplers:
-            found = []
+            searches = []
             for seed in seeds:
                 tell(f"{data_set} {name}: seed {seed}")
-                found.append(run_search(name, table, seed, args.evaluations, protocol, options))
-            curves[name][data_set] = found
+                searches.append(run_search(name, table, seed, args.evaluations, protocol, options))
+            curves[name][data_set] = searches
     tell("")
     results = {
-        name: {data_set: summary(found, stops) for data_set, found in inner.items()} for name, inner in curves.items()
+        name: {data_set: summary(searches, stops) for data_set, searches in inner.items()}
+        for name, inner in curves.items()
     }
     document: dict[str, Any] = {
         "protocol": protocol, "options": options, "evaluations": args.evaluations, "seeds": list(seeds),

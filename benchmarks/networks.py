@@ -80,7 +80,7 @@ class Interaction(nn.Module):
 
 
 class ActivatedInteraction(Interaction):
-    """The same with LayerNorm and relu after each update, too."""
+    """Interaction network with LayerNorm and relu also after each update."""
 
     last = "relu"
 

@@ -34,7 +34,7 @@ def score(candidate: Any) -> float:
 def measure(name: str, space: WalkSpace, observations: int, proposals: int) -> Row:
     """CPU seconds of the first proposal after so many observations, and the median of those after it.
 
-    The first one fits what depends on all observations. Each proposal is observed before the next one.
+    The first one includes fits to all observations. Each proposal is observed before the next one.
     """
     sampler = make_sampler(name, space, 1)
     for seed in range(observations):
@@ -56,7 +56,7 @@ def measure(name: str, space: WalkSpace, observations: int, proposals: int) -> R
 
 
 def measured_by(folder: Path, name: str, observations: int, proposals: int) -> Row:
-    """The same of the version in a folder."""
+    """CPU seconds as of `measure`, for the version in a folder."""
     options = ["--samplers", name, "--observations", str(observations), "--proposals", str(proposals), "--json"]
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run(

@@ -1,9 +1,9 @@
-"""What zero-cost proxies say of trained scores: `python -m benchmarks.proxies RUN [RUN ...]`.
+"""Rank correlations of zero-cost proxies with trained scores: `python -m benchmarks.proxies RUN [RUN ...]`.
 
 For all trials of a search that ended and were not pruned (or all at equal epochs), each proxy is computed on the run's
 own data as a screen would do it. Printed are its rank correlations with the trained score (bootstrap, 95 %), with the
 seconds of training, and with the score where the number of parameters is held fixed (partial rank correlation); and
-what a screen would bring: the expected rank (1 best, 0 worst, random 0.5) and score of the best of k random trials by
+the gain by a screen: the expected rank (1 best, 0 worst, random 0.5) and score of the best of k random trials by
 the proxy; and the rank of the best that a search on these trials finds, 8 drawn for each that is trained, in the time
 that 8 or 16 average trainings take (`no screen`: random search).
 Needs scipy.
@@ -47,9 +47,9 @@ OF_THE_GRAPH: dict[str, Callable[[ComputationGraph], int]] = {
     "executed": lambda graph: graph.executed,
     "rounds": lambda graph: graph.rounds,
 }
-"""What the graph tells without a network."""
+"""Numbers of a graph that need no network."""
 VOTE = "+"
-"""Between two proxies: their ranks are added."""
+"""Separator of two proxies whose ranks are added."""
 
 
 def trials_of(folder: RunFolder, epochs: int | None) -> list[tuple[dict[str, Any], Candidate]]:
@@ -99,11 +99,12 @@ def measured(path: Path, data: str | None, epochs: int | None, proxies: Sequence
 
 
 def judged(document: Mapping[str, Any], votes: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """By proxy and vote: rank correlations, and what the best of k by it is worth."""
+    """Rank correlations by proxy and vote, and expected rank and score of the best of k by it."""
     score, seconds, size = (np.array(document[key], float) for key in ("score", "train_seconds", "parameters"))
     worth = (rankdata(score) - 1) / (len(score) - 1)
     values = {
-        name: np.array([-math.inf if one is None else one for one in row]) for name, row in document["values"].items()
+        name: np.array([-math.inf if value is None else value for value in row])
+        for name, row in document["values"].items()
     }
     for vote in votes:
         values[vote] = np.sum([rankdata(values[name]) for name in vote.split(VOTE)], axis=0)
@@ -125,19 +126,19 @@ def judged(document: Mapping[str, Any], votes: Sequence[str]) -> dict[str, dict[
 
 def format_table(document: Mapping[str, Any]) -> str:
     """One line for each proxy."""
-    found, seconds = document["proxies"], document["proxy_seconds"]
-    sizes = list(next(iter(found.values()))["rank_of_best"])
+    proxies, seconds = document["proxies"], document["proxy_seconds"]
+    sizes = list(next(iter(proxies.values()))["rank_of_best"])
     head = f"{'':22}{'Spearman':>9}{'95 %':>15}{'Kendall':>9}{'95 %':>15}{'seconds':>9}{'partial':>9}"
     lines = [f"{document['run']}: {len(document['score'])} trials, mean score {np.mean(document['score']):.5f}"]
     lines.append(head + "".join(f"{f'best of {k}: rank, score':>26}" for k in sizes) + f"{'search':>13}{'time':>9}")
-    for name, row in found.items():
+    for name, row in proxies.items():
         text = f"{name:22}"
         for kind in ("spearman", "kendall"):
             middle, low, high = row[kind]
             text += f"{middle:9.2f}{f'{low:.2f} … {high:.2f}':>15}"
         text += f"{row['with_seconds']:9.2f}{row['at_equal_parameters']:9.2f}"
         text += "".join(f"{row['rank_of_best'][k]:17.2f}{row['score_of_best'][k]:9.5f}" for k in sizes)
-        text += "  " + "".join(f"{one:6.3f}" for one in row["search"])[1:]
+        text += "  " + "".join(f"{worth:6.3f}" for worth in row["search"])[1:]
         lines.append(text + (f"{seconds[name]:7.3f} s" if name in seconds else ""))
     return "\n".join(lines)
 
@@ -156,18 +157,18 @@ def parser() -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """Compute and print."""
-    wanted = [name for name in args.proxies.split(",") if name]
-    single = list(dict.fromkeys(name for vote in wanted for name in vote.split(VOTE)))
+    votes = [name for name in args.proxies.split(",") if name]
+    single = list(dict.fromkeys(name for vote in votes for name in vote.split(VOTE)))
     if faults := [f"--proxies: {name!r}; {did_you_mean(name, MEASURES)}" for name in single if name not in MEASURES]:
         raise InputError(*faults)
     if args.epochs is not None and args.epochs < 1:
         raise InputError(f"--epochs: is {args.epochs}; allowed: 1 or more")
-    if not wanted:
+    if not votes:
         raise InputError("--proxies: is empty; allowed: names with commas between")
     documents = []
     for path in args.runs:
         document = measured(path, args.data, args.epochs, single)
-        document["proxies"] = judged(document, [name for name in wanted if VOTE in name])
+        document["proxies"] = judged(document, [name for name in votes if VOTE in name])
         documents.append(document)
     print(json.dumps(documents, indent=1) if args.json else "\n\n".join(map(format_table, documents)))
     return 0

@@ -1,4 +1,4 @@
-"""Rank correlations with their intervals, and what choosing by a noisy number brings. Needs scipy."""
+"""Rank correlations with their intervals, and the gain of a choice by a noisy number. Needs scipy."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def spearman(a: Array, b: Array) -> float:
     return float(np.corrcoef(*ranks)[0, 1])
 
 
-def partial(a: Array, b: Array, given: Array) -> float:
+def partial(a: Array, b: Array, third: Array) -> float:
     """Rank correlation of a and b with the ranks of a third held fixed; 0 where a is a function of the third."""
-    ab, ac, bc = spearman(a, b), spearman(a, given), spearman(b, given)
+    ab, ac, bc = spearman(a, b), spearman(a, third), spearman(b, third)
     rest = (1 - ac**2) * (1 - bc**2)
     return (ab - ac * bc) / math.sqrt(rest) if rest > 1e-12 else 0.0
 
@@ -37,11 +37,11 @@ def intervals(values: Array, scores: Array, seed: int = 0) -> dict[str, list[flo
     draw = np.random.default_rng(seed)
     kinds = {"spearman": spearman, "kendall": lambda a, b: float(np.nan_to_num(kendalltau(a, b)[0]))}
     picks = [draw.integers(0, len(scores), len(scores)) for _ in range(RESAMPLED)]
-    found = {}
+    correlations = {}
     for name, kind in kinds.items():
-        ends = np.percentile([kind(values[one], scores[one]) for one in picks], [2.5, 97.5])
-        found[name] = [kind(values, scores), *map(float, ends)]
-    return found
+        ends = np.percentile([kind(values[pick], scores[pick]) for pick in picks], [2.5, 97.5])
+        correlations[name] = [kind(values, scores), *map(float, ends)]
+    return correlations
 
 
 def expected_best(values: Array, worth: Array, size: int) -> float:
@@ -83,4 +83,4 @@ def best_of_search(
             spent += cost[taken]
             best = np.where(spent <= np.array(budgets), np.maximum(best, worth[taken]), best)
         total += best
-    return [round(float(one), 6) for one in total / searches]
+    return [round(float(mean), 6) for mean in total / searches]

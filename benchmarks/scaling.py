@@ -1,7 +1,7 @@
 """Cost of training on whole events, from 1,000 to 300,000 edges: `python benchmarks/scaling.py --help`.
 
 Each step trains on one random event that isn't cut, with six edges a hit: 300,000 edges between 50,000 hits at the end.
-Times of the sizes are taken by turns in one process, so that whatever else the machine does meets all of them; the
+Times of the sizes are taken by turns in one process, so that other work of the machine slows all of them; the
 fastest of the turns counts. The peak of memory of each size (all that is resident, imports included) is that of a
 process of its own, which may not have more than the limit: it would fail. Linux only.
 """
@@ -32,7 +32,7 @@ from archioptrx.training.trial import build
 SIZES = (1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000, 300000)
 EDGES_PER_HIT = 6
 EDGES_A_TURN, MOST_STEPS = 200_000, 50
-"""What else the machine does interrupts long steps more: short ones are repeated until they take as long."""
+"""Repetition of short steps until they take as long: other work of the machine interrupts long steps more often."""
 
 
 def fitting_of(name: str, edges: int) -> Fitting:
@@ -70,7 +70,7 @@ def peak(name: str, edges: int, limit: float, threads: int) -> int:
 
 
 def two_steps(name: str, edges: int, limit: float) -> None:
-    """Be the process that `peak` measures."""
+    """Run as the process that `peak` measures."""
     resource.setrlimit(resource.RLIMIT_DATA, (int(limit * 2**30), resource.RLIM_INFINITY))
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of the imports
     fitting = fitting_of(name, edges)

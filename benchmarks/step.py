@@ -1,7 +1,7 @@
 """Time of one training step against the same network in ordinary PyG form: `python benchmarks/step.py --help`.
 
 Both forms get the same weights, batches (edges sorted by destination), number type, threads and optimizer. Their
-outputs and gradients are compared first. Repetitions take turns, so that whatever else the machine does meets both;
+outputs and gradients are compared first. Repetitions take turns, so that other work of the machine slows both;
 ratios are medians over the repetitions of one run.
 """
 
@@ -83,18 +83,18 @@ def check_parity(ours: nn.Module, plain: nn.Module, batch: Any, tolerance: float
 def saved_bytes(model: nn.Module, batch: Any) -> int:
     """Memory that the forward pass keeps for the backward pass, the parameters left out."""
     own = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    kept: dict[int, int] = {}
+    bytes_of: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
+            bytes_of[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         output = model(batch)
     del output
-    return sum(kept.values())
+    return sum(bytes_of.values())
 
 
 def pair(name: str, width: int, rounds: int, device: str) -> tuple[nn.Module, nn.Module]:

@@ -47,7 +47,7 @@ def memory(field: str) -> int:
 
 
 class EdgeNetwork(nn.Module):
-    """A small network, for the data are what is measured. It notes the memory at the end of each forward pass."""
+    """A small network: only the memory of the data is of interest. It is noted at the end of each forward pass."""
 
     def __init__(self, width: int = 8) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class EdgeNetwork(nn.Module):
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Be one of the two processes."""
+    """Run as one of the two processes."""
     torch.set_num_threads(1)
     each = graph_bytes(make(Job("", 0), arguments.edges).graphs[0])
     begun = memory("RssAnon")
@@ -111,5 +111,5 @@ def parse() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    told = parse()
-    run(told) if told.process else main(told)
+    args = parse()
+    run(args) if args.process else main(args)

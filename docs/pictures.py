@@ -20,11 +20,11 @@ from archioptrx.sampling.walk import WalkSpace
 
 PAGE = Path(__file__).resolve().parent / "walk.md"
 EXAMPLES = {"walk_first": 2, "walk_reverse": 11, "walk_recurrence": 1, "walk_branch": 0}
-"""By the picture's name: which of the random walks on the page's function graph it shows."""
+"""Number of the random walk on the page's function graph that each picture shows, by the picture's name."""
 
 
 def pictures() -> dict[str, Picture]:
-    """By the file's name."""
+    """Pictures by the file's name."""
     graph, architecture = FunctionGraph.load("attention"), Architecture.load("attention_recursive")
     alone = draw_walk(graph, title="1. A function graph: the space")
     walk = draw_walk(graph, architecture.trace, "2. A walk on it: the sample")
@@ -38,13 +38,15 @@ def examples() -> dict[str, Picture]:
     shown = re.search(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     graph = FunctionGraph.from_dict(yaml.safe_load(shown[1]))
     sampler = RandomSampler(WalkSpace(graph, SearchSpace.load("small")), 0)
-    found = {}
+    drawings = {}
     for name, number in EXAMPLES.items():
-        one = sampler.draw(number, 0)
-        walk = draw_walk(graph, one.trace, "The walk")
-        network = picture_of(one.graph, {"hits": 3, "doublet": 5, "target": 1}, one.hyperparameters, "The network")
-        found[name] = beside([walk, network], str(one.graph))
-    return found
+        candidate = sampler.draw(number, 0)
+        walk = draw_walk(graph, candidate.trace, "The walk")
+        network = picture_of(
+            candidate.graph, {"hits": 3, "doublet": 5, "target": 1}, candidate.hyperparameters, "The network"
+        )
+        drawings[name] = beside([walk, network], str(candidate.graph))
+    return drawings
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""A building block of one's own: how far the values of two hits lie apart, for each doublet.
+"""A building block of your own: the distance between the values of two hits, for each doublet.
 
     archioptrx sample custom_block.yaml --imports custom_block --count 3
     archioptrx search quickstart --function-graph custom_block.yaml --set imports=[custom_block]
@@ -22,14 +22,14 @@ from archioptrx.networks.blocks import ForwardPass, Value, block
 
 
 def accepts(inputs: tuple[str, ...], output: str) -> str | None:
-    """Which domains it joins. A message begins after the name of the block and ends with what is allowed."""
+    """Check the domains that it joins. A message begins after the name of the block and ends with what is allowed."""
     if (inputs, output) == (("node",), "edge"):
         return None
     return f"can't take {' and '.join(inputs)} to {output}; allowed: node to edge"
 
 
 def width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> Width:
-    """As wide as its input. A search knows all widths without making a network."""
+    """Width of the result: that of the input. A search knows all widths without making a network."""
     return widths[0]
 
 
@@ -54,9 +54,9 @@ class Difference(nn.Module):
 
 
 def source(step: SourceStep) -> LayerSource:
-    """As plain torch, for `export`: what makes the module, what it is called with, and its class as text."""
-    made = call("Difference", f"{step.output.width}", f"{step.parameters['power']}")
-    return LayerSource(made, (step.inputs[0].code, "start", "end"), helpers={"Difference": CODE})
+    """Plain torch for `export`: the call that makes the module, its arguments, and its class as text."""
+    construction = call("Difference", f"{step.output.width}", f"{step.parameters['power']}")
+    return LayerSource(construction, (step.inputs[0].code, "start", "end"), helpers={"Difference": CODE})
 
 
 @block(

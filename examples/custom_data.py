@@ -83,11 +83,11 @@ def event(job: Job, window: float, metadata: Metadata) -> BuiltEvent:
 @prediction_writer("straws")
 def write_predictions(predictions: Iterable[Prediction], options: StrawOptions, output: Path) -> None:
     """Write each event's file again with a column of tracks, -1 for none."""
-    for one in predictions:
-        rows = np.loadtxt(options.path / f"{one.graph.event}.csv", delimiter=",", skiprows=1, ndmin=2)
-        if one.tracks is not None:
-            rows = np.column_stack([rows, one.tracks.numpy()])
-        np.savetxt(output / f"{one.graph.event}.csv", rows, "%.6g", ",", header=f"{COLUMNS},track", comments="")
+    for prediction in predictions:
+        rows = np.loadtxt(options.path / f"{prediction.graph.event}.csv", delimiter=",", skiprows=1, ndmin=2)
+        if prediction.tracks is not None:
+            rows = np.column_stack([rows, prediction.tracks.numpy()])
+        np.savetxt(output / f"{prediction.graph.event}.csv", rows, "%.6g", ",", header=f"{COLUMNS},track", comments="")
 
 
 def write_events(folder: Path, events: int = 20) -> None:

@@ -36,7 +36,7 @@ class Thirds:
         self.rank: tuple[int, float] = (0, 0.0)
 
     def draw(self, number: int, attempt: int) -> Any:
-        """Depends on the seed, the two numbers and what was observed: nothing else."""
+        """Make a candidate, which depends only on the seed, the two numbers and the observations."""
         lots = random.Random(seed_of(self.seed, number, attempt))
         anew = random_choices(lots.getrandbits(64))
         old = Heritage(self.best.decisions if self.best else ())
@@ -48,7 +48,7 @@ class Thirds:
         return self.space(choose)
 
     def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
-        """A failed trial has no score; one that was pruned has fewer epochs."""
+        """Take a score; a failed trial has none, and one that was pruned has fewer epochs."""
         if score is not None and (epochs, score) > self.rank:
             self.best, self.rank = candidate.trace, (epochs, score)
 
@@ -57,7 +57,7 @@ class Thirds:
         return {"best": self.best.to_json() if self.best else None, "rank": list(self.rank)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """The inverse."""
+        """Take over a state; the inverse of `state_dict`."""
         self.best = Trace.from_json(state["best"]) if state["best"] else None
         self.rank = (int(state["rank"][0]), float(state["rank"][1]))
 

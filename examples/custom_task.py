@@ -1,4 +1,4 @@
-"""A task and two metrics of one's own: does a particle have made a hit, or is it noise?
+"""A task and two metrics of your own: was a hit made by a particle, or is it noise?
 
     archioptrx search custom_task.yaml --imports custom_task
     archioptrx search quickstart --set imports=[custom_task] --set objective=fast_efficiency
@@ -65,10 +65,10 @@ class HitNoise(Task):
         """Score logits of all graphs together; None stands for a number that there isn't."""
         finite(outputs)
         right = [(torch.sigmoid(o) >= cut) == (g.pid != 0) for o, g in zip(outputs, graphs, strict=True)]
-        count = sum(len(one) for one in right)
+        count = sum(len(flags) for flags in right)
         return {
-            "loss": mean_loss(self, outputs, graphs, [len(one) for one in right]),
-            "noise_accuracy": sum(int(one.sum()) for one in right) / count if count else None,
+            "loss": mean_loss(self, outputs, graphs, [len(flags) for flags in right]),
+            "noise_accuracy": sum(int(flags.sum()) for flags in right) / count if count else None,
             "hits": count,
         }
 
@@ -85,7 +85,7 @@ class HitNoise(Task):
 def noise_rejection(judged: NetworkOutputs) -> float | None:
     """Share of the hits of noise that are recognised."""
     noise = torch.cat([graph.pid == 0 for graph in judged.graphs])
-    accepted = torch.cat([torch.sigmoid(one) >= judged.cut for one in judged.outputs])
+    accepted = torch.cat([torch.sigmoid(output) >= judged.cut for output in judged.outputs])
     return float((noise & ~accepted).sum() / noise.sum()) if noise.any() else None
 
 

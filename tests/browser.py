@@ -33,10 +33,10 @@ __all__ = ["Page", "chromium", "expect", "opened", "pushes_sideways"]
 
 def chromium() -> str:
     """Path of a Chromium; the test is skipped where there is none."""
-    found = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
-    if not found:
+    browsers = [path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))]
+    if not browsers:
         pytest.skip("needs a browser: chromium, chromium-browser or google-chrome on the PATH")
-    return found[0]
+    return browsers[0]
 
 
 @contextmanager
@@ -51,16 +51,19 @@ def opened(
         Two elements have one id; or, when the block ends, the page has asked for something, or has put a word
         on the console.
     """
-    said: list[str] = []
-    asked: list[str] = []
+    messages: list[str] = []
+    requests: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         context = browser.new_context(color_scheme=theme, viewport={"width": width, "height": height}, offline=True)
         context.set_default_timeout(PATIENCE)
         shown = context.new_page()
-        shown.on("console", lambda one: said.append(f"{one.type}: {one.text}") if one.type != "log" else None)
-        shown.on("pageerror", lambda error: said.append(f"uncaught: {error}"))
-        shown.on("request", lambda request: asked.append(request.url))
+        shown.on(
+            "console",
+            lambda message: messages.append(f"{message.type}: {message.text}") if message.type != "log" else None,
+        )
+        shown.on("pageerror", lambda error: messages.append(f"uncaught: {error}"))
+        shown.on("request", lambda request: requests.append(request.url))
         try:
             shown.goto(path.resolve().as_uri())
             twice = shown.evaluate(TWICE)
@@ -69,8 +72,8 @@ def opened(
             shown.wait_for_timeout(50)  # what is still on its way to the console
         finally:
             browser.close()
-    assert not said, said
-    others = {url for url in asked if not url.startswith(("data:", "blob:"))} - {path.resolve().as_uri()}
+    assert not messages, messages
+    others = {url for url in requests if not url.startswith(("data:", "blob:"))} - {path.resolve().as_uri()}
     assert not others, others
 
 

@@ -64,9 +64,9 @@ def take(
     architecture = Architecture(graph, hyperparameters)
     model = network(architecture, metadata, seed)
     trained = TrainedModel(architecture, model, make_task(), metadata, PROVENANCE, {})
-    made = Take.of(trained, Path("runs/first/best"), 0.5)
-    assert made.program  # planned here, so that a network that can't be exported is refused here
-    return made
+    plan = Take.of(trained, Path("runs/first/best"), 0.5)
+    assert plan.program  # planned here, so that a network that can't be exported is refused here
+    return plan
 
 
 def saved(folder: Path, architecture: Architecture, metadata: Metadata = WHOLE, task: Any = EDGES) -> Path:
@@ -76,32 +76,32 @@ def saved(folder: Path, architecture: Architecture, metadata: Metadata = WHOLE, 
     return folder
 
 
-def worst(one: Take, path: Path, seed: int = 0) -> float:
+def worst(plan: Take, path: Path, seed: int = 0) -> float:
     """The largest difference of exported code from its model, relative to the largest value, on graphs of six sizes.
 
     Many edges meet in one hit; the edges stand in no order.
     """
-    code = raw(written(one, path).load())
-    random, found = np.random.default_rng(seed), 0.0
+    code = raw(written(plan, path).load())
+    random, largest = np.random.default_rng(seed), 0.0
     for hits, edges in ((50, 400), (7, 30), (1, 3), (1, 0), (4, 0), (2, 1)):
-        event = random_event(random, len(one.trained.metadata.node_features), hits, edges)
+        event = random_event(random, len(plan.trained.metadata.node_features), hits, edges)
         with torch.no_grad():
-            expected = one.trained.model(transform(*event, one.trained.metadata))
-            given = code(*map(torch.tensor, event))
-        for a, b in zip(tensors(given), tensors(expected), strict=True):
+            expected = plan.trained.model(transform(*event, plan.trained.metadata))
+            outputs = code(*map(torch.tensor, event))
+        for a, b in zip(tensors(outputs), tensors(expected), strict=True):
             assert a.shape == b.shape
             assert a.isfinite().all()
             if b.numel():
-                found = max(found, float((a - b).abs().max()) / max(1.0, float(b.abs().max())))
-    return found
+                largest = max(largest, float((a - b).abs().max()) / max(1.0, float(b.abs().max())))
+    return largest
 
 
-def spoilt(one: Take) -> Take:
+def spoilt(plan: Take) -> Take:
     """The same export with another scale of r."""
-    text = tuple(text.replace("r / 1000.0", "r / 999.0") for text in one.program.geometry)
-    assert text != one.program.geometry
-    other = replace(one)
-    vars(other)["program"] = replace(one.program, geometry=text)
+    text = tuple(text.replace("r / 1000.0", "r / 999.0") for text in plan.program.geometry)
+    assert text != plan.program.geometry
+    other = replace(plan)
+    vars(other)["program"] = replace(plan.program, geometry=text)
     return other
 
 

@@ -102,8 +102,8 @@ class Literal:
                 self._run(loop["pipeline"])
 
     def _layer(self, name: str, layer: dict[str, Any]) -> Tensor:
-        given = layer.get("convolution")
-        method, of = next(iter(given.items())) if isinstance(given, dict) else (given, None)
+        convolution = layer.get("convolution")
+        method, of = next(iter(convolution.items())) if isinstance(convolution, dict) else (convolution, None)
         own = self.values[layer["type"]]
         beside = [self.values[feature] for feature in layer.get("features", [])]
         last = {} if name == "score" else {"last": "tanh"}

@@ -16,12 +16,12 @@ def restored(*registries: Registry[Any]) -> Iterator[None]:
     Bundled parts stay, for their names are known from the beginning.
     """
     chosen = registries or tuple(REGISTRIES.values())
-    before = [set(one) for one in chosen]
+    before = [set(registry) for registry in chosen]
     try:
         yield
     finally:
-        for one, known in zip(chosen, before, strict=True):
-            for name in set(one) - known:
-                for table in vars(one).values():
+        for registry, known in zip(chosen, before, strict=True):
+            for name in set(registry) - known:
+                for table in vars(registry).values():
                     if isinstance(table, dict):
                         table.pop(name, None)

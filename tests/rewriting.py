@@ -68,8 +68,8 @@ def shuffled(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
         ready = [i for i in left if all(v - count in order or v < count for v in graph.steps[i].inputs)]
         order.append(rng.choice(ready))
         left.remove(order[-1])
-    found = rebuilt(graph, order, list(graph.steps))
-    return replace(found, back_edges=tuple(rng.sample(found.back_edges, len(found.back_edges))))
+    reordered = rebuilt(graph, order, list(graph.steps))
+    return replace(reordered, back_edges=tuple(rng.sample(reordered.back_edges, len(reordered.back_edges))))
 
 
 def renamed(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:
@@ -106,8 +106,8 @@ def inserted(graph: ComputationGraph, place: int, step: Step) -> tuple[Computati
 
     steps = [replace(s, inputs=tuple(new(v) for v in s.inputs)) for s in graph.steps]
     edges = tuple(BackEdge(new(e.carried), new(e.head), e.iterations) for e in graph.back_edges)
-    made = (*steps[:place], step, *steps[place:])
-    return replace(graph, steps=made, back_edges=edges, targets=tuple(new(t) for t in graph.targets)), value
+    extended = (*steps[:place], step, *steps[place:])
+    return replace(graph, steps=extended, back_edges=edges, targets=tuple(new(t) for t in graph.targets)), value
 
 
 def with_identity(rng: random.Random, graph: ComputationGraph) -> ComputationGraph:

@@ -220,6 +220,6 @@ def proposed(folder: Path) -> list[tuple[Any, ...]]:
 
 def recursive_run(folder: Path) -> Path:
     """The run folder of a search for one network with a loop."""
-    told = {"architecture": "attention_recursive", "search_space": "hyperparameters", "budget__trials": 1}
-    searched(folder, small(**told, constraints={}, retrain={"top": 1, "seeds": 1}))
+    options = {"architecture": "attention_recursive", "search_space": "hyperparameters", "budget__trials": 1}
+    searched(folder, small(**options, constraints={}, retrain={"top": 1, "seeds": 1}))
     return folder

@@ -68,13 +68,15 @@ def function_graph(rng: random.Random, size: int = 5) -> FunctionGraph:
     sums: list[_Place] = []
     for _ in range(rng.randint(2 * size, 5 * size)):
         block = rng.choice(BLOCKS)
-        found = _concat(rng, places, len(functions)) if block == "concat" else _function(rng, block, places, functions)
-        if isinstance(found, tuple):
-            function, place = found
+        addition = (
+            _concat(rng, places, len(functions)) if block == "concat" else _function(rng, block, places, functions)
+        )
+        if isinstance(addition, tuple):
+            function, place = addition
             functions.append(function)
             sums.append(place)
-        elif found is not None:
-            functions.append(found)
+        elif addition is not None:
+            functions.append(addition)
     return _reachable(_trimmed(rng, places + sums, functions, [t.name for t in targets]))
 
 
@@ -177,20 +179,20 @@ def _trimmed(
             functions.append(FunctionNode(f"make_{target}", "mlp", (sources[0],), target))
     while True:
         nodes = tuple(p.node for p in places)
-        made = costs(_Names(nodes, tuple(functions), sources))
+        cost = costs(_Names(nodes, tuple(functions), sources))
         for target in targets:
-            if made[target] == float("inf"):
+            if cost[target] == float("inf"):
                 functions.append(FunctionNode(f"reach_{target}", "mlp", (sources[0],), target))
-        made = costs(_Names(nodes, tuple(functions), sources))
+        cost = costs(_Names(nodes, tuple(functions), sources))
         useful = set(targets)
         while grown := {n for f in functions if f.output in useful for n in f.inputs} - useful:
             useful |= grown
-        kept = [p for p in places if p.name in useful and made[p.name] < float("inf")]
-        names = {p.name for p in kept}
+        usable = [p for p in places if p.name in useful and cost[p.name] < float("inf")]
+        names = {p.name for p in usable}
         left = [f for f in functions if {*f.inputs, f.output} <= names]
-        if len(kept) == len(places) and len(left) == len(functions):
+        if len(usable) == len(places) and len(left) == len(functions):
             break
-        places, functions, sources = kept, left, tuple(s for s in sources if s in names)
+        places, functions, sources = usable, left, tuple(s for s in sources if s in names)
     return FunctionGraph("random", tuple(p.node for p in places), tuple(functions), sources, tuple(targets))
 
 
@@ -248,7 +250,7 @@ def computation_graph(
     rng: random.Random, steps: int = 8, edges: int = 3, targets: int = 2, identities: bool = True
 ) -> ComputationGraph:
     """A computation graph of nodes and edges with any back edges: unused steps, overlapping and useless loops."""
-    kinds, made = ["hits", "doublet"], []
+    kinds, graph_steps = ["hits", "doublet"], []
     for index in range(rng.randint(2, steps)):
         nodes = [v for v, kind in enumerate(kinds) if kind in ("hits", "x")]
         xs, es = ([v for v, kind in enumerate(kinds) if kind == name] for name in "xe")
@@ -272,7 +274,9 @@ def computation_graph(
         else:
             block, inputs = way, (rng.choice(xs),)
             weights = rng.choice(("norm", f"own{index}")) if way == "norm" else ""
-        made.append(Step(f"f{index}", block, inputs, kind, params, weights, weights != "" and rng.random() < 0.1))
+        graph_steps.append(
+            Step(f"f{index}", block, inputs, kind, params, weights, weights != "" and rng.random() < 0.1)
+        )
         kinds.append(kind)
     results = range(2, len(kinds))
     back: dict[int, BackEdge] = {}
@@ -283,4 +287,4 @@ def computation_graph(
             carried, head = rng.choice(ends)
             back[head] = BackEdge(carried, head, rng.choice((1, 1, 2, 3, 4)))
     ends = rng.sample(list(results), min(len(results), rng.randint(1, targets)))
-    return ComputationGraph(TYPES, ("hits", "doublet"), tuple(made), tuple(back.values()), tuple(ends))
+    return ComputationGraph(TYPES, ("hits", "doublet"), tuple(graph_steps), tuple(back.values()), tuple(ends))

@@ -210,7 +210,7 @@ class Hostile:
 def test_a_hostile_file_is_refused_with_one_line_and_runs_nothing(tmp_path, wrap):
     torch.save(wrap(Hostile(tmp_path / "run")), tmp_path / "event1.pyg")
     fault = fault_of(tmp_path)
-    assert fault.startswith("event1.pyg: asks for what a graph doesn't need (")
+    assert fault.startswith("event1.pyg: holds more than a graph needs (")
     assert "posix.mkdir" in fault
     assert not (tmp_path / "run").exists()
 
@@ -218,7 +218,7 @@ def test_a_hostile_file_is_refused_with_one_line_and_runs_nothing(tmp_path, wrap
 def compressed(path):
     """A zip bomb: a good file packed again, with a megabyte of zeros."""
     with zipfile.ZipFile(path) as old:
-        content = {one.filename: old.read(one) for one in old.infolist()}
+        content = {member.filename: old.read(member) for member in old.infolist()}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
         for name, data in content.items():
             new.writestr(name, data)
@@ -229,9 +229,9 @@ def compressed(path):
     ("spoil", "message"),
     [
         (lambda path: path.write_bytes(b""), "is empty; allowed: "),
-        (lambda path: path.write_bytes(b"hello"), "is cut short or not what torch.save writes; allowed: "),
-        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "is cut short or not what torch.save writes; "),
-        (lambda path: path.write_bytes(pickle.dumps(columns())), "is cut short or not what torch.save writes; "),
+        (lambda path: path.write_bytes(b"hello"), "is cut short or no file of torch.save; allowed: "),
+        (lambda path: path.write_bytes(path.read_bytes()[:-100]), "is cut short or no file of torch.save; "),
+        (lambda path: path.write_bytes(pickle.dumps(columns())), "is cut short or no file of torch.save; "),
         (lambda path: torch.save([1, 2], path), "can't be read (holds list, no graph); allowed: "),
         (compressed, "would unpack to 1,"),
     ],
@@ -261,9 +261,9 @@ def test_predictions_stand_beside_the_files_own_content(tmp_path):
     ):
         file = saved(tmp_path / f"{form.__name__}.pyg", form())
         graph = read(file).graphs[0]
-        found = torch.tensor([0.9, 0.8, 0.1, 0.2])[graph.edge_order]
+        probabilities = torch.tensor([0.9, 0.8, 0.1, 0.2])[graph.edge_order]
         target = tmp_path / "out" / file.name
-        write_predictions(file, target, graph, found, torch.tensor([0, 0, 0, -1, -1]))
+        write_predictions(file, target, graph, probabilities, torch.tensor([0, 0, 0, -1, -1]))
         written = torch.load(target, weights_only=False).to_dict()
         expected = np.repeat([0.9, 0.8, 0.1, 0.2], 2 if form is matrix else 1)
         assert written[scores].tolist() == pytest.approx(expected)
@@ -271,10 +271,10 @@ def test_predictions_stand_beside_the_files_own_content(tmp_path):
         assert set(written) == {*form(), scores, labels}
         assert torch.equal(written["edge_index"], form()["edge_index"])
         with pytest.raises(InputError, match="exists already; allowed: a new file"):
-            write_predictions(file, target, graph, found, None)
+            write_predictions(file, target, graph, probabilities, None)
     saved(tmp_path / "matrix.pyg", matrix(edge_index=torch.ones(2, 8, dtype=torch.int64) * torch.tensor([[0], [3]])))
     with pytest.raises(InputError, match="has other edges than the graph that was read from it"):
-        write_predictions(tmp_path / "matrix.pyg", tmp_path / "new.pyg", graph, found, None)
+        write_predictions(tmp_path / "matrix.pyg", tmp_path / "new.pyg", graph, probabilities, None)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 12), st.integers(0, 60))
@@ -282,19 +282,19 @@ def test_pairs_become_edges_once_and_point_outwards(seed, hits, count):
     random = np.random.default_rng(seed)
     pairs = random.integers(0, hits, (2, count))
     r, z = random.integers(0, 4, hits) * 10.0, random.integers(-2, 3, hits) * 5.0
-    made = undirected(pairs, r, z)
-    inner, outer = made.edge_index
-    wanted = {frozenset(pair) for pair in pairs.T.tolist()} - {frozenset([k]) for k in range(hits)}
-    assert {frozenset(edge) for edge in made.edge_index.T.tolist()} == wanted
-    assert len(inner) == len(wanted)
-    assert (made.first[1:] > made.first[:-1]).all()
-    assert np.array_equal(pair_keys(made.edge_index, hits), pair_keys(pairs[:, made.first], hits))
+    edges = undirected(pairs, r, z)
+    inner, outer = edges.edge_index
+    expected = {frozenset(pair) for pair in pairs.T.tolist()} - {frozenset([k]) for k in range(hits)}
+    assert {frozenset(edge) for edge in edges.edge_index.T.tolist()} == expected
+    assert len(inner) == len(expected)
+    assert (edges.first[1:] > edges.first[:-1]).all()
+    assert np.array_equal(pair_keys(edges.edge_index, hits), pair_keys(pairs[:, edges.first], hits))
     order = [(r[k], abs(z[k]), k) for k in range(hits)]
     assert all(order[a] < order[b] for a, b in zip(inner, outer, strict=True))
 
 
-@pytest.mark.parametrize(("lacking", "what"), [("particle_id", "pid"), ("y", "truth")])
-def test_what_one_file_knows_all_know(lacking, what, tmp_path):
+@pytest.mark.parametrize(("lacking", "label"), [("particle_id", "pid"), ("y", "truth")])
+def test_what_one_file_knows_all_know(lacking, label, tmp_path):
     saved(tmp_path / "a" / "e1.pt", matrix())
     path = saved(tmp_path / "a" / "e2.pt", matrix(**{lacking: None})).parent
-    assert fault_of(path) == f"e2: lacks {what}, which e1 has; allowed: the same arrays for all events"
+    assert fault_of(path) == f"e2: lacks {label}, which e1 has; allowed: the same arrays for all events"

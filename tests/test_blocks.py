@@ -69,20 +69,20 @@ def call(module: nn.Module, inputs: list[Tensor], data: Data, pending: bool = Fa
 
 
 LEGAL = [
-    (given, output)
+    (domains, output)
     for output in ROWS
     for count in (1, 2)
-    for given in itertools.product(ROWS, repeat=count)
-    if SIGNATURES["mlp"].accepts(given, output) is None
+    for domains in itertools.product(ROWS, repeat=count)
+    if SIGNATURES["mlp"].accepts(domains, output) is None
 ]
 
 
-@pytest.mark.parametrize(("given", "output"), LEGAL, ids=lambda v: v if isinstance(v, str) else "+".join(v))
-def test_mlp_equals_the_layers_on_the_concatenation(given, output, data):
-    inputs = [rows(domain, 2 + i, seed=i) for i, domain in enumerate(given)]
-    shapes = [Shape(domain, x.shape[1]) for domain, x in zip(given, inputs, strict=True)]
+@pytest.mark.parametrize(("domains", "output"), LEGAL, ids=lambda v: v if isinstance(v, str) else "+".join(v))
+def test_mlp_equals_the_layers_on_the_concatenation(domains, output, data):
+    inputs = [rows(domain, 2 + i, seed=i) for i, domain in enumerate(domains)]
+    shapes = [Shape(domain, x.shape[1]) for domain, x in zip(domains, inputs, strict=True)]
     module = build("mlp", shapes, Shape(output, 5), {"layers": 2, "hidden": 4}).double()
-    plain = torch.cat([lifted(x, domain, output, data) for domain, x in zip(given, inputs, strict=True)], 1)
+    plain = torch.cat([lifted(x, domain, output, data) for domain, x in zip(domains, inputs, strict=True)], 1)
     agree(call(module, inputs, data), plain_mlp(module, plain, "relu", "none"), *inputs, *module.parameters())
 
 
@@ -94,10 +94,10 @@ def test_mlp_norm_stands_before_each_activation(layers, kind, last, norm, data):
     x = rows("node", 3)
     params = {"layers": layers, "hidden": 4, "activation": kind, "norm": norm, "output_activation": last}
     module = build("mlp", [Shape("node", 3)], Shape("node", 5), params).double()
-    for place, found in enumerate(module.norms):
+    for place, layer in enumerate(module.norms):
         activated = (kind if place < layers - 1 else last) != "none"
         expected = {"layer": nn.LayerNorm, "batch": nn.BatchNorm1d, "none": nn.Identity}[norm if activated else "none"]
-        assert isinstance(found, expected)
+        assert isinstance(layer, expected)
     agree(call(module, [x], data), plain_mlp(module, x, kind, last), x, *module.parameters())
 
 
@@ -148,21 +148,21 @@ def test_pending_layer_runs_after_sums_and_joins_the_next_layer(data):
 
 def plain_reduce(x: Tensor, index: Tensor, size: int, reduce: str) -> Tensor:
     """One group after the other."""
-    found = []
+    reduced = []
     for group in range(size):
         part = x[index == group]
         if not len(part):
-            found.append(x.new_zeros(x.shape[1]))
+            reduced.append(x.new_zeros(x.shape[1]))
         elif reduce == "std":
             variance = part.var(0, unbiased=False)
-            found.append(torch.where(variance > 1e-5, variance.clamp(min=1e-5).sqrt(), 0))
+            reduced.append(torch.where(variance > 1e-5, variance.clamp(min=1e-5).sqrt(), 0))
         elif reduce == "softmax":
-            found.append((part.softmax(0) * part).sum(0))
+            reduced.append((part.softmax(0) * part).sum(0))
         elif reduce == "max":
-            found.append(part.amax(0))
+            reduced.append(part.amax(0))
         else:
-            found.append(getattr(part, reduce)(0))
-    return torch.stack(found)
+            reduced.append(getattr(part, reduce)(0))
+    return torch.stack(reduced)
 
 
 @pytest.mark.parametrize("direction", ["in", "out", "both"])
@@ -206,11 +206,11 @@ def test_attention_refuses_logits_of_another_width():
 
 
 def test_gru_is_that_of_torch(data):
-    given, state = rows("node", 3), rows("node", 4, seed=1)
+    x, state = rows("node", 3), rows("node", 4, seed=1)
     module = build("gru", [Shape("node", 3), Shape("node", 4)], Shape("node", 4), {}).double()
     plain = nn.GRUCell(3, 4).double()
     plain.load_state_dict(module.state_dict())
-    agree(call(module, [given, state], data), plain(given, state), given, state)
+    agree(call(module, [x, state], data), plain(x, state), x, state)
 
 
 @pytest.mark.parametrize(("weights", "width"), [("row", 1), ("channel", 3)])
@@ -340,9 +340,9 @@ def test_a_users_block_gets_values_and_the_topology(data):
             return torch.cat([self.factor * x, counts.unsqueeze(1)], 1)
 
     x = rows("node", 3)
-    made = build("test_degree", [Shape("node", 3)], Shape("node", 4), {"start": 2.0})
+    module = build("test_degree", [Shape("node", 3)], Shape("node", 4), {"start": 2.0})
     counts = torch.bincount(data.edge_index[1], minlength=NODES).unsqueeze(1).double()
-    agree(call(made, [x], data), torch.cat([2 * x, counts], 1), x)
+    agree(call(module, [x], data), torch.cat([2 * x, counts], 1), x)
     assert Degree.signature is SIGNATURES["test_degree"]
     assert BLOCKS.own() == ["test_degree"]
 

@@ -45,59 +45,59 @@ def refused(capsys, *arguments):
 
 
 def test_a_model_beside_its_copy(models):
-    found = compare_models([models["a"], models["twin"]], resamples=200)
-    assert [one.name for one in found.entries] == ["a", "twin"]
-    assert found.unit == "events" and found.units == found.events == 9
-    twin = found.entries[1]
+    comparison = compare_models([models["a"], models["twin"]], resamples=200)
+    assert [entry.name for entry in comparison.entries] == ["a", "twin"]
+    assert comparison.unit == "events" and comparison.units == comparison.events == 9
+    twin = comparison.entries[1]
     assert {"auc", "purity", "loss", "track_efficiency", "trackml_score"} <= set(twin.differences)
-    defined = [one for one in twin.differences.values() if one.value is not None]
+    defined = [difference for difference in twin.differences.values() if difference.value is not None]
     assert len(defined) > 8
-    assert all((one.value, one.low, one.high) == (0.0, 0.0, 0.0) for one in defined)
-    pair = found.pair("a", "twin")
+    assert all((difference.value, difference.low, difference.high) == (0.0, 0.0, 0.0) for difference in defined)
+    pair = comparison.pair("a", "twin")
     assert (pair.fixes, pair.worsens, pair.p) == (0, 0, 1.0)
-    assert pair.rows == found.rows > 1000
+    assert pair.rows == comparison.rows > 1000
 
 
 def test_the_order_of_models_only_turns_signs(models):
-    there, back = (compare_models([models[x], models[y]], resamples=200) for x, y in ("ab", "ba"))
-    by_name = {one.name: one for one in back.entries}
-    for entry in there.entries:
+    forward, back = (compare_models([models[x], models[y]], resamples=200) for x, y in ("ab", "ba"))
+    by_name = {entry.name: entry for entry in back.entries}
+    for entry in forward.entries:
         assert entry.metrics == by_name[entry.name].metrics
         assert (entry.parameters, entry.memory) == (by_name[entry.name].parameters, by_name[entry.name].memory)
-    auc, mirror = there.entries[1].differences["auc"], back.entries[1].differences["auc"]
+    auc, mirror = forward.entries[1].differences["auc"], back.entries[1].differences["auc"]
     assert auc.value == -mirror.value != 0
     assert (auc.low, auc.high) == pytest.approx((-mirror.high, -mirror.low))
-    one, other = there.pair("a", "b"), back.pair("b", "a")
-    assert (one.fixes, one.worsens) == (other.worsens, other.fixes)
-    assert one.fixes + one.worsens > 0
-    assert there.pair("b", "a") == other
+    pair, other = forward.pair("a", "b"), back.pair("b", "a")
+    assert (pair.fixes, pair.worsens) == (other.worsens, other.fixes)
+    assert pair.fixes + pair.worsens > 0
+    assert forward.pair("b", "a") == other
 
 
 def test_metrics_are_those_of_evaluate(models, capsys):
     from archioptrx.commands import evaluate
 
     assert evaluate.main([models["b"], "--cut", "0.3", "--json"]) == 0
-    wanted = json.loads(capsys.readouterr().out)
+    evaluation = json.loads(capsys.readouterr().out)
     assert compare.main([models["a"], models["b"], "--cut", "0.3", "--json", "--resamples", "100"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    entry = found["models"][1]
-    tracks = wanted.pop("tracks")
-    shared = [name for name in entry["metrics"] if name in wanted]
+    comparison = json.loads(capsys.readouterr().out)
+    entry = comparison["models"][1]
+    tracks = evaluation.pop("tracks")
+    shared = [name for name in entry["metrics"] if name in evaluation]
     assert {"auc", "loss", "accuracy", "purity_0.7"} <= set(shared)
     for name in entry["metrics"]:
-        whole = wanted[name] if name in wanted else tracks[name]
+        whole = evaluation[name] if name in evaluation else tracks[name]
         assert entry["metrics"][name]["value"] == (None if whole is None else pytest.approx(whole, rel=1e-5))
-    assert found["rows"] == wanted["edges"]
-    assert found["pairs"][0]["net"] == found["pairs"][0]["fixes"] - found["pairs"][0]["worsens"]
+    assert comparison["rows"] == evaluation["edges"]
+    assert comparison["pairs"][0]["net"] == comparison["pairs"][0]["fixes"] - comparison["pairs"][0]["worsens"]
     interval = entry["metrics"]["auc"]
     assert interval["low"] < interval["value"] < interval["high"]
 
 
 def test_each_model_at_its_own_cut_of_equal_efficiency(models):
-    found = compare_models([models["a"], models["b"]], efficiency=0.9, resamples=100)
-    one, two = found.entries
-    assert one.cut != two.cut
-    for entry in found.entries:
+    comparison = compare_models([models["a"], models["b"]], efficiency=0.9, resamples=100)
+    first, second = comparison.entries
+    assert first.cut != second.cut
+    for entry in comparison.entries:
         # Chosen on other events: near to what was asked for.
         assert abs(entry.metrics["efficiency"].value - 0.9) < 0.1
 
@@ -126,8 +126,8 @@ def test_for_reading(models, capsys):
 
 def test_five_models_fit_in_the_width(models, tmp_path, capsys):
     copies = [str(tmp_path / f"copy-{k}") for k in range(3)]
-    for one in copies:
-        shutil.copytree(models["a"], one)
+    for folder in copies:
+        shutil.copytree(models["a"], folder)
     assert compare.main([models["a"], models["b"], *copies, "--resamples", "100"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 120
@@ -142,13 +142,13 @@ def test_five_models_fit_in_the_width(models, tmp_path, capsys):
 def test_an_architecture_is_trained_like_the_model_beside_it(models, tmp_path, capsys):
     again = compare_models([models["a"], "message_passing"], output=tmp_path / "out", resamples=100, seeds=1)
     assert "message_passing: has no weights; trained like a" in capsys.readouterr().err
-    made = again.entries[1]
-    assert made.trained and made.place == str(tmp_path / "out" / "message_passing")
+    entry = again.entries[1]
+    assert entry.trained and entry.place == str(tmp_path / "out" / "message_passing")
     # The same architecture, data, settings and seed: the same network.
-    assert made.differences["auc"].value == 0.0
-    one, two = (load_model(place) for place in (models["a"], made.place))
-    assert one.provenance == two.provenance
-    assert made.train_seconds > 0 and made.epochs == 1
+    assert entry.differences["auc"].value == 0.0
+    first, second = (load_model(place) for place in (models["a"], entry.place))
+    assert first.provenance == second.provenance
+    assert entry.train_seconds > 0 and entry.epochs == 1
     with pytest.raises(Exception, match="holds other files"):
         compare_models([models["a"], "message_passing"], output=tmp_path / "out")
 
@@ -161,8 +161,8 @@ def test_architectures_alone(tmp_path, monkeypatch, capsys):
     output = capsys.readouterr()
     assert "interaction: has no weights; trained on hitgraphs events, 1 epochs, seeds 0 to 1; kept in" in output.err
     assert "trained: models/message_passing-1" in output.out and "trained: models/interaction-1" in output.out
-    about = "message_passing, 2 seeds; interaction, 2 seeds: the architecture, with other seeds and on other events"
-    assert about in output.out
+    statement = "message_passing, 2 seeds; interaction, 2 seeds: the architecture, with other seeds and on other events"
+    assert statement in output.out
     each = [load_model(f"models/interaction-1/seed-{seed}") for seed in (0, 1)]
     assert [model.provenance.training["seed"] for model in each] == [0, 1]
     assert each[0].provenance.data.source == "hitgraphs"
@@ -176,9 +176,9 @@ def test_architectures_alone(tmp_path, monkeypatch, capsys):
         for name in ("models/interaction-1/seed-0", "models/interaction-1/seed-1")
     ]
     auc = both.entries[1].metrics["auc"]
-    assert auc.value == pytest.approx(sum(one.value for one in single) / 2)
+    assert auc.value == pytest.approx(sum(metric.value for metric in single) / 2)
     # Two seeds leave one degree of freedom each.
-    assert auc.high - auc.low > max(one.high - one.low for one in single)
+    assert auc.high - auc.low > max(metric.high - metric.low for metric in single)
     shutil.copytree("models/message_passing-1/seed-0", "models/interaction-1/seed-2")
     assert "differ in more than the seed" in refused(capsys, "models/interaction-1", "models/message_passing-1")
 
@@ -202,11 +202,11 @@ def data_files(folder, number, seed):
 
 def test_other_events(models, tmp_path):
     assert data_files(tmp_path / "new", 4, 5) == 0
-    found = compare_models([models["a"], models["other"]], data=tmp_path / "new", resamples=100)
-    assert (found.events, found.unit, found.units) == (4, "φ parts of the graphs", 16)
-    assert found.entries[1].differences["auc"].low is not None
-    assert found.entries[1].metrics["track_efficiency"].low is None
-    assert any("too few for intervals" in note for note in found.notes)
+    comparison = compare_models([models["a"], models["other"]], data=tmp_path / "new", resamples=100)
+    assert (comparison.events, comparison.unit, comparison.units) == (4, "φ parts of the graphs", 16)
+    assert comparison.entries[1].differences["auc"].low is not None
+    assert comparison.entries[1].metrics["track_efficiency"].low is None
+    assert any("too few for intervals" in note for note in comparison.notes)
 
 
 def test_data_of_another_kind_are_named(models, tmp_path, capsys):
@@ -220,8 +220,8 @@ def test_data_of_another_kind_are_named(models, tmp_path, capsys):
     assert f"{other}: is of another kind than the training data: {warning}" in capsys.readouterr().err
     assert predict.main([models["a"], "--data", other, "--output", str(tmp_path / "predicted")]) == 0
     assert warning in capsys.readouterr().err
-    found = compare_models([models["a"], models["b"]], data=other, resamples=100)
-    assert [note for note in found.notes if "another kind" in note] == [
+    comparison = compare_models([models["a"], models["b"]], data=other, resamples=100)
+    assert [note for note in comparison.notes if "another kind" in note] == [
         f"{other}: is of another kind than the training data: {warning}"
     ]
     # Other events of the same kind.
@@ -233,7 +233,7 @@ def test_data_of_another_kind_are_named(models, tmp_path, capsys):
 def test_each_sees_the_events_in_its_own_scales(models):
     host = LoadedModel("a", models["a"], load_model(models["a"]))
     scales = host.model.metadata.node_scale
-    wide = replace(host.model.metadata, node_scale=tuple(2 * one for one in scales))
+    wide = replace(host.model.metadata, node_scale=tuple(2 * scale for scale in scales))
     other = LoadedModel("b", models["b"], replace(load_model(models["b"]), metadata=wide))
     (mine, its), notes = views_of([host, other], host, None)
     assert notes == [] and its.same
@@ -266,26 +266,26 @@ def test_models_with_cuts_of_their_own(tmp_path, capsys):
         trained(tmp_path / name, "message_passing", "--set", data.format(cut), "--epochs", "1")
         for name, cut in (("narrow", 6e-4), ("wide", 1e-3))
     )
-    found = compare_models([narrow, wide], resamples=100)
-    assert found.pairs == ()
-    assert found.notes[-1] == "wide: has graphs of its own, so its edges can't be compared one by one"
-    assert found.entries[1].metrics["auc"].value is not None
+    comparison = compare_models([narrow, wide], resamples=100)
+    assert comparison.pairs == ()
+    assert comparison.notes[-1] == "wide: has graphs of its own, so its edges can't be compared one by one"
+    assert comparison.entries[1].metrics["auc"].value is not None
     host, other = (LoadedModel(name, name, load_model(name)) for name in (narrow, wide))
     graphs = list(events_for(host.model, None)[0])[::-1]
     view = _view(other, host, ModelData(graphs, True, host.model.metadata), None)
     assert not view.same and events_of(view.graphs) == events_of(graphs)
-    assert found.rows < sum(graph.num_edges for graph in events_for(load_model(wide), None)[0])
+    assert comparison.rows < sum(graph.num_edges for graph in events_for(load_model(wide), None)[0])
 
 
 def test_a_task_without_decisions(tmp_path, capsys):
     options = ("--set", "task={name: node_regression, parameters: [charge_over_pt, inverse_pt, phi]}", *TOY)
-    one, two = (
+    first, second = (
         trained(tmp_path / name, "hits", *options, *more) for name, more in (("one", ()), ("two", ("--seed", "1")))
     )
-    found = compare_models([one, two], resamples=100)
-    assert found.pairs == () and found.rows is None
-    assert found.unit == "events" and found.entries[1].differences["loss"].low is not None
-    assert max(map(len, comparison_text(found).splitlines())) <= 120
+    comparison = compare_models([first, second], resamples=100)
+    assert comparison.pairs == () and comparison.rows is None
+    assert comparison.unit == "events" and comparison.entries[1].differences["loss"].low is not None
+    assert max(map(len, comparison_text(comparison).splitlines())) <= 120
 
 
 def test_faults(models, tmp_path, capsys):

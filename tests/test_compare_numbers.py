@@ -41,18 +41,18 @@ def noisy(graphs, spread, seed):
 def test_a_difference_is_narrower_than_its_parts_where_events_are_hard_for_both():
     hardness = np.random.default_rng(0).normal(size=30)
     draws = resamples(30, 400, 0)
-    one, two = (
+    first, second = (
         replicate(lambda w, v=hardness + shift: {"mean": float(w @ v / w.sum())}, draws)["mean"]
         for shift in (0.0, 0.1 * np.random.default_rng(1).normal(size=30))
     )
-    width = [high - low for low, high in (one.interval, two.interval, two.minus(one).interval)]
+    width = [high - low for low, high in (first.interval, second.interval, second.minus(first).interval)]
     assert width[2] < 0.3 * min(width[:2])
 
 
 def test_no_interval_where_the_number_is_often_missing():
-    found = replicate(lambda w: {"x": None if w[0] == 0 else 1.0}, resamples(10, 200, 0))["x"]
-    assert found.value == 1.0
-    assert found.interval is None  # the first unit is missing in a third of the resamples
+    number = replicate(lambda w: {"x": None if w[0] == 0 else 1.0}, resamples(10, 200, 0))["x"]
+    assert number.value == 1.0
+    assert number.interval is None  # the first unit is missing in a third of the resamples
     assert replicate(lambda w: {"x": 1.0}, resamples(10, 200, 0))["x"].interval == (1.0, 1.0)
 
 
@@ -62,7 +62,7 @@ def test_fast_metrics_are_the_tasks(seed, cut):
     graphs = load_dataset({"source": "toy", "num_samples": 5, "seed": 7}).graphs
     outputs, task = noisy(graphs, 2.0, seed), make_task()
     units = units_of(graphs * 2, False)  # ten graphs of five events are units one by one
-    assert units.what == GRAPHS
+    assert units.kind == GRAPHS
     weights = np.random.default_rng(seed).multinomial(10, np.full(10, 0.1))
     fast = RowStatistic(task, outputs * 2, graphs * 2, units, cut)(weights)
     slow = GraphStatistic(task, outputs * 2, graphs * 2, units, cut)(weights)
@@ -105,10 +105,10 @@ def test_masked_edges_do_not_count(toy):
 
 
 def test_units_are_events_then_graphs_then_parts(toy):
-    assert (units_of(toy, True).what, units_of(toy, True).number) == (EVENTS, 12)
+    assert (units_of(toy, True).kind, units_of(toy, True).number) == (EVENTS, 12)
     few = units_of(toy[:3], True)
-    assert (few.what, few.number, few.parts) == (PARTS, 18, 6)
-    assert units_of(toy[:3], False).what == ""
+    assert (few.kind, few.number, few.parts) == (PARTS, 18, 6)
+    assert units_of(toy[:3], False).kind == ""
     # Parts are ranges of φ that hold equally many edges.
     rows = make_task().rows
     units = few.of_rows(1, toy[1], rows)
@@ -123,27 +123,27 @@ def test_track_metrics_are_sums_over_events(toy):
     task, selection = make_task(), Selection(pt_min=1.0)
     labels = [task.tracks(output, graph) for output, graph in zip(noisy(toy, 2.0, 1), toy, strict=True)]
     events = event_tracks(toy, labels)
-    found = TrackStatistic(events, selection)(np.ones(len(events), dtype=np.int64))
+    metrics = TrackStatistic(events, selection)(np.ones(len(events), dtype=np.int64))
     whole = track_metrics(events, selection)
-    assert 0 < found["track_fake_rate"] < 1 and 0 < found["track_efficiency"] < 1
-    assert found == pytest.approx({name: whole[name] for name in found})
+    assert 0 < metrics["track_fake_rate"] < 1 and 0 < metrics["track_efficiency"] < 1
+    assert metrics == pytest.approx({name: whole[name] for name in metrics})
 
 
 def test_fixes_and_worsens_by_hand():
     truth = np.array([1, 1, 1, 0, 0, 0, 0], dtype=bool)
-    one = np.array([1, 0, 0, 0, 1, 1, 0], dtype=bool)  # wrong: 1, 2, 4, 5
-    two = np.array([0, 1, 0, 0, 0, 1, 1], dtype=bool)  # wrong: 0, 2, 5, 6
-    pair = compare_decisions("a", "b", one, two, truth)
+    first = np.array([1, 0, 0, 0, 1, 1, 0], dtype=bool)  # wrong: 1, 2, 4, 5
+    second = np.array([0, 1, 0, 0, 0, 1, 1], dtype=bool)  # wrong: 0, 2, 5, 6
+    pair = compare_decisions("a", "b", first, second, truth)
     assert (pair.fixes, pair.worsens, pair.both_wrong, pair.both_right, pair.rows) == (2, 2, 2, 1, 7)
     assert pair.net == 0
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), max_size=40))
 def test_exchanged_models_are_a_mirror(rows):
-    one, two, truth = np.array(rows, dtype=bool).reshape(-1, 3).T
-    there, back = compare_decisions("a", "b", one, two, truth), compare_decisions("b", "a", two, one, truth)
-    assert (there.fixes, there.worsens, there.net, there.p) == (back.worsens, back.fixes, -back.net, back.p)
-    assert there.fixes + there.worsens + there.both_right + there.both_wrong == len(rows)
+    first, second, truth = np.array(rows, dtype=bool).reshape(-1, 3).T
+    forward, back = compare_decisions("a", "b", first, second, truth), compare_decisions("b", "a", second, first, truth)
+    assert (forward.fixes, forward.worsens, forward.net, forward.p) == (back.worsens, back.fixes, -back.net, back.p)
+    assert forward.fixes + forward.worsens + forward.both_right + forward.both_wrong == len(rows)
 
 
 @pytest.mark.parametrize(("fixes", "worsens"), [(389, 10), (3, 5), (4, 4), (0, 1), (1000, 1100)])
@@ -176,9 +176,9 @@ def test_memory_is_that_of_the_tensors(toy):
 
 def test_latencies_are_of_all_models(toy):
     graph = batch_graphs([toy[0]])
-    found = latencies([Wide(1), Wide(2)], [graph, graph])
-    assert len(found) == 2
-    assert all(0 < ms < float("inf") for ms in found)
+    milliseconds = latencies([Wide(1), Wide(2)], [graph, graph])
+    assert len(milliseconds) == 2
+    assert all(0 < ms < float("inf") for ms in milliseconds)
 
 
 def test_the_picture_has_a_sector_where_it_is():
@@ -189,9 +189,9 @@ def test_the_picture_has_a_sector_where_it_is():
     right = np.ones(320, dtype=bool)
     changed = right.copy()
     changed[ends[3] : ends[3] + 5] = False
-    found = display_of(Dataset(graphs, metadata_of(4)), right, changed, right, ("a", "b"))
-    assert found.event == "e, sector 3" and (found.state == 2).sum() == 5
+    display = display_of(Dataset(graphs, metadata_of(4)), right, changed, right, ("a", "b"))
+    assert display.event == "e, sector 3" and (display.state == 2).sum() == 5
     x, y = graphs[3].pos[:, :2].double().numpy().T
     turn = 3 * np.pi / 4
     expected = np.stack([x * np.cos(turn) - y * np.sin(turn), x * np.sin(turn) + y * np.cos(turn)], axis=1)
-    np.testing.assert_allclose(found.hits, expected, atol=1e-9)
+    np.testing.assert_allclose(display.hits, expected, atol=1e-9)

@@ -19,12 +19,12 @@ def pages(tmp_path_factory):
     hits = ("--set", "task={name: node_regression, parameters: [charge_over_pt, inverse_pt, phi]}")
     assert train.main(["hits", *hits, *TOY, "--output", str(folder / "hits")]) == 0
     shutil.copytree(folder / "hits", folder / "twin")
-    made = {}
+    files = {}
     for name, models in (("edges", ("first", "a<i>b")), ("hits", ("hits", "twin"))):
-        made[name] = folder / f"{name}.html"
+        files[name] = folder / f"{name}.html"
         paths = [str(folder / model) for model in models]
-        assert compare.main([*paths, "--resamples", "100", "--html", str(made[name])]) == 0
-    return made
+        assert compare.main([*paths, "--resamples", "100", "--html", str(files[name])]) == 0
+    return files
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -16,21 +16,21 @@ def row(proposal: int, score: float | None, fingerprint: str = "", parameters: i
 
 def outcomes(scores: dict[str, list[float | None]], seeds: list[int]) -> list[SearchOutcome]:
     """Searches that differ in nothing but their best score; None: not ended."""
-    found = []
-    for one in combinations({"sampler.name": list(scores), "seed": seeds}):
-        score = scores[one.values["sampler.name"]][one.values["seed"]]
+    searches = []
+    for combination in combinations({"sampler.name": list(scores), "seed": seeds}):
+        score = scores[combination.values["sampler.name"]][combination.values["seed"]]
         figures = {"all": score, "test": None}
-        found.append(SearchOutcome(one, score is not None, (score,), figures))
-    return found
+        searches.append(SearchOutcome(combination, score is not None, (score,), figures))
+    return searches
 
 
 def test_the_best_so_far_is_in_the_order_of_proposals() -> None:
     # In the order in which they ended; trial 1 failed, and costs a trial all the same.
     rows = [row(0, 0.5), row(2, 0.9), row(1, None, parameters=None), row(4, 0.95), row(3, 0.7, "2"), row(5, 0.6)]
     winner = {"proposal": 4, "validation": {"mean": 0.94}, "test": {"auc": {"mean": 0.93}, "loss": {"mean": 1.0}}}
-    found = outcome_of(ONE, rows, 6, "auc", winner, 12.5)
-    assert found.curve == (0.5, 0.5, 0.9, 0.9, 0.95, 0.95)
-    assert found.figures == {
+    outcome = outcome_of(ONE, rows, 6, "auc", winner, 12.5)
+    assert outcome.curve == (0.5, 0.5, 0.9, 0.9, 0.95, 0.95)
+    assert outcome.figures == {
         "quarter": 0.5,  # after two of six
         "half": 0.9,
         "all": 0.95,
@@ -40,27 +40,27 @@ def test_the_best_so_far_is_in_the_order_of_proposals() -> None:
         "architectures": 5,
         "seconds": 12.5,
     }
-    assert found.ended
+    assert outcome.ended
 
 
 def test_a_search_that_ran_out_of_architectures_stays_where_it_was() -> None:
-    found = outcome_of(ONE, [row(0, 0.5), row(1, 0.6)], 8, "auc", None, None)
-    assert (found.figures["quarter"], found.figures["half"], found.figures["all"]) == (0.6, 0.6, 0.6)
-    assert not found.ended and found.figures["validation"] is None
+    outcome = outcome_of(ONE, [row(0, 0.5), row(1, 0.6)], 8, "auc", None, None)
+    assert (outcome.figures["quarter"], outcome.figures["half"], outcome.figures["all"]) == (0.6, 0.6, 0.6)
+    assert not outcome.ended and outcome.figures["validation"] is None
 
 
 def test_a_search_without_a_trial_has_no_figures() -> None:
-    found = outcome_of(ONE, [], 8, "auc", None, None)
-    assert found.curve == () and found.figures["all"] is None and found.figures["architectures"] == 0
+    outcome = outcome_of(ONE, [], 8, "auc", None, None)
+    assert outcome.curve == () and outcome.figures["all"] is None and outcome.figures["architectures"] == 0
 
 
 def test_rows_by_all_keys_but_the_seed() -> None:
     rows = seed_groups(outcomes({"random": [0.1, 0.2, 0.6], "gp": [0.3, 0.5, None]}, [0, 1, 2]), "study")
-    assert [(one.label, one.searches, one.numbers("all")) for one in rows] == [
+    assert [(group.label, group.searches, group.numbers("all")) for group in rows] == [
         ("random", 3, [0.1, 0.2, 0.6]),
         ("gp", 3, [0.3, 0.5]),
     ]
-    assert [dict(one.values) for one in rows] == [{"sampler.name": "random"}, {"sampler.name": "gp"}]
+    assert [dict(group.values) for group in rows] == [{"sampler.name": "random"}, {"sampler.name": "gp"}]
     assert rows[0].numbers("test") == [] and rows[0].differences == {}
 
 
@@ -84,17 +84,19 @@ def test_differences_are_paired_by_seed() -> None:
     ],
 )
 def test_when_a_difference_is_larger_than_its_error(others: list[float | None], larger: bool) -> None:
-    found = outcomes({"first": [0.2, 0.2, 0.2], "second": others}, [0, 1, 2])
-    difference = seed_differences(found[3:], found[:3])["all"]
+    searches = outcomes({"first": [0.2, 0.2, 0.2], "second": others}, [0, 1, 2])
+    difference = seed_differences(searches[3:], searches[:3])["all"]
     assert difference.larger is larger
 
 
 def test_one_seed_says_nothing_of_the_error() -> None:
-    found = outcomes({"first": [0.2], "second": [0.9]}, [0])
-    difference = seed_differences(found[1:], found[:1])["all"]
+    searches = outcomes({"first": [0.2], "second": [0.9]}, [0])
+    difference = seed_differences(searches[1:], searches[:1])["all"]
     assert difference.mean == pytest.approx(0.7) and difference.error is None and not difference.larger
 
 
 def test_a_study_of_seeds_alone_is_one_row() -> None:
-    found = [SearchOutcome(one, True, (0.5,), {"all": 0.5}) for one in combinations({"seed": [0, 1]})]
-    assert [(one.label, len(one.outcomes)) for one in seed_groups(found, "mine")] == [("mine", 2)]
+    searches = [
+        SearchOutcome(combination, True, (0.5,), {"all": 0.5}) for combination in combinations({"seed": [0, 1]})
+    ]
+    assert [(group.label, len(group.outcomes)) for group in seed_groups(searches, "mine")] == [("mine", 2)]

@@ -142,12 +142,12 @@ def test_widths_that_do_not_fit_are_named():
 
 
 def test_an_architecture_file_is_complete(tmp_path):
-    made = Architecture(recursive(), {"hidden": 64, "depth": 4}, "mine", "about it")
-    made.save(tmp_path / "a.yaml")
+    architecture = Architecture(recursive(), {"hidden": 64, "depth": 4}, "mine", "about it")
+    architecture.save(tmp_path / "a.yaml")
     read = Architecture.load(tmp_path / "a.yaml")
-    assert read == made
+    assert read == architecture
     assert (read.name, read.about, read.trace) == ("mine", "about it", None)
-    assert f"# fingerprint {made.graph.fingerprint}" in (tmp_path / "a.yaml").read_text()
+    assert f"# fingerprint {architecture.graph.fingerprint}" in (tmp_path / "a.yaml").read_text()
 
 
 def test_an_architecture_without_a_value_for_a_symbol_is_refused():

@@ -29,9 +29,9 @@ class Counting(Controller):
         return super().draw(number, attempt)
 
 
-def told(candidate, number: int):
+def as_fresh(candidate, number: int):
     """A candidate as a fresh architecture: a score of a duplicate is no news."""
-    return type("Told", (), {"trace": candidate.trace, "fingerprint": str(number), "key": str(number)})()
+    return type("Fresh", (), {"trace": candidate.trace, "fingerprint": str(number), "key": str(number)})()
 
 
 def search(sampler, count: int, first: int = 0) -> list[float]:
@@ -40,7 +40,7 @@ def search(sampler, count: int, first: int = 0) -> list[float]:
     for number in range(first, first + count):
         candidate = sampler.draw(number, 0)
         scores.append(score(candidate))
-        sampler.observe(told(candidate, number), scores[-1], 1)
+        sampler.observe(as_fresh(candidate, number), scores[-1], 1)
     return scores
 
 
@@ -75,23 +75,23 @@ def test_learned_is_the_probability_of_each_function(options):
     first = sampler.learned()
     search(sampler.inner, 200, 8)
     last = sampler.learned()
-    for found in (first, last):
-        assert list(found) == ["a", "b", "c"]
-        assert all(0 <= probability <= 1 for probability in found.values())
-        assert sum(found.values()) == pytest.approx(1, abs=1e-5)  # all three are always offered
+    for probabilities in (first, last):
+        assert list(probabilities) == ["a", "b", "c"]
+        assert all(0 <= probability <= 1 for probability in probabilities.values())
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)  # all three are always offered
     assert first["c"] < 0.45
     assert last["c"] > first["c"] + 0.2
     assert last["c"] == pytest.approx(share_of("c", sampler.inner), abs=0.15)
 
 
 def test_asking_what_is_learned_changes_nothing():
-    one, other = Controller(functions, seed=2), Controller(functions, seed=2)
-    search(one, 20)
+    sampler, other = Controller(functions, seed=2), Controller(functions, seed=2)
+    search(sampler, 20)
     search(other, 20)
-    before = json.dumps(one.state_dict())
-    one.learned()["a"] = 5.0
-    assert json.dumps(one.state_dict()) == before
-    assert search(one, 20, 20) == search(other, 20, 20)
+    before = json.dumps(sampler.state_dict())
+    sampler.learned()["a"] = 5.0
+    assert json.dumps(sampler.state_dict()) == before
+    assert search(sampler, 20, 20) == search(other, 20, 20)
     assert Deduplicated(RandomSampler(words), words).learned() == {}
 
 
@@ -101,7 +101,7 @@ def test_failed_trials_count_as_the_worst(score_of_failure):
     for number in range(240):
         candidate = controller.draw(number, 0)
         failed = "b" in candidate.fingerprint
-        controller.observe(told(candidate, number), score_of_failure if failed else float(number % 2), 1)
+        controller.observe(as_fresh(candidate, number), score_of_failure if failed else float(number % 2), 1)
     assert finite(controller)
     assert share_of("b", controller) < 0.2  # by chance 0.4 of all letters
 
@@ -109,7 +109,7 @@ def test_failed_trials_count_as_the_worst(score_of_failure):
 def test_scores_that_all_fail_do_no_harm():
     controller = Controller(words, seed=4)
     for number in range(40):
-        controller.observe(told(controller.draw(number, 0), number), None, 1)
+        controller.observe(as_fresh(controller.draw(number, 0), number), None, 1)
     assert controller.updates == 5
     assert finite(controller)
     assert controller.best == []
@@ -178,7 +178,7 @@ def refuse(controller: Controller, count: int, first: int) -> None:
     for number in range(first, first + count):
         candidate = controller.draw(number, 0)
         outcome = (None, 0) if "b" in candidate.fingerprint else (0.5, 1)
-        controller.observe(told(candidate, number), *outcome)
+        controller.observe(as_fresh(candidate, number), *outcome)
 
 
 @ALGORITHMS
@@ -201,7 +201,7 @@ def test_what_was_refused_becomes_less_likely(options):
 
     before = likely()
     for number, word in enumerate(refused):
-        controller.observe(told(word, number), None, 0)
+        controller.observe(as_fresh(word, number), None, 0)
     assert controller.updates == 1
     assert likely() < before - 0.05
 
@@ -217,7 +217,7 @@ def test_draws_follow_the_policy_of_the_last_update():
 def test_hundreds_of_refusals_are_a_few_updates():
     controller = Controller(words, seed=6)
     for number in range(500):
-        controller.observe(told(controller.draw(number, 0), number), None, 0)
+        controller.observe(as_fresh(controller.draw(number, 0), number), None, 0)
     assert controller.updates == 6  # after 8, 16, 32, 64, 128 and 256
     assert finite(controller)
     assert controller.baseline is None
@@ -237,7 +237,7 @@ def learned_among_refusals(seed, options):
         candidate = controller.draw(number, 0)
         # Not two c in a row, and only a quarter of what is left: so most are refused, and most of these wrongly.
         allowed = "cc" not in candidate.fingerprint[:5] and number % 4 == 0
-        controller.observe(told(candidate, number), *((score(candidate), 1) if allowed else (None, 0)))
+        controller.observe(as_fresh(candidate, number), *((score(candidate), 1) if allowed else (None, 0)))
         number, trained, refused = number + 1, trained + allowed, refused + (not allowed)
     assert refused > 3 * trained
     assert finite(controller)
@@ -259,43 +259,43 @@ def test_what_is_told_is_of_a_candidate_and_is_told_once():
 
 @ALGORITHMS
 def test_state_round_trip_in_the_middle(options):
-    one, other = (Controller(functions, seed=2, **options) for _ in range(2))
-    search(one, 21)
-    refuse(one, 15, 500)
-    assert one.refused
-    state = json.loads(json.dumps(one.state_dict()))
+    original, other = (Controller(functions, seed=2, **options) for _ in range(2))
+    search(original, 21)
+    refuse(original, 15, 500)
+    assert original.refused
+    state = json.loads(json.dumps(original.state_dict()))
     other.draw(0, 0)  # what it has looked up must not outlive the load
     other.load_state_dict(state)
-    assert other.learned() == one.learned() != {}
-    for controller in (one, other):
+    assert other.learned() == original.learned() != {}
+    for controller in (original, other):
         refuse(controller, 30, 600)
-    assert search(one, 30, 21) == search(other, 30, 21)
-    assert json.dumps(one.state_dict()) == json.dumps(other.state_dict())
+    assert search(original, 30, 21) == search(other, 30, 21)
+    assert json.dumps(original.state_dict()) == json.dumps(other.state_dict())
 
 
 def test_the_same_seed_learns_the_same_and_leaves_torch_alone():
     torch.manual_seed(1)
     before = torch.random.get_rng_state()
-    one = search(Controller(words, seed=2), 50)
+    scores = search(Controller(words, seed=2), 50)
     assert torch.equal(torch.random.get_rng_state(), before)
     torch.manual_seed(9)
-    assert search(Controller(words, seed=2), 50) == one
-    assert search(Controller(words, seed=3), 50) != one
+    assert search(Controller(words, seed=2), 50) == scores
+    assert search(Controller(words, seed=3), 50) != scores
 
 
 def test_the_best_are_replayed():
     controller = Controller(words, seed=1, replay=3)
     scores = search(controller, 40)
-    assert [one.score for one in controller.best] == sorted(scores, reverse=True)[:3]
+    assert [replayed.score for replayed in controller.best] == sorted(scores, reverse=True)[:3]
 
 
 def test_several_objectives_are_ranked_by_front():
     controller = Controller(words, seed=1)
     for number in range(40):
         candidate = controller.draw(number, 0)
-        controller.observe(told(candidate, number), (score(candidate), -float(number % 3)), 1)
+        controller.observe(as_fresh(candidate, number), (score(candidate), -float(number % 3)), 1)
     assert controller.updates == 5
-    assert max(one.score[0] for one in controller.best) > 0.5
+    assert max(replayed.score[0] for replayed in controller.best) > 0.5
 
 
 def test_it_walks_any_function_graph(tracking):

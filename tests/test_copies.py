@@ -49,8 +49,8 @@ def test_a_copy_is_found_in_any_disguise(source):
 def test_no_other_event_is_taken_for_a_copy():
     """Toy events are the most alike: all on the plane z = 0, on the same layers, many with equal numbers of hits."""
     known, others = events("toy", number=300), events("toy", seed=1, number=300)
-    seen = KnownGraphs(known.graphs)
-    assert not any(seen.holds(graph) for graph in others.graphs)
+    known_graphs = KnownGraphs(known.graphs)
+    assert not any(known_graphs.holds(graph) for graph in others.graphs)
 
 
 def test_a_truth_that_differs_is_another_event():

@@ -10,11 +10,11 @@ from archioptrx.commands.data import main
 def test_toy_data_are_made_written_and_read_again(tmp_path, capsys):
     folder = tmp_path / "toy"
     assert main(["toy", "--num-samples", "6", "--seed", "3", "--output", str(folder), "--json"]) == 0
-    made = json.loads(capsys.readouterr().out)
-    assert (made["events"], made["graphs"], made["metadata"]["options"]["seed"]) == (6, 6, 3)
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["events"], summary["graphs"], summary["metadata"]["options"]["seed"]) == (6, 6, 3)
     assert len(list(folder.glob("*.npz"))) == 6
     assert main(["hitgraphs", str(folder), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == made
+    assert json.loads(capsys.readouterr().out) == summary
 
 
 def test_the_summary_is_short_and_readable(capsys):
@@ -90,5 +90,5 @@ def test_bad_files_are_skipped_on_demand(tmp_path, capsys):
     fault = f"{folder / 'toy000001_g000.npz'}: is empty; allowed: an .npz file of HEP.TrkX"
     assert capsys.readouterr().err.splitlines() == [fault]
     assert main(["hitgraphs", str(folder), "--skip-bad", "--json"]) == 0
-    about = json.loads(capsys.readouterr().out)
-    assert (about["graphs"], about["metadata"]["options"]["skipped"]) == (2, 1)
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["graphs"], summary["metadata"]["options"]["skipped"]) == (2, 1)

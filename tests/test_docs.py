@@ -113,7 +113,7 @@ def walked():
     space = WalkSpace(FunctionGraph.from_dict(yaml.safe_load(shown[1])), SearchSpace.load("small"))
     sampler = RandomSampler(space, 0)
     candidates = [sampler.draw(number, 0) for number in range(20)]
-    return {str(one.graph): one for one in reversed(candidates)}  # the first of each
+    return {str(candidate.graph): candidate for candidate in reversed(candidates)}  # the first of each
 
 
 def test_the_networks_of_the_page_about_the_walk_come_out_of_it(walked):
@@ -122,16 +122,16 @@ def test_the_networks_of_the_page_about_the_walk_come_out_of_it(walked):
     assert [text for text in shown if text not in walked] == []
     # Each is an example of what the text before it speaks of.
     events = [walked[text].events for text in shown]
-    assert [one["walks"] for one in events] == [1, 1, 2, 2]
-    assert [one["recurrences"] for one in events] == [0, 0, 1, 0]
-    assert [one["branches"] for one in events] == [0, 0, 0, 1]
+    assert [counts["walks"] for counts in events] == [1, 1, 2, 2]
+    assert [counts["recurrences"] for counts in events] == [0, 0, 1, 0]
+    assert [counts["branches"] for counts in events] == [0, 0, 0, 1]
     assert events[1]["reverse walks"] > events[0]["reverse walks"]
 
 
 def test_the_decisions_of_the_page_about_the_walk_are_those_of_its_first_network(walked):
     first = walked[printed()[0]]
     rows = re.findall(r"^\| `(\S+)` \| `(\S+)` \| `(\S+)` \|$", WALK, re.MULTILINE)
-    assert rows == [(one.kind, one.place, one.label) for one in first.trace.decisions]
+    assert rows == [(decision.kind, decision.place, decision.label) for decision in first.trace.decisions]
 
 
 ROOT = DOCS.parent

@@ -142,11 +142,11 @@ READERS = {
 def fuzzed(examples, one_file):
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
     @given(st.randoms(use_true_random=False))
-    def one(random):
+    def check(random):
         with tempfile.TemporaryDirectory() as name:
             one_file(random, Path(name))
 
-    one()
+    check()
 
 
 def fuzz_yaml(kind, examples):
@@ -274,7 +274,7 @@ def test_boundary():
 
 def test_json_of_another_kind(tmp_path):
     (tmp_path / "x.json").write_text("[1]")
-    with pytest.raises(InputError, match=r"x\.json: is \[1\]; allowed: what `archioptrx train`"):
+    with pytest.raises(InputError, match=r"x\.json: is \[1\]; allowed: a file that `archioptrx train`"):
         read_json(tmp_path / "x.json")
 
 

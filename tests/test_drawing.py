@@ -48,7 +48,7 @@ def test_a_course_is_clear_and_shows_the_last_values(name: str) -> None:
     values = {function.name: [0.5, None, (number + 1) / 100] for number, function in enumerate(graph.functions)}
     picture = draw_course(graph, Course("probability", values), f"{name}: what a sampler has learned")
     curves = curves_of(picture)
-    check_clear(replace(picture, strokes=tuple(one for one in picture.strokes if one not in curves)))
+    check_clear(replace(picture, strokes=tuple(stroke for stroke in picture.strokes if stroke not in curves)))
     texts = texts_of(picture.svg())
     assert all(function.name in texts and f"{values[function.name][-1]:.2f}" in texts for function in graph.functions)
     assert "0 … 0.5: probability now" in texts and len(curves) == len(boxes_of(picture)) == len(graph.functions)
@@ -107,8 +107,8 @@ def test_items_of_a_rank_keep_their_distances(digraph: tuple[list[int], list[tup
         assert all(abs(a - b) == 1 for a, b in pairwise(steps)) and len(steps) == abs(steps[0] - steps[-1]) + 1
     items = [(ranks[name], x, rooms[name]) for name, x in layout.x.items()]
     items += [(rank, x, 9.0) for way in layout.ways.values() for rank, x in way]
-    for (one, low, size), (other, high, room) in pairwise(sorted(items)):
-        assert one != other or high - low >= (size + room) / 2 - 1e-6
+    for (rank, low, size), (next_rank, high, room) in pairwise(sorted(items)):
+        assert rank != next_rank or high - low >= (size + room) / 2 - 1e-6
 
 
 @given(st.lists(st.tuples(st.floats(-10, 10), st.floats(0.1, 2), st.floats(0.5, 3)), min_size=1, max_size=8))

@@ -61,7 +61,7 @@ class Project:
         """Run dvc."""
         return self.run(sys.executable, "-m", "dvc", *arguments)
 
-    def told(self, **parameters: object) -> None:
+    def write_parameters(self, **parameters: object) -> None:
         """Write params.yaml with some values changed; `__` stands between section and name."""
         content = {section: dict(values) for section, values in SMALL.items()}
         for key, value in parameters.items():
@@ -85,7 +85,7 @@ def test_the_bundled_parameters_are_those_of_the_test():
 
 def test_a_project_is_reproduced_once_and_again_only_where_something_changed(tmp_path):
     project = Project(tmp_path)
-    project.told()
+    project.write_parameters()
     assert project.repro() == ["data", "search", "train", "report"]
     folder = project.folder
     run = RunFolder(folder / "run")
@@ -95,13 +95,13 @@ def test_a_project_is_reproduced_once_and_again_only_where_something_changed(tmp
     shown = json.loads(project.dvc("metrics", "show", "--json"))[""]["data"]["evaluation.json"]["data"]
     assert shown["auc"] == json.loads((folder / "evaluation.json").read_text())["auc"]
     assert "search" in project.dvc("dag")
-    kept = set((folder / ".gitignore").read_text().split())
-    assert kept == {"/events", "/run", "/model", "/report.html"}  # dvc keeps them, git their hashes
+    ignored = set((folder / ".gitignore").read_text().split())
+    assert ignored == {"/events", "/run", "/model", "/report.html"}  # dvc keeps them, git their hashes
 
     assert project.repro() == []
-    project.told(data__seed=1)
+    project.write_parameters(data__seed=1)
     assert project.changed() == {"data"}  # what follows it is found changed when its files are
-    project.told(search__seed=1)
+    project.write_parameters(search__seed=1)
     assert project.changed() == {"search"}
-    project.told(train__epochs=2)
+    project.write_parameters(train__epochs=2)
     assert project.repro() == ["train", "report"]

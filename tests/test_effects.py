@@ -17,7 +17,7 @@ CURVES = st.lists(st.lists(st.sampled_from([0.1, 0.2, 0.5, 0.9]), min_size=1, ma
 
 
 def trial(number: int, curve: list[float], status: str = "finished", **values: Any) -> dict[str, Any]:
-    made = {
+    row = {
         "proposal": number,
         "status": status,
         "curve": curve,
@@ -26,7 +26,7 @@ def trial(number: int, curve: list[float], status: str = "finished", **values: A
         "parameters": 100,
         "trace": {"decisions": []},
     }
-    return made | values
+    return row | values
 
 
 def line(*functions: str) -> dict[str, Any]:
@@ -38,19 +38,19 @@ def line(*functions: str) -> dict[str, Any]:
 def test_a_standing_is_the_share_of_the_pairs_that_are_won_at_equal_epochs(curves: list[list[float]]) -> None:
     best = [[max(curve[: epoch + 1]) for epoch in range(len(curve))] for curve in curves]
     wins = [0.0] * len(best)
-    for one, other in permutations(range(len(best)), 2):
-        both = min(len(best[one]), len(best[other])) - 1
-        mine, its = best[one][both], best[other][both]
-        wins[one] += 1.0 if mine > its else 0.5 if mine == its else 0.0
-    found = standings(best)
-    assert found.tolist() == pytest.approx([won / (len(best) - 1) for won in wins])
-    assert found.mean() == pytest.approx(0.5)
+    for first, second in permutations(range(len(best)), 2):
+        both = min(len(best[first]), len(best[second])) - 1
+        mine, its = best[first][both], best[second][both]
+        wins[first] += 1.0 if mine > its else 0.5 if mine == its else 0.0
+    shares = standings(best)
+    assert shares.tolist() == pytest.approx([won / (len(best) - 1) for won in wins])
+    assert shares.mean() == pytest.approx(0.5)
 
 
 def test_a_pruned_trial_is_not_held_to_epochs_that_it_never_had() -> None:
     # Ahead after one epoch, when it was stopped; the others gained in the epochs that it wasn't given.
-    found = standings([[0.8], [0.7, 0.95], [0.6, 0.99]])
-    assert found.tolist() == [1.0, 0.0, 0.5]
+    shares = standings([[0.8], [0.7, 0.95], [0.6, 0.99]])
+    assert shares.tolist() == [1.0, 0.0, 0.5]
 
 
 def test_the_best_epoch_is_the_first_goals_for_all_goals() -> None:
@@ -60,23 +60,23 @@ def test_the_best_epoch_is_the_first_goals_for_all_goals() -> None:
 
 
 def test_an_effect_by_hand() -> None:
-    made = np.array([True, True, True, False, False, False, False])
+    chosen = np.array([True, True, True, False, False, False, False])
     scope = np.array([True] * 6 + [False])  # the last could not make it
     standing = np.array([0.9, 0.7, 0.8, 0.2, 0.3, 0.4, 0.6])
-    found = effect_of(TrialChoice("function", "f", made, scope), standing)
-    assert (found.trials, found.others) == (3, 3)
-    assert found.difference == pytest.approx(0.5) and found.standing == pytest.approx(0.8)
+    effect = effect_of(TrialChoice("function", "f", chosen, scope), standing)
+    assert (effect.trials, effect.others) == (3, 3)
+    assert effect.difference == pytest.approx(0.5) and effect.standing == pytest.approx(0.8)
     # Squares: 0.02 on each side, so a pooled variance of 0.04 / 4; error sqrt(0.01 * 2/3); t(0.975, 4) = 2.7764.
     reach = 2.776445 * (0.01 * 2 / 3) ** 0.5
-    assert (found.low, found.high) == (pytest.approx(0.5 - reach), pytest.approx(0.5 + reach))
-    assert found.p == pytest.approx(0.0036, abs=2e-4)  # t = 6.12
-    assert found.clear and found.sure == pytest.approx(0.5 - reach)
+    assert (effect.low, effect.high) == (pytest.approx(0.5 - reach), pytest.approx(0.5 + reach))
+    assert effect.p == pytest.approx(0.0036, abs=2e-4)  # t = 6.12
+    assert effect.clear and effect.sure == pytest.approx(0.5 - reach)
 
 
 def test_two_trials_with_a_choice_have_no_interval() -> None:
-    made = np.array([True, True, False, False, False])
-    found = effect_of(TrialChoice("function", "f", made, np.ones(5, dtype=bool)), np.linspace(1, 0, 5))
-    assert found.few and (found.low, found.p) == (None, None) and found.difference == pytest.approx(0.625)
+    chosen = np.array([True, True, False, False, False])
+    effect = effect_of(TrialChoice("function", "f", chosen, np.ones(5, dtype=bool)), np.linspace(1, 0, 5))
+    assert effect.few and (effect.low, effect.p) == (None, None) and effect.difference == pytest.approx(0.625)
 
 
 def test_no_difference_of_standings_is_beyond_one() -> None:
@@ -86,8 +86,8 @@ def test_no_difference_of_standings_is_beyond_one() -> None:
 
 
 def test_effects_without_spread_have_no_width() -> None:
-    made = np.array([True] * 3 + [False] * 3)
-    same = effect_of(TrialChoice("function", "f", made, np.ones(6, dtype=bool)), np.full(6, 0.5))
+    chosen = np.array([True] * 3 + [False] * 3)
+    same = effect_of(TrialChoice("function", "f", chosen, np.ones(6, dtype=bool)), np.full(6, 0.5))
     assert (same.low, same.high, same.p) == (0.0, 0.0, 1.0) and not same.clear
 
 
@@ -99,29 +99,31 @@ def test_choices_by_hand() -> None:
         trial(2, [0.6], hyperparameters={"hidden": 32}, trace=other, parameters=20),
         trial(9, [0.7], hyperparameters={"hidden": 32}, parameters=30),
     ]
-    found = choices_of(rows, {4: line("f", "f", "g"), 2: line("g"), 9: line("f", "g")})
-    seen = {one.name: (one.made.tolist(), one.scope.tolist()) for one in found}
+    choices = choices_of(rows, {4: line("f", "f", "g"), 2: line("g"), 9: line("f", "g")})
+    by_name = {choice.name: (choice.chosen_by.tolist(), choice.scope.tolist()) for choice in choices}
     every = [True] * 3
-    assert seen["f"] == ([True, False, True], every)
-    assert seen["f, twice or more"] == ([True, False, False], every)
-    assert "g" not in seen  # all have it
-    assert seen["merge at x: add"] == ([True, False, False], [True, True, False])
-    assert seen["hidden 32"] == ([False, True, True], every)
-    assert seen["parameters 20"] == ([False, True, False], every)
-    assert seen["steps 3"] == ([True, False, False], every)
-    assert not any("x3" in name or name.startswith("loop 1") for name in seen)  # a value's number; nobody could differ
+    assert by_name["f"] == ([True, False, True], every)
+    assert by_name["f, twice or more"] == ([True, False, False], every)
+    assert "g" not in by_name  # all have it
+    assert by_name["merge at x: add"] == ([True, False, False], [True, True, False])
+    assert by_name["hidden 32"] == ([False, True, True], every)
+    assert by_name["parameters 20"] == ([False, True, False], every)
+    assert by_name["steps 3"] == ([True, False, False], every)
+    assert not any(
+        "x3" in name or name.startswith("loop 1") for name in by_name
+    )  # a value's number; nobody could differ
 
 
 def test_many_numbers_are_put_together_in_quarters() -> None:
     rows = [trial(n, [0.5], parameters=1000 + n) for n in range(16)]
-    found = [one for one in choices_of(rows, {n: line("f") for n in range(16)}) if one.group == "size"]
-    assert [one.name for one in found] == [
+    choices = [choice for choice in choices_of(rows, {n: line("f") for n in range(16)}) if choice.group == "size"]
+    assert [choice.name for choice in choices] == [
         "parameters 1,000–1,003",
         "parameters 1,004–1,007",
         "parameters 1,008–1,011",
         "parameters 1,012–1,015",
     ]
-    assert np.sum([one.made for one in found], axis=0).tolist() == [1] * 16
+    assert np.sum([choice.chosen_by for choice in choices], axis=0).tolist() == [1] * 16
 
 
 def searched(generator: np.random.Generator, trials: int, gain: float) -> tuple[list[dict[str, Any]], dict[int, Any]]:
@@ -142,7 +144,7 @@ def test_a_planted_effect_leads() -> None:
     for seed in range(5):
         effects = effects_of(*searched(np.random.default_rng(seed), 80, 2.0)).effects
         assert effects[0].name == "f0" and effects[0].firm and effects[0].difference > 0.2
-        assert {one.name for one in effects if one.firm} == {"f0"}
+        assert {effect.name for effect in effects if effect.firm} == {"f0"}
 
 
 def test_intervals_miss_zero_by_chance_as_often_as_they_say() -> None:
@@ -152,8 +154,8 @@ def test_intervals_miss_zero_by_chance_as_often_as_they_say() -> None:
     for seed in range(200):
         effects = effects_of(*searched(np.random.default_rng(1000 + seed), 40, 0.0)).judged
         judged += effects
-        firm += any(one.firm for one in effects)
-    share = np.mean([one.clear for one in judged])
+        firm += any(effect.firm for effect in effects)
+    share = np.mean([effect.clear for effect in judged])
     # Some 17 intervals of a search hang together; 200 searches are at least 200 draws: a deviation of 0.0154 at most.
     assert 0.05 - 3 * 0.0154 < share < 0.05 + 3 * 0.0154
     assert firm <= 0.05 * 200 + 3 * (200 * 0.05 * 0.95) ** 0.5
@@ -162,13 +164,13 @@ def test_intervals_miss_zero_by_chance_as_often_as_they_say() -> None:
 def test_choices_that_the_same_trials_made_are_told_once() -> None:
     rows = [trial(n, [n / 10], hyperparameters={"act": "relu" if n < 4 else "tanh"}) for n in range(8)]
     lines = {n: line("a", "b") if n < 4 else line("c", "b") for n in range(8)}
-    names = {one.name: one.also for one in effects_of(rows, lines).effects}
+    names = {effect.name: effect.also for effect in effects_of(rows, lines).effects}
     assert names == {"a": ("not c", "act relu", "not act tanh")}
 
 
 def test_the_caution_counts() -> None:
     effects = effects_of(*searched(np.random.default_rng(0), 80, 2.0))
-    clear = sum(one.clear for one in effects.judged)
+    clear = sum(effect.clear for effect in effects.judged)
     assert effects.caution.startswith(
         f"{clear} of {len(effects.judged)} intervals exclude 0; by chance alone about 1 would"
     )
@@ -178,5 +180,5 @@ def test_the_caution_counts() -> None:
 def test_failed_trials_and_too_few_say_nothing() -> None:
     failed = trial(1, [], status="failed")
     for rows in ([], [failed], [trial(0, [0.5]), failed]):
-        found = effects_of(rows, {0: line("f"), 1: line("g")})
-        assert not found.effects and found.caution.startswith("No choice")
+        effects = effects_of(rows, {0: line("f"), 1: line("g")})
+        assert not effects.effects and effects.caution.startswith("No choice")

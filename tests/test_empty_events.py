@@ -24,10 +24,10 @@ from archioptrx.training.fit import Fitting
 from archioptrx.training.settings import Training
 
 
-def first_hits(one, count):
+def first_hits(whole, count):
     """The same event with so many of its hits; its particles stay."""
     fields = ("hit_id", "pos", "volume", "layer", "module", "pid", "weight")
-    return replace(one, **{name: getattr(one, name)[:count] for name in fields})
+    return replace(whole, **{name: getattr(whole, name)[:count] for name in fields})
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ def test_particles_of_an_event_without_a_graph_s_hit_are_lost(tmp_path):
     graphs = load_dataset({"source": "trackml", "path": str(tmp_path / "events")}).graphs
     assert [len(graph.x) > 0 for graph in graphs] == [True, False]
     task = make_task({"name": "edge_classification"})
-    one, both = (track_scores(task, [task.perfect(graph) for graph in some], some) for some in (graphs[:1], graphs))
-    assert both["track_efficiency_physics"] == one["track_efficiency_physics"] / 2 > 0
-    assert both["trackml_score"] == one["trackml_score"] / 2
+    first, both = (track_scores(task, [task.perfect(graph) for graph in some], some) for some in (graphs[:1], graphs))
+    assert both["track_efficiency_physics"] == first["track_efficiency_physics"] / 2 > 0
+    assert both["trackml_score"] == first["trackml_score"] / 2
 
 
 def empty(metadata, hits):
@@ -108,7 +108,7 @@ def test_npz_without_truth_is_predicted_and_evaluated(nothing, tmp_path, capsys)
     out, err = capsys.readouterr()
     assert json.loads(out)["auc"] is None
     assert err == (
-        f"{folder}: no edge that counts is true (files without truth?): loss, accuracy and purity say nothing about "
+        f"{folder}: no edge that counts is true (files without truth?): loss, accuracy and purity have no meaning for "
         "the model\n"
     )
 

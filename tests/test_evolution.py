@@ -36,13 +36,13 @@ def best_of(name, seed, trials=150, **options):
 
 @pytest.mark.parametrize("options", [{}, {"mode": "local_search"}, {"crossover": 0.5}])
 def test_it_finds_far_better_words_than_random_search(options):
-    found = [best_of("evolution", seed, **options) for seed in range(5)]
+    scores = [best_of("evolution", seed, **options) for seed in range(5)]
     chance = [best_of("random", seed) for seed in range(5)]
-    assert min(found) > max(chance)
-    assert sum(found) / 5 > 7.5
+    assert min(scores) > max(chance)
+    assert sum(scores) / 5 > 7.5
 
 
-def told(sampler, number, score=0.5, epochs=1):
+def observe_words(sampler, number, score=0.5, epochs=1):
     words = [WORDS(random_choices(1000 + i)) for i in range(number)]
     for word in words:
         sampler.observe(word, score, epochs)
@@ -87,7 +87,7 @@ def test_a_tournament_prefers_the_best():
 def test_failures_and_what_is_not_finite_are_no_parents():
     sampler = EvolutionSampler(WORDS, 0, initial=0)
     for score in (None, math.nan, math.inf, -math.inf):
-        told(sampler, 2, score)
+        observe_words(sampler, 2, score)
     assert sampler.memory.ranked() == []
     assert sampler.draw(0, 0) is not None
 
@@ -98,7 +98,7 @@ def test_what_a_constraint_refused_is_no_member():
     sampler.observe(word, None, 0)
     assert sampler.memory.observations == []
     sampler.observe(word, None, 1)
-    assert [one.key for one in sampler.memory.observations] == [word.key]
+    assert [observation.key for observation in sampler.memory.observations] == [word.key]
 
 
 def test_a_refused_twin_with_other_hyperparameters_is_no_member():
@@ -116,7 +116,7 @@ def test_a_refused_twin_with_other_hyperparameters_is_no_member():
 
 def test_a_reference_is_food_if_it_replays():
     sampler = EvolutionSampler(WORDS, 0)
-    word = told(sampler, 1)[0]
+    word = observe_words(sampler, 1)[0]
     sampler.observe(type(word)(Trace(()), "foreign", "small"), 0.9, 1)
     assert [m.key for m in sampler.memory.observations] == [word.key]
 
@@ -170,7 +170,7 @@ def test_the_parent_is_the_observed_one_that_a_child_comes_from():
 
 def test_of_two_parents_the_first_one_counts_and_of_a_neighbour_the_one_it_is_near_to():
     crossed = EvolutionSampler(WORDS, 1, initial=0, crossover=1)
-    words = told(crossed, 6)
+    words = observe_words(crossed, 6)
     for number in range(30):
         child = crossed.draw(number, 0)
         assert child.trace.decisions[0] == crossed.parent.trace.decisions[0]
@@ -188,11 +188,11 @@ def test_of_two_parents_the_first_one_counts_and_of_a_neighbour_the_one_it_is_ne
 
 def test_what_completes_a_small_space_has_no_parent():
     sampler = make_sampler("evolution", Words(1, "abc", ("one",)), 0, initial=1)
-    seen = []
+    drawn_parents = []
     while (word := sampler.propose()) is not None:
-        seen.append(sampler.parent)
+        drawn_parents.append(sampler.parent)
         sampler.observe(word, 0.5, 1)
-    assert len(seen) == 3 and seen[0] is None
+    assert len(drawn_parents) == 3 and drawn_parents[0] is None
     assert sampler.parent is None
 
 
@@ -211,12 +211,12 @@ def test_the_order_never_compares_scores_of_different_epochs(rows):
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=15))
 def test_fronts_are_the_pareto_fronts(rows):
-    found = fronts(rows)
-    assert sorted(i for front in found for i in front) == list(range(len(rows)))
-    for number, front in enumerate(found):
+    partition = fronts(rows)
+    assert sorted(i for front in partition for i in front) == list(range(len(rows)))
+    for number, front in enumerate(partition):
         assert not any(dominates(rows[i], rows[j]) for i in front for j in front)
         for i in front:
-            assert number == 0 or any(dominates(rows[j], rows[i]) for j in found[number - 1])
+            assert number == 0 or any(dominates(rows[j], rows[i]) for j in partition[number - 1])
         assert len(crowding([rows[i] for i in front])) == len(front)
 
 
@@ -229,22 +229,22 @@ def test_several_objectives_are_ordered_by_front_then_by_crowding():
 
 
 def test_several_scores_survive_the_state():
-    one = make_sampler("evolution", WORDS, 1, initial=4)
+    sampler = make_sampler("evolution", WORDS, 1, initial=4)
     for _ in range(12):
-        word = one.propose()
-        one.observe(word, (float(len(word.letters)), -float(word.letters.count("a"))), 1)
+        word = sampler.propose()
+        sampler.observe(word, (float(len(word.letters)), -float(word.letters.count("a"))), 1)
     other = make_sampler("evolution", WORDS, 1, initial=4)
-    other.load_state_dict(json.loads(json.dumps(one.state_dict())))
-    assert [one.propose() for _ in range(10)] == [other.propose() for _ in range(10)]
+    other.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
+    assert [sampler.propose() for _ in range(10)] == [other.propose() for _ in range(10)]
     assert clean([1, 2]) == (1.0, 2.0)
     assert clean((1.0, math.nan)) is None
 
 
 def test_draws_depend_on_seed_number_attempt_and_what_was_told():
-    one, other = (EvolutionSampler(WORDS, 5, initial=0) for _ in range(2))
-    for sampler in (one, other):
-        told(sampler, 6)
-    drawn = [one.draw(number, attempt) for number in range(5) for attempt in range(3)]
+    first, other = (EvolutionSampler(WORDS, 5, initial=0) for _ in range(2))
+    for sampler in (first, other):
+        observe_words(sampler, 6)
+    drawn = [first.draw(number, attempt) for number in range(5) for attempt in range(3)]
     pairs = [(number, attempt) for number in range(5) for attempt in range(3)]
     random.Random(0).shuffle(pairs)
     again = {pair: other.draw(*pair) for pair in pairs}

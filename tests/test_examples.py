@@ -55,7 +55,7 @@ def test_the_commands_of_an_example_work_and_find_a_network(folder, name):
         less = f" {LESS} {FEWER.get(name, '')}" if " search " in command else ""
         run(folder, command + less)
     ended = [json.loads(line) for line in (folder / "run" / "trials.jsonl").read_text().splitlines()]
-    assert [one["status"] for one in ended] == ["finished"] * 2
+    assert [row["status"] for row in ended] == ["finished"] * 2
     assert (folder / "run" / "best" / "weights.pt").is_file()
     assert re.search(r"^ +auc +0\.\d+$", run(folder, "archioptrx evaluate run"), re.M)
 
@@ -64,7 +64,7 @@ def test_own_parts_leave_what_they_write(folder):
     run(folder, f"archioptrx train interaction --set imports=[custom_parts] {FEWER['custom_parts']} "
                 "--set task.tracks=greedy --track lines --epochs 2 --output models/first")  # fmt: skip
     written = [json.loads(line) for line in (folder / "models" / "lines.jsonl").read_text().splitlines()]
-    assert [(one["trial"], one["epoch"]) for one in written] == [("first", 1), ("first", 2)]
+    assert [(row["trial"], row["epoch"]) for row in written] == [("first", 1), ("first", 2)]
     run(folder, "archioptrx export models/first --format weights --output first.npz")
     assert (folder / "first.npz").is_file()
 
@@ -74,8 +74,8 @@ def test_an_own_task_and_own_metrics_are_searched_for(folder):
     run(folder, f"{own} {LESS} --set data.events=12")
     run(folder, f"{edges} {LESS.removesuffix('run')}edges --set data.num_samples=20")
     for name, metric in (("run", "noise_rejection"), ("edges", "fast_efficiency")):
-        found = json.loads(run(folder, f"archioptrx evaluate {name} --json"))
-        assert 0 <= found[metric] <= 1
+        evaluation = json.loads(run(folder, f"archioptrx evaluate {name} --json"))
+        assert 0 <= evaluation[metric] <= 1
         rows = [json.loads(line) for line in (folder / name / "trials.jsonl").read_text().splitlines()]
         assert [row["score"] == row["metrics"][metric] for row in rows] == [True] * 2
     run(folder, "archioptrx inspect run --html run.html")
@@ -137,7 +137,7 @@ def test_the_citation_has_what_the_format_asks_for():
     assert {"cff-version", "message", "title", "authors"} <= set(cited)
     assert cited["cff-version"] == "1.2.0"
     assert cited["type"] == "software"
-    assert all(set(one) & {"name", "family-names"} for one in cited["authors"])
+    assert all(set(author) & {"name", "family-names"} for author in cited["authors"])
     version = re.search(r'__version__ = "(.*)"', (ROOT / "archioptrx" / "core" / "version.py").read_text())
     assert cited["version"] == version[1]
     assert cited["license"] == "Apache-2.0"

@@ -159,8 +159,8 @@ def test_neither_torch_nor_ray_is_imported() -> None:
         "archioptrx.search.setup.prepare(load_experiment('quickstart'))\n"
         "print(sorted({'torch', 'ray'} & set(sys.modules)))"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "[]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_a_missing_module_says_where_it_is_looked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -30,12 +30,12 @@ CONVOLUTIONS = ("GCNConv", "GraphConv", "SAGEConv", "GATConv", "GATv2Conv", "GEN
 
 def formatted(folder: Path) -> str:
     """What ruff finds wrong with the files of a folder."""
-    told = ""
+    findings = ""
     for options in (["format", "--check"], ["format", "--check", "--line-length", "120"], ["check"]):
         command = [sys.executable, "-m", "ruff", *options, "--isolated", "--no-cache", str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        told += done.stdout * (done.returncode != 0)
-    return told
+        findings += done.stdout * (done.returncode != 0)
+    return findings
 
 
 def convolved(conv: str, *inputs: int, **arguments: Any) -> ComputationGraph:
@@ -54,17 +54,17 @@ def test_convolutions(tmp_path: Path, conv: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("conv", "inputs", "said"),
+    ("conv", "inputs", "expected"),
     [
         ("GATConv", (2, 1), "x1 = self.conv(x0, edge_index, edge_attr=doublet)  # [N, 4]"),
         ("CGConv", (2, 1), "self.conv = CGConv(4, dim=5)"),
         ("GCNConv", (2, 3), "x1 = self.conv(x0, edge_index, edge_weight=score0[:, 0])  # [N, 4]"),
     ],
 )
-def test_edge_features_of_convolutions(tmp_path: Path, conv: str, inputs: tuple[int, ...], said: str) -> None:
-    one = take(convolved(conv, *inputs), {})
-    assert worst(one, tmp_path / "code.py") <= LIMIT
-    assert said in [line.strip() for line in text_of(one).splitlines()]
+def test_edge_features_of_convolutions(tmp_path: Path, conv: str, inputs: tuple[int, ...], expected: str) -> None:
+    plan = take(convolved(conv, *inputs), {})
+    assert worst(plan, tmp_path / "code.py") <= LIMIT
+    assert expected in [line.strip() for line in text_of(plan).splitlines()]
 
 
 def test_arguments_imports_and_passes_of_convolutions(tmp_path: Path) -> None:
@@ -84,9 +84,9 @@ def test_arguments_imports_and_passes_of_convolutions(tmp_path: Path) -> None:
         step("mlp", (4, 1), "score", "classify"),
         back=(BackEdge(4, 2, 2),),
     )
-    one = take(graph, {})
-    text = text_of(one)
-    assert worst(one, tmp_path / "code.py") <= LIMIT
+    plan = take(graph, {})
+    text = text_of(plan)
+    assert worst(plan, tmp_path / "code.py") <= LIMIT
     assert "from torch_geometric.nn import GATConv, GCNConv\n" in text and "class GCNConv_2(nn.Module)" in text
     assert "Needs torch and torch_geometric." in text and text.count('aggr="add"') == 3
     code = text.split('"""', 2)[2]
@@ -105,12 +105,12 @@ def test_only_classes_that_a_target_needs_are_imported() -> None:
 
 @pytest.mark.parametrize("conv", ["GCNConv", "GraphConv", "GATv2Conv"])
 def test_convolutions_in_onnx(tmp_path: Path, conv: str) -> None:
-    one = take(convolved(conv), {})
-    assert write_onnx(one, tmp_path / "model.onnx") <= LIMIT
+    plan = take(convolved(conv), {})
+    assert write_onnx(plan, tmp_path / "model.onnx") <= LIMIT
     run = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     random = np.random.default_rng(0)
     for size in SIZES:
-        assert compared(one, run, *random_event(random, 3, *size)) <= LIMIT
+        assert compared(plan, run, *random_event(random, 3, *size)) <= LIMIT
 
 
 @pytest.mark.parametrize("conv", ["GATConv", "TransformerConv"])
@@ -137,12 +137,12 @@ METHODS = {"topk": {"ratio": 0.6}, "edge": {}, "diff": {"clusters": 3}}
 @pytest.mark.parametrize("method", METHODS)
 def test_poolings(tmp_path: Path, method: str) -> None:
     """Hits have values of their own without edges, too."""
-    one = take(replace(around(method, *THERE, **METHODS[method]), targets=(5, 6)), {})
-    assert worst(one, tmp_path / "code.py") <= LIMIT
-    text = text_of(one)
-    made = {"topk": "TopKPooling(4, 0.6)", "edge": "EdgePooling(4)", "diff": "DiffPooling(4, 3)"}[method]
+    plan = take(replace(around(method, *THERE, **METHODS[method]), targets=(5, 6)), {})
+    assert worst(plan, tmp_path / "code.py") <= LIMIT
+    text = text_of(plan)
+    call = {"topk": "TopKPooling(4, 0.6)", "edge": "EdgePooling(4)", "diff": "DiffPooling(4, 3)"}[method]
     for line in (
-        f"self.pool = {made}",
+        f"self.pool = {call}",
         "c0, pooling = self.pool(x0, edge_index)  # [P, 4]",
         "c1 = self.conv(c0, pooling.edge_index)  # [P, 4]",
         "x1 = unpooled(c1, pooling)  # [N, 4]",
@@ -165,9 +165,9 @@ def test_torch_alone_where_pooled_hits_have_no_convolution(tmp_path: Path) -> No
         step("identity", (10,), "c"),  # 11
         step("readout", (11,), "g"),  # 12
     )
-    one = take(graph, {})
-    text = text_of(one)
-    assert worst(one, tmp_path / "code.py") <= LIMIT
+    plan = take(graph, {})
+    text = text_of(plan)
+    assert worst(plan, tmp_path / "code.py") <= LIMIT
     assert "torch_geometric" not in text and "def unpooled" not in text and "def pooled" not in text
     assert "c0, _ = self.pool(x0, edge_index)" in text
     assert formatted(tmp_path) == ""
@@ -176,11 +176,11 @@ def test_torch_alone_where_pooled_hits_have_no_convolution(tmp_path: Path) -> No
 @pytest.mark.parametrize("ratio", [0.1, 0.3, 0.6, 0.7])
 def test_as_many_hits_are_kept_as_in_training(tmp_path: Path, ratio: float) -> None:
     """0.6 · 25 is a bit more than 15 in single precision."""
-    one = take(around("topk", step("unpool", (3,), "x"), ratio=ratio), {})
-    code = written(one, tmp_path / "code.py").load()
+    plan = take(around("topk", step("unpool", (3,), "x"), ratio=ratio), {})
+    code = written(plan, tmp_path / "code.py").load()
     for hits in (10, 20, 25, 50, 75, 100):
         event = random_event(np.random.default_rng(hits), 3, hits, 60)
-        expected = one.trained.model(transform(*event, one.trained.metadata))
+        expected = plan.trained.model(transform(*event, plan.trained.metadata))
         torch.testing.assert_close(code.logits(*map(torch.tensor, event)), expected, rtol=0, atol=LIMIT)
 
 
@@ -196,15 +196,15 @@ def tied(seed: int) -> tuple[Arrays, Arrays]:
 
 @pytest.mark.parametrize("method", ["topk", "edge"])
 def test_an_export_chooses_among_equal_hits_and_edges_as_the_model_does(tmp_path: Path, method: str) -> None:
-    one = take(around(method, *THERE, **METHODS[method]), {})
-    code = written(one, tmp_path / "code.py").load()
+    plan = take(around(method, *THERE, **METHODS[method]), {})
+    code = written(plan, tmp_path / "code.py").load()
     for seed in range(40):
         event = tied(seed)
-        expected = one.trained.model(transform(*event, one.trained.metadata))
-        found = code.logits(*map(torch.tensor, event))
-        torch.testing.assert_close(found, expected, rtol=0, atol=LIMIT)
+        expected = plan.trained.model(transform(*event, plan.trained.metadata))
+        logits = code.logits(*map(torch.tensor, event))
+        torch.testing.assert_close(logits, expected, rtol=0, atol=LIMIT)
         turned = code.logits(torch.tensor(event[0][::-1].copy()), torch.tensor(15 - event[1][:, ::-1]))
-        torch.testing.assert_close(turned.flip(0), found, rtol=0, atol=LIMIT)
+        torch.testing.assert_close(turned.flip(0), logits, rtol=0, atol=LIMIT)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -224,9 +224,9 @@ def test_a_loop_carries_the_values_of_another_pooling(tmp_path: Path, method: st
         back=(BackEdge(10, 4, 2),),
         **METHODS[method],
     )
-    one = take(graph, {})
-    lines = [row.strip() for row in text_of(one).splitlines()]
-    assert worst(one, tmp_path / "code.py") <= LIMIT
+    plan = take(graph, {})
+    lines = [row.strip() for row in text_of(plan).splitlines()]
+    assert worst(plan, tmp_path / "code.py") <= LIMIT
     assert {"c1 = self.think(c0)  # [P, 4]", "pooling_2 = pooling", "c1, pooling_2 = c5, pooling_3"} <= set(lines)
     assert "c2 = c0 + aligned(c1, pooling_2, pooling)  # [P, 4]" in lines
     assert formatted(tmp_path) == ""
@@ -246,12 +246,12 @@ def test_a_file_holds_no_function_that_it_does_not_call() -> None:
 
 @pytest.mark.parametrize("method", ["topk", "diff"])
 def test_poolings_in_onnx(tmp_path: Path, method: str) -> None:
-    one = take(around(method, *THERE, **METHODS[method]), {})
-    assert write_onnx(one, tmp_path / "model.onnx") <= LIMIT
+    plan = take(around(method, *THERE, **METHODS[method]), {})
+    assert write_onnx(plan, tmp_path / "model.onnx") <= LIMIT
     run = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     random = np.random.default_rng(0)
     for event in (*(random_event(random, 3, *size) for size in (*SIZES, (25, 80))), *map(tied, range(20))):
-        assert compared(one, run, *event) <= LIMIT
+        assert compared(plan, run, *event) <= LIMIT
 
 
 def test_edge_pooling_is_refused_in_onnx(tmp_path: Path) -> None:

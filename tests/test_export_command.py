@@ -53,15 +53,15 @@ def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def required(*names: str) -> set[str]:
     """Distributions and all that they require, without extras."""
-    found: set[str] = set()
+    distributions: set[str] = set()
     waiting = list(names)
     while waiting:
         name = waiting.pop()
-        if name not in found:
-            found.add(name)
+        if name not in distributions:
+            distributions.add(name)
             needs = [Requirement(text) for text in importlib.metadata.requires(name) or ()]
-            waiting += [one.name for one in needs if one.marker is None or one.marker.evaluate({"extra": ""})]
-    return found
+            waiting += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+    return distributions
 
 
 def test_code_scores_the_same_where_only_torch_is_installed(
@@ -84,9 +84,9 @@ def test_code_scores_the_same_where_only_torch_is_installed(
     scores = np.load(tmp_path / "scores.npz")
     logits = [torch.tensor(scores[f"l{i}"]) for i in range(len(graphs))]
     expected = [graph.in_file_order(out) for graph, out in zip(graphs, predict(trained.model, graphs), strict=True)]
-    for i, (one, other) in enumerate(zip(logits, expected, strict=True)):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
-        np.testing.assert_allclose(scores[f"p{i}"], other.sigmoid(), atol=1e-5)
+    for i, (exported, original) in enumerate(zip(logits, expected, strict=True)):
+        torch.testing.assert_close(exported, original, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(scores[f"p{i}"], original.sigmoid(), atol=1e-5)
     assert abs(auc(trained, logits) - auc(trained, expected)) <= 1e-6
 
 
@@ -123,14 +123,14 @@ def test_onnx_scores_the_same_on_events_not_seen(model: Path, tmp_path: Path) ->
     trained = load_model(model)
     graphs = own_splits(trained).test
     assert len({graph.num_edges for graph in graphs}) > 1
-    found = []
+    logits = []
     for graph in graphs:
         hits, edges = physical(graph, trained.metadata)
-        found.append(torch.tensor(run.run(["score_logit"], {"hits": hits, "edge_index": edges})[0]))
+        logits.append(torch.tensor(run.run(["score_logit"], {"hits": hits, "edge_index": edges})[0]))
     expected = [graph.in_file_order(out) for graph, out in zip(graphs, predict(trained.model, graphs), strict=True)]
-    for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=1e-5)
-    assert abs(auc(trained, found) - auc(trained, expected)) <= 1e-6
+    for exported, original in zip(logits, expected, strict=True):
+        torch.testing.assert_close(exported, original, rtol=0, atol=1e-5)
+    assert abs(auc(trained, logits) - auc(trained, expected)) <= 1e-6
 
 
 def test_several_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,19 +146,19 @@ def test_several_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert "-> score [E], p [N, 3]" in capsys.readouterr().out
     hits, edges = random_event(np.random.default_rng(0), 3, 20, 90)
     loaded = load(tmp_path / "both")
-    logits, points = (one.detach() for one in loaded.model(transform(hits, edges, loaded.metadata)))
+    logits, points = (output.detach() for output in loaded.model(transform(hits, edges, loaded.metadata)))
     expected = {"score": logits.sigmoid(), "score_logit": logits, "p": points}
     spec = importlib.util.spec_from_file_location("both", "both.py")
     code = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(code)
-    given = code.load()(torch.tensor(hits), torch.tensor(edges))
+    outputs = code.load()(torch.tensor(hits), torch.tensor(edges))
     run = onnxruntime.InferenceSession("both.onnx", providers=["CPUExecutionProvider"])
-    found = dict(zip(expected, run.run(list(expected), {"hits": hits, "edge_index": edges}), strict=True))
+    arrays = dict(zip(expected, run.run(list(expected), {"hits": hits, "edge_index": edges}), strict=True))
     assert [item.name for item in run.get_outputs()] == list(expected)
     for name, values in expected.items():
-        np.testing.assert_allclose(found[name], values, atol=1e-5)
-    for one, name in zip(given, ("score", "p"), strict=True):
-        torch.testing.assert_close(one, expected[name], rtol=0, atol=1e-5)
+        np.testing.assert_allclose(arrays[name], values, atol=1e-5)
+    for output, name in zip(outputs, ("score", "p"), strict=True):
+        torch.testing.assert_close(output, expected[name], rtol=0, atol=1e-5)
 
 
 def test_an_architecture_file_alone_is_trained_again(model: Path, tmp_path: Path) -> None:

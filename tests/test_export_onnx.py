@@ -21,16 +21,16 @@ from archioptrx.models.inference import transform
 LIMIT = 1e-5
 
 
-def session(one: Take, path: Path) -> onnxruntime.InferenceSession:
-    assert write_onnx(one, path) <= LIMIT
+def session(plan: Take, path: Path) -> onnxruntime.InferenceSession:
+    assert write_onnx(plan, path) <= LIMIT
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def compared(one: Take, run: onnxruntime.InferenceSession, hits: Any, edges: Any) -> float:
+def compared(plan: Take, run: onnxruntime.InferenceSession, hits: Any, edges: Any) -> float:
     """The largest difference of the logits, relative to the largest; probabilities and sizes are checked."""
     score, logit = run.run(None, {"hits": hits, "edge_index": edges})
     with torch.no_grad():
-        expected = one.trained.model(transform(hits, edges, one.trained.metadata)).numpy()
+        expected = plan.trained.model(transform(hits, edges, plan.trained.metadata)).numpy()
     assert score.shape == logit.shape == expected.shape == (edges.shape[1],)
     np.testing.assert_allclose(score, 1 / (1 + np.exp(-logit.astype(np.float64))), atol=1e-6)
     scale = max(1.0, np.abs(expected).max(initial=0))
@@ -40,39 +40,43 @@ def compared(one: Take, run: onnxruntime.InferenceSession, hits: Any, edges: Any
 @pytest.mark.parametrize("name", ["everything", "attention_recursive", "interaction"])
 def test_any_size_and_many_edges_in_one_hit(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     graph, hyperparameters = (everything(), {}) if name == "everything" else parts(name)
-    one = take(graph, hyperparameters, SECTORS if name == "attention_recursive" else WHOLE)
-    run = session(one, tmp_path / "model.onnx")
+    plan = take(graph, hyperparameters, SECTORS if name == "attention_recursive" else WHOLE)
+    run = session(plan, tmp_path / "model.onnx")
     printed = capfd.readouterr()
     assert printed.out == printed.err == ""
     random = np.random.default_rng(0)
     for hits, edges in ((1500, 6000), (300, 2000), (20, 60), (5, 1), (3, 0), (1, 3), (1, 0)):
-        assert compared(one, run, *random_event(random, 3, hits, edges)) <= LIMIT
+        assert compared(plan, run, *random_event(random, 3, hits, edges)) <= LIMIT
     hits, edges = random_event(random, 3, 400, 2000)
     edges[1] = 7  # all in one
-    assert compared(one, run, hits, edges) <= LIMIT
+    assert compared(plan, run, hits, edges) <= LIMIT
 
 
 def test_no_digit_of_a_double_is_lost(tmp_path: Path) -> None:
     """2π in single precision would shift Δφ of every edge across ±π."""
     session(take(*parts("attention"), SECTORS), tmp_path / "model.onnx")
     constants = onnx.load(tmp_path / "model.onnx").graph.initializer
-    found = {float(onnx.numpy_helper.to_array(one)) for one in constants if one.data_type == 11 and not one.dims}
-    assert {2 * np.pi, np.pi / 2, np.pi / 4, 1000.0} <= found
+    doubles = {
+        float(onnx.numpy_helper.to_array(constant))
+        for constant in constants
+        if constant.data_type == 11 and not constant.dims
+    }
+    assert {2 * np.pi, np.pi / 2, np.pi / 4, 1000.0} <= doubles
 
 
 def test_metadata_says_what_the_numbers_mean(tmp_path: Path) -> None:
-    one = take(*parts("attention"), SECTORS)
-    run = session(one, tmp_path / "model.onnx")
-    about = run.get_modelmeta().custom_metadata_map
+    plan = take(*parts("attention"), SECTORS)
+    run = session(plan, tmp_path / "model.onnx")
+    metadata = run.get_modelmeta().custom_metadata_map
     assert [(item.name, item.type, item.shape) for item in run.get_inputs()] == [
         ("hits", "tensor(double)", ["hits", 3]),
         ("edge_index", "tensor(int64)", [2, "edges"]),
     ]
     assert [(item.name, item.shape) for item in run.get_outputs()] == [("score", ["edges"]), ("score_logit", ["edges"])]
-    assert json.loads(about["hits"])[1] == {"name": "φ", "unit": "rad", "scale": np.pi / 4}
-    assert about["fingerprint"] == one.trained.architecture.graph.fingerprint
-    assert (about["sectors"], about["cut"], about["run"]) == ("4", "0.5", "first/best")
-    assert "4 φ sectors" in about["phi"] and "`middle`" not in about["phi"]
+    assert json.loads(metadata["hits"])[1] == {"name": "φ", "unit": "rad", "scale": np.pi / 4}
+    assert metadata["fingerprint"] == plan.trained.architecture.graph.fingerprint
+    assert (metadata["sectors"], metadata["cut"], metadata["run"]) == ("4", "0.5", "first/best")
+    assert "4 φ sectors" in metadata["phi"] and "`middle`" not in metadata["phi"]
 
 
 def test_an_edge_to_a_hit_that_is_not_there_is_refused(tmp_path: Path) -> None:

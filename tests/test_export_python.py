@@ -37,16 +37,16 @@ LIMIT = 1e-5
 few = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def text_of(one: Take) -> str:
-    return source(one.program, about_file(one, "tracker"))
+def text_of(plan: Take) -> str:
+    return source(plan.program, about_file(plan, "tracker"))
 
 
 @given(st.sampled_from(GRAPHS), st.integers(0, 10**6))
 @few
 def test_sampled_networks(tmp_path: Path, name: str, seed: int) -> None:
     candidate = sample(name, seed)
-    one = take(candidate.graph, candidate.hyperparameters, (WHOLE, SECTORS)[seed % 2], seed)
-    assert worst(one, tmp_path / "code.py", seed) <= LIMIT
+    plan = take(candidate.graph, candidate.hyperparameters, (WHOLE, SECTORS)[seed % 2], seed)
+    assert worst(plan, tmp_path / "code.py", seed) <= LIMIT
 
 
 @given(st.integers(0, 10**9))
@@ -59,9 +59,9 @@ def test_any_computation_graph(tmp_path: Path, seed: int) -> None:
 
 
 def test_every_block_and_every_sum(tmp_path: Path) -> None:
-    one = take(everything(), {})
+    plan = take(everything(), {})
     assert {step.block for step in everything().steps} == set(BUNDLED) - {"pyg", "pool", "unpool"}
-    assert worst(one, tmp_path / "code.py") <= LIMIT
+    assert worst(plan, tmp_path / "code.py") <= LIMIT
 
 
 def test_all_bundled_blocks_are_written() -> None:
@@ -88,9 +88,9 @@ def test_activations_and_norms(tmp_path: Path, kind: str, norm: str) -> None:
         step("mlp", (0,), "x", "encode", activation=kind, output_activation=kind, norm=norm, dropout=0.3),
         step("mlp", (2, 1), "score", "classify", activation=kind, norm=norm, layers=3),
     )
-    one = take(graph, {})
-    assert worst(one, tmp_path / "code.py") <= LIMIT
-    assert text_of(one).count("nn.Dropout(0.3)") == 1
+    plan = take(graph, {})
+    assert worst(plan, tmp_path / "code.py") <= LIMIT
+    assert text_of(plan).count("nn.Dropout(0.3)") == 1
 
 
 def test_format_and_lint(tmp_path: Path) -> None:
@@ -117,8 +117,8 @@ def test_format_and_lint(tmp_path: Path) -> None:
 
 
 def test_the_reference_reads_as_a_person_would_write_it() -> None:
-    one = take(*parts("attention_recursive"), SECTORS)
-    text = text_of(one)
+    plan = take(*parts("attention_recursive"), SECTORS)
+    text = text_of(plan)
     loop = """\
         x0 = self.encode(hits)  # [N, 64]
         # 5 passes, x0 <- x1 between.
@@ -131,9 +131,9 @@ def test_the_reference_reads_as_a_person_would_write_it() -> None:
         return score0.squeeze(1)
 """
     assert loop in text
-    graph = one.trained.architecture.graph
-    told = (f"fingerprint {graph.fingerprint}", "run first/best", "4 φ sectors", "class EdgeNet(nn.Module)")
-    assert all(part in text for part in (*told, *str(graph).splitlines()))
+    graph = plan.trained.architecture.graph
+    facts = (f"fingerprint {graph.fingerprint}", "run first/best", "4 φ sectors", "class EdgeNet(nn.Module)")
+    assert all(part in text for part in (*facts, *str(graph).splitlines()))
     imports = {line.split()[1].split(".")[0] for line in text.splitlines() if line.startswith(("import ", "from "))}
     assert imports == {"math", "pathlib", "torch"}
 
@@ -152,9 +152,9 @@ def test_probabilities_and_logits(tmp_path: Path) -> None:
 def test_several_targets_of_other_domains(tmp_path: Path) -> None:
     """What isn't a classification is given as it is."""
     graph = chain(step("mlp", (0,), "x", "encode"), step("mlp", (0, 1), "score", "classify"), targets=(2, 3))
-    one = take(graph, {})
-    assert worst(one, tmp_path / "code.py") <= LIMIT
-    code = written(one, tmp_path / "code.py").load()
+    plan = take(graph, {})
+    assert worst(plan, tmp_path / "code.py") <= LIMIT
+    code = written(plan, tmp_path / "code.py").load()
     hits, edges = map(torch.tensor, random_event(np.random.default_rng(0), 3, 20, 50))
     coordinates, scores = code(hits, edges)
     assert coordinates.shape == (20, 4) and scores.shape == (50,)
@@ -187,18 +187,18 @@ def test_the_order_of_edges_does_not_matter(tmp_path: Path) -> None:
 def test_each_hit_is_counted_from_the_middle_of_its_sector(tmp_path: Path, sectors: int) -> None:
     """A sector turned by its width gives the same; φ that is counted from its middle already is told so."""
     metadata = Metadata("test", node_scale=(1000.0, np.pi / sectors, 1000.0), sectors=sectors)
-    one = take(*parts("attention"), metadata)
-    code = written(one, tmp_path / "code.py").load()
+    plan = take(*parts("attention"), metadata)
+    code = written(plan, tmp_path / "code.py").load()
     random = np.random.default_rng(1)
     hits, edges = random_event(random, 3, 30, 90)
     hits[:, 1] = random.uniform(-0.99, 0.99, 30) * np.pi / sectors
     expected = code.logits(torch.tensor(hits), torch.tensor(edges), middle=0.0)
-    torch.testing.assert_close(one.trained.model(transform(hits, edges, metadata, 0.0)), expected, rtol=0, atol=LIMIT)
+    torch.testing.assert_close(plan.trained.model(transform(hits, edges, metadata, 0.0)), expected, rtol=0, atol=LIMIT)
     for place in range(sectors):
         turned = hits.copy()
         turned[:, 1] += -np.pi + (2 * place + 1) * np.pi / sectors
-        given = code.logits(torch.tensor(turned), torch.tensor(edges))
-        torch.testing.assert_close(given, expected, rtol=0, atol=LIMIT)
+        logits = code.logits(torch.tensor(turned), torch.tensor(edges))
+        torch.testing.assert_close(logits, expected, rtol=0, atol=LIMIT)
     shifted = code.logits(torch.tensor(hits + np.array([0, np.pi / sectors / 2, 0])), torch.tensor(edges), middle=0.0)
     assert not torch.allclose(shifted, expected, atol=1e-3)
 
@@ -213,17 +213,17 @@ def test_whole_events_take_any_range_of_phi(tmp_path: Path) -> None:
 
 def test_further_columns_of_hits(tmp_path: Path) -> None:
     metadata = Metadata("test", ("r", "φ", "z", "cells", "charge"), (1000.0, np.pi, 1000.0, 8.0, 0.5))
-    one = take(*parts("attention"), metadata)
-    assert worst(one, tmp_path / "code.py") <= LIMIT
-    assert "cells" in text_of(one) and "hits[:, 4] / 0.5" in text_of(one)
+    plan = take(*parts("attention"), metadata)
+    assert worst(plan, tmp_path / "code.py") <= LIMIT
+    assert "cells" in text_of(plan) and "hits[:, 4] / 0.5" in text_of(plan)
 
 
 @pytest.mark.parametrize("names", [("Δφ",), ("Δz", "Δcells"), ("z0",), ("Δφ/Δr", "Δr"), ("Δ(Δ)", "Δcells", "z0", "Δφ")])
 def test_other_edge_features(tmp_path: Path, names: tuple[str, ...]) -> None:
     scale = tuple(0.5 + place for place in range(len(names)))
     metadata = Metadata("test", ("r", "φ", "z", "cells", "Δ"), (1000.0, np.pi, 1000.0, 8.0, 0.5), names, scale)
-    one = take(*parts("interaction"), metadata)
-    assert worst(one, tmp_path / "code.py") <= LIMIT
+    plan = take(*parts("interaction"), metadata)
+    assert worst(plan, tmp_path / "code.py") <= LIMIT
     checked = subprocess.run(
         [sys.executable, "-m", "ruff", "check", "--isolated", "--no-cache", str(tmp_path / "code.py")], check=False
     )
@@ -249,9 +249,9 @@ def test_a_largest_value_of_0_has_its_whole_gradient() -> None:
     space: dict[str, Any] = {"torch": torch}
     exec(HELPERS["largest"], space)
     rows = torch.tensor([[0.0], [-1.0], [3.0]], requires_grad=True)
-    found = space["largest"](rows, torch.tensor([0, 0, 2]), 3)
-    assert found.tolist() == [[0], [0], [3]]
-    found.sum().backward()
+    largest = space["largest"](rows, torch.tensor([0, 0, 2]), 3)
+    assert largest.tolist() == [[0], [0], [3]]
+    largest.sum().backward()
     assert rows.grad is not None and rows.grad.tolist() == [[1], [0], [1]]
 
 

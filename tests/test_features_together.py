@@ -36,7 +36,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
 }
 
 
-def told(path: Path) -> list[tuple[Any, ...]]:
+def search_record(path: Path) -> list[tuple[Any, ...]]:
     """What a proposal has beside its architecture, and what was learned."""
     learned = lines(path / "learned.jsonl") if (path / "learned.jsonl").exists() else []
     proposals = [
@@ -61,4 +61,4 @@ def test_a_search_that_died_goes_on_to_the_same_end(name: str, tmp_path: Path) -
         assert (folder / "sampler.json").exists() == (after == 29)
         searched(folder, experiment)
         assert results(folder) == results(whole) and proposed(folder) == proposed(whole)
-        assert told(folder) == told(whole)
+        assert search_record(folder) == search_record(whole)

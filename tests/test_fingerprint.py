@@ -47,16 +47,16 @@ MIXING = FunctionGraph(
 
 def relevant(step: Step) -> dict[str, object]:
     """Parameters that have an effect."""
-    given = step.all_params
+    parameters = step.all_params
     if step.block in ("mlp", "attention"):
-        if given["layers"] == 1:
-            del given["hidden"], given["activation"], given["dropout"]
-        if given.get("activation", "none") == "none" == given["output_activation"]:
-            del given["norm"]
+        if parameters["layers"] == 1:
+            del parameters["hidden"], parameters["activation"], parameters["dropout"]
+        if parameters.get("activation", "none") == "none" == parameters["output_activation"]:
+            del parameters["norm"]
     if step.block == "pool":
-        used = {"topk": "ratio", "diff": "clusters"}.get(str(given["method"]), "")
-        given = {key: value for key, value in given.items() if key in ("method", used)}
-    return {key: float(v) if key == "dropout" and isinstance(v, int) else v for key, v in given.items()}
+        used = {"topk": "ratio", "diff": "clusters"}.get(str(parameters["method"]), "")
+        parameters = {key: value for key, value in parameters.items() if key in ("method", used)}
+    return {key: float(v) if key == "dropout" and isinstance(v, int) else v for key, v in parameters.items()}
 
 
 def encoded(graph: ComputationGraph) -> nx.DiGraph:
@@ -81,9 +81,9 @@ def encoded_with(graph: ComputationGraph, shared: set[str]) -> tuple[nx.DiGraph,
     stands: dict[int, str] = {}  # the node that stands for a value where it is read
     members = defaultdict(set)
 
-    def arrow(a: str, b: str, *what: object) -> None:
+    def arrow(a: str, b: str, *arrow_kind: object) -> None:
         network.add_edge(a, b)
-        network.edges[a, b]["kinds"] = tuple(sorted([*network.edges[a, b].get("kinds", ()), what]))
+        network.edges[a, b]["kinds"] = tuple(sorted([*network.edges[a, b].get("kinds", ()), arrow_kind]))
 
     for value, name in enumerate(graph.sources):
         kind = graph.type[name]
@@ -125,8 +125,8 @@ def encoded_with(graph: ComputationGraph, shared: set[str]) -> tuple[nx.DiGraph,
         if still and not any(edge.head - count in loop.once for loop in graph.loops):  # never changes: no head at all
             [first] = network.predecessors(head)
             for _, reader, kinds in list(network.out_edges(head, data="kinds")):
-                for what in kinds:
-                    arrow(first, reader, *what)
+                for arrow_kind in kinds:
+                    arrow(first, reader, *arrow_kind)
             network.remove_node(head)
             stands = {value: first if node == head else node for value, node in stands.items()}
         else:
@@ -143,8 +143,8 @@ def encoded_with(graph: ComputationGraph, shared: set[str]) -> tuple[nx.DiGraph,
     return network, members
 
 
-def isomorphic(one: nx.DiGraph, other: nx.DiGraph) -> bool:
-    return nx.is_isomorphic(one, other, lambda a, b: a["label"] == b["label"], lambda a, b: a["kinds"] == b["kinds"])
+def isomorphic(first: nx.DiGraph, second: nx.DiGraph) -> bool:
+    return nx.is_isomorphic(first, second, lambda a, b: a["label"] == b["label"], lambda a, b: a["kinds"] == b["kinds"])
 
 
 def sampled(rng: random.Random) -> ComputationGraph:
@@ -192,11 +192,11 @@ def test_equal_fingerprints_are_isomorphism(seed: int) -> None:
 
 def network(*steps: tuple[str, tuple[int, ...]], back: tuple[BackEdge, ...] = (), **weights: str) -> ComputationGraph:
     """One source of nodes, value 0; step i gives value i + 1; the last is the target."""
-    made = [
+    named_steps = [
         Step(f"f{i}", block, inputs, "x", (), "" if block in FREE else weights.get(f"w{i}", f"own{i}"))
         for i, (block, inputs) in enumerate(steps)
     ]
-    return ComputationGraph(TYPES, ("hits",), tuple(made), back, (len(steps),))
+    return ComputationGraph(TYPES, ("hits",), tuple(named_steps), back, (len(steps),))
 
 
 def rings(*sizes: int, block: str = "add") -> ComputationGraph:
@@ -210,9 +210,9 @@ def rings(*sizes: int, block: str = "add") -> ComputationGraph:
 
 
 @pytest.mark.parametrize("block", ["add", "gru"])
-@pytest.mark.parametrize(("one", "other"), [((6,), (3, 3)), ((8,), (5, 3)), ((7,), (4, 3)), ((4, 4), (5, 3))])
-def test_rings_that_colours_alone_confuse(one: tuple[int, ...], other: tuple[int, ...], block: str) -> None:
-    rng, (a, b) = random.Random(0), (rings(*sizes, block=block) for sizes in (one, other))
+@pytest.mark.parametrize(("first", "second"), [((6,), (3, 3)), ((8,), (5, 3)), ((7,), (4, 3)), ((4, 4), (5, 3))])
+def test_rings_that_colours_alone_confuse(first: tuple[int, ...], second: tuple[int, ...], block: str) -> None:
+    rng, (a, b) = random.Random(0), (rings(*sizes, block=block) for sizes in (first, second))
     assert a.fingerprint != b.fingerprint
     assert not isomorphic(encoded(a), encoded(b))
     for graph in (a, b):
@@ -334,21 +334,21 @@ def test_the_order_of_back_edges_is_none() -> None:
 
 
 def test_a_loop_has_weights_per_pass_only_where_it_has_passes() -> None:
-    def one(graph: ComputationGraph, index: int) -> str:
+    def per_pass_fingerprint(graph: ComputationGraph, index: int) -> str:
         step = replace(graph.steps[index], per_pass=True)
         return replace(graph, steps=(*graph.steps[:index], step, *graph.steps[index + 1 :])).fingerprint
 
     graph = network(("mlp", (0,)), ("mlp", (1,)), ("mlp", (2,)), back=(BackEdge(2, 1, 1),))
-    assert [one(graph, index) == graph.fingerprint for index in range(3)] == [True, False, True]
+    assert [per_pass_fingerprint(graph, index) == graph.fingerprint for index in range(3)] == [True, False, True]
 
 
 def test_equal_numbers_and_mappings_that_compare_equal() -> None:
-    def made(block: str, **params: object) -> str:
+    def fingerprint_of(block: str, **params: object) -> str:
         graph = network((block, (0,)))
         return replace(graph, steps=(replace(graph.steps[0], params=tuple(params.items())),)).fingerprint
 
-    assert made("mlp", dropout=0) == made("mlp", dropout=0.0) == made("mlp")
-    assert made("pyg", arguments=(("heads", 1),)) != made("pyg", arguments=(("heads", True),))
+    assert fingerprint_of("mlp", dropout=0) == fingerprint_of("mlp", dropout=0.0) == fingerprint_of("mlp")
+    assert fingerprint_of("pyg", arguments=(("heads", 1),)) != fingerprint_of("pyg", arguments=(("heads", True),))
 
 
 def test_widths_count_and_names_of_types_do_not() -> None:

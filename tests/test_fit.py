@@ -85,14 +85,14 @@ def test_the_global_generator_is_left_alone():
 
 def test_the_best_weights_are_in_the_model_at_the_end():
     model = SmallNetwork()
-    seen = {}
+    by_epoch = {}
     for report in fit(model, TASK, DATA.train, DATA.validation, Training(epochs=6, learning_rate=0.3, warmup=0)):
-        seen[report.epoch] = (report, weights(model))
-    best = max(seen.values(), key=lambda pair: pair[0].metrics["auc"])
+        by_epoch[report.epoch] = (report, weights(model))
+    best = max(by_epoch.values(), key=lambda pair: pair[0].metrics["auc"])
     assert same(best[1], weights(model))
-    assert [r.best for r, _ in seen.values()] == [
-        r.metrics["auc"] > max([s.metrics["auc"] for s, _ in seen.values()][:k], default=-1)
-        for k, (r, _) in enumerate(seen.values())
+    assert [r.best for r, _ in by_epoch.values()] == [
+        r.metrics["auc"] > max([s.metrics["auc"] for s, _ in by_epoch.values()][:k], default=-1)
+        for k, (r, _) in enumerate(by_epoch.values())
     ]
     assert best[0].epoch < 6, "or this test shows nothing"
     assert not model.training
@@ -101,9 +101,9 @@ def test_the_best_weights_are_in_the_model_at_the_end():
 def test_a_training_that_is_closed_early_keeps_its_best_weights():
     model = SmallNetwork()
     reports = fit(model, TASK, DATA.train, DATA.validation, Training(epochs=9, learning_rate=0.3, warmup=0))
-    seen = [(next(reports).metrics["auc"], weights(model)) for _ in range(4)]
+    by_epoch = [(next(reports).metrics["auc"], weights(model)) for _ in range(4)]
     reports.close()
-    assert same(max(seen, key=lambda pair: pair[0])[1], weights(model))
+    assert same(max(by_epoch, key=lambda pair: pair[0])[1], weights(model))
 
 
 def test_patience_ends_a_training():

@@ -31,13 +31,15 @@ def space_of(**hyperparameters):
 
 def test_all_of_the_grid_and_nothing_else():
     space = space_of(hidden={"choice": [16, 32, 64]}, learning_rate={"choice": [0.001, 0.01]}, optimizer="adamax")
-    found = [candidate for candidate, _ in enumerate_space(space)]
-    assert len({candidate.key for candidate in found}) == len(found) == 6
-    assert {candidate.fingerprint for candidate in found} == {INTERACTION.graph.fingerprint}
-    assert {candidate.hyperparameters["hidden"] for candidate in found} == {16, 32, 64}
-    assert {candidate.hyperparameters["optimizer"] for candidate in found} == {"adamax"}
-    kept = set(INTERACTION.hyperparameters) - {"hidden", "learning_rate"}
-    assert all(candidate.hyperparameters[k] == INTERACTION.hyperparameters[k] for k in kept for candidate in found)
+    candidates = [candidate for candidate, _ in enumerate_space(space)]
+    assert len({candidate.key for candidate in candidates}) == len(candidates) == 6
+    assert {candidate.fingerprint for candidate in candidates} == {INTERACTION.graph.fingerprint}
+    assert {candidate.hyperparameters["hidden"] for candidate in candidates} == {16, 32, 64}
+    assert {candidate.hyperparameters["optimizer"] for candidate in candidates} == {"adamax"}
+    fixed = set(INTERACTION.hyperparameters) - {"hidden", "learning_rate"}
+    assert all(
+        candidate.hyperparameters[k] == INTERACTION.hyperparameters[k] for k in fixed for candidate in candidates
+    )
 
 
 @given(st.integers(0, 2**32))
@@ -144,8 +146,8 @@ def test_a_node_network_is_no_edge_classifier(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.parametrize("option", [["--architecture", "interaction"], ["--set", "architecture=interaction"]])
 def test_the_space_of_hyperparameters_however_it_is_said(option, capsys: pytest.CaptureFixture[str]):
-    told = overrides_of(parser().parse_args(["quickstart", *option]))[0]
-    assert told["search_space"] == "hyperparameters"
+    overrides = overrides_of(parser().parse_args(["quickstart", *option]))[0]
+    assert overrides["search_space"] == "hyperparameters"
     assert search(["quickstart", *option, "--function-graph", "tracking", "--dry-run"]) == 2
     name = " ".join(option).split("=")[0].removesuffix(" interaction")
     assert capsys.readouterr().err == (

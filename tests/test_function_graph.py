@@ -59,7 +59,7 @@ def bundled_text(name: str) -> str:
 
 
 def test_the_python_form_is_the_yaml_form():
-    made = FunctionGraph(
+    graph = FunctionGraph(
         name="attention",
         data=(
             DataNode("hits", "node", field="x"),
@@ -78,8 +78,8 @@ def test_the_python_form_is_the_yaml_form():
         sources=("hits", "doublet"),
         targets=("score",),
     )
-    assert made == build(TEXT)
-    assert made.digest == build(TEXT).digest
+    assert graph == build(TEXT)
+    assert graph.digest == build(TEXT).digest
 
 
 def test_widths_are_inferred_and_hyperparameters_found():
@@ -151,8 +151,8 @@ def test_any_data_node_that_is_made_may_be_the_target():
 
 
 def test_several_faults_are_told_at_once():
-    found = faults_of("layers: 4}, weights: shared", "layers: 0, norm: 3}, weights: shared")
-    assert len(found) == 2
+    faults = faults_of("layers: 4}, weights: shared", "layers: 0, norm: 3}, weights: shared")
+    assert len(faults) == 2
 
 
 def test_a_data_node_that_leads_nowhere_is_a_fault():

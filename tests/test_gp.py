@@ -47,19 +47,19 @@ def points(count, first=0):
     return [point_of(features(WORDS(random_choices(first + i)))) for i in range(count)]
 
 
-def textbook_cosine(one, other):
+def textbook_cosine(first, second):
     """Cosine of two counts of labels."""
-    lengths = [math.sqrt(sum(n * n for n in counts.values())) for counts in (one, other)]
+    lengths = [math.sqrt(sum(n * n for n in counts.values())) for counts in (first, second)]
     if not any(lengths):
         return 1.0
-    return sum(n * other.get(label, 0) for label, n in one.items()) / (math.prod(lengths) or 1)
+    return sum(n * second.get(label, 0) for label, n in first.items()) / (math.prod(lengths) or 1)
 
 
 def test_features_count_what_made_each_value():
-    one = chain(("mlp", (0,)), ("mlp", (1,)), ("add", (1, 2)))
-    other = chain(("mlp", (0,)), ("mlp", (1,)), ("add", (2, 1)))
-    assert graph_features(one) == graph_features(other)
-    counts = graph_features(one)
+    first = chain(("mlp", (0,)), ("mlp", (1,)), ("add", (1, 2)))
+    second = chain(("mlp", (0,)), ("mlp", (1,)), ("add", (2, 1)))
+    assert graph_features(first) == graph_features(second)
+    counts = graph_features(first)
     assert len(counts) == DEPTH + 1
     assert [sum(level.values()) for level in counts] == [4] * (DEPTH + 1)
     assert sorted(counts[0].values()) == [1, 1, 2]
@@ -82,10 +82,10 @@ def test_features_see_loops_and_their_iterations():
 @given(st.integers(0, 10**6))
 @settings(max_examples=20)
 def test_architectures_that_differ_have_other_features(tracking, seed):
-    one, other = (tracking(random_choices(s)) for s in (seed, seed + 1))
-    assert features(one)[:-1] == features(tracking(random_choices(seed)))[:-1]
+    first, second = (tracking(random_choices(s)) for s in (seed, seed + 1))
+    assert features(first)[:-1] == features(tracking(random_choices(seed)))[:-1]
     # Level 3 sees less than the whole graph: equal features of other graphs are possible, not likely.
-    assert one.fingerprint == other.fingerprint or features(one) != features(other)
+    assert first.fingerprint == second.fingerprint or features(first) != features(second)
 
 
 def test_hyperparameters_are_the_last_level():
@@ -96,10 +96,10 @@ def test_hyperparameters_are_the_last_level():
 def test_cosines_are_those_of_the_counts():
     rows = [*(features(WORDS(random_choices(seed))) for seed in range(12)), (Counter(),) * (DEPTH + 2)]
     points = levels_of([point_of(row) for row in rows])
-    wanted = [[[textbook_cosine(one[h], other[h]) for other in rows] for one in rows] for h in range(DEPTH + 2)]
-    np.testing.assert_allclose(cosines_among(points), wanted, atol=1e-12)
+    expected = [[[textbook_cosine(row[h], other[h]) for other in rows] for row in rows] for h in range(DEPTH + 2)]
+    np.testing.assert_allclose(cosines_among(points), expected, atol=1e-12)
     few = levels_of([point_of(row) for row in rows[8:]])
-    np.testing.assert_allclose(cosines(few, points), np.array(wanted)[:, 8:], atol=1e-12)
+    np.testing.assert_allclose(cosines(few, points), np.array(expected)[:, 8:], atol=1e-12)
     both = joined(levels_of([point_of(row) for row in rows[:8]]), few)
     np.testing.assert_array_equal(cosines(both, both), cosines(points, points))
 
@@ -115,12 +115,12 @@ def test_the_fit_climbs_to_a_maximum_of_the_posterior():
     targets = np.linalg.cholesky(parts[0] + 1e-6 * np.eye(30)) @ np.random.default_rng(0).standard_normal(30)
     targets = (targets - targets.mean()) / targets.std()
     start = np.array([-1.5] * len(parts) + [-2.0])
-    found = fit(parts, targets)
-    top = log_posterior(parts, targets, found)
+    theta = fit(parts, targets)
+    top = log_posterior(parts, targets, theta)
     assert top > log_posterior(parts, targets, start) + 1
-    for axis in range(len(found)):
+    for axis in range(len(theta)):
         for step in (-0.5, 0.5):
-            assert log_posterior(parts, targets, found + step * np.eye(len(found))[axis]) < top + 0.05
+            assert log_posterior(parts, targets, theta + step * np.eye(len(theta))[axis]) < top + 0.05
 
 
 def test_the_posterior_agrees_with_the_textbook():
@@ -129,9 +129,9 @@ def test_the_posterior_agrees_with_the_textbook():
     theta = np.array([-1.0] * len(both) + [-3.0])
     whole = kernel(both, theta)
     solved = np.linalg.solve(whole[:10, :10] + math.exp(-3) * np.eye(10), whole[:10, 10:])
-    found = Regression(points(10), theta).posterior(targets, points(4, first=10))
-    np.testing.assert_allclose(found.mean, solved.T @ targets, atol=1e-9)
-    np.testing.assert_allclose(found.covariance, whole[10:, 10:] - whole[10:, :10] @ solved, atol=1e-9)
+    posterior = Regression(points(10), theta).posterior(targets, points(4, first=10))
+    np.testing.assert_allclose(posterior.mean, solved.T @ targets, atol=1e-9)
+    np.testing.assert_allclose(posterior.covariance, whole[10:, 10:] - whole[10:, :10] @ solved, atol=1e-9)
 
 
 def test_points_that_are_added_one_by_one_give_the_same_posterior():
@@ -141,9 +141,9 @@ def test_points_that_are_added_one_by_one_give_the_same_posterior():
         grown.append(point)
     np.testing.assert_allclose(grown.inverse, whole.inverse, atol=1e-9)
     targets, new = np.linspace(-1, 1, 90), points(20, first=90)
-    one, other = (regression.posterior(targets, new) for regression in (grown, whole))
-    np.testing.assert_allclose(one.mean, other.mean, atol=1e-9)
-    np.testing.assert_allclose(one.covariance, other.covariance, atol=1e-9)
+    stepwise, at_once = (regression.posterior(targets, new) for regression in (grown, whole))
+    np.testing.assert_allclose(stepwise.mean, at_once.mean, atol=1e-9)
+    np.testing.assert_allclose(stepwise.covariance, at_once.covariance, atol=1e-9)
 
 
 def test_a_window_has_the_best_and_the_latest():
@@ -154,22 +154,22 @@ def test_a_window_has_the_best_and_the_latest():
 
 
 def test_samples_and_expected_improvement_follow_the_posterior():
-    wanted = Posterior(np.array([0.0, 0.5]), np.array([[1.0, 0.3], [0.3, 0.5]]))
+    posterior = Posterior(np.array([0.0, 0.5]), np.array([[1.0, 0.3], [0.3, 0.5]]))
     random = np.random.default_rng(0)
-    drawn = np.array([wanted.sample(random) for _ in range(20_000)])
+    drawn = np.array([posterior.sample(random) for _ in range(20_000)])
     # Standard errors are below 0.01.
-    np.testing.assert_allclose(drawn.mean(0), wanted.mean, atol=0.05)
-    np.testing.assert_allclose(np.cov(drawn.T), wanted.covariance, atol=0.05)
+    np.testing.assert_allclose(drawn.mean(0), posterior.mean, atol=0.05)
+    np.testing.assert_allclose(np.cov(drawn.T), posterior.covariance, atol=0.05)
     gain = np.maximum(drawn - 0.8, 0).mean(0)
-    np.testing.assert_allclose(wanted.expected_improvement(0.8), gain, atol=0.03)
+    np.testing.assert_allclose(posterior.expected_improvement(0.8), gain, atol=0.03)
 
 
 @given(st.lists(st.tuples(st.one_of(st.none(), st.integers(0, 4)), st.integers(1, 3)), min_size=2, max_size=30))
 def test_targets_depend_on_ranks_alone(rows):
     stretched = [(None if score is None else math.exp(score), epochs) for score, epochs in rows]
     assert quantiles(stretched) == quantiles(rows)
-    for one, value in zip(rows, quantiles(rows), strict=True):
-        assert all(other == value for row, other in zip(rows, quantiles(rows), strict=True) if row == one)
+    for outcome, value in zip(rows, quantiles(rows), strict=True):
+        assert all(other == value for row, other in zip(rows, quantiles(rows), strict=True) if row == outcome)
 
 
 def value(word):
@@ -205,30 +205,30 @@ def test_a_loaded_state_goes_on_the_same_beyond_the_window(monkeypatch):
     monkeypatch.setattr("archioptrx.sampling.samplers.gp.FIT", 8)
 
     def go_on(sampler, count):
-        found = []
+        words = []
         for _ in range(count):
-            found.append(sampler.propose())
-            sampler.observe(found[-1], value(found[-1]), 1)
-        return [word.key for word in found]
+            words.append(sampler.propose())
+            sampler.observe(words[-1], value(words[-1]), 1)
+        return [word.key for word in words]
 
-    one = make_sampler("gp", WORDS, 2, initial=4, pool=12)
+    sampler = make_sampler("gp", WORDS, 2, initial=4, pool=12)
     for _ in range(12):
-        go_on(one, 3)
+        go_on(sampler, 3)
         other = make_sampler("gp", WORDS, 2, initial=4, pool=12)
-        other.load_state_dict(json.loads(json.dumps(one.state_dict())))
-        given = one.inner._given
-        ahead = go_on(copy.deepcopy(one), 4)
+        other.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
+        fitted = sampler.inner._modelled
+        ahead = go_on(copy.deepcopy(sampler), 4)
         assert go_on(other, 4) == ahead
-    assert len(given) < len(one.inner.memory.observations) - 10
+    assert len(fitted) < len(sampler.inner.memory.observations) - 10
 
 
 def test_it_searches_networks(tracking):
     sampler = make_sampler("gp", tracking, 0, initial=3, pool=8)
-    found = []
+    candidates = []
     for _ in range(6):
-        found.append(sampler.propose())
-        sampler.observe(found[-1], float(len(found[-1].graph.steps)), 1)
-    assert len({candidate.fingerprint for candidate in found}) == len(sampler.inner.memory.observations) == 6
+        candidates.append(sampler.propose())
+        sampler.observe(candidates[-1], float(len(candidates[-1].graph.steps)), 1)
+    assert len({candidate.fingerprint for candidate in candidates}) == len(sampler.inner.memory.observations) == 6
 
 
 def test_a_reference_of_another_space_is_left_out():

@@ -21,19 +21,19 @@ from archioptrx.data.simulation.detector import BARREL, SURFACES, layer_pairs
 from archioptrx.data.sources import load_dataset
 
 
-def made(event, **told):
-    cuts = Cuts(**told)
-    return build(event, cuts, building_metadata("test", cuts, told))
+def built(event, **options):
+    cuts = Cuts(**options)
+    return build(event, cuts, building_metadata("test", cuts, options))
 
 
 def edges_of(graphs):
     """Edges as pairs of hit ids, with their truth."""
-    found = {}
+    edges = {}
     for graph in graphs:
         for (a, b), y in zip(graph.hit_id[graph.edge_index].T.tolist(), graph.y.tolist(), strict=True):
-            assert (a, b) not in found
-            found[a, b] = y
-    return found
+            assert (a, b) not in edges
+            edges[a, b] = y
+    return edges
 
 
 def barrel_numbers(event):
@@ -57,7 +57,7 @@ def slow_truth(event, hits):
 
 def slow_edges(event, hits, slope_max, z0_max, skip):
     """Each pair of hits against the cuts."""
-    numbers, found = barrel_numbers(event), set()
+    numbers, edges = barrel_numbers(event), set()
     for a in hits:
         for b in hits:
             if not 1 <= numbers[b] - numbers[a] <= 1 + skip:
@@ -66,8 +66,8 @@ def slow_edges(event, hits, slope_max, z0_max, skip):
             ra, rb = math.hypot(xa, ya), math.hypot(xb, yb)
             turn = math.remainder(math.atan2(yb, xb) - math.atan2(ya, xa), 2 * math.pi)
             if abs(turn) <= slope_max * (rb - ra) and abs(za - ra * (zb - za) / (rb - ra)) <= z0_max:
-                found.add((int(event.hit_id[a]), int(event.hit_id[b])))
-    return found
+                edges.add((int(event.hit_id[a]), int(event.hit_id[b])))
+    return edges
 
 
 @settings(max_examples=40)
@@ -86,15 +86,15 @@ def test_edges_and_truth_are_those_of_a_search_over_all_pairs(seed, tracks, slop
     hits = [i for i, pid in enumerate(event.pid.tolist()) if pt[pid] >= pt_min and not (drop and pid == 0)]
     expected = slow_edges(event, hits, slope, z0, skip)
     options = {"slope_max": slope, "z0_max": z0, "skip_layers": skip, "noise": "drop" if drop else "keep"}
-    result = made(event, **options, pt_min=pt_min)
-    found = edges_of(result.graphs)
+    result = built(event, **options, pt_min=pt_min)
+    edges = edges_of(result.graphs)
     true, overlaps = slow_truth(event, hits)
-    assert set(found) == expected
-    assert {pair for pair, y in found.items() if y} == {pair for pair in expected if frozenset(pair) in true}
-    kept = sum(frozenset(pair) in true for pair in expected)
+    assert set(edges) == expected
+    assert {pair for pair, y in edges.items() if y} == {pair for pair in expected if frozenset(pair) in true}
+    kept_edges = sum(frozenset(pair) in true for pair in expected)
     assert result.counts == {
         "true_edges": len(true),
-        "kept_edges": kept,
+        "kept_edges": kept_edges,
         "edges": len(expected),
         "crossing_edges": 0,
         "overlap_pairs": overlaps,
@@ -128,15 +128,15 @@ def test_edges_of_the_endcaps_are_those_of_a_search_over_all_pairs(seed, slope, 
 
 def test_events_larger_than_a_chunk_give_the_same(monkeypatch):
     event = barrel_event(3, tracks=30)
-    whole = edges_of(made(event, slope_max=0.01).graphs)
+    whole = edges_of(built(event, slope_max=0.01).graphs)
     monkeypatch.setattr(edge_search, "CHUNK", 7)
-    assert edges_of(made(event, slope_max=0.01).graphs) == whole
+    assert edges_of(built(event, slope_max=0.01).graphs) == whole
 
 
 def test_too_many_edges_are_refused_before_memory_is_full(monkeypatch):
     monkeypatch.setattr(edge_search, "MOST_EDGES", 100)
     with pytest.raises(InputError, match="more than 100 candidate edges; allowed: a smaller slope_max or z0_max"):
-        made(barrel_event(3, tracks=30), slope_max=1.0)
+        built(barrel_event(3, tracks=30), slope_max=1.0)
 
 
 def test_hits_on_opposite_sides_are_one_edge():
@@ -144,7 +144,7 @@ def test_hits_on_opposite_sides_are_one_edge():
     event = barrel_event(1, tracks=1, noise=0, double=0.0)
     side = np.where(np.arange(len(event.pos)) % 2, 1.0, -1.0)
     opposite = replace(event, pos=np.stack([event.r * side, 0 * side, event.pos[:, 2]], axis=1))
-    (graph,) = made(opposite, slope_max=10.0, z0_max=math.inf).graphs
+    (graph,) = built(opposite, slope_max=10.0, z0_max=math.inf).graphs
     numbers = barrel_numbers(event)
     assert len(edges_of([graph])) == sum(numbers[a] + 1 == b for a in range(len(numbers)) for b in numbers)
 
@@ -153,8 +153,8 @@ def test_tracks_that_come_from_outside_are_true_too():
     """Their hits are nearer to their vertex the further out they are; edges still go from the inside to the outside."""
     event = barrel_event(8, tracks=1, noise=0, double=0.0)
     inwards = replace(event, vertex=event.pos[[np.argmax(event.r)]] * 2)
-    counts = made(inwards, slope_max=0.01, z0_max=math.inf).counts
-    assert counts == made(event, slope_max=0.01, z0_max=math.inf).counts
+    counts = built(inwards, slope_max=0.01, z0_max=math.inf).counts
+    assert counts == built(event, slope_max=0.01, z0_max=math.inf).counts
     assert counts["kept_edges"] == counts["edges"] > 3
 
 
@@ -163,7 +163,7 @@ def test_edges_cross_the_seam_at_pi():
     turned = event.pos.copy()
     turned[:, 0] = -np.abs(event.r)
     turned[:, 1] = np.where(np.arange(len(turned)) % 2, 1e-3, -1e-3)
-    counts = made(replace(event, pos=turned), z0_max=math.inf).counts
+    counts = built(replace(event, pos=turned), z0_max=math.inf).counts
     assert counts["kept_edges"] == counts["edges"] > 0
 
 
@@ -178,8 +178,8 @@ def test_truth_joins_neighbours_along_the_track(hits, every):
     particle, layer, distance = np.array(hits, dtype=np.int64).reshape(-1, 3).T
     pairs, overlaps = true_pairs(particle, layer, distance.astype(float), every)
     expected, same = set(), 0
-    for one in set(particle.tolist()) - {0}:
-        mine = sorted((i for i in range(len(hits)) if particle[i] == one), key=lambda i: (distance[i], i))
+    for pid in set(particle.tolist()) - {0}:
+        mine = sorted((i for i in range(len(hits)) if particle[i] == pid), key=lambda i: (distance[i], i))
         visits = []
         for i in mine:
             if visits and layer[visits[-1][-1]] == layer[i]:
@@ -187,8 +187,8 @@ def test_truth_joins_neighbours_along_the_track(hits, every):
                 same += 1
             else:
                 visits.append([i])
-        for here, there in pairwise(visits):
-            expected |= {(a, b) for a in here for b in there} if every else {(here[-1], there[0])}
+        for visit, following in pairwise(visits):
+            expected |= {(a, b) for a in visit for b in following} if every else {(visit[-1], following[0])}
     assert set(map(tuple, pairs.T.tolist())) == expected
     assert (len(expected), same) == (pairs.shape[1], overlaps)
 
@@ -198,7 +198,7 @@ def test_truth_joins_neighbours_along_the_track(hits, every):
 def test_sectors_hold_the_edges_of_the_event_that_do_not_cross(seed, in_phi, in_eta):
     event = barrel_event(seed, tracks=15)
     options = {"slope_max": 2e-3, "z0_max": 500.0, "eta_max": 2.0}
-    whole = made(event, **options)
+    whole = built(event, **options)
     eta = dict(zip(event.hit_id.tolist(), np.arcsinh(event.pos[:, 2] / event.r), strict=True))
     phi = dict(zip(event.hit_id.tolist(), event.phi, strict=True))
     place = {
@@ -206,7 +206,7 @@ def test_sectors_hold_the_edges_of_the_event_that_do_not_cross(seed, in_phi, in_
         for i in phi
         if abs(eta[i]) <= 2
     }
-    divided = made(event, **options, phi_sectors=in_phi, eta_sectors=in_eta)
+    divided = built(event, **options, phi_sectors=in_phi, eta_sectors=in_eta)
     every = edges_of(whole.graphs)
     assert all(a in place and b in place for a, b in every)
     assert edges_of(divided.graphs) == {(a, b): y for (a, b), y in every.items() if place[a] == place[b]}
@@ -234,7 +234,7 @@ def test_sectors_hold_the_edges_of_the_event_that_do_not_cross(seed, in_phi, in_
 
 def test_hits_know_their_particle_wherever_they_are():
     event = barrel_event(5)
-    for graph in made(event, phi_sectors=3, slope_max=0.01).graphs:
+    for graph in built(event, phi_sectors=3, slope_max=0.01).graphs:
         rows = [event.hit_id.tolist().index(i) for i in graph.hit_id.tolist()]
         assert graph.pid.tolist() == event.pid[rows].tolist()
         assert graph["particle_id"][graph.particle_index].tolist() == graph.pid.tolist()
@@ -245,30 +245,30 @@ def test_hits_know_their_particle_wherever_they_are():
 
 def test_of_overlapping_hits_only_the_first_stays_on_demand():
     event = barrel_event(2, tracks=10, double=0.6)
-    (graph,) = made(event, overlaps="drop", slope_max=0.01, z0_max=1e4).graphs
-    kept = set(graph.hit_id.tolist())
+    (graph,) = built(event, overlaps="drop", slope_max=0.01, z0_max=1e4).graphs
+    kept_hits = set(graph.hit_id.tolist())
     numbers = barrel_numbers(event)
     for pid, vertex in zip(event.particle_id, event.vertex, strict=True):
         for number in range(BARREL):
             mine = [i for i in range(len(numbers)) if event.pid[i] == pid and numbers[i] == number]
             nearest = sorted(mine, key=lambda i: math.dist(event.pos[i], vertex))[:1]
-            assert [i for i in mine if event.hit_id[i] in kept] == nearest
+            assert [i for i in mine if event.hit_id[i] in kept_hits] == nearest
     noise = event.hit_id[event.pid == 0].tolist()
-    assert set(noise) <= kept
+    assert set(noise) <= kept_hits
 
 
 def test_edges_outside_of_the_signal_are_masked_and_classes_weighted():
     event = barrel_event(4, tracks=20)
     options = {"slope_max": 5e-3, "z0_max": 1e4, "signal_pt": 0.4, "signal_hits": 9, "signal_primary": True}
     options |= {"weight_true": 2.0, "weight_false": 0.5, "weight_same": 0.25, "skip_layers": 1}
-    result = made(event, **options)
+    result = built(event, **options)
     (graph,) = result.graphs
     hits = {p: int((event.pid == p).sum()) for p in event.particle_id.tolist()}
     far = dict(zip(event.particle_id.tolist(), np.hypot(event.vertex[:, 0], event.vertex[:, 1]), strict=True))
     pt = dict(zip(event.particle_id.tolist(), event.pt, strict=True))
     signal = {p for p in pt if pt[p] >= 0.4 and hits[p] >= 9 and far[p] <= 2}
     assert 0 < len(signal) < len(pt)
-    seen = set()
+    classes = set()
     start, end = graph.pid[graph.edge_index].tolist()
     for a, b, y, mask, weight in zip(
         start, end, graph.y.bool().tolist(), graph.edge_mask.tolist(), graph.edge_weight.tolist(), strict=True
@@ -276,15 +276,15 @@ def test_edges_outside_of_the_signal_are_masked_and_classes_weighted():
         assert mask == (not y or a in signal)
         kind = "true" if y else "same" if a == b != 0 else "false"
         assert weight == options[f"weight_{kind}"]
-        seen.add((kind, mask))
-    assert seen == {("true", True), ("true", False), ("same", True), ("false", True)}
-    kept = (graph.y.bool() & graph.edge_mask).sum()
-    assert result.counts["kept_signal_edges"] == kept < result.counts["kept_edges"]
-    assert kept <= result.counts["signal_edges"] < result.counts["true_edges"]
+        classes.add((kind, mask))
+    assert classes == {("true", True), ("true", False), ("same", True), ("false", True)}
+    kept_signal = (graph.y.bool() & graph.edge_mask).sum()
+    assert result.counts["kept_signal_edges"] == kept_signal < result.counts["kept_edges"]
+    assert kept_signal <= result.counts["signal_edges"] < result.counts["true_edges"]
 
 
 def test_without_targets_and_weights_no_edge_is_special():
-    (graph,) = made(barrel_event(4), slope_max=0.01).graphs
+    (graph,) = built(barrel_event(4), slope_max=0.01).graphs
     assert graph.get("edge_mask") is None
     assert graph.get("edge_weight") is None
 
@@ -303,7 +303,7 @@ def test_further_hit_features_come_after_r_phi_z():
 
 
 def test_edge_features_fulfil_the_cuts_that_were_told():
-    (graph,) = made(barrel_event(7, tracks=40), slope_max=4e-4, z0_max=80.0).graphs
+    (graph,) = built(barrel_event(7, tracks=40), slope_max=4e-4, z0_max=80.0).graphs
     nodes = graph.x.double().numpy() * [1000, math.pi, 1000]
     _, _, _, slope, z0 = doublet_features(nodes, graph.edge_index.numpy()).T
     assert np.abs(slope).max() <= 4e-4 * (1 + 1e-4)
@@ -314,15 +314,15 @@ def test_edge_features_fulfil_the_cuts_that_were_told():
 def test_what_an_event_lacks_is_said():
     event = barrel_event(0, cells=False)
     with pytest.raises(InputError, match="event000000007: has no cells; allowed: features without cells"):
-        made(event, features=("cells",), slope_max=0.01)
+        built(event, features=("cells",), slope_max=0.01)
     strange = replace(event, layer=np.where(np.arange(len(event.layer)) == 4, 3, event.layer))
     with pytest.raises(InputError, match=rf"hit {event.hit_id[4]} is in volume \d+, layer 3; allowed: the layers of"):
-        made(strange)
+        built(strange)
 
 
-def read(**told):
+def read(**options):
     faults = []
-    return Cuts.read_values(Fields(told, "data", faults)), faults
+    return Cuts.read_values(Fields(options, "data", faults)), faults
 
 
 def test_a_preset_gives_defaults_and_what_is_told_wins():

@@ -61,7 +61,7 @@ def check_clear(picture: Picture) -> None:
     for left, top, right, bottom in [*rooms, *texts]:
         assert left >= 0 and top >= 0 and right <= picture.width and bottom <= picture.height
     for group in (rooms, texts):
-        assert not any(overlap(one, other) for one, other in combinations(group, 2))
+        assert not any(overlap(room, other) for room, other in combinations(group, 2))
     boxes = [room for room, shape in zip(rooms, shapes, strict=True) if shape.radius is not None]
     ovals = [shape for shape in shapes if shape.radius is None]
     for way in (s for s in picture.strokes if isinstance(s, Way)):
@@ -70,25 +70,28 @@ def check_clear(picture: Picture) -> None:
             assert all(math.hypot((x - s.at[0]) * 2 / s.width, (y - s.at[1]) * 2 / s.height) > 0.95 for s in ovals)
 
 
-def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+def overlap(room: tuple[float, ...], other: tuple[float, ...]) -> bool:
     near = 0.01
     return (
-        one[0] < other[2] - near and other[0] < one[2] - near and one[1] < other[3] - near and other[1] < one[3] - near
+        room[0] < other[2] - near
+        and other[0] < room[2] - near
+        and room[1] < other[3] - near
+        and other[1] < room[3] - near
     )
 
 
 def points_along(way: Way) -> list[tuple[float, float]]:
     """Twenty places on each part of a line."""
-    found, start = [way.points[0][0]], way.points[0][0]
+    places, start = [way.points[0][0]], way.points[0][0]
     for part in way.points[1:]:
         a, b, c, d = (start, *part) if len(part) == 3 else (start, start, part[0], part[0])
         for number in range(1, 21):
             t = number / 20
             weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
             x, y = (sum(w * p[axis] for w, p in zip(weights, (a, b, c, d), strict=True)) for axis in (0, 1))
-            found.append((x, y))
+            places.append((x, y))
         start = d
-    return found
+    return places
 
 
 @pytest.mark.parametrize("name", REFERENCES)

@@ -34,7 +34,7 @@ def hits(**changes):
     return content | changes
 
 
-def made(**changes):
+def repaired(**changes):
     with collected() as repairs:
         graph = make_graph(hits(**changes), WHOLE, "e", 0)
     return graph, {name: count for name, count in repairs.items() if count}
@@ -43,8 +43,8 @@ def made(**changes):
 def fault(**changes):
     with pytest.raises(InputError) as error:
         make_graph(hits(**changes), WHOLE, "e", 0)
-    (one,) = error.value.faults
-    return one.removeprefix("e sector 0: ")
+    (line,) = error.value.faults
+    return line.removeprefix("e sector 0: ")
 
 
 def both_ways(seed):
@@ -59,7 +59,7 @@ def both_ways(seed):
 @given(st.integers(0, 10**6))
 def test_edges_in_both_directions_are_one_each_outwards_in_any_order(seed):
     edges, truth = both_ways(seed)
-    graph, repairs = made(edge_index=edges, y=truth)
+    graph, repairs = repaired(edge_index=edges, y=truth)
     pairs = dict(zip(map(tuple, graph.edge_index.T.tolist()), graph.y.tolist(), strict=True))
     assert pairs == {(0, 1): 1, (1, 2): 1, (0, 3): 0}
     assert repairs == {"joined_edges": 5}
@@ -73,7 +73,7 @@ def test_truth_of_either_direction_makes_a_pair_true_in_any_order(seed, forward)
     edges = hits()["edge_index"]
     both = np.concatenate([edges, edges[::-1]], axis=1)[:, order]
     truth = np.concatenate([hits()["y"] * forward, hits()["y"] * (not forward)])[order]
-    graph, repairs = made(edge_index=both, y=truth, edge_weight=np.arange(6.0)[order])
+    graph, repairs = repaired(edge_index=both, y=truth, edge_weight=np.arange(6.0)[order])
     assert graph.y.sum() == 2
     assert sorted(graph.edge_weight.tolist()) == [3, 4, 5], "the larger weight"
     assert repairs == {"joined_edges": 3, "one_sided_truth": 2}
@@ -88,22 +88,22 @@ def test_a_pair_with_both_answers_in_one_direction_is_refused():
 
 def test_edges_that_lead_inwards_are_turned_unless_the_source_knows_better():
     inwards = hits()["edge_index"][::-1]
-    graph, repairs = made(edge_index=inwards)
+    graph, repairs = repaired(edge_index=inwards)
     assert sorted(map(tuple, graph.edge_index.T.tolist())) == [(0, 1), (0, 3), (1, 2)]
     assert repairs == {"turned_edges": 3}
-    kept = make_graph(hits(edge_index=inwards), WHOLE, "e", 0, directed=True)
-    assert sorted(map(tuple, kept.edge_index.T.tolist())) == [(1, 0), (2, 1), (3, 0)]
+    unturned = make_graph(hits(edge_index=inwards), WHOLE, "e", 0, directed=True)
+    assert sorted(map(tuple, unturned.edge_index.T.tolist())) == [(1, 0), (2, 1), (3, 0)]
 
 
 def test_an_edge_from_a_hit_to_itself_is_left_out():
-    graph, repairs = made(edge_index=np.array([[0, 1, 2], [1, 2, 2]]))
+    graph, repairs = repaired(edge_index=np.array([[0, 1, 2], [1, 2, 2]]))
     assert graph.num_edges == 2
     assert repairs == {"own_edges": 1}
 
 
 def test_pairs_of_the_loss_stand_once_too():
     pairs = np.array([[0, 1, 3, 2], [1, 0, 3, 3]])
-    graph, repairs = made(loss_index=pairs, y_loss=np.array([0, 1, 0, 0]))
+    graph, repairs = repaired(loss_index=pairs, y_loss=np.array([0, 1, 0, 0]))
     assert graph.loss_index.tolist() == [[0, 2], [1, 3]]
     assert graph.y_loss.tolist() == [1, 0]
     assert repairs == {"joined_pairs": 1}
@@ -161,14 +161,14 @@ def test_ids_that_would_collide_are_refused(values, message):
 @given(st.lists(st.integers(-1, 2**63 - 1), max_size=20))
 def test_whole_ids_come_through_exactly_and_noise_is_0(ids):
     values, marked = particle_ids(np.array(ids, dtype=np.int64))
-    assert values.tolist() == [max(0, one) for one in ids]
+    assert values.tolist() == [max(0, number) for number in ids]
     assert marked == ids.count(-1)
-    unsigned = [one for one in ids if one >= 0]
+    unsigned = [number for number in ids if number >= 0]
     assert whole_numbers(np.array(unsigned, dtype=np.uint64), "id").tolist() == unsigned
 
 
 def test_noise_is_0_and_minus_1_and_nan_are_taken_as_it_by_every_reader(tmp_path):
-    graph, repairs = made(pid=np.array([5, 5, -1, np.nan]), pt=np.array([2.0, 2, np.nan, np.nan]))
+    graph, repairs = repaired(pid=np.array([5, 5, -1, np.nan]), pt=np.array([2.0, 2, np.nan, np.nan]))
     assert graph.pid.tolist() == [5, 5, 0, 0]
     assert graph.pt.tolist() == [2, 2, 0, 0]
     assert repairs == {"noise_ids": 2}
@@ -229,7 +229,7 @@ WRONG = [
     ({"x": [[1, 2], [3]]}, "x is no array of numbers ("),
     (
         {"pos": np.full((4, 3), 0.1)},
-        "pos has r = 0.141421 mm at hit 0, and x says 30 mm; allowed: x, y, z of the same ",
+        "pos has r = 0.141421 mm at hit 0, and x gives 30 mm; allowed: x, y, z of the same ",
     ),
     ({"pos": np.ones((4, 2))}, "pos has the shape [4, 2]; allowed: [hits, 3]"),
     ({"edge_order": np.array([0, 2, 2])}, "edge_order doesn't name every edge once; allowed: each of 0 … 2 once"),

@@ -21,11 +21,11 @@ SMALL = {"source": "helix", "events": 3, "particles": 60, "seed": 2}
     ],
 )
 def test_trackml_reads_the_same_graphs_from_the_csv(cuts, tmp_path) -> None:
-    made = load_dataset({**SMALL, **cuts, "csv": str(tmp_path / "csv")})
+    simulated = load_dataset({**SMALL, **cuts, "csv": str(tmp_path / "csv")})
     assert len(list((tmp_path / "csv").glob("event00000000?-hits.csv"))) == 3
     read = load_dataset({"source": "trackml", "path": str(tmp_path / "csv"), **cuts})
-    assert read.fingerprint == made.fingerprint
-    counts = made.metadata.options["building"]
+    assert read.fingerprint == simulated.fingerprint
+    counts = simulated.metadata.options["building"]
     assert counts["kept_edges"] > 100
     assert counts.items() <= read.metadata.options["building"].items()
 
@@ -33,8 +33,8 @@ def test_trackml_reads_the_same_graphs_from_the_csv(cuts, tmp_path) -> None:
 def test_an_event_has_the_same_graph_however_many_there_are() -> None:
     few, many = load_dataset(SMALL), load_dataset({**SMALL, "events": 5})
     assert few.events == many.events[:3]
-    for one, other in zip(few.graphs, many.graphs[:3], strict=True):
-        assert one.x.equal(other.x) and one.edge_index.equal(other.edge_index) and one.y.equal(other.y)
+    for graph, other in zip(few.graphs, many.graphs[:3], strict=True):
+        assert graph.x.equal(other.x) and graph.edge_index.equal(other.edge_index) and graph.y.equal(other.y)
 
 
 def test_graphs_know_their_particles_and_true_edges_join_neighbours() -> None:
@@ -53,10 +53,10 @@ def test_written_graphs_are_read_again(tmp_path, capsys) -> None:
     folder = tmp_path / "helix"
     arguments = ["helix", "--events", "2", "--particles", "40", "--phi-sectors", "2", "--output", str(folder), "--json"]
     assert main(arguments) == 0
-    made = json.loads(capsys.readouterr().out)
-    assert made["metadata"]["options"]["particles"] == 40
+    summary = json.loads(capsys.readouterr().out)
+    assert summary["metadata"]["options"]["particles"] == 40
     assert main(["hitgraphs", str(folder), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["fingerprint"] == made["fingerprint"]
+    assert json.loads(capsys.readouterr().out)["fingerprint"] == summary["fingerprint"]
 
 
 def test_csv_goes_to_an_empty_folder_only(tmp_path) -> None:

@@ -42,11 +42,11 @@ def test_the_features_are_those_of_the_sources() -> None:
     metadata = Metadata("test", node_scale=(900.0, 0.5, 800.0))
     graph = make_graph(arrays, metadata, "a", 0)
     hits, edges = physical(graph, metadata)
-    found = transform(hits, edges, metadata)
-    np.testing.assert_array_equal(found.edge_index, arrays["edge_index"])
-    torch.testing.assert_close(found.edge_attr, graph.in_file_order(graph.edge_attr), rtol=0, atol=0)
-    torch.testing.assert_close(found.x, graph.x, rtol=1e-6, atol=1e-7)
-    torch.testing.assert_close(found.pos, graph.pos, rtol=1e-6, atol=1e-3)
+    event = transform(hits, edges, metadata)
+    np.testing.assert_array_equal(event.edge_index, arrays["edge_index"])
+    torch.testing.assert_close(event.edge_attr, graph.in_file_order(graph.edge_attr), rtol=0, atol=0)
+    torch.testing.assert_close(event.x, graph.x, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(event.pos, graph.pos, rtol=1e-6, atol=1e-3)
 
 
 def test_hits_of_a_whole_event_go_to_the_sectors_that_the_data_were_cut_into() -> None:
@@ -57,20 +57,20 @@ def test_hits_of_a_whole_event_go_to_the_sectors_that_the_data_were_cut_into() -
         for piece in cut_sectors(graph, whole, parts):
             middle = -np.pi + (2 * piece.sector + 1) * np.pi / parts
             hits, edges = physical(piece, whole)
-            found = transform(hits + np.array([0, middle, 0]), edges, metadata)
-            torch.testing.assert_close(found.x[:, 1], piece.x[:, 1] * parts, rtol=0, atol=1e-6)
-            torch.testing.assert_close(found.edge_attr, piece.in_file_order(piece.edge_attr), rtol=1e-4, atol=1e-4)
+            event = transform(hits + np.array([0, middle, 0]), edges, metadata)
+            torch.testing.assert_close(event.x[:, 1], piece.x[:, 1] * parts, rtol=0, atol=1e-6)
+            torch.testing.assert_close(event.edge_attr, piece.in_file_order(piece.edge_attr), rtol=1e-4, atol=1e-4)
 
 
 def test_tensors_and_lists_are_taken_too() -> None:
     hits, edges = random_event(np.random.default_rng(0), 3, 9, 20)
     expected = transform(hits, edges, SECTORS)
-    for one in (
+    for event in (
         transform(torch.tensor(hits), torch.tensor(edges), SECTORS),
         transform(hits.tolist(), edges.tolist(), SECTORS),
     ):
-        torch.testing.assert_close(one.x, expected.x)
-        torch.testing.assert_close(one.edge_index, expected.edge_index)
+        torch.testing.assert_close(event.x, expected.x)
+        torch.testing.assert_close(event.edge_index, expected.edge_index)
     assert transform(hits, np.zeros((2, 0)), SECTORS).num_edges == 0
 
 

@@ -25,10 +25,10 @@ def line(number: int, *functions: str) -> dict[str, Any]:
 def test_shares_by_window() -> None:
     lines = [line(0, "a"), line(1, "a", "b", "a"), line(3, "b"), line(4, "b")]
     learned = [{"proposal": 1, "functions": {"a": 0.5, "b": 0.5}}, {"proposal": 4, "functions": {"b": 0.9}}]
-    one, two = windows_of(lines, learned, ["a", "b", "c"], 2)
-    assert (one.first, one.last, two.first, two.last) == (0, 1, 3, 4)
-    assert one.share == {"a": 1.0, "b": 0.5, "c": 0.0} and two.share == {"a": 0.0, "b": 1.0, "c": 0.0}
-    assert one.probability == {"a": 0.5, "b": 0.5} and two.probability == {"b": 0.9}
+    early, late = windows_of(lines, learned, ["a", "b", "c"], 2)
+    assert (early.first, early.last, late.first, late.last) == (0, 1, 3, 4)
+    assert early.share == {"a": 1.0, "b": 0.5, "c": 0.0} and late.share == {"a": 0.0, "b": 1.0, "c": 0.0}
+    assert early.probability == {"a": 0.5, "b": 0.5} and late.probability == {"b": 0.9}
 
 
 @given(st.integers(0, 60), st.integers(1, 9))

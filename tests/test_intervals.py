@@ -21,10 +21,10 @@ from benchmarks.interval_coverage import METRICS, coverage
 def test_the_bootstrap_part_is_that_of_scipy():
     # The same draws and the same rule: our statistic counts units by weights where scipy takes indices.
     values = np.random.default_rng(1).exponential(size=15)
-    found = bootstrap((values,), np.mean, n_resamples=500, method="BCa", rng=np.random.default_rng(2))
+    theirs = bootstrap((values,), np.mean, n_resamples=500, method="BCa", rng=np.random.default_rng(2))
     without = np.array([np.delete(values, k).mean() for k in range(len(values))])
-    ours = bca_interval(values.mean(), found.bootstrap_distribution, without.mean() - without, 1.9599639845)
-    assert ours == pytest.approx((found.confidence_interval.low, found.confidence_interval.high), rel=1e-9)
+    ours = bca_interval(values.mean(), theirs.bootstrap_distribution, without.mean() - without, 1.9599639845)
+    assert ours == pytest.approx((theirs.confidence_interval.low, theirs.confidence_interval.high), rel=1e-9)
 
 
 def test_the_error_is_that_of_a_mean_but_for_the_correction():
@@ -103,7 +103,7 @@ def test_trainings_of_one_network_are_marked_in_one_of_twenty():
         first, second = trainings(random, events), trainings(random, events)
         low, high = second[0].minus(first[0]).interval
         weights += not low <= 0 <= high
-        means = [over_seeds(one, resamples(3, 300, seed + place)) for place, one in enumerate((first, second))]
+        means = [over_seeds(seeds, resamples(3, 300, seed + place)) for place, seeds in enumerate((first, second))]
         difference = means[1].minus(means[0])
         assert difference.value == pytest.approx(means[1].value - means[0].value)
         low, high = difference.interval
@@ -118,14 +118,14 @@ def test_a_real_difference_of_networks_is_seen():
     random = np.random.default_rng(4)
     events = random.normal(0, 0.02, 9)
     draws = resamples(3, 300, 1)
-    one, other = (over_seeds(trainings(random, events + shift), draws) for shift in (0.0, 0.1))
-    low, high = other.minus(one).interval
+    plain, shifted = (over_seeds(trainings(random, events + shift), draws) for shift in (0.0, 0.1))
+    low, high = shifted.minus(plain).interval
     assert 0 < low < 0.1 < high < 0.2
 
 
 def test_one_training_has_no_spread_of_seeds():
-    found = trainings(np.random.default_rng(0), np.zeros(9), 1)
-    assert over_seeds(found, resamples(1, 300, 0)) is found[0]
+    single = trainings(np.random.default_rng(0), np.zeros(9), 1)
+    assert over_seeds(single, resamples(1, 300, 0)) is single[0]
 
 
 def test_no_interval_of_two_events():

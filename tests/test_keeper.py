@@ -124,8 +124,8 @@ class Whole:
         state = target / "sampler.json"
         content, count = read_snapshot(state) if state.exists() else None, len(lines(target / "proposals.jsonl"))
         if (target / "learned.jsonl").exists() and (content is None or content["proposals"] < count):
-            kept = [line for line in learned(target) if line["proposal"] < count - 1]
-            (target / "learned.jsonl").write_text("".join(json.dumps(line) + "\n" for line in kept))
+            remaining = [line for line in learned(target) if line["proposal"] < count - 1]
+            (target / "learned.jsonl").write_text("".join(json.dumps(line) + "\n" for line in remaining))
 
     def killed(self, target: Path, moment: int) -> Path:
         """The folder as a process left it that was killed then."""
@@ -155,12 +155,12 @@ def strip(rows: list[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
     return [(row["proposal"], row["fingerprint"], row["score"]) for row in rows]
 
 
-def same(one: Path, other: Path) -> None:
-    assert proposed(one) == proposed(other)
-    assert learned(one) == learned(other)
-    parents = [[line["parent"] for line in lines(path / "proposals.jsonl")] for path in (one, other)]
+def same(first: Path, second: Path) -> None:
+    assert proposed(first) == proposed(second)
+    assert learned(first) == learned(second)
+    parents = [[line["parent"] for line in lines(path / "proposals.jsonl")] for path in (first, second)]
     assert parents[0] == parents[1]
-    ends = [sorted(strip(lines(path / "trials.jsonl"))) for path in (one, other)]
+    ends = [sorted(strip(lines(path / "trials.jsonl"))) for path in (first, second)]
     assert ends[0] == ends[1]
 
 
@@ -280,11 +280,11 @@ def rewrite(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
 
 def test_what_a_controller_has_learned_is_written_when_it_changes(tmp_path: Path) -> None:
     run(tmp_path / "run", "controller")
-    found = learned(tmp_path / "run")
-    assert 2 <= len(found) < TRIALS
-    assert all(0 <= p <= 1 for row in found for p in row["functions"].values())
-    assert {"edge_net", "classify"} & set(found[-1]["functions"])
-    assert all(a["functions"] != b["functions"] for a, b in itertools.pairwise(found))
+    rows = learned(tmp_path / "run")
+    assert 2 <= len(rows) < TRIALS
+    assert all(0 <= p <= 1 for row in rows for p in row["functions"].values())
+    assert {"edge_net", "classify"} & set(rows[-1]["functions"])
+    assert all(a["functions"] != b["functions"] for a, b in itertools.pairwise(rows))
 
 
 def test_a_sampler_that_learns_nothing_writes_nothing(evolution: Whole) -> None:

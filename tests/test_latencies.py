@@ -78,7 +78,7 @@ def test_all_readers_use_them(run: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert row["curves"][-1][1] == pytest.approx(-alone[row["proposal"]])
     assert inspect.main([str(run), "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
-    assert {one["goals"]["latency"] for one in content["front"]} <= set(alone.values())
+    assert {trial["goals"]["latency"] for trial in content["front"]} <= set(alone.values())
     for number, goals in spreads(folder, folder.experiment().objective).items():
         assert goals["latency"].mean == alone[number]
 
@@ -98,12 +98,12 @@ def test_no_trial_of_the_front_is_beaten(run: Path, tmp_path: Path) -> None:
 def test_a_resumed_search_measures_the_rest(run: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(run, tmp_path / "run")
     journal = folder / "latencies.jsonl"
-    kept = journal.read_text().splitlines(keepends=True)[:2]
-    journal.write_text("".join(kept) + '{"proposal": ')  # killed while it wrote the third
+    first_lines = journal.read_text().splitlines(keepends=True)[:2]
+    journal.write_text("".join(first_lines) + '{"proposal": ')  # killed while it wrote the third
     again = SideBySide()
     searched(folder, small(**GOALS), again)
     assert sorted(again.jobs) == sorted(f"latency-{line['proposal']}" for line in lines(run / "latencies.jsonl")[2:])
-    assert journal.read_text().startswith("".join(kept)) and len(lines(journal)) == 4
+    assert journal.read_text().startswith("".join(first_lines)) and len(lines(journal)) == 4
     assert (folder / "trials.jsonl").read_text() == (run / "trials.jsonl").read_text()
     # Nothing is left to do.
     last = SideBySide()

@@ -22,12 +22,14 @@ def row(number, hyperparameters, fingerprint="0123456789abcdef", scores=None, **
             "reference": None, **({"scores": scores} if scores else {}), **more}  # fmt: skip
 
 
-def told(rows, objective=AUC, top=10):
-    return table_text(rows, top, objective, {one["proposal"]: GRAPH for one in rows})
+def table_of(rows, objective=AUC, top=10):
+    return table_text(rows, top, objective, {trial["proposal"]: GRAPH for trial in rows})
 
 
 def test_one_architecture_shows_the_hyperparameters_that_differ():
-    text = told([row(0, {"hidden": 16, "learning_rate": 0.000995951, "depth": 2}), row(1, {"hidden": 64, "depth": 2})])
+    text = table_of(
+        [row(0, {"hidden": 16, "learning_rate": 0.000995951, "depth": 2}), row(1, {"hidden": 64, "depth": 2})]
+    )
     head, names, first, second = text.splitlines()
     assert head.split() == ["learning"] and names.split()[-4:] == ["hidden", "rate", "time", "status"]
     assert first.split()[5:7] == ["16", "0.000996"] and second.split()[5:7] == ["64", "–"]
@@ -35,21 +37,21 @@ def test_one_architecture_shows_the_hyperparameters_that_differ():
 
 
 def test_what_differs_beyond_the_top_is_shown_too():
-    assert "hidden" in told([row(0, {"hidden": 16}), row(1, {"hidden": 64})], top=1)
+    assert "hidden" in table_of([row(0, {"hidden": 16}), row(1, {"hidden": 64})], top=1)
 
 
 def test_several_architectures_or_one_trial_keep_the_fingerprint():
     for rows in ([row(0, ALL[0]), row(1, ALL[1], "fedcba9876543210")], [row(0, ALL[0])], [row(0, {}), row(1, {})]):
-        assert "fingerprint" in told(rows) and "0123456789ab" in told(rows) and "hidden" not in told(rows)
+        assert "fingerprint" in table_of(rows) and "0123456789ab" in table_of(rows) and "hidden" not in table_of(rows)
 
 
 @given(st.sampled_from([AUC, SEVERAL]), st.sets(st.sampled_from(sorted(SPACE)), min_size=1), st.booleans())
 def test_it_fits_and_says_what_it_leaves_out(objective, names, reference):
     scores = [0.9, -20801, -12.5] if objective.several else None
-    one, other = ({name: values[name] for name in names} for values in ALL)
-    rows = [row(0, one, scores=scores, reference="attention_recursive" if reference else None),
-            row(1, other, scores=scores, status="failed")]  # fmt: skip
-    text = told(rows, objective)
+    first, second = ({name: values[name] for name in names} for values in ALL)
+    rows = [row(0, first, scores=scores, reference="attention_recursive" if reference else None),
+            row(1, second, scores=scores, status="failed")]  # fmt: skip
+    text = table_of(rows, objective)
     assert max(map(len, text.splitlines())) <= WIDTH
     assert "finished" in text and "failed" in text and "…" not in text
     left_out = text.partition("no room for: ")[2].removesuffix(" (in --json)").split(", ")

@@ -63,13 +63,13 @@ def test_edges_join_hits_within_the_radius_and_the_loss_has_the_missed_ones_too(
         assert as_set(graph.loss_index) == truth | predicted
         assert len(graph.y_loss) == len(truth | predicted)
         assert torch.equal(graph.y_loss == 1, pid[graph.loss_index[0]] == pid[graph.loss_index[1]])
-        found = (
+        counts = (
             len(truth),
             len(truth & predicted),
             len(predicted),
             sum(len({*pid[[*e]].tolist()}) == 1 for e in predicted),
         )
-        sums = {name: sums[name] + one for name, one in zip(sums, found, strict=True)}
+        sums = {name: sums[name] + count for name, count in zip(sums, counts, strict=True)}
     assert dataset.metadata.options["building"] == sums
 
 
@@ -95,7 +95,7 @@ def test_written_samples_have_as_true_all_pairs_of_a_particle_but_no_other_pair_
     dataset = load_dataset({**QUICK, "epochs": 2, "truth": "all", "radius": 0.2, "loss_radius": 0.4})
     write_pickle(dataset, tmp_path / "samples.pickle")
     for sample, graph in zip(pickle.loads((tmp_path / "samples.pickle").read_bytes()), dataset.graphs, strict=True):
-        true = [sorted(one.tolist()) for one in sample["graphs"]["true"]]
+        true = [sorted(neighbours.tolist()) for neighbours in sample["graphs"]["true"]]
         pid = graph.pid.tolist()
         assert true == [[q for q in range(len(pid)) if q != p and pid[q] == pid[p] != 0] for p in range(len(pid))]
 
@@ -105,10 +105,10 @@ def test_the_embedding_brings_hits_of_a_particle_together_in_events_that_it_neve
     others = [graph for graph in dataset.graphs if graph.event not in dataset.metadata.fitted_on]
     assert len(others) == 5
     true = sum(len(true_pairs(graph, dataset.metadata)[0]) for graph in others)
-    kept = sum(float(graph.y.sum()) for graph in others)
+    kept_true = sum(float(graph.y.sum()) for graph in others)
     alike = sum(float((graph.pid[:, None] == graph.pid).sum()) / len(graph.pid) ** 2 for graph in others) / len(others)
     joined = sum(float(graph.y_loss[: graph.num_edges].mean()) for graph in others) / len(others)
-    assert kept / true > 0.9
+    assert kept_true / true > 0.9
     assert joined > 4 * alike
 
 
@@ -194,15 +194,15 @@ def test_learned_data_are_written_and_read_again(tmp_path):
 @given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 12))
 def test_the_nearest_neighbours_within_a_radius_are_found(seed, count, neighbours):
     places = np.random.default_rng(seed).random((count, 2))
-    found = near_pairs(places, 0.5, neighbours)
+    pairs = near_pairs(places, 0.5, neighbours)
     distance = np.linalg.norm(places[:, None] - places, axis=2)
-    wanted = [
+    expected = [
         (hit, other)
         for hit in range(count)
         for other in sorted(set(range(count)) - {hit}, key=lambda k: distance[hit, k])[:neighbours]
         if distance[hit, other] <= 0.5
     ]
-    assert sorted(map(tuple, found.T.tolist())) == sorted(wanted)
+    assert sorted(map(tuple, pairs.T.tolist())) == sorted(expected)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=20), st.integers(0, 99))
@@ -248,7 +248,7 @@ def test_an_embedding_that_is_made_again_is_known_to_the_cache():
 def test_a_job_for_a_worker_carries_one_graph():
     graphs = toy(20).graphs
     jobs = jobs_of(graphs)
-    assert [one.event for job in jobs for one in job.content] == [graph.event for graph in graphs]
+    assert [graph.event for job in jobs for graph in job.content] == [graph.event for graph in graphs]
     assert len(pickle.dumps(jobs[0])) < 2 * len(pickle.dumps(graphs[0]))
     assert len({job.key for job in jobs}) == 20
 

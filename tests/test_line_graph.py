@@ -34,7 +34,7 @@ def pairs_one_by_one(index):
 def cross():
     """Two tracks that meet in the space between: hits 0 1 2 3 of one, 4 5 6 7 of the other, all pairs of layers."""
     r, phi = [100.0, 200.0, 300.0, 400.0], 0.01
-    nodes = [(one, sign * (phi - k * 0.008), 10.0 * k) for sign in (1, -1) for k, one in enumerate(r)]
+    nodes = [(radius, sign * (phi - k * 0.008), 10.0 * k) for sign in (1, -1) for k, radius in enumerate(r)]
     edges = [(a, b) for k in range(3) for a, b in itertools.product((k, k + 4), (k + 1, k + 5))]
     pid = np.repeat([7, 9], 4)
     true = [pid[a] == pid[b] for a, b in edges]
@@ -95,10 +95,10 @@ def test_features_of_a_triplet_worked_out_by_hand():
         zip(metadata.edge_features, graph.edge_attr[0].double() * torch.tensor(metadata.edge_scale), strict=True)
     )
     wide = (0.1 + step) / 2
-    wanted = {"Δr": 75, "Δφ": wide, "Δz": 35, "Δφ/Δr": wide / 75, "z0": 10 - 125 * 35 / 75}
-    wanted |= {"Δ(Δφ/Δr)": step / 100 - 0.002, "Δ(Δz/Δr)": 0.1, "Δz0": -15}
-    assert list(edge) == list(wanted)
-    for name, value in wanted.items():
+    expected = {"Δr": 75, "Δφ": wide, "Δz": 35, "Δφ/Δr": wide / 75, "z0": 10 - 125 * 35 / 75}
+    expected |= {"Δ(Δφ/Δr)": step / 100 - 0.002, "Δ(Δz/Δr)": 0.1, "Δz0": -15}
+    assert list(edge) == list(expected)
+    for name, value in expected.items():
         assert float(edge[name]) == pytest.approx(value, rel=1e-4, abs=1e-8), name
     assert graph.y.tolist() == [1]
 
@@ -149,8 +149,8 @@ def test_a_line_graph_doesn_t_depend_on_the_order_of_hits_and_doublets(seed):
     moved = {k: v[hits] for k, v in arrays.items() if k not in ("edge_index", "y")}
     moved |= {"edge_index": place[arrays["edge_index"]][:, edges], "y": arrays["y"][edges]}
     metadata = line_metadata(PLAIN, scored=False)
-    one, two = (line_graph(doublets_of(a), metadata) for a in (arrays, moved))
-    assert sorted(_rows(one, range(30))) == sorted(_rows(two, edges))
+    original, reordered = (line_graph(doublets_of(a), metadata) for a in (arrays, moved))
+    assert sorted(_rows(original, range(30))) == sorted(_rows(reordered, edges))
 
 
 def _rows(graph, names):
@@ -185,8 +185,8 @@ def test_triplets_beside_the_doublets_are_the_line_graph_s_edges():
     graph = with_triplets(doublets, triplet_metadata(PLAIN, scored=True))
     assert graph_faults(graph) == []
     assert graph.num_edges == len(line.x)
-    for here, there in (("triplet_index", "edge_index"), ("triplet_attr", "edge_attr"), ("y_triplet", "y")):
-        assert torch.equal(graph[here], line[there])
+    for triplet_key, line_key in (("triplet_index", "edge_index"), ("triplet_attr", "edge_attr"), ("y_triplet", "y")):
+        assert torch.equal(graph[triplet_key], line[line_key])
     assert torch.equal(graph.triplet_baseline, line.baseline)
     assert torch.equal(graph.baseline, line.x[:, -1])
     assert torch.equal(graph.edge_attr[:, -1], graph.baseline)
@@ -224,9 +224,9 @@ def test_counts_say_what_there_is():
 def test_the_events_of_a_line_graph_are_divided_like_those_of_its_source():
     inner, outer = toy(20), load_dataset({"source": "line_graph", "of": {"source": "toy", "num_samples": 20}})
     for seed in (0, 5):
-        one, two = inner.split(seed=seed), outer.split(seed=seed)
+        inner_splits, outer_splits = inner.split(seed=seed), outer.split(seed=seed)
         for part in ("train", "validation", "test"):
-            assert [g.event for g in getattr(one, part)] == [g.event for g in getattr(two, part)]
+            assert [g.event for g in getattr(inner_splits, part)] == [g.event for g in getattr(outer_splits, part)]
 
 
 def test_scores_that_the_data_bring_along_are_cut(tmp_path):
@@ -317,11 +317,11 @@ def test_a_triplet_of_no_edge_in_a_file_is_named(tmp_path):
 def test_the_command_makes_a_line_graph_of_any_source(tmp_path, capsys):
     assert main(["toy", "--num-samples", "3", "--output", str(tmp_path / "toy")]) == 0
     capsys.readouterr()
-    found = []
+    summaries = []
     for of in ("{source: toy, num_samples: 3}", str(tmp_path / "toy")):
         assert main(["line_graph", "--of", of, "--json"]) == 0
-        found.append(json.loads(capsys.readouterr().out))
-    assert found[0]["fingerprint"] == found[1]["fingerprint"]
-    assert found[0]["metadata"]["options"]["building"]["true_triplets"] > 0
+        summaries.append(json.loads(capsys.readouterr().out))
+    assert summaries[0]["fingerprint"] == summaries[1]["fingerprint"]
+    assert summaries[0]["metadata"]["options"]["building"]["true_triplets"] > 0
     assert main(["line_graph", "--of", "{source: toyy}"]) == 2
     assert capsys.readouterr().err.startswith("data: of.source: is 'toyy'; allowed: ")

@@ -61,8 +61,8 @@ class Terms:
     @cached_property
     def component(self) -> dict[int, frozenset[int]]:
         """The loop of each value that is in one."""
-        found = [frozenset(c) for c in nx.strongly_connected_components(self.network) if len(c) > 1]
-        return {value: members for members in found for value in members}
+        loops = [frozenset(c) for c in nx.strongly_connected_components(self.network) if len(c) > 1]
+        return {value: members for members in loops for value in members}
 
     def iterations(self, members: frozenset[int]) -> int:
         return max(e.iterations for e in self.graph.back_edges if {e.carried, e.head} <= members)
@@ -87,8 +87,8 @@ class Terms:
             return self.at(carried[value], turn - 1)
         inputs = self.graph.steps[value - self.count].inputs
         inside = bool(members & set(inputs))
-        given = [self.at(v, turn) if v in members else self.last(v) for v in inputs]
-        return self.apply(value - self.count, given, turn if inside else None)
+        arguments = [self.at(v, turn) if v in members else self.last(v) for v in inputs]
+        return self.apply(value - self.count, arguments, turn if inside else None)
 
     def scheduled(self) -> list[int]:
         """The targets by running `graph.schedule`; a KeyError says that a step ran before what it needs."""
@@ -126,21 +126,21 @@ def assert_schedule(graph: ComputationGraph) -> None:
     assert terms.scheduled() == terms.targets(), graph
     items = [i for item in graph.schedule for i in ((item,) if isinstance(item, int) else item.forward + item.back)]
     assert sorted(items) == list(range(len(graph.steps)))
-    found = {frozenset(c) for c in terms.component.values()}
+    loops = {frozenset(c) for c in terms.component.values()}
     heads = {e.head for e in graph.back_edges if terms.component.get(e.head, set()) >= {e.carried}}
     assert {head for loop in graph.loops for head, _ in loop.heads} == heads
-    assert len(graph.loops) == len(found)
+    assert len(graph.loops) == len(loops)
 
 
 def without(graph: ComputationGraph, edges: list[BackEdge]) -> ComputationGraph:
     """Less some back edges; the others go round as often as before."""
     terms = Terms(graph, {})
-    kept = [
+    remaining = [
         replace(e, iterations=terms.iterations(terms.component[e.head]))
         for e in graph.back_edges
         if e not in edges and e.head in terms.component
     ]
-    return replace(graph, back_edges=tuple(kept))
+    return replace(graph, back_edges=tuple(remaining))
 
 
 def useless(graph: ComputationGraph) -> list[BackEdge]:

@@ -48,8 +48,8 @@ def test_the_cut_for_an_efficiency_is_the_highest_that_reaches_it(pairs, efficie
     assert (scores[truth] >= cut).mean() >= efficiency - 1e-9
     higher = scores[scores > cut]
     assert not len(higher) or (scores[truth] >= higher.min()).mean() < efficiency
-    kept = scores >= cut
-    assert Ranking.of(scores, truth).purity_at_efficiency(efficiency) == pytest.approx(truth[kept].mean())
+    selected = scores >= cut
+    assert Ranking.of(scores, truth).purity_at_efficiency(efficiency) == pytest.approx(truth[selected].mean())
 
 
 def test_nothing_to_rank():

@@ -22,7 +22,7 @@ from archioptrx.sampling.walk import WalkSpace
 WIDTHS = {"hits": 3, "doublet": 5}
 ALL = {name: FunctionGraph.load(name) for name in sorted(bundled_names("function_graphs"))}
 # Those that give edges scores: networks of other kinds have tests of their own.
-GRAPHS = [name for name, graph in ALL.items() if [graph.node[one].domain for one in graph.targets] == ["edge"]]
+GRAPHS = [name for name, graph in ALL.items() if [graph.node[target].domain for target in graph.targets] == ["edge"]]
 
 
 @cache

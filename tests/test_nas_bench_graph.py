@@ -29,8 +29,8 @@ def classes(encodings):
     return keys, prints
 
 
-def one_to_one(found):
-    return all(len(others) == 1 for others in found.values())
+def one_to_one(mapping):
+    return all(len(others) == 1 for others in mapping.values())
 
 
 def test_fingerprints_agree_with_the_benchmark_on_three_operations():
@@ -63,8 +63,8 @@ def test_all_encodings_give_the_classes_of_the_benchmark_and_the_one_without_any
 
 def test_every_architecture_of_proteins_has_a_row():
     table = Table("proteins")
-    found = {key_of((links, ops)) for links in LINKS for ops in itertools.product(FEWER, repeat=4) if ops != ALL_SKIP}
-    assert found == set(table.rows)
+    keys = {key_of((links, ops)) for links in LINKS for ops in itertools.product(FEWER, repeat=4) if ops != ALL_SKIP}
+    assert keys == set(table.rows)
 
 
 def test_an_encoding_and_its_trace_are_the_same():
@@ -107,9 +107,9 @@ def test_the_command_prints_one_json_document(capsys):
     document = json.loads(capsys.readouterr().out)
     assert document["protocol"] == "B"
     assert document["seeds"] == [7, 8]
-    found = document["results"]["evolution"]["proteins"]
-    assert set(found["mean"]) == set(found["error"]) == {"50", "60"}
-    assert 70 < found["mean"]["50"] < 80
+    result = document["results"]["evolution"]["proteins"]
+    assert set(result["mean"]) == set(result["error"]) == {"50", "60"}
+    assert 70 < result["mean"]["50"] < 80
 
 
 def test_the_table_says_how_often_the_published_best_is_beaten():
@@ -125,12 +125,12 @@ def test_the_table_says_how_often_the_published_best_is_beaten():
 
 def test_options_of_a_sampler_can_be_set(capsys):
     options = ["--samplers", "evolution", "--evaluations", "60", "--seeds", "3", "--data-sets", "cora", "--json"]
-    found = []
+    documents = []
     for more in ([], ["--set", "initial=60", "--set", "population=5"]):
         assert main([*options, *more]) == 0
-        found.append(json.loads(capsys.readouterr().out))
-    assert [document["options"] for document in found] == [{}, {"initial": 60, "population": 5}]
-    assert found[0]["results"] != found[1]["results"]
+        documents.append(json.loads(capsys.readouterr().out))
+    assert [document["options"] for document in documents] == [{}, {"initial": 60, "population": 5}]
+    assert documents[0]["results"] != documents[1]["results"]
 
 
 def test_faults_are_told_on_one_line_each(capsys):

@@ -39,7 +39,7 @@ def in_double(graphs: Sequence[HitGraph]) -> list[HitGraph]:
 def with_graphs_of(dataset: Dataset, splits: Splits) -> Splits:
     """The same splits of the same events, with the graphs of another data set."""
     graphs = {graph.event: graph for graph in dataset.graphs}
-    parts = {name: [graphs[one.event] for one in getattr(splits, name)] for name in ("train", "validation", "test")}
+    parts = {name: [graphs[graph.event] for graph in getattr(splits, name)] for name in ("train", "validation", "test")}
     return dataclasses.replace(splits, **parts)
 
 
@@ -85,11 +85,11 @@ def test_loss_and_accuracy_are_those_of_the_twin(tmp_path):
 def test_the_accuracy_rises_as_in_the_notebook(tmp_path, capsys):
     experiment = load_experiment("notebook")
     file, training = tmp_path / "samples.pickle", experiment.training.but(threads=1)
-    made = experiment.data.load()
-    write(made, file)
+    loaded = experiment.data.load()
+    write(loaded, file)
     dataset = load_dataset({"source": "pickle", "path": str(file)})
     # The written samples don't say which events the embedding was fitted on.
-    split = made.split(experiment.split.validation, experiment.split.test, experiment.split.seed)
+    split = loaded.split(experiment.split.validation, experiment.split.test, experiment.split.seed)
     splits = with_graphs_of(dataset, split)
     model = new_model(experiment, dataset.metadata)
     twin = with_weights_of(model, Notebook(6).double())

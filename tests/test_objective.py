@@ -36,13 +36,13 @@ def rows(*all_scores: Scores | None) -> list[dict[str, Any]]:
     ]
 
 
-def proposals(found: list[dict[str, Any]]) -> list[int]:
-    return [row["proposal"] for row in found]
+def proposals(trials: list[dict[str, Any]]) -> list[int]:
+    return [row["proposal"] for row in trials]
 
 
-def dominated(one: Scores, others: list[Scores]) -> bool:
+def dominated(point: Scores, others: list[Scores]) -> bool:
     """Straight from the definition."""
-    return any(all(a >= b for a, b in zip(o, one, strict=True)) and o != one for o in others)
+    return any(all(a >= b for a, b in zip(o, point, strict=True)) and o != point for o in others)
 
 
 score_lists = st.integers(2, 3).flatmap(
@@ -78,7 +78,7 @@ def test_what_can_be_named_is_what_the_task_gives() -> None:
     from archioptrx.search.run import load_events
 
     known = objective_metrics(EdgeOptions())
-    of_tracks = {one.name for one in metrics_of("edge_classification", TRACKS)}
+    of_tracks = {track_metric.name for track_metric in metrics_of("edge_classification", TRACKS)}
     event = load_events(small()).data.splits.validation[0]
     task, outputs = make_task("edge_classification"), [ConstantOracle()(event)]
     metrics = task.metrics(outputs, [event])
@@ -144,10 +144,10 @@ def test_a_combined_score_is_finite_for_every_share_and_missing_for_what_is_none
 
 @given(score_lists)
 def test_the_front_is_exactly_what_nothing_dominates(scores: list[Scores]) -> None:
-    expected = {n for n, one in enumerate(scores) if not dominated(one, scores)}
-    found = pareto_front(rows(*scores, None))
-    assert set(proposals(found)) == expected == {n for n, f in front_numbers(rows(*scores)).items() if f == 1}
-    assert [row["score"] for row in found] == sorted((row["score"] for row in found), reverse=True)
+    expected = {n for n, point in enumerate(scores) if not dominated(point, scores)}
+    front = pareto_front(rows(*scores, None))
+    assert set(proposals(front)) == expected == {n for n, f in front_numbers(rows(*scores)).items() if f == 1}
+    assert [row["score"] for row in front] == sorted((row["score"] for row in front), reverse=True)
 
 
 @given(score_lists)
@@ -160,17 +160,17 @@ def test_the_front_grows_with_the_trials(scores: list[Scores]) -> None:
 
 @given(score_lists)
 def test_standings_agree_with_dominance(scores: list[Scores]) -> None:
-    found = proposals(ranked(rows(None, *scores)))
-    assert found[-1] == 0, "a failed trial is last"
-    place = {number: at for at, number in enumerate(found)}
-    for number, one in enumerate(scores, 1):
-        better = [n for n, other in enumerate(scores, 1) if dominated(one, [other])]
+    order = proposals(ranked(rows(None, *scores)))
+    assert order[-1] == 0, "a failed trial is last"
+    place = {number: at for at, number in enumerate(order)}
+    for number, point in enumerate(scores, 1):
+        better = [n for n, other in enumerate(scores, 1) if dominated(point, [other])]
         assert all(place[n] < place[number] for n in better)
 
 
 @given(st.lists(st.tuples(st.integers(0, 9).map(float), st.integers(0, 9).map(float)), min_size=1, max_size=20))
 def test_the_best_in_the_first_goal_leads(scores: list[Scores]) -> None:
-    assert ranked(rows(*scores))[0]["score"] == max(one[0] for one in scores)
+    assert ranked(rows(*scores))[0]["score"] == max(point[0] for point in scores)
 
 
 def test_one_goal_is_ranked_by_score_and_the_earlier_first() -> None:
@@ -181,22 +181,22 @@ def test_one_goal_is_ranked_by_score_and_the_earlier_first() -> None:
 
 
 def test_a_cheap_network_that_can_do_nothing_is_not_trained_again() -> None:
-    found = rows((0.50, -10.0), (0.99, -9000.0), (0.98, -4000.0), (0.97, -4500.0), (0.51, -11.0))
-    assert proposals(ranked(found))[:3] == [1, 0, 2]
-    assert proposals(worth_training_again(found)) == [1, 2, 3]
+    trials = rows((0.50, -10.0), (0.99, -9000.0), (0.98, -4000.0), (0.97, -4500.0), (0.51, -11.0))
+    assert proposals(ranked(trials))[:3] == [1, 0, 2]
+    assert proposals(worth_training_again(trials)) == [1, 2, 3]
 
 
 @given(score_lists, st.sampled_from([1.5, 2.0, 3.0]))
 def test_asha_keeps_the_front_of_a_rung_where_there_is_room(scores: list[Scores], factor: float) -> None:
     asha = Asha(1, factor)
-    for number, one in enumerate(scores):
-        pruned = asha.prunes(number, 1, one)
-        seen = scores[: number + 1]
-        front = [other for other in seen if not dominated(other, seen)]
-        room = math.ceil(len(seen) / factor)
-        if one[0] > max((other[0] for other in seen[:-1]), default=-1.0):
+    for number, point in enumerate(scores):
+        pruned = asha.prunes(number, 1, point)
+        so_far = scores[: number + 1]
+        front = [other for other in so_far if not dominated(other, so_far)]
+        room = math.ceil(len(so_far) / factor)
+        if point[0] > max((other[0] for other in so_far[:-1]), default=-1.0):
             assert not pruned, "the best in the first goal goes on"
-        if one in front:
+        if point in front:
             assert not pruned or len(front) > room
         elif len(front) >= room:
             assert pruned
@@ -204,13 +204,13 @@ def test_asha_keeps_the_front_of_a_rung_where_there_is_room(scores: list[Scores]
 
 @given(st.lists(score_lists, min_size=1, max_size=8))
 def test_asha_remembers_curves_of_several_goals(curves: list[list[Scores]]) -> None:
-    curves = [[one[:2] for one in curve] for curve in curves]
-    one, other = Asha(), Asha()
+    curves = [[point[:2] for point in curve] for curve in curves]
+    pruner, other = Asha(), Asha()
     for number, curve in enumerate(curves):
         other.remember(number, curve)
         for epoch, scores in enumerate(curve, 1):
-            one.prunes(number, epoch, scores)
-    assert [one.prunes(99, epoch, (3.0, 3.0)) for epoch in (1, 3, 9)] == [
+            pruner.prunes(number, epoch, scores)
+    assert [pruner.prunes(99, epoch, (3.0, 3.0)) for epoch in (1, 3, 9)] == [
         other.prunes(99, epoch, (3.0, 3.0)) for epoch in (1, 3, 9)
     ]
 

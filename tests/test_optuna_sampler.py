@@ -38,11 +38,11 @@ def value(word):
 
 
 def search(sampler, trials):
-    found = []
+    candidates = []
     for _ in range(trials):
-        found.append(sampler.propose())
-        sampler.observe(found[-1], value(found[-1]), 1)
-    return found
+        candidates.append(sampler.propose())
+        sampler.observe(candidates[-1], value(candidates[-1]), 1)
+    return candidates
 
 
 def test_tpe_learns():
@@ -54,12 +54,12 @@ def test_tpe_learns():
 def test_a_parameter_is_named_by_point_occurrence_and_labels():
     sampler = make_sampler("optuna:RandomSampler", Words(longest=1, alphabet="ab"), 0)
     search(sampler, 2)
-    one, other = (record.choices for record in sampler.inner.records[:2])
-    assert [name.rsplit(" ", 1)[0] for name in one] == ["letter 0 0", "hyperparameter size 0"]
-    assert list(one) == list(other)
+    first, second = (record.choices for record in sampler.inner.records[:2])
+    assert [name.rsplit(" ", 1)[0] for name in first] == ["letter 0 0", "hyperparameter size 0"]
+    assert list(first) == list(second)
     wider = make_sampler("optuna:RandomSampler", Words(longest=1, alphabet="abc"), 0)
     search(wider, 1)
-    assert set(wider.inner.records[0].choices).isdisjoint({next(iter(one))})
+    assert set(wider.inner.records[0].choices).isdisjoint({next(iter(first))})
 
 
 def test_numbers_in_rising_order_are_ordinal():
@@ -74,7 +74,7 @@ def test_numbers_in_rising_order_are_ordinal():
     first = sampler.propose()
     sampler.observe(first, 1.0, 1)
     (trial,) = sampler.inner._study(0).trials
-    kinds = {name.split()[1]: type(one).__name__ for name, one in trial.distributions.items()}
+    kinds = {name.split()[1]: type(distribution).__name__ for name, distribution in trial.distributions.items()}
     assert kinds.pop("size") == "IntDistribution"
     assert kinds == dict.fromkeys(("name", "odd", "x"), "CategoricalDistribution")
     size = next(value for name, value in trial.params.items() if "size" in name)
@@ -83,9 +83,9 @@ def test_numbers_in_rising_order_are_ordinal():
 
 def test_what_a_constraint_refused_is_no_trial():
     sampler = make_sampler("optuna:TPESampler", WORDS, 1)
-    refused, kept = sampler.propose(), sampler.propose()
+    refused, accepted = sampler.propose(), sampler.propose()
     sampler.observe(refused, None, 0)
-    assert [record.key for record in sampler.inner.records] == [kept.key]
+    assert [record.key for record in sampler.inner.records] == [accepted.key]
 
 
 def test_outcomes_are_told_as_optuna_knows_them():
@@ -123,9 +123,9 @@ def test_tpe_is_given_the_best_and_the_latest(monkeypatch):
     sampler = make_sampler("optuna:TPESampler", WORDS, 2)
     search(sampler, 24)
     values = [record.outcome[0] for record in sampler.inner.records]  # a refused duplicate is a trial as well
-    given = [trial.value for trial in sampler.inner._study(0).trials]
-    assert sorted(given)[-5:] == sorted(values)[-5:]
-    assert given[-3:] == values[-3:] and len(given) == 10
+    trial_values = [trial.value for trial in sampler.inner._study(0).trials]
+    assert sorted(trial_values)[-5:] == sorted(values)[-5:]
+    assert trial_values[-3:] == values[-3:] and len(trial_values) == 10
 
 
 def test_several_objectives_make_a_study_of_several_directions():

@@ -57,7 +57,7 @@ def test_a_block_of_a_users_own_goes_through_all_commands(tmp_path: Path, monkey
         (tmp_path / name).write_text((ROOT / "examples" / name).read_text())
     tiny = "--set data.num_samples=9 --epochs 1"
     sampled = json.loads(call(tmp_path, "sample custom_block.yaml --imports custom_block --count 2 --json"))
-    assert len({one["fingerprint"] for one in sampled}) == 2
+    assert len({candidate["fingerprint"] for candidate in sampled}) == 2
     own = "--function-graph custom_block.yaml --set imports=[custom_block] --set constraints.parameters=100000"
     small = f"{tiny} --trials 2 --backend local --set 'retrain={{top: 1, seeds: 1}}' --set scheduler.name=fifo"
     call(tmp_path, f"search quickstart {own} {small} --output run")
@@ -76,7 +76,11 @@ def test_a_block_of_a_users_own_goes_through_all_commands(tmp_path: Path, monkey
     model, architecture, metadata = loaded(tmp_path / "model")
     graph, hyperparameters = architecture.graph, architecture.hyperparameters
     counted = count_parameters(graph, hyperparameters, model.source_widths)
-    assert counted == sum(one.numel() for one in model.parameters()) == rows_of(rows, graph.fingerprint)["parameters"]
+    assert (
+        counted
+        == sum(weight.numel() for weight in model.parameters())
+        == rows_of(rows, graph.fingerprint)["parameters"]
+    )
     plain = importlib.import_module("plain").load()
     session = onnxruntime.InferenceSession(tmp_path / "plain.onnx", providers=["CPUExecutionProvider"])
     hits, edges = random_event(np.random.default_rng(1), 3, 30, 90)
@@ -113,7 +117,7 @@ def test_the_blocks_in_the_guide_work() -> None:
         step("mlp", (4, 1), "score", "classify"),
     )
     model = compile_model(graph, {}, WIDTHS)
-    assert count_parameters(graph, {}, WIDTHS) == sum(one.numel() for one in model.parameters())
+    assert count_parameters(graph, {}, WIDTHS) == sum(weight.numel() for weight in model.parameters())
 
 
 def registered(name: str = "own", **properties: Any) -> None:
@@ -127,8 +131,8 @@ def registered(name: str = "own", **properties: Any) -> None:
         def forward(self, values, run):  # type: ignore[no-untyped-def]
             return self.weight * values[0].tensor()
 
-    given = {"accepts": lambda domains, output: None, "width": lambda widths, parameters: widths[0]}
-    block(Signature(name, **(given | properties)))(Weighted)
+    defaults = {"accepts": lambda domains, output: None, "width": lambda widths, parameters: widths[0]}
+    block(Signature(name, **(defaults | properties)))(Weighted)
 
 
 def network(block_name: str = "own") -> ComputationGraph:
@@ -161,7 +165,7 @@ def test_a_count_makes_networks_countable() -> None:
     assert count_parameters(network(), {}, WIDTHS) is None
     registered(count=lambda inputs, output, parameters: output.width)
     model = compile_model(network(), {}, WIDTHS)
-    assert count_parameters(network(), {}, WIDTHS) == sum(one.numel() for one in model.parameters())
+    assert count_parameters(network(), {}, WIDTHS) == sum(weight.numel() for weight in model.parameters())
 
 
 def test_a_block_that_inherits_is_counted_fused_and_exported_as_its_parent(tmp_path: Path) -> None:
@@ -187,9 +191,9 @@ def test_a_block_that_inherits_is_counted_fused_and_exported_as_its_parent(tmp_p
     ]
     graph = chain(*steps)
     parents = {"mine": "mlp", "through": "identity"}
-    bundled = chain(*(replace(one, block=parents.get(one.block, one.block)) for one in steps))
-    for one in (graph, bundled):
-        assert pending_steps(one, shapes(one, {}, WIDTHS), {}) == {0}
+    bundled = chain(*(replace(old, block=parents.get(old.block, old.block)) for old in steps))
+    for variant in (graph, bundled):
+        assert pending_steps(variant, shapes(variant, {}, WIDTHS), {}) == {0}
     assert count_parameters(graph, {}, WIDTHS) == count_parameters(bundled, {}, WIDTHS)
     assert graph.fingerprint != bundled.fingerprint
     assert worst(take(graph, {}), tmp_path / "code.py") <= LIMIT
@@ -207,8 +211,8 @@ def test_helpers_of_a_block_have_their_names_alone(tmp_path: Path) -> None:
         step("mlp", (4, 1), "score", "classify"),
     )
     graph = replace(graph, types=tuple(replace(t, name="Weighted") if t.name == "m" else t for t in graph.types))
-    one = take(graph, {})
-    assert worst(one, tmp_path / "code.py") <= LIMIT
+    plan = take(graph, {})
+    assert worst(plan, tmp_path / "code.py") <= LIMIT
     text = (tmp_path / "code.py").read_text()
     assert text.count("class Weighted(nn.Module)") == 1 and "class Weighted_2(nn.Module)" in text
 
@@ -284,8 +288,8 @@ def test_rules_that_fail_are_named() -> None:
 @pytest.mark.parametrize(
     ("properties", "message"),
     [
-        ({"count": lambda *given: 5}, "own: block own has 4 parameters, but its count gives 5"),
-        ({"count": lambda *given: -1}, "block own: its count is -1; allowed: a whole number from 0, or None"),
+        ({"count": lambda *arguments: 5}, "own: block own has 4 parameters, but its count gives 5"),
+        ({"count": lambda *arguments: -1}, "block own: its count is -1; allowed: a whole number from 0, or None"),
         ({"count": lambda: 4}, "block own: its count fails: TypeError: .*"),
         ({"passes_on": lambda: True}, "block own: its passes_on fails: TypeError: .*"),
         (
@@ -297,7 +301,7 @@ def test_rules_that_fail_are_named() -> None:
 def test_a_block_that_can_not_be_compiled_is_named(properties: dict[str, Any], message: str) -> None:
     registered(**properties)
     graph = network()
-    graph = replace(graph, steps=tuple(replace(one, function=one.block) for one in graph.steps))
+    graph = replace(graph, steps=tuple(replace(old, function=old.block) for old in graph.steps))
     assert re.fullmatch(message, fault(GraphError, lambda: compile_model(graph, {}, WIDTHS)))
 
 
@@ -321,8 +325,8 @@ def test_a_result_of_another_shape_is_named(result: Any, message: str) -> None:
     block(Signature("odd", lambda domains, output: None, lambda widths, parameters: widths[0]))(Odd)
     model = compile_model(network("odd"), {}, WIDTHS)
     event = transform(*random_event(np.random.default_rng(0), 3, 20, 40), WHOLE)
-    said = fault(TrialError, lambda: model(event))
-    assert said == (f"step x1 = weigh(x0), block odd: TypeError: {message}; inputs x0 node [4]; output node [4]")
+    line = fault(TrialError, lambda: model(event))
+    assert line == (f"step x1 = weigh(x0), block odd: TypeError: {message}; inputs x0 node [4]; output node [4]")
 
 
 @pytest.mark.parametrize(
@@ -358,6 +362,6 @@ def test_a_source_that_is_no_code_is_named(source: Any, message: str) -> None:
 def test_code_that_fails_is_refused(tmp_path: Path, source: Any, message: str) -> None:
     registered(source=source)
     for write, name in ((write_python, "model.py"), (write_onnx, "model.onnx")):
-        said = fault(ArchiOpTrXError, partial(write, take(network(), {}), tmp_path / name))
-        assert re.fullmatch(message, said), said
+        line = fault(ArchiOpTrXError, partial(write, take(network(), {}), tmp_path / name))
+        assert re.fullmatch(message, line), line
     assert not list(tmp_path.iterdir())

@@ -60,15 +60,15 @@ def test_a_study_and_its_runs_too(tmp_path):
 
 
 def test_only_names_of_our_own_making_are_deleted(run):
-    kept = {"weights": ("notes.pt", "7.pt", ".hidden", "٣.pt"), "retrain": ("notes.txt", ".gitignore")}
-    for folder, names in kept.items():
+    foreign = {"weights": ("notes.pt", "7.pt", ".hidden", "٣.pt"), "retrain": ("notes.txt", ".gitignore")}
+    for folder, names in foreign.items():
         (run / folder).mkdir(exist_ok=True)
         for name in names:
             (run / folder / name).write_text("mine")
     (run / "weights" / ".0001.pt.abcdefgh").write_text("of a crash")
     (run / "retrain" / "0001-0.pt").write_text("of a retraining")
     assert search.main(["--resume", str(run), "--backend", "local", "--trials", "3"]) == 0
-    for folder, names in kept.items():
+    for folder, names in foreign.items():
         assert all((run / folder / name).read_text() == "mine" for name in names)
     assert not (run / "weights" / ".0001.pt.abcdefgh").exists() and not (run / "retrain" / "0001-0.pt").exists()
     assert len(RunFolder(run).kept()) == 1

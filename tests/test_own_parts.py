@@ -173,7 +173,7 @@ def call(main, *arguments) -> int:
     with restored():
         sys.modules.pop(MODULE, None)
         try:
-            return main([str(one) for one in arguments])
+            return main([str(argument) for argument in arguments])
         except SystemExit as end:
             return int(end.code or 0)
         finally:
@@ -196,7 +196,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(autouse=True)
-def there(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def in_lab(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """All commands run in that folder."""
     monkeypatch.chdir(request.getfixturevalue("lab"))
 
@@ -244,7 +244,7 @@ def test_commands_without_a_model_take_imports(lab, capsys):
     assert call(sample.main, "tracking", "--imports", MODULE, "--sampler", "lots", "--count", 3, "--json") == 0
     assert len(json.loads(capsys.readouterr().out)) == 3
     assert call(parts.main, "--imports", MODULE, "--json") == 0
-    own = {(one["kind"], one["name"], one["about"]) for one in json.loads(capsys.readouterr().out) if one["own"]}
+    own = {(part["kind"], part["name"], part["about"]) for part in json.loads(capsys.readouterr().out) if part["own"]}
     assert own == {
         ("data source", "lab", "hits of a lab, one .lab file an event"),
         ("sampler", "lots", "Draws lots"),
@@ -293,7 +293,7 @@ FAULTS = {
     "a sampler that draws something else": (
         ("        return self.space(", "        return str("),
         (sample.main, "tracking", "--imports", MODULE, "--sampler", "lots"),
-        "sampler lots: draw gave str; allowed: what its space gives, space(choose), or None",
+        "sampler lots: draw gave str; allowed: a result of its space(choose), or None",
     ),
     "a track finder that raises": (
         ("    return np.arange(hits) % 10", "    return np.arange(hits) % ten"),
@@ -356,9 +356,9 @@ def test_a_faulty_part_gives_one_line(lab, capsys, name):
     finally:
         file.write_text(FILE)
         shutil.rmtree(lab / "out", ignore_errors=True)
-    told = capsys.readouterr().err.splitlines()
-    assert told[-1] == line
-    assert [one for one in told if "Traceback" in one] == []
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[-1] == line
+    assert [text for text in lines if "Traceback" in text] == []
 
 
 def test_a_logger_that_raises_is_left_out(lab, capsys):

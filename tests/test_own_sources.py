@@ -47,8 +47,8 @@ def registries() -> Iterator[None]:
 
 
 def test_options_are_checked_by_their_types():
-    told = {"source": "plain", "path": "p", "aside": "q", "events": 3, "names": ["b"], "fast": True}
-    assert check_spec(told, "data", []) == Plain(Path("p"), Path("q"), 3, ("b",), True)
+    content = {"source": "plain", "path": "p", "aside": "q", "events": 3, "names": ["b"], "fast": True}
+    assert check_spec(content, "data", []) == Plain(Path("p"), Path("q"), 3, ("b",), True)
     assert check_spec({"source": "plain", "path": "p"}, "data", []) == Plain(Path("p"))
     faults: list[str] = []
     assert check_spec({"source": "plain", "events": "x", "fast": 1, "name": "b"}, "data", faults) is None

@@ -171,17 +171,17 @@ def radii(name, **changes):
 def output_of(main, line, capsys):
     """Standard output of a command that has to go well."""
     code = main(line.split())
-    said = capsys.readouterr()
-    assert code == 0, said.err
-    return said.out
+    output = capsys.readouterr()
+    assert code == 0, output.err
+    return output.out
 
 
 def fault_of(main, line, capsys):
     """The one line by which a command refuses."""
     assert main(line.split()) == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1, said
-    return said
+    refusal = capsys.readouterr().err
+    assert refusal.count("\n") == 1, refusal
+    return refusal
 
 
 def test_an_own_task_goes_through_all_commands(lab, capsys):
@@ -213,10 +213,10 @@ def test_an_own_metric_of_edges_is_an_objective(lab, capsys):
     for row in RunFolder("run").trials.read():
         assert row["scores"] == [row["metrics"]["margin"], row["metrics"]["slow_purity"]]
         assert "longest" not in row["metrics"], "tracks are found in each epoch only for an objective"
-    found = json.loads(output_of(evaluate.main, "run --json", capsys))
-    assert {"margin", "slow_purity"} <= set(found) and found["tracks"]["longest"] >= 3
+    evaluation = json.loads(output_of(evaluate.main, "run --json", capsys))
+    assert {"margin", "slow_purity"} <= set(evaluation) and evaluation["tracks"]["longest"] >= 3
     tested = json.loads(Path("run/best/metrics.json").read_text())["test"]
-    assert tested["margin"]["mean"] == pytest.approx(found["margin"])
+    assert tested["margin"]["mean"] == pytest.approx(evaluation["margin"])
     models = json.loads(output_of(compare.main, "run/0 run/1 --resamples 100 --json", capsys))["models"]
     number = models[0]["metrics"]["margin"]
     whole = json.loads(output_of(evaluate.main, "run/0 --json", capsys))
@@ -238,8 +238,8 @@ def test_several_targets_have_the_metrics_of_each(lab):
     goals = parse_experiment(document, "x").objective.goals
     assert [goal.mode for goal in goals] == ["max", "min", "max"]
     graph = load_events(parse_experiment(SMALL, "small")).data.splits.test[0]
-    made = make_task(task)
-    scores = made.scores([made.perfect(graph)], [graph])
+    several = make_task(task)
+    scores = several.scores([several.perfect(graph)], [graph])
     assert scores["answer.worst"] == 0 and scores["score.margin"] == pytest.approx(20)
     shown = headlines(describe_task(task).options, [*scores, "longest", "track_duplicate_rate"])
     assert shown["score.auc"] == "score AUC" and shown["score.slow_purity"] == "score slow purity"
@@ -297,16 +297,16 @@ def test_a_faulty_metric_is_named_in_one_line(lab, capsys, old, new, message):
 def test_a_faulty_part_is_named_in_one_line(lab, capsys, old, new, message):
     assert old in FILE
     write_module(FILE.replace(old, new))
-    said = fault_of(search.main, f"{radii('bad')} --backend local --output run", capsys)
-    assert said.startswith(message.format(m=MODULE)), said
+    refusal = fault_of(search.main, f"{radii('bad')} --backend local --output run", capsys)
+    assert refusal.startswith(message.format(m=MODULE)), refusal
     assert not Path("run").exists()
 
 
 def test_options_of_an_own_task_are_checked_like_bundled_ones(lab, capsys):
-    said = fault_of(search.main, f"{radii('bad')} --set task.tolerance=x", capsys)
-    assert said == "--set task.tolerance: is 'x'; allowed: a number\n"
-    said = fault_of(search.main, f"{radii('bad')} --set objective=wurst", capsys)
-    assert said.startswith("--set objective.metric: is 'wurst'; allowed: ") and "(did you mean worst?)" in said
+    refusal = fault_of(search.main, f"{radii('bad')} --set task.tolerance=x", capsys)
+    assert refusal == "--set task.tolerance: is 'x'; allowed: a number\n"
+    refusal = fault_of(search.main, f"{radii('bad')} --set objective=wurst", capsys)
+    assert refusal.startswith("--set objective.metric: is 'wurst'; allowed: ") and "(did you mean worst?)" in refusal
 
 
 def test_a_metric_that_raises_fails_its_trial_in_one_line(lab, capsys):

@@ -33,14 +33,14 @@ def event(pids, ids=(3, 8)):
 
 
 def graph(pids):
-    made = event(pids)
-    x = np.stack([made.r / 1000, made.phi / np.pi, made.pos[:, 2] / 1000], axis=1)
+    raw_event = event(pids)
+    x = np.stack([raw_event.r / 1000, raw_event.phi / np.pi, raw_event.pos[:, 2] / 1000], axis=1)
     content = {
         "x": x,
         "edge_index": np.array([[0], [1]]),
         "y": np.ones(1),
-        "pid": made.pid,
-        **made.particle_fields(),
+        "pid": raw_event.pid,
+        **raw_event.particle_fields(),
     }
     return make_graph(content, Metadata("test"), "e", 0)
 

@@ -20,10 +20,10 @@ def passed_over(folder: Path) -> Counter[str]:
 
 
 def test_the_lines_count_what_the_constraints_refused(tmp_path: Path) -> None:
-    found = searched(tmp_path / "run", small(constraints__steps=4, constraints__rounds=1, budget__trials=4))
+    result = searched(tmp_path / "run", small(constraints__steps=4, constraints__rounds=1, budget__trials=4))
     counted = passed_over(tmp_path / "run")
     counted.pop("duplicate", None)
-    assert counted == found.refusals and counted.total() > 0
+    assert counted == result.refusals and counted.total() > 0
 
 
 def test_the_lines_count_the_samplers_duplicates_also_after_a_crash(tmp_path: Path) -> None:

@@ -35,11 +35,11 @@ def sample(**changes):
         "loss": [[1, 2], [], [4], [1], [2, 1, 0]],
         "true": [[2], [3], [4, 0], [], []],
     }
-    made = {"hits": hits, "graphs": graphs}
+    content = {"hits": hits, "graphs": graphs}
     for name, value in changes.items():
         part = "hits" if name in hits or name in ("hit_id", "pt") else "graphs"
-        made[part] = {k: v for k, v in (made[part] | {name: value}).items() if v is not None}
-    return made
+        content[part] = {k: v for k, v in (content[part] | {name: value}).items() if v is not None}
+    return content
 
 
 def saved(path, samples, protocol=4):
@@ -115,7 +115,7 @@ def test_keys_of_some_samples_alone_are_not_left_unread(first, second, fault, tm
 
 def test_arrays_of_other_types_orders_and_places_are_read(tmp_path):
     lists = np.empty(5, dtype=object)
-    lists[:] = [np.array(one, dtype=np.uint16) for one in sample()["graphs"]["pred"]]
+    lists[:] = [np.array(neighbours, dtype=np.uint16) for neighbours in sample()["graphs"]["pred"]]
     other = sample(
         xyz=np.asfortranarray(XYZ.astype(">f4")),
         particle_id=[8, np.int64(9), 8, 9, 8],
@@ -316,9 +316,9 @@ def test_what_is_written_is_read_again(tmp_path):
         np.testing.assert_allclose(old.x * scales[0], new.x * scales[1], rtol=1e-5, atol=1e-4)
     write(again, tmp_path / "b.pickle")
     twice = read(tmp_path / "b.pickle")
-    for one, two in zip(again.graphs, twice.graphs, strict=True):
-        assert pairs_of(one, "loss_index", "y_loss") == pairs_of(two, "loss_index", "y_loss")
-        assert torch.equal(one.x, two.x)
+    for first, second in zip(again.graphs, twice.graphs, strict=True):
+        assert pairs_of(first, "loss_index", "y_loss") == pairs_of(second, "loss_index", "y_loss")
+        assert torch.equal(first.x, second.x)
     with pytest.raises(InputError, match=r"b\.pickle: exists already; allowed: a new file"):
         write(again, tmp_path / "b.pickle")
 
@@ -338,20 +338,22 @@ def test_the_notebooks_own_reader_gets_lists_of_numpy_arrays(tmp_path):
     graph = read(saved(tmp_path / "a.pickle", [sample()])).graphs[0]
     write(load_dataset({"path": str(tmp_path / "a.pickle")}), tmp_path / "b.pickle")
     with (tmp_path / "b.pickle").open("rb") as file:
-        (made,) = pickle.load(file)
-    assert made["hits"]["xyz"].shape == (5, 3)
-    assert made["hits"]["emb"].tolist() == graph.embedding.tolist()
-    assert [one.tolist() for one in made["graphs"]["pred"]] == [[1], [0, 3, 4], [4], [1], [1, 2]]
-    assert [one.tolist() for one in made["graphs"]["true"]] == [[2, 4], [3], [0, 4], [1], [0, 2]]
-    assert all(type(one) is np.ndarray and one.dtype == np.int64 for one in made["graphs"]["loss"])
+        (content,) = pickle.load(file)
+    assert content["hits"]["xyz"].shape == (5, 3)
+    assert content["hits"]["emb"].tolist() == graph.embedding.tolist()
+    assert [neighbours.tolist() for neighbours in content["graphs"]["pred"]] == [[1], [0, 3, 4], [4], [1], [1, 2]]
+    assert [neighbours.tolist() for neighbours in content["graphs"]["true"]] == [[2, 4], [3], [0, 4], [1], [0, 2]]
+    assert all(
+        type(neighbours) is np.ndarray and neighbours.dtype == np.int64 for neighbours in content["graphs"]["loss"]
+    )
 
 
 @given(st.integers(0, 10_000), st.integers(1, 9), st.integers(0, 30))
 def test_neighbour_lists_hold_each_pair_at_both_ends(seed, hits, count):
     pairs = np.random.default_rng(seed).integers(0, hits, (2, count))
     lists = neighbour_lists(pairs, hits)
-    wanted = [sorted([*pairs[1, pairs[0] == k], *pairs[0, pairs[1] == k]]) for k in range(hits)]
-    assert [one.tolist() for one in lists] == wanted
+    expected = [sorted([*pairs[1, pairs[0] == k], *pairs[0, pairs[1] == k]]) for k in range(hits)]
+    assert [neighbours.tolist() for neighbours in lists] == expected
 
 
 plain = st.recursive(
@@ -368,8 +370,8 @@ def test_plain_data_come_as_pickle_itself_reads_them(value, protocol):
 @given(st.binary(max_size=60), st.integers(0, 2**32))
 def test_any_bytes_are_read_or_refused(noise, seed):
     good = bytearray(pickle.dumps([sample()]))
-    for k, one in enumerate(noise):
-        good[(seed * (k + 1)) % len(good)] = one
+    for k, byte in enumerate(noise):
+        good[(seed * (k + 1)) % len(good)] = byte
     for content in (bytes(good), noise):
         try:
             safe_pickle.load(content)
@@ -388,7 +390,7 @@ def test_the_command_makes_a_pickle_of_any_source_and_reads_it(tmp_path, capsys)
     capsys.readouterr()
     for arguments, fault in (
         (["--of", "x"], "--of: stands without --write; allowed: both, or neither"),
-        (["--write", "x"], "--write: of which data isn't told; allowed: --of DATA"),
+        (["--write", "x"], "--write: has no data to write; allowed: --of DATA"),
         (["--write", str(file), "--of", "x"], f"{file}: exists already; allowed: a new file"),
         (["a", "--write", "x", "--of", "x"], "--of and PATH: both name the data; allowed: one of them"),
         (["--write", "x", "--of", "{source: tey}"], "--of: source: is 'tey'; allowed: "),

@@ -46,16 +46,16 @@ def test_every_path_of_decisions_ends(seed: int) -> None:
 
 def allowed(graph: FunctionGraph, most: int) -> set[str]:
     """Fingerprints of all graphs without loops up to some steps: each step of any function on any values so far."""
-    found = set[str]()
+    fingerprints = set[str]()
     space = WalkSpace(graph, SearchSpace("any", GRIDS, WalkLimits(max_steps=most)))
     sources = list(graph.sources)
 
     def grow(kinds: list[str], steps: list[Taken]) -> None:
         if steps and kinds[-1] == graph.targets[0]:
-            made = [_step(f, inputs, params, i) for i, (f, inputs, params) in enumerate(steps)]
-            whole = ComputationGraph(space.tables.types, tuple(sources), tuple(made), (), (len(kinds) - 1,))
+            graph_steps = [_step(f, inputs, params, i) for i, (f, inputs, params) in enumerate(steps)]
+            whole = ComputationGraph(space.tables.types, tuple(sources), tuple(graph_steps), (), (len(kinds) - 1,))
             if len(whole.pruned().steps) == len(steps):
-                found.add(whole.fingerprint)
+                fingerprints.add(whole.fingerprint)
         if len(steps) == most:
             return
         for f in graph.functions:
@@ -65,7 +65,7 @@ def allowed(graph: FunctionGraph, most: int) -> set[str]:
                     grow([*kinds, f.output], [*steps, (f, inputs, params)])
 
     grow(sources, [])
-    return found
+    return fingerprints
 
 
 def _params(f: FunctionNode) -> list[Params]:

@@ -10,8 +10,8 @@ from archioptrx.core.plugins import REGISTRIES, Registry
 
 @pytest.fixture
 def registry():
-    made = Registry("thing", {"late": "json.tool"})
-    yield made
+    thing_registry = Registry("thing", {"late": "json.tool"})
+    yield thing_registry
     del REGISTRIES["thing"]
 
 

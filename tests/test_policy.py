@@ -46,12 +46,12 @@ def wild(seed: int = 0, width: int = 8) -> Policy:
 @settings(max_examples=50)
 def test_untrained_it_is_the_prior(drawn):
     with torch.no_grad():
-        found = Policy(8)(Batch([episode(rows) for rows in drawn])).exp()
+        probabilities = Policy(8)(Batch([episode(rows) for rows in drawn])).exp()
     for row, rows in enumerate(drawn):
         for step, prior in enumerate(rows):
             total = sum(prior)
             expected = [w / total if total else 1 / len(prior) for w in prior]
-            assert found[row, step, : len(prior)].tolist() == pytest.approx(expected, abs=1e-6)
+            assert probabilities[row, step, : len(prior)].tolist() == pytest.approx(expected, abs=1e-6)
 
 
 @given(episodes, st.integers(0, 3))
@@ -62,10 +62,10 @@ def test_what_is_no_option_has_probability_0(drawn, seed):
         logs = wild(seed)(batch)
     for row, rows in enumerate(drawn):
         for step, prior in enumerate(rows):
-            found = logs[row, step].exp().tolist()
-            assert sum(found) == pytest.approx(1, abs=1e-5)
-            assert not any(found[len(prior) :])
-            assert all(found[i] == 0 for i, w in enumerate(prior) if w == 0 and any(prior))
+            probabilities = logs[row, step].exp().tolist()
+            assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+            assert not any(probabilities[len(prior) :])
+            assert all(probabilities[i] == 0 for i, w in enumerate(prior) if w == 0 and any(prior))
     entropy = batch.entropy(logs)
     assert torch.isfinite(batch.taken(logs)).all()
     assert (entropy >= 0).all()
@@ -113,15 +113,15 @@ def test_what_is_learned_at_one_place_is_known_at_others():
         (-batch.taken(policy(batch)).sum()).backward()
         optimizer.step()
     with torch.no_grad():
-        there, elsewhere = (float(policy(Batch([Episode((menu,), (0,))]))[0, 0, 0].exp()) for menu in menus)
-    assert there > elsewhere > 0.55
+        trained, elsewhere = (float(policy(Batch([Episode((menu,), (0,))]))[0, 0, 0].exp()) for menu in menus)
+    assert trained > elsewhere > 0.55
 
 
 def test_an_episode_is_what_its_trace_decided():
     word = Player(Policy(4)).draw(words, 5)
-    found = episode_of(words, word.trace)
-    assert "".join(menu.labels[i] for menu, i in zip(found.menus, found.index, strict=True)) == word.fingerprint
-    assert [len(menu.options) for menu in found.menus] == [3, 3, 3, 3, 3, 1]
+    replayed = episode_of(words, word.trace)
+    assert "".join(menu.labels[i] for menu, i in zip(replayed.menus, replayed.index, strict=True)) == word.fingerprint
+    assert [len(menu.options) for menu in replayed.menus] == [3, 3, 3, 3, 3, 1]
     with pytest.raises(ReplayError, match="is no longer allowed"):
         episode_of(words, Trace((Decision("letter", "1", "z"),)))
 

@@ -60,15 +60,15 @@ def test_the_best_hits_are_those_of_torch_geometric(seed):
     graph, module = data(seed=seed), pool("topk", seed=seed)
     theirs = TopKPooling(3, ratio=0.6).double()
     theirs.load_state_dict({name.removeprefix("layer."): weight for name, weight in module.state_dict().items()})
-    x, edges, _, _, kept, _ = theirs(graph.x, graph.edge_index, batch=torch.zeros(14, dtype=torch.int64))
+    x, edges, _, _, chosen, _ = theirs(graph.x, graph.edge_index, batch=torch.zeros(14, dtype=torch.int64))
     value = pooled(module, graph)
     ours = value.pooling.columns.index
-    assert torch.equal(ours.sort().values, kept.sort().values)
-    back = torch.zeros_like(graph.x).index_put((kept,), x)
+    assert torch.equal(ours.sort().values, chosen.sort().values)
+    back = torch.zeros_like(graph.x).index_put((chosen,), x)
     torch.testing.assert_close(unpooled(value, graph), back, rtol=0, atol=1e-12)
-    rows = torch.arange(len(kept))
+    rows = torch.arange(len(chosen))
     joined = links(rows, value.pooling.run.topology.edges.index, ours, 14)
-    assert torch.equal(joined, links(rows, edges, kept, 14))
+    assert torch.equal(joined, links(rows, edges, chosen, 14))
 
 
 def without_ties(seed: int) -> Data:
@@ -111,10 +111,10 @@ def test_a_hit_that_topk_leaves_out_comes_back_as_zero():
     graph, module = data(), pool("topk")
     value = pooled(module, graph)
     back = unpooled(value, graph)
-    kept = value.pooling.columns.index
-    assert torch.equal(back[kept], value.tensor())
+    chosen = value.pooling.columns.index
+    assert torch.equal(back[chosen], value.tensor())
     left_out = torch.ones(14, dtype=torch.bool)
-    left_out[kept] = False
+    left_out[chosen] = False
     assert left_out.any()
     assert not back[left_out].any()
 
@@ -178,13 +178,13 @@ def test_sampled_networks_with_poolings_learn_with_all_their_weights(seed):
     walks = WalkSpace(graph, space)
     rng = random.Random(seed)
     while True:  # more than half of the walks pool
-        found = walks(lambda point, labels, weights: rng.choices(range(len(labels)), weights)[0])
-        if any(step.block == "pool" for step in found.graph.steps):
+        candidate = walks(lambda point, labels, weights: rng.choices(range(len(labels)), weights)[0])
+        if any(step.block == "pool" for step in candidate.graph.steps):
             break
-    hyperparameters = {**found.hyperparameters, "hidden": 6, "activation": "tanh"}  # no dead units
+    hyperparameters = {**candidate.hyperparameters, "hidden": 6, "activation": "tanh"}  # no dead units
     torch.manual_seed(seed)
-    model = compile_model(found.graph, hyperparameters, WIDTHS).double()
-    counted = count_parameters(found.graph, hyperparameters, WIDTHS)
+    model = compile_model(candidate.graph, hyperparameters, WIDTHS).double()
+    counted = count_parameters(candidate.graph, hyperparameters, WIDTHS)
     trained = [p for p in model.parameters() if p.requires_grad]
     assert counted is None or counted == sum(p.numel() for p in trained)
     batch = Batch.from_data_list([data(seed=seed), data(nodes=9, edges=20, seed=seed + 50)])
@@ -273,12 +273,12 @@ def test_equal_hits_and_edges_are_treated_alike(method, name):
         order, turn = (torch.randperm(n, generator=generator) for n in (size, graph.num_edges))
         moved = Data(x=graph.x[order], edge_index=order.argsort()[graph.edge_index][:, turn])
         others = [data(*sizes, seed) for sizes in ((9, 20), (30, 90), (1, 0))]
-        small, large, single = (Data(x=one.x, edge_index=one.edge_index) for one in others)
+        small, large, single = (Data(x=other.x, edge_index=other.edge_index) for other in others)
         for before, after in (([], [small]), ([large], [graph, single])):
             batch = Batch.from_data_list([*before, moved, *after])
-            start = sum(one.num_nodes for one in before)
-            found = unpooled(pooled(module, batch), batch)[start : start + size]
-            torch.testing.assert_close(found, expected[order], rtol=0, atol=1e-10)
+            start = sum(part.num_nodes for part in before)
+            rows = unpooled(pooled(module, batch), batch)[start : start + size]
+            torch.testing.assert_close(rows, expected[order], rtol=0, atol=1e-10)
 
 
 def test_of_equal_edges_that_share_a_hit_none_is_contracted():
@@ -301,18 +301,18 @@ def test_hits_as_good_as_the_last_one_stay():
     graph = tie("half of the hits equal")
     for seed in range(10):
         module = pool("topk", seed=seed)
-        kept = pooled(module, graph).pooling.columns.index
+        chosen = pooled(module, graph).pooling.columns.index
         best = module.layer.select(graph.x).squeeze(1)
         last = best.sort(descending=True).values[5]
-        assert kept.tolist() == (best >= last - 1e-9).nonzero().squeeze(1).tolist()
+        assert chosen.tolist() == (best >= last - 1e-9).nonzero().squeeze(1).tolist()
     many = Data(x=EQUAL.expand(10, 3), edge_index=torch.zeros(2, 0, dtype=torch.int64))
     assert pooled(module, many).tensor().shape[0] == 10
 
 
 def test_hits_are_compared_before_tanh():
     graph = tie("scores in which tanh is 1")
-    kept = pooled(pool("topk"), graph).pooling.columns.index
-    assert len(kept) == 5
+    chosen = pooled(pool("topk"), graph).pooling.columns.index
+    assert len(chosen) == 5
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -337,13 +337,13 @@ def test_a_number_that_is_none_is_not_hidden(method):
 
 def greedy(pairs: list[tuple[int, int]], score: list[float], raw: list[float]) -> set[int]:
     """One group of equal pairs after the other, best ones first; a pair that shares a hit with an equal one waits."""
-    keys, free, found = list(zip(score, raw, strict=True)), set(range(10**4)), set()
+    keys, free, chosen = list(zip(score, raw, strict=True)), set(range(10**4)), set()
     for key in sorted(set(keys), reverse=True):
-        equal = [n for n, one in enumerate(keys) if one == key and set(pairs[n]) <= free]
+        equal = [n for n, pair_key in enumerate(keys) if pair_key == key and set(pairs[n]) <= free]
         alone = [n for n in equal if all(m == n or not set(pairs[n]) & set(pairs[m]) for m in equal)]
-        found |= set(alone)
+        chosen |= set(alone)
         free -= {hit for n in alone for hit in pairs[n]}
-    return found
+    return chosen
 
 
 @pytest.mark.parametrize("levels", [2, 5, 10**9])

@@ -76,12 +76,12 @@ def test_only_logits_become_probabilities(tmp_path):
 
 def model(folder, data, **task):
     """An untrained model for a data set, in a folder."""
-    about, dataset = Architecture.load("message_passing"), load_dataset(data)
+    architecture, dataset = Architecture.load("message_passing"), load_dataset(data)
     task = {"name": "edge_classification", **task}
-    network = build(about.graph, about.hyperparameters, dataset.metadata, make_task(task), seed=1)
+    network = build(architecture.graph, architecture.hyperparameters, dataset.metadata, make_task(task), seed=1)
     split = {"validation": 0.2, "test": 0.2, "seed": 0}
     provenance = Provenance(DataDescription(data), split, None, dataset.fingerprint, describe_task(task), {})
-    save_model(folder, about, weights_of(network), dataset.metadata, provenance, {})
+    save_model(folder, architecture, weights_of(network), dataset.metadata, provenance, {})
     return load_model(folder)
 
 
@@ -120,9 +120,9 @@ def test_a_submission_names_every_hit_in_the_order_of_the_file(trackml, tmp_path
         for graph in of_event:
             labels = answers(trained, graph)[1]
             expected |= parts(labels[labels >= 0], graph.hit_id.numpy()[labels >= 0])
-        found = mine[mine.track_id > 0]
-        assert parts(found.track_id.to_numpy(), found.hit_id.to_numpy()) == expected != set()
-        assert sorted(found.track_id.unique()) == list(range(1, len(expected) + 1))
+        in_tracks = mine[mine.track_id > 0]
+        assert parts(in_tracks.track_id.to_numpy(), in_tracks.hit_id.to_numpy()) == expected != set()
+        assert sorted(in_tracks.track_id.unique()) == list(range(1, len(expected) + 1))
         outside = hits[hits.volume_id == 9].hit_id
         assert (mine[mine.hit_id.isin(outside)].track_id == 0).all() and len(outside) == 1
         edges = pd.read_csv(tmp_path / "out" / "scores" / f"{name}.csv")
@@ -164,8 +164,8 @@ def test_a_bad_event_is_left_out(trackml, tmp_path, capsys):
     assert "event000000008-hits.csv.gz: can't be read" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert predict.main([*printed, "--skip-bad"]) == 0
-    about = json.loads(capsys.readouterr().out)
-    assert (about["events"], about["skipped"]) == (1, 1)
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["events"], summary["skipped"]) == (1, 1)
     assert set(pd.read_csv(tmp_path / "out" / "submission.csv").event_id) == {7}
 
 
@@ -223,8 +223,10 @@ def test_samples_of_the_notebook(tmp_path):
         index = graph.in_file_order(graph.edge_index.T).T.tolist()
         known = dict(zip(zip(*index, strict=True), scores.tolist(), strict=True))
         for hit, (others, values) in enumerate(zip(old["graphs"]["pred"], new["graphs"]["score"], strict=True)):
-            said = [known[pair] if (pair := (hit, other)) in known else known[other, hit] for other in others.tolist()]
-            assert values.tolist() == pytest.approx(said, rel=1e-5)
+            expected = [
+                known[pair] if (pair := (hit, other)) in known else known[other, hit] for other in others.tolist()
+            ]
+            assert values.tolist() == pytest.approx(expected, rel=1e-5)
     # What the network found doesn't hinder reading the samples again.
     again = load_dataset({"source": "pickle", "path": str(tmp_path / "out")})
     assert again.fingerprint == load_dataset(data).fingerprint
@@ -262,10 +264,10 @@ def test_events_that_have_gone_are_named(trackml, tmp_path):
 
 def test_what_networks_say_of_hits_and_graphs(trackml, tmp_path):
     graphs = [graph for graph in load_dataset(trackml).graphs if graph.event == "event000000007"]
-    said = [{"point": graph.x[:, :2], "number": torch.tensor([2.0 + graph.sector])} for graph in graphs]
-    found = [Prediction(graph, None, None, one) for graph, one in zip(graphs, said, strict=True)]
+    outputs = [{"point": graph.x[:, :2], "number": torch.tensor([2.0 + graph.sector])} for graph in graphs]
+    predictions = [Prediction(graph, None, None, output) for graph, output in zip(graphs, outputs, strict=True)]
     (tmp_path / "out").mkdir()
-    write_predictions(found, check_spec(trackml, "data", []), tmp_path / "out")
+    write_predictions(predictions, check_spec(trackml, "data", []), tmp_path / "out")
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["outputs"]
     points = pd.read_csv(tmp_path / "out" / "outputs" / "event000000007-point.csv")
     assert points.hit_id.tolist() == torch.cat([graph.hit_id for graph in graphs]).tolist()
@@ -276,9 +278,9 @@ def test_what_networks_say_of_hits_and_graphs(trackml, tmp_path):
 
 def test_graphs_made_of_others_are_written_as_submissions_alone():
     inner = {"source": "hitgraphs", "path": "a"}
-    made, toy = DataDescription({"source": "line_graph", "of": inner}), DataDescription({"source": "toy"})
+    derived, toy = DataDescription({"source": "line_graph", "of": inner}), DataDescription({"source": "toy"})
     with pytest.raises(InputError, match="no prediction writer that writes for graphs of line_graph; allowed: trackml"):
-        predict.writer_of(made)
+        predict.writer_of(derived)
     assert predict.writer_of(DataDescription(inner))[0] == "hitgraphs"
     with pytest.raises(InputError, match="the source toy has no prediction writer; allowed: acorn, hitgraphs"):
         predict.writer_of(toy)

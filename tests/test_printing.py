@@ -47,8 +47,8 @@ def test_all_that_a_command_prints_is_clean(capsys):
         raise InputError(CONTROLS)
 
     assert command(lambda: new_parser("x", ""), run)([]) == 2
-    said = capsys.readouterr()
-    assert said.out == f"{SHOWN}\n{SHOWN}\n" and said.err == f"{SHOWN}\n{SHOWN}\n"
+    printed = capsys.readouterr()
+    assert printed.out == f"{SHOWN}\n{SHOWN}\n" and printed.err == f"{SHOWN}\n{SHOWN}\n"
 
 
 def test_views_and_logs_are_clean(capsys):
@@ -90,8 +90,8 @@ def test_a_run_with_such_names_is_shown(run, tmp_path, capsys):
     (run / "proposals.jsonl").write_text(proposal + json.dumps({**json.loads(proposal), "proposal": 1}) + "\n")
     for arguments in ([str(run)], [f"{run}/1"], [str(run), "--json"], [str(run), "--effects"]):
         assert inspect.main(arguments) == 0
-        said = capsys.readouterr()
-        assert is_clean(said.out) and is_clean(said.err)
+        printed = capsys.readouterr()
+        assert is_clean(printed.out) and is_clean(printed.err)
     name = {**Architecture.load("interaction").to_dict(), "name": TEXT, "about": TEXT}
     (tmp_path / "named.yaml").write_text(yaml.safe_dump(name))
     assert inspect.main([str(tmp_path / "named.yaml"), "--draw", str(tmp_path / "drawn")]) == 0

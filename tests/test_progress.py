@@ -17,11 +17,11 @@ def proposal(number: int) -> dict[str, Any]:
 
 
 def row(number: int, status: str, score: float | None) -> dict[str, Any]:
-    about = {"epochs": 2, "parameters": 1234, "seconds": 10.0, "error": None if score else "the loss is nan"}
-    return {"id": f"{number:04d}", "proposal": number, "status": status, "score": score, **about}
+    figures = {"epochs": 2, "parameters": 1234, "seconds": 10.0, "error": None if score else "the loss is nan"}
+    return {"id": f"{number:04d}", "proposal": number, "status": status, "score": score, **figures}
 
 
-def told(progress: Progress) -> None:
+def report_trials(progress: Progress) -> None:
     """Two trials end, one fails, one runs."""
     for number in range(4):
         progress.started(proposal(number))
@@ -51,7 +51,7 @@ def test_durations(seconds: float, text: str) -> None:
 
 def test_plain_lines() -> None:
     out = io.StringIO()
-    told(Progress(Console(file=out), trials=6, workers=2, metric="auc"))
+    report_trials(Progress(Console(file=out), trials=6, workers=2, metric="auc"))
     assert out.getvalue().splitlines() == [
         "[1/6] trial 0000 finished: auc 0.75000; 2 epochs, 1,234 parameters, 10.0 s; best 0.75000; 25.0 s left",
         "[2/6] trial 0001 pruned: auc 0.50000; 2 epochs, 1,234 parameters, 10.0 s; best 0.75000; 20.0 s left",
@@ -63,7 +63,7 @@ def test_live_view() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=150, color_system=None)
     with LiveProgress(console, trials=6, workers=2, metric="auc") as progress:
-        told(progress)
+        report_trials(progress)
         with console.capture() as capture:
             console.print(progress.view())
     text = capture.get()

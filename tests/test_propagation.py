@@ -93,13 +93,13 @@ def layers_by_steps(start: Helices) -> list[int]:
     grows = np.diff(r) > 0
     outwards = int(np.argmax(grows))
     turning = outwards + int(np.argmin(grows[outwards:]))
-    found = []
+    crossings = []
     for layer in range(len(DETECTOR.place)):
         axis, along = (r, z) if DETECTOR.barrel[layer] else (z, r)
         for k in np.flatnonzero(np.diff(np.sign(axis - DETECTOR.place[layer])) != 0):
             if outwards <= k < turning and DETECTOR.low[layer] <= along[k] <= DETECTOR.high[layer]:
-                found.append((k, layer))
-    return [layer for _, layer in sorted(found)]
+                crossings.append((k, layer))
+    return [layer for _, layer in sorted(crossings)]
 
 
 def near_an_edge(start: Helices) -> bool:
@@ -185,7 +185,7 @@ def test_particles_that_scatter_back_are_not_followed() -> None:
 def test_scattering_bends_tracks_after_the_first_layer_only() -> None:
     start = helices(3, count=2000, low=0.5)
     plain, bent = propagate(start, DETECTOR), propagate(start, DETECTOR, 0.02, np.random.default_rng(0))
-    first = [np.unique(one.particle, return_index=True)[1] for one in (plain, bent)]
+    first = [np.unique(hits.particle, return_index=True)[1] for hits in (plain, bent)]
     assert np.array_equal(plain.pos[first[0]], bent.pos[first[1]])
     assert len(plain.layer) > 2 * len(first[0])
     paths = {(p, layer): pos for p, layer, pos in zip(plain.particle, plain.layer, plain.pos, strict=True)}

@@ -138,7 +138,7 @@ def test_other_blocks_are_scored(proxy):
     )  # fmt: skip
     limits = {"name": "one", "hyperparameters": {"hidden": 8}, "walk": {"max_steps": 20, "max_walks": 1, "extra": [0]}}
     candidate = RandomSampler(WalkSpace(graph, SearchSpace.from_dict(limits)), 0).draw(0, 0)
-    assert {step.block for step in candidate.graph.steps} == {one["block"] for one in functions.values()}
+    assert {step.block for step in candidate.graph.steps} == {function["block"] for function in functions.values()}
     model = build(candidate.graph, candidate.hyperparameters, DATA.metadata, TASK, 0)
     value = score(proxy, model, BATCH, TASK)
     assert value is not None and math.isfinite(value)
@@ -171,8 +171,8 @@ def test_units_of_a_large_batch_are_put_together_from_its_blocks():
         sizes = {batch.num_nodes: "node", batch.num_edges: "edge"}
         with torch.no_grad(), Signs(sizes) as signs:
             network(1)(batch)
-        assert all(len(units) in sizes for _, units in signs.seen)
-        counts.append([(domain, units.shape[1]) for domain, units in signs.seen])
+        assert all(len(units) in sizes for _, units in signs.noted)
+        counts.append([(domain, units.shape[1]) for domain, units in signs.noted])
     assert batch.num_edges > 4096
     assert counts[0] == counts[1] and {domain for domain, _ in counts[0]} == {"node", "edge"}
 
@@ -182,7 +182,7 @@ def test_gradients_of_a_linear_layer_are_fully_correlated():
     rows, columns = few.num_edges, 2 * 3 + 5
     assert rows <= ROWS
     eigenvalues = [float(rows)] + [0.0] * (columns - 2)
-    expected = -sum(math.log(one + 1e-5) + 1 / (one + 1e-5) for one in eigenvalues)
+    expected = -sum(math.log(eigenvalue + 1e-5) + 1 / (eigenvalue + 1e-5) for eigenvalue in eigenvalues)
     assert score("jacob_cov", linear(), few, TASK) == pytest.approx(expected)
 
 
@@ -190,8 +190,8 @@ def test_gradients_of_a_linear_layer_are_fully_correlated():
 def test_what_is_no_number_is_none(proxy):
     model = network(1)
     with torch.no_grad():
-        for one in model.parameters():
-            one.mul_(float("inf"))
+        for weight in model.parameters():
+            weight.mul_(float("inf"))
     assert score(proxy, model, BATCH, TASK) is None
 
 

@@ -60,14 +60,14 @@ def test_stopped_and_resumed_on_ray_is_the_same_as_in_one_go_without(tmp_path: P
     assert code == 130
     assert stderr.splitlines()[-1] == f"stopped; go on with: archioptrx search --resume {run}"
     assert len(lines(run / "trials.jsonl")) < 8
-    told = subprocess.run([*COMMAND, "--resume", str(run), "--json"], capture_output=True, text=True, check=True)
-    assert len(json.loads(told.stdout)["trials"]) == 8
+    resumed = subprocess.run([*COMMAND, "--resume", str(run), "--json"], capture_output=True, text=True, check=True)
+    assert len(json.loads(resumed.stdout)["trials"]) == 8
     searched(tmp_path / "local", small(budget__trials=8, sampler=sampler))
     assert results(run) == results(tmp_path / "local")
     assert proposed(run) == proposed(tmp_path / "local")
     best = [json.loads((folder / "best" / "metrics.json").read_text()) for folder in (run, tmp_path / "local")]
     assert best[0] == best[1]
-    for line in (stderr + told.stderr).splitlines():
+    for line in (stderr + resumed.stderr).splitlines():
         assert re.match(
             r"searching in |\[\d+/\d+\] trial |measuring the latency |retraining the best: |stopped; ", line
         ), line
@@ -80,9 +80,9 @@ def test_a_worker_that_dies_is_a_failed_trial(tmp_path: Path, monkeypatch: pytes
     allow("sockets_of_a_test", tmp_path)
     more = {"imports": [*odd.pop("imports"), "sockets_of_a_test"], "track": ["sockets"], **odd}
     path = write(tmp_path, **more, training={"epochs": 1}, budget={"trials": 6})
-    told = subprocess.run([*COMMAND, str(path), "--output", "run", "--json"], capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
-    rows = json.loads(told.stdout)["trials"]
+    done = subprocess.run([*COMMAND, str(path), "--output", "run", "--json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(done.stdout)["trials"]
     errors = [row["error"] for row in rows if row["status"] == "failed"]
     assert len(rows) == 6
     assert [error for error in errors if error.startswith("the worker died")]
@@ -170,9 +170,9 @@ def test_no_process_of_a_search_connects_to_another_machine(tmp_path: Path) -> N
 def test_a_worker_that_hangs_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = write(tmp_path, **write_only(tmp_path, "hanging"), budget={"trials": 1, "trial_time": 0.5})
-    told = subprocess.run([*COMMAND, str(path), "--output", "run"], capture_output=True, text=True)
-    assert told.returncode == 2
-    assert "run: all 1 trials failed; the last one: no score within 0.5 s (budget.trial_time)\n" in told.stderr
+    done = subprocess.run([*COMMAND, str(path), "--output", "run"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "run: all 1 trials failed; the last one: no score within 0.5 s (budget.trial_time)\n" in done.stderr
     assert "the worker is killed: its time is over" in RunFolder(tmp_path / "run").log("0000").read_text()
 
 

@@ -184,15 +184,15 @@ def csv(random, folder):
         line = random.choice(lines)
         change = random.randrange(6)
         if change < 3:
-            told = (*map(str, NUMBERS), "", "nan", "x", '"', "1;2", "1e999", "9" * 400, "\0", "٣")
-            line[random.randrange(len(line))] = random.choice(told)
+            texts = (*map(str, NUMBERS), "", "nan", "x", '"', "1;2", "1e999", "9" * 400, "\0", "٣")
+            line[random.randrange(len(line))] = random.choice(texts)
         elif change == 3:
             lines.insert(random.randrange(len(lines) + 1), list(random.choice(lines)))
         elif change == 4:
             del lines[random.randrange(len(lines)) :]
         else:
             line.append("1")
-        file.write_text("\n".join(",".join(one) for one in lines) + "\n", encoding="utf-8")
+        file.write_text("\n".join(",".join(cells) for cells in lines) + "\n", encoding="utf-8")
     if random.random() < 0.15:
         file = random.choice(files)
         file.write_bytes(mutated_bytes(file.read_bytes() or b"\n", random))
@@ -205,12 +205,12 @@ READERS = {"npz": npz, "pyg": pyg, "pickle": samples, "csv": csv}
 def fuzzed(reader, examples):
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
     @given(st.randoms(use_true_random=False))
-    def one(random):
+    def check(random):
         with tempfile.TemporaryDirectory() as name:
             spec = READERS[reader](random, Path(name))
             refused_or_read({**spec, "path": name})
 
-    one()
+    check()
 
 
 def test_every_source_of_files_has_a_reader(tmp_path):

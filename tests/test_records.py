@@ -109,7 +109,7 @@ def test_warnings_of_a_trial_are_in_its_log_once() -> None:
         warnings.warn("outside", UserWarning, stacklevel=1)
     notes = log.taken()
     assert len(notes) == 1 and notes[0][1].startswith("UserWarning: too steep (")
-    assert [str(one.message) for one in shown] == ["too steep", "outside"]
+    assert [str(warning.message) for warning in shown] == ["too steep", "outside"]
     assert log.taken() == []
 
 

@@ -54,12 +54,12 @@ def test_every_trial_of_a_search_is_repeated(pruned: Path, tmp_path: Path, capsy
     assert {row["status"] for row in rows} == {"finished", "pruned"}
     for row in rows:
         number = row["proposal"]
-        code, told = again(pruned, number, tmp_path / row["id"], capsys)
+        code, printed = again(pruned, number, tmp_path / row["id"], capsys)
         assert code == 0 and same(pruned, number, tmp_path / row["id"])
         verdict = f"repeats trial {row['id']} exactly: the same score after each epoch, the same weights "
-        assert told.splitlines()[-1] == verdict + row["weights_digest"]
-        about = json.loads((tmp_path / row["id"] / "environment.json").read_text())
-        assert about["weights_digest"] == row["weights_digest"] and about["seed"] == row["seed"]
+        assert printed.splitlines()[-1] == verdict + row["weights_digest"]
+        environment = json.loads((tmp_path / row["id"] / "environment.json").read_text())
+        assert environment["weights_digest"] == row["weights_digest"] and environment["seed"] == row["seed"]
         metrics = json.loads((tmp_path / row["id"] / "metrics.json").read_text())
         assert metrics["repeats"] == {"run": str(pruned), "trial": f"trial {row['id']}", "exactly": True}
 
@@ -96,24 +96,24 @@ def test_a_trial_of_an_earlier_version_that_began_with_weights_of_another_says_s
     rows = lines(run / "trials.jsonl")
     rows[-1] |= {"inherited": {"parent": "0001", "tensors": 4, "share": 0.5}}
     (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    _, told = again(run, rows[-1]["proposal"], tmp_path / "model", capsys)
+    _, printed = again(run, rows[-1]["proposal"], tmp_path / "model", capsys)
     line = f"trial {rows[-1]['id']} began with weights of trial 0001: this one begins with fresh ones"
-    assert line in told.splitlines()
+    assert line in printed.splitlines()
 
 
 def test_what_else_can_differ_is_named(pruned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = copy(pruned, tmp_path / "run")
-    about = json.loads((run / "environment.json").read_text())
-    about["versions"]["torch"], about["data"]["fingerprint"] = "1.0", "of other data"
-    write_atomically(run / "environment.json", json.dumps(about))
+    environment = json.loads((run / "environment.json").read_text())
+    environment["versions"]["torch"], environment["data"]["fingerprint"] = "1.0", "of other data"
+    write_atomically(run / "environment.json", json.dumps(environment))
     rows = lines(run / "trials.jsonl")
     rows[0] |= {"device": "cuda", "weights_digest": "0" * 16, "curve": [0.25, *rows[0]["curve"][1:]]}
     (run / "trials.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    _, told = again(run, rows[0]["proposal"], tmp_path / "model", capsys)
+    _, printed = again(run, rows[0]["proposal"], tmp_path / "model", capsys)
     name, here = f"trial {rows[0]['id']}", "cuda" if torch.cuda.is_available() else "cpu"
-    assert (f"{name} was trained on cuda, this one on {here}" in told) == (here == "cpu")
-    assert "the data have changed since the search" in told.splitlines()
-    last = told.splitlines()[-1]
+    assert (f"{name} was trained on cuda, this one on {here}" in printed) == (here == "cpu")
+    assert "the data have changed since the search" in printed.splitlines()
+    last = printed.splitlines()[-1]
     assert last.startswith(f"differs from {name}: epoch 1 ") and " ≠ 0.25" in last
     assert last.endswith(f"; since then: torch 1.0 → {torch.__version__.split('+')[0]}") or "torch 1.0 → " in last
 
@@ -123,10 +123,10 @@ def test_measured_seconds_in_the_score_are_no_difference_of_the_network(
 ) -> None:
     objective = {"metric": "auc", "cost": {"metric": "seconds_per_epoch"}}
     searched(tmp_path / "run", small(objective=objective, budget__trials=1, retrain__seeds=1))
-    _, told = again(tmp_path / "run", 0, tmp_path / "model", capsys)
+    _, printed = again(tmp_path / "run", 0, tmp_path / "model", capsys)
     digest = lines(tmp_path / "run" / "trials.jsonl")[0]["weights_digest"]
-    assert told.splitlines()[-1] == (
-        f"the same weights as trial 0000: {digest}; only what was measured in seconds differs"
+    assert printed.splitlines()[-1] == (
+        f"the same weights as trial 0000: {digest}; only numbers measured in seconds differ"
     )
 
 
@@ -135,8 +135,8 @@ def test_other_epochs_or_another_seed_are_no_repetition(
 ) -> None:
     number = next(row["proposal"] for row in lines(pruned / "trials.jsonl") if row["status"] == "pruned")
     for place, (more, epochs) in enumerate([(("--epochs", "3"), 3), (("--epochs", "2", "--seed", "5"), 2)]):
-        code, told = again(pruned, number, tmp_path / str(place), capsys, *more)
-        assert code == 0 and "repeats" not in told and "differs" not in told
+        code, printed = again(pruned, number, tmp_path / str(place), capsys, *more)
+        assert code == 0 and "repeats" not in printed and "differs" not in printed
         assert len(lines(tmp_path / str(place) / "epochs.jsonl")) == epochs
 
 
@@ -148,8 +148,8 @@ def test_a_trial_that_failed_fails_again(
     odd = write_odd(tmp_path, "raising", "exploding")
     searched(tmp_path / "run", small(**odd, budget__trials=10, training__epochs=1), run_locally)
     row = next(row for row in lines(tmp_path / "run" / "trials.jsonl") if row["status"] == "failed")
-    code, told = again(tmp_path / "run", row["proposal"], tmp_path / "model", capsys)
-    assert code == 2 and told.splitlines()[-1].endswith(f": {row['error']}")
+    code, printed = again(tmp_path / "run", row["proposal"], tmp_path / "model", capsys)
+    assert code == 2 and printed.splitlines()[-1].endswith(f": {row['error']}")
     assert not (tmp_path / "model").exists()
 
 

@@ -107,19 +107,19 @@ def test_a_heading_sorts_by_click_and_by_key(folder: Path) -> None:
 
 def test_a_word_filters_and_a_row_opens_its_trial(folder: Path) -> None:
     content = Content.read(RunFolder(folder))
-    wanted = content.rows[-1]
+    trial = content.rows[-1]
     with opened(report(folder)) as page:
-        page.get_by_label("Filter").fill(wanted["fingerprint"][:9])
-        assert column(page, "trial") == [wanted["id"]]
+        page.get_by_label("Filter").fill(trial["fingerprint"][:9])
+        assert column(page, "trial") == [trial["id"]]
         page.locator("#leaderboard-table tbody tr").click()
-        dialog = page.get_by_role("dialog", name=f"Trial {wanted['id']}")
-        expect(dialog).to_contain_text(str(content.graph(wanted["proposal"])).splitlines()[0].split("=")[1].split()[0])
+        dialog = page.get_by_role("dialog", name=f"Trial {trial['id']}")
+        expect(dialog).to_contain_text(str(content.graph(trial["proposal"])).splitlines()[0].split("=")[1].split()[0])
         expect(dialog.locator("svg.archioptrx-drawing")).to_be_visible()
         dialog.get_by_role("button", name="Copy").click()
         expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
         dialog.get_by_role("link", name="Training curves and details").click()
         expect(dialog).to_be_hidden()
-        expect(page.locator(f"#trial-{wanted['id']}")).to_have_attribute("open", "")
+        expect(page.locator(f"#trial-{trial['id']}")).to_have_attribute("open", "")
         page.get_by_label("Filter").fill("no such word")
         assert column(page, "place") == ["No trial matches the filter."]
 

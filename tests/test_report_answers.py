@@ -26,13 +26,13 @@ def graphs():
 
 def held_out(graphs, outputs):
     """What the figures read of a model's answers: `model` and `metrics` are nothing that they look at."""
-    return HeldOut(None, graphs, graphs, outputs, [[one] for one in outputs], {})
+    return HeldOut(None, graphs, graphs, outputs, [[output] for output in outputs], {})
 
 
 def figures(task, outputs, graphs):
     """The figures as plotly gets them, by heading."""
-    found = answers.figures_of("", task, outputs, held_out(graphs, outputs))
-    return {name: json.loads(re.search(r"<script[^>]*>(.*)</script>", one, re.S)[1]) for name, one in found.items()}
+    drawn = answers.figures_of("", task, outputs, held_out(graphs, outputs))
+    return {name: json.loads(re.search(r"<script[^>]*>(.*)</script>", html, re.S)[1]) for name, html in drawn.items()}
 
 
 def test_residuals_have_the_bias_and_resolution_of_evaluate(graphs):
@@ -67,9 +67,9 @@ def test_distances_count_all_pairs_on_the_right_side(graphs):
     same, other = drawn["Distances of hits"]["data"]
     pairs = torch.cat([pairs_of(graph)[1] for graph in graphs])
     assert same["y"][0] == int(pairs.sum()) and not any(same["y"][1:])
-    assert sum(one or 0 for one in other["y"][:-1]) == int((~pairs).sum())
+    assert sum(count or 0 for count in other["y"][:-1]) == int((~pairs).sum())
     ends = zip(other["x"][1:], other["y"][:-1], strict=True)
-    assert [one for end, one in ends if end <= task.threshold] == [None] * 5
+    assert [count for end, count in ends if end <= task.threshold] == [None] * 5
 
 
 def test_a_point_for_each_graph_says_its_number_of_tracks(graphs):

@@ -71,14 +71,14 @@ def test_each_frame_shows_the_answers_of_its_pass(report, held):
         for frame in (len(target.passes) - 1, 0, 2):
             slider.fill(str(frame))
             expect(display).to_have_attribute("data-frame", str(frame))
-            seen = np.bincount(event.classes[frame], minlength=4)
+            counts = np.bincount(event.classes[frame], minlength=4)
             hidden = ((event.classes[frame] == 0) & (event.darkness[frame] == 0)).sum()
-            wanted = [int(seen[0] - hidden), *seen[1:].tolist()]
-            assert list(drawn(display).values()) == counted(display) == wanted
-            assert paths(display) == 2 * sum(wanted)
+            expected = [int(counts[0] - hidden), *counts[1:].tolist()]
+            assert list(drawn(display).values()) == counted(display) == expected
+            assert paths(display) == 2 * sum(expected)
             auc = target.by_pass()[frame]["auc"]
-            said = f"After iteration {frame} of {len(target.passes) - 1}, on all held-out events: AUC {auc:.4f}"
-            expect(display.locator("[data-part=said]")).to_contain_text(said)
+            sentence = f"After iteration {frame} of {len(target.passes) - 1}, on all held-out events: AUC {auc:.4f}"
+            expect(display.locator("[data-part=said]")).to_contain_text(sentence)
 
 
 def test_play_goes_through_all_frames_and_stops(report):
@@ -123,12 +123,12 @@ def test_scores_alone_another_event_and_another_theme(report, held):
         changed = f"(before) => getComputedStyle(document.querySelector('{line}')).stroke !== before"
         page.wait_for_function(changed, arg=light)
         display.locator("[data-part=event]").select_option(index=1)
-        wanted = np.bincount(events[1].darkness[-1], minlength=7)[1:].tolist()
+        expected = np.bincount(events[1].darkness[-1], minlength=7)[1:].tolist()
         page.wait_for_function(
             "(wanted) => document.querySelector('.event-display').dataset.drawn.endsWith(wanted)",
-            arg=f":{wanted[-1]}}}",
+            arg=f":{expected[-1]}}}",
         )
-        assert list(drawn(display).values()) == wanted
+        assert list(drawn(display).values()) == expected
 
 
 def big(held, edges):
@@ -138,7 +138,7 @@ def big(held, edges):
     random = np.random.default_rng(0)
     passes = [random.normal(0, 3, edges) for _ in range(9)]
     truth, kept = graph.y.numpy() > 0.5, np.ones(edges, dtype=bool)
-    target = replace(target, logits=passes[-1], passes=passes, truth=truth, kept=kept, spans=[(0, edges)])
+    target = replace(target, logits=passes[-1], passes=passes, truth=truth, counted=kept, spans=[(0, edges)])
     return replace(held, graphs=[graph]), target
 
 
@@ -189,7 +189,7 @@ def test_every_row_is_in_one_sector_on_the_screen(held, tmp_path):
 
 def test_bins_of_the_score():
     scores = np.array([0.0, 0.0099, 0.0101, 0.2, 0.4, 0.5, 0.69, 0.8, 0.95])
-    logits = np.array([-math.inf, *(math.log(one / (1 - one)) for one in scores[1:])])
+    logits = np.array([-math.inf, *(math.log(score / (1 - score)) for score in scores[1:])])
     assert displays.darkness_of(logits).tolist() == [0, 0, 1, 2, 3, 4, 4, 5, 6]
 
 
@@ -197,6 +197,6 @@ def test_medals_of_triplets_are_those_that_evaluate_counts():
     random = np.random.default_rng(1)
     index, truth, doublets = random.integers(0, 30, (2, 80)), random.random(80) < 0.4, random.random(30) < 0.5
     kept, logits = random.random(80) < 0.9, random.normal(size=80)
-    found = displays.classes_of(logits, truth, kept, index, doublets)
-    wanted = medals((logits >= 0) & kept, truth & kept, index, doublets)
-    assert np.bincount(found, minlength=6)[1:].tolist() == list(wanted.values()) and min(wanted.values()) > 0
+    classes = displays.classes_of(logits, truth, kept, index, doublets)
+    expected = medals((logits >= 0) & kept, truth & kept, index, doublets)
+    assert np.bincount(classes, minlength=6)[1:].tolist() == list(expected.values()) and min(expected.values()) > 0

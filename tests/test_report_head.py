@@ -46,12 +46,12 @@ def test_a_trial_that_ends_while_the_folder_is_read_has_its_proposal(
 
     def goes_on(journal: Journal) -> list[dict[str, Any]]:
         """Read; once the first of the two journals has been read, the last trial is proposed and ends."""
-        found = read(journal)
+        rows = read(journal)
         if journal.path.name in ("proposals.jsonl", "trials.jsonl") and not first:
             first.append(journal.path.name)
             rewrite(folder / "proposals.jsonl", lambda _: proposals)
             rewrite(folder / "trials.jsonl", lambda _: trials)
-        return found
+        return rows
 
     monkeypatch.setattr(Journal, "read", goes_on)
     content = Content.read(RunFolder(folder))
@@ -95,8 +95,8 @@ def test_a_loss_is_told_as_one(tmp_path: Path) -> None:
     assert min(dots.y) == line.y[-1] == best and max(line.y) == line.y[0]
     curve = training_quantities(content, content.best[0])["validation loss"]
     assert min(value for value in curve if value is not None) == best
-    found = architectures.section(content)
-    assert found is not None and f"{content.best[0]['id']} · loss {best:.5f}" in found.body
+    section = architectures.section(content)
+    assert section is not None and f"{content.best[0]['id']} · loss {best:.5f}" in section.body
 
 
 def test_times_have_their_zone(folder: Path) -> None:

@@ -36,8 +36,8 @@ def held(run):
 
 @pytest.fixture(scope="module")
 def answers(held):
-    [found] = BinaryTarget.all_of(held)
-    return found
+    [target] = BinaryTarget.all_of(held)
+    return target
 
 
 def told_by_evaluate(run, capsys):
@@ -46,18 +46,18 @@ def told_by_evaluate(run, capsys):
 
 
 def test_numbers_are_those_of_evaluate(run, held, answers, capsys):
-    told = told_by_evaluate(run, capsys)
+    evaluation = told_by_evaluate(run, capsys)
     last = answers.by_pass()[-1]
     assert {name: last[name] for name in ("auc", "efficiency", "purity")} == {
-        name: told[name] for name in ("auc", "efficiency", "purity")
+        name: evaluation[name] for name in ("auc", "efficiency", "purity")
     }
-    assert told["efficiency"] > 0 and held.metrics["eta"] == told["eta"]
-    found = rates.Rates.of(answers.logits, answers.truth)
-    assert found.efficiency[found.cut] == told["efficiency"] and found.purity[found.cut] == pytest.approx(
-        told["purity"]
+    assert evaluation["efficiency"] > 0 and held.metrics["eta"] == evaluation["eta"]
+    curve = rates.Rates.of(answers.logits, answers.truth)
+    assert curve.efficiency[curve.cut] == evaluation["efficiency"] and curve.purity[curve.cut] == pytest.approx(
+        evaluation["purity"]
     )
     shown = best_model.metric_facts(held)
-    assert shown["AUC"] == f"{told['auc']:.5f}" and shown["purity at cut 0.5"] == f"{told['purity']:.5f}"
+    assert shown["AUC"] == f"{evaluation['auc']:.5f}" and shown["purity at cut 0.5"] == f"{evaluation['purity']:.5f}"
 
 
 def test_last_pass_is_the_answer_of_the_model_and_there_is_one_pass_more_than_iterations(held, answers):
@@ -74,9 +74,9 @@ def test_lines_of_each_class_are_the_confusion_matrix(held, answers):
         rows = np.concatenate([np.arange(*answers.spans[place]) for place in places])
         for turn, logits in enumerate(answers.passes):
             accepted, truth = logits[rows] >= 0, answers.truth[rows]
-            found = np.bincount(event.classes[turn], minlength=4)
-            wanted = [(truth & accepted).sum(), (~truth & accepted).sum(), (truth & ~accepted).sum()]
-            assert found[1:].tolist() == wanted
+            counts = np.bincount(event.classes[turn], minlength=4)
+            expected = [(truth & accepted).sum(), (~truth & accepted).sum(), (truth & ~accepted).sum()]
+            assert counts[1:].tolist() == expected
             scores = 1 / (1 + np.exp(-logits[rows]))
             drawn = (event.darkness[turn] > 0).sum()
             assert drawn == (scores >= 0.01).sum()
@@ -97,8 +97,8 @@ def test_events_are_the_median_the_largest_and_the_smallest():
         make_graph(random_arrays(k, edges=n), Metadata("test"), name, sector)
         for k, (name, sector, n) in enumerate([("a", 0, 10), ("a", 1, 30), ("b", 0, 20), ("c", 0, 50), ("d", 0, 5)])
     ]
-    found = held_out.events_by_size(graphs, len(graphs))
-    assert found == [("a", [0, 1], "median size"), ("c", [3], "the largest"), ("d", [4], "the smallest")]
+    chosen = held_out.events_by_size(graphs, len(graphs))
+    assert chosen == [("a", [0, 1], "median size"), ("c", [3], "the largest"), ("d", [4], "the smallest")]
     assert [name for name, _, _ in held_out.events_by_size(graphs, 3)] == ["a", "b"]
 
 
@@ -119,8 +119,8 @@ def test_the_winner_is_shown_or_the_best_trial_before_there_is_one(run):
 def test_events_that_have_changed_leave_one_line(run, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
-    about = json.loads((copy / "best" / "metadata.json").read_text())
-    (copy / "best" / "metadata.json").write_text(json.dumps({**about, "fingerprint": "0" * 64}))
+    metadata = json.loads((copy / "best" / "metadata.json").read_text())
+    (copy / "best" / "metadata.json").write_text(json.dumps({**metadata, "fingerprint": "0" * 64}))
     section = best_model.section(Content.read(RunFolder(copy)))
     assert section is not None
     line = "The winner, trial 0000 can&#39;t be shown: data: have changed since the training."
@@ -130,12 +130,12 @@ def test_events_that_have_changed_leave_one_line(run, tmp_path):
 def test_passes_are_kept_as_far_as_there_is_room(run, held, answers, monkeypatch):
     monkeypatch.setattr(held_out, "EDGES_PER_EVALUATION", 1)  # a batch for each graph
     little = evaluate_held_out(load_model(run), most=1)
-    [found] = BinaryTarget.all_of(little)
+    [target] = BinaryTarget.all_of(little)
     assert len(little.batches) == len(held.graphs) > len(little.passes) == 1
-    assert len(found.passes) == len(answers.passes) and found.drawable == 1 < answers.drawable == len(held.graphs)
-    np.testing.assert_allclose(found.logits, answers.logits, atol=1e-5)
+    assert len(target.passes) == len(answers.passes) and target.drawable == 1 < answers.drawable == len(held.graphs)
+    np.testing.assert_allclose(target.logits, answers.logits, atol=1e-5)
     first = {graph.event for graph in held.graphs[:1]}
-    assert {event.name for event in displays.chosen_events(little, found)} == first
+    assert {event.name for event in displays.chosen_events(little, target)} == first
 
 
 logits = st.lists(st.sampled_from([-6.0, -3.0, -1.0, -0.1, 0.0, 0.1, 2.0, 5.0]), min_size=2, max_size=40)
@@ -146,23 +146,23 @@ def test_a_curve_goes_from_nothing_to_all_and_through_the_cut(values, data):
     values = np.array(values)
     truth = np.array(data.draw(st.lists(st.booleans(), min_size=len(values), max_size=len(values))))
     truth[:2] = [True, False]
-    found = rates.Rates.of(values, truth)
-    assert (found.efficiency[0], found.false[0], found.efficiency[-1], found.false[-1]) == (0, 0, 1, 1)
-    assert found.efficiency[found.cut] == (truth & (values >= 0)).sum() / truth.sum()
-    assert found.false[found.cut] == (~truth & (values >= 0)).sum() / (~truth).sum()
+    curve = rates.Rates.of(values, truth)
+    assert (curve.efficiency[0], curve.false[0], curve.efficiency[-1], curve.false[-1]) == (0, 0, 1, 1)
+    assert curve.efficiency[curve.cut] == (truth & (values >= 0)).sum() / truth.sum()
+    assert curve.false[curve.cut] == (~truth & (values >= 0)).sum() / (~truth).sum()
 
 
 @given(st.integers(1, 3000), st.integers(0, 10), st.integers(10, 600))
 def test_a_thinned_curve_keeps_its_ends_and_order(points, seed, most):
     steps = np.random.default_rng(seed).random((2, points)) ** 8
-    found = rates.curve_places(np.cumsum(steps[0]), np.cumsum(steps[1]), most)
-    assert found[0] == 0 and found[-1] == points - 1 and len(found) <= most
-    assert (np.diff(found) > 0).all()
-    assert points > most or len(found) == points
+    places = rates.curve_places(np.cumsum(steps[0]), np.cumsum(steps[1]), most)
+    assert places[0] == 0 and places[-1] == points - 1 and len(places) <= most
+    assert (np.diff(places) > 0).all()
+    assert points > most or len(places) == points
 
 
 def test_a_curve_of_many_points_is_thinned_to_500_and_no_gap_is_wide():
     x = np.linspace(0, 1, 100_000)
-    found = rates.curve_places(x, x**9)
-    assert 400 < len(found) <= 500
-    assert np.hypot(np.diff(x[found]), np.diff(x[found] ** 9)).max() < 0.02
+    places = rates.curve_places(x, x**9)
+    assert 400 < len(places) <= 500
+    assert np.hypot(np.diff(x[places]), np.diff(x[places] ** 9)).max() < 0.02

@@ -21,11 +21,13 @@ def test_the_front_is_what_nothing_beats(values: list[tuple[float, float]], righ
     points = [(i, x, y) for i, (x, y) in enumerate(values)]
     signed = [(x if right else -x, y if up else -y) for x, y in values]
     unbeaten = {
-        one for one in signed if not any(other != one and other[0] >= one[0] and other[1] >= one[1] for other in signed)
+        point
+        for point in signed
+        if not any(other != point and other[0] >= point[0] and other[1] >= point[1] for other in signed)
     }
-    found = front_of_points(points, (right, up))
-    assert {signed[i] for i, _, _ in found} == unbeaten and len(found) == len(unbeaten)
-    assert [x for _, x, _ in found] == sorted(x for _, x, _ in found)
+    front = front_of_points(points, (right, up))
+    assert {signed[i] for i, _, _ in front} == unbeaten and len(front) == len(unbeaten)
+    assert [x for _, x, _ in front] == sorted(x for _, x, _ in front)
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), max_size=10))
@@ -43,8 +45,8 @@ def test_a_log_axis_has_ticks_around_its_values(values: list[float]) -> None:
     axis = log_axis(values, "title")
     assert axis["tickvals"] == sorted(axis["tickvals"]) and len(axis["tickvals"]) >= 1
     assert [float(text.replace(",", "")) for text in axis["ticktext"]] == axis["tickvals"]
-    seen = [tick for tick in axis["tickvals"] if min(values) <= tick <= max(values)]
-    assert len(seen) >= 2 or max(values) <= (1 + 1e-9) * min(values)
+    inside = [tick for tick in axis["tickvals"] if min(values) <= tick <= max(values)]
+    assert len(inside) >= 2 or max(values) <= (1 + 1e-9) * min(values)
 
 
 def test_only_shares_can_be_turned() -> None:

@@ -28,8 +28,8 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
     return Content.read(RunFolder(run))
 
 
-def made(content: Content) -> dict[str, Section]:
-    return {found.name: found for make in SECTIONS if (found := make(content)) is not None}
+def sections_of(content: Content) -> dict[str, Section]:
+    return {section.name: section for make in SECTIONS if (section := make(content)) is not None}
 
 
 def ids(section: Section) -> list[str]:
@@ -37,20 +37,20 @@ def ids(section: Section) -> list[str]:
 
 
 def test_a_search_has_all_of_them(content: Content) -> None:
-    found = made(content)
-    assert list(found) == ["effects", "functions", "walks", "costs"]
-    assert ids(found["effects"]) == ["effects-figure"]
-    assert ids(found["functions"]) == ["functions-best", "functions-course"]
-    assert ids(found["walks"]) == ["walks-shapes", "walks-lineage"]
-    assert ids(found["costs"]) == ["costs-time", "costs-parameters"]
+    sections = sections_of(content)
+    assert list(sections) == ["effects", "functions", "walks", "costs"]
+    assert ids(sections["effects"]) == ["effects-figure"]
+    assert ids(sections["functions"]) == ["functions-best", "functions-course"]
+    assert ids(sections["walks"]) == ["walks-shapes", "walks-lineage"]
+    assert ids(sections["costs"]) == ["costs-time", "costs-parameters"]
 
 
 def test_a_search_that_has_only_begun(content: Content) -> None:
     for ended in (0, 1, 2):
-        found = made(replace(content, rows=content.rows[:ended]))
-        assert ("costs" in found) == (ended > 0) and ("effects" in found) == (ended > 1)
-        assert ids(found["functions"]) == ["functions-course"]  # no best quarter of two trials
-    assert made(replace(content, rows=[], proposals={})) == {}
+        sections = sections_of(replace(content, rows=content.rows[:ended]))
+        assert ("costs" in sections) == (ended > 0) and ("effects" in sections) == (ended > 1)
+        assert ids(sections["functions"]) == ["functions-course"]  # no best quarter of two trials
+    assert sections_of(replace(content, rows=[], proposals={})) == {}
 
 
 def test_a_search_of_thousands_of_trials_stays_small(content: Content) -> None:
@@ -62,9 +62,9 @@ def test_a_search_of_thousands_of_trials_stays_small(content: Content) -> None:
     trials = [row["proposal"] for row in content.rows]
     proposals = {n: {**content.proposals[trials[n % count]], "proposal": n, "parent": None} for n in numbers}
     many = replace(content, rows=rows, proposals=proposals)
-    for section in made(many).values():
+    for section in sections_of(many).values():
         assert len(section.body) < 300_000, section.name
-    assert "worker 1" not in made(many)["costs"].body  # no bar for each trial
+    assert "worker 1" not in sections_of(many)["costs"].body  # no bar for each trial
 
 
 def test_all_failed(tmp_path: Path) -> None:
@@ -75,24 +75,26 @@ def test_all_failed(tmp_path: Path) -> None:
         content = Content.read(RunFolder(tmp_path / "run"))
     failed = [row for row in content.rows if row["error"]]
     assert failed
-    found = made(replace(content, rows=failed))
-    assert "effects" not in found
-    assert "this block never works" in found["walks"].body and f"logs/{failed[0]['id']}.log" in found["walks"].body
+    sections = sections_of(replace(content, rows=failed))
+    assert "effects" not in sections
+    assert (
+        "this block never works" in sections["walks"].body and f"logs/{failed[0]['id']}.log" in sections["walks"].body
+    )
 
 
 def test_one_architecture_has_no_functions(tmp_path: Path) -> None:
     experiment = small(architecture="interaction", search_space="hyperparameters", constraints={}, training__epochs=1)
     searched(tmp_path / "run", experiment)
-    found = made(Content.read(RunFolder(tmp_path / "run")))
-    assert list(found) == ["effects", "walks", "costs"]
+    sections = sections_of(Content.read(RunFolder(tmp_path / "run")))
+    assert list(sections) == ["effects", "walks", "costs"]
 
 
 def test_each_goal_has_its_effects(tmp_path: Path) -> None:
     experiment = small(objective=["auc", "parameters"], training__epochs=1, budget__trials=8)
     searched(tmp_path / "run", experiment)
-    found = made(Content.read(RunFolder(tmp_path / "run")))
-    assert ids(found["effects"]) == ["effects-figure", "effects-figure-1"]
-    assert "On parameters" in found["effects"].body
+    sections = sections_of(Content.read(RunFolder(tmp_path / "run")))
+    assert ids(sections["effects"]) == ["effects-figure", "effects-figure-1"]
+    assert "On parameters" in sections["effects"].body
 
 
 def test_a_reader_sees_and_switches(content: Content, tmp_path: Path) -> None:
@@ -116,12 +118,12 @@ def test_a_reader_sees_and_switches(content: Content, tmp_path: Path) -> None:
 def test_what_the_terminal_says(content: Content, capsys: pytest.CaptureFixture[str]) -> None:
     run = str(content.folder.path)
     assert inspect([run, "--effects", "--top", "3"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[0].startswith("what good trials share, on auc: 24 trials")
-    assert said[2].split()[:4] == ["choice", "kind", "made", "left"] and said[6].endswith("more (--top)")
-    assert all(len(line) <= 120 for line in said)
+    output = capsys.readouterr().out.splitlines()
+    assert output[0].startswith("what good trials share, on auc: 24 trials")
+    assert output[2].split()[:4] == ["choice", "kind", "made", "left"] and output[6].endswith("more (--top)")
+    assert all(len(line) <= 120 for line in output)
     assert inspect([run, "--effects", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)["effects"]["auc"]
     assert printed["trials"] == 24 and {"name", "trials", "low", "high", "p"} <= set(printed["choices"][0])
     proposed = {line["proposal"] for line in lines(content.folder.path / "proposals.jsonl")}
-    assert all(one["trials"] + one["others"] <= len(proposed) for one in printed["choices"])
+    assert all(choice["trials"] + choice["others"] <= len(proposed) for choice in printed["choices"])

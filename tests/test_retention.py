@@ -92,8 +92,8 @@ def test_after_a_crash_the_same_are_kept(whole: Path, tmp_path: Path, after: int
     assert run.kept() == RunFolder(whole).kept()
     assert {file.name for file in (run.path / "weights").iterdir()} == {f"{n:04d}.pt" for n in run.kept()}
     for number in run.kept():
-        one, other = (torch.load(RunFolder(f).weights(number), weights_only=True) for f in (run.path, whole))
-        assert weights_digest(one) == weights_digest(other)
+        resumed, undisturbed = (torch.load(RunFolder(f).weights(number), weights_only=True) for f in (run.path, whole))
+        assert weights_digest(resumed) == weights_digest(undisturbed)
 
 
 def test_a_trial_that_can_not_be_among_the_best_sends_no_weights(tmp_path: Path) -> None:
@@ -135,8 +135,8 @@ def test_at_any_moment_the_best_are_there(
     retention = Retention(folder, Keep(count))
     for number, score in order:
         row = {"proposal": number, "score": score, "status": "failed" if score is None else "finished"}
-        wanted = retention.wanted()
-        sends = score is not None and bool(wanted) and score >= wanted.get("keep_from", -math.inf)
+        instructions = retention.wanted()
+        sends = score is not None and bool(instructions) and score >= instructions.get("keep_from", -math.inf)
         retention.store(row, b"w" if sends else None)
         if draw.random() < 0.2:  # killed before the line: begun anew, and run again
             retention = Retention(folder, Keep(count))
@@ -202,12 +202,12 @@ def test_a_kept_trial_is_a_model(whole: Path) -> None:
 def test_a_trial_whose_weights_are_gone_says_which_are_there(whole: Path) -> None:
     run = RunFolder(whole)
     lost = next(number for number in range(5) if number not in run.kept())
-    kept = ", ".join(f"{number:04d}" for number in run.kept())
+    kept_ids = ", ".join(f"{number:04d}" for number in run.kept())
     with pytest.raises(InputError) as caught:
         load_model(f"{whole}/{lost}")
     place = f"{whole}/{lost:04d}"
     assert caught.value.faults == (
-        f"{place}: its weights are not kept (kept: {kept}); allowed: archioptrx train {place} makes them again",
+        f"{place}: its weights are not kept (kept: {kept_ids}); allowed: archioptrx train {place} makes them again",
     )
     with pytest.raises(InputError, match="0007: no such trial; allowed: 0000 … 0004"):
         load_model(f"{whole}/7")

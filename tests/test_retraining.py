@@ -63,13 +63,13 @@ def test_the_next_best_is_trained_again_where_the_best_fails(
         failed.update([number] if len(failed) < 2 else [])
         return number in failed
 
-    found = searched(run, some(), failing(first_two))
+    result = searched(run, some(), failing(first_two))
     best, second, third, _ = order(run)
     retrained = [(row["proposal"], row["status"]) for row in lines(run / "retrain.jsonl")]
     assert retrained == [*[(best, "failed")] * 2, *[(second, "failed")] * 2, *[(third, "finished")] * 2]
-    assert found.winner.proposal == third and found.winner.seeds == 2
+    assert result.winner.proposal == third and result.winner.seeds == 2
     again = searched(run, some(), failing(lambda *_: True))
-    assert again.winner == found.winner and len(lines(run / "retrain.jsonl")) == 6, "a resume has nothing to do"
+    assert again.winner == result.winner and len(lines(run / "retrain.jsonl")) == 6, "a resume has nothing to do"
 
 
 def test_a_candidate_that_lost_a_seed_comes_after_those_with_all(tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_where_every_retraining_fails_the_best_trial_is_repeated_as_it_was(
 ) -> None:
     run = tmp_path / "run"
     experiment = some(retrain={"top": 1, "seeds": 1, "epochs": 3})
-    found = searched(run, experiment, failing(lambda _, repeat: repeat != OWN_SEED))
+    result = searched(run, experiment, failing(lambda _, repeat: repeat != OWN_SEED))
     best = order(run)[0]
-    assert (found.winner.proposal, found.winner.repeat, found.winner.seeds) == (best, OWN_SEED, 1)
+    assert (result.winner.proposal, result.winner.repeat, result.winner.seeds) == (best, OWN_SEED, 1)
     trial = next(row for row in lines(run / "trials.jsonl") if row["proposal"] == best)
     row = lines(run / "retrain.jsonl")[-1]
     assert [row[key] for key in ("score", "curve", "seed", "weights_digest")] == [
@@ -141,5 +141,5 @@ def test_of_several_goals_any_trial_with_a_score_may_follow(tmp_path: Path) -> N
         failed.extend([number] if number not in failed and len(failed) < 3 else [])
         return number in failed
 
-    found = searched(run, goals, failing(all_but_the_last))
-    assert found.winner.proposal not in failed and len(failed) == 3
+    result = searched(run, goals, failing(all_but_the_last))
+    assert result.winner.proposal not in failed and len(failed) == 3

@@ -60,15 +60,15 @@ def test_statistics_are_those_of_the_sample(capsys):
     assert main(["tracking", "--count", "200", "--seed", "1", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
     assert main(["tracking", "--count", "200", "--seed", "1", "--stats", "--json"]) == 0
-    about = json.loads(capsys.readouterr().out)
-    assert about["architectures"] == 200
-    assert about["distinct"] == len({row["fingerprint"] for row in rows})
-    assert about["refused"]["duplicates"] == 200 - about["distinct"]
-    assert about["distributions"]["steps"]["mean"] == sum(row["steps"] for row in rows) / 200
-    assert about["shares"]["loops"] == sum(row["loops"] > 0 for row in rows) / 200
-    assert set(about["distributions"]) >= {"steps", "depth", "loops", "branches", "message rounds", "parameters"}
+    statistics = json.loads(capsys.readouterr().out)
+    assert statistics["architectures"] == 200
+    assert statistics["distinct"] == len({row["fingerprint"] for row in rows})
+    assert statistics["refused"]["duplicates"] == 200 - statistics["distinct"]
+    assert statistics["distributions"]["steps"]["mean"] == sum(row["steps"] for row in rows) / 200
+    assert statistics["shares"]["loops"] == sum(row["loops"] > 0 for row in rows) / 200
+    assert set(statistics["distributions"]) >= {"steps", "depth", "loops", "branches", "message rounds", "parameters"}
     assert main(["tracking", "--count", "200", "--seed", "1", "--stats"]) == 0
-    assert f"{about['distinct']:,} distinct" in capsys.readouterr().out
+    assert f"{statistics['distinct']:,} distinct" in capsys.readouterr().out
 
 
 def test_distinct_architectures_only(capsys):
@@ -91,9 +91,9 @@ def test_all_numbers_of_the_comments(name, capsys):
 
 def sizes_of(name: str) -> list[tuple[int, int]]:
     text = bundled("function_graphs", name).read_text(encoding="utf-8")
-    found = re.findall(r"([\d,]+) architectures of up to (\d+) steps", " ".join(text.replace("\n# ", " ").split()))
-    assert found, "the comment states no number"
-    return [(int(count.replace(",", "")), int(steps)) for count, steps in found]
+    claims = re.findall(r"([\d,]+) architectures of up to (\d+) steps", " ".join(text.replace("\n# ", " ").split()))
+    assert claims, "the comment states no number"
+    return [(int(count.replace(",", "")), int(steps)) for count, steps in claims]
 
 
 def check_sizes(name, sizes, capsys):

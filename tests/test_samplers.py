@@ -52,49 +52,49 @@ def words(choose: Choose) -> Word:
 
 
 def drain(sampler, most=1000):
-    found = []
-    while len(found) < most and (candidate := sampler.propose()) is not None:
-        found.append(candidate)
-    return found
+    candidates = []
+    while len(candidates) < most and (candidate := sampler.propose()) is not None:
+        candidates.append(candidate)
+    return candidates
 
 
 def test_the_enumeration_has_every_path_once():
-    found = [candidate for candidate, _ in enumerate_space(words)]
-    assert len(found) == len(set(found)) == 2 * (2 + 4 + 8)
-    assert len({w.fingerprint for w in found}) == 9
+    candidates = [candidate for candidate, _ in enumerate_space(words)]
+    assert len(candidates) == len(set(candidates)) == 2 * (2 + 4 + 8)
+    assert len({w.fingerprint for w in candidates}) == 9
 
 
 def test_fixed_kinds_are_not_varied():
-    found = [candidate for candidate, _ in enumerate_space(words, fixed=("hyperparameter",))]
-    assert len(found) == 14
-    assert {w.size for w in found} == {"small"}
+    candidates = [candidate for candidate, _ in enumerate_space(words, fixed=("hyperparameter",))]
+    assert len(candidates) == 14
+    assert {w.size for w in candidates} == {"small"}
 
 
 @pytest.mark.parametrize("name", ["random", "exhaustive"])
 @pytest.mark.parametrize("seed", range(5))
 def test_no_architecture_comes_twice_until_all_were_there(name, seed):
-    found = drain(make_sampler(name, words, seed))
-    assert len({w.fingerprint for w in found[:9]}) == 9
-    assert len(found) == len({w.key for w in found}) == 18
+    candidates = drain(make_sampler(name, words, seed))
+    assert len({w.fingerprint for w in candidates[:9]}) == 9
+    assert len(candidates) == len({w.key for w in candidates}) == 18
 
 
 def test_by_hyperparameters_a_candidate_comes_once():
     sampler = make_sampler("random", words, 3, dedup="hyperparameters")
-    found = drain(sampler)
-    assert len(found) == len({w.key for w in found}) == 18
+    candidates = drain(sampler)
+    assert len(candidates) == len({w.key for w in candidates}) == 18
     assert sampler.refused["duplicate"] > 0
     assert sampler.propose() is None
 
 
 class Listening(RandomSampler):
-    """Random, but keeps what it is told."""
+    """Random, but keeps what it observes."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self.told = []
+        self.observed = []
 
     def observe(self, candidate, score, epochs):
-        self.told.append((candidate.key, score, epochs))
+        self.observed.append((candidate.key, score, epochs))
 
 
 def test_a_sampler_is_told_the_score_of_what_was_refused():
@@ -104,33 +104,33 @@ def test_a_sampler_is_told_the_score_of_what_was_refused():
     first = sampler.propose()
     sampler.observe(first, 0.7, 4)
     drain(sampler, 9)
-    assert sampler.inner.told[0] == (first.key, 0.7, 4)
-    again = sampler.inner.told[1:]
+    assert sampler.inner.observed[0] == (first.key, 0.7, 4)
+    again = sampler.inner.observed[1:]
     assert again and {row[1:] for row in again} == {(0.7, 4)}
     assert {row[0].split()[0] for row in again} == {first.fingerprint}
 
 
 def test_state_round_trip_in_the_middle():
-    one = make_sampler("random", words, 2)
-    for candidate in drain(one, 5):
-        one.observe(candidate, None, 0)
-    state = json.loads(json.dumps(one.state_dict()))
+    sampler = make_sampler("random", words, 2)
+    for candidate in drain(sampler, 5):
+        sampler.observe(candidate, None, 0)
+    state = json.loads(json.dumps(sampler.state_dict()))
     other = make_sampler("random", words, 2)
     other.load_state_dict(state)
-    assert drain(one) == drain(other)
+    assert drain(sampler) == drain(other)
 
 
 def test_several_scores_come_back_from_json_as_they_were():
-    one = make_sampler("random", words, 3)
-    first = one.propose()
-    one.observe(first, (0.5, -2.0), 4)
+    sampler = make_sampler("random", words, 3)
+    first = sampler.propose()
+    sampler.observe(first, (0.5, -2.0), 4)
     other = make_sampler("random", words, 3)
-    other.load_state_dict(json.loads(json.dumps(one.state_dict())))
-    assert other._known(first) == one._known(first) == ((0.5, -2.0), 4)
+    other.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
+    assert other._known(first) == sampler._known(first) == ((0.5, -2.0), 4)
 
 
 def test_what_a_constraint_refused_may_come_with_other_hyperparameters():
-    told = []
+    observed = []
 
     class Fixed(RandomSampler):
         """Proposes one architecture in both sizes."""
@@ -140,14 +140,14 @@ def test_what_a_constraint_refused_may_come_with_other_hyperparameters():
             return words(lambda point, labels, weights: labels.index(next(answers)))
 
         def observe(self, candidate: Word, score: object, epochs: int) -> None:
-            told.append((candidate.key, score, epochs))
+            observed.append((candidate.key, score, epochs))
 
     sampler = Deduplicated(Fixed(words), words)
     first = sampler.propose()
     sampler.observe(first, None, 0)
     second = sampler.propose()
     assert (first.key, second.key) == ("a small", "a large")
-    assert told == [("a small", None, 0)] * 3  # refused by a constraint once, then as a duplicate twice
+    assert observed == [("a small", None, 0)] * 3  # refused by a constraint once, then as a duplicate twice
     sampler.observe(second, None, 1)  # a failure is a trial: the architecture is done with
     assert sampler.propose().fingerprint != "a"
 
@@ -158,28 +158,28 @@ def test_equal_outcomes_of_one_architecture_are_all_remembered(name):
     small, large = (
         words(lambda point, labels, weights, at=at: at if point.kind == "hyperparameter" else 0) for at in (0, 1)
     )
-    for one in (small, large):
-        sampler.observe(one, 0.5, 1)
-    assert [one.key for one in sampler.inner.memory.observations] == [small.key, large.key]
+    for word in (small, large):
+        sampler.observe(word, 0.5, 1)
+    assert [observation.key for observation in sampler.inner.memory.observations] == [small.key, large.key]
 
 
 @pytest.mark.parametrize("name", ["evolution", "gp", "controller"])
 def test_a_refused_duplicate_is_told_and_is_no_news(name):
     sampler = make_sampler(name, words, 0)
-    seen = [sampler.propose() for _ in range(6)]
-    for number, one in enumerate(seen):
-        sampler.observe(one, number / 10, 1)
+    proposed = [sampler.propose() for _ in range(6)]
+    for number, word in enumerate(proposed):
+        sampler.observe(word, number / 10, 1)
     before = json.dumps(sampler.inner.state_dict(), default=str)
-    for one in seen:
-        sampler.inner.again(replace(one, size="other"), 0.3, 1)
+    for word in proposed:
+        sampler.inner.again(replace(word, size="other"), 0.3, 1)
     assert json.dumps(sampler.inner.state_dict(), default=str) == before
 
 
 def test_an_exhaustive_sampler_goes_on_after_its_state():
-    one, other = make_sampler("exhaustive", words), make_sampler("exhaustive", words)
-    drain(one, 4)
-    other.load_state_dict(json.loads(json.dumps(one.state_dict())))
-    assert drain(one) == drain(other)
+    sampler, other = make_sampler("exhaustive", words), make_sampler("exhaustive", words)
+    drain(sampler, 4)
+    other.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
+    assert drain(sampler) == drain(other)
 
 
 def test_replay_proposes_its_traces():

@@ -83,13 +83,13 @@ class Careless(RandomSampler):
 class Forgetful(RandomSampler):
     """Has a state, and doesn't say so."""
 
-    told = 0
+    observation_count = 0
 
     def observe(self, candidate, score, epochs):
-        self.told += 1
+        self.observation_count += 1
 
     def draw(self, number, attempt):
-        return super().draw(number, attempt + 1000 * self.told)
+        return super().draw(number, attempt + 1000 * self.observation_count)
 
 
 def unseeded(space, seed):

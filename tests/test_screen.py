@@ -52,8 +52,8 @@ def test_the_best_of_some_draws_is_taken() -> None:
     for number in range(10):
         for attempt in (0, 1):
             drawn = [inner.draw(number, place) for place in range(6 * attempt, 6 * attempt + 6)]
-            longest = max(len(one.letters) for one in drawn)
-            assert screen.draw(number, attempt) == next(one for one in drawn if len(one.letters) == longest)
+            longest = max(len(word.letters) for word in drawn)
+            assert screen.draw(number, attempt) == next(word for word in drawn if len(word.letters) == longest)
 
 
 def test_one_proposal_is_no_screen() -> None:
@@ -69,7 +69,7 @@ def test_what_would_be_refused_is_not_scored_and_equal_ones_are_scored_once() ->
         return length(candidate)
 
     few = Words(longest=2, alphabet="ab")
-    screen = Screen(RandomSampler(few, 0), score, 30, lambda one: one.letters.startswith("a"))
+    screen = Screen(RandomSampler(few, 0), score, 30, lambda candidate: candidate.letters.startswith("a"))
     assert screen.draw(0, 0).letters.startswith("b")
     assert len(scored) == len(set(scored)) and not any(key.startswith("a") for key in scored)
 
@@ -79,37 +79,37 @@ def test_where_all_would_be_refused_the_first_is_given_unscored() -> None:
         raise AssertionError("nothing is to be scored")
 
     inner = RandomSampler(WORDS, 5)
-    assert Screen(inner, never, 4, lambda one: True).draw(3, 0) == inner.draw(3, 0)
+    assert Screen(inner, never, 4, lambda candidate: True).draw(3, 0) == inner.draw(3, 0)
 
 
 def test_what_loses_may_come_again_and_what_is_taken_may_not() -> None:
     few = Words(longest=2, alphabet="ab", sizes=("one",))
     sampler = make_sampler("random", few, 1, screen=lambda inner, is_new: Screen(inner, length, 4, is_new_not(is_new)))
-    found = [sampler.propose() for _ in range(7)]
-    assert {one.letters for one in found[:6] if one} == {"a", "b", "aa", "ab", "ba", "bb"}
-    assert found[6] is None
-    assert len(found[0].letters) == 2
+    words = [sampler.propose() for _ in range(7)]
+    assert {word.letters for word in words[:6] if word} == {"a", "b", "aa", "ab", "ba", "bb"}
+    assert words[6] is None
+    assert len(words[0].letters) == 2
 
 
 def test_scores_and_state_are_those_of_the_sampler_inside() -> None:
-    one, other = (Screen(EvolutionSampler(WORDS, 1), length, 3) for _ in range(2))
-    one.observe(one.draw(0, 0), 0.5, 1)
-    assert len(one.state_dict()["told"]) == 1
-    other.load_state_dict(one.state_dict())
-    assert other.state_dict() == one.state_dict() == one.inner.state_dict()
+    screen, other = (Screen(EvolutionSampler(WORDS, 1), length, 3) for _ in range(2))
+    screen.observe(screen.draw(0, 0), 0.5, 1)
+    assert len(screen.state_dict()["told"]) == 1
+    other.load_state_dict(screen.state_dict())
+    assert other.state_dict() == screen.state_dict() == screen.inner.state_dict()
 
 
 def test_what_the_sampler_inside_has_learned_is_told() -> None:
-    def made(name: str, **options: Any) -> Any:
+    def with_screen(name: str, **options: Any) -> Any:
         return make_sampler(
-            name, functions, screen=lambda inner, is_new: Screen(inner, lambda one: [0.0], 2), **options
+            name, functions, screen=lambda inner, is_new: Screen(inner, lambda candidate: [0.0], 2), **options
         )
 
-    sampler = made("controller", batch=2, width=4)
+    sampler = with_screen("controller", batch=2, width=4)
     for number in range(2):
         sampler.observe(sampler.propose(), number / 2, 1)
     assert set(sampler.learned()) == {"a", "b", "c"}
-    assert made("random").learned() == {}
+    assert with_screen("random").learned() == {}
 
 
 class Children(RandomSampler):
@@ -124,8 +124,8 @@ class Children(RandomSampler):
 def test_the_parent_is_that_of_the_candidate_that_is_taken() -> None:
     sampler = make_sampler("random", WORDS, 1)
     sampler.inner = Screen(Children(WORDS, 1), length, 6)
-    found = [(sampler.propose(), sampler.parent) for _ in range(10)]
-    assert all(candidate is not None and candidate.letters[0] == parent for candidate, parent in found)
+    proposals = [(sampler.propose(), sampler.parent) for _ in range(10)]
+    assert all(candidate is not None and candidate.letters[0] == parent for candidate, parent in proposals)
 
 
 def is_new_not(is_new: Any) -> Any:
@@ -135,9 +135,9 @@ def is_new_not(is_new: Any) -> Any:
 
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=9))
 def test_one_proxy_decides_by_its_largest_number(values: list[float | None]) -> None:
-    numbers = [one for one in values if one is not None]
+    numbers = [value for value in values if value is not None]
     expected = values.index(max(numbers)) if numbers else 0
-    assert best([(one,) for one in values]) == expected
+    assert best([(value,) for value in values]) == expected
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=9))
@@ -192,7 +192,7 @@ def test_samplers_that_propose_each_candidate_once_are_refused(name: str) -> Non
     ],
 )
 def test_a_fault_is_one_line(arguments: tuple[str, ...], line: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert search([part for one in arguments for part in ("--set", one)]) == 2
+    assert search([part for argument in arguments for part in ("--set", argument)]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith(line) and printed.err.count("\n") == 1 and printed.out == ""
 
@@ -209,12 +209,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_search_keeps_what_it_screened(whole: Path) -> None:
-    kept = {row["key"]: row for row in lines(whole / "screen.jsonl")}
-    assert len(kept) == len(lines(whole / "screen.jsonl")) > 4
-    assert all(set(row["values"]) == {"parameters", "naswot"} and row["error"] is None for row in kept.values())
+    screen_rows = {row["key"]: row for row in lines(whole / "screen.jsonl")}
+    assert len(screen_rows) == len(lines(whole / "screen.jsonl")) > 4
+    assert all(set(row["values"]) == {"parameters", "naswot"} and row["error"] is None for row in screen_rows.values())
     for line in lines(whole / "proposals.jsonl"):
         hyperparameters = "".join(f" {k}={v}" for k, v in sorted(line["hyperparameters"].items()))
-        assert line["screened"] == kept[line["fingerprint"] + hyperparameters]["values"]
+        assert line["screened"] == screen_rows[line["fingerprint"] + hyperparameters]["values"]
 
 
 def test_candidates_beyond_a_constraint_are_not_screened(whole: Path) -> None:
@@ -275,8 +275,8 @@ def test_values_that_are_known_are_not_measured_again(whole: Path) -> None:
     setup = prepare(RunFolder(whole).experiment(), whole)
     screening = Screening(Journal(whole / "screen.jsonl"), never, ("parameters", "naswot"))
     sampler = setup.sampler(screening)
-    found = sampler.propose()
-    assert found is not None and found.fingerprint == lines(whole / "proposals.jsonl")[0]["fingerprint"]
+    candidate = sampler.propose()
+    assert candidate is not None and candidate.fingerprint == lines(whole / "proposals.jsonl")[0]["fingerprint"]
 
 
 def test_training_does_not_notice_the_screen(whole: Path) -> None:
@@ -286,8 +286,8 @@ def test_training_does_not_notice_the_screen(whole: Path) -> None:
     experiment = RunFolder(whole).experiment()
     row, line = lines(whole / "trials.jsonl")[1], lines(whole / "proposals.jsonl")[1]
     spec = Specs(experiment, "cpu").trial(line, ComputationGraph.from_dict(line["graph"]))
-    told = list(messages(spec, load_events(experiment).data))
-    assert [one["score"] for one in told if one["kind"] == "epoch"] == row["curve"]
+    sent = list(messages(spec, load_events(experiment).data))
+    assert [message["score"] for message in sent if message["kind"] == "epoch"] == row["curve"]
 
 
 def test_measuring_puts_generator_and_threads_back(whole: Path) -> None:
@@ -334,5 +334,5 @@ def test_the_end_says_what_the_screen_took(tmp_path: Path, capsys: pytest.Captur
     assert f"screened by jacob_cov: {count} candidates for 1 proposals (3 drawn for each), " in text
     assert [line["screened"] is None for line in lines(folder / "proposals.jsonl")] == [True, False]
     assert search(["--resume", str(folder), "--backend", "local", "--json"]) == 0
-    about = json.loads(capsys.readouterr().out)["screen"]
-    assert about["scored"] == count and about["proposals"] == 1 and about["seconds"] > 0
+    summary = json.loads(capsys.readouterr().out)["screen"]
+    assert summary["scored"] == count and summary["proposals"] == 1 and summary["seconds"] > 0

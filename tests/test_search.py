@@ -122,7 +122,7 @@ def test_failed_trials_are_recorded_and_the_search_goes_on(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     odd = write_odd(tmp_path, "raising", "exploding")
-    found = searched(tmp_path / "run", small(**odd, budget__trials=10, training__epochs=1))
+    result = searched(tmp_path / "run", small(**odd, budget__trials=10, training__epochs=1))
     rows = lines(tmp_path / "run" / "trials.jsonl")
     failed = [row for row in rows if row["status"] == "failed"]
     errors = " | ".join(row["error"] for row in failed)
@@ -130,7 +130,7 @@ def test_failed_trials_are_recorded_and_the_search_goes_on(tmp_path: Path, monke
     assert "the loss is nan" in errors
     assert all(row["score"] is None and "\n" not in row["error"] for row in failed)
     assert 0 < len(failed) < len(rows) == 10
-    assert found.winner.proposal not in {row["proposal"] for row in failed}
+    assert result.winner.proposal not in {row["proposal"] for row in failed}
 
 
 def test_a_search_in_which_all_trials_fail_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,26 +142,26 @@ def test_a_search_in_which_all_trials_fail_says_so(tmp_path: Path, monkeypatch: 
 
 
 def test_constraints_refuse_before_training(tmp_path: Path) -> None:
-    found = searched(tmp_path / "run", small(constraints__steps=4, constraints__rounds=1, budget__trials=4))
+    result = searched(tmp_path / "run", small(constraints__steps=4, constraints__rounds=1, budget__trials=4))
     graphs = [line["graph"] for line in lines(tmp_path / "run" / "proposals.jsonl")]
     assert all(len(graph["steps"]) <= 4 for graph in graphs)
-    assert set(found.refusals) <= {"steps", "rounds", "executed", "parameters"}
-    assert sum(found.refusals.values()) == sum(
+    assert set(result.refusals) <= {"steps", "rounds", "executed", "parameters"}
+    assert sum(result.refusals.values()) == sum(
         line["draws"] - 1 for line in lines(tmp_path / "run" / "proposals.jsonl")
     )
 
 
 class Listening:
-    """A sampler that notes what it is told."""
+    """A sampler that notes what it observes."""
 
     def __init__(self, inner: Any) -> None:
-        self.inner, self.told = inner, list[tuple[Any, ...]]()
+        self.inner, self.observed = inner, list[tuple[Any, ...]]()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        self.told.append((candidate.key, score, epochs))
+        self.observed.append((candidate.key, score, epochs))
         self.inner.observe(candidate, score, epochs)
 
 
@@ -180,9 +180,9 @@ def test_the_sampler_hears_of_what_a_constraint_refused(tmp_path: Path, limits: 
             for message in messages(job.spec, events.data):
                 trials.message(job.key, message)
         Trials(folder, again, Fifo(), rules, (), quiet())
-    refused = [one for one in first.told if one[1:] == (None, 0)]
+    refused = [observation for observation in first.observed if observation[1:] == (None, 0)]
     assert len(refused) >= 3
-    assert again.told == first.told
+    assert again.observed == first.observed
 
 
 def test_a_resumed_search_tells_the_refusal_that_was_last(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_resumed_search_tells_the_refusal_that_was_last(tmp_path: Path) -> Non
         for message in messages(job.spec, events.data):
             trials.message(job.key, message)
         Trials(folder, again, Fifo(), rules, (), quiet()).next()
-    assert again.told == [(trials.candidates[0].key, None, 0)]
+    assert again.observed == [(trials.candidates[0].key, None, 0)]
 
 
 def test_a_trial_that_fails_in_its_first_epoch_is_told_as_failed_not_as_refused(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_trial_that_fails_in_its_first_epoch_is_told_as_failed_not_as_refused(
             trials.message(job.key, dict(error))
     assert trials.rows[0]["epochs"] == 0
     key = trials.candidates[0].key
-    assert [one for one in listening.told if one[0] == key] == [(key, None, 1)]
+    assert [observation for observation in listening.observed if observation[0] == key] == [(key, None, 1)]
 
 
 def test_other_hyperparameters_than_those_that_were_proposed_are_found_out(tmp_path: Path) -> None:
@@ -251,14 +251,14 @@ def test_a_space_that_is_exhausted_ends_the_search(tmp_path: Path) -> None:
     space["walk"] = {"max_steps": 4, "max_walks": 1, "extra": [0]}
     (tmp_path / "one.yaml").write_text(yaml.safe_dump(space))
     experiment = small(search_space=str(tmp_path / "one.yaml"), budget__trials=500, training__epochs=1)
-    found = searched(tmp_path / "run", experiment)
-    assert found.exhausted and "--resume" not in final_text(found, experiment)
-    assert json.loads(final_json(found, experiment))["exhausted"] is True
+    result = searched(tmp_path / "run", experiment)
+    assert result.exhausted and "--resume" not in final_text(result, experiment)
+    assert json.loads(final_json(result, experiment))["exhausted"] is True
     rows = lines(tmp_path / "run" / "trials.jsonl")
     assert 0 < len(rows) < 500
     assert len({row["fingerprint"] for row in rows}) == len(rows)
     again = searched(tmp_path / "run", experiment)
-    assert again.exhausted and again.winner == found.winner
+    assert again.exhausted and again.winner == result.winner
     enough = small(search_space=str(tmp_path / "one.yaml"), budget__trials=len(rows), training__epochs=1)
     as_many = searched(tmp_path / "run", enough)
     assert not as_many.exhausted and "--resume" in final_text(as_many, enough), "nobody has asked for one more"
@@ -311,10 +311,10 @@ def test_asha_lets_the_best_third_go_on() -> None:
 
 
 def test_asha_remembers_the_trials_of_before() -> None:
-    fresh, told = Asha(), Asha()
-    told.remember(0, [0.9, 0.9, 0.95])
+    fresh, resumed = Asha(), Asha()
+    resumed.remember(0, [0.9, 0.9, 0.95])
     assert not fresh.prunes(1, 1, 0.5)
-    assert told.prunes(1, 1, 0.5)
+    assert resumed.prunes(1, 1, 0.5)
 
 
 def test_asha_prunes_in_a_search_and_never_at_the_last_epoch(tmp_path: Path) -> None:
@@ -329,8 +329,8 @@ def test_rungs_after_a_resume_are_those_of_before_where_trials_differ_in_epochs(
     space["hyperparameters"]["epochs"] = {"choice": [1, 3]}
     (tmp_path / "space.yaml").write_text(yaml.safe_dump(space))
     asha = {"name": "asha", "grace_epochs": 1, "reduction_factor": 2}
-    told = {"search_space": str(tmp_path / "space.yaml"), "scheduler": asha, "budget__trials": 10, "seed": 1}
-    experiment = small(**told, data__num_samples=12, retrain={"top": 1, "seeds": 1, "epochs": 1})
+    options = {"search_space": str(tmp_path / "space.yaml"), "scheduler": asha, "budget__trials": 10, "seed": 1}
+    experiment = small(**options, data__num_samples=12, retrain={"top": 1, "seeds": 1, "epochs": 1})
     searched(tmp_path / "whole", experiment)
     rows = lines(tmp_path / "whole" / "trials.jsonl")
     assert {row["epochs"] for row in rows if row["status"] == "finished"} == {1, 3}
@@ -385,8 +385,8 @@ def test_sigkill_and_resume(whole: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert 2 <= rows.read_bytes().count(b"\n") <= 5
-    told = subprocess.run([*command, "--resume", str(run), "--json"], capture_output=True, text=True, check=True)
-    assert len(json.loads(told.stdout)["trials"]) == 5
+    resumed = subprocess.run([*command, "--resume", str(run), "--json"], capture_output=True, text=True, check=True)
+    assert len(json.loads(resumed.stdout)["trials"]) == 5
     assert results(run) == results(whole)
     assert RunFolder(run).best.is_dir()
 

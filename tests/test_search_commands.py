@@ -138,8 +138,8 @@ def test_a_run_whose_file_has_a_key_of_an_earlier_version_is_one_fault(
         old = shutil.copytree(run, tmp_path / str(number))
         file = old / "experiment.yaml"
         file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **change}))
-        (told,) = faults(capsys, "--resume", str(old), "--backend", "local")
-        assert told.startswith(start.replace("FILE", str(file)))
+        (fault,) = faults(capsys, "--resume", str(old), "--backend", "local")
+        assert fault.startswith(start.replace("FILE", str(file)))
 
 
 def test_a_budget_below_what_has_ended_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,8 +197,8 @@ def test_a_dry_run_writes_nothing(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SMALL))
     assert search(["small.yaml", "--dry-run", "--json"]) == 0
-    about = json.loads(capsys.readouterr().out)
-    assert about["architectures_at_least"] > 100 and about["seconds_per_step"] > 0 and about["hours"] > 0
+    estimate = json.loads(capsys.readouterr().out)
+    assert estimate["architectures_at_least"] > 100 and estimate["seconds_per_step"] > 0 and estimate["hours"] > 0
     assert [path.name for path in tmp_path.iterdir()] == ["small.yaml"]
 
 
@@ -235,7 +235,7 @@ def test_inspect_draws_the_best_or_the_one_asked_for(
     rows = RunFolder(run).rows()
     place, ids = tmp_path / "drawings", [row["id"] for row in rows if row["score"] is not None]
     assert len(ids) > 3
-    names = {None: ["functions", *(f"trial-{one}" for one in ids[:3])], "--top": ["functions", f"trial-{ids[0]}"]}
+    names = {None: ["functions", *(f"trial-{trial}" for trial in ids[:3])], "--top": ["functions", f"trial-{ids[0]}"]}
     for option, drawn in names.items():
         assert inspect.main([str(run), "--draw", str(place), *([option, "1"] if option else [])]) == 0
         expected = [place / f"{name}.{kind}" for name in drawn for kind in ("svg", "png")]
@@ -307,7 +307,7 @@ def test_train_a_bundled_architecture(tmp_path: Path, capsys: pytest.CaptureFixt
     ],
 )
 def test_faults_of_train(arguments: tuple[str, ...], start: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    complaints = faults(capsys, *(one.format(run=run) for one in arguments), main=train.main)
+    complaints = faults(capsys, *(argument.format(run=run) for argument in arguments), main=train.main)
     assert len(complaints) == 1 and complaints[0].startswith(start.format(run=run)), complaints
 
 
@@ -328,7 +328,7 @@ def test_evaluate_for_reading(run: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_faults_of_evaluate(
     arguments: tuple[str, ...], start: str, run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    complaints = faults(capsys, *(one.format(run=run) for one in arguments), main=evaluate.main)
+    complaints = faults(capsys, *(argument.format(run=run) for argument in arguments), main=evaluate.main)
     assert len(complaints) == 1 and complaints[0].startswith(start), complaints
 
 

@@ -15,8 +15,8 @@ from archioptrx.runs.statistics import agreement, failures_of, folded, generatio
 
 
 def row(number: int, start: float, end: float, **values: Any) -> dict[str, Any]:
-    made = {"proposal": number, "id": f"{number:04d}", "started": start, "ended": end, "status": "finished"}
-    return made | {"seconds": end - start, "train_seconds": end - start, "epochs": 2, "error": None} | values
+    timing = {"proposal": number, "id": f"{number:04d}", "started": start, "ended": end, "status": "finished"}
+    return timing | {"seconds": end - start, "train_seconds": end - start, "epochs": 2, "error": None} | values
 
 
 TIMES = st.lists(st.tuples(st.floats(0, 50), st.floats(0.01, 20)), min_size=1, max_size=20)
@@ -27,7 +27,7 @@ def test_no_two_trials_of_a_lane_overlap(times: list[tuple[float, float]]) -> No
     schedule = schedule_of([row(n, start, start + length) for n, (start, length) in enumerate(times)])
     for lane in {span.lane for span in schedule.spans}:
         mine = [span for span in schedule.spans if span.lane == lane]
-        assert all(one.end <= other.start + 1e-5 for one, other in pairwise(mine))
+        assert all(earlier.end <= later.start + 1e-5 for earlier, later in pairwise(mine))
     most = max(sum(a.start <= b.start < a.end for a in schedule.spans) for b in schedule.spans)
     assert max(span.lane for span in schedule.spans) < most
     assert schedule.busy == pytest.approx(sum(length for _, length in times))
@@ -57,12 +57,12 @@ def test_spent_by_hand() -> None:
 
 def test_failures_are_told_by_cause() -> None:
     errors = ["shapes 3 and 64 differ", None, "shapes 5 and 128 differ", "worker died", "shapes 5 and 128 differ"]
-    found = failures_of([row(n, 0, 1, error=error) for n, error in enumerate(errors)])
-    assert [(one.cause, one.trials) for one in found] == [
+    failures = failures_of([row(n, 0, 1, error=error) for n, error in enumerate(errors)])
+    assert [(failure.cause, failure.trials) for failure in failures] == [
         ("shapes # and # differ", ("0000", "0002", "0004")),
         ("worker died", ("0003",)),
     ]
-    assert found[0].example == "shapes 3 and 64 differ"
+    assert failures[0].example == "shapes 3 and 64 differ"
 
 
 def test_names_keep_their_numbers() -> None:
@@ -77,7 +77,7 @@ def test_what_was_passed_over_also_in_an_older_run_folder() -> None:
 
 def test_generations_of_a_family() -> None:
     parents = [None, 0, None, 1, 0]
-    assert generations([{"proposal": n, "parent": one} for n, one in enumerate(parents)]) == {
+    assert generations([{"proposal": n, "parent": parent} for n, parent in enumerate(parents)]) == {
         0: 0,
         1: 1,
         2: 0,
@@ -91,9 +91,9 @@ def test_agreement_holds_the_true_correlation_as_often_as_it_says() -> None:
     for _ in range(400):
         first, noise = generator.normal(size=(2, 40))
         second = 0.5 * first + np.sqrt(0.75) * noise
-        found = agreement(first.tolist(), second.tolist())
-        assert found is not None
-        held += found.low < 6 / np.pi * np.arcsin(0.25) < found.high  # Spearman's of a normal pair with Pearson's 0.5
+        bounds = agreement(first.tolist(), second.tolist())
+        assert bounds is not None
+        held += bounds.low < 6 / np.pi * np.arcsin(0.25) < bounds.high  # Spearman's of a normal pair with Pearson's 0.5
     assert abs(held / 400 - 0.95) < 3 * (0.95 * 0.05 / 400) ** 0.5
 
 

@@ -116,9 +116,9 @@ def test_renamed_copies_of_training_events_are_no_test_events(tmp_path):
 @pytest.mark.parametrize("source", ["line_graph", "triplets", "learned"])
 def test_graphs_made_of_sectors_that_share_hits_are_not_divided_by_sector(source, tmp_path):
     of = {"source": "acorn", "path": str(write_events(tmp_path / "a", events=2))}
-    made = load_dataset({"source": source, "of": of, **({"epochs": 1} if source == "learned" else {})})
+    dataset = load_dataset({"source": source, "of": of, **({"epochs": 1} if source == "learned" else {})})
     with pytest.raises(InputError, match=r"^data: sectors of an event share hits, so that 2 events can't be divided"):
-        made.split()
+        dataset.split()
 
 
 @pytest.mark.parametrize("source", ["hitgraphs", "line_graph"])

@@ -97,7 +97,7 @@ def test_sampler_and_rungs_hear_of_every_goal(tmp_path: Path) -> None:
         resumed = Trials(folder, listening, rungs, rules, (), quiet())
         resumed.next()
     (row,) = lines(tmp_path / "run" / "trials.jsonl")
-    assert listening.told == [(trials.candidates[0].key, tuple(row["scores"]), row["epochs"])]
+    assert listening.observed == [(trials.candidates[0].key, tuple(row["scores"]), row["epochs"])]
     auc, size = row["curves"][0]
     # Two at the rung, one goes on: the better one in the first goal, unless the other one is nowhere better.
     assert rungs.prunes(1, 1, (auc - 0.1, size - 1.0))
@@ -107,9 +107,9 @@ def test_sampler_and_rungs_hear_of_every_goal(tmp_path: Path) -> None:
 def test_a_retraining_is_judged_by_its_best_epoch(tmp_path: Path) -> None:
     # With this learning rate the first epochs are far from the last ones.
     steep = {"training__epochs": 4, "training__learning_rate": 0.01, "budget__trials": 2, "retrain__top": 1}
-    found = searched(tmp_path / "run", tiny(**steep, retrain__seeds=2))
+    result = searched(tmp_path / "run", tiny(**steep, retrain__seeds=2))
     for row in lines(tmp_path / "run" / "retrain.jsonl"):
-        line = found.folder.proposal(row["proposal"])
+        line = result.folder.proposal(row["proposal"])
         spec = Specs(tiny(**steep), "cpu").retraining(line, ComputationGraph.from_dict(line["graph"]), row["seed"])
         reports = [m for m in messages(spec, load_events(tiny(**steep)).data) if m["kind"] == "epoch"]
         scores = [report["score"] for report in reports]
@@ -128,9 +128,9 @@ def test_the_winner_has_the_best_mean_of_the_first_goal(whole: Path) -> None:
 
 
 def test_the_report_has_the_front_and_the_goals_of_the_retrained(whole: Path) -> None:
-    found = searched(whole, tiny())
-    printed = final_text(found, tiny())
-    rows = found.folder.rows()
+    result = searched(whole, tiny())
+    printed = final_text(result, tiny())
+    rows = result.folder.rows()
     assert (
         f"front 1 is the Pareto front: {len(pareto_front(rows))} of 6 trials with scores; auc up, parameters down"
         in printed
@@ -142,9 +142,9 @@ def test_the_report_has_the_front_and_the_goals_of_the_retrained(whole: Path) ->
     chosen = {row["proposal"] for row in lines(whole / "retrain.jsonl")}
     shown = [line for line in table if "±" in line]
     assert {int(line.split()[1]) for line in shown} == chosen
-    assert [int(line.split()[1]) for line in shown if line.endswith("best")] == [found.winner.proposal]
-    auc = found.winner.test["auc"]
-    assert spread_text(auc.mean, auc.deviation, found.winner.seeds) in "".join(shown)
+    assert [int(line.split()[1]) for line in shown if line.endswith("best")] == [result.winner.proposal]
+    auc = result.winner.test["auc"]
+    assert spread_text(auc.mean, auc.deviation, result.winner.seeds) in "".join(shown)
     assert f"archioptrx train {whole}/TRIAL" in printed
     assert max(map(len, printed.splitlines())) <= 120
 
@@ -170,13 +170,13 @@ def test_a_trial_of_several_goals_is_trained_again(
 
 def test_a_metric_set_against_a_cost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     combined = {"metric": "auc", "cost": {"metric": "parameters", "per_doubling": 0.5}}
-    found = searched(tmp_path / "run", small(objective=combined, budget__trials=4, retrain__seeds=1))
+    result = searched(tmp_path / "run", small(objective=combined, budget__trials=4, retrain__seeds=1))
     rows = lines(tmp_path / "run" / "trials.jsonl")
     for row in rows:
         auc, cost = row["metrics"]["auc"], row["metrics"]["parameters"]
         assert row["score"] == pytest.approx(math.log(auc / (1 - auc)) - 0.5 * math.log2(cost))
         assert "scores" not in row
-    assert found.folder.rows()[0]["score"] == max(row["score"] for row in rows)
+    assert result.folder.rows()[0]["score"] == max(row["score"] for row in rows)
     assert inspect.main([str(tmp_path / "run")]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].split()[:4] == ["trial", "score", "auc", "parameters"]
@@ -211,8 +211,8 @@ def test_a_goal_that_the_test_events_do_not_have_leaves_the_report_whole(whole: 
     rows[0]["test"]["auc"] = None
     folder.retrained.path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     objective = tiny().objective
-    found = spreads(folder, objective)
-    assert found[rows[0]["proposal"]].keys() == {"parameters"}
+    goals = spreads(folder, objective)
+    assert goals[rows[0]["proposal"]].keys() == {"parameters"}
     assert " – " in retrained_text(folder, objective, rows[0]["proposal"])
 
 

@@ -23,9 +23,9 @@ from archioptrx.tasks.tracks.scores import event_tracks, track_scores
 LOOSE = {"slope_max": 0.01, "z0_max": math.inf}
 
 
-def graphs_of(event, **told):
-    cuts = Cuts(**LOOSE, **told)
-    metadata = building_metadata("test", cuts, told)
+def graphs_of(event, **options):
+    cuts = Cuts(**LOOSE, **options)
+    metadata = building_metadata("test", cuts, options)
     return build(event, cuts, metadata), metadata
 
 
@@ -39,10 +39,10 @@ def at(pt):
 
 @pytest.mark.parametrize("pt", [1.0, 0.7, 0.1, 0.9])
 def test_at_exactly_the_limit_edges_and_particles_are_signal(pt):
-    made, metadata = graphs_of(at(pt), signal_pt=pt)
-    (graph,) = made.graphs
+    built, metadata = graphs_of(at(pt), signal_pt=pt)
+    (graph,) = built.graphs
     assert graph.edge_mask.all()
-    assert made.counts["signal_edges"] == made.counts["true_edges"] > 0
+    assert built.counts["signal_edges"] == built.counts["true_edges"] > 0
     task = make_task({"name": "edge_classification"})
     scores = track_scores(task, [task.perfect(graph)], [graph], Selection.of_signal(metadata.options), bins=True)
     everything = track_scores(task, [task.perfect(graph)], [graph])
@@ -50,25 +50,25 @@ def test_at_exactly_the_limit_edges_and_particles_are_signal(pt):
     assert sum(row["particles"] for row in scores["pt"]) == scores["particles"]
 
 
-@pytest.mark.parametrize("told", [{"signal_hits": 10}, {"signal_pt": 0.5}, {"signal_primary": True}])
-def test_particles_that_count_are_those_whose_edges_are_not_masked(told, tmp_path):
-    made, metadata = graphs_of(barrel_event(5, tracks=12), **told)
-    (graph,) = made.graphs
-    write(Dataset(made.graphs, metadata), tmp_path / "new")
+@pytest.mark.parametrize("signal", [{"signal_hits": 10}, {"signal_pt": 0.5}, {"signal_primary": True}])
+def test_particles_that_count_are_those_whose_edges_are_not_masked(signal, tmp_path):
+    built, metadata = graphs_of(barrel_event(5, tracks=12), **signal)
+    (graph,) = built.graphs
+    write(Dataset(built.graphs, metadata), tmp_path / "new")
     again = load_dataset({"source": "hitgraphs", "path": str(tmp_path / "new")})
-    for one, about in ((graph, metadata), (again.graphs[0], again.metadata)):
-        (tracks,) = event_tracks([one], [one.pid])
-        chosen = replace(Selection.of_signal(about.options), min_hits=1).of(tracks)
-        true = one.y > 0.5
-        masked = one.particle_index[one.edge_index[1]][true & ~one.edge_mask].numpy() - 1
-        wanted = one.particle_index[one.edge_index[1]][true & one.edge_mask].numpy() - 1
-        assert chosen[wanted].all() and not chosen[masked].any()
-        assert len(masked) and len(wanted)
+    for checked, description in ((graph, metadata), (again.graphs[0], again.metadata)):
+        (tracks,) = event_tracks([checked], [checked.pid])
+        chosen = replace(Selection.of_signal(description.options), min_hits=1).of(tracks)
+        true = checked.y > 0.5
+        masked = checked.particle_index[checked.edge_index[1]][true & ~checked.edge_mask].numpy() - 1
+        counting = checked.particle_index[checked.edge_index[1]][true & checked.edge_mask].numpy() - 1
+        assert chosen[counting].all() and not chosen[masked].any()
+        assert len(masked) and len(counting)
 
 
 def test_hits_of_the_whole_event_decide_where_a_part_of_it_is_scored():
-    made, metadata = graphs_of(barrel_event(5), signal_hits=8, phi_sectors=3)
-    (tracks,) = event_tracks(made.graphs[:1], [made.graphs[0].pid], whole=False)
+    built, metadata = graphs_of(barrel_event(5), signal_hits=8, phi_sectors=3)
+    (tracks,) = event_tracks(built.graphs[:1], [built.graphs[0].pid], whole=False)
     chosen = replace(Selection.of_signal(metadata.options), min_hits=1).of(tracks)
     assert (chosen == ((tracks.event_hits >= 8) & (tracks.hits >= 1))).all() and chosen.any()
     assert (tracks.hits[chosen] < 8).any()

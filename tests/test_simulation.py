@@ -25,8 +25,8 @@ from archioptrx.data.simulation.simulation import (
 PLAIN = HelixOptions(particles=300, resolution=0.0, thickness=0.0, inefficiency=0.0, noise_share=0.0)
 
 
-def same(one: Event, other: Event) -> bool:
-    values = [(getattr(one, field.name), getattr(other, field.name)) for field in fields(Event)]
+def same(first: Event, second: Event) -> bool:
+    values = [(getattr(first, field.name), getattr(second, field.name)) for field in fields(Event)]
     return all(np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b for a, b in values)
 
 
@@ -43,7 +43,7 @@ def test_without_errors_the_hits_are_the_crossings() -> None:
     random = np.random.default_rng(np.random.SeedSequence(0, spawn_key=(0,)))
     crossed = propagate(particles(PLAIN, random), trackml_detector())
     assert event.pid.min() == 1
-    z_first = [np.lexsort((one[:, 2], pid)) for one, pid in ((event.pos, event.pid), (crossed.pos, crossed.particle))]
+    z_first = [np.lexsort((pos[:, 2], pid)) for pos, pid in ((event.pos, event.pid), (crossed.pos, crossed.particle))]
     assert np.array_equal(event.pid[z_first[0]], crossed.particle[z_first[1]] + 1)
     assert np.allclose(event.pos[z_first[0]], crossed.pos[z_first[1]], rtol=0, atol=1e-9)
 
@@ -91,9 +91,9 @@ def test_noise_is_spread_over_the_layers_as_the_detector_says() -> None:
 def test_layers_miss_the_share_of_particles_that_they_are_told_to() -> None:
     options = replace(PLAIN, particles=2000)
     crossed = len(simulate(options, 0).pid)
-    seen = len(simulate(replace(options, inefficiency=0.2), 0).pid)
+    detected = len(simulate(replace(options, inefficiency=0.2), 0).pid)
     # Binomial: five standard deviations.
-    assert abs(seen - 0.8 * crossed) < 5 * np.sqrt(0.2 * 0.8 * crossed)
+    assert abs(detected - 0.8 * crossed) < 5 * np.sqrt(0.2 * 0.8 * crossed)
 
 
 @pytest.mark.parametrize("factor", [1.0, 3.0])

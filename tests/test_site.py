@@ -40,10 +40,10 @@ def page(site: Path, name: str) -> str:
 def test_no_page_loads_anything_from_elsewhere(site):
     pages = sorted(site.rglob("*.html"))
     assert len(pages) > 15
-    assert {str(one.relative_to(site)): LOADED.findall(one.read_text(encoding="utf-8")) for one in pages} == {
-        str(one.relative_to(site)): [] for one in pages
+    assert {str(path.relative_to(site)): LOADED.findall(path.read_text(encoding="utf-8")) for path in pages} == {
+        str(path.relative_to(site)): [] for path in pages
     }
-    styles = [one.read_text(encoding="utf-8") for one in site.rglob("*.css")]
+    styles = [path.read_text(encoding="utf-8") for path in site.rglob("*.css")]
     assert [style for style in styles if re.search(r"@import|url\([\"']?(https?:)?//", style)] == []
 
 
@@ -74,8 +74,8 @@ def test_the_first_page_is_the_readme_and_its_links_lead_to_pages(site):
 
 def test_what_is_looked_for_is_found_in_the_index(site):
     content = (site / "search" / "search_index.js").read_text(encoding="utf-8").removeprefix("var __index = ")
-    found = {one["location"] for one in json.loads(content)["docs"] if "recurrence" in one["text"]}
-    assert any(location.startswith("files.html") for location in found)
+    locations = {entry["location"] for entry in json.loads(content)["docs"] if "recurrence" in entry["text"]}
+    assert any(location.startswith("files.html") for location in locations)
 
 
 def test_code_shown_in_guides_is_that_of_the_examples(site):

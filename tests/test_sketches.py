@@ -80,7 +80,7 @@ def test_with_equal_weights_it_gives_what_the_network_written_by_hand_gives():
     torch.testing.assert_close(model(data), plain(data), rtol=0, atol=1e-10)
 
 
-REFUSED = r"hasn't run yet|: reads .*, elsewhere|what it reads as|don't agree| names '|: has '|stands in no pipeline"
+REFUSED = r"hasn't run yet|: reads .*, elsewhere|: its value|don't agree| names '|: has '|stands in no pipeline"
 """What is said of random sketches that no network could follow; any other refusal is a fault of ours."""
 
 
@@ -304,14 +304,14 @@ def node(**keys) -> dict:
          "mine.yaml: architecture.edgenet: stands in no pipeline"),
         (sketch(["input", "shortcut"]),
          "mine.yaml: architecture.shortcut: runs last but gives node [hidden + hits]; allowed: as wide as the task "
-         "asks, by mlp: true"),
+         "needs, by mlp: true"),
         (sketch(["input", "nodenet", "edgenet"]),
-         "mine.yaml: architecture.nodenet: edgenet hasn't run yet; allowed: what stands before it in the pipeline"),
+         "mine.yaml: architecture.nodenet: edgenet hasn't run yet; allowed: names before it in the pipeline"),
         (sketch(["input", "shortcut", "edgenet", "nodenet", "edgenet"]),
          "mine.yaml: architecture.edgenet: reads node [hidden], elsewhere node [hidden + hits]; allowed: the same, or "
          "a layer of its own name"),
         (sketch(["input", "loop1", "edgenet"], {"loop1": {"pipeline": ["shortcut"], "iterations": 2}}),
-         "mine.yaml: loops.loop1: what it reads as node is node [hidden] at first, then node "
+         "mine.yaml: loops.loop1: its value node is node [hidden] at first, then node "
          "[hidden + hits]; allowed: the same in all iterations"),
         (sketch(["input", "loop1"], {"loop1": {"pipeline": ["loop1", "edgenet"], "iterations": 2}}),
          "mine.yaml: loops.loop1: runs inside itself; allowed: layers and other loops"),

@@ -234,7 +234,7 @@ def test_halves_of_z_are_no_phi_sectors(tmp_path):
 def test_sectors_that_can_t_be_told_must_be_given(tmp_path):
     folder = folder_of(tmp_path, names=("event1_g000", "event2_g000"))
     (fault,) = faults_of(folder)
-    assert "sectors can't be told from one graph an event" in fault
+    assert "one graph an event doesn't give the number of sectors" in fault
     assert read(folder, sectors=8).metadata.sectors == 8
     assert read(folder / "event1_g000.npz", sectors=1).metadata.options["sectors"] == "given"
 
@@ -253,8 +253,8 @@ def test_pairs_of_the_loss_and_embeddings_are_written_and_read_again(tmp_path):
 
 def test_the_first_events_by_name_are_read_whole(tmp_path):
     path = folder_of(tmp_path, names=("event2_g000", "event1_g001", "event3_g000", "event1_g000"))
-    found = [(g.event, g.sector) for g in read(path, sectors=2, events=2).graphs]
-    assert found == [("event1", 0), ("event1", 1), ("event2", 0)]
+    event_sectors = [(g.event, g.sector) for g in read(path, sectors=2, events=2).graphs]
+    assert event_sectors == [("event1", 0), ("event1", 1), ("event2", 0)]
     assert read(path, sectors=2, events=3).fingerprint == read(path, sectors=2, events=99).fingerprint
     assert faults_of(path, events=0) == ["data: events: is 0; allowed: 1 or more"]
 
@@ -291,12 +291,12 @@ def test_zero_is_a_particle_where_a_true_edge_says_so(tmp_path):
     assert "pid" not in noise.metadata.options
 
 
-@pytest.mark.parametrize(("changes", "what"), [({"pid": np.array([7, 7, 7, 0])}, "pid"), ({"y": None}, "truth")])
-def test_what_one_file_knows_all_know(changes, what, tmp_path):
+@pytest.mark.parametrize(("changes", "label"), [({"pid": np.array([7, 7, 7, 0])}, "pid"), ({"y": None}, "truth")])
+def test_what_one_file_knows_all_know(changes, label, tmp_path):
     allowed = "allowed: the same arrays for all events"
-    one, others = ("has", "lacks") if changes.get("y", 1) is None else ("lacks", "has")
+    verb, other_verb = ("has", "lacks") if changes.get("y", 1) is None else ("lacks", "has")
     faults = faults_of(folder_of(tmp_path, changes))
-    assert faults == [f"{name}: {one} {what}, which event1_g000 {others}; {allowed}" for name in NAMES[1:]]
+    assert faults == [f"{name}: {verb} {label}, which event1_g000 {other_verb}; {allowed}" for name in NAMES[1:]]
     np.savez(tmp_path / "event1_g000.npz", **arrays())
     np.savez(tmp_path / "event2_g001.npz", **arrays(**changes))
     assert [graph.event for graph in read(tmp_path, skip_bad=True).graphs] == ["event1", "event1", "event2"]
@@ -356,7 +356,7 @@ def test_metadata_that_aren_t_ours_or_contradict_are_named(tmp_path):
         '{"source": "x", "sectors": 0}',
     ):
         (tmp_path / "toy" / "metadata.json").write_text(text)
-        with pytest.raises(InputError, match=r"metadata.json: isn't what the command `data` wrote"):
+        with pytest.raises(InputError, match=r"metadata.json: isn't a file of the command `data`"):
             read(tmp_path / "toy")
 
 
@@ -389,7 +389,7 @@ def test_wrong_descriptions_are_named_all_at_once(spec, faults):
     with pytest.raises(InputError) as error:
         load_dataset(spec)
     assert len(error.value.faults) == len(faults)
-    assert all(ours.startswith(wanted) for ours, wanted in zip(error.value.faults, faults, strict=True))
+    assert all(ours.startswith(start) for ours, start in zip(error.value.faults, faults, strict=True))
 
 
 def test_a_description_is_checked_without_torch():

@@ -156,8 +156,8 @@ def test_files_that_go_while_they_are_in_use_are_one_line(folder):  # noqa: F811
 
 def test_a_view_of_another_machine_s_folder_is_one_line(folder):  # noqa: F811
     parts = pickle.dumps(dataset(limits=ON_DISK).graphs)
-    (kept,) = folder.iterdir()
-    kept.rename(folder / "elsewhere")
+    (entry,) = folder.iterdir()
+    entry.rename(folder / "elsewhere")
     with pytest.raises(
         InputError, match=r"can't be read here \(.*\); allowed: a cache that all machines share \(ARCHI"
     ):
@@ -173,9 +173,9 @@ def test_splits_scales_and_summaries_are_those_of_memory(folder, tmp_path, numbe
     plain, stored = dataset(**options), dataset(limits=ON_DISK, **options)
     assert summary(plain) == summary(stored)
     other = Metadata("test", node_scale=(500.0, 1.0, 250.0), sectors=2)
-    for one, two in ((plain, stored), (plain.scaled_like(other), stored.scaled_like(other))):
-        assert one.fingerprint == two.fingerprint
-        first, second = one.split(seed=3), two.split(seed=3)
+    for plain_data, stored_data in ((plain, stored), (plain.scaled_like(other), stored.scaled_like(other))):
+        assert plain_data.fingerprint == stored_data.fingerprint
+        first, second = plain_data.split(seed=3), stored_data.split(seed=3)
         assert first.rule == second.rule
         for part in ("train", "validation", "test"):
             known = [graph_digest(g) for g in getattr(first, part)]
@@ -217,17 +217,17 @@ def test_training_gives_the_same_numbers_bit_for_bit(folder, edges_per_step):  #
 
 def test_pieces_go_to_disk_once(folder):  # noqa: F811
     plain, stored = (dataset(limits=limits, edges=600).graphs for limits in (None, ON_DISK))
-    pieces, found = cut(plain, 150), cut(stored, 150)
-    assert isinstance(found, StoredGraphs)
-    assert [graph_digest(g) for g in found] == [graph_digest(g) for g in pieces]
-    assert len(found) > 3 * len(stored)
+    pieces, stored_pieces = cut(plain, 150), cut(stored, 150)
+    assert isinstance(stored_pieces, StoredGraphs)
+    assert [graph_digest(g) for g in stored_pieces] == [graph_digest(g) for g in pieces]
+    assert len(stored_pieces) > 3 * len(stored)
     written = {path: path.stat().st_ino for path in folder.rglob("*.graphs")}
     assert [graph_digest(g) for g in cut(stored, 150)] == [graph_digest(g) for g in pieces]
     assert {path: path.stat().st_ino for path in folder.rglob("*.graphs")} == written
     key = cache.key_of(digests_of(stored), 150)
     assert len(remade(map(pytest.fail, ["cut again"]), "pieces", key)) == len(pieces)
     assert cut(stored, 700) is stored
-    assert graphs_for(found, 300) == graphs_for(pieces, 300) > 1
+    assert graphs_for(stored_pieces, 300) == graphs_for(pieces, 300) > 1
 
 
 def test_batches_are_joined_when_they_are_asked_for(folder):  # noqa: F811

@@ -51,12 +51,12 @@ def lines_of(log: Path) -> list[str]:
     return lines
 
 
-def assert_same(one: Dataset, other: Dataset) -> None:
+def assert_same(left: Dataset, right: Dataset) -> None:
     """Every field of every graph is the same, and what is said of them."""
-    assert one.metadata == other.metadata
-    assert one.fingerprint == other.fingerprint
-    assert len(one.graphs) == len(other.graphs)
-    for a, b in zip(one.graphs, other.graphs, strict=True):
+    assert left.metadata == right.metadata
+    assert left.fingerprint == right.fingerprint
+    assert len(left.graphs) == len(right.graphs)
+    for a, b in zip(left.graphs, right.graphs, strict=True):
         first, second = a.to_dict(), b.to_dict()
         assert list(first) == list(second)
         for key, value in first.items():
@@ -85,10 +85,10 @@ def test_in_memory_on_disk_and_in_workers_the_graphs_are_the_same(folder, log):
 
 def test_a_second_call_builds_nothing_and_says_so(folder, log, capsys):
     first = dataset(limits=ON_DISK)
-    (kept,) = folder.iterdir()
-    assert capsys.readouterr().err == f"test: kept in the cache, {kept} ({cache.size_text(first.graphs.store.size)})\n"
+    (entry,) = folder.iterdir()
+    assert capsys.readouterr().err == f"test: kept in the cache, {entry} ({cache.size_text(first.graphs.store.size)})\n"
     second = dataset()
-    assert capsys.readouterr().err.startswith(f"test: from the cache, {kept} (")
+    assert capsys.readouterr().err.startswith(f"test: from the cache, {entry} (")
     assert len(lines_of(log)) == 5
     assert_same(first, second)
 
@@ -116,47 +116,47 @@ def test_the_key_is_the_same_in_another_process():
     env = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout
     named = "".join(["te", "st"])  # equal, and another object than the literal
-    made = streams.partial(streams.make, edges=7)
-    assert answer.strip() == key_of(jobs(3), made, Metadata(named, options={"a": "test"}))
+    builder = streams.partial(streams.make, edges=7)
+    assert answer.strip() == key_of(jobs(3), builder, Metadata(named, options={"a": "test"}))
 
 
-def cut_short(kept):
-    file = kept / "0000002.graphs"
+def cut_short(entry):
+    file = entry / "0000002.graphs"
     file.write_bytes(file.read_bytes()[:-1])
 
 
-def lost(kept):
-    (kept / "0000003.graphs").unlink()
+def lost(entry):
+    (entry / "0000003.graphs").unlink()
 
 
-def index_changed(kept):
-    text = (kept / "index.json").read_text()
-    (kept / "index.json").write_text(text.replace('"e003", 0', '"e003", 1', 1))
+def index_changed(entry):
+    text = (entry / "index.json").read_text()
+    (entry / "index.json").write_text(text.replace('"e003", 0', '"e003", 1', 1))
 
 
-def index_lost(kept):
-    (kept / "index.json").unlink()
+def index_lost(entry):
+    (entry / "index.json").unlink()
 
 
 @pytest.mark.parametrize("damage", [cut_short, lost, index_changed, index_lost])
 def test_a_damaged_cache_is_noticed_and_built_anew(folder, log, damage):
     first = dataset(limits=ON_DISK)
-    (kept,) = folder.iterdir()
-    damage(kept)
+    (entry,) = folder.iterdir()
+    damage(entry)
     lines_of(log)
     again = dataset(limits=ON_DISK)
     assert len(lines_of(log)) == 5
-    assert list(folder.iterdir()) == [kept]
+    assert list(folder.iterdir()) == [entry]
     assert_same(dataset(), again)
     assert again.fingerprint == first.fingerprint
 
 
 def test_a_changed_byte_is_noticed_when_its_graph_is_read(folder):
     dataset(limits=ON_DISK)
-    (kept,) = folder.iterdir()
-    content = bytearray((kept / "0000002.graphs").read_bytes())
+    (entry,) = folder.iterdir()
+    content = bytearray((entry / "0000002.graphs").read_bytes())
     content[100] ^= 1
-    (kept / "0000002.graphs").write_bytes(content)
+    (entry / "0000002.graphs").write_bytes(content)
     damaged = dataset()
     assert damaged.graphs[3].event == "e001"
     with pytest.raises(InputError, match=r"0000002.graphs: is damaged at e002 sector 0; allowed: start again, it will"):
@@ -247,7 +247,7 @@ def test_ctrl_c_ends_the_workers_and_leaves_nothing(folder, tmp_path):
 
 def test_only_what_is_ours_and_old_is_thrown_away(folder):
     dataset(limits=ON_DISK)
-    (kept,) = folder.iterdir()
+    (entry,) = folder.iterdir()
     old = time.time() - 86400 * (cache.KEEP_DAYS + 1)
     names = ["notes", "test-0123", f".test-{'0' * 32}-abc", f"toy-{'1' * 32}", f".toy-{'1' * 32}.lock"]
     for name in names[:4]:
@@ -258,14 +258,14 @@ def test_only_what_is_ours_and_old_is_thrown_away(folder):
     for path in folder.iterdir():
         os.utime(path, (old, old))
     cache.tidy(folder)
-    assert {path.name for path in folder.iterdir()} == {kept.name, "notes", "test-0123"}
-    os.utime(kept / "index.json", (old, old))
+    assert {path.name for path in folder.iterdir()} == {entry.name, "notes", "test-0123"}
+    os.utime(entry / "index.json", (old, old))
     dataset()
     cache.tidy(folder)
-    assert kept.exists(), "its use was noted"
-    os.utime(kept / "index.json", (old, old))
+    assert entry.exists(), "its use was noted"
+    os.utime(entry / "index.json", (old, old))
     cache.tidy(folder)
-    assert not kept.exists()
+    assert not entry.exists()
 
 
 def test_files_that_change_are_read_again(folder, tmp_path, capsys, monkeypatch):

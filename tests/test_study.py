@@ -34,25 +34,32 @@ def study_of(**more: Any) -> Any:
 
 @given(st.dictionaries(st.sampled_from(["a", "b.c", "seed"]), LISTS, min_size=1, max_size=3))
 def test_every_combination_has_a_folder_of_its_own(vary: dict[str, list[Any]]) -> None:
-    found = combinations(vary)
+    searches = combinations(vary)
     count = 1
     for values in vary.values():
         count *= len(values)
-    assert len({repr(one.values) for one in found}) == len(found) == count
+    assert len({repr(combination.values) for combination in searches}) == len(searches) == count
     # A folder may not tell upper from lower case.
-    assert len({one.name.casefold() for one in found}) == count
-    assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", one.name) for one in found)
-    assert all(len(one.name) < 128 and one.name not in OWN_FILES for one in found)
+    assert len({combination.name.casefold() for combination in searches}) == count
+    assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", combination.name) for combination in searches)
+    assert all(len(combination.name) < 128 and combination.name not in OWN_FILES for combination in searches)
     for key, values in vary.items():
         # One label for each value, whatever else it is combined with.
-        assert len({(repr(one.values[key]), one.labels[key]) for one in found}) == len(values)
+        assert len({(repr(combination.values[key]), combination.labels[key]) for combination in searches}) == len(
+            values
+        )
 
 
 def test_each_search_is_told_its_values_and_nothing_else_changes() -> None:
     study = study_of()
-    assert [one.name for one in study.combinations] == ["random-0", "random-1", "evolution-0", "evolution-1"]
-    for one, experiment in zip(study.combinations, study.experiments, strict=True):
-        alone = parse_experiment({**SMALL, **one.values}, "alone.yaml")
+    assert [combination.name for combination in study.combinations] == [
+        "random-0",
+        "random-1",
+        "evolution-0",
+        "evolution-1",
+    ]
+    for combination, experiment in zip(study.combinations, study.experiments, strict=True):
+        alone = parse_experiment({**SMALL, **combination.values}, "alone.yaml")
         assert experiment == alone
     assert study.experiments[3].sampler == {"name": "evolution", "initial": 2}
 
@@ -61,7 +68,9 @@ def test_a_value_may_be_one_key_of_a_section() -> None:
     nested = study_of(sampler={"name": "evolution"}, vary={"sampler": {"initial": [2, 3]}})
     dotted = study_of(sampler={"name": "evolution"}, vary={"sampler.initial": [2, 3]})
     assert nested == dotted
-    assert [one.sampler for one in dotted.experiments] == [{"name": "evolution", "initial": n} for n in (2, 3)]
+    assert [experiment.sampler for experiment in dotted.experiments] == [
+        {"name": "evolution", "initial": n} for n in (2, 3)
+    ]
 
 
 def test_the_resolved_study_is_the_same_study() -> None:
@@ -81,11 +90,14 @@ def test_one_experiment_is_no_study_and_a_study_is_not_one() -> None:
 
 def test_an_option_makes_a_study_of_an_experiment() -> None:
     study = load_study("quickstart", {"vary.seed": [3, 4], "budget.trials": 2}, {})
-    assert study is not None and [(one.seed, one.budget.trials) for one in study.experiments] == [(3, 2), (4, 2)]
+    assert study is not None and [(experiment.seed, experiment.budget.trials) for experiment in study.experiments] == [
+        (3, 2),
+        (4, 2),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("--seed", "3"), ["--seed: seed is varied by {file}; allowed: --set vary.seed=[...]"]),
         (("--sampler", "gp"), ["--sampler: sampler is varied by {file}; allowed: --set vary.sampler=[...]"]),
@@ -122,17 +134,19 @@ def test_an_option_makes_a_study_of_an_experiment() -> None:
     ],
 )
 def test_faults_are_told_before_anything_runs(
-    arguments: tuple[str, ...], told: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], expected: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "small.yaml"
     file.write_text(yaml.safe_dump({**SMALL, "vary": VARIED}))
     output = tmp_path / "study"
-    assert faults(capsys, str(file), "--output", str(output), *arguments) == [line.format(file=file) for line in told]
+    assert faults(capsys, str(file), "--output", str(output), *arguments) == [
+        line.format(file=file) for line in expected
+    ]
     assert not output.exists()
 
 
 @pytest.mark.parametrize(
-    ("vary", "told"),
+    ("vary", "pattern"),
     [
         ({"sampler": [{"name": "random"}, {"name": "gp", "initail": 3}]}, r"sampler\.initail: .* \(in gp\)"),
         ({"scheduler.name": ["fifo", "fifa"]}, r".*small\.yaml: vary\.scheduler\.name: is 'fifa'; .* \(in fifa\)"),
@@ -144,13 +158,13 @@ def test_faults_are_told_before_anything_runs(
     ],
 )
 def test_the_last_search_is_checked_before_the_first_is_run(
-    vary: dict[str, Any], told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    vary: dict[str, Any], pattern: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Also what takes the data: whether they can be read, and have the metric."""
     file = tmp_path / "small.yaml"
     file.write_text(yaml.safe_dump({**SMALL, "vary": vary}))
-    found = faults(capsys, str(file), "--backend", "local", "--output", str(tmp_path / "study"))
-    assert len(found) == 1 and re.fullmatch(told, found[0]), found
+    messages = faults(capsys, str(file), "--backend", "local", "--output", str(tmp_path / "study"))
+    assert len(messages) == 1 and re.fullmatch(pattern, messages[0]), messages
     assert not (tmp_path / "study").exists()
 
 

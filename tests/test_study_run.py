@@ -88,7 +88,7 @@ def test_sigkill_and_resume(whole: Path, tmp_path: Path) -> None:
         assert results(study / name) == results(whole / name)
         assert proposed(study / name) == proposed(whole / name)
         assert (study / name / "best/metrics.json").read_text() == (whole / name / "best/metrics.json").read_text()
-    assert [one["ended"] for one in json.loads(printed.stdout)["searches"]] == [True] * 4
+    assert [row["ended"] for row in json.loads(printed.stdout)["searches"]] == [True] * 4
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_inspect_compares_what_has_ended(own: Path, capsys: pytest.CaptureFixtur
     assert "3 of 4 searches ended; mean ± sample standard deviation over seeds" in printed
     assert inspect.main([str(own), "--json"]) == 0
     content = json.loads(capsys.readouterr().out)
-    assert [len(one["curve"]) for one in content["searches"]] == [4] * 4
+    assert [len(row["curve"]) for row in content["searches"]] == [4] * 4
     metrics = json.loads((own / "random-1/best/metrics.json").read_text())
     assert content["comparison"][0]["figures"]["test"]["values"][1] == metrics["test"]["auc"]["mean"]
 

@@ -43,10 +43,10 @@ def test_scores_don_t_depend_on_batching():
 
     module = torch.nn.Module()
     module.forward = forward
-    one, all_ = (evaluate_model(module, make_task(), graphs, batch_size=size) for size in (1, 7))
-    assert one["auc"] == pytest.approx(all_["auc"], abs=1e-9)
-    assert one["loss"] == pytest.approx(all_["loss"], rel=1e-5)
-    assert [row["edges"] for row in one["pt"]] == [row["edges"] for row in all_["pt"]]
+    alone, together = (evaluate_model(module, make_task(), graphs, batch_size=size) for size in (1, 7))
+    assert alone["auc"] == pytest.approx(together["auc"], abs=1e-9)
+    assert alone["loss"] == pytest.approx(together["loss"], rel=1e-5)
+    assert [row["edges"] for row in alone["pt"]] == [row["edges"] for row in together["pt"]]
 
 
 def test_the_loss_is_the_mean_cross_entropy():

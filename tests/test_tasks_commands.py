@@ -30,11 +30,11 @@ from archioptrx.training.trial import build, weights_of
 
 def untrained(folder, data):
     """A network of two targets for some data, in a folder."""
-    dataset, about = load_dataset(data), Architecture(sampled(), {})
-    network = build(about.graph, {}, dataset.metadata, make_task(TASK), seed=1)
+    dataset, architecture = load_dataset(data), Architecture(sampled(), {})
+    network = build(architecture.graph, {}, dataset.metadata, make_task(TASK), seed=1)
     split = {"validation": 0.3, "test": 0.3, "seed": 0}
     provenance = Provenance(DataDescription(data), split, None, dataset.fingerprint, describe_task(TASK), {})
-    save_model(folder, about, weights_of(network), dataset.metadata, provenance, {})
+    save_model(folder, architecture, weights_of(network), dataset.metadata, provenance, {})
     return folder
 
 
@@ -50,8 +50,8 @@ def several(tmp_path):
 def test_train_says_that_a_network_has_another_target_than_the_task(tmp_path, capsys):
     arguments = ["interaction", "--set", "task.name=node_regression", "--set", "data.num_samples=12"]
     assert train.main([*arguments, "--output", str(tmp_path / "m")]) == 2
-    wanted = "interaction: targets: score (edge); allowed for node_regression: one of domain node"
-    assert capsys.readouterr().err.splitlines()[-1] == wanted
+    expected = "interaction: targets: score (edge); allowed for node_regression: one of domain node"
+    assert capsys.readouterr().err.splitlines()[-1] == expected
 
 
 def test_a_search_says_that_a_reference_has_another_target_than_the_task():

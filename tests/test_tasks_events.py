@@ -55,10 +55,10 @@ def test_metrics_of_counts():
     graphs = toy(3).graphs
     truth = torch.cat([track_numbers(graph, 3) for graph in graphs])
     output = [(number + shift)[None] / 10 for number, shift in zip(truth, (0.0, 0.4, -2.0), strict=True)]
-    found = counting().metrics(output, graphs)
-    assert found["exact"] == pytest.approx(2 / 3)
-    assert (found["mean_error"], found["bias"]) == (pytest.approx(0.8, abs=1e-5), pytest.approx(-1.6 / 3, abs=1e-5))
-    assert found["rms"] == pytest.approx(math.sqrt((0.16 + 4) / 3), abs=1e-5)
+    metrics = counting().metrics(output, graphs)
+    assert metrics["exact"] == pytest.approx(2 / 3)
+    assert (metrics["mean_error"], metrics["bias"]) == (pytest.approx(0.8, abs=1e-5), pytest.approx(-1.6 / 3, abs=1e-5))
+    assert metrics["rms"] == pytest.approx(math.sqrt((0.16 + 4) / 3), abs=1e-5)
     assert counting().metrics([], [])["explained"] is None
 
 
@@ -126,8 +126,8 @@ def test_neither_the_order_of_slots_nor_of_tracks_matters(slot_order, track_orde
     place = torch.tensor([0, *(1 + k for k in track_order)])
     renamed["particles"] = graph["particles"][place]
     renamed.particle_index = torch.argsort(place)[graph.particle_index]
-    for one in (task.loss(moved, graph), task.loss(output, renamed)):
-        torch.testing.assert_close(one, task.loss(output, graph))
+    for loss in (task.loss(moved, graph), task.loss(output, renamed)):
+        torch.testing.assert_close(loss, task.loss(output, graph))
     assert task.metrics([moved], [renamed]) == pytest.approx(task.metrics([output], [graph]))
 
 
@@ -135,10 +135,10 @@ def test_metrics_of_lists_by_hand():
     task, graph = listing(slots=4, tolerance=0.2), event_of(0.0, 1.0, 2.0)
     # Found; found; too far off; not accepted although it would be right.
     output = slots((3.0, 0.05), (3.0, 1.0), (3.0, -2.5), (-3.0, 2.0))
-    found = task.metrics([output], [graph])
-    assert (found["efficiency"], found["purity"], found["f1"]) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
-    assert found["fake_rate"] == pytest.approx(1 / 3)
-    assert (found["count_error"], found["tracks"]) == (0.0, 3)
+    metrics = task.metrics([output], [graph])
+    assert (metrics["efficiency"], metrics["purity"], metrics["f1"]) == pytest.approx((2 / 3, 2 / 3, 2 / 3))
+    assert metrics["fake_rate"] == pytest.approx(1 / 3)
+    assert (metrics["count_error"], metrics["tracks"]) == (0.0, 3)
     looser = task.metrics([output], [graph], cut=0.01)
     assert (looser["efficiency"], looser["purity"], looser["count_error"]) == (1.0, 0.75, 1.0)
     nothing = task.metrics([output - 100], [graph])
@@ -179,5 +179,5 @@ def test_batches_count_like_their_graphs():
         width = 1 if task.name == "track_count" else task.target_width
         rows = torch.randn(4, width, generator=torch.Generator().manual_seed(1))
         output = rows.squeeze(1) if width == 1 else rows
-        one = task.metrics([output[k : k + 1] for k in range(4)], graphs)
-        assert one == pytest.approx(task.metrics([output], [batch_graphs(graphs)]), rel=1e-5)
+        alone = task.metrics([output[k : k + 1] for k in range(4)], graphs)
+        assert alone == pytest.approx(task.metrics([output], [batch_graphs(graphs)]), rel=1e-5)

@@ -27,8 +27,8 @@ def test_the_experiment_can_begin(name):
     task = check_events(setup, events)
     first = setup.references[0].candidate
     model = build(first.graph, first.hyperparameters, events.data.metadata, task, 0)
-    found = evaluate_model(model, task, events.data.splits.test)
-    assert found[experiment.objective.first.metric] is not None
+    metrics = evaluate_model(model, task, events.data.splits.test)
+    assert metrics[experiment.objective.first.metric] is not None
 
 
 @pytest.mark.long
@@ -45,7 +45,7 @@ def test_half_of_the_gap_is_closed(name, capsys):
         pass
     metric = experiment.objective.first.metric
     oracles = (ConstantOracle(task), PerfectOracle(task))
-    low, high, score = (evaluate_model(one, task, data.splits.test)[metric] for one in (*oracles, model))
+    low, high, score = (evaluate_model(predictor, task, data.splits.test)[metric] for predictor in (*oracles, model))
     share = (score - low) / (high - low)
     with capsys.disabled():
         print(f"\n{name}: {metric} {score:.4f}, constant {low:.4f}, perfect {high:.4f}, gap closed {share:.1%}")

@@ -66,11 +66,11 @@ def test_pairs_are_right_on_their_side_of_the_threshold():
     points = torch.zeros(12, 2)
     points[1, 0], points[2, 0], points[5, 0], points[9, 0] = 0.5, 0.8, 0.6, 0.9
     # Squared distances 0.25 (true), 0.64 (false), 0.36 (false), 0.81 (true); the threshold is half of the margin.
-    found = embedding().metrics([points], [graph])
-    assert (found["pair_accuracy"], found["pairs"], found["true_fraction"]) == (0.5, 4, 0.5)
+    metrics = embedding().metrics([points], [graph])
+    assert (metrics["pair_accuracy"], metrics["pairs"], metrics["true_fraction"]) == (0.5, 4, 0.5)
     assert embedding(threshold=0.3).metrics([points], [graph])["pair_accuracy"] == 0.75
-    assert found["pair_auc"] == 0.5
-    assert "v_measure" not in found
+    assert metrics["pair_auc"] == 0.5
+    assert "v_measure" not in metrics
     assert "v_measure" in embedding(cluster="always").metrics([points], [graph])
     assert "v_measure" in embedding().metrics([points], [graph], bins=True)
 
@@ -145,13 +145,13 @@ def test_crowds_whose_pairs_would_fill_the_memory_are_one_cluster():
 def test_scores_of_clusters_by_hand():
     labels = [np.array([0, 0, 0, 1, 1, -1, 1])]
     pid = [np.array([7, 7, 7, 9, 9, 9, 0])]
-    found = cluster_scores(labels, pid)
+    result = cluster_scores(labels, pid)
     # Homogeneous; completeness = 1 - H(K|C) / H(K), clusters {3, 2, 1}: by hand.
     given_class = 0.5 * (-(2 / 3) * math.log(2 / 3) - (1 / 3) * math.log(1 / 3))
     whole = -(1 / 2) * math.log(1 / 2) - (1 / 3) * math.log(1 / 3) - (1 / 6) * math.log(1 / 6)
     completeness = 1 - given_class / whole
-    assert found["v_measure"] == pytest.approx(2 * completeness / (1 + completeness))
-    assert found["clusters"] == 2
+    assert result["v_measure"] == pytest.approx(2 * completeness / (1 + completeness))
+    assert result["clusters"] == 2
     assert cluster_scores([np.array([0])], [np.array([0])])["v_measure"] is None
     lone = cluster_scores([np.array([0, 0, 0, -1, -1])], [np.array([7, 7, 7, 8, 9])])
     assert lone["v_measure"] == 1.0, "hits in no cluster stand each alone"
@@ -162,9 +162,9 @@ def test_scores_of_clusters_by_hand():
 
 def test_parameters_are_scaled_as_documented():
     table = torch.tensor([[2.0, 0.5, 1.0, 25.0, 0.0, -1.0, 9, 1]], dtype=torch.float64)
-    found = scaled(table, ["inverse_pt", "charge_over_pt", "phi", "eta", "z0", "charge"])[0].tolist()
+    targets = scaled(table, ["inverse_pt", "charge_over_pt", "phi", "eta", "z0", "charge"])[0].tolist()
     expected = [(0.5 - 1) / 0.5, -0.5, math.sin(0.5) / 0.7, math.cos(0.5) / 0.7, 1 / 1.5, 0.5, -1.0]
-    assert found == pytest.approx(expected)
+    assert targets == pytest.approx(expected)
 
 
 def test_the_loss_is_huber_s_on_hits_of_particles():
@@ -183,20 +183,20 @@ def test_the_loss_is_huber_s_on_hits_of_particles():
 @given(st.floats(-3, 3), st.floats(0.1, 3))
 def test_resolution_and_bias_of_a_shifted_answer(shift, factor):
     truth = np.linspace(-1, 1, 401)[:, None]
-    given = truth + shift + factor * np.sin(np.arange(401) * 2.4)[:, None]
-    found = scores(given, truth, ["z0"])
-    plain = scores(given - shift, truth, ["z0"])
-    assert found["bias_z0"] == pytest.approx(plain["bias_z0"] + 50 * shift, abs=1e-6)
-    assert found["resolution_z0"] == pytest.approx(plain["resolution_z0"], abs=1e-6)
+    answers = truth + shift + factor * np.sin(np.arange(401) * 2.4)[:, None]
+    shifted = scores(answers, truth, ["z0"])
+    plain = scores(answers - shift, truth, ["z0"])
+    assert shifted["bias_z0"] == pytest.approx(plain["bias_z0"] + 50 * shift, abs=1e-6)
+    assert shifted["resolution_z0"] == pytest.approx(plain["resolution_z0"], abs=1e-6)
 
 
 def test_resolution_is_half_of_the_middle_68_per_cent():
     truth = np.zeros((10001, 1))
-    given = np.linspace(-1, 1, 10001)[:, None]
-    found = scores(given, truth, ["eta"])
-    assert found["resolution_eta"] == pytest.approx(0.68 * 1.5)
-    assert found["rms_eta"] == pytest.approx(1.5 / math.sqrt(3), rel=1e-3)
-    assert found["explained"] is None, "the truth is the same for all"
+    answers = np.linspace(-1, 1, 10001)[:, None]
+    metrics = scores(answers, truth, ["eta"])
+    assert metrics["resolution_eta"] == pytest.approx(0.68 * 1.5)
+    assert metrics["rms_eta"] == pytest.approx(1.5 / math.sqrt(3), rel=1e-3)
+    assert metrics["explained"] is None, "the truth is the same for all"
 
 
 def test_angles_are_compared_round_the_circle():
@@ -234,8 +234,8 @@ def test_scores_don_t_depend_on_batching(task):
     graphs = toy(5).graphs
     outputs = [torch.randn(len(g.x), task.target_width, generator=torch.Generator().manual_seed(i)) for i, g in
                enumerate(graphs)]  # fmt: skip
-    one, all_ = task.metrics(outputs, graphs), task.metrics([torch.cat(outputs)], [batch_graphs(graphs)])
-    assert one == pytest.approx(all_, rel=1e-5)
+    one_by_one, together = task.metrics(outputs, graphs), task.metrics([torch.cat(outputs)], [batch_graphs(graphs)])
+    assert one_by_one == pytest.approx(together, rel=1e-5)
 
 
 @pytest.mark.parametrize("task", [embedding(), regression("phi")])

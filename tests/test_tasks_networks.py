@@ -22,13 +22,13 @@ TARGETS = {"hits": 2, "event": 5, "notebook": 2, "several": {"score": 1, "parame
 
 def graphs_of(number: int):
     """Toy events in double precision, with learned coordinates."""
-    found = toy(number, event_size_min=2, event_size_max=4).graphs
-    for index, graph in enumerate(found):
+    graphs = toy(number, event_size_min=2, event_size_max=4).graphs
+    for index, graph in enumerate(graphs):
         random_numbers = torch.Generator().manual_seed(index)
         graph.embedding = torch.randn(len(graph.x), 3, generator=random_numbers)
         for key in ("x", "pos", "edge_attr", "embedding"):
             graph[key] = graph[key].double()
-    return found
+    return graphs
 
 
 def sampled(name: str, seed: int):
@@ -50,12 +50,12 @@ def test_sampled_networks_count_batch_and_learn(name):
         model = compile_model(candidate.graph, candidate.hyperparameters, WIDTHS, TARGETS[name]).double()
         counted = count_parameters(candidate.graph, candidate.hyperparameters, WIDTHS, TARGETS[name])
         assert counted == sum(p.numel() for p in model.parameters())
-        sum(one.square().sum() for one in parts(model(graphs[0]))).backward()
+        sum(output.square().sum() for output in parts(model(graphs[0]))).backward()
         assert [key for key, weight in model.named_parameters() if weight.grad is None] == []
         model.eval()
         together, alone = parts(model(batch_graphs(graphs))), [parts(model(graph)) for graph in graphs]
         for place, whole in enumerate(together):
-            torch.testing.assert_close(whole, torch.cat([one[place] for one in alone]), rtol=0, atol=1e-8)
+            torch.testing.assert_close(whole, torch.cat([outputs[place] for outputs in alone]), rtol=0, atol=1e-8)
 
 
 def test_the_notebook_s_network_is_the_one_by_hand():
@@ -71,9 +71,9 @@ def test_the_notebook_s_network_is_the_one_by_hand():
     probe = torch.randn(ours.shape, dtype=torch.float64)
     (ours * probe).sum().backward()
     (theirs * probe).sum().backward()
-    norms = [sum(float(p.grad.square().sum()) for p in one.parameters()) for one in (model, plain)]
+    norms = [sum(float(p.grad.square().sum()) for p in network.parameters()) for network in (model, plain)]
     assert norms[0] == pytest.approx(norms[1], rel=1e-8)
-    both = [one.eval() for one in (model, plain)]
+    both = [network.eval() for network in (model, plain)]
     torch.testing.assert_close(
         both[0](graph), plain(torch.cat([graph.pos, graph.embedding], 1), graph.edge_index), rtol=0, atol=1e-8
     )

@@ -72,9 +72,12 @@ def test_the_width_of_one_target_is_named_and_round_trips():
     again = FunctionGraph.from_dict(yaml.safe_load(graph.to_yaml()))
     assert again == graph and again.digest == graph.digest
     assert graph.to_dict()["data"]["parameters"]["width"] == {"target": "parameters"}
-    found = sampled()
-    assert type(found).from_dict(json.loads(json.dumps(found.to_dict()))).fingerprint == found.fingerprint
-    assert found.symbols == frozenset()
+    sampled_graph = sampled()
+    assert (
+        type(sampled_graph).from_dict(json.loads(json.dumps(sampled_graph.to_dict()))).fingerprint
+        == sampled_graph.fingerprint
+    )
+    assert sampled_graph.symbols == frozenset()
 
 
 def test_a_target_that_is_none_is_named():
@@ -100,8 +103,8 @@ def test_one_width_for_all_targets_is_their_common_one():
     graph = FunctionGraph.from_dict(document)
     space = WalkSpace(graph, SearchSpace.from_dict({"name": "s", "hyperparameters": {}}))
     candidate = space(lambda point, options, weights: 0)
-    found = compile_model(candidate.graph, {}, WIDTHS, {"score": 1, "parameters": 1})
-    assert [one.dim() for one in found(toy(1).graphs[0])] == [1, 1]
+    network = compile_model(candidate.graph, {}, WIDTHS, {"score": 1, "parameters": 1})
+    assert [output.dim() for output in network(toy(1).graphs[0])] == [1, 1]
     with pytest.raises(InputError, match="width target: target has no value"):
         compile_model(candidate.graph, {}, WIDTHS, {"score": 1, "parameters": 3})
 
@@ -110,16 +113,19 @@ def test_losses_are_weighted_and_metrics_carry_the_target_s_name():
     graphs = toy(3).graphs
     task = make_task(TASK)
     network = model().eval()
-    outputs = [tuple(one.detach() for one in network(graph)) for graph in graphs]
+    outputs = [tuple(output.detach() for output in network(graph)) for graph in graphs]
     edges = make_task("edge_classification")
     nodes = make_task({"name": "node_regression", "parameters": ["phi", "charge_over_pt"]})
     expected = edges.loss(outputs[0][0], graphs[0]) + 0.5 * nodes.loss(outputs[0][1], graphs[0])
     assert torch.isclose(task.loss(outputs[0], graphs[0]), expected)
-    found = task.metrics(outputs, graphs)
-    alone = edges.metrics([one for one, _ in outputs], graphs), nodes.metrics([one for _, one in outputs], graphs)
-    assert found["score.auc"] == alone[0]["auc"]
-    assert found["parameters.resolution_phi"] == alone[1]["resolution_phi"]
-    assert found["loss"] == pytest.approx(alone[0]["loss"] + 0.5 * alone[1]["loss"])
+    metrics = task.metrics(outputs, graphs)
+    alone = (
+        edges.metrics([score for score, _ in outputs], graphs),
+        nodes.metrics([parameters for _, parameters in outputs], graphs),
+    )
+    assert metrics["score.auc"] == alone[0]["auc"]
+    assert metrics["parameters.resolution_phi"] == alone[1]["resolution_phi"]
+    assert metrics["loss"] == pytest.approx(alone[0]["loss"] + 0.5 * alone[1]["loss"])
     assert task.objective.metric == "score.auc"
 
 
@@ -146,8 +152,8 @@ def test_training_improves_both_targets():
 def test_what_an_objective_can_name():
     experiment = parse_experiment({"name": "e", "task": TASK}, "e")
     assert experiment.objective.first.metric == "score.auc"
-    told = parse_experiment({"name": "e", "task": TASK, "objective": "parameters.rms_phi"}, "e")
-    assert told.objective.first.mode == "min"
+    explicit = parse_experiment({"name": "e", "task": TASK, "objective": "parameters.rms_phi"}, "e")
+    assert explicit.objective.first.mode == "min"
     with pytest.raises(InputError, match=r"objective.metric: is 'auc'; allowed: .*parameters.explained, .*score.auc"):
         parse_experiment({"name": "e", "task": TASK, "objective": "auc"}, "e")
 
@@ -176,8 +182,8 @@ def test_wrong_descriptions_are_named(targets, message):
 def test_a_task_says_which_targets_it_wants():
     task = make_task(TASK)
     assert task.misfit([("score", "edge"), ("parameters", "node")]) is None
-    wanted = "score (edge), parameters (node), in this order"
-    assert task.misfit([("parameters", "node"), ("score", "edge")]) == wanted
+    expected = "score (edge), parameters (node), in this order"
+    assert task.misfit([("parameters", "node"), ("score", "edge")]) == expected
     assert make_task().misfit([("score", "edge"), ("parameters", "node")]) == "one of domain edge"
 
 
@@ -193,5 +199,5 @@ def test_a_task_says_which_targets_it_wants():
     ],
 )
 def test_proxies_that_can_t_judge_a_task_are_refused(task, refused):
-    made = make_task(task)
-    assert {name for name in PROXIES if unfit(name, made)} == refused
+    task_object = make_task(task)
+    assert {name for name in PROXIES if unfit(name, task_object)} == refused

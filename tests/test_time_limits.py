@@ -123,9 +123,9 @@ def test_a_retraining_that_hangs_has_failed(tmp_path: Path) -> None:
         assert work.message(job.key, {"kind": "stopped", "seconds": 1.0, "log": []})
         run_locally(work, data)
 
-    found = searched(tmp_path / "run", experiment, run)
+    result = searched(tmp_path / "run", experiment, run)
     rows = lines(tmp_path / "run" / "retrain.jsonl")
-    assert [row["status"] for row in rows] == ["failed", "finished"] and found.winner.repeat == 1
+    assert [row["status"] for row in rows] == ["failed", "finished"] and result.winner.repeat == 1
     assert rows[0]["error"] == "not ended within 1 h 0 min (budget.trial_time)"
 
 
@@ -182,8 +182,8 @@ def test_the_option_and_the_key(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.yaml: budget\.trial_time: is 'soon'; allowed: a time above 0 such as 4h"):
         parse_experiment({"name": "a", "budget": {"trial_time": "soon"}}, "a.yaml")
     few = ["--backend", "local", "--trials", "1", "--epochs", "1", "--set", "data.num_samples=16"]
-    told = ["--set", "retrain.seeds=1", "--output", str(tmp_path / "run"), "--trial-time", "2h"]
-    assert search([*few, *told]) == 0
+    options = ["--set", "retrain.seeds=1", "--output", str(tmp_path / "run"), "--trial-time", "2h"]
+    assert search([*few, *options]) == 0
     assert RunFolder(tmp_path / "run").experiment().budget.trial_time == 7200
     assert search(["--resume", str(tmp_path / "run"), "--backend", "local", "--trial-time", "3h"]) == 0
     assert RunFolder(tmp_path / "run").experiment().budget.trial_time == 10800

@@ -81,8 +81,8 @@ def test_hits_that_are_not_in_the_graphs():
     # physically (4 of 9). Particle 1 has 5 hits, 3 given and found: 3 of 5 is more than half, so both.
     # Particle 2 has 6 hits, 2 of them given: too few to be reachable, it counts in the physics efficiency alone.
     # Weights are 1 a hit, 20 in the event; only particle 1's 3 hits are in a good track.
-    found = event([0] * 4 + [1] * 3 + [-1] * 2, [0] * 4 + [1] * 3 + [2] * 2, hits=[9, 5, 6])
-    scores = track_metrics([found])
+    tracks = event([0] * 4 + [1] * 3 + [-1] * 2, [0] * 4 + [1] * 3 + [2] * 2, hits=[9, 5, 6])
+    scores = track_metrics([tracks])
     assert scores["track_efficiency"] == 1.0
     assert scores["track_efficiency_physics"] == 1 / 3
     assert scores["trackml_score"] == 3 / 20
@@ -91,8 +91,8 @@ def test_hits_that_are_not_in_the_graphs():
 
 def test_weights():
     # Good track: 3 of its 4 hits are particle 0's, weighing 1 + 2 + 3; the stranger's weight 10 doesn't count.
-    found = event([0] * 4 + [-1] * 3, [0, 0, 0, 1, 1, 1, 1], weight=[1, 2, 3, 10, 1, 1, 1], weights=[6.0, 13.0])
-    assert track_metrics([found])["trackml_score"] == 6 / 19
+    tracks = event([0] * 4 + [-1] * 3, [0, 0, 0, 1, 1, 1, 1], weight=[1, 2, 3, 10, 1, 1, 1], weights=[6.0, 13.0])
+    assert track_metrics([tracks])["trackml_score"] == 6 / 19
 
 
 def test_events_are_pooled_and_their_scores_averaged():
@@ -105,14 +105,14 @@ def test_events_are_pooled_and_their_scores_averaged():
 
 
 def test_selection_and_bins():
-    found = event([0] * 3 + [-1] * 6, [0] * 3 + [1] * 3 + [2] * 3, pt=[2.5, 0.4, 1.0], eta=[0.2, -1.2, 3.0])
-    assert track_metrics([found])["track_efficiency"] == 1 / 3
-    assert track_metrics([found], Selection(pt_min=1.0))["track_efficiency"] == 1 / 2, "1 GeV is enough"
-    assert track_metrics([found], Selection(pt_min=1.1))["track_efficiency"] == 1.0
-    assert track_metrics([found], Selection(eta_max=1.5))["track_efficiency"] == 1 / 2
-    assert track_metrics([found], Selection(min_hits=4))["track_efficiency"] is None
-    assert track_metrics([found], Selection(min_hits=4))["tracks"] == 0
-    bins = track_metrics([found], bins=True)
+    tracks = event([0] * 3 + [-1] * 6, [0] * 3 + [1] * 3 + [2] * 3, pt=[2.5, 0.4, 1.0], eta=[0.2, -1.2, 3.0])
+    assert track_metrics([tracks])["track_efficiency"] == 1 / 3
+    assert track_metrics([tracks], Selection(pt_min=1.0))["track_efficiency"] == 1 / 2, "1 GeV is enough"
+    assert track_metrics([tracks], Selection(pt_min=1.1))["track_efficiency"] == 1.0
+    assert track_metrics([tracks], Selection(eta_max=1.5))["track_efficiency"] == 1 / 2
+    assert track_metrics([tracks], Selection(min_hits=4))["track_efficiency"] is None
+    assert track_metrics([tracks], Selection(min_hits=4))["tracks"] == 0
+    bins = track_metrics([tracks], bins=True)
     assert [(row["from"], row["to"], row["efficiency"]) for row in bins["pt"]] == [
         (0.0, 0.5, 0.0), (1.0, 1.5, 0.0), (2.0, 3.0, 1.0),
     ]  # fmt: skip
@@ -122,11 +122,11 @@ def test_selection_and_bins():
 
 
 def test_what_the_data_do_not_say_cannot_be_asked_for():
-    found = event([0] * 3, [0] * 3, pt=[np.nan])
-    assert track_metrics([found])["track_efficiency"] == 1.0
-    assert "pt" not in track_metrics([found], bins=True)
-    with pytest.raises(InputError, match="pt_min: the data don't say it of the particles of e"):
-        track_metrics([found], Selection(pt_min=1.0))
+    tracks = event([0] * 3, [0] * 3, pt=[np.nan])
+    assert track_metrics([tracks])["track_efficiency"] == 1.0
+    assert "pt" not in track_metrics([tracks], bins=True)
+    with pytest.raises(InputError, match="pt_min: the data lack it for the particles of e"):
+        track_metrics([tracks], Selection(pt_min=1.0))
 
 
 @st.composite

@@ -41,14 +41,14 @@ def graph(pid, hit_id, event="a", sector=0, table=True, z=0.1):
 
 
 def perfect(graphs):
-    return [20 * one.y - 10 for one in graphs]
+    return [20 * part.y - 10 for part in graphs]
 
 
 def test_an_event_of_two_sectors():
     # Particle 7: all of its 10 hits, in one track. Particle 9: 3 of its hits in each sector, two tracks of 3.
-    one, two = graph([7] * 10 + [9] * 3, range(13)), graph([9] * 3 + [0], range(20, 24), sector=1)
-    labels = [make_task().tracks(*perfect([part]), part) for part in (one, two)]
-    (event,) = event_tracks([one, two], labels)
+    first, second = graph([7] * 10 + [9] * 3, range(13)), graph([9] * 3 + [0], range(20, 24), sector=1)
+    labels = [make_task().tracks(*perfect([part]), part) for part in (first, second)]
+    (event,) = event_tracks([first, second], labels)
     assert event.labels.tolist() == [0] * 10 + [1] * 3 + [2] * 3 + [-1]
     assert event.hits.tolist() == [10, 10]
     scores = track_metrics([event])
@@ -56,7 +56,10 @@ def test_an_event_of_two_sectors():
     assert scores["track_efficiency"] == scores["track_efficiency_physics"] == 0.5
     assert scores["track_duplicate_rate"] == 0.5
     assert scores["trackml_score"] == pytest.approx(1.0 / 4.0)
-    assert track_scores(make_task(), perfect([one, two]), [one, two], Selection(pt_min=1.0))["track_efficiency"] == 1.0
+    assert (
+        track_scores(make_task(), perfect([first, second]), [first, second], Selection(pt_min=1.0))["track_efficiency"]
+        == 1.0
+    )
 
 
 def test_parts_of_events_know_the_hits_that_are_given():
@@ -82,39 +85,39 @@ def test_a_batch_is_its_graphs():
 
 def test_sectors_that_overlap_share_hits():
     # Hits 3 and 4 are in both; the track of five hits has them, of the other one hit is left.
-    one, two = graph([7] * 5, range(5)), graph([7] * 3, [3, 4, 5], sector=1)
-    (event,) = event_tracks([one, two], [torch.zeros(5).long(), torch.zeros(3).long()])
+    first, second = graph([7] * 5, range(5)), graph([7] * 3, [3, 4, 5], sector=1)
+    (event,) = event_tracks([first, second], [torch.zeros(5).long(), torch.zeros(3).long()])
     assert event.labels.tolist() == [0] * 5 + [1]
 
 
 def test_hit_ids_that_are_rows_of_a_file():
-    one, two = graph([7] * 3, range(3), table=False), graph([9] * 3, range(3), sector=1, table=False, z=-0.2)
-    (event,) = event_tracks([one, two], [torch.zeros(3).long(), torch.zeros(3).long()])
+    first, second = graph([7] * 3, range(3), table=False), graph([9] * 3, range(3), sector=1, table=False, z=-0.2)
+    (event,) = event_tracks([first, second], [torch.zeros(3).long(), torch.zeros(3).long()])
     assert event.labels.tolist() == [0] * 3 + [1] * 3
     assert event.hits.tolist() == event.weights.tolist() == [3, 3]
     assert np.isnan(event.pt).all()
 
 
 def test_without_the_table_pt_comes_from_the_hits():
-    one = graph([7] * 3 + [0], range(4), table=False)
-    one.pt = torch.tensor([1.5, 1.5, 1.5, 0.0])
-    scores = track_scores(make_task(), perfect([one]), [one], Selection(pt_min=1.0), bins=True)
+    event_graph = graph([7] * 3 + [0], range(4), table=False)
+    event_graph.pt = torch.tensor([1.5, 1.5, 1.5, 0.0])
+    scores = track_scores(make_task(), perfect([event_graph]), [event_graph], Selection(pt_min=1.0), bins=True)
     assert (scores["particles"], scores["track_efficiency"]) == (1, 1.0)
     assert "eta" not in scores and scores["pt"][0]["from"] == 1.5
     with pytest.raises(InputError, match="eta_max"):
-        track_scores(make_task(), perfect([one]), [one], Selection(eta_max=1.0))
+        track_scores(make_task(), perfect([event_graph]), [event_graph], Selection(eta_max=1.0))
 
 
 def test_no_truth_no_scores():
-    one = graph([7] * 3, range(3))
-    del one["pid"]
-    assert track_scores(make_task(), perfect([one]), [one]) == {}
+    event_graph = graph([7] * 3, range(3))
+    del event_graph["pid"]
+    assert track_scores(make_task(), perfect([event_graph]), [event_graph]) == {}
     assert track_scores(make_task(), [], []) == {}
 
 
 def test_tracks_of_a_line_graph_are_those_of_its_hits():
-    one = graph([7] * 5 + [9] * 4, range(30, 39))
-    doublets = Doublets(one, Metadata("test"), np.ones(one.num_edges, dtype=bool))
+    event_graph = graph([7] * 5 + [9] * 4, range(30, 39))
+    doublets = Doublets(event_graph, Metadata("test"), np.ones(event_graph.num_edges, dtype=bool))
     line = line_graph(doublets, line_metadata(Metadata("test"), scored=False))
     (event,) = event_tracks([line], [make_task().tracks(*perfect([line]), line)])
     assert event.labels.tolist() == [0] * 5 + [1] * 4
@@ -123,9 +126,9 @@ def test_tracks_of_a_line_graph_are_those_of_its_hits():
 
 @pytest.mark.parametrize("method", list(TRACK_FINDERS))
 def test_tracks_of_triplets_are_chains(method):
-    one, about = graph([7] * 5 + [9] * 4 + [0], range(10)), Metadata("test")
-    doublets = Doublets(one, about, np.ones(one.num_edges, dtype=bool))
-    both = with_triplets(doublets, triplet_metadata(about, scored=False))
+    event_graph, metadata = graph([7] * 5 + [9] * 4 + [0], range(10)), Metadata("test")
+    doublets = Doublets(event_graph, metadata, np.ones(event_graph.num_edges, dtype=bool))
+    both = with_triplets(doublets, triplet_metadata(metadata, scored=False))
     task = make_task({"name": "triplet_classification", "tracks": method})
     assert task.tracks(task.perfect(both), both).tolist() == [0] * 5 + [1] * 4 + [-1]
     assert task.tracks(task.constant(both) - 9, both).tolist() == [-1] * 10
@@ -136,7 +139,7 @@ def test_clusters_of_a_batch_are_those_of_its_graphs():
     graphs = [graph([7] * 5 + [9] * 4, range(9)), graph([7] * 4, range(4), "b")]
     task, batch = make_task("node_embedding"), batch_graphs(graphs)
     # Hits of both events lie at the same points, and are no track together.
-    points = torch.cat([task.perfect(one) for one in graphs])
+    points = torch.cat([task.perfect(part) for part in graphs])
     assert task.tracks(points, batch).tolist() == [0] * 5 + [1] * 4 + [2] * 4
 
 
@@ -168,15 +171,15 @@ def test_options_of_the_tracks():
     assert len(error.value.faults) == 4
     with pytest.raises(InputError, match="follow: is unknown"):
         make_task({"name": "edge_classification", "tracks": {"method": "components", "follow": 0.3}})
-    one = graph([7] * 3 + [9] * 4, range(7))
+    event_graph = graph([7] * 3 + [9] * 4, range(7))
     longer = make_task({"name": "edge_classification", "tracks": {"min_hits": 4}})
-    assert longer.tracks(*perfect([one]), one).tolist() == [-1] * 3 + [0] * 4
+    assert longer.tracks(*perfect([event_graph]), event_graph).tolist() == [-1] * 3 + [0] * 4
 
 
 @given(st.floats(0.05, 0.95))
 def test_the_cut_is_a_probability(cut):
-    one = graph([7] * 4, range(4))
+    event_graph = graph([7] * 4, range(4))
     task = make_task({"name": "edge_classification", "tracks": {"cut": cut}})
     logit = float(np.log(cut / (1 - cut)))
-    assert task.tracks(torch.full((3,), logit + 0.01), one).tolist() == [0] * 4
-    assert task.tracks(torch.full((3,), logit - 0.01), one).tolist() == [-1] * 4
+    assert task.tracks(torch.full((3,), logit + 0.01), event_graph).tolist() == [0] * 4
+    assert task.tracks(torch.full((3,), logit - 0.01), event_graph).tolist() == [-1] * 4

@@ -43,9 +43,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def events_of(folder: Path, trial: str) -> EventAccumulator:
     """What TensorBoard reads of a trial."""
-    found = EventAccumulator(str(folder / "tensorboard" / trial))
-    found.Reload()
-    return found
+    accumulator = EventAccumulator(str(folder / "tensorboard" / trial))
+    accumulator.Reload()
+    return accumulator
 
 
 def as_epochs(events: EventAccumulator) -> list[dict[str, float]]:
@@ -81,7 +81,7 @@ def test_tensorboard_has_hyperparameters_and_architecture(whole: Path) -> None:
 def test_the_best_are_tracked_when_they_are_trained_again(whole: Path) -> None:
     (row,) = lines(whole / "retrain.jsonl")
     epochs = as_epochs(events_of(whole, f"{row['proposal']:04d}-0"))
-    assert [one["score"] for one in epochs] == [np.float32(score) for score in row["curve"]]
+    assert [epoch["score"] for epoch in epochs] == [np.float32(score) for score in row["curve"]]
     assert len(row["weights_digest"]) == 16
     assert (whole / "logs" / f"{row['proposal']:04d}-0.log").is_file()
 
@@ -102,7 +102,7 @@ def records_of(path: Path) -> Iterator[wandb_internal_pb2.Record]:
 
 def wandb_runs(folder: Path) -> dict[str, list[wandb_internal_pb2.Record]]:
     """Records by the name of a run. wandb's own process may write the last of them after the run has ended here."""
-    found = {}
+    runs = {}
     for path in (folder / "wandb").glob("offline-run-*/*.wandb"):
         deadline = time.monotonic() + 60
         while not any(record.HasField("exit") for record in records_of(path)):
@@ -110,8 +110,8 @@ def wandb_runs(folder: Path) -> dict[str, list[wandb_internal_pb2.Record]]:
             os.sched_yield()
         records = list(records_of(path))
         name = next(record.run.display_name for record in records if record.HasField("run"))
-        found[name] = records
-    return found
+        runs[name] = records
+    return runs
 
 
 def items(entries: Any) -> dict[str, Any]:
@@ -154,8 +154,8 @@ def test_a_trial_that_runs_again_is_tracked_again(whole: Path, tmp_path: Path) -
     assert len(as_epochs(events_of(tmp_path / "run", "0001"))) == 1
     searched(tmp_path / "run", small(**more))
     for trial in ("0000", "0001", "0002"):
-        one, other = (as_epochs(events_of(folder, trial)) for folder in (tmp_path / "run", whole))
-        assert [epoch["metrics/auc"] for epoch in one] == [epoch["metrics/auc"] for epoch in other]
+        resumed, undisturbed = (as_epochs(events_of(folder, trial)) for folder in (tmp_path / "run", whole))
+        assert [epoch["metrics/auc"] for epoch in resumed] == [epoch["metrics/auc"] for epoch in undisturbed]
 
 
 class Failing:
@@ -178,10 +178,10 @@ class Failing:
 
 
 def test_a_tracker_that_fails_is_left_out_and_said_once(tmp_path: Path) -> None:
-    made: list[Failing] = []
+    trackers: list[Failing] = []
     notes: list[str] = []
     with restored(LOGGERS):
-        logger("failing")(lambda root: made.append(Failing(root)) or made[-1])  # type: ignore[func-returns-value]
+        logger("failing")(lambda root: trackers.append(Failing(root)) or trackers[-1])  # type: ignore[func-returns-value]
         tracking = Tracking(["tensorboard", "failing"], tmp_path, notes.append)
         tracking.started("0000", {}, "")
     for epoch in (1, 2):
@@ -189,7 +189,7 @@ def test_a_tracker_that_fails_is_left_out_and_said_once(tmp_path: Path) -> None:
     tracking.ended("0000", "finished", {})
     tracking.close()
     assert notes == ["--track failing: is off from here on: OSError: the disk is full"]
-    assert made[0].heard == ["0000"]
+    assert trackers[0].heard == ["0000"]
     assert len(as_epochs(events_of(tmp_path, "0000"))) == 2
     assert not tracking.on
 
@@ -250,14 +250,14 @@ class Answering(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
-        asked = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        request = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.server.dead.is_set():
             self.server.gone.wait()
             self.close_connection = True
             return
         project = {"id": "p", "name": "archioptrx", "entity": {"id": "e", "name": "somebody"}}
         bucket = {"bucket": {"id": "r", "name": "r", "displayName": "r", "historyLineCount": 0, "project": project}}
-        data = {"upsertBucket": {**bucket, "inserted": True}} if b"upsertBucket" in asked else {}
+        data = {"upsertBucket": {**bucket, "inserted": True}} if b"upsertBucket" in request else {}
         answer = json.dumps({"data": data}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -267,7 +267,7 @@ class Answering(BaseHTTPRequestHandler):
 
     do_GET = do_POST
 
-    def log_message(self, *told: object) -> None:
+    def log_message(self, *arguments: object) -> None:
         """Nothing."""
 
 
@@ -297,18 +297,18 @@ def test_a_wandb_server_that_goes_away_stops_no_search(tmp_path: Path, monkeypat
 def test_names_are_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert small().track == ("tensorboard",) and small(track="none").track == () == small(track=[]).track
     assert small(track=["wandb", "tensorboard", "wandb"]).track == ("wandb", "tensorboard")
-    for told, fault in [
+    for names, fault in [
         (["tensorbord"], "--track: is 'tensorbord'; allowed: none, tensorboard, wandb (did you mean tensorboard?)"),
         (["none", "wandb"], "--track: is none, wandb; allowed: none alone"),
     ]:
-        assert search([*(part for name in told for part in ("--track", name)), "--output", str(tmp_path / "run")]) == 2
+        assert search([*(part for name in names for part in ("--track", name)), "--output", str(tmp_path / "run")]) == 2
         assert capsys.readouterr().err.splitlines() == [fault]
 
 
 def test_a_package_that_is_missing_is_said_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the package there is no default either; a folder of its name isn't the package."""
     (tmp_path / "tensorboard").mkdir()
-    for name in [one for one in sys.modules if one.partition(".")[0] in ("tensorboard", "wandb")]:
+    for name in [module for module in sys.modules if module.partition(".")[0] in ("tensorboard", "wandb")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     assert missing_trackers(["tensorboard", "wandb"]) == ["tensorboard", "wandb"]

@@ -32,13 +32,13 @@ def folder(tmp_path):
     return tmp_path / "events"
 
 
-def load(path, **told) -> Dataset:
-    return load_dataset({"source": "trackml", "path": str(path), **LOOSE, **told})
+def load(path, **options) -> Dataset:
+    return load_dataset({"source": "trackml", "path": str(path), **LOOSE, **options})
 
 
-def same(one, other):
-    for field in fields(one):
-        a, b = getattr(one, field.name), getattr(other, field.name)
+def same(first, second):
+    for field in fields(first):
+        a, b = getattr(first, field.name), getattr(second, field.name)
         if isinstance(a, np.ndarray):
             np.testing.assert_array_equal(a, b, err_msg=field.name)
             assert a.dtype == b.dtype, field.name
@@ -130,14 +130,14 @@ def test_hits_alone_are_enough_for_predictions(folder, capsys):
     assert sorted(graph.hit_id.tolist()) == sorted(barrel_event(1).hit_id.tolist())
     assert main(["trackml", str(folder)]) == 0
     assert "building        no edge is known to be true\n" in capsys.readouterr().out
-    for told, text in (
+    for options, text in (
         ({"pt_min": 1.0}, "has no truth.csv; allowed: pt_min 0"),
         ({"preset": "big"}, "has no truth.csv; allowed: noise keep, overlaps consecutive"),
         ({"signal_primary": True}, "has no particles.csv; allowed: signal_primary false"),
         ({"features": ["eta", "charge"]}, "has no cells.csv; allowed: features without charge"),
     ):
         with pytest.raises(InputError) as error:
-            load(folder, **told)
+            load(folder, **options)
         assert error.value.faults == (f"{NAME}: {text}",)
 
 
@@ -214,9 +214,9 @@ def test_a_data_set_that_was_written_is_read_again(folder, tmp_path, capsys):
     write_event(barrel_event(2, name="event000000008"), folder)
     arguments = ["--slope-max", "0.01", "--phi-sectors", "2", "--signal-hits", "10", "--features", "eta", "cells"]
     assert main(["trackml", str(folder), *arguments, "--output", str(tmp_path / "graphs"), "--json"]) == 0
-    made = json.loads(capsys.readouterr().out)
+    summary = json.loads(capsys.readouterr().out)
     assert main(["hitgraphs", str(tmp_path / "graphs"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == made
+    assert json.loads(capsys.readouterr().out) == summary
 
 
 def test_the_summary_says_how_good_the_building_is(folder, capsys):
@@ -235,12 +235,12 @@ def test_the_summary_says_how_good_the_building_is(folder, capsys):
 def test_the_real_events_are_read(shared_data):
     """The counts that the data's README names, and the building's efficiency on a real high-pile-up event."""
     large, small = (
-        load(shared_data / f"trackml/event{k:09d}-hits.csv.gz", slope_max=6e-4, z0_max=200.0, **told)
-        for k, told in ((1000, {"pt_min": 0.5}), (1, {"layers": "all", "features": ["eta", "cells", "charge"]}))
+        load(shared_data / f"trackml/event{k:09d}-hits.csv.gz", slope_max=6e-4, z0_max=200.0, **options)
+        for k, options in ((1000, {"pt_min": 0.5}), (1, {"layers": "all", "features": ["eta", "cells", "charge"]}))
     )
-    about = large.metadata.options["building"]
-    assert about["unlisted_hits"] == 5798
-    assert about["kept_edges"] / about["true_edges"] == pytest.approx(0.94, abs=0.02)
+    counts = large.metadata.options["building"]
+    assert counts["unlisted_hits"] == 5798
+    assert counts["kept_edges"] / counts["true_edges"] == pytest.approx(0.94, abs=0.02)
     (graph,) = small.graphs
     assert len(graph.x) == 5527
     assert float((graph.pid == 0).float().mean()) == pytest.approx(0.15, abs=0.01)

@@ -104,8 +104,8 @@ def test_a_bad_event_is_one_line_with_file_and_row(folder, spoil, fault, capsys)
     assert line.startswith(f"{folder}/{NAME}" + fault.format(id3=ids[3], id4=ids[4]))
     write_event(barrel_event(2, name="event000000008"), folder)
     assert main(["trackml", str(folder), "--slope-max", "0.01", "--skip-bad", "--json"]) == 0
-    about = json.loads(capsys.readouterr().out)
-    assert (about["events"], about["metadata"]["options"]["skipped"]) == (1, 1)
+    summary = json.loads(capsys.readouterr().out)
+    assert (summary["events"], summary["metadata"]["options"]["skipped"]) == (1, 1)
 
 
 def link_file(folder):

@@ -122,11 +122,11 @@ def graphs(draw, circles):
     pairs = st.tuples(st.integers(0, hits - 1), st.integers(0, hits - 1))
     if not circles:
         pairs = pairs.filter(lambda pair: pair[0] != pair[1]).map(lambda pair: tuple(sorted(pair)))
-    found = draw(st.lists(pairs, unique=True, max_size=14))
-    order = draw(st.permutations(range(len(found))))
+    edge_list = draw(st.lists(pairs, unique=True, max_size=14))
+    order = draw(st.permutations(range(len(edge_list))))
     # No two sums of powers of two are equal.
     scores = np.array([0.05 + 0.9 * (place + 2.0**-place) / 16 for place in order])
-    return edges(*found), scores, hits, draw(st.permutations(range(hits)))
+    return edges(*edge_list), scores, hits, draw(st.permutations(range(hits)))
 
 
 def brute_force(index, scores, hits, cut, follow, min_hits):
@@ -147,10 +147,15 @@ def brute_force(index, scores, hits, cut, follow, min_hits):
         return not any(end in free for _, end in steps[path[-1]])
 
     while True:
-        found = [one for hit in free for one in paths(hit) if maximal(one[1]) and len(one[1]) >= min_hits]
-        if not found:
+        candidates = [
+            scored_path
+            for hit in free
+            for scored_path in paths(hit)
+            if maximal(scored_path[1]) and len(scored_path[1]) >= min_hits
+        ]
+        if not candidates:
             return tracks
-        best = max(found)[1]
+        best = max(candidates)[1]
         tracks.add(frozenset(best))
         free -= set(best)
 
@@ -176,12 +181,12 @@ def test_walk_does_not_depend_on_how_hits_and_edges_are_numbered(graph):
 def test_every_track_is_a_path_of_accepted_edges(graph, min_hits):
     index, scores, hits, _ = graph
     accepted = {pair for pair, score in zip(map(tuple, index.T.tolist()), scores, strict=True) if score >= 0.3}
-    found = parts(walk_through(index, scores, hits, cut=0.3, min_hits=min_hits))
-    for part in found:
+    tracks = parts(walk_through(index, scores, hits, cut=0.3, min_hits=min_hits))
+    for part in tracks:
         assert len(part) >= min_hits
         assert any(accepted.issuperset(itertools.pairwise(path)) for path in itertools.permutations(part))
     joined = parts(components(index, scores >= 0.3, hits, min_hits=min_hits))
-    assert all(any(part <= whole for whole in joined) for part in found)
+    assert all(any(part <= whole for whole in joined) for part in tracks)
 
 
 @pytest.mark.parametrize("score", [0.2, 0.9])

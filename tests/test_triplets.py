@@ -48,9 +48,9 @@ def candidate(seed):
 
 
 def model_of(seed):
-    one = candidate(seed)
+    network = candidate(seed)
     torch.manual_seed(seed)
-    return compile_model(one.graph, one.hyperparameters, WIDTHS).double().eval()
+    return compile_model(network.graph, network.hyperparameters, WIDTHS).double().eval()
 
 
 def random_triplets(seed, nodes=9, edges=20, many=40):
@@ -128,7 +128,7 @@ def medal(place, accepted, truth, rows, doublets):
     """The class of one triplet, in plain words."""
     inner, outer = rows[place]
     others = [rows[k] for k in range(len(rows)) if k != place and accepted[k]]
-    contested = any(one == inner or two == outer for one, two in others)
+    contested = any(first == inner or second == outer for first, second in others)
     if truth[place]:
         return ("silver" if contested else "gold") if accepted[place] else "blue"
     if not accepted[place]:
@@ -142,22 +142,22 @@ def test_five_classes_divide_what_is_accepted_or_true(seed, many, doublets):
     accepted, truth = numbers.integers(0, 2, (2, many)).astype(bool)
     index = numbers.integers(0, doublets, (2, many))
     true = numbers.integers(0, 2, doublets).astype(bool)
-    found = medals(accepted, truth, index, true)
+    counts = medals(accepted, truth, index, true)
     rows = list(map(tuple, index.T.tolist()))
-    wanted = [medal(k, accepted, truth, rows, true) for k in range(many)]
-    assert found == {name: wanted.count(name) for name in ("gold", "silver", "bronze", "red", "blue")}
-    assert sum(found.values()) == int((accepted | truth).sum())
+    classes = [medal(k, accepted, truth, rows, true) for k in range(many)]
+    assert counts == {name: classes.count(name) for name in ("gold", "silver", "bronze", "red", "blue")}
+    assert sum(counts.values()) == int((accepted | truth).sum())
 
 
 def test_what_is_fixed_and_worsened():
     truth = np.array([1, 1, 1, 0, 0, 0, 1], bool)
     baseline = np.array([0.9, 0.4, 0.6, 0.5, 0.1, 0.7, 0.2], np.float32).astype(np.float64)
     accepted = np.array([1, 1, 0, 0, 1, 1, 0], bool)
-    found = against_baseline(accepted, baseline, truth, 0.5)
-    assert (found["fixed"], found["worsened"]) == (2, 2)
-    assert found["baseline_accuracy"] == pytest.approx(3 / 7)
-    assert found["baseline_auc"] == pytest.approx(7 / 12)
-    assert (found["baseline_efficiency"], found["baseline_purity"]) == (0.5, 0.5)
+    comparison = against_baseline(accepted, baseline, truth, 0.5)
+    assert (comparison["fixed"], comparison["worsened"]) == (2, 2)
+    assert comparison["baseline_accuracy"] == pytest.approx(3 / 7)
+    assert comparison["baseline_auc"] == pytest.approx(7 / 12)
+    assert (comparison["baseline_efficiency"], comparison["baseline_purity"]) == (0.5, 0.5)
 
 
 def test_fixed_and_worsened_are_the_difference_of_right_answers():
@@ -199,8 +199,8 @@ def test_order_of_hits_doublets_and_triplets_does_not_matter(seed):
 @settings(max_examples=20)
 def test_a_batch_gives_what_its_graphs_give(seed):
     torch.manual_seed(seed)
-    one = candidate(seed)
-    model = compile_model(one.graph, one.hyperparameters, WIDTHS).eval()
+    network = candidate(seed)
+    model = compile_model(network.graph, network.hyperparameters, WIDTHS).eval()
     graphs = triplets().graphs[:4]
     batch, single = predict(model, [batch_graphs(graphs)])[0], torch.cat(predict(model, graphs))
     assert_close(batch, single, rtol=1e-3, atol=1e-4)
@@ -210,8 +210,8 @@ def test_every_rung_is_reached():
     """Over some samples all functions of the bundled graph are used; gradients reach each of its sources."""
     used, reached = set(), set()
     for seed in range(60):
-        one = candidate(seed)
-        used |= {step.function for step in one.graph.steps}
+        network = candidate(seed)
+        used |= {step.function for step in network.graph.steps}
         data = random_triplets(seed)
         fields = {"x": data.x, "edge_attr": data.edge_attr, "triplet_attr": data.triplet_attr}
         for tensor in fields.values():
@@ -286,9 +286,9 @@ def test_a_model_trained_again_is_noticed(doublet_model, tmp_path):
 
 def triplet_network(tmp_path):
     """An architecture file of the bundled function graph."""
-    one = next(c for c in map(candidate, range(100)) if 4 <= len(c.graph.steps) <= 8)
+    network = next(c for c in map(candidate, range(100)) if 4 <= len(c.graph.steps) <= 8)
     path = tmp_path / "network.yaml"
-    Architecture(one.graph, one.hyperparameters).save(path)
+    Architecture(network.graph, network.hyperparameters).save(path)
     return path
 
 
@@ -319,6 +319,6 @@ def test_data_of_other_features_than_the_model_s_are_refused(doublet_model):
 def test_the_bundled_experiments_are_on_geometry_alone_until_told_otherwise(name, doublet_model, tmp_path):
     experiment = load_experiment(name)
     assert experiment.data.content["model"] is None
-    told = load_experiment(name, {"data.model": str(doublet_model), "data.path": str(tmp_path)})
-    assert told.data.content["model"] == str(doublet_model)
-    assert told.data.content["of"] == {"source": "hitgraphs", "path": str(tmp_path)}
+    changed = load_experiment(name, {"data.model": str(doublet_model), "data.path": str(tmp_path)})
+    assert changed.data.content["model"] == str(doublet_model)
+    assert changed.data.content["of"] == {"source": "hitgraphs", "path": str(tmp_path)}

@@ -44,12 +44,12 @@ def test_every_number_that_is_made_smaller_stands_in_the_tutorial():
 
 
 def test_its_commands_work_in_order(tmp_path):
-    said = ""
+    output = ""
     for command in commands():
-        said += processes.run(fewer(command), tmp_path)
+        output += processes.run(fewer(command), tmp_path)
     # What the text shows are lines that commands print, with other numbers.
     assert len(labels()) > 8
-    assert {label for label in labels() if label not in said} == set()
+    assert {label for label in labels() if label not in output} == set()
     assert len(RunFolder(tmp_path / "runs/first").rows()) == 2
     assert load_model(tmp_path / "models/longer").provenance.training["epochs"] == 2
     assert (tmp_path / "report.html").stat().st_size > 10_000

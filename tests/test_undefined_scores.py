@@ -25,8 +25,8 @@ from archioptrx.training.settings import Training
 
 
 def late(**overrides: Any) -> Any:
-    told = {"objective": "purity_0.7", "training__learning_rate": 0.01, "training__edges_per_step": 300}
-    return small(**told | {"training__epochs": 4, "retrain": {"top": 3, "seeds": 1}} | overrides)
+    defaults = {"objective": "purity_0.7", "training__learning_rate": 0.01, "training__edges_per_step": 300}
+    return small(**defaults | {"training__epochs": 4, "retrain": {"top": 3, "seeds": 1}} | overrides)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,9 @@ def test_such_a_run_is_shown_and_its_best_is_trained_again_exactly(
     assert inspect.main([str(whole), "--fingerprint", row["fingerprint"][:12]]) == 0
     assert "–, " in capsys.readouterr().out
     assert train.main([f"{whole}/{row['id']}", "--output", str(tmp_path / "model"), "--json"]) == 0
-    told = capsys.readouterr()
-    assert json.loads(told.out)["validation"]["mean"] == row["score"] and "exactly" in told.err
-    assert "epoch 1: validation score –; " in told.err
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["validation"]["mean"] == row["score"] and "exactly" in printed.err
+    assert "epoch 1: validation score –; " in printed.err
     assert evaluate.main([str(tmp_path / "model"), "--json"]) == 0
 
 

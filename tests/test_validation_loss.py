@@ -113,8 +113,8 @@ def test_each_epoch_of_a_training_sees_other_pairs_and_a_seed_the_same_ones() ->
 
 def test_the_evaluation_of_a_model_does_not_depend_on_the_batch_size() -> None:
     graphs, task = toy(6).graphs, make_task({"name": "node_embedding", "random_pairs": 4})
-    one, all_at_once = (evaluate_model(Points(), task, graphs, batch_size=size, bins=False) for size in (1, 6))
-    assert one == pytest.approx(all_at_once, rel=1e-5)
+    alone, together = (evaluate_model(Points(), task, graphs, batch_size=size, bins=False) for size in (1, 6))
+    assert alone == pytest.approx(together, rel=1e-5)
 
 
 def test_a_graph_of_one_hit_has_no_pairs() -> None:

@@ -24,10 +24,10 @@ def free(space, trace):
     return [i for i, labels in enumerate(options_of(space, trace)) if len(labels) > 1]
 
 
-def shared(one, other):
+def shared(first, second):
     """Share of one trace's decisions that the other has too."""
-    common = Counter(one.decisions) & Counter(other.decisions)
-    return common.total() / len(one.decisions)
+    common = Counter(first.decisions) & Counter(second.decisions)
+    return common.total() / len(first.decisions)
 
 
 @given(SEEDS, SEEDS, st.randoms(use_true_random=False))
@@ -59,23 +59,23 @@ def test_a_label_that_is_told_is_taken(seed):
 
 
 def test_networks_keep_most_of_their_decisions(tracking):
-    kept, draw = [], random.Random(0)
+    shares, draw = [], random.Random(0)
     for seed in range(60):
         parent = drawn(tracking, seed).trace
         child = mutate(tracking, parent, draw.choice(free(tracking, parent)), random_choices(seed)).trace
         assert child != parent
-        kept.append(shared(parent, child))
+        shares.append(shared(parent, child))
     # Measured on 400: 0.88.
-    assert sum(kept) / len(kept) > 0.8
+    assert sum(shares) / len(shares) > 0.8
 
 
 def test_crossover_of_networks_takes_from_both(tracking):
     fresh = []
     for seed in range(60):
-        one, other = drawn(tracking, seed).trace, drawn(tracking, seed + 1000).trace
-        child = cross(tracking, one, other, random.Random(seed), random_choices(seed)).trace
+        first, second = drawn(tracking, seed).trace, drawn(tracking, seed + 1000).trace
+        child = cross(tracking, first, second, random.Random(seed), random_choices(seed)).trace
         assert replays(tracking, child)
-        left = Counter(child.decisions) - Counter(one.decisions) - Counter(other.decisions)
+        left = Counter(child.decisions) - Counter(first.decisions) - Counter(second.decisions)
         fresh.append(left.total() / len(child.decisions))
     assert sum(fresh) / len(fresh) < 0.1
 
@@ -84,14 +84,14 @@ def test_a_crossed_word_begins_as_one_and_goes_on_as_the_other():
     lower, upper, both = Words(alphabet="abcdefg"), Words(alphabet="ABCDEFG"), Words(alphabet="abcdefgABCDEFG")
     mixed = 0
     for seed in range(100):
-        one, other = drawn(lower, seed).trace, drawn(upper, seed + 1000).trace
-        child = cross(both, one, other, random.Random(seed), random_choices(seed))
-        length = int(one.decisions[0].label)
+        first, second = drawn(lower, seed).trace, drawn(upper, seed + 1000).trace
+        child = cross(both, first, second, random.Random(seed), random_choices(seed))
+        length = int(first.decisions[0].label)
         letters = [c for c in child.letters if c.isalpha()]
         assert len(letters) == length
-        kept = sum(c.islower() for c in letters)
-        mixed += 0 < kept < length
-        old = Counter(d.label for d in (*one.decisions, *other.decisions))
+        from_first = sum(c.islower() for c in letters)
+        mixed += 0 < from_first < length
+        old = Counter(d.label for d in (*first.decisions, *second.decisions))
         assert Counter(letters) <= old
     assert mixed > 40
 

@@ -82,9 +82,9 @@ def assert_no_twins(space: WalkSpace, candidate: Candidate) -> None:
     heads = {edge.head for edge in graph.back_edges}
     # A head may stand beside a step like that of its first value. Where a branch joins loops, it may turn out that
     # nothing of what one edge carries is seen; that edge is pruned, and the two are left as twins.
-    kept = candidate.events["recurrences"] + candidate.events["recurrences without weights"]
+    recurrences = candidate.events["recurrences"] + candidate.events["recurrences without weights"]
     walked = sum(d.kind == "walk" and d.label == "recurrence" for d in candidate.trace.decisions)
-    excused = walked > kept and not candidate.events["loops over the limit of executed steps"]
+    excused = walked > recurrences and not candidate.events["loops over the limit of executed steps"]
     seen = set()
     for index, step in enumerate(graph.steps):
         signature = SIGNATURES[step.block]
@@ -107,17 +107,17 @@ def assert_loops(candidate: Candidate) -> None:
     graph, count = candidate.graph, len(candidate.graph.sources)
     forward, both = flow(graph), flow(graph)
     both.add_edges_from((edge.carried, edge.head) for edge in graph.back_edges)
-    found = [c for c in nx.strongly_connected_components(both) if len(c) > 1]
+    components = [c for c in nx.strongly_connected_components(both) if len(c) > 1]
     for edge in graph.back_edges:
         assert nx.has_path(forward, edge.head, edge.carried)
-    for members in found:
+    for members in components:
         inner = [edge for edge in graph.back_edges if edge.head in members]
         assert len({edge.iterations for edge in inner}) == 1
         assert len(inner) == 1 or candidate.events["branches"], graph
         inside = [i for i, s in enumerate(graph.steps) if i + count in members and members & set(s.inputs)]
         assert any(graph.steps[i].signature.has_weights for i in inside), graph
-    assert sum(len(c) for c in found) == len(set().union(*found))
-    assert len(graph.loops) == len(found)
+    assert sum(len(c) for c in components) == len(set().union(*components))
+    assert len(graph.loops) == len(components)
 
 
 def assert_hyperparameters(space: WalkSpace, candidate: Candidate) -> None:
@@ -173,14 +173,14 @@ def test_a_recurrence_adds_one_back_edge_and_a_branch_one_merge(seed: int) -> No
     limits = WalkLimits(max_steps=steps, extra=(6, 4), max_walks=len(graph.targets) + 1, max_executed=10**6)
     longer = WalkSpace(graph, replace(space, walk=limits))
     shorter = WalkSpace(graph, replace(space, walk=replace(limits, max_walks=len(graph.targets))))
-    even, wanted = even_choices(rng), rng.choice(("recurrence", "branch"))
+    even, kind = even_choices(rng), rng.choice(("recurrence", "branch"))
     first: list[int] = []
 
     def go_on(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
         if point.kind == "another":
             return labels.index("go on")
         if point.kind == "walk":
-            return labels.index(wanted) if wanted in labels else 0
+            return labels.index(kind) if kind in labels else 0
         answer = even(point, labels, weights)
         first.append(answer)
         return answer
@@ -262,9 +262,9 @@ def test_no_dead_end_where_a_renewed_input_is_not_the_first() -> None:
         FunctionNode("sum", "add", ("b", "b"), "out"),
         max_steps=9, max_walks=1, extra=(2,),
     )  # fmt: skip
-    found = distinct(space)
-    assert found
-    assert all(len(set(step.inputs)) == len(step.inputs) for c in found for step in c.graph.steps)
+    candidates = distinct(space)
+    assert candidates
+    assert all(len(set(step.inputs)) == len(step.inputs) for c in candidates for step in c.graph.steps)
 
 
 def test_a_target_that_is_the_first_data_node_has_menus_of_its_own() -> None:
@@ -327,12 +327,12 @@ def test_recurrences_do_not_join_loops_through_back_edges() -> None:
         FunctionNode("end", "mlp", ("b",), "out"),
         max_steps=14, max_walks=4, extra=(2, 1), iterations=(1,), max_executed=99,
     )  # fmt: skip
-    wanted = {"another": "go on", "walk": "recurrence", "shortcut": "no step"}
+    answers = {"another": "go on", "walk": "recurrence", "shortcut": "no step"}
     for seed in range(150):
         even = even_choices(random.Random(seed))
 
         def loops_only(point: Point, labels: Sequence[str], weights: Sequence[float], even: Choose = even) -> int:
-            answer = wanted.get(point.kind)
+            answer = answers.get(point.kind)
             return labels.index(answer) if answer in labels else even(point, labels, weights)
 
         assert_loops(space(loops_only))
@@ -341,10 +341,10 @@ def test_recurrences_do_not_join_loops_through_back_edges() -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_distribution_of_the_default(seed: int) -> None:
     sampler = RandomSampler(WalkSpace(FunctionGraph.load("tracking"), SearchSpace.load("full")), seed)
-    found = [sampler.draw(number, 0) for number in range(1000)]
-    assert len({c.fingerprint for c in found}) >= 600
-    assert sum(len(c.graph.steps) for c in found) >= 6 * 1000
-    counts = Counter(event for c in found for event, number in c.events.items() if number)
+    candidates = [sampler.draw(number, 0) for number in range(1000)]
+    assert len({c.fingerprint for c in candidates}) >= 600
+    assert sum(len(c.graph.steps) for c in candidates) >= 6 * 1000
+    counts = Counter(event for c in candidates for event, number in c.events.items() if number)
     for event in ("reverse walks", "recurrences", "branches"):
         assert counts[event] >= 200, event
 

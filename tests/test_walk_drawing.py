@@ -48,7 +48,7 @@ def test_a_known_walk() -> None:
 
 def test_the_pictures_of_the_documentation_are_up_to_date(tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(DOCS / "pictures.py"), str(tmp_path)], check=True)
-    made = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
-    assert {path.name for path in (DOCS / "pictures").iterdir()} == set(made)
-    for name, text in made.items():
+    pictures = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert {path.name for path in (DOCS / "pictures").iterdir()} == set(pictures)
+    for name, text in pictures.items():
         assert (DOCS / "pictures" / name).read_text(encoding="utf-8") == text, "make it again: python docs/pictures.py"

@@ -68,7 +68,7 @@ def test_a_file_where_a_folder_is_needed(run, capsys, name):
     arguments = line.split(" ", 4) if name == "pickle" else line.split()
     assert main(arguments) == 2
     error = capsys.readouterr().err.splitlines()
-    assert "file" in error[-1] and not [one for one in error if "epoch 1" in one or "Traceback" in one], error
+    assert "file" in error[-1] and not [text for text in error if "epoch 1" in text or "Traceback" in text], error
 
 
 IN_NAMESPACE = """
@@ -98,11 +98,14 @@ def test_a_full_and_a_read_only_disk(tmp_path):
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout.splitlines() == ["code 2", "code 2", "shown", "done"], done.stderr
-    said = [line for line in done.stderr.splitlines() if "can't be written" in line]
-    assert len(said) == 2 and "Traceback" not in done.stderr
-    assert ": can't be written: no space left on device; allowed: a disk with room; ended trials are saved" in said[0]
-    assert said[0].endswith("go on with: archioptrx search --resume run")
-    assert said[1].startswith("run/lock: can't be written: read-only file system; ")
+    complaints = [line for line in done.stderr.splitlines() if "can't be written" in line]
+    assert len(complaints) == 2 and "Traceback" not in done.stderr
+    assert (
+        ": can't be written: no space left on device; allowed: a disk with room; ended trials are saved"
+        in complaints[0]
+    )
+    assert complaints[0].endswith("go on with: archioptrx search --resume run")
+    assert complaints[1].startswith("run/lock: can't be written: read-only file system; ")
 
 
 @contextlib.contextmanager

@@ -20,11 +20,11 @@ def mean(values: list) -> float | None:
 
 
 def tracks_of(event: EventTracks) -> dict[int, set[int]]:
-    found: dict[int, set[int]] = {}
+    tracks: dict[int, set[int]] = {}
     for hit, label in enumerate(event.labels.tolist()):
         if label >= 0:
-            found.setdefault(label, set()).add(hit)
-    return found
+            tracks.setdefault(label, set()).add(hit)
+    return tracks
 
 
 def hits_of(event: EventTracks, particle: int) -> set[int]:
@@ -56,11 +56,13 @@ def slow_rates(events: list[EventTracks], selection: Selection, matching: str) -
     technical, physics, again, fakes = [], [], [], []
     for event in events:
         tracks = [track for track in tracks_of(event).values() if len(track) >= selection.min_hits]
-        given = [len(hits_of(event, particle)) for particle in range(len(event.hits))]
+        given_hits = [len(hits_of(event, particle)) for particle in range(len(event.hits))]
         for track in tracks:
-            matches = [is_match(event, track, p, matching, given[p]) for p in range(len(given)) if given[p]]
+            matches = [
+                is_match(event, track, p, matching, given_hits[p]) for p in range(len(given_hits)) if given_hits[p]
+            ]
             fakes.append(not any(matches))
-        for particle, number in enumerate(given):
+        for particle, number in enumerate(given_hits):
             if event.hits[particle] < selection.min_hits or not event.pt[particle] >= selection.pt_min:
                 continue
             if abs(event.eta[particle]) > selection.eta_max or event.vr[particle] > selection.vr_max:
@@ -68,9 +70,9 @@ def slow_rates(events: list[EventTracks], selection: Selection, matching: str) -
             full = int(event.hits[particle])
             physics.append(any(is_match(event, track, particle, matching, full) for track in tracks))
             if number >= selection.min_hits:
-                found = sum(is_match(event, track, particle, matching, number) for track in tracks)
-                technical.append(found > 0)
-                again += [found - 1] if found else []
+                count = sum(is_match(event, track, particle, matching, number) for track in tracks)
+                technical.append(count > 0)
+                again += [count - 1] if count else []
     return {
         "efficiency": mean(technical),
         "efficiency_physics": mean(physics),

@@ -46,7 +46,7 @@ class _Parser(argparse.ArgumentParser):
         self.register("type", float, _number)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Refuse here what is unknown: the parser of a subcommand knows its own options, the one above doesn't."""
+        """Parse, and refuse unknown options: the parser of a subcommand knows its options, the one above doesn't."""
         known, extra = super().parse_known_args(args, namespace)
         if extra:
             wrong = [word for word in extra if word.startswith("-")] or extra
@@ -93,7 +93,7 @@ def new_parser(name: str, description: str, modules: bool = True) -> argparse.Ar
 
 
 def add_imports(parser: argparse.ArgumentParser) -> None:
-    """Offer `--imports`, modules with the user's own parts, and `--trust`, a yes to those that files ask for."""
+    """Add `--imports`, modules with the user's own parts, and `--trust`, which allows those that files name."""
     parser.add_argument(
         "--imports",
         nargs="+",
@@ -104,12 +104,12 @@ def add_imports(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="run the modules that an experiment, run or model asks for, and remember their source",
+        help="run the modules that an experiment, run or model names, and remember their source",
     )
 
 
 def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argparse.Namespace], int]) -> Main:
-    """Make a `main` that maps what happens to an exit code.
+    """Make a `main` that maps results and errors to exit codes.
 
     0 done, 2 the user's error (one line per fault on stderr), 130 stopped by Ctrl-C, 1 our own fault.
     """
@@ -157,12 +157,12 @@ def command(parser: Callable[[], argparse.ArgumentParser], run: Callable[[argpar
 
 
 def _lines(error: ArchiOpTrXError) -> str:
-    """A line for each fault, whatever the names in it; the print of a graph has several."""
+    """A line for each fault, also where names in it hold newlines; only the print of a graph has several lines."""
     return str(error) if isinstance(error, GraphError) else "\n".join(f.replace("\n", "\\u000a") for f in error.faults)
 
 
 def _takes(stream: TextIO) -> bool:
-    """Whether a stream takes what it still holds, which a full disk behind it doesn't."""
+    """Whether a stream can be flushed, which fails on a full disk."""
     try:
         stream.flush()
     except OSError:

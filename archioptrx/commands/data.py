@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from archioptrx.data.storage.stored import Store
 
 BUILDING = "building"
-"""The key of a data set's options under which the counts of its building stand."""
+"""Key of the building's counts in a data set's options."""
 WIDEST = 200
 """Characters of an option that are printed."""
 
@@ -77,13 +77,13 @@ def _add(parser: argparse.ArgumentParser, field: Field[Any]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Make or read the data set, write it if asked to, and print what it holds."""
+    """Make or read the data set, write it if asked to, and print its content."""
     if args.source == "pickle":
         make_pickle(args)
     known = [field.name for field in fields(options_of(args.source)) if "help" in field.metadata]  # type: ignore[arg-type]
-    given = {name: getattr(args, name) for name in known if getattr(args, name) is not None}
+    options = {name: getattr(args, name) for name in known if getattr(args, name) is not None}
     faults: list[str] = []
-    check_spec({"source": args.source, **given}, "data", faults)
+    check_spec({"source": args.source, **options}, "data", faults)
     finish(faults)
     if args.plot:
         check_picture(args.plot)
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.output:
         check_empty(args.output)
-    dataset = load_dataset({"source": args.source, **given})
+    dataset = load_dataset({"source": args.source, **options})
     if args.output:
         write(dataset, args.output)
     if args.plot:
@@ -114,7 +114,7 @@ def storage_of(store: Store) -> dict[str, Any]:
     """Folder and size of a stored data set, and the size of the whole cache."""
     from archioptrx.data.storage import cache
 
-    folders = cache.kept()
+    folders = cache.cached_folders()
     return {
         "folder": str(store.folder),
         "bytes": store.size,
@@ -124,7 +124,7 @@ def storage_of(store: Store) -> dict[str, Any]:
 
 
 def stored_text(stored: dict[str, Any]) -> str:
-    """The same for reading."""
+    """Folder and sizes of a stored data set as text."""
     from archioptrx.data.storage.cache import size_text
 
     if stored["temporary"]:
@@ -147,7 +147,7 @@ def make_pickle(args: argparse.Namespace) -> None:
     other = args.of or args.path
     faults = ["--of: stands without --write; allowed: both, or neither"] if args.of and not args.write else []
     faults += ["--of and PATH: both name the data; allowed: one of them"] if args.of and args.path else []
-    faults += ["--write: of which data isn't told; allowed: --of DATA"] if args.write and not other else []
+    faults += ["--write: has no data to write; allowed: --of DATA"] if args.write and not other else []
     faults += [f"{args.write}: exists already; allowed: a new file"] if args.write and args.write.exists() else []
     finish(faults)
     if not args.write:
@@ -163,7 +163,7 @@ def make_pickle(args: argparse.Namespace) -> None:
 
 
 def as_text(facts: dict[str, Any]) -> str:
-    """Format a summary for reading."""
+    """Summary as text."""
     metadata = facts["metadata"]
     rows = [
         ("source", metadata["source"]),
@@ -193,12 +193,12 @@ def building_text(counts: Mapping[str, float]) -> str:
         return "no edge is known to be true"
     if "true_edges" not in counts:
         return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
-    kept, true = counts["kept_edges"], counts["true_edges"]
-    parts = [f"efficiency {kept / true:.4f} ({kept:,} of {true:,} true edges)"]
+    kept_edges, true_edges = counts["kept_edges"], counts["true_edges"]
+    parts = [f"efficiency {kept_edges / true_edges:.4f} ({kept_edges:,} of {true_edges:,} true edges)"]
     if counts.get("signal_edges"):
         kept_signal, signal = counts["kept_signal_edges"], counts["signal_edges"]
         parts.append(f"of the signal {kept_signal / signal:.4f} ({kept_signal:,} of {signal:,})")
-    parts.append(f"purity {kept / max(1, counts['edges']):.4f}")
+    parts.append(f"purity {kept_edges / max(1, counts['edges']):.4f}")
     aside = {"crossing_edges": "true edges cross sectors", "overlap_pairs": "pairs in one layer aside"}
     aside |= {"unlisted_hits": "hits of unlisted particles", "particle_edges": "edges inside a particle"}
     return ", ".join(parts + [f"{counts[name]:,} {text}" for name, text in aside.items() if counts.get(name)])

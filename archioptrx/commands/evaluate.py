@@ -51,8 +51,8 @@ def parser() -> argparse.ArgumentParser:
 def run(args: argparse.Namespace) -> int:
     """Load the model and the events, and print the scores."""
     options = (("--cut", args.cut), ("--efficiency", args.efficiency))
-    given = [(name, value) for name, value in options if value is not None]
-    faults = [f"{name}: is {value:g}; allowed: between 0 and 1" for name, value in given if not 0 < value < 1]
+    shares = [(name, value) for name, value in options if value is not None]
+    faults = [f"{name}: is {value:g}; allowed: between 0 and 1" for name, value in shares if not 0 < value < 1]
     if args.cut is not None and args.efficiency is not None:
         faults.append("--cut and --efficiency: both set the cut; allowed: one of them")
     if args.pt_min is not None and not 0 <= args.pt_min < math.inf:
@@ -95,7 +95,7 @@ def _tracks(outputs: Sequence[Any], graphs: Sequence[HitGraph], **options: Any) 
 
 
 def as_text(scores: Mapping[str, Any], graphs: Sequence[HitGraph]) -> str:
-    """Scores for reading, bins below; then those of the tracks in the same way."""
+    """Scores as text, bins below; then those of the tracks in the same way."""
     lines = [f"{len(graphs)} graphs, {len({graph.event for graph in graphs})} events", *_numbers(scores)]
     lines += _all_bins(scores, BIN_COLUMNS)
     if tracks := scores.get("tracks"):

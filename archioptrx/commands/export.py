@@ -1,4 +1,4 @@
-"""`archioptrx export MODEL`: a trained model as a file that needs nothing of ArchiOpTrX."""
+"""`archioptrx export MODEL`: a trained model as a file that doesn't need ArchiOpTrX."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Choose format and file, read the model, write it, print what the exporter says."""
+    """Choose format and file, read the model, write it, print the exporter's remarks."""
     if args.format is None or args.format in EXPORTERS:
         target(args.format, args.output)  # what is wrong is said before torch is imported
     if not 0 < args.cut < 1:

@@ -1,6 +1,6 @@
 """`archioptrx inspect`: the best architectures of a search, also while it runs, or one architecture.
 
-Of a study: the comparison of its searches.
+For a study it prints the comparison of its searches.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--top", type=int, metavar="K", help=f"trials in the table (default: {TOP}), drawn ({DRAWN})")
     new.add_argument("--fingerprint", metavar="F", help="show this architecture (its first digits) instead of the best")
     new.add_argument("--functions", action="store_true", help="how often each function is proposed, and how probable")
-    new.add_argument("--effects", action="store_true", help="what good trials share: the effect of each choice")
+    new.add_argument("--effects", action="store_true", help="common traits of good trials: the effect of each choice")
     new.add_argument(
         "--draw",
         metavar="DIR",
@@ -95,11 +95,11 @@ def show_run(args: argparse.Namespace) -> int:
         return write_html(folder, trial, args)
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
     shown = chosen_row(rows, trial, args)
-    asked = shown if args.fingerprint or trial is not None else None
+    named_row = shown if args.fingerprint or trial is not None else None
     learned = (folder.path / "learned.jsonl").exists()
     walked = bool(args.draw) and (folder.path / "function_graph.yaml").is_file()
     functions = Functions.of(folder, experiment) if args.functions or walked or learned else None
-    drawings = draw(args, folder, functions, asked, graphs) if args.draw else []
+    drawings = draw(args, folder, functions, named_row, graphs) if args.draw else []
     effects = effects_by_goal(folder, experiment) if args.effects else {}
     if args.json:
         content = document(folder, rows[: args.top or TOP], shown, graphs, metric_of(experiment))
@@ -140,11 +140,15 @@ def overview(
 
 def write_html(folder: RunFolder, trial: int | None, args: argparse.Namespace) -> int:
     """Write the report of a run and print its path."""
-    given = {"RUN/ID": trial is not None, "--fingerprint": args.fingerprint, "--functions": args.functions}
-    given["--draw"] = args.draw
+    options = {"RUN/ID": trial is not None, "--fingerprint": args.fingerprint, "--functions": args.functions}
+    options["--draw"] = args.draw
     allowed = f"allowed: archioptrx inspect {folder.path} --html {args.html}"
     finish(
-        [f"--html: is a report of the whole run, not with {name}; {allowed}" for name, value in given.items() if value]
+        [
+            f"--html: is a report of the whole run, not with {name}; {allowed}"
+            for name, value in options.items()
+            if value
+        ]
     )
     write_report(folder, args.html, args.top or TOP)
     print(json.dumps({"report": str(args.html)}) if args.json else f"written: {args.html}")
@@ -155,14 +159,14 @@ def draw(
     args: argparse.Namespace,
     folder: RunFolder,
     functions: Functions | None,
-    asked: dict[str, Any] | None,
+    named_row: dict[str, Any] | None,
     graphs: Mapping[int, ComputationGraph],
 ) -> list[Path]:
-    """Draw the one trial that was asked for; or the function graph and (without --functions) the best trials."""
-    drawings = functions.draw(args.draw) if functions and (args.functions or not asked) else []
+    """Draw the trial that the user named; or the function graph and (without --functions) the best trials."""
+    drawings = functions.draw(args.draw) if functions and (args.functions or not named_row) else []
     if args.functions:
         return drawings
-    rows = [asked] if asked else best_of(folder.rows(), args.top or DRAWN)
+    rows = [named_row] if named_row else best_of(folder.rows(), args.top or DRAWN)
     return drawings + draw_trials(folder, rows, graphs, metric_of(folder.experiment()), args.draw)
 
 
@@ -205,9 +209,9 @@ def _show_study(args: argparse.Namespace) -> int:
     folder = StudyFolder(args.run_folder)
     run = folder.path / folder.combinations[0].name
     options = ("fingerprint", "functions", "effects", "draw", "html")
-    given = {f"--{name}": getattr(args, name) for name in options}
+    values = {f"--{name}": getattr(args, name) for name in options}
     allowed = f"allowed: archioptrx inspect {run} …"
-    finish([f"{option}: is for one search of the study; {allowed}" for option, value in given.items() if value])
+    finish([f"{option}: is for one search of the study; {allowed}" for option, value in values.items() if value])
     print(comparison_report.study_json(folder) if args.json else comparison_report.study_text(folder))
     return 0
 
@@ -251,7 +255,7 @@ def chosen(rows: list[dict[str, Any]], fingerprint: str | None) -> dict[str, Any
 
 
 def architecture_text(row: Mapping[str, Any], graph: ComputationGraph, metric: str) -> str:
-    """One architecture, with what its trial gave."""
+    """One architecture, with the results of its trial."""
     scores = ", ".join(score_text(score) for score in row["curve"])
     lines = [
         f"trial {row['id']}, fingerprint {row['fingerprint']}, {row['status']}",
@@ -290,7 +294,7 @@ def document(
     graphs: Mapping[int, ComputationGraph],
     metric: str,
 ) -> dict[str, Any]:
-    """The same for a program."""
+    """Leaderboard and one architecture as a JSON document."""
     return {
         "run": str(folder.path),
         "metric": metric,
@@ -302,7 +306,7 @@ def document(
 
 
 def effects_by_goal(folder: RunFolder, experiment: Experiment) -> dict[str, Effects]:
-    """The effects of all choices on each goal."""
+    """Effects of all choices on each goal."""
     rows = folder.rows()
     proposals = {line["proposal"]: line for line in folder.proposals.read() if "refused" not in line}
     goals = experiment.objective.goals
@@ -341,7 +345,7 @@ def _effect_numbers(effect: Effect) -> tuple[str, str, str]:
 
 
 def effects_document(by_goal: Mapping[str, Effects]) -> dict[str, Any]:
-    """All effects on each goal, for a program."""
+    """All effects on each goal, for JSON."""
     return {
         goal: {
             "trials": effects.trials,

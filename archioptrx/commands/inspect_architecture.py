@@ -17,13 +17,13 @@ from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.search.space import load_architecture
 
 USUAL_WIDTHS = {"x": 3, "pos": 3, "edge_attr": 5}
-"""Channels of the data set's fields as hit graphs have them: r, φ, z; x, y, z; Δr, Δφ, Δz, Δφ/Δr, z0."""
+"""Channels of the fields of usual hit graphs: r, φ, z; x, y, z; Δr, Δφ, Δz, Δφ/Δr, z0."""
 OF_RUNS = ("fingerprint", "functions", "effects", "html")
 """Options of `inspect` that are for runs alone."""
 
 
 def is_architecture(path: Path) -> bool:
-    """Whether `inspect` is asked for an architecture: a file, a model folder or a bundled name, and no run."""
+    """Whether a path of `inspect` is an architecture (a file, a model folder or a bundled name), and no run."""
     if path.is_dir():
         return (path / "weights.pt").is_file() and (path / "architecture.yaml").is_file()
     return path.is_file() or (str(path) == path.name and path.stem in bundled_names(ARCHITECTURES))
@@ -32,8 +32,8 @@ def is_architecture(path: Path) -> bool:
 def show_architecture(args: argparse.Namespace) -> int:
     """Print one architecture file, sketch, model folder or bundled architecture."""
     name = args.run_folder
-    given = [option for option in OF_RUNS if getattr(args, option, None)]
-    finish([f"--{option}: is for a search; allowed: a run in place of {name}" for option in given])
+    misplaced = [option for option in OF_RUNS if getattr(args, option, None)]
+    finish([f"--{option}: is for a search; allowed: a run in place of {name}" for option in misplaced])
     path = bundled(ARCHITECTURES, name)
     architecture = load_architecture(path)
     title = architecture.name or path.stem
@@ -59,7 +59,7 @@ def check_exists(path: Path) -> None:
 
 
 def document(architecture: Architecture, title: str) -> dict[str, Any]:
-    """Content of the report on an architecture, for a program."""
+    """Content of the report on an architecture, for JSON."""
     graph = architecture.graph
     return {
         "name": title,
@@ -76,7 +76,7 @@ def document(architecture: Architecture, title: str) -> dict[str, Any]:
 
 
 def as_text(content: Mapping[str, Any]) -> str:
-    """The same for a person."""
+    """Report on an architecture as text."""
     hyperparameters = ", ".join(f"{key}={value}" for key, value in sorted(content["hyperparameters"].items()))
     lines = [content["name"] + (f": {content['about']}" if content["about"] else ""), "", content["text"], ""]
     lines += [f"fingerprint      {content['fingerprint']}", f"hyperparameters  {hyperparameters or 'none'}"]
@@ -98,7 +98,7 @@ def source_widths(graph: ComputationGraph) -> dict[str, int | None]:
 
 
 def parameters_of(architecture: Architecture) -> int | None:
-    """Parameters for usual data and one channel asked for; None where a source has no usual width.
+    """Number of parameters for usual data and one output channel; None where a source has no usual width.
 
     Raises
     ------

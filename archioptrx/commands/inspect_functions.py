@@ -1,4 +1,4 @@
-"""Functions of a search in `archioptrx inspect`: how often each is proposed, and what a sampler has learned."""
+"""Functions of a search in `archioptrx inspect`: share of proposals of each, and learned probabilities."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class Functions:
         return f"{self.sampler} has learned: {', '.join(largest)}; all: --functions" if largest else None
 
     def document(self) -> dict[str, Any]:
-        """The same for a program."""
+        """The tables, for JSON."""
         return {"windows": [asdict(window) for window in self.windows], "learned": list(self.learned)}
 
     def draw(self, folder: Path) -> list[Path]:

@@ -39,7 +39,7 @@ class Listed:
     module
         The module that defines it.
     own
-        Whether it comes from elsewhere than from this package.
+        Whether it is a user's own, from outside of this package.
     """
 
     kind: str

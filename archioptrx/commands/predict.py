@@ -16,7 +16,7 @@ from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
 from archioptrx.data.description import DataDescription
 from archioptrx.data.options import OF, options_of
-from archioptrx.data.options.building import as_told
+from archioptrx.data.options.building import options_text
 from archioptrx.models.predictions import PREDICTION_WRITERS
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def without_truth(data: DataDescription) -> DataDescription:
     if not changes:
         return data
     lacking = " and no ".join(part for part in ("truth", "particles") if part not in known)
-    print(f"the events have no {lacking}: built with {as_told(changes)}", file=sys.stderr)
+    print(f"the events have no {lacking}: built with {options_text(changes)}", file=sys.stderr)
     return data.but(**changes)
 
 
@@ -141,12 +141,12 @@ def writer_of(data: DataDescription) -> tuple[str, Any]:
 
 
 def write(writer: str, results: Iterator[Prediction], options: Any, folder: Path) -> None:
-    """Let a prediction writer write.
+    """Write the predictions with a prediction writer.
 
     Raises
     ------
     InputError
-        A user's own writer raised something, or wrote nothing.
+        A user's own writer raised an error, or wrote nothing.
     """
     write_predictions = PREDICTION_WRITERS.get(writer)
     with PREDICTION_WRITERS.guarded(writer):
@@ -194,7 +194,7 @@ def counted(results: Iterator[Prediction], counts: Counter[str]) -> Iterator[Pre
 
 
 def as_text(facts: Mapping[str, Any]) -> str:
-    """A line for reading."""
+    """Numbers of graphs, hits, edges and tracks as a line of text."""
     numbers = [f"{facts[name]:,} {name}" for name in ("events", "graphs", "hits", "edges", "tracks") if name in facts]
     bad = f"; {facts['skipped']} bad events left out" if "skipped" in facts else ""
     return f"{', '.join(numbers)}{bad}\nwritten to {facts['output']}"

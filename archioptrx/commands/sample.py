@@ -111,10 +111,10 @@ def _candidates(args: argparse.Namespace, space: WalkSpace) -> Iterator[Candidat
 
 def _distinct(space: WalkSpace) -> Iterator[Candidate]:
     """Candidates of different architectures, each with the first value of every hyperparameter."""
-    seen: set[str] = set()
+    fingerprints: set[str] = set()
     for candidate, _ in enumerate_space(space, fixed=("hyperparameter",)):
-        if candidate.fingerprint not in seen:
-            seen.add(candidate.fingerprint)
+        if candidate.fingerprint not in fingerprints:
+            fingerprints.add(candidate.fingerprint)
             yield candidate
 
 

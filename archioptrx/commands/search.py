@@ -44,7 +44,7 @@ KEYS = {
     "cpus_per_trial": "resources.cpus_per_trial",
     "gpus_per_trial": "resources.gpus_per_trial",
 }
-"""The key of the experiment file that each option stands for."""
+"""Key of the experiment file for each option."""
 ON_RESUME = ("data", "test", "trials", "time", "trial_time", "cpus_per_trial", "gpus_per_trial", "track")
 
 
@@ -54,7 +54,9 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("experiment", nargs="?", metavar="EXPERIMENT", help="bundled name or file (default: quickstart)")
     new.add_argument("--data", metavar="PATH", help="events to search on")
     new.add_argument("--test", metavar="PATH", help="test events (default: a share of the data)")
-    new.add_argument("--function-graph", metavar="NAME", help="bundled name or file: what may be combined")
+    new.add_argument(
+        "--function-graph", metavar="NAME", help="bundled name or file: the functions that may be combined"
+    )
     new.add_argument("--search-space", metavar="NAME", help="bundled name or file: hyperparameters and limits")
     new.add_argument("--architecture", metavar="FILE", help="bundled name or file: search its hyperparameters alone")
     new.add_argument("--sampler", metavar="NAME", help="what proposes architectures")
@@ -151,7 +153,7 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
 
 
 def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -> int:
-    """Read the data, make or open the run folder, search, and print what was found."""
+    """Read the data, make or open the run folder, search, and print the results."""
     # torch is imported from here on: what can be wrong without it has been checked.
     from archioptrx.search.final_report import final_json, final_text
     from archioptrx.search.run import check_events, check_same_data, load_events, new_run
@@ -181,7 +183,7 @@ def searched(args: argparse.Namespace, setup: Setup, folder: RunFolder | None) -
 
 
 def studied(args: argparse.Namespace, folder: StudyFolder, setups: list[Setup], events: EventsOf) -> int:
-    """Run what is left of a study and print the comparison, also where a search of it found no winner."""
+    """Run the searches of a study that haven't ended and print the comparison, also where one found no winner."""
     from archioptrx.search.study_report import study_json, study_text
 
     try:

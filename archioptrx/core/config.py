@@ -1,4 +1,4 @@
-"""Reading of YAML files: where they are found, how their keys are checked; all faults are collected."""
+"""Reading of YAML files: search by name or path, checks of keys; all faults are collected."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archioptrx.core.reading import reading, shown
 PACKAGE = Path(__file__).resolve().parent.parent
 ARCHITECTURES = "experiments/architectures"
 REQUIRED: Any = object()
-"""Default of a key that must be there."""
+"""Default of a required key."""
 LONGEST_NUMBER = 300
 """Characters of a whole number."""
 NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list",
@@ -29,14 +29,14 @@ class _Loader(yaml.SafeLoader):
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     """Read a mapping; a repeated key raises ConstructorError."""
     keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
-    seen: set[Any] = set()
+    earlier_keys: set[Any] = set()
     for index, key in enumerate(keys):
         mark = node.value[index][0].start_mark
         if not isinstance(key, Hashable):
             raise yaml.constructor.ConstructorError(None, None, f"{shown(key)} can't be a key; allowed: a text", mark)
-        if key in seen:
+        if key in earlier_keys:
             raise yaml.constructor.ConstructorError(None, None, f"the key {shown(key)} stands twice", mark)
-        seen.add(key)
+        earlier_keys.add(key)
     return {key: loader.construct_object(value, deep=True) for key, (_, value) in zip(keys, node.value, strict=True)}
 
 

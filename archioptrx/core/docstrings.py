@@ -23,12 +23,12 @@ def first_line(text: str | None) -> str:
 
 
 def summary(module: str, name: str) -> str:
-    """First line of the docstring of what a module of this package registers under a name, else of the module's own.
+    """First line of the docstring of a part of this package, found by its registered name, else of its module.
 
     Parameters
     ----------
     module
-        Its full name. It is parsed, not imported.
+        Full name of the module. It is parsed, not imported.
     name
         A text among the arguments of the part's decorator, or, in backticks, in the first line of its docstring.
     """

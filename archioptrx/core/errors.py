@@ -44,7 +44,7 @@ class TrialError(ArchiOpTrXError):
 
 
 RAISED = (Exception, SystemExit)
-"""Errors that a part of the user's own may raise, and that then fail this part alone; Ctrl-C isn't one of them."""
+"""Errors of a user's own part that fail this part alone; Ctrl-C isn't one of them."""
 
 
 def did_you_mean(wrong: object, allowed: Iterable[str]) -> str:

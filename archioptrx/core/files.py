@@ -21,7 +21,7 @@ from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.reading import parse_json, reading, shown
 
 ALLOWED = {errno.ENOSPC: "a disk with room", errno.EDQUOT: "a disk with room"}
-"""What helps against an error of the system."""
+"""Advice in the message of an error of the system, by its number."""
 Types = type | UnionType
 """A type, or several, as `isinstance` takes them."""
 
@@ -75,7 +75,7 @@ def clean_name(text: str) -> str:
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise InputError if an entry of a folder is a symbolic link: what is written or deleted there would be elsewhere.
+    """Raise InputError if an entry of a folder is a symbolic link: writing there would change files elsewhere.
 
     A missing folder has none.
     """
@@ -128,7 +128,7 @@ def new_folder(target: Path, replace: bool = False) -> Iterator[Path]:
     target
         Path of the new folder; its parents are made.
     replace
-        Whether a folder with this path is replaced. If not, it must be empty or missing.
+        True: a folder with this path is replaced. False: it must be empty or missing.
 
     Raises
     ------
@@ -197,8 +197,8 @@ class Journal:
             wrong = key not in row or not isinstance(value, types) or (isinstance(value, bool) and types is not bool)
             least = -1 if key == "repeat" else 0  # of a trial that is repeated with its own seed
             if wrong or (types is int and not least <= int(row[key]) < 2**63):
-                what = f"is {shown(value)}" if key in row else "is missing"
-                raise InputError(f"{place}: {key} {what}; the file has been changed")
+                fault = f"is {shown(value)}" if key in row else "is missing"
+                raise InputError(f"{place}: {key} {fault}; the file has been changed")
         return row
 
     def append(self, row: Mapping[str, Any], sync: bool = True) -> None:

@@ -70,23 +70,23 @@ class ModuleSource:
         return str(self.folder / inside[0])
 
 
-def find(name: str, kept: Sequence[Path], beside: Sequence[Path]) -> ModuleSource | None:
+def find(name: str, kept_folders: Sequence[Path], beside: Sequence[Path]) -> ModuleSource | None:
     """Find a module and read its source; nothing is imported for it.
 
     Parameters
     ----------
-    kept
-        Folders of kept source; these come first.
+    kept_folders
+        Folders of source that a run or a model keeps; these come first.
     beside
         Folders that come after the installed modules, in this order.
 
     Raises
     ------
     InputError
-        Its source is larger than any that is meant, or can't be read.
+        Its source is larger than `LARGEST`, or can't be read.
     """
     top = name.partition(".")[0]
-    for folder in kept:
+    for folder in kept_folders:
         if files := _with_imports(top, folder):
             return ModuleSource(name, folder, files)
     folders = [*beside, *_working()]
@@ -107,7 +107,7 @@ def _working() -> list[Path]:
 
 
 def _spec(top: str) -> importlib.machinery.ModuleSpec | None:
-    """Where Python finds a module that is in no package, own ones aside. Nothing is imported for it."""
+    """Python's specification of a module in no package, found without `FINDER`; None: not found. Imports nothing."""
     for finder in sys.meta_path:
         if finder is not FINDER and (spec := finder.find_spec(top, None)) is not None:
             return spec
@@ -145,14 +145,14 @@ def _installed(name: str, folders: Sequence[Path]) -> ModuleSource | None:
 def _with_imports(top: str, folder: Path) -> dict[str, bytes]:
     """Files of a module and of all modules in the folder that it imports, directly or not; none: it isn't there."""
     files: dict[str, bytes] = {}
-    seen, waiting = {top}, [top]
+    known, waiting = {top}, [top]
     while waiting:
-        found = _files(waiting.pop(), folder)
-        files |= found
+        sources = _files(waiting.pop(), folder)
+        files |= sources
         if sum(map(len, files.values())) > LARGEST:
             raise InputError(f"imports: {top}: has over {LARGEST >> 20} MiB of source in {folder}; allowed: install it")
-        names = {name for content in found.values() for name in _imported(content)} - seen
-        seen |= names
+        names = {name for content in sources.values() for name in _imported(content)} - known
+        known |= names
         waiting += sorted(name for name in names if not _is_installed(name, [folder]))
     return files
 
@@ -210,7 +210,7 @@ class _Finder(importlib.abc.MetaPathFinder):
     Attributes
     ----------
     sources : dict of ModuleSource
-        By the first part of the module's name.
+        Sources by the first part of the module's name.
     """
 
     def __init__(self) -> None:
@@ -269,13 +269,13 @@ sys.meta_path.insert(0, FINDER)
 
 def own_sources(names: Sequence[str]) -> tuple[ModuleSource, ...]:
     """Sources of the own modules among names, as they were imported; the installed ones are left out."""
-    found: dict[str, ModuleSource] = {}
+    sources: dict[str, ModuleSource] = {}
     for name in names:
         top = name.partition(".")[0]
         source = FINDER.sources.get(top) or find(name, (), ())
         if source is not None and source.folder is not None:
-            found[top] = source
-    return tuple(found.values())
+            sources[top] = source
+    return tuple(sources.values())
 
 
 def keep_modules(folder: Path, names: Sequence[str]) -> None:

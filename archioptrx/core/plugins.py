@@ -42,7 +42,7 @@ class Registry(Generic[Part]):
     kind
         Name of one in messages: `block`, `data source` …
     bundled
-        By name of a bundled part the module that registers it while it is imported.
+        Module of each bundled part, by the part's name; it registers the part while it is imported.
 
     Raises
     ------
@@ -84,7 +84,7 @@ class Registry(Generic[Part]):
         Parameters
         ----------
         place
-            Where the name stands, the start of the message.
+            Place of the name, the start of the message.
         """
         if name not in self._modules:
             raise InputError(f"{place or self.kind}: is {name!r}; {did_you_mean(name, self)}")
@@ -119,7 +119,7 @@ class Registry(Generic[Part]):
 
     @contextmanager
     def guarded(self, name: str) -> Iterator[None]:
-        """Run code of a part; what a user's own part raises becomes one line. Our own faults keep their traceback.
+        """Run code of a part; an error of a user's own part becomes one line. Our own faults keep their traceback.
 
         Raises
         ------
@@ -148,13 +148,13 @@ class Registry(Generic[Part]):
 
 
 class DescribedRegistry(Registry[Part], Generic[Part, Description]):
-    """Parts of a kind of which something has to be known before they are imported, for an experiment file is checked
-    without torch.
+    """Parts of a kind with descriptions that are known before they are imported: an experiment file is checked without
+    torch.
 
     Parameters
     ----------
     bundled
-        By name of a bundled part the module that registers it, by `registering`, and its description.
+        Module of each bundled part, which registers it by `registering`, and its description, by the part's name.
 
     Attributes
     ----------
@@ -183,20 +183,20 @@ class DescribedRegistry(Registry[Part], Generic[Part, Description]):
         return decorate
 
     def description(self, name: str, place: str = "") -> Description:
-        """Look up what is known of a part without importing it; `place` as in `get`."""
+        """Look up the description of a part without importing it; `place` as in `get`."""
         if name not in self:
             self.get(name, place)
         return self.descriptions[name]
 
     def about(self, name: str) -> str:
         """A few words from its description (`about`), else the first line of its docstring."""
-        about = getattr(self.descriptions[name], "about", "")
-        return str(about) if about else super().about(name)
+        description = getattr(self.descriptions[name], "about", "")
+        return str(description) if description else super().about(name)
 
 
 @dataclass
 class _Consent:
-    """What the person of this process has said yes to: modules by name, or the modules of all files."""
+    """Consent of the user of this process: modules by name, or the modules of all files."""
 
     names: tuple[str, ...] = ()
     everything: bool = False
@@ -214,7 +214,7 @@ def user_modules(imports: Sequence[str] = (), trust: bool = False, beside: Seque
     imports
         Names of modules. An experiment that is read in the context has them too.
     trust
-        Whether files may have their modules imported that the person hasn't named or allowed before (`--trust`).
+        True: modules that files name are imported, though the person hasn't named or allowed them (`--trust`).
     beside
         Folders, besides the current one, where the named modules may lie.
 
@@ -242,20 +242,20 @@ def read_imports(document: Fields, folder: Path | None, typed: bool = False) -> 
 
     Every command comes here with each experiment, run folder and model folder, so that all other keys may name parts
     of the user's own. A document is data, perhaps a stranger's: a module is imported only if the person names it, said
-    yes to its source before, or says so now (`user_modules`). See docs/guides/parts.md.
+    yes to its source before, or does so now (`user_modules`). See docs/guides/parts.md.
 
     Parameters
     ----------
     folder
         Folder of the document: its modules may lie there, or in `modules/` of it; None: it has none.
     typed
-        Whether the person typed the key (`--set imports=[...]`), and so names the modules.
+        True: the person typed the key (`--set imports=[...]`), and so names the modules.
 
     Raises
     ------
     InputError
         A name is no name of a module, its module can't be imported, or needs a yes. The first fault ends the reading:
-        what else is wrong may come of it.
+        further faults may follow from it.
     """
     faults: list[str] = []
     names = Fields(document.content, document.place, faults).take("imports", list, [])
@@ -288,7 +288,7 @@ def import_modules(names: Sequence[str], beside: Sequence[Path] = ()) -> None:
     Raises
     ------
     InputError
-        One can't be imported, for whatever reason; those after it aren't tried.
+        A module can't be imported, for any reason; those after it aren't tried.
     """
     for name in names:
         check_module_name(name, "imports")
@@ -322,8 +322,8 @@ def _is_imported(name: str, beside: Sequence[Path]) -> bool:
         return False
     if top in FINDER.sources and top not in {named.partition(".")[0] for named in _CONSENT.names}:
         for folder in beside:
-            if (folder / KEPT).is_dir() and (kept := find(name, (folder / KEPT,), ())) and kept.folder is not None:
-                FINDER.add(kept)
+            if (folder / KEPT).is_dir() and (source := find(name, (folder / KEPT,), ())) and source.folder is not None:
+                FINDER.add(source)
     return True
 
 
@@ -336,8 +336,8 @@ def _allowed(name: str, place: str, beside: Sequence[Path]) -> ModuleSource:
         remember(source.digest, name)
     elif not is_trusted(source.digest):
         raise InputError(
-            f"{place}: {name} is code ({source.place}) that runs only if you say so; allowed: --trust, which remembers "
-            f"this source, or --imports {name}, your own module of that name"
+            f"{place}: {name} is code ({source.place}) that runs only with your consent; allowed: --trust, which "
+            f"remembers this source, or --imports {name}, your own module of that name"
         )
     return source
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, TextIO, cast
 
 _PLAIN = r"\x1b\[[012]m"
-"""Bold, pale and back again, as tables use them."""
+"""Escape sequences for bold, pale and normal text, as tables use them."""
 _CONTROLS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 """Control characters except tab and newline, marks that turn the direction of writing, halves of pairs (surrogates)."""
 _SHOWN = re.compile(f"({_PLAIN})|({_CONTROLS})")
@@ -21,7 +21,7 @@ def printable(text: str) -> str:
     >>> print(printable("a\x1b[2Jb"))
     a\u001b[2Jb
     """
-    return _SHOWN.sub(lambda found: found[1] or f"\\u{ord(found[2]):04x}", text)
+    return _SHOWN.sub(lambda match: match[1] or f"\\u{ord(match[2]):04x}", text)
 
 
 class _PrintableStream:

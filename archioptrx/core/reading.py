@@ -1,4 +1,4 @@
-"""Reading of what others wrote: whatever a parser raises becomes one line that names the file."""
+"""Reading of files from elsewhere: any error of a parser becomes one line that names the file."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _no_constant(name: str) -> float:
     raise ValueError(name)
 
 
-def read_json(path: Path, origin: str = "what `archioptrx train` or `search` wrote") -> dict[str, Any]:
+def read_json(path: Path, origin: str = "a file that `archioptrx train` or `search` wrote") -> dict[str, Any]:
     """Read a file that holds one JSON object.
 
     Raises

@@ -1,4 +1,4 @@
-"""Memory of the source that the person has allowed to run: one line with its digest for each, in a file of theirs.
+"""Memory of the source that the user has allowed to run: one line with a digest for each, in the user's own file.
 
 The file is `$ARCHIOPTRX_TRUST`, else `$XDG_CONFIG_HOME/archioptrx/trusted`, else `~/.config/archioptrx/trusted`. A line
 that is removed is forgotten.

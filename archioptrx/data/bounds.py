@@ -1,4 +1,4 @@
-"""Bounds of what hits can be, which no detector reaches: what lies beyond is in other units than the contract's.
+"""Bounds of the coordinates of hits, which no detector reaches: numbers beyond are in other units than the contract's.
 
 r        0 … 100 m
 φ        -π … π, or within the φ sector, counted from its middle
@@ -31,7 +31,7 @@ def coordinate_fault(nodes: Floats, scale: tuple[float, ...], sectors: int) -> s
     nodes : [N, 3 or more]
         r, φ, z in mm, rad, mm.
     scale
-        Factor by which the numbers became that.
+        Factor by which the numbers were multiplied.
     sectors
         φ sectors of an event.
     """
@@ -58,7 +58,7 @@ def coordinate_fault(nodes: Floats, scale: tuple[float, ...], sectors: int) -> s
 
 
 def _negative(r: Floats) -> str | None:
-    """A fault where r is a number below 0."""
+    """Fault where r is a number below 0."""
     if not (r < 0).any():
         return None
     row = int(np.argmax(r < 0))

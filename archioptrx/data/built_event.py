@@ -15,11 +15,11 @@ class BuiltEvent:
     Attributes
     ----------
     graphs
-        One, or one per sector.
+        Graph of the event, or of each sector.
     counts
         Numbers that are added over all events: `true_edges`, `kept_edges` …
     truth
-        Whether the event's files say which edges are true. Where they don't, `y` is 0 for all.
+        True: the event's files have the truth of edges. Else `y` is 0 for all.
     """
 
     graphs: tuple[HitGraph, ...]

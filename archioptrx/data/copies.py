@@ -1,4 +1,4 @@
-"""Recognition of copies of a graph by what it holds: under other names, in other scales, with hits in another order."""
+"""Recognition of copies of a graph by its content: under other names, in other scales, with hits in another order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ neighbours are small differences of such."""
 class GraphMoments:
     """Figures of a graph that are the same in all copies of it, and differ between events.
 
-    A digest of rounded coordinates would not do: among thousands of hits, one lies where rounding goes either way.
+    A digest of rounded coordinates would not do: among thousands of hits, one lies where rounding may go up or down.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""A data set: graphs, what their numbers mean, and how they are divided into training, validation and test."""
+"""A data set: graphs, the meaning of their numbers, and the division into training, validation and test."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from archioptrx.data.repairs import note
 from archioptrx.data.storage.graph_views import changed, digests_of, facts_of, taken
 
 MOST_SECTORS = 10**9
-"""Numbers of sectors; names of hits that a source doesn't name count on from sector to sector."""
+"""Upper limit of numbers of sectors: names of hits that a source doesn't name count on from sector to sector."""
 CUT_SECTORS = 8
 """φ sectors that a whole event is cut into where a data set has fewer than three events."""
 SCALES = {"x": "node_scale", "edge_attr": "edge_scale", "triplet_attr": "triplet_scale"}
-"""Fields whose columns are scaled, and where the metadata keep their scale."""
+"""Fields whose columns are scaled, and the metadata's field with their scale."""
 SHARED = "shared_hits"
-"""Count of the building, where sectors of an event overlap: hits beyond their first sector."""
+"""Name of a count of the building, where sectors of an event overlap: hits beyond their first sector."""
 EVENTS, SECTORS = "events", "sectors"
 NAMED = 2
 """Events of a part that the rule of a split names at most; of more, it names the first."""
@@ -60,12 +60,12 @@ class Metadata:
     embedding
         Number of columns of `embedding`; 0 where the graphs have none.
     fitted_on
-        Events that something in the graphs was fitted on (an embedding): a split makes them training events.
+        Events on which an embedding in the graphs was fitted: a split makes them training events.
     options
-        Options of the source, and what it has noted, for the record.
+        Options of the source, and its notes.
     own_units
-        Whether lengths are in units of the source's own, so that no bound in mm holds for hits (`bounds`), and `pos`
-        may be in others than `x`. Only a source of your own sets it.
+        True: lengths are in units of the source's own, so that no bound in mm holds for hits (`bounds`), and `pos` may
+        be in others than `x`. Only a source of your own sets it.
     """
 
     source: str
@@ -113,11 +113,11 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Splits:
-    """Graphs for training, for choosing (validation) and for the last word (test), and the rule that made them.
+    """Graphs for training, for choosing (validation) and for the final scores (test), and the rule that made them.
 
     `whole_validation` and `whole_test` say whether an event is in one part with all of its sectors; `caution`: a
-    warning for the reader where the parts are too small to say much, else empty; `test_metadata`: that of test events
-    of another data set, before they were scaled, else None.
+    warning where the parts are too small for reliable scores, else empty; `test_metadata`: metadata of test events of
+    another data set, before they were scaled, else None.
     """
 
     train: Sequence[HitGraph]
@@ -164,7 +164,7 @@ class Dataset:
         return digest.hexdigest()
 
     def scaled_like(self, metadata: Metadata) -> Dataset:
-        """Express x, edge_attr and triplet_attr in another data set's scales: a model sees what it was trained on.
+        """Express x, edge_attr and triplet_attr in another data set's scales, such as those of a model's training.
 
         Raises
         ------
@@ -207,41 +207,45 @@ class Dataset:
         share = 0.0 if isinstance(test, Dataset) else test
         if not (0 <= validation < 1 and 0 <= share < 1 and validation + share < 1):
             raise InputError(f"split: validation {validation:g} and test {share:g}; allowed: 0 … 1, together below 1")
-        graphs, units, what = self._units(by)
+        graphs, units, unit_kind = self._units(by)
         sizes = [max(1, round(s * len(units))) if s else 0 for s in (validation, share)]
         if len(units) <= sum(sizes):
-            raise InputError(f"data: {len(units)} {what} can't be divided into {1 + sum(s > 0 for s in sizes)} parts")
+            raise InputError(
+                f"data: {len(units)} {unit_kind} can't be divided into {1 + sum(s > 0 for s in sizes)} parts"
+            )
         order = np.random.default_rng(seed).permutation(len(units))
         cuts = (len(units) - sum(sizes), len(units) - sizes[1])
-        order, seen = self._fitted_first(order, cuts[0], what == "events")
+        order, fitted_note = self._fitted_first(order, cuts[0], unit_kind == "events")
         parts = [taken(graphs, [i for k in sorted(p) for i in units[k]]) for p in np.split(order, cuts)]
         if isinstance(test, Dataset):
             parts[2] = self._strangers(test)
         numbers = (cuts[0], sizes[0], sizes[1] or len(parts[2]))
-        names = [_names(part, what == "events") for part in parts]
+        names = [_names(part, unit_kind == "events") for part in parts]
         kinds = ("training", "validation", "test")
-        counts = ", ".join(f"{n} {kind}{part}" for n, kind, part in zip(numbers, kinds, names, strict=True)) + seen
+        counts = (
+            ", ".join(f"{n} {kind}{part}" for n, kind, part in zip(numbers, kinds, names, strict=True)) + fitted_note
+        )
         where = " (test: events of its own, counted as graphs)" if isinstance(test, Dataset) else ""
-        whole = what == "events"
-        rule = f"by {what}, seed {seed}: {counts}{where}"
+        whole = unit_kind == "events"
+        rule = f"by {unit_kind}, seed {seed}: {counts}{where}"
         caution = _caution(parts, whole)
         others = test.metadata if isinstance(test, Dataset) else None
         return Splits(parts[0], parts[1], parts[2], rule, whole, whole or others is not None, caution, others)
 
     def _fitted_first(self, order: NDArray[np.int64], most: int, events: bool) -> tuple[NDArray[np.int64], str]:
-        """The same order of units with those first that something was fitted on, and what the rule says about it."""
+        """Order of units, first those on which an embedding was fitted, and the remark on it in the split's rule."""
         fitted = set(self.metadata.fitted_on) & set(self.events)
         if not fitted:
             return order, ""
         if not events:
             return order, " (an embedding of the hits was fitted on events of all parts)"
-        seen = np.array([self.events[k] in fitted for k in order])
-        if seen.sum() > most:
+        is_fitted = np.array([self.events[k] in fitted for k in order])
+        if is_fitted.sum() > most:
             raise InputError(
-                f"data: the embedding was fitted on {seen.sum()} events, and {most} are for training; "
+                f"data: the embedding was fitted on {is_fitted.sum()} events, and {most} are for training; "
                 "allowed: a smaller train_events, or smaller shares in split"
             )
-        return np.concatenate([order[seen], order[~seen]]), ""
+        return np.concatenate([order[is_fitted], order[~is_fitted]]), ""
 
     def _units(self, by: str) -> tuple[Sequence[HitGraph], list[list[int]], str]:
         """Parts to divide: graphs, and the places of those of each event, or sector where events are too few."""
@@ -328,15 +332,15 @@ def make_graph(
     Parameters
     ----------
     arrays
-        Under the names of `HitGraph`; None is left out.
+        Arrays under the names of `HitGraph`; None is left out.
     metadata
         Metadata of the data set.
     event, sector
-        Where the graph comes from.
+        Event and φ sector of the graph.
     directed
         See `guard.guarded`.
     place
-        Start of messages: a file, say. None: event and sector.
+        Start of messages, e.g. a file. None: event and sector.
 
     Raises
     ------
@@ -387,7 +391,7 @@ def is_guarded(graph: HitGraph) -> bool:
 def cut_sectors(graph: HitGraph, metadata: Metadata, parts: int) -> list[HitGraph]:
     """Cut a graph into φ sectors, without the edges that cross; φ then counts from the middle of each new sector.
 
-    That of hits, of positions and of particles: what is learned of one sector holds in the others.
+    φ of hits, of positions and of particles is turned: a network trained on one sector then fits the others.
     """
     half = math.pi / metadata.sectors / metadata.node_scale[1]
     place = ((graph.x[:, 1] + half) / (2 * half) * parts).floor().long().clamp(0, parts - 1)

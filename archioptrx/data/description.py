@@ -1,6 +1,6 @@
 """The description of a data set, read and checked once. No torch here.
 
-An experiment and a model folder hold one. What reads data gets its options from it, so that nothing is checked twice.
+An experiment and a model folder hold one. Readers of data get their options from it, so that nothing is checked twice.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class DataDescription:
     def options(self) -> Options:
         """All options of the source, checked when they are first asked for.
 
-        A model folder of another machine may describe data that can't be checked here; whoever gives other data
-        doesn't ask.
+        A model folder of another machine may describe data that can't be checked here, and isn't checked where other
+        data are given.
 
         Raises
         ------

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 EDGE_FEATURES = ("Δr", "Δφ", "Δz", "Δφ/Δr", "z0")
 EDGE_SCALE = (50.0, 0.03, 100.0, 3e-4, 20.0)
-"""Fixed divisors in mm, rad, mm, rad/mm, mm: about one standard deviation in a silicon barrel. Being the same for every
-data set they need no training events, and a model meets the same numbers wherever it is used."""
+"""Fixed divisors in mm, rad, mm, rad/mm, mm: about one standard deviation in a silicon barrel. They are the same for
+every data set: they need no training events, and a model reads the same numbers wherever it is used."""
 SCORE = "score"
 """Name of the edge feature that an earlier classifier gave: its probability, kept as `baseline`."""
 
@@ -69,7 +69,7 @@ def edge_features(
     nodes : [N, F]
         Features of the nodes in physical units, the first three r, φ, z in mm, rad, mm.
     node_names
-        Their names.
+        Names of the nodes' features.
     edge_index : [2, E]
         Inner and outer node.
     score : [E]

@@ -23,7 +23,7 @@ CHUNK = 500_000
 MOST_EDGES = 50_000_000
 """Candidate edges of one event beyond which the cuts are refused; in memory they would take tens of GB."""
 _ROOM = 1e-9
-"""Added to windows, rad: they only preselect, the exact cuts decide."""
+"""Margin of windows, rad: they only preselect, the exact cuts decide."""
 
 
 def candidate_edges(

@@ -1,4 +1,4 @@
-"""One event as a detector sees it: hits, and the particles that made them. Before any graph is built of it."""
+"""One event before any graph is built of it: hits, and the particles that made them."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Event:
     cells : float64 [N, 2] or None
         Number of channels that saw the hit, and the sum of their signals. None: the event has no cells.
     particle_id : int64 [P]
-        Increasing, without 0.
+        Names of the particles, increasing, without 0.
     momentum : float64 [P, 3]
-        At the vertex, GeV.
+        Momentum of each particle at its vertex, GeV.
     vertex : float64 [P, 3]
         Origin of each particle, mm.
     charge : float64 [P]
-        In units of e.
+        Charge of each particle in units of e.
     """
 
     name: str

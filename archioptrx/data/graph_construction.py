@@ -54,9 +54,9 @@ def building_metadata(source: str, cuts: Cuts, options: Mapping[str, Any]) -> Me
     source
         Name of the source.
     cuts
-        Fix the φ sectors and the hit features.
-    told
-        Options of the source, for the record.
+        Cuts, which fix the φ sectors and the hit features.
+    options
+        Options of the source, to be kept in the metadata.
     """
     names, scales = zip(*(FEATURE_SCALES[name] for name in cuts.features), strict=True) if cuts.features else ((), ())
     return Metadata(
@@ -83,7 +83,7 @@ class _Hits:
     particle : [N]
         Row in the table of particles, 0 for noise.
     distance : [N]
-        From the vertex of its particle, mm.
+        Distance from the vertex of its particle, mm.
     """
 
     index: Ints
@@ -125,8 +125,8 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
     edges, y = edges[:, inside], y[inside]
     per_edge: dict[str, Any] = {"y": y}
     if cuts.targets:
-        wanted = Signal(cuts.signal_pt, cuts.signal_hits, PRIMARY if cuts.signal_primary else math.inf)
-        signal = wanted.of(*table["particles"][:, [_PT, _HITS, _VR]].T)[hits.particle]
+        signal_rule = Signal(cuts.signal_pt, cuts.signal_hits, PRIMARY if cuts.signal_primary else math.inf)
+        signal = signal_rule.of(*table["particles"][:, [_PT, _HITS, _VR]].T)[hits.particle]
         per_edge["edge_mask"] = ~y | signal[edges[1]]
         counts |= {"signal_edges": int(signal[truth[1]].sum()), "kept_signal_edges": int((y & signal[edges[1]]).sum())}
     if cuts.weights:
@@ -145,7 +145,7 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
 
 
 def _selected(event: Event, table: Mapping[str, Any], cuts: Cuts) -> _Hits:
-    """Hits of the layers that are asked for, without those of low pT, noise and overlaps where these aren't wanted."""
+    """Hits of the chosen layers, without those of low pT, noise and overlaps where the cuts exclude these."""
     layer = layer_numbers(event.volume, event.layer)
     if (layer < 0).any():
         row = int(np.argmax(layer < 0))

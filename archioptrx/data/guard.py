@@ -1,4 +1,4 @@
-"""The guard of all hit graphs: whatever source arrays come from, a graph is made of them only after these checks.
+"""The guard of all hit graphs: of arrays of any source a graph is made only after these checks.
 
 `dataset.make_graph` calls it, so that every reader, every simulation, graphs made of other graphs and a user's own
 source keep the same rules; `docs/data.md` lists them. What can be repaired without a guess is repaired and counted
@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 INDICES = {"edge_index": "hit", "loss_index": "hit", "triplet_index": "edge", "particle_index": "particle"}
-"""Fields that count rows, and of what."""
+"""Fields that hold numbers of rows, and the kind of these rows."""
 ROWS = {
     **dict.fromkeys(NODE_FIELDS, "hit"),
     **dict.fromkeys(EDGE_FIELDS, "edge"),
@@ -34,17 +34,17 @@ ROWS = {
     **dict.fromkeys(PARTICLE_FIELDS, "particle"),
     **dict.fromkeys(PAIR_FIELDS, "pair of the loss"),
 }
-"""What each field has a row for."""
+"""Kind of the rows of each field."""
 TABLES = ("x", "pos", "embedding", "chain", "edge_attr", "triplet_attr", "particles")
-"""Fields with several columns. A column too much in another one would meet each edge with each, without an error."""
+"""Fields with several columns. Another field with two columns would pair each edge with each, without an error."""
 WHOLE = ("hit_id", "particle_id", "chain", "edge_order")
 POSITION_SLACK = 1e-3
 """Share of a hit's distance, and mm, by which two forms of its place may differ: digits of files, and of float32."""
 LARGEST = float(np.finfo(np.float32).max)
-"""Of numbers that graphs keep in float32."""
+"""Largest number in float32, in which graphs keep their numbers."""
 NOT_NEGATIVE = ("pt", "hit_weight", "edge_weight", "triplet_weight")
 SHARES = ("y", "y_triplet", "y_loss", "edge_mask", "triplet_mask")
-"""Truth, and what counts: 0 or 1."""
+"""Truth and masks: 0 or 1."""
 PROBABILITIES = ("baseline", "triplet_baseline")
 
 
@@ -56,14 +56,14 @@ def guarded(
     Parameters
     ----------
     arrays
-        Under the names of `HitGraph`, edges in any order; None is left out. Not changed.
+        Arrays under the names of `HitGraph`, edges in any order; None is left out. They aren't changed.
     scale
         Factors that turn the columns of `x` into mm, rad, mm.
     sectors
         φ sectors of an event.
     directed
-        The source knows which hit of an edge is the inner one, by layers say. Otherwise r says it, and edges that
-        lead inwards are turned. Of a pair that stands in both directions r says it in any case.
+        The source knows which hit of an edge is the inner one, e.g. by layers. Otherwise r decides, and edges that lead
+        inwards are turned. For a pair that stands in both directions r decides in any case.
     own_units
         Lengths aren't mm: places of hits have no bounds, and positions may be in another unit than `x`.
 
@@ -74,7 +74,7 @@ def guarded(
     Raises
     ------
     InputError
-        Something breaks the contract.
+        The arrays break the contract.
     """
     content: Arrays = {name: _array(name, values) for name, values in arrays.items() if values is not None}
     repairs: dict[str, int] = {}
@@ -110,7 +110,7 @@ def _array(name: str, values: Any) -> NDArray[Any]:
 
 
 def _check_rows(content: Arrays) -> None:
-    """Shapes, and indices inside what they count."""
+    """Check shapes, and that indices are inside the rows that they count."""
     for name in ("x", "edge_index"):
         if name not in content:
             raise InputError(f"lacks {name}; allowed: x [hits, features] and edge_index [2, edges]")
@@ -148,7 +148,7 @@ def _index(name: str, values: NDArray[Any]) -> Ints:
 
 
 def _check_numbers(content: Arrays) -> None:
-    """Finite numbers, in the range that each field has."""
+    """Check that numbers are finite and in the range of their field."""
     for name, values in content.items():
         if name == "pid" or name not in ROWS:
             continue
@@ -158,7 +158,7 @@ def _check_numbers(content: Arrays) -> None:
             count = int((~np.isfinite(values)).sum())
             raise InputError(f"{name} holds {count} NaN or infinite numbers; allowed: finite ones")
         if values.dtype.kind == "f" and values.dtype.itemsize > 4 and (np.abs(values) > LARGEST).any():
-            raise InputError(f"{name} holds numbers beyond {LARGEST:.3g}; allowed: what float32 holds")
+            raise InputError(f"{name} holds numbers beyond {LARGEST:.3g}; allowed: numbers that float32 holds")
         if name in WHOLE:
             content[name] = whole_numbers(values, name, ROWS[name])
         if name in NOT_NEGATIVE and (values < 0).any():
@@ -173,7 +173,7 @@ def _check_numbers(content: Arrays) -> None:
 
 
 def _name_particles(content: Arrays, repairs: dict[str, int]) -> None:
-    """Exact ids with 0 for noise, whose pT is 0 whatever the file says of it (NaN, often)."""
+    """Make particle ids exact, with 0 for noise, whose pT becomes 0 (in files it is often NaN)."""
     if "pid" not in content:
         return
     if content["pid"].ndim != 1:
@@ -184,7 +184,7 @@ def _name_particles(content: Arrays, repairs: dict[str, int]) -> None:
 
 
 def _check_table(content: Arrays) -> None:
-    """Hits that are named once; a table of particles in order, whose rows are what the hits' particles say."""
+    """Check that hits are named once, and that the table of particles is sorted and agrees with the hits."""
     names, counts = np.unique(content.get("hit_id", np.zeros(0, np.int64)), return_counts=True)
     if (counts > 1).any():
         worst = int(np.argmax(counts))
@@ -208,22 +208,22 @@ def _check_table(content: Arrays) -> None:
 
 
 def _check_positions(content: Arrays, nodes: NDArray[np.float64]) -> None:
-    """Positions in mm that are those of r and z."""
+    """Check that positions in mm agree with r and z."""
     if "pos" not in content:
         return
     x, y, z = content["pos"].astype(np.float64).T
-    for name, found, known in (("r", np.hypot(x, y), nodes[:, 0]), ("z", z, nodes[:, 2])):
-        wrong = np.abs(found - known) > POSITION_SLACK * (1 + np.hypot(nodes[:, 0], nodes[:, 2]))
+    for name, from_pos, known in (("r", np.hypot(x, y), nodes[:, 0]), ("z", z, nodes[:, 2])):
+        wrong = np.abs(from_pos - known) > POSITION_SLACK * (1 + np.hypot(nodes[:, 0], nodes[:, 2]))
         if wrong.any():
             row = int(np.argmax(wrong))
             raise InputError(
-                f"pos has {name} = {found[row]:g} mm at hit {row}, and x says {known[row]:g} mm; "
+                f"pos has {name} = {from_pos[row]:g} mm at hit {row}, and x gives {known[row]:g} mm; "
                 "allowed: x, y, z of the same hits in mm"
             )
 
 
 def _join_edges(content: Arrays, rank: Ints, directed: bool, repairs: dict[str, int]) -> None:
-    """Each pair of hits once, from the inner to the outer one; a hit isn't joined with itself."""
+    """Join edges of the same two hits to one, from the inner to the outer one; drop those from a hit to itself."""
     edges: Edges = content["edge_index"]
     keys, first, of = np.unique(pair_keys(edges, len(rank)), return_index=True, return_inverse=True)
     own, inwards = edges[0] == edges[1], rank[edges[0]] > rank[edges[1]]
@@ -232,10 +232,10 @@ def _join_edges(content: Arrays, rank: Ints, directed: bool, repairs: dict[str, 
     if "triplet_index" in content:
         raise InputError("triplet_index stands beside edges that lead inwards or stand twice; allowed: each pair once")
     outward_too = np.bincount(of[~inwards], minlength=len(keys)) > 0
-    kept = np.sort(first[~own[first]])  # the order in which the pairs came
-    group = of[kept]
+    remaining = np.sort(first[~own[first]])  # the order in which the pairs came
+    group = of[remaining]
     repairs["own_edges"] = int(own.sum())
-    repairs["joined_edges"] = int((~own).sum()) - len(kept)
+    repairs["joined_edges"] = int((~own).sum()) - len(remaining)
     repairs["turned_edges"] = 0 if directed else int((~outward_too[group]).sum())
     if "y" in content:
         repairs["one_sided_truth"] = _one_sided(content["y"] > 0, of, inwards, own)
@@ -243,14 +243,14 @@ def _join_edges(content: Arrays, rank: Ints, directed: bool, repairs: dict[str, 
         if name in content and name != "edge_order":
             content[name] = _largest(content[name], of, len(keys))[group]
     if "edge_order" in content:
-        content["edge_order"] = np.argsort(np.argsort(content["edge_order"][kept]))
-    pairs = edges[:, kept]
+        content["edge_order"] = np.argsort(np.argsort(content["edge_order"][remaining]))
+    pairs = edges[:, remaining]
     turned = (rank[pairs[0]] > rank[pairs[1]]) & (outward_too[group] | (not directed))
     content["edge_index"] = np.where(turned, pairs[::-1], pairs)
 
 
 def _largest(values: NDArray[Any], of: Ints, count: int) -> NDArray[Any]:
-    """The largest number of each group: whatever stands first, the result is the same. Shapes: [E, …] -> [count, …]."""
+    """The largest number of each group, which doesn't depend on the order. Shapes: [E, …] -> [count, …]."""
     order = np.argsort(of, kind="stable")
     starts = np.searchsorted(of[order], np.arange(count))
     largest: NDArray[Any] = np.maximum.reduceat(values[order], starts, axis=0)
@@ -268,21 +268,21 @@ def _one_sided(true: Bools, of: Ints, inwards: Bools, own: Bools) -> int:
     count = int(of.max(initial=-1)) + 1
     answers = []
     for side in (inwards, ~inwards):
-        said = [np.bincount(of[side & ~own & kind], minlength=count) > 0 for kind in (true, ~true)]
-        if (said[0] & said[1]).any():
-            pair = int(np.argmax(said[0] & said[1]))
+        side_answers = [np.bincount(of[side & ~own & kind], minlength=count) > 0 for kind in (true, ~true)]
+        if (side_answers[0] & side_answers[1]).any():
+            pair = int(np.argmax(side_answers[0] & side_answers[1]))
             rows = np.flatnonzero((of == pair) & side)
             raise InputError(
                 f"y is 1 and 0 for one pair of hits in one direction (edges {rows[0]} and {rows[1]}); "
                 "allowed: one answer for each direction"
             )
-        answers.append(said)
+        answers.append(side_answers)
     (true_in, false_in), (true_out, false_out) = answers
     return int(((true_in & false_out) | (false_in & true_out)).sum())
 
 
 def _join_pairs(content: Arrays, hits: int, repairs: dict[str, int]) -> None:
-    """Each pair of the loss once, in whatever direction; it is wanted together if one of them is."""
+    """Join pairs of the loss of the same two hits to one; its `y_loss` is the largest of theirs."""
     if "loss_index" not in content:
         return
     pairs: Edges = content["loss_index"]
@@ -291,16 +291,16 @@ def _join_pairs(content: Arrays, hits: int, repairs: dict[str, int]) -> None:
     if len(keys) == pairs.shape[1] and not own.any():
         return
     repairs["joined_pairs"] = pairs.shape[1] - len(keys)
-    kept = np.flatnonzero(~own[first])
-    kept = kept[np.argsort(first[kept])]
-    content["loss_index"] = pairs[:, first[kept]]
+    remaining = np.flatnonzero(~own[first])
+    remaining = remaining[np.argsort(first[remaining])]
+    content["loss_index"] = pairs[:, first[remaining]]
     for name in PAIR_FIELDS:
         if name in content:
-            content[name] = _largest(content[name], of, len(keys))[kept]
+            content[name] = _largest(content[name], of, len(keys))[remaining]
 
 
 def _check_truth(content: Arrays) -> None:
-    """A true edge joins hits of particles: 0 is noise, and where it is a particle the ids have to begin with 1."""
+    """Check that true edges join hits of particles: 0 is noise; where it is a particle the ids have to begin with 1."""
     if "y" not in content or "pid" not in content:
         return
     start, end = content["edge_index"]

@@ -18,7 +18,7 @@ TRIPLET_FIELDS = ("triplet_attr", "y_triplet", "triplet_weight", "triplet_mask",
 PARTICLE_FIELDS = ("particle_id", "particles")
 PAIR_FIELDS = ("y_loss",)
 SECTOR_IDS = 2**32
-"""Names of hits that a sector has for itself, where a source doesn't name them."""
+"""Numbers that are reserved for the hits of one sector, where a source doesn't name hits."""
 
 
 class HitGraph(Data):
@@ -55,7 +55,7 @@ class HitGraph(Data):
     hit_weight : float32 [N]
         Weight of each hit in the TrackML score, 0 for noise.
     chain : int64 [N, K]
-        Where a node is no hit but a chain of hits, as in a line graph: their hit ids, inner to outer. K is 2 for
+        Hit ids of each node, inner to outer, where a node is a chain of hits, as in a line graph. K is 2 for
         doublets, 3 for triplets.
     particle_index : int64 [N]
         Row of each hit's particle in `particles`: pid is particle_id[particle_index].
@@ -69,7 +69,7 @@ class HitGraph(Data):
     y_triplet : float32 [T]
         Truth of each triplet.
     triplet_weight, triplet_mask, triplet_baseline : [T]
-        As those of edges.
+        Weight, mask and baseline of each triplet, as those of edges.
     embedding : float32 [N, K]
         Coordinates of each hit in a space where hits of one particle are meant to lie together, as a network before
         this one learned them; its distances have no unit.
@@ -78,11 +78,11 @@ class HitGraph(Data):
     y_loss : float32 [L]
         1 for a pair of hits of one particle, else 0.
     event, sector : str, int
-        Where the graph comes from; a batch holds lists of them.
+        Event and φ sector of the graph; a batch holds lists of them.
     batch, ptr : int64 [N], int64 [graphs + 1]
-        In a batch only: graph of each hit, and where the hits of each graph begin.
+        Graph of each hit, and place where the hits of each graph begin; in a batch only.
     particle_batch : int64 [P]
-        In a batch only, where the graphs have particles: the graph of each.
+        Graph of each particle; in a batch only, where the graphs have particles.
     """
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -147,7 +147,7 @@ def sorted_graph(content: Mapping[str, Any], event: str, sector: int) -> HitGrap
     content
         Arrays under the names of the fields (numpy or torch); None is left out.
     event, sector
-        Where the graph comes from.
+        Event and φ sector of the graph.
     """
     # In numpy: torch would wake its threads for each of these small operations.
     fields = {k: np.asarray(v) for k, v in content.items() if v is not None}
@@ -166,8 +166,8 @@ def sorted_graph(content: Mapping[str, Any], event: str, sector: int) -> HitGrap
 def batch_graphs(graphs: Sequence[HitGraph]) -> HitGraph:
     """Join graphs to one that has no edges between them, with `batch` and `ptr`.
 
-    The same as torch_geometric's `Batch.from_data_list` for the fields of a hit graph, at a fraction of its cost:
-    that was as long as a whole training step on small graphs.
+    The same as torch_geometric's `Batch.from_data_list` for the fields of a hit graph, at a fraction of its cost,
+    which was that of a whole training step on small graphs.
     """
     sizes = torch.tensor([0] + [len(g.x) for g in graphs])
     edges = torch.tensor([0] + [g.num_edges for g in graphs])

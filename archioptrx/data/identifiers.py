@@ -1,4 +1,4 @@
-"""Whole numbers that name hits and particles: they have to come through exactly, or two of them become one."""
+"""Whole numbers that name hits and particles: they have to stay exact, or two of them become one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Ints = NDArray[np.int64]
 LARGEST = 2**63 - 1
 """The largest number that int64 holds."""
 NOISE = -1
-"""Some files mark hits of no particle by it, or by NaN; here that is 0."""
+"""Number by which some files mark hits of no particle (others: NaN); here that is 0."""
 
 
 def exact_below(kind: np.dtype[Any]) -> int:
@@ -27,7 +27,7 @@ def exact_below(kind: np.dtype[Any]) -> int:
 
 
 def whole_numbers(values: Array, name: str, row: str = "hit", missing: NDArray[np.bool_] | None = None) -> Ints:
-    """The same numbers as int64, none of them changed.
+    """Convert numbers to int64, none of them changed.
 
     Parameters
     ----------
@@ -45,14 +45,14 @@ def whole_numbers(values: Array, name: str, row: str = "hit", missing: NDArray[n
     """
     if values.dtype.kind not in "iufb":
         raise InputError(f"{name} holds {values.dtype}; allowed: whole numbers")
-    wanted = np.ones(values.shape, bool) if missing is None else ~missing
+    present = np.ones(values.shape, bool) if missing is None else ~missing
     if values.dtype.kind in "ib":
-        return np.where(wanted, values, 0).astype(np.int64)
+        return np.where(present, values, 0).astype(np.int64)
     limit = exact_below(values.dtype)
     with np.errstate(invalid="ignore"):
         # A comparison of uint64 with 2**63 is exact; -limit of unsigned numbers is never reached.
         beyond = (values >= limit) if values.dtype.kind == "u" else (np.abs(values) >= limit) | ~np.isfinite(values)
-        broken = wanted & (beyond | (values != np.trunc(values)))
+        broken = present & (beyond | (values != np.trunc(values)))
     if broken.any():
         first = tuple(np.argwhere(broken)[0])
         value = values[first]
@@ -61,11 +61,11 @@ def whole_numbers(values: Array, name: str, row: str = "hit", missing: NDArray[n
             raise InputError(f"{place}: {values.dtype} isn't exact there; allowed: below {limit:,}, or int64")
         allowed = f"up to {LARGEST:,}" if values.dtype.kind == "u" else f"below {limit:,}"
         raise InputError(f"{place}; allowed: whole numbers {allowed}")
-    return np.where(wanted, values, 0).astype(np.int64)
+    return np.where(present, values, 0).astype(np.int64)
 
 
 def _text(value: Any) -> str:
-    """A number as a file would have it: all digits of a whole one."""
+    """A number as in a file: all digits of a whole one."""
     return str(int(value)) if np.isfinite(value) and value == np.trunc(value) else f"{value:g}"
 
 
@@ -78,7 +78,7 @@ def particle_ids(values: Array, from_zero: bool = False, name: str = "pid") -> t
     Parameters
     ----------
     values : [N]
-        As the file has them.
+        Numbers as in the file.
     from_zero
         0 is a particle: ids grow by 1.
 

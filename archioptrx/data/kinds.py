@@ -1,4 +1,4 @@
-"""Kind of data: how graphs were made (source, cuts, φ sectors, pT …), as far as their metadata say it."""
+"""Kind of data: the making of graphs (source, cuts, φ sectors, pT …), as far as it stands in their metadata."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ RECORDS = frozenset({
     *("building", "skipped", "pid", "sectors", "embedding", "skip_bad", KEY, SHARED),  # what was found or repaired
     "preset",  # its cuts are there themselves
 })  # fmt: skip
-"""Options of a source that say nothing about the kind of its graphs."""
+"""Options of a source that don't affect the kind of its graphs."""
 BARE = "hitgraphs"
-"""Source of files without metadata: where they come from is unknown."""
+"""Source of files without metadata: their origin is unknown."""
 
 
 def kind_of_data(metadata: Metadata) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
     kind: dict[str, Any] = {}
     for name, value in options.items():
         if name == OF and isinstance(value, Mapping):
-            kind |= {f"{OF}.{inner}": one for inner, one in _options(value.get("options", {})).items()}
+            kind |= {f"{OF}.{inner}": inner_value for inner, inner_value in _options(value.get("options", {})).items()}
         elif name not in RECORDS and name != OF:
             kind[name] = list(value) if isinstance(value, tuple) else value
     return kind
@@ -44,11 +44,11 @@ def other_kind(training: Metadata, data: Metadata, name: str = "training") -> st
     >>> other_kind(barrel, Metadata("helix", sectors=4, options={"slope_max": 0.001, "events": 9}))
     'φ sectors 4 (training: 1), slope_max 0.001 (training: 0.0006)'
     """
-    expected, found = kind_of_data(training), kind_of_data(data)
+    expected, actual = kind_of_data(training), kind_of_data(data)
     differences = [
-        f"{key} {_text(found[key])} ({name}: {_text(expected[key])})"
+        f"{key} {_text(actual[key])} ({name}: {_text(expected[key])})"
         for key in expected
-        if key in found and found[key] != expected[key]
+        if key in actual and actual[key] != expected[key]
     ]
     return ", ".join(differences)
 

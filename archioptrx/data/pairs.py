@@ -1,4 +1,4 @@
-"""Pairs of hits, as files keep them in one direction or in both, and the edges that they become."""
+"""Pairs of hits, which files keep in one direction or in both, and the edges that they become."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Undirected:
     Attributes
     ----------
     edge_index : int64 [2, E]
-        From the inner to the outer hit, in the order in which the pairs came.
+        Inner and outer hit of each edge, in the order in which the pairs came.
     first : int64 [E]
         Place of each edge among the pairs that came (of several: the first).
     """
@@ -76,11 +76,11 @@ def per_pair(pairs: Edges, edges: Edges, values: NDArray[Any], hits: int) -> NDA
     Parameters
     ----------
     pairs : [2, K]
-        In either direction, as often as they stand there.
+        Pairs in either direction, repeated ones too.
     edges : [2, E]
         The graph's edges.
     values : [E]
-        One number for each of them.
+        Number of each edge.
     hits
         Number of hits.
 
@@ -96,15 +96,15 @@ def per_pair(pairs: Edges, edges: Edges, values: NDArray[Any], hits: int) -> NDA
     >>> per_pair(np.array([[0, 1, 1], [1, 0, 1]]), np.array([[0], [1]]), np.array([0.5]), 2).tolist()
     [0.5, 0.5, 0.0]
     """
-    keys, wanted = pair_keys(edges, hits), pair_keys(pairs, hits)
+    keys, pair_numbers = pair_keys(edges, hits), pair_keys(pairs, hits)
     own = pairs[0] == pairs[1]
-    joined = np.zeros(len(wanted), dtype=values.dtype)
+    joined = np.zeros(len(pair_numbers), dtype=values.dtype)
     if own.all():
         return joined
     order = np.argsort(keys)
-    place = np.searchsorted(keys, wanted, sorter=order)
+    place = np.searchsorted(keys, pair_numbers, sorter=order)
     place = order[place.clip(max=len(keys) - 1)] if len(keys) else place
-    if not len(keys) or (~own & (keys[place] != wanted)).any():
+    if not len(keys) or (~own & (keys[place] != pair_numbers)).any():
         raise InputError("has other edges than the graph that was read from it; allowed: the same file")
     joined[~own] = values[place[~own]]
     return joined

@@ -1,4 +1,4 @@
-"""Pictures of data sets: how much is in an event, and what one event looks like with its true and false edges."""
+"""Pictures of data sets: sizes of events, and one event with its true and false edges."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Floats = NDArray[np.float64]
 FORMATS = ("png", "svg", "pdf")
 TRUE, FALSE, HIT, NOISE, BAR = "#1565c0", "#e8894a", "#222222", "#9c27b0", "#7fa8cc"
 MOST_EDGES = 5000
-"""Edges that are drawn at most; more would be a blot."""
+"""Most edges that are drawn; more would cover each other."""
 FEWEST_HITS = 3
 """Particles with fewer hits aren't counted as tracks."""
 
@@ -102,7 +102,7 @@ def plot(dataset: Dataset, path: Path) -> None:
 
 
 def count_events(dataset: Dataset) -> list[Counts]:
-    """Count what each event holds; one event is in memory at a time."""
+    """Count hits, edges and tracks of each event; one event is in memory at a time."""
     counts = []
     for name, group in groupby(enumerate(dataset.graphs), key=lambda pair: pair[1].event):
         places, graphs = zip(*group, strict=True)
@@ -136,9 +136,9 @@ def whole_event(graphs: Sequence[HitGraph], sectors: int, eta_sectors: int = 1) 
     Parameters
     ----------
     graphs
-        Of one event.
+        Graphs of one event.
     sectors, eta_sectors
-        In how many parts it was divided in φ, and each of these in η.
+        Number of parts into which it was divided in φ, and each of these in η.
     """
     columns: list[tuple[Floats, NDArray[np.bool_], NDArray[np.int64], NDArray[np.bool_]]] = []
     before = 0

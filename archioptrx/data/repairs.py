@@ -1,4 +1,4 @@
-"""Changes by the guard of hit graphs in a source's arrays: counted, and said once for a data set."""
+"""Changes by the guard of hit graphs in a source's arrays: counted, and reported once for a data set."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ TEXTS = {
     "joined_pairs": "pairs of the loss stood twice and are one each",
     "noise_ids": "hits of particle -1 or NaN are noise (0)",
 }
-"""What each count means, behind its number."""
+"""Meaning of each count, printed after its number."""
 KEY = "repaired"
-"""Where the counts stand among the metadata's options."""
+"""Key of the counts in the metadata's options."""
 _collected: ContextVar[Counter[str] | None] = ContextVar("collected repairs", default=None)
 
 
 @contextlib.contextmanager
 def collected() -> Iterator[Counter[str]]:
-    """Count what is repaired while graphs are made inside; outside of it a warning says so."""
+    """Context that collects the repairs of graphs made inside; outside of it each repair is a warning."""
     counts: Counter[str] = Counter()
     token = _collected.set(counts)
     try:
@@ -35,7 +35,7 @@ def collected() -> Iterator[Counter[str]]:
 
 
 def note(place: str, counts: Mapping[str, int]) -> None:
-    """Count repairs of one graph, or warn of them where nobody counts."""
+    """Add repairs of one graph to the collected ones, or warn of them outside of `collected`."""
     repaired = {name: count for name, count in counts.items() if count}
     if not repaired:
         return
@@ -52,6 +52,6 @@ def as_text(counts: Mapping[str, int]) -> str:
 
 
 def say(source: str, counts: Mapping[str, int]) -> None:
-    """One line on stderr about a data set whose graphs were repaired."""
+    """Print one line on stderr about a data set whose graphs were repaired."""
     if counts:
         print(f"{source}: {as_text(counts)}", file=sys.stderr)

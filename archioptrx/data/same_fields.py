@@ -1,4 +1,4 @@
-"""One rule for the graphs of a data set: what one of them knows, all know.
+"""Rule for the graphs of a data set: all of them have the same fields.
 
 A batch joins fields that all of its graphs have. A particle that is known in some files only, or truth, would be lost
 without a word, or stand for noise and false edges.
@@ -12,7 +12,7 @@ from archioptrx.data.hitgraph import HitGraph
 
 Fields = frozenset[str]
 TRUTH = "truth"
-"""Stands among the fields where a file says which edges are true; `y` is there in any case."""
+"""Name among the fields where a file has the truth of edges; `y` is there in any case."""
 
 
 def fields_of(graph: HitGraph, truth: bool = True) -> Fields:
@@ -36,7 +36,7 @@ def difference(fields: Fields, first: Fields, name: str) -> str | None:
 
 
 def fault_of(graphs: Iterable[HitGraph]) -> str | None:
-    """The first graph whose fields are others than those of the first one; None: there is none."""
+    """Fault of the first graph with other fields than those of the first one; None: there is none."""
     first: tuple[str, Fields] | None = None
     for graph in graphs:
         name, fields = f"{graph.event} sector {graph.sector}", fields_of(graph)

@@ -1,4 +1,4 @@
-"""Signal: the particles that a search wants to find. One definition for edges, particles, bins and tracks."""
+"""Signal: the particles that are to be found. One definition for edges, particles, bins and tracks."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from archioptrx.data.event import PRIMARY
 
 KEYS = ("signal_pt", "signal_hits", "signal_primary")
-"""Options of a source that say what its signal is."""
+"""Options of a source that define its signal."""
 
 
 @dataclass(frozen=True)
 class Signal:
-    """Which particles are signal; by default all.
+    """Definition of the particles that are signal; by default all.
 
     Attributes
     ----------
     pt
-        Transverse momentum of this or more, GeV.
+        Least transverse momentum, GeV.
     hits
-        So many hits or more in the whole event, cut away ones too.
+        Least number of hits in the whole event, cut away ones too.
     vr_max
-        Made no farther from the beam line, mm.
+        Largest distance of the vertex from the beam line, mm.
     """
 
     pt: float = 0.0
@@ -45,7 +45,7 @@ class Signal:
         return cls(pt, hits, PRIMARY if options.get("signal_primary") else math.inf)
 
     def of(self, pt: NDArray[Any], hits: NDArray[Any], vr: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which particles are signal; what isn't asked for may be NaN. Shapes: [P] each -> [P].
+        """Find the particles that are signal; a quantity without a limit may be NaN. Shapes: [P] each -> [P].
 
         Compared in float32, which graphs and files keep: a particle exactly at the limit is signal in all forms.
         """

@@ -43,18 +43,18 @@ class Doublets:
     Attributes
     ----------
     graph
-        Where they are edges.
+        The graph that has them as edges.
     metadata
         Meaning of its numbers.
-    kept : bool [E]
-        Which of its edges take part.
+    taking_part : bool [E]
+        True for the edges that take part.
     score : float64 [E] or None
         Probability that an earlier classifier gave each edge. None: there was no classifier.
     """
 
     graph: HitGraph
     metadata: Metadata
-    kept: Bools
+    taking_part: Bools
     score: Floats | None = None
 
     @property
@@ -71,7 +71,7 @@ class Doublets:
     def edge_rows(self, field: str) -> NDArray[Any]:
         """Rows of a field of edges, for the edges that take part."""
         values = self.graph[field].numpy()
-        rows: NDArray[Any] = (values.T if field == "edge_index" else values)[self.kept]
+        rows: NDArray[Any] = (values.T if field == "edge_index" else values)[self.taking_part]
         return rows
 
     def optional(self, field: str) -> NDArray[Any] | None:
@@ -89,7 +89,7 @@ def adjacent(edge_index: Ints, nodes: int, most: int | None = None) -> Ints:
     nodes
         Number of nodes.
     most
-        Pairs that are allowed. They are counted before memory is taken.
+        Largest number of pairs. They are counted before memory is taken.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def adjacent(edge_index: Ints, nodes: int, most: int | None = None) -> Ints:
     Raises
     ------
     InputError
-        There are more.
+        There are more than `most`.
 
     >>> adjacent(np.array([[0, 1, 1], [1, 2, 3]]), 4).tolist()
     [[0, 0], [1, 2]]
@@ -159,11 +159,11 @@ def line_graph(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitG
     Parameters
     ----------
     doublets
-        Nodes are those that take part, in the order of the graph's edges.
+        Doublets, of which those that take part are the nodes, in the order of the graph's edges.
     metadata
         Result of `line_metadata`.
     most
-        Triplets that are allowed.
+        Largest number of triplets.
 
     Returns
     -------
@@ -186,13 +186,13 @@ def line_graph(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitG
         if (values := doublets.optional(field)) is not None:
             content[field] = join(values[pairs[0]], values[pairs[1]])
     if doublets.score is not None:
-        score = doublets.score[doublets.kept]
+        score = doublets.score[doublets.taking_part]
         content["baseline"] = np.minimum(score[pairs[0]], score[pairs[1]])
     return make_graph(content, metadata, graph.event, graph.sector, directed=True)
 
 
 def with_triplets(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitGraph:
-    """The graph itself, of the edges those that take part, and its triplets.
+    """The graph with the edges that take part, and its triplets.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def with_triplets(doublets: Doublets, metadata: Metadata, most: int = MOST) -> H
     content["edge_index"] = doublets.index
     content["edge_order"] = np.argsort(np.argsort(content["edge_order"]))
     if doublets.score is not None:
-        content["baseline"] = doublets.score[doublets.kept]
+        content["baseline"] = doublets.score[doublets.taking_part]
     content["triplet_index"] = line.edge_index
     names = {"triplet_attr": "edge_attr", "y_triplet": "y", "triplet_weight": "edge_weight"}
     names |= {"triplet_mask": "edge_mask", "triplet_baseline": "baseline"}
@@ -232,7 +232,7 @@ def node_columns(doublets: Doublets, metadata: Metadata) -> Floats:
     far = np.where(np.abs(step[:, 0]) < 1.0, np.where(step[:, 0] < 0, -1.0, 1.0), step[:, 0])
     columns.setdefault(DIP, step[:, 2] / far)
     if doublets.score is not None:
-        columns[SCORE] = doublets.score[doublets.kept]
+        columns[SCORE] = doublets.score[doublets.taking_part]
     return np.stack([columns[name] for name in metadata.node_features], axis=1)
 
 
@@ -264,12 +264,12 @@ def particles(doublets: Doublets) -> Mapping[str, Any]:
 
 def counts(doublets: Doublets, triplets: HitGraph, index: str, y: str) -> dict[str, float]:
     """Numbers of doublets and triplets of an event, all and true ones, before and after a cut."""
-    everything = replace(doublets, kept=doublets.graph.y.numpy() > 0.5, score=None)
+    everything = replace(doublets, taking_part=doublets.graph.y.numpy() > 0.5, score=None)
     pairs = adjacent(everything.index, len(doublets.graph.x))
     return {
-        "doublets": len(doublets.kept),
+        "doublets": len(doublets.taking_part),
         "true_doublets": len(everything.index[0]),
-        "kept_doublets": int(doublets.kept.sum()),
+        "kept_doublets": int(doublets.taking_part.sum()),
         "kept_true_doublets": int(doublets.true.sum()),
         "true_triplets": int(truth(everything, pairs).sum()),
         "kept_triplets": triplets[index].shape[1],

@@ -86,7 +86,7 @@ class Architecture:
 
     @staticmethod
     def of_sketch(sketch: Sketch) -> Architecture:
-        """The network that a sketch outlines."""
+        """Network of a sketch."""
         network, hyperparameters = network_of(sketch)
         missing = sorted(network.symbols - set(hyperparameters))
         finish([f"{sketch.place}: hyperparameters.{key}: is missing, a layer refers to it" for key in missing])
@@ -107,7 +107,7 @@ class Architecture:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Short lists and mappings on one line each."""
+    """YAML dumper with short lists and mappings on one line each."""
 
     def represent_sequence(self, tag: str, sequence: Any, flow_style: bool | None = None) -> yaml.SequenceNode:
         """A list on one line if it has no lists or mappings inside."""

@@ -214,15 +214,15 @@ class ComputationGraph:
         """The same network without sources, steps and back edges that no target depends on."""
         count = len(self.sources)
         live, edges = live_values(count, [s.inputs for s in self.steps], self._edges, self.targets)
-        kept = [value for value in range(count + len(self.steps)) if live >> value & 1]
-        if len(kept) == count + len(self.steps) and edges == self._edges:
+        needed = [value for value in range(count + len(self.steps)) if live >> value & 1]
+        if len(needed) == count + len(self.steps) and edges == self._edges:
             return self
-        new = {old: i for i, old in enumerate(kept)}
-        steps = [self.steps[value - count] for value in kept if value >= count]
-        used = {self.type_of(value).name for value in kept}
+        new = {old: i for i, old in enumerate(needed)}
+        steps = [self.steps[value - count] for value in needed if value >= count]
+        used = {self.type_of(value).name for value in needed}
         return ComputationGraph(
             tuple(t for t in self.types if t.name in used),
-            tuple(self.sources[value] for value in kept if value < count),
+            tuple(self.sources[value] for value in needed if value < count),
             tuple(replace(step, inputs=tuple(new[v] for v in step.inputs)) for step in steps),
             tuple(BackEdge(new[c], new[h], n) for c, h, n in edges),
             tuple(new[t] for t in self.targets),
@@ -381,7 +381,7 @@ def _shared(graph: ComputationGraph, step: Step) -> bool:
 
 
 def _to_dict(graph: ComputationGraph) -> dict[str, Any]:
-    """Plain data, with names in the place of numbers."""
+    """Plain data, with names in place of numbers."""
     names, count = graph.values, len(graph.sources)
     used = {graph.type_of(value).name for value in range(count + len(graph.steps))}
     types: dict[str, Any] = {}

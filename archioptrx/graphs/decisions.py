@@ -50,7 +50,7 @@ class Trace:
     Attributes
     ----------
     decisions
-        In the order in which they were taken.
+        Decisions in the order in which they were taken.
     function_graph, search_space
         Digests of the two that the trace comes from, to see whether they have changed; "" where unknown.
     """

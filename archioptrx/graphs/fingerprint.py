@@ -98,9 +98,9 @@ class _Row:
     Attributes
     ----------
     text, colour
-        Operation that makes it, and the hash of this text.
+        Text of the operation that makes it, and the hash of this text.
     inputs, order
-        Numbers of the rows that it reads; what their order means: see `ORDERED`.
+        Numbers of the rows that it reads; meaning of their order, see `ORDERED`.
     weights
         Name of its weights; "" for none.
     """
@@ -113,7 +113,7 @@ class _Row:
 
 
 ORDERED, FREE, COMMON = "ordered", "free", "common"
-"""The order of inputs matters; it doesn't; it is free, but the same for all steps that share the weights."""
+"""Meanings of the order of inputs: it matters; it is free; it is free, but the same for all steps with the weights."""
 
 
 @dataclass(slots=True)
@@ -127,11 +127,11 @@ class _Reduced:
     Attributes
     ----------
     text, colour, inputs
-        As in `_Row`.
+        Fields of the rows, as in `_Row`.
     marks
-        By input: its place from 1 on where the order matters, 1 where it is free.
+        Mark of each input: its place from 1 on where the order matters, 1 where it is free.
     slots
-        By value with an order in common with others: the values of its slots, in the order of its inputs.
+        Values of the slots, in the order of the inputs, for each value that has its order in common with others.
     groups
         Values whose steps share weights, a list for each set of weights with several steps.
     back
@@ -213,10 +213,10 @@ def _rows(graph: StepGraph, back: Mapping[int, tuple[int, int]], shared: Set[str
         else:
             rows[row] = _Row(text, colour, tuple(inputs), order, weights)
             if not signature.has_weights or weights:  # weights without a name belong to this step alone: no duplicate
-                kept = known.setdefault((text, weights, order, *inputs), row)
-                if kept != row:
+                first_row = known.setdefault((text, weights, order, *inputs), row)
+                if first_row != row:
                     del rows[row]
-                row = kept
+                row = first_row
         if value in back:
             text = f"head {kind.domain} {kind.width}"
             rows[value] = _Row(text, _colour(text), (row,), ORDERED, "")
@@ -231,9 +231,9 @@ def _order_of(signature: Signature, shares: bool, unseen: bool) -> str:
     Parameters
     ----------
     shares
-        Whether other steps have its weights.
+        True: other steps have its weights.
     unseen
-        Whether the order of its channels is free.
+        True: the order of its channels is free.
     """
     if not signature.commutative:
         return ORDERED
@@ -245,7 +245,7 @@ def _order_of(signature: Signature, shares: bool, unseen: bool) -> str:
 
 
 def _unseen_orders(graph: StepGraph, shared: Set[str]) -> set[int]:
-    """Values of whose channels the order is free: no part of the network sees it.
+    """Values with a free order of channels: no part of the network depends on it.
 
     Worked out only where a step joins channels (`concat`), as nothing else depends on it.
     """

@@ -22,7 +22,7 @@ ROWS = {
 
 
 def pending_steps(graph: ComputationGraph, shapes: Shapes, hyperparameters: Mapping[str, Any]) -> frozenset[int]:
-    """The steps whose last linear layer is better left pending."""
+    """Steps whose last linear layer is cheaper left pending."""
     parameters = [bound_parameters(step, hyperparameters) for step in graph.steps]
     return frozenset(i for i in range(len(graph.steps)) if _pays(graph, shapes, parameters, i))
 
@@ -59,14 +59,14 @@ def _readers(
         Products per channel in the linear layers that read it.
     """
     carried = {edge.carried: edge.head for edge in graph.back_edges}
-    stack, seen, outputs, products = [value], set[int](), list[str](), 0.0
+    stack, visited, outputs, products = [value], set[int](), list[str](), 0.0
     # Invariant: every value on the stack holds the pending layer as one of its pieces. A value is visited once, so a
     # layer that goes round a loop ends.
     while stack:
         here = stack.pop()
-        if here in seen:
+        if here in visited:
             continue
-        seen.add(here)
+        visited.add(here)
         must = here in graph.targets
         if here in carried:  # the head of the next pass is this very value
             stack.append(carried[here])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 Inputs = Sequence[tuple[int, ...]]
-"""By step: the values that it reads."""
+"""Values that each step reads."""
 Edges = Sequence[tuple[int, int, int]]
 """Back edges: carried value, head, iterations."""
 
@@ -88,13 +88,13 @@ class Components:
 
     def forward(self, members: int, targets: Sequence[int]) -> int:
         """Set of the values of a loop from which an output of the loop is reached without a back edge."""
-        wanted = self.outputs(members, targets)
+        reaching = self.outputs(members, targets)
         inner = [i for i in range(len(self.inputs)) if self.inside(self.count + i, members)]
         for index in reversed(inner):
-            if wanted >> (self.count + index) & 1:
+            if reaching >> (self.count + index) & 1:
                 for value in self.inputs[index]:
-                    wanted |= members & (1 << value)
-        return wanted
+                    reaching |= members & (1 << value)
+        return reaching
 
 
 def components(count: int, inputs: Inputs, edges: Edges) -> Components:
@@ -141,18 +141,18 @@ def live_values(
     A back edge is kept if it is part of a loop and the value that it carries reaches a target in a later pass. The
     edges of one loop get the loop's iterations: the largest of theirs.
     """
-    kept = list(edges)
+    remaining = list(edges)
     # Without one back edge another may no longer be part of a loop, so this is repeated until all are kept.
     while True:
-        parts = components(count, inputs, kept)
-        looped = _of_loops(kept, parts)
+        parts = components(count, inputs, remaining)
+        looped = _of_loops(remaining, parts)
         live = _closure(count, inputs, looped, targets)
         needed = [e for e in looped if live >> e[1] & 1]
         if len(needed) > len(parts.loops):  # a loop has several back edges
             needed = _useful(count, inputs, needed, targets)
-        if len(needed) == len(kept):
+        if len(needed) == len(remaining):
             return live, needed
-        kept = needed
+        remaining = needed
 
 
 def _of_loops(edges: Edges, parts: Components) -> list[tuple[int, int, int]]:
@@ -218,9 +218,9 @@ def _unrolled(
         read = inputs[value - count] if value >= count else ()
         return [(v, turn if members >> v & 1 else passes.get(loop.get(v, 0), 0)) for v in read]
 
-    wanted = [(target, passes.get(loop.get(target, 0), 0)) for target in targets]
+    roots = [(target, passes.get(loop.get(target, 0), 0)) for target in targets]
     known: dict[tuple[int, int], int] = {}  # number of the term of a value in a pass
-    stack = list(wanted)
+    stack = list(roots)
     while stack:  # depth first, with a stack: the terms may be deeper than Python's limit of recursion
         value, turn = stack[-1]
         needed = parts(value, turn)
@@ -232,4 +232,4 @@ def _unrolled(
             known[value, turn] = known[needed[0]]
         else:
             known[value, turn] = table.setdefault((value, *(known[part] for part in needed)), len(table))
-    return [known[part] for part in wanted]
+    return [known[part] for part in roots]

@@ -29,7 +29,7 @@ class DataNode:
     domain
         `node`, `edge`, `triplet`, `graph` or `pooled`: a value has one row for each of these.
     width
-        Number of channels, a Hyperparameter, `"target"` (the width that the task asks for; `"target.NAME"` for one of
+        Number of channels, a Hyperparameter, `"target"` (the width that the task needs; `"target.NAME"` for one of
         several targets), or None: inferred from the functions that produce it. A source has None, as its width is
         taken from the data set.
     field
@@ -61,7 +61,7 @@ class FunctionNode:
     weights
         `own`: each step has weights of its own; `shared`: all steps of this function share one set.
     per_pass
-        Whether each pass of a loop has weights of its own.
+        True: each pass of a loop has weights of its own.
     weight
         Prior weight of this function in the random walk, relative to the others; 0 or more.
     """

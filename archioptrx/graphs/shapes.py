@@ -1,4 +1,4 @@
-"""Shapes of values and parameters of steps, with numbers in the place of symbols. No torch."""
+"""Shapes of values and parameters of steps, with numbers in place of symbols. No torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archioptrx.graphs.steps import Step
 Shapes = list[Shape]
 """The shape of each value."""
 TargetWidth = int | Mapping[str, int]
-"""Number of channels that a task asks for; with several targets one number for each, by the name of its data node."""
+"""Number of channels that a task needs; with several targets one number for each, by the name of its data node."""
 
 
 def shapes(
@@ -33,7 +33,7 @@ def shapes(
     source_widths
         Number of channels of each source in the data set, by the name of its data node.
     target_width
-        Number of channels that the task asks for.
+        Number of channels that the task needs.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def read_sources(graph: ComputationGraph) -> set[int]:
 
 
 def bound_parameters(step: Step, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of a step that have an effect, with values in the place of hyperparameters.
+    """Parameters of a step that have an effect, with values in place of hyperparameters.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def _plain(value: Any) -> Any:
 
 
 def weight_names(graph: ComputationGraph) -> list[tuple[str, ...]]:
-    """Names of the weights of each step: one name, one a pass where passes have their own weights, or ().
+    """Names of the weights of each step: one name, one for each pass where passes have their own weights, or ().
 
     A name is the prefix of the weights' keys in the state dict of the network.
     """

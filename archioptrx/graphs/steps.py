@@ -47,7 +47,7 @@ class Step:
     weights
         Name of the weights, "" for none; steps with the same name share them.
     per_pass
-        Whether each pass of a loop has weights of its own.
+        True: each pass of a loop has weights of its own.
     """
 
     function: str
@@ -78,7 +78,7 @@ class BackEdge:
     carried, head
         Value numbers: after each pass but the last, `head` becomes the value of `carried`.
     iterations
-        Number of times that it does; the loop has one pass more.
+        Number of times that this happens; the loop has one pass more.
     """
 
     carried: int

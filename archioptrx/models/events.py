@@ -16,7 +16,7 @@ from archioptrx.models.model_folder import TrainedModel
 
 
 def load_splits(data: DataDescription, split: Mapping[str, Any], test: str | None) -> tuple[Metadata, Splits, str]:
-    """Read and divide data; also their fingerprint.
+    """Read and divide data, and give their fingerprint.
 
     Raises
     ------
@@ -81,8 +81,8 @@ def events_for(model: TrainedModel, path: str | None, warn: Callable[[str], None
         if fault := model.task.data_fault(graphs[0]):
             raise InputError(f"--data: {fault}")
         if fault := model.task.truth_fault(graphs):
-            what = fault.partition(";")[0]
-            warn(f"{path}: {what}: loss, accuracy and purity say nothing about the model")
+            lack = fault.partition(";")[0]
+            warn(f"{path}: {lack}: loss, accuracy and purity have no meaning for the model")
         return ModelData(graphs, True, dataset.metadata)
     splits = own_splits(model)
     if splits.caution:
@@ -96,7 +96,7 @@ def own_splits(model: TrainedModel) -> Splits:
     Raises
     ------
     InputError
-        They are gone or no longer the same.
+        The events are gone or no longer the same.
     """
     provenance = model.provenance
     _, splits, fingerprint = load_splits(provenance.data, provenance.split, provenance.test)

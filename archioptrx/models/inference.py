@@ -46,12 +46,12 @@ class Loaded:
     def transform(self, hits: ArrayLike, edge_index: ArrayLike, middle: float | None = None) -> HitGraph:
         """Hits and edges in physical units as a graph that the model takes; see `transform`.
 
-        A line is warned where more edges lead inwards than outwards: the model learned them from the inner hit on.
+        A warning is printed where more edges lead inwards than outwards: the model learned them from the inner hit on.
 
         Raises
         ------
         InputError
-            As for `transform`; or a pair of hits stands twice, in both directions, or a hit is joined with itself.
+            See `transform`; or a pair of hits stands twice, in both directions, or a hit is joined with itself.
         """
         graph = transform(hits, edge_index, self.metadata, middle)
         _check_pairs(graph.edge_index.numpy(), graph.x[:, 0].numpy())
@@ -64,7 +64,7 @@ def load(name: str | Path, imports: Sequence[str] = (), trust: bool = False) -> 
     Raises
     ------
     InputError
-        There is none, or it asks for modules that may not run.
+        There is none, or it needs modules that may not run.
     """
     with user_modules(imports, trust):
         trained = load_model(name)
@@ -79,7 +79,7 @@ def transform(hits: ArrayLike, edge_index: ArrayLike, metadata: Metadata, middle
     hits : [N, columns]
         r, φ, z in mm, rad, mm, then the data set's further columns; arrays or tensors.
     edge_index : [2, E]
-        Inner and outer hit of each edge, in any order; the graph keeps it.
+        Inner and outer hit of each edge; the graph keeps the order of the edges.
     metadata
         Columns, scales and sectors.
     middle

@@ -1,4 +1,4 @@
-"""A trained model on disk: `best/` of a run, what `train` writes, and a trial whose weights a run keeps.
+"""A trained model on disk: `best/` of a run, a folder that `train` wrote, or a trial whose weights a run keeps.
 
 `architecture.yaml`, `weights.pt` (a state dict; `torch.load(weights_only=True)` reads it), `metadata.json` (meaning
 and scale of the data's numbers, widths of the sources, task, where it comes from) and `metrics.json`; `modules/` with
@@ -34,7 +34,7 @@ from archioptrx.tasks import TaskDescription, describe_task, task_from
 from archioptrx.tasks.task import Task
 from archioptrx.training.trial import weights_digest
 
-ALLOWED = "what `archioptrx train` or `search` wrote"
+ALLOWED = "a file that `archioptrx train` or `search` wrote"
 FILES = ("architecture.yaml", "weights.pt", "metadata.json", "metrics.json")
 
 
@@ -86,14 +86,14 @@ def provenance_of(experiment: Experiment, fingerprint: str, training: Mapping[st
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model folder, or a kept trial, read.
+    """Content of a model folder, or of a kept trial.
 
     Attributes
     ----------
     architecture
         Graph and hyperparameters.
     model
-        With its weights, in evaluation mode.
+        The network with its weights, in evaluation mode.
     metadata
         Scale and φ sectors that its inputs must have.
     metrics
@@ -163,9 +163,9 @@ def digest_of(file: Path) -> str:
 
 
 def weights_file(name: str | Path) -> Path:
-    """File of the weights of what `load_model` reads. Raises InputError if there is none."""
+    """File of the weights of a model that `load_model` reads. Raises InputError if there is none."""
     trial = trial_of(name)
-    return model_folder(name) / "weights.pt" if trial is None else _kept(*trial)
+    return model_folder(name) / "weights.pt" if trial is None else _weights_of_trial(*trial)
 
 
 def load_model(name: str | Path) -> TrainedModel:
@@ -209,7 +209,7 @@ def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
     InputError
         There is no such trial, its weights aren't kept, or a file is damaged.
     """
-    file = _kept(folder, number)
+    file = _weights_of_trial(folder, number)
     line = folder.proposal(number)
     row = next(row for row in folder.ended() if row["proposal"] == number)
     facts = folder.environment()["data"]
@@ -232,13 +232,16 @@ def trained_trial(folder: RunFolder, number: int) -> TrainedModel:
     return _with_weights(file, architecture, Metadata.from_dict(facts["metadata"]), provenance, metrics)
 
 
-def _kept(folder: RunFolder, number: int) -> Path:
+def _weights_of_trial(folder: RunFolder, number: int) -> Path:
     """File of the weights of a trial that has ended."""
     folder.proposal(number)  # raises where there is no such trial
     file = folder.weights(number)
-    kept = sorted({row["proposal"] for row in folder.trials.read()} & set(folder.kept()))
-    if number not in kept:
-        place, known = f"{folder.path}/{number:04d}", ", ".join(f"{trial:04d}" for trial in kept) or "of no trial"
+    with_weights = sorted({row["proposal"] for row in folder.trials.read()} & set(folder.kept()))
+    if number not in with_weights:
+        place, known = (
+            f"{folder.path}/{number:04d}",
+            ", ".join(f"{trial:04d}" for trial in with_weights) or "of no trial",
+        )
         raise InputError(
             f"{place}: its weights are not kept (kept: {known}); allowed: archioptrx train {place} makes them again"
         )
@@ -277,10 +280,10 @@ def _load_weights(model: nn.Module, state: Mapping[str, torch.Tensor], file: Pat
     """Put weights into a model. Raises InputError if they are not those of its architecture."""
     shapes = {name: list(value.shape) for name, value in model.state_dict().items()}
     for name in sorted({*shapes, *state}):
-        there = list(state[name].shape) if name in state else "missing"
-        if there != shapes.get(name):
-            wanted = shapes.get(name, "no such weights")
-            raise InputError(f"{file}: doesn't fit the architecture: {name[:100]}: is {there}; allowed: {wanted}")
+        shape = list(state[name].shape) if name in state else "missing"
+        if shape != shapes.get(name):
+            expected = shapes.get(name, "no such weights")
+            raise InputError(f"{file}: doesn't fit the architecture: {name[:100]}: is {shape}; allowed: {expected}")
     try:
         model.load_state_dict(state)
     except Exception as error:  # numbers of a kind that torch can't turn into the model's

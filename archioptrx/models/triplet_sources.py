@@ -47,7 +47,7 @@ class TripletPlan:
     Attributes
     ----------
     options
-        As the user gave them.
+        Options as the user gave them.
     inner, metadata
         Metadata of the other source's graphs and of the new ones.
     model
@@ -101,8 +101,8 @@ def make_event(job: Job, plan: TripletPlan) -> BuiltEvent:
     sums: dict[str, float] = {}
     for graph in job.content:
         score, logits = scores(graph, plan)
-        kept = _taking_part(graph.num_edges, score, logits, plan.options)
-        doublets = Doublets(graph, plan.inner, kept, score)
+        taking_part = _taking_part(graph.num_edges, score, logits, plan.options)
+        doublets = Doublets(graph, plan.inner, taking_part, score)
         line = isinstance(plan.options, LineGraphOptions)
         try:
             joined = (line_graph if line else with_triplets)(doublets, plan.metadata, plan.options.most)
@@ -117,7 +117,7 @@ def make_event(job: Job, plan: TripletPlan) -> BuiltEvent:
 def scores(graph: HitGraph, plan: TripletPlan) -> tuple[Floats | None, Floats]:
     """Probability and logit of each edge, by the model, else as the data bring them along; None where there is neither.
 
-    The logits of a model are its own: those of probabilities near 1 couldn't be told apart.
+    The logits of a model are its outputs, not made of probabilities, near 1 of which all would be alike.
     """
     if plan.model is not None:
         answers = predict(doublet_model(*plan.model).model, [graph])[0]
@@ -131,7 +131,7 @@ def scores(graph: HitGraph, plan: TripletPlan) -> tuple[Floats | None, Floats]:
 
 
 def _taking_part(edges: int, score: Floats | None, logits: Floats, options: TripletsOptions) -> Bools:
-    """Which doublets make triplets. Shapes: -> bool [E]."""
+    """Find the doublets that make triplets. Shapes: -> bool [E]."""
     if score is None:
         return np.ones(edges, dtype=bool)
     return np.asarray(score >= options.cut if options.cut_logit is None else logits >= options.cut_logit)

@@ -30,7 +30,7 @@ from archioptrx.networks.blocks import ForwardPass, Shape, Topology, Value, appl
 
 Table = dict[int, Value]
 Recipe = tuple[str, tuple[Shape, ...], Shape, dict[str, Any]]
-"""Block, shapes of inputs and output, and parameters of a step: what `build` needs."""
+"""Arguments of `build`: block, shapes of inputs and output, and parameters of a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +40,13 @@ class PlannedStep:
     Attributes
     ----------
     step
-        Its place in the graph.
+        Place of the step in the graph.
     inputs, output
         Numbers of values.
     modules
-        One for each pass, or one for all passes.
+        Module for each pass, or one for all passes.
     pending
-        Whether its last linear layer is left to the steps that read the output.
+        True: its last linear layer is left to the steps that read the output.
     """
 
     step: int
@@ -91,9 +91,9 @@ class Model(nn.Module):
         Parameters
         ----------
         data : HitGraph, torch_geometric.data.Data or Batch
-            With the fields of the graph's sources.
+            Data with the fields of the graph's sources.
         passes
-            Return the target of each pass of the last loop, in order, instead of the last one only.
+            True: return the target of each pass of the last loop, in order, instead of the last one only.
 
         Returns
         -------
@@ -130,8 +130,8 @@ class Model(nn.Module):
         rows = getattr(topology.data, kind.field or kind.name, None)
         name = f"data.{kind.field or kind.name}"
         if not isinstance(rows, Tensor):
-            wanted = f"[rows, {shape.width}], for source {kind.name} of this network reads it"
-            raise InputError(f"{name}: is missing; allowed: {wanted}")
+            expected = f"[rows, {shape.width}], for source {kind.name} of this network reads it"
+            raise InputError(f"{name}: is missing; allowed: {expected}")
         if rows.dim() == 1:
             rows = rows.unsqueeze(1)
         if rows.dim() != 2 or rows.shape[1] != shape.width:
@@ -261,7 +261,7 @@ def _built(model: Model, index: int, recipe: Recipe) -> nn.Module:
     Raises
     ------
     GraphError
-        A block can't be made, or its `count` is wrong: a search would go by numbers that no network has.
+        A block can't be made, or its `count` is wrong: a search would use wrong numbers.
     """
     step = model.graph.steps[index]
     try:
@@ -334,7 +334,7 @@ def compile_model(
     source_widths
         Channels of each source, by the name of its data node.
     target_width
-        Channels that the task asks for; a mapping by data node where there are several targets.
+        Channels that the task needs; a mapping by data node where there are several targets.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The best architectures, each with all that is known of it."""
+"""Section on the best architectures, each with all facts of its trial."""
 
 from __future__ import annotations
 

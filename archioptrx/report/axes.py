@@ -32,7 +32,7 @@ def name_and_sign(goal: Goal) -> tuple[str, float]:
 
 
 def is_share(goal: Goal, values: Values) -> bool:
-    """Whether 1 is the best possible value: the goal has no price and is maximised, and all values are in [0, 1]."""
+    """Whether 1 is the best possible value: the goal has no price, is maximised, and all values are in [0, 1]."""
     known = [value for value in values if value is not None]
     return goal.price is None and goal.mode == "max" and bool(known) and min(known) >= 0 and max(known) <= 1
 

@@ -52,9 +52,9 @@ def shown_trial(content: Content) -> tuple[int | None, str]:
     if content.winner is not None:
         number = int(content.winner["proposal"])
         return number, f"The winner, trial {number:04d}"
-    kept = set(content.folder.kept())
+    with_weights = set(content.folder.kept())
     best_kept = next(
-        (row["proposal"] for row in content.rows if row["score"] is not None and row["proposal"] in kept), None
+        (row["proposal"] for row in content.rows if row["score"] is not None and row["proposal"] in with_weights), None
     )
     return best_kept, "" if best_kept is None else f"The best trial so far, {best_kept:04d}"
 
@@ -65,6 +65,7 @@ def section_of(held: HeldOut, whose: str) -> Section:
     Parameters
     ----------
     held
+        Outputs of the model on the test events.
     whose
         Name of the model, as the beginning of a sentence.
     """

@@ -33,7 +33,8 @@ class Rates:
     Attributes
     ----------
     efficiency, purity, false : float64 [K + 1]
-        Shares: true rows accepted, accepted rows true, false rows accepted. The purity of nothing is that of the next.
+        Shares: true rows accepted, accepted rows true, false rows accepted. Where no row is accepted, the purity is
+        that of the next point.
     cut
         Place of the last score that is `CUT` or more; 0 where none is.
     """
@@ -73,10 +74,11 @@ def classification_figures(target: BinaryTarget, metrics: Mapping[str, Any]) -> 
     Parameters
     ----------
     target
+        The target, with the outputs of the model.
     metrics
         Metrics of this target, as `evaluate` gives them.
     """
-    logits, truth = target.logits[target.kept], target.truth[target.kept]
+    logits, truth = target.logits[target.counted], target.truth[target.counted]
     suffix = f"-{target.name}" if target.name else ""
     plural = target.task.rows.plural
     figures = {"Scores": score_histogram(f"score-histogram{suffix}", logits, truth, plural)}
@@ -177,19 +179,19 @@ def pass_figure(name: str, passes: Sequence[Mapping[str, float | None]]) -> Mark
     import plotly.graph_objects as go
 
     chart = go.Figure()
-    seen: list[float | None] = []
+    plotted: list[float | None] = []
     looks = {"auc": ("1 − AUC", TRUE), "efficiency": ("1 − efficiency", FALSE), "purity": ("1 − purity", "var(--c3)")}
     for key, (label, colour) in looks.items():
         values = [metrics[key] for metrics in passes]
         missing = [_positive(1 - value) if value is not None else None for value in values]
-        seen += missing
+        plotted += missing
         chart.add_scatter(
             x=list(range(len(passes))), y=missing, name=label, mode="lines+markers", line={"color": colour},
             customdata=values, hovertemplate=f"iteration %{{x}}<br>{key} %{{customdata:.5f}}<extra></extra>",
         )  # fmt: skip
     chart.update_layout(
         xaxis={"title": {"text": "iteration"}, "dtick": max(1, len(passes) // 12)},
-        yaxis=log_axis(seen, f"1 − value (cut {CUT:g})"),
+        yaxis=log_axis(plotted, f"1 − value (cut {CUT:g})"),
     )
     return figure(name, chart, "1 − AUC, 1 − efficiency and 1 − purity after each iteration of the loop", 360)
 
@@ -242,7 +244,7 @@ def _mark(chart: go.Figure, x: float, y: float, label: str) -> None:
 
 
 def _positive(value: float) -> float | None:
-    """A number for a logarithmic axis."""
+    """Positive number for a logarithmic axis; None for all others."""
     return float(value) if value > 0 else None
 
 

@@ -1,4 +1,4 @@
-"""Drawings of architectures: each is in the page once, and scripts copy it to where it is shown."""
+"""Drawings of architectures: each is in the page once, and scripts copy it to the places that show it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Section on common traits of good trials: the effect of each choice, the strongest in a figure, all in a table."""
+"""Section on common traits of good trials: the effects of choices, the strongest in a figure, more in a table."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ HIDDEN = 0.01
 DARKNESS = (HIDDEN, 0.1, 0.3, CUT, 0.7, 0.9)
 """Lower ends of the bins of the probability, each darker than the one before; bin 0 is below all of them."""
 PER_SECTOR = 3000
-"""Candidate rows in one φ sector of the event, about: more would be indistinguishable."""
+"""Approximate number of candidate rows in one φ sector of the event: more would be indistinguishable."""
 MOST_LETTERS = 1_200_000
 """Letters and hit indices of all events of one display, at most; the page needs about as many bytes for them."""
 
@@ -49,9 +49,9 @@ class Style:
     dash, width
         Dash pattern of plotly; line width in px.
     by_score
-        Whether the score says how dark it is.
+        True: the score determines the darkness.
     candidate
-        Whether it is neither true nor accepted: drawn faintly, and not at all where the score is hidden.
+        True: neither true nor accepted, so it is drawn faintly, and not at all where the score is hidden.
     """
 
     label: str
@@ -91,13 +91,13 @@ class Shown:
     pos : float64 [N, 3]
         x, y, z in mm, all sectors in one frame.
     rows : int64 [K, R]
-        The K hits of each row, inner to outer, for the rows that are ever seen.
+        The K hits of each row, inner to outer, for the rows that are visible after any pass.
     classes : int64 [P, R]
         Place of each row's style, after each pass.
     darkness : int64 [P, R]
         Bin of its probability, 0: hidden.
     part
-        Share of the event in φ that is carried.
+        Share of the event in φ that is in the data.
     """
 
     name: str
@@ -186,11 +186,11 @@ def sector_part(event: Shown, share: float) -> Shown:
     """The rows of an event in the first so large share of φ, and the hits there. See `sectors_of`."""
     phi = np.arctan2(event.pos[:, 1], event.pos[:, 0])
     limit = float(np.quantile(phi[event.rows[0]], share))
-    kept = phi[event.rows[0]] <= limit
+    inside = phi[event.rows[0]] <= limit
     hits = phi <= limit
-    hits[event.rows[:, kept]] = True
-    rows = (np.cumsum(hits) - 1)[event.rows[:, kept]]
-    classes, darkness = event.classes[:, kept], event.darkness[:, kept]
+    hits[event.rows[:, inside]] = True
+    rows = (np.cumsum(hits) - 1)[event.rows[:, inside]]
+    classes, darkness = event.classes[:, inside], event.darkness[:, inside]
     return Shown(event.name, event.why, event.pos[hits], rows, classes, darkness, share)
 
 
@@ -202,7 +202,7 @@ def shown_event(held: HeldOut, target: BinaryTarget, places: Sequence[int], name
     spans = [target.spans[place] for place in places]
     taken = np.concatenate([np.arange(*span) for span in spans])
     rows = rows_of(picture, target, [graph[target.task.rows.index].numpy() for graph in graphs], graphs)
-    truth, kept = target.truth[taken], target.kept[taken]
+    truth, counted = target.truth[taken], target.counted[taken]
     turns = [logits[taken] for logits in target.passes]
     below = [target.task.true_below(graph) for graph in graphs]
     index, doublets = None, None
@@ -210,10 +210,10 @@ def shown_event(held: HeldOut, target: BinaryTarget, places: Sequence[int], name
         ends = np.cumsum([0, *(len(flags) for flags in below if flags is not None)])
         parts = [graph[target.task.rows.index].numpy() + ends[k] for k, graph in enumerate(graphs)]
         index, doublets = np.concatenate(parts, axis=1), np.concatenate([np.asarray(flags, bool) for flags in below])
-    classes = np.stack([classes_of(logits, truth, kept, index, doublets) for logits in turns])
+    classes = np.stack([classes_of(logits, truth, counted, index, doublets) for logits in turns])
     darkness = np.stack([darkness_of(logits) for logits in turns])
-    seen = kept & ((classes > 0) | (darkness > 0)).any(axis=0)
-    return Shown(name, why, picture.pos, rows[:, seen], classes[:, seen], darkness[:, seen])
+    drawn = counted & ((classes > 0) | (darkness > 0)).any(axis=0)
+    return Shown(name, why, picture.pos, rows[:, drawn], classes[:, drawn], darkness[:, drawn])
 
 
 def rows_of(
@@ -227,10 +227,10 @@ def rows_of(
     return np.stack([picture.edges[0, inner], picture.edges[1, inner], picture.edges[1, outer]])
 
 
-def classes_of(logits: Logits, truth: Bools, kept: Bools, index: Ints | None, doublets: Bools | None) -> Ints:
+def classes_of(logits: Logits, truth: Bools, counted: Bools, index: Ints | None, doublets: Bools | None) -> Ints:
     """Place of each row's style. Shapes: [R] each, index [2, R] -> [R]."""
-    accepted = (logits >= CUT_LOGIT) & kept
-    truth = truth & kept
+    accepted = (logits >= CUT_LOGIT) & counted
+    truth = truth & counted
     if index is None or doublets is None:
         return np.select([truth & accepted, accepted, truth], [1, 2, 3], 0).astype(np.int64)
     return np.select(list(medal_classes(accepted, truth, index, doublets).values()), [1, 2, 3, 4, 5], 0).astype(

@@ -40,6 +40,7 @@ class HeldOut:
     Attributes
     ----------
     model
+        The model.
     graphs
         The test events, whole or in sectors.
     batches
@@ -81,11 +82,12 @@ class BinaryTarget:
     name
         Name of the target; empty if it is the only one.
     task
+        The task of the target.
     logits : float64 [R]
         Logits of all test events, graph by graph.
     passes : [P] of float64 [≤ R]
         Logits of each pass on the first graphs; the last pass is the beginning of `logits`.
-    truth, kept : bool [R]
+    truth, counted : bool [R]
         Truth; rows that count.
     spans
         First row and end of each graph.
@@ -96,7 +98,7 @@ class BinaryTarget:
     logits: Logits
     passes: Sequence[Logits]
     truth: Bools
-    kept: Bools
+    counted: Bools
     spans: Sequence[tuple[int, int]]
 
     @classmethod
@@ -108,7 +110,7 @@ class BinaryTarget:
                 turns = [[_of_target(output, place) for output in turn] for turn in zip(*held.passes, strict=True)]
                 sizes = [graph[task.rows.index].shape[1] for graph in held.graphs]
                 truth = [graph[task.rows.truth].numpy() > 0.5 for graph in held.batches]
-                kept = [task.rows.kept(graph).numpy() for graph in held.batches]
+                counted = [task.rows.counted(graph).numpy() for graph in held.batches]
                 targets.append(
                     cls(
                         name,
@@ -116,7 +118,7 @@ class BinaryTarget:
                         _joined(outputs),
                         [_joined(turn) for turn in turns],
                         np.concatenate(truth),
-                        np.concatenate(kept),
+                        np.concatenate(counted),
                         list(pairwise(accumulate(sizes, initial=0))),
                     )
                 )
@@ -132,9 +134,9 @@ class BinaryTarget:
         """AUC, efficiency and purity after each pass, on the graphs that have all passes."""
         metrics_by_pass = []
         for logits in self.passes:
-            kept, truth = self.kept[: len(logits)], self.truth[: len(logits)]
-            auc = Ranking.of(logits[kept], truth[kept]).auc
-            metrics_by_pass.append({"auc": auc, **rates(logits[kept] >= CUT_LOGIT, truth[kept])})
+            counted, truth = self.counted[: len(logits)], self.truth[: len(logits)]
+            auc = Ranking.of(logits[counted], truth[counted]).auc
+            metrics_by_pass.append({"auc": auc, **rates(logits[counted] >= CUT_LOGIT, truth[counted])})
         return metrics_by_pass
 
 
@@ -144,6 +146,7 @@ def evaluate_held_out(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
     Parameters
     ----------
     model
+        The trained model.
     most
         See `MOST_NUMBERS`.
 

@@ -45,7 +45,7 @@ class Section:
     description
         Explanation of the content and of how to read it, in a sentence or two.
     scripts
-        Files of `templates/` that the section needs besides `SCRIPTS`; a page has each once.
+        Files of `templates/` that the section needs besides `SCRIPTS`; a page holds each file once.
     """
 
     name: str
@@ -179,7 +179,7 @@ def page(
     banner
         Important message above all sections, such as that the search is still running.
     footer
-        Date and program of the writing.
+        Date of the page, and program that wrote it.
     """
     from plotly.offline import get_plotlyjs
 

@@ -48,10 +48,10 @@ def section(content: Content) -> Section | None:
             charts.append(figure(f"pareto-{other.metric}-{goal.metric}".replace(".", "-"), chart, label, 420))
     on_front = [content.rows[place] for place in members] + pareto_front(content.rows)
     shown = {row["proposal"] for row in content.best}
-    wanted = {row["proposal"]: row for row in on_front if row["proposal"] not in shown}
+    further = {row["proposal"]: row for row in on_front if row["proposal"] not in shown}
     drawings = [
         (place, network_drawing(content, row))
-        for place, row in numbered_trials(content, list(wanted.values())[:MOST_DRAWN])
+        for place, row in numbered_trials(content, list(further.values())[:MOST_DRAWN])
     ]
     start = members[0] if members else 0
     body = fragment("pareto.html", charts=charts, drawn=drawings, start=start)
@@ -72,19 +72,19 @@ def front_of_points(points: Sequence[Point], up: tuple[bool, bool]) -> list[Poin
     Parameters
     ----------
     up
-        Whether large values are good, on the horizontal and on the vertical axis.
+        True where large values are good, on the horizontal and on the vertical axis.
 
     Examples
     --------
     >>> front_of_points([(0, 1.0, 0.5), (1, 2.0, 0.9), (2, 3.0, 0.8), (3, 2.0, 0.7)], (False, True))
     [(0, 1.0, 0.5), (1, 2.0, 0.9)]
     """
-    side, height = (1 if wanted else -1 for wanted in up)
-    kept: list[Point] = []
+    side, height = (1 if upward else -1 for upward in up)
+    front: list[Point] = []
     for point in sorted(points, key=lambda candidate: (-side * candidate[1], -height * candidate[2], candidate[0])):
-        if not kept or height * point[2] > height * kept[-1][2]:
-            kept.append(point)
-    return sorted(kept, key=lambda point: point[1])
+        if not front or height * point[2] > height * front[-1][2]:
+            front.append(point)
+    return sorted(front, key=lambda point: point[1])
 
 
 def _points(content: Content, across: str, upward: str) -> list[Point]:

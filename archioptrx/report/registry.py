@@ -1,4 +1,4 @@
-"""Figures that the report shows for a task, by the task's name. No torch here: a list of all parts needs none."""
+"""Figures that the report shows for a task, by the task's name; without torch, for the list of all parts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MakeFigures = Callable[[Any, Sequence[Any], Sequence[Any]], Figures]
 FIGURES: Registry[MakeFigures] = Registry(
     "report figures", dict.fromkeys(("node_embedding", "node_regression", "track_count", "track_set"), MODULE)
 )
-"""By the name of a task the function that makes its figures in the report; `classification` has more."""
+"""Functions that make the figures of a task in the report, by the task's name; `classification` has more figures."""
 
 
 def task_figures(task: str) -> Callable[[MakeFigures], MakeFigures]:

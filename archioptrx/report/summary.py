@@ -1,4 +1,4 @@
-"""The head of a run's report: what was searched, how far it is, what was found."""
+"""The head of a run's report: subject, progress and results of the search."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TIME = "%Y-%m-%d %H:%M UTC%z"
 
 
 def subtitle(content: Content) -> str:
-    """Line with what was searched, the sampler, the scheduler, data, task and objective."""
+    """Line with the searched space, the sampler, the scheduler, data, task and objective."""
     experiment = content.experiment
-    what = experiment.architecture or experiment.function_graph
-    parts = [f"{what}", f"sampler {experiment.sampler['name']}", f"scheduler {experiment.scheduler.name}"]
+    searched = experiment.architecture or experiment.function_graph
+    parts = [f"{searched}", f"sampler {experiment.sampler['name']}", f"scheduler {experiment.scheduler.name}"]
     data = experiment.data.to_dict()
     parts.append(f"data {data['source']}" + (f" ({data['path']})" if data.get("path") else ""))
     return " · ".join([*parts, f"task {experiment.task.name}", f"objective {experiment.objective}"])
@@ -102,7 +102,7 @@ def is_running(folder: RunFolder) -> bool:
 
 
 def footer(now: datetime) -> str:
-    """Line with time and version of the writing."""
+    """Line with time of the page and version of the program."""
     return (
         f"Written {now:{TIME}} by ArchiOpTrX {__version__}. This page needs no other files and no network connection."
     )

@@ -45,7 +45,7 @@ def figures_of(name: str, task: Task, outputs: Sequence[Tensor], held: HeldOut) 
     Raises
     ------
     InputError
-        A function of the user's own raises, or gives something else than figures.
+        A user's own function raises an error, or gives something else than figures.
     """
     if task.name not in FIGURES:
         return {}
@@ -108,29 +108,31 @@ def distance_figures(task: NodeEmbedding, outputs: Sequence[Tensor], graphs: Seq
 @task_figures("node_regression")
 def parameter_figures(task: NodeRegression, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> Figures:
     """Predicted against true values, and residuals, of each parameter; nothing where all hits are noise."""
-    kept = [graph.pid != 0 for graph in graphs]
-    rows = [output.reshape(len(keep), -1)[keep] for output, keep in zip(outputs, kept, strict=True)]
-    truths = [task.truth(graph)[keep] for graph, keep in zip(graphs, kept, strict=True)]
-    given, truth = (torch.cat(parts).double().numpy() for parts in (rows, truths))
+    of_particles = [graph.pid != 0 for graph in graphs]
+    rows = [output.reshape(len(keep), -1)[keep] for output, keep in zip(outputs, of_particles, strict=True)]
+    truths = [task.truth(graph)[keep] for graph, keep in zip(graphs, of_particles, strict=True)]
+    predicted, truth = (torch.cat(parts).double().numpy() for parts in (rows, truths))
     if not len(truth):
         return {}
     names = task.options.parameters
     figures = {}
-    for (parameter, given_values), (_, true_values) in zip(split(given, names), split(truth, names), strict=True):
-        label, errors = LABELS[parameter.name], residuals(parameter, given_values, true_values)
-        figures[f"Predicted and true {label}"] = given_and_true(parameter, given_values, true_values)
+    for (parameter, predicted_values), (_, true_values) in zip(
+        split(predicted, names), split(truth, names), strict=True
+    ):
+        label, errors = LABELS[parameter.name], residuals(parameter, predicted_values, true_values)
+        figures[f"Predicted and true {label}"] = predicted_and_true(parameter, predicted_values, true_values)
         figures[f"Residuals of {label}"] = residual_histogram(parameter, errors)
     return figures
 
 
-def given_and_true(parameter: TrackParameter, given: Floats, truth: Floats) -> TaskFigure:
+def predicted_and_true(parameter: TrackParameter, predicted: Floats, truth: Floats) -> TaskFigure:
     """Heat map of the hits by true and by predicted value."""
     import plotly.graph_objects as go
 
-    given_values, true_values = in_unit(parameter, given), in_unit(parameter, truth)
+    predicted_values, true_values = in_unit(parameter, predicted), in_unit(parameter, truth)
     low, high = np.quantile(true_values, [0.005, 0.995])
     limits = np.linspace(low, high if high > low else low + 1, 41)
-    counts = np.histogram2d(np.clip(given_values, limits[0], limits[-1]), true_values, [limits, limits])[0]
+    counts = np.histogram2d(np.clip(predicted_values, limits[0], limits[-1]), true_values, [limits, limits])[0]
     middles = (limits[1:] + limits[:-1]) / 2
     shown = np.where(counts > 0, np.log10(np.maximum(counts, 1)), np.nan)
     chart = go.Figure()
@@ -149,7 +151,7 @@ def given_and_true(parameter: TrackParameter, given: Floats, truth: Floats) -> T
 def residual_histogram(parameter: TrackParameter, error: Floats) -> TaskFigure:
     """Histogram of predicted minus true value, with bias (median) and resolution (half of the central 68 % interval).
 
-    The outermost bins hold all that lies beyond.
+    The outermost bins hold all values beyond.
     """
     import plotly.graph_objects as go
 
@@ -173,26 +175,26 @@ def residual_histogram(parameter: TrackParameter, error: Floats) -> TaskFigure:
 @task_figures("track_count")
 def track_count_figures(task: TrackCount, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> Figures:
     """Predicted and true numbers of tracks."""
-    given = torch.cat([task.number(output.double()) for output in outputs]).numpy()
+    predicted = torch.cat([task.number(output.double()) for output in outputs]).numpy()
     truth = torch.cat([track_numbers(graph, task.options.hits) for graph in graphs]).double().numpy()
-    return {"Numbers of tracks": track_number_figure(given, truth)}
+    return {"Numbers of tracks": track_number_figure(predicted, truth)}
 
 
 @task_figures("track_set")
 def track_set_figures(task: TrackSet, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> Figures:
     """Numbers of accepted and of true tracks."""
     pairs = [(len(tracks), len(truth)) for tracks, truth in task.accepted(outputs, graphs, CUT)]
-    given, truth = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
-    return {"Numbers of tracks": track_number_figure(given, truth)}
+    predicted, truth = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
+    return {"Numbers of tracks": track_number_figure(predicted, truth)}
 
 
-def track_number_figure(given: Floats, truth: Floats) -> TaskFigure:
+def track_number_figure(predicted: Floats, truth: Floats) -> TaskFigure:
     """Predicted against true numbers of tracks; the area of a point is the number of graphs."""
     import plotly.graph_objects as go
 
     step = max(1, -(-len(truth) // MOST_POINTS))
-    points, counts = np.unique(np.stack([truth, given])[:, ::step], axis=1, return_counts=True)
-    ends = [float(min(given.min(), truth.min())), float(max(given.max(), truth.max()))]
+    points, counts = np.unique(np.stack([truth, predicted])[:, ::step], axis=1, return_counts=True)
+    ends = [float(min(predicted.min(), truth.min())), float(max(predicted.max(), truth.max()))]
     chart = go.Figure()
     chart.add_scatter(x=ends, y=ends, mode="lines", line={"color": MARK, "dash": "dot", "width": 1.2}, showlegend=False)
     shown = f"{len(truth[::step]):,} graphs" + (f", 1 in {step}" if step > 1 else "")

@@ -16,7 +16,7 @@ Row = Mapping[str, Any]
 SCRIPTS = ("trials.js",)
 """Scripts for a section whose figures or tables link to trials."""
 MOST_HYPERPARAMETERS = 8
-"""Hyperparameters that differ and have a column of their own, at most."""
+"""Most hyperparameters that have columns of their own, of those that differ."""
 
 
 def trial_data(content: Content) -> dict[str, Any]:
@@ -25,8 +25,8 @@ def trial_data(content: Content) -> dict[str, Any]:
     Returns
     -------
     dict
-        `columns` of the leaderboard (`head`, `kind`: how to write it, `values`); of each trial its number in
-        `texts`, `hyperparameters` and `errors`; all `metrics`, by name; and the name of the `run` for commands.
+        `columns` of the leaderboard (`head`, `kind`: format, `values`); `texts`, `hyperparameters` and `errors`, with
+        the index of each trial in them; all `metrics`, by name; and the name of the `run` for commands.
     """
     rows = content.rows
     graphs = [content.graph(row["proposal"]) for row in rows]

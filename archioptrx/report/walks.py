@@ -47,8 +47,8 @@ def _passed_over(content: Content) -> Markup:
     causes = passed_over(list(content.proposals.values()), content.refused)
     scored = content.folder.screened.read()
     if scored:
-        kept = sum(line.get("screened") is not None for line in content.proposals.values())
-        causes["screen"] = max(0, len(scored) - kept)
+        chosen = sum(line.get("screened") is not None for line in content.proposals.values())
+        causes["screen"] = max(0, len(scored) - chosen)
     total = proposed - len(content.refused) + causes.total()
     rows: list[list[str | Cell]] = [["proposed", *_count(proposed - len(content.refused), total), "went to training"]]
     rows += [
@@ -66,14 +66,14 @@ def _count(count: int, total: int) -> list[Cell]:
 
 
 def _dropped(content: Content) -> str:
-    """Sentence with the walks of all proposals and with those that left no step behind."""
+    """Sentence with the walks of all proposals and with those that added no step."""
     total: Counter[str] = Counter()
     for line in content.proposals.values():
         total.update(line.get("walk") or {})
     usual = ("walks", "reverse walks", "recurrences", "branches")
-    kept = [f"{total[name]:,} {name}" for name in usual if total[name]]
+    counts = [f"{total[name]:,} {name}" for name in usual if total[name]]
     lost = [f"{count:,} {name}" for name, count in total.most_common() if count and name not in usual]
-    text = f"In the proposals: {', '.join(kept)}." if kept else ""
+    text = f"In the proposals: {', '.join(counts)}." if counts else ""
     return f"{text} Without effect: {', '.join(lost)}." if lost else text
 
 
@@ -287,5 +287,5 @@ def _failures(content: Content) -> Markup | None:
     return fragment("part.html", title="Failures", description=description, body=body)
 
 
-def _log(there: bool, trial: str) -> str:
-    return f"logs/{trial}.log" if there else "–"
+def _log(exists: bool, trial: str) -> str:
+    return f"logs/{trial}.log" if exists else "–"

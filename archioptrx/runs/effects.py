@@ -1,6 +1,6 @@
 """Common traits of the good trials of a search: the marginal effect of each choice, with counts and intervals.
 
-Scores saturate and pruned trials have the score of fewer epochs, so what is compared is the *standing* of a trial: the
+Scores saturate and pruned trials have the score of fewer epochs, so trials are compared by their *standing*: the
 share of the other trials that it beats, each pair at the epochs that both were trained for (a tie counts half). It is
 0.5 in the mean; the effect of a choice is the difference of the mean standings of the trials that made it and of those
 in its scope that didn't. With two groups and no pruning this is the probability of superiority (Mann and Whitney 1947,
@@ -44,7 +44,7 @@ class Effect:
     standing
         Mean standing of those that made it, 0 to 1.
     difference
-        To the mean of the others, -1 to 1; above 0: those that made it did better.
+        Difference to the mean of the others, -1 to 1; above 0: those that made it were better.
     low, high
         Ends of the 95 % interval of the difference, cut at -1 and 1 (Student's t with the pooled variance: standings
         have much the same spread in all groups, and a group of three has too few for a variance of its own). None: too
@@ -52,7 +52,7 @@ class Effect:
     p
         Two-sided p-value of no difference; None: too few trials.
     firm
-        Whether it holds for all choices together: Holm's correction (1979, Scandinavian Journal of Statistics 6:65).
+        True: it holds for all choices together, by Holm's correction (1979, Scandinavian Journal of Statistics 6:65).
     also
         Other choices that exactly the same trials made or, with `not` before them, did not make.
     """
@@ -192,7 +192,7 @@ def _beaten(values: Sequence[float], others: Sequence[float]) -> Floats:
 
 def effect_of(choice: TrialChoice, standing: Floats, also: tuple[str, ...] = ()) -> Effect:
     """Effect of a choice that some trials in its scope made and some didn't; Student's t with pooled variance."""
-    with_choice, left = standing[choice.made], standing[choice.scope & ~choice.made]
+    with_choice, left = standing[choice.chosen_by], standing[choice.scope & ~choice.chosen_by]
     difference = float(with_choice.mean() - left.mean())
     effect = Effect(
         choice.group, choice.name, len(with_choice), len(left), float(with_choice.mean()), difference, None, None, None
@@ -213,7 +213,7 @@ def _joined(choices: Sequence[TrialChoice]) -> list[tuple[TrialChoice, tuple[str
     first: dict[tuple[bytes, bytes], TrialChoice] = {}
     also: dict[tuple[bytes, bytes], list[str]] = {}
     for choice in choices:
-        makers, left = choice.made.tobytes(), (choice.scope & ~choice.made).tobytes()
+        makers, left = choice.chosen_by.tobytes(), (choice.scope & ~choice.chosen_by).tobytes()
         if (makers, left) in first:
             also[makers, left].append(choice.name)
         elif (left, makers) in first:

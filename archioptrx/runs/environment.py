@@ -1,4 +1,4 @@
-"""Record of what a search or a training ran on: versions, hardware, data, commit. Nothing reads it to decide."""
+"""Record of the environment of a search or a training: versions, hardware, data, commit. No decision depends on it."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ from archioptrx.training.objective import Objective
 from archioptrx.training.settings import Training
 
 DEFAULT_SAMPLER = "gp"
-"""The best on NAS-Bench-Graph with 200 evaluations, see docs/samplers.md."""
+"""Default sampler: the best on NAS-Bench-Graph with 200 evaluations, see docs/samplers.md."""
 
 
 @dataclass(frozen=True)
@@ -45,29 +45,29 @@ class Experiment:
     Attributes
     ----------
     name
-        Names the run folder.
+        Name of the experiment and, with a number, of the run folder.
     imports
         Modules with parts of the user's own: blocks, sources, tasks, metrics, samplers …
     data, test
-        Source of the events and its options; path of test events, None: split from data.
+        Source of the events and its options; path of test events, None: they are split off from `data`.
     task
         Target of the learning, and its options.
     architecture
         Bundled name or path of one architecture whose hyperparameters are searched; the function graph isn't read
         then. None: architectures are searched.
     function_graph, search_space
-        Bundled name or path.
+        Bundled names or paths of the two.
     sampler
-        Its name and options.
+        Name and options of the sampler.
     training
-        How every candidate is trained; a hyperparameter of a field's name overrides it per candidate. Its seed comes
-        from `seed` and the proposal's number, its threads from `resources` unless they are given.
+        Settings of the training of every candidate; a hyperparameter of a field's name overrides it per candidate. Its
+        seed comes from `seed` and the proposal's number, its threads from `resources` unless they are given.
     references
         Architectures (bundled name or path) that are trials 0 … k.
     keep
         Number of the best trials that leave their weights in the run folder.
     track
-        Other programs that get the numbers too, such as `tensorboard`.
+        Loggers, for other programs such as TensorBoard.
     dedup
         `architecture`: no fingerprint is trained twice; `hyperparameters`: none with the same hyperparameters.
     seed
@@ -117,7 +117,7 @@ def load_experiment(
     overrides
         Dotted keys and the values that replace the file's.
     options
-        Names that faults in overridden keys have instead of their place in the file, such as `--trials`.
+        Names that replace the place in the file in messages on overridden keys, such as `--trials`.
 
     Raises
     ------
@@ -129,12 +129,12 @@ def load_experiment(
 
 
 def parse_experiment(document: object, place: str, options: Mapping[str, str] | None = None) -> Experiment:
-    """Check a document and fill in what it leaves out.
+    """Check a document and fill in defaults.
 
     Parameters
     ----------
     place, options
-        The file; names that faults in overridden keys have instead of their place there, such as `--trials`.
+        Place of the document in messages; names that replace it for overridden keys, such as `--trials`.
 
     Raises
     ------
@@ -218,7 +218,7 @@ def _data(top: Fields) -> DataDescription:
 
 
 def _task(top: Fields) -> tuple[TaskDescription, ObjectiveMetrics]:
-    """The description, and the metrics that an objective can name; none of a task that isn't known."""
+    """The task's description, and the metrics that an objective can name; no metrics for an unknown task."""
     written = top.content.get("task")
     named = {"name": top.take("task", str)} if isinstance(written, str) else top.inside("task", {}).content
     content = {"name": "edge_classification", **named}

@@ -18,12 +18,12 @@ ALL = "all"
 NONE = "none"
 USUAL_LOGGER = "tensorboard"
 VOTE = "+"
-"""Between proxies whose ranks are added."""
+"""Separator of proxies whose ranks are added."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Shares of the events that are for validation and for the test, the seed that divides them, and what is divided.
+    """Shares of the events for validation and for the test, the seed of the division, and the unit that is divided.
 
     `by`: `events`, or `sectors`: φ sectors of each event, for data of few events.
     """
@@ -60,7 +60,7 @@ class Scheduler:
     grace_epochs
         Epochs that every trial may run.
     reduction_factor
-        One in this many goes on at each rung.
+        Number of trials at a rung of which one goes on.
     """
 
     name: str = "asha"
@@ -86,9 +86,9 @@ class Budget:
     Attributes
     ----------
     trials
-        Ended trials (finished, pruned or failed).
+        Number of ended trials (finished, pruned or failed).
     time
-        Wall time of the trials together, in seconds; None: no limit. Trials that then run are stopped.
+        Wall time of the trials together, in seconds; None: no limit. Trials that run at its end are stopped.
     trial_time
         Wall time of each trial, in seconds; None: no limit. A retraining with more epochs has more, in proportion.
     """
@@ -122,11 +122,11 @@ class Constraints:
     Attributes
     ----------
     parameters
-        Trained numbers of the network.
+        Number of trained numbers of the network.
     steps, executed, rounds
         Steps of the computation graph; steps × passes; executed rounds of message passing.
     seconds_per_step
-        One training step on the first batch, measured by the worker, in seconds.
+        Duration of one training step on the first batch, measured by the worker, in seconds.
     """
 
     parameters: int | None = None
@@ -152,7 +152,7 @@ class ScreenSettings:
     Attributes
     ----------
     proposals
-        Drawn from the sampler for each one that goes to training.
+        Number of proposals of the sampler for each one that goes to training.
     proxy
         One of `PROXIES`, or several with `+` between: their ranks are added.
     """
@@ -202,7 +202,7 @@ class Retrain:
 
 @dataclass(frozen=True)
 class Resources:
-    """Trials at one time, and what each of them gets. Whole CPUs are its threads; a GPU may be shared (0.25)."""
+    """Trials at one time, and the CPUs and GPUs of each. Whole CPUs are its threads; a GPU may be shared (0.25)."""
 
     workers: int = 2
     cpus_per_trial: float = 1.0

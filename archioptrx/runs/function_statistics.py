@@ -24,7 +24,7 @@ class Window:
         Share of these proposals in which each function occurs.
     probability
         Probability that the sampler gave to each function when the last of them was made. Empty: nothing learned
-        yet. One that is missing could not be chosen lately.
+        yet. A missing function was no option in the last decisions.
     """
 
     first: int
@@ -47,7 +47,7 @@ def windows_of(
     lines, learned
         Lines of `proposals.jsonl` (without those that void another) and of `learned.jsonl`.
     functions
-        All names.
+        Names of all functions.
     """
     names, total = list(functions), len(lines)
     count = min(count, total)

@@ -3,7 +3,7 @@
 A trial measures the latency of its network before it trains, while other trials run beside it; then a forward pass
 takes up to five times as long. The sampler learned from these figures, so they stay in `trials.jsonl`, from which a
 resumed search replays the sampler. After the trials, the search measures these networks once more, one at a time, into
-`latencies.jsonl`; all that is shown, ranked or chosen reads those figures instead.
+`latencies.jsonl`; tables, ranking and the choice of the winner use those figures instead.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Replacing of values in the document of an experiment, where a path may change its data source too."""
+"""Replacement of values in the document of an experiment, where a path may change its data source too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archioptrx.data.options.base import OF
 def override(document: Any, overrides: Mapping[str, Any]) -> Any:
     """A copy of a document with the values of dotted keys replaced; `data.path` may change the source too.
 
-    Where the document's source makes its events, a path means files instead, of the source that their names tell.
+    Where the document's source makes its events, a path replaces it by the source that fits the names of the files.
     Where a source is built from another one (`of`), the path belongs to the innermost.
 
     >>> override({"data": {"source": "triplets", "of": {"source": "toy"}}}, {"data.path": "events"})
@@ -34,5 +34,5 @@ def override(document: Any, overrides: Mapping[str, Any]) -> Any:
 
 
 def _reads_files(source: object) -> bool:
-    """Whether a source has a path. One that isn't known has: it is a user's, imported later, or a fault, said later."""
+    """Whether a source has a path. True for an unknown one: a user's, which is imported later, or a later fault."""
     return source is not None and (source not in SOURCES or has_option(source, "path"))

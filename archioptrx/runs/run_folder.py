@@ -6,17 +6,17 @@
 `search_space.yaml`       they were when the search began
 `modules/`                source of the user's own modules, where the search has some
 `environment.json`        versions, hardware, fingerprint and split of the data, command, commit
-`proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` says which results
-                          the sampler had been told since the line before, so that a replay is exact
-`screen.jsonl`            what the zero-cost screen found: one line per candidate that it scored
-`trials.jsonl`            one line per ended trial, on disk before the sampler hears of it
+`proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` lists the results that
+                          the sampler had got since the line before, so that a replay is exact
+`screen.jsonl`            results of the zero-cost screen: one line per candidate that it scored
+`trials.jsonl`            one line per ended trial, on disk before the sampler gets it
 `epochs.jsonl`            one line per epoch of each trial; not synced one by one: a crash of the machine may lose some
-`logs/`                   what happened in each trial, in words
+`logs/`                   events of each trial, in words
 `weights/`                weights of the best trials; there before the trial's line
 `latencies.jsonl`         latencies that were measured again, alone, after the trials
 `retrain.jsonl`           one line per ended retraining of the best candidates
 `retrain/`                weights of retrainings, until the winner is known
-`sampler.json`            the sampler's state after some proposal, with a digest of what led to it: a resume need
+`sampler.json`            the sampler's state after some proposal, with a digest of all before it: a resume need
                           not begin at the first; nothing is lost without it
 `learned.jsonl`           of a sampler that learns: one line whenever the functions' probabilities have changed
 `best/`                   the winner: a model folder
@@ -86,7 +86,7 @@ RETRAINING: dict[str, Types] = {
 }
 """Types of the keys of the journals' lines."""
 SEARCHES = "searches.jsonl"
-"""A file that only the folder of a study has: of several searches, each with its run folder inside."""
+"""File that only the folder of a study has, which holds the run folders of several searches."""
 
 
 class RunFolder:
@@ -97,14 +97,14 @@ class RunFolder:
     path : Path
         The folder.
     proposals, trials, epochs, measured, retrained, learned, screened : Journal
-        Its journals.
+        Journals of the run.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         if not (self.path / "experiment.yaml").is_file():
-            what = "holds no search" if self.path.is_dir() else "is no folder"
-            raise InputError(f"{self.path}: {what}; allowed: a folder that `archioptrx search` wrote")
+            fault = "holds no search" if self.path.is_dir() else "is no folder"
+            raise InputError(f"{self.path}: {fault}; allowed: a folder that `archioptrx search` wrote")
         if is_study(self.path):
             example = next((str(path.parent) for path in sorted(self.path.glob("*/experiment.yaml"))), "none is left")
             raise InputError(f"{self.path}: holds a study of several searches; allowed: one of them, such as {example}")
@@ -130,7 +130,7 @@ class RunFolder:
         Parameters
         ----------
         files
-            What is copied into it, by name.
+            Files to be copied into it, by name.
 
         Raises
         ------
@@ -164,14 +164,14 @@ class RunFolder:
         return sorted(int(name) for name in names if name.isdecimal() and name == f"{int(name):04d}")
 
     def log(self, name: str) -> Path:
-        """File that says in words what happened in a training: of trial 0007, or of its retraining 0007-1."""
+        """File with the events of a training in words: of trial 0007, or of its retraining 0007-1."""
         return self.path / "logs" / f"{name}.log"
 
     def curves(self) -> dict[int, list[dict[str, Any]]]:
         """Lines of `epochs.jsonl` by proposal, in the order of epochs; of trials that run, too.
 
-        A trial that a crash stopped runs again from its first epoch: a line of an epoch takes the place of what was
-        there of it, and of all that followed it.
+        A trial that a crash stopped runs again from its first epoch: a line of an epoch replaces the earlier line of
+        that epoch and all lines after it.
         """
         curves: dict[int, list[dict[str, Any]]] = {}
         for line in self.epochs.read():
@@ -185,7 +185,7 @@ class RunFolder:
         return str(self.path / "experiment.yaml")
 
     def document(self) -> dict[str, Any]:
-        """The experiment as the file says it, for whoever lays other values over it."""
+        """Content of the experiment file, for overrides."""
         content: dict[str, Any] = read_yaml(self.place)
         return content
 
@@ -280,8 +280,8 @@ class RunFolder:
         """The line of a proposal. Raises InputError if there is none."""
         lines = {line["proposal"]: line for line in self.proposals.read() if "refused" not in line}
         if number not in lines:
-            there = f"allowed: 0000 … {max(lines):04}" if lines else "there is none yet"
-            raise InputError(f"{self.path}/{number:04}: no such trial; {there}")
+            allowed = f"allowed: 0000 … {max(lines):04}" if lines else "there is none yet"
+            raise InputError(f"{self.path}/{number:04}: no such trial; {allowed}")
         return lines[number]
 
 
@@ -291,7 +291,7 @@ def trial_of(name: str | Path) -> tuple[RunFolder, int] | None:
     Raises
     ------
     InputError
-        RUN is a study.
+        `name` is RUN/ID of a study.
     """
     path = Path(name)
     if path.name.isdecimal() and (path.parent / "experiment.yaml").is_file() and not path.exists():

@@ -1,4 +1,4 @@
-"""Several tests at once: which of many differences hold for all of them together."""
+"""Correction for several tests: the differences, of many, that hold in a test of all together."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Failure:
     example
         Error of the first of them.
     trials
-        Ids, in the order of proposals.
+        Ids of the trials, in the order of proposals.
     """
 
     cause: str

@@ -67,11 +67,11 @@ class Column:
     Attributes
     ----------
     head
-        Stands above it.
+        Heading of the column.
     cell
         Function that gives the text of a row.
     left
-        Whether it is text.
+        True: the column is text, aligned to the left.
     spare
         Order of removal where the table is too wide: the highest number goes first; columns with 0 stay.
     """
@@ -165,15 +165,15 @@ def _value_text(value: object) -> str:
 
 def fitting(shown: Sequence[Column], rows: Sequence[Mapping[str, Any]], room: int) -> list[Column]:
     """Columns that fit into `room` characters, with two between each."""
-    kept = list(shown)
+    remaining = list(shown)
     width = {
         id(column): 2 + max(len(text) for text in [*column.head.splitlines(), *(column.cell(row) for row in rows)])
         for column in shown
     }
-    while sum(width[id(column)] for column in kept) > room and any(column.spare for column in kept):
-        last = max(range(len(kept)), key=lambda index: (kept[index].spare, index))
-        del kept[last]
-    return kept
+    while sum(width[id(column)] for column in remaining) > room and any(column.spare for column in remaining):
+        last = max(range(len(remaining)), key=lambda index: (remaining[index].spare, index))
+        del remaining[last]
+    return remaining
 
 
 def leaderboard(
@@ -207,10 +207,10 @@ def table_text(
     names, fronts = differing(rows), front_numbers(rows)
     if not names:
         return plain_text(leaderboard(rows[:top], fronts, columns(objective, graphs)))
-    wanted = hyperparameter_columns(objective, names)
-    shown = fitting(wanted, rows[:top], WIDTH - len("front" if fronts else str(top)))
+    candidates = hyperparameter_columns(objective, names)
+    shown = fitting(candidates, rows[:top], WIDTH - len("front" if fronts else str(top)))
     heads = [column.head for column in shown]
-    left_out = [column.head.replace("\n", "_") for column in wanted if column.head not in heads]
+    left_out = [column.head.replace("\n", "_") for column in candidates if column.head not in heads]
     text = plain_text(leaderboard(rows[:top], fronts, shown))
     return f"{text}\nno room for: {', '.join(left_out)} (in --json)" if left_out else text
 

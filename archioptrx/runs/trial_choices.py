@@ -35,10 +35,10 @@ SPOKEN = {
     "parameter": "{place}: {label}",
     "source": "walk to {place} begins at {label}",
 }
-"""Kinds of decisions that mean the same in every trial, for people. The others (`value`, `from`, `to`, `slot`) choose
+"""Texts of the kinds of decisions that mean the same in every trial. The others (`value`, `from`, `to`, `slot`) choose
 among the values of one network by number."""
 SIZES = {"executed": "executed steps", "rounds": "message rounds", "depth": "longest path"}
-"""Sizes with a name that says more, or that isn't a hyperparameter's too."""
+"""Sizes with clearer names for the reader, none of them also the name of a hyperparameter."""
 LABELS = 5
 """Number of distinct values above which they are grouped into quarters."""
 
@@ -53,13 +53,13 @@ class TrialChoice:
         `function`, `decision`, `hyperparameter` or `size`.
     name
         Text of the choice: `from x: attend`, `hidden 32`.
-    made, scope
-        Trials that made it, and that could, [trials].
+    chosen_by, scope
+        Masks of the trials that made it, and of those that could, [trials].
     """
 
     group: str
     name: str
-    made: Mask
+    chosen_by: Mask
     scope: Mask
 
 
@@ -80,7 +80,7 @@ def choices_of(rows: Sequence[Row], proposals: Mapping[int, Row]) -> list[TrialC
         *_hyperparameters(rows),
         *_sizes(rows, [size_of(line) for line in lines]),
     ]
-    return [choice for choice in choices if choice.made.any() and (choice.scope & ~choice.made).any()]
+    return [choice for choice in choices if choice.chosen_by.any() and (choice.scope & ~choice.chosen_by).any()]
 
 
 def size_of(line: Row) -> Mapping[str, int]:
@@ -146,7 +146,7 @@ def _labels(values: set[Any], weighted: Sequence[Any] | None = None) -> list[tup
     Parameters
     ----------
     weighted
-        The values as often as they occur, for quarters that have equally many; else the different ones are divided.
+        Values as often as they occur, for quarters of equally many trials; else the distinct values are divided.
     """
     numbers = [_number(value) for value in values]
     if len(values) <= LABELS or any(number is None for number in numbers):

@@ -11,7 +11,7 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
 
 DROPPED = ("recurrences without weights", "branches that met their target", "loops over the limit of executed steps")
-"""Reasons for which a further walk adds nothing, as they are named in `Candidate.events`."""
+"""Names, in `Candidate.events`, of the reasons for which a further walk adds nothing."""
 
 
 @dataclass(frozen=True)

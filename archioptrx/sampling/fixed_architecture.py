@@ -69,15 +69,15 @@ class FixedSpace:
 
     def own(self) -> Candidate:
         """The architecture with the values of its file; with an empty trace where the space doesn't have them all."""
-        given = self.architecture.hyperparameters
+        values = self.architecture.hyperparameters
         varied = [grid for grid in self.grids if len(grid.values) > 1]
         decisions = [
-            Decision("hyperparameter", grid.name, grid.labels[grid.values.index(given[grid.name])])
+            Decision("hyperparameter", grid.name, grid.labels[grid.values.index(values[grid.name])])
             for grid in varied
-            if given.get(grid.name) in grid.values
+            if values.get(grid.name) in grid.values
         ]
         complete = len(decisions) == len(varied)
-        return Candidate(self._trace(decisions if complete else []), self.architecture.graph, dict(given))
+        return Candidate(self._trace(decisions if complete else []), self.architecture.graph, dict(values))
 
     def _trace(self, decisions: list[Decision]) -> Trace:
         return Trace(tuple(decisions), f"architecture {self.architecture.graph.fingerprint}", self.search_space.digest)

@@ -1,4 +1,4 @@
-"""A computation graph that a walk is still adding to: its values, which of them may be read, its loops.
+"""A computation graph that a walk is still adding to: its values, those that may be read, its loops.
 
 Only the walk uses it; `graph()` gives the finished computation graph.
 """
@@ -14,7 +14,7 @@ from archioptrx.sampling.shortest_plans import Function, ShortestPlans
 from archioptrx.sampling.walk_tables import WalkTables
 
 Chosen = tuple[tuple[str, Any], ...]
-"""Number of values, by the number of values: plans know 0, 1 and "several" (`shortest_plans`)."""
+"""Parameters chosen at a step: (name, value) pairs."""
 
 
 class PartialGraph:
@@ -226,12 +226,12 @@ class PartialGraph:
         edges = [(carried, head, iterations) for head, carried in self.back.items()]
         live, edges = live_values(count, steps, edges, targets)
         sources = [value for value in range(count) if live >> value & 1]
-        kept = [value for value in self.results() if live >> value & 1]
-        new = {v: i for i, v in enumerate(sources + kept)}
+        live_results = [value for value in self.results() if live >> value & 1]
+        new = {v: i for i, v in enumerate(sources + live_results)}
         names = self.tables.names
         numbers: dict[str, int] = {}
         graph_steps, merges, used = [], 0, {self.type[v] for v in sources}
-        for value in kept:
+        for value in live_results:
             used.add(self.type[value])
             inputs, kind = tuple([new[v] for v in self.inputs[value]]), names[self.type[value]]
             f, chosen = self.made_by[value]

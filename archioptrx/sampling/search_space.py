@@ -157,11 +157,11 @@ def _parse_limits(section: Fields) -> WalkLimits:
         value = getattr(default, item.name)
         if isinstance(value, tuple):
             least = 1 if item.name == "iterations" else 0
-            given = section.take(item.name, list, list(value))
-            if not given or not all(isinstance(v, int) and not isinstance(v, bool) and v >= least for v in given):
-                section.fault(item.name, f"is {given!r}; allowed: a list of whole numbers from {least}")
-                given = value
-            taken[item.name] = tuple(given)
+            numbers = section.take(item.name, list, list(value))
+            if not numbers or not all(isinstance(v, int) and not isinstance(v, bool) and v >= least for v in numbers):
+                section.fault(item.name, f"is {numbers!r}; allowed: a list of whole numbers from {least}")
+                numbers = value
+            taken[item.name] = tuple(numbers)
         elif isinstance(value, float):
             taken[item.name] = section.take(item.name, float, value, minimum=0, maximum=1)
         else:

@@ -22,7 +22,7 @@ from archioptrx.graphs.nodes import FunctionNode
 from archioptrx.graphs.signatures import Choice
 
 NEVER = 1 << 20
-"""Cost of what can't be done: more than any budget, and small enough to be added to costs."""
+"""Cost of an impossible plan: more than any budget, and small enough to be added to costs."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,9 @@ class Function:
     Attributes
     ----------
     renews
-        Whether its result is always a new value, because each step has weights of its own.
+        True: its result is always a new value, because each step has weights of its own.
     distinct, idempotent, symmetric
-        As in the block's signature.
+        Properties of the block's signature.
     choices
         (parameter, labels, values) of the parameters that are decided at each step.
     fixed
@@ -100,7 +100,7 @@ class ShortestPlans:
     counts
         Number of readable values by data node, 2 for two or more.
     plain
-        By data node: whether a readable value isn't the result of an idempotent block.
+        Flag of each data node: a readable value isn't the result of an idempotent block.
 
     Attributes
     ----------
@@ -147,21 +147,21 @@ class ShortestPlans:
                     changed = True
         return changed
 
-    def slot(self, f: Function, slot: int, given: int | None = None) -> int:
-        """Cost of the value for one slot of a function; `given` is the slot that a walk fills itself."""
+    def slot(self, f: Function, slot: int, given_slot: int | None = None) -> int:
+        """Cost of the value for one slot of a function; `given_slot` is the slot that a walk fills itself."""
         name = f.inputs[slot]
         if f.idempotent:
             return self.plain[name]
         if f.distinct:
             # The inputs must differ, and earlier slots of this type may have taken any of the values that exist.
-            filled = sum(f.inputs[j] == name for j in range(len(f.inputs)) if j < slot or j == given)
+            filled = sum(f.inputs[j] == name for j in range(len(f.inputs)) if j < slot or j == given_slot)
             if filled:
                 return 0 if filled == 1 and self.counts[name] >= 2 else self.fresh[name]
         return self.have[name]
 
-    def others(self, f: Function, given: int) -> int:
+    def others(self, f: Function, given_slot: int) -> int:
         """Cost of all inputs of a function but one."""
-        return sum(self.slot(f, slot, given) for slot in range(len(f.inputs)) if slot != given)
+        return sum(self.slot(f, slot, given_slot) for slot in range(len(f.inputs)) if slot != given_slot)
 
     def ways(self, target: int) -> tuple[list[int], list[int]]:
         """Cost of one step or more to a target, by the type of the value that the steps start from.
@@ -232,7 +232,7 @@ class ShortestPlans:
         name
             Number of the type.
         fresh, plain
-            Whether the value must be new; whether it must not be the result of an idempotent block.
+            True: the value must be new; it must not be the result of an idempotent block.
         left
             Steps that may be taken for it.
         """

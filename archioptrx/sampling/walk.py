@@ -25,7 +25,7 @@ from archioptrx.sampling.shortest_plans import Function
 from archioptrx.sampling.walk_tables import WalkTables
 
 EVENTS = ("walks", "reverse walks", "recurrences", "branches", *DROPPED)
-"""Equal prior weights, by the number of options."""
+"""Names of the counts in `Candidate.events`."""
 
 
 @cache
@@ -167,16 +167,16 @@ class _Walk:
         inputs
             Given values by slot; the others are added.
         target, rest
-            What follows this step: the way to a target (None: no way) and a number of further steps.
+            Steps to follow this one: the way to a target (None: no way) and a number of further steps.
         fresh
             A slot that must get a new value; -1: none.
         """
         open_slots = [slot for slot in range(len(f.inputs)) if slot not in inputs]
-        given = next(iter(inputs), None)
+        given_slot = next(iter(inputs), None)
         for position, slot in enumerate(open_slots):
             plan = self.partial.plan()  # anew for each slot: what was made for the one before may make this one cheaper
             later = sum(
-                plan.fresh[f.inputs[other]] if other == fresh else plan.slot(f, other, given)
+                plan.fresh[f.inputs[other]] if other == fresh else plan.slot(f, other, given_slot)
                 for other in open_slots[position + 1 :]
             )
             after = 1 + later + rest + (plan.rest(f, target) if target is not None else 0)
@@ -271,12 +271,12 @@ class _Walk:
         A recurrence that read one would enclose that loop. Loops are the strongly connected components of the graph,
         so both would become one loop with one number of iterations, not a loop in a loop. So loops don't nest.
         """
-        waiting, seen, closed = list(self.partial.readers.items()), self.partial.down[target], 0
-        while entered := [(members, readers) for members, readers in waiting if members & seen]:
+        waiting, descendants, closed = list(self.partial.readers.items()), self.partial.down[target], 0
+        while entered := [(members, readers) for members, readers in waiting if members & descendants]:
             waiting = [item for item in waiting if item not in entered]
             closed |= _union(readers for _, readers in entered)
             # `down` leaves back edges out: what a loop carries back makes all readers of the loop descendants as well.
-            seen |= closed
+            descendants |= closed
         return closed
 
     def branches(self, room: int) -> dict[int, int]:

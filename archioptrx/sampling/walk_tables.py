@@ -18,9 +18,9 @@ class WalkTables:
     Attributes
     ----------
     function_graph, search_space
-        The two that the tables are made from.
+        Function graph and search space of the tables.
     functions, plans
-        Function nodes with numbers instead of names; the plans, which keep the costs that they have computed.
+        Function nodes with numbers instead of names; plans, with a memory of the costs that were computed.
     names, number
         Name of each data node, by number; number of each data node, by name.
     stems

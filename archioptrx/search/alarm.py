@@ -12,7 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 AGAIN = 1.0
-"""Seconds after which an alarm that was caught by what is called rings again."""
+"""Seconds after which an alarm is repeated, since the called code may have caught it."""
 
 
 class TimeIsUp(BaseException):
@@ -22,8 +22,8 @@ class TimeIsUp(BaseException):
 def call_until(call: Callable[[], T], end: float) -> T:
     """Call a function, and end the call when `time.monotonic()` is `end` (infinite: never).
 
-    This ends what Python can interrupt, which a call of a C library is not. In other threads than the main one no
-    alarm can be set: there a call only doesn't begin after its end.
+    Code of Python is interrupted, a call of a C library isn't. In other threads than the main one no alarm can be set:
+    there a call that has begun isn't interrupted, and none begins after its end.
 
     Raises
     ------

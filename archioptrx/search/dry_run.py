@@ -30,7 +30,7 @@ TIMED = 3
 
 @dataclass(frozen=True)
 class DryRunSample:
-    """Random candidates of a space: those within the constraints, and how many are distinct, drawn once or twice."""
+    """Random candidates of a space: those within the constraints, and numbers of distinct ones, drawn once or twice."""
 
     allowed: list[Candidate]
     distinct: int
@@ -124,13 +124,13 @@ def estimate_text(estimate: dict[str, Any]) -> str:
     """Estimate as text for the terminal."""
     hours, step = estimate["hours"], estimate["seconds_per_step"]
     if "candidates" in estimate:
-        what, size = "candidates", f"{estimate['candidates']:,}, of one architecture"
+        kind, size = "candidates", f"{estimate['candidates']:,}, of one architecture"
     else:
-        what, size = "architectures", f"at least {estimate['architectures_at_least']:,} (estimated from {DRAWN} draws)"
+        kind, size = "architectures", f"at least {estimate['architectures_at_least']:,} (estimated from {DRAWN} draws)"
     rows = [
-        (what, size),
+        (kind, size),
         ("distinct draws", f"{estimate['distinct']:.0%}"),
-        ("within constraints", f"{estimate['within_constraints']:.0%} of the {what} drawn"),
+        ("within constraints", f"{estimate['within_constraints']:.0%} of the {kind} drawn"),
         ("events", estimate["split"]),
         *([("caution", estimate["caution"])] if estimate["caution"] else []),
         ("one training step", "unknown" if step is None else f"{step:.3g} s, {estimate['steps_per_epoch']} an epoch"),
@@ -141,4 +141,4 @@ def estimate_text(estimate: dict[str, Any]) -> str:
             else f"{estimate['trainings']} trainings, at most about {duration_text(hours * 3600)}",
         ),
     ]
-    return "\n".join(f"{name:20}{what}" for name, what in rows)
+    return "\n".join(f"{name:20}{text}" for name, text in rows)

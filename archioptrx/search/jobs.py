@@ -20,11 +20,11 @@ class TrialJob:
     Attributes
     ----------
     key
-        Its name.
+        Name of the training.
     spec
-        What `archioptrx.training.trial.messages` runs.
+        Specification that `archioptrx.training.trial.messages` runs.
     limit
-        Seconds that it may run; None: no limit.
+        Most seconds that it may run; None: no limit.
     deadline
         `time.monotonic()` at which it is stopped in any case; None: never.
     """
@@ -42,18 +42,18 @@ class TrialJob:
 
 
 class Work(Protocol):
-    """Hands out jobs and hears of them; all calls come from one thread.
+    """Source of jobs and receiver of their messages; all calls come from one thread.
 
     A backend asks `next` whenever a worker is free, starts what it gets, and passes every message of a worker to
     `message` until that returns True: then the job is over, and the worker is free. A worker that dies is the message
-    `{"kind": "error", …}`. A job that runs longer than `TrialJob.until` is ended by the backend, whatever it does: that
+    `{"kind": "error", …}`. A job that runs longer than `TrialJob.until` is ended by the backend in any case: that
     is the message `{"kind": "stopped", "seconds": …, "log": …}`. `next` may give None (nothing now) while jobs run, or
     when that ends the work; `done` ends the backend.
     """
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing more to do, and nothing runs."""
+        """Whether no job is left, and none runs."""
 
     def next(self) -> TrialJob | None:
         """A job to start now."""
@@ -63,7 +63,7 @@ class Work(Protocol):
 
 
 Backend = Callable[[Work, "TrialData"], None]
-"""Runs all jobs of a work on the events."""
+"""Function that runs all jobs of a work on the events."""
 
 
 class Phases:
@@ -85,5 +85,5 @@ class Phases:
         return None if self.done else self._now.next()
 
     def message(self, key: str, message: dict[str, Any]) -> bool:
-        """Pass on to the one that runs."""
+        """Pass a message on to the work that runs."""
         return self._now.message(key, message)

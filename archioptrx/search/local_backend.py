@@ -15,7 +15,7 @@ from archioptrx.training.trial import TrialData, messages
 def run_locally(work: Work, data: TrialData) -> None:
     """Run all jobs. Ctrl-C may end it between any two instructions; the run folder stays valid.
 
-    The time limit of a job ends what `call_until` can end.
+    The time limit of a job is that of `call_until`.
     """
     while not work.done:
         job = work.next()

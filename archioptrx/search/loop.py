@@ -58,7 +58,7 @@ class Trials:
     Attributes
     ----------
     no_more_draws
-        Whether a further trial was asked for and can't be drawn: the space or the patience is exhausted.
+        True: a further trial can't be drawn, since the space or the patience is exhausted.
 
     Raises
     ------
@@ -85,8 +85,8 @@ class Trials:
         self.rows: dict[int, dict[str, Any]] = {}
         self.refusals: Counter[str] = Counter()
         self.no_more_draws = False
-        self._seen: set[str] = set()
-        self._given = {reference.candidate.fingerprint for reference in references}
+        self._known: set[str] = set()
+        self._reference_fingerprints = {reference.candidate.fingerprint for reference in references}
         self._scored: dict[str, int] = {}  # numbers of trials that the sampler knows, by key
         self._refused: set[int] = set()
         self._unobserved: list[int] = []
@@ -233,7 +233,9 @@ class Trials:
 
     def _is_known(self, candidate: Candidate) -> bool:
         """Whether a candidate was a trial. Samplers know that of their own proposals, but not of the references."""
-        return candidate.key in self._seen or (self.rules.by_architecture and candidate.fingerprint in self._given)
+        return candidate.key in self._known or (
+            self.rules.by_architecture and candidate.fingerprint in self._reference_fingerprints
+        )
 
     def _line(
         self, number: int, candidate: Candidate, draw: Draw, observed: Sequence[int], reference: str | None
@@ -258,7 +260,7 @@ class Trials:
 
     def _accept(self, number: int, candidate: Candidate) -> None:
         self.candidates[number] = candidate
-        self._seen.add(candidate.key)
+        self._known.add(candidate.key)
         self._next = number + 1
 
     def _parent(self) -> int | None:
@@ -325,9 +327,9 @@ class Trials:
         self.records.retention.known(order)
         self.records.retention.tidy()
 
-    def _candidate_of_line(self, line: Mapping[str, Any], kept: bool, trusted: bool) -> Candidate:
+    def _candidate_of_line(self, line: Mapping[str, Any], covered: bool, trusted: bool) -> Candidate:
         """Candidate of a line: read from it where the snapshot covers the line, otherwise observed and drawn again."""
-        if kept:
+        if covered:
             for number in line["observed"]:
                 self._note_scored(number)
             candidate = self._recorded(line)
@@ -341,7 +343,7 @@ class Trials:
                     raise SnapshotError(*error.faults) from error
                 raise
         if self.keeper:
-            self.keeper.replayed(None if kept else self.sampler, line, self.rows)
+            self.keeper.replayed(None if covered else self.sampler, line, self.rows)
         return candidate
 
     def _recorded(self, line: Mapping[str, Any]) -> Candidate:

@@ -1,4 +1,4 @@
-"""Measuring of latencies after the trials: networks whose trials ran beside others, one at a time."""
+"""Measurement of latencies after the trials: networks whose trials ran beside others, one at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from archioptrx.training.trial_spec import TrialSpec
 
 
 class MeasuringListener(Protocol):
-    """Receiver of messages for people."""
+    """Receiver of messages for the user."""
 
     def note(self, text: str) -> None:
         """Show a message."""
@@ -51,7 +51,7 @@ class Measuring:
 
     @property
     def done(self) -> bool:
-        """Whether all are measured."""
+        """Whether all networks are measured."""
         return not self._waiting and self._running is None
 
     def next(self) -> TrialJob | None:

@@ -37,7 +37,7 @@ def front_json(rows: Sequence[Mapping[str, Any]], objective: Objective) -> list[
 def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, Spread]]:
     """Metrics of the goals over the seeds of the retraining, by proposal: on test events, or costs.
 
-    A metric that one of them doesn't have (the purity of no edge at all) is left out.
+    A metric that is undefined for one of them (purity without any accepted edge) is left out.
     """
     metrics_by_proposal: dict[int, list[dict[str, Any]]] = {}
     for row in folder.retrainings():
@@ -75,7 +75,7 @@ def retrained_text(folder: RunFolder, objective: Objective, winner: int) -> str:
 
 
 def _cell(metric: str, spread: Spread | None, seeds: int) -> str:
-    """Mean and spread, where there are several seeds; what belongs to the architecture is the same under each."""
+    """Mean of a metric, with its spread where there are several seeds; costs that are the same under each have none."""
     if spread is None:
         return value_text(metric, None)
     mean = value_text(metric, spread.mean)

@@ -117,14 +117,14 @@ class Progress:
 
     def line(self, row: Mapping[str, Any]) -> None:
         """Print an ended trial as one line."""
-        what = row["error"] if row["status"] == "failed" else f"{self.metric} {score_text(row['score'])}"
+        outcome = row["error"] if row["status"] == "failed" else f"{self.metric} {score_text(row['score'])}"
         size = "" if row["parameters"] is None else f"{row['parameters']:,} parameters, "
         epochs = "1 epoch" if row["epochs"] == 1 else f"{row['epochs']} epochs"
         seconds = self.seconds_left()
         left = "" if not seconds else f"; {duration_text(seconds)} left"
         front = f", front of {len(self.front.scores)}" if self.front.scores else ""
         self.print_line(
-            f"[{self.done}/{self.trials}] trial {row['id']} {row['status']}: {what}; {epochs}, {size}"
+            f"[{self.done}/{self.trials}] trial {row['id']} {row['status']}: {outcome}; {epochs}, {size}"
             f"{duration_text(row['seconds'])}; best {score_text(self.best[0] if self.best else None)}{front}{left}"
         )
 
@@ -172,10 +172,10 @@ class LiveProgress(Progress):
         done, total = self.retrained if self.retrained[1] else (self.done, self.trials)
         head = Table.grid(padding=(0, 2))
         counts = ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "none ended yet"
-        what = "retraining the best" if self.retrained[1] else "trials"
+        phase = "retraining the best" if self.retrained[1] else "trials"
         seconds = None if self.retrained[1] else self.seconds_left()
         left = "" if seconds is None else f"about {duration_text(seconds)} left"
-        head.add_row(f"{what} {done}/{total}", ProgressBar(total, done, width=30), left)
+        head.add_row(f"{phase} {done}/{total}", ProgressBar(total, done, width=30), left)
         lines: list[Any] = [head, Text(f"{counts}; {len(self.running)} running")]
         for number, text in sorted(self.running.items()):
             lines.append(Text(f"  {number:04d}  {text}  {self.forms[number]}", overflow="ellipsis", no_wrap=True))

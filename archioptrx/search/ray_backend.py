@@ -63,7 +63,7 @@ SPARE_MEMORY = 200 * 2**20
 PORTABLE = 2**29
 """Bytes of each part of a stored data set that are sent to the machines of a cluster at most."""
 LONGEST_FOLDER = 30
-"""Ray puts sockets below its folder, and the path of a socket has at most 107 characters."""
+"""Most characters of the path of Ray's folder: sockets lie below it, and their paths have at most 107 characters."""
 
 
 class Worker(tune.Trainable):
@@ -125,15 +125,15 @@ class JobTable:
     Attributes
     ----------
     work
-        What the jobs are of.
+        Work that hands out the jobs.
     own
-        Whether Ray ends with the work.
+        True: Ray ends with the work.
     jobs, since, specs
         Job, `time.monotonic()` of its start, and what is sent to its worker, by the id of its Tune trial.
     running
         Tune trials whose worker has begun.
     killed
-        Ids of those whose worker was killed, for their time was over; Tune hasn't noticed yet.
+        Ids of trials whose worker was killed, as their time was over; Tune hasn't noticed yet.
     """
 
     def __init__(self, work: Work, own: bool) -> None:
@@ -279,7 +279,7 @@ class JobCallback(tune.Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Take the weights out and pass on a last message."""
+        """Remove the weights from a last message, and pass it on."""
         weights = result.pop("weights", None)
         if json.loads(result["message"])["kind"] != "epoch":
             self.jobs.message(trial.trial_id, result, weights)
@@ -291,7 +291,7 @@ def run_on_ray(work: Work, data: TrialData, resources: Resources, address: str |
     Parameters
     ----------
     address
-        Of a running cluster (`auto`, `host:port`); None starts Ray on this machine for the time of the call.
+        Address of a running cluster (`auto`, `host:port`); None starts Ray on this machine for the time of the call.
 
     Raises
     ------
@@ -336,24 +336,24 @@ def _short(trial: Trial) -> str:
 
 
 def _check_resources(resources: Resources) -> None:
-    there = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    wanted = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
+    available = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    needed = {"CPU": resources.cpus_per_trial, "GPU": resources.gpus_per_trial}
     faults = [
-        f"resources: a trial wants {amount:g} {name}; {_most(there.get(name, 0))}"
-        for name, amount in wanted.items()
-        if amount > there.get(name, 0)
+        f"resources: a trial needs {amount:g} {name}; {_most(available.get(name, 0))}"
+        for name, amount in needed.items()
+        if amount > available.get(name, 0)
     ]
     if faults:
         raise InputError(*faults)
 
 
-def _most(there: float) -> str:
-    return f"allowed here: {there:g} or less" if there else "there is none here; allowed: 0"
+def _most(available: float) -> str:
+    return f"allowed here: {available:g} or less" if available else "there is none here; allowed: 0"
 
 
 @contextlib.contextmanager
 def _ray(resources: Resources, data: TrialData, address: str | None) -> Iterator[tuple[Path, bool]]:
-    """A folder for what Ray writes, and whether Ray is ours: one that runs in this process already is left."""
+    """Context with a folder for Ray's files, and whether Ray was started here; one that runs already stays."""
     folder = _own_folder()
     own = not ray.is_initialized()
     try:
@@ -453,7 +453,7 @@ def portable(splits: Splits) -> Splits:
 
 
 def size_of(data: TrialData) -> int:
-    """Bytes of all tensors of a data set, those aside that workers read from disk themselves."""
+    """Bytes of all tensors of a data set, without those that workers read from disk themselves."""
     parts = (data.splits.train, data.splits.validation, data.splits.test)
     return sum(graph_bytes(graph) for graphs in parts if not isinstance(graphs, Graphs) for graph in graphs)
 

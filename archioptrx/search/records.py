@@ -31,7 +31,7 @@ class Records:
     folder
         A locked run folder.
     keep
-        Settings for what outlives a trial.
+        Settings of the files that are kept of trials.
     tracking
         Trackers; None: none.
     about
@@ -74,9 +74,9 @@ class Records:
     def ended(self, name: str, row: Mapping[str, Any], epochs: int) -> None:
         """Record the end of a training; `epochs`: the planned number."""
         digest = row["weights_digest"]
-        what = row["error"] if row["status"] == "failed" else f"score {row['score']:.6g}, weights {digest}"
+        outcome = row["error"] if row["status"] == "failed" else f"score {row['score']:.6g}, weights {digest}"
         of = f" after {len(row['curve'])} of {epochs} epochs" if row["status"] == "pruned" else ""
-        self._say(name, f"{row['status']}{of}: {what}")
+        self._say(name, f"{row['status']}{of}: {outcome}")
         summary = {"score": row["score"], "seconds": row["seconds"], "error": row["error"], "weights_digest": digest}
         self.tracking.ended(name, row["status"], {key: value for key, value in summary.items() if value is not None})
 

@@ -75,7 +75,7 @@ class Repetition:
         Parameters
         ----------
         scores, digest
-            After each epoch; of the weights of the best one.
+            Scores after each epoch; digest of the weights of the best epoch.
         versions
             Versions of the packages that run now.
         """
@@ -86,7 +86,7 @@ class Repetition:
             weights = f", the same weights {digest}" if recorded else ""
             return True, f"repeats {self.name} exactly: the same score after each epoch{weights}"
         if digest == recorded:
-            return True, f"the same weights as {self.name}: {digest}; only what was measured in seconds differs"
+            return True, f"the same weights as {self.name}: {digest}; only numbers measured in seconds differ"
         pairs = zip(scores, before, strict=False)
         place = next((f"epoch {n} {new} ≠ {old}" for n, (new, old) in enumerate(pairs, 1) if new != old), "weights")
         then = self.folder.environment().get("versions", {})

@@ -13,18 +13,18 @@ from archioptrx.runs.run_folder import RunFolder
 
 
 class Retention:
-    """Keeps `weights/` of a run folder; see above.
+    """Keeper of `weights/` of a run folder.
 
     The best are those of the highest score of the first goal, of equal ones the earlier proposal. Weights are on disk
     before the trial's line, and those that they displace go after it: at any moment the weights of the best trials
-    that have a line are there. What a crash leaves beyond is removed here.
+    that have a line are there. Further weights, which a crash may leave, are removed here.
 
     Parameters
     ----------
     folder
         A locked run folder.
     keep
-        Number of those that stay.
+        Settings of the number of trials that keep their weights.
     """
 
     def __init__(self, folder: RunFolder, keep: Keep) -> None:
@@ -33,7 +33,7 @@ class Retention:
         self._order: list[tuple[float, int]] = []  # all trials with a score, best first: its negative, the number
 
     def known(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take in the trials of before, and no others."""
+        """Take over the trials from before a resume, and no others."""
         self._order.clear()
         for row in rows:
             self._note(row)
@@ -56,7 +56,7 @@ class Retention:
         write_atomically(file, weights)
 
     def displaced(self) -> None:
-        """After the line of a trial: remove the weights that it pushed out of the best.
+        """Remove, after the line of a trial, weights that are no longer among the best.
 
         The work doesn't grow with the number of trials.
         """
@@ -66,7 +66,7 @@ class Retention:
             self.folder.weights(number).unlink(missing_ok=True)
 
     def tidy(self) -> None:
-        """Before the first trial: remove the weights of all but the best."""
+        """Remove, before the first trial, the weights of all but the best."""
         if not (self.folder.path / "weights").is_dir():
             return
         remove_files(self.folder.path / "weights", r"\.\d{4,}\.pt\.\w{8}")  # of a write that a crash stopped

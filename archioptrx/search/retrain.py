@@ -34,7 +34,7 @@ OWN_SEED = -1
 
 
 class RetrainingListener(Protocol):
-    """Receiver of messages for people."""
+    """Receiver of messages for the user."""
 
     def retraining(self, done: int, total: int) -> None:
         """Show how many of the trainings have ended."""
@@ -60,7 +60,7 @@ class RetrainingPlan:
     seed
         Seed of the experiment.
     trial_time
-        Seconds that a training of as many epochs as a trial may take; None: no limit.
+        Most seconds of a training with as many epochs as a trial; None: no limit.
     """
 
     spec: Callable[[Mapping[str, Any], ComputationGraph, int], TrialSpec]
@@ -95,11 +95,11 @@ class Winner:
         Number of the proposal, and of its retraining with the best validation score, whose weights are in `best/`;
         `OWN_SEED`: it repeats the trial.
     score, seeds
-        Validation score over the seeds, and how many there are.
+        Validation score over the seeds, and their number.
     failed
-        Further seeds of it whose training failed.
+        Number of its further seeds whose training failed.
     test
-        Each metric on test events over the seeds.
+        Spread of each metric on test events over the seeds.
     """
 
     proposal: int
@@ -161,7 +161,7 @@ class Retraining:
         return any(row["proposal"] in self.chosen and row["status"] == "finished" for row in self.rows.values())
 
     def _fall_back(self) -> bool:
-        """Let the next best candidate follow, after the last one the best trial itself; False: nothing is left."""
+        """Add the next best candidate, after the last one the best trial itself; False: none is left."""
         if len(self.chosen) < len(self._ranked):
             number = self._ranked[len(self.chosen)]
             self.chosen.append(number)
@@ -190,7 +190,7 @@ class Retraining:
         return self._placed[job]
 
     def _fault_of_best(self, job: tuple[int, int]) -> str | None:
-        """What is wrong with `best/`, "" where it is missing or holds another one; None: it is whole."""
+        """Fault of `best/`, "" where it is missing or holds another winner; None: it is whole."""
         # Here, since it loads torch, which `inspect` comes along without.
         from archioptrx.models.model_folder import FILES, digest_of
 
@@ -204,10 +204,10 @@ class Retraining:
             held = self.folder.winner() or {}
             if (held.get("proposal"), held.get("repeat")) != job:
                 return ""
-            digest, wanted = digest_of(best / "weights.pt"), self.rows[job].get("weights_digest")
+            digest, expected = digest_of(best / "weights.pt"), self.rows[job].get("weights_digest")
         except InputError as error:
             return f"is damaged: {error.faults[0]}"
-        return None if wanted in (None, digest) else "is damaged: its weights are others than those of the training"
+        return None if expected in (None, digest) else "is damaged: its weights are others than those of the training"
 
     def next(self) -> TrialJob | None:
         """Start the next training, if one may start now."""
@@ -313,7 +313,7 @@ def _name(job: tuple[int, int]) -> str:
 def trials_to_retrain(folder: RunFolder) -> list[int]:
     """Numbers of the trials with a score in the order in which they are trained again.
 
-    With several goals, those that aren't worth it come last: they are the last resort.
+    With several goals, those outside of `worth_training_again` come last: they are used only if all others fail.
 
     Raises
     ------
@@ -334,7 +334,7 @@ def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int], see
     """Choose the winner among the retrained candidates; in a tie the earlier one of `numbers`.
 
     More trainings with a score, up to `seeds`, come before a higher mean. A trial that was repeated with its own seed
-    counts only where no other retraining does: its score is the luckiest.
+    counts only where no other retraining does: its score is biased upwards.
     """
     scored = [row for row in rows if row["status"] == "finished" and row["proposal"] in numbers]
     usable = [row for row in scored if row["repeat"] != OWN_SEED] or scored

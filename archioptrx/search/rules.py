@@ -15,7 +15,7 @@ from archioptrx.training.trial_spec import TrialSpec
 
 
 class SearchListener(Protocol):
-    """Receiver of messages for people."""
+    """Receiver of messages for the user."""
 
     def started(self, proposal: Mapping[str, Any]) -> None:
         """Show that a trial starts."""
@@ -48,10 +48,10 @@ class Draw:
     Attributes
     ----------
     draws
-        How often the sampler was asked for it.
+        Number of candidates that the sampler proposed for it.
     passed_over
-        Other candidates that came up on the way, by why they are not proposed: `duplicate` (the sampler has proposed
-        it before), `seen` (it is a reference), or the constraint that it breaks.
+        Number of candidates that were refused before it, by reason: `duplicate` (the sampler has proposed it before),
+        `seen` (it is a reference), or the constraint that it breaks.
     """
 
     draws: int
@@ -79,7 +79,7 @@ class Rules:
     trial_time
         Seconds after which a trial stops, with the score it has; None: no limit.
     by_architecture
-        Whether a fingerprint is trained once, whatever its hyperparameters.
+        True: a fingerprint is trained once, with any hyperparameters.
     seed
         Seed of the experiment.
     screened

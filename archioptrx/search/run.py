@@ -60,7 +60,7 @@ class SearchResult:
     refusals
         Number of refused candidates, by reason.
     exhausted
-        Whether it ended before its budget because nothing new can be drawn: more trials would find nothing.
+        True: it ended before its budget because nothing new can be drawn, so more trials would find nothing.
     """
 
     folder: RunFolder
@@ -158,7 +158,7 @@ def run_search(
     Parameters
     ----------
     backend
-        Runs the work.
+        Function that runs the work.
     deadline
         `time.monotonic()` at which trials stop; the retraining follows.
 

@@ -37,17 +37,17 @@ class History:
 
     Attributes
     ----------
-    proposals, told
+    proposals, observed
         Numbers of proposals and of results that the sampler has received.
     """
 
     def __init__(self) -> None:
-        self.proposals = self.told = 0
+        self.proposals = self.observed = 0
         self._digest = hashlib.sha256()
 
     def add(self, line: Mapping[str, Any], rows: Mapping[int, Mapping[str, Any]]) -> None:
         """Add a line of `proposals.jsonl`; `rows` are by proposal."""
-        self.proposals, self.told = self.proposals + 1, self.told + len(line["observed"])
+        self.proposals, self.observed = self.proposals + 1, self.observed + len(line["observed"])
         self._digest.update(canonical_json([line, *(rows.get(number) for number in line["observed"])]).encode())
 
     @property
@@ -71,9 +71,9 @@ class Keeper:
     identity
         Origin of the sampler: its name and options, the seed, the space.
     note
-        Function that shows a message to a person.
+        Function that shows a message to the user.
     trusting
-        Whether snapshots are read; False: all proposals are drawn again.
+        True: snapshots are read; False: all proposals are drawn again.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class Keeper:
         history = History()
         for line in lines[: content["proposals"]]:
             history.add(line, rows)
-        same = (history.digest, history.told) == (content["history"], content["told"])
+        same = (history.digest, history.observed) == (content["history"], content["told"])
         return None if same else "is of another history"
 
     def replayed(self, sampler: Sampler | None, line: Mapping[str, Any], rows: Mapping[int, Mapping[str, Any]]) -> None:
@@ -165,7 +165,7 @@ class Keeper:
         header = {
             "identity": self.identity,
             "proposals": history.proposals,
-            "told": history.told,
+            "told": history.observed,
             "history": history.digest,
         }
         body = f'{canonical_json(header)[:-1]}, "state": {state}}}'

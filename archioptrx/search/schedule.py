@@ -1,4 +1,4 @@
-"""Pruning of trials: the same rule in every backend; it knows the trials from before a resume."""
+"""Pruning of trials: the same rule in every backend, which also takes the trials from before a resume."""
 
 from __future__ import annotations
 

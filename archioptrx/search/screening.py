@@ -65,8 +65,8 @@ class Measure:
 class Screening:
     """Values of candidates, each computed once in the life of a run folder.
 
-    A value that another machine computed may differ in its last digits; read from the journal, it can't change which
-    candidate a resumed search draws again.
+    A value that another machine computed may differ in its last digits. Values are therefore read from the journal, so
+    that a resumed search draws the same candidates again.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Screening:
         return [self._known[candidate.key][name] for name in self.proxies]
 
     def _end(self) -> float:
-        """`time.monotonic()` at which values that are computed from now on have to be there."""
+        """`time.monotonic()` until which a value may be computed that begins now."""
         own = math.inf if self.limit is None else time.monotonic() + self.limit
         return own if self.deadline is None else min(own, self.deadline)
 
@@ -127,11 +127,11 @@ class Cost:
     Attributes
     ----------
     scored
-        Candidates that were scored.
+        Number of candidates that were scored.
     proposals
-        Screened proposals.
+        Number of screened proposals.
     seconds
-        Mean for a proposal, all of its candidates together.
+        Mean seconds of a proposal, all of its candidates together.
     """
 
     scored: int

@@ -36,17 +36,17 @@ class Setup:
     Attributes
     ----------
     experiment
-        What the file says.
+        Settings of the experiment file.
     files
         Function graph and search space, to be copied into the run folder.
     space
         The walk, or the hyperparameters of one architecture.
     ends
-        What it reads and gives.
+        Sources and targets of its networks.
     references
         Trials 0 … k.
     warnings
-        What the files ask for and the search doesn't use.
+        Settings of the files that the search doesn't use.
     """
 
     experiment: Experiment
@@ -78,9 +78,9 @@ class Setup:
         Parameters
         ----------
         score
-            Of the screen; None: without one.
+            Score of the screen; None: without one.
         refuse
-            Says why a candidate is beyond a constraint: the screen leaves it out.
+            Function that gives the constraint that a candidate breaks: the screen leaves it out.
         """
         experiment = self.experiment
         options = {key: value for key, value in experiment.sampler.items() if key != "name"}
@@ -135,7 +135,7 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raise InputError if the package of a wanted logger isn't installed."""
+    """Raise InputError if the package of a chosen logger isn't installed."""
     own = LOGGERS.own()
     packages = {
         name: LOGGERS.description(name).package if name in own else f'"archioptrx[{name}]"'
@@ -158,7 +158,7 @@ def _reference(name: str) -> Reference:
 
 @dataclass(frozen=True)
 class ConstraintCheck:
-    """Says why a candidate is beyond the constraints.
+    """Check of candidates that gives the constraint that is broken.
 
     Attributes
     ----------
@@ -167,7 +167,7 @@ class ConstraintCheck:
     widths
         Width of each source in the data set.
     target_width
-        What the task asks for.
+        Width of each target that the task needs.
     """
 
     constraints: Constraints
@@ -175,7 +175,7 @@ class ConstraintCheck:
     target_width: TargetWidth
 
     def __call__(self, candidate: Candidate) -> str | None:
-        """The first constraint that is broken, or None. What only torch can count is left to the worker."""
+        """The first constraint that is broken, or None. Numbers that only torch can count are checked by the worker."""
         graph, limits = candidate.graph, self.constraints
         known: list[tuple[str, int | None, Callable[[], int | None]]] = [
             ("steps", limits.steps, lambda: len(graph.steps)),
@@ -195,12 +195,12 @@ class ConstraintCheck:
 
 @dataclass(frozen=True)
 class Specs:
-    """Makes the specification of a training.
+    """Maker of the specifications of trainings.
 
     Attributes
     ----------
     experiment
-        What the file says.
+        Settings of the experiment file.
     device
         `cpu` or `cuda`.
     """
@@ -229,12 +229,12 @@ class Specs:
         return self._spec(architecture.graph, architecture.hyperparameters, training, TrialLimits(), final=True)
 
     def training(self, hyperparameters: Mapping[str, Any], seed: int, epochs: int | None = None) -> Training:
-        """The settings for a candidate: those of the file, then its own hyperparameters, then what is given here."""
+        """Settings for a candidate: those of the file, then its own hyperparameters, then the arguments."""
         experiment = self.experiment
         own = {name: value for name, value in hyperparameters.items() if name in TRAINING_FIELDS}
         threads = experiment.training.threads or max(1, int(experiment.resources.cpus_per_trial))
-        given = {"epochs": epochs} if epochs else {}
-        return experiment.training.but(**{**own, **given, "seed": seed, "threads": threads})
+        extra = {"epochs": epochs} if epochs else {}
+        return experiment.training.but(**{**own, **extra, "seed": seed, "threads": threads})
 
     def _spec(
         self,

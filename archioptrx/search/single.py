@@ -1,4 +1,4 @@
-"""One architecture, trained to the end: what is trained, how, and the model folder that comes of it."""
+"""Training of one architecture to the end: its choice, its settings, and the model folder."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 KEYS = {"data": "data.path", "test": "test", "epochs": "training.epochs", "time": "budget.time"}
-"""The key of an experiment that each option stands for."""
+"""Key of the experiment for each option."""
 OF_SEARCH = dict.fromkeys(("retrain.epochs", "budget.time", "budget.trial_time"))
 """Keys of a search that don't hold for a training after it."""
 
@@ -61,7 +61,7 @@ class SingleTraining:
 
 
 def choose(args: argparse.Namespace) -> SingleTraining:
-    """Find the architecture, and the experiment that says how it is trained.
+    """Find the architecture, and the experiment with the settings of its training.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def of_run(name: str) -> tuple[RunFolder, dict[str, Any]] | None:
 
 
 def usual() -> dict[str, Any]:
-    """The experiment of an architecture that comes without one: all defaults, with all threads that are allowed."""
+    """Experiment of an architecture without one of its own: all defaults, with all threads that are allowed."""
     return {"name": "train", "resources": {"cpus_per_trial": threads()}}
 
 
@@ -139,7 +139,7 @@ def train(choice: SingleTraining, events: Events, folder: Path, threads_option: 
     Parameters
     ----------
     threads_option
-        What a person can type for another number of threads.
+        Option by which the user can set another number of threads, for the message; "": none.
 
     Raises
     ------
@@ -218,7 +218,7 @@ class TrainingRecord:
 
     @property
     def scores(self) -> list[float | None]:
-        """After each epoch; None of an epoch without one."""
+        """Score after each epoch; None for an epoch without one."""
         return [row["score"] for row in self.epochs]
 
 
@@ -244,7 +244,7 @@ class TimeLimit:
 
 
 def follow(choice: SingleTraining, spec: TrialSpec, events: Events, folder: Path) -> TrainingRecord:
-    """Train, show each epoch on stderr, tell the trackers. Raises TrialError if the training fails."""
+    """Train, show each epoch on stderr, and pass it to the trackers. Raises TrialError if the training fails."""
     from archioptrx.runs.text import duration_text, score_text
     from archioptrx.training.trial import messages
 

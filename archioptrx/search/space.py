@@ -40,7 +40,7 @@ def load_architecture(name: str | Path) -> Architecture:
     Raises
     ------
     InputError
-        As of `Architecture.load`.
+        See `Architecture.load`.
     """
     path = bundled(FOLDERS["architecture"], name)
     architecture = Architecture.load(path)
@@ -126,15 +126,15 @@ def make_space(experiment: Experiment, run: Path | None, faults: list[str]) -> S
         run / f"{kind}.yaml" if run else tried(faults, partial(bundled, FOLDERS[kind], name))
         for kind, name in names.items()
     ]
-    what, limits = paths
-    space = None if limits is None else tried(faults, partial(SearchSpace.load, limits))
+    description_path, space_path = paths
+    space = None if space_path is None else tried(faults, partial(SearchSpace.load, space_path))
     load: Any = load_architecture if run is None else Architecture.load
     read: Any = load if experiment.architecture else FunctionGraph.load
-    description = None if what is None else tried(faults, partial(read, what))
-    if space is None or description is None or limits is None or what is None:
+    description = None if description_path is None else tried(faults, partial(read, description_path))
+    if space is None or description is None or space_path is None or description_path is None:
         return None
     make: Any = _fixed if experiment.architecture else _walk
-    files = {f"{kind}.yaml": what, "search_space.yaml": limits}
+    files = {f"{kind}.yaml": description_path, "search_space.yaml": space_path}
     searched: SearchedSpace | None = tried(faults, partial(make, experiment, files, description, space))
     return searched
 
@@ -158,13 +158,13 @@ def walk_space(graph: FunctionGraph, space: SearchSpace, place: str) -> tuple[Wa
     Raises
     ------
     InputError
-        A hyperparameter is missing, or one of the training has an illegal value.
+        A hyperparameter is missing, or one of the training has a value that isn't allowed.
     """
     finish(_setting_faults(space))
     used = {*graph.hyperparameters, *TRAINING_FIELDS}
-    kept = tuple(grid for grid in space.hyperparameters if grid.name in used)
+    grids = tuple(grid for grid in space.hyperparameters if grid.name in used)
     warnings = _unused([grid.name for grid in space.hyperparameters if grid.name not in used], used, graph.name, place)
-    return WalkSpace(graph, replace(space, hyperparameters=kept)), warnings
+    return WalkSpace(graph, replace(space, hyperparameters=grids)), warnings
 
 
 def _fixed(

@@ -4,7 +4,7 @@
       sampler: [{name: random}, {name: gp, initial: 10}]
       seed: [0, 1, 2]
 
-There is one search for each combination; the last key changes fastest. A value replaces what the file says at its key:
+There is one search for each combination; the last key changes fastest. A value replaces that of the file at its key:
 a whole section where the value is a mapping. `vary: {sampler: {name: [...]}}` is the same as `sampler.name: [...]`.
 """
 
@@ -39,7 +39,7 @@ class Combination:
     values
         The value of each varied key.
     labels
-        A short text for each value, which no other value of the key has.
+        Short text for each value, different from those of the key's other values.
     name
         Name of its folder: the labels, joined by `-`.
     """
@@ -153,8 +153,8 @@ def read_vary(
 def _at(key: str, place: str, options: Mapping[str, str] | None) -> str:
     """Place of a varied key: in the file, or the option that gave it."""
     dotted = f"{VARY}.{key}" if key else VARY
-    given = [option for name, option in (options or {}).items() if f"{dotted}.".startswith(f"{name}.")]
-    return f"--set {dotted}" if given else f"{place}: {dotted}"
+    matching = [option for name, option in (options or {}).items() if f"{dotted}.".startswith(f"{name}.")]
+    return f"--set {dotted}" if matching else f"{place}: {dotted}"
 
 
 def varied_faults(vary: Mapping[str, Any], options: Mapping[str, str], place: str) -> list[str]:
@@ -213,7 +213,7 @@ def for_each(combinations: Sequence[Combination], act: Callable[[Combination], T
     Raises
     ------
     InputError
-        A fault that not all of them have names those that have it.
+        A fault of only some of them names these.
     """
     where: dict[str, list[str]] = {}
     results = []

@@ -13,7 +13,7 @@ from archioptrx.search.study_run import StudyFolder
 from archioptrx.training.objective import Goal
 
 SHARES = {"quarter": 0.25, "half": 0.5, "all": 1.0}
-"""The parts of the trials after which the best score so far is compared."""
+"""Parts of the trials after which the best score so far is compared."""
 SEED = "seed"
 
 
@@ -24,10 +24,10 @@ class SearchOutcome:
     Attributes
     ----------
     ended
-        Whether it has come to its winner; only then it is compared.
+        True: it has a winner; only then it is compared.
     curve
         Best validation score so far after each trial, in the order of proposals: the order in which trials end depends
-        on time. Failed trials count, for they cost; None: none had a score yet.
+        on time. Failed trials are included, as they cost time too; None: none had a score yet.
     figures
         `quarter`, `half`, `all`: the curve after these parts of the trials; `validation`, `test`: the winner trained
         again, mean over its trainings; `parameters`: of the winner; `architectures`: distinct ones; `seconds`: wall
@@ -63,11 +63,11 @@ class SeedGroup:
     label, values
         The varied keys other than `seed`.
     outcomes
-        Those that have ended.
+        Outcomes of the searches that have ended.
     searches
         Number of searches, with those that have not ended.
     differences
-        To the first row, by figure; the first row has none.
+        Differences to the first row, by figure; the first row has none.
     """
 
     label: str
@@ -108,7 +108,7 @@ def outcome_of(
     Parameters
     ----------
     rows, trials
-        Ended trials, and how many the search may have. If the space is exhausted, the last value counts.
+        Ended trials, and the number that the search may have. If the space is exhausted, the last value counts.
     metric
         Metric of the first goal itself, without the cost that its score subtracts.
     winner

@@ -1,4 +1,4 @@
-"""The comparison of the searches of a study, for people and for programs."""
+"""The comparison of the searches of a study, as text and as JSON."""
 
 from __future__ import annotations
 

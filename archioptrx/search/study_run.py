@@ -121,7 +121,7 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
 
     Returns
     -------
-    Faults of searches that ran but found no winner, e.g. because all trials failed: the others go on.
+    Faults of searches that ran but found no winner, e.g. because all trials failed; the others are run all the same.
 
     Raises
     ------

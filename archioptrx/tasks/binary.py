@@ -36,9 +36,9 @@ class Rows:
     domain
         Domain of the target.
     plural
-        Name of several of them.
+        Name of several rows.
     index
-        The two rows of the rung below that each one joins.
+        Field with the two rows of the rung below that each row joins.
     truth, weight, mask, baseline
         See `HitGraph`; the last three may be missing there.
     """
@@ -51,8 +51,8 @@ class Rows:
     mask: str
     baseline: str
 
-    def kept(self, graph: HitGraph) -> Tensor:
-        """Which rows count: bool [R]."""
+    def counted(self, graph: HitGraph) -> Tensor:
+        """Mask of the rows that count: bool [R]."""
         mask = graph.get(self.mask)
         return torch.ones(graph[self.index].shape[1], dtype=torch.bool) if mask is None else mask
 
@@ -90,8 +90,8 @@ class BinaryClassification(Task):
         self.class_weight, self.finding = class_weight, tracks
 
     def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
-        """Without a single true row that counts all rows are alike."""
-        if any(bool((graph[self.rows.truth][self.rows.kept(graph)] > 0.5).any()) for graph in graphs):
+        """Fault of graphs without any true row that counts."""
+        if any(bool((graph[self.rows.truth][self.rows.counted(graph)] > 0.5).any()) for graph in graphs):
             return None
         singular = self.rows.plural.removesuffix("s")
         return f"no {singular} that counts is true (files without truth?); allowed: events with true {self.rows.plural}"
@@ -101,7 +101,7 @@ class BinaryClassification(Task):
         return self._loss(output, batch, by_graph=False)
 
     def validation_loss(self, output: Tensor, batch: HitGraph) -> Tensor:
-        """The same; `balanced` is the ratio of the row's own graph, not of the batch."""
+        """Loss in metrics; `balanced` is the ratio of the row's own graph, not of the batch."""
         return self._loss(output, batch, by_graph=True)
 
     def _loss(self, output: Tensor, batch: HitGraph, by_graph: bool) -> Tensor:
@@ -120,8 +120,8 @@ class BinaryClassification(Task):
 
     def size(self, graph: HitGraph) -> float:
         """Divisor of the mean over a graph's rows: their number, or their weights."""
-        kept, weight = self.rows.kept(graph), graph.get(self.rows.weight)
-        return float(kept.sum() if weight is None else weight[kept].double().sum())
+        counted, weight = self.rows.counted(graph), graph.get(self.rows.weight)
+        return float(counted.sum() if weight is None else weight[counted].double().sum())
 
     def _positive(self, batch: HitGraph, truth: Tensor, mask: Tensor | None, by_graph: bool) -> Tensor | None:
         """Weight of true rows, None for 1; a number, or with `by_graph` one for each row."""
@@ -145,10 +145,10 @@ class BinaryClassification(Task):
         Returns
         -------
         `loss, auc, average_precision`, `accuracy, efficiency, purity` at `cut`, `efficiency_0.7, purity_0.7`,
-        `purity_at_efficiency_0.98`, the user's own, the number of rows (`edges`, say), `true_fraction`. With bins,
-        `eta` and `pt`: lists of such scores per bin; where the data have a baseline, what `comparison.against_baseline`
-        gives; and of triplets what `comparison.medals` gives. A score that needs both classes is None where one is
-        missing.
+        `purity_at_efficiency_0.98`, the user's own, the number of rows (e.g. `edges`), `true_fraction`. With bins,
+        `eta` and `pt`: lists of such scores per bin; where the data have a baseline, the result of
+        `comparison.against_baseline`; and for triplets that of `comparison.medals`. A score that needs both classes is
+        None where one is missing.
         """
         logit(cut)  # a wrong one is refused before anything is computed
         judged = self.answers(outputs, graphs, cut)
@@ -156,10 +156,10 @@ class BinaryClassification(Task):
         result |= self._scores(judged)
         if not bins:
             return result
-        kept = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
-        result |= self._compared(outputs, kept, graphs, cut)
+        counted = _joined([self.rows.counted(g) for g in graphs]).astype(bool)
+        result |= self._compared(outputs, counted, graphs, cut)
         for name, limits, values in self._binned(graphs):
-            result[name] = self._per_bin(judged, values[kept], limits)
+            result[name] = self._per_bin(judged, values[counted], limits)
         return result
 
     def answers(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float = 0.5) -> ClassifiedRows:
@@ -174,18 +174,18 @@ class BinaryClassification(Task):
         bad = int((~np.isfinite(logits)).sum())
         if bad:
             raise TrialError(f"{bad} of {len(logits)} scores aren't finite numbers")
-        kept = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
+        counted = _joined([self.rows.counted(g) for g in graphs]).astype(bool)
         truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
 
         def ends(name: str) -> tuple[Floats, Floats]:
             pairs = [[graph[name][hit] for hit in self.rows.hits(graph)] for graph in graphs]
             inner, outer = ([pair[side] for pair in pairs] for side in (0, 1))
-            return _joined(inner)[kept], _joined(outer)[kept]
+            return _joined(inner)[counted], _joined(outer)[counted]
 
-        return ClassifiedRows(logits[kept], truth[kept], cut, graphs, ends)
+        return ClassifiedRows(logits[counted], truth[counted], cut, graphs, ends)
 
     def perfect(self, graph: HitGraph) -> Tensor:
-        """Logits of ±10 as the truth says: an AUC of exactly 1. Shapes: -> [R]."""
+        """Logits of +10 for true and -10 for false rows: an AUC of exactly 1. Shapes: -> [R]."""
         logits: Tensor = 10 * (2 * graph[self.rows.truth] - 1)
         return logits
 
@@ -199,13 +199,13 @@ class BinaryClassification(Task):
 
         Take it from validation events and apply it to others.
         """
-        kept = _joined([self.rows.kept(g) for g in graphs]).astype(bool)
-        truth = _joined([g[self.rows.truth] for g in graphs])[kept] > 0.5
-        lowest = cut_for_efficiency(_joined([o.detach() for o in outputs])[kept], truth, efficiency)
+        counted = _joined([self.rows.counted(g) for g in graphs]).astype(bool)
+        truth = _joined([g[self.rows.truth] for g in graphs])[counted] > 0.5
+        lowest = cut_for_efficiency(_joined([o.detach() for o in outputs])[counted], truth, efficiency)
         return None if lowest is None else Cut(lowest)
 
     def _scores(self, judged: ClassifiedRows) -> dict[str, float | None]:
-        """The metrics of such rows, and how many rows there are."""
+        """The metrics of such rows, and their number."""
         scores = {metric.name: metric.value(judged) for metric in metrics_of(self.name, self.rows.plural)}
         size = len(judged.truth)
         facts = {
@@ -217,25 +217,25 @@ class BinaryClassification(Task):
         return scores | facts
 
     def _compared(
-        self, outputs: Sequence[Tensor], kept: Bools, graphs: Sequence[HitGraph], cut: float
+        self, outputs: Sequence[Tensor], counted: Bools, graphs: Sequence[HitGraph], cut: float
     ) -> dict[str, Any]:
-        """Beside the baseline, and the classes of accepted triplets, as far as the data allow it."""
+        """Comparison with the baseline, and classes of accepted triplets, as far as the data allow it."""
         truth = _joined([g[self.rows.truth] for g in graphs]) > 0.5
         accepted = _joined([o.detach() for o in outputs]) >= logit(cut)
         comparison: dict[str, Any] = {}
         if graphs and all(g.get(self.rows.baseline) is not None for g in graphs):
             baseline = _joined([g[self.rows.baseline] for g in graphs])
-            comparison |= against_baseline(accepted[kept], baseline[kept], truth[kept], cut)
+            comparison |= against_baseline(accepted[counted], baseline[counted], truth[counted], cut)
         below = [self.true_below(g) for g in graphs]
         if graphs and all(flags is not None for flags in below):
             ends = np.cumsum([0, *(len(flags) for flags in below if flags is not None)])[:-1]
             index = [g[self.rows.index].cpu().numpy() + before for g, before in zip(graphs, ends, strict=True)]
             doublets = _joined([flags for flags in below if flags is not None]).astype(bool)
-            comparison |= medals(accepted & kept, truth & kept, np.concatenate(index, axis=1), doublets)
+            comparison |= medals(accepted & counted, truth & counted, np.concatenate(index, axis=1), doublets)
         return comparison
 
     def true_below(self, graph: HitGraph) -> Tensor | None:
-        """Which rows of the rung below are true: edges, or nodes that are doublets. None: they are hits."""
+        """Truth of the rows of the rung below: edges, or nodes that are doublets. None: they are hits."""
         true: Tensor | None = None
         if self.rows.domain == "triplet":
             true = graph.y > 0.5

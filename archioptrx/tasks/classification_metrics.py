@@ -25,7 +25,7 @@ ROWS = (EDGES, TRIPLETS)
 FIXED_CUT = 0.7
 FIXED_EFFICIENCY = 0.98
 LARGE_LOGIT = 8.0
-"""From here on a probability is written as a logit: its distance to 1 is below 0.0004."""
+"""Logit from which a probability is written as a logit: its distance to 1 is below 0.0004."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,8 @@ class Ranking:
         """Place of the highest threshold that accepts at least this share of the true rows."""
         if not len(self.true) or self.true[-1] == 0:
             return None
-        wanted = math.ceil(efficiency * int(self.true[-1]) - 1e-9)
-        return int(np.searchsorted(self.true, max(1, wanted)))
+        needed = math.ceil(efficiency * int(self.true[-1]) - 1e-9)
+        return int(np.searchsorted(self.true, max(1, needed)))
 
     def purity_at_efficiency(self, efficiency: float) -> float | None:
         """Share of true rows among those accepted at the cut for an efficiency."""
@@ -93,11 +93,11 @@ class Ranking:
 
 def rates(accepted: Bools, truth: Bools) -> dict[str, float | None]:
     """Accuracy, efficiency (recall) and purity (precision) of the true class; None where nothing is counted."""
-    both, true, kept = int((accepted & truth).sum()), int(truth.sum()), int(accepted.sum())
+    both, true_rows, accepted_rows = int((accepted & truth).sum()), int(truth.sum()), int(accepted.sum())
     return {
         "accuracy": float((accepted == truth).mean()) if len(truth) else None,
-        "efficiency": both / true if true else None,
-        "purity": both / kept if kept else None,
+        "efficiency": both / true_rows if true_rows else None,
+        "purity": both / accepted_rows if accepted_rows else None,
     }
 
 
@@ -118,7 +118,7 @@ class Cut(float):
     """Cut on the scores of a network: the probability that accepts, which keeps its logit.
 
     It is a number like any other probability. But probabilities near 1 lie too close together to hold a cut: from a
-    logit of 37 on there is none left below 1. So what compares scores takes `logit(cut)`. The number is rounded down,
+    logit of 37 on there is none left below 1. So scores are compared with `logit(cut)`. The number is rounded down,
     so that it accepts what the logit accepts.
 
     Parameters
@@ -155,12 +155,12 @@ class Cut(float):
 
 
 def logit(cut: float) -> float:
-    """Logarithm of the odds of a probability; of a `Cut` exactly its own.
+    """Logarithm of the odds of a probability; for a `Cut` exactly its own.
 
     Raises
     ------
     InputError
-        The probability has none.
+        The probability has no logit.
     """
     if isinstance(cut, Cut):
         return cut.logit
@@ -170,7 +170,7 @@ def logit(cut: float) -> float:
 
 
 def cut_text(cut: float) -> str:
-    """A cut in a sentence: as a probability, or as a logit where this says more.
+    """A cut as text: a probability, or near 1 a logit.
 
     >>> cut_text(0.5), cut_text(Cut(20.0))
     ('0.5', 'a logit of 20')
@@ -192,13 +192,13 @@ class ClassifiedRows:
     logits : float64 [R]
         Logarithms of the odds. Ranks of logits don't run into ties near 1, as those of probabilities do.
     truth : bool [R]
-        Which rows are true.
+        Truth of each row.
     cut
         Probability that accepts, or a `Cut`.
     graphs
-        The hit graphs, or batches of them, that the rows are of.
+        The hit graphs, or batches of them, of the rows.
     ends
-        Gives the values of a field at both ends of all rows; see `at_ends`.
+        Function that gives the values of a field at both ends of all rows; see `at_ends`.
     places : int64 [R] or None
         The rows among all rows of the graphs, for `ends`; None: they are all rows.
     """
@@ -221,7 +221,7 @@ class ClassifiedRows:
 
     @property
     def accepted(self) -> Bools:
-        """Which rows are accepted at the cut. Shapes: -> [R]."""
+        """Mask of the rows that are accepted at the cut. Shapes: -> [R]."""
         return np.asarray(self.logits >= logit(self.cut))
 
     def at_ends(self, name: str) -> tuple[Floats, Floats]:

@@ -11,7 +11,7 @@ from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking, rate
 
 
 def against_baseline(accepted: Bools, baseline: Floats, truth: Bools, cut: float) -> dict[str, Any]:
-    """Count what an earlier classifier has wrong and the new one right, and the other way round.
+    """Count the rows that an earlier classifier has wrong and the new one right, and the reverse.
 
     Both decide at the same cut on their probabilities. For triplets the earlier one is the classifier of doublets, that
     accepts a triplet if it accepts both doublets.
@@ -19,10 +19,11 @@ def against_baseline(accepted: Bools, baseline: Floats, truth: Bools, cut: float
     Parameters
     ----------
     accepted : [R]
-        What the new classifier accepts.
+        Rows that the new classifier accepts.
     baseline : [R]
         Probability by the earlier one.
     truth : [R]
+        Truth of each row.
     cut
         Probability from which the earlier one accepts.
 
@@ -60,11 +61,11 @@ def medal_classes(accepted: Bools, truth: Bools, index: NDArray[np.int64], doubl
     Parameters
     ----------
     accepted, truth : [T]
-        Triplets that don't count are neither.
+        Accepted and true triplets; those that don't count are False in both.
     index : [2, T]
         Inner and outer doublet of each triplet.
     doublets
-        Which doublets are true.
+        Truth of each doublet.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def medal_classes(accepted: Bools, truth: Bools, index: NDArray[np.int64], doubl
     bronze
         Accepted, false, with at least one true doublet: a track that takes a wrong turn.
     red
-        Accepted, false through and through.
+        Accepted and false, both doublets too.
     blue
         True, but not accepted.
     """

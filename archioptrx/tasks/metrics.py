@@ -31,7 +31,7 @@ from archioptrx.core.plugins import Registry
 EDGES, TRIPLETS, HITS, EVENTS, TRACKS = SUBJECTS = ("edges", "triplets", "hits", "events", "tracks")
 """Subjects of metrics."""
 SHARE, LARGE, SMALL = BETTER = ("share", "large", "small")
-"""Which values are good: a share of 1 with 1 best; large ones; small ones."""
+"""Kinds of metrics by their good values: a share of 1 with 1 best; large ones; small ones."""
 RESERVED = (
     *(
         "loss",
@@ -62,20 +62,21 @@ class Metric:
     Attributes
     ----------
     name
-        As `evaluate` prints it and an objective names it.
+        Name in `evaluate` and in objectives.
     of
         Subjects that it judges, one or more of `SUBJECTS`.
     better
         One of `BETTER`.
     tasks
-        The tasks that have it, of those that are judged by such answers; empty: all of them.
+        Tasks that have it, of those with such answers; empty: all of them.
     compute
-        Of edges and triplets it gets a `ClassifiedRows`, of tracks a `FoundTracks`, else a `NetworkOutputs`. It gives a
-        number, or None where there is none (of no true edge, for example). Where nothing is judged it isn't called.
+        Function that gives a number, or None where there is none (without a true edge, for example). For edges and
+        triplets it gets a `ClassifiedRows`, for tracks a `FoundTracks`, else a `NetworkOutputs`. Where nothing is
+        judged it isn't called.
     label
-        Its name in reports, which judge at the cut 0.5.
+        Name in reports, which judge at the cut 0.5.
     headline
-        Whether reports show it among the first numbers; all others stand in `evaluate`.
+        True: reports show it among the first numbers; all others stand in `evaluate`.
     """
 
     name: str
@@ -97,7 +98,7 @@ class Metric:
         Raises
         ------
         TrialError
-            The function raises, or gives no number: one line that names the metric.
+            The function raises an error, or gives no number: one line that names the metric.
         """
         if not len(judged):
             return None
@@ -176,7 +177,7 @@ def metrics_of(task: str, *subjects: str) -> list[Metric]:
     Parameters
     ----------
     task
-        Its name.
+        Name of the task.
     subjects
         Kinds of its answers that are judged.
     """

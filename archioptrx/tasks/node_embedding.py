@@ -22,7 +22,7 @@ from archioptrx.tasks.tracks.finding import apart
 
 @task(EmbeddingOptions)
 class NodeEmbedding(Task):
-    """Hinge loss on the distance of pairs of hits, as `torch.nn.functional.hinge_embedding_loss` has it.
+    """Hinge loss on the distance of pairs of hits: `torch.nn.functional.hinge_embedding_loss`.
 
     A pair at distance d costs d where both hits are one particle's, else max(0, margin - d); the loss is the mean. The
     distance is the squared Euclidean one, or the plain one (`torch.nn.functional.pairwise_distance`). Pairs are the
@@ -42,7 +42,7 @@ class NodeEmbedding(Task):
         self.objective = TaskObjective("pair_accuracy", "max")
 
     def data_fault(self, graph: HitGraph) -> str | None:
-        """Pairs and clusters are judged by the particles of their hits."""
+        """Fault of events without particles, which pairs and clusters need."""
         return lacks_pid(graph)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
@@ -166,8 +166,8 @@ def random_pairs(batch: HitGraph, number: int, fixed: bool = False) -> Tensor:
     step = 1 + (draws * (size - 1)).long()
     hit = torch.arange(len(low)).expand(number, -1)
     other = low + (hit - low + step) % size
-    kept = (size > 1).expand(number, -1)
-    return torch.stack([hit[kept], other[kept]]).to(batch.x.device)
+    has_others = (size > 1).expand(number, -1)
+    return torch.stack([hit[has_others], other[has_others]]).to(batch.x.device)
 
 
 def by_graph(rows: Tensor, batch: HitGraph) -> list[Any]:

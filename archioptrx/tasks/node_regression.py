@@ -23,7 +23,7 @@ class NodeRegression(Task):
     """Huber loss on scaled parameters, mean over channels and hits; hits of noise count nowhere.
 
     With the residual d of a channel the loss is d²/2 where |d| ≤ δ, else δ (|d| - δ/2): Huber 1964
-    (doi:10.1214/aoms/1177703732), so that a few particles that can't be known don't rule the gradient.
+    (doi:10.1214/aoms/1177703732), so that a few particles with unpredictable parameters don't dominate the gradient.
     """
 
     name = "node_regression"
@@ -36,15 +36,15 @@ class NodeRegression(Task):
         self.objective = TaskObjective("explained", "max")
 
     def data_fault(self, graph: HitGraph) -> str | None:
-        """Particles are needed."""
+        """Fault of events without particles."""
         return lacks_particles(graph)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean Huber loss. Shapes: output [N, C], or [N] with one channel -> []."""
         counted = batch.pid != 0
-        given = output.reshape(len(counted), -1)[counted]
-        total = huber_loss(given, self.truth(batch)[counted], reduction="sum", delta=self.options.delta)
-        return total / max(1, given.numel())
+        predicted = output.reshape(len(counted), -1)[counted]
+        total = huber_loss(predicted, self.truth(batch)[counted], reduction="sum", delta=self.options.delta)
+        return total / max(1, predicted.numel())
 
     def metrics(
         self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False
@@ -53,9 +53,9 @@ class NodeRegression(Task):
         finite(outputs)
         parts = [np.zeros((0, self.target_width))] * 2
         if graphs:
-            kept = [graph.pid != 0 for graph in graphs]
-            rows = [o.reshape(len(k), -1)[k] for o, k in zip(outputs, kept, strict=True)]
-            truth = [self.truth(graph)[k] for graph, k in zip(graphs, kept, strict=True)]
+            of_particles = [graph.pid != 0 for graph in graphs]
+            rows = [o.reshape(len(k), -1)[k] for o, k in zip(outputs, of_particles, strict=True)]
+            truth = [self.truth(graph)[k] for graph, k in zip(graphs, of_particles, strict=True)]
             parts = [torch.cat(columns).detach().cpu().double().numpy() for columns in (rows, truth)]
         sizes = [int((graph.pid != 0).sum()) for graph in graphs]
         return {

@@ -1,4 +1,4 @@
-"""Models that know the answer, or nothing: they bound every score and make plumbing exact."""
+"""Models that answer with the truth, or with a constant: bounds of every score, for exact tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class PerfectOracle(nn.Module):
     Parameters
     ----------
     task
-        What is asked; None: edge classification.
+        The task whose truth it answers; None: edge classification.
     """
 
     def __init__(self, task: Task | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Parameters of particles as scaled numbers, and how well they are met."""
+"""Parameters of particles as scaled numbers, and their errors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.parameters import PARAMETERS, TrackParameter
 
 SLOWEST = 0.05
-"""A transverse momentum below this, in GeV, counts as this: 1/pT stays finite."""
+"""Least transverse momentum, in GeV: lower ones count as this, so that 1/pT stays finite."""
 Floats = NDArray[np.float64]
 
 
@@ -55,16 +55,16 @@ def split(values: Floats, names: Sequence[str]) -> Iterator[tuple[TrackParameter
         first += parameter.channels
 
 
-def residuals(parameter: TrackParameter, given: Floats, truth: Floats) -> Floats:
-    """Given less true value in the parameter's unit; of an angle in [-π, π). Shapes: [N, 1 or 2] twice -> [N]."""
+def residuals(parameter: TrackParameter, predicted: Floats, truth: Floats) -> Floats:
+    """Predicted less true value in the parameter's unit; of an angle in [-π, π). Shapes: [N, 1 or 2] twice -> [N]."""
     if not parameter.periodic:
-        return parameter.scale * (given - truth)[:, 0]
-    difference = np.arctan2(given[:, 0], given[:, 1]) - np.arctan2(truth[:, 0], truth[:, 1])
+        return parameter.scale * (predicted - truth)[:, 0]
+    difference = np.arctan2(predicted[:, 0], predicted[:, 1]) - np.arctan2(truth[:, 0], truth[:, 1])
     return np.asarray(np.remainder(difference + np.pi, 2 * np.pi) - np.pi)
 
 
-def explained(given: Floats, truth: Floats) -> float | None:
-    """Share of the variance that is explained, 1 - Σ|given - true|² / Σ|true - mean|², not below 0; None without any.
+def explained(predicted: Floats, truth: Floats) -> float | None:
+    """Share of the explained variance: 1 - Σ|predicted - true|² / Σ|true - mean|², not below 0; None without any.
 
     Shapes: [N, C] twice.
     """
@@ -72,10 +72,10 @@ def explained(given: Floats, truth: Floats) -> float | None:
     # Rounding alone gives equal numbers a spread.
     if spread <= 1e-9 * max(1, len(truth)):
         return None
-    return max(0.0, 1 - float(np.square(given - truth).sum()) / spread)
+    return max(0.0, 1 - float(np.square(predicted - truth).sum()) / spread)
 
 
-def scores(given: Floats, truth: Floats, names: Sequence[str]) -> dict[str, Any]:
+def scores(predicted: Floats, truth: Floats, names: Sequence[str]) -> dict[str, Any]:
     """Errors of parameters. Shapes: [N, C] twice, scaled.
 
     Returns
@@ -85,7 +85,7 @@ def scores(given: Floats, truth: Floats, names: Sequence[str]) -> dict[str, Any]
     hit to hit. None where nothing is counted.
     """
     metrics: dict[str, Any] = {}
-    pairs = zip(split(given, names), split(truth, names), strict=True)
+    pairs = zip(split(predicted, names), split(truth, names), strict=True)
     for (parameter, ours), (_, theirs) in pairs:
         error = residuals(parameter, ours, theirs)
         low, middle, high = map(float, np.percentile(error, [16, 50, 84])) if len(error) else (0.0, 0.0, 0.0)

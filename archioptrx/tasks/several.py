@@ -37,11 +37,11 @@ class Several(Task):
         self.divisible = all(task.divisible for task in self.tasks.values())
 
     def misfit(self, targets: Sequence[tuple[str, str]]) -> str | None:
-        """Names, order and domains must be those of the tasks."""
-        wanted = [(name, task.domain) for name, task in self.tasks.items()]
-        if list(targets) == wanted:
+        """Expected targets, unless names, order and domains are those of the tasks."""
+        expected = [(name, task.domain) for name, task in self.tasks.items()]
+        if list(targets) == expected:
             return None
-        return ", ".join(f"{name} ({domain})" for name, domain in wanted) + ", in this order"
+        return ", ".join(f"{name} ({domain})" for name, domain in expected) + ", in this order"
 
     def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
         """The first fault of its tasks."""

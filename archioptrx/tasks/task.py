@@ -22,7 +22,7 @@ Output = Tensor | tuple[Tensor, ...]
 
 
 def apply_to(output: Output, act: Callable[[Tensor], Tensor]) -> Output:
-    """Do the same to the tensor of each target."""
+    """Apply a function to the tensor of each target."""
     return act(output) if isinstance(output, Tensor) else tuple(act(part) for part in output)
 
 
@@ -34,7 +34,7 @@ def finite(outputs: Sequence[Tensor]) -> None:
 
 
 def lacks_pid(graph: HitGraph) -> str | None:
-    """Fault of events that don't say whose a hit is; None: they do."""
+    """Fault of events without the particles of hits; None: they have them."""
     if graph.get("pid") is not None:
         return None
     return "the hits have no particle ids (pid); allowed: a source that knows them (toy, helix, trackml …)"
@@ -43,7 +43,7 @@ def lacks_pid(graph: HitGraph) -> str | None:
 def mean_loss(
     task: Task, outputs: Sequence[Tensor], graphs: Sequence[HitGraph], weights: Sequence[float]
 ) -> float | None:
-    """Loss of all graphs (or batches), weighted by what each one holds; None without graphs."""
+    """Loss of all graphs (or batches), weighted by the size of each; None without graphs."""
     losses = [float(task.validation_loss(o.detach().float(), g)) for o, g in zip(outputs, graphs, strict=True)]
     return float(np.average(losses, weights=[max(1e-9, weight) for weight in weights])) if losses else None
 
@@ -77,15 +77,15 @@ class Task(ABC):
     domain
         Domain of the target: node, edge, triplet or graph.
     target_width
-        Width of the output; with 1 a model gives [rows] instead of [rows, 1]. Of several targets: of each by name.
+        Width of the output, for several targets by name; with 1 a model gives [rows] instead of [rows, 1].
     objective
         Metric that a search improves by default.
     divisible
-        Whether a part of a graph can be trained on: true where targets belong to hits, edges or triplets.
+        True: a part of a graph can be trained on, since targets belong to hits, edges or triplets.
     logits
-        Whether its outputs are logits, which `predict` and `export` turn into probabilities.
+        True: its outputs are logits, which `predict` and `export` turn into probabilities.
     judging
-        The metrics that judge its answers; whoever makes a task sets them, see `archioptrx.tasks.task_from`.
+        The metrics that judge its answers; `archioptrx.tasks.task_from` sets them.
     """
 
     name: str = ""
@@ -116,7 +116,7 @@ class Task(ABC):
 
     @abstractmethod
     def loss(self, output: Any, batch: HitGraph) -> Tensor:
-        """Loss of a model's output on a batch, a scalar. What it draws comes from torch's generator of the CPU.
+        """Loss of a model's output on a batch, a scalar. Random numbers come from torch's generator of the CPU.
 
         A training seeds that generator, so that its draws are new in each step and follow its seed.
         """
@@ -175,11 +175,11 @@ class Task(ABC):
 
     @abstractmethod
     def perfect(self, graph: HitGraph) -> Any:
-        """The answer of who knows the truth, as a model gives it."""
+        """The true answer, in the form of a model's output."""
 
     @abstractmethod
     def constant(self, graph: HitGraph) -> Any:
-        """The answer of who knows nothing: the same for all rows."""
+        """An answer without information: the same for all rows."""
 
     def tracks(self, output: Any, graph: HitGraph) -> Tensor | None:
         """Track candidate of each hit of one graph, -1 for none; None where the task makes no tracks.

@@ -1,4 +1,4 @@
-"""Track count: how many particles made tracks in an event."""
+"""Track count: the number of particles that made tracks in an event."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TrackCount(Task):
         self.objective = TaskObjective("explained", "max")
 
     def data_fault(self, graph: HitGraph) -> str | None:
-        """Particles are counted by their hits."""
+        """Fault of events without particles, which are counted by their hits."""
         return lacks_pid(graph)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
@@ -65,12 +65,12 @@ class TrackCount(Task):
         names = ("explained", "exact", "mean_error", "bias", "rms")
         if not graphs:
             return scores | dict.fromkeys(names)
-        given = torch.cat([self.number(o.detach().double().cpu()) for o in outputs]).numpy()
+        predicted = torch.cat([self.number(o.detach().double().cpu()) for o in outputs]).numpy()
         truth = torch.cat([track_numbers(g, self.options.hits).cpu() for g in graphs]).double().numpy()
-        error = given - truth
+        error = predicted - truth
         values = (
-            explained(given[:, None], truth[:, None]),
-            float((np.round(given) == truth).mean()),
+            explained(predicted[:, None], truth[:, None]),
+            float((np.round(predicted) == truth).mean()),
             float(np.abs(error).mean()),
             float(error.mean()),
             float(np.sqrt(np.square(error).mean())),
@@ -78,7 +78,7 @@ class TrackCount(Task):
         return scores | dict(zip(names, values, strict=True))
 
     def perfect(self, graph: HitGraph) -> Tensor:
-        """The true number; of none, with `poisson`, a number next to 0."""
+        """The true number; with `poisson` a number next to 0 in place of 0."""
         number = track_numbers(graph, self.options.hits).to(graph.x.dtype) / self.options.scale
         return number if self.options.loss == "huber" else number.clamp(min=1e-6).log()
 
@@ -96,6 +96,8 @@ class TrackCount(Task):
 def track_numbers(batch: HitGraph, hits: int) -> Tensor:
     """Particles with at least so many hits in each graph. Shapes: -> int64 [graphs]."""
     batch_of = batch.batch if batch.get("batch") is not None else torch.zeros_like(batch.pid)
-    kept = batch.pid != 0
-    pairs, counts = torch.unique(torch.stack([batch_of[kept], batch.pid[kept]]), dim=1, return_counts=True)
+    of_particles = batch.pid != 0
+    pairs, counts = torch.unique(
+        torch.stack([batch_of[of_particles], batch.pid[of_particles]]), dim=1, return_counts=True
+    )
     return torch.bincount(pairs[0][counts >= hits], minlength=batch.num_graphs)

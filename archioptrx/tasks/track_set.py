@@ -24,12 +24,12 @@ from archioptrx.tasks.task import Task, TaskObjective, finite, mean_loss
 
 @dataclass(frozen=True)
 class Match:
-    """Which slot stands for which track of one graph; slots and tracks that aren't named stand alone.
+    """Matching of slots and tracks of one graph; slots and tracks that aren't named stand alone.
 
     Attributes
     ----------
     slots, tracks : int64 [M]
-        Pairs.
+        Slot and track of each pair.
     """
 
     slots: Tensor
@@ -58,30 +58,30 @@ class TrackSet(Task):
         self.objective = TaskObjective("f1", "max")
 
     def data_fault(self, graph: HitGraph) -> str | None:
-        """Particles are needed."""
+        """Fault of events without particles."""
         return lacks_particles(graph)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean loss per graph after matching. Shapes: output [graphs, slots · (1 + C)] -> []."""
         if not bool(torch.isfinite(output).all()):
             return output.sum()  # nothing can be matched; a training stops at a loss that is no number
-        logits, given = self._parts(output)
+        logits, predicted = self._parts(output)
         losses: list[Tensor] = []
         for row, truth in enumerate(self._truths(batch)):
-            match = self.match(logits[row], given[row], truth)
+            match = self.match(logits[row], predicted[row], truth)
             exists = torch.zeros_like(logits[row])
             exists[match.slots] = 1
             loss = binary_cross_entropy_with_logits(logits[row], exists)
             if len(match.slots):
-                pairs = huber_loss(given[row][match.slots], truth[match.tracks], delta=self.options.delta)
+                pairs = huber_loss(predicted[row][match.slots], truth[match.tracks], delta=self.options.delta)
                 loss = loss + self.options.parameter_weight * pairs
             losses.append(loss)
         return torch.stack(losses).mean()
 
-    def match(self, logits: Tensor, given: Tensor, truth: Tensor) -> Match:
-        """Match slots and tracks of one graph. Shapes: logits [S], given [S, C], truth [T, C]."""
+    def match(self, logits: Tensor, predicted: Tensor, truth: Tensor) -> Match:
+        """Match slots and tracks of one graph. Shapes: logits [S], predicted [S, C], truth [T, C]."""
         with torch.no_grad():
-            cost = softplus(-logits)[:, None] + self.options.parameter_weight * self._distance(given, truth)
+            cost = softplus(-logits)[:, None] + self.options.parameter_weight * self._distance(predicted, truth)
         slots, tracks = linear_sum_assignment(cost.double().cpu().numpy())
         return Match(torch.from_numpy(slots).to(logits.device), torch.from_numpy(tracks).to(logits.device))
 
@@ -97,20 +97,20 @@ class TrackSet(Task):
         -------
         `loss`; `efficiency`, good pairs over tracks; `purity`, good pairs over accepted slots; `fake_rate`, 1 less
         that; `f1`, twice the good pairs over tracks and accepted slots; `count_error`, mean of |accepted - tracks|;
-        `tracks`; of the matched pairs, good or not, what `archioptrx.tasks.parameters.scores` gives.
+        `tracks`; of the matched pairs, good or not, the scores of `archioptrx.tasks.parameters.scores`.
         """
         logit(cut)  # a wrong one is refused before anything is computed
         finite(outputs)
         good = accepted = tracks = 0
         errors: list[int] = []
         ours, theirs = [np.zeros((0, self.channels))], [np.zeros((0, self.channels))]
-        for given, truth in self.accepted(outputs, graphs, cut):
-            distance = self._distance(given, truth).double().cpu().numpy()
+        for predicted, truth in self.accepted(outputs, graphs, cut):
+            distance = self._distance(predicted, truth).double().cpu().numpy()
             slots, matched = linear_sum_assignment(distance)
-            pairs = given[slots].double().cpu().numpy(), truth[matched].double().cpu().numpy()
+            pairs = predicted[slots].double().cpu().numpy(), truth[matched].double().cpu().numpy()
             good += int((np.abs(pairs[0] - pairs[1]) <= self.options.tolerance).all(axis=1).sum())
-            accepted, tracks = accepted + len(given), tracks + len(truth)
-            errors.append(abs(len(given) - len(truth)))
+            accepted, tracks = accepted + len(predicted), tracks + len(truth)
+            errors.append(abs(len(predicted) - len(truth)))
             ours.append(pairs[0])
             theirs.append(pairs[1])
         purity = good / accepted if accepted else None
@@ -146,9 +146,9 @@ class TrackSet(Task):
         rows = output.reshape(-1, self.options.slots, 1 + self.channels)
         return rows[:, :, 0], rows[:, :, 1:]
 
-    def _distance(self, given: Tensor, truth: Tensor) -> Tensor:
+    def _distance(self, predicted: Tensor, truth: Tensor) -> Tensor:
         """Mean Huber loss of the parameters of each pair. Shapes: [S, C], [T, C] -> [S, T]."""
-        ours, theirs = torch.broadcast_tensors(given[:, None], truth.to(given.dtype)[None])
+        ours, theirs = torch.broadcast_tensors(predicted[:, None], truth.to(predicted.dtype)[None])
         return huber_loss(ours, theirs, reduction="none", delta=self.options.delta).mean(dim=2)
 
     def _truths(self, batch: HitGraph) -> Iterator[Tensor]:
@@ -164,6 +164,6 @@ class TrackSet(Task):
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Parameters of accepted slots, and of true tracks, of each graph."""
         for output, graph in zip(outputs, graphs, strict=True):
-            logits, given = self._parts(output.detach())
+            logits, predicted = self._parts(output.detach())
             for row, truth in enumerate(self._truths(graph)):
-                yield given[row][logits[row].double() >= logit(cut)], truth
+                yield predicted[row][logits[row].double() >= logit(cut)], truth

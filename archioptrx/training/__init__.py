@@ -1,1 +1,1 @@
-"""One network trained on one data set: settings, the loop, a trial with its messages, what is measured."""
+"""One network trained on one data set: settings, the loop, a trial with its messages, measured costs."""

@@ -31,7 +31,7 @@ Further = Callable[[Sequence[Any], Sequence[HitGraph]], dict[str, Any]]
 
 @dataclass(frozen=True)
 class Prepared:
-    """Graphs as a training wants them, for several trainings on the same events.
+    """Graphs prepared for training, for several trainings on the same events.
 
     Attributes
     ----------
@@ -80,11 +80,11 @@ class Report:
     metrics
         Metrics of the task on the validation graphs (empty without any).
     best
-        Whether this is the best epoch so far by the task's objective; while no epoch has a score, by the loss.
+        True: it is the best epoch so far by the task's objective; while no epoch has a score, by the loss.
     learning_rate
-        After the epoch's last step.
+        Learning rate after the epoch's last step.
     gradient_norm
-        Mean over the steps, before clipping.
+        Mean norm of the gradient over the steps, before clipping.
     weight_norm
         L2 norm of all parameters after the epoch.
     steps
@@ -125,7 +125,7 @@ def fit(
     model
         Called as `model(batch) -> Tensor`, a tuple of them for several targets; moved to the device.
     task
-        Gives loss, metrics and the objective that says which epoch is best.
+        Task with loss, metrics and the objective that chooses the best epoch.
     train, validation
         Graphs, in memory or on disk. Without validation graphs the training loss decides.
     training
@@ -157,7 +157,7 @@ def fit(
 
 
 class Fitting:
-    """The state of one training: `fit` with the epochs in your own hands.
+    """The state of one training: `fit`, with epochs that the caller runs one by one.
 
     Call `epoch()` until `done`, then `close()`. Parameters: see `fit`; `prepared` is what `prepare` made of the same
     graphs and settings, where that is at hand; `further` gives metrics beside the task's, such as those of tracks.
@@ -195,7 +195,7 @@ class Fitting:
 
     @property
     def done(self) -> bool:
-        """Whether all epochs are over, or patience is."""
+        """Whether all epochs have run, or the patience is exhausted."""
         patience = self.training.patience
         return self.epochs >= self.training.epochs or (patience is not None and self.waited >= patience)
 
@@ -239,7 +239,7 @@ class Fitting:
         torch.set_num_threads(self._threads)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that going on from here needs, apart from the arguments."""
+        """State from which the training can be continued, apart from the arguments."""
         return copy.deepcopy(
             {
                 "model": self.model.state_dict(),
@@ -360,7 +360,7 @@ def evaluate_model(
     bins
         Add scores per bin, see `Task.metrics`.
     further
-        Gives metrics beside the task's.
+        Function that gives metrics beside the task's.
     """
     device = torch.device(device)
     size = batch_size or graphs_for(graphs, EDGES_PER_EVALUATION)

@@ -43,7 +43,7 @@ def step_seconds(fitting: Fitting) -> float:
 def latency(model: nn.Module, graph: HitGraph, device: str, precision: str = "float32", passes: int = PASSES) -> float:
     """Milliseconds of one forward pass without gradients: the fastest of some, after one to warm up.
 
-    What else a machine does only ever adds time: on a busy one the median of 20 passes varied by 8 to 99 % from
+    Other work of a machine only adds time: on a busy one the median of 20 passes varied by 8 to 99 % from
     measurement to measurement, their minimum by 3 to 24 %.
     """
     graph = batch_graphs([graph]).to(device)

@@ -12,21 +12,21 @@ from archioptrx.tasks.metrics import defined
 from archioptrx.tasks.options import ObjectiveMetrics
 
 EDGE = 1e-9
-"""A share nearer to 0 or 1 than this counts as this far from it: a logit stays finite."""
+"""Least distance of a share from 0 and 1 in a logit, which so stays finite."""
 PER_DOUBLING = 0.2
-"""By default, twice the cost has to divide the error by e^0.2, which is 18 % less of it."""
+"""Default price of a doubled cost: it has to divide the error by e^0.2, which makes it 18 % smaller."""
 
 
 @dataclass(frozen=True)
 class CostMetric:
-    """A metric that says what a network costs; the worker measures it.
+    """A metric of a network's cost, which the worker measures.
 
     Attributes
     ----------
     header
         Head of its column in tables, with the unit.
     smallest
-        Less than this counts as this where its logarithm is taken.
+        Least value in its logarithm: smaller values count as this.
     """
 
     header: str
@@ -51,7 +51,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Goal:
-    """A metric that shall be large (`max`) or small (`min`).
+    """A metric that should be large (`max`) or small (`min`).
 
     With a price the score is logit(metric) - per_doubling * log2(cost). On this scale saturating scores differ: near 1
     it is the logarithm of how small the error is, so that twice the cost pays if it divides the error by more than
@@ -105,7 +105,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Objective:
-    """One goal, or several whose Pareto front is searched. The first says which epoch of a trial counts."""
+    """One goal, or several whose Pareto front is searched. The first chooses the epoch of a trial that counts."""
 
     goals: tuple[Goal, ...]
 
@@ -131,7 +131,7 @@ class Objective:
         return numbers if len(numbers) == len(scores) else None
 
     def missing(self, metrics: Mapping[str, Any], epochs: int) -> str:
-        """Why a training has no score after so many epochs, of which none had one; `metrics` are those of the last."""
+        """Reason why a training has no score: in none of so many epochs it had one; `metrics` are those of the last."""
         undefined = (name for goal in self.goals if goal.value(metrics) is None for name in goal.metrics)
         names = [name for name in dict.fromkeys(undefined) if defined(metrics.get(name)) is None]
         count = "1 epoch" if epochs == 1 else f"{epochs} epochs"
@@ -153,7 +153,7 @@ class Objective:
         Parameters
         ----------
         known
-            Metrics of the task, the first is the default. None at all: the task is unknown, and they aren't checked.
+            Metrics of the task, the first is the default. Without any the task is unknown, and metrics aren't checked.
         """
         written = top.take("objective", (dict, list, str), {})
         if isinstance(written, list) and not written:

@@ -11,7 +11,7 @@ import torch
 
 _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"
-"""See proc(5): sets the peak resident set size to what is resident now."""
+"""Text that sets the peak resident set size to the present one; see proc(5)."""
 
 
 def reset(device: str) -> None:

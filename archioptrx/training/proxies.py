@@ -1,12 +1,12 @@
-"""Zero-cost proxies: numbers from an untrained network and one batch that go with the score after training.
+"""Zero-cost proxies: numbers from an untrained network and one batch that correlate with the score after training.
 
 `score(name, model, batch, task)` gives a number, larger is better, None where there is none. It works on a copy:
 weights, buffers and gradients of the model stay as they are. All run on a CPU without drawing a random number, so that
 they depend on weights and batches alone, and the order of the nodes and edges of a batch does not matter.
 
 ================  ====================================================================================================
-`naswot`          log-determinant of the kernel of activation patterns: how well they tell rows apart
-`jacob_cov`       how little the gradients of the outputs by the inputs are correlated from row to row
+`naswot`          log-determinant of the kernel of activation patterns: large where they differ between rows
+`jacob_cov`       large where the gradients of the outputs by the inputs correlate little between rows
 `parameters`      trained numbers
 ================  ====================================================================================================
 """
@@ -33,7 +33,7 @@ from archioptrx.networks.compile import Model
 from archioptrx.tasks.task import Task
 
 EDGES = 4000
-"""Edges of a batch, about."""
+"""Approximate number of edges of a batch."""
 ROWS = 128
 """Rows of the target that `naswot` and `jacob_cov` look at."""
 INPUTS = {"x": "node", "edge_attr": "edge"}
@@ -41,7 +41,7 @@ INPUTS = {"x": "node", "edge_attr": "edge"}
 ACTIVATIONS = frozenset({"relu", "tanh", "sigmoid", "gelu", "silu", "elu", "leaky_relu"})
 """Operations of torch that `naswot` watches."""
 TINY = 1e-5
-"""Keeps logarithms of eigenvalues finite, as in Mellor et al."""
+"""Addend that keeps logarithms of eigenvalues finite, as in Mellor et al."""
 
 
 def proxy_batch(train: Sequence[HitGraph], task: Task, edges: int = EDGES) -> HitGraph:
@@ -64,11 +64,11 @@ def score(name: str, model: Model, batch: HitGraph, task: Task) -> float | None:
     name
         Name of the proxy.
     model
-        Left as it is.
+        The network, which isn't changed.
     batch
         Graphs of training, see `proxy_batch`.
     task
-        Says which rows the target has.
+        Task, for the rows of the target.
 
     Returns
     -------
@@ -113,7 +113,7 @@ def inputs_of(batch: HitGraph) -> list[str]:
 # --- rows of the target, and what belongs to them --------------------------------------------------------------------
 
 Places = dict[str, list[Tensor]]
-"""By domain: rows that belong to some rows of the target, in step with them. Of an edge: its start and its end."""
+"""Rows, by domain, that belong to some rows of the target, in the same order. For an edge: its start and its end."""
 
 
 def places_of(rows: Tensor, domain: str, topology: Topology) -> Places:
@@ -144,19 +144,19 @@ def sampled(batch: HitGraph, domain: str, topology: Topology) -> Places:
 
 
 class Signs(TorchDispatchMode):
-    """Notes the signs of all that goes into an activation function, whichever block calls it.
+    """Mode that notes the signs of all inputs of activation functions, in any block.
 
     Fused kernels work block by block of rows; their parts are put together again.
 
     Attributes
     ----------
-    seen : list of (domain, bool Tensor [rows, units])
+    noted : list of (domain, bool Tensor [rows, units])
     """
 
     def __init__(self, sizes: dict[int, str]) -> None:
         super().__init__()
         self.sizes = sizes
-        self.seen: list[tuple[str, Tensor]] = []
+        self.noted: list[tuple[str, Tensor]] = []
         self._parts: list[Tensor] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -168,12 +168,12 @@ class Signs(TorchDispatchMode):
     def _note(self, signs: Tensor) -> None:
         full = len(signs) == BLOCK * torch.get_num_threads()
         if not self._parts and len(signs) in self.sizes:
-            self.seen.append((self.sizes[len(signs)], signs))
+            self.noted.append((self.sizes[len(signs)], signs))
         elif self._parts or full:
             self._parts.append(signs)
             rows = sum(len(part) for part in self._parts)
             if rows in self.sizes:
-                self.seen.append((self.sizes[rows], torch.cat(self._parts)))
+                self.noted.append((self.sizes[rows], torch.cat(self._parts)))
             if rows in self.sizes or not full:
                 self._parts = []
 
@@ -193,7 +193,7 @@ def naswot(model: Model, batch: HitGraph, task: Task) -> float | None:
     if not torch.isfinite(output).all():
         return None
     kernel = torch.eye(len(places[task.domain][0]), dtype=torch.float64)
-    for domain, units in signs.seen:
+    for domain, units in signs.noted:
         for at in places[domain]:
             code = 2.0 * units[at].double() - 1
             kernel += (code @ code.T + code.shape[1]) / 2
@@ -224,8 +224,8 @@ def jacob_cov(model: Model, batch: HitGraph, task: Task) -> float | None:
     rows = rows - rows.mean(1, keepdim=True)
     length = rows.norm(dim=1, keepdim=True)
     values = torch.linalg.svdvals(torch.where(length > 0, rows / length, rows)).square()
-    kept = values[: min(rows.shape[1] - 1, len(rows))]
-    return -float((torch.log(kept + TINY) + 1 / (kept + TINY)).sum())
+    nonzero = values[: min(rows.shape[1] - 1, len(rows))]
+    return -float((torch.log(nonzero + TINY) + 1 / (nonzero + TINY)).sum())
 
 
 MEASURES: dict[str, Callable[[Model, HitGraph, Task], float | None]] = {

@@ -22,33 +22,34 @@ class Training:
     epochs
         Passes over the training graphs.
     learning_rate
-        Its highest value, after the warm-up.
+        Highest learning rate, after the warm-up.
     weight_decay
         Decay of the weights (not of biases and norms).
     optimizer
         adamw, adam, adamax or sgd (with momentum 0.9).
     batch_size
-        Whole graphs per step. None: as `edges_per_step` says.
+        Whole graphs per step. None: by `edges_per_step`.
     edges_per_step
-        Steps see about so many edges: several small graphs, or a φ sector of a large one (cut once, its crossing edges
-        left out; scores are always those of whole graphs). Networks learn by steps: on 16 whole events of 36,000 edges
-        an interaction network came to an AUC of 0.73 in four epochs, and to 0.998 when they were cut into sectors.
+        Approximate number of edges of a step: several small graphs, or a φ sector of a large one (cut once, its
+        crossing edges left out; scores are always those of whole graphs). Networks learn by steps: on 16 whole events
+        of 36,000 edges an interaction network came to an AUC of 0.73 in four epochs, and to 0.998 when they were cut
+        into sectors.
     drop_last
-        Leave out the last step of an epoch where graphs for a whole one are lacking.
+        True: leave out the last step of an epoch where it would have fewer graphs.
     warmup
         Length of the linear rise of the learning rate, in epochs.
     schedule
         cosine (down to 1 % of the learning rate after the last epoch) or constant.
     gradient_clip
-        Largest norm of the gradient of all weights together; None doesn't clip.
+        Largest norm of the gradient of all weights together; None: no clipping.
     patience
-        Stop after so many epochs without a better validation score; None never does.
+        Number of epochs without a better validation score after which it stops; None: never.
     precision
         float32, or bfloat16 or float16 (autocast, on CUDA only).
     seed
-        Seeds the order of graphs and dropout; the same seed gives the same numbers on CPU.
+        Seed of the order of graphs and of dropout; the same seed gives the same numbers on CPU.
     threads
-        Threads that torch uses on CPU; None leaves them alone.
+        Threads of torch on CPU; None: no change.
     """
 
     epochs: int = 10

@@ -1,14 +1,14 @@
 """Run one candidate: a specification in, messages out. The same in this process and in a worker of Ray.
 
 Messages are plain data. Each has a `log`: times (seconds since 1970) and texts of what happened since the one before.
-They are told apart by `kind`:
+They are distinguished by `kind`:
 
 `refused`
     The network has too many parameters, or a training step takes too long: `reason`.
 `epoch`
     One epoch has ended: `epoch`, `score` (of the first goal, larger is better; None where a metric of the objective is
     undefined), `scores` (of each goal, where there are several), `best` (whether it has a score and no epoch before had
-    a better one), `metrics` (on validation events, and what the network costs),
+    a better one), `metrics` (on validation events, and costs of the network),
     `parameters`, `loss`, `learning_rate`, `gradient_norm`, `weight_norm` (see `training.fit.Report`), `train_seconds`
     (training and validation so far), `seconds` (all since the trial began), `memory` (bytes, peak of the process in
     this trial), `gpu_memory` (the same of tensors on a GPU, or None); of the best epoch so far: `weights_digest`, and
@@ -61,12 +61,12 @@ NORMS = ("loss", "learning_rate", "gradient_norm", "weight_norm")
 
 
 LimitedEpoch = Callable[[Callable[[], Report]], Report | None]
-"""Calls an epoch; None: its time is up."""
+"""Function that calls an epoch, and gives None where its time is up."""
 
 
 @dataclass(frozen=True)
 class TrialData:
-    """The events of a search and what their numbers mean; shared by all of its trials."""
+    """The events of a search and the meaning of their numbers; shared by all of its trials."""
 
     splits: Splits
     metadata: Metadata
@@ -123,12 +123,13 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
 def messages(
     spec: TrialSpec, data: TrialData, limited: LimitedEpoch | None = None
 ) -> Generator[dict[str, Any], None, None]:
-    """Run a trial; whatever goes wrong in it is its last message, for the search goes on.
+    """Run a trial; any error in it becomes its last message, so that the search goes on.
 
     Parameters
     ----------
     limited
-        Calls each epoch, and gives None where the time is up: then the best weights so far are the final ones.
+        Function that calls each epoch, and gives None where the time is up: then the best weights so far are the final
+        ones.
     """
     start, threads, log = time.perf_counter(), torch.get_num_threads(), TrialLog()
     try:
@@ -149,14 +150,14 @@ def messages(
 
 
 def failure(error: BaseException, start: float, log: TrialLog) -> dict[str, Any]:
-    """The last message of a trial that failed; `start` as `time.perf_counter` gave it."""
+    """The last message of a trial that failed; `start`: time of its beginning by `time.perf_counter`."""
     log.failed(error)
     seconds = time.perf_counter() - start
     return {"kind": "error", "error": one_line(error), "seconds": seconds, "log": log.taken()}
 
 
 def one_line(error: BaseException) -> str:
-    """An error as one line: its kind and the first line that says something."""
+    """An error as one line: its kind and the first line of its text that isn't empty."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0] if lines else "no message"
     return text if isinstance(error, TrialError) else f"{type(error).__name__}: {text}"
@@ -168,7 +169,7 @@ class _Trial:
     Parameters
     ----------
     start
-        Its beginning, as `time.perf_counter` gave it.
+        Time of its beginning by `time.perf_counter`.
     """
 
     def __init__(self, spec: TrialSpec, data: TrialData, start: float, log: TrialLog) -> None:
@@ -225,7 +226,7 @@ class _Trial:
         return {"kind": "end", "latency": milliseconds, "seconds": time.perf_counter() - self.start}
 
     def _costs(self) -> dict[str, float]:
-        """Metrics that say what the network costs, measured before it is trained."""
+        """Metrics of the network's cost, measured before it is trained."""
         passes = PASSES if "latency" in self.spec.objective.metrics else FEW
         milliseconds = latency(self.model, self.data.largest, self.spec.device, self.spec.training.precision, passes)
         return {"parameters": self.parameters, "latency": milliseconds}
@@ -271,9 +272,9 @@ def _scores(objective: Objective, metrics: Mapping[str, Any], best: bool) -> dic
 
 def _weights(model: Model, spec: TrialSpec, score: float) -> dict[str, Any]:
     """Weights in the message of a better epoch."""
-    wanted = spec.keep and (spec.keep_from is None or score >= spec.keep_from)
+    sends = spec.keep and (spec.keep_from is None or score >= spec.keep_from)
     digest = {"weights_digest": weights_digest(model.state_dict())}
-    return {**digest, "weights": weights_of(model)} if wanted else digest
+    return {**digest, "weights": weights_of(model)} if sends else digest
 
 
 def _refusal(fitting: Fitting, parameters: int, limits: TrialLimits) -> str | None:

@@ -22,7 +22,7 @@ class TrialLimits:
     Attributes
     ----------
     seconds_per_step
-        Measured seconds of one training step.
+        Largest measured seconds of one training step.
     parameters
         Trained numbers of the network.
     """
@@ -50,13 +50,13 @@ class TrialSpec:
     limits
         See `TrialLimits`.
     final
-        Whether metrics on test events and the weights are wanted at the end.
+        True: metrics on test events and the weights are sent at the end.
     keep, keep_from
-        Whether the weights of each better epoch are sent; the score that an epoch needs for that, None: any.
+        True: the weights of each better epoch are sent; the score that an epoch needs for that, None: any.
     measure
-        Whether the network's latency is measured and nothing else: no training.
+        True: only the network's latency is measured, without a training.
     stop
-        Epochs after which the training ends, with the schedule of all; None: it doesn't.
+        Epochs after which the training ends, with the schedule of all; None: after all.
     """
 
     graph: ComputationGraph

@@ -18,4 +18,4 @@ class Docstrings(griffe.Extension):
         if obj.docstring is not None:
             text = re.sub(r"::$", ":", obj.docstring.value, flags=re.MULTILINE)
             text = re.sub(r" *# doctest: \+SKIP", "", text)
-            obj.docstring.value = EXAMPLE.sub(lambda found: f"```pycon\n{found[0].rstrip()}\n```\n", text)
+            obj.docstring.value = EXAMPLE.sub(lambda match: f"```pycon\n{match[0].rstrip()}\n```\n", text)

@@ -33,8 +33,8 @@ def commands() -> str:
     from archioptrx.data.sources import SOURCES
 
     parts = []
-    for name, about in COMMANDS.items():
-        parts.append(f"## {name}\n\n{about[:1].upper()}{about[1:]}.\n\n{shown(name)}")
+    for name, description in COMMANDS.items():
+        parts.append(f"## {name}\n\n{description[:1].upper()}{description[1:]}.\n\n{shown(name)}")
         if name == "data":
             parts += [f"### data {source}\n\n{shown(name, source)}" for source in sorted(SOURCES)]
     return "\n\n".join(parts)

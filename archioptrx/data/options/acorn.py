@@ -80,7 +80,7 @@ class AcornOptions:
 
 
 def _names(fields: Fields) -> str:
-    """A pattern that tells event and sector."""
+    """Take a pattern with groups for event and sector."""
     pattern: str = fields.take("names", str, NAMES)
     try:
         groups = set(re.compile(pattern).groupindex)
@@ -93,7 +93,7 @@ def _names(fields: Fields) -> str:
 
 
 def _scales(fields: Fields) -> tuple[float, ...] | None:
-    """Three positive numbers; on the command line they are texts."""
+    """Take three positive numbers; on the command line they are texts."""
     written = fields.take("scales", (list, type(None)), None)
     if written is None:
         return None

@@ -21,7 +21,7 @@ class Options(Protocol):
     Attributes
     ----------
     source
-        Its name in experiment files and on the command line; also that of its module.
+        Name of the source in experiment files and on the command line; also that of its module.
     about
         A few words for `--help`.
     """
@@ -37,7 +37,7 @@ class Options(Protocol):
 class PlainOptions:
     """Options that need no rule but their types: a source of your own declares its fields and no more.
 
-    A path whose default is `HERE` has to be told. For a rule of your own, extend `read` and call `fields.fault`.
+    A path whose default is `HERE` has to be given. For a rule of your own, extend `read` and call `fields.fault`.
     """
 
     source: ClassVar[str]
@@ -69,11 +69,11 @@ def option(default: Any, text: str, kind: type | None = None) -> Any:
     Parameters
     ----------
     default
-        Its value where it isn't told.
+        Value where none is given.
     text
         Text of `--help`.
     kind
-        Type on the command line, where the default doesn't tell it; a list takes several words.
+        Type on the command line, where it isn't that of the default; a list takes several words.
     """
     usual = str if isinstance(default, Path) else type(default)
     return field(default=default, metadata={"help": text, "kind": kind or usual})
@@ -100,12 +100,12 @@ def description(written: Any) -> Any:
 
 
 def of_option(text: str) -> Any:
-    """A field for the description of the other source, `--of` of the command `data`; `text` is what `--help` says."""
+    """A field for the description of the other source, `--of` of the command `data`; `text` is that of `--help`."""
     return field(default_factory=dict, metadata={"help": text, "kind": str})
 
 
 def take_of(fields: Fields) -> Mapping[str, Any]:
-    """Take the description of the other source; whoever reads descriptions has turned paths and YAML into mappings."""
+    """Take the description of the other source, in which paths and YAML have become mappings before."""
     other: Mapping[str, Any] = fields.take(OF, dict, {})
     if not other:
         fields.fault(OF, "describes no data; allowed: {source: NAME, …}, a YAML file of that, or a path")

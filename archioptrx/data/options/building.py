@@ -17,8 +17,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
     "med": {**_HEPTRKX, "pt_min": 0.5, "slope_max": 6e-4, "z0_max": 150.0, "phi_sectors": 4, "eta_sectors": 2},
     "big": {**_HEPTRKX, "pt_min": 0.0, "slope_max": 6e-4, "z0_max": 100.0, "phi_sectors": 8, "eta_sectors": 2},
 }
-"""Cuts of HEP.TrkX (heptrkx-gnn-tracking, `configs/prep_*.yaml`); it builds of hits that are the first of their
-particle in a layer, without noise."""
+"""Cuts of HEP.TrkX (heptrkx-gnn-tracking, `configs/prep_*.yaml`): it builds graphs of the first hits of particles in
+each layer, without noise."""
 
 FEATURES = ("eta", "cells", "charge")
 """Hit features beside r, φ and z."""
@@ -46,12 +46,12 @@ _LEAST: Mapping[str, tuple[type | tuple[type, ...], float]] = {
 
 @dataclass(frozen=True)
 class Cuts:
-    """Which hits are in the graphs, which pairs of them are candidate edges, and which edges are learned.
+    """Choice of the hits of the graphs, of the candidate edges among them, and of the edges that are learned.
 
     Attributes
     ----------
     preset
-        Defaults of all others: `none`, or HEP.TrkX's `small`, `med` or `big`. What is told besides wins.
+        Defaults of all others: `none`, or HEP.TrkX's `small`, `med` or `big`. Options that are given override it.
     pt_min
         Hits of particles below are removed before building, GeV. 0: none. Needs the truth.
     layers
@@ -71,7 +71,7 @@ class Cuts:
         really are consecutive (`consecutive`), or each pair of hits from one layer and the next (`every`, as acorn);
         or only the first along the track stays (`drop`, as HEP.TrkX; needs the truth).
     skip_layers
-        Edges that miss so many layers are candidates too.
+        Number of layers that a candidate edge may miss.
     features
         Hit features beside r, φ, z: `eta`, `cells` (number of channels), `charge` (sum of their signals).
     signal_pt, signal_hits, signal_primary
@@ -151,10 +151,10 @@ class Cuts:
         return [f"features without {name}" for name in self.features if name in ("cells", "charge")]
 
 
-def as_told(values: Mapping[str, Any]) -> str:
+def options_text(values: Mapping[str, Any]) -> str:
     """Options and their values in a message.
 
-    >>> as_told({"pt_min": 0.0, "noise": "keep", "signal_primary": False})
+    >>> options_text({"pt_min": 0.0, "noise": "keep", "signal_primary": False})
     'pt_min 0, noise keep, signal_primary false'
     """
     texts = {

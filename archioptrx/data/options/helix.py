@@ -29,8 +29,8 @@ class HelixOptions(Cuts):
     pt_low, pt_high
         Range of the transverse momentum, GeV.
     pt_scale, pt_power
-        Its spectrum is dN/dpT ∝ (1 + pT / pt_scale)^-pt_power. With the defaults its median is 0.58 GeV; from
-        `pt_low` 0.1 on it has the quantiles of TrackML's events (median 0.36, 95 % below 1.5 GeV).
+        Parameters of the spectrum dN/dpT ∝ (1 + pT / pt_scale)^-pt_power. With the defaults its median is 0.58 GeV;
+        from `pt_low` 0.1 on it has the quantiles of TrackML's events (median 0.36, 95 % below 1.5 GeV).
     eta_high
         The pseudorapidity is uniform in ±eta_high.
     displaced
@@ -42,9 +42,10 @@ class HelixOptions(Cuts):
     detector
         `all`, or `barrel`: without endcaps.
     resolution
-        Of the hits, as a multiple of TrackML's (`archioptrx.data.simulation.detector_response`); 0: exact positions.
+        Resolution of the hits, as a multiple of TrackML's (`archioptrx.data.simulation.detector_response`); 0: exact
+        positions.
     thickness
-        Of each layer in radiation lengths; 0: no multiple scattering.
+        Thickness of each layer in radiation lengths; 0: no multiple scattering.
     inefficiency
         Probability that a layer misses a particle.
     noise_share

@@ -20,13 +20,13 @@ class HitgraphsOptions:
         One `.npz` file, or a folder of them.
     sectors
         Number of φ sectors that each event was divided into. None: from `metadata.json` where the folder has one, else
-        inferred from the files; what was found is kept in the metadata.
+        inferred from the files; the number is kept in the metadata.
     skip_bad
         Leave out files that break the contract (and count them) instead of refusing the whole data set.
     events
         Read the first so many events, by name, and no more; all where there are fewer. None: all.
     usual_sectors
-        Number of φ sectors to expect where nothing else tells it: that of a model's training data. Not for files.
+        Number of φ sectors where it stands nowhere else: that of a model's training data. No key of experiment files.
     """
 
     source: ClassVar[str] = "hitgraphs"

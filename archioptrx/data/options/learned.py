@@ -20,7 +20,7 @@ class LearnedOptions:
     Attributes
     ----------
     of
-        Description of the other source; its graphs say which hits there are, and of which particle.
+        Description of the other source; its graphs give the hits and their particles.
     dimension
         Dimension of the space.
     hidden, layers
@@ -43,11 +43,12 @@ class LearnedOptions:
         Pairs within it are in the loss graph too, of as many neighbours at most. None: it has the predicted edges and
         the missed true ones alone.
     train_events
-        Fit the embedding on so many events at most, and on half of all at most. They are training events ever after.
+        Most events that the embedding is fitted on, at most half of all. They stay training events in every split.
     seed
         Seed of weights, pairs, and of the choice of these events.
     like
-        Metadata of a model's training data: the embedding that it was trained with is used again. Not for files.
+        Metadata of a model's training data: the embedding that it was trained with is used again. No key of experiment
+        files.
     """
 
     source: ClassVar[str] = "learned"
@@ -70,7 +71,7 @@ class LearnedOptions:
 
     @classmethod
     def read(cls, fields: Fields) -> LearnedOptions:
-        """Take and check the options; those of the other source are checked by whoever reads descriptions."""
+        """Take and check the options; those of the other source are checked where its description is read."""
         of = take_of(fields)
         counts = {"dimension": 1, "hidden": 1, "layers": 0, "epochs": 1, "neighbours": 1, "train_events": 1, "seed": 0}
         values: dict[str, Any] = {

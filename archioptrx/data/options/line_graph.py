@@ -26,12 +26,12 @@ class TripletsOptions:
         Folder of a trained classifier of doublets. None: the probabilities that the data bring along (`baseline`), or
         else all doublets take part.
     cut
-        Doublets of this probability or more take part. Low: what is lost here no triplet classifier finds again.
+        Least probability of doublets that take part. Keep it low: no triplet classifier finds a lost doublet again.
     most
-        Triplets of one graph that are allowed.
+        Largest number of triplets of one graph.
     cut_logit
-        In the place of `cut`: logit from which doublets take part, as `evaluate --efficiency` gives it. A probability
-        near 1 can't hold it. None: `cut` counts.
+        Logit from which doublets take part, in place of `cut`, as `evaluate --efficiency` gives it. A probability near
+        1 can't hold it. None: `cut` counts.
     """
 
     source: ClassVar[str] = "triplets"
@@ -44,7 +44,7 @@ class TripletsOptions:
 
     @classmethod
     def read(cls, fields: Fields) -> Self:
-        """Take and check the options; those of the other source are checked by whoever reads descriptions."""
+        """Take and check the options; those of the other source are checked where its description is read."""
         of = take_of(fields)
         model = fields.take("model", (str, type(None)), None)
         cut = fields.take("cut", float, CUT, minimum=0, maximum=1)

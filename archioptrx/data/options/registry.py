@@ -1,4 +1,4 @@
-"""The data sources by name: what is known of each without torch, and the function that loads it."""
+"""The data sources by name: the description of each, without torch, and the function that loads it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from archioptrx.data.options.toy import ToyOptions
 from archioptrx.data.options.trackml import TrackmlOptions
 
 Load = Callable[[Any], Any]
-"""From the options of a source to its `archioptrx.data.dataset.Dataset`."""
+"""Function from the options of a source to its `archioptrx.data.dataset.Dataset`."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def source(options: type[Options], files: Sequence[str] = ()) -> Callable[[Load]
     Parameters
     ----------
     options
-        Class of its options; it says the name of the source.
+        Class of its options, with the name of the source.
     files
         Patterns of file names by which `--data PATH` is known to be of this source, for example `*.csv`. They are
         tried before those of bundled sources.
@@ -86,8 +86,8 @@ def source(options: type[Options], files: Sequence[str] = ()) -> Callable[[Load]
     """
     lacking = [member for member in ("source", "about", "read") if not hasattr(options, member)]
     if lacking or not is_dataclass(options):
-        what = f"has no {', no '.join(lacking)}" if lacking else "is no dataclass"
-        raise InputError(f"@source: {options.__name__} {what}; allowed: a dataclass that extends PlainOptions")
+        fault = f"has no {', no '.join(lacking)}" if lacking else "is no dataclass"
+        raise InputError(f"@source: {options.__name__} {fault}; allowed: a dataclass that extends PlainOptions")
     return SOURCES.describing(options.source, SourceDescription(options, tuple(files)))
 
 

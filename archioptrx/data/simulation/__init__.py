@@ -1,1 +1,1 @@
-"""Simulated events: a detector, particles through it, and what it sees of them."""
+"""Simulated events: a detector, particles through it, and their hits."""

@@ -1,4 +1,4 @@
-"""The detector of the TrackML challenge: its layers, and which of them a track meets one after the other.
+"""The detector of the TrackML challenge: its layers, and the pairs that a track meets one after the other.
 
 48 layers in nine volumes, named as in the files: the pixel detector (8 barrel, 7 and 9 endcaps), the short strips
 (13; 12, 14) and the long strips (17; 16, 18). Amrouche et al., arXiv:1904.06778; the numbers are those of its
@@ -74,7 +74,7 @@ SURFACES = _surfaces()
 BARREL = sum(surface.barrel for surface in SURFACES)
 """Number of barrel layers: 10."""
 LINES_Z0 = 200.0
-"""Straight lines that tell the order of the layers start within ± this of the middle of the beam line, mm."""
+"""Largest |z0| of the straight lines that give the order of the layers, mm."""
 LINES_ETA = 4.5
 """Pseudorapidity of those lines, on both sides."""
 

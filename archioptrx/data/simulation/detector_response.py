@@ -40,13 +40,13 @@ class Detector:
     volume, layer : int64 [L]
         TrackML's numbers.
     barrel : bool [L]
-        A cylinder, or else a ring.
+        True for a cylinder, False for a ring.
     place : float64 [L]
         Radius of a cylinder, z of a ring, mm.
     low, high : float64 [L]
         Extent in z of a cylinder, in r of a ring, mm.
     across, along : float64 [L]
-        Resolution in r·φ; in z of a cylinder, in r of a ring, mm.
+        Resolution in r·φ, and in z of a cylinder or r of a ring, mm.
     noise : float64 [L]
         Share of all noise hits.
     """

@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 CURVATURE = 0.299792458e-3
 """Transverse momentum in GeV of a particle of charge e per tesla and mm of its radius."""
 PION = 0.13957
-"""Mass in GeV that every particle is given where its speed matters."""
+"""Mass in GeV of every particle, for its speed."""
 GRAZING = 0.1
 """A layer counts as at most 1 / GRAZING times as thick as it is for a particle that crosses at a small angle."""
 
@@ -55,9 +55,9 @@ class Helices:
     Attributes
     ----------
     pos : float64 [A, 3]
-        mm.
+        x, y, z in mm.
     momentum : float64 [A, 3]
-        GeV.
+        Momentum in GeV.
     sense : float64 [A]
         Sign of charge times field: 1 turns clockwise as seen against the field.
     field
@@ -140,7 +140,7 @@ class Helices:
         return Helices(pos, momentum, self.sense, self.field)
 
     def rows(self, chosen: NDArray[np.bool_]) -> Helices:
-        """The helices of the chosen particles."""
+        """Helices of the chosen particles."""
         return Helices(self.pos[chosen], self.momentum[chosen], self.sense[chosen], self.field)
 
 
@@ -154,7 +154,7 @@ def propagate(
     start
         The particles where they are made.
     detector
-        Its layers.
+        Layers of the detector.
     thickness
         Thickness of each layer in radiation lengths; 0: no scattering.
     random
@@ -214,7 +214,7 @@ def highland(momentum: Floats, depth: Floats) -> Floats:
     Parameters
     ----------
     momentum : [A]
-        GeV.
+        Momentum in GeV.
     depth : [A]
         Matter x/X0 on the way, in radiation lengths.
 
@@ -235,7 +235,7 @@ def scattered(at: Helices, barrel: NDArray[np.bool_], thickness: float, random: 
     at
         The particles, on their layers.
     barrel : bool [A]
-        Whether the layer is a cylinder; else a ring.
+        True: the layer is a cylinder; False: a ring.
     thickness
         Thickness of the layer in radiation lengths.
     random

@@ -2,10 +2,10 @@
 
 Collisions lie along the beam, and particles come from them with a falling spectrum of transverse momentum, uniform in
 φ and η, of either charge. A share of them are secondaries: something neutral flew from the collision and became a
-charged particle, whose direction differs from its own by about `OPENING`. Helices meet the layers (`propagation`),
-scatter in them, and leave hits that are smeared along the layer, or none where the layer misses them. Noise is added in
-proportion to what TrackML's events have in each layer. Nothing else is simulated: no energy loss, no interactions, no
-overlapping modules, no merged hits, no beam pipe, no second half turn of a looper.
+charged particle, whose direction differs from the neutral one's by about `OPENING`. Helices meet the layers
+(`propagation`), scatter in them, and leave hits that are smeared along the layer, or none where the layer misses them.
+Noise is added in proportion to what TrackML's events have in each layer. Nothing else is simulated: no energy loss, no
+interactions, no overlapping modules, no merged hits, no beam pipe, no second half turn of a looper.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 OPENING = 0.1
 """Standard deviation in φ and in η of the direction of a secondary around that of the particle that it came from."""
 FEWEST_HITS = 3
-"""A particle with fewer hits has no weight, as in the TrackML challenge it isn't a track."""
+"""Least number of hits of a particle with weights: with fewer, it is no track in the TrackML challenge."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def smeared(pos: Floats, detector: Detector, layer: Ints, across: Floats, along:
     Parameters
     ----------
     pos : [N, 3]
-        mm.
+        x, y, z in mm.
     detector, layer
         Row of each hit's layer.
     across : [N]
@@ -150,7 +150,7 @@ def with_noise(hits: SimulatedHits, share: float, detector: Detector, random: np
     share
         Noise as a share of all hits, noise included.
     detector
-        Its `noise` says how much each layer gets.
+        Its layers, with each one's share of the noise in `noise`.
     random
         Draws the noise.
     """

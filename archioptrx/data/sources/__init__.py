@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from archioptrx.data.dataset import Dataset, Metadata
 
 FILES = ("path", "model")
-"""Keys whose values are paths."""
+"""Keys of a description whose values are paths."""
 
 __all__ = ["SOURCES", "check_spec", "load_dataset", "resolved", "source", "with_path"]
 
@@ -83,7 +83,7 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
 
 
 def _described(content: Mapping[str, Any], faults: list[str]) -> Mapping[str, Any]:
-    """The same with a mapping for the other source, which may be described by a path or in YAML."""
+    """Description with a mapping for the other source, which may be given by a path or in YAML."""
     if not isinstance(content, Mapping) or OF not in content:
         return content
     try:

@@ -1,6 +1,6 @@
 """Event graphs as acorn (gnn4itk) and gnn_tracking store them: one PyG `Data` object per file, `.pyg` or `.pt`.
 
-Two forms are known, and told apart by what a file holds.
+Two forms are known, and recognised by the content of a file.
 
 *Named columns* (acorn): one tensor per feature, with or without the prefix that newer versions give it, here in
 brackets. Of the hits [N]: `[hit_]r`, `[hit_]phi`, `[hit_]z` in mm and rad, or `[hit_]x` and `hit_y` instead of the
@@ -47,14 +47,14 @@ from archioptrx.data.options import SOURCES, AcornOptions
 from archioptrx.data.options.acorn import NAMES, PT_UNITS
 from archioptrx.data.pairs import Edges, pair_keys, per_pair
 from archioptrx.data.sources.files import files_in
-from archioptrx.data.sources.pyg_files import LEGAL, Array, Content, array, first, read_content
+from archioptrx.data.sources.pyg_files import ALLOWED, Array, Content, array, first, read_content
 from archioptrx.data.sources.stream import Job, stream
 
 __all__ = ["NAMES", "SectorFile", "event_files", "load", "write_predictions"]
 
 PATTERNS = ("*.pyg", "*.pt")
 TRUTH = ("edge_y", "y", "track_edges")
-"""Each of these says which edges are true."""
+"""Names of columns, each of which gives the truth of edges."""
 NODE_SCALE = (1000.0, math.pi, 1000.0)
 
 
@@ -90,7 +90,7 @@ def event_files(options: AcornOptions) -> dict[str, dict[int, SectorFile]]:
 
     Where two files of an event have one name, the folders inside the path are part of the event's.
     """
-    files = files_in(options.path, PATTERNS, LEGAL)
+    files = files_in(options.path, PATTERNS, ALLOWED)
     names = {file: event_and_sector(file, options.names) for file in files}
     often = Counter(names.values())
     ambiguous = {event for (event, _), count in often.items() if count > 1}
@@ -112,7 +112,7 @@ def event_and_sector(file: Path, names: str) -> tuple[str, int]:
     Raises
     ------
     InputError
-        What the pattern takes for the sector is no number.
+        The part of the name that the pattern takes for the sector is no number.
 
     >>> event_and_sector(Path("data21000_s3.pt"), NAMES), event_and_sector(Path("event7.pyg"), NAMES)
     (('data21000', 3), ('event7', 0))
@@ -168,7 +168,7 @@ def name_shared_hits(parts: list[dict[str, Any]]) -> int:
 
 
 def _with_repeats(place: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Each number beside how often it stood before. Shapes: [N] -> [N, 2]."""
+    """Each number, with the number of its earlier occurrences. Shapes: [N] -> [N, 2]."""
     order = np.argsort(place, kind="stable")
     ordered = place[order]
     repeat = np.empty(len(place), dtype=np.int64)
@@ -182,7 +182,7 @@ def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
     Raises
     ------
     InputError
-        Something is missing or doesn't fit, row by row where it is one of a row.
+        Something is missing or doesn't fit.
     """
     nodes, kind = coordinates(content, options)
     count = len(nodes)
@@ -216,8 +216,8 @@ def coordinates(content: Content, options: AcornOptions) -> tuple[NDArray[np.flo
     # A plain `y` is the truth of the edges, in every version.
     x, y = first(content, "hit_x", "x")[1], array(content, "hit_y")
     if x is not None and y is not None and x.shape == y.shape:
-        given = {"r": np.hypot(x, y), "phi": np.arctan2(y, x)}
-        columns |= {name: values for name, values in given.items() if columns[name] is None}
+        computed = {"r": np.hypot(x, y), "phi": np.arctan2(y, x)}
+        columns |= {name: values for name, values in computed.items() if columns[name] is None}
     missing = [name for name in ("r", "phi", "z") if columns[name] is None]
     if missing:
         raise InputError(f"lacks {', '.join(missing)}; allowed: hit_r, hit_phi, hit_z, or a matrix x [hits, features]")
@@ -322,16 +322,16 @@ def _particles(content: Content, hits: int, kind: str, unit: float) -> dict[str,
 def write_predictions(
     file: Path, target: Path, graph: HitGraph, scores: torch.Tensor | None, tracks: torch.Tensor | None
 ) -> None:
-    """Write an event's file again with what a network found, under the names that acorn gives it.
+    """Write an event's file again with the scores and tracks of a network, under the names of acorn.
 
     Parameters
     ----------
     file
-        That the graph was read from; its content is kept as it is.
+        File from which the graph was read; its content is kept as it is.
     target
         A new file.
     graph
-        As `load` made it.
+        The graph, as `load` made it.
     scores : float [E] or None
         Probability of each edge, in the graph's order. The file gets one per edge of its own, in its own order: both
         directions of an edge have its score, an edge from a hit to itself has 0. `edge_scores` or, where the file has

@@ -60,7 +60,7 @@ class Embedding:
     weights, biases : float32 [in, out], [out]
         Weights and biases of each layer.
     radius
-        Hits of one particle that follow each other are mostly nearer than this.
+        Distance within which most hits of one particle that follow each other lie.
     """
 
     weights: tuple[Tensor, ...]
@@ -130,7 +130,7 @@ def true_pairs(graph: HitGraph, metadata: Metadata, truth: str = "consecutive") 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Sums in one order: the same weights come of the same data, however many threads a process has."""
+    """Context with one thread of torch: sums have one order, so the same data give the same weights anywhere."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -147,7 +147,7 @@ def fit(
     Parameters
     ----------
     report
-        Is told each epoch that ended, from 1.
+        Function that is called with the number of each epoch that ended, from 1.
     """
     hits = [
         EmbeddingInput(inputs_of(g, metadata), g.pid.numpy(), true_pairs(g, metadata, options.truth)) for g in graphs
@@ -181,15 +181,18 @@ def new_embedding(inputs: int, options: LearnedOptions, random: np.random.Genera
 
 
 def pair_loss(places: Tensor, hits: EmbeddingInput, margin: float, random: np.random.Generator) -> Tensor:
-    """Mean loss of wanted pairs plus that of the others; see the head of this file. Shapes: places [N, K] -> []."""
-    wanted = np.concatenate([hits.true, partners(hits.pid, random)], axis=1)
+    """Mean loss of pairs of one particle plus that of other pairs; see the head of this file.
+
+    Shapes: places [N, K] -> [].
+    """
+    of_one_particle = np.concatenate([hits.true, partners(hits.pid, random)], axis=1)
     others = np.concatenate(
         [random_pairs(len(hits.pid), random), near_pairs(places.detach().numpy(), margin, HARD)], axis=1
     )
     same = (hits.pid[others[0]] == hits.pid[others[1]]) & (hits.pid[others[0]] != 0)
     others = others[:, ~same & (others[0] != others[1])]
     losses = []
-    for pairs, sign in ((wanted, 1.0), (others, -1.0)):
+    for pairs, sign in ((of_one_particle, 1.0), (others, -1.0)):
         if pairs.shape[1]:
             squares = (places[pairs[0]] - places[pairs[1]]).square().sum(dim=1)
             losses.append(hinge_embedding_loss(squares, squares.new_full(squares.shape, sign), margin=margin**2))

@@ -16,14 +16,14 @@ from archioptrx.core.errors import InputError
 
 PARTS = ("hits", "cells", "particles", "truth")
 _NAME = re.compile(r"^(?P<event>event\d+)-(?P<part>hits|cells|particles|truth)\.csv(\.gz|\.zip)?$")
-LEGAL = "event000001000-hits.csv, say, or .csv.gz, .csv.zip"
+ALLOWED = "e.g. event000001000-hits.csv, or .csv.gz, .csv.zip"
 _CHUNK = 1 << 20
 USUAL_BYTES = 16 << 20
-"""A file may always unpack to so much,"""
+"""Bytes to which a file may always unpack."""
 MOST_RATIO = 50
-"""and else to so many times its packed size (CSV of digits reaches 3 to 10),"""
+"""Times of its packed size to which a larger file may unpack; CSV of digits reaches 3 to 10."""
 MOST_BYTES = 2 << 30
-"""but never to more than this; the largest files of the challenge have 30 MB."""
+"""Bytes to which a file may unpack at most; the largest files of the challenge have 30 MB."""
 
 
 class _Stream(Protocol):
@@ -37,9 +37,9 @@ class EventFile:
     Attributes
     ----------
     path
-        On disk.
+        Path on disk.
     member
-        Its name inside the .zip; None where the file isn't in one.
+        Name inside the .zip; None where the file isn't in one.
     fault
         Reason why it may not be read.
     """
@@ -62,7 +62,7 @@ class EventFile:
         Raises
         ------
         InputError
-            It can't be read, leads out of its folder, is cut short, or is much larger than an honest file.
+            It can't be read, leads out of its folder, is cut short, or is larger than the limits above.
         """
         if self.fault:
             raise InputError(f"{self}: {self.fault}")
@@ -70,11 +70,11 @@ class EventFile:
             return self._unpacked()
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
             text = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"{self}: can't be read ({text}); allowed: {LEGAL}") from error
+            raise InputError(f"{self}: can't be read ({text}); allowed: {ALLOWED}") from error
 
     def _unpacked(self) -> bytes:
         if not self.path.is_file():
-            raise InputError(f"{self}: is no file; allowed: {LEGAL}")
+            raise InputError(f"{self}: is no file; allowed: {ALLOWED}")
         size = self.path.stat().st_size
         if self.member is None and self.path.suffix == ".gz":
             with gzip.open(self.path) as stream:
@@ -112,7 +112,7 @@ class EventFiles:
     Attributes
     ----------
     name
-        `event000001000`, say.
+        Name of the event, e.g. `event000001000`.
     parts
         File of each part that the event has: `hits`, `cells`, `particles`, `truth`.
     faults
@@ -125,9 +125,9 @@ class EventFiles:
 
     @property
     def key(self) -> str:
-        """Paths, sizes and times of the files: changes when their content does."""
-        seen = {file.path: file.path.stat() for file in self.parts.values() if file.path.exists()}
-        stats = "".join(f"{path.resolve()} {s.st_size} {s.st_mtime_ns}\n" for path, s in sorted(seen.items()))
+        """Text of paths, sizes and times of the files; it changes when their content does."""
+        file_stats = {file.path: file.path.stat() for file in self.parts.values() if file.path.exists()}
+        stats = "".join(f"{path.resolve()} {s.st_size} {s.st_mtime_ns}\n" for path, s in sorted(file_stats.items()))
         return stats + " ".join(str(file.member) for _, file in sorted(self.parts.items()))
 
 
@@ -146,12 +146,12 @@ def find_events(path: Path) -> list[EventFiles]:
     elif path.is_file() and path.suffix == ".zip":
         files = list(_in_archive(path))
     elif path.is_file():
-        raise InputError(f"{path}: is no file of an event; allowed: {LEGAL}, or a .zip or a folder of them")
+        raise InputError(f"{path}: is no file of an event; allowed: {ALLOWED}, or a .zip or a folder of them")
     else:
         raise InputError(f"{path}: no such file or folder; allowed: a folder or .zip of event*-hits.csv files")
     events = _by_event(files)
     if not events:
-        raise InputError(f"{path}: holds no event; allowed: files called {LEGAL}")
+        raise InputError(f"{path}: holds no event; allowed: files called {ALLOWED}")
     return events
 
 
@@ -198,7 +198,7 @@ def _in_folder(folder: Path) -> Iterator[EventFile]:
 
 
 def _link_fault(path: Path, root: Path) -> str:
-    """Say what is wrong with a path if it is a link."""
+    """Fault of a path that is a link; "": none."""
     if not path.resolve().is_relative_to(root):
         return "is a link out of its folder; allowed: files inside of it"
     return "" if path.exists() else "is a link to nothing; allowed: a file"

@@ -24,7 +24,7 @@ PARTICLE = "particle_id"
 """The column in which a missing number stands for noise, as -1 does; see `archioptrx.data.identifiers`."""
 _PANDAS = tuple(int(part) for part in pd.__version__.split(".")[:2])
 _EXACT: dict[str, Any] = {} if _PANDAS >= (3, 1) else {"float_precision": "round_trip"}
-"""Read a number as exactly that which was written: from 3.1 on pandas does so anyway, and warns of the option."""
+"""Option that reads numbers exactly as written: from 3.1 on pandas does so anyway, and warns of the option."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +52,11 @@ class Table:
         """Columns side by side. Shapes: -> float64 [rows, names]."""
         return np.stack([self.columns[name] for name in names], axis=1).astype(np.float64)
 
-    def fault(self, row: int, what: str) -> InputError:
+    def fault(self, row: int, text: str) -> InputError:
         """An error about a row (from 0), by its line in the file."""
-        return InputError(f"{self.file}: line {row + 2}: {what}")
+        return InputError(f"{self.file}: line {row + 2}: {text}")
 
-    def refuse(self, wrong: Array, name: str, what: str) -> None:
+    def refuse(self, wrong: Array, name: str, rest: str) -> None:
         """Raise about the first row where `wrong` holds, with the value of one column.
 
         Raises
@@ -66,7 +66,7 @@ class Table:
         """
         if wrong.any():
             row = int(np.argmax(wrong))
-            raise self.fault(row, f"{name} is {self.columns[name][row]}{what}")
+            raise self.fault(row, f"{name} is {self.columns[name][row]}{rest}")
 
 
 def read_table(file: EventFile, names: Sequence[str]) -> Table:

@@ -1,4 +1,4 @@
-"""Files that a source reads: which there are in a folder, and what must not be followed or unpacked."""
+"""Files that a source reads: search in a folder, and refusal of links out of it and of zip bombs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def files_in(path: Path, patterns: Sequence[str], allowed: str) -> list[Path]:
     patterns
         Patterns of file names, such as `*.pyg`.
     allowed
-        Says in messages what belongs there.
+        Text in messages of what is allowed there.
 
     Raises
     ------
     InputError
-        There is nothing.
+        There is no such file.
     """
     if path.is_file():
         return [path]
@@ -35,12 +35,13 @@ def files_in(path: Path, patterns: Sequence[str], allowed: str) -> list[Path]:
 
 
 def file_fault(file: Path, folder: Path, largest: int) -> str | None:
-    """Say what speaks against opening a file that was found in a folder; None: nothing.
+    """Find a reason not to open a file that was found in a folder; None: there is none.
 
     Parameters
     ----------
     folder
-        Where it was found; a link that leads out of it isn't followed. The file itself: it was named by the user.
+        Folder in which it was found: a link that leads out of it isn't followed. The file itself where the user named
+        it.
     largest
         Bytes that it may have.
     """

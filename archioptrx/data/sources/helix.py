@@ -1,4 +1,4 @@
-"""Simulated events of a three-dimensional detector, for those who have no data, and for tests.
+"""Simulated events of a three-dimensional detector, for users without data, and for tests.
 
 `events.simulation` makes each event, `events.graph_building` the graphs of it, with the cuts and the targets of the
 source `trackml`; event k is the same however many there are. With `csv` the events are written as TrackML CSV too;
@@ -33,8 +33,8 @@ def load(options: HelixOptions) -> Dataset:
     """
     if options.csv is not None:
         write_csv(options, options.csv)
-    given = {key: value for key, value in asdict(options).items() if key != "csv" and value not in (None, ())}
-    metadata = building_metadata(options.source, options, given)
+    settings = {key: value for key, value in asdict(options).items() if key != "csv" and value not in (None, ())}
+    metadata = building_metadata(options.source, options, settings)
     jobs = [Job(f"event{number:09d}", number, f"seed {options.seed}") for number in range(options.events)]
     return stream(jobs, partial(make, options=options, metadata=metadata), metadata, skip_bad=True)
 

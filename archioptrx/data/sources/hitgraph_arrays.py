@@ -1,6 +1,6 @@
 """One `.npz` file of HEP.TrkX as arrays: read within bounds, and its form checked before anything is made of it.
 
-What holds for all hit graphs, whatever file they come from, is left to `archioptrx.data.guard`.
+Rules of all hit graphs, of any file, are checked in `archioptrx.data.guard`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ OPTIONAL = {
 MAY_BE_NAN = ("pid", "pt")
 """Arrays in which NaN may stand for noise; the guard of hit graphs looks at them."""
 NO_TRUTH = "no truth"
-"""Marks arrays whose `y` isn't the file's."""
+"""Key that marks arrays whose `y` isn't the file's."""
 KEPT_BYTES = 2**28
 """Arrays of this size together stay in memory between the two looks at the files; others are read twice."""
 MOST_RATIO = 100
-"""A larger file may unpack to so many times its size; honest ones reach 10."""
+"""Times of its size to which a larger file may unpack; real ones reach 10."""
 UNREADABLE = (
     OSError,
     RuntimeError,
@@ -46,11 +46,11 @@ UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What reading a damaged file may raise; memory ends where an array claims to be larger than all there is."""
+"""Errors that reading a damaged file may raise; a MemoryError where an array claims to be larger than the memory."""
 
 
 def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str]]:
-    """Read and check one file: its arrays, and what is wrong with it. Widths are those of the data set's fields."""
+    """Read and check one file: its arrays, and its faults. Widths are those of the data set's fields."""
     if not file.is_file() or not file.stat().st_size:
         return {}, [f"is {'empty' if file.is_file() else 'no file'}; allowed: an .npz file of HEP.TrkX"]
     try:
@@ -76,7 +76,7 @@ def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str
 
 
 def first_line(error: Exception) -> str:
-    """Shorten an exception of numpy or zipfile to what fits a line."""
+    """Shorten an exception of numpy or zipfile to one line."""
     return (str(error).splitlines() or [type(error).__name__])[0][:80]
 
 
@@ -100,8 +100,8 @@ def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:
     for key, like in OPTIONAL.items():
         if key in arrays and like not in arrays:
             faults.append(f"{key} stands without {like}; allowed: both or neither")
-        elif key in arrays and (count := _rows(arrays[key])) != (wanted := _rows(arrays[like])):
-            faults.append(f"{key} has {count} rows; allowed: as many as {like}, {wanted}")
+        elif key in arrays and (count := _rows(arrays[key])) != (needed := _rows(arrays[like])):
+            faults.append(f"{key} has {count} rows; allowed: as many as {like}, {needed}")
     if faults:
         return faults
     faults += [

@@ -53,13 +53,13 @@ class Scan:
     faults
         Faults of it.
     arrays
-        Its content, while there is memory for it.
+        Content of the file, while there is memory for it.
     wraps
-        Whether an edge spans more than half of the range of φ.
+        True: an edge spans more than half of the range of φ.
     upper
         Share of the hits with z > 0.
     zero
-        Whether 0 is a particle in it: a true edge joins two such hits.
+        True: 0 is a particle in it, for a true edge joins two such hits.
     """
 
     faults: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ def stamp(file: Path) -> str:
 
 
 def complete(metadata: Metadata | None, good: Mapping[Path, Scan], options: HitgraphsOptions, skipped: int) -> Metadata:
-    """Add to the metadata of the folder, or infer without them, what all its files together tell."""
+    """Complete the metadata of the folder, or infer them where it has none, from all its files together."""
     facts: dict[str, Any] = {"skipped": skipped} if skipped else {}
     if metadata is None:
         sectors, how = (options.sectors, "given") if options.sectors else infer_sectors(good, options.usual_sectors)
@@ -161,7 +161,7 @@ def make(job: Job, widths: Mapping[str, int], from_zero: bool, directed: bool, m
     from_zero
         0 is a particle in these files.
     directed
-        Which hit of an edge is the inner one is known: ArchiOpTrX wrote the files.
+        ArchiOpTrX wrote the files: the first hit of an edge is the inner one.
     """
     file, arrays = job.content
     if arrays is None:
@@ -207,8 +207,8 @@ def first_events(files: list[Path], number: int | None) -> list[Path]:
     >>> [file.name for file in first_events([Path("e1_g0.npz"), Path("e1_g1.npz"), Path("e2_g0.npz")], 1)]
     ['e1_g0.npz', 'e1_g1.npz']
     """
-    kept = set(list(dict.fromkeys(name_of(file)[0] for file in files))[:number])
-    return [file for file in files if name_of(file)[0] in kept]
+    first_names = set(list(dict.fromkeys(name_of(file)[0] for file in files))[:number])
+    return [file for file in files if name_of(file)[0] in first_names]
 
 
 def read_metadata(folder: Path) -> Metadata | None:
@@ -219,7 +219,7 @@ def read_metadata(folder: Path) -> Metadata | None:
     try:
         return Metadata.from_dict(json.loads(file.read_text(encoding="utf-8")))
     except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{file}: isn't what the command `data` wrote: {error}") from error
+        raise InputError(f"{file}: isn't a file of the command `data`: {error}") from error
 
 
 def name_of(file: Path) -> tuple[str, int]:
@@ -253,7 +253,7 @@ def infer_sectors(good: Mapping[Path, Scan], usual: int | None = None) -> tuple[
     graphs = max(*Counter(event for event, _ in names).values(), *(sector + 1 for _, sector in names))
     if graphs == 1:
         raise InputError(
-            f"{next(iter(good)).parent}: sectors can't be told from one graph an event; "
+            f"{next(iter(good)).parent}: one graph an event doesn't give the number of sectors; "
             "allowed: give the number of φ sectors (1: whole events)"
         )
     halves = graphs % 2 == 0 and all(scan.upper < 0.02 or scan.upper > 0.98 for scan in good.values())

@@ -19,7 +19,7 @@ says: no validation or test event was seen. (With fewer than three events the da
 be: the split says so.) The weights stay with the data too, and with every model that is trained on them: `evaluate` and
 `predict` embed new events as the training events were. Counts are those of `archioptrx.data.graph_construction`, and
 `particle_edges`: edges between any two hits of one particle. Their share is what the embedding strives for; that of the
-true edges stays low, for a particle of n hits that lie together has n - 1 true edges of n (n - 1) / 2.
+true edges stays low, for of n (n - 1) / 2 edges among n hits of a particle, n - 1 are true.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
 
 KEPT = ("x", "pid", "hit_id", "pos", "pt", "hit_weight", "particle_index", *PARTICLE_FIELDS)
 FITTED = "embedding"
-"""Where the network stands among the metadata's options."""
+"""Key of the network in the metadata's options."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,11 +60,11 @@ class EmbeddingPlan:
     inner, metadata
         Metadata of the other source's graphs and of the new ones.
     embedding
-        That hits get their places from.
+        Network from which hits get their places.
     neighbours
         Most neighbours of a hit.
     truth, loss_radius
-        As in `LearnedOptions`.
+        Options as in `LearnedOptions`.
     """
 
     inner: Metadata
@@ -93,20 +93,20 @@ def load(options: LearnedOptions) -> Dataset:
         embedding = _fitted(list(taken(inner.graphs, places)), inner.metadata, options)
     else:
         chosen, embedding = (), _embedding_of(options.like)
-    given = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in ("of", "like")}
+    settings = {f.name: getattr(options, f.name) for f in fields(options) if f.name not in ("of", "like")}
     metadata = replace(
         inner.metadata,
         source="learned",
         embedding=len(embedding.biases[-1]),
         fitted_on=chosen,
-        options={**given, "of": inner.metadata.to_dict(), FITTED: embedding.to_dict()},
+        options={**settings, "of": inner.metadata.to_dict(), FITTED: embedding.to_dict()},
     )
     plan = EmbeddingPlan(inner.metadata, metadata, embedding, options.neighbours, options.truth, options.loss_radius)
     return stream(jobs_of(inner.graphs), partial(make, plan=plan), metadata)
 
 
 def jobs_of(graphs: Sequence[HitGraph]) -> list[Job]:
-    """One job for each graph. It brings that graph alone: what all jobs share goes to the workers with every one."""
+    """One job for each graph, with that graph alone: shared content would go to the workers with every job."""
     return [Job(f"{k:06d}", taken(graphs, [k]), digest.hex()) for k, digest in enumerate(digests_of(graphs))]
 
 
@@ -142,7 +142,7 @@ def make(job: Job, plan: EmbeddingPlan) -> BuiltEvent:
     near = near_pairs(places, plan.embedding.radius, plan.neighbours)
     edges = undirected(near, nodes[:, 0], nodes[:, 2]).edge_index
     truth, count, pid = true_pairs(graph, plan.inner, plan.truth), len(nodes), graph.pid.numpy()
-    kept = np.isin(pair_keys(truth, count), pair_keys(edges, count))
+    is_edge = np.isin(pair_keys(truth, count), pair_keys(edges, count))
     compared = (
         [edges, truth]
         if plan.loss_radius is None
@@ -159,5 +159,5 @@ def make(job: Job, plan: EmbeddingPlan) -> BuiltEvent:
         "y_loss": (pid[pairs[0]] == pid[pairs[1]]) & (pid[pairs[0]] != 0),
     }
     graph_near = make_graph(content, plan.metadata, graph.event, graph.sector)
-    counts = {"true_edges": truth.shape[1], "kept_edges": int(kept.sum()), "edges": edges.shape[1]}
+    counts = {"true_edges": truth.shape[1], "kept_edges": int(is_edge.sum()), "edges": edges.shape[1]}
     return BuiltEvent((graph_near,), counts | {"particle_edges": int(content["y_loss"][: edges.shape[1]].sum())})

@@ -12,7 +12,7 @@
 *Neighbours* are a list with one list or array of hit numbers per hit. An edge may stand at one of its hits or at both;
 it is one edge from the hit nearer to the beam line to the other, and edges come in the order of their inner, then
 outer hits. An edge is true (`y`) if it is in `true`. A pair of `loss` is wanted together (`y_loss`) if both hits are of
-one particle, in whatever places of its track: an embedding that is clustered afterwards has to bring all of them
+one particle, at any places of its track: an embedding that is clustered afterwards has to bring all of them
 together, and the hinge loss of the notebook is one on pairs of one particle. A `true` of consecutive hits holds fewer
 pairs, and would push the others apart.
 
@@ -47,7 +47,7 @@ from archioptrx.data.sources.files import file_fault, files_in
 from archioptrx.data.sources.safe_pickle import filled
 from archioptrx.data.sources.stream import Job, stream
 
-LEGAL = "a pickled list of samples {hits: {xyz, particle_id, …}, graphs: {pred, loss, true}}"
+ALLOWED = "a pickled list of samples {hits: {xyz, particle_id, …}, graphs: {pred, loss, true}}"
 LARGEST = 4 * 2**30
 """Bytes of a file; it is read at once."""
 SHARED = 4
@@ -68,13 +68,13 @@ class Sample:
     place
         File and number, the start of messages.
     content
-        As it was unpickled.
+        Content as it was unpickled.
     name, sector, sectors
         Event, φ sector, and number of sectors of an event.
     most
         Neighbours that it may have.
     faults
-        Reason why it can't even be looked at.
+        Faults that make it unreadable.
     """
 
     place: str
@@ -95,7 +95,7 @@ def load(options: PickleOptions) -> Dataset:
     InputError
         A file holds something else, or a sample breaks the contract: one line each. Nothing of a file is run.
     """
-    files = files_in(options.path, FILES, LEGAL)
+    files = files_in(options.path, FILES, ALLOWED)
     samples = samples_of(options, files)
     good = [sample for sample in samples if not sample.faults]
     sectors = {sample.sectors for sample in good}
@@ -130,21 +130,21 @@ def _stamp(files: Sequence[Path]) -> str:
 
 
 def read_samples(file: Path, folder: Path) -> list[Sample]:
-    """Read one file; what the samples hold is looked at later, one by one.
+    """Read one file; the content of the samples is checked later, one by one.
 
-    A file that is no list of dicts, or asks for something that needs running, is one sample that says so.
+    A file that is no list of dicts, or asks for something that needs running, is one sample with this fault.
     """
     fault = file_fault(file, folder, LARGEST)
     if fault:
-        return [Sample(str(file), None, file.stem, faults=(f"{fault}; allowed: {LEGAL}",))]
+        return [Sample(str(file), None, file.stem, faults=(f"{fault}; allowed: {ALLOWED}",))]
     content = file.read_bytes()
     try:
         samples = safe_pickle.load(content)
     except InputError as error:
         return [Sample(str(file), None, file.stem, faults=error.faults)]
     if not isinstance(samples, list | tuple) or not samples:
-        what = "an empty list" if isinstance(samples, list | tuple) else type(samples).__name__
-        return [Sample(str(file), None, file.stem, faults=(f"holds {what}; allowed: {LEGAL}",))]
+        held = "an empty list" if isinstance(samples, list | tuple) else type(samples).__name__
+        return [Sample(str(file), None, file.stem, faults=(f"holds {held}; allowed: {ALLOWED}",))]
     return [_sample(file, number, sample, SHARED * len(content)) for number, sample in enumerate(samples)]
 
 
@@ -169,7 +169,7 @@ def _shared_keys(sample: Sample) -> frozenset[str]:
 
 
 def without_twins(samples: Sequence[Sample]) -> list[Sample]:
-    """The same samples, where one that has the name and sector of an earlier one is a fault: its hits are others."""
+    """Samples, in which one with the name and sector of an earlier one is a fault: it holds other hits."""
     first: dict[tuple[str, int], Sample] = {}
     checked = []
     for sample in samples:
@@ -253,14 +253,14 @@ def arrays_of(sample: Sample, metadata: Metadata) -> dict[str, Any]:
 def _inside(content: Any, name: str) -> dict[str, Any]:
     value = content.get(name) if isinstance(content, dict) else None
     if not isinstance(value, dict):
-        raise InputError(f"lacks {name}, or it is no dict; allowed: {LEGAL}")
+        raise InputError(f"lacks {name}, or it is no dict; allowed: {ALLOWED}")
     return value
 
 
 def _values(hits: dict[str, Any], name: str, finite: bool = True) -> NDArray[Any]:
-    """An array of numbers, finite ones unless told otherwise."""
+    """An array of numbers, which have to be finite unless `finite` is False."""
     if name not in hits:
-        raise InputError(f"lacks hits.{name}; allowed: {LEGAL}")
+        raise InputError(f"lacks hits.{name}; allowed: {ALLOWED}")
     values = filled(hits[name])
     if isinstance(values, list):
         values = np.array([filled(value) for value in values]) if _plain(values) else None
@@ -279,8 +279,8 @@ def _plain(values: list[Any]) -> bool:
 def _table(hits: dict[str, Any], name: str, rows: int | None, columns: int) -> NDArray[np.float64]:
     values = _values(hits, name)
     if values.ndim != 2 or values.shape[1] != columns or (rows is not None and len(values) != rows):
-        wanted = "hits" if rows is None else rows
-        raise InputError(f"hits.{name} has the shape {list(values.shape)}; allowed: [{wanted}, {columns}]")
+        expected_rows = "hits" if rows is None else rows
+        raise InputError(f"hits.{name} has the shape {list(values.shape)}; allowed: [{expected_rows}, {columns}]")
     return values.astype(np.float64)
 
 
@@ -303,8 +303,8 @@ def neighbours(graphs: dict[str, Any], name: str, hits: int, most: int) -> Edges
     if isinstance(lists, np.ndarray) and lists.ndim == 2:
         lists = list(lists)
     if not isinstance(lists, list | tuple) or len(lists) != hits:
-        what = f"{len(lists)} lists" if isinstance(lists, list | tuple) else type(lists).__name__
-        raise InputError(f"graphs.{name} is {what}; allowed: one list of neighbours for each of the {hits} hits")
+        content = f"{len(lists)} lists" if isinstance(lists, list | tuple) else type(lists).__name__
+        raise InputError(f"graphs.{name} is {content}; allowed: one list of neighbours for each of the {hits} hits")
     lists_of_hits: list[NDArray[np.int64]] = []
     total = 0
     for hit, near in enumerate(map(filled, lists)):

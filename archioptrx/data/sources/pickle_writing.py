@@ -39,7 +39,7 @@ def write(dataset: Dataset, file: Path) -> None:
 
 
 def to_sample(graph: HitGraph, sectors: int) -> dict[str, Any]:
-    """One graph as the notebook keeps it."""
+    """One graph in the notebook's form."""
     hits = {"xyz": graph.pos, "emb": graph.x[:, :3] if graph.get("embedding") is None else graph.embedding}
     hits |= {"particle_id": graph.pid, "hit_id": graph.hit_id}
     if graph.get("pt") is not None:

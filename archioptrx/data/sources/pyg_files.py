@@ -18,48 +18,48 @@ from torch_geometric.data.storage import EdgeStorage, GlobalStorage, NodeStorage
 from archioptrx.core.errors import InputError
 from archioptrx.data.sources.files import file_fault, unpacked_fault
 
-LEGAL = "event graphs of acorn or gnn_tracking, .pyg or .pt"
+ALLOWED = "event graphs of acorn or gnn_tracking, .pyg or .pt"
 LARGEST = 8 * 2**30
-"""Bytes of a file: what is larger isn't one event."""
+"""Most bytes of a file with one event."""
 CLASSES = [Data, DataEdgeAttr, DataTensorAttr, EdgeStorage, GlobalStorage, NodeStorage]
 Array = NDArray[Any]
 Content = Mapping[str, Any]
 
 
 def read_content(file: Path, folder: Path) -> dict[str, Any]:
-    """Read what a file holds: tensors and plain data by name. Nothing of it is run.
+    """Read the content of a file: tensors and plain data by name. Nothing of it is run.
 
     Parameters
     ----------
     folder
-        That the file was found in, or the file itself.
+        Folder in which the file was found, or the file itself.
 
     Raises
     ------
     InputError
-        The file isn't what `torch.save` writes of a graph, or holds more than that.
+        The file isn't a graph as `torch.save` writes it, or holds more than that.
     """
     fault = file_fault(file, folder, LARGEST)
     try:
         if fault is None and not zipfile.is_zipfile(file):
-            fault = "is cut short or not what torch.save writes"
+            fault = "is cut short or no file of torch.save"
         # torch.save doesn't compress.
         fault = fault or unpacked_fault(file, 1.5)
         if fault is None:
             with torch.serialization.safe_globals(CLASSES), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of other protocols, say: the file can be read or can't
+                warnings.simplefilter("ignore")  # e.g. of other protocols: the file can be read or can't
                 return _content(torch.load(file, map_location="cpu", weights_only=True))
     except pickle.UnpicklingError as error:
-        fault = f"asks for what a graph doesn't need ({_reason(error)})"
+        fault = f"holds more than a graph needs ({_reason(error)})"
     except (OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, EOFError, MemoryError) as error:
         fault = f"can't be read ({_reason(error)})"
     except zipfile.BadZipFile as error:
         fault = f"is damaged ({_reason(error)})"
-    raise InputError(f"{file}: {fault}; allowed: {LEGAL}")
+    raise InputError(f"{file}: {fault}; allowed: {ALLOWED}")
 
 
 def _reason(error: Exception) -> str:
-    """The line of torch's message that says what was wrong."""
+    """The line of torch's message with the reason."""
     lines = [line.strip() for line in str(error).splitlines()]
     telling = [line for line in lines if "Unsupported" in line or "GLOBAL" in line]
     return (telling or lines or [type(error).__name__])[0][:160]
@@ -99,7 +99,7 @@ def array(content: Content, name: str) -> Array | None:
         raise InputError(f"{name} claims {value.numel():,} numbers, more than the file holds; allowed: stored numbers")
     try:
         return np.asarray(value.detach().numpy())
-    except (TypeError, RuntimeError) as error:  # numbers of four bits, say
+    except (TypeError, RuntimeError) as error:  # e.g. numbers of four bits
         raise InputError(f"{name} holds {value.dtype}; allowed: numbers that numpy has") from error
 
 

@@ -31,11 +31,11 @@ REFUSED = frozenset(("PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER
 MEMO = frozenset(("PUT", "BINPUT", "LONG_BINPUT"))
 KINDS = "biuf"
 """Kinds of numbers: truth values, whole numbers with and without sign, fractions."""
-LEGAL = "lists, dicts, numbers, texts and numpy arrays"
+ALLOWED = "lists, dicts, numbers, texts and numpy arrays"
 
 
 def load(content: bytes) -> Any:
-    """Build what a pickle describes. Take what lies inside lists and dicts by `filled`: only that makes arrays numpy's.
+    """Build the content of a pickle. Read items of its lists and dicts with `filled`, which makes numpy arrays.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def load(content: bytes) -> Any:
         raise
     # Any exception may come out of a damaged pickle, and each means the same to the user.
     except Exception as error:
-        raise InputError(f"is no sound pickle ({_line(error)}); allowed: {LEGAL}") from error
+        raise InputError(f"is no sound pickle ({_line(error)}); allowed: {ALLOWED}") from error
 
 
 def _line(error: Exception) -> str:
@@ -63,13 +63,13 @@ def _check_instructions(content: bytes) -> None:
     try:
         for number, (code, argument, _) in enumerate(pickletools.genops(content)):
             if code.name in REFUSED:
-                raise InputError(f"asks for {code.name}, which arrays don't need; allowed: {LEGAL}")
+                raise InputError(f"asks for {code.name}, which arrays don't need; allowed: {ALLOWED}")
             # The memo is a list in memory as long as its largest number: an honest one counts.
             if code.name in MEMO and int(argument or 0) > number:
-                raise InputError(f"reserves {argument:,} places at instruction {number}; allowed: {LEGAL}")
+                raise InputError(f"reserves {argument:,} places at instruction {number}; allowed: {ALLOWED}")
     except (ValueError, IndexError, OverflowError, UnicodeDecodeError) as error:
         raise InputError(
-            f"is cut short or no pickle, at instruction {number} ({_line(error)}); allowed: {LEGAL}"
+            f"is cut short or no pickle, at instruction {number} ({_line(error)}); allowed: {ALLOWED}"
         ) from error
 
 
@@ -90,7 +90,7 @@ class _Allowed:
 
 
 class _Type:
-    """Stand-in for a numpy type's kind and size in a pickle; its state may say the order of bytes, and no more."""
+    """Stand-in for a numpy type's kind and size in a pickle; its state may give the order of bytes, and no more."""
 
     __slots__ = ("code", "order")
 
@@ -193,7 +193,7 @@ for _core in ("numpy.core", "numpy._core"):
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
-            raise InputError(f"asks for {module}.{name}; allowed: {LEGAL}")
+            raise InputError(f"asks for {module}.{name}; allowed: {ALLOWED}")
         return _ALLOWED[module, name]
 
 

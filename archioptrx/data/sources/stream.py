@@ -1,8 +1,8 @@
 """Building of a data set from many events, for every source that builds graphs of single events.
 
-Small data sets are built in this process and stay in memory. What takes long is built by worker processes, and what
-takes long or is large goes to disk as it is built (`archioptrx.data.storage.stored`), where the next call finds it
-again (`archioptrx.data.storage.cache`). The graphs are the same either way.
+Small data sets are built in this process and stay in memory. Those that take long are built by worker processes,
+and those that take long or are large go to disk as they are built (`archioptrx.data.storage.stored`), where the next
+call finds it again (`archioptrx.data.storage.cache`). The graphs are the same either way.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Job:
     content
         Input of `make`: files, or a seed.
     key
-        What the result depends on besides the source's options: paths, sizes and times of the files, a seed. Where
-        that can't be said it is empty, and the data set isn't kept for the next call.
+        Text of all that the result depends on besides the source's options: paths, sizes and times of the files, a
+        seed. Empty where that is unknown: then the data set isn't kept for the next call.
     """
 
     name: str
@@ -77,9 +77,9 @@ class StreamLimits:
     memory
         Bytes of graphs that stay in memory at most.
     seconds
-        A data set that takes longer is kept on disk for the next call.
+        Seconds of building beyond which a data set is kept on disk for the next call.
     rest
-        Seconds of work that must be left, as far as one can tell, for worker processes: each takes some to start.
+        Estimated seconds of remaining work from which worker processes are used: each takes some time to start.
     workers
         Processes; None: see `number_of_workers`.
     """
@@ -91,12 +91,12 @@ class StreamLimits:
 
     @classmethod
     def usual(cls) -> StreamLimits:
-        """The defaults, with what the environment says of memory.
+        """The defaults, with the memory that the environment variable gives.
 
         Raises
         ------
         InputError
-            That is no number.
+            The variable is no number.
         """
         text = os.environ.get(MEMORY, "")
         if text and not text.isdecimal():
@@ -115,8 +115,8 @@ class StreamLimits:
 class JobOutcome:
     """Outcome of a job: graphs in memory or in files, or faults.
 
-    `counts` are those of the source, `repairs` those of the guard of hit graphs, `fields` the names of what the graphs
-    have.
+    `counts` are those of the source, `repairs` those of the guard of hit graphs, `fields` the names of the graphs'
+    fields.
     """
 
     name: str = ""
@@ -148,15 +148,15 @@ def stream(
     Parameters
     ----------
     jobs, make
-        The events in order, and what builds one.
+        The events in order, and the function that builds one.
     metadata
         Metadata of the data set. Its source and options say, with the jobs' keys, what the graphs are.
     skip_bad
         Leave out events whose building raises InputError, and count them.
     key
-        Name of the content where it was looked for already, see `cached`. None: it is looked for here.
+        Name of the content where the cache was searched already, see `cached`. None: it is searched here.
     limits
-        When it leaves memory; None: usual ones.
+        Sizes and times above which the data set goes to disk; None: usual ones.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def stream(
 
 
 def key_of(jobs: Sequence[Job], *parts: object) -> str:
-    """Name the content that these jobs will have, made in a way that the other parts tell."""
+    """Name of the content that these jobs will have; the other parts name all else that it depends on."""
     return cache.key_of([(job.name, job.key) for job in jobs], *parts)
 
 
@@ -223,7 +223,7 @@ def cached(source: str, key: str) -> Dataset | None:
 def with_counts(
     metadata: Metadata, counts: Mapping[str, float], bad: int, repairs: Mapping[str, int] | None = None
 ) -> Metadata:
-    """Add to the options what was counted. They are as JSON has them: the same when it is built and when it is read."""
+    """Add the counts to the options, with numbers as JSON has them: the same in a data set built and in one read."""
     facts: dict[str, Any] = {"building": dict(counts)} if counts else {}
     facts |= {"skipped": bad + metadata.options.get("skipped", 0)} if bad else {}
     facts |= {KEY: dict(repairs)} if repairs else {}
@@ -238,12 +238,12 @@ def progress(items: Iterable[Item], number: int, label: str) -> Iterator[Item]:
 
 
 def each(near: Callable[[Item], Result], far: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-    """Apply a function to each item in order: here, and in worker processes once it is seen to take long.
+    """Apply a function to each item in order: here, and in worker processes once it takes long.
 
     Parameters
     ----------
     near, far
-        The function for here, and the one for workers, which may leave out of its result what is large.
+        The function for this process, and the one for workers, whose result may leave out large data.
     """
     start, limits = time.monotonic(), StreamLimits()
     for done, item in enumerate(items, 1):
@@ -275,19 +275,19 @@ class _Draft:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Remove what isn't finished."""
+        """Remove a folder that isn't finished."""
         if self.folder is not None and self.store is None:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def add(self, outcome: JobOutcome) -> None:
-        """Take what came of a job."""
+        """Take the outcome of a job."""
         self.graphs += outcome.graphs
         self.files += outcome.files
         self.bytes += sum(map(graph_bytes, outcome.graphs)) + sum(file.size for file in outcome.files)
         self.graphs_so_far += len(outcome.graphs) + sum(len(file.entries) for file in outcome.files)
 
     def leave_memory(self) -> Path:
-        """Write what is in memory to the folder, and say where that is."""
+        """Write the graphs in memory to the folder, and give its path."""
         if self.folder is None:
             self.folder = cache.draft(self.source, self.key, self.keep)
             self.files += write_graphs(self.folder, "first", self.graphs)

@@ -1,7 +1,7 @@
 """Events of the TrackML challenge: `eventNNNNNNNNN-{hits,cells,particles,truth}.csv`, plain, .gz or .zip.
 
-Amrouche et al., arXiv:1904.06778. Units: mm, GeV, e. `detectors.csv` may lie beside them and isn't needed. What a
-file is for, and what happens without it:
+Amrouche et al., arXiv:1904.06778. Units: mm, GeV, e. `detectors.csv` may lie beside them and isn't needed. Content of
+each file, and the rule without it:
 
     hits        always there
     truth       particle and weight of each hit. Without it all hits count as noise and no edge is true: good for
@@ -31,7 +31,7 @@ from archioptrx.data.event import Event
 from archioptrx.data.graph_construction import build, building_metadata
 from archioptrx.data.identifiers import NOISE
 from archioptrx.data.options import SOURCES, TrackmlOptions
-from archioptrx.data.options.building import as_told
+from archioptrx.data.options.building import options_text
 from archioptrx.data.repairs import note
 from archioptrx.data.sources.event_files import EventFiles, find_events
 from archioptrx.data.sources.event_tables import Table, read_table
@@ -57,8 +57,8 @@ def load(options: TrackmlOptions) -> Dataset:
     """
     events = find_events(options.path)[: options.events]
     truth = any("truth" in event.parts for event in events)
-    given = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
-    metadata = building_metadata(options.source, options, {k: v for k, v in given.items() if v not in (None, ())})
+    settings = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
+    metadata = building_metadata(options.source, options, {k: v for k, v in settings.items() if v not in (None, ())})
     jobs = [Job(event.name, event, event.key) for event in events]
     return stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
 
@@ -71,8 +71,8 @@ def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> 
         raise InputError(f"{lacks}; allowed: truth for all events, or for none")
     event, unlisted = _read(job.content)
     for part, allowed in (
-        ("truth", as_told(options.without_truth)),
-        ("particles", as_told(options.without_particles)),
+        ("truth", options_text(options.without_truth)),
+        ("particles", options_text(options.without_particles)),
         ("cells", ", ".join(options.needs_cells)),
     ):
         if part not in job.content.parts and allowed:

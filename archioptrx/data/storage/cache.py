@@ -1,8 +1,8 @@
 """Cache of data sets on disk: its folder, names, locks and removal of old content.
 
 The folder is `$ARCHIOPTRX_CACHE`, else `$XDG_CACHE_HOME/archioptrx`, else `~/.cache/archioptrx`; `ARCHIOPTRX_CACHE=off`
-keeps nothing from one call to the next. Each data set is a folder there, named by its source and by what its content
-depends on. It can be deleted at any time when no search runs on it.
+keeps nothing from one call to the next. Each data set is a folder there, named by its source and by a digest of all
+that its content depends on. It can be deleted at any time when no search runs on it.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def _usual() -> Path:
 
 
 def key_of(*parts: object) -> str:
-    """Name a content by what it depends on: 32 hexadecimal digits.
+    """Name of a content, made of all that it depends on: 32 hexadecimal digits.
 
-    Code and versions are among the parts: what older code made is never taken for what this one would make.
+    Code and versions are among the parts: data of older code are never taken for data of this one.
     """
     content = io.BytesIO()
     pickler = pickle.Pickler(content, 4)
@@ -76,7 +76,7 @@ def code_files() -> list[Path]:
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """SHA-256 of the whole package's code, and the versions of what it computes with.
+    """SHA-256 of the whole package's code, and of the versions of the libraries that it computes with.
 
     Of the whole package, since code in many places makes graphs: sources, simulation, embeddings, models.
     """
@@ -124,7 +124,7 @@ def touch(folder: Path) -> None:
 
 
 def tidy(base: Path) -> None:
-    """Remove what hasn't been used for long; only paths with names that this module gives."""
+    """Remove data sets that haven't been used for long; only paths with names that this module gives."""
     for path in base.iterdir():
         with contextlib.suppress(FileNotFoundError):  # another process tidies too
             if _OURS.fullmatch(path.name) and (path / INDEX).exists():
@@ -150,14 +150,14 @@ def size_of(folders: Iterable[Path]) -> int:
     return total
 
 
-def kept() -> list[Path]:
+def cached_folders() -> list[Path]:
     """The folders of all data sets in the cache."""
     base = root()
     return [] if base is None else sorted(f for f in base.iterdir() if _OURS.fullmatch(f.name))
 
 
 def size_text(size: float) -> str:
-    """Write a number of bytes for people.
+    """A number of bytes as text.
 
     >>> size_text(999), size_text(1234567), size_text(2.5e12)
     ('999 B', '1.2 MB', '2.5 TB')

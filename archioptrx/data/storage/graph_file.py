@@ -50,7 +50,7 @@ class StoredGraph(NamedTuple):
     digest
         `graph_digest` in hexadecimal.
     start, header, end
-        Its bytes in the file: arrays, then header.
+        Bytes of the graph in the file: arrays, then header.
     check
         CRC-32 of these bytes.
     """

@@ -40,7 +40,7 @@ class Graphs(Sequence[HitGraph]):
 
     @abstractmethod
     def take(self, places: Sequence[int]) -> Graphs:
-        """View those at some places, in that order."""
+        """View of the graphs at some places, in that order."""
 
     @property
     @abstractmethod
@@ -70,7 +70,7 @@ class Changed(Graphs):
         return self.change(self.graphs.graph(place))
 
     def take(self, places: Sequence[int]) -> Changed:
-        """View those at some places."""
+        """View of the graphs at some places."""
         return Changed(self.graphs.take(places), self.change)
 
     @property
@@ -135,6 +135,7 @@ def changed(graphs: Sequence[HitGraph], change: Callable[[HitGraph], HitGraph]) 
     Parameters
     ----------
     change
-        Leaves the number of hits and edges. A module's function or a `partial` of one, so that a view can be pickled.
+        Function that leaves the number of hits and edges: a module's function or a `partial` of one, so that a view can
+        be pickled.
     """
     return Changed(graphs, change) if isinstance(graphs, Graphs) else tuple(change(g) for g in graphs)

@@ -31,7 +31,7 @@ FILE_SIZE = 64 * 2**20
 
 
 class DamagedError(Exception):
-    """A folder isn't what was written: it has to be made again."""
+    """A folder differs from the one that was written: it has to be made again."""
 
 
 class Written(NamedTuple):
@@ -48,9 +48,9 @@ class Store:
     Parameters
     ----------
     folder
-        Its place.
+        Path of the folder.
     temporary
-        Remove it with the last object of this process that uses it, at the end of the process at the latest.
+        True: remove it with the last object of this process that uses it, at the end of the process at the latest.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Store:
     size
         Bytes of the graphs.
     temporary
-        As told.
+        True: the folder is removed, as with the parameter.
 
     Raises
     ------
@@ -98,7 +98,7 @@ class Store:
         Raises
         ------
         InputError
-            They differ, or the file is gone.
+            The bytes differ, or the file is gone.
         """
         which, entry = self._entries[number]
         path = self.folder / self._files[which].name
@@ -177,7 +177,7 @@ class StoredGraphs(Graphs):
         return Facts(entry.event, entry.sector, entry.hits, entry.edges)
 
     def digest(self, place: int) -> bytes:
-        """Look it up in the index."""
+        """Look up a graph's digest in the index."""
         return bytes.fromhex(self.store.entry(int(self._places[place])).digest)
 
 
@@ -214,7 +214,7 @@ def write_graphs(folder: Path, name: str, graphs: Iterable[HitGraph], size: int 
 
 
 def write_index(folder: Path, files: Sequence[Written], facts: Mapping[str, Any]) -> None:
-    """Write what a folder holds; a folder without it isn't finished."""
+    """Write the index of a folder; a folder without it isn't finished."""
     content = {"files": [(f.name, f.size, f.entries) for f in files], "about": dict(facts)}
     text = json.dumps(content, ensure_ascii=False)
     check = hashlib.sha256(text.encode()).hexdigest()
@@ -246,12 +246,12 @@ def recalled(source: str, key: str) -> Store | None:
 
 
 def finished(folder: Path, source: str, key: str, keep: bool) -> Store:
-    """Put a folder that is complete where it belongs, and open it.
+    """Move a complete folder to its place, and open it.
 
     Parameters
     ----------
     keep
-        In the cache, where there is one.
+        True: in the cache, where there is one.
     """
     target = cache.place(source, key) if keep else None
     if target is None:

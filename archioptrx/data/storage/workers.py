@@ -1,9 +1,9 @@
-"""Worker processes: a function applied to many things, results in order, few of them in flight.
+"""Worker processes: a function applied to many items, results in order, few items in work at a time.
 
 Not `multiprocessing`: its processes run the user's main script again unless that guards itself, and forking a process
 that has torch's threads can hang. A worker here is a Python that imports what the function needs and nothing else,
-reads pickled tasks from its input and writes pickled results to its output. It ends when its input does, so none
-outlives the process that started it, however that ends.
+reads pickled tasks from its input and writes pickled results to its output. It ends when its input ends, which is
+at the latest when the process that started it ends, in whatever way.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def number_of_workers() -> int:
     Raises
     ------
     InputError
-        The environment says something that is no number.
+        The environment variable is no number.
     """
     setting = os.environ.get(WORKERS, "")
     if setting and not (setting.isdecimal() and int(setting) > 0):
@@ -56,7 +56,7 @@ def spread(function: Callable[[Item], Result], items: Iterable[Item], workers: i
     function
         A module's function, or a `partial` of one. It, its items and its results are pickled.
     items
-        Taken as they are needed.
+        Items, taken as they are needed.
     workers
         Processes; 1: in this one.
 
@@ -67,7 +67,7 @@ def spread(function: Callable[[Item], Result], items: Iterable[Item], workers: i
     Raises
     ------
     Exception
-        Error that the function raised, with its traceback there as a note.
+        Error that the function raised, with the worker's traceback as a note.
     InputError
         A worker died.
     """
@@ -99,7 +99,7 @@ class _Workers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End all processes, whatever they are doing."""
+        """End all processes at once."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         for process in self._processes:
             process.kill()  # a thread that waits for its answer reads the end of the file
@@ -114,7 +114,7 @@ class _Workers:
                     continue  # the process ended before it had read all of its task
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
-        """Hand out a task. A new process is started where there are fewer than wanted."""
+        """Hand out a task; a new process is started while there are fewer than allowed."""
         if len(self._processes) < self._most:
             self._processes.append(_start())
             _send(self._processes[-1], pickle.dumps(list(FINDER.sources.values())))
@@ -176,7 +176,7 @@ def _exactly(pipe: Any, size: int) -> bytes:
 
 
 def serve() -> None:
-    """Be a worker: take the user's own modules, then answer tasks, from the standard input until it ends."""
+    """Run as a worker: import the user's own modules, then answer tasks from the standard input until it ends."""
     tasks = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not stand among the answers

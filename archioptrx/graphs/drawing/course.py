@@ -10,7 +10,7 @@ from archioptrx.graphs.drawing.svg import GROUND, INK, NAME, Outline, Point, Str
 HEIGHT, LEAST = 54.0, 96.0
 """Height of a function's box with a course, and its least width."""
 PANEL, EDGE = 26.0, 6.0
-"""Height of the ground of a curve, and its distance from the box's sides."""
+"""Height of the panel of a curve, and its distance from the box's sides."""
 POINTS = 60
 """Points of a curve at most; more can't be seen at this size."""
 EMPTY, FULL = (255, 255, 255), (242, 142, 43)
@@ -25,13 +25,13 @@ class Course:
 
     Attributes
     ----------
-    what
+    quantity
         Name of the number, such as `probability`.
     values
         Numbers of each function from the first to the last; None where it has none.
     """
 
-    what: str
+    quantity: str
     values: Mapping[str, Sequence[float | None]]
 
     def now(self, function: str) -> float | None:
@@ -79,7 +79,7 @@ def _curve(values: Sequence[float | None], top: float, middle: Point, size: tupl
 
 
 def shade(share: float) -> str:
-    """Colour between that of 0 and that of 1.
+    """Colour between those of 0 and 1.
 
     >>> shade(0.0), shade(1.0)
     ('#ffffff', '#f28e2b')
@@ -97,7 +97,7 @@ def legend(course: Course) -> list[list[Stroke]]:
     frame = Outline((step * SHADES / 2, 0), step * SHADES, 10, thick=0.8, radius=0.0, layer=3)
     curve: list[Stroke] = [Way((((1, 3),), ((8, -3),), ((14, 1),), ((20, -2),)), thick=1.2, arrow=False)]
     return [
-        [*scale, frame, label(step * SHADES + 5, f"0 … {course.top:.1f}: {course.what} now")],
+        [*scale, frame, label(step * SHADES + 5, f"0 … {course.top:.1f}: {course.quantity} now")],
         [*curve, Outline((20, -2), 4, 4, INK, layer=3), label(26, "from first to last, on the same scale")],
-        [Outline((9, 0), 18, 10, GROUND, dashed=True, radius=3.0), label(23, f"no {course.what} now")],
+        [Outline((9, 0), 18, 10, GROUND, dashed=True, radius=3.0), label(23, f"no {course.quantity} now")],
     ]

@@ -48,7 +48,7 @@ STROKES = {
 IDLE = "#b5b5b5"
 """Arrows that no walk takes."""
 OVAL, BOX, GAP = 34.0, 26.0, 32.0
-"""Heights of data nodes and functions, and of what lies between them."""
+"""Heights of data nodes, of functions, and of the gaps between them."""
 BESIDE, PASSING = 24.0, 16.0
 """Least distance of nodes of a rank; breadth of an arrow that passes."""
 PORT, PORT_OF_OVAL, SPREAD = 14.0, 7.0, 0.65
@@ -161,7 +161,7 @@ class _Drawing:
         return kinds
 
     def _oval(self, name: str) -> float:
-        """Width in which the texts have room, and the arrows of each side."""
+        """Width of a data node, for its texts and the arrows of each side."""
         sides = Counter(
             _down(self.ranks, arrow) * (1 if arrow[0] == name else -1) for arrow in self.arrows if name in arrow
         )
@@ -180,7 +180,7 @@ class _Drawing:
         return str(self.graph.width[name]) if field is None else f"source: {field}"
 
     def _way(self, layout: Layout, arrow: Arrow, ports: Mapping[Port, float], kind: str | None) -> Way:
-        """Curve from side to side, straight beside what it passes."""
+        """Curve from side to side, straight beside nodes that it passes."""
         start, end = arrow[:2]
         down = _down(layout.rank, arrow)
         places = [self._side(layout, start, down, ports[start, down, arrow])]
@@ -290,12 +290,12 @@ def _between(function: FunctionNode, level: Mapping[str, int]) -> int:
 
 
 def _down(rank: Mapping[str, int], arrow: Arrow) -> int:
-    """1: to a lower rank, -1: to a higher one."""
+    """Direction of an arrow: 1 to a lower rank, -1 to a higher one."""
     return 1 if rank[arrow[1]] > rank[arrow[0]] else -1
 
 
 def _straight(way: Sequence[tuple[int, float]]) -> list[tuple[int, float]]:
-    """Places where an arrow passes ranks, on one line where it would hardly bend. (Its room is wider than that.)"""
+    """Places where an arrow passes ranks, on one line where they differ by at most half of its room's width."""
     places = [x for _, x in way]
     if not places or max(places) - min(places) > PASSING / 2:
         return list(way)

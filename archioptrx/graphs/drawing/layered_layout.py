@@ -34,7 +34,7 @@ class Layout:
     rank, x
         Rank, from above, and middle of each node.
     ways
-        (rank, x) of each place where an arrow passes a rank, in the arrow's direction, its ends not included.
+        Places (rank, x) where each arrow passes a rank, in its direction, without its ends.
     """
 
     rank: Mapping[str, int]
@@ -138,7 +138,7 @@ def _places(
 
 
 def _weight(cell: Cell) -> float:
-    """A passing arrow shall be straight; a node stands where it may."""
+    """Weight of a cell's distance from its neighbours, larger for passing arrows: they should be straight."""
     return 1.0 if isinstance(cell, str) else 2.0
 
 
@@ -177,7 +177,7 @@ Ways = Mapping[Arrow, Sequence[float]]
 
 @dataclass(frozen=True)
 class Item:
-    """Something that is placed; of one with gates, x from its middle where arrows of each value come (above) and go."""
+    """Something that is placed; with gates: x from its middle where arrows of each value arrive (above) and leave."""
 
     width: float
     height: float
@@ -186,7 +186,7 @@ class Item:
 
     @property
     def gated(self) -> bool:
-        """Whether it has gates."""
+        """Whether the item has gates."""
         return bool(self.above or self.below)
 
 
@@ -207,7 +207,7 @@ class Stack:
     ranks
         Top and bottom of each rank.
     right
-        Of each item: x of the last thing in its rank (its own, where nothing stands on its right).
+        x of the last thing in each item's rank (its own, where nothing stands on its right).
     """
 
     width: float
@@ -291,7 +291,7 @@ def _last(rank: Ranks, x: Mapping[str, float], ways: Ways) -> dict[str, float]:
 
 
 def _straightened(items: Items, rank: Ranks, x: Mapping[str, float], ways: Ways) -> dict[Arrow, list[float]]:
-    """Ways that go straight down as far as what stands beside them lets them; nothing changes places."""
+    """Ways made straight as far as the items beside them allow; the order stays."""
     new = {link: list(way) for link, way in ways.items()}
     for link, way in new.items():
         free, start = [_free(items, rank, x, new, link, number) for number in range(len(way))], 0

@@ -86,11 +86,11 @@ def picture_of(
         Channels of sources (and of `target`), by name. Where they and `hyperparameters` are known arrows carry
         numbers, else the symbolic width.
     hyperparameters
-        Values that parameters of steps are shown with.
+        Values of the hyperparameters, shown in the parameters of steps.
     title
-        Stands above.
+        Title above the drawing.
     legend
-        Whether an explanation of colours and lines stands below.
+        True: an explanation of colours and lines stands below.
     """
     return _NetworkDrawing(graph, {**(hyperparameters or {}), **(widths or {})}, hyperparameters or {}).picture(
         title, legend
@@ -307,6 +307,6 @@ def mark(at: tuple[float, float], text: str, colour: str) -> list[Stroke]:
 
 
 def _shared(at: tuple[float, float], number: int) -> list[Stroke]:
-    """The mark of the weights of that number."""
+    """Mark of shared weights, by their number."""
     letter, turn = chr(ord("A") + number % 26), number // 26
     return mark(at, letter + (str(turn) if turn else ""), MARKS[number % len(MARKS)])

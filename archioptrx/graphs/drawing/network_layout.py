@@ -1,10 +1,10 @@
 """Places for the steps and values of a computation graph, from top to bottom: numbers, no drawing.
 
 A step and the value that it makes are one *unit*: box, arrow, oval, one below the other. A loop is laid out by itself
-and is one item of the whole, so that its frame holds nothing else; what it reads enters through *gates* in the frame's
-upper side, what others read of it leaves through gates in the lower one. Items come in ranks by their longest path
-(see `layered_layout`); between two ranks is a gap that belongs to arrows alone. Back edges run up a
-lane of their own on the right of their loop.
+and is one item of the whole, so that its frame holds nothing else; values that it reads enter through *gates* in the
+frame's upper side, values that others read of it leave through gates in the lower one. Items come in ranks by their
+longest path (see `layered_layout`); between two ranks is a gap that belongs to arrows alone. Back edges run up a lane
+of their own on the right of their loop.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from archioptrx.graphs.drawing.svg import Point
 from archioptrx.graphs.steps import Loop
 
 STEM, LANE, EDGE = 21.0, 10.0, 14.0
-"""Length of the arrow inside a unit; distances of the lanes of back edges, and of a frame from what it holds."""
+"""Length of the arrow inside a unit; distances of the lanes of back edges, and of a frame from its content."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Size:
     Attributes
     ----------
     width
-        Of the whole, with what is written beside the stem.
+        Width of the whole, with the text beside the stem.
     box, stem, oval
         Heights, from the top down.
     oval_width
-        Of the oval.
+        Width of the oval.
     """
 
     width: float
@@ -64,7 +64,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Frame:
-    """A loop's frame: left, top, width, height; and the right end of what its lanes take up."""
+    """A loop's frame: left, top, width, height; and the right end of its lanes."""
 
     loop: int
     left: float
@@ -90,7 +90,7 @@ class Placed:
     Attributes
     ----------
     units
-        By key: `v3` makes value 3 (or is it, of a source or a head), `s2` is the box of step 2 alone.
+        Units by key: `v3` makes value 3 (or is it, for a source or a head), `s2` is the box of step 2 alone.
     backs
         Corners of the way of each back edge.
     """
@@ -110,7 +110,7 @@ def place(graph: ComputationGraph, size: Callable[[str], Size], margin: Callable
     Parameters
     ----------
     size
-        Gives the size of a unit by its key (see `Placed.units`).
+        Function that gives the size of a unit by its key (see `Placed.units`).
     margin
         Room for the texts of a loop, on the right of its lanes.
     """
@@ -207,12 +207,12 @@ def _loop(levels: _Levels, number: int, size: Callable[[str], Size], margin: flo
         bottom = stack.height
     width, height = left + right + margin + EDGE, above + bottom + below
     frame = Frame(number, 0.0, 0.0, width, height, left + right)
-    there = {
+    gate_positions = {
         kind: {gate.removeprefix(kind): left + stack.x[gate] - width / 2 for gate in gates if gate.startswith(kind)}
         for kind in ("in", "out")
     }
-    placed = Placed(width, height, units, wires, backs, (), there)
-    return replace(_shifted(placed, left, above), frames=(frame,), gates=there)
+    placed = Placed(width, height, units, wires, backs, (), gate_positions)
+    return replace(_shifted(placed, left, above), frames=(frame,), gates=gate_positions)
 
 
 def _lanes(

@@ -45,7 +45,7 @@ class Outline:
     radius
         Radius of a box's corners; None: an oval.
     note
-        Shown where the mouse rests on it.
+        Text that is shown where the mouse rests on the shape.
     layer
         Order of painting; lines have 1, texts 5.
     """
@@ -120,7 +120,7 @@ class Text:
 
     @property
     def room(self) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom of what it takes up at most."""
+        """Left, top, right and bottom of the largest room of the text."""
         width = text_width(self.text, self.size, self.bold)
         left = self.at[0] - {"start": 0.0, "middle": 0.5, "end": 1.0}[self.side] * width
         return left, self.at[1] - 0.6 * self.size, left + width, self.at[1] + 0.6 * self.size
@@ -136,7 +136,7 @@ class Picture:
     Attributes
     ----------
     title
-        For those who can't see it; it isn't drawn.
+        Title for screen readers; it isn't drawn.
     """
 
     width: float
@@ -177,7 +177,7 @@ class Picture:
 
 
 def usable(folder: Path) -> None:
-    """Raise InputError where drawings can't be put."""
+    """Raise InputError where drawings can't be written to a folder."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; allowed: a folder, which is made if it's missing")
 
@@ -221,7 +221,7 @@ def _layer(stroke: Stroke) -> int:
 
 
 def moved(strokes: Iterable[Stroke], right: float, down: float) -> list[Stroke]:
-    """The same strokes elsewhere."""
+    """Strokes moved to the right and down."""
 
     def there(point: Point) -> Point:
         return point[0] + right, point[1] + down
@@ -245,7 +245,7 @@ def beside(pictures: Sequence[Picture], title: str) -> Picture:
 
 
 def rows_of(groups: Sequence[list[Stroke]], width: float) -> tuple[list[Stroke], float]:
-    """Groups side by side, in as many rows as the width asks for; the height of all."""
+    """Groups side by side, in as many rows as the width requires; the height of all."""
     strokes: list[Stroke] = []
     x = y = 0.0
     for group in groups:
@@ -305,8 +305,8 @@ def _triangle(way: Way) -> str:
     return f"M{_pair(tip)}l{_pair(_less(left, tip))} {_pair(_less(right, left))}z"
 
 
-def _less(one: Point, other: Point) -> Point:
-    return one[0] - other[0], one[1] - other[1]
+def _less(point: Point, other: Point) -> Point:
+    return point[0] - other[0], point[1] - other[1]
 
 
 def _element(stroke: Outline | Text) -> str:
@@ -326,7 +326,7 @@ def _element(stroke: Outline | Text) -> str:
 
 
 def _path(parts: Sequence[Sequence[Point]]) -> str:
-    """The short form: V and H for lines straight down and aside."""
+    """SVG path in its short form: V and H for vertical and horizontal lines."""
     text, (x, y) = f"M{_pair(parts[0][0])}", parts[0][0]
     for part in parts[1:]:
         if len(part) == 3:

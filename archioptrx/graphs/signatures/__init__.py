@@ -1,6 +1,6 @@
 """Signatures of the building blocks: domains, widths, parameters and all other properties, as data. No torch here.
 
-One file for each family of blocks holds all that is known of them without torch: `networks` (mlp, attention),
+One file for each family of blocks describes them without torch: `networks` (mlp, attention),
 `joining` (concat, add, mean, identity), `reducing` (aggregate, readout, broadcast), `single` (gru, norm), `pyg` and
 `pooling`. The torch side (`archioptrx.networks.blocks`) implements each of them; the decorator `block` there registers
 a user's signature and class together.
@@ -49,12 +49,12 @@ SIGNATURES: Mapping[str, Signature] = BLOCKS.descriptions
 
 
 def register(signature: Signature) -> Signature:
-    """Make a block known by its name. A later one of the user's takes the place of an earlier one of the same name.
+    """Register a block by its name. A user's block replaces an earlier one of the user's with the same name.
 
     Raises
     ------
     InputError
-        As `check_signature`.
+        See `check_signature`.
     """
     check_signature(signature)
     BLOCKS.descriptions[signature.name] = signature
@@ -62,7 +62,7 @@ def register(signature: Signature) -> Signature:
 
 
 def check_signature(signature: Signature) -> None:
-    """Raise InputError if it is none, a part of it has a wrong type, or a bundled block has its name."""
+    """Raise InputError if it is no signature, a part of it has a wrong type, or a bundled block has its name."""
     if not isinstance(signature, Signature):
         raise InputError(f"block: got a {type(signature).__name__}; allowed: a Signature")
     if not isinstance(signature.name, str) or not signature.name:

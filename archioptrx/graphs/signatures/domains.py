@@ -34,7 +34,7 @@ def copies(source: str, output: str) -> int:
 
 
 def off_ladder(domains: Domains) -> str | None:
-    """Fault of domains that have no rung: values of whole graphs, for one."""
+    """Fault of domains that have no rung, such as values of whole graphs."""
     off = [domain for domain in domains if domain not in LADDER]
     return f"takes no {off[0]} value; {did_you_mean(off[0], LADDER)}" if off else None
 

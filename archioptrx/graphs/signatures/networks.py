@@ -76,7 +76,7 @@ def _gate_width(widths: tuple[Width, ...], parameters: Mapping[str, Any]) -> Wid
 
 
 def _gate_output(output: Shape, parameters: Mapping[str, Any]) -> int:
-    """Number of weights that a gate gives each row."""
+    """Number of gate values of each row."""
     return 1 if parameters["weights"] == "row" else output.width
 
 
@@ -218,7 +218,7 @@ def _lifted(own: str, kind: Operand, names: Sequence[str], inputs: Sequence[Oper
 
 
 def _indices(inputs: Sequence[Operand], output: Operand) -> tuple[str, ...]:
-    """The arguments of `forward` after the values: what says which rows belong together, as far as it is needed."""
+    """Arguments of `forward` after the values: indices of rows that belong together, as far as they are needed."""
     if any(_gathered(operand, output) for operand in inputs):
         return ENDS
     spread = all(operand.domain == "graph" for operand in inputs) and output.domain != "graph"

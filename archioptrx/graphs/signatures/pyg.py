@@ -1,4 +1,4 @@
-"""`pyg`: convolutions of torch_geometric.nn. As plain torch the class itself, made and called as a person would."""
+"""`pyg`: convolutions of torch_geometric.nn. As plain torch the class itself, made and called as by hand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archioptrx.graphs.source.step import LayerSource, SourceStep
 from archioptrx.graphs.source.text import Call, call, literal
 
 WIDTHS = ("in_channels", "out_channels", "channels")
-"""The arguments that stand first in most classes, and are then given without their names."""
+"""Arguments that come first in most classes, and are then written without their names."""
 
 
 def _accepts(domains: Domains, output: str) -> str | None:
@@ -25,12 +25,12 @@ def _accepts(domains: Domains, output: str) -> str | None:
 
 
 def _count(inputs: Sequence[Shape], output: Shape, parameters: Mapping[str, Any]) -> int | None:
-    """Two matrices, for the node and for its neighbours, and one bias: known of these two, with their own arguments."""
+    """Weights of GraphConv and SAGEConv with default arguments, two matrices and a bias; None for all other classes."""
     known = parameters["conv"] in ("GraphConv", "SAGEConv") and not parameters["arguments"]
     return 2 * inputs[0].width * output.width + output.width if known else None
 
 
-def _made(module: Any) -> Call:
+def _constructor_call(module: Any) -> Call:
     """The call that makes the convolution of a trained block, `archioptrx.networks.blocks.pyg.Convolution`."""
     arguments = module.arguments
     order = list(inspect.signature(type(module.conv).__init__).parameters)[1:]
@@ -44,7 +44,9 @@ def _source(step: SourceStep) -> LayerSource:
     module = step.module
     column = "[:, 0]" if module.keyword == "edge_weight" else ""
     arguments = (x, step.edge_index, *(f"{module.keyword}={name}{column}" for name in edges))
-    return LayerSource(_made(module), arguments, {"conv.": ""}, convolutions=(module.name,), doubtful=module.name)
+    return LayerSource(
+        _constructor_call(module), arguments, {"conv.": ""}, convolutions=(module.name,), doubtful=module.name
+    )
 
 
 BLOCKS = (

@@ -1,4 +1,4 @@
-"""The signature of a building block: all that is known of it without torch."""
+"""The signature of a building block: its description without torch."""
 
 from __future__ import annotations
 
@@ -54,27 +54,27 @@ class Signature:
     Attributes
     ----------
     name
-        As function graphs write it.
+        Name of the block in function graphs.
     accepts
         `(input domains, output domain) -> fault or None`.
     width
         `(input widths, parameters) -> width of the result`; None where any width is possible (the output's data
         node declares it). Raises InputError when the input widths don't fit together.
     parameters
-        In the order of the documentation.
+        Parameters in the order of the documentation.
     commutative
-        The order of the inputs makes no other network, but for an order of weights or channels. It is free only where
-        nothing else depends on that order: see `archioptrx.graphs.fingerprint`.
+        Another order of the inputs gives the same network, with another order of weights or channels. It is free only
+        where nothing else depends on that order: see `archioptrx.graphs.fingerprint`.
     symmetric
-        The order of the inputs makes no other result.
+        Another order of the inputs gives the same result.
     neutral
         With one input the result is that input itself.
     distinct
-        The same value twice among the inputs is of no use.
+        Inputs have to be different values.
     idempotent
         The block on its own result gives that result again.
     has_weights
-        It can learn. A block without weights on the same inputs is the same step.
+        It can learn. Steps of a block without weights on the same inputs are one step.
     passes_messages
         A step of it moves information along edges to other nodes: a message-passing round.
     changes_nodes
@@ -82,8 +82,8 @@ class Signature:
     irrelevant
         `parameters -> names of those without an effect`: they are no part of an architecture's identity.
     count
-        Exact number of the block's weights: `(input shapes, output shape, parameters) -> number`; None from it for what
-        torch alone knows.
+        Exact number of the block's weights: `(input shapes, output shape, parameters) -> number`; it returns None where
+        only torch knows it.
     leaves
         `parameters -> channels before the last linear layer`, where a step can leave that layer pending
         (`forward(values, run, pending=True)`), else 0.
@@ -94,10 +94,10 @@ class Signature:
         Products per row and channel of the input in this slot in the linear layer that a step begins with, which then
         takes a pending one along: `(slot, input shapes, output shape, parameters) -> number`, 0 for none.
     reads
-        How a step reads the channels of the input in this slot: `(slot, input widths, parameters) -> MIXES, KEEPS or
-        MEETS`. MIXES: each output channel is a weighted sum over all of them, with weights that are learned, so that
-        another order of the channels is another order of weights. KEEPS: each by itself, so that the result has them
-        in the order of the input. MEETS: an order that the rest of the network can see.
+        Way in which a step reads the channels of the input in this slot: `(slot, input widths, parameters) -> MIXES,
+        KEEPS or MEETS`. MIXES: each output channel is a weighted sum over all of them, with weights that are learned,
+        so that another order of the channels is another order of weights. KEEPS: each by itself, so that the result has
+        them in the order of the input. MEETS: an order that the rest of the network can see.
     source
         A step written as plain torch, for exports: `SourceStep -> Expression`, or `LayerSource` for a step with
         weights.
@@ -124,7 +124,7 @@ class Signature:
     source: Callable[[SourceStep], Source] | None = None
 
     def type_fault(self, inputs: Domains, output: str) -> str | None:
-        """Fault of the domains; None when they are allowed."""
+        """Fault of the domains; None: they are allowed."""
         if POOLED not in (*inputs, output) or self.changes_nodes:
             return self._accepts(inputs, output)
         if POOLED not in inputs or not {*inputs, output} <= {POOLED, "graph"}:
@@ -161,7 +161,7 @@ class Signature:
 
         Returns
         -------
-        What the rule gives; None where the block lacks it.
+        Result of the rule; None where the block lacks it.
 
         Raises
         ------
@@ -179,7 +179,7 @@ class Signature:
         return {p.name: given.get(p.name, p.default) for p in self.parameters}
 
     def relevant(self, given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
-        """The parameters that have an effect, sorted: what identity is judged by."""
+        """The parameters that have an effect, sorted; identity depends on these."""
         complete = self.complete(given)
         for parameter in self.parameters:  # 0 and 0.0 are one number
             if float in parameter.types and type(complete[parameter.name]) is int:

@@ -28,7 +28,7 @@ class Width:
     """A number of channels as a linear form, `2*hidden + hits + 3`.
 
     Symbols are names of hyperparameters, names of sources (their width in the data set) and `target` (the width
-    that the task asks for), with several targets also `target.NAME`.
+    that the task needs), with several targets also `target.NAME`.
     """
 
     terms: tuple[tuple[str, int], ...] = ()  # sorted by symbol, no zero
@@ -43,7 +43,7 @@ class Width:
 
     @property
     def of_target(self) -> bool:
-        """Whether it is that of a target: known when the task is."""
+        """Whether it is the width of a target, which the task determines."""
         return len(self.terms) == 1 and self.constant == 0 and self.terms[0][0].split(".")[0] == "target"
 
     def __add__(self, other: Width) -> Width:
@@ -67,8 +67,8 @@ class Width:
         for symbol, count in self.terms:
             value = values.get(symbol)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                what = "has no value" if value is None else f"is {value!r}; allowed: a whole number from 1"
-                raise InputError(f"width {self}: {symbol} {what}")
+                fault = "has no value" if value is None else f"is {value!r}; allowed: a whole number from 1"
+                raise InputError(f"width {self}: {symbol} {fault}")
             total += count * value
         return total
 

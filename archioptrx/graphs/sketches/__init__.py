@@ -1,1 +1,1 @@
-"""Sketches: networks as a person outlines them, a pipeline of named layers with loops, read as computation graphs."""
+"""Sketches: outlines of networks, a pipeline of named layers with loops, read as computation graphs."""

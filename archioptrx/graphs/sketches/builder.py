@@ -57,7 +57,7 @@ def build(
         Detours over a smaller graph, a convolution there and the way back: of the best hits or of clusters (`topk`,
         `diff`), of hits contracted along doublets (`edge`). The last as graph_convolutions, without weights.
     methods
-        Methods by kind (the names above): one for all its layers, or one for each.
+        Methods by kind (the names above): one for all layers of the kind, or one for each.
     iterations
         Number of further turns of all rounds, with one set of weights.
     target, name
@@ -70,8 +70,8 @@ def build(
     InputError
         A number, a kind or a method isn't allowed; the message names the allowed ones.
     """
-    given = (node_convolutions, edge_convolutions, graph_convolutions, node_poolings, edge_poolings, graph_poolings)
-    numbers = dict(zip(USUAL, given, strict=True))
+    counts = (node_convolutions, edge_convolutions, graph_convolutions, node_poolings, edge_poolings, graph_poolings)
+    numbers = dict(zip(USUAL, counts, strict=True))
     _check(numbers, iterations, target, methods or {})
     rounds = _Rounds({kind: _methods(kind, number, methods or {}) for kind, number in numbers.items()})
     for number in range(max(numbers.values())):
@@ -88,7 +88,7 @@ def build(
 
 
 def _check(numbers: Mapping[str, Any], iterations: Any, target: str, methods: Methods) -> None:
-    """Raise InputError for what is no number, no target or no kind of layer."""
+    """Raise InputError for wrong numbers, a wrong target or a wrong kind of layer."""
     for key, number in {**numbers, "iterations": iterations}.items():
         least = 1 if key == "iterations" else 0
         if not isinstance(number, int) or isinstance(number, bool) or number < least:
@@ -101,10 +101,10 @@ def _check(numbers: Mapping[str, Any], iterations: Any, target: str, methods: Me
 
 def _methods(kind: str, number: int, methods: Methods) -> list[str]:
     """The method of each layer of a kind."""
-    given = methods.get(kind, USUAL[kind])
-    methods_of_kind = [given] * number if isinstance(given, str) else given
+    choice = methods.get(kind, USUAL[kind])
+    methods_of_kind = [choice] * number if isinstance(choice, str) else choice
     if not isinstance(methods_of_kind, list | tuple) or not all(isinstance(method, str) for method in methods_of_kind):
-        raise InputError(f"methods.{kind}: is {given!r}; allowed: the name of a method, or a list of such")
+        raise InputError(f"methods.{kind}: is {choice!r}; allowed: the name of a method, or a list of such")
     if len(methods_of_kind) != number:
         raise InputError(
             f"methods.{kind}: has {len(methods_of_kind)} for {number} layers; allowed: one for each, or one for all"

@@ -48,13 +48,13 @@ class SketchLayer:
     convolution, of, arguments
         The method, the layer or source that it names, options of a class of torch_geometric.nn.
     pooling, options
-        Of an edge layer, and of a node layer without `topk`, `edge`, `diff`: how others take its values to a lower
-        rung. Of a node layer with one of these: makes a smaller graph of the result.
+        Method and its options. Of a node layer with `topk`, `edge` or `diff`: the way to a smaller graph of the result.
+        Of another node layer, or an edge layer: the way in which others take its values to a lower rung.
     mlp
-        None: no perceptron.
+        Perceptron of the layer; None: there is none.
     features
-        What is read besides; sources, layers, or `node`, `edge`, `graph`: the present value of that type. Instead of
-        the present value where there is no convolution.
+        Further values that it reads: sources, layers, or `node`, `edge`, `graph` (the present value of that type).
+        Without a convolution they stand in place of the present value.
     width
         Channels of the result; None: by the rule of `network`.
     """
@@ -72,7 +72,7 @@ class SketchLayer:
 
 
 def parse_layer(fields: Fields, name: str) -> SketchLayer:
-    """Read a layer; what other layers it names is checked by `reference_faults`."""
+    """Read a layer; names of other layers in it are checked by `reference_faults`."""
     kind = fields.take("type", str, choices=TYPES)
     width = fields.take("width", (int, dict), None, minimum=1)
     layer = SketchLayer(
@@ -92,14 +92,14 @@ def parse_layer(fields: Fields, name: str) -> SketchLayer:
 
 
 def reference_faults(layer: SketchLayer, layers: Mapping[str, SketchLayer]) -> Iterator[tuple[str, str]]:
-    """Key and fault, where a layer names what isn't there or has another type."""
+    """Key and fault, where a layer names one that is missing or has another type."""
     types = {name: kind for name, (kind, _) in SOURCES.items()} | {other.name: other.type for other in layers.values()}
     if layer.of is not None:
-        wanted = [name for name in types if types[name] in _readable(layer)]
+        candidates = [name for name in types if types[name] in _readable(layer)]
         if layer.convolution == "attention":
-            wanted = [name for name in wanted if name in layers]
-        if layer.of not in wanted:
-            yield "convolution", f"{layer.convolution} names {layer.of!r}; {did_you_mean(layer.of, wanted)}"
+            candidates = [name for name in candidates if name in layers]
+        if layer.of not in candidates:
+            yield "convolution", f"{layer.convolution} names {layer.of!r}; {did_you_mean(layer.of, candidates)}"
     for name in layer.features:
         if name not in types and name not in TYPES:
             yield "features", f"has {name!r}; {did_you_mean(name, [*types, *TYPES])}"
@@ -113,25 +113,25 @@ def _readable(layer: SketchLayer) -> tuple[str, ...]:
 
 
 def _method(fields: Fields, key: str) -> tuple[str, Any] | None:
-    """A method and what stands after it: `METHOD` or `{METHOD: …}`."""
-    given = fields.content.get(key)
-    if given is None:
+    """A method and its options: `METHOD` or `{METHOD: …}`."""
+    value = fields.content.get(key)
+    if value is None:
         return None
-    if isinstance(given, str):
-        return given, None
-    if isinstance(given, Mapping) and len(given) == 1:
-        method, rest = next(iter(given.items()))
+    if isinstance(value, str):
+        return value, None
+    if isinstance(value, Mapping) and len(value) == 1:
+        method, rest = next(iter(value.items()))
         return str(method), rest
-    fields.fault(key, f"is {given!r}; allowed: one method, or a mapping of one, such as {{attention: edgenet}}")
+    fields.fault(key, f"is {value!r}; allowed: one method, or a mapping of one, such as {{attention: edgenet}}")
     return None
 
 
 def _convolution(fields: Fields, kind: str) -> tuple[str | None, str | None, tuple[tuple[str, Any], ...]]:
     """Method, the layer that it names, options of a class of torch_geometric.nn."""
-    given = _method(fields, "convolution")
-    if given is None:
+    parsed = _method(fields, "convolution")
+    if parsed is None:
         return None, None, ()
-    method, rest = given
+    method, rest = parsed
     if fault := convolution_fault(kind, method):
         fields.fault("convolution", fault)
         return None, None, ()
@@ -155,10 +155,10 @@ def _convolution(fields: Fields, kind: str) -> tuple[str | None, str | None, tup
 
 
 def _pooling(fields: Fields, kind: str) -> tuple[str | None, tuple[tuple[str, Any], ...]]:
-    given = _method(fields, "pooling")
-    if given is None:
+    parsed = _method(fields, "pooling")
+    if parsed is None:
         return None, ()
-    method, rest = given
+    method, rest = parsed
     if fault := pooling_fault(kind, method):
         fields.fault("pooling", fault)
         return None, ()
@@ -169,18 +169,18 @@ def _pooling(fields: Fields, kind: str) -> tuple[str | None, tuple[tuple[str, An
 
 def _perceptron(fields: Fields) -> Perceptron | None:
     """`true` or nothing after the key, `false`, a number of layers, sizes of the layers before the last, parameters."""
-    given = fields.take("mlp", (bool, int, list, dict, type(None)), False)
-    if given is False:
+    value = fields.take("mlp", (bool, int, list, dict, type(None)), False)
+    if value is False:
         return None
-    if given is None or given is True:
+    if value is None or value is True:
         return Perceptron()
-    if isinstance(given, list):
-        if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in given):
-            fields.fault("mlp", f"is {given!r}; allowed: whole numbers from 1, channels of the layers before the last")
+    if isinstance(value, list):
+        if not all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in value):
+            fields.fault("mlp", f"is {value!r}; allowed: whole numbers from 1, channels of the layers before the last")
             return Perceptron()
-        return Perceptron(tuple(given))
+        return Perceptron(tuple(value))
     known = {p.name: p for p in SIGNATURES["mlp"].parameters}
-    inner = Fields(given if isinstance(given, dict) else {"layers": given}, fields.at("mlp"), fields.faults)
+    inner = Fields(value if isinstance(value, dict) else {"layers": value}, fields.at("mlp"), fields.faults)
     return Perceptron(None, _parameters(inner, known))
 
 
@@ -209,8 +209,8 @@ def _symbol(fields: Fields, value: Any) -> Any:
 
 
 def _features(fields: Fields) -> tuple[str, ...]:
-    given = fields.take("features", list, [])
-    if not all(isinstance(name, str) for name in given) or len(set(given)) < len(given):
-        fields.fault("features", f"is {given!r}; allowed: a list of different names, of sources and layers")
+    names = fields.take("features", list, [])
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        fields.fault("features", f"is {names!r}; allowed: a list of different names, of sources and layers")
         return ()
-    return tuple(given)
+    return tuple(names)

@@ -22,9 +22,9 @@ class Role:
     Attributes
     ----------
     width
-        Channels: as the task asks, 1 where it weights an attention, else the layer's own or `hidden`.
+        Channels: those of the task's target, 1 where it weights an attention, else the layer's own or `hidden`.
     logits
-        No activation after the last layer.
+        True: no activation after the last layer.
     """
 
     width: Width
@@ -32,7 +32,7 @@ class Role:
 
 
 def role_of(layer: SketchLayer, target: str, logits: frozenset[str]) -> Role:
-    """The rule of widths."""
+    """Width of a layer's result, and whether it has logits."""
     if layer.name == target:
         return Role(Width.of("target"), True)
     if layer.name in logits:

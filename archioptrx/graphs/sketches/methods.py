@@ -1,4 +1,4 @@
-"""The methods that a sketch's layers may name. No torch: those of torch_geometric are read from its source."""
+"""The methods that a sketch's layers may name, without torch: those of torch_geometric are read from its source."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def network_of(sketch: Sketch) -> tuple[ComputationGraph, dict[str, Any]]:
     Raises
     ------
     InputError
-        A layer reads what it can't, or the pipeline gives no target; the layer is named.
+        A layer reads a value that it can't take, or the pipeline gives no target; the layer is named.
     """
     ways = _Ways()
     while True:
@@ -49,15 +49,15 @@ def network_of(sketch: Sketch) -> tuple[ComputationGraph, dict[str, Any]]:
 
 
 class _Ways:
-    """Ways to write loops, chosen by trying.
+    """Ways to write loops, chosen by trial.
 
     Attributes
     ----------
     peeled
-        Something behind the loop reads what isn't a head: the last turn stands behind it (where its steps are
-        joined with those inside, so that nothing runs twice).
+        Loops of which a value that is no head is read behind them: their last turn stands behind the loop, where its
+        steps are joined with those inside, so that nothing runs twice.
     written
-        The loop's heads don't all depend on each other: it is written out, turn by turn.
+        Loops whose heads don't all depend on each other: they are written out, turn by turn.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class _Writer:
         if width != Width.of("target") or self.state.program.rows[value].block == SOURCE:
             raise InputError(
                 f"{self.sketch.place}: architecture.{target}: runs last but gives {domain} [{width}]; allowed: as wide "
-                "as the task asks, by mlp: true"
+                "as the task needs, by mlp: true"
             )
         return value
 
@@ -140,7 +140,7 @@ class _Writer:
     def _close(
         self, loop: SketchLoop, number: int, turns: int, before: dict[str, Held], labels: Labels, heads: dict[int, int]
     ) -> None:
-        """Behind the loop, names stand for the heads' last values; other values of the loop aren't seen there."""
+        """End a loop: names now stand for the heads' last values; other values of the loop can't be read behind it."""
         program, after = self.state.program, self.state.values
         read = program.closure(after[name].value for name in after)
         carried = {}
@@ -167,7 +167,7 @@ class _Writer:
                 for (domain, width), held in ((old, before), (new, after))
             ]
             raise InputError(
-                f"{self.sketch.place}: loops.{loop.name}: what it reads as {name} is {texts[0]} at first, then "
+                f"{self.sketch.place}: loops.{loop.name}: its value {name} is {texts[0]} at first, then "
                 f"{texts[1]}; allowed: the same in all iterations"
             )
 
@@ -215,27 +215,27 @@ def _graph(program: SketchProgram, target: int, live: set[int]) -> ComputationGr
         for value in order
         if (row := program.rows[value]).block == HEAD
     ]
-    given = [program.rows[value].name for value in sources]
-    types = [DataType(name, SOURCES[name][0], Width.of(name), SOURCES[name][1]) for name in given]
+    source_names = [program.rows[value].name for value in sources]
+    types = [DataType(name, SOURCES[name][0], Width.of(name), SOURCES[name][1]) for name in source_names]
     types += [DataType(name, *kind) for kind, name in names.items()]
-    return ComputationGraph(tuple(types), tuple(given), tuple(steps), tuple(edges), (new[target],))
+    return ComputationGraph(tuple(types), tuple(source_names), tuple(steps), tuple(edges), (new[target],))
 
 
 def _ordered(program: SketchProgram, target: int) -> list[int]:
-    """All values that the target depends on, each after what it reads; what is carried back comes last."""
+    """All values that the target depends on, each after those that it reads; carried values come last."""
     order: list[int] = []
-    seen: set[int] = set()
+    visited: set[int] = set()
 
     def visit(root: int) -> None:
         stack = [root]  # no recursion: a loop that is written out may be longer than Python's stack is deep
         while stack:
             row = program.rows[stack[-1]]
             needs = (row.initial,) if row.block == HEAD else row.inputs
-            missing = next((needed for needed in needs if needed not in seen), None)
+            missing = next((needed for needed in needs if needed not in visited), None)
             if missing is not None:
                 stack.append(missing)
-            elif (value := stack.pop()) not in seen:
-                seen.add(value)
+            elif (value := stack.pop()) not in visited:
+                visited.add(value)
                 order.append(value)
 
     visit(target)

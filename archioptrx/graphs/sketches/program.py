@@ -2,8 +2,8 @@
 
 A loop of n turns is n times its steps between n + 1 values of its *heads*: what stands behind the loop reads a head's
 last value, after the n-th turn. That is the computation graph's loop whose steps all lie in its back part. A step
-behind the loop that does what a step inside does, to the heads' last values, is that very step in one more pass; so
-equal steps are joined wherever they stand.
+behind the loop that does to the heads' last values the same as a step inside is that step in one more pass; so equal
+steps are joined wherever they stand.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ SOURCE, HEAD, LATE = "source", "head", "late"
 
 @dataclass(frozen=True)
 class SketchValue:
-    """One value.
+    """Value of a network while a sketch is written out.
 
     Attributes
     ----------
     block
         The building block that makes it, or SOURCE, HEAD (of a loop) or LATE (made in a loop of which only heads are
-        seen from behind; whoever reads it wants the loop written another way).
+        seen from outside; a network that reads it needs the loop in another form).
     name
         Name of the function, or of the source.
     inputs, kind, params, weights
-        As those of a step.
+        Fields as those of a step.
     loop
-        Of a HEAD or LATE.
+        Number of the loop of a HEAD or LATE; -1: none.
     initial, carried
-        Of a HEAD: its first value, and what it becomes after each turn.
+        First value of a HEAD, and the value that it becomes after each turn; -1: none.
     """
 
     block: str
@@ -178,7 +178,7 @@ class SketchProgram:
 
 
 def key_of(row: SketchValue) -> tuple[Any, ...]:
-    """Equal for equal values. The order of the inputs counts: exchanged, they would read the same weights otherwise."""
+    """Key that is equal for equal values. The order of the inputs counts, as each has its own part of the weights."""
     return (row.name if row.block == SOURCE else "", *row.operation, row.inputs)
 
 

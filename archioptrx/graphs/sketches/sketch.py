@@ -38,11 +38,11 @@ class Sketch:
     pipeline
         Names of layers and loops, in the order in which they run.
     layers, loops
-        By name.
+        Layers and loops by name.
     hyperparameters
         Values of the symbols that the layers refer to, and settings of the training.
     name, about
-        For people.
+        Name and description for the reader.
     content
         The plain data that it was read from; `from_dict` inverts it.
     """
@@ -94,7 +94,7 @@ class Sketch:
 
 
 def is_sketch(content: object) -> bool:
-    """Whether what was read from a file is meant as a sketch."""
+    """Whether the content of a file is meant as a sketch."""
     return isinstance(content, Mapping) and bool({"pipeline", "loops"} & set(content))
 
 
@@ -135,8 +135,8 @@ def _faults(sketch: Sketch) -> Iterator[str]:
         if name in _inside(sketch, name):
             yield f"loops.{name}: runs inside itself; allowed: layers and other loops"
     for layer in sketch.layers.values():
-        for key, what in reference_faults(layer, sketch.layers):
-            yield f"architecture.{layer.name}.{key}: {what}"
+        for key, fault in reference_faults(layer, sketch.layers):
+            yield f"architecture.{layer.name}.{key}: {fault}"
     for key, value in sketch.hyperparameters.items():
         if isinstance(frozen(value), tuple):
             yield f"hyperparameters.{key}: is {value!r}; allowed: one value"

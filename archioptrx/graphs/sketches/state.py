@@ -31,7 +31,7 @@ class State:
     values
         The last value of `node`, `edge`, `graph` and of each layer that has run.
     shapes
-        Inputs of the steps of each weights, so that all of them fit.
+        Inputs of the first step with each weights: all others have to have the same shapes.
     place
         Place of the file, for messages.
     """
@@ -55,10 +55,8 @@ class State:
             return self.values[name]
         if name in SOURCES:
             return Held(self.source(name))
-        what = "no graph layer has run" if name == "graph" else f"{name} hasn't run"
-        raise InputError(
-            f"{self.place}: architecture.{layer}: {what} yet; allowed: what stands before it in the pipeline"
-        )
+        reason = "no graph layer has run" if name == "graph" else f"{name} hasn't run"
+        raise InputError(f"{self.place}: architecture.{layer}: {reason} yet; allowed: names before it in the pipeline")
 
     def step(
         self,
@@ -109,7 +107,7 @@ class State:
         return held.value
 
     def aggregated(self, layer: str, held: Held, reduce: str, domain: str = "node") -> int:
-        """Values of the rung above at the hits, what arrives beside what leaves; or all of an event."""
+        """Values of the rung above at the hits, those of incoming beside those of outgoing rows; or all of an event."""
         _, width = self.kind(held.value)
         if domain == "graph":
             kind = "mean" if reduce == "agg" else reduce

@@ -59,7 +59,7 @@ class GraphNorm(nn.Module):
         return self.weight * centred / (variance + 1e-5).sqrt() + self.bias
 ''',
 }
-"""In the order in which they are written."""
+"""Text of each function, in the order in which they are written."""
 REDUCE = {"sum": "total", "mean": "mean", "max": "largest", "std": "deviation", "softmax": "softmax_sum"}
 """The function for each `reduce` of a block."""
 
@@ -70,7 +70,7 @@ def called(texts: Iterable[str], known: Mapping[str, str]) -> frozenset[str]:
     Parameters
     ----------
     known
-        By name the text of each function or class.
+        Text of each function or class, by name.
 
     >>> sorted(called(["x0 = softmax_sum(x, end, nodes)"], HELPERS))
     ['largest', 'softmax_sum', 'total']

@@ -1,4 +1,4 @@
-"""Poolings as code: what `archioptrx.networks.blocks.pooling` does, for the one graph that an export takes."""
+"""Poolings as code: `archioptrx.networks.blocks.pooling` for the one graph that an export takes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def pooled(x, pooling):
 ''',
     "unpooled": '''
 def unpooled(x, pooling):
-    """What the rows of each hit have, by its shares; 0 without a row: [P, w] -> [N, w]."""
+    """Values of the rows of each hit, by its shares; 0 without a row: [P, w] -> [N, w]."""
     rows = x[pooling.rows] * pooling.shares.unsqueeze(1)
     return total(rows, pooling.hits, pooling.nodes)
 ''',
@@ -171,4 +171,4 @@ class DiffPooling(nn.Module):
         return pooled(x, pooling), pooling
 ''',
 }
-"""In the order in which they are written."""
+"""Text of each function, in the order in which they are written."""

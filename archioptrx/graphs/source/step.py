@@ -27,7 +27,7 @@ class Operand:
     name
         Name of its data node.
     domain, width
-        Its rows and its number of channels.
+        Domain of its rows, and number of channels.
     """
 
     code: str
@@ -51,13 +51,13 @@ class SourceStep:
     inputs, output
         The values; the code of `output` is the variable that the result goes to.
     parameters
-        Those that have an effect, bound to numbers and texts.
+        Parameters that have an effect, bound to numbers and texts.
     edge_index
         The edges between the rows of the first input: of the hits, or of its smaller graph.
     pooling
         The variable that holds the smaller graph of the first input; "" for a value of hits.
     module
-        The trained block, for what only torch knows of it; None where the step has no weights.
+        The trained block, for facts that only torch has; None where the step has no weights.
     """
 
     inputs: tuple[Operand, ...]
@@ -82,7 +82,7 @@ class Expression:
     code
         Code of the result.
     helpers
-        By name the complete text of each function or class that the code calls, beyond those of
+        Complete text of each function or class that the code calls, by name, beyond those of
         `archioptrx.graphs.source.helpers`.
     """
 
@@ -106,15 +106,15 @@ class LayerClass:
     Attributes
     ----------
     about
-        Its docstring: shapes in and out.
+        Docstring of the class: shapes in and out.
     members
-        Attribute and what makes it.
+        Attributes, each with the code that makes it.
     arguments
         Arguments of its `forward`.
     body
         Statements of its `forward` before the last one.
     result
-        Code of what `forward` returns.
+        Code of the result of `forward`.
     """
 
     about: str
@@ -131,18 +131,19 @@ class LayerSource:
     Attributes
     ----------
     made
-        What makes the module: a call such as `nn.GRUCell(3, 4)`, or a class that the export writes for it.
+        Code that makes the module: a call such as `nn.GRUCell(3, 4)`, or a class that the export writes for it.
     arguments
         Arguments of its call.
     keys
         Beginnings of keys in the module's state dict, by those of the trained block: `{"layer.": ""}`. By default both
         have the same keys.
     helpers
-        As in `Expression`: the class of the module among them, where neither torch nor the package has it.
+        Functions and classes as in `Expression`, with the class of the module, where neither torch nor the package has
+        it.
     convolutions
         Classes of torch_geometric.nn that the code uses.
     doubtful
-        What of it not every tool can read, for messages; "": nothing.
+        Name of a part that not every tool can read, for messages; "": none.
     """
 
     made: Code | LayerClass

@@ -1,6 +1,6 @@
 """Python source, line by line, in the form that ruff and black give it.
 
-Plain functions, not a template engine: what has to be decided is where a line breaks, which a template can't.
+Plain functions, not a template engine: the places of line breaks have to be computed, which a template can't do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 WIDTH = 88
-"""Longest line: black's own limit. What fits it, or stands with one argument a line, fits any longer one too."""
+"""Longest line: black's own limit. Lines that fit it fit any longer limit too."""
 TAB = "    "
 
 
@@ -68,7 +68,7 @@ def flat(code: Code) -> str:
 
 
 def lines(code: Code, pad: str = "", before: str = "", after: str = "") -> list[str]:
-    """Code between two texts: on one line where it fits, else one argument (or term) a line.
+    """Code between two texts: on one line where it fits, else one line for each argument (or term).
 
     >>> lines(call("f", "x" * 50, "y" * 50), before="z = ")[0]
     'z = f('
@@ -105,7 +105,7 @@ def literal(value: object) -> str:
 
 
 def docstring(text: str, pad: str = "") -> list[str]:
-    """A docstring; whatever stands in the text stays text."""
+    """A docstring, in which quotes and backslashes of the text are escaped."""
     safe = text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"').rstrip()
     rows = [f"{pad}{row}".rstrip() for row in safe.splitlines()]
     rows[0] = f'{pad}"""{rows[0].lstrip()}'
@@ -115,7 +115,7 @@ def docstring(text: str, pad: str = "") -> list[str]:
 
 
 def identifier(text: str) -> str:
-    """A name that Python accepts, as near to the text as may be.
+    """A name that Python accepts, as near to the text as possible.
 
     >>> identifier("edge net"), identifier("2nd"), identifier("class"), identifier("l")
     ('edge_net', '_2nd', 'class_', 'l_')

@@ -1,4 +1,4 @@
-"""Exporters: trained networks as files that need nothing of this package, such as plain PyTorch and ONNX.
+"""Exporters: trained networks as files that don't need this package, such as plain PyTorch and ONNX.
 
 For the bundled ones the network becomes a small program first (`program`: classes of layers, statements of the forward
 pass), made by `plan` from the steps and loops of its computation graph: block by block (the `source` of each
@@ -22,7 +22,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import DescribedRegistry
 
 Write = Callable[..., Any]
-"""From a model on its way out and a new file's path to the text that the command prints of it, or None."""
+"""Function that writes a model to a new file; it returns a text that the command prints, or None."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ExporterDescription:
     beside
         Endings of further files that it writes, of the same name otherwise.
     importable
-        Whether the file is a module of Python, so that its name has to be one.
+        True: the file is a module of Python, so its name has to be an identifier.
     """
 
     suffix: str

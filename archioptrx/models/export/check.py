@@ -1,4 +1,4 @@
-"""An export is compared with its model before anybody gets it."""
+"""Comparison of an export with its model, before the user gets it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def difference(take: Take, export: Callable[[Arrays, Arrays], tuple[Tensor, ...]
     Raises
     ------
     TrialError
-        It is above 1e-5 of the largest value.
+        The difference is above 1e-5 of the largest value.
     """
     random = np.random.default_rng(0)
     differences: list[float] = []
@@ -49,7 +49,7 @@ def difference(take: Take, export: Callable[[Arrays, Arrays], tuple[Tensor, ...]
 
 
 def random_event(random: np.random.Generator, columns: int, hits: int, edges: int) -> tuple[Arrays, Arrays]:
-    """Hits all over a barrel, in mm, rad, mm; half of the edges meet in one of them. Shapes: [N, columns], [2, E]."""
+    """Random hits of a barrel, in mm, rad, mm; half of the edges meet in one of them. Shapes: [N, columns], [2, E]."""
     low = np.array([30.0, -np.pi, -800.0, *[0.0] * (columns - 3)])
     high = np.array([1000.0, np.pi, 800.0, *[1.0] * (columns - 3)])
     index = random.integers(0, hits, (2, edges))

@@ -1,4 +1,4 @@
-"""Write an export as a Python file with its weights."""
+"""Writing of an export as a Python file with its weights."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from archioptrx.models.export.trained import Take, about_file
 
 @EXPORTERS.registering("python")
 def export_python(take: Take, path: Path) -> str:
-    """Readable PyTorch and a file of weights."""
+    """Write readable PyTorch and a file of weights."""
     error = write_python(take, path)
     return take.summary(f"{path} and {path.with_suffix('.pt').name}", error, take.program.needs)
 
@@ -31,7 +31,7 @@ def write_python(take: Take, path: Path) -> float:
     Raises
     ------
     TrialError
-        The file doesn't give what the model gives: nothing is written.
+        The results of the file differ from those of the model: nothing is written.
     """
     with tempfile.TemporaryDirectory() as folder:
         fresh = Path(folder) / path.name

@@ -1,7 +1,7 @@
 """Source code that turns hits in mm, rad, mm into the numbers that a network was trained on.
 
 The same arithmetic as `archioptrx.data.doublets` and the sources, in double precision: Δφ is a small difference of two
-angles. Which φ sector hits lie in, where a data set is divided into sectors, is told by their own φ: n sectors of equal
+angles. Where a data set is divided into sectors, the φ sector of hits follows from their own φ: n sectors of equal
 width begin at -π, as `archioptrx.data.dataset.cut_sectors` cuts them.
 """
 
@@ -36,7 +36,7 @@ GEOMETRY = (
 
 
 def check_fields(fields: Mapping[str, str | None], metadata: Metadata) -> None:
-    """Raise InputError where hits and edges alone don't make a source.
+    """Raise InputError where a source can't be made from hits and edges alone.
 
     Parameters
     ----------
@@ -108,10 +108,10 @@ def _doublets(metadata: Metadata) -> str:
     known, names = _edge_columns(metadata), metadata.edge_features
     columns = [f"{known[name]} / {scale!r}" for name, scale in zip(names, metadata.edge_scale, strict=True)]
     body = _needed(columns)
-    about = f"{', '.join(names)} of each edge in the network's scale: [E, {len(names)}]."
+    description = f"{', '.join(names)} of each edge in the network's scale: [E, {len(names)}]."
     if any(name == "safe" for name, _ in body):
-        about += "\n\nz0 is where its line meets the beam. Below 1 mm, Δr counts as 1 mm in a divisor."
-    rows = [f"def {DOUBLETS}(hits, start, end):", *docstring(about, "    ")]
+        description += "\n\nz0 is where its line meets the beam. Below 1 mm, Δr counts as 1 mm in a divisor."
+    rows = [f"def {DOUBLETS}(hits, start, end):", *docstring(description, "    ")]
     rows += [f"    {name} = {code}" for name, code in body]
     stack = call("torch.stack", listed(*columns), "dim=1")
     return "\n".join([*rows, *lines(stack, "    ", "columns = "), "    return columns.float()"])
@@ -139,7 +139,7 @@ def about_hits(metadata: Metadata) -> list[dict[str, Any]]:
 
 
 def about_sectors(sectors: int) -> str:
-    """Text on how φ is counted."""
+    """Text on the origin of φ."""
     if sectors == 1:
         return "Trained on whole events; φ in any range of 2π."
     return (

@@ -1,4 +1,4 @@
-"""Write an export as an ONNX file: torch's exporter on the readable code."""
+"""Writing of an export as an ONNX file: torch's exporter on the readable code."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from archioptrx.models.export.own_source import faults_of
 from archioptrx.models.export.trained import Take
 
 OPSET = 18
-"""The first one in which all reductions of scatter exist, so that repeated indices add up."""
+"""First version of the operators with all reductions of scatter, so that repeated indices add up."""
 
 
 @EXPORTERS.registering("onnx")
 def export_onnx(take: Take, path: Path) -> str:
-    """ONNX, for onnxruntime in any language."""
+    """Write ONNX, for onnxruntime in any language."""
     return take.summary(str(path), write_onnx(take, path))
 
 
@@ -44,7 +44,7 @@ def write_onnx(take: Take, path: Path) -> float:
         onnx, onnxscript or onnxruntime isn't installed; torch's exporter or onnxruntime can't do a convolution of
         torch_geometric or a pooling.
     TrialError
-        The file doesn't give what the model gives: nothing is written.
+        The results of the file differ from those of the model: nothing is written.
     """
     try:
         import onnx
@@ -120,16 +120,16 @@ def _exported(network: nn.Module, take: Take, names: list[str]) -> Any:
 
 
 class _Numbers(TorchFunctionMode):
-    """Notes the plain numbers that meet tensors."""
+    """Mode that notes the plain numbers in operations with tensors."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: set[float] = set()
+        self.noted: set[float] = set()
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        self.found.update(argument for argument in args if isinstance(argument, float))
+        self.noted.update(argument for argument in args if isinstance(argument, float))
         return func(*args, **(kwargs or {}))
 
 
@@ -138,11 +138,11 @@ def numbers_of(network: nn.Module, event: tuple[Tensor, ...]) -> set[float]:
     numbers = _Numbers()
     with torch.no_grad(), numbers:
         network(*event)
-    return numbers.found
+    return numbers.noted
 
 
 def with_exact_numbers(proto: Any, numbers: set[float]) -> Any:
-    """Give the numbers of double operators their digits back: torch's exporter rounds them to single precision.
+    """Restore the digits of the numbers of double operators: torch's exporter rounds them to single precision.
 
     Rounded so, 2π made Δφ of edges across ±π wrong by 2e-7 rad: 4e-5 of the largest logit on whole TrackML events.
     """
@@ -171,7 +171,7 @@ def _refused(take: Take, *kinds: type[Exception]) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence torch's exporter on its own parts: deprecations, missing torchvision, code where it fails."""
+    """Silence remarks of torch's exporter on itself: deprecations, missing torchvision, code where it fails."""
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Checks of the source that blocks give for exports: a user's may be faulty, and one clear line says where."""
+"""Checks of the source that blocks give for exports: a fault of a user's block becomes one line with its place."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from archioptrx.models.export.program import Program
 
 
 def check_source(source: object, step: Step, title: str) -> None:
-    """Raise InputError where what a signature's `source` gives can't be written as Python.
+    """Raise InputError where the result of a signature's `source` can't be written as Python.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def check_helpers(sources: Iterable[Source]) -> dict[str, str]:
 
 @contextmanager
 def faults_of(program: Program) -> Iterator[None]:
-    """Turn what exported code raises into one line, where it holds code of a user's blocks."""
+    """Turn errors of exported code into one line, where it holds code of a user's blocks."""
     try:
         yield
     except ArchiOpTrXError:

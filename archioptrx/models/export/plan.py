@@ -47,7 +47,7 @@ def plan(model: Model, metadata: Metadata, probabilities: Sequence[bool]) -> Pro
     metadata
         Meaning and scale of its inputs.
     probabilities
-        For each target whether it is a logit, which the code turns into a probability.
+        Flag of each target: it is a logit, which the code turns into a probability.
 
     Raises
     ------
@@ -179,7 +179,7 @@ class _Planner:
 
     @property
     def doubtful(self) -> tuple[str, ...]:
-        """The steps that hold code which not every tool can read; a user's code may be anything."""
+        """The steps with code that not every tool can read; any step of a user's block is one."""
         steps = []
         for index, source in self.sources.items():
             block = self.graph.steps[index].block
@@ -260,7 +260,7 @@ class _Planner:
         return head if dot and tail.isdecimal() else self.graph.steps[index].weights
 
     def _register(self, index: int, maker: Code, inner: Mapping[str, str]) -> None:
-        """Make a member for the weights of a step, and note what its keys in the state dict are called."""
+        """Make a member for the weights of a step, and note the names of its keys in the state dict."""
         weights, stem = self.graph.steps[index].weights, self._stem(index)
         count = len(self.graph.sources)
         same = {s.weights for i, s in enumerate(self.graph.steps) if self._stem(i) == stem and i + count in self.live}

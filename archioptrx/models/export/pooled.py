@@ -1,8 +1,8 @@
-"""`pool` and `unpool` in an export: which smaller graph each pooled value lives on, as variables of the code.
+"""`pool` and `unpool` in an export: the smaller graph of each pooled value, as a variable of the code.
 
 A model carries the smaller graph of a value with the value. Code has a variable for each pooling; a value made from
-pooled ones lives on the graph of the first of them. What a loop carries back may live on another graph than the value
-that the loop began with: such a head has a variable of its own, which the loop carries too.
+pooled ones lives on the graph of the first of them. A value that a loop carries back may live on another graph than
+the first value: such a head has a variable of its own, which the loop carries too.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class Poolings:
     Attributes
     ----------
     of
-        The variable of each pooled value.
+        Variable of each pooled value.
     heads
-        For each head of a loop with a variable of its own: that of its first value.
+        Variable of the first value, for each head of a loop with a variable of its own.
     """
 
     of: Mapping[int, str]

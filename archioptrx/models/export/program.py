@@ -39,7 +39,7 @@ Statement = Assign | Guard | Repeat
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A part of the model: attribute, what makes one, how many there are (several: a list, one for each pass)."""
+    """A part of the model: attribute, code that makes it, number (several: a list, one for each pass)."""
 
     name: str
     code: Code
@@ -63,7 +63,7 @@ class Program:
     Attributes
     ----------
     helpers
-        By name the text of each function and class that the code calls, in the order in which they are written.
+        Text of each function and class that the code calls, by name, in the order in which they are written.
     convolutions
         Classes of torch_geometric.nn that the code uses, sorted.
     geometry
@@ -77,7 +77,7 @@ class Program:
     own
         The steps of a user's blocks, whose code may be faulty, for messages.
     middle
-        Whether the caller may give the middle of the φ sector.
+        True: the caller may give the middle of the φ sector.
     """
 
     helpers: Mapping[str, str]

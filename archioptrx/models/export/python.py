@@ -21,14 +21,14 @@ def load(weights=WEIGHTS):
 '''
 
 
-def source(program: Program, about: str) -> str:
+def source(program: Program, description: str) -> str:
     """The text of the file.
 
     Parameters
     ----------
     program
         The network.
-    about
+    description
         The docstring of the file.
     """
     helpers = [text.strip() for text in program.helpers.values()]
@@ -36,7 +36,7 @@ def source(program: Program, about: str) -> str:
     text = "\n\n\n".join(parts)
     imports = [*(["import math"] if "math." in text else []), "from pathlib import Path"]
     imports += ["from typing import NamedTuple"] if "NamedTuple" in text else []
-    head = [*docstring(about), "", *imports, "", "import torch", "from torch import nn"]
+    head = [*docstring(description), "", *imports, "", "import torch", "from torch import nn"]
     if program.convolutions:
         head += _imported("from torch_geometric.nn import ", program.convolutions)
     return "\n".join([*head, "", 'WEIGHTS = Path(__file__).with_suffix(".pt")']) + "\n\n\n" + text + "\n"
@@ -48,7 +48,7 @@ def _imported(before: str, names: Sequence[str]) -> list[str]:
 
 
 def renamed(state: Mapping[str, Tensor], keys: Mapping[str, str]) -> dict[str, Tensor]:
-    """A trained model's state dict under the names of the exported code; what no target depends on is left out."""
+    """A trained model's state dict under the names of the exported code, without weights that no target depends on."""
     renamed_state = {}
     for key, tensor in state.items():
         fitting = [prefix for prefix in keys if key.startswith(prefix)]
@@ -86,8 +86,8 @@ def _model(program: Program) -> str:
     call_arguments = ", ".join(item.split("=")[0] for item in arguments)
     rows += [*_head("forward", arguments), *_probabilities(outputs, f"self.{inner}({call_arguments})"), ""]
     rows += _head(inner, arguments)
-    about = "The same before the sigmoid: ranks that don't run into 0 and 1."
-    return "\n".join([*rows, *docstring(about, TAB * 2), *body])
+    description = "The same before the sigmoid: ranks that don't run into 0 and 1."
+    return "\n".join([*rows, *docstring(description, TAB * 2), *body])
 
 
 def _return(results: Sequence[str]) -> list[str]:

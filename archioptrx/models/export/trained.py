@@ -1,4 +1,4 @@
-"""A trained model as an exporter gets it: the network as a program, and the facts that belong to it."""
+"""Input of an exporter: the trained network as a program, and its facts."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Take:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """All that a user of the file has to know, as plain data."""
+        """Facts that a user of the file has to know, as plain data."""
         metadata = self.trained.metadata
         probable = any(output.probability for output in self.program.outputs)
         return {

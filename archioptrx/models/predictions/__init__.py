@@ -21,7 +21,7 @@ from typing import Any
 from archioptrx.core.plugins import DescribedRegistry
 
 Write = Callable[..., Any]
-"""From predictions, options of the source and an output folder to files."""
+"""Function that writes predictions to files; it gets the predictions, the source's options and an output folder."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class WriterDescription:
     Attributes
     ----------
     other_edges
-        Whether it also writes for graphs that another source made of these events, such as a line graph: the hits are
+        True: it also writes for graphs that another source made of these events, such as a line graph: the hits are
         those of the files, the edges aren't.
     """
 

@@ -1,8 +1,8 @@
 """Predictions for the `.npz` files of HEP.TrkX: the same files with further arrays.
 
 `score [E]` in the order of the file's edges, both directions of an edge alike, 0 for an edge from a hit to itself;
-`triplet_score [T]` in the order of `triplets`; `track [N]` (-1: none, numbers are the file's own); and what else a
-network gives under `output_NAME`.
+`triplet_score [T]` in the order of `triplets`; `track [N]` (-1: none, numbers are the file's own); and further
+outputs of the network under `output_NAME`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import numpy as np
 from archioptrx.data.options import PickleOptions
 from archioptrx.data.options.pickle import FILES
 from archioptrx.data.sources.files import files_in
-from archioptrx.data.sources.pickle import LEGAL, samples_of
+from archioptrx.data.sources.pickle import ALLOWED, samples_of
 from archioptrx.data.sources.pickle_writing import to_sample
 from archioptrx.models.predictions import PREDICTION_WRITERS
 from archioptrx.models.predictions.prediction import Prediction
@@ -30,7 +30,7 @@ def write_predictions(predictions: Iterable[Prediction], options: PickleOptions,
     InputError
         A file is no longer the one that was read.
     """
-    sectors = max(sample.sectors for sample in samples_of(options, files_in(options.path, FILES, LEGAL)))
+    sectors = max(sample.sectors for sample in samples_of(options, files_in(options.path, FILES, ALLOWED)))
     written = [sample_of(prediction, sectors) for prediction in predictions]
     with (output / "samples.pickle").open("xb") as stream:
         pickle.dump(written, stream, protocol=4)

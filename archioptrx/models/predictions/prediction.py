@@ -1,4 +1,4 @@
-"""Predictions of a network for one graph, as a prediction writer gets them."""
+"""Predictions of a network for one graph: the input of prediction writers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Prediction:
     Attributes
     ----------
     graph
-        As the source made it: `hit_id` names its hits, `in_file_order` brings edges into the file's order.
+        The graph as the source made it: `hit_id` names its hits, `in_file_order` brings edges into the file's order.
     scores : float32 [E] or None
-        Probability of each edge, or what else the task gives, in the order of the graph's edges. None: it has no
+        Probability of each edge, or another output of the task, in the order of the graph's edges. None: it has no
         number for each edge.
     tracks : int64 [N] or None
         Track of each hit, -1 for none; numbers are the graph's own. None: the task makes no tracks.
     outputs
         Output for each other target, by its name: one row per hit or graph.
     triplet_scores : float32 [T] or None
-        The same of each triplet.
+        Probability of each triplet; None: it has none.
     """
 
     graph: HitGraph

@@ -29,7 +29,7 @@ The contract of such a class:
 * Rows of different graphs must not mix, and no order of rows may matter.
 * A block that raises, or gives another shape, fails its trial; the message names the step.
 
-What else a block can do (be counted, exported, leave a linear layer pending) stands in its `Signature`.
+Further abilities of a block (to be counted, exported, to leave a linear layer pending) stand in its `Signature`.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ def apply(
     Parameters
     ----------
     pending
-        Leave an MLP's last linear layer to the blocks that read the result.
+        True: leave an MLP's last linear layer to the blocks that read the result.
     pooled
-        Whether the result is of domain `pooled`.
+        True: the result is of domain `pooled`.
     """
     pooling = next((value.pooling for value in values if value.pooling is not None), None)
     if pooling is None or module.signature.changes_nodes:  # type: ignore[union-attr]

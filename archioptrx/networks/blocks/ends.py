@@ -19,11 +19,11 @@ class EdgeEnds:
     Attributes
     ----------
     index : Tensor [2, M] int64
-        Row 0: where an upper row starts; row 1: where it ends.
+        Row 0: start of each upper row; row 1: its end.
     size : int
         The number of lower rows.
     start, end : Segments
-        The same, grouped by the lower row in which an upper row starts or ends.
+        Upper rows, grouped by the lower row in which they start or end.
     """
 
     def __init__(self, index: Tensor, size: int) -> None:
@@ -78,7 +78,7 @@ class EdgeEnds:
     def neighbours(self) -> tuple[Tensor, Tensor, Tensor]:
         """Flows in and out of each lower row: slots [2 · M], upper rows [2 · M], offsets [size + 1].
 
-        What flows in along j -> i is slot 0 of j, what flows against i -> j is slot 1 of j.
+        The flow into i along j -> i is slot 0 of j, the flow against i -> j is slot 1 of j.
         """
         rows, offsets = self.incident
         flag = torch.repeat_interleave(
@@ -108,14 +108,14 @@ class _Lift(torch.autograd.Function):
 
 
 def lift(table: Tensor, base: Tensor | None, ends: EdgeEnds) -> Tensor:
-    """Give every upper row the sum of what its two end points offer.
+    """Give every upper row the sum of the contributions of its two end points.
 
     Parameters
     ----------
     table : Tensor [size, 2 · D]
-        What a lower row offers to the upper rows that start in it (first half) and that end in it (second half).
+        Contribution of a lower row to the upper rows that start in it (first half) and that end in it (second half).
     base : Tensor [M, D] or None
-        Added to the result.
+        Rows that are added to the result.
 
     Returns
     -------
@@ -141,7 +141,7 @@ def _products(table: Tensor, grad: Tensor, ends: EdgeEnds) -> Tensor:
 
 
 class _Flow(torch.autograd.Function):
-    """The weighted sum of what the neighbours offer along incoming and against outgoing upper rows."""
+    """The weighted sum of the neighbours' contributions along incoming and against outgoing upper rows."""
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, weights: Tensor, ends: EdgeEnds) -> Tensor:
@@ -169,9 +169,9 @@ def flow(table: Tensor, weights: Tensor, ends: EdgeEnds) -> Tensor:
     Parameters
     ----------
     table : Tensor [size, 2 · D]
-        What a lower row offers along the upper rows that start in it (first half) and against those that end in it.
+        Contribution of a lower row along the upper rows that start in it (first half) and against those that end in it.
     weights : Tensor [M]
-        One factor per upper row.
+        Factor of each upper row.
 
     Returns
     -------

@@ -28,7 +28,7 @@ class MLP(nn.Module):
     layers
         Number of linear layers; all but the last are `hidden` wide.
     hidden, activation, norm, output_activation, dropout
-        As in the block's signature. A norm stands before each activation; no activation, no norm.
+        Parameters of the block's signature. A norm stands before each activation; without activation there is no norm.
     first_layer
         Further parameters, which concern the first layer.
     """
@@ -61,7 +61,7 @@ class MLP(nn.Module):
         return Projection(inputs, output, **parameters)
 
     def forward(self, values: Sequence[Value], run: ForwardPass, pending: bool = False) -> Value:
-        """Apply the network; `pending` leaves its last linear layer to those who read the result."""
+        """Apply the network; `pending` leaves its last linear layer to the steps that read the result."""
         x = self._dropped(0, norm_act(self.layers[0](values, run), self.norms[0], self.activations[0]))
         last = len(self.layers) - 1
         for place in range(1, last + 1):
@@ -79,7 +79,7 @@ class MLP(nn.Module):
 
 @block(SIGNATURES["attention"])
 class Attention(MLP):
-    """The building block `attention`: an MLP on what flows in, what flows out and the value itself.
+    """The building block `attention`: an MLP on the incoming sum, the outgoing sum and the value itself.
 
     `mlp([Σ_{j→i} σ(e_ji) x_j, Σ_{i→j} σ(e_ij) x_j, x_i])`; with `direction="together"` the two sums are added before
     they meet a weight: edges without a direction. Source: Farrell et al., "Novel deep learning methods for

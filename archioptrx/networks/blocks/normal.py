@@ -69,7 +69,7 @@ class Norm(nn.Module):
         return normalised
 
     def _segments(self, x: Tensor, run: ForwardPass) -> tuple[Segments, ...]:
-        """The graphs of the rows, where the kind of norm asks for them."""
+        """The graphs of the rows, where the kind of norm needs them."""
         if not isinstance(self.layer, GraphNorm):
             return ()
         if self.domain != "graph":

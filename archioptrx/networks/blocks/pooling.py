@@ -1,4 +1,4 @@
-"""The building blocks `pool` and `unpool`: a smaller graph, a graph of its own, and the way back to the hits."""
+"""The building blocks `pool` and `unpool`: hits to the nodes of a smaller graph, and back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from archioptrx.networks.blocks.value import ForwardPass, Pooling, Value
 
 
 def blur(sizes: Tensor) -> Tensor:
-    """Bound on what rounding changes in numbers that are sums of terms of these total sizes.
+    """Bound on the rounding of numbers that are sums of terms of these total sizes.
 
     The same number comes out of another batch, or another order of rows, with other last digits. Three quarters of the
     digits count: 6e-6 of the size in single precision, 2e-12 in double. That is 50 and 8000 times the rounding of one
@@ -58,9 +58,9 @@ class BestHits(nn.Module):
         ranked, graphs = scores[descending[owners.order]], owners.index[owners.order]
         # In the precision of the scores, as torch_geometric does: 0.6 of 25 hits are 16 in single precision.
         counts = (self.ratio * batch.count(scores)).ceil()
-        kept = torch.arange(ranked.numel(), device=scores.device) - batch.offsets[graphs] < counts[graphs]
+        is_kept = torch.arange(ranked.numel(), device=scores.device) - batch.offsets[graphs] < counts[graphs]
         last = scores.new_full((batch.size,), torch.inf)
-        return last.scatter_reduce(0, graphs[kept], ranked[kept], "amin")
+        return last.scatter_reduce(0, graphs[is_kept], ranked[is_kept], "amin")
 
 
 class Contraction(nn.Module):
@@ -218,12 +218,12 @@ class Pool(nn.Module):
         return pooled
 
     def _topk(self, x: Tensor, topology: Topology, batch: Segments) -> tuple[Tensor, Pooling]:
-        kept, score = self.layer(x, batch)
-        rows = torch.arange(kept.numel(), device=x.device)
-        ends = torch.full_like(batch.index, -1).scatter(0, kept, rows)[topology.edges.index]  # -1: left out
+        kept_hits, score = self.layer(x, batch)
+        rows = torch.arange(kept_hits.numel(), device=x.device)
+        ends = torch.full_like(batch.index, -1).scatter(0, kept_hits, rows)[topology.edges.index]  # -1: left out
         edges = ends[:, (ends >= 0).all(dim=0)]
-        pooling = Pooling(rows, kept, x.new_ones(kept.numel()), edges, batch.index[kept], topology)
-        return x.index_select(0, kept) * score.index_select(0, kept).unsqueeze(1), pooling
+        pooling = Pooling(rows, kept_hits, x.new_ones(kept_hits.numel()), edges, batch.index[kept_hits], topology)
+        return x.index_select(0, kept_hits) * score.index_select(0, kept_hits).unsqueeze(1), pooling
 
     def _edge(self, x: Tensor, topology: Topology, batch: Segments) -> tuple[Tensor, Pooling]:
         first, factors = self.layer(x, topology.edges)
@@ -251,7 +251,7 @@ class Pool(nn.Module):
 class Unpool(nn.Module):
     """`unpool`: each hit gets the value of its pooled row, zero where it has none; with `diff` a mixture by its shares.
 
-    A shortcut from before the pooling, joined by `concat` or `add`, gives the hits back what pooling took.
+    A shortcut from before the pooling, joined by `concat` or `add`, gives hits back the values that pooling removed.
     """
 
     def __init__(self, inputs: Sequence[Shape], output: Shape) -> None:

@@ -150,7 +150,7 @@ class Neighbourhood(Blocked):
     output
         Domain of the result, and its width.
     direction
-        `both`, or `together`: what flows in and what flows out are added.
+        `both`, or `together`: the incoming and the outgoing sum are added.
     """
 
     def __init__(self, inputs: Sequence[Shape], output: Shape, direction: str = "both") -> None:

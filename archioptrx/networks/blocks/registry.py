@@ -19,12 +19,12 @@ def block(signature: Signature) -> Callable[[Module], Module]:
     Parameters
     ----------
     signature
-        All that is known of the block without torch; the class gets it as its attribute `signature`.
+        Signature of the block; the class gets it as its attribute `signature`.
 
     Raises
     ------
     InputError
-        Another block has that name, or what is registered is no signature or no class of modules.
+        Another block has that name, the argument is no signature, or the class is no class of modules.
     """
     check_signature(signature)
 

@@ -1,4 +1,4 @@
-"""Sums over groups of rows, and gathering, which is their transpose: all that message passing moves.
+"""Sums over groups of rows, and gathering, which is their transpose: the operations of message passing.
 
 Each of the operations below is one `torch.embedding_bag` forward and one backward: it adds up the listed rows of a
 table, bag by bag, in a fixed order, so that results don't depend on thread timing. On a CPU it is four times as fast

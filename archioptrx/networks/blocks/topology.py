@@ -25,8 +25,8 @@ class Topology:
     Parameters
     ----------
     data : torch_geometric.data.Data or Batch
-        With `x` or `num_nodes`; `edge_index [2, E]` and `triplet_index [2, T]` int64 as far as the blocks need them;
-        `batch [N]` for several graphs.
+        Data with `x` or `num_nodes`; `edge_index [2, E]` and `triplet_index [2, T]` int64 as far as the blocks need
+        them; `batch [N]` for several graphs.
 
     Raises
     ------

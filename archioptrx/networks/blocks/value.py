@@ -60,7 +60,7 @@ class Value:
     Attributes
     ----------
     pieces
-        Their channels, in order, are the value's.
+        Pieces whose channels, in order, are the value's.
     pooling
         Pooling that made the rows of a value of domain `pooled`; None for all others.
     """
@@ -149,7 +149,8 @@ class Pooling:
     rows, columns : int64 [K]
         Pooled row and hit of each entry.
     shares : Tensor [K]
-        The entries. A hit goes to at most one pooled row, or (DiffPool) to all clusters of its graph by shares.
+        Values of the entries. A hit goes to at most one pooled row, or (DiffPool) to all clusters of its graph by
+        shares.
     run : ForwardPass
         State that blocks share on the pooled graph.
     """
@@ -168,7 +169,7 @@ class Pooling:
         return total(x.index_select(0, self.columns.index) * self.shares.unsqueeze(1), self.rows)
 
     def up(self, x: Tensor) -> Tensor:
-        """Give each hit what its pooled rows have, by its shares; zero for one left out: [P, w] -> [N, w]."""
+        """Give each hit the values of its pooled rows, by its shares; zero for one left out: [P, w] -> [N, w]."""
         return total(x.index_select(0, self.rows.index) * self.shares.unsqueeze(1), self.columns)
 
     def aligned(self, value: Value) -> Value:

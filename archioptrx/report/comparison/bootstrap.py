@@ -2,7 +2,7 @@
 
 The *units* that are drawn with replacement are events, or parts of them (see `units`), because rows of one event aren't
 independent. A resample gives each unit a whole number, how often it is drawn. All models get the same resamples, so
-that their differences are paired: what makes an event hard for all models cancels in a difference.
+that their differences are paired: the difficulty of an event, common to all models, cancels in a difference.
 
 `archioptrx.report.comparison.intervals` makes intervals of them.
 """
@@ -70,8 +70,8 @@ class Replicates:
     scale
         One of `SCALES`, see `intervals`.
     seeds : of float64 [S]
-        Where the metric is a mean over trainings: for each architecture in it, the mean of the jackknife values (with
-        one training left out) minus each of them.
+        For each architecture whose metric is a mean over trainings: the mean of the jackknife values (with one training
+        left out) minus each of them.
     """
 
     value: float | None
@@ -123,7 +123,7 @@ def replicate(statistic: Statistic, draws: Ints, scales: Mapping[str, str] | Non
     draws : int64 [R, U]
         Resamples.
     scales
-        Scale of each metric, see `intervals`; of others `PLAIN`.
+        Scale of each metric, see `intervals`; `PLAIN` for metrics without one.
     """
     units = draws.shape[1]
     whole = statistic(np.ones(units, dtype=np.int64))

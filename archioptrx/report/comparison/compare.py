@@ -27,12 +27,12 @@ def compare_models(
     models
         Runs, RUN/ID, model folders; names or files of architectures. Differences are from the first.
     data
-        Path of events that no model was trained on; None: the test events of the first trained model. Where none is
-        trained: what they are trained and tested on; None: toy events.
+        Path of events that no model was trained on; None: the test events of the first trained model. Where no model is
+        trained yet: path of the events for training and test; None: toy events.
     cut
         Probability that accepts; None: 0.5.
     efficiency
-        Instead: each model's own cut that has this efficiency on its validation events.
+        Efficiency in place of a cut: each model gets the cut that has it on its validation events.
     epochs, seed, output
         Settings for the training of architectures; None: as the first model was trained, into `models/NAME-n`.
     seeds

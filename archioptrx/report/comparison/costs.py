@@ -20,7 +20,7 @@ from archioptrx.training.measure import ENOUGH, PASSES
 def latencies(models: Sequence[nn.Module], graphs: Sequence[HitGraph]) -> list[float]:
     """Milliseconds of a forward pass without gradients of each model on its graph, the fastest of several.
 
-    Turn by turn, so that whatever else the machine does meets all models alike; the first turn warms up.
+    Models run in turn, so that other work of the machine slows all of them alike; the first turn warms up.
     """
     seconds: list[list[float]] = [[] for _ in models]
     while len(seconds[0]) <= PASSES and (len(seconds[0]) <= 3 or sum(map(sum, seconds)) < ENOUGH * len(models)):
@@ -45,8 +45,8 @@ def _wait(graph: HitGraph) -> None:
 def peak_memory(model: nn.Module, graph: HitGraph) -> int:
     """Peak size in bytes of the tensors that a forward pass creates.
 
-    Beside its weights and the graph. On CUDA the allocator's own count. On CPU all tensors that an operation gives are
-    followed until they are freed; what an operation needs inside itself isn't seen.
+    Weights and graph aren't counted. On CUDA it is the allocator's own count. On CPU the results of all operations are
+    followed until they are freed; memory inside of an operation isn't seen.
     """
     if graph.x.is_cuda:
         torch.cuda.reset_peak_memory_stats(graph.x.device)

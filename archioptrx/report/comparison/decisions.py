@@ -18,7 +18,7 @@ class Pair:
     Attributes
     ----------
     first, second
-        Their names.
+        Names of the classifiers.
     rows
         Number of rows (edges or triplets) that count.
     fixes, worsens

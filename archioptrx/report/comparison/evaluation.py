@@ -42,7 +42,7 @@ from archioptrx.tasks.tracks.scores import event_tracks
 from archioptrx.training.fit import predict
 
 FEW, MANY = 200, 1000
-"""Default numbers of resamples: where the task computes its metrics anew for each, and where sums are enough."""
+"""Default numbers of resamples: for metrics that the task computes anew for each, and for those of sums."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +52,9 @@ class ModelAnswers:
     Attributes
     ----------
     contestant, model, view
-        The entry of the comparison, the model (one of its trainings), and the events as it sees them.
+        The entry of the comparison, the model (one of its trainings), and the events as its input.
     outputs
-        One for each graph, on the CPU.
+        Output for each graph, on the CPU.
     cut
         Probability from which it accepts.
     """
@@ -82,7 +82,7 @@ class ModelAnswers:
         graphs = self.view.graphs
         accepted = np.concatenate([values.double().numpy() >= level for values in logits])
         truth = np.concatenate([(graph[rows.truth] > 0.5).numpy() for graph in graphs])
-        return accepted, truth, np.concatenate([rows.kept(graph).numpy() for graph in graphs])
+        return accepted, truth, np.concatenate([rows.counted(graph).numpy() for graph in graphs])
 
 
 def check_tasks(contestants: Sequence[LoadedModel]) -> None:
@@ -129,18 +129,20 @@ def compare_answers(
     origin, notes
         Texts for the reader; see `Comparison`.
     number
-        Resamples; None: as many as are quickly made.
+        Number of resamples; None: `FEW` or `MANY`.
     """
     runs = [group[0] for group in groups]
     first = runs[0]
     units = units_of(first.view.graphs, divisible=by_rows(first.model.task))
     statistics = [[_statistic(run, units) for run in group] for group in groups]
-    quick = all(isinstance(one, RowStatistic) and one.quick() for group in statistics for one in group)
+    quick = all(
+        isinstance(statistic, RowStatistic) and statistic.quick() for group in statistics for statistic in group
+    )
     number = (MANY if quick else FEW) if number is None else number
     draws = resamples(units.number, number, seed) if units.number else np.zeros((0, 0), np.int64)
     replicates = [
         _over_seeds(
-            [_replicates(run, one, units, draws) for run, one in zip(group, of_group, strict=True)],
+            [_replicates(run, statistic, units, draws) for run, statistic in zip(group, of_group, strict=True)],
             number,
             seed + place,
         )
@@ -149,7 +151,7 @@ def compare_answers(
     entries = _entries(runs, replicates)
     rows = first.decided[2] if first.rows else None
     extra = [] if units.number else ["there are too few events for intervals"]
-    if units.what not in ("", EVENTS) and any(name.startswith("track") for name in entries[0].metrics):
+    if units.kind not in ("", EVENTS) and any(name.startswith("track") for name in entries[0].metrics):
         extra.append(f"tracks are those of whole events: {len(events_of(first.view.graphs))} are too few for intervals")
     extra += [
         f"{run.contestant.name}: has graphs of its own, so its edges can't be compared one by one"
@@ -164,7 +166,7 @@ def compare_answers(
         rows=None if rows is None else int(rows.sum()),
         origin=origin,
         what=first.rows[0].rows.plural if first.rows else "",
-        unit=units.what,
+        unit=units.kind,
         units=units.number,
         resamples=number if units.number else 0,
         pairs=_pairs(runs),
@@ -188,10 +190,10 @@ def _strangers(runs: Sequence[ModelAnswers]) -> list[ModelAnswers]:
 
 
 def _statistic(run: ModelAnswers, units: Units) -> RowStatistic | GraphStatistic:
-    """Metrics of a model as a function of the counts of the units; of all events together where none can be drawn."""
+    """Metrics of a model as a function of the counts of the units; without units, metrics of all events together."""
     task, graphs = run.model.task, run.view.graphs
     own = units if run.view.same else units_of(graphs, False)
-    if (units.what != EVENTS and not run.view.same) or not own.number:
+    if (units.kind != EVENTS and not run.view.same) or not own.number:
         own = Units(EVENTS, (0,) * len(graphs), 1)
     if by_rows(task):
         return RowStatistic(task, run.outputs, graphs, own, run.cut)
@@ -209,7 +211,7 @@ def _replicates(
         batches = [batch_graphs([graph]) for graph in graphs]
         whole = judging_metrics(task.scores(run.outputs, batches, cut=run.cut))
         replicates["loss"] = replace(replicates["loss"], value=whole["loss"])
-    return replicates | _tracks(run, draws if units.what == EVENTS else np.zeros((0, 0), np.int64))
+    return replicates | _tracks(run, draws if units.kind == EVENTS else np.zeros((0, 0), np.int64))
 
 
 def _over_seeds(trainings: Sequence[Mapping[str, Replicates]], number: int, seed: int) -> dict[str, Replicates]:
@@ -312,14 +314,14 @@ def _pairs(runs: Sequence[ModelAnswers]) -> tuple[Pair, ...]:
     """Decisions of each two models with the same rows, in the order of the rows of the first model."""
     if not runs[0].rows:
         return ()
-    accepted, truth, kept = runs[0].decided
-    alike = [(runs[0].contestant.name, accepted[kept])]
+    accepted, truth, counted = runs[0].decided
+    alike = [(runs[0].contestant.name, accepted[counted])]
     for run in runs[1:]:
         if (order := _order(run, runs[0])) is not None:
-            alike.append((run.contestant.name, run.decided[0][order][kept]))
+            alike.append((run.contestant.name, run.decided[0][order][counted]))
     return marked(
         [
-            compare_decisions(name, second, accepted_first, accepted_second, truth[kept])
+            compare_decisions(name, second, accepted_first, accepted_second, truth[counted])
             for name, accepted_first in alike
             for second, accepted_second in alike
             if name != second
@@ -331,26 +333,26 @@ def _curves(runs: Sequence[ModelAnswers]) -> dict[str, Curves]:
     curves = {}
     for run in runs:
         if run.rows:
-            _, truth, kept = run.decided
+            _, truth, counted = run.decided
             logits = np.concatenate([values.double().numpy() for values in run.rows[1]])
-            curves[run.contestant.name] = curves_of(logits[kept], truth[kept], run.cut)
+            curves[run.contestant.name] = curves_of(logits[counted], truth[counted], run.cut)
     return curves
 
 
 def _display(runs: Sequence[ModelAnswers]) -> Display | None:
-    """The event in which the first two models that decide the same edges differ most, as long as it can be drawn."""
+    """Event in which the first two models with the same edges differ most; None where it can't be drawn."""
     first = runs[0]
     if not first.rows or first.rows[0].rows.domain != "edge":
         return None
     partner = next((run for run in runs[1:] if _order(run, first) is not None), None)
     if partner is None:
         return None
-    accepted, truth, kept = first.decided
+    accepted, truth, counted = first.decided
     order = _order(partner, first)
     return display_of(
         Dataset(first.view.graphs, first.contestant.model.metadata),
         accepted == truth,
         partner.decided[0][order] == truth,
-        kept,
+        counted,
         (first.contestant.name, partner.contestant.name),
     )

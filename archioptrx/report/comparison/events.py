@@ -33,11 +33,11 @@ class ModelEvents:
     graphs
         Graphs in the scales of this model.
     whole
-        Whether the events are whole; see `events_for`.
+        True: the events are whole; see `events_for`.
     metadata
         Metadata of the events, whose signal says which particles count.
     same
-        Whether the graphs have the hits and edges of the first model's, in the same order.
+        True: the graphs have the hits and edges of the first model's graphs, in the same order.
     """
 
     graphs: Sequence[HitGraph]
@@ -59,7 +59,7 @@ def views_of(
     Raises
     ------
     InputError
-        No events that all can read, or a model was trained on some of them.
+        There are no events that all models can read, or a model was trained on some of them.
     """
     notes: list[str] = []
     data = events_for(host.model, path, notes.append)
@@ -100,13 +100,13 @@ def _unseen(loaded: LoadedModel, host: LoadedModel, graphs: Sequence[HitGraph], 
     used = [*splits.train, *splits.validation]
     known = KnownGraphs(used)
     names = set(events_of(used)) if origin else set()
-    seen = [graph.event for graph in graphs if graph.event in names or known.holds(graph)]
-    seen = list(dict.fromkeys(seen))
-    if seen:
-        examples = ", ".join(seen[:3]) + (", …" if len(seen) > 3 else "")
+    trained_on = [graph.event for graph in graphs if graph.event in names or known.holds(graph)]
+    trained_on = list(dict.fromkeys(trained_on))
+    if trained_on:
+        examples = ", ".join(trained_on[:3]) + (", …" if len(trained_on) > 3 else "")
         whose = f"test events of {host.name}" if path is None else f"events in {path}"
         raise InputError(
-            f"{loaded.name}: was trained on {len(seen)} of the {len(events_of(graphs))} {whose} ({examples}); "
+            f"{loaded.name}: was trained on {len(trained_on)} of the {len(events_of(graphs))} {whose} ({examples}); "
             "allowed: --data PATH of events that no model was trained on"
         )
     return []
@@ -136,17 +136,18 @@ def _view(loaded: LoadedModel, host: LoadedModel, data: ModelData, path: str | N
         scaled = Dataset(graphs, host.model.metadata).scaled_like(loaded.model.metadata).graphs
         return ModelEvents(scaled, data.whole, data.metadata, same=True)
     own = _built(loaded, host, path)
-    wanted = {name: rank for rank, name in enumerate(events_of(graphs))}
+    event_rank = {name: rank for rank, name in enumerate(events_of(graphs))}
     names = [facts.event for facts in facts_of(own.graphs)]
     # In the host's order of events: resamples are paired by it.
-    places = sorted((k for k, name in enumerate(names) if name in wanted), key=lambda k: wanted[names[k]])
+    places = sorted((k for k, name in enumerate(names) if name in event_rank), key=lambda k: event_rank[names[k]])
     if not places:
         raise InputError(
             f"{loaded.name}: needs other graphs than {host.name}, without data of the same events; allowed: --data PATH"
         )
-    if lacking := set(wanted) - set(events_of(taken(own.graphs, places))):
+    if lacking := set(event_rank) - set(events_of(taken(own.graphs, places))):
         raise InputError(
-            f"{loaded.name}: {len(lacking)} of the {len(wanted)} events give no graph for it, e.g. {sorted(lacking)[0]}"
+            f"{loaded.name}: {len(lacking)} of the {len(event_rank)} events give no graph for it, "
+            f"e.g. {sorted(lacking)[0]}"
         )
     return ModelEvents(taken(own.graphs, places), True, own.metadata, fits)
 
@@ -157,8 +158,8 @@ def _fits(model: TrainedModel, host: TrainedModel) -> bool:
     names = ("node_features", "edge_features", "triplet_features", "sectors", "embedding")
     if any(getattr(metadata, name) != getattr(host_metadata, name) for name in names):
         return False
-    built, given = _building(model.provenance.data.content), _building(host.provenance.data.content)
-    return not built or not given or built == given
+    built, host_built = _building(model.provenance.data.content), _building(host.provenance.data.content)
+    return not built or not host_built or built == host_built
 
 
 def _building(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def _number_text(number: Number) -> str:
     return f"{number.value:.5f}" + ("" if number.low is None else f" ({number.low:.5f} … {number.high:.5f})")
 
 
-def change_figure(pairs: Sequence[Pair], what: str) -> go.Figure:
+def change_figure(pairs: Sequence[Pair], rows_name: str) -> go.Figure:
     """Bars of the rows that each model fixes, to the right, and worsens, to the left."""
     rows = [f"{hover_text(pair.second)}<br>against {hover_text(pair.first)}" for pair in pairs]
     bars = (("fixes", GOOD, [pair.fixes for pair in pairs], 1), ("worsens", BAD, [pair.worsens for pair in pairs], -1))
@@ -144,7 +144,7 @@ def change_figure(pairs: Sequence[Pair], what: str) -> go.Figure:
         for name, ink, numbers, sign in bars
     ]
     axis = {
-        "title": {"text": f"{what} worsened (left) and fixed (right)"},
+        "title": {"text": f"{rows_name} worsened (left) and fixed (right)"},
         "zeroline": True,
         "zerolinecolor": "var(--ink)",
     }

@@ -63,7 +63,7 @@ class Spread:
     free
         Degrees of freedom f, of Welch and Satterthwaite.
     expansion
-        σ / σ*: by how much a resample varies less; 1 where there is no spread.
+        σ / σ*, the factor by which resamples vary less; 1 where there is no spread.
     """
 
     error: float
@@ -76,7 +76,7 @@ class Spread:
         return float(stdtrit(self.free, (1 + LEVEL) / 2))
 
     def p(self, value: float) -> float:
-        """Two-sided p value of a value, if the true one is 0."""
+        """Two-sided p value of a value, under a true value of 0."""
         if self.error == 0:
             return float(value == 0)
         return 2 * float(stdtr(self.free, -abs(value) / self.error))
@@ -85,7 +85,7 @@ class Spread:
 def spread_of(events: Floats, seeds: Sequence[Floats]) -> Spread | None:
     """Spread from the deviations d of the events and of the seeds of each architecture.
 
-    None: fewer than three events, or only one seed.
+    It is None for fewer than three events, or only one seed.
     """
     if len(events) < 3 or any(len(apart) < 2 for apart in seeds):
         return None

@@ -33,16 +33,16 @@ class LoadedModel:
     Attributes
     ----------
     name
-        Short, unlike that of the others.
+        Short name, different from all others.
     place
         Path: the given one, or the folder into which it has been trained.
     model
         Architecture, weights, metadata and provenance.
     trained
-        Whether it was trained for this comparison.
+        True: it was trained for this comparison.
     repeats
-        The same architecture, trained on the same events with other seeds. With them the comparison is about the
-        architecture, without them about these weights.
+        Models of the same architecture, trained on the same events with other seeds. With them the comparison is about
+        the architecture, without them about these weights.
     """
 
     name: str
@@ -81,7 +81,7 @@ def read_models(names: Sequence[str]) -> list[Trainings | Architecture]:
     Raises
     ------
     InputError
-        Fewer than two, one of them twice, or what can't be read; one line for each.
+        There are fewer than two, one is named twice, or one can't be read; one line for each fault.
     """
     faults = [] if len(names) > 1 else [f"compare: {len(names)} given; allowed: at least two models or architectures"]
     faults += [f"{name}: stands twice; allowed: each once" for name in _twice(names)]
@@ -97,14 +97,14 @@ def read_models(names: Sequence[str]) -> list[Trainings | Architecture]:
 
 def _twice(names: Sequence[str]) -> list[str]:
     """Names that repeat an earlier model; a run and its `best/` are the same model."""
-    seen: set[Path] = set()
+    paths: set[Path] = set()
     twice = []
     for name in names:
         path = Path(name).resolve()
         path = path.parent if path.name == "best" and (path.parent / "experiment.yaml").is_file() else path
-        if path in seen:
+        if path in paths:
             twice.append(name)
-        seen.add(path)
+        paths.add(path)
     return twice
 
 

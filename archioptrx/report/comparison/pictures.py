@@ -27,7 +27,7 @@ class Curves:
     efficiency, false_rate, purity : [K]
         Shares of the true rows and of the false ones that are accepted; share of true ones among those accepted.
     at_cut
-        The three at the model's cut; None where a class is empty.
+        These three rates at the model's cut; None where a class is empty.
     """
 
     efficiency: Floats
@@ -48,10 +48,10 @@ def curves_of(logits: Floats, truth: Bools, cut: float) -> Curves:
     purity = ranking.true / (ranking.true + ranking.false)
     even = np.searchsorted(true, np.linspace(0, 1, POINTS // 2))
     low = np.searchsorted(false, np.geomspace(1 / ranking.false[-1], 1, POINTS // 2))
-    kept = np.unique(np.clip(np.concatenate([even, low]), 0, len(true) - 1))
+    points = np.unique(np.clip(np.concatenate([even, low]), 0, len(true) - 1))
     at = int(np.searchsorted(-ranking.thresholds, -logit(cut), side="right")) - 1
     cut_point = None if at < 0 else (float(true[at]), float(false[at]), float(purity[at]))
-    return Curves(true[kept], false[kept], purity[kept], cut_point)
+    return Curves(true[points], false[points], purity[points], cut_point)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Display:
     first, second
         Names of the models.
     hits : [N, 2]
-        x and y in mm; a sector is where it is in the detector, not where the model sees it.
+        x and y in mm, in the frame of the detector, not in that of a φ sector.
     edges : int64 [2, E]
         Hits of each edge that is drawn.
     state : int64 [E]
@@ -82,14 +82,14 @@ class Display:
     truth: Bools
 
 
-def display_of(dataset: Dataset, before: Bools, after: Bools, kept: Bools, names: tuple[str, str]) -> Display | None:
+def display_of(dataset: Dataset, before: Bools, after: Bools, counted: Bools, names: tuple[str, str]) -> Display | None:
     """Graph in which most edges change sides; None where the hits have no positions.
 
-    Shapes: whether each model is right, and what counts, bool [E] over all graphs.
+    Shapes: whether each model is right, and mask of the edges that count, bool [E] over all graphs.
     """
     graphs = dataset.graphs
     ends = np.cumsum([0, *(graph.num_edges for graph in graphs)])
-    changed = (before != after) & kept
+    changed = (before != after) & counted
     counts = np.add.reduceat(np.append(changed, False).astype(int), ends[:-1]) * (np.diff(ends) > 0)
     place = int(np.argmax(counts))
     graph, part = graphs[place], slice(ends[place], ends[place + 1])
@@ -100,7 +100,7 @@ def display_of(dataset: Dataset, before: Bools, after: Bools, kept: Bools, names
     several = sum(facts.event == graph.event for facts in facts_of(graphs)) > 1
     state = np.where(after[part], np.where(before[part], 0, 1), np.where(before[part], 2, 3))
     # First what differs, then common faults, true edges, and the rest.
-    shown = np.flatnonzero(kept[part] & ((state > 0) | truth))
+    shown = np.flatnonzero(counted[part] & ((state > 0) | truth))
     weight = np.array([0, 2, 2, 1])[state[shown]]
     shown = shown[np.argsort(-weight, kind="stable")][:MOST_EDGES]
     return Display(

@@ -28,9 +28,9 @@ class Number:
     low, high
         Ends of the 95 % interval; None where there are too few units.
     p
-        Of a difference: two-sided p value, if the true one is 0.
+        Two-sided p value of a difference, under a true difference of 0.
     firm
-        Of a difference: whether it differs from 0 for all differences of the comparison together (Holm's correction).
+        True: the difference is not 0 in the test of all differences together (Holm's correction).
     """
 
     value: float | None
@@ -54,14 +54,14 @@ class ComparedModel:
     name, place
         Short name; its folder, run or trial.
     trained
-        Whether it was an architecture without weights and has been trained for the comparison.
+        True: an architecture without weights, which was trained for the comparison.
     seeds
         Trainings that its metrics are means over; with one, the intervals hold for these weights on other events, with
         several for other events and other trainings.
     task, fingerprint
-        Name of the task; of the architecture.
+        Name of the task; fingerprint of the architecture.
     parameters
-        Trained numbers.
+        Number of trained numbers.
     latency
         ms of a forward pass on the largest graph, the fastest of some; None: not measured.
     memory
@@ -73,7 +73,7 @@ class ComparedModel:
     metrics
         Metrics by name.
     differences
-        From the first model, in the same resamples; empty for that one.
+        Differences of the metrics from the first model, in the same resamples; empty for the first.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Comparison:
     Attributes
     ----------
     entries
-        The models as they were given; the first is what differences are from.
+        The models in the given order; differences are taken from the first.
     events, graphs, rows
         Numbers of events, graphs and rows; rows are edges or triplets that count, None where the task has none.
     origin
@@ -145,7 +145,7 @@ class Comparison:
 
     @property
     def meaning(self) -> str:
-        """Statement of what the intervals are about: weights, or architectures."""
+        """Statement on the subject of the intervals: weights, or architectures."""
         several = [entry.title for entry in self.entries if entry.seeds > 1]
         single = [entry.name for entry in self.entries if entry.seeds == 1]
         texts = [f"{'; '.join(several)}: the architecture, with other seeds and on other events"] if several else []
@@ -156,11 +156,16 @@ class Comparison:
     @property
     def caution(self) -> str:
         """Remark on the number of differences; empty where none has an interval."""
-        judged = [one for entry in self.entries for one in entry.differences.values() if one.p is not None]
+        judged = [
+            difference
+            for entry in self.entries
+            for difference in entry.differences.values()
+            if difference.p is not None
+        ]
         if not judged:
             return ""
         chance = f"{0.05 * len(judged):.2g}"
-        apart, firm = sum(one.apart for one in judged), sum(one.firm for one in judged)
+        apart, firm = sum(difference.apart for difference in judged), sum(difference.firm for difference in judged)
         return (
             f"*: holds for all {len(judged)} differences together (Holm's correction): {firm}; "
             f"intervals that exclude 0: {apart}, by chance about {chance}"

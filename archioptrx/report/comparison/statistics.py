@@ -23,7 +23,7 @@ FACTS = ("cut", "cut_logit", "true_fraction", "edges", "triplets", "pairs", "gra
 
 
 def by_rows(task: Task) -> TypeGuard[BinaryClassification]:
-    """Whether a task has no numbers but its loss and registered metrics of rows, so that sums can give them."""
+    """Whether all metrics of a task are its loss and registered metrics of rows, so that sums can give them."""
     return isinstance(task, BinaryClassification) and type(task).metrics is BinaryClassification.metrics
 
 
@@ -48,7 +48,7 @@ class RowStatistic:
     ends, thresholds : [K]
         Place of the last row of each distinct logit in that order, and these logits.
     counts
-        By cut what `_counts` gives.
+        Result of `_counts` for each cut.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class RowStatistic:
         self.rows = task.answers(outputs, graphs, cut)
         logits, truth = self.rows.logits, self.rows.truth
         places = enumerate(graphs)
-        self.unit = _joined([units.of_rows(place, graph, rows)[rows.kept(graph).numpy()] for place, graph in places])
+        self.unit = _joined([units.of_rows(place, graph, rows)[rows.counted(graph).numpy()] for place, graph in places])
         order = np.argsort(-logits, kind="stable")
         ranked = logits[order]
         self.falling, self.unit_falling = truth[order], self.unit[order]
@@ -89,7 +89,7 @@ class RowStatistic:
 
 
 class DrawnRows(ClassifiedRows):
-    """Rows of a resample, for any metric: its ranking and rates come from sums, the rows are drawn where one asks.
+    """Rows of a resample, for any metric: ranking and rates come from sums, rows are drawn only if a metric reads them.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class DrawnRows(ClassifiedRows):
 
     @cached_property
     def fixed_rates(self) -> dict[str, float | None]:
-        """The same at `FIXED_CUT`."""
+        """Accuracy, efficiency and purity at `FIXED_CUT`."""
         return _rates(self._statistic.counts[FIXED_CUT] @ self._weights)
 
     @cached_property
@@ -138,7 +138,7 @@ class DrawnRows(ClassifiedRows):
 
     @property
     def truth(self) -> Bools:
-        """Which rows are true."""
+        """Truth of each row."""
         return self.drawn.truth
 
     @property
@@ -238,7 +238,7 @@ class TrackStatistic:
 
 
 class DrawnTracks(FoundTracks):
-    """Tracks of a resample, for any metric: rates come from sums, the events are joined where a metric asks for them.
+    """Tracks of a resample, for any metric: rates come from sums, events are joined only if a metric reads them.
 
     Parameters
     ----------
@@ -263,7 +263,7 @@ class DrawnTracks(FoundTracks):
 
     @property
     def selection(self) -> Selection:
-        """Which particles and tracks count."""
+        """Selection of the particles and tracks that count."""
         return self._statistic.selection
 
     @cached_property

@@ -183,11 +183,11 @@ def shown_pairs(comparison: Comparison) -> list[Pair]:
     return [pair for pair in comparison.pairs if order.index(pair.first) < order.index(pair.second)]
 
 
-def change_text(pair: Pair, what: str) -> str:
+def change_text(pair: Pair, rows_name: str) -> str:
     """Sentence such as "b fixes 389 of the 500 edges that a has wrong and worsens 10: net ...", with its p value."""
     wrong = pair.fixes + pair.both_wrong
     return (
-        f"{pair.second} fixes {pair.fixes:,} of the {wrong:,} {what} that {pair.first} has wrong and worsens "
+        f"{pair.second} fixes {pair.fixes:,} of the {wrong:,} {rows_name} that {pair.first} has wrong and worsens "
         f"{pair.worsens:,}: net {pair.net:+,} of {pair.rows:,} (McNemar p {p_text(pair.p)}{'*' * pair.firm})"
     )
 

@@ -26,7 +26,7 @@ class Units:
 
     Attributes
     ----------
-    what
+    kind
         `EVENTS`, `GRAPHS` or `PARTS`; empty: there are none.
     of_graph
         First unit of each graph; it has `parts` of them.
@@ -34,7 +34,7 @@ class Units:
         Units in all; units per graph, 1 unless the graphs are divided.
     """
 
-    what: str
+    kind: str
     of_graph: tuple[int, ...]
     number: int
     parts: int = 1
@@ -65,7 +65,7 @@ def units_of(graphs: Sequence[HitGraph], divisible: bool) -> Units:
     Parameters
     ----------
     divisible
-        Whether a graph may be divided: its rows are scored one by one.
+        True: a graph may be divided, since its rows are scored one by one.
     """
     events = {name: place for place, name in enumerate(events_of(graphs))}
     if len(events) >= LEAST:

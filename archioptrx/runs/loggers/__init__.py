@@ -1,4 +1,4 @@
-"""Loggers: they write files of other programs about what a search does, beside its own journals.
+"""Loggers: they write the course of a search to files of other programs, beside its own journals.
 
 A user's own logger is one decorated class, in a module that the experiment names under `imports`::
 
@@ -31,7 +31,7 @@ class LoggerDescription:
     Attributes
     ----------
     package
-        The package that it needs, which is an extra of this one for a bundled logger. None: no other one.
+        The package that it needs, for a bundled logger an extra of this package. None: it needs none.
     """
 
     package: str | None = None
@@ -53,7 +53,7 @@ def logger(name: str, package: str | None = None) -> Callable[[MakeLogger], Make
     Parameters
     ----------
     name
-        As experiment files give it under `track`.
+        Name in experiment files, under `track`.
     package
         See `LoggerDescription`.
     """
@@ -69,16 +69,16 @@ class Logger(Protocol):
     """A listener to trainings, several at a time. Calls end soon; a logger that raises is left out from then on."""
 
     def started(self, trial: str, config: Mapping[str, Any], architecture: str) -> None:
-        """A training begins, or begins again: what was there of it is void.
+        """A training begins, or begins again: earlier records of it are void.
 
         Parameters
         ----------
         trial
-            A name that is unique in the run.
+            Name that is unique in the run.
         config
-            What it is made with: plain values, mappings of them.
+            Settings of the training: plain values, mappings of them.
         architecture
-            In words.
+            The network in words.
         """
 
     def epoch(self, trial: str, epoch: int, numbers: Mapping[str, float]) -> None:
@@ -88,7 +88,7 @@ class Logger(Protocol):
         """A training has ended: `finished`, `pruned` or `failed`."""
 
     def close(self) -> None:
-        """Nothing more will come; what still runs was stopped."""
+        """End of all calls; trainings without an end were stopped."""
 
 
 class Tracking:
@@ -101,7 +101,7 @@ class Tracking:
     root
         The run folder, or the folder in which a model's will be.
     note
-        Shows a line of text to the user.
+        Function that shows a line of text to the user.
     """
 
     def __init__(self, names: Sequence[str], root: Path, note: Callable[[str], None]) -> None:

@@ -38,7 +38,7 @@ class TensorboardFile:
         self._add(Event(file_version=VERSION))
 
     def write(self, *values: Summary.Value, step: int = 0) -> None:
-        """One event with several values, on disk as far as this process goes."""
+        """Write one event with several values, and flush the file."""
         self._add(Event(step=step, summary=Summary(value=values)))
 
     def _add(self, event: Event) -> None:
@@ -79,7 +79,7 @@ class TensorBoard:
         self._files[trial].write(*values, step=epoch)
 
     def ended(self, trial: str, status: str, summary: Mapping[str, Any]) -> None:
-        """Say how it ended, and close the file."""
+        """Write the status of the end, and close the file."""
         end = plugin_data_pb2.SessionEndInfo(end_time_secs=time.time())
         end.status = api_pb2.STATUS_FAILURE if status == "failed" else api_pb2.STATUS_SUCCESS
         file = self._files.pop(trial)
@@ -88,7 +88,7 @@ class TensorBoard:
         file.close()
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close all open files."""
         for file in self._files.values():
             file.close()
         self._files.clear()

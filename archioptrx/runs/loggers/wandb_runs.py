@@ -69,7 +69,7 @@ class WandbRuns:
         run.finish(exit_code=1 if status == "failed" else 0)
 
     def close(self) -> None:
-        """End what was stopped. wandb's own process ends with this one: the user may have other runs in it."""
+        """End runs that were stopped. wandb's own process ends with this one: the user may have other runs in it."""
         for run in self._runs.values():
             run.finish(exit_code=1)
         self._runs.clear()

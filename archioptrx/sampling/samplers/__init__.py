@@ -44,7 +44,7 @@ def _kind(name: str, place: str) -> Callable[..., Proposer]:
     return SAMPLERS.get(name)
 
 
-def _made(name: str, kind: Callable[..., Proposer], space: Space, seed: int, options: dict[str, Any]) -> Proposer:
+def _proposer(name: str, kind: Callable[..., Proposer], space: Space, seed: int, options: dict[str, Any]) -> Proposer:
     """Make the sampler's own part; a user's own is guarded."""
     if name not in SAMPLERS.own():
         return kind(space, seed, **options)
@@ -73,7 +73,7 @@ def make_sampler(
     dedup
         `architecture`: no fingerprint twice; `hyperparameters`: none with the same hyperparameters.
     screen
-        Puts a `Screen` around the sampler, below deduplication, whose `is_new` it is given.
+        Function that puts a `Screen` around the sampler, below deduplication, whose `is_new` it gets.
     **options
         Options of the sampler.
 
@@ -91,7 +91,7 @@ def make_sampler(
     ]
     if unknown:
         raise InputError(*unknown)
-    sampler = Deduplicated(_made(name, kind, space, seed, options), space, dedup)
+    sampler = Deduplicated(_proposer(name, kind, space, seed, options), space, dedup)
     if screen is not None:
         sampler.inner = screen(sampler.inner, sampler.is_new)
     return sampler

@@ -57,14 +57,14 @@ class Sampler(Protocol):
 
 
 class Proposer(Protocol):
-    """Interface that the author of a sampler implements; `Deduplicated` makes a Sampler of it.
+    """Interface that the author of a sampler implements; `Deduplicated` turns it into a Sampler.
 
     One attribute is optional. `parent`: the observed candidate that the last draw was made from (an object with its
     `key`), or None.
 
     Two methods are optional. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
     present probability of that label; empty while nothing is learned. It must not change the state. `again(candidate,
-    score, epochs)`: called for a refused duplicate, in the place of `observe`.
+    score, epochs)`: called for a refused duplicate, in place of `observe`.
     """
 
     def draw(self, number: int, attempt: int) -> Any | None:

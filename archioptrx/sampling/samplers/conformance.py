@@ -211,7 +211,7 @@ def search_elsewhere() -> None:
     print(json.dumps(plain(search(make(MIDDLE, 5)))))
 
 
-def check_legal(make: Subject) -> None:
+def check_allowed(make: Subject) -> None:
     """Every proposal is from the space (which checks all answers), has the trace that leads to it, and is new."""
     for space in (MIDDLE, HUGE):
         candidates = search(make(space, 1))
@@ -287,7 +287,7 @@ def check_small(make: Subject) -> None:
 
 
 CHECKS: tuple[Callable[[Subject], None], ...] = (
-    check_legal,
+    check_allowed,
     check_single,
     check_small,
     check_strange_scores,

@@ -38,9 +38,9 @@ class Example:
     Attributes
     ----------
     trace, episode
-        Its decisions, and the same with their options as numbers.
+        Decisions of the candidate, and the same with their options as numbers.
     score, epochs
-        As observed.
+        Score and epochs as they were observed.
     """
 
     trace: Trace
@@ -84,7 +84,7 @@ class Controller:
     replay
         Number of best candidates that join each update with their log-likelihood.
     flatten
-        In attempt k of a proposal (the ones before were duplicates) the learned scores are multiplied by
+        Number by which draws become more random: in attempt k of a proposal the learned scores are multiplied by
         1 / (1 + flatten · k): nearer to the random walk, so that a narrow policy reaches a new candidate in few draws.
     """
 
@@ -171,7 +171,7 @@ class Controller:
             self.refusals, self.patience = 0, self.batch
 
     def again(self, candidate: Any, score: Any, epochs: int) -> None:
-        """A refused duplicate is no news."""
+        """Ignore a refused duplicate: it brings no new score."""
 
     def _refuse(self, example: Example) -> None:
         """Add a refused candidate; an update where there have been enough of them."""

@@ -226,7 +226,7 @@ class Player:
         self.embedding, self.bias = policy.embedding.weight.detach(), policy.bias.weight.detach()[:, 0]
         self.lstm = [weights.detach() for weights in lstm.parameters()]  # as lstm_cell takes them
         self.query = policy.query.weight.detach(), policy.query.bias.detach()
-        self._seen: dict[EncodedDecision, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
+        self._cache: dict[EncodedDecision, tuple[Tensor, Tensor, Tensor, Tensor]] = {}
         self._start = self.embedding[list(START)].sum(0)
 
     def draw(self, space: Space, seed: int, trust: float = 1.0) -> object:
@@ -253,15 +253,15 @@ class Player:
 
     def _look(self, menu: EncodedDecision) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Embedding of the point; embeddings, bias and logarithms of prior weights of the options."""
-        if menu not in self._seen:
+        if menu not in self._cache:
             rows = torch.tensor(menu.options)
-            self._seen[menu] = (
+            self._cache[menu] = (
                 self.embedding[list(menu.point)].sum(0),
                 self.embedding[rows].sum(1),
                 self.bias[rows].sum(1),
                 torch.tensor(menu.priors),
             )
-        return self._seen[menu]
+        return self._cache[menu]
 
 
 def pick(probabilities: Sequence[float], share: float) -> int:

@@ -25,7 +25,7 @@ PAIR = 2
 class EvolutionSampler:
     """Evolution: children of the best of a few members that are drawn from a population.
 
-    The population is the last observations, so that each member dies of age and a lucky score is forgotten. Members are
+    The population is the last observations, so that each member leaves by age, also one with a lucky score. Members are
     compared by rank. An observation that was not proposed, such as a reference, is a member like others; a failed trial
     is none. Where a score has several objectives, the population is the best of all observations, by front and
     crowding (NSGA-II, Deb et al. 2002).
@@ -165,7 +165,7 @@ class EvolutionSampler:
             self._welcome(self.memory.observations[-1])
 
     def again(self, candidate: Any, score: Any, epochs: int) -> None:
-        """A refused duplicate is no news."""
+        """Ignore a refused duplicate: it brings no new score."""
 
     def _welcome(self, member: Observation) -> None:
         """Add a member. With several objectives the best of all are kept: a front needs members of every age."""
@@ -174,7 +174,7 @@ class EvolutionSampler:
             self._elite = ranked([*self._elite, member])[: self.population]
 
     def state_dict(self) -> Mapping[str, Any]:
-        """All observations, and which neighbours were proposed."""
+        """All observations, and the neighbours that were proposed."""
         return {**self.memory.state_dict(), "next": dict(self._next)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

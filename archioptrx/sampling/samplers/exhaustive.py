@@ -22,7 +22,7 @@ def enumerate_space(
     Parameters
     ----------
     start
-        The path to begin at.
+        Path to begin at.
     fixed
         Kinds of decisions that are not varied, for example `hyperparameter`.
     answer
@@ -68,7 +68,7 @@ class ExhaustiveSampler:
         return candidate
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Nothing: scores are not used."""
+        """Do nothing: scores are not used."""
 
     def state_dict(self) -> Mapping[str, Any]:
         """The path to the last candidate."""

@@ -30,9 +30,9 @@ class Point:
     Attributes
     ----------
     labels
-        By level: numbers of the labels [labels].
+        Numbers of the labels, by level [labels].
     counts
-        By level: how often each of them occurs [labels].
+        Number of occurrences of each label, by level [labels].
     norms
         [levels]: Euclidean norm of the counts; 0 where there is no label.
     """
@@ -63,7 +63,7 @@ class Level:
     Attributes
     ----------
     labels, counts, rows
-        [labels of all points]: number of the label, how often it occurs, and the position of its point.
+        [labels of all points]: number of the label, number of its occurrences, and position of its point.
     norms
         [points]: as in Point.
     """

@@ -34,13 +34,13 @@ from archioptrx.sampling.samplers.variation import cross, mutate, options_of
 
 ACQUISITIONS = ("thompson", "expected_improvement")
 GROWTH, MOST_NEW = 1.15, 150
-"""The weights of the kernel are fitted again when there are this many times as many observations, or so many more."""
+"""Factor, and number, by which observations have to grow before the weights of the kernel are fitted again."""
 
 FIT, WINDOW = 256, 1000
-"""Observations that the weights are fitted to, and that the posterior is given, at most (see `window`)."""
+"""Most observations for the fit of the weights, and for the posterior (see `window`)."""
 
 PARTS = 4
-"""A proposal makes one part of its pool anew, and keeps those of the proposals just before it."""
+"""Number of parts of a pool: a proposal makes one part anew, and keeps those of the proposals just before it."""
 
 FURTHER = 0.25
 """Probability that a mutated candidate is mutated again."""
@@ -93,7 +93,7 @@ class GaussianProcessSampler:
         self._theta: list[float] = []
         self._fitted = 0  # number of observations when the weights were fitted
         self._regression: Regression | None = None
-        self._given: list[int] = []  # the observations of the regression
+        self._modelled: list[int] = []  # the observations of the regression
         self._parts: dict[int, Part] = {}  # by number of the proposal that made it
         self._free: dict[Trace, list[int]] = {}  # of the parents: positions of decisions with several options
         self._preferred: tuple[int, list[Any]] = (-1, [])  # number of a proposal, its pool in order
@@ -168,16 +168,16 @@ class GaussianProcessSampler:
         if len(outcomes) >= min(GROWTH * self._fitted, self._fitted + MOST_NEW):
             self._fit(outcomes)
         if self._regression is None:
-            self._given = window(outcomes[: self._fitted], WINDOW)
-            self._regression = Regression([self._points[i] for i in self._given], np.array(self._theta))
-        for number in range(max(self._fitted, self._given[-1] + 1), len(outcomes)):
+            self._modelled = window(outcomes[: self._fitted], WINDOW)
+            self._regression = Regression([self._points[i] for i in self._modelled], np.array(self._theta))
+        for number in range(max(self._fitted, self._modelled[-1] + 1), len(outcomes)):
             self._regression.append(self._points[number])
-            self._given.append(number)
+            self._modelled.append(number)
         targets = quantiles(outcomes)
-        return self._regression, np.array([targets[i] for i in self._given])
+        return self._regression, np.array([targets[i] for i in self._modelled])
 
     def _outcomes(self) -> list[tuple[Score, int]]:
-        return [(seen.score, seen.epochs) for seen in self.memory.observations]
+        return [(observation.score, observation.epochs) for observation in self.memory.observations]
 
     def _fit(self, outcomes: Sequence[tuple[Score, int]]) -> None:
         """Fit the weights of the kernel to a part of the observations."""
@@ -193,20 +193,22 @@ class GaussianProcessSampler:
             self._points.append(point_of(features(candidate)))
 
     def again(self, candidate: Any, score: Any, epochs: int) -> None:
-        """A refused duplicate is no news."""
+        """Ignore a refused duplicate: it brings no new score."""
 
     def state_dict(self) -> Mapping[str, Any]:
-        """All observations, the weights of the kernel, and what each part of the pool was made from."""
+        """All observations, the weights of the kernel, and the number of observations behind each part of the pool."""
         parts = {str(number): part.observed for number, part in self._parts.items()}
         return {**self.memory.state_dict(), "theta": list(self._theta), "fitted": self._fitted, "parts": parts}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state. The factor and the parts of the pool are made again, as they were made before."""
         self.memory.load_state_dict(state)
-        self._points = [point_of(features(replay(self.space, seen.trace))) for seen in self.memory.observations]
+        self._points = [
+            point_of(features(replay(self.space, observation.trace))) for observation in self.memory.observations
+        ]
         self._theta, self._fitted = list(state["theta"]), int(state["fitted"])
         self._parts = {int(number): Part(int(observed)) for number, observed in state["parts"].items()}
-        self._regression, self._given, self._preferred = None, [], (-1, [])
+        self._regression, self._modelled, self._preferred = None, [], (-1, [])
 
 
 @dataclass(frozen=True)

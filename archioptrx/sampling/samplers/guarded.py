@@ -20,14 +20,14 @@ class Guarded:
     Parameters
     ----------
     name
-        The name that it is registered under.
+        Name that it is registered under.
     inner
-        Sampler that its maker gave.
+        The user's sampler.
 
     Raises
     ------
     InputError
-        It lacks a method. From any method: it raised something, or gave something of a wrong type.
+        It lacks a method. From any method: it raised an error, or gave a value of a wrong type.
     """
 
     def __init__(self, name: str, inner: Proposer) -> None:
@@ -59,9 +59,7 @@ class Guarded:
         candidate = self._guarded(self.inner.draw)(number, attempt)
         if candidate is not None and not all(hasattr(candidate, attribute) for attribute in OF_CANDIDATE):
             kind = type(candidate).__name__
-            raise InputError(
-                f"sampler {self.name}: draw gave {kind}; allowed: what its space gives, space(choose), or None"
-            )
+            raise InputError(f"sampler {self.name}: draw gave {kind}; allowed: a result of its space(choose), or None")
         return candidate
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:

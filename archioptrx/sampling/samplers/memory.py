@@ -41,7 +41,7 @@ class Memory:
     Attributes
     ----------
     observations
-        In the order in which they came.
+        Observations in the order in which they came.
     """
 
     def __init__(self, space: Space) -> None:
@@ -50,7 +50,7 @@ class Memory:
         self._known: set[tuple[str, Score, int]] = set()
 
     def add(self, candidate: Any, score: Any, epochs: int) -> bool:
-        """Add an observation; whether it is new."""
+        """Add an observation; True: it is new."""
         plain = clean(score)
         if (plain, epochs) == REFUSED:
             return False
@@ -73,7 +73,10 @@ class Memory:
 
     def state_dict(self) -> dict[str, Any]:
         """All observations, as plain data for JSON."""
-        rows = [[seen.trace.to_json(), seen.key, seen.score, seen.epochs] for seen in self.observations]
+        rows = [
+            [observation.trace.to_json(), observation.key, observation.score, observation.epochs]
+            for observation in self.observations
+        ]
         return {"told": rows}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -85,4 +88,5 @@ class Memory:
 
 def ranked(observations: Sequence[Observation]) -> list[Observation]:
     """Observations, best first."""
-    return [observations[i] for i in order([(seen.score, seen.epochs) for seen in observations])]
+    scores = [(observation.score, observation.epochs) for observation in observations]
+    return [observations[i] for i in order(scores)]

@@ -3,8 +3,8 @@
 Every decision is a categorical parameter. A hyperparameter whose values are numbers in rising order is an integer
 parameter, the position of its value, so that near values count as near (a logarithmic range is even in positions).
 
-The choices of a parameter of Optuna may not change under one name, so a name consists of the point, how often the
-point came before in the same walk, and a digest of the labels.
+The choices of a parameter of Optuna may not change under one name, so a name consists of the point, the number of its
+earlier occurrences in the same walk, and a digest of the labels.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Record:
     key
         Identity of the candidate; "" while it is drawn.
     choices, params
-        By name of a parameter: its labels, or the number of its values in rising order; the label, or position, taken.
+        Labels, or number of values in rising order, of each parameter by name; and the label, or position, taken.
     notes
         Attributes that the sampler of Optuna has set on the trial, such as a generation.
     number
         Number of the draw; None: the candidate was observed without having been drawn here.
     outcome
         (score, epochs); None as long as it has not been observed.
-    kept
+    cached
         Trial of Optuna, with the outcome and whether it was pruned when it was made; no part of the state.
     """
 
@@ -58,7 +58,7 @@ class Record:
     notes: dict[str, Any]
     number: int | None = None
     outcome: tuple[Any, int] | None = None
-    kept: tuple[tuple[Any, int] | None, bool, Any] = (None, False, None)
+    cached: tuple[tuple[Any, int] | None, bool, Any] = (None, False, None)
 
     def trial(self, longest: int) -> Any:
         """Trial of Optuna, kept as long as it is the same; `longest`: most epochs of a trial with a score."""
@@ -66,14 +66,14 @@ class Record:
 
         score, epochs = self.outcome or (None, 0)
         pruned = isinstance(score, float) and epochs < longest
-        if self.kept[2] is None or self.kept[:2] != (self.outcome, pruned):
+        if self.cached[2] is None or self.cached[:2] != (self.outcome, pruned):
             new = kept_trial(self.choices, self.params, self.notes, self.outcome, pruned)
-            self.kept = (self.outcome, pruned, new)
-        return self.kept[2]
+            self.cached = (self.outcome, pruned, new)
+        return self.cached[2]
 
 
 def noting(record: Record, answer: Callable[[str, Point, Sequence[str], Sequence[float]], int]) -> Choose:
-    """A `choose` that asks `answer` for each parameter by its name, and records choices and answers."""
+    """A `choose` that takes each parameter's value from `answer`, by its name, and records choices and answers."""
     count: Counter[str] = Counter()
 
     def choose(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
@@ -278,13 +278,13 @@ def optuna_kind(name: str, place: str = "sampler") -> OptunaKind:
         raise InputError(
             f"{place}.name: {name}: needs Optuna; allowed: pip install 'archioptrx[optuna]' first"
         ) from error
-    base, wanted = optuna.samplers.BaseSampler, name.removeprefix(PREFIX)
+    base, class_name = optuna.samplers.BaseSampler, name.removeprefix(PREFIX)
     public = {key: getattr(optuna.samplers, key) for key in sorted(optuna.samplers.__all__)}
     known = {
         key: kind
         for key, kind in public.items()
         if inspect.isclass(kind) and issubclass(kind, base) and not inspect.isabstract(kind) and _plain(kind)
     }
-    if wanted not in known:
+    if class_name not in known:
         raise InputError(f"{place}.name: is {name!r}; {did_you_mean(name, [PREFIX + key for key in known])}")
-    return OptunaKind(known[wanted])
+    return OptunaKind(known[class_name])

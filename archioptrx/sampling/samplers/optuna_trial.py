@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.trial import FrozenTrial, TrialState
 
 NO_TIME = datetime(2000, 1, 1)
-"""Optuna wants a time of each trial; none of its samplers uses it."""
+"""Time of each trial, which Optuna requires; none of its samplers uses it."""
 
 
 class KeptTrial(FrozenTrial):
@@ -21,7 +21,7 @@ class KeptTrial(FrozenTrial):
     """
 
     def __deepcopy__(self, memo: Any) -> KeptTrial:
-        """A copy that has a number of its own."""
+        """Copy with a number of its own."""
         return copy.copy(self)
 
 

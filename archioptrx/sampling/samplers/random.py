@@ -44,11 +44,11 @@ class RandomSampler:
         return self.space(random_choices(seed_of(self.seed, number, attempt)))
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Nothing: scores are not used."""
+        """Do nothing: scores are not used."""
 
     def state_dict(self) -> Mapping[str, Any]:
         """An empty state: nothing changes."""
         return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Nothing: there is no state."""
+        """Do nothing: there is no state."""

@@ -93,7 +93,7 @@ def _order_numbers(rows: Sequence[tuple[float, ...]]) -> list[int]:
 
 
 def dominates(first: Sequence[float], second: Sequence[float]) -> bool:
-    """Whether the first is worse in no number and better in some."""
+    """Whether the first is worse in no number and better in at least one."""
     return all(a >= b for a, b in zip(first, second, strict=True)) and tuple(first) != tuple(second)
 
 
@@ -117,7 +117,7 @@ def fronts(rows: Sequence[Sequence[float]]) -> list[list[int]]:
 
 
 def crowding(rows: Sequence[Sequence[float]]) -> list[float]:
-    """Crowding distance in a front (Deb et al. 2002): how far its neighbours are apart; infinite at the ends.
+    """Crowding distance in a front (Deb et al. 2002): distance between both neighbours; infinite at the ends.
 
     >>> crowding([(0, 4), (1, 1), (4, 0)])
     [inf, 2.0, inf]

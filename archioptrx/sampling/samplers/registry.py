@@ -40,7 +40,7 @@ def sampler(name: str) -> Callable[[MakeProposer], MakeProposer]:
     Parameters
     ----------
     name
-        As experiment files give it under `sampler.name`.
+        Name in experiment files, under `sampler.name`.
     """
 
     def decorate(make: MakeProposer) -> MakeProposer:

@@ -66,7 +66,7 @@ class ReplaySampler:
         return replay(self.space, self.traces[self.next - 1])
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Nothing: scores are not used."""
+        """Do nothing: scores are not used."""
 
     def state_dict(self) -> Mapping[str, Any]:
         """Position in the list."""

@@ -19,7 +19,7 @@ ONE_BY_ONE = {
     "optuna": "knows its own draws by their numbers: it may have one for each proposal",
     "local_search": "proposes each neighbour once: those that lose would never come again",
 }
-"""Why a sampler can't be screened."""
+"""Reasons why a sampler can't be screened, by its name."""
 
 
 class Screen:
@@ -32,12 +32,13 @@ class Screen:
     inner
         The sampler. Attempt a of the screen is its attempts `a · proposals` and following.
     score
-        Values of the proxies for a candidate. With several proxies the ranks among the candidates are added.
+        Function that gives the values of the proxies for a candidate. With several proxies the ranks among the
+        candidates are added.
     proposals
         Number of candidates that are drawn.
     skip
-        Whether a candidate would be refused anyway: it isn't scored. If all would be, the first is returned, so that it
-        is refused as without a screen.
+        Test whether a candidate would be refused anyway: it isn't scored. If all would be, the first is returned, so
+        that it is refused as without a screen.
 
     Attributes
     ----------

@@ -23,8 +23,8 @@ class TaskOptions(Protocol):
         Metrics of the task itself that a search may improve: between 0 and 1 with 1 best, the first is the default;
         and those that have to be small.
     labels
-        Labels of those of the task's numbers that reports show first, by name. This attribute may be missing: they
-        show all then.
+        Labels of those of the task's numbers that reports show first, by name. This attribute may be missing: then
+        they show all numbers.
     """
 
     name: ClassVar[str]

@@ -24,9 +24,9 @@ class EmbeddingOptions:
     dimension
         Dimension of the space of the points.
     distance
-        `squared` or `plain` (Euclidean): what the loss and the threshold are about.
+        `squared` or `plain` (Euclidean): the distance in the loss and in the threshold.
     margin
-        Distance that hits of different particles shall have at least.
+        Least distance that hits of different particles should have.
     threshold
         Two hits nearer than this are taken for one particle's in the accuracy; None: half of the margin.
     random_pairs
@@ -35,8 +35,8 @@ class EmbeddingOptions:
         Options of DBSCAN: hits within the Euclidean distance `eps` are neighbours; `min_samples` of them, itself
         included, make a hit the core of a cluster.
     cluster
-        When clusters are scored: `evaluation` (of a trained model) or `always`, after each epoch too; only then can a
-        search improve `v_measure` and `adjusted_rand`. Metrics of tracks it can in any case.
+        Time at which clusters are scored: `evaluation` (of a trained model) or `always`, after each epoch too; only
+        then can a search improve `v_measure` and `adjusted_rand`. Metrics of tracks can be improved in any case.
     """
 
     name: ClassVar[str] = "node_embedding"

@@ -1,4 +1,4 @@
-"""Parameters of a particle that a network can be asked for. No torch here."""
+"""Parameters of a particle that a network can give. No torch here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class TrackParameter:
     unit
         Unit of centre, scale, resolution and bias.
     periodic
-        An angle: its channels are sine and cosine, each divided by the scale.
+        True for an angle: its channels are sine and cosine, each divided by the scale.
     """
 
     name: str
@@ -30,7 +30,7 @@ class TrackParameter:
 
     @property
     def channels(self) -> int:
-        """Numbers that a network gives for it."""
+        """Number of channels of a network for it."""
         return 2 if self.periodic else 1
 
 
@@ -46,7 +46,7 @@ PARAMETERS = {
     )
 }
 """1/pT, charge/pT (proportional to the signed curvature in a solenoid), azimuth and pseudorapidity of the momentum at
-the vertex, z of the vertex, charge: what `HitGraph.particles` says of each particle."""
+the vertex, z of the vertex, charge; all from `HitGraph.particles`."""
 
 
 def read_parameters(fields: Fields, default: tuple[str, ...]) -> tuple[str, ...]:
@@ -63,5 +63,5 @@ def read_parameters(fields: Fields, default: tuple[str, ...]) -> tuple[str, ...]
 
 
 def channels_of(names: tuple[str, ...]) -> int:
-    """Numbers that a network gives for these parameters."""
+    """Number of channels of a network for these parameters."""
     return sum(PARAMETERS[name].channels for name in names)

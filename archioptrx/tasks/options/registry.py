@@ -1,4 +1,4 @@
-"""The tasks by name: a class of options that is read without torch, and what makes the task of them.
+"""The tasks by name: a class of options that is read without torch, and a class or function that makes the task.
 
 Options of bundled tasks stand in this package and register themselves; the modules that implement these tasks import
 torch, and are imported when a task is made. A user's task is one file with both::
@@ -68,12 +68,12 @@ def task(options: type[TaskOptions]) -> Callable[[Make], Make]:
     return decorate
 
 
-def _check_names(task: str, what: str, value: object, allowed: tuple[str, ...] = ()) -> None:
+def _check_names(task: str, key: str, value: object, allowed: tuple[str, ...] = ()) -> None:
     """Raise InputError unless a value is a tuple of texts, of the allowed ones where there are any."""
     texts = isinstance(value, tuple) and all(isinstance(text, str) for text in value)
     if not texts or (allowed and not set(value) <= set(allowed)):  # type: ignore[call-overload]
         kind = f"a tuple of {', '.join(allowed)}" if allowed else "a tuple of texts"
-        raise InputError(f"task {task}: {what}: is {value!r}; allowed: {kind}")
+        raise InputError(f"task {task}: {key}: is {value!r}; allowed: {kind}")
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,11 @@ class ObjectiveMetrics:
     Attributes
     ----------
     shares
-        Between 0 and 1 with 1 best; the first is the default.
+        Metrics between 0 and 1 with 1 best; the first is the default.
     larges
-        Others that have to be large.
+        Other metrics that have to be large.
     losses
-        Those that have to be small.
+        Metrics that have to be small.
     """
 
     shares: tuple[str, ...] = ()
@@ -152,14 +152,15 @@ class ObjectiveMetrics:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """All of them."""
+        """Names of all metrics."""
         return (*self.shares, *self.larges, *self.losses)
 
 
 def objective_metrics(options: TaskOptions) -> ObjectiveMetrics:
     """The metrics of a task that a search may improve: those that its options list, and those that judge its answers.
 
-    Of several targets: those of each after its target's name, `score.auc`, and of tracks, which they make together.
+    For several targets: those of each after its target's name, `score.auc`, and those of tracks, which they make
+    together.
     """
     targets: Sequence[Any] = getattr(options, "targets", ())
     inner = [(target.name, objective_metrics(target.options)) for target in targets]
@@ -185,26 +186,26 @@ def headlines(options: TaskOptions, names: Iterable[str]) -> dict[str, str]:
     Parameters
     ----------
     names
-        Numbers that there are.
+        Names of the numbers.
 
     Returns
     -------
     Label by name; of several targets behind the target's name.
     """
-    given = list(names)
+    metric_names = list(names)
     targets: Sequence[Any] = getattr(options, "targets", ())
     of_targets: dict[str, str] = {}
     for target in targets:
-        inside = [name.removeprefix(f"{target.name}.") for name in given if name.startswith(f"{target.name}.")]
+        inside = [name.removeprefix(f"{target.name}.") for name in metric_names if name.startswith(f"{target.name}.")]
         shown = headlines(target.options, inside)
         of_targets |= {f"{target.name}.{name}": f"{target.name} {label}" for name, label in shown.items()}
     labels = dict(getattr(options, "labels", {}))
     if not labels and not targets:
-        labels = {name: name.replace("_", " ") for name in given if name not in RESERVED}
+        labels = {name: name.replace("_", " ") for name in metric_names if name not in RESERVED}
     metrics = metrics_judging(options)
     labels = {name: label for name, label in labels.items() if name not in {metric.name for metric in metrics}}
     labels |= of_targets | {metric.name: metric.label for metric in metrics if metric.headline}
-    return {name: labels[name] for name in given if name in labels}
+    return {name: labels[name] for name in metric_names if name in labels}
 
 
 def metrics_judging(options: TaskOptions) -> list[Metric]:

@@ -29,8 +29,8 @@ class SeveralOptions:
     Attributes
     ----------
     targets
-        In the order of the function graph's. In a file: the description of each one's task by the name of its data
-        node, with `weight` (1) beside the task's own options.
+        Targets in the order of the function graph's. In a file: the description of each one's task by the name of its
+        data node, with `weight` (1) beside the task's own options.
     """
 
     name: ClassVar[str] = "several"
@@ -40,7 +40,7 @@ class SeveralOptions:
 
     @property
     def judged(self) -> tuple[str, ...]:
-        """Tracks, where a target makes any; what else is judged are the answers of each target."""
+        """Tracks, where a target makes any; all other metrics judge the answers of each target."""
         return (TRACKS,) if any(TRACKS in target.options.judged for target in self.targets) else ()
 
     @classmethod

@@ -19,9 +19,9 @@ class CountOptions:
     Attributes
     ----------
     hits
-        A particle with so many hits in the graph, or more, counts as a track.
+        Least number of hits in the graph of a particle that counts as a track.
     scale
-        Tracks that the network's output 1 stands for.
+        Number of tracks that the network's output 1 stands for.
     loss
         `huber` (of the number in units of `scale`) or `poisson` (the output is the logarithm of that).
     """

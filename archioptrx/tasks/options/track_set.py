@@ -20,9 +20,9 @@ class SetOptions:
     Attributes
     ----------
     slots
-        Tracks that the network can give; an event's further ones are missed.
+        Number of tracks that the network can give; further tracks of an event are missed.
     hits
-        A particle with so many hits in the graph, or more, counts as a track.
+        Least number of hits in the graph of a particle that counts as a track.
     parameters
         Names, see `archioptrx.tasks.options.parameters.PARAMETERS`.
     delta
@@ -30,7 +30,7 @@ class SetOptions:
     parameter_weight
         Weight of the parameters in loss and matching; the existence of a track has weight 1.
     tolerance
-        A track is found where each scaled number of its parameters is met within this.
+        Largest deviation of each scaled number of a track's parameters for the track to be found.
     """
 
     name: ClassVar[str] = "track_set"

@@ -57,7 +57,7 @@ def track_finder(name: str, cut: float = 0.5, **options: float) -> Callable[[Fin
     Parameters
     ----------
     name
-        As experiment files give it under `task.tracks.method`.
+        Name in experiment files, under `task.tracks.method`.
     cut
         Usual probability below which an edge is dropped.
     **options
@@ -114,7 +114,7 @@ class TrackOptions:
     cut
         Probability below which an edge is dropped.
     min_hits
-        Hits of a track at least.
+        Least number of hits of a track.
     further
         Further options of the track finder by name, in the order of the names; see `FinderDescription`.
     """

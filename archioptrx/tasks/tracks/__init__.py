@@ -1,1 +1,1 @@
-"""Tracks: how they are found from what a network says of edges, triplets or hits, and how good they are."""
+"""Tracks: finding them from a network's output for edges, triplets or hits, and their metrics."""

@@ -1,4 +1,4 @@
-"""Clusters of points that stand for tracks, and how well they agree with the particles."""
+"""Clusters of points that stand for tracks, and their agreement with the particles."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def cluster(points: Floats, eps: float, min_samples: int) -> Ints:
     Parameters
     ----------
     points : [N, D]
+        Coordinates of the points.
     eps
         Euclidean distance within which points are neighbours.
     min_samples
@@ -73,13 +74,13 @@ def cluster_scores(labels: Sequence[Ints], particles: Sequence[Ints]) -> dict[st
     """
     scores: dict[str, list[float]] = {"v_measure": [], "adjusted_rand": []}
     sizes = []
-    for given, pid in zip(labels, particles, strict=True):
-        kept = pid != 0
-        if kept.any():
-            ours, truth = alone(given)[kept], pid[kept]
+    for graph_labels, pid in zip(labels, particles, strict=True):
+        of_particles = pid != 0
+        if of_particles.any():
+            ours, truth = alone(graph_labels)[of_particles], pid[of_particles]
             scores["v_measure"].append(float(v_measure_score(truth, ours)))
             scores["adjusted_rand"].append(float(adjusted_rand_score(truth, ours)))
-            sizes.append(int(kept.sum()))
+            sizes.append(int(of_particles.sum()))
     means = {name: float(np.average(values, weights=sizes)) if sizes else None for name, values in scores.items()}
-    number = [len(np.unique(given[given >= 0])) for given in labels]
+    number = [len(np.unique(graph_labels[graph_labels >= 0])) for graph_labels in labels]
     return {**means, "clusters": float(np.mean(number)) if number else None}

@@ -1,4 +1,4 @@
-"""A track finder applied as the options of a task say, and its result checked."""
+"""Use of the track finder that the options of a task name, and checks of its result."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def find_tracks(edge_index: Ints, scores: Floats, hits: int, options: TrackOptio
     Raises
     ------
     InputError
-        A user's own track finder raised something, or gave something else than a whole number for each hit.
+        A user's own track finder raised an error, or gave something else than a whole number for each hit.
     """
     find = TRACK_FINDERS.get(options.method)
     with TRACK_FINDERS.guarded(options.method):
@@ -36,7 +36,7 @@ def find_tracks_by_triplets(
     Raises
     ------
     InputError
-        As `find_tracks`.
+        See `find_tracks`.
     """
     if options.method in TRIPLET_FINDERS:
         find, further = TRIPLET_FINDERS.get(options.method), dict(options.further)
@@ -52,7 +52,7 @@ def find_tracks_by_triplets(
 
 
 def _checked(labels: Any, hits: int, name: str) -> Ints:
-    """Refuse what is no label for each hit."""
+    """Check that a result is one label for each hit."""
     array = np.asarray(labels)
     if array.shape != (hits,) or array.dtype.kind not in "iu":
         form = f"{array.dtype} {list(array.shape)}" if array.dtype.kind != "O" else type(labels).__name__

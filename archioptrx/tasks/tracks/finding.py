@@ -1,8 +1,8 @@
 """The bundled track finders: from scores of edges or triplets to track candidates, one label per hit, -1 for none.
 
-`components` joins whatever accepted edges connect. `walk_through` also separates tracks that share hits or touch, and
-`chains` does so with scores of triplets. Each works on one graph, or on a batch, whose graphs no edge connects. A user
-adds a finder with `archioptrx.tasks.options.tracks.track_finder`.
+`components` joins all hits that accepted edges connect. `walk_through` also separates tracks that share hits or touch,
+and `chains` does so with scores of triplets. Each works on one graph, or on a batch, whose graphs no edge connects. A
+user adds a finder with `archioptrx.tasks.options.tracks.track_finder`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 MIN_HITS = 3
-"""A track has at least so many hits: two points lie on any circle through the beam line."""
+"""Least number of hits of a track: any two points lie on some circle through the beam line."""
 
 
 @TRACK_FINDERS.registering("components")
@@ -65,11 +65,11 @@ def walk_through(
     hits
         Number of hits.
     cut
-        Edges below it are dropped.
+        Score below which edges are dropped.
     follow
-        At a branch every edge from here on is tried; below it only the best one of a hit.
+        Score from which every edge at a branch is tried; below it only the best one of a hit.
     min_hits
-        Shorter paths are no tracks, and leave their hits to others.
+        Least number of hits of a track: shorter paths leave their hits to others.
 
     Returns
     -------
@@ -112,9 +112,9 @@ def best_paths(
     worth : [nodes]
         Sum of the scores of that path.
     """
-    kept = scores >= cut
-    (start, end), score = edge_index[:, kept], scores[kept].astype(np.float64)
-    group = _groups(edge_index[:, kept], nodes)
+    accepted = scores >= cut
+    (start, end), score = edge_index[:, accepted], scores[accepted].astype(np.float64)
+    group = _groups(edge_index[:, accepted], nodes)
     simple = _simple(start, end, group)
     labels = np.where(simple[group], group, -1)
     worth: Floats = np.bincount(group[start], score, minlength=len(simple)).astype(np.float64)[group]
@@ -158,7 +158,7 @@ def starts(values: Ints) -> Ints:
 class _Paths:
     """The best paths of a directed graph, one after the other.
 
-    `value[v]` is what the best path from v on is worth, `next[v]` the edge it begins with (-1: it ends there). Taking a
+    `value[v]` is the worth of the best path from v on, `next[v]` the edge it begins with (-1: it ends there). Taking a
     path lowers values of nodes before it; they are corrected when they come to the top of the queue, not before.
     """
 

@@ -11,7 +11,7 @@ is at most one, and noise is none.
 `lhc`
     ... instead, at least three quarters of the track's hits are the particle's.
 
-Which hits are "the particle's hits" makes two efficiencies (Exa.TrkX's terms): the *physics* one counts all hits of
+Two meanings of "the particle's hits" give two efficiencies (Exa.TrkX's terms): the *physics* one counts all hits of
 the event, and particles with enough of them; the *technical* one counts hits that are in the graphs, and particles
 that have enough hits there too. The first also pays for what was cut away before the network saw it.
 """
@@ -36,7 +36,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Counts = dict[str, tuple[float, float]]
-"""By the name of a rate its numerator and denominator."""
+"""Numerator and denominator of each rate, by its name."""
 
 MATCHINGS = ("double", "single", "lhc")
 PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
@@ -52,15 +52,15 @@ class EventTracks:
     Attributes
     ----------
     name
-        Of the event.
+        Name of the event.
     labels : int64 [N]
         Track of each hit that was in a graph, -1 for none.
     particle : int64 [N]
         Row of each hit's particle in the arrays below, -1 for noise.
     weight : [N]
-        Of each hit in the TrackML score.
+        Weight of each hit in the TrackML score.
     hits : int64 [P]
-        Hits of each particle in the whole event, or in what of it was given.
+        Hits of each particle in the whole event, or in the part of it that was given.
     weights : [P]
         Sum of their weights.
     pt, eta, vr : [P]
@@ -93,15 +93,15 @@ class Selection:
     Attributes
     ----------
     pt_min
-        Transverse momentum of this or more, GeV; 0: any, also an unknown one.
+        Least transverse momentum, GeV; 0: any, also an unknown one.
     eta_max
-        |η| up to it.
+        Largest |η|.
     vr_max
-        Made no farther from the beam line, mm: primary ones are below a few.
+        Largest distance of the vertex from the beam line, mm; for primary particles a few.
     min_hits
         Least number of hits of a particle, and of a track. The TrackML score knows no such limit.
     signal_hits
-        Least number of hits of a particle in the whole event, whatever of it is in the graphs.
+        Least number of hits of a particle in the whole event, in the graphs or not.
     """
 
     pt_min: float = 0.0
@@ -126,15 +126,15 @@ class Selection:
         Raises
         ------
         InputError
-            The data lack what is needed.
+            The data lack a quantity that a limit needs.
         """
-        for name, values, asked in (
+        for name, values, needed in (
             ("pt_min", event.pt, self.pt_min > 0),
             ("eta_max", event.eta, self.eta_max < math.inf),
             ("vr_max", event.vr, self.vr_max < math.inf),
         ):
-            if asked and np.isnan(values).any():
-                raise InputError(f"{name}: the data don't say it of the particles of {event.name}; allowed: without it")
+            if needed and np.isnan(values).any():
+                raise InputError(f"{name}: the data lack it for the particles of {event.name}; allowed: without it")
         signal = Signal(self.pt_min, self.signal_hits, self.vr_max).of(event.pt, event.all_hits, event.vr)
         near = np.abs(event.eta) <= self.eta_max if self.eta_max < math.inf else True
         return signal & near & (event.hits >= self.min_hits)
@@ -147,12 +147,12 @@ class Matched:
     Attributes
     ----------
     event
-        What was matched.
+        The event with the tracks that were matched.
     track : int64 [N]
         Number of each hit's track among those below, -1 for none.
     size, particle, shared : int64 [T]
         Hits of each track, its particle (-1: none) and how many of the hits are that particle's.
-    given : int64 [P]
+    hits_in_graphs : int64 [P]
         Hits of each particle in the graphs.
     """
 
@@ -161,13 +161,13 @@ class Matched:
     size: Ints
     particle: Ints
     shared: Ints
-    given: Ints
+    hits_in_graphs: Ints
 
     @classmethod
     def of(cls, event: EventTracks) -> Matched:
         """Find the particle of each track."""
         count = len(event.hits)
-        given = np.bincount(event.particle[event.particle >= 0], minlength=count)
+        hits_in_graphs = np.bincount(event.particle[event.particle >= 0], minlength=count)
         inside = event.labels >= 0
         names, track = np.unique(event.labels[inside], return_inverse=True)
         size = np.bincount(track, minlength=len(names))
@@ -180,7 +180,7 @@ class Matched:
         particle[of[major]], most[of[major]] = owner[major], shared[major]
         place = np.full(len(event.labels), -1)
         place[inside] = track
-        return cls(event, place, size, particle, most, given)
+        return cls(event, place, size, particle, most, hits_in_graphs)
 
     def by(self, matching: str, hits: Ints) -> Bools:
         """Tracks that are matched, where the particles have so many hits. Shapes: hits [P] -> bool [T]."""
@@ -211,7 +211,7 @@ def track_metrics(
     events
         Each with all of its hits that were in a graph.
     selection
-        Which particles and tracks count; None: at least three hits.
+        Selection of the particles and tracks that count; None: at least three hits.
     bins
         Add efficiencies per bin.
     task
@@ -235,7 +235,7 @@ def track_metrics(
     `matching`
         The two efficiencies, fake rate and duplicate rate under each matching.
     `pt, eta`
-        With bins: a list for each, where all data have it.
+        Lists of bins, where they are asked for and all data have the quantity.
     And the user's own metrics of tracks.
     """
     tracks = FoundTracks(events, selection or Selection())
@@ -255,14 +255,14 @@ def track_metrics(
 
 @dataclass(frozen=True, eq=False)
 class FoundTracks:
-    """Tracks of some events, pooled, and the particles and tracks that count: what metrics of tracks are computed from.
+    """Input of metrics of tracks: tracks of some events, pooled, and the particles and tracks that count.
 
     Attributes
     ----------
     events
         Each with all of its hits that were in a graph.
     selection
-        Which particles and tracks count.
+        Selection of the particles and tracks that count.
     """
 
     events: Sequence[EventTracks]
@@ -281,7 +281,7 @@ class FoundTracks:
     def sides(self) -> dict[str, Bools]:
         """Selected particles, of which the `physics` efficiency and the `technical` one are shares: bool [P] each."""
         physics = self.selection.of(self.matched.event)
-        return {"physics": physics, "technical": physics & (self.matched.given >= self.selection.min_hits)}
+        return {"physics": physics, "technical": physics & (self.matched.hits_in_graphs >= self.selection.min_hits)}
 
     @cached_property
     def counts(self) -> dict[str, Counts]:
@@ -360,17 +360,17 @@ def joined(events: Sequence[EventTracks]) -> EventTracks:
     )
 
 
-def _found(matched: Matched, matching: str, side: str, min_hits: int) -> Ints:
+def _tracks_of_particles(matched: Matched, matching: str, side: str, min_hits: int) -> Ints:
     """Tracks that are matched to each particle. Shapes: -> int64 [P]."""
-    hits = matched.event.hits if side == "physics" else matched.given
+    hits = matched.event.hits if side == "physics" else matched.hits_in_graphs
     good = matched.by(matching, hits) & (matched.size >= min_hits)
     return np.bincount(matched.particle[good], minlength=len(matched.event.hits))
 
 
 def _counts(matched: Matched, matching: str, sides: dict[str, Bools], min_hits: int) -> Counts:
-    """Efficiencies, fake rate and duplicate rate under one matching; a fake matches no particle's given hits."""
-    counts = {side: _found(matched, matching, side, min_hits)[chosen] for side, chosen in sides.items()}
-    real = matched.by(matching, matched.given)[matched.size >= min_hits]
+    """Efficiencies, fake rate and duplicate rate under one matching; a fake matches the hits of no particle."""
+    counts = {side: _tracks_of_particles(matched, matching, side, min_hits)[chosen] for side, chosen in sides.items()}
+    real = matched.by(matching, matched.hits_in_graphs)[matched.size >= min_hits]
     again = counts["technical"][counts["technical"] > 0] - 1
     return {
         "efficiency": (int((counts["technical"] > 0).sum()), len(counts["technical"])),
@@ -381,7 +381,7 @@ def _counts(matched: Matched, matching: str, sides: dict[str, Bools], min_hits: 
 
 
 def ratio(part: float, whole: float) -> float | None:
-    """A share or mean; None of nothing."""
+    """A share or mean; None where the denominator is 0."""
     return float(part / whole) if whole > 0 else None
 
 
@@ -393,8 +393,8 @@ def _per_bin(
     matched: Matched, sides: dict[str, Bools], min_hits: int, values: Floats, limits: tuple[float, ...]
 ) -> list[dict[str, Any]]:
     """Double-majority efficiencies and duplicates of the particles of each bin that holds one."""
-    reached = {side: _found(matched, "double", side, min_hits) > 0 for side in sides}
-    single = _found(matched, "single", "technical", min_hits)
+    reached = {side: _tracks_of_particles(matched, "double", side, min_hits) > 0 for side in sides}
+    single = _tracks_of_particles(matched, "single", "technical", min_hits)
     rows = []
     for low, high in itertools.pairwise(limits):
         inside = (values >= low) & (values < high)

@@ -1,4 +1,4 @@
-"""Tracks that a network's outputs give, brought together by event, and their scores.
+"""Tracks from a network's outputs, joined by event, and their scores.
 
 Tracks are found graph by graph; an event's graphs are joined by hit id. A track that crosses from one sector to another
 is therefore found in two parts, or not at all. Where sectors overlap, a hit is in two graphs and belongs to the longer
@@ -44,7 +44,7 @@ def track_scores(
 
     Returns
     -------
-    What `track_metrics` gives. Empty where the task makes no tracks, or the data don't say whose a hit is.
+    Result of `track_metrics`. Empty where the task makes no tracks, or the data lack the particles of hits.
     """
     if not len(graphs) or graphs[0].get("pid") is None:
         return {}
@@ -78,8 +78,8 @@ def event_tracks(graphs: Sequence[HitGraph], labels: Sequence[Tensor], whole: bo
         hits, and its label that of all of them: a hit of several goes with the longest track, and is noise unless one
         of its true chains says otherwise.
     whole
-        Whether the graphs hold their events whole (whatever was cut away from them), so that `particles` says how many
-        hits a particle has. If not, as where an event is divided into training and test sectors, or where there is no
+        True: the graphs hold their events whole (whatever was cut away from them), so that `particles` gives the number
+        of hits of a particle. If not, as where an event is divided into training and test sectors, or where there is no
         such table, particles have the hits that are given.
 
     Returns
@@ -104,8 +104,8 @@ def hit_labels(graphs: Sequence[HitGraph], labels: Sequence[Tensor]) -> tuple[In
         for part in _parts(graph, graph_labels.cpu().numpy())
     ]
     joined, ids = apart([part.labels for part in parts]), np.concatenate([part.hit_id for part in parts])
-    kept = _once(ids, np.zeros(len(ids)), joined)
-    return ids[kept], joined[kept]
+    rows = _once(ids, np.zeros(len(ids)), joined)
+    return ids[rows], joined[rows]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,7 @@ class _Part:
     hit_id, z : [N]
         Together they name a hit: where ids are only rows of a sector's file, z (in mm) tells hits apart.
     weight, pt : [N] or None
-        Where the graph has them.
+        Weight and pt of each hit; None where the graph lacks them.
     table : int64 [P], float64 [P, 8], or None
         Ids of the particles, and their rows.
     """
@@ -178,13 +178,13 @@ def _hits_of_chains(nodes: dict[str, Any]) -> dict[str, Any]:
 def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
     """Join the graphs of one event."""
     labels = apart([part.labels for part in parts])
-    kept = _once(np.concatenate([part.hit_id for part in parts]), np.concatenate([part.z for part in parts]), labels)
+    rows = _once(np.concatenate([part.hit_id for part in parts]), np.concatenate([part.z for part in parts]), labels)
 
     def column(key: str) -> Floats | None:
         values = [getattr(part, key) for part in parts]
-        return None if any(column is None for column in values) else np.concatenate(values)[kept]
+        return None if any(column is None for column in values) else np.concatenate(values)[rows]
 
-    pid, table = np.concatenate([part.pid for part in parts])[kept], parts[0].table
+    pid, table = np.concatenate([part.pid for part in parts])[rows], parts[0].table
     ids = np.unique(pid[pid != 0]) if table is None else table[0][1:]
     particle = np.where(pid == 0, -1, np.searchsorted(ids, pid))
     own, real = particle[particle >= 0], particle >= 0
@@ -203,7 +203,7 @@ def _event(name: str, parts: list[_Part], whole: bool) -> EventTracks:
     elif pt is not None:
         quantities[0, own] = pt[real]
     pt_of, eta, vr = quantities
-    return EventTracks(name, labels[kept], particle, weight, hits, weights, pt_of, eta, vr, numbers_of_hits)
+    return EventTracks(name, labels[rows], particle, weight, hits, weights, pt_of, eta, vr, numbers_of_hits)
 
 
 def _once(hit_id: Ints, z: Floats, labels: Ints) -> Ints:

@@ -18,7 +18,7 @@ def chains(
     follow: float = 0.6,
     min_hits: int = MIN_HITS,
 ) -> Ints:
-    """Join triplets that share a doublet to chains; a hit that several chains want goes to the one with most worth.
+    """Join triplets that share a doublet to chains; a shared hit goes to the chain with the largest sum of scores.
 
     The same walk as `walk_through`, one rung higher: from doublet to doublet by triplets.
 
