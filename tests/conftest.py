@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -38,3 +39,19 @@ def shared_data() -> Path:
 def tracking() -> WalkSpace:
     """The default space."""
     return WalkSpace(FunctionGraph.load("tracking"), SearchSpace.load("full"))
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of two trials that kept its weights; tests that change it take a copy, `run`."""
+    from small_search import searched, small
+
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    searched(folder, small(budget__trials=2, training__epochs=1, retrain={"top": 1, "seeds": 1}, keep={"weights": 1}))
+    return folder
+
+
+@pytest.fixture
+def run(finished: Path, tmp_path: Path) -> Path:
+    """A copy of that run."""
+    return Path(shutil.copytree(finished, tmp_path / "run"))

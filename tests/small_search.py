@@ -12,7 +12,6 @@ from rich.console import Console
 from archioptrx.core.own_modules import find
 from archioptrx.core.trust import remember
 from archioptrx.runs.experiment import Experiment, parse_experiment
-from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import Backend, Work
 from archioptrx.search.local_backend import run_locally
@@ -155,7 +154,7 @@ def write_only(folder: Path, block: str) -> dict[str, Any]:
 def small(**overrides: Any) -> Experiment:
     """The small experiment with other values; `__` stands for the dots of a key."""
     dotted = {key.replace("__", "."): value for key, value in overrides.items()}
-    return parse_experiment(override(SMALL, dotted), "small.yaml")
+    return parse_experiment(SMALL, "small.yaml", overrides=dotted)
 
 
 def quiet(trials: int = 5) -> Progress:

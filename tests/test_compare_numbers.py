@@ -13,8 +13,8 @@ from archioptrx.data.dataset import Dataset, make_graph
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.data.sources import load_dataset
 from archioptrx.report.comparison.bootstrap import replicate, resamples
-from archioptrx.report.comparison.costs import latencies, peak_memory
 from archioptrx.report.comparison.decisions import compare_decisions, mcnemar
+from archioptrx.report.comparison.memory import peak_memory
 from archioptrx.report.comparison.pictures import display_of
 from archioptrx.report.comparison.statistics import GraphStatistic, RowStatistic, TrackStatistic, judging_metrics
 from archioptrx.report.comparison.units import EVENTS, GRAPHS, PARTS, units_of
@@ -22,6 +22,7 @@ from archioptrx.tasks import make_task
 from archioptrx.tasks.metrics import METRICS, metric
 from archioptrx.tasks.tracks.metrics import Selection, track_metrics
 from archioptrx.tasks.tracks.scores import event_tracks
+from archioptrx.training.measure import latencies
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,10 @@ def test_the_summary_is_short_and_readable(capsys):
             ["hitgraphs"],
             ["data: path: is missing; allowed: a folder of .npz files or one of them, also as --data PATH"],
         ),
-        (["hitgraphs", "nowhere"], ["nowhere: no such file or folder; allowed: a .npz file or a folder of them"]),
+        (
+            ["hitgraphs", "nowhere"],
+            ["nowhere: no such file or folder; allowed: HEP.TrkX graphs such as event"],
+        ),
         (["toy", "--num-samples", "-1", "--seed", "-2"], ["data: num_samples: is -1; ", "data: seed: is -2; "]),
     ],
 )

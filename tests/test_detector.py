@@ -34,7 +34,7 @@ def test_endcap_pairs_look_the_same_from_both_sides():
 
 def test_the_pairs_of_layers_hold_the_true_pairs_of_a_real_event(shared_data):
     """The figures that the docstring of `layer_pairs` names."""
-    event = read_event(find_events(shared_data / "trackml/event000000001-hits.csv.gz")[0])
+    event, _ = read_event(find_events(shared_data / "trackml/event000000001-hits.csv.gz")[0])
     layer = layer_numbers(event.volume, event.layer)
     fields = event.particle_fields()
     vertex = np.vstack([np.zeros(3), event.vertex])[fields["particle_index"]]

@@ -3,24 +3,21 @@
 import copy
 import json
 import shutil
-import tempfile
 from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from small_search import SMALL, searched, small
-from test_reader_fuzz import mutated_bytes
+from fuzzing import fuzzed, mutated_bytes
+from small_search import SMALL, small
 
 from archioptrx.commands import inspect, search
 from archioptrx.core.errors import InputError
+from archioptrx.core.overrides import apply
 from archioptrx.core.reading import parse_json, read_json, reading, shown
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.models.model_folder import load_model
 from archioptrx.runs.experiment import load_experiment
-from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.search.study import load_study
@@ -139,16 +136,6 @@ READERS = {
 }
 
 
-def fuzzed(examples, one_file):
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-    @given(st.randoms(use_true_random=False))
-    def check(random):
-        with tempfile.TemporaryDirectory() as name:
-            one_file(random, Path(name))
-
-    check()
-
-
 def fuzz_yaml(kind, examples):
     base, read = READERS[kind]
 
@@ -175,15 +162,6 @@ def test_a_damaged_document_is_read_or_refused_in_one_line(kind):
 @pytest.mark.parametrize("kind", READERS)
 def test_twenty_thousand_documents(kind):
     fuzz_yaml(kind, 20_000)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A run that kept its weights."""
-    folder = tmp_path_factory.mktemp("fuzz") / "run"
-    experiment = small(budget__trials=2, training__epochs=1, retrain={"top": 1, "seeds": 1}, keep={"weights": 1})
-    searched(folder, experiment)
-    return folder
 
 
 MODEL = ("metadata.json", "metrics.json", "architecture.yaml")
@@ -301,12 +279,12 @@ def test_json_of_another_kind(tmp_path):
 def test_hyperparameters_without_effect_are_named(tmp_path, capsys):
     for kind, content in (("sketch", SKETCH), ("architecture", NETWORK)):
         file = tmp_path / f"{kind}.yaml"
-        file.write_text(yaml.safe_dump(override(content, {"hyperparameters.learning_rte": 0.1})))
+        file.write_text(yaml.safe_dump(apply(content, {"hyperparameters.learning_rte": 0.1})))
         assert inspect.main([str(file)]) == 0
         error = capsys.readouterr().err
         assert error.startswith(f"{file}: hyperparameters.learning_rte: has no effect; allowed: ")
         assert error.endswith("(did you mean learning_rate?)\n")
-        file.write_text(yaml.safe_dump(override(content, {"hyperparameters.learning_rate": [0.1]})))
+        file.write_text(yaml.safe_dump(apply(content, {"hyperparameters.learning_rate": [0.1]})))
         assert inspect.main([str(file)]) == 2
         assert "hyperparameters.learning_rate: is [0.1]; allowed: " in capsys.readouterr().err
 

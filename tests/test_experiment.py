@@ -113,12 +113,12 @@ def test_a_source_says_whether_it_reads_files() -> None:
         for options in (Gun, Tape):
             source(options)(lambda options: None)
         of_gun, of_tape = ({"data": {"source": name, "events": 2}} for name in ("gun", "tape"))
-        assert override(of_gun, {"data.path": "x"}) == {"data": {"path": "x"}}
+        assert override(of_gun, {"data.path": "x"}, "x.yaml") == {"data": {"path": "x"}}
         of_made = {"data": {"source": "learned", "of": {"source": "gun"}}}
-        assert override(of_made, {"data.path": "x"}) == {"data": {"source": "learned", "of": {"path": "x"}}}
+        assert override(of_made, {"data.path": "x"}, "x.yaml") == {"data": {"source": "learned", "of": {"path": "x"}}}
         of_files = {"data": {"source": "learned", "of": "y"}}
-        assert override(of_files, {"data.path": "x"}) == {"data": {"source": "learned", "of": {"path": "x"}}}
-        assert override(of_tape, {"data.path": "x"}) == {"data": {"source": "tape", "events": 2, "path": "x"}}
+        assert override(of_files, {"data.path": "x"}, "x.yaml") == {"data": {"source": "learned", "of": {"path": "x"}}}
+        assert override(of_tape, {"data.path": "x"}, "x.yaml") == {"data": {"source": "tape", "events": 2, "path": "x"}}
 
 
 def test_paths_are_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_paths_are_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 def test_overrides_leave_the_document_as_it_is() -> None:
     document = {"budget": {"trials": 3}}
-    assert override(document, {"budget.trials": 4, "task.name": "x"}) == {
+    assert override(document, {"budget.trials": 4, "task.name": "x"}, "x.yaml") == {
         "budget": {"trials": 4},
         "task": {"name": "x"},
     }

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import ConstantOracle
 from registries import restored
 
 from archioptrx.data.sources import load_dataset
@@ -17,7 +18,6 @@ from archioptrx.tasks import make_task
 from archioptrx.tasks.classification_metrics import ClassifiedRows
 from archioptrx.tasks.metrics import LARGE, METRICS, TRACKS, metric, metrics_of
 from archioptrx.tasks.options import EdgeOptions, TripletOptions, objective_metrics
-from archioptrx.tasks.oracles import ConstantOracle
 from archioptrx.tasks.tracks.scores import track_numbers
 from archioptrx.training.objective import COSTS, EDGE, Goal, Objective, Price
 

@@ -6,27 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from small_search import searched, small
 
 from archioptrx.commands import inspect, search
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import clean_name, hold, new_folder, remove_files
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.runs.run_folder import RunFolder
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A run that kept its weights."""
-    folder = tmp_path_factory.mktemp("own") / "run"
-    experiment = small(budget__trials=2, training__epochs=1, retrain={"top": 1, "seeds": 1}, keep={"weights": 1})
-    searched(folder, experiment)
-    return folder
-
-
-@pytest.fixture
-def run(finished, tmp_path):
-    return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
 @pytest.mark.parametrize(

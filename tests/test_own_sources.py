@@ -38,6 +38,19 @@ class Plain(PlainOptions):
     fast: bool = option(False, "")
 
 
+RAIN = """from dataclasses import dataclass
+from archioptrx.data.options import PlainOptions
+from archioptrx.data.sources import source, toy
+@dataclass(frozen=True)
+class Rain(PlainOptions):
+    source = "rain"
+    about = ""
+@source(Rain)
+def load(options):
+    return toy.load(options)
+"""
+
+
 @pytest.fixture(autouse=True)
 def registries() -> Iterator[None]:
     """What is registered in a test is forgotten after it."""
@@ -100,6 +113,21 @@ def test_its_files_tell_it_in_an_experiment_that_names_no_source(
         "source": "straws",
         "path": str(tmp_path / "events"),
     }
+
+
+def test_a_path_takes_the_place_of_a_source_that_makes_its_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the module that the file names says that the source has no path, so it is imported before `--data` acts."""
+    (tmp_path / "rain_source_of_a_test.py").write_text(RAIN)
+    (tmp_path / "events").mkdir()
+    monkeypatch.chdir(tmp_path)
+    allow("rain_source_of_a_test", tmp_path)
+    document = {"name": "rain", "imports": ["rain_source_of_a_test"], "data": {"source": "rain"}}
+    options, data = {"data.path": "--data"}, {"source": "hitgraphs", "path": str(tmp_path / "events")}
+    assert parse_experiment(document, "rain.yaml", options, {"data.path": "events"}).data.to_dict() == data
+    with pytest.raises(InputError, match=r"^rain\.yaml: imports\[0\]: is 3; allowed: a text$"):
+        parse_experiment({**document, "imports": [3]}, "rain.yaml", options, {"data.path": "events"})
 
 
 def test_what_one_graph_knows_all_know() -> None:

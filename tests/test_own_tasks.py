@@ -13,13 +13,13 @@ from small_search import SMALL, allow
 from archioptrx.commands import compare, data, evaluate, export, inspect, predict, sample, search, train
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import InputError, TrialError
+from archioptrx.core.overrides import apply
 from archioptrx.core.plugins import REGISTRIES
 from archioptrx.data import description
 from archioptrx.data import sources as data_sources
 from archioptrx.runs import experiment as experiments
 from archioptrx.runs import run_folder
 from archioptrx.runs.experiment import parse_experiment
-from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search import single, study_run
 from archioptrx.search.run import check_events, load_events
@@ -157,7 +157,7 @@ def write_module(text):
 
 def written(name, **changes):
     """An experiment file of a tiny search with the user's module."""
-    document = override(SMALL, {**TINY, "imports": [MODULE], **{k.replace("__", "."): v for k, v in changes.items()}})
+    document = apply(SMALL, {**TINY, "imports": [MODULE], **{k.replace("__", "."): v for k, v in changes.items()}})
     Path(f"{name}.yaml").write_text(json.dumps(document))
     return f"{name}.yaml"
 
@@ -379,7 +379,7 @@ def test_what_was_parsed_travels_on(lab, capsys, monkeypatch):
 
 def test_a_trial_parses_nothing(lab, monkeypatch):
     setup = prepare(
-        parse_experiment(override(SMALL, {**TINY, "imports": [MODULE], "references": ["interaction"]}), "x")
+        parse_experiment(SMALL, "x", overrides={**TINY, "imports": [MODULE], "references": ["interaction"]})
     )
     events = load_events(setup.experiment)
     check_events(setup, events)

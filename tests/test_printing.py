@@ -2,15 +2,13 @@
 
 import io
 import json
-import shutil
 import sys
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import pytest
 import torch
 import yaml
 from rich.table import Table
-from small_search import searched, small
 
 from archioptrx.commands import evaluate, inspect, search
 from archioptrx.commands.cli import command, new_parser
@@ -61,33 +59,10 @@ def test_views_and_logs_are_clean(capsys):
     assert as_lines([(0.0, CONTROLS)]).endswith(f"{SHOWN}\n")
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("printing") / "run"
-    searched(folder, small(budget__trials=1, training__epochs=1, retrain={"top": 1, "seeds": 1}))
-    return folder
-
-
-@pytest.fixture
-def run(finished, tmp_path):
-    return Path(shutil.copytree(finished, tmp_path / "run"))
-
-
 def test_a_run_with_such_names_is_shown(run, tmp_path, capsys):
-    (line,) = (run / "trials.jsonl").read_text().splitlines()
-    row = json.loads(line)
-    failed = {
-        **row,
-        "proposal": 1,
-        "id": "0001",
-        "status": "failed",
-        "score": None,
-        "curve": [],
-        "error": CONTROLS[:-1],
-    }
-    (run / "trials.jsonl").write_text(f"{line}\n{json.dumps(failed)}\n")
-    proposal = (run / "proposals.jsonl").read_text()
-    (run / "proposals.jsonl").write_text(proposal + json.dumps({**json.loads(proposal), "proposal": 1}) + "\n")
+    first, second = (run / "trials.jsonl").read_text().splitlines()
+    failed = {**json.loads(second), "status": "failed", "score": None, "curve": [], "error": CONTROLS[:-1]}
+    (run / "trials.jsonl").write_text(f"{first}\n{json.dumps(failed)}\n")
     for arguments in ([str(run)], [f"{run}/1"], [str(run), "--json"], [str(run), "--effects"]):
         assert inspect.main(arguments) == 0
         printed = capsys.readouterr()

@@ -4,17 +4,14 @@ import copy
 import math
 import pickle
 import random
-import tempfile
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from events import barrel_event
+from fuzzing import fuzzed, mutated_bytes
 from graphs import graph_faults
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from test_acorn import columns, matrix, prefixed
 from test_sources import arrays
 from torch_geometric.data import Data
@@ -54,16 +51,6 @@ def mutated_array(values, random):
     if change == 4 and values.ndim:
         return np.concatenate([values, values[:1]])
     return values[::-1] if values.ndim else values
-
-
-def mutated_bytes(content, random):
-    """A file with some bytes changed, cut off, or doubled."""
-    content = bytearray(content)
-    for _ in range(random.randrange(1, 6)):
-        place = random.randrange(len(content))
-        content[place] = random.randrange(256)
-    cut = random.randrange(4)
-    return bytes(content[: random.randrange(len(content))] if cut == 0 else content)
 
 
 def refused_or_read(spec):
@@ -202,15 +189,8 @@ def csv(random, folder):
 READERS = {"npz": npz, "pyg": pyg, "pickle": samples, "csv": csv}
 
 
-def fuzzed(reader, examples):
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
-    @given(st.randoms(use_true_random=False))
-    def check(random):
-        with tempfile.TemporaryDirectory() as name:
-            spec = READERS[reader](random, Path(name))
-            refused_or_read({**spec, "path": name})
-
-    check()
+def fuzz_files(reader, examples):
+    fuzzed(examples, lambda random, folder: refused_or_read({**READERS[reader](random, folder), "path": str(folder)}))
 
 
 def test_every_source_of_files_has_a_reader(tmp_path):
@@ -220,10 +200,10 @@ def test_every_source_of_files_has_a_reader(tmp_path):
 
 @pytest.mark.parametrize("reader", READERS)
 def test_a_damaged_file_is_read_or_refused_in_one_line(reader):
-    fuzzed(reader, 200)
+    fuzz_files(reader, 200)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("reader", READERS)
 def test_twenty_thousand_damaged_files_are_read_or_refused(reader):
-    fuzzed(reader, 20_000)
+    fuzz_files(reader, 20_000)

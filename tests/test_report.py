@@ -221,7 +221,7 @@ def test_curves_show_whatever_was_noted_of_each_epoch(folder: Path) -> None:
 
 
 def test_failed_trials_are_shown_with_their_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
     searched(tmp_path / "run", small(budget__trials=6, **write_odd(tmp_path, "raising")))
     rows = RunFolder(tmp_path / "run").rows()
     failed = [row for row in rows if row["status"] == "failed"]

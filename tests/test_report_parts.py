@@ -58,8 +58,8 @@ def test_only_shares_can_be_turned() -> None:
 
 def test_wall_time_is_told_in_a_unit_that_fits() -> None:
     rows = [{"started": 100.0, "ended": 160.0}, {"started": 110.0, "ended": 100.0 + 7200}]
-    assert wall_times(rows) == ([0.0167, 2.0], "h")
-    assert wall_times(rows[:1]) == ([60.0], "s")
+    assert wall_times(rows) == ([0.0167, 2.0], "hours")
+    assert wall_times(rows[:1]) == ([60.0], "seconds")
 
 
 def test_data_in_a_script_can_not_end_it() -> None:

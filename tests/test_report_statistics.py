@@ -67,12 +67,11 @@ def test_a_search_of_thousands_of_trials_stays_small(content: Content) -> None:
     assert "worker 1" not in sections_of(many)["costs"].body  # no bar for each trial
 
 
-def test_all_failed(tmp_path: Path) -> None:
+def test_all_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     experiment = small(**write_odd(tmp_path, "raising"), budget__trials=3, constraints={}, sampler={"name": "random"})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(tmp_path)
-        searched(tmp_path / "run", experiment)
-        content = Content.read(RunFolder(tmp_path / "run"))
+    searched(tmp_path / "run", experiment)
+    content = Content.read(RunFolder(tmp_path / "run"))
     failed = [row for row in content.rows if row["error"]]
     assert failed
     sections = sections_of(replace(content, rows=failed))

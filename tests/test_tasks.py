@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 from graphs import random_graph, toy
+from oracles import ConstantOracle, PerfectOracle
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.tasks import make_task
 from archioptrx.tasks.edge_classification import EdgeClassification
-from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.tasks.task import TaskObjective
 from archioptrx.training.fit import evaluate_model
 

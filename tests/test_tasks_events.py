@@ -8,13 +8,13 @@ import torch
 from graphs import toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import ConstantOracle, PerfectOracle
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import huber_loss
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.tasks import make_task
-from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.tasks.track_count import track_numbers
 from archioptrx.training.fit import evaluate_model
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from oracles import ConstantOracle, PerfectOracle
 
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.runs.experiment import load_experiment
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import prepare
-from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.training.fit import evaluate_model, fit
 from archioptrx.training.trial import build, task_of
 

@@ -8,6 +8,7 @@ import torch
 from graphs import random_graph, toy
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import ConstantOracle, PerfectOracle
 from torch.nn.functional import hinge_embedding_loss, huber_loss
 
 from archioptrx.core.errors import InputError, TrialError
@@ -15,7 +16,6 @@ from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.tasks import make_task
 from archioptrx.tasks.node_embedding import pairs_of, random_pairs
 from archioptrx.tasks.options.parameters import PARAMETERS
-from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.tasks.parameters import explained, residuals, scaled, scores
 from archioptrx.tasks.tracks.clusters import alone, cluster, cluster_scores
 from archioptrx.tasks.tracks.scores import track_scores

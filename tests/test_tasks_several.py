@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 from graphs import toy
+from oracles import ConstantOracle, PerfectOracle
 
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.function_graph import FunctionGraph
@@ -18,7 +19,6 @@ from archioptrx.runs.experiment_sections import PROXIES
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.tasks import make_task
-from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.training.fit import evaluate_model, fit
 from archioptrx.training.proxies import unfit
 from archioptrx.training.settings import Training

@@ -53,7 +53,7 @@ def test_an_event_that_was_written_is_read_back_exactly(tmp_path_factory, seed, 
     folder = tmp_path_factory.mktemp("event")
     write_event(event, folder)
     (files,) = find_events(folder)
-    again = read_event(files)
+    again, _ = read_event(files)
     if cells:
         np.testing.assert_allclose(again.cells, event.cells, rtol=1e-12)
     same(replace(again, cells=None), replace(event, cells=None))

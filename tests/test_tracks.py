@@ -10,8 +10,7 @@ from registries import restored
 
 from archioptrx.tasks.options.tracks import TRACK_FINDERS, TRIPLET_FINDERS, TrackOptions, track_finder, triplet_finder
 from archioptrx.tasks.tracks.finders import find_tracks_by_triplets
-from archioptrx.tasks.tracks.finding import components, numbered, walk_through
-from archioptrx.tasks.tracks.triplet_finding import chains
+from archioptrx.tasks.tracks.finding import chains, components, numbered, walk_through
 
 
 def edges(*pairs):

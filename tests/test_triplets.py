@@ -10,6 +10,7 @@ import torch
 from graphs import toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracles import ConstantOracle, PerfectOracle
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.testing import assert_close
 from torch_geometric.data import Data
@@ -28,7 +29,6 @@ from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.tasks import make_task
 from archioptrx.tasks.comparison import against_baseline, medals
-from archioptrx.tasks.oracles import ConstantOracle, PerfectOracle
 from archioptrx.training.fit import evaluate_model, predict
 
 TOY = {"source": "toy", "num_samples": 12}

@@ -14,35 +14,28 @@ import pytest
 import torch
 import yaml
 from graphs import toy
-from small_search import SMALL, lines, searched, small
+from small_search import SMALL, lines
 
 from archioptrx.commands import compare, data, export, inspect, predict, search, train
 from archioptrx.core.errors import WriteError
 from archioptrx.core.files import Journal, check_writable, writing
+from archioptrx.core.overrides import apply
 from archioptrx.data.hitgraph import subgraph
 from archioptrx.data.options import HelixOptions
 from archioptrx.data.sources.helix import write_csv
 from archioptrx.data.sources.hitgraphs import write as write_hitgraphs
 from archioptrx.data.sources.pickle_writing import write as write_pickle
-from archioptrx.runs.overrides import override
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {"budget.trials": 2, "training.epochs": 1, "retrain": {"top": 1, "seeds": 1}, "track": "none", "keep.weights": 1}
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("writing") / "run"
-    searched(folder, small(**{key.replace(".", "__"): value for key, value in TINY.items() if key != "track"}))
-    return folder
-
-
 @pytest.fixture
-def run(finished, tmp_path, monkeypatch):
-    """A copy of the run in the current folder, beside a file that stands in the way."""
+def run(run, tmp_path, monkeypatch):
+    """The run in the current folder, beside a file that stands in the way."""
     monkeypatch.chdir(tmp_path)
     Path("file").touch()
-    return Path(shutil.copytree(finished, "run"))
+    return Path("run")
 
 
 COMMANDS = {
@@ -89,7 +82,7 @@ def test_a_full_and_a_read_only_disk(tmp_path):
     if subprocess.run(["unshare", "-rm", "true"], capture_output=True, check=False).returncode:
         pytest.skip("needs a namespace of its own, to mount a small disk")
     (tmp_path / "disk").mkdir()
-    document = override(SMALL, {**TINY, "budget.trials": 4, "keep.weights": "all"})
+    document = apply(SMALL, {**TINY, "budget.trials": 4, "keep.weights": "all"})
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(document))
     script = IN_NAMESPACE.format(python=sys.executable)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -225,7 +225,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     return _main(argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -64,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     from archioptrx.core.files import plain
     from archioptrx.models.events import events_for
     from archioptrx.models.model_folder import load_model
-    from archioptrx.models.working_point import cut_of
+    from archioptrx.models.working_point import chosen_cut
     from archioptrx.tasks.tracks.metrics import Selection
     from archioptrx.training.fit import evaluate_model
 
@@ -74,9 +73,7 @@ def run(args: argparse.Namespace) -> int:
     signal = Selection.of_signal(metadata.options if known else {})
     limits = {"pt_min": args.pt_min, "min_hits": args.min_hits}
     selection = replace(signal, **{name: value for name, value in limits.items() if value is not None})
-    cut = 0.5 if args.cut is None else args.cut
-    if args.efficiency is not None:
-        cut = cut_of(model, args.efficiency)
+    cut = chosen_cut(model, args.cut, args.efficiency)
     further = partial(_tracks, task=model.task, selection=selection, whole=whole)
     scores = evaluate_model(model.model, model.task, graphs, cut=cut, further=further)
     if args.json:
@@ -141,6 +138,3 @@ def _table(name: str, rows: Iterable[tuple[str, Mapping[str, Any]]], columns: Se
 
 
 main = command(parser, run)
-
-if __name__ == "__main__":
-    sys.exit(main())

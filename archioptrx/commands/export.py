@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from archioptrx.commands.cli import command, new_parser
@@ -97,6 +96,3 @@ def _format_of(path: Path | None) -> str:
 
 
 main = command(parser, run)
-
-if __name__ == "__main__":
-    sys.exit(main())

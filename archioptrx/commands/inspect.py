@@ -25,10 +25,9 @@ from archioptrx.core.files import plain
 from archioptrx.core.reading import reading
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.drawing.network import draw_architecture, source_widths
-from archioptrx.report.run_report import write_report
 from archioptrx.runs.effects import Effect, Effects, effects_of
 from archioptrx.runs.experiment import Experiment
-from archioptrx.runs.run_folder import RunFolder, is_study
+from archioptrx.runs.run_folder import RunFolder, is_study, trial_of
 from archioptrx.runs.text import (
     graphs_of,
     hyperparameters_text,
@@ -78,19 +77,16 @@ def run(args: argparse.Namespace) -> int:
     """Print the table and one architecture, or the parts that the options name."""
     if args.top is not None and args.top < 1:
         raise InputError(f"--top: is {args.top}; allowed: 1 or more")
-    if is_study(args.run_folder):
-        return show_study(args)
     if is_architecture(args.run_folder):
         return show_architecture(args)
     check_exists(args.run_folder)
     with reading(str(args.run_folder)):
-        return show_run(args)
+        return show_study(args) if is_study(args.run_folder) else show_run(args)
 
 
 def show_run(args: argparse.Namespace) -> int:
     """Print one search."""
-    path, trial = of_trial(args.run_folder)
-    folder = RunFolder(path)
+    folder, trial = trial_of(args.run_folder) or (RunFolder(args.run_folder), None)
     if args.html:
         return write_html(folder, trial, args)
     experiment, rows, graphs = folder.experiment(), folder.rows(), graphs_of(folder)
@@ -150,6 +146,8 @@ def write_html(folder: RunFolder, trial: int | None, args: argparse.Namespace) -
             if value
         ]
     )
+    from archioptrx.report.run_report import write_report  # plotly is imported from here on
+
     write_report(folder, args.html, args.top or TOP)
     print(json.dumps({"report": str(args.html)}) if args.json else f"written: {args.html}")
     return 0
@@ -201,11 +199,6 @@ def draw_trials(
 
 def show_study(args: argparse.Namespace) -> int:
     """Print the comparison of the searches of a study."""
-    with reading(str(args.run_folder)):
-        return _show_study(args)
-
-
-def _show_study(args: argparse.Namespace) -> int:
     folder = StudyFolder(args.run_folder)
     run = folder.path / folder.combinations[0].name
     options = ("fingerprint", "functions", "effects", "draw", "html")
@@ -214,12 +207,6 @@ def _show_study(args: argparse.Namespace) -> int:
     finish([f"{option}: is for one search of the study; {allowed}" for option, value in values.items() if value])
     print(comparison_report.study_json(folder) if args.json else comparison_report.study_text(folder))
     return 0
-
-
-def of_trial(path: Path) -> tuple[Path, int | None]:
-    """The run, and the number of the trial where `path` is RUN/ID."""
-    is_trial = not path.exists() and path.name.isdecimal() and (path.parent / "experiment.yaml").is_file()
-    return (path.parent, int(path.name)) if is_trial else (path, None)
 
 
 def chosen_row(rows: list[dict[str, Any]], trial: int | None, args: argparse.Namespace) -> dict[str, Any] | None:
@@ -307,8 +294,7 @@ def document(
 
 def effects_by_goal(folder: RunFolder, experiment: Experiment) -> dict[str, Effects]:
     """Effects of all choices on each goal."""
-    rows = folder.rows()
-    proposals = {line["proposal"]: line for line in folder.proposals.read() if "refused" not in line}
+    rows, proposals = folder.rows(), folder.proposed()
     goals = experiment.objective.goals
     return {goal.label: effects_of(rows, proposals, number) for number, goal in enumerate(goals)}
 
@@ -358,6 +344,3 @@ def effects_document(by_goal: Mapping[str, Effects]) -> dict[str, Any]:
 
 
 main = command(parser, run)
-
-if __name__ == "__main__":
-    sys.exit(main())

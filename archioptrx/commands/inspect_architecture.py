@@ -14,6 +14,7 @@ from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.drawing.network import draw_architecture
 from archioptrx.graphs.parameter_count import count_parameters
+from archioptrx.runs.text import hyperparameters_text
 from archioptrx.search.space import load_architecture
 
 USUAL_WIDTHS = {"x": 3, "pos": 3, "edge_attr": 5}
@@ -77,9 +78,9 @@ def document(architecture: Architecture, title: str) -> dict[str, Any]:
 
 def as_text(content: Mapping[str, Any]) -> str:
     """Report on an architecture as text."""
-    hyperparameters = ", ".join(f"{key}={value}" for key, value in sorted(content["hyperparameters"].items()))
+    hyperparameters = hyperparameters_text(content["hyperparameters"])
     lines = [content["name"] + (f": {content['about']}" if content["about"] else ""), "", content["text"], ""]
-    lines += [f"fingerprint      {content['fingerprint']}", f"hyperparameters  {hyperparameters or 'none'}"]
+    lines += [f"fingerprint      {content['fingerprint']}", f"hyperparameters  {hyperparameters}"]
     steps = f"{content['steps']}, executed {content['executed']}, message-passing rounds {content['rounds']}"
     lines += [f"steps            {steps}", f"parameters       {_size(content['parameters'], content['widths'])}"]
     return "\n".join(lines)

@@ -60,9 +60,8 @@ class Functions:
                 f"{folder.path}: has no function graph: one architecture was searched; allowed: another run"
             )
         graph = FunctionGraph.load(path)
-        lines = [line for line in folder.proposals.read() if "refused" not in line]
         learned = folder.learned.read()
-        windows = windows_of(lines, learned, graph.function)
+        windows = windows_of(list(folder.proposed().values()), learned, graph.function)
         return cls(folder.path.resolve().name, str(experiment.sampler["name"]), graph, windows, learned)
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
@@ -99,6 +98,3 @@ def as_text(parts: list[Listed]) -> str:
 
 
 main = command(parser, run)
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -201,6 +201,3 @@ def as_text(facts: Mapping[str, Any]) -> str:
 
 
 main = command(parser, run)
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -159,6 +159,3 @@ def _print_json(candidates: Iterator[Candidate], args: argparse.Namespace) -> No
 
 
 main = command(parser, run)
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -15,9 +15,8 @@ from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, WriteError
 from archioptrx.core.files import next_folder, refuse_used
-from archioptrx.core.overrides import assignment
+from archioptrx.core.overrides import read_assignments
 from archioptrx.runs.experiment import Experiment, load_experiment, parse_experiment
-from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder, is_study
 from archioptrx.search.setup import Setup, prepare
 from archioptrx.search.study import load_study
@@ -95,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
         ended = len(folder.trials.read())
         if args.trials is not None and 0 < args.trials < ended:
             raise InputError(f"--trials: is {args.trials}, but {ended} trials have ended; allowed: {ended} or more")
-        experiment = parse_experiment(override(folder.document(), overrides), folder.place, options)
+        experiment = parse_experiment(folder.document(), folder.place, options, overrides)
         setup = prepare(experiment, folder.path)
         _warn([setup])
         return searched(args, setup, folder)
@@ -137,12 +136,7 @@ def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, st
         # Another sampler has other options: those of the file go, those of --set come.
         overrides = {"sampler": {"name": args.sampler}, **overrides}
     options = {KEYS[flag]: f"--{flag.replace('_', '-')}" for flag in flags}
-    for text in args.set:
-        try:
-            key, value = assignment(text)
-            overrides[key], options[key] = value, f"--set {key}"
-        except InputError as error:
-            faults += error.faults
+    faults += read_assignments(args.set, overrides, options)
     if overrides.get("architecture"):
         if "function_graph" in overrides:
             graph, architecture = options["function_graph"], options["architecture"]
@@ -246,6 +240,3 @@ def _backend(args: argparse.Namespace, experiment: Experiment) -> Backend:
 
 
 main = command(parser, run)
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 from archioptrx.commands.cli import command, new_parser
@@ -58,6 +57,3 @@ def run(args: argparse.Namespace) -> int:
 
 
 main = command(parser, run)
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class ArchiOpTrXError(Exception):
@@ -45,6 +46,20 @@ class TrialError(ArchiOpTrXError):
 
 RAISED = (Exception, SystemExit)
 """Errors of a user's own part that fail this part alone; Ctrl-C isn't one of them."""
+
+
+@contextmanager
+def faults_at(place: str) -> Iterator[None]:
+    """Context in which the faults of an input error get a place as their start."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(*(f"{place}: {fault}" for fault in error.faults)) from error
+
+
+def reason_of(error: Exception, most: int = 100) -> str:
+    """First line of another library's error for a message, at most so many letters; its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]
 
 
 def did_you_mean(wrong: object, allowed: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archioptrx.core.config import parse_yaml
@@ -43,6 +43,18 @@ def assignment(text: str) -> tuple[str, Any]:
     if not equals or not all(key.split(".")):
         raise InputError(f"--set {text}: is no assignment; allowed: key.sub=value")
     return key, parse_yaml(value, f"--set {key}") if value.strip() not in ("", "null", "~") else None
+
+
+def read_assignments(texts: Sequence[str], overrides: dict[str, Any], options: dict[str, str]) -> list[str]:
+    """Add what all `--set` say to the overrides, and their names to the options; the faults of what can't be read."""
+    faults: list[str] = []
+    for text in texts:
+        try:
+            key, value = assignment(text)
+            overrides[key], options[key] = value, f"--set {key}"
+        except InputError as error:
+            faults += error.faults
+    return faults
 
 
 def apply(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:

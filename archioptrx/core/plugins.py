@@ -16,15 +16,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.docstrings import first_line, summary
-from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, did_you_mean
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, did_you_mean, faults_at
 from archioptrx.core.own_modules import FINDER, KEPT, ModuleSource, find
 from archioptrx.core.trust import is_trusted, remember
 
 Part = TypeVar("Part")
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 Description = TypeVar("Description")
 PACKAGE = __name__.partition(".")[0]
 SCRIPTS = ("__main__", "__mp_main__")
@@ -69,11 +70,11 @@ class Registry(Generic[Part]):
             raise InputError(f"{self.kind} {name}: is registered by {owner} already; allowed in {module}: another name")
         self._modules[name], self._parts[name] = module, part
 
-    def registering(self, name: str) -> Callable[[Part], Part]:
+    def registering(self, name: str) -> Callable[[Decorated], Decorated]:
         """Make a decorator that registers a class or a function, under the module that defines it."""
 
-        def decorate(part: Part) -> Part:
-            self.register(name, part, str(getattr(part, "__module__", "")))
+        def decorate(part: Decorated) -> Decorated:
+            self.register(name, cast(Part, part), str(getattr(part, "__module__", "")))
             return part
 
         return decorate
@@ -171,11 +172,11 @@ class DescribedRegistry(Registry[Part], Generic[Part, Description]):
         """Make a part known before the module that registers it is imported."""
         self._modules[name], self.descriptions[name] = module, description
 
-    def describing(self, name: str, description: Description) -> Callable[[Part], Part]:
+    def describing(self, name: str, description: Description) -> Callable[[Decorated], Decorated]:
         """Make a decorator as `registering` does, of a part with a description."""
         register = self.registering(name)
 
-        def decorate(part: Part) -> Part:
+        def decorate(part: Decorated) -> Decorated:
             register(part)
             self.descriptions[name] = description
             return part
@@ -237,17 +238,16 @@ def named_modules() -> tuple[str, ...]:
     return _CONSENT.names
 
 
-def read_imports(document: Fields, folder: Path | None, typed: bool = False) -> tuple[str, ...]:
+def read_imports(document: Fields, typed: bool = False) -> tuple[str, ...]:
     """Take the key `imports` and import its modules, before any other key of the document is read.
 
     Every command comes here with each experiment, run folder and model folder, so that all other keys may name parts
     of the user's own. A document is data, perhaps a stranger's: a module is imported only if the person names it, said
-    yes to its source before, or does so now (`user_modules`). See docs/guides/parts.md.
+    yes to its source before, or does so now (`user_modules`). See docs/guides/parts.md. Where the document comes from
+    a file, its modules may lie in the folder of that file, or in `modules/` of it.
 
     Parameters
     ----------
-    folder
-        Folder of the document: its modules may lie there, or in `modules/` of it; None: it has none.
     typed
         True: the person typed the key (`--set imports=[...]`), and so names the modules.
 
@@ -263,7 +263,8 @@ def read_imports(document: Fields, folder: Path | None, typed: bool = False) -> 
     finish(faults)
     for index, name in enumerate(names):
         check_module_name(name, f"{document.at('imports')}[{index}]")
-    beside = () if folder is None else (folder,)
+    file = Path(document.place)
+    beside = (file.parent,) if file.is_file() else ()
     if typed:
         import_modules(names, beside)
     for name in names:
@@ -356,10 +357,11 @@ def _run(source: ModuleSource, name: str) -> None:
 
 
 def _import(name: str) -> None:
-    try:
-        importlib.import_module(name)
-    except InputError as error:  # a part of it can't be registered
-        raise InputError(*(f"imports: {name}: {fault}" for fault in error.faults)) from error
-    except RAISED as error:  # a module may do anything while it is imported
-        text = " ".join(str(error).split())
-        raise InputError(f"imports: {name}: can't be imported: {type(error).__name__}: {text}") from error
+    with faults_at(f"imports: {name}"):
+        try:
+            importlib.import_module(name)
+        except InputError:  # a part of it can't be registered
+            raise
+        except RAISED as error:  # a module may do anything while it is imported
+            text = " ".join(str(error).split())
+            raise InputError(f"can't be imported: {type(error).__name__}: {text}") from error

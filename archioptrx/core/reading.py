@@ -84,16 +84,16 @@ def _no_constant(name: str) -> float:
     raise ValueError(name)
 
 
-def read_json(path: Path, origin: str = "a file that `archioptrx train` or `search` wrote") -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
     """Read a file that holds one JSON object.
 
     Raises
     ------
     InputError
-        The file is missing, damaged, or holds something else; `origin` says what is allowed.
+        The file is missing, damaged, or holds something else.
     """
     with reading(str(path)):
         content = parse_json(path.read_bytes(), str(path))
         if not isinstance(content, Mapping):
-            raise InputError(f"{path}: is {shown(content)}; allowed: {origin}")
+            raise InputError(f"{path}: is {shown(content)}; allowed: a file that `archioptrx train` or `search` wrote")
         return dict(content)

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, faults_at
 from archioptrx.data.copies import KnownGraphs
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
 from archioptrx.data.event import PARTICLE_COLUMNS
@@ -350,10 +350,8 @@ def make_graph(
     place = f"{event} sector {sector}" if place is None else place
     if not 0 <= sector < MOST_SECTORS:
         raise InputError(f"{place}: sector is {sector}; allowed: 0 … {MOST_SECTORS - 1:,}")
-    try:
+    with faults_at(place):
         content, repairs = guarded(arrays, metadata.node_scale, metadata.sectors, directed, metadata.own_units)
-    except InputError as error:
-        raise InputError(*(f"{place}: {fault}" for fault in error.faults)) from error
     note(place, repairs)
     content["x"] = np.ascontiguousarray(content["x"], dtype=np.float32)
     nodes = content["x"].astype(np.float64) * np.asarray(metadata.node_scale)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, reason_of
 from archioptrx.data.bounds import coordinate_fault
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import EDGE_FIELDS, NODE_FIELDS, PAIR_FIELDS, PARTICLE_FIELDS, TRIPLET_FIELDS
@@ -103,10 +103,8 @@ def _array(name: str, values: Any) -> NDArray[Any]:
     try:
         return np.asarray(values.detach().cpu() if isinstance(values, torch.Tensor) else values)
     except (TypeError, ValueError, RuntimeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(
-            f"{name} is no array of numbers ({reason:.80}); allowed: an array, a tensor or lists"
-        ) from error
+        reason = reason_of(error, 80)
+        raise InputError(f"{name} is no array of numbers ({reason}); allowed: an array, a tensor or lists") from error
 
 
 def _check_rows(content: Arrays) -> None:

@@ -351,7 +351,7 @@ def _text(graph: ComputationGraph) -> str:
             continue
         heads = ", ".join(f"{names[head]} <- {names[carried]}" for head, carried in item.heads)
         rows.append(("", f"{item.iterations + 1} passes, {heads} between:", "", ""))
-        for index in _in_order(item):
+        for index in sorted((*item.forward, *item.back)):
             name, call, kind = _line(graph, index)
             when = ", first pass only" if index in item.once else ", not in the last pass" if index in item.back else ""
             rows.append(("  ", name, call, kind + when))
@@ -360,10 +360,6 @@ def _text(graph: ComputationGraph) -> str:
     width = max(len(text) for text, kind in lines if kind) + 4
     body = [f"{text:{width}}{kind}" if kind else text for text, kind in lines]
     return "\n".join([*body, "-> " + ", ".join(names[target] for target in graph.targets)])
-
-
-def _in_order(loop: Loop) -> list[int]:
-    return sorted((*loop.forward, *loop.back))
 
 
 def _line(graph: ComputationGraph, index: int) -> tuple[str, str, str]:

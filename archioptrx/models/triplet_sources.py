@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, faults_at
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
@@ -104,10 +104,8 @@ def make_event(job: Job, plan: TripletPlan) -> BuiltEvent:
         taking_part = _taking_part(graph.num_edges, score, logits, plan.options)
         doublets = Doublets(graph, plan.inner, taking_part, score)
         line = isinstance(plan.options, LineGraphOptions)
-        try:
+        with faults_at(f"{graph.event} sector {graph.sector}"):
             joined = (line_graph if line else with_triplets)(doublets, plan.metadata, plan.options.most)
-        except InputError as error:
-            raise InputError(*(f"{graph.event} sector {graph.sector}: {fault}" for fault in error.faults)) from error
         graphs.append(joined)
         event_counts = counts(doublets, joined, *(("edge_index", "y") if line else ("triplet_index", "y_triplet")))
         sums = {key: sums.get(key, 0) + value for key, value in event_counts.items()}

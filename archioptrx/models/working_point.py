@@ -33,3 +33,8 @@ def cut_of(model: TrainedModel, efficiency: float) -> Cut:
     if cut is None:
         raise InputError(f"--efficiency: the validation events have no true {task.domain}; allowed: --cut")
     return cut
+
+
+def chosen_cut(model: TrainedModel, cut: float | None, efficiency: float | None) -> float:
+    """The cut of a model by `--cut` and `--efficiency`, of which one at most is given; 0.5 without both."""
+    return cut_of(model, efficiency) if efficiency is not None else 0.5 if cut is None else cut

@@ -8,7 +8,6 @@ from typing import Any
 
 from archioptrx.report.axes import name_and_sign
 from archioptrx.report.content import Content
-from archioptrx.report.drawings import network_drawing, numbered_trials
 from archioptrx.report.page import Section, fragment, table
 from archioptrx.report.training_curves import training_figure
 from archioptrx.report.trials import SCRIPTS, status_text
@@ -27,9 +26,7 @@ def section(content: Content) -> Section | None:
     if not content.best:
         return None
     together = training_figure(content, "curves", content.best, 420) if len(content.best) > 1 else None
-    cards = [
-        _card(content, number, place, row) for number, (place, row) in enumerate(numbered_trials(content, content.best))
-    ]
+    cards = [_card(content, number, place, row) for number, (place, row) in enumerate(content.numbered(content.best))]
     body = fragment("architectures.html", together=together, cards=cards, open=OPEN)
     description = "The best trials in detail: drawing, text form, hyperparameters and training curves."
     return Section("architectures", "Best architectures", body, description, SCRIPTS)
@@ -62,7 +59,7 @@ def _card(content: Content, number: int, place: int, row: Row) -> dict[str, Any]
         "winner": bool(content.winner) and content.winner["proposal"] == row["proposal"],  # type: ignore[index]
         "brief": brief(graph),
         "text": str(graph),
-        "svg": network_drawing(content, row),
+        "svg": content.drawing(row),
         "facts": facts,
         "hyperparameters": {name: _value(value) for name, value in sorted(row["hyperparameters"].items())},
         "commands": commands,

@@ -17,6 +17,8 @@ NEAR = 0.95
 
 MOST_DECADES = 3
 """Decades of a log axis above which only powers of ten have a tick."""
+POWERS_OF_TEN = {"type": "log", "exponentformat": "power", "dtick": 1}
+"""A log axis with a tick at each."""
 
 
 def name_and_sign(goal: Goal) -> tuple[str, float]:
@@ -92,19 +94,25 @@ def score_views(goal: Goal, label: str, traces: Sequence[Values]) -> list[View]:
     all_values = [value for values in traces for value in values]
     if not is_share(goal, all_values):
         return []
-    errors = iter(missing_to_one(all_values))
-    turned: list[dict[str, Any]] = [{"y": [next(errors) for _ in values]} for values in traces]
-    lacking = View(
-        "Scale",
-        f"1 − {label}, log",
-        turned,
-        {
-            "yaxis": {
-                "autorange": "reversed",
-                **log_axis(missing_to_one(all_values), f"1 − {label} (log; better is up)"),
-            }
-        },
-    )
+    lacking = distance_view("Scale", label, traces, ", log")
     plain = View("Scale", label)
     best = max(value for value in all_values if value is not None)
     return [lacking, plain] if best > NEAR else [plain, lacking]
+
+
+def distance_view(group: str, label: str, traces: Sequence[Values], scale: str = "") -> View:
+    """View of the distances of scores to 1, where better is up; `scale`: what the switch says after `1 − label`."""
+    distances = missing_to_one([value for values in traces for value in values])
+    axis = {"autorange": "reversed", **log_axis(distances, f"1 − {label} (log; better is up)")}
+    errors = iter(distances)
+    turned = [{"y": [next(errors) for _ in values]} for values in traces]
+    return View(group, f"1 − {label}{scale}", turned, {"yaxis": axis})
+
+
+def time_unit(longest: float) -> tuple[float, str]:
+    """Seconds and name of a unit for an axis of times up to `longest` seconds.
+
+    >>> time_unit(100), time_unit(1000), time_unit(10_000)
+    ((1.0, 'seconds'), (60.0, 'minutes'), (3600.0, 'hours'))
+    """
+    return (3600.0, "hours") if longest >= 7200 else (60.0, "minutes") if longest >= 180 else (1.0, "seconds")

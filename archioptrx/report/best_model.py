@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from archioptrx.core.errors import ArchiOpTrXError
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, fragment
 from archioptrx.tasks.options import headlines
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from archioptrx.report.held_out import HeldOut
 
 NAME, TITLE = "best-model", "Best model on held-out events"

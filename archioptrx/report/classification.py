@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
+from markupsafe import Markup
 from numpy.typing import NDArray
 
-from archioptrx.report.axes import log_axis
+from archioptrx.report.axes import POWERS_OF_TEN, log_axis
 from archioptrx.report.held_out import CUT, CUT_LOGIT, BinaryTarget
 from archioptrx.report.page import View, figure
 from archioptrx.tasks.classification_metrics import Bools, Floats, Ranking
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-    from markupsafe import Markup
 
 MOST_POINTS = 500
 """Points of a drawn curve, at most."""
 BINS = 50
 """Bins of the score histogram."""
 TRUE, FALSE, MARK = "var(--c1)", "var(--c2)", "var(--ink)"
-LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 
 
 @dataclass(frozen=True)
@@ -98,8 +95,6 @@ def classification_figures(target: BinaryTarget, metrics: Mapping[str, Any]) -> 
 
 def score_histogram(name: str, logits: Floats, truth: Bools, plural: str) -> Markup:
     """Histogram of the scores of true and of false rows; counts on a logarithmic scale."""
-    import plotly.graph_objects as go
-
     chart = go.Figure()
     scores = probability(logits)
     limits = np.linspace(0, 1, BINS + 1)
@@ -111,7 +106,7 @@ def score_histogram(name: str, logits: Floats, truth: Bools, plural: str) -> Mar
     chart.add_vline(x=CUT, line={"color": MARK, "dash": "dot", "width": 1.2})
     chart.update_layout(
         xaxis={"title": {"text": "score"}, "range": [-0.01, 1.01]},
-        yaxis={"title": {"text": f"{plural} per 0.02"}, **LOG},
+        yaxis={"title": {"text": f"{plural} per 0.02"}, **POWERS_OF_TEN},
     )
     return figure(name, chart, f"Histogram of the scores of true and of false {plural}", 360)
 
@@ -126,7 +121,7 @@ def roc_figure(name: str, rates: Rates, metrics: Mapping[str, Any]) -> Markup:
     place = float(rates.false[rates.cut]), float(rates.efficiency[rates.cut])
     _mark(chart, *place, f"cut {CUT:g}: {place[1]:.2%} of true, {place[0]:.2%} of false accepted")
     axis = {"title": {"text": "false positive rate"}}
-    chart.update_layout(xaxis={**axis, **LOG}, yaxis={"title": {"text": "efficiency"}})
+    chart.update_layout(xaxis={**axis, **POWERS_OF_TEN}, yaxis={"title": {"text": "efficiency"}})
     linear = View("scale", "linear", layout={"xaxis": {"type": "linear", "dtick": None, "range": [-0.02, 1.02]}})
     views = [View("scale", "logarithmic"), linear]
     return figure(name, chart, "ROC curve: efficiency against false positive rate", 360, views)
@@ -147,8 +142,6 @@ def purity_figure(name: str, rates: Rates, metrics: Mapping[str, Any]) -> Markup
 
 def calibration_figure(name: str, logits: Floats, truth: Bools, plural: str) -> Markup:
     """Share of true rows against the score: on the diagonal a score is a probability."""
-    import plotly.graph_objects as go
-
     scores = probability(logits)
     place = np.minimum((10 * scores).astype(int), 9)
     count = np.bincount(place, minlength=10)
@@ -176,8 +169,6 @@ def calibration_figure(name: str, logits: Floats, truth: Bools, plural: str) -> 
 
 def pass_figure(name: str, passes: Sequence[Mapping[str, float | None]]) -> Markup:
     """Distance of AUC, efficiency and purity to 1 after each pass of the loop."""
-    import plotly.graph_objects as go
-
     chart = go.Figure()
     plotted: list[float | None] = []
     looks = {"auc": ("1 − AUC", TRUE), "efficiency": ("1 − efficiency", FALSE), "purity": ("1 − purity", "var(--c3)")}
@@ -198,8 +189,6 @@ def pass_figure(name: str, passes: Sequence[Mapping[str, float | None]]) -> Mark
 
 def binned_figure(name: str, bins: Sequence[Mapping[str, Any]], axis: str, plural: str) -> Markup:
     """Efficiency and purity in bins of a quantity, as `evaluate` prints them, with binomial errors."""
-    import plotly.graph_objects as go
-
     chart = go.Figure()
     labels = [f"{row['from']:g} … {'∞' if row['to'] is None else format(row['to'], 'g')}" for row in bins]
     true = [row["true_fraction"] * row[plural] for row in bins]
@@ -231,8 +220,6 @@ def probability(logits: Floats) -> Floats:
 
 
 def _curve(x: Floats, y: Floats, at: NDArray[np.intp], label: str, colour: str) -> go.Figure:
-    import plotly.graph_objects as go
-
     chart = go.Figure()
     chart.add_scatter(x=x[at].tolist(), y=y[at].tolist(), mode="lines", name=label, line={"color": colour, "width": 2})
     return chart

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from markupsafe import Markup
+
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.drawing.network import source_widths, svg_of
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.run_folder import RunFolder
@@ -75,6 +78,19 @@ class Content:
     @cached_property
     def _graphs(self) -> dict[int, ComputationGraph]:
         return {}
+
+    def drawing(self, row: Mapping[str, Any]) -> Markup:
+        """Drawing of a trial's network as one `<svg>`, with the widths of its training where they are known.
+
+        Each is in the page once, and scripts copy it to where it is shown.
+        """
+        graph, widths = self.graph(row["proposal"]), self.environment["data"].get("widths", {})
+        return Markup(svg_of(graph, source_widths(graph, widths), row["hyperparameters"], legend=False))
+
+    def numbered(self, rows: Iterable[Mapping[str, Any]]) -> list[tuple[int, Mapping[str, Any]]]:
+        """Trials with their indices in `rows`, by which scripts identify them."""
+        place = {row["proposal"]: i for i, row in enumerate(self.rows)}
+        return [(place[row["proposal"]], row) for row in rows]
 
     @cached_property
     def function_graph(self) -> FunctionGraph | None:

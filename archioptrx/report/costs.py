@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import plotly.graph_objects as go
+from markupsafe import Markup
 
 from archioptrx.core.files import Journal
-from archioptrx.report.axes import log_axis
+from archioptrx.report.axes import log_axis, time_unit
 from archioptrx.report.content import Content
 from archioptrx.report.functions import evenly_thinned
 from archioptrx.report.page import Cell, Section, figure, fragment, table
 from archioptrx.runs.costs import Schedule, Spent, running, saved_by_pruning, schedule_of
 from archioptrx.runs.statistics import agreement
 from archioptrx.runs.text import duration_text
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 SPANS, BINS, DOTS = 500, 240, 1000
 """Most trials drawn as single bars; bins of the time where there are more; points of time against parameters."""
@@ -24,8 +24,6 @@ STATUSES = ("finished", "pruned", "failed")
 
 def section(content: Content) -> Section | None:
     """Section on the cost of the search; None before a trial has ended."""
-    from markupsafe import Markup
-
     if not content.rows:
         return None
     schedule = schedule_of(content.rows)
@@ -104,9 +102,7 @@ def _time(schedule: Schedule) -> Markup | None:
 
 
 def _one_by_one(schedule: Schedule) -> Markup:
-    import plotly.graph_objects as go
-
-    factor, unit = _unit(schedule.wall)
+    factor, unit = time_unit(schedule.wall)
     lanes = 1 + max(span.lane for span in schedule.spans)
     traces = []
     for status in STATUSES:
@@ -142,9 +138,7 @@ def _span_text(row: Mapping[str, Any]) -> str:
 
 
 def _together(schedule: Schedule) -> Markup:
-    import plotly.graph_objects as go
-
-    factor, unit = _unit(schedule.wall)
+    factor, unit = time_unit(schedule.wall)
     width = schedule.wall / BINS
     traces = [
         go.Scatter(
@@ -169,14 +163,7 @@ def _together(schedule: Schedule) -> Markup:
     return fragment("part.html", title="Over time", description=description, body=chart)
 
 
-def _unit(seconds: float) -> tuple[float, str]:
-    """Seconds in a unit that suits a duration, and its name."""
-    return (3600.0, "hours") if seconds > 3 * 3600 else (60.0, "minutes") if seconds > 180 else (1.0, "seconds")
-
-
 def _parameters(content: Content) -> Markup | None:
-    import plotly.graph_objects as go
-
     rows = [row for row in content.rows if row["parameters"] and row["epochs"] and row["train_seconds"] > 0]
     if len(rows) < 2:
         return None

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import plotly.graph_objects as go
+from markupsafe import Markup
 
 from archioptrx.report.axes import name_and_sign
 from archioptrx.report.content import Content
 from archioptrx.report.page import Cell, Section, View, figure, fragment, hover_text, table
 from archioptrx.runs.effects import Effect, Effects, effects_of
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 SHOWN, LISTED = 24, 200
 """Most effects in the figure at one time, and in the table."""
@@ -32,8 +32,6 @@ ABOUT = (
 
 def section(content: Content) -> Section | None:
     """Section with the effects on each goal; None before two trials have a score."""
-    from markupsafe import Markup
-
     goals = content.experiment.objective.goals
     parts: list[Markup] = []
     for number, goal in enumerate(goals):
@@ -54,10 +52,9 @@ def _goal_part(effects: Effects, suffix: str, goal: str) -> Markup:
 
 
 def _figure(effects: Effects, suffix: str, goal: str) -> Markup:
-    import plotly.graph_objects as go
-
     groups = {"all": effects.judged}
-    groups |= {text: members for name, text in GROUPS.items() if (members := _of(effects.judged, name))}
+    members_of = {name: [effect for effect in effects.judged if effect.group == name] for name in GROUPS}
+    groups |= {text: members_of[name] for name, text in GROUPS.items() if members_of[name]}
     shown = {text: list(reversed(members[:SHOWN])) for text, members in groups.items()}
     first = shown["all"]
     traces = [go.Scatter(name=side, mode="markers", **_points(first, side, colour)) for side, colour in SIDES]
@@ -79,10 +76,6 @@ def _figure(effects: Effects, suffix: str, goal: str) -> Markup:
     ]
     label = f"Effects of the {len(first)} strongest choices on {goal}, with intervals"
     return figure(f"effects-figure{suffix}", go.Figure(traces, layout), label, 120 + 24 * max(len(first), 6), views)
-
-
-def _of(effects: Sequence[Effect], group: str) -> list[Effect]:
-    return [effect for effect in effects if effect.group == group]
 
 
 def _names(effects: Sequence[Effect]) -> list[str]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from archioptrx.data.dataset import Dataset
@@ -20,9 +21,6 @@ from archioptrx.report.held_out import CUT, CUT_LOGIT, BinaryTarget, HeldOut, Lo
 from archioptrx.report.page import fragment, packed
 from archioptrx.tasks.classification_metrics import Bools
 from archioptrx.tasks.comparison import medal_classes
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 Ints = NDArray[np.int64]
 
@@ -129,19 +127,13 @@ def sectors_of(shown: Shown) -> list[float]:
     return np.quantile(phi, np.linspace(0, 1, count + 1)).tolist() if len(phi) else [-math.pi, math.pi]
 
 
-def event_display(held: HeldOut, target: BinaryTarget, most: int = MOST_LETTERS) -> Markup | None:
-    """Event displays of one target; None where hits have no positions.
-
-    Parameters
-    ----------
-    most
-        See `MOST_LETTERS`.
-    """
-    events = chosen_events(held, target, most)
+def event_display(held: HeldOut, target: BinaryTarget) -> Markup | None:
+    """Event displays of one target; None where hits have no positions."""
+    events = chosen_events(held, target)
     if not events:
         return None
     name = f"display{'-' * bool(target.name)}{target.name}"
-    styles = styles_of(held, target)
+    styles = EDGE_STYLES if target.task.true_below(held.graphs[0]) is None else MEDAL_STYLES
     content = {
         "styles": [vars(style) for style in styles],
         "plural": target.task.rows.plural,
@@ -152,11 +144,6 @@ def event_display(held: HeldOut, target: BinaryTarget, most: int = MOST_LETTERS)
     return fragment(
         "display.html", name=name, events=events, content=packed(f"{name}-data", content), passes=len(target.passes)
     )
-
-
-def styles_of(held: HeldOut, target: BinaryTarget) -> tuple[Style, ...]:
-    """Styles of the rows: medals for triplets, correctness for edges."""
-    return EDGE_STYLES if target.task.true_below(held.graphs[0]) is None else MEDAL_STYLES
 
 
 def chosen_events(held: HeldOut, target: BinaryTarget, most: int = MOST_LETTERS) -> list[Shown]:

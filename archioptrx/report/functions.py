@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import plotly.graph_objects as go
+from markupsafe import Markup
 
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, View, figure, fragment, hover_text
 from archioptrx.runs.effects import best_curve_of, standings
 from archioptrx.runs.function_statistics import probability_changes, span_text, windows_of
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 WINDOWS, POINTS, LINES = 12, 120, 6
 """Windows of the search; most points of a learned curve; curves with a colour of their own."""
@@ -22,8 +22,6 @@ LEAST = 4
 
 def section(content: Content) -> Section | None:
     """Section on the use of functions; None where a single architecture was searched or nothing is proposed."""
-    from markupsafe import Markup
-
     if content.function_graph is None or not content.proposals:
         return None
     lines = list(content.proposals.values())
@@ -49,8 +47,6 @@ def _functions(line: Mapping[str, Any]) -> set[str]:
 
 
 def _quarter(content: Content, names: Sequence[str]) -> Markup | None:
-    import plotly.graph_objects as go
-
     best = best_quarter(content)
     if not best:
         return None
@@ -89,8 +85,6 @@ def _quarter(content: Content, names: Sequence[str]) -> Markup | None:
 
 
 def _course(lines: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Markup:
-    import plotly.graph_objects as go
-
     windows = windows_of(lines, learned, names, WINDOWS)
     order = sorted(names, key=lambda name: (windows[-1].share[name], name))
     spans = [span_text(window) for window in windows]
@@ -119,8 +113,6 @@ def _course(lines: Sequence[Mapping[str, Any]], learned: Sequence[Mapping[str, A
 
 
 def _learned(content: Content, learned: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Markup | None:
-    import plotly.graph_objects as go
-
     if not learned:
         return None
     rows = evenly_thinned(learned, POINTS)
@@ -167,8 +159,6 @@ def _learned(content: Content, learned: Sequence[Mapping[str, Any]], names: Sequ
 
 
 def _line(name: str, x: Sequence[int], y: Sequence[float | None], first: Sequence[str]) -> Any:
-    import plotly.graph_objects as go
-
     coloured = name in first
     colour = f"var(--c{1 + first.index(name)})" if coloured else "var(--strong)"
     return go.Scatter(

@@ -15,16 +15,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import jinja2
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import plain, write_atomically, writing
-
-if TYPE_CHECKING:
-    import jinja2
-    import plotly.graph_objects as go
-    from markupsafe import Markup
-
 
 PACK_FROM = 20_000
 """Characters above which a figure is compressed: with ten thousand points it shrinks to a third."""
@@ -120,9 +119,7 @@ def figure(name: str, content: go.Figure, label: str, height: int = 420, views: 
     )
 
 
-def table(
-    name: str, heads: Sequence[str], rows: Sequence[Sequence[str | Cell]], left: Sequence[int] = (), caption: str = ""
-) -> Markup:
+def table(name: str, heads: Sequence[str], rows: Sequence[Sequence[str | Cell]], left: Sequence[int] = ()) -> Markup:
     """Table that a click on a heading sorts. All rows are in the page, so it suits some hundred rows at most.
 
     Parameters
@@ -130,7 +127,7 @@ def table(
     left
         Indices of text columns, which are aligned to the left.
     """
-    return fragment("table.html", name=name, heads=heads, rows=rows, left=left, caption=caption)
+    return fragment("table.html", name=name, heads=heads, rows=rows, left=left)
 
 
 def packed(name: str, value: Any) -> Markup:
@@ -145,15 +142,11 @@ def _packed(value: Any) -> str:
 
 def fragment(template: str, **values: Any) -> Markup:
     """Fill a template of this package; values are escaped unless they are `Markup`."""
-    from markupsafe import Markup
-
     return Markup(_environment().get_template(template).render(**values))
 
 
 def script_json(value: Any) -> Markup:
     """Plain data as JSON that may stand inside `<script type="application/json">`."""
-    from markupsafe import Markup
-
     text = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c"))
 
@@ -181,8 +174,6 @@ def page(
     footer
         Date of the page, and program that wrote it.
     """
-    from plotly.offline import get_plotlyjs
-
     scripts = dict.fromkeys([*SCRIPTS, *(name for section in sections for name in section.scripts)])
     return str(
         fragment(
@@ -212,8 +203,6 @@ def write_page(path: Path, text: str) -> None:
 
 @cache
 def _environment() -> jinja2.Environment:
-    import jinja2
-
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("archioptrx.report"),
         autoescape=True,
@@ -231,8 +220,6 @@ def _asset(name: str) -> Markup:
 
 def _inline(text: str) -> Markup:
     """Script or style of this package, for inlining: a literal `</script` would end the element."""
-    from markupsafe import Markup
-
     return Markup(text.replace("</script", "<\\/script"))
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import plotly.graph_objects as go
 
 from archioptrx.report.axes import is_share, log_axis, score_views
 from archioptrx.report.content import Content
-from archioptrx.report.drawings import network_drawing, numbered_trials
 from archioptrx.report.page import Section, View, figure, fragment
-from archioptrx.report.scores import dot_size
+from archioptrx.report.scores import dot_size, dots
 from archioptrx.report.trials import SCRIPTS, metric_value
 from archioptrx.runs.leaderboard import pareto_front
 from archioptrx.training.objective import Goal
-
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
 
 Row = Mapping[str, Any]
 Point = tuple[int, float, float]
@@ -49,10 +47,7 @@ def section(content: Content) -> Section | None:
     on_front = [content.rows[place] for place in members] + pareto_front(content.rows)
     shown = {row["proposal"] for row in content.best}
     further = {row["proposal"]: row for row in on_front if row["proposal"] not in shown}
-    drawings = [
-        (place, network_drawing(content, row))
-        for place, row in numbered_trials(content, list(further.values())[:MOST_DRAWN])
-    ]
+    drawings = [(place, content.drawing(row)) for place, row in content.numbered(list(further.values())[:MOST_DRAWN])]
     start = members[0] if members else 0
     body = fragment("pareto.html", charts=charts, drawn=drawings, start=start)
     description = (
@@ -95,8 +90,6 @@ def _points(content: Content, across: str, upward: str) -> list[Point]:
 
 def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[go.Figure, list[View], list[int]]:
     """The figure with one front for each cost, its views, and the trials on any of the fronts, cheapest first."""
-    import plotly.graph_objects as go
-
     groups = {
         status: [i for i, row in enumerate(content.rows) if row["status"] == status and row["score"] is not None]
         for status in ("finished", "pruned")
@@ -105,8 +98,8 @@ def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[
     fronts = [front_of_points(_points(content, cost, goal.metric), (False, goal.mode == "max")) for cost in costs]
     chart = go.Figure()
     for status, members in groups.items():
-        y = [heights[i] for i in members]
-        chart.add_scatter(y=y, name=status, customdata=members, visible=bool(members), **_dots(status, len(heights)))
+        y, style = [heights[i] for i in members], dots(status, dot_size(len(heights)))
+        chart.add_scatter(y=y, name=status, customdata=members, visible=bool(members), **style)
     for number, points in enumerate(fronts):
         x, y = [point[1] for point in points], [point[2] for point in points]
         members = [point[0] for point in points]
@@ -136,12 +129,10 @@ def _against_costs(content: Content, goal: Goal, costs: Sequence[str]) -> tuple[
 
 def _pair(content: Content, across: Goal, upward: Goal) -> go.Figure:
     """Figure of two goals: `across` on the horizontal axis, `upward` on the vertical one; costs on log axes."""
-    import plotly.graph_objects as go
-
     points = _points(content, across.metric, upward.metric)
     line = front_of_points(points, (across.mode == "max", upward.mode == "max"))
     chart = go.Figure()
-    for name, members, style in (("trials", points, _dots("finished", len(points))), ("front", line, _line())):
+    for name, members, style in (("trials", points, dots("finished", dot_size(len(points)))), ("front", line, _line())):
         place, x, y = ([point[axis] for point in members] for axis in range(3))
         chart.add_scatter(x=x, y=y, customdata=place, name=name, **style)
     for axis, goal, number in (("xaxis", across, 1), ("yaxis", upward, 2)):
@@ -150,12 +141,6 @@ def _pair(content: Content, across: Goal, upward: Goal) -> go.Figure:
         title = COSTS[goal.metric][1] if goal.metric in COSTS else goal.metric
         chart.update_layout({axis: log_axis(values, title) if log else {"title": title}})
     return chart.update_layout(meta="trials")
-
-
-def _dots(status: str, count: int) -> dict[str, Any]:
-    size = dot_size(count)
-    marker = {"size": size, "color": f"var(--{status})", "opacity": 0.8 if size > 4 else 0.4}
-    return {"mode": "markers", "marker": marker, "hoverinfo": "none"}
 
 
 def _line() -> dict[str, Any]:

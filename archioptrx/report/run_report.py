@@ -1,6 +1,6 @@
 """Report of a run: all sections for which the run has data.
 
-Contract of a section file (`leaderboard`, `scores`, `pareto`, ...): a function `section(content: Content) -> Section |
+Contract of a section file (`trials`, `scores`, `pareto`, ...): a function `section(content: Content) -> Section |
 None` reads the content of a run folder and gives the section of the page, or None where the run has no data for it. To
 add a section, write such a file and add its function to `SECTIONS`.
 """
@@ -16,9 +16,9 @@ from archioptrx.report import (
     costs,
     effects,
     functions,
-    leaderboard,
     pareto,
     scores,
+    trials,
     walks,
 )
 from archioptrx.report.content import Content
@@ -27,7 +27,7 @@ from archioptrx.report.summary import banner, footer, head_facts, subtitle
 from archioptrx.runs.run_folder import RunFolder
 
 SECTIONS = (
-    leaderboard.section,
+    trials.section,
     scores.section,
     pareto.section,
     architectures.section,

@@ -6,16 +6,15 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
-from archioptrx.report.axes import name_and_sign, score_views
+import plotly.graph_objects as go
+
+from archioptrx.report.axes import name_and_sign, score_views, time_unit
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, View, figure
 from archioptrx.report.trials import SCRIPTS
 from archioptrx.search.retrain import Spread
 
 Row = Mapping[str, Any]
-UNITS = ((7200.0, 3600.0, "h"), (180.0, 60.0, "min"), (0.0, 1.0, "s"))
-"""Units of wall times: the least duration for a unit, its seconds, its name."""
-
 MANY = 1000
 """Number of dots above which they are drawn small and pale."""
 
@@ -34,8 +33,6 @@ def section(content: Content) -> Section | None:
 
 def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
     """Figure of the scores, its label, height and views."""
-    import plotly.graph_objects as go
-
     goal = content.experiment.objective.first
     metric, sign = name_and_sign(goal)
     ended = sorted(enumerate(content.rows), key=lambda numbered: numbered[1]["ended"])
@@ -49,14 +46,14 @@ def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
     best = [sign * score for score in accumulate((row["score"] for _, row in scored), max)]
     chart = go.Figure()
     for name, members in zip(("finished", "pruned"), groups, strict=False):
-        chart.add_scatter(y=[sign * row["score"] for _, row in members], name=name, **_dots(name, dot_size(len(ended))))
+        chart.add_scatter(y=[sign * row["score"] for _, row in members], name=name, **dots(name, dot_size(len(ended))))
     chart.add_scatter(y=best, name="best so far", mode="lines", line={"shape": "hv", "width": 2, "color": "var(--c2)"})
     spreads = [again[row["proposal"]] for _, row in retrained]
     error = {"type": "data", "array": [spread.deviation for spread in spreads], "width": 4}
     chart.add_scatter(
-        y=[sign * spread.mean for spread in spreads], name="trained again", error_y=error, **_dots("c4", 10, "diamond")
+        y=[sign * spread.mean for spread in spreads], name="trained again", error_y=error, **dots("c4", 10, "diamond")
     )
-    chart.add_scatter(y=[0.015] * len(groups[2]), yaxis="y2", name="failed", **_dots("failed", 8, "x-thin-open"))
+    chart.add_scatter(y=[0.015] * len(groups[2]), yaxis="y2", name="failed", **dots("failed", 8, "x-thin-open"))
     shown = [[place for place, _ in group] for group in (*groups[:2], scored, retrained, groups[2])]
     for trace, places in zip(chart.data, shown, strict=True):
         trace.update(x=[order[place] for place in places], customdata=places, visible=bool(places))
@@ -69,7 +66,8 @@ def _figure(content: Content) -> tuple[Any, str, int, list[View]]:
     return chart, f"Scores of {len(ended)} trials over time; the best is {best_score}", 460, views
 
 
-def _dots(colour: str, size: int, symbol: str = "circle") -> dict[str, Any]:
+def dots(colour: str, size: int, symbol: str = "circle") -> dict[str, Any]:
+    """Form of the dots of trials in a figure."""
     marker = {"size": size, "color": f"var(--{colour})", "symbol": symbol, "opacity": 0.8 if size > 4 else 0.4}
     if symbol.endswith("open"):
         marker["line"] = {"width": 2, "color": f"var(--{colour})"}
@@ -94,7 +92,7 @@ def wall_times(rows: Sequence[Row]) -> tuple[list[float], str]:
     """End of each trial since the first one started, and the unit of these times."""
     start = min(row["started"] for row in rows)
     seconds = [row["ended"] - start for row in rows]
-    size, unit = next((size, unit) for least, size, unit in UNITS if max(seconds) >= least)
+    size, unit = time_unit(max(seconds))
     return [round(elapsed / size, 4) for elapsed in seconds], unit
 
 

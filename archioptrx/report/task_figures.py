@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import plotly.graph_objects as go
 import torch
+from markupsafe import Markup
 from torch import Tensor
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.report.axes import POWERS_OF_TEN
 from archioptrx.report.held_out import CUT, HeldOut
 from archioptrx.report.page import figure
 from archioptrx.report.registry import FIGURES, Figures, TaskFigure, task_figures
@@ -23,9 +25,6 @@ from archioptrx.tasks.parameters import residuals, split
 from archioptrx.tasks.task import Task
 from archioptrx.tasks.track_count import TrackCount, track_numbers
 from archioptrx.tasks.track_set import TrackSet
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 BINS = 60
 MOST_POINTS = 2000
@@ -72,8 +71,6 @@ def identifier(heading: str) -> str:
 @task_figures("node_embedding")
 def distance_figures(task: NodeEmbedding, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> Figures:
     """Histogram of the distances between hits of one and of different particles; nothing without pairs."""
-    import plotly.graph_objects as go
-
     pairs = [pairs_of(graph) for graph in graphs]
     apart = [task.distance(embedding, index) for embedding, (index, _) in zip(outputs, pairs, strict=True)]
     distance = torch.cat(apart).double().numpy()
@@ -91,12 +88,7 @@ def distance_figures(task: NodeEmbedding, outputs: Sequence[Tensor], graphs: Seq
             name=f"{label}: {int(chosen.sum()):,}", line={"shape": "hv", "color": colour, "width": 2},
         )  # fmt: skip
     chart.add_vline(x=task.threshold, line={"color": MARK, "dash": "dot", "width": 1.2})
-    axis = {
-        "title": {"text": "pairs (the last bin holds all beyond)"},
-        "type": "log",
-        "exponentformat": "power",
-        "dtick": 1,
-    }
+    axis = {"title": {"text": "pairs (the last bin holds all beyond)"}, **POWERS_OF_TEN}
     title = (
         f"{task.options.distance} distance of a pair's hits; below {task.threshold:g} they are assigned to one particle"
     )
@@ -108,10 +100,7 @@ def distance_figures(task: NodeEmbedding, outputs: Sequence[Tensor], graphs: Seq
 @task_figures("node_regression")
 def parameter_figures(task: NodeRegression, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> Figures:
     """Predicted against true values, and residuals, of each parameter; nothing where all hits are noise."""
-    of_particles = [graph.pid != 0 for graph in graphs]
-    rows = [output.reshape(len(keep), -1)[keep] for output, keep in zip(outputs, of_particles, strict=True)]
-    truths = [task.truth(graph)[keep] for graph, keep in zip(graphs, of_particles, strict=True)]
-    predicted, truth = (torch.cat(parts).double().numpy() for parts in (rows, truths))
+    predicted, truth = task.of_particles(outputs, graphs)
     if not len(truth):
         return {}
     names = task.options.parameters
@@ -127,8 +116,6 @@ def parameter_figures(task: NodeRegression, outputs: Sequence[Tensor], graphs: S
 
 def predicted_and_true(parameter: TrackParameter, predicted: Floats, truth: Floats) -> TaskFigure:
     """Heat map of the hits by true and by predicted value."""
-    import plotly.graph_objects as go
-
     predicted_values, true_values = in_unit(parameter, predicted), in_unit(parameter, truth)
     low, high = np.quantile(true_values, [0.005, 0.995])
     limits = np.linspace(low, high if high > low else low + 1, 41)
@@ -153,8 +140,6 @@ def residual_histogram(parameter: TrackParameter, error: Floats) -> TaskFigure:
 
     The outermost bins hold all values beyond.
     """
-    import plotly.graph_objects as go
-
     low, middle, high = np.percentile(error, [16, 50, 84])
     width = (high - low) / 2
     limits = np.linspace(middle - 5 * (width or 1), middle + 5 * (width or 1), BINS + 1)
@@ -190,8 +175,6 @@ def track_set_figures(task: TrackSet, outputs: Sequence[Tensor], graphs: Sequenc
 
 def track_number_figure(predicted: Floats, truth: Floats) -> TaskFigure:
     """Predicted against true numbers of tracks; the area of a point is the number of graphs."""
-    import plotly.graph_objects as go
-
     step = max(1, -(-len(truth) // MOST_POINTS))
     points, counts = np.unique(np.stack([truth, predicted])[:, ::step], axis=1, return_counts=True)
     ends = [float(min(predicted.min(), truth.min())), float(max(predicted.max(), truth.max()))]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from archioptrx.report.axes import is_share, log_axis, missing_to_one, name_and_sign
+import plotly.graph_objects as go
+from markupsafe import Markup
+
+from archioptrx.report.axes import distance_view, is_share, log_axis, name_and_sign
 from archioptrx.report.content import Content
 from archioptrx.report.page import View, figure
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 Row = Mapping[str, Any]
 LOGARITHMIC = ("loss (training)", "loss", "learning rate", "gradient norm")
@@ -43,8 +43,6 @@ def training_quantities(content: Content, row: Row) -> dict[str, list[float | No
 
 def training_figure(content: Content, name: str, rows: Sequence[Row], height: int) -> Markup:
     """Figure with a line for each trial; a switch, or a list, chooses the quantity."""
-    import plotly.graph_objects as go
-
     known = [training_quantities(content, row) for row in rows]
     names = list(dict.fromkeys(quantity for quantities in known for quantity in quantities))
     chart = go.Figure()
@@ -75,11 +73,7 @@ def _views(content: Content, quantity: str, known: Sequence[Mapping[str, Sequenc
     views = [View("Show", quantity, [{"y": values} for values in traces], {"yaxis": axis})]
     goal = content.experiment.objective.first
     if quantity == f"validation {name_and_sign(goal)[0]}" and is_share(goal, all_values):
-        errors = iter(missing_to_one(all_values))
-        turned = [{"y": [next(errors) for _ in values]} for values in traces]
-        label = f"1 − {quantity}"
-        axis = {"autorange": "reversed", **log_axis(missing_to_one(all_values), f"{label} (log; better is up)")}
-        views.append(View("Show", label, turned, {"yaxis": axis}))
+        views.append(distance_view("Show", quantity, traces))
     return views
 
 

@@ -1,4 +1,7 @@
-"""Trials of a run as columns of plain data, small enough for ten thousand of them; the page's scripts show them."""
+"""Section with the leaderboard: the trials as columns of plain data, small enough for ten thousand of them.
+
+The page's scripts make a table of them to sort and filter, which opens each architecture.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.report.content import Content
+from archioptrx.report.page import Section, fragment, packed
 from archioptrx.runs.leaderboard import front_numbers
-from archioptrx.runs.text import brief
+from archioptrx.runs.text import brief, goal_score, varied
 from archioptrx.training.objective import COSTS, header
 
 Row = Mapping[str, Any]
@@ -17,6 +21,20 @@ SCRIPTS = ("trials.js",)
 """Scripts for a section whose figures or tables link to trials."""
 MOST_HYPERPARAMETERS = 8
 """Most hyperparameters that have columns of their own, of those that differ."""
+
+
+def section(content: Content) -> Section:
+    """Section with the table of all ended trials; a note where there is none yet."""
+    if not content.rows:
+        return Section("leaderboard", "Leaderboard", fragment("empty.html", text="No trial has ended yet."))
+    statuses = [row["status"] for row in content.rows]
+    tallies = {name: statuses.count(name) for name in ("finished", "pruned", "failed") if name in statuses}
+    body = fragment("leaderboard.html", data=packed("trials", trial_data(content)), tallies=tallies)
+    description = (
+        "All ended trials, best first. Click a heading to sort, or a row to open the trial. "
+        "Scores are computed on validation events."
+    )
+    return Section("leaderboard", "Leaderboard", body, description, (*SCRIPTS, "leaderboard.js"))
 
 
 def trial_data(content: Content) -> dict[str, Any]:
@@ -103,7 +121,8 @@ def _columns(content: Content, graphs: Sequence[ComputationGraph]) -> list[tuple
         columns += [("rounds", "count", [graph.rounds for graph in graphs])]
     columns += [of("seconds", "time", lambda row: _rounded(row["seconds"]))]
     columns += [of("text", "status", lambda row: status_text(row, "given" if one_architecture else row["reference"]))]
-    columns += [of("value", name, lambda row, name=name: _shown(row, name)) for name in _differing(rows)]  # type: ignore[misc]
+    varying = varied(rows)[:MOST_HYPERPARAMETERS]
+    columns += [of("value", name, lambda row, name=name: _shown(row, name)) for name in varying]  # type: ignore[misc]
     if not one_architecture:
         columns += [("architecture", "brief", [None] * len(rows))]
         columns += [of("text", "fingerprint", lambda row: row["fingerprint"][:12])]
@@ -115,21 +134,13 @@ def _combined(content: Content) -> list[tuple[str, str, list[Any]]]:
     columns = []
     for index, goal in enumerate(content.experiment.objective.goals):
         if goal.price is not None:
-            scores = [None if r["score"] is None else (r.get("scores") or [r["score"]])[index] for r in content.rows]
-            columns.append(("score", "metric", [decimals(score) for score in scores]))
+            columns.append(("score", "metric", [decimals(goal_score(row, index)) for row in content.rows]))
     return columns
 
 
 def status_text(row: Row, reference: str) -> str:
     """Status of a trial, for a reference with its name."""
     return f"{row['status']} ({reference})" if row["reference"] else str(row["status"])
-
-
-def _differing(rows: Sequence[Row]) -> list[str]:
-    """Hyperparameters that differ between trials."""
-    names = dict.fromkeys(name for row in rows for name in row["hyperparameters"])
-    differ = [name for name in names if len({str(row["hyperparameters"].get(name)) for row in rows}) > 1]
-    return differ[:MOST_HYPERPARAMETERS]
 
 
 def _shown(row: Row, name: str) -> Any:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import plotly.graph_objects as go
+from markupsafe import Markup
 from scipy import stats
 
 from archioptrx.report.content import Content
@@ -15,23 +17,20 @@ from archioptrx.runs.effects import best_curve_of, standings
 from archioptrx.runs.statistics import Agreement, agreement, failures_of, generations, passed_over
 from archioptrx.runs.trial_choices import SIZES, size_of
 
-if TYPE_CHECKING:
-    from markupsafe import Markup
-
 MEANINGS = {
     "duplicate": "the sampler had proposed it before",
     "seen": "it is one of the reference architectures",
     "constraint": "it breaks a constraint",
     "screen": "another candidate had a better zero-cost value",
 }
+WALKS = ("walks", "reverse walks", "recurrences", "branches")
+"""Numbers of a proposal's walk; its other numbers are walks without effect."""
 DOTS, BARS, CAUSES, ERROR = 1000, 40, 30, 300
 """Most trials in the picture of the screen; bars of a distribution; causes of failure; characters of an error."""
 
 
 def section(content: Content) -> Section | None:
     """Section on walk and sampler; None before the first proposal."""
-    from markupsafe import Markup
-
     if not content.proposals:
         return None
     parts = [_passed_over(content), _shapes(content), _lineage(content), *_screen(content)]
@@ -70,16 +69,13 @@ def _dropped(content: Content) -> str:
     total: Counter[str] = Counter()
     for line in content.proposals.values():
         total.update(line.get("walk") or {})
-    usual = ("walks", "reverse walks", "recurrences", "branches")
-    counts = [f"{total[name]:,} {name}" for name in usual if total[name]]
-    lost = [f"{count:,} {name}" for name, count in total.most_common() if count and name not in usual]
-    text = f"In the proposals: {', '.join(counts)}." if counts else ""
+    kept = [f"{total[name]:,} {name}" for name in WALKS if total[name]]
+    lost = [f"{count:,} {name}" for name, count in total.most_common() if count and name not in WALKS]
+    text = f"In the proposals: {', '.join(kept)}." if kept else ""
     return f"{text} Without effect: {', '.join(lost)}." if lost else text
 
 
 def _shapes(content: Content) -> Markup:
-    import plotly.graph_objects as go
-
     best = best_quarter(content)
     numbers = {n: _numbers(line) for n, line in content.proposals.items()}
     names = list(dict.fromkeys(name for sizes in numbers.values() for name in sizes))
@@ -124,8 +120,7 @@ def _shapes(content: Content) -> Markup:
 def _numbers(line: Mapping[str, Any]) -> dict[str, int]:
     size = {SIZES.get(name, name): number for name, number in size_of(line).items()}
     walk = line.get("walk") or {}
-    known = ("walks", "reverse walks", "recurrences", "branches")
-    return size | {name: walk[name] for name in known if name in walk}
+    return size | {name: walk[name] for name in WALKS if name in walk}
 
 
 def _bins(values: Sequence[int]) -> list[tuple[int, int]]:
@@ -136,8 +131,6 @@ def _bins(values: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _lineage(content: Content) -> Markup | None:
-    import plotly.graph_objects as go
-
     depth = generations([line for _, line in sorted(content.proposals.items())])
     if not any(depth.values()):
         return None
@@ -195,8 +188,6 @@ def _screen(content: Content) -> list[Markup]:
 
 
 def _proxy(proxy: str, pairs: Sequence[tuple[float, float]]) -> Markup:
-    import plotly.graph_objects as go
-
     agreed = agreement([value for value, _ in pairs], [other for _, other in pairs])
     ranks = stats.rankdata([value for value, _ in pairs]).tolist()
     shown = evenly_thinned([(rank, *pair) for rank, pair in zip(ranks, pairs, strict=True)], DOTS)
@@ -236,8 +227,6 @@ def agreement_text(correlation: Agreement | None) -> str:
 
 
 def _epochs(content: Content) -> Markup | None:
-    import plotly.graph_objects as go
-
     if not any(row["status"] == "pruned" for row in content.rows):
         return None
     epochs = sorted({row["epochs"] for row in content.rows})
@@ -269,14 +258,14 @@ def _failures(content: Content) -> Markup | None:
         return None
     rows: list[list[str | Cell]] = []
     for failure in failures[:CAUSES]:
-        log = content.folder.path / "logs" / f"{failure.trials[0]}.log"
+        log = f"logs/{failure.trials[0]}.log"
         error = failure.example if len(failure.example) <= ERROR else f"{failure.example[:ERROR]} …"
         rows.append(
             [
                 error,
                 Cell(str(len(failure.trials)), len(failure.trials)),
                 failure.trials[0],
-                _log(log.is_file(), failure.trials[0]),
+                log if (content.folder.path / log).is_file() else "–",
             ]
         )
     failed = sum(len(failure.trials) for failure in failures)
@@ -285,7 +274,3 @@ def _failures(content: Content) -> Markup | None:
         f"{failed:,} of {len(content.rows):,} trials failed. Errors that differ only in numbers are one cause."
     )
     return fragment("part.html", title="Failures", description=description, body=body)
-
-
-def _log(exists: bool, trial: str) -> str:
-    return f"logs/{trial}.log" if exists else "–"

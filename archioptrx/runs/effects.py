@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from archioptrx.runs.several_tests import holm
+from archioptrx.runs.statistics import holm
 from archioptrx.runs.trial_choices import TrialChoice, choices_of
 
 CONFIDENCE = 0.95

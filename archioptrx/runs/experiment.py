@@ -125,16 +125,23 @@ def load_experiment(
         One line for every fault.
     """
     path = bundled("experiments", name)
-    return parse_experiment(override(read_yaml(path), overrides or {}), str(path), options)
+    return parse_experiment(read_yaml(path), str(path), options, overrides)
 
 
-def parse_experiment(document: object, place: str, options: Mapping[str, str] | None = None) -> Experiment:
+def parse_experiment(
+    document: object,
+    place: str,
+    options: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Experiment:
     """Check a document and fill in defaults.
 
     Parameters
     ----------
-    place, options
-        Place of the document in messages; names that replace it for overridden keys, such as `--trials`.
+    place
+        Place of the document in messages.
+    options, overrides
+        See `load_experiment`.
 
     Raises
     ------
@@ -142,13 +149,13 @@ def parse_experiment(document: object, place: str, options: Mapping[str, str] | 
         One line for every fault.
     """
     with reading(place):
-        return _parsed(document, place, options or {})
+        return _parsed(override(document, overrides or {}, place, options), place, options or {})
 
 
 def _parsed(document: object, place: str, options: Mapping[str, str]) -> Experiment:
     faults: list[str] = []
     top = Fields(document, place, faults)
-    imports = read_imports(top, _folder(place), typed="imports" in options)
+    imports = read_imports(top, typed="imports" in options)
     imports = tuple(dict.fromkeys((*imports, *named_modules())))
     architecture = top.take("architecture", (str, type(None)), None)
     task, metrics = _task(top)
@@ -182,11 +189,6 @@ def _parsed(document: object, place: str, options: Mapping[str, str]) -> Experim
     top.rest()
     finish([_renamed(fault, place, options) for fault in faults])
     return experiment
-
-
-def _folder(place: str) -> Path | None:
-    """Folder of the file that a document comes from; None: it comes from none."""
-    return Path(place).parent if Path(place).is_file() else None
 
 
 def _renamed(fault: str, place: str, options: Mapping[str, str]) -> str:

@@ -238,16 +238,16 @@ class Keep:
         return {"weights": ALL if self.weights is None else self.weights}
 
 
-def read_trackers(top: Fields, key: str = "track") -> tuple[str, ...]:
+def read_trackers(top: Fields) -> tuple[str, ...]:
     """Take and check the loggers: one, or a list of them, or `none`. Left out: tensorboard, where it is installed."""
     usual = [] if missing_trackers([USUAL_LOGGER]) else [USUAL_LOGGER]
-    written = top.take(key, (str, list), usual)
+    written = top.take("track", (str, list), usual)
     names = [written] if isinstance(written, str) else list(written)
     for name in names:
         if name not in (*LOGGERS, NONE):
-            top.fault(key, f"is {name!r}; {did_you_mean(str(name), (*LOGGERS, NONE))}")
+            top.fault("track", f"is {name!r}; {did_you_mean(str(name), (*LOGGERS, NONE))}")
     if NONE in names and len(names) > 1:
-        top.fault(key, f"is {', '.join(map(str, names))}; allowed: {NONE} alone")
+        top.fault("track", f"is {', '.join(map(str, names))}; allowed: {NONE} alone")
     return tuple(name for name in dict.fromkeys(map(str, names)) if name in LOGGERS)
 
 

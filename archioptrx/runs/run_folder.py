@@ -276,9 +276,13 @@ class RunFolder:
         """Ended trials, best first; see `ended` and `archioptrx.runs.leaderboard.ranked`."""
         return ranked(self.ended())
 
+    def proposed(self) -> dict[int, dict[str, Any]]:
+        """Lines of proposals by number, without those that a worker refused."""
+        return {line["proposal"]: line for line in self.proposals.read() if "refused" not in line}
+
     def proposal(self, number: int) -> dict[str, Any]:
         """The line of a proposal. Raises InputError if there is none."""
-        lines = {line["proposal"]: line for line in self.proposals.read() if "refused" not in line}
+        lines = self.proposed()
         if number not in lines:
             allowed = f"allowed: 0000 … {max(lines):04}" if lines else "there is none yet"
             raise InputError(f"{self.path}/{number:04}: no such trial; {allowed}")

@@ -86,7 +86,7 @@ def goal_columns(objective: Objective) -> list[Column]:
     """Columns of the metrics of all goals, and of the score where a cost is subtracted from a metric."""
 
     def score(index: int) -> Column:
-        return Column("score", lambda row: score_text(_score(row, index)))
+        return Column("score", lambda row: score_text(goal_score(row, index)))
 
     def metric(name: str) -> Column:
         return Column(header(name), lambda row: value_text(name, _metric(row, name)))
@@ -95,7 +95,7 @@ def goal_columns(objective: Objective) -> list[Column]:
     return combined + [metric(name) for name in objective.metrics]
 
 
-def _score(row: Mapping[str, Any], index: int) -> float | None:
+def goal_score(row: Mapping[str, Any], index: int) -> float | None:
     """Score of a goal; None: the trial failed."""
     if row["score"] is None:
         return None
@@ -120,19 +120,23 @@ def columns(objective: Objective, graphs: Mapping[int, ComputationGraph]) -> lis
         Column("status", lambda row: row["status"] + (f" ({row['reference']})" if row["reference"] else ""), left=True),
         Column("fingerprint", lambda row: row["fingerprint"][:12], left=True),
     ]
+    return _after_goals(objective, columns_after_goals)
+
+
+def _after_goals(objective: Objective, further: Sequence[Column]) -> list[Column]:
+    """Columns of the trial and its goals, then the further ones that show something else."""
     goals = goal_columns(objective)
     heads = [column.head for column in goals]
-    return [
-        Column("trial", lambda row: row["id"]),
-        *goals,
-        *(column for column in columns_after_goals if column.head not in heads),
-    ]
+    return [Column("trial", lambda row: row["id"]), *goals, *(column for column in further if column.head not in heads)]
 
 
 def differing(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Hyperparameters that differ, if all trials are of one architecture; otherwise none."""
-    if len({row["fingerprint"] for row in rows}) != 1:
-        return []
+    return varied(rows) if len({row["fingerprint"] for row in rows}) == 1 else []
+
+
+def varied(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Hyperparameters that differ between trials."""
     names = dict.fromkeys(name for row in rows for name in row["hyperparameters"])
     return [name for name in names if len({str(row["hyperparameters"].get(name)) for row in rows}) > 1]
 
@@ -143,7 +147,6 @@ def hyperparameter_columns(objective: Objective, names: Sequence[str]) -> list[C
     def value(name: str) -> Column:
         return Column(name.replace("_", "\n"), lambda row: _value_text(row["hyperparameters"].get(name)), spare=1)
 
-    goals = goal_columns(objective)
     columns_after_goals = [
         Column("epochs", lambda row: str(row["epochs"]), spare=2),
         Column("parameters", lambda row: value_text("parameters", row["parameters"])),
@@ -151,12 +154,7 @@ def hyperparameter_columns(objective: Objective, names: Sequence[str]) -> list[C
         Column("time", lambda row: duration_text(row["seconds"]), spare=3),
         Column("status", lambda row: row["status"] + (" (given)" if row["reference"] else ""), left=True),
     ]
-    heads = [column.head for column in goals]
-    return [
-        Column("trial", lambda row: row["id"]),
-        *goals,
-        *(column for column in columns_after_goals if column.head not in heads),
-    ]
+    return _after_goals(objective, columns_after_goals)
 
 
 def _value_text(value: object) -> str:
@@ -196,8 +194,7 @@ def leaderboard(
 
 def graphs_of(folder: RunFolder) -> dict[int, ComputationGraph]:
     """Computation graph of each proposal."""
-    lines = folder.proposals.read()
-    return {line["proposal"]: ComputationGraph.from_dict(line["graph"]) for line in lines if "refused" not in line}
+    return {number: ComputationGraph.from_dict(line["graph"]) for number, line in folder.proposed().items()}
 
 
 def table_text(

@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.core.files import plain
-from archioptrx.core.overrides import assignment
+from archioptrx.core.overrides import read_assignments
 from archioptrx.core.processors import threads
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.experiment import Experiment, parse_experiment
 from archioptrx.runs.experiment_sections import Budget
 from archioptrx.runs.loggers import Tracking, numbers_of
-from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.alarm import TimeIsUp, call_until
 from archioptrx.search.records import OF_EPOCH
@@ -70,13 +69,7 @@ def choose(args: argparse.Namespace) -> SingleTraining:
     """
     overrides = {KEYS[flag]: value for flag in KEYS if (value := getattr(args, flag)) is not None}
     options = {KEYS[flag]: f"--{flag}" for flag in KEYS} | {"track": "--track"}
-    faults: list[str] = []
-    for text in args.set:
-        try:
-            key, value = assignment(text)
-            overrides[key], options[key] = value, f"--set {key}"
-        except InputError as error:
-            faults += error.faults
+    faults = read_assignments(args.set, overrides, options)
     if args.seed is not None and args.seed < 0:
         faults.append(f"--seed: is {args.seed}; allowed: 0 or more")
     finish(faults)
@@ -84,13 +77,13 @@ def choose(args: argparse.Namespace) -> SingleTraining:
     overrides["track"] = args.track or "none"
     trial = of_run(args.architecture)
     if trial is None:
-        experiment = parse_experiment(override(usual(), overrides), "train", options)
+        experiment = parse_experiment(usual(), "train", options, overrides)
         loaded = load_architecture(args.architecture)
         return SingleTraining(loaded, Path(args.architecture).stem, experiment, args.seed or 0, track=experiment.track)
     folder, line = trial
     overrides = {**OF_SEARCH, **overrides}
     overrides.setdefault("training.epochs", line["epochs"])
-    experiment = parse_experiment(override(folder.document(), overrides), folder.place, options)
+    experiment = parse_experiment(folder.document(), folder.place, options, overrides)
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
     seed = line["seed"] if args.seed is None else args.seed
     name = f"{experiment.name}-{line['proposal']:04d}"

@@ -87,7 +87,8 @@ def load_study(
         One line for every fault, or an option sets a key that is varied.
     """
     path = bundled("experiments", name)
-    document = override(read_yaml(path), overrides or {})
+    with reading(str(path)):
+        document = override(read_yaml(path), overrides or {}, str(path), options)
     if not isinstance(document, Mapping) or VARY not in document:
         return None
     return parse_study(document, str(path), options)
@@ -111,7 +112,7 @@ def _parsed(document: Mapping[str, Any], place: str, options: Mapping[str, str] 
     searches = combinations(vary)
 
     def parse(combination: Combination) -> Experiment:
-        return parse_experiment(override(common, combination.values), place, names)
+        return parse_experiment(common, place, names, combination.values)
 
     experiments = for_each(searches, parse)
     resolved = experiments[0].to_dict()

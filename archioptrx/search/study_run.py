@@ -103,16 +103,17 @@ def reopened(path: Path, overrides: Mapping[str, Any], options: Mapping[str, str
         One line for every fault.
     """
     folder = StudyFolder(path)
-    wrong = varied_faults(folder.vary, options, str(path / "experiment.yaml"))
+    place = str(path / "experiment.yaml")
+    wrong = varied_faults(folder.vary, options, place)
     if wrong:
         raise InputError(*(fault.partition("; allowed")[0] for fault in wrong))
 
     def setup_of(combination: Combination) -> Setup:
         run = folder.run(combination)
-        return prepare(parse_experiment(override(run.document(), overrides), run.place, options), run.path)
+        return prepare(parse_experiment(run.document(), run.place, options, overrides), run.path)
 
     setups = for_each(folder.combinations, setup_of)
-    folder.document = override(folder.document, overrides)
+    folder.document = override(folder.document, overrides, place, options)
     return folder, setups
 
 

@@ -20,11 +20,7 @@ from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.metrics import metrics_of
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 from archioptrx.tasks.task import Task, TaskObjective, mean_loss
-
-ETA_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, math.inf)
-"""|η| of the outermost hit as seen from the origin."""
-PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
-"""Transverse momentum in GeV of the particle that made the innermost hit."""
+from archioptrx.tasks.tracks.metrics import ETA_BINS, PT_BINS
 
 
 @dataclass(frozen=True)
@@ -199,9 +195,8 @@ class BinaryClassification(Task):
 
         Take it from validation events and apply it to others.
         """
-        counted = _joined([self.rows.counted(g) for g in graphs]).astype(bool)
-        truth = _joined([g[self.rows.truth] for g in graphs])[counted] > 0.5
-        lowest = cut_for_efficiency(_joined([o.detach() for o in outputs])[counted], truth, efficiency)
+        rows = self.answers(outputs, graphs)
+        lowest = cut_for_efficiency(rows.logits, rows.truth, efficiency)
         return None if lowest is None else Cut(lowest)
 
     def _scores(self, judged: ClassifiedRows) -> dict[str, float | None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
@@ -14,7 +13,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.options.node_regression import RegressionOptions
 from archioptrx.tasks.options.parameters import channels_of
 from archioptrx.tasks.options.registry import task
-from archioptrx.tasks.parameters import lacks_particles, scaled, scores
+from archioptrx.tasks.parameters import Floats, lacks_particles, scaled, scores
 from archioptrx.tasks.task import Task, TaskObjective, finite, mean_loss
 
 
@@ -51,18 +50,22 @@ class NodeRegression(Task):
     ) -> dict[str, Any]:
         """Score parameters; see `Task.metrics` and `archioptrx.tasks.parameters.scores`; `hits` of particles."""
         finite(outputs)
-        parts = [np.zeros((0, self.target_width))] * 2
-        if graphs:
-            of_particles = [graph.pid != 0 for graph in graphs]
-            rows = [o.reshape(len(k), -1)[k] for o, k in zip(outputs, of_particles, strict=True)]
-            truth = [self.truth(graph)[k] for graph, k in zip(graphs, of_particles, strict=True)]
-            parts = [torch.cat(columns).detach().cpu().double().numpy() for columns in (rows, truth)]
+        given, truth = self.of_particles(outputs, graphs)
         sizes = [int((graph.pid != 0).sum()) for graph in graphs]
         return {
             "loss": mean_loss(self, outputs, graphs, sizes),
-            **scores(parts[0], parts[1], self.options.parameters),
+            **scores(given, truth, self.options.parameters),
             "hits": sum(sizes),
         }
+
+    def of_particles(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> tuple[Floats, Floats]:
+        """Predicted and true parameters of the hits that a particle made, scaled. Shapes: -> [R, C] each."""
+        kept = [graph.pid != 0 for graph in graphs]
+        rows = [output.reshape(len(keep), -1)[keep] for output, keep in zip(outputs, kept, strict=True)]
+        truth = [self.truth(graph)[keep] for graph, keep in zip(graphs, kept, strict=True)]
+        none = torch.zeros(0, self.target_width)
+        given, true = (torch.cat([none, *(part.detach().cpu() for part in parts)]) for parts in (rows, truth))
+        return given.double().numpy(), true.double().numpy()
 
     def perfect(self, graph: HitGraph) -> Tensor:
         """The truth."""

@@ -53,19 +53,15 @@ class Several(Task):
 
     def loss(self, output: tuple[Tensor, ...], batch: HitGraph) -> Tensor:
         """Weighted sum of the losses."""
-        losses = [
-            self.weights[name] * task.loss(part, batch)
-            for (name, task), part in zip(self.tasks.items(), output, strict=True)
-        ]
-        return torch.stack(losses).sum()
+        return self._sum([task.loss(part, batch) for task, part in zip(self.tasks.values(), output, strict=True)])
 
     def validation_loss(self, output: tuple[Tensor, ...], batch: HitGraph) -> Tensor:
         """Weighted sum of the losses in metrics."""
-        losses = [
-            self.weights[name] * task.validation_loss(part, batch)
-            for (name, task), part in zip(self.tasks.items(), output, strict=True)
-        ]
-        return torch.stack(losses).sum()
+        parts = zip(self.tasks.values(), output, strict=True)
+        return self._sum([task.validation_loss(part, batch) for task, part in parts])
+
+    def _sum(self, losses: Sequence[Tensor]) -> Tensor:
+        return torch.stack([w * loss for w, loss in zip(self.weights.values(), losses, strict=True)]).sum()
 
     def metrics(
         self, outputs: Sequence[tuple[Tensor, ...]], graphs: Sequence[HitGraph], cut: float = 0.5, bins: bool = False

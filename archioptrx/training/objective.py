@@ -173,11 +173,6 @@ class Objective:
         return cls(tuple(goals))
 
 
-def _goal(plain: Mapping[str, Any]) -> Goal:
-    price = plain.get("cost")
-    return Goal(plain["metric"], plain["mode"], None if price is None else Price(**price))
-
-
 def _read_goal(written: object, place: str, faults: list[str], task: ObjectiveMetrics) -> Goal:
     inside = Fields({"metric": written} if isinstance(written, str) else written, place, faults)
     known = (*task.all, *COSTS) if task.all else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
-from archioptrx.data.options.base import HERE, option
+from archioptrx.data.options.base import HERE, option, read_files
 
 NAMES = r"(?P<event>.+?)_s(?P<sector>\d+)"
 """Names of files that hold a sector of an event: gnn_tracking's data21000_s3.pt is sector 3 of data21000."""
@@ -59,23 +59,16 @@ class AcornOptions:
     @classmethod
     def read(cls, fields: Fields) -> AcornOptions:
         """Take and check the options."""
-        path = fields.take("path", str, "")
-        if not path:
-            fields.fault(
-                "path", "is missing; allowed: a folder of .pyg or .pt files or one of them, also as --data PATH"
-            )
         columns = fields.take("columns", list, [])
         if not all(isinstance(name, str) for name in columns):
             fields.fault("columns", f"is {columns!r}; allowed: names of columns")
         return cls(
-            Path(path or "."),
-            tuple(map(str, columns)),
-            _scales(fields),
-            fields.take("pt_unit", str, "GeV", choices=PT_UNITS),
-            fields.take("weights", bool, False),
-            fields.take("skip_bad", bool, False),
-            fields.take("events", (int, type(None)), None, minimum=1),
-            _names(fields),
+            **read_files(fields, "a folder of .pyg or .pt files or one of them"),
+            columns=tuple(map(str, columns)),
+            scales=_scales(fields),
+            pt_unit=fields.take("pt_unit", str, "GeV", choices=PT_UNITS),
+            weights=fields.take("weights", bool, False),
+            names=_names(fields),
         )
 
 

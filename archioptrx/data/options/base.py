@@ -99,6 +99,19 @@ def description(written: Any) -> Any:
     return read_yaml(written) if written.endswith((".yaml", ".yml")) else {"path": written}
 
 
+def read_files(fields: Fields, what: str) -> dict[str, Any]:
+    """Take the options of a source that reads files, `path`, `skip_bad` and `events`; `what` has to lie at the path."""
+    path = fields.take("path", str, "")
+    if not path:
+        fields.fault("path", f"is missing; allowed: {what}, also as --data PATH")
+    skip_bad = fields.take("skip_bad", bool, False)
+    return {
+        "path": Path(path),
+        "skip_bad": skip_bad,
+        "events": fields.take("events", (int, type(None)), None, minimum=1),
+    }
+
+
 def of_option(text: str) -> Any:
     """A field for the description of the other source, `--of` of the command `data`; `text` is that of `--help`."""
     return field(default_factory=dict, metadata={"help": text, "kind": str})

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
-from archioptrx.data.options.base import HERE, option
+from archioptrx.data.options.base import HERE, option, read_files
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,6 @@ class HitgraphsOptions:
     @classmethod
     def read(cls, fields: Fields) -> HitgraphsOptions:
         """Take and check the options."""
-        path = fields.take("path", str, "")
-        if not path:
-            fields.fault("path", "is missing; allowed: a folder of .npz files or one of them, also as --data PATH")
+        given = read_files(fields, "a folder of .npz files or one of them")
         sectors = fields.take("sectors", (int, str), "auto", choices=["auto"], minimum=1)
-        skip_bad = fields.take("skip_bad", bool, False)
-        events = fields.take("events", (int, type(None)), None, minimum=1)
-        return cls(Path(path or "."), None if sectors == "auto" else sectors, skip_bad, events)
+        return cls(**given, sectors=None if sectors == "auto" else sectors)

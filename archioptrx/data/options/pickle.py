@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
-from archioptrx.data.options.base import HERE, option
+from archioptrx.data.options.base import HERE, option, read_files
 
 FILES = ("*.pickle", "*.pkl")
 """Names of files by which a path is known to be of this source."""
@@ -36,8 +36,4 @@ class PickleOptions:
     @classmethod
     def read(cls, fields: Fields) -> PickleOptions:
         """Take and check the options."""
-        path = fields.take("path", str, "")
-        if not path:
-            fields.fault("path", "is missing; allowed: a .pickle file or a folder of them, also as --data PATH")
-        skip_bad = fields.take("skip_bad", bool, False)
-        return cls(Path(path or "."), skip_bad, fields.take("events", (int, type(None)), None, minimum=1))
+        return cls(**read_files(fields, "a .pickle file or a folder of them"))

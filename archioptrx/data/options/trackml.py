@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
-from archioptrx.data.options.base import HERE, option
+from archioptrx.data.options.base import HERE, option, read_files
 from archioptrx.data.options.building import Cuts
 
 FILES = ("event*-*.csv*", "*/event*-hits.csv*", "*event*.zip")
@@ -37,9 +37,4 @@ class TrackmlOptions(Cuts):
     @classmethod
     def read(cls, fields: Fields) -> TrackmlOptions:
         """Take and check the options."""
-        path = fields.take("path", str, "")
-        if not path:
-            fields.fault("path", "is missing; allowed: a folder or .zip of event*-hits.csv files, also as --data PATH")
-        skip_bad = fields.take("skip_bad", bool, False)
-        events = fields.take("events", (int, type(None)), None, minimum=1)
-        return cls(**Cuts.read_values(fields), path=Path(path or "."), skip_bad=skip_bad, events=events)
+        return cls(**read_files(fields, "a folder or .zip of event*-hits.csv files"), **Cuts.read_values(fields))

@@ -54,7 +54,8 @@ def simulate(options: HelixOptions, number: int) -> Event:
     hits = with_noise(particle_hits(options, start, detector, random), options.noise_share, detector, random)
     # By layer as in TrackML's files; the random order inside of one doesn't tell which hits are noise.
     shuffled = random.permutation(len(hits.layer))
-    order = shuffled[np.argsort(detector_order(detector)[hits.layer[shuffled]], kind="stable")]
+    rank = np.argsort(np.lexsort((detector.layer, detector.volume)))  # of each layer by volume and number
+    order = shuffled[np.argsort(rank[hits.layer[shuffled]], kind="stable")]
     layer, particle = hits.layer[order], hits.particle[order]
     return Event(
         name=f"event{number:09d}",
@@ -70,11 +71,6 @@ def simulate(options: HelixOptions, number: int) -> Event:
         vertex=start.pos,
         charge=start.sense,
     )
-
-
-def detector_order(detector: Detector) -> Ints:
-    """Rank of each layer [L] by volume and layer number."""
-    return np.argsort(np.lexsort((detector.layer, detector.volume)))
 
 
 def particles(options: HelixOptions, random: np.random.Generator) -> Helices:

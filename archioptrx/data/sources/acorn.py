@@ -38,7 +38,7 @@ import torch
 from numpy.typing import NDArray
 from torch_geometric.data import Data
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, faults_at
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import SHARED, Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
@@ -46,7 +46,7 @@ from archioptrx.data.identifiers import whole_numbers
 from archioptrx.data.options import SOURCES, AcornOptions
 from archioptrx.data.options.acorn import NAMES, PT_UNITS
 from archioptrx.data.pairs import Edges, pair_keys, per_pair
-from archioptrx.data.sources.files import files_in
+from archioptrx.data.sources.files import files_in, stamp
 from archioptrx.data.sources.pyg_files import ALLOWED, Array, Content, array, first, read_content
 from archioptrx.data.sources.stream import Job, stream
 
@@ -74,7 +74,7 @@ def load(options: AcornOptions) -> Dataset:
         node_scale=NODE_SCALE + (1.0,) * len(options.columns),
         options={**asdict(options), "path": str(options.path)},
     )
-    jobs = [Job(name, parts, " ".join(_stamp(part.path) for part in parts.values())) for name, parts in files.items()]
+    jobs = [Job(name, parts, " ".join(stamp(part.path) for part in parts.values())) for name, parts in files.items()]
     return stream(jobs, partial(make, options=options, metadata=metadata), metadata, options.skip_bad)
 
 
@@ -126,12 +126,6 @@ def event_and_sector(file: Path, names: str) -> tuple[str, int]:
     return event, int(sector)
 
 
-def _stamp(file: Path) -> str:
-    """Text that changes when a file does."""
-    status = file.stat()
-    return f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
-
-
 def make(job: Job, options: AcornOptions, metadata: Metadata) -> BuiltEvent:
     """Read the files of one event; a hit that is in several sectors has one name in all of them."""
     files: dict[int, SectorFile] = job.content
@@ -139,10 +133,8 @@ def make(job: Job, options: AcornOptions, metadata: Metadata) -> BuiltEvent:
     for file, _ in files.values():
         content = read_content(file, options.path)
         truth &= any(name in content for name in TRUTH)
-        try:
+        with faults_at(str(file)):
             parts.append(arrays_of(content, options))
-        except InputError as error:
-            raise InputError(*(f"{file}: {fault}" for fault in error.faults)) from error
     shared = name_shared_hits(parts) if len(parts) > 1 else 0
     graphs = [
         make_graph(arrays, metadata, job.name, sector, place=str(file.path))
@@ -350,10 +342,8 @@ def write_predictions(
     prefixed = bool({"hit_r", "hit_x", "hit_z"} & set(content))
     edges, hits = _pairs(content, "edge_index", len(graph.x)), len(graph.x)
     if scores is not None and edges is not None:
-        try:
+        with faults_at(str(file)):
             values = per_pair(edges, graph.edge_index.numpy(), scores.detach().numpy(), hits)
-        except InputError as error:
-            raise InputError(f"{file}: {error}") from error
         content["edge_scores" if prefixed else "scores"] = torch.tensor(values, dtype=torch.float32)
     if tracks is not None:
         content["hit_track_labels" if prefixed else "labels"] = tracks.to(torch.int64)

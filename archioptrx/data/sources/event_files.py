@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, reason_of
+from archioptrx.data.sources.files import stamp
 
 PARTS = ("hits", "cells", "particles", "truth")
 _NAME = re.compile(r"^(?P<event>event\d+)-(?P<part>hits|cells|particles|truth)\.csv(\.gz|\.zip)?$")
@@ -69,8 +70,7 @@ class EventFile:
         try:
             return self._unpacked()
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-            text = (str(error).splitlines() or [type(error).__name__])[0][:80]
-            raise InputError(f"{self}: can't be read ({text}); allowed: {ALLOWED}") from error
+            raise InputError(f"{self}: can't be read ({reason_of(error, 80)}); allowed: {ALLOWED}") from error
 
     def _unpacked(self) -> bytes:
         if not self.path.is_file():
@@ -126,9 +126,8 @@ class EventFiles:
     @property
     def key(self) -> str:
         """Text of paths, sizes and times of the files; it changes when their content does."""
-        file_stats = {file.path: file.path.stat() for file in self.parts.values() if file.path.exists()}
-        stats = "".join(f"{path.resolve()} {s.st_size} {s.st_mtime_ns}\n" for path, s in sorted(file_stats.items()))
-        return stats + " ".join(str(file.member) for _, file in sorted(self.parts.items()))
+        stamps = sorted({f"{stamp(file.path)}\n" for file in self.parts.values()})
+        return "".join(stamps) + " ".join(str(file.member) for _, file in sorted(self.parts.items()))
 
 
 def find_events(path: Path) -> list[EventFiles]:

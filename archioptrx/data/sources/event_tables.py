@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, reason_of
 from archioptrx.data.identifiers import NOISE
 from archioptrx.data.sources.event_files import EventFile
 
@@ -95,8 +95,7 @@ def _parsed(file: EventFile, content: bytes) -> pd.DataFrame:
         try:
             return pd.read_csv(io.BytesIO(content), skip_blank_lines=False, index_col=False, **_EXACT)
         except (ValueError, pd.errors.ParserWarning, OverflowError) as error:
-            text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise InputError(f"{file}: is no table ({text[:100]}); allowed: CSV with a line of names") from error
+            raise InputError(f"{file}: is no table ({reason_of(error)}); allowed: CSV with a line of names") from error
 
 
 def _column(file: EventFile, name: str, values: pd.Series) -> Array:

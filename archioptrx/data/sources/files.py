@@ -9,8 +9,16 @@ from pathlib import Path
 from archioptrx.core.errors import InputError
 
 
-def files_in(path: Path, patterns: Sequence[str], allowed: str) -> list[Path]:
-    """Name the files of a folder and of the folders inside it, sorted, or the one file.
+def stamp(file: Path) -> str:
+    """Text that changes when a file does: its place, size and time."""
+    if not file.exists():
+        return f"{file} is no file"
+    status = file.stat()
+    return f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
+
+
+def files_in(path: Path, patterns: Sequence[str], allowed: str, deep: bool = True) -> list[Path]:
+    """Name the files of a folder, sorted, or the one file.
 
     Parameters
     ----------
@@ -18,6 +26,8 @@ def files_in(path: Path, patterns: Sequence[str], allowed: str) -> list[Path]:
         Patterns of file names, such as `*.pyg`.
     allowed
         Text in messages of what is allowed there.
+    deep
+        Whether the folders inside it count too.
 
     Raises
     ------
@@ -28,7 +38,7 @@ def files_in(path: Path, patterns: Sequence[str], allowed: str) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise InputError(f"{path}: no such file or folder; allowed: {allowed}")
-    files = sorted({file for pattern in patterns for file in path.rglob(pattern)})
+    files = sorted({file for pattern in patterns for file in (path.rglob if deep else path.glob)(pattern)})
     if not files:
         raise InputError(f"{path}: holds no {' or '.join(patterns)}; allowed: {allowed}")
     return files

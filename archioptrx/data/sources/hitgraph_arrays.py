@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from archioptrx.core.errors import reason_of
 from archioptrx.data.hitgraph import TRIPLET_FIELDS
 from archioptrx.data.sources.files import unpacked_fault
 
@@ -71,13 +72,8 @@ def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str
             if "embedding" not in widths:
                 arrays.pop("embedding", None)
     except UNREADABLE as error:
-        return {}, [f"can't be read ({first_line(error)}); allowed: an .npz file of HEP.TrkX"]
+        return {}, [f"can't be read ({reason_of(error, 80)}); allowed: an .npz file of HEP.TrkX"]
     return arrays, array_faults(arrays, widths) or edge_faults(arrays)
-
-
-def first_line(error: Exception) -> str:
-    """Shorten an exception of numpy or zipfile to one line."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:80]
 
 
 def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:

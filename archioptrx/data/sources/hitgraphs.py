@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, faults_at
 from archioptrx.core.files import new_folder
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
@@ -29,6 +29,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.identifiers import particle_ids
 from archioptrx.data.options import SOURCES, HitgraphsOptions
 from archioptrx.data.repairs import note
+from archioptrx.data.sources.files import files_in, stamp
 from archioptrx.data.sources.hitgraph_arrays import (
     EDGE,
     KEPT_BYTES,
@@ -99,14 +100,6 @@ def load(options: HitgraphsOptions) -> Dataset:
     return stream(jobs, build, metadata, options.skip_bad, key)
 
 
-def stamp(file: Path) -> str:
-    """Text that changes when a file does: its place, size and time."""
-    if not file.exists():
-        return f"{file} is no file"
-    status = file.stat()
-    return f"{file.resolve()} {status.st_size} {status.st_mtime_ns}"
-
-
 def complete(metadata: Metadata | None, good: Mapping[Path, Scan], options: HitgraphsOptions, skipped: int) -> Metadata:
     """Complete the metadata of the folder, or infer them where it has none, from all its files together."""
     facts: dict[str, Any] = {"skipped": skipped} if skipped else {}
@@ -169,10 +162,8 @@ def make(job: Job, widths: Mapping[str, int], from_zero: bool, directed: bool, m
         if faults:  # it has changed in the meantime
             raise InputError(*(f"{file}: {fault}" for fault in faults))
     if from_zero and "pid" in arrays:
-        try:
+        with faults_at(str(file)):
             ids, marked = particle_ids(arrays["pid"], from_zero)
-        except InputError as error:
-            raise InputError(*(f"{file}: {fault}" for fault in error.faults)) from error
         note(str(file), {"noise_ids": marked})
         arrays = {**arrays, "pid": ids}
     return BuiltEvent((to_graph(file, arrays, metadata, directed),), truth=NO_TRUTH not in arrays)
@@ -180,14 +171,7 @@ def make(job: Job, widths: Mapping[str, int], from_zero: bool, directed: bool, m
 
 def find_files(path: Path) -> list[Path]:
     """Name the `.npz` files of a folder, sorted, or the one file."""
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise InputError(f"{path}: no such file or folder; allowed: a .npz file or a folder of them")
-    files = sorted(path.glob("*.npz"))
-    if not files:
-        raise InputError(f"{path}: holds no .npz file; allowed: HEP.TrkX graphs such as event000001000_g000.npz")
-    return files
+    return files_in(path, ("*.npz",), "HEP.TrkX graphs such as event000001000_g000.npz", deep=False)
 
 
 def check_names(files: Sequence[Path]) -> None:

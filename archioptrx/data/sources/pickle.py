@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, faults_at
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.identifiers import particle_ids
@@ -43,7 +43,7 @@ from archioptrx.data.options.pickle import FILES
 from archioptrx.data.pairs import Edges, pair_keys, undirected
 from archioptrx.data.same_fields import difference
 from archioptrx.data.sources import safe_pickle
-from archioptrx.data.sources.files import file_fault, files_in
+from archioptrx.data.sources.files import file_fault, files_in, stamp
 from archioptrx.data.sources.safe_pickle import filled
 from archioptrx.data.sources.stream import Job, stream
 
@@ -110,7 +110,8 @@ def load(options: PickleOptions) -> Dataset:
         embedding=embedding_width(good[0]) if good else 0,
         options={**asdict(options), "path": str(options.path)},
     )
-    jobs = [Job(sample.name, sample, f"{_stamp(files)} {sample.place}") for sample in samples]
+    stamps = hashlib.sha256("\n".join(map(stamp, files)).encode()).hexdigest()
+    jobs = [Job(sample.name, sample, f"{stamps} {sample.place}") for sample in samples]
     return stream(jobs, partial(make, metadata=metadata), metadata, options.skip_bad)
 
 
@@ -121,12 +122,6 @@ def samples_of(options: PickleOptions, files: Sequence[Path]) -> list[Sample]:
         if options.events is None or len(samples) < options.events:
             samples += read_samples(file, options.path)
     return without_twins(alike(samples[: options.events]))
-
-
-def _stamp(files: Sequence[Path]) -> str:
-    """Text that changes when a file does."""
-    status = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    return hashlib.sha256(repr(status).encode()).hexdigest()
 
 
 def read_samples(file: Path, folder: Path) -> list[Sample]:
@@ -208,12 +203,10 @@ def embedding_width(sample: Sample) -> int:
 def make(job: Job, metadata: Metadata) -> BuiltEvent:
     """Make the graph of one sample."""
     sample: Sample = job.content
-    try:
+    with faults_at(sample.place):
         if sample.faults:
             raise InputError(*sample.faults)
         arrays = arrays_of(sample, metadata)
-    except InputError as error:
-        raise InputError(*(f"{sample.place}: {fault}" for fault in error.faults)) from error
     return BuiltEvent((make_graph(arrays, metadata, sample.name, sample.sector, place=sample.place),))
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, reason_of
 
 REFUSED = frozenset(("PERSID", "BINPERSID", "EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER")) | frozenset(
     ("INST", "OBJ", "NEWOBJ", "NEWOBJ_EX")
@@ -51,11 +51,7 @@ def load(content: bytes) -> Any:
         raise
     # Any exception may come out of a damaged pickle, and each means the same to the user.
     except Exception as error:
-        raise InputError(f"is no sound pickle ({_line(error)}); allowed: {ALLOWED}") from error
-
-
-def _line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:100]
+        raise InputError(f"is no sound pickle ({reason_of(error)}); allowed: {ALLOWED}") from error
 
 
 def _check_instructions(content: bytes) -> None:
@@ -69,7 +65,7 @@ def _check_instructions(content: bytes) -> None:
                 raise InputError(f"reserves {argument:,} places at instruction {number}; allowed: {ALLOWED}")
     except (ValueError, IndexError, OverflowError, UnicodeDecodeError) as error:
         raise InputError(
-            f"is cut short or no pickle, at instruction {number} ({_line(error)}); allowed: {ALLOWED}"
+            f"is cut short or no pickle, at instruction {number} ({reason_of(error)}); allowed: {ALLOWED}"
         ) from error
 
 

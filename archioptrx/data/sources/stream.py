@@ -176,29 +176,19 @@ def stream(
             return known
     start = time.monotonic()
     with _Draft(metadata.source, key, keep) as draft:
-        counts, repairs = Counter[str](), Counter[str]()
-        faults: list[str] = []
-        bad = 0
-        first: JobOutcome | None = None
         own = metadata if metadata.source in SOURCES.own() else None
         outcomes = _outcomes(jobs, partial(_built, make=make, own=own), draft, limits)
         try:
             for outcome in progress(outcomes, len(jobs), f"{metadata.source} events"):
-                outcome = outcome.like(first)
-                first = first or (outcome if outcome.fields is not None else None)
                 draft.add(outcome)
-                counts.update(outcome.counts)
-                repairs.update(outcome.repairs)
-                faults += outcome.faults
-                bad += bool(outcome.faults)
         finally:
             outcomes.close()  # ends the workers, also after Ctrl-C
-        if faults and not (skip_bad and draft.graphs_so_far):
-            raise InputError(*bounded(faults))
+        if draft.faults and not (skip_bad and draft.graphs_so_far):
+            raise InputError(*bounded(draft.faults))
         if keep and cache.root() and time.monotonic() - start > limits.seconds:
             draft.leave_memory()
-        say(metadata.source, repairs)
-        return draft.dataset(with_counts(metadata, counts, bad, repairs))
+        say(metadata.source, draft.repairs)
+        return draft.dataset(with_counts(metadata, draft.counts, draft.bad, draft.repairs))
 
 
 def key_of(jobs: Sequence[Job], *parts: object) -> str:
@@ -261,13 +251,16 @@ def bounded(faults: list[str]) -> list[str]:
 
 
 class _Draft:
-    """A data set that is being built: graphs in memory, until they leave it for a folder."""
+    """A data set that is being built: graphs in memory, until they leave it for a folder, and what is known of all."""
 
     def __init__(self, source: str, key: str, keep: bool) -> None:
         self.source, self.key, self.keep = source, key, keep
         self.graphs: list[HitGraph] = []
         self.files: list[Written] = []
-        self.bytes, self.graphs_so_far = 0, 0
+        self.bytes, self.graphs_so_far, self.bad = 0, 0, 0
+        self.counts, self.repairs = Counter[str](), Counter[str]()
+        self.faults: list[str] = []
+        self._first: JobOutcome | None = None
         self.folder: Path | None = None
         self.store: Store | None = None
 
@@ -280,7 +273,14 @@ class _Draft:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def add(self, outcome: JobOutcome) -> None:
-        """Take the outcome of a job."""
+        """Take what came of a job, or a fault where its graphs have other fields than those of the first."""
+        outcome = outcome.like(self._first)
+        if self._first is None and outcome.fields is not None:
+            self._first = outcome
+        self.counts.update(outcome.counts)
+        self.repairs.update(outcome.repairs)
+        self.faults += outcome.faults
+        self.bad += bool(outcome.faults)
         self.graphs += outcome.graphs
         self.files += outcome.files
         self.bytes += sum(map(graph_bytes, outcome.graphs)) + sum(file.size for file in outcome.files)

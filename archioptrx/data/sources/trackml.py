@@ -69,7 +69,7 @@ def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> 
         file = next(iter(job.content.parts.values()))
         lacks = f"{file}: {job.name}-truth.csv is missing, and other events have it"
         raise InputError(f"{lacks}; allowed: truth for all events, or for none")
-    event, unlisted = _read(job.content)
+    event, unlisted = read_event(job.content)
     for part, allowed in (
         ("truth", options_text(options.without_truth)),
         ("particles", options_text(options.without_particles)),
@@ -81,19 +81,14 @@ def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> 
     return replace(built, counts={**built.counts, "unlisted_hits": unlisted})
 
 
-def read_event(files: EventFiles) -> Event:
-    """Read and check the files of one event.
+def read_event(files: EventFiles) -> tuple[Event, int]:
+    """Read and check the files of one event: the event, and the number of its hits whose particle isn't listed.
 
     Raises
     ------
     InputError
         A file breaks the contract; it and the line are named.
     """
-    return _read(files)[0]
-
-
-def _read(files: EventFiles) -> tuple[Event, int]:
-    """An event, and the number of its hits whose particle isn't listed."""
     if files.faults:
         raise InputError(*files.faults)
     hits = read_table(files.parts["hits"], HITS)

@@ -28,12 +28,10 @@ from archioptrx.graphs.drawing.svg import (
     Stroke,
     Text,
     Way,
+    framed,
     label,
     moved,
-    ordered,
-    rows_of,
     text_width,
-    wrapped,
 )
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.nodes import FunctionNode
@@ -53,7 +51,6 @@ BESIDE, PASSING = 24.0, 16.0
 """Least distance of nodes of a rank; breadth of an arrow that passes."""
 PORT, PORT_OF_OVAL, SPREAD = 14.0, 7.0, 0.65
 """Distance of arrows on one side of a function and of a data node; share of the side that all take up at most."""
-MARGIN = 16.0
 Port = tuple[str, int, Arrow]
 """A node, its lower side (1) or upper one (-1), and the arrow that begins or ends there."""
 
@@ -99,20 +96,6 @@ def draw_course(graph: FunctionGraph, course: Course, title: str = "") -> Pictur
     return _Drawing(graph, course=course).picture(title)
 
 
-def framed(
-    strokes: Sequence[Stroke], width: float, height: float, title: str, groups: Sequence[list[Stroke]]
-) -> Picture:
-    """Strokes with a title above and a legend below."""
-    inner = max([width, *(text_width(word, NAME, True) for word in title.split())])
-    lines = wrapped(title, NAME, inner, True)
-    top = MARGIN + 14 * len(lines) + 8 * bool(lines)
-    laid, tall = rows_of(groups, inner)
-    every = moved(strokes, MARGIN + (inner - width) / 2, top)
-    every += [Text((MARGIN, MARGIN + 5 + 14 * i), text, NAME, "start", True) for i, text in enumerate(lines)]
-    every += moved(laid, MARGIN, top + height + MARGIN)
-    return Picture(inner + 2 * MARGIN, top + height + tall + 2 * MARGIN + 8, ordered(every), title)
-
-
 class _Drawing:
     def __init__(self, graph: FunctionGraph, moves: Sequence[Move] = (), course: Course | None = None) -> None:
         self.graph, self.moves, self.course = graph, moves, course
@@ -130,7 +113,7 @@ class _Drawing:
 
     def picture(self, title: str) -> Picture:
         strokes, width, height = self.strokes()
-        return framed(strokes, width, height, title, self._legend())
+        return framed(strokes, (width, height), title, self._legend())
 
     def strokes(self) -> tuple[list[Stroke], float, float]:
         """All strokes from (0, 0); their width and height."""

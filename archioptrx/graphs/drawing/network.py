@@ -6,6 +6,7 @@ They need neither torch nor (for SVG) matplotlib.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,10 @@ from archioptrx.graphs.drawing.svg import (
     Stroke,
     Text,
     Way,
+    framed,
     label,
-    moved,
-    ordered,
     rounded,
-    rows_of,
     text_width,
-    wrapped,
 )
 from archioptrx.graphs.signatures import Hyperparameter, Width
 from archioptrx.graphs.steps import Loop
@@ -36,7 +34,7 @@ FUNCTION, BACK, LOOP = "#fdddb8", "#a03070", "#fbf2f7"
 """Colours: data by their domain; functions; back edges; the ground of a loop."""
 MARKS = ("#4e79a7", "#e15759", "#59a14f", "#b07aa1", "#9c755f", "#76b7b2")
 """Colours of the marks of weights that several steps share."""
-MARGIN, OVAL, LINE = 16.0, 25.0, 10.0
+OVAL, LINE = 25.0, 10.0
 
 
 def svg_of(
@@ -111,23 +109,11 @@ class _NetworkDrawing:
         placed = place(
             self.graph, self.size, lambda loop: max(text_width(t, s, True) for t, s in _loop_texts(loop)) + 6
         )
-        strokes = self.strokes(placed)
         below = self.legend() if legend else []
         parts = [stroke.room[2] for group in below for stroke in group if isinstance(stroke, Text)]
-        width = max([placed.width, 170.0, *parts, *(text_width(w, NAME, True) for w in title.split())])
-        height, strokes = MARGIN, moved(strokes, MARGIN + (width - placed.width) / 2, MARGIN)
-        head = wrapped(title, NAME, width, True)
-        if head:
-            shift = 14.0 * len(head) + 8
-            strokes = moved(strokes, 0, shift)
-            strokes += [Text((MARGIN, MARGIN + 5 + 14 * i), text, NAME, "start", True) for i, text in enumerate(head)]
-            height += shift
-        height += placed.height + MARGIN
-        if below:
-            laid, tall = rows_of(below, width)
-            strokes += moved(laid, MARGIN, height)
-            height += tall + MARGIN - 4
-        return Picture(width + 2 * MARGIN, height, ordered(strokes), title or "computation graph")
+        size = (placed.width, placed.height)
+        framed_picture = framed(self.strokes(placed), size, title, below, least=max([170.0, *parts]))
+        return replace(framed_picture, title=title or "computation graph")
 
     def size(self, key: str) -> Size:
         number = int(key[1:])

@@ -31,6 +31,8 @@ NAME, SMALL = 11.0, 8.0
 FONT = "Helvetica, Arial, DejaVu Sans, sans-serif"
 CORNER = 7.0
 """Radius of a line's corners."""
+MARGIN = 16.0
+"""Room around a drawing, and between it and its legend."""
 HEAD = (7.0, 3.0)
 """Length and half the breadth of an arrow's head."""
 BROAD, NARROW = frozenset("mwMWOQ@%#+<=>^~×←→–…"), frozenset("ijl'IJ ,./:;\\|f-()[]tr!·")
@@ -255,6 +257,23 @@ def rows_of(groups: Sequence[list[Stroke]], width: float) -> tuple[list[Stroke],
         strokes += moved(group, x, y)
         x += long + 14
     return strokes, y
+
+
+def framed(
+    strokes: Sequence[Stroke], size: Point, title: str, groups: Sequence[list[Stroke]], least: float = 0.0
+) -> Picture:
+    """Strokes of that width and height with a title above and a legend below; the whole is at least so wide."""
+    width = max([size[0], least, *(text_width(word, NAME, True) for word in title.split())])
+    lines = wrapped(title, NAME, width, True)
+    top = MARGIN + 14 * len(lines) + 8 * bool(lines)
+    every = moved(strokes, MARGIN + (width - size[0]) / 2, top)
+    every += [Text((MARGIN, MARGIN + 5 + 14 * i), text, NAME, "start", True) for i, text in enumerate(lines)]
+    bottom = top + size[1] + MARGIN
+    if groups:
+        laid, tall = rows_of(groups, width)
+        every += moved(laid, MARGIN, bottom)
+        bottom += tall + MARGIN - 4
+    return Picture(width + 2 * MARGIN, bottom, ordered(every), title)
 
 
 def label(x: float, text: str) -> Text:

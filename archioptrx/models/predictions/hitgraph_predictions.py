@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, faults_at
 from archioptrx.data.options import HitgraphsOptions
 from archioptrx.data.pairs import per_pair
 from archioptrx.data.sources.hitgraph_arrays import edge_index_of
@@ -40,11 +40,9 @@ def write_predictions(predictions: Iterable[Prediction], options: HitgraphsOptio
         if len(arrays["X"]) != len(graph.x):
             raise InputError(f"{file}: is no longer the file that was read; allowed: the same file")
         if prediction.scores is not None:
-            try:
+            with faults_at(str(file)):
                 pairs, edges = edge_index_of(arrays), graph.edge_index.numpy()
                 arrays["score"] = per_pair(pairs, edges, prediction.scores.numpy(), len(graph.x))
-            except InputError as error:
-                raise InputError(f"{file}: {error}") from error
         if prediction.triplet_scores is not None:
             arrays["triplet_score"] = prediction.triplet_scores.numpy()
         if prediction.tracks is not None:

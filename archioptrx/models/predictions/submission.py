@@ -13,7 +13,7 @@ are in one table.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -74,9 +74,7 @@ def write_scores(name: str, parts: list[Prediction], folder: Path) -> None:
             inner, outer = part.graph.in_file_order(part.graph.hit_id[part.graph.edge_index].T).T.numpy()
             score = part.graph.in_file_order(part.scores).numpy()
             tables.append(pd.DataFrame({"inner_hit_id": inner, "outer_hit_id": outer, "score": score}))
-    if tables:
-        folder.mkdir(exist_ok=True)
-        pd.concat(tables).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+    write_tables(tables, folder / f"{name}.csv")
 
 
 def write_triplets(name: str, parts: list[Prediction], folder: Path) -> None:
@@ -88,9 +86,7 @@ def write_triplets(name: str, parts: list[Prediction], folder: Path) -> None:
             inner, outer = part.graph.triplet_index.numpy()
             hits = {"inner_hit_id": ends[0, inner], "middle_hit_id": ends[1, inner], "outer_hit_id": ends[1, outer]}
             tables.append(pd.DataFrame({**hits, "score": part.triplet_scores.numpy()}))
-    if tables:
-        folder.mkdir(exist_ok=True)
-        pd.concat(tables).to_csv(folder / f"{name}.csv", index=False, float_format="%.6g")
+    write_tables(tables, folder / f"{name}.csv")
 
 
 def write_outputs(name: str, parts: list[Prediction], folder: Path) -> None:
@@ -105,5 +101,11 @@ def write_outputs(name: str, parts: list[Prediction], folder: Path) -> None:
             first = part.graph.hit_id.numpy() if of_hits else part.graph.sector
             table.insert(0, "hit_id" if of_hits else "sector", first)
             tables.append(table)
-        folder.mkdir(exist_ok=True)
-        pd.concat(tables).to_csv(folder / f"{name}-{clean_name(target)}.csv", index=False, float_format="%.6g")
+        write_tables(tables, folder / f"{name}-{clean_name(target)}.csv")
+
+
+def write_tables(tables: Sequence[pd.DataFrame], file: Path) -> None:
+    """Write tables one after the other as CSV; without any there is no file."""
+    if tables:
+        file.parent.mkdir(exist_ok=True)
+        pd.concat(tables).to_csv(file, index=False, float_format="%.6g")

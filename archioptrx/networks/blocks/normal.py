@@ -31,17 +31,16 @@ class GraphNorm(nn.Module):
     Accelerating Graph Neural Network Training" (2021), eq. 3.
     """
 
-    def __init__(self, width: int, eps: float = 1e-5) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(width))
         self.bias = nn.Parameter(torch.zeros(width))
         self.mean_scale = nn.Parameter(torch.ones(width))
-        self.eps = eps
 
     def forward(self, x: Tensor, segments: Segments) -> Tensor:
         """Normalise: [R, w] -> [R, w]."""
         centred = x - take(mean(x, segments), segments) * self.mean_scale
-        spread = (mean(centred.square(), segments) + self.eps).sqrt()
+        spread = (mean(centred.square(), segments) + 1e-5).sqrt()
         return self.weight * centred / take(spread, segments) + self.bias
 
 

@@ -47,7 +47,7 @@ def compare_models(
     """
     _check(cut, efficiency, epochs=(epochs, 1), seed=(seed, 0), seeds=(seeds, 1), resamples=(resamples, 100))
     # torch is imported from here on.
-    from archioptrx.models.working_point import cut_of
+    from archioptrx.models.working_point import chosen_cut
     from archioptrx.report.comparison.evaluation import check_tasks, compare_answers, model_answers
     from archioptrx.report.comparison.events import views_of
     from archioptrx.report.comparison.models import ArchitectureTraining, first_model, read_models, train_missing
@@ -56,17 +56,13 @@ def compare_models(
     path = None if data is None else str(data)
     models_read = read_models(names)
     trained = first_model(names, models_read)
-    contestants = train_missing(
-        names, models_read, ArchitectureTraining(path if trained is None else None, epochs, seed, output, seeds)
-    )
+    schooling = ArchitectureTraining(path if trained is None else None, epochs, seed, output, seeds)
+    contestants = train_missing(names, models_read, schooling)
     check_tasks(contestants)
     host = contestants[0] if trained is None else next(loaded for loaded in contestants if loaded.place == trained)
     views, notes = views_of(contestants, host, None if trained is None else path)
     runs = [
-        [
-            model_answers(loaded, model, view, cut_of(model, efficiency) if efficiency is not None else cut or 0.5)
-            for model in (loaded.model, *loaded.repeats)
-        ]
+        [model_answers(loaded, model, view, chosen_cut(model, cut, efficiency)) for model in loaded.trainings]
         for loaded, view in zip(contestants, views, strict=True)
     ]
     origin = f"test events of {host.name}" if trained is None or path is None else f"events of {path}"

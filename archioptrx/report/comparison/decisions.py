@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from scipy.stats import binom
 
-from archioptrx.runs.several_tests import holm
+from archioptrx.runs.statistics import holm
 from archioptrx.tasks.classification_metrics import Bools
 
 

@@ -16,10 +16,10 @@ from archioptrx.data.dataset import Dataset
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.models.model_folder import TrainedModel
 from archioptrx.report.comparison.bootstrap import Ints, Replicates, over_seeds, replicate, resamples
-from archioptrx.report.comparison.costs import latencies, peak_memory
 from archioptrx.report.comparison.decisions import Pair, compare_decisions, marked
 from archioptrx.report.comparison.events import ModelEvents, row_order
 from archioptrx.report.comparison.intervals import LOG, LOG_ODDS
+from archioptrx.report.comparison.memory import peak_memory
 from archioptrx.report.comparison.models import LoadedModel
 from archioptrx.report.comparison.pictures import Curves, Display, curves_of, display_of
 from archioptrx.report.comparison.result import ComparedModel, Comparison, Number
@@ -31,15 +31,16 @@ from archioptrx.report.comparison.statistics import (
     judging_metrics,
 )
 from archioptrx.report.comparison.units import EVENTS, Units, events_of, units_of
-from archioptrx.runs.several_tests import holm
+from archioptrx.runs.statistics import holm
 from archioptrx.tasks.binary import BinaryClassification
 from archioptrx.tasks.classification_metrics import Bools, logit
 from archioptrx.tasks.options.registry import objective_metrics
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
 from archioptrx.tasks.tracks.metrics import Selection
-from archioptrx.tasks.tracks.scores import event_tracks
+from archioptrx.tasks.tracks.scores import events_of_task
 from archioptrx.training.fit import predict
+from archioptrx.training.measure import latencies
 
 FEW, MANY = 200, 1000
 """Default numbers of resamples: for metrics that the task computes anew for each, and for those of sums."""
@@ -230,15 +231,11 @@ def _scales(run: ModelAnswers) -> dict[str, str]:
 def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
     """Metrics of the tracks, where the task builds tracks and the data have the particle of each hit."""
     task, graphs = run.model.task, run.view.graphs
-    if graphs[0].get("pid") is None:
-        return {}
-    labels = [task.tracks(output, graph) for output, graph in zip(run.outputs, graphs, strict=True)]
-    found_tracks = [label for label in labels if label is not None]
-    if len(found_tracks) < len(labels):
+    events = events_of_task(task, run.outputs, graphs, run.view.whole)
+    if not events:
         return {}
     has_particles = graphs[0].get("particles") is not None
     selection = Selection.of_signal(run.view.metadata.options if has_particles else {})
-    events = event_tracks(graphs, found_tracks, run.view.whole)
     statistic = TrackStatistic(events, selection, task.name)
     return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64), _scales(run))
 
@@ -257,7 +254,7 @@ def _entries(runs: Sequence[ModelAnswers], replicates: Sequence[Mapping[str, Rep
                 name=loaded.name,
                 place=loaded.place,
                 trained=loaded.trained,
-                seeds=1 + len(loaded.repeats),
+                seeds=len(loaded.trainings),
                 task=loaded.model.task.name,
                 fingerprint=loaded.model.architecture.graph.fingerprint,
                 parameters=sum(p.numel() for p in loaded.model.model.parameters() if p.requires_grad),

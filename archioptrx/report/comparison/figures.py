@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import plotly.graph_objects as go
 
+from archioptrx.report.axes import POWERS_OF_TEN
 from archioptrx.report.comparison.decisions import Pair
 from archioptrx.report.comparison.pictures import Curves, Display
 from archioptrx.report.comparison.result import ComparedModel, Comparison, Number
 from archioptrx.report.comparison.text import metric_text, p_text
 from archioptrx.report.page import View, hover_text
 
-if TYPE_CHECKING:
-    import plotly.graph_objects as go
-
 Trace = dict[str, Any]
 GOOD, BAD, BOTH, TRUE = "var(--c1)", "var(--bad)", "var(--c8)", "var(--strong)"
-LOG = {"type": "log", "exponentformat": "power", "dtick": 1}
 NARROW = {"l": 8, "r": 16, "t": 28, "b": 48}
 COSTS: Mapping[str, Callable[[ComparedModel], float | None]] = {
     "parameters": lambda entry: entry.parameters,
@@ -34,8 +32,6 @@ def colour(place: int) -> str:
 
 def figure_of(traces: Sequence[Trace], **layout: Any) -> go.Figure:
     """Figure of plain traces."""
-    import plotly.graph_objects as go
-
     return go.Figure(data=list(traces), layout=layout)
 
 
@@ -57,16 +53,11 @@ def interval_figure(comparison: Comparison, names: Sequence[str]) -> tuple[go.Fi
     figure = figure_of(
         traces,
         xaxis={"title": {"text": metric_text(names[0])}},
-        yaxis=_models_axis(comparison),
+        yaxis={"type": "category", "range": [len(comparison.entries) - 0.5, -0.5]},  # the first one at the top
         showlegend=False,
         margin=NARROW,
     )
     return figure, views
-
-
-def _models_axis(comparison: Comparison) -> dict[str, Any]:
-    """Axis of the models, the first one at the top."""
-    return {"type": "category", "range": [len(comparison.entries) - 0.5, -0.5]}
 
 
 def difference_figure(comparison: Comparison, names: Sequence[str]) -> go.Figure:
@@ -157,7 +148,10 @@ def roc_comparison(curves: Mapping[str, Curves], places: Mapping[str, int]) -> g
         (name, curve.false_rate, curve.efficiency, curve.at_cut and curve.at_cut[1::-1])
         for name, curve in curves.items()
     ]
-    axes = {"xaxis": {**LOG, "title": {"text": "false positive rate"}}, "yaxis": {"title": {"text": "efficiency"}}}
+    axes = {
+        "xaxis": {**POWERS_OF_TEN, "title": {"text": "false positive rate"}},
+        "yaxis": {"title": {"text": "efficiency"}},
+    }
     return figure_of([trace for line in lines for trace in _curve(*line, place=places[line[0]])], **axes)
 
 

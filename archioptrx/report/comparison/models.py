@@ -15,7 +15,6 @@ from archioptrx.graphs.architecture import Architecture
 from archioptrx.models.model_folder import TrainedModel, load_model
 from archioptrx.report.comparison.result import SEEDS
 from archioptrx.runs.experiment import Experiment, parse_experiment
-from archioptrx.runs.overrides import override
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.run import Events, check_fit, load_events
 from archioptrx.search.single import SingleTraining, train, usual
@@ -50,6 +49,11 @@ class LoadedModel:
     model: TrainedModel
     trained: bool = False
     repeats: tuple[TrainedModel, ...] = ()
+
+    @property
+    def trainings(self) -> Trainings:
+        """The model and its repeats."""
+        return (self.model, *self.repeats)
 
 
 @dataclass(frozen=True)
@@ -254,7 +258,7 @@ def _experiment(
         content, options = _of_model(model, Path(names[host])), {"training.epochs": "--epochs"}
         seed = int(model.provenance.training["seed"]) if schooling.seed is None else schooling.seed
     overrides = {key: value for key, value in settings.items() if value is not None}
-    experiment = parse_experiment(override(content, overrides), "compare", options)
+    experiment = parse_experiment(content, "compare", options, overrides)
     source = experiment.data.source if host is None else "on the same events"
     where = f"trained on {source} events" if host is None else source
     last = seed + schooling.seeds - 1

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from markupsafe import Markup
 
 from archioptrx.core.version import __version__
 from archioptrx.report.comparison import figures
@@ -25,9 +26,6 @@ from archioptrx.report.comparison.text import (
 )
 from archioptrx.report.page import Cell, Section, figure, fragment, page, table, write_page
 from archioptrx.tasks.classification_metrics import cut_text
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 
 def write_comparison(comparison: Comparison, path: Path) -> None:

@@ -65,7 +65,7 @@ class ComparedModel:
     latency
         ms of a forward pass on the largest graph, the fastest of some; None: not measured.
     memory
-        Bytes of the tensors of that pass at one time; see `costs.peak_memory`.
+        Bytes of the tensors of that pass at one time; see `memory.peak_memory`.
     epochs, train_seconds
         Epochs and seconds of its training, where recorded.
     cut

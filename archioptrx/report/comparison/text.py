@@ -34,14 +34,10 @@ def comparison_text(comparison: Comparison, width: int = WIDTH) -> str:
 
 def comparison_head(comparison: Comparison) -> str:
     """Line with the origin and size of the test data."""
-    counted = [f"{comparison.events:,} {_plural('event', comparison.events)}"]
+    counted = [f"{comparison.events:,} {'event' if comparison.events == 1 else 'events'}"]
     counted += [f"{comparison.graphs:,} graphs"] if comparison.graphs != comparison.events else []
     counted += [f"{comparison.rows:,} {comparison.what}"] if comparison.rows is not None else []
     return f"{comparison.origin}: {', '.join(counted)}"
-
-
-def _plural(word: str, number: int) -> str:
-    return word if number == 1 else f"{word}s"
 
 
 def metric_text(name: str) -> str:

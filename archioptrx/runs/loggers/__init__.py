@@ -15,13 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from archioptrx.core.errors import RAISED, InputError
-from archioptrx.core.plugins import DescribedRegistry
+from archioptrx.core.plugins import Decorated, DescribedRegistry
 
 METHODS = ("started", "epoch", "ended", "close")
-MakeLogger = TypeVar("MakeLogger", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ LOGGERS: DescribedRegistry[Callable[[Path], Logger], LoggerDescription] = Descri
 """Every logger: called with the run folder, or the folder beside a model's, it makes a `Logger`."""
 
 
-def logger(name: str, package: str | None = None) -> Callable[[MakeLogger], MakeLogger]:
+def logger(name: str, package: str | None = None) -> Callable[[Decorated], Decorated]:
     """Make a decorator that registers a logger: a class, or a function that makes one.
 
     Parameters
@@ -57,12 +56,7 @@ def logger(name: str, package: str | None = None) -> Callable[[MakeLogger], Make
     package
         See `LoggerDescription`.
     """
-
-    def decorate(make: MakeLogger) -> MakeLogger:
-        LOGGERS.describing(name, LoggerDescription(package))(make)
-        return make
-
-    return decorate
+    return LOGGERS.describing(name, LoggerDescription(package))
 
 
 class Logger(Protocol):

@@ -1,7 +1,7 @@
 """Options of the tasks, read and checked without torch. Importing this package registers those of all bundled tasks."""
 
 from archioptrx.tasks.options.base import PlainTaskOptions, TaskOptions
-from archioptrx.tasks.options.edge_classification import EdgeOptions
+from archioptrx.tasks.options.edge_classification import EdgeOptions, TripletOptions
 from archioptrx.tasks.options.node_embedding import EmbeddingOptions
 from archioptrx.tasks.options.node_regression import RegressionOptions
 from archioptrx.tasks.options.registry import (
@@ -18,7 +18,6 @@ from archioptrx.tasks.options.several import SeveralOptions
 from archioptrx.tasks.options.track_count import CountOptions
 from archioptrx.tasks.options.track_set import SetOptions
 from archioptrx.tasks.options.tracks import TrackOptions
-from archioptrx.tasks.options.triplet_classification import TripletOptions
 
 __all__ = [
     "TASKS",

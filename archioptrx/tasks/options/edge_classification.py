@@ -1,4 +1,4 @@
-"""Options of edge classification."""
+"""Options of edge classification, and of triplet classification, which has the same."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from archioptrx.core.config import Fields
-from archioptrx.tasks.metrics import EDGES, TRACKS
+from archioptrx.tasks.metrics import EDGES, TRACKS, TRIPLETS
 from archioptrx.tasks.options.registry import task_options
 from archioptrx.tasks.options.tracks import USUAL, TrackOptions
 
@@ -46,3 +46,12 @@ class EdgeOptions:
         if isinstance(weight, int | float) and not 0 < weight < float("inf"):
             fields.fault("class_weight", f"is {weight}; allowed: above 0, none or balanced")
         return cls("none" if weight is None else weight, TrackOptions.read(fields))
+
+
+@task_options
+@dataclass(frozen=True)
+class TripletOptions(EdgeOptions):
+    """Triplet classification; see `archioptrx.tasks.triplet_classification`. Options and metrics as for edges."""
+
+    name: ClassVar[str] = "triplet_classification"
+    judged: ClassVar[tuple[str, ...]] = (TRIPLETS, TRACKS)

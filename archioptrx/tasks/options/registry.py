@@ -24,12 +24,11 @@ from typing import Any, TypeVar
 
 from archioptrx.core.config import Fields, kind_of
 from archioptrx.core.errors import InputError
-from archioptrx.core.plugins import DescribedRegistry
+from archioptrx.core.plugins import Decorated, DescribedRegistry
 from archioptrx.tasks.metrics import LARGE, RESERVED, SHARE, SMALL, SUBJECTS, TRACKS, Metric, metrics_of, names_of
 from archioptrx.tasks.options.base import TaskOptions
 
 Options = TypeVar("Options", bound=TaskOptions)
-Make = TypeVar("Make", bound=Callable[..., Any])
 
 TASKS: DescribedRegistry[Callable[[Any], Any], type[TaskOptions]] = DescribedRegistry("task")
 """Classes or functions that make a task of its options, each described by the class of the options."""
@@ -41,7 +40,7 @@ def task_options(options: type[Options]) -> type[Options]:
     return options
 
 
-def task(options: type[TaskOptions]) -> Callable[[Make], Make]:
+def task(options: type[TaskOptions]) -> Callable[[Decorated], Decorated]:
     """Register a class or a function that makes a task of its options, under the name of the options.
 
     Parameters
@@ -60,12 +59,7 @@ def task(options: type[TaskOptions]) -> Callable[[Make], Make]:
     lacking = [attribute for attribute in ("shares", "losses", "judged", "read") if not hasattr(options, attribute)]
     if lacking:
         raise InputError(f"task {name}: its options have no {', no '.join(lacking)}; allowed: a class of TaskOptions")
-
-    def decorate(make: Make) -> Make:
-        TASKS.describing(name, options)(make)
-        return make
-
-    return decorate
+    return TASKS.describing(name, options)
 
 
 def _check_names(task: str, key: str, value: object, allowed: tuple[str, ...] = ()) -> None:

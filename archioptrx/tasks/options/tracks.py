@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import InputError
-from archioptrx.core.plugins import DescribedRegistry, Registry
-
-Find = TypeVar("Find", bound=Callable[..., Any])
+from archioptrx.core.plugins import Decorated, DescribedRegistry, Registry
 
 
 @dataclass(frozen=True)
@@ -41,13 +39,11 @@ TRACK_FINDERS: DescribedRegistry[Callable[..., Any], FinderDescription] = Descri
     },
 )
 """Every track finder; see `track_finder` for how one is called."""
-TRIPLET_FINDERS: Registry[Callable[..., Any]] = Registry(
-    "triplet track finder", {USUAL_FINDER: "archioptrx.tasks.tracks.triplet_finding"}
-)
+TRIPLET_FINDERS: Registry[Callable[..., Any]] = Registry("triplet track finder", {USUAL_FINDER: _BUNDLED})
 """Forms of track finders for scores of triplets, by the name of the finder; see `triplet_finder`."""
 
 
-def track_finder(name: str, cut: float = 0.5, **options: float) -> Callable[[Find], Find]:
+def track_finder(name: str, cut: float = 0.5, **options: float) -> Callable[[Decorated], Decorated]:
     """Make a decorator that registers a function from scores of edges to tracks.
 
     It is called as `find(edge_index, scores, hits, cut=…, min_hits=…, **options)` with `edge_index` (int64 [2, E],
@@ -74,15 +70,10 @@ def track_finder(name: str, cut: float = 0.5, **options: float) -> Callable[[Fin
             allowed = "a number from 0 to 1" if key == "cut" else "a number from 0"
             raise InputError(f"track finder {name}: {key} is {value!r}; allowed: {allowed}")
     numbers = {key: float(value) for key, value in options.items()}
-
-    def decorate(find: Find) -> Find:
-        TRACK_FINDERS.describing(name, FinderDescription(float(cut), numbers))(find)
-        return find
-
-    return decorate
+    return TRACK_FINDERS.describing(name, FinderDescription(float(cut), numbers))
 
 
-def triplet_finder(name: str) -> Callable[[Find], Find]:
+def triplet_finder(name: str) -> Callable[[Decorated], Decorated]:
     """Make a decorator that registers the form of a track finder for scores of triplets.
 
     It is called as `find(triplet_index, scores, edge_index, hits, cut=…, min_hits=…, **options)` with `triplet_index`
@@ -94,13 +85,7 @@ def triplet_finder(name: str) -> Callable[[Find], Find]:
     name
         Name of the track finder.
     """
-    register = TRIPLET_FINDERS.registering(name)
-
-    def decorate(find: Find) -> Find:
-        register(find)
-        return find
-
-    return decorate
+    return TRIPLET_FINDERS.registering(name)
 
 
 @dataclass(frozen=True)

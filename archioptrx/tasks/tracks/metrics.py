@@ -40,9 +40,9 @@ Counts = dict[str, tuple[float, float]]
 
 MATCHINGS = ("double", "single", "lhc")
 PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
-"""Transverse momentum of the particle, GeV."""
+"""Transverse momentum of the particle, GeV; of a row of hits, that of the innermost."""
 ETA_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, math.inf)
-"""|η| of the particle's momentum."""
+"""|η| of the particle's momentum; of a row of hits, that of its outermost as seen from the origin."""
 
 
 @dataclass(frozen=True, eq=False)

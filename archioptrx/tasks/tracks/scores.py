@@ -46,14 +46,19 @@ def track_scores(
     -------
     Result of `track_metrics`. Empty where the task makes no tracks, or the data lack the particles of hits.
     """
+    events = events_of_task(task, outputs, graphs, whole)
+    return track_metrics(events, selection, bins, task.name) if events else {}
+
+
+def events_of_task(
+    task: Task, outputs: Sequence[Any], graphs: Sequence[HitGraph], whole: bool = True
+) -> list[EventTracks]:
+    """The tracks that a task makes; none where it makes no tracks, or the data don't say whose a hit is."""
     if not len(graphs) or graphs[0].get("pid") is None:
-        return {}
+        return []
     labels = [task.tracks(output, graph) for output, graph in zip(outputs, graphs, strict=True)]
     labelled = [graph_labels for graph_labels in labels if graph_labels is not None]
-    if len(labelled) < len(labels):
-        return {}
-    events = event_tracks(graphs, labelled, whole)
-    return track_metrics(events, selection, bins, task.name)
+    return event_tracks(graphs, labelled, whole) if len(labelled) == len(labels) else []
 
 
 def track_numbers(

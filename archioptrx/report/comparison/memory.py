@@ -1,8 +1,7 @@
-"""Cost of a forward pass: milliseconds and bytes, measured."""
+"""Memory of a forward pass, measured."""
 
 from __future__ import annotations
 
-import time
 import weakref
 from collections.abc import Sequence
 from typing import Any
@@ -14,32 +13,6 @@ from torch.utils._pytree import tree_map_only
 
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.training.fit import predict
-from archioptrx.training.measure import ENOUGH, PASSES
-
-
-def latencies(models: Sequence[nn.Module], graphs: Sequence[HitGraph]) -> list[float]:
-    """Milliseconds of a forward pass without gradients of each model on its graph, the fastest of several.
-
-    Models run in turn, so that other work of the machine slows all of them alike; the first turn warms up.
-    """
-    seconds: list[list[float]] = [[] for _ in models]
-    while len(seconds[0]) <= PASSES and (len(seconds[0]) <= 3 or sum(map(sum, seconds)) < ENOUGH * len(models)):
-        for model, graph, model_seconds in zip(models, graphs, seconds, strict=True):
-            model_seconds.append(_seconds(model, graph))
-    return [1000 * min(model_seconds[1:]) for model_seconds in seconds]
-
-
-def _seconds(model: nn.Module, graph: HitGraph) -> float:
-    _wait(graph)
-    start = time.perf_counter()
-    predict(model, [graph])
-    _wait(graph)
-    return time.perf_counter() - start
-
-
-def _wait(graph: HitGraph) -> None:
-    if graph.x.is_cuda:
-        torch.cuda.synchronize(graph.x.device)
 
 
 def peak_memory(model: nn.Module, graph: HitGraph) -> int:
