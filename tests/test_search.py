@@ -361,6 +361,13 @@ def test_a_candidate_with_a_score_of_more_seeds_comes_first(seeds: int, winner: 
     assert (found.proposal, found.seeds, found.failed) == ((5, 3, 0) if winner == 5 else (3, 1, 2))
 
 
+def test_a_metric_that_one_training_lacks_has_no_mean() -> None:
+    """A task of the user's own may leave out what is undefined."""
+    rows = [row(1, 0, 0.9, 0.9), row(1, 1, 0.8, 0.8)]
+    rows[0]["test"]["own"] = 1.0
+    assert list(choose_winner(rows, [1], 2).test) == ["auc"]
+
+
 def test_failed_retrainings_do_not_count() -> None:
     failed = {"proposal": 1, "repeat": 0, "score": None, "status": "failed", "error": "nan", "test": None}
     assert choose_winner([failed, row(2, 0, 0.5, 0.5)], [1, 2], 1).proposal == 2

@@ -348,7 +348,9 @@ def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int], see
     finished_rows = finished[number]
     failed = sum(row["proposal"] == number and row["status"] == "failed" for row in rows)
     best = max(finished_rows, key=lambda r: r["score"])
-    metrics = [name for name in best["test"] if all(isinstance(r["test"][name], int | float) for r in finished_rows)]
+    metrics = [
+        name for name in best["test"] if all(isinstance(r["test"].get(name), int | float) for r in finished_rows)
+    ]
     test = {name: Spread.of([float(r["test"][name]) for r in finished_rows]) for name in metrics}
     failed = 0 if best["repeat"] == OWN_SEED else failed
     return Winner(number, best["repeat"], scores[number], len(finished_rows), failed, test)
