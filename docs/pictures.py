@@ -10,17 +10,17 @@ from pathlib import Path
 import yaml
 
 from archioptrx.graphs.architecture import Architecture
+from archioptrx.graphs.decisions import Trace
 from archioptrx.graphs.drawing.function_graph import draw_walk
 from archioptrx.graphs.drawing.network import picture_of
 from archioptrx.graphs.drawing.svg import Picture, beside
 from archioptrx.graphs.function_graph import FunctionGraph
-from archioptrx.sampling.samplers import RandomSampler
+from archioptrx.sampling.samplers import replay
 from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 
 PAGE = Path(__file__).resolve().parent / "walk.md"
-EXAMPLES = {"walk_first": 2, "walk_reverse": 11, "walk_recurrence": 1, "walk_branch": 0}
-"""Number of the random walk on the page's function graph that each picture shows, by the picture's name."""
+TRACES = PAGE.parent / "walk_traces.yaml"
 
 
 def pictures() -> dict[str, Picture]:
@@ -37,10 +37,11 @@ def examples() -> dict[str, Picture]:
     """Walks on the function graph of the page about the walk, each beside its network."""
     shown = re.search(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     graph = FunctionGraph.from_dict(yaml.safe_load(shown[1]))
-    sampler = RandomSampler(WalkSpace(graph, SearchSpace.load("small")), 0)
+    content = yaml.safe_load(TRACES.read_text(encoding="utf-8"))
+    space = WalkSpace(graph, SearchSpace.from_dict(content["search_space"]))
     drawings = {}
-    for name, number in EXAMPLES.items():
-        candidate = sampler.draw(number, 0)
+    for name, decisions in content["traces"].items():
+        candidate = replay(space, Trace.from_json({"decisions": decisions}))
         walk = draw_walk(graph, candidate.trace, "The walk")
         network = picture_of(
             candidate.graph, {"hits": 3, "doublet": 5, "target": 1}, candidate.hyperparameters, "The network"

@@ -1,7 +1,7 @@
 """A building block of your own: the distance between the values of two hits, for each doublet.
 
     archioptrx sample custom_block.yaml --imports custom_block --count 3
-    archioptrx search quickstart --function-graph custom_block.yaml --set imports=[custom_block]
+    archioptrx search quickstart --function-graph custom_block.yaml --set imports=[custom_block] --output run
     archioptrx export run --output difference.py
 
 each in the folder of this file, or where it is installed. The function graph beside it, `custom_block.yaml`, uses it.

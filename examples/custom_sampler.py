@@ -33,7 +33,7 @@ class Thirds:
     def __init__(self, space: Space, seed: int = 0, share: float = 0.3) -> None:
         self.space, self.seed, self.share = space, seed, share
         self.best: Trace | None = None
-        self.rank: tuple[int, float] = (0, 0.0)
+        self.rank: tuple[int, tuple[float, ...]] = (0, ())
 
     def draw(self, number: int, attempt: int) -> Any:
         """Make a candidate, which depends only on the seed, the two numbers and the observations."""
@@ -47,19 +47,22 @@ class Thirds:
 
         return self.space(choose)
 
-    def observe(self, candidate: Any, score: float | None, epochs: int) -> None:
-        """Take a score; a failed trial has none, and one that was pruned has fewer epochs."""
-        if score is not None and (epochs, score) > self.rank:
-            self.best, self.rank = candidate.trace, (epochs, score)
+    def observe(self, candidate: Any, score: float | tuple[float, ...] | None, epochs: int) -> None:
+        """Take a score; a failed trial has none, a pruned one fewer epochs; of several goals the first decides."""
+        if score is None:
+            return
+        rank = (epochs, score if isinstance(score, tuple) else (score,))
+        if rank > self.rank:
+            self.best, self.rank = candidate.trace, rank
 
     def state_dict(self) -> Mapping[str, Any]:
         """Plain data."""
-        return {"best": self.best.to_json() if self.best else None, "rank": list(self.rank)}
+        return {"best": self.best.to_json() if self.best else None, "epochs": self.rank[0], "score": self.rank[1]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state; the inverse of `state_dict`."""
         self.best = Trace.from_json(state["best"]) if state["best"] else None
-        self.rank = (int(state["rank"][0]), float(state["rank"][1]))
+        self.rank = (state["epochs"], tuple(state["score"]))  # JSON has made a list of it
 
 
 def make(space: Space, seed: int = 0, **options: Any) -> Deduplicated:

@@ -113,14 +113,17 @@ def chain(*steps: Step, back: tuple[BackEdge, ...] = (), targets: tuple[int, ...
 def step(
     block: str, inputs: tuple[int, ...], output: str, weights: str = "", per_pass: bool = False, **params: Any
 ) -> Step:
-    """A step of a function that is called as its block."""
+    """A step of a function that is called as its block; `weights` names its weights, where it has any."""
     known = {"layers": 2, "hidden": 5} if block in ("mlp", "attention") else {}
     pairs = tuple(sorted({**known, **params}.items()))
     return Step(weights.split(".")[0] or block, block, inputs, output, pairs, weights, per_pass)
 
 
 def everything() -> ComputationGraph:
-    """All blocks that can be exported, all sums, a loop with weights of each pass."""
+    """All blocks that can be exported, all sums, a loop with weights of each pass.
+
+    A number is that of the value that a step makes: put a new step in front of the last one.
+    """
     return chain(
         step("mlp", (0,), "x", "encode"),  # 2
         step("mlp", (2, 1), "e", "relate", output_activation="gelu"),  # 3

@@ -23,6 +23,9 @@ from archioptrx.sampling.walk import WalkSpace
 HIDDEN = Hyperparameter("hidden")
 BLOCKS = (*["mlp"] * 4, "add", "add", "mean", "norm", "norm", "gru", "gate", "gate", "identity", *["attention"] * 3,
           *["aggregate"] * 3, "concat", "readout", "broadcast")  # fmt: skip
+"""Each as often as it is drawn."""
+NOT_DRAWN = {"pool", "unpool", "pyg"}
+"""Blocks on other nodes, and of another package; both have tests of their own."""
 GRIDS = (
     Grid("hidden", (8, 16)),
     Grid("depth", (1, 2)),
@@ -77,17 +80,25 @@ def function_graph(rng: random.Random, size: int = 5) -> FunctionGraph:
             sums.append(place)
         elif addition is not None:
             functions.append(addition)
-    return _reachable(_trimmed(rng, places + sums, functions, [t.name for t in targets]))
+    graph = _reachable(_trimmed(rng, places + sums, functions, [t.name for t in targets]))
+    return graph or function_graph(rng, size)
 
 
-def _reachable(graph: FunctionGraph) -> FunctionGraph:
-    """With a function from a source where no walk reaches the targets (it would need two values of a type of one)."""
+def _reachable(graph: FunctionGraph) -> FunctionGraph | None:
+    """With a function from a source where no walk reaches the targets (it would need two values of a type of one).
+
+    None: a target of nodes has sources of edges alone, from which no mlp leads to it.
+    """
     try:
         WalkSpace(graph, SearchSpace("any", GRIDS, WalkLimits(max_steps=10**5)))
         return graph
     except InputError:
         open_ends = [t for t in graph.targets if graph.node[t].domain != "graph"]
-        return graph.with_functions(*(FunctionNode(f"way_{t}", "mlp", graph.sources[:1], t) for t in open_ends))
+        nodes = [s for s in graph.sources if graph.node[s].domain == "node"]
+        starts = {t: nodes if graph.node[t].domain == "node" else graph.sources for t in open_ends}
+        if not all(starts.values()):
+            return None
+        return graph.with_functions(*(FunctionNode(f"way_{t}", "mlp", (starts[t][0],), t) for t in open_ends))
 
 
 def _merge(rng: random.Random) -> tuple[str, ...]:
@@ -121,9 +132,11 @@ def _function(
     elif block == "readout":
         other = [p.name for p in places if p.domain != "graph" and p.width == output.width]
         inputs = [other if output.domain == "graph" else []]
-    else:
+    elif block == "broadcast":
         other = [p.name for p in places if p.domain == "graph" and p.width == output.width]
         inputs = [other if output.domain != "graph" else []]
+    else:
+        raise AssertionError(f"{block}: what are its inputs?")
     if not all(inputs):
         return None
     params: dict[str, object] = {}

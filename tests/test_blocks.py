@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+import strategies
 import torch
 import torch.nn.functional as F
 from comparison import agree
@@ -349,6 +350,10 @@ def test_a_users_block_gets_values_and_the_topology(data):
 
 def test_every_signature_has_a_module():
     assert {name: BLOCKS.get(name).signature for name in BLOCKS} == SIGNATURES == BUNDLED
+
+
+def test_every_block_is_in_random_function_graphs():
+    assert set(strategies.BLOCKS) | strategies.NOT_DRAWN == set(BUNDLED)
 
 
 @pytest.mark.parametrize(

@@ -12,24 +12,38 @@ import pytest
 import yaml
 
 from archioptrx.commands.data import building_text
+from archioptrx.commands.parts import DEFINING
+from archioptrx.core.plugins import REGISTRIES
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.options.building import Cuts
 from archioptrx.data.sources import SOURCES
 from archioptrx.data.triplets import line_metadata
+from archioptrx.graphs.decisions import Trace
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.signatures import SIGNATURES
 from archioptrx.runs.experiment import Experiment
-from archioptrx.sampling.samplers import SAMPLERS, RandomSampler
+from archioptrx.runs.experiment_sections import (
+    Budget,
+    Constraints,
+    Keep,
+    Resources,
+    Retrain,
+    Scheduler,
+    ScreenSettings,
+    Split,
+)
+from archioptrx.sampling.samplers import replay
 from archioptrx.sampling.search_space import SearchSpace, WalkLimits
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.search.study import parse_study
 from archioptrx.tasks.comparison import against_baseline, medals
 from archioptrx.tasks.options import EdgeOptions, objective_metrics
 from archioptrx.training.objective import COSTS
+from archioptrx.training.settings import Training
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-BUILT_IN = tuple(SIGNATURES)  # while tests are collected: some register blocks of their own
 FILES = (DOCS / "files.md").read_text(encoding="utf-8")
+EXPERIMENT = FILES.partition("## Experiment")[2]
 
 
 @pytest.mark.parametrize(
@@ -41,8 +55,44 @@ def test_each_block_stands_with_all_of_its_parameters(name):
         assert f"`{parameter.name}`" in row or "as `mlp`" in row
 
 
-def test_no_block_is_missing():
-    assert [name for name in BUILT_IN if f"`{name}`" not in FILES] == []
+PAGES = {
+    "block": "files.md",
+    "data source": "data.md",
+    "exporter": "export.md",
+    "logger": "loggers.md",
+    "metric": "files.md",
+    "prediction writer": "tracks.md",
+    "report figures": "report.md",
+    "sampler": "samplers.md",
+    "task": "tasks.md",
+    "track finder": "tracks.md",
+    "triplet track finder": "tracks.md",
+}
+"""The page that describes the parts of each kind."""
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_every_bundled_part_stands_on_the_page_of_its_kind(kind):
+    for module in DEFINING:
+        importlib.import_module(module)
+    registry, text = REGISTRIES[kind], (DOCS / PAGES[kind]).read_text(encoding="utf-8")
+    bundled = [name for name in registry if name not in registry.own()]
+    code = " ".join(re.findall(r"`[^`\n]+`", text))
+    assert [name for name in bundled if not re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", code)] == []
+
+
+def test_every_kind_of_part_has_a_page():
+    for module in DEFINING:
+        importlib.import_module(module)
+    assert set(REGISTRIES) == set(PAGES)
+
+
+SECTIONS = (Split, Scheduler, Budget, Training, Constraints, ScreenSettings, Retrain, Resources, Keep)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_key_of_a_section_of_the_experiment_file_is_described(section):
+    assert [field.name for field in fields(section) if not re.search(rf"\b{field.name}\b", EXPERIMENT)] == []
 
 
 def test_all_keys_of_an_experiment_and_of_a_walk_are_there():
@@ -80,10 +130,8 @@ def test_the_study_shown_is_valid():
     assert len(study.combinations) == 12
 
 
-def test_every_sampler_is_described():
-    text = (DOCS / "samplers.md").read_text(encoding="utf-8")
-    assert [name for name in SAMPLERS if f"`{name}`" not in text] == []
-    assert "`optuna:NAME`" in text
+def test_the_samplers_of_optuna_are_described():
+    assert "`optuna:NAME`" in (DOCS / "samplers.md").read_text(encoding="utf-8")
 
 
 def test_what_evaluate_adds_for_triplets_and_how_they_are_made_is_described():
@@ -108,20 +156,18 @@ def printed() -> list[str]:
 
 @pytest.fixture(scope="module")
 def walked():
-    """What the page's function graph gives, by text."""
+    """The walks of the page's traces through its function graph."""
     shown = re.search(r"```yaml\n(.*?)```", WALK, re.DOTALL)
-    space = WalkSpace(FunctionGraph.from_dict(yaml.safe_load(shown[1])), SearchSpace.load("small"))
-    sampler = RandomSampler(space, 0)
-    candidates = [sampler.draw(number, 0) for number in range(20)]
-    return {str(candidate.graph): candidate for candidate in reversed(candidates)}  # the first of each
+    content = yaml.safe_load((DOCS / "walk_traces.yaml").read_text(encoding="utf-8"))
+    graph = FunctionGraph.from_dict(yaml.safe_load(shown[1]))
+    space = WalkSpace(graph, SearchSpace.from_dict(content["search_space"]))
+    return [replay(space, Trace.from_json({"decisions": decisions})) for decisions in content["traces"].values()]
 
 
 def test_the_networks_of_the_page_about_the_walk_come_out_of_it(walked):
-    shown = printed()
-    assert len(shown) == 4
-    assert [text for text in shown if text not in walked] == []
+    assert printed() == [str(candidate.graph) for candidate in walked]
     # Each is an example of what the text before it speaks of.
-    events = [walked[text].events for text in shown]
+    events = [candidate.events for candidate in walked]
     assert [counts["walks"] for counts in events] == [1, 1, 2, 2]
     assert [counts["recurrences"] for counts in events] == [0, 0, 1, 0]
     assert [counts["branches"] for counts in events] == [0, 0, 0, 1]
@@ -129,9 +175,8 @@ def test_the_networks_of_the_page_about_the_walk_come_out_of_it(walked):
 
 
 def test_the_decisions_of_the_page_about_the_walk_are_those_of_its_first_network(walked):
-    first = walked[printed()[0]]
     rows = re.findall(r"^\| `(\S+)` \| `(\S+)` \| `(\S+)` \|$", WALK, re.MULTILINE)
-    assert rows == [(decision.kind, decision.place, decision.label) for decision in first.trace.decisions]
+    assert rows == [(decision.kind, decision.place, decision.label) for decision in walked[0].trace.decisions]
 
 
 ROOT = DOCS.parent

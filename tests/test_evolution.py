@@ -249,3 +249,30 @@ def test_draws_depend_on_seed_number_attempt_and_what_was_told():
     random.Random(0).shuffle(pairs)
     again = {pair: other.draw(*pair) for pair in pairs}
     assert [again[number, attempt] for number in range(5) for attempt in range(3)] == drawn
+
+
+@pytest.mark.parametrize("name", ["evolution", "gp"])
+def test_the_first_proposals_are_children_of_references(name):
+    reference, elsewhere = WORDS(random_choices(5)), Words(alphabet="z")(random_choices(6))
+
+    def likeness(begun):
+        sampler = make_sampler(name, WORDS, 0)
+        sampler.begin(begun)
+        decisions = Counter(reference.trace.decisions)
+        words = [sampler.propose() for _ in range(10)]
+        return [(Counter(word.trace.decisions) & decisions).total() / decisions.total() for word in words]
+
+    near, far = likeness([elsewhere, reference]), likeness([elsewhere])
+    assert near[1::2] == far[1::2], "every other proposal stays random"
+    assert sum(near[::2]) / 5 > 0.7 > sum(far[::2]) / 5
+
+
+def test_a_state_needs_no_references():
+    """References come anew with each start of a search; so the state holds observations alone."""
+    first, second = (make_sampler("evolution", WORDS, 3) for _ in range(2))
+    reference = WORDS(random_choices(5))
+    first.begin([reference])
+    first.propose()
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    second.begin([reference])
+    assert [second.propose() for _ in range(8)] == [first.propose() for _ in range(8)]

@@ -16,7 +16,7 @@ from archioptrx.runs.experiment import load_experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
-LESS = "--backend local --trials 2 --epochs 1 --seed 0 --set retrain.top=1 --set retrain.seeds=1 --output run"
+LESS = "--backend local --trials 2 --epochs 1 --seed 0 --set retrain.top=1 --set retrain.seeds=1"
 FEWER = {
     "custom_block": "--set data.num_samples=9",
     "custom_parts": "--set data.num_samples=9",
@@ -51,9 +51,10 @@ def run(folder: Path, command: str) -> str:
 def test_the_commands_of_an_example_work_and_find_a_network(folder, name):
     commands = typed(name)
     assert len(commands) >= 2
+    used = any(re.search(r" (evaluate|export|predict) run ?", command) for command in commands)
     for command in commands:
-        less = f" {LESS} {FEWER.get(name, '')}" if " search " in command else ""
-        run(folder, command + less)
+        output = "" if used else "--output run"  # commands that use a run have to say where it is written
+        run(folder, f"{command} {LESS} {FEWER.get(name, '')} {output}" if " search " in command else command)
     ended = [json.loads(line) for line in (folder / "run" / "trials.jsonl").read_text().splitlines()]
     assert [row["status"] for row in ended] == ["finished"] * 2
     assert (folder / "run" / "best" / "weights.pt").is_file()
@@ -71,8 +72,8 @@ def test_own_parts_leave_what_they_write(folder):
 
 def test_an_own_task_and_own_metrics_are_searched_for(folder):
     own, edges = typed("custom_task")
-    run(folder, f"{own} {LESS} --set data.events=12")
-    run(folder, f"{edges} {LESS.removesuffix('run')}edges --set data.num_samples=20")
+    run(folder, f"{own} {LESS} --output run --set data.events=12")
+    run(folder, f"{edges} {LESS} --output edges --set data.num_samples=20")
     for name, metric in (("run", "noise_rejection"), ("edges", "fast_efficiency")):
         evaluation = json.loads(run(folder, f"archioptrx evaluate {name} --json"))
         assert 0 <= evaluation[metric] <= 1
@@ -121,7 +122,7 @@ def test_the_function_graph_never_sees_where_a_hit_is():
 def test_the_sketch_is_searched_and_trained(folder):
     """The talk's network, from its sketch: the one architecture of a search, and trained alone."""
     few = "--set data.num_samples=20"
-    done = call(folder, f"archioptrx search quickstart --architecture sketch.yaml {few} {LESS}")
+    done = call(folder, f"archioptrx search quickstart --architecture sketch.yaml {few} {LESS} --output run")
     assert done.returncode == 0, done.stderr
     reference = Architecture.load("attention_recursive").graph.fingerprint
     rows = [json.loads(line) for line in (folder / "run" / "trials.jsonl").read_text().splitlines()]

@@ -14,6 +14,7 @@ from spaces import Words
 
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.decisions import Trace
 from archioptrx.graphs.signatures import Width
 from archioptrx.graphs.steps import BackEdge, DataType, Step
 from archioptrx.sampling.samplers import GaussianProcessSampler, make_sampler
@@ -231,11 +232,35 @@ def test_it_searches_networks(tracking):
     assert len({candidate.fingerprint for candidate in candidates}) == len(sampler.inner.memory.observations) == 6
 
 
-def test_a_reference_of_another_space_is_left_out():
-    sampler = GaussianProcessSampler(WORDS, 0)
-    word = WORDS(random_choices(0))
-    sampler.observe(replace(word, trace=replace(word.trace, decisions=())), 0.9, 1)
-    assert sampler.memory.observations == []
+def test_a_reference_of_another_space_is_left_out_where_it_has_no_graph():
+    sampler = GaussianProcessSampler(WORDS)
+    sampler.observe(Words(alphabet="z")(random_choices(0)), 1.0, 1)
+    assert not sampler.memory.observations
+
+
+def test_a_reference_of_another_space_teaches_by_its_graph(tracking):
+    """Candidates near a good network that can't be replayed come first; itself, it is no parent."""
+    reference = replace(tracking(random_choices(3)), trace=Trace(()))
+    others = [tracking(random_choices(seed)) for seed in range(10, 20)]
+
+    def taught(score):
+        sampler = GaussianProcessSampler(tracking, initial=2, acquisition="expected_improvement", pool=40)
+        for other in others:
+            sampler.observe(other, 0.5, 1)
+        sampler.observe(reference, score, 1)
+        return sampler
+
+    def belief(sampler):
+        regression, targets = sampler._model()
+        return float(regression.posterior(targets, [point_of(features(reference))]).mean[0])
+
+    assert belief(taught(0.9)) > 0.5 > -0.5 > belief(taught(0.1))
+    sampler = taught(0.9)
+    assert reference.key in {seen.key for seen in sampler.memory.observations}
+    assert reference.key not in {seen.key for seen in sampler.memory.ranked()}
+    again = GaussianProcessSampler(tracking, initial=2, acquisition="expected_improvement", pool=40)
+    again.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
+    assert [again.draw(n, 0).key for n in (11, 12)] == [sampler.draw(n, 0).key for n in (11, 12)]
 
 
 def test_options_are_checked():

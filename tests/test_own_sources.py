@@ -211,6 +211,18 @@ def test_a_source_may_have_units_of_its_own() -> None:
     assert other_kind(TOY.metadata, Metadata("toy", own_units=True)).startswith("units own (training: mm, rad)")
 
 
+def without_phi(job: Job) -> BuiltEvent:
+    """An event whose reading fails if it is the second."""
+    columns: dict[str, int] = {} if job.name == "second" else {"phi": 0}
+    return BuiltEvent((), {"phi": columns["phi"]})
+
+
+def test_an_error_of_its_code_names_the_event() -> None:
+    source(Plain)(lambda options: stream([Job("first", 0), Job("second", 1)], without_phi, Metadata("plain")))
+    with pytest.raises(InputError, match=r"^data source plain: event second: raised KeyError: 'phi'; --debug"):
+        load_dataset({"source": "plain", "path": "p"})
+
+
 def spoilt_twin(graph: HitGraph) -> HitGraph:
     """A copy whose first edge starts at a hit that isn't there."""
     twin = graph.clone()

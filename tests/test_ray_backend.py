@@ -19,7 +19,7 @@ from small_search import SMALL, allow, lines, proposed, results, searched, small
 
 from archioptrx.core.errors import InputError
 from archioptrx.runs.run_folder import RunFolder
-from archioptrx.search.ray_backend import _check_port
+from archioptrx.search.ray_backend import _check_port, _join
 from archioptrx.search.run import load_events, new_run
 from archioptrx.search.setup import prepare
 
@@ -212,12 +212,15 @@ def test_killed_at_fifty_moments(tmp_path: Path) -> None:
     assert kills >= 50
 
 
-def test_a_cluster_that_is_not_there_is_told_at_once():
+def test_a_cluster_that_is_not_there_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as closed:  # bound, but nobody listens
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"
         with pytest.raises(InputError, match=f"--address {address}: no Ray cluster answers: .*refused"):
-            _check_port(address)
+            _check_port(address, address)
+        monkeypatch.setenv("RAY_ADDRESS", address)  # the cluster that Ray finds
+        with pytest.raises(InputError, match=rf"--address auto: .* answers at .*:{address[10:]}: .*refused"):
+            _join("auto", {})
 
 
 @pytest.mark.long

@@ -111,6 +111,7 @@ def check_sizes(name, sizes, capsys):
         (["tracking", "--search-space", "fulll"], "fulll: no such search space; allowed: full, hyperparameters, small (did you mean full?), or a path"),
         (["tracking", "--count", "-1"], "--count: is -1; allowed: 1 or more"),
         (["tracking", "--seed", "-1"], "--seed: is -1; allowed: 0 or more"),
+        (["tracking", "--sampler", "gp"], "--sampler: is 'gp', for searches alone; allowed: distinct, exhaustive, random, or one of your own"),
         (["tracking", "--sampler", "rando"], "--sampler: is 'rando'; allowed: distinct, exhaustive, random (did you mean random?)"),
         (["tracking", "--max-steps", "2"], "search space full: walk.max_steps: is 2, but the shortest way to score takes 3 "
          "(encode, shortcut, edge_net); allowed: 3 or more"),

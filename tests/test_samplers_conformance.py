@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from archioptrx.sampling.samplers import Deduplicated, RandomSampler, make_sampler
-from archioptrx.sampling.samplers.conformance import CHECKS, SINGLE, Subject, check_sampler
+from archioptrx.sampling.samplers.conformance import CHECKS, SINGLE, Subject, check_sampler, check_several_goals
 from archioptrx.sampling.samplers.registry import SAMPLERS
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "custom_sampler.py"
@@ -80,6 +80,22 @@ class Careless(RandomSampler):
         self.best = max(getattr(self, "best", 0.0), score)
 
 
+class OneGoal(RandomSampler):
+    """Keeps the best score, which it takes for one number once it is read from JSON."""
+
+    best = (0, 0.0)
+
+    def observe(self, candidate, score, epochs):
+        if score is not None and (epochs, score) > self.best:
+            self.best = (epochs, score)
+
+    def state_dict(self):
+        return {"best": self.best}
+
+    def load_state_dict(self, state):
+        self.best = (int(state["best"][0]), float(state["best"][1]))
+
+
 class Forgetful(RandomSampler):
     """Has a state, and doesn't say so."""
 
@@ -106,6 +122,10 @@ def wild(space, seed):
 
 def careless(space, seed):
     return Deduplicated(Careless(space, seed), space)
+
+
+def one_goal(space, seed):
+    return Deduplicated(OneGoal(space, seed), space)
 
 
 def forgetful(space, seed):
@@ -145,6 +165,11 @@ def test_faulty_samplers_are_caught(make, message):
 def test_a_sampler_that_computes_with_a_failure_is_caught():
     with pytest.raises(TypeError):
         check_sampler(careless)
+
+
+def test_a_sampler_that_expects_one_goal_is_caught():
+    with pytest.raises(TypeError):
+        check_several_goals(Subject(one_goal, {}))
 
 
 def test_each_check_has_a_name_and_a_sampler_made_on_the_spot_is_refused():

@@ -8,8 +8,10 @@ import pytest
 import torch
 from oracles import ConstantOracle, PerfectOracle
 
+from archioptrx.core.config import bundled, read_yaml
 from archioptrx.graphs.architecture import Architecture
-from archioptrx.runs.experiment import load_experiment
+from archioptrx.runs.experiment import load_experiment, parse_experiment
+from archioptrx.sampling.samplers.variation import trace_in
 from archioptrx.search.run import check_events, load_events
 from archioptrx.search.setup import prepare
 from archioptrx.training.fit import evaluate_model, fit
@@ -29,6 +31,27 @@ def test_the_experiment_can_begin(name):
     model = build(first.graph, first.hyperparameters, events.data.metadata, task, 0)
     metrics = evaluate_model(model, task, events.data.splits.test)
     assert metrics[experiment.objective.first.metric] is not None
+
+
+def bundled_experiments():
+    return sorted(path.stem for path in (Path(__file__).parent.parent / "experiments").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", bundled_experiments())
+def test_references_can_be_varied_within_the_constraints(name):
+    """A reference that the space lacks, or that a constraint refuses, can't be improved by a search."""
+    document = read_yaml(Path(bundled("experiments", name)))
+    if document["data"]["source"] in ("hitgraphs", "trackml"):
+        document["data"]["path"] = "."
+    document.pop("vary", None)
+    experiment = parse_experiment(document, name)
+    setup = prepare(experiment)
+    assert not [warning for warning in setup.warnings if warning.startswith("references")]
+    for reference in setup.references:
+        graph, limits = reference.candidate.graph, experiment.constraints
+        assert trace_in(setup.space, reference.candidate).decisions
+        assert limits.executed is None or graph.executed <= limits.executed
+        assert limits.steps is None or len(graph.steps) <= limits.steps
 
 
 @pytest.mark.long

@@ -77,7 +77,11 @@ def _space(args: argparse.Namespace) -> WalkSpace:
         faults.append(f"--seed: is {args.seed}; allowed: 0 or more")
     if args.max_steps is not None and args.max_steps < 1:
         faults.append(f"--max-steps: is {args.max_steps}; allowed: 1 or more")
-    if args.sampler not in (known := (*KINDS, *SAMPLERS.own())):
+    known = (*KINDS, *SAMPLERS.own())
+    if args.sampler not in known and args.sampler in SAMPLERS:
+        allowed = ", ".join(sorted(known))
+        faults.append(f"--sampler: is {args.sampler!r}, for searches alone; allowed: {allowed}, or one of your own")
+    elif args.sampler not in known:
         faults.append(f"--sampler: is {args.sampler!r}; {did_you_mean(args.sampler, known)}")
     if args.sampler == "exhaustive" and args.count is None and args.max_steps is None:
         faults.append(

@@ -6,7 +6,8 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,55 +28,75 @@ if TYPE_CHECKING:
     from archioptrx.search.run import Events, SearchResult
     from archioptrx.training.trial import TrialData
 
-KEYS = {
-    "data": "data.path",
-    "test": "test",
-    "function_graph": "function_graph",
-    "search_space": "search_space",
-    "architecture": "architecture",
-    "sampler": "sampler.name",
-    "trials": "budget.trials",
-    "time": "budget.time",
-    "trial_time": "budget.trial_time",
-    "epochs": "training.epochs",
-    "seed": "seed",
-    "track": "track",
-    "cpus_per_trial": "resources.cpus_per_trial",
-    "gpus_per_trial": "resources.gpus_per_trial",
-}
-"""Key of the experiment file for each option."""
-ON_RESUME = ("data", "test", "trials", "time", "trial_time", "cpus_per_trial", "gpus_per_trial", "track")
+
+@dataclass(frozen=True)
+class KeyOption:
+    """An option that stands for a key of the experiment file.
+
+    Attributes
+    ----------
+    flag, key
+        The option, and the key.
+    metavar, help
+        As `--help` shows them.
+    on_resume
+        Whether a resume may change it.
+    arguments
+        Further arguments of the parser.
+    """
+
+    flag: str
+    key: str
+    metavar: str
+    help: str
+    on_resume: bool = False
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the parsed value."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+
+WHOLE, NUMBER = {"type": int}, {"type": float}
+OPTIONS = (
+    KeyOption("--data", "data.path", "PATH", "events to search on", True),
+    KeyOption("--test", "test", "PATH", "test events (default: a share of the data)", True),
+    KeyOption("--function-graph", "function_graph", "NAME", "bundled name or file: the functions that may be combined"),
+    KeyOption("--search-space", "search_space", "NAME", "bundled name or file: hyperparameters and limits"),
+    KeyOption("--architecture", "architecture", "FILE", "bundled name or file: search its hyperparameters alone"),
+    KeyOption("--sampler", "sampler.name", "NAME", "what proposes architectures"),
+    KeyOption(
+        "--from", "earlier_runs", "RUN", "earlier searches as prior knowledge of the sampler", arguments={"nargs": "+"}
+    ),
+    KeyOption("--trials", "budget.trials", "N", "ended trials that end the search", True, WHOLE),
+    KeyOption("--time", "budget.time", "T", "stop trials after this time (4h, 90m); retraining follows", True),
+    KeyOption(
+        "--trial-time", "budget.trial_time", "T", "stop each trial after this time, with the score that it has", True
+    ),
+    KeyOption("--epochs", "training.epochs", "N", "epochs of a whole trial", arguments=WHOLE),
+    KeyOption("--seed", "seed", "N", "the same seed gives the same proposals", arguments=WHOLE),
+    KeyOption("--cpus-per-trial", "resources.cpus_per_trial", "F", "CPUs, and threads, of a trial", True, NUMBER),
+    KeyOption("--gpus-per-trial", "resources.gpus_per_trial", "F", "0.25: four trials share a GPU", True, NUMBER),
+    KeyOption(
+        "--track", "track", "NAME", "tensorboard (default where installed), wandb, none; may be repeated", True,
+        {"action": "append"},
+    ),
+)  # fmt: skip
+"""The options that stand for keys; all other keys have `--set`."""
+ON_RESUME = tuple(option.flag for option in OPTIONS if option.on_resume)
 
 
 def parser() -> argparse.ArgumentParser:
     """The options of this command."""
     new = new_parser("search", "Search a space of networks: the main job.")
     new.add_argument("experiment", nargs="?", metavar="EXPERIMENT", help="bundled name or file (default: quickstart)")
-    new.add_argument("--data", metavar="PATH", help="events to search on")
-    new.add_argument("--test", metavar="PATH", help="test events (default: a share of the data)")
-    new.add_argument(
-        "--function-graph", metavar="NAME", help="bundled name or file: the functions that may be combined"
-    )
-    new.add_argument("--search-space", metavar="NAME", help="bundled name or file: hyperparameters and limits")
-    new.add_argument("--architecture", metavar="FILE", help="bundled name or file: search its hyperparameters alone")
-    new.add_argument("--sampler", metavar="NAME", help="what proposes architectures")
-    new.add_argument("--trials", type=int, metavar="N", help="ended trials that end the search")
-    new.add_argument("--time", metavar="T", help="stop trials after this time (4h, 90m); retraining follows")
-    new.add_argument("--trial-time", metavar="T", help="stop each trial after this time, with the score that it has")
-    new.add_argument("--epochs", type=int, metavar="N", help="epochs of a whole trial")
-    new.add_argument("--seed", type=int, metavar="N", help="the same seed gives the same proposals")
+    for option in OPTIONS:
+        new.add_argument(option.flag, metavar=option.metavar, help=option.help, **option.arguments)
     new.add_argument("--output", type=Path, metavar="DIR", help="the run folder (default: runs/EXPERIMENT-n)")
     new.add_argument("--resume", type=Path, metavar="RUN", help="go on with a search, or study, that was stopped")
     new.add_argument("--backend", choices=("ray", "local"), default="ray", help="local: in this process, no Ray")
     new.add_argument("--address", metavar="A", help="of a running Ray cluster (default: Ray is started here)")
-    new.add_argument("--cpus-per-trial", type=float, metavar="F", help="CPUs, and threads, of a trial")
-    new.add_argument("--gpus-per-trial", type=float, metavar="F", help="0.25: four trials share a GPU")
-    new.add_argument(
-        "--track",
-        action="append",
-        metavar="NAME",
-        help="tensorboard (default where installed), wandb, none; may be repeated",
-    )
     new.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="any key: training.patience=2")
     new.add_argument("--dry-run", action="store_true", help="size of the space, one timed step, estimated hours")
     new.add_argument("--json", action="store_true", help="print one JSON document")
@@ -122,26 +143,28 @@ def _warn(setups: Sequence[Setup]) -> None:
 
 def overrides_of(args: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
     """Dotted keys with the values that replace a file's, and the option that each came from."""
-    flags = {flag: value for flag in KEYS if (value := getattr(args, flag)) is not None}
+    named_options = [(option, value) for option in OPTIONS if (value := getattr(args, option.name)) is not None]
     faults = []
     if args.resume:
         changed = {"EXPERIMENT": args.experiment, "--output": args.output, "--dry-run": args.dry_run or None}
         wrong = [name for name, value in changed.items() if value is not None]
-        wrong += [f"--{flag.replace('_', '-')}" for flag in flags if flag not in ON_RESUME]
+        wrong += [option.flag for option, _ in named_options if not option.on_resume]
         wrong += ["--set"] if args.set else []
-        allowed = ", ".join(f"--{flag.replace('_', '-')}" for flag in ON_RESUME)
+        allowed = ", ".join(ON_RESUME)
         faults = [f"{name}: can't be changed on --resume; allowed: {allowed}, --backend, --address" for name in wrong]
-    overrides = {KEYS[flag]: value for flag, value in flags.items()}
+    overrides = {option.key: value for option, value in named_options}
     if args.sampler:
         # Another sampler has other options: those of the file go, those of --set come.
         overrides = {"sampler": {"name": args.sampler}, **overrides}
-    options = {KEYS[flag]: f"--{flag.replace('_', '-')}" for flag in flags}
+    options = {option.key: option.flag for option, _ in named_options}
     faults += read_assignments(args.set, overrides, options)
     if overrides.get("architecture"):
         if "function_graph" in overrides:
             graph, architecture = options["function_graph"], options["architecture"]
             faults.append(f"{graph}: doesn't go with {architecture}: one is searched; allowed: one of the two")
-        overrides.setdefault("search_space", "hyperparameters")  # the file's own is for its function graph
+        # The file's own search space and references are for its function graph.
+        overrides.setdefault("search_space", "hyperparameters")
+        overrides.setdefault("references", [])
     finish(faults)
     return overrides, options
 

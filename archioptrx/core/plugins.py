@@ -48,7 +48,8 @@ class Registry(Generic[Part]):
     Raises
     ------
     InputError
-        From `get`: there is no part of that name. From `register`: another module has registered that name.
+        From `get`: there is no part of that name. From `register`: another module has registered that name, or a
+        bundled part isn't in the table.
     """
 
     def __init__(self, kind: str, bundled: Mapping[str, str] | None = None) -> None:
@@ -66,6 +67,11 @@ class Registry(Generic[Part]):
             Name of the module that defines it. The same module may register a name again, as a reload does.
         """
         owner = self._modules.get(name)
+        if owner is None and module.startswith(f"{PACKAGE}."):
+            # Without a line there it is known only once something else has imported its module.
+            raise InputError(
+                f"{self.kind} {name}: is in no line of the table of bundled parts; allowed: {module} there"
+            )
         if owner not in (None, module, *SCRIPTS):
             raise InputError(f"{self.kind} {name}: is registered by {owner} already; allowed in {module}: another name")
         self._modules[name], self._parts[name] = module, part
@@ -91,6 +97,10 @@ class Registry(Generic[Part]):
             raise InputError(f"{place or self.kind}: is {name!r}; {did_you_mean(name, self)}")
         if name not in self._parts:
             importlib.import_module(self._modules[name])
+        if name not in self._parts:
+            raise InputError(
+                f"{self.kind} {name}: {self._modules[name]} doesn't register it; allowed: a decorator there"
+            )
         return self._parts[name]
 
     def in_order(self) -> list[str]:
@@ -122,6 +132,8 @@ class Registry(Generic[Part]):
     def guarded(self, name: str) -> Iterator[None]:
         """Run code of a part; an error of a user's own part becomes one line. Our own faults keep their traceback.
 
+        Notes of the error say where it was raised, such as the event.
+
         Raises
         ------
         InputError
@@ -134,8 +146,9 @@ class Registry(Generic[Part]):
         except RAISED as error:  # a user's part may raise anything
             if self._is_bundled(name):
                 raise
+            place = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
-            raise InputError(f"{self.kind} {name}: raised {reason}; --debug prints the traceback") from error
+            raise InputError(f"{self.kind} {name}: {place}raised {reason}; --debug prints the traceback") from error
 
     def __contains__(self, name: object) -> bool:
         return name in self._modules

@@ -29,6 +29,9 @@ class Point(NamedTuple):
     place: str
 
 
+HYPERPARAMETER = "hyperparameter"
+"""Kind of the decisions that change no architecture."""
+
 Choose = Callable[[Point, Sequence[str], Sequence[float]], int]
 """`choose(point, labels, prior weights) -> index`. Labels are stable and distinct; weights are 0 or more."""
 

@@ -287,7 +287,7 @@ def _register(model: Model, step: Step, names: Sequence[str], modules: Sequence[
     of a module is called.
     """
     if not names and any(True for module in modules for _ in module.parameters()):
-        fault = f"{step.function}: {step.block} has parameters, but the step names no weights"
+        fault = f"{step.function}: {step.block} has parameters, but the step names no weights; allowed: a name of them"
         raise GraphError(f"{fault}\n{model.graph}")
     for name, module in zip(names, modules, strict=False):
         owner: nn.Module = model

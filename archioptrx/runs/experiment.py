@@ -64,6 +64,8 @@ class Experiment:
         seed comes from `seed` and the proposal's number, its threads from `resources` unless they are given.
     references
         Architectures (bundled name or path) that are trials 0 … k.
+    earlier_runs
+        Run folders whose trials are prior knowledge of the sampler.
     keep
         Number of the best trials that leave their weights in the run folder.
     track
@@ -91,6 +93,7 @@ class Experiment:
     objective: Objective
     constraints: Constraints
     references: tuple[str, ...]
+    earlier_runs: tuple[str, ...]
     retrain: Retrain
     resources: Resources
     keep: Keep
@@ -177,6 +180,7 @@ def _parsed(document: object, place: str, options: Mapping[str, str]) -> Experim
         objective=Objective.read(top, metrics),
         constraints=Constraints.read(top.inside("constraints", {})),
         references=_texts(top, "references"),
+        earlier_runs=tuple(str(_absolute(run)) for run in _texts(top, "earlier_runs")),
         retrain=Retrain.read(top.inside("retrain", {})),
         resources=Resources.read(top.inside("resources", {})),
         keep=Keep.read(top.inside("keep", {})),

@@ -5,6 +5,7 @@
 `function_graph.yaml`     the function graph (or `architecture.yaml`, the one that is searched) and the search space as
 `search_space.yaml`       they were when the search began
 `modules/`                source of the user's own modules, where the search has some
+`earlier.jsonl`           trials of the earlier searches that this one began with, where there are some
 `environment.json`        versions, hardware, fingerprint and split of the data, command, commit
 `proposals.jsonl`         one line per proposal, on disk before its trial starts; `observed` lists the results that
                           the sampler had got since the line before, so that a replay is exact
@@ -33,6 +34,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -124,13 +126,14 @@ class RunFolder:
         experiment: Experiment,
         environment: Mapping[str, Any],
         files: Mapping[str, Path],
+        texts: Mapping[str, str] = MappingProxyType({}),
     ) -> RunFolder:
         """Make a run folder; it appears complete or not at all.
 
         Parameters
         ----------
-        files
-            Files to be copied into it, by name.
+        files, texts
+            Files to be copied into it, and texts to be written, by name.
 
         Raises
         ------
@@ -144,6 +147,8 @@ class RunFolder:
             (fresh / "environment.json").write_text(json.dumps(plain(environment), indent=2) + "\n")
             for name, source in files.items():
                 shutil.copyfile(source, fresh / name)
+            for name, text in texts.items():
+                (fresh / name).write_text(text)
             keep_modules(fresh, experiment.imports)
             for name in ("proposals.jsonl", "trials.jsonl"):
                 (fresh / name).touch()

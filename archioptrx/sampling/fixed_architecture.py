@@ -62,7 +62,7 @@ class FixedSpace:
             index = 0
             if len(grid.values) > 1:
                 labels = grid.labels
-                index = choose(Point("hyperparameter", grid.name), labels, (1.0,) * len(labels))
+                index = choose(Point("hyperparameter", grid.name), labels, grid.weights)
                 decisions.append(Decision("hyperparameter", grid.name, labels[index]))
             values[grid.name] = grid.values[index]
         return Candidate(self._trace(decisions), self.architecture.graph, values)

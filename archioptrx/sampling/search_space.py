@@ -19,10 +19,22 @@ Literal = int | float | str | bool
 
 @dataclass(frozen=True)
 class Grid:
-    """The values of one hyperparameter, in order; a range is divided into `bins` values, both ends included."""
+    """Values of one hyperparameter, in order; a range is divided into `bins` values, both ends included.
+
+    Attributes
+    ----------
+    prior
+        Weight of each value in random draws, 0 or more; empty: equal weights.
+    """
 
     name: str
     values: tuple[Literal, ...]
+    prior: tuple[float, ...] = ()
+
+    @cached_property
+    def weights(self) -> tuple[float, ...]:
+        """Prior weight of each value."""
+        return self.prior or (1.0,) * len(self.values)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -92,7 +104,10 @@ class SearchSpace:
     def to_dict(self) -> dict[str, Any]:
         """The YAML form with ranges as their grids; `from_dict` inverts it."""
         walk = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self.walk).items()}
-        grids = {g.name: {"choice": list(g.values)} for g in self.hyperparameters}
+        grids = {
+            g.name: {"choice": list(g.values)} | ({"prior": list(g.prior)} if g.prior else {})
+            for g in self.hyperparameters
+        }
         return {"name": self.name, "hyperparameters": grids, "walk": walk}
 
     @staticmethod
@@ -126,17 +141,28 @@ def _parse_grid(section: Fields, key: str) -> Grid:
         values = inner.take("choice", list) or [0]
         if not all(isinstance(v, int | float | str | bool) for v in values) or len(set(values)) < len(values):
             inner.fault("choice", f"is {values!r}; allowed: a list of different numbers or texts")
-        inner.rest()
-        return Grid(key, tuple(values))
+        return Grid(key, tuple(values), _parse_prior(inner, len(values)))
     ends = inner.take("range", list) or []
     scale = inner.take("scale", str, "linear", choices=("linear", "log"))
     bins = inner.take("bins", int, 8, minimum=2)
-    inner.rest()
     numbers = len(ends) == 2 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in ends)
     if not numbers or not ends[0] < ends[1] or (scale == "log" and ends[0] <= 0):
         inner.fault("range", f"is {ends!r}; allowed: [low, high]" + (" above 0" if scale == "log" else ""))
         return Grid(key, (0,))
-    return Grid(key, _spread(ends[0], ends[1], scale, bins))
+    values = _spread(ends[0], ends[1], scale, bins)
+    return Grid(key, values, _parse_prior(inner, len(values)))
+
+
+def _parse_prior(inner: Fields, count: int) -> tuple[float, ...]:
+    """Prior weights of so many values; the last key that is read."""
+    prior = inner.take("prior", list, [])
+    inner.rest()
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) and 0 <= v < math.inf for v in prior)
+    if prior and not (numbers and len(prior) == count and sum(prior) > 0):
+        rule = f"allowed: {count} numbers from 0 on, one for each value, not all of them 0"
+        inner.fault("prior", f"is {prior!r}; {rule}")
+        return ()
+    return tuple(map(float, prior))
 
 
 def _spread(low: float, high: float, scale: str, bins: int) -> tuple[Literal, ...]:

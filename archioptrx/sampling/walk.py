@@ -34,6 +34,12 @@ def _even(number: int) -> tuple[float, ...]:
     return (1.0,) * number
 
 
+@cache
+def _falling(number: int) -> tuple[float, ...]:
+    """Weights number, number - 1 … 1."""
+    return tuple(map(float, range(number, 0, -1)))
+
+
 class WalkSpace:
     """All architectures of a function graph within the limits of a search space.
 
@@ -138,11 +144,12 @@ class _Walk:
         """Choose how many steps beyond its shortest plan this walk may take.
 
         This is decided before the first step: with the whole budget at hand, most first walks would go on until no step
-        is left for others.
+        is left for others. The weights fall linearly: the executed steps are limited, and networks of few steps have
+        room for loops of many passes, which need fewer parameters for the same score.
         """
         limit = self.limits.extra[min(walk, len(self.limits.extra) - 1)]
         labels = [str(n) for n in range(min(limit, room - plan) + 1)]
-        self.left = plan + self.pick("extra", self.tables.names[target], labels)
+        self.left = plan + self.pick("extra", self.tables.names[target], labels, _falling(len(labels)))
 
     def forward(self, value: int, target: int) -> int:
         """Walk from a value to the first value of the target's type, one step or more; number of that value."""
@@ -384,7 +391,7 @@ class _Walk:
         values: dict[str, Any] = {}
         for grid in self.space.search_space.hyperparameters:
             if grid.name in used or grid.name not in self.space.graph_names:
-                index = self.pick("hyperparameter", grid.name, grid.labels) if len(grid.values) > 1 else 0
+                index = self.pick("hyperparameter", grid.name, grid.labels, grid.weights) if len(grid.values) > 1 else 0
                 values[grid.name] = grid.values[index]
         return values
 

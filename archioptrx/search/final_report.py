@@ -8,6 +8,7 @@ from dataclasses import asdict
 from archioptrx.core.files import plain
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.text import graphs_of, hyperparameters_text, metric_of, seeds_text, spread_text, table_text
+from archioptrx.search.earlier import EarlierRuns, gain_text
 from archioptrx.search.pareto import front_json, front_line, retrained_text, spreads, spreads_json
 from archioptrx.search.run import SearchResult
 from archioptrx.search.screening import Cost
@@ -38,6 +39,7 @@ def final_text(result: SearchResult, experiment: Experiment) -> str:
         front_line(rows, objective) if objective.several else "",
         f"refused before training: {refused}" if refused else "",
         screen_text(result, experiment),
+        gain_text(EarlierRuns.of(experiment, True, folder.path), rows),
         "",
         f"best: trial {winner.proposal:04d}, fingerprint {line['fingerprint'][:12]}, "
         f"validation {metric_of(experiment)} {score}, {seeds_text(seeds, winner.failed)}",
@@ -55,7 +57,7 @@ def final_text(result: SearchResult, experiment: Experiment) -> str:
         if result.exhausted
         else f"continue   archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
     ]
-    return "\n".join(part for index, part in enumerate(parts) if part or index > 4)
+    return "\n".join(part for index, part in enumerate(parts) if part or index > 5)
 
 
 def screen_text(result: SearchResult, experiment: Experiment) -> str:

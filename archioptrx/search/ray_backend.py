@@ -44,6 +44,7 @@ import ray  # noqa: E402
 from ray import tune  # noqa: E402
 from ray._private import ray_constants  # noqa: E402
 from ray._private.node import Node  # noqa: E402
+from ray._private.services import canonicalize_bootstrap_address  # noqa: E402
 from ray.tune.experiment import Trial  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
@@ -62,6 +63,8 @@ SPARE_MEMORY = 200 * 2**20
 """Bytes of the object store beside the data set."""
 PORTABLE = 2**29
 """Bytes of each part of a stored data set that are sent to the machines of a cluster at most."""
+AUTO = "auto"
+"""The address of whichever cluster Ray finds on this machine."""
 LONGEST_FOLDER = 30
 """Most characters of the path of Ray's folder: sockets lie below it, and their paths have at most 107 characters."""
 
@@ -381,16 +384,7 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
     logging.getLogger("ray").setLevel(logging.ERROR)
     if address is not None:
-        # Set at all, Ray prints one line about it and nothing else; unset, a cluster may print more.
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
-        _check_port(address)
-        try:
-            ray.init(address=address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0]
-            # Ray 2.60 starts clusters with a token; the client has to be configured for it.
-            hint = "" if "RAY_AUTH_MODE" in os.environ else "; a cluster with tokens needs RAY_AUTH_MODE=token here too"
-            raise InputError(f"--address {address}: no Ray cluster answers: {reason}{hint}") from error
+        _join(address, quiet)
         return
     try:
         with _private_to_this_machine():
@@ -400,6 +394,21 @@ def _start(resources: Resources, data: TrialData, address: str | None, folder: P
         raise InputError(
             f"Ray can't be started here: {reason}; allowed: --backend local, which needs no Ray"
         ) from error
+
+
+def _join(address: str, options: Mapping[str, Any]) -> None:
+    """Connect to a cluster that runs. Raises InputError if there is none."""
+    # Set at all, Ray prints one line about it and nothing else; unset, a cluster may print more.
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
+    try:
+        running = canonicalize_bootstrap_address(address) if address == AUTO else address
+        _check_port(address, running or address)
+        ray.init(address=running, **options)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        # Ray 2.60 starts clusters with a token; the client has to be configured for it.
+        hint = "" if "RAY_AUTH_MODE" in os.environ else "; a cluster with tokens needs RAY_AUTH_MODE=token here too"
+        raise InputError(f"--address {address}: no Ray cluster answers: {reason}{hint}") from error
 
 
 def _init_here(resources: Resources, data: TrialData, folder: Path, quiet: Mapping[str, Any]) -> None:
@@ -443,15 +452,23 @@ def _no_server(node: Node, **options: Any) -> None:
     """Start no server of web pages."""
 
 
-def _check_port(address: str) -> None:
-    """Check that the port of a cluster is open: without it Ray would wait and print messages for a minute."""
-    host, _, port = address.rpartition("://")[2].rpartition(":")
+def _check_port(address: str, running: str) -> None:
+    """Check that the port of a cluster is open: without it Ray would wait and print messages for minutes.
+
+    Parameters
+    ----------
+    address, running
+        As the user gives it, and where that is: for `auto` the cluster that Ray finds on this machine. It may be one
+        that another search has started for itself, which can't be joined.
+    """
+    host, _, port = running.rpartition("://")[2].rpartition(":")
     if not (host and port.isdecimal()):
-        return  # `auto` and the like: Ray finds out itself
+        return
     try:
         socket.create_connection((host, int(port)), timeout=10).close()
     except (OSError, OverflowError) as error:
-        raise InputError(f"--address {address}: no Ray cluster answers: {str(error).lower()}") from error
+        place = "" if running == address else f" at {running}"
+        raise InputError(f"--address {address}: no Ray cluster answers{place}: {str(error).lower()}") from error
 
 
 def portable(splits: Splits) -> Splits:

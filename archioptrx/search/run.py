@@ -24,6 +24,7 @@ from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.loggers import Tracking
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.samplers import Sampler
+from archioptrx.search.earlier import FILE as EARLIER_FILE
 from archioptrx.search.jobs import Backend, Phases
 from archioptrx.search.loop import Trials
 from archioptrx.search.measuring import Measuring
@@ -137,7 +138,8 @@ def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:
     widths = metadata.widths | target_symbols(task_of(experiment.task.options, experiment.objective).target_width)
     data = {"fingerprint": events.fingerprint, "split": splits.rule, "metadata": metadata.to_dict()}
     record = environment(data={**data, "widths": widths}, seed=experiment.seed)
-    return RunFolder.create(path, setup.experiment, record, setup.files)
+    texts = {EARLIER_FILE: setup.earlier.text} if setup.earlier.rows else {}
+    return RunFolder.create(path, setup.experiment, record, setup.files, texts)
 
 
 def check_same_data(folder: RunFolder, events: Events) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from archioptrx.core.config import bundled, finish
+from archioptrx.core.errors import ReplayError
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
@@ -20,9 +21,11 @@ from archioptrx.runs.experiment_sections import Constraints, missing_trackers
 from archioptrx.runs.loggers import LOGGERS
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
-from archioptrx.sampling.samplers import Proposer, Sampler, Screen, make_sampler
+from archioptrx.sampling.samplers import SAMPLERS, Proposer, Sampler, Screen, make_sampler
 from archioptrx.sampling.samplers.screen import Values, check_screened
+from archioptrx.sampling.samplers.variation import trace_in
 from archioptrx.sampling.walk import WalkSpace
+from archioptrx.search.earlier import EarlierRuns
 from archioptrx.search.rules import Reference
 from archioptrx.search.space import TRAINING_FIELDS, SpaceEnds, load_architecture, make_space, tried
 from archioptrx.training.settings import Training
@@ -45,6 +48,8 @@ class Setup:
         Sources and targets of its networks.
     references
         Trials 0 … k.
+    earlier
+        Trials of earlier searches.
     warnings
         Settings of the files that the search doesn't use.
     """
@@ -54,6 +59,7 @@ class Setup:
     space: WalkSpace | FixedSpace
     ends: SpaceEnds
     references: tuple[Reference, ...]
+    earlier: EarlierRuns = field(default_factory=EarlierRuns)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -66,6 +72,7 @@ class Setup:
             "seed": self.experiment.seed,
             "files": {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self.files.items()},
             "references": [reference.candidate.key for reference in self.references],
+            "earlier": hashlib.sha256(self.earlier.text.encode()).hexdigest() if self.earlier.rows else None,
         }
 
     def sampler(
@@ -102,6 +109,7 @@ class Setup:
             screen=screened if proposals > 1 and score is not None else None,
             **options,
         )
+        sampler.begin([reference.candidate for reference in self.references], self.earlier.trials)
         return sampler
 
 
@@ -127,11 +135,28 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
     own = () if space.own is None else (Reference(space.ends.name, space.own),)
     tried(faults, partial(check_trackers, experiment.track))
     known = (*own, *(reference for reference in references if reference is not None))
-    setup = Setup(experiment, space.files, space.space, space.ends, known, space.warnings)
+    warnings = [*space.warnings, *_strange(space.space, known[len(own) :])]
+    name = experiment.sampler["name"]
+    if experiment.earlier_runs and not (name in SAMPLERS and hasattr(SAMPLERS.get(name), "begin")):
+        warnings.append(f"earlier_runs: the sampler {name} learns nothing from them; gp and evolution do")
+    earlier = tried(faults, partial(EarlierRuns.of, experiment, space.own is None, run)) or EarlierRuns()
+    setup = Setup(experiment, space.files, space.space, space.ends, known, earlier, tuple(warnings))
     if not faults:
         tried(faults, setup.sampler)
     finish(faults)
     return setup
+
+
+def _strange(space: WalkSpace | FixedSpace, references: Sequence[Reference]) -> list[str]:
+    """A warning for each reference that the space lacks."""
+    warnings = []
+    for reference in references:
+        try:
+            trace_in(space, reference.candidate)
+        except ReplayError as error:
+            why = f"samplers can't vary it, as the space lacks it (gp learns from it): {error}"
+            warnings.append(f"references: {reference.name} is tried, but {why}")
+    return warnings
 
 
 def check_trackers(names: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import RAISED, InputError
 from archioptrx.core.printing import printable, raw_stream
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
@@ -335,6 +335,9 @@ def _built(job: Job, make: Make, own: Metadata | None) -> JobOutcome:
             raise InputError(fault)
     except InputError as error:
         return JobOutcome(job.name, faults=error.faults)
+    except RAISED as error:  # a user's source may raise anything
+        error.add_note(f"event {job.name}")
+        raise
     fields = fields_of(built.graphs[0], built.truth) if built.graphs else None
     return JobOutcome(job.name, built.graphs, counts=built.counts, repairs=repairs, fields=fields)
 

@@ -27,22 +27,15 @@ __all__ = [
 ]  # fmt: skip
 
 FAMILIES = (networks, reducing, single, joining, pyg, pooling)
-BUNDLED = {signature.name: signature for family in FAMILIES for signature in family.BLOCKS}
 TORCH_SIDE = "archioptrx.networks.blocks"
-FILES = {
-    "mlp": ("mlp", "attention"),
-    "gru": ("gru",),
-    "gate": ("gate",),
-    "normal": ("norm",),
-    "simple": ("aggregate", "concat", "add", "mean", "identity", "readout", "broadcast"),
-    "pyg": ("pyg",),
-    "pooling": ("pool", "unpool"),
+_MODULES = {
+    signature.name: (f"{TORCH_SIDE}.{file}", signature)
+    for family in FAMILIES
+    for file, signatures in family.BLOCKS.items()
+    for signature in signatures
 }
-"""The bundled blocks of each file of that package."""
-
-BLOCKS: DescribedRegistry[type[Any], Signature] = DescribedRegistry(
-    "block", {name: (f"{TORCH_SIDE}.{file}", BUNDLED[name]) for file, names in FILES.items() for name in names}
-)
+BUNDLED = {name: signature for name, (_, signature) in _MODULES.items()}
+BLOCKS: DescribedRegistry[type[Any], Signature] = DescribedRegistry("block", _MODULES)
 """Classes of torch modules, each described by its signature."""
 SIGNATURES: Mapping[str, Signature] = BLOCKS.descriptions
 """All signatures by name. A plain dictionary: a walk reads it thousands of times a second."""

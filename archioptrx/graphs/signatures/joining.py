@@ -32,7 +32,7 @@ def _mean_source(step: SourceStep) -> Expression:
     return Expression(call("torch.mean", call("torch.stack", listed(*step.codes)), "dim=0"))
 
 
-BLOCKS = (
+BLOCKS = {"simple": (
     Signature(
         "concat", alike(1), _sum_of_widths, commutative=True, neutral=True, distinct=True, has_weights=False,
         passes_on=_passes_on, reads=keeps, source=_concat_source,
@@ -49,4 +49,5 @@ BLOCKS = (
         "identity", alike(1, 1), same_width, neutral=True, has_weights=False,
         passes_on=_passes_on, reads=keeps, source=_concat_source,
     ),
-)  # fmt: skip
+)}  # fmt: skip
+"""By the file of `archioptrx.networks.blocks` that implements them."""

@@ -252,20 +252,25 @@ def _about(step: SourceStep) -> str:
     return textwrap.fill(f"{', '.join(map(str, step.inputs))} -> {step.output}.", 80)
 
 
-BLOCKS = (
-    Signature(
-        "mlp", _mlp_accepts, any_width, PARAMETERS,
-        commutative=True, distinct=True, irrelevant=_mlp_irrelevant, count=_mlp_count,
-        leaves=_leaves, multiplies=_mlp_multiplies, reads=mixes, source=_mlp_source,
+BLOCKS = {
+    "mlp": (
+        Signature(
+            "mlp", _mlp_accepts, any_width, PARAMETERS,
+            commutative=True, distinct=True, irrelevant=_mlp_irrelevant, count=_mlp_count,
+            leaves=_leaves, multiplies=_mlp_multiplies, reads=mixes, source=_mlp_source,
+        ),
+        Signature(
+            "attention", _attention_accepts, _attention_width,
+            (*PARAMETERS, Parameter("direction", (str,), "both", ("both", "together"))),
+            passes_messages=True, irrelevant=_attention_irrelevant, count=_attention_count,
+            leaves=_leaves, multiplies=_attention_multiplies, reads=_attention_reads, source=_attention_source,
+        ),
     ),
-    Signature(
-        "attention", _attention_accepts, _attention_width,
-        (*PARAMETERS, Parameter("direction", (str,), "both", ("both", "together"))),
-        passes_messages=True, irrelevant=_attention_irrelevant, count=_attention_count,
-        leaves=_leaves, multiplies=_attention_multiplies, reads=_attention_reads, source=_attention_source,
+    "gate": (
+        Signature(
+            "gate", _gate_accepts, _gate_width, (Parameter("weights", (str,), "row", ("row", "channel")),),
+            distinct=True, count=_gate_count, reads=_gate_reads, source=_gate_source,
+        ),
     ),
-    Signature(
-        "gate", _gate_accepts, _gate_width, (Parameter("weights", (str,), "row", ("row", "channel")),),
-        distinct=True, count=_gate_count, reads=_gate_reads, source=_gate_source,
-    ),
-)  # fmt: skip
+}  # fmt: skip
+"""By the file of `archioptrx.networks.blocks` that implements them."""

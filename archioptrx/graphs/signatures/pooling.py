@@ -47,7 +47,7 @@ def _unpool_source(step: SourceStep) -> Expression:
     return Expression(call("unpooled", *step.codes, step.pooling))
 
 
-BLOCKS = (
+BLOCKS = {"pooling": (
     Signature(
         "pool", _between("node", POOLED), same_width,
         (
@@ -61,4 +61,5 @@ BLOCKS = (
         "unpool", _between(POOLED, "node"), same_width, has_weights=False, changes_nodes=True, reads=keeps,
         source=_unpool_source,
     ),
-)  # fmt: skip
+)}  # fmt: skip
+"""By the file of `archioptrx.networks.blocks` that implements them."""

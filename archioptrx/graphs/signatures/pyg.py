@@ -49,9 +49,10 @@ def _source(step: SourceStep) -> LayerSource:
     )
 
 
-BLOCKS = (
+BLOCKS = {"pyg": (
     Signature(
         "pyg", _accepts, any_width, (Parameter("conv", (str,), "GCNConv"), Parameter("arguments", (dict,), {})),
         passes_messages=True, count=_count, source=_source,
     ),
-)  # fmt: skip
+)}  # fmt: skip
+"""By the file of `archioptrx.networks.blocks` that implements them."""

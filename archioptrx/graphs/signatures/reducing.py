@@ -64,7 +64,7 @@ def _broadcast_source(step: SourceStep) -> Expression:
     return Expression(f"{step.codes[0]}.expand({NUMBER_OF_ROWS[step.output.domain]}, -1)")
 
 
-BLOCKS = (
+BLOCKS = {"simple": (
     Signature(
         "aggregate", _aggregate_accepts, _aggregate_width,
         (
@@ -78,4 +78,5 @@ BLOCKS = (
         has_weights=False, passes_on=_passes_on, reads=keeps, source=_readout_source,
     ),
     Signature("broadcast", _broadcast_accepts, same_width, has_weights=False, reads=keeps, source=_broadcast_source),
-)  # fmt: skip
+)}  # fmt: skip
+"""By the file of `archioptrx.networks.blocks` that implements them."""

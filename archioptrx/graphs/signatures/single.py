@@ -40,10 +40,17 @@ def _norm_source(step: SourceStep) -> LayerSource:
     return LayerSource(f"{NORMS[step.parameters['kind']]}({step.output.width})", step.codes, {"layer.": ""})
 
 
-BLOCKS = (
-    Signature("gru", alike(2, 2), _gru_width, distinct=True, count=_gru_count, reads=_gru_reads, source=_gru_source),
-    Signature(
-        "norm", alike(1, 1), same_width, (Parameter("kind", (str,), "layer", tuple(NORMS)),),
-        idempotent=True, count=_norm_count, reads=keeps, source=_norm_source,
+BLOCKS = {
+    "gru": (
+        Signature(
+            "gru", alike(2, 2), _gru_width, distinct=True, count=_gru_count, reads=_gru_reads, source=_gru_source,
+        ),
     ),
-)  # fmt: skip
+    "normal": (
+        Signature(
+            "norm", alike(1, 1), same_width, (Parameter("kind", (str,), "layer", tuple(NORMS)),),
+            idempotent=True, count=_norm_count, reads=keeps, source=_norm_source,
+        ),
+    ),
+}  # fmt: skip
+"""By the file of `archioptrx.networks.blocks` that implements them."""

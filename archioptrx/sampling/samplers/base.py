@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from archioptrx.sampling.samplers.ranking import Score
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """Trial of an earlier search: prior knowledge. Its score is compared with others of the same search only.
+
+    Attributes
+    ----------
+    search
+        Number of the search, from 1 on.
+    candidate
+        The candidate; this space may lack it.
+    score, epochs
+        As in `Sampler.observe`.
+    """
+
+    search: int
+    candidate: Any
+    score: Score
+    epochs: int
 
 
 class Sampler(Protocol):
@@ -27,6 +48,11 @@ class Sampler(Protocol):
 
     parent: Any | None
     refused: Counter[str]
+
+    def begin(self, candidates: Sequence[Any], earlier: Sequence[Earlier] = ()) -> None:
+        """Take note, before the first proposal, of the architectures that the search tries first (references), and of
+        the trials of earlier searches.
+        """
 
     def propose(self) -> Any | None:
         """The next candidate; None if there is no further one."""
@@ -62,9 +88,11 @@ class Proposer(Protocol):
     One attribute is optional. `parent`: the observed candidate that the last draw was made from (an object with its
     `key`), or None.
 
-    Two methods are optional. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the
-    present probability of that label; empty while nothing is learned. It must not change the state. `again(candidate,
-    score, epochs)`: called for a refused duplicate, in place of `observe`.
+    Three methods are optional. `begin(candidates, earlier)`: takes the architectures that the search tries first, such
+    as references, and the trials of earlier searches, before the first draw and anew with each start; the space may
+    lack some of them. `learned() -> Mapping[str, float]`: by label of a decision of kind `function`, the present
+    probability of that label; empty while nothing is learned. It must not change the state. `again(candidate, score,
+    epochs)`: called for a refused duplicate, in place of `observe`.
     """
 
     def draw(self, number: int, attempt: int) -> Any | None:

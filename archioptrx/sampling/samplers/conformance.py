@@ -10,8 +10,8 @@
 
 It checks that: proposals depend on seed and observations alone, in any process; every choice is allowed; failures, NaN,
 infinity, late, missing and shuffled scores, pruned trials and 16 proposals in flight raise no error; the state makes a
-round trip through JSON in the middle of a search; nothing is proposed twice; spaces of one architecture and of 10^40
-work.
+round trip through JSON in the middle of a search, with one goal and with several; nothing is proposed twice; spaces of
+one architecture and of 10^40 work.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from archioptrx.graphs.decisions import Choose, Decision, Point, Space, Trace
+from archioptrx.graphs.decisions import HYPERPARAMETER, Choose, Decision, Point, Space, Trace
 from archioptrx.sampling.samplers import Sampler, make_sampler, replay
-from archioptrx.sampling.samplers.variation import HYPERPARAMETER
 
 Make = Callable[..., Sampler]
 """`make(space, seed, **options)`: a fresh sampler. A function of a module, so that another process can find it."""
@@ -265,6 +264,24 @@ def check_state(make: Subject) -> None:
     )
 
 
+def check_several_goals(make: Subject) -> None:
+    """Scores of several goals are tuples, from the first observation on, and survive the state."""
+
+    def goals(sampler: Sampler, trials: int) -> list[Any]:
+        proposed = []
+        for number in range(trials):
+            proposed.append(propose(sampler))
+            score = (proposed[-1].score, -float(len(proposed[-1].trace.decisions)))
+            sampler.observe(proposed[-1], None if number % 7 == 3 else score, 1 + number % 2)
+        return proposed
+
+    original, loaded = make(MIDDLE, 7), make(MIDDLE, 7)
+    goals(original, 16)
+    loaded.load_state_dict(json.loads(json.dumps(original.state_dict())))
+    same = plain(goals(original, 6)) == plain(goals(loaded, 6))
+    require(same, "a sampler of several goals goes on differently after a state round trip")
+
+
 def check_single(make: Subject) -> None:
     """The only architecture is proposed once."""
     sampler = make(SINGLE)
@@ -294,4 +311,5 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_in_flight,
     check_reproducible,
     check_state,
+    check_several_goals,
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archioptrx.graphs.decisions import Space
-from archioptrx.sampling.samplers.base import Proposer, seed_of
+from archioptrx.sampling.samplers.base import Earlier, Proposer, seed_of
 from archioptrx.sampling.samplers.exhaustive import enumerate_space
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.ranking import REFUSED, Score, clean
@@ -48,6 +48,12 @@ class Deduplicated:
         self._candidates: dict[str, Known] = {}  # by key
         self._path: list[int] | None = []  # last path of the enumeration; None: at its end
         self._looked = 0
+
+    def begin(self, candidates: Sequence[Any], earlier: Sequence[Earlier] = ()) -> None:
+        """Pass on the architectures that the search tries first, where the inner sampler wants them."""
+        begin = getattr(self.inner, "begin", None)
+        if begin is not None:
+            begin(candidates, earlier)
 
     def propose(self) -> Any | None:
         """The next new candidate; None if there is no further one."""

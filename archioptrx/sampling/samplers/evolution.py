@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archioptrx.graphs.decisions import Choose, Space, Trace
-from archioptrx.sampling.samplers.base import seed_of
+from archioptrx.graphs.decisions import HYPERPARAMETER, Choose, Space, Trace
+from archioptrx.sampling.samplers.base import Earlier, seed_of
 from archioptrx.sampling.samplers.memory import Memory, Observation, ranked
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.registry import sampler
-from archioptrx.sampling.samplers.variation import HYPERPARAMETER, cross, mutate, options_of
+from archioptrx.sampling.samplers.variation import Start, cross, mutate, options_of
 
 MODES = ("ageing", "local_search")
 PATIENCE = 10
@@ -41,7 +41,8 @@ class EvolutionSampler:
     tournament
         Number of members that compete to be a parent (drawn with replacement).
     initial
-        Number of random candidates at the start.
+        Number of candidates at the start that have no parent: random, every other one varied from a reference where
+        there is one.
     crossover
         Share of children that have two parents; the others are mutated in one decision.
     mode
@@ -76,6 +77,7 @@ class EvolutionSampler:
         self.space, self.seed, self.mode = space, seed, mode
         self.population, self.tournament, self.initial, self.crossover = population, tournament, initial, crossover
         self.memory = Memory(space)
+        self.start = Start()
         self.parent: Observation | None = None
         self._ranked: list[Observation] | None = None
         self._elite: list[Observation] = []
@@ -90,7 +92,7 @@ class EvolutionSampler:
         if self._ranked is None:
             self._ranked = self._members()
         if number < self.initial or not self._ranked:
-            return self.space(answer)
+            return self.start.candidate(self.space, number, draw.getrandbits(64))
         if self.mode == "local_search":
             return self._neighbour(answer)
         if draw.random() < self.crossover:
@@ -99,6 +101,10 @@ class EvolutionSampler:
             return child if attempt < PATIENCE else self._mutant(child.trace, number, attempt, draw, answer)
         self.parent = self._select(draw)
         return self._mutant(self.parent.trace, number, attempt, draw, answer)
+
+    def begin(self, candidates: Sequence[Any], earlier: Sequence[Earlier] = ()) -> None:
+        """Take over what is known before the search; see `Proposer`."""
+        self.start = Start.of(self.space, candidates, earlier)
 
     def _members(self) -> list[Observation]:
         """Possible parents, best first."""

@@ -13,9 +13,8 @@ from functools import lru_cache
 from typing import Any
 
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.decisions import Trace
+from archioptrx.graphs.decisions import HYPERPARAMETER, Trace
 from archioptrx.graphs.signatures import SIGNATURES
-from archioptrx.sampling.samplers.variation import HYPERPARAMETER
 
 DEPTH = 3
 Features = tuple[Mapping[str, int], ...]

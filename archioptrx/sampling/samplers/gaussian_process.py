@@ -17,6 +17,10 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+
+KINSHIPS = (0.8, 0.95, 0.6, 0.3, 0.0)
+"""Correlations between searches that are tried; the first one holds while nothing speaks for another."""
 
 STEPS = 25
 PRIOR_WEIGHT, PRIOR_NOISE, WIDTH, NOISE_WIDTH = -1.5, -2.0, 1.5, 1.0
@@ -184,6 +188,41 @@ def fit(parts: Sequence[Array], targets: Array, theta: Array | None = None) -> A
     return theta
 
 
+def evidence(parts: Sequence[Array], targets: Array, theta: Array) -> float:
+    """Logarithm of the posterior of weights and noise, up to a constant: what `fit` climbs."""
+    mean = np.array([PRIOR_WEIGHT] * len(parts) + [PRIOR_NOISE])
+    width = np.array([WIDTH] * len(parts) + [NOISE_WIDTH])
+    root = np.linalg.cholesky(kernel(parts, theta) + math.exp(theta[-1]) * np.eye(len(targets)))
+    white = np.linalg.solve(root, targets)
+    likelihood = -0.5 * float(white @ white) - float(np.log(np.diag(root)).sum())
+    return likelihood - 0.5 * float((((theta - mean) / width) ** 2).sum())
+
+
+def likeness(first: Whole, second: Whole, kinship: float) -> Array:
+    """Factor [n, m] of the kernel between points of the searches `first` [n] and `second` [m].
+
+    1 within a search, `kinship` between two: the kernel of tasks of Bonilla et al. 2007 ("Multi-task Gaussian Process
+    Prediction", NeurIPS) with one correlation for all pairs. It is positive semi-definite for a kinship from 0 to 1.
+    """
+    return np.where(first[:, None] == second, 1.0, kinship)
+
+
+def fit_kinship(
+    parts: Sequence[Array], targets: Array, searches: Whole, theta: Array | None = None
+) -> tuple[Array, float]:
+    """Weights and noise as `fit`, with the kinship of `KINSHIPS` under which the posterior is largest.
+
+    Searches that rank alike get a kinship near 1; with 0 the points of other searches say nothing.
+    """
+    results = []
+    for kinship in KINSHIPS:
+        related = [part * likeness(searches, searches, kinship) for part in parts]
+        fitted = fit(related, targets, theta)
+        results.append((evidence(related, targets, fitted), fitted, kinship))
+    _, best, kinship = max(results, key=lambda result: result[0])
+    return best, kinship
+
+
 @dataclass(frozen=True)
 class Posterior:
     """Posterior at new points: mean [m] and covariance [m, m] of the function without noise."""
@@ -219,11 +258,19 @@ class Regression:
         The first known points.
     theta
         Logarithms of the weights of the kernel, then of the noise.
+    searches
+        Number of the search of each point [points]; new points are of search 0. None: all are.
+    kinship
+        Correlation between searches; see `likeness`.
     """
 
-    def __init__(self, points: Sequence[Point], theta: Array) -> None:
-        self.points, self.theta = levels_of(points), theta
-        noisy = kernel(cosines_among(self.points), theta) + math.exp(theta[-1]) * np.eye(len(points))
+    def __init__(
+        self, points: Sequence[Point], theta: Array, searches: Sequence[int] | None = None, kinship: float = 1.0
+    ) -> None:
+        self.points, self.theta, self.kinship = levels_of(points), theta, kinship
+        self.searches = np.array([0] * len(points) if searches is None else searches, dtype=np.int64)
+        related = kernel(cosines_among(self.points), theta) * likeness(self.searches, self.searches, kinship)
+        noisy = related + math.exp(theta[-1]) * np.eye(len(points))
         self._rows = np.tril(np.linalg.inv(np.linalg.cholesky(noisy)))
 
     @property
@@ -235,18 +282,23 @@ class Regression:
     def append(self, point: Point) -> None:
         """Add a known point."""
         new, inverse = levels_of([point]), self.inverse
-        across, count = inverse @ kernel(cosines(new, self.points), self.theta)[0], len(inverse)
+        across, count = inverse @ self._across(new)[0], len(inverse)
         square = float(np.exp(self.theta).sum() - across @ across)  # the noise at least, but for rounding
         pivot = math.sqrt(max(square, math.exp(self.theta[-1]) / 2))
         if count == len(self._rows):
             self._rows = np.pad(self._rows, (0, 16 + count // 8))
         self._rows[count, :count] = -(across @ inverse) / pivot
         self._rows[count, count] = 1 / pivot
-        self.points = joined(self.points, new)
+        self.points, self.searches = joined(self.points, new), np.append(self.searches, 0)
+
+    def _across(self, new: Sequence[Level]) -> Array:
+        """Kernel between new points and the known ones [new, points]."""
+        own = np.zeros(len(new[0].norms), dtype=np.int64)
+        return kernel(cosines(new, self.points), self.theta) * likeness(own, self.searches, self.kinship)
 
     def posterior(self, targets: Array, new: Sequence[Point]) -> Posterior:
         """Posterior at new points, given the targets [n] of the known ones."""
         levels = levels_of(new)
-        across = kernel(cosines(levels, self.points), self.theta) @ self.inverse.T
+        across = self._across(levels) @ self.inverse.T
         among = kernel(cosines_among(levels), self.theta)
         return Posterior(across @ (self.inverse @ targets), among - across @ across.T)

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from archioptrx.graphs.decisions import Choose, Space, Trace
-from archioptrx.sampling.samplers.base import seed_of
+from archioptrx.graphs.decisions import Space, Trace
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.samplers.base import Earlier, seed_of
 from archioptrx.sampling.samplers.features import features
 from archioptrx.sampling.samplers.gaussian_process import (
     Array,
@@ -21,16 +22,17 @@ from archioptrx.sampling.samplers.gaussian_process import (
     Regression,
     cosines_among,
     fit,
+    fit_kinship,
     levels_of,
     point_of,
 )
-from archioptrx.sampling.samplers.memory import Memory, ranked
+from archioptrx.sampling.samplers.memory import Memory, Observation, ranked
 from archioptrx.sampling.samplers.options import OptionChecks
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.ranking import Score, quantiles, window
 from archioptrx.sampling.samplers.registry import sampler
 from archioptrx.sampling.samplers.replay import replay
-from archioptrx.sampling.samplers.variation import cross, mutate, options_of
+from archioptrx.sampling.samplers.variation import Start, cross, free_positions, mutated
 
 ACQUISITIONS = ("thompson", "expected_improvement")
 GROWTH, MOST_NEW = 1.15, 150
@@ -42,8 +44,8 @@ FIT, WINDOW = 256, 1000
 PARTS = 4
 """Number of parts of a pool: a proposal makes one part anew, and keeps those of the proposals just before it."""
 
-FURTHER = 0.25
-"""Probability that a mutated candidate is mutated again."""
+EARLIER = 128
+"""Trials of earlier searches that the model is given, at most."""
 
 
 @sampler("gp")
@@ -60,7 +62,8 @@ class GaussianProcessSampler:
     seed
         Seed of all draws.
     initial
-        Number of random candidates at the start.
+        Number of candidates at the start that are not chosen by the model: random, every other one varied from a
+        reference where there is one.
     pool
         Number of candidates that each proposal is chosen from: half mutated, a quarter crossed, a quarter random.
     best
@@ -88,9 +91,11 @@ class GaussianProcessSampler:
         checks.finish()
         self.space, self.seed, self.initial = space, seed, initial
         self.pool, self.best, self.acquisition = pool, best, acquisition
-        self.memory = Memory(space)
+        self.memory = Memory(space, elsewhere=True)
+        self.start, self._earlier = Start(), Lessons()
         self._points: list[Point] = []  # of the observations
         self._theta: list[float] = []
+        self._kinship = 1.0
         self._fitted = 0  # number of observations when the weights were fitted
         self._regression: Regression | None = None
         self._modelled: list[int] = []  # the observations of the regression
@@ -101,8 +106,8 @@ class GaussianProcessSampler:
     def draw(self, number: int, attempt: int) -> Any:
         """The first new candidate of the ranked pool; after a refusal the next."""
         answer = random_choices(seed_of(self.seed, number, attempt))
-        if number < self.initial or len(self.memory.observations) < 2:
-            return self.space(answer)
+        if self._opens(number):
+            return self.start.candidate(self.space, number, seed_of(self.seed, number, attempt))
         if self._preferred[0] != number:
             self._preferred = (number, self._rank(number))
         known, new = {observation.key for observation in self.memory.observations}, set[str]()
@@ -112,6 +117,16 @@ class GaussianProcessSampler:
                 if len(new) > attempt:
                     return candidate
         return self.space(answer)
+
+    def _opens(self, number: int) -> bool:
+        """Whether a proposal is made without the model; with earlier searches, every other one has it at once."""
+        if self._earlier.points:
+            return number < self.initial and number % 2 == 0
+        return number < self.initial or len(self.memory.observations) < 2
+
+    def begin(self, candidates: Sequence[Any], earlier: Sequence[Earlier] = ()) -> None:
+        """Take over what is known before the search; see `Proposer`."""
+        self.start, self._earlier = Start.of(self.space, candidates, earlier), Lessons.of(earlier)
 
     def _rank(self, number: int) -> list[Any]:
         """The pool of a proposal, in falling order of the acquisition."""
@@ -123,7 +138,7 @@ class GaussianProcessSampler:
         if self.acquisition == "thompson":
             values = beliefs.sample(np.random.default_rng(seed_of(self.seed, number)))
         else:
-            values = beliefs.expected_improvement(float(targets.max()))
+            values = beliefs.expected_improvement(float(targets[len(self._earlier.points) :].max(initial=0.0)))
         return [candidates[i] for i in np.argsort(-values, kind="stable")]
 
     def _make_parts(self, number: int) -> None:
@@ -138,9 +153,9 @@ class GaussianProcessSampler:
         """One part of a pool, from the first `observed` observations: half mutated, a quarter crossed, one random."""
         draw = random.Random(seed_of(self.seed, number, 0, 0))
         answer = random_choices(draw.getrandbits(64))
-        scored = [observation for observation in self.memory.observations[:observed] if observation.score is not None]
-        parents = [observation.trace for observation in ranked(scored)[: self.best]]
-        self._free = {trace: self._free.get(trace) or _free(self.space, trace) for trace in parents}
+        scored = [seen for seen in self.memory.observations[:observed] if seen.score is not None and seen.graph is None]
+        parents = [seen.trace for seen in ranked(scored)[: self.best]] or list(self.start.traces)
+        self._free = {trace: self._free.get(trace) or free_positions(self.space, trace) for trace in parents}
         pool = []
         for place in range(number, number + math.ceil(self.pool / PARTS)):
             if not parents or place % 4 == 3:
@@ -148,49 +163,50 @@ class GaussianProcessSampler:
             elif place % 4 == 2:
                 pool.append(cross(self.space, draw.choice(parents), draw.choice(parents), draw, answer))
             else:
-                pool.append(self._mutant(draw.choice(parents), draw, answer))
+                pool.append(mutated(self.space, draw.choice(parents), draw, answer, self._free))
         return [(candidate, point_of(features(candidate))) for candidate in pool]
-
-    def _mutant(self, trace: Trace, draw: random.Random, answer: Choose) -> Any:
-        """A mutated candidate; in one of four cases it is mutated again, and so on."""
-        while True:
-            free = self._free[trace] if trace in self._free else _free(self.space, trace)
-            if not free:
-                return self.space(answer)
-            child = mutate(self.space, trace, draw.choice(free), answer)
-            if draw.random() >= FURTHER:
-                return child
-            trace = child.trace
 
     def _model(self) -> tuple[Regression, Array]:
         """The regression with all observations since its fit, and their targets; a new fit where one is due."""
-        outcomes = self._outcomes()
-        if len(outcomes) >= min(GROWTH * self._fitted, self._fitted + MOST_NEW):
+        outcomes, earlier = self._outcomes(), self._earlier
+        if not self._theta or len(outcomes) >= min(GROWTH * max(1, self._fitted), self._fitted + MOST_NEW):
             self._fit(outcomes)
         if self._regression is None:
             self._modelled = window(outcomes[: self._fitted], WINDOW)
-            self._regression = Regression([self._points[i] for i in self._modelled], np.array(self._theta))
-        for number in range(max(self._fitted, self._modelled[-1] + 1), len(outcomes)):
+            points = [*earlier.points, *(self._points[i] for i in self._modelled)]
+            searches = [*earlier.searches, *(0 for _ in self._modelled)]
+            self._regression = Regression(points, np.array(self._theta), searches, self._kinship)
+        for number in range(max(self._fitted, max(self._modelled, default=-1) + 1), len(outcomes)):
             self._regression.append(self._points[number])
             self._modelled.append(number)
         targets = quantiles(outcomes)
-        return self._regression, np.array([targets[i] for i in self._modelled])
+        return self._regression, np.array([*earlier.targets, *(targets[i] for i in self._modelled)])
 
     def _outcomes(self) -> list[tuple[Score, int]]:
         return [(observation.score, observation.epochs) for observation in self.memory.observations]
 
     def _fit(self, outcomes: Sequence[tuple[Score, int]]) -> None:
         """Fit the weights of the kernel to a part of the observations."""
-        targets, chosen = quantiles(outcomes), window(outcomes, FIT)
-        parts = cosines_among(levels_of([self._points[i] for i in chosen]))
+        own, chosen, earlier = quantiles(outcomes), window(outcomes, FIT), self._earlier
+        parts = cosines_among(levels_of([*earlier.points, *(self._points[i] for i in chosen)]))
+        targets = np.array([*earlier.targets, *(own[i] for i in chosen)])
         theta = np.array(self._theta) if self._theta else None
-        self._theta = fit(parts, np.array([targets[i] for i in chosen]), theta).tolist()
-        self._fitted, self._regression = len(outcomes), None
+        if earlier.points:
+            fitted, self._kinship = fit_kinship(
+                parts, targets, np.array([*earlier.searches, *(0 for _ in chosen)]), theta
+            )
+        else:
+            fitted = fit(parts, targets, theta)
+        self._theta, self._fitted, self._regression = fitted.tolist(), len(outcomes), None
 
     def observe(self, candidate: Any, score: Any, epochs: int) -> None:
-        """Learn from a candidate, unless it is known or can't be replayed (a reference of another space)."""
+        """Learn from a candidate, unless it is known. One of another space (a reference) teaches by its graph."""
         if self.memory.add(candidate, score, epochs):
             self._points.append(point_of(features(candidate)))
+
+    def _candidate(self, seen: Observation) -> Any:
+        """Candidate of an observation: of its trace, or of its graph where this space lacks it."""
+        return replay(self.space, seen.trace) if seen.graph is None else Candidate(seen.trace, seen.graph, {})
 
     def again(self, candidate: Any, score: Any, epochs: int) -> None:
         """Ignore a refused duplicate: it brings no new score."""
@@ -198,15 +214,20 @@ class GaussianProcessSampler:
     def state_dict(self) -> Mapping[str, Any]:
         """All observations, the weights of the kernel, and the number of observations behind each part of the pool."""
         parts = {str(number): part.observed for number, part in self._parts.items()}
-        return {**self.memory.state_dict(), "theta": list(self._theta), "fitted": self._fitted, "parts": parts}
+        return {
+            **self.memory.state_dict(),
+            "theta": list(self._theta),
+            "kinship": self._kinship,
+            "fitted": self._fitted,
+            "parts": parts,
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over a state. The factor and the parts of the pool are made again, as they were made before."""
         self.memory.load_state_dict(state)
-        self._points = [
-            point_of(features(replay(self.space, observation.trace))) for observation in self.memory.observations
-        ]
+        self._points = [point_of(features(self._candidate(seen))) for seen in self.memory.observations]
         self._theta, self._fitted = list(state["theta"]), int(state["fitted"])
+        self._kinship = float(state["kinship"])
         self._parts = {int(number): Part(int(observed)) for number, observed in state["parts"].items()}
         self._regression, self._modelled, self._preferred = None, [], (-1, [])
 
@@ -227,6 +248,30 @@ class Part:
     pool: Sequence[tuple[Any, Point]] = ()
 
 
-def _free(space: Space, trace: Trace) -> list[int]:
-    """Positions of decisions with several options."""
-    return [i for i, labels in enumerate(options_of(space, trace)) if len(labels) > 1]
+@dataclass(frozen=True)
+class Lessons:
+    """Trials of earlier searches as the model takes them.
+
+    Attributes
+    ----------
+    points, targets, searches
+        Of each trial: its point, the normal quantile of its rank in its search, the number of the search.
+    """
+
+    points: tuple[Point, ...] = ()
+    targets: tuple[float, ...] = ()
+    searches: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, earlier: Sequence[Earlier]) -> Lessons:
+        """At most `EARLIER` trials of all searches together: of each the best half and the latest."""
+        numbers = sorted({trial.search for trial in earlier})
+        points, targets, searches = list[Point](), list[float](), list[int]()
+        for number in numbers:
+            trials = [trial for trial in earlier if trial.search == number]
+            outcomes = [(trial.score, trial.epochs) for trial in trials]
+            ranks, chosen = quantiles(outcomes), window(outcomes, EARLIER // len(numbers))
+            points += [point_of(features(trials[i].candidate)) for i in chosen]
+            targets += [ranks[i] for i in chosen]
+            searches += [number] * len(chosen)
+        return cls(tuple(points), tuple(targets), tuple(searches))

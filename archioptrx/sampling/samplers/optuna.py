@@ -19,15 +19,17 @@ from itertools import pairwise
 from typing import Any
 
 from archioptrx.core.errors import InputError, did_you_mean
-from archioptrx.graphs.decisions import Choose, Point, Space
+from archioptrx.graphs.decisions import HYPERPARAMETER, Choose, Point, Space
 from archioptrx.sampling.samplers.base import seed_of
 from archioptrx.sampling.samplers.random import random_choices
 from archioptrx.sampling.samplers.ranking import REFUSED, clean, window
-from archioptrx.sampling.samplers.variation import HYPERPARAMETER, replays
+from archioptrx.sampling.samplers.variation import known_in
 
 PREFIX = "optuna:"
 PATIENCE = 3
 """Number of refused draws after which a candidate is drawn at random."""
+OPENING = 10
+"""Number of candidates whose decisions with uneven prior weights are drawn by these: Optuna knows no such weights."""
 WINDOWS = {"TPESampler": 500}
 """Most trials in a study, by class of Optuna. TPE sorts all trials for each decision; of the best it looks at 25."""
 
@@ -148,8 +150,8 @@ class OptunaSampler:
         self.records = [known for known in self.records if known.outcome is not None or known.number != number]
         record = Record("", {}, {}, {}, number)
         seed = seed_of(self.seed, number, attempt)
+        prior = random_choices(seed)
         if attempt >= PATIENCE:
-            prior = random_choices(seed)
             candidate = self.space(noting(record, lambda name, point, labels, weights: prior(point, labels, weights)))
         else:
             trial = self._ask(seed)
@@ -157,6 +159,8 @@ class OptunaSampler:
             def answer(name: str, point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
                 if len(labels) == 1:
                     return 0
+                if number < OPENING and max(weights) > min(weights):
+                    return prior(point, labels, weights)
                 if is_rising(point, labels):
                     return int(trial.suggest_int(name, 0, len(labels) - 1))
                 return labels.index(trial.suggest_categorical(name, list(labels)))
@@ -220,9 +224,10 @@ class OptunaSampler:
                 record.outcome = outcome
                 return
         known = any(record.key == candidate.key and record.outcome == outcome for record in self.records)
-        if known or not replays(self.space, candidate.trace):
+        traces = () if known else known_in(self.space, [candidate])
+        if not traces:
             return
-        record, old = Record(candidate.key, {}, {}, {}, None, outcome), iter(candidate.trace.decisions)
+        record, old = Record(candidate.key, {}, {}, {}, None, outcome), iter(traces[0].decisions)
         self.space(noting(record, lambda name, point, labels, weights: labels.index(next(old).label)))
         self.records.append(record)
 

@@ -6,21 +6,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archioptrx.core.errors import InputError, ReplayError, did_you_mean
-from archioptrx.graphs.decisions import Point, Space, Trace
+from archioptrx.graphs.decisions import HYPERPARAMETER, Point, Space, Trace
 from archioptrx.sampling.samplers.registry import sampler
 
 
-def replay(space: Space, trace: Trace) -> Any:
+def replay(space: Space, trace: Trace, settings: Mapping[str, Any] | None = None) -> Any:
     """Follow a trace through a space.
+
+    Parameters
+    ----------
+    settings
+        Values of hyperparameters by name. Where they are given, each hyperparameter of the space takes the option that
+        is nearest to its value, and what the trace says of hyperparameters isn't used.
 
     Raises
     ------
     ReplayError
         A decision is not allowed here; the message names the first one and the allowed options.
     """
-    entries = iter(enumerate(trace.decisions))
+    followed = [d for d in enumerate(trace.decisions) if settings is None or d[1].kind != HYPERPARAMETER]
+    entries = iter(followed)
 
     def choose(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
+        if settings is not None and point.kind == HYPERPARAMETER:
+            return nearest(labels, settings.get(point.place))
         number, entry = next(entries, (len(trace.decisions), None))
         if entry is None:
             raise ReplayError(f"trace: ends after {number} decisions; {point.kind} at {point.place} comes next")
@@ -43,6 +52,21 @@ def replay(space: Space, trace: Trace) -> Any:
             f"trace: decision {number} ({unused.kind} at {unused.place}) is left over: the walk has ended"
         )
     return candidate
+
+
+def nearest(labels: Sequence[str], value: object) -> int:
+    """Index of the label of a value; without one, of the nearest number, or of the middle of the list.
+
+    >>> nearest(("8", "16", "32"), 20), nearest(("relu", "tanh"), "tanh"), nearest(("0.001", "0.003", "0.01"), None)
+    (1, 1, 1)
+    """
+    if str(value) in labels:
+        return labels.index(str(value))
+    try:
+        gaps = [abs(float(label) - float(str(value))) for label in labels]
+    except ValueError:
+        return len(labels) // 2
+    return gaps.index(min(gaps))
 
 
 @sampler("replay")

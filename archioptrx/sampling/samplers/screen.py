@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from archioptrx.core.errors import InputError
-from archioptrx.sampling.samplers.base import Proposer
+from archioptrx.sampling.samplers.base import Earlier, Proposer
 from archioptrx.sampling.samplers.ranking import Score
 
 Values = Sequence[float | None]
@@ -71,6 +71,12 @@ class Screen:
         place = best([self.score(candidate) for candidate, _ in fresh]) if fresh else 0
         taken, self.parent = (fresh or drawn)[place]
         return taken
+
+    def begin(self, candidates: Sequence[Any], earlier: Sequence[Earlier] = ()) -> None:
+        """Pass on the architectures that the search tries first."""
+        begin = getattr(self.inner, "begin", None)
+        if begin is not None:
+            begin(candidates, earlier)
 
     def observe(self, candidate: Any, score: Score, epochs: int) -> None:
         """Pass an observation on."""

@@ -8,15 +8,23 @@ those of the same place; a point without such a decision decides anew.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from archioptrx.core.errors import ReplayError
-from archioptrx.graphs.decisions import Choose, Decision, Point, Space, Trace
+from archioptrx.graphs.decisions import HYPERPARAMETER, Choose, Decision, Point, Space, Trace
+from archioptrx.sampling.samplers.base import Earlier
+from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.samplers.ranking import order
 from archioptrx.sampling.samplers.replay import replay
 
-HYPERPARAMETER = "hyperparameter"
-"""Kind of the decisions that change no architecture."""
+CROSSED, FURTHER = 0.25, 0.25
+"""Share of crossings among the candidates varied from known ones; probability that a mutated one is mutated again."""
+BEST = 3
+"""Best trials of each earlier search that are tried again."""
 
 
 class Heritage:
@@ -51,13 +59,34 @@ def options_of(space: Space, trace: Trace) -> list[tuple[str, ...]]:
     return options
 
 
-def replays(space: Space, trace: Trace) -> bool:
-    """Whether all decisions of a trace are allowed in a space."""
-    try:
-        replay(space, trace)
-    except ReplayError:
-        return False
-    return True
+def trace_in(space: Space, candidate: Any) -> Trace:
+    """Trace by which a space gives the architecture of a candidate, from this space or another one.
+
+    A hyperparameter takes the space's value that is nearest to that of the candidate.
+
+    Raises
+    ------
+    ReplayError
+        The candidate's decisions aren't all allowed, or give another network.
+    """
+    if not candidate.trace.decisions:
+        raise ReplayError("trace: is empty")
+    settings: dict[str, Any] = {d.place: d.label for d in candidate.trace.decisions if d.kind == HYPERPARAMETER}
+    settings.update(getattr(candidate, "hyperparameters", {}))
+    again = replay(space, candidate.trace, settings)
+    if again.fingerprint != candidate.fingerprint:
+        raise ReplayError("trace: its decisions give another network here")
+    trace: Trace = again.trace
+    return trace
+
+
+def known_in(space: Space, candidates: Sequence[Any]) -> tuple[Trace, ...]:
+    """Traces of those candidates that a space has: they can be varied."""
+    traces = []
+    for candidate in candidates:
+        with suppress(ReplayError):
+            traces.append(trace_in(space, candidate))
+    return tuple(traces)
 
 
 def mutate(space: Space, trace: Trace, position: int, answer: Choose, label: str | None = None) -> Any:
@@ -123,3 +152,75 @@ def cross(space: Space, first: Trace, second: Trace, draw: random.Random, answer
         return answer(point, labels, weights)
 
     return space(choose)
+
+
+@dataclass(frozen=True)
+class Start:
+    """Good candidates that are known before a search has scores.
+
+    Attributes
+    ----------
+    traces
+        References, then the best of earlier searches: candidates are varied from them.
+    again
+        The best of earlier searches: they are proposed as they are.
+    """
+
+    traces: tuple[Trace, ...] = ()
+    again: tuple[Trace, ...] = ()
+
+    @classmethod
+    def of(cls, space: Space, candidates: Sequence[Any], earlier: Sequence[Earlier]) -> Start:
+        """The references, and the best of each earlier search, as far as the space has them."""
+        best: list[Trace] = []
+        for search in sorted({trial.search for trial in earlier}):
+            trials = [trial for trial in earlier if trial.search == search and trial.score is not None]
+            ranking = order([(trial.score, trial.epochs) for trial in trials])
+            best += known_in(space, [trials[i].candidate for i in ranking[:BEST]])
+        return cls((*known_in(space, candidates), *best), tuple(dict.fromkeys(best)))
+
+    def candidate(self, space: Space, number: int, seed: int) -> Any:
+        """Candidate `number` of a search without scores: random, or every other one from what is known to be good.
+
+        The even ones are first the best of earlier searches, then varied: a quarter of these by a crossing where there
+        are two traces, the others by mutation.
+        """
+        draw = random.Random(seed)
+        answer = random_choices(draw.getrandbits(64))
+        if not self.traces or number % 2:
+            return space(answer)
+        if number // 2 < len(self.again):
+            return replay(space, self.again[number // 2])
+        if len(self.traces) > 1 and draw.random() < CROSSED:
+            first, second = draw.sample(self.traces, 2)
+            return cross(space, first, second, draw, answer)
+        return mutated(space, draw.choice(self.traces), draw, answer)
+
+
+def mutated(
+    space: Space,
+    trace: Trace,
+    draw: random.Random,
+    answer: Choose,
+    known: Mapping[Trace, Sequence[int]] = MappingProxyType({}),
+) -> Any:
+    """Candidate with one decision changed; in one of four cases a further one, and so on.
+
+    Parameters
+    ----------
+    known
+        Free positions of traces that are often mutated: to find them takes a walk.
+    """
+    while True:
+        free = known[trace] if trace in known else free_positions(space, trace)
+        if not free:
+            return space(answer)
+        child = mutate(space, trace, draw.choice(free), answer)
+        if draw.random() >= FURTHER:
+            return child
+        trace = child.trace
+
+
+def free_positions(space: Space, trace: Trace) -> list[int]:
+    """Positions of the decisions with several options."""
+    return [i for i, labels in enumerate(options_of(space, trace)) if len(labels) > 1]

@@ -1,0 +1,164 @@
+"""Trials of earlier searches as prior knowledge: read from their run folders, kept in the folder of the new search.
+
+The copy (`earlier.jsonl`) makes a resume independent of the other folders, which may change or go.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from archioptrx.core.errors import InputError
+from archioptrx.core.files import Journal, Types, plain
+from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.decisions import Trace
+from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.leaderboard import score_of
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.samplers.base import Earlier
+from archioptrx.sampling.samplers.ranking import quantiles
+
+FILE = "earlier.jsonl"
+ROW: dict[str, Types] = {"search": int, "run": str, "id": str, "epochs": int, "trace": dict, "graph": dict}
+FEWEST = 5
+"""Networks in both searches below which a rank correlation says nothing."""
+
+
+@dataclass(frozen=True)
+class EarlierRuns:
+    """Ended trials with a score of earlier searches.
+
+    Attributes
+    ----------
+    rows
+        Plain data of the trials, as `earlier.jsonl` has them.
+    """
+
+    rows: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def trials(self) -> tuple[Earlier, ...]:
+        """The trials as samplers take them."""
+        return tuple(Earlier(row["search"], _candidate(row), score_of(row), row["epochs"]) for row in self.rows)
+
+    @property
+    def text(self) -> str:
+        """The file's text."""
+        return "".join(json.dumps(plain(row), ensure_ascii=False) + "\n" for row in self.rows)
+
+    @classmethod
+    def of(cls, experiment: Experiment, architectures: bool, run: Path | None = None) -> EarlierRuns:
+        """The trials of the runs that an experiment names, or the copy of them in its own run folder.
+
+        Parameters
+        ----------
+        architectures
+            Whether the search draws architectures, not the hyperparameters of one.
+        run
+            Run folder of a search that has begun.
+
+        Raises
+        ------
+        InputError
+            A run can't be compared with this search (another task, other goals), or has no trial with a score; or the
+            copy is gone or has been changed.
+        """
+        if run is not None:
+            if experiment.earlier_runs and not (run / FILE).is_file():
+                raise InputError(f"{run / FILE}: is missing; the folder has been changed")
+            return cls(tuple(Journal(run / FILE, ROW).read()))
+        rows = []
+        for number, name in enumerate(experiment.earlier_runs, 1):
+            folder = RunFolder(name)
+            _check(folder, experiment, architectures)
+            rows += _rows(folder, number)
+        return cls(tuple(rows))
+
+
+def _check(folder: RunFolder, experiment: Experiment, architectures: bool) -> None:
+    """Raise InputError if the scores of a run say nothing about this search."""
+    other, place = folder.experiment(), f"earlier_runs: {folder.path}"
+    if other.task.name != experiment.task.name:
+        raise InputError(f"{place}: is a search for {other.task.name}; allowed: one for {experiment.task.name}")
+    if (other.architecture is None) != architectures:
+        kind = "architectures" if architectures else "hyperparameters of one architecture"
+        raise InputError(f"{place}: is a search of another kind; allowed: one for {kind}")
+    ours, theirs = (len(search.objective.goals) for search in (experiment, other))
+    if ours != theirs:
+        raise InputError(f"{place}: has {theirs} goals; allowed: {ours}, as this search")
+
+
+def _rows(folder: RunFolder, number: int) -> list[dict[str, Any]]:
+    """The trials of a run that have a score, in the order of their ends."""
+    lines = {line["proposal"]: line for line in folder.proposals.read() if "refused" not in line}
+    rows = [
+        {
+            "search": number,
+            "run": str(folder.path.resolve()),
+            "id": row["id"],
+            "score": row["score"],
+            "scores": row.get("scores"),
+            "epochs": row["epochs"],
+            "hyperparameters": row["hyperparameters"],
+            "trace": row["trace"],
+            "graph": lines[row["proposal"]]["graph"],
+        }
+        for row in folder.ended()
+        if row["score"] is not None
+    ]
+    if not rows:
+        raise InputError(f"earlier_runs: {folder.path}: has no trial with a score; allowed: a search that has some")
+    return rows
+
+
+def _candidate(row: Mapping[str, Any]) -> Candidate:
+    graph = ComputationGraph.from_dict(row["graph"])
+    return Candidate(Trace.from_json(row["trace"]), graph, row["hyperparameters"])
+
+
+def gain_text(earlier: EarlierRuns, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Line on what earlier searches brought; "" without any.
+
+    Parameters
+    ----------
+    rows
+        Ended trials of the new search, best first.
+    """
+    if not earlier.rows:
+        return ""
+    levels = _levels(earlier)
+    scored = [row for row in rows if row["score"] is not None]
+    again = [place for place, row in enumerate(scored, 1) if row["fingerprint"] in levels]
+    count = len({row["search"] for row in earlier.rows})
+    text = f"from {count} earlier {'search' if count == 1 else 'searches'}: {len(earlier.rows)} trials"
+    if not again:
+        return f"{text}; none of their networks was tried again"
+    text += f"; {len(again)} of their networks tried again, the best of them at place {again[0]} of {len(scored)}"
+    if len(again) < FEWEST:
+        return text
+    before = [levels[scored[place - 1]["fingerprint"]] for place in again]
+    return f"{text}; rank correlation of the {len(again)}, then and now: {_spearman(before):.2f}"
+
+
+def _levels(earlier: EarlierRuns) -> dict[str, float]:
+    """Best normal quantile of each network in its search, by fingerprint."""
+    levels: dict[str, float] = {}
+    for number in {row["search"] for row in earlier.rows}:
+        trials = [row for row in earlier.rows if row["search"] == number]
+        ranks = quantiles([(score_of(row), row["epochs"]) for row in trials])
+        for row, rank in zip(trials, ranks, strict=True):
+            name = _candidate(row).fingerprint
+            levels[name] = max(rank, levels.get(name, rank))
+    return levels
+
+
+def _spearman(levels: Sequence[float]) -> float:
+    """Rank correlation of levels, in the order from the best of now to the worst, with that order."""
+    ranks = np.argsort(np.argsort(levels))
+    return float(np.corrcoef(ranks, -np.arange(len(ranks)))[0, 1])

@@ -1,0 +1,230 @@
+"""Earlier searches as prior knowledge: what is read, what samplers make of it, what is said."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from small_search import lines, searched, small
+from spaces import Words
+
+from archioptrx.core.errors import InputError
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.sampling.samplers import make_sampler
+from archioptrx.sampling.samplers.base import Earlier
+from archioptrx.sampling.samplers.features import features
+from archioptrx.sampling.samplers.gaussian_process import (
+    Regression,
+    cosines_among,
+    evidence,
+    fit,
+    fit_kinship,
+    kernel,
+    levels_of,
+    likeness,
+    point_of,
+)
+from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.samplers.variation import Start
+from archioptrx.search.earlier import EarlierRuns, gain_text
+
+WORDS = Words(alphabet="abcdefgh")
+ONE = {"budget__trials": 6, "training__epochs": 1, "retrain__seeds": 1, "data__num_samples": 9}
+
+
+def value(word):
+    """The more a, and the longer, the better."""
+    return word.letters.count("a") + 0.1 * len(word.letters)
+
+
+def words(count, first=0):
+    return [WORDS(random_choices(first + i)) for i in range(count)]
+
+
+def earlier(count, search=1, sign=1.0):
+    return [Earlier(search, word, sign * value(word), 1) for word in words(count, first=1000 * search)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """An ended search."""
+    path = tmp_path_factory.mktemp("earlier") / "first"
+    searched(path, small(**ONE))
+    return path
+
+
+# --- the kernel ---------------------------------------------------------------------------------------------------
+
+
+def test_the_posterior_with_several_searches_agrees_with_the_textbook():
+    points = [point_of(features(word)) for word in words(14)]
+    theta, kinship = np.array([-1.0] * 5 + [-3.0]), 0.6
+    searches = np.array([1] * 4 + [2] * 3 + [0] * 7)
+    whole = kernel(cosines_among(levels_of(points)), theta) * likeness(searches, searches, kinship)
+    targets = np.linspace(-1, 1, 10)
+    solved = np.linalg.solve(whole[:10, :10] + np.exp(-3) * np.eye(10), whole[:10, 10:])
+    regression = Regression(points[:9], theta, searches[:9], kinship)
+    regression.append(points[9])
+    posterior = regression.posterior(targets, points[10:])
+    np.testing.assert_allclose(posterior.mean, solved.T @ targets, atol=1e-9)
+    np.testing.assert_allclose(posterior.covariance, whole[10:, 10:] - whole[10:, :10] @ solved, atol=1e-9)
+
+
+@pytest.mark.parametrize(("sign", "least", "most"), [(1.0, 0.8, 1.0), (-1.0, 0.0, 0.3)])
+def test_searches_that_rank_alike_are_kin(sign, least, most):
+    trained = words(40)
+    points = [point_of(features(word)) for word in trained * 2]
+    scores = np.array([value(word) for word in trained])
+    scores = (scores - scores.mean()) / scores.std()
+    searches = np.array([1] * 40 + [0] * 40)
+    _, kinship = fit_kinship(cosines_among(levels_of(points)), np.concatenate([sign * scores, scores]), searches)
+    assert least <= kinship <= most
+
+
+def test_the_fit_climbs_the_evidence():
+    points = [point_of(features(word)) for word in words(30)]
+    parts, targets = cosines_among(levels_of(points)), np.array([value(word) for word in words(30)])
+    targets = (targets - targets.mean()) / targets.std()
+    best = fit(parts, targets)
+    assert evidence(parts, targets, best) > evidence(parts, targets, np.array([-1.5] * len(parts) + [-2.0]))
+    for place in range(len(best)):  # a maximum: no step to either side is better, but for the last steps of the search
+        for step in (-0.5, 0.5):
+            beside = best + step * np.eye(len(best))[place]
+            assert evidence(parts, targets, beside) < evidence(parts, targets, best) + 0.01
+
+
+# --- samplers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["evolution", "gp"])
+def test_the_best_of_each_search_are_tried_again_first(name):
+    known = earlier(20) + earlier(20, search=2)
+    best = [
+        trial.candidate
+        for search in (1, 2)
+        for trial in sorted((t for t in known if t.search == search), key=lambda t: -t.score)[:3]
+    ]
+    sampler = make_sampler(name, WORDS, 0, initial=20)
+    sampler.begin([], known)
+    assert [sampler.propose().letters for _ in range(12)][::2] == [word.letters for word in best]
+
+
+def test_what_the_space_lacks_is_not_tried_again():
+    other = Words(alphabet="z")(random_choices(0))
+    start = Start.of(WORDS, [], [Earlier(1, other, 9.0, 1), *earlier(2)])
+    assert len(start.again) == 2
+
+
+def test_gp_learns_from_earlier_searches():
+    """Its first own proposal, without a score of this search, is far better than random ones."""
+
+    def first(known):
+        scores = []
+        for seed in range(10):
+            sampler = make_sampler("gp", WORDS, seed, initial=2)
+            sampler.begin([], known)
+            sampler.propose()
+            scores.append(value(sampler.propose()))
+        return sum(scores) / len(scores)
+
+    assert first(earlier(60)) > first([]) + 1.0
+
+
+def test_earlier_searches_that_mislead_are_found_out():
+    known, scores = earlier(60, sign=-1.0), []
+    for seed in range(3):
+        sampler = make_sampler("gp", WORDS, seed)
+        sampler.begin([], known)
+        for _ in range(80):
+            word = sampler.propose()
+            sampler.observe(word, value(word), 1)
+            scores.append(value(word))
+        assert max(scores[-80:]) > 6.5
+
+
+def test_a_state_goes_on_the_same_with_earlier_searches():
+    known = earlier(30)
+    first, second = (make_sampler("gp", WORDS, 3, initial=4) for _ in range(2))
+    first.begin([], known)
+    for _ in range(12):
+        word = first.propose()
+        first.observe(word, value(word), 1)
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    second.begin([], known)
+    assert [second.propose() for _ in range(6)] == [first.propose() for _ in range(6)]
+
+
+# --- a search -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def second(run, tmp_path_factory):
+    """A search that began with the first one, whose folder is gone since."""
+    folder = tmp_path_factory.mktemp("later")
+    copy = folder / "first"
+    shutil.copytree(run, copy)
+    experiment = small(**ONE, sampler={"name": "gp", "initial": 8}, earlier_runs=[str(copy)], seed=5)
+    result = searched(folder / "second", experiment)
+    shutil.rmtree(copy)
+    return result, experiment
+
+
+def test_a_search_begins_with_the_best_of_another(run, second):
+    result, _ = second
+    best = [row["fingerprint"] for row in RunFolder(run).rows()]
+    proposals = [line["fingerprint"] for line in lines(result.folder.path / "proposals.jsonl")]
+    assert [name for name in proposals if name in best][:3] == best[:3]
+    assert proposals[0] == best[0]
+
+
+def test_a_resume_does_not_need_the_other_folder(second):
+    result, experiment = second
+    before = lines(result.folder.path / "proposals.jsonl")
+    longer = small(**{**ONE, "budget__trials": 8}, sampler=dict(experiment.sampler), seed=5)
+    longer = longer.__class__(**{**longer.__dict__, "earlier_runs": experiment.earlier_runs})
+    (result.folder.path / "sampler.json").unlink()  # so that all proposals are drawn again
+    searched(result.folder.path, longer)
+    assert lines(result.folder.path / "proposals.jsonl")[: len(before)] == before
+
+
+def test_the_gain_is_said(second):
+    result, experiment = second
+    text = gain_text(EarlierRuns.of(experiment, True, result.folder.path), result.folder.rows())
+    assert text.startswith("from 1 earlier search: 6 trials; ")
+    assert "of their networks tried again, the best of them at place" in text
+    assert gain_text(EarlierRuns(), result.folder.rows()) == ""
+
+
+def test_a_copy_that_is_gone_is_a_fault(second, tmp_path):
+    result, experiment = second
+    folder = tmp_path / "run"
+    shutil.copytree(result.folder.path, folder)
+    (folder / "earlier.jsonl").unlink()
+    with pytest.raises(InputError, match=r"earlier\.jsonl: is missing"):
+        EarlierRuns.of(experiment, True, folder)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"task": "node_embedding"}, "is a search for edge_classification; allowed: one for node_embedding"),
+        ({"objective": ["auc", "parameters"]}, "has 1 goals; allowed: 2, as this search"),
+        ({"architecture": "interaction"}, "is a search of another kind; allowed: one for hyperparameters"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(run, keys, message):
+    experiment = small(earlier_runs=[str(run)], **keys)
+    with pytest.raises(InputError) as error:
+        EarlierRuns.of(experiment, experiment.architecture is None)
+    assert message in str(error.value)
+    assert str(error.value).startswith(f"earlier_runs: {run}: ")
+
+
+def test_a_run_without_scores_is_refused(run, tmp_path):
+    empty = tmp_path / "empty"
+    shutil.copytree(run, empty)
+    (empty / "trials.jsonl").write_text("")
+    with pytest.raises(InputError, match="has no trial with a score"):
+        EarlierRuns.of(small(earlier_runs=[str(empty)]), True)
+    with pytest.raises(InputError, match="is no folder; allowed: a folder that `archioptrx search` wrote"):
+        EarlierRuns.of(small(earlier_runs=[str(tmp_path / "nothing")]), True)
