@@ -1,9 +1,10 @@
 """Small hit graphs for tests."""
 
 import numpy as np
+import torch
 
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
-from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.hitgraph import EDGE_FIELDS, NODE_FIELDS, PAIR_FIELDS, PARTICLE_FIELDS, TRIPLET_FIELDS, HitGraph
 from archioptrx.data.sources import load_dataset
 
 
@@ -56,3 +57,33 @@ def random_dataset(events: int, sectors: int = 1) -> Dataset:
 def toy(events: int = 12, **options: float) -> Dataset:
     """A small toy data set."""
     return load_dataset({"source": "toy", "num_samples": events, **options})
+
+
+def graph_faults(graph: HitGraph) -> list[str]:
+    """Say what breaks the contract: shapes, edges outside the hits, order, numbers that aren't finite."""
+    faults = []
+    hits, edges = len(graph.x), graph.num_edges
+    triplets = 0 if graph.get("triplet_index") is None else graph.triplet_index.shape[1]
+    particles = 0 if graph.get("particles") is None else graph["particles"].shape[0]
+    pairs = 0 if graph.get("loss_index") is None else graph.loss_index.shape[1]
+    kinds = (
+        ("hit", NODE_FIELDS, hits),
+        ("edge", EDGE_FIELDS, edges),
+        ("triplet", TRIPLET_FIELDS, triplets),
+        ("particle", PARTICLE_FIELDS, particles),
+        ("pair of the loss", PAIR_FIELDS, pairs),
+    )
+    for kind, fields, rows in kinds:
+        for key in fields:
+            value = graph.get(key)
+            if value is not None and len(value) != rows:
+                faults.append(f"{key} has {len(value)} rows; allowed: one per {kind}, {rows}")
+            if value is not None and value.is_floating_point() and not torch.isfinite(value).all():
+                faults.append(f"{key} holds NaN or infinite numbers; allowed: finite ones")
+    if edges and not (int(graph.edge_index.min()) >= 0 and int(graph.edge_index.max()) < hits):
+        faults.append(f"edge_index points outside the {hits} hits; allowed: 0 … {hits - 1}")
+    elif edges and bool((graph.edge_index[1].diff() < 0).any()):
+        faults.append("edge_index isn't sorted by destination; sorted_graph does it")
+    if pairs and not (int(graph.loss_index.min()) >= 0 and int(graph.loss_index.max()) < hits):
+        faults.append(f"loss_index points outside the {hits} hits; allowed: 0 … {hits - 1}")
+    return faults

@@ -185,7 +185,11 @@ def crashing(after: int) -> Any:
 
 
 def searched(
-    folder: Path, experiment: Experiment, backend: Backend = run_locally, deadline: float | None = None
+    folder: Path,
+    experiment: Experiment,
+    backend: Backend = run_locally,
+    deadline: float | None = None,
+    progress: Progress | None = None,
 ) -> SearchResult:
     """Run a search in a new folder, or the rest of one."""
     new = not folder.exists()
@@ -193,7 +197,7 @@ def searched(
     events: Events = load_events(experiment)
     run = new_run(folder, setup, events) if new else RunFolder(folder)
     with run.locked():
-        return run_search(setup, events, run, backend, quiet(experiment.budget.trials), deadline)
+        return run_search(setup, events, run, backend, progress or quiet(experiment.budget.trials), deadline)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -8,12 +8,12 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from graphs import graph_faults
 from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Data
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.hitgraph import graph_faults
 from archioptrx.data.pairs import pair_keys, undirected
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.acorn import write_predictions

@@ -10,7 +10,7 @@ import torch
 from archioptrx.commands import compare, train
 from archioptrx.data.hitgraph import sorted_graph
 from archioptrx.graphs.architecture import Architecture
-from archioptrx.models.events import events_for
+from archioptrx.models.events import ModelData, events_for
 from archioptrx.models.model_folder import load_model
 from archioptrx.report.comparison.compare import compare_models
 from archioptrx.report.comparison.events import _view, row_order, views_of
@@ -133,6 +133,9 @@ def test_five_models_fit_in_the_width(models, tmp_path, capsys):
     assert max(map(len, lines)) <= 120
     titles = next(line for line in lines if "copy-0" in line)
     assert titles.split() == ["95", "%,", "9", "events", "a", "b", "copy-0", "copy-1", "copy-2"]
+    assert any(
+        line.startswith("McNemar p with *: holds for all 10 pairs together (Holm's correction): ") for line in lines
+    )
     assert sum(line.startswith(("b fixes", "copy")) for line in lines) == 10
 
 
@@ -239,7 +242,7 @@ def test_each_sees_the_events_in_its_own_scales(models):
 
 
 def test_edges_in_another_order_are_matched(models):
-    graphs, _ = events_for(load_model(models["a"]), None)
+    graphs = events_for(load_model(models["a"]), None).graphs
     turned = []
     for seed, graph in enumerate(graphs):
         hits = torch.randperm(len(graph.x), generator=torch.Generator().manual_seed(seed))
@@ -269,7 +272,7 @@ def test_models_with_cuts_of_their_own(tmp_path, capsys):
     assert comparison.entries[1].metrics["auc"].value is not None
     host, other = (LoadedModel(name, name, load_model(name)) for name in (narrow, wide))
     graphs = list(events_for(host.model, None)[0])[::-1]
-    view = _view(other, host, graphs, True, None)
+    view = _view(other, host, ModelData(graphs, True, host.model.metadata), None)
     assert not view.same and events_of(view.graphs) == events_of(graphs)
     assert comparison.rows < sum(graph.num_edges for graph in events_for(load_model(wide), None)[0])
 

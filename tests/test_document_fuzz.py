@@ -234,6 +234,26 @@ def test_missing_empty_and_other_files_of_a_run_are_named(finished, tmp_path, ca
         shutil.rmtree(run)
 
 
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [
+        ("proposals.jsonl", {"observed": None}),
+        ("proposals.jsonl", {"observed": [-1]}),
+        ("proposals.jsonl", {"reference": "no such"}),
+        ("proposals.jsonl", {"draws": "many"}),
+        ("trials.jsonl", {"started": None}),
+        ("trials.jsonl", {"score": 10**400}),
+    ],
+)
+def test_what_only_a_resume_reads_is_refused_in_one_line(finished, tmp_path, capsys, file, changes):
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    (run / "sampler.json").unlink(missing_ok=True)
+    lines = [json.loads(line) | changes for line in (run / file).read_text().splitlines()]
+    (run / file).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    code, error = search.main(["--resume", str(run), "--backend", "local"]), capsys.readouterr().err
+    assert "Traceback" not in error and (code == 0 or str(run) in error.splitlines()[-1])
+
+
 def test_boundary():
     for action, message in (
         (lambda: {}["x"], "here: can't be read: KeyError: 'x'; --debug prints more"),

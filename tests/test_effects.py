@@ -79,6 +79,12 @@ def test_two_trials_with_a_choice_have_no_interval() -> None:
     assert effect.few and (effect.low, effect.p) == (None, None) and effect.difference == pytest.approx(0.625)
 
 
+def test_no_difference_of_standings_is_beyond_one() -> None:
+    made = np.array([True] * 3 + [False] * 3)
+    found = effect_of(TrialChoice("function", "f", made, np.ones(6, dtype=bool)), np.array([1, 1, 0.5, 0.5, 0, 0]))
+    assert found.high == 1.0 and found.difference == pytest.approx(2 / 3)
+
+
 def test_effects_without_spread_have_no_width() -> None:
     chosen = np.array([True] * 3 + [False] * 3)
     same = effect_of(TrialChoice("function", "f", chosen, np.ones(6, dtype=bool)), np.full(6, 0.5))

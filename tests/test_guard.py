@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from graphs import graph_faults
 from hypothesis import given
 from hypothesis import strategies as st
 from test_acorn import matrix, prefixed, saved
@@ -16,7 +17,6 @@ from test_sources import read as read_npz
 from archioptrx.core.errors import InputError
 from archioptrx.data.bounds import coordinate_fault
 from archioptrx.data.dataset import Metadata, make_graph
-from archioptrx.data.hitgraph import graph_faults
 from archioptrx.data.identifiers import particle_ids, whole_numbers
 from archioptrx.data.repairs import collected
 

@@ -5,13 +5,13 @@ import pickle
 import numpy as np
 import pytest
 import torch
-from graphs import random_arrays, random_graph
+from graphs import graph_faults, random_arrays, random_graph
 from hypothesis import given
 from hypothesis import strategies as st
 from torch_geometric.data import Batch
 
 from archioptrx.data.dataset import Metadata, make_graph
-from archioptrx.data.hitgraph import batch_graphs, graph_faults, sorted_graph, subgraph
+from archioptrx.data.hitgraph import batch_graphs, sorted_graph, subgraph
 
 
 def with_triplets(seed: int):

@@ -5,7 +5,16 @@ import pytest
 from scipy.stats import bootstrap, t, ttest_1samp
 
 from archioptrx.report.comparison.bootstrap import Replicates, over_seeds, replicate, resamples
-from archioptrx.report.comparison.intervals import LOG, LOG_ODDS, PLAIN, bca_interval, spread_of, student_interval
+from archioptrx.report.comparison.intervals import (
+    DIFFERENCE,
+    LOG,
+    LOG_ODDS,
+    PLAIN,
+    Spread,
+    bca_interval,
+    spread_of,
+    student_interval,
+)
 from benchmarks.interval_coverage import METRICS, coverage
 
 
@@ -56,10 +65,27 @@ def test_an_interval_keeps_the_bounds_of_a_share_and_of_a_loss(scale, value):
     assert plain[0] <= 0 or plain[1] >= 1
 
 
-@pytest.mark.parametrize("value", [0.0, 1.0, -0.2])
-def test_a_share_without_odds_has_the_plain_interval(value):
-    spread = spread_of(np.full(6, 0.001), ())
-    assert student_interval(value, spread, LOG_ODDS) == student_interval(value, spread, PLAIN)
+@pytest.mark.parametrize(
+    ("value", "scale", "low", "high"),
+    [
+        (0.0, LOG_ODDS, 0.0, 0.026),
+        (1.0, LOG_ODDS, 0.974, 1.0),
+        (-0.2, LOG_ODDS, -0.226, -0.174),
+        (0.0, LOG, 0.0, 0.026),
+        (0.99, DIFFERENCE, 0.964, 1.0),
+        (-0.99, DIFFERENCE, -1.0, -0.964),
+    ],
+)
+def test_an_interval_at_a_bound_ends_there(value, scale, low, high):
+    """Where the scale has no place for the value: a share without odds, a difference."""
+    spread = Spread(0.01, 5, 1.0)
+    assert student_interval(value, spread, scale) == pytest.approx((low, high), abs=5e-4)
+
+
+def test_a_difference_of_shares_lies_within_one():
+    apart = np.linspace(-0.05, 0.05, 5)
+    rare, common = (Replicates(v, np.full(9, v), v + turn * apart, LOG_ODDS) for v, turn in ((0.03, -1), (0.97, 1)))
+    assert common.minus(rare).interval[1] == 1.0
 
 
 def trainings(random, events, seeds=3):

@@ -131,3 +131,13 @@ def test_scores_of_another_latency() -> None:
     assert with_latency(plain, Objective((Goal("auc"),)), 2.0) == {**plain, "metrics": {"auc": 0.9, "latency": 2.0}}
     failed = {"proposal": 0, "score": None, "metrics": {}, "curve": []}
     assert with_latency(failed, objective, 2.0) == failed
+
+
+def test_an_epoch_without_a_score_has_none_with_another_latency() -> None:
+    objective = Objective((Goal("purity_0.7"), Goal("latency", "min")))
+    metrics = {"purity_0.7": 0.5, "latency": 2.0}
+    row = {"metrics": metrics, "score": 0.5, "curve": [None, 0.5], "scores": [0.5, -2.0], "curves": [None, [0.5, -2.0]]}
+    moved = with_latency(row, objective, 1.0)
+    assert (moved["curve"], moved["curves"]) == ([None, 0.5], [None, [0.5, -1.0]])
+    priced = Objective((Goal("purity_0.7", price=Price("latency", 1.0)),))
+    assert with_latency({"metrics": metrics, "score": -1.0, "curve": [None, -1.0]}, priced, 1.0)["curve"] == [None, 0.0]

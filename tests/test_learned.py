@@ -8,14 +8,13 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from graphs import random_dataset, toy
+from graphs import graph_faults, random_dataset, toy
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata
-from archioptrx.data.hitgraph import graph_faults
 from archioptrx.data.sources import load_dataset, with_path
 from archioptrx.data.sources.embedding import (
     Embedding,

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from graphs import random_arrays, toy
+from graphs import graph_faults, random_arrays, toy
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
@@ -17,7 +17,7 @@ from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.doublets import edge_features
-from archioptrx.data.hitgraph import batch_graphs, graph_faults, subgraph
+from archioptrx.data.hitgraph import batch_graphs, subgraph
 from archioptrx.data.sources import check_spec, load_dataset, resolved, with_path
 from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.triplets import Doublets, adjacent, line_graph, line_metadata, triplet_metadata, with_triplets

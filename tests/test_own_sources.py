@@ -2,21 +2,27 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from registries import restored
 from small_search import allow
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.built_event import BuiltEvent
-from archioptrx.data.dataset import Dataset, Metadata
-from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
+from archioptrx.data.kinds import other_kind
 from archioptrx.data.options import HERE, SOURCES, PlainOptions, ToyOptions, option
 from archioptrx.data.sources import check_spec, load_dataset, source, toy, with_path
 from archioptrx.data.sources.stream import Job, stream
 from archioptrx.runs.experiment import parse_experiment
+
+TOY = toy.load(ToyOptions(num_samples=1))
 
 
 @dataclass(frozen=True)
@@ -137,6 +143,74 @@ def test_what_one_graph_knows_all_know() -> None:
         load_dataset({"source": "plain", "path": "p"})
 
 
+def changed(graph: HitGraph, **fields: Any) -> HitGraph:
+    """A copy of a graph with other fields."""
+    return HitGraph(**{**graph.to_dict(), **fields})
+
+
+def as_it_is(job: Job) -> BuiltEvent:
+    """The event that a job holds."""
+    return BuiltEvent((job.content,))
+
+
+def loaded(*graphs: HitGraph, streamed: bool = False, **metadata: Any) -> Dataset:
+    """The data set of a source that gives these graphs: as they are, or by `stream`."""
+    own = Metadata("plain", node_scale=TOY.metadata.node_scale, **metadata)
+    jobs = [Job(f"event {place}", graph) for place, graph in enumerate(graphs)]
+    streams = partial(stream, jobs, as_it_is, own)
+    source(Plain)(lambda options: streams() if streamed else Dataset(graphs, own))
+    return load_dataset({"source": "plain", "path": "p"})
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_graphs_of_any_making_are_repaired_as_those_of_files(
+    streamed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Edges in both directions count twice, and make tracks that turn back; noise isn't a particle."""
+    graph = TOY.graphs[0]
+    order = torch.argsort(torch.cat([graph.edge_index[1], graph.edge_index[0]]), stable=True)
+    both = {name: torch.cat([graph[name], graph[name]])[order] for name in ("y", "edge_attr")}
+    both["edge_index"] = torch.cat([graph.edge_index, graph.edge_index.flip(0)], dim=1)[:, order]
+    pid = graph.pid.clone()
+    pid[0] = -1
+    both |= dict.fromkeys((*PARTICLE_FIELDS, "particle_index"))
+    twice = changed(graph, pid=pid, edge_order=torch.arange(2 * graph.num_edges), **both)
+    result = loaded(twice, streamed=streamed).graphs[0]
+    before, after = (
+        torch.cat([one.edge_index.T, one.y[:, None], one.edge_attr], dim=1)[np.lexsort(one.edge_index.numpy())]
+        for one in (graph, result)
+    )
+    assert torch.equal(before, after)
+    assert result.pid.tolist() == [0, *graph.pid[1:].tolist()]
+    said = f"{graph.num_edges} edges stood twice or in both directions and are one each; 1 hits of particle -1 or NaN"
+    assert f"plain: {said}" in capsys.readouterr().err
+
+
+def test_what_make_graph_made_stays_as_it_is() -> None:
+    """A source that knows the layers says which hit is the inner one."""
+    x = np.array([[0.2, 0, 0], [0.1, 0, 0.1], [0.3, 0.1, 0]])
+    arrays = {"x": x, "edge_index": [[0, 1], [1, 2]], "y": [1, 1]}
+    graph = make_graph(arrays, TOY.metadata, "loop", 0, directed=True)
+    assert loaded(graph).graphs[0] is graph
+    assert loaded(graph.clone()).graphs[0].edge_index.tolist() == [[1, 1], [0, 2]]
+
+
+def test_features_of_edges_stay_where_their_edges_do() -> None:
+    features = torch.randn(TOY.graphs[0].num_edges, 1)
+    graph = changed(TOY.graphs[0], edge_attr=features)
+    own = {"edge_features": ("charge",), "edge_scale": (1.0,)}
+    assert torch.equal(loaded(graph, **own).graphs[0].edge_attr, features)
+    with pytest.raises(InputError, match=r"charge can't be computed; .*; edges that stand once, outwards, keep"):
+        loaded(changed(graph, edge_index=graph.edge_index.flip(0)), **own)
+
+
+def test_a_source_may_have_units_of_its_own() -> None:
+    x = TOY.graphs[0].x * torch.tensor([1000.0, 1, 1000])
+    graph = changed(TOY.graphs[0], x=x)
+    assert torch.equal(loaded(graph, own_units=True).graphs[0].x, x)
+    assert other_kind(TOY.metadata, Metadata("toy", own_units=True)).startswith("units own (training: mm, rad)")
+
+
 def without_phi(job: Job) -> BuiltEvent:
     """An event whose reading fails if it is the second."""
     columns: dict[str, int] = {} if job.name == "second" else {"phi": 0}
@@ -163,6 +237,8 @@ def spoilt_twin(graph: HitGraph) -> HitGraph:
         (lambda graphs: (), "gave no graph; allowed: one or more"),
         (lambda graphs: (graphs[0], graphs[0]), ".* are called .* sector 0; allowed: names of their own"),
         (lambda graphs: (graphs[0], spoilt_twin(graphs[0])), "twin sector 0: edge_index points outside the .* hits"),
+        (lambda graphs: (changed(graphs[0], x=graphs[0].x * 1000),), ".* sector 0: r is .*; allowed: 0 … 100000 mm"),
+        (lambda graphs: (changed(graphs[0], edge_attr=graphs[0].edge_attr[:, :2]),), ".*: edge_attr has 2 columns; "),
     ],
 )
 def test_graphs_of_any_making_are_looked_at(change: Callable[..., Any], fault: str) -> None:

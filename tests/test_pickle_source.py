@@ -9,13 +9,12 @@ import struct
 import numpy as np
 import pytest
 import torch
-from graphs import random_dataset, toy
+from graphs import graph_faults, random_dataset, toy
 from hypothesis import given
 from hypothesis import strategies as st
 
 from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
-from archioptrx.data.hitgraph import graph_faults
 from archioptrx.data.sources import load_dataset, safe_pickle
 from archioptrx.data.sources.pickle_writing import neighbour_lists, write
 
@@ -80,9 +79,9 @@ def test_a_sample_becomes_a_graph_in_every_protocol(tmp_path, protocol):
 
 
 def test_two_samples_of_one_name_are_not_taken_for_one_event(tmp_path):
-    named = {**sample(), "event": "event1"}
+    named = {**sample(), "event": "event1", "sectors": 1}
     for name in ("a", "b"):
-        saved(tmp_path / f"{name}.pickle", [named, {**named, "sector": 1, "sectors": 1}])
+        saved(tmp_path / f"{name}.pickle", [{**named, "sector": sector} for sector in (0, 1)])
     with pytest.raises(InputError) as error:
         read(tmp_path)
     allowed = "allowed: events of different names"
@@ -97,6 +96,21 @@ def test_two_samples_of_one_name_are_not_taken_for_one_event(tmp_path):
         saved(tmp_path / "nameless" / folder / "c.pickle", [sample()])
     with pytest.raises(InputError, match=r"two/c.pickle: sample 0: is c_00000 sector 0, as is .*one/c.pickle"):
         read(tmp_path / "nameless")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "fault"),
+    [
+        (sample(emb=None), sample(), "has hits.emb, which {} lacks"),
+        (sample(), sample(emb=None), "lacks hits.emb, which {} has"),
+        (sample(), sample() | {"event": "b", "sector": 0, "sectors": 1}, "has event, sector, sectors, which {} lacks"),
+    ],
+)
+def test_keys_of_some_samples_alone_are_not_left_unread(first, second, fault, tmp_path):
+    path = saved(tmp_path / "events.pickle", [first, second])
+    place = f"{path}: sample 0"
+    assert fault_of(path) == f"sample 1: {fault.format(place)}; allowed: the same arrays for all events"
+    assert len(read(path, skip_bad=True).graphs) == 1
 
 
 def test_arrays_of_other_types_orders_and_places_are_read(tmp_path):
@@ -158,7 +172,14 @@ def test_every_fault_of_a_sample_is_named(tmp_path, changes, message):
         ([{"hits": {}, "graphs": []}], "sample 0: lacks graphs, or it is no dict; allowed: "),
         ([sample() | {"event": "../a"}], "sample 0: event is '../a'; allowed: letters, digits, _ . + -"),
         ([sample() | {"sector": -1}], "sample 0: sector -1 of 1; allowed: 0 or more, of 1 … 10,000"),
-        ([sample(), sample() | {"sectors": 4}], "samples have [1, 4] sectors an event; allowed: one number for all"),
+        (
+            [sample() | {"event": str(sectors), "sector": 0, "sectors": sectors} for sectors in (1, 4)],
+            "samples have [1, 4] sectors an event; allowed: one number for all",
+        ),
+        (
+            [sample() | {"event": "a", "sector": 1}],
+            "sample 0: has sector without sectors; allowed: event, sector and sectors, or no sector",
+        ),
     ],
 )
 def test_files_that_hold_something_else_are_named(tmp_path, content, message):

@@ -1,5 +1,6 @@
 """What a stranger's file says can't steer the terminal."""
 
+import io
 import json
 import sys
 from pathlib import PurePosixPath
@@ -7,12 +8,15 @@ from pathlib import PurePosixPath
 import pytest
 import torch
 import yaml
+from rich.table import Table
 
 from archioptrx.commands import evaluate, inspect, search
 from archioptrx.commands.cli import command, new_parser
 from archioptrx.core.errors import InputError
 from archioptrx.core.printing import printable, printable_output, raw_stream
+from archioptrx.data.sources.stream import progress
 from archioptrx.graphs.architecture import Architecture
+from archioptrx.runs.text import plain_text
 from archioptrx.search.progress import Progress
 from archioptrx.training.trial_log import as_lines
 
@@ -112,3 +116,25 @@ def test_weights_that_are_none_are_refused_in_our_words(run, capsys, name):
     error = capsys.readouterr().err
     assert error.startswith(f"{run}/best/weights.pt: ") and error.count("\n") == 1
     assert message in error and "weights_only" not in error and "safe_globals" not in error
+
+
+class Terminal(io.StringIO):
+    """A text in memory that takes itself for a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_bar_of_a_data_set_shows_the_name_that_its_metadata_give_the_source(monkeypatch):
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    assert list(progress([1, 2], 2, "a\x1b]0;title\x07 [/red] events")) == [1, 2]
+    assert "\\u001b]0;title\\u0007 [/red]" in terminal.getvalue()
+
+
+def test_a_name_in_a_table_is_no_command():
+    """Brackets steer what rich prints: a model folder called run[best] was shown as run."""
+    table = Table("run[best]")
+    table.add_row("[/red] :smile:")
+    assert [name for name in ("run[best]", "[/red] :smile:") if name not in plain_text(table)] == []

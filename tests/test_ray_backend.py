@@ -75,6 +75,8 @@ def test_stopped_and_resumed_on_ray_is_the_same_as_in_one_go_without(tmp_path: P
 
 def test_a_worker_that_dies_is_a_failed_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    # What lies in the working folder isn't taken for a library.
+    (tmp_path / "torch_geometric.py").write_text("raise SystemExit('a file of the working folder runs')")
     odd = write_odd(tmp_path, "dying", "raising")
     (tmp_path / "sockets_of_a_test.py").write_text(SOCKETS)
     allow("sockets_of_a_test", tmp_path)

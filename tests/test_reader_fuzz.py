@@ -11,12 +11,12 @@ import pytest
 import torch
 from events import barrel_event
 from fuzzing import fuzzed, mutated_bytes
+from graphs import graph_faults
 from test_acorn import columns, matrix, prefixed
 from test_sources import arrays
 from torch_geometric.data import Data
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.hitgraph import graph_faults
 from archioptrx.data.options import SOURCES, has_option
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.trackml import write_event

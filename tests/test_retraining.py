@@ -1,17 +1,24 @@
 """Retrainings that fail: the next best trials are trained again, and a search with a scored trial has a winner."""
 
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from small_search import Crash, lines, searched, small
 
-from archioptrx.commands import train
+from archioptrx.commands import inspect, train
 from archioptrx.core.errors import InputError
 from archioptrx.models.model_folder import load_model
+from archioptrx.report.content import Content
+from archioptrx.report.summary import head_facts
+from archioptrx.runs.run_folder import RunFolder
+from archioptrx.search.final_report import final_text
 from archioptrx.search.jobs import Work
+from archioptrx.search.progress import Progress
 from archioptrx.search.retrain import OWN_SEED
 from archioptrx.training.trial import TrialData, messages
 
@@ -63,6 +70,27 @@ def test_the_next_best_is_trained_again_where_the_best_fails(
     assert result.winner.proposal == third and result.winner.seeds == 2
     again = searched(run, some(), failing(lambda *_: True))
     assert again.winner == result.winner and len(lines(run / "retrain.jsonl")) == 6, "a resume has nothing to do"
+
+
+def test_a_candidate_that_lost_a_seed_comes_after_those_with_all(tmp_path: Path) -> None:
+    run, said = tmp_path / "run", io.StringIO()
+    progress = Progress(Console(file=said, width=200), 4, 1, "auc")
+    fails = failing(lambda number, repeat: repeat == 0 and number == order(run)[0])
+    found = searched(run, some(retrain={"top": 2, "seeds": 2}), fails, progress=progress)
+    best, second = order(run)[:2]
+    assert (found.winner.proposal, found.winner.seeds, found.winner.failed) == (second, 2, 0)
+    assert f"retrainings with a score: trial {best}: 1 of 2 (candidates with more come first)" in said.getvalue()
+
+
+def test_a_winner_that_lost_a_seed_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    found = searched(run, some(), failing(lambda _, repeat: repeat == 0))
+    assert (found.winner.proposal, found.winner.seeds, found.winner.failed) == (order(run)[0], 1, 1)
+    assert "1 of 2 seeds, the others failed" in final_text(found, some())
+    capsys.readouterr()
+    assert inspect.main([str(run)]) == 0
+    assert "trained under 1 of 2 seeds, the others failed; on test events" in capsys.readouterr().out
+    assert "1 of 2 seeds, the others failed" in str(head_facts(Content.read(RunFolder(run))))
 
 
 def test_a_resume_goes_on_with_the_next_best(tmp_path: Path) -> None:

@@ -347,17 +347,32 @@ def row(proposal: int, repeat: int, score: float, test: float) -> Mapping[str, A
 
 def test_the_winner_has_the_best_mean_and_gives_the_weights_of_its_best_seed() -> None:
     rows = [row(3, 0, 0.99, 0.7), row(3, 1, 0.80, 0.9), row(5, 0, 0.91, 0.6), row(5, 1, 0.93, 0.8)]
-    winner = choose_winner(rows, [3, 5])
+    winner = choose_winner(rows, [3, 5], 2)
     assert (winner.proposal, winner.repeat) == (5, 1)
     assert winner.test["auc"] == Spread.of([0.6, 0.8])
     assert (winner.test["auc"].mean, winner.test["auc"].deviation) == pytest.approx((0.7, 0.02**0.5))
 
 
+@pytest.mark.parametrize(("seeds", "winner"), [(3, 5), (2, 5), (1, 3)])
+def test_a_candidate_with_a_score_of_more_seeds_comes_first(seeds: int, winner: int) -> None:
+    failed = [{**row(3, repeat, 0.0, 0.0), "score": None, "status": "failed", "error": "nan"} for repeat in (1, 2)]
+    rows = [row(3, 0, 0.99, 0.7), *failed, row(5, 0, 0.91, 0.6), row(5, 1, 0.93, 0.8), row(5, 2, 0.9, 0.8)]
+    found = choose_winner(rows, [3, 5], seeds)
+    assert (found.proposal, found.seeds, found.failed) == ((5, 3, 0) if winner == 5 else (3, 1, 2))
+
+
+def test_a_metric_that_one_training_lacks_has_no_mean() -> None:
+    """A task of the user's own may leave out what is undefined."""
+    rows = [row(1, 0, 0.9, 0.9), row(1, 1, 0.8, 0.8)]
+    rows[0]["test"]["own"] = 1.0
+    assert list(choose_winner(rows, [1], 2).test) == ["auc"]
+
+
 def test_failed_retrainings_do_not_count() -> None:
     failed = {"proposal": 1, "repeat": 0, "score": None, "status": "failed", "error": "nan", "test": None}
-    assert choose_winner([failed, row(2, 0, 0.5, 0.5)], [1, 2]).proposal == 2
+    assert choose_winner([failed, row(2, 0, 0.5, 0.5)], [1, 2], 1).proposal == 2
     with pytest.raises(InputError, match=r"retrain: all trainings failed; .* nan"):
-        choose_winner([failed], [1])
+        choose_winner([failed], [1], 1)
 
 
 def test_seeds_depend_on_their_numbers_alone() -> None:

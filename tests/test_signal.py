@@ -1,5 +1,6 @@
 """One definition of signal for edges, particles, bins and tracks."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -7,12 +8,14 @@ import numpy as np
 import pytest
 from events import barrel_event
 
+from archioptrx.commands import data, evaluate, train
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.graph_construction import build, building_metadata
 from archioptrx.data.options.building import Cuts
 from archioptrx.data.signal import Signal
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.hitgraphs import write
+from archioptrx.report.comparison.compare import compare_models
 from archioptrx.tasks import make_task
 from archioptrx.tasks.tracks.metrics import Selection
 from archioptrx.tasks.tracks.scores import event_tracks, track_scores
@@ -80,3 +83,37 @@ def test_a_line_graph_keeps_the_signal():
 def test_what_is_not_asked_for_may_be_unknown():
     unknown = np.full(3, np.nan)
     assert Signal().of(unknown, np.zeros(3), unknown).all()
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A model of all particles and one of those from 1 GeV on, and events of all particles."""
+    folder = tmp_path_factory.mktemp("models")
+    few = ("--set", "data.source=helix", "--set", "data.events=8", "--set", "data.particles=60", "--epochs", "1")
+    assert train.main(["message_passing", *few, "--output", str(folder / "all")]) == 0
+    assert train.main(["message_passing", *few, "--set", "data.signal_pt=1.0", "--output", str(folder / "fast")]) == 0
+    assert (
+        data.main(["helix", "--events", "3", "--particles", "60", "--seed", "9", "--output", str(folder / "new")]) == 0
+    )
+    return folder
+
+
+def test_tracks_of_other_data_are_judged_by_the_signal_of_these_data_as_their_edges_are(models, capsys):
+    particles = set()
+    for name in ("all", "fast"):
+        capsys.readouterr()
+        assert evaluate.main([str(models / name), "--data", str(models / "new"), "--json"]) == 0
+        particles.add(json.loads(capsys.readouterr().out)["tracks"]["particles"])
+    assert len(particles) == 1
+
+
+def test_models_of_two_signals_are_compared_on_one(models):
+    found = compare_models([str(models / name) for name in ("all", "fast")], data=models / "new", resamples=100)
+    efficiency = found.entries[1].differences["track_efficiency"]
+    assert abs(efficiency.value) < 0.2, "two hardly trained models on the same particles"
+    assert not any("those of all" in note for note in found.notes)
+
+
+def test_a_model_that_builds_its_own_graphs_of_another_signal_is_named(models):
+    found = compare_models([str(models / "all"), str(models / "fast")], resamples=100)
+    assert "fast: its graphs are of another kind than those of all: signal_pt 1 (all: 0)" in found.notes

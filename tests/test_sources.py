@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from graphs import random_graph, toy
+from graphs import graph_faults, random_graph, toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.description import DataDescription
-from archioptrx.data.hitgraph import graph_faults
 from archioptrx.data.options import SOURCES
 from archioptrx.data.sources import check_spec, load_dataset
 from archioptrx.data.sources.hitgraphs import write

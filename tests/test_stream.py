@@ -1,6 +1,7 @@
 """Events to data sets: in memory, on disk, in worker processes, from the cache."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.sources.stream import StreamLimits, key_of, stream
 from archioptrx.data.storage.cache import code_files
 from archioptrx.data.storage.stored import StoredGraphs, cache
-from archioptrx.data.storage.workers import number_of_workers, spread
+from archioptrx.data.storage.workers import _answer, number_of_workers, spread
 
 METADATA = Metadata("test")
 
@@ -201,6 +202,11 @@ def test_an_error_in_a_worker_comes_with_its_traceback():
     with pytest.raises(TypeError) as error:
         stream(jobs(3), streams.make_wrongly, METADATA, limits=IN_WORKERS)
     assert any("in a worker process" in note and "make_wrongly" in note for note in error.value.__notes__)
+
+
+def test_a_source_that_ends_the_program_in_a_worker_is_an_error_of_its_own():
+    good, (error, _) = _answer(pickle.dumps((sys.exit, 0)))
+    assert not good and isinstance(error, SystemExit)
 
 
 def test_a_worker_that_dies_is_one_line(folder):

@@ -1,5 +1,6 @@
 """Trials that don't end by themselves: time limits in both backends, and blocks that end the program."""
 
+import json
 import threading
 import time
 from dataclasses import replace
@@ -7,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small_search import lines, quiet, results, searched, small, write_only
+from small_search import allow, lines, quiet, results, searched, small, write_only
 
+from archioptrx.commands import train
 from archioptrx.commands.search import main as search
 from archioptrx.core.errors import InputError
-from archioptrx.core.plugins import import_modules
+from archioptrx.core.plugins import import_modules, user_modules
+from archioptrx.models.model_folder import load_model
 from archioptrx.runs.experiment import parse_experiment
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.search.jobs import TrialJob, Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.retrain import Retraining
-from archioptrx.training.trial import TrialData, messages
+from archioptrx.training.trial import TrialData, messages, weights_digest
 
 
 @pytest.fixture
@@ -184,6 +187,78 @@ def test_the_option_and_the_key(tmp_path: Path) -> None:
     assert RunFolder(tmp_path / "run").experiment().budget.trial_time == 7200
     assert search(["--resume", str(tmp_path / "run"), "--backend", "local", "--trial-time", "3h"]) == 0
     assert RunFolder(tmp_path / "run").experiment().budget.trial_time == 10800
+
+
+LATE = """
+import torch
+from torch import nn
+
+from archioptrx.graphs.signatures import Signature
+from archioptrx.networks.blocks import block
+from archioptrx.search.alarm import TimeIsUp
+
+
+@block(Signature("late_LAST", accepts=lambda domains, output: None, width=lambda widths, parameters: widths[0]))
+class Late(nn.Module):
+    def __init__(self, inputs, output):
+        super().__init__()
+        self.weight, self.steps = nn.Parameter(torch.ones(1)), 0
+
+    def forward(self, values, run):
+        self.steps += self.training
+        if self.training and self.steps > LAST:
+            raise TimeIsUp
+        return values[0].tensor() * self.weight
+"""
+
+
+ARCHITECTURE = """
+name: late
+hyperparameters: {}
+graph:
+  types:
+    doublet: {domain: edge, width: {doublet: 1}, field: edge_attr}
+    e: {domain: edge, width: {doublet: 1}}
+    score: {domain: edge, width: {target: 1}}
+  sources: [doublet]
+  steps:
+  - {value: e0, type: e, function: late, block: late_LAST, inputs: [doublet], weights: late.0}
+  - {value: score0, type: score, function: classify, block: mlp, inputs: [e0], params: {layers: 1}, weights: classify.0}
+  targets: [score0]
+"""
+
+
+def trained_late(folder: Path, last: int, *options: str) -> int:
+    """Train a network whose time is up after so many epochs, as if an alarm had rung in it; each has one step."""
+    module = f"late_blocks_{last}"
+    (folder / f"{module}.py").write_text(LATE.replace("LAST", str(last)))
+    allow(module, folder)
+    (folder / "late.yaml").write_text(ARCHITECTURE.replace("LAST", str(last)))
+    settings = ["data.num_samples=16", "training.batch_size=16", f"imports=[{module}]"]
+    told = [word for setting in settings for word in ("--set", setting)]
+    return train.main([str(folder / "late.yaml"), "--output", str(folder / "model"), *told, *options])
+
+
+def test_a_training_whose_time_is_up_keeps_its_best_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert trained_late(tmp_path, 2, "--epochs", "5", "--time", "1h") == 0
+    said = capsys.readouterr().err
+    assert "late: its time is up after 2 of 5 epochs; the model has the weights of epoch 1" in said
+    assert len(lines(tmp_path / "model" / "epochs.jsonl")) == 2
+    facts = json.loads((tmp_path / "model" / "environment.json").read_text())
+    with user_modules(["late_blocks_2"]):
+        assert weights_digest(load_model(tmp_path / "model").model.state_dict()) == facts["weights_digest"]
+
+
+def test_a_training_without_an_epoch_in_its_time_has_no_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert trained_late(tmp_path, 0, "--time", "1h") == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "late: no epoch has ended within the time limit"
+    assert not (tmp_path / "model").exists()
 
 
 def test_a_network_that_hangs_in_the_screen_is_the_worst(only: Any, tmp_path: Path) -> None:

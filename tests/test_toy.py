@@ -4,11 +4,10 @@ import math
 
 import numpy as np
 import torch
-from graphs import toy
+from graphs import graph_faults, toy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archioptrx.data.hitgraph import graph_faults
 from archioptrx.data.options import ToyOptions
 from archioptrx.data.sources.toy import WINDOW, largest_step
 

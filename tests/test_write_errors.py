@@ -1,21 +1,30 @@
 """A full or read-only disk, and what stands in the way: one line, exit code 2, and the run goes on later."""
 
+import contextlib
 import os
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from graphs import toy
 from small_search import SMALL, lines
 
 from archioptrx.commands import compare, data, export, inspect, predict, search, train
 from archioptrx.core.errors import WriteError
 from archioptrx.core.files import Journal, check_writable, writing
 from archioptrx.core.overrides import apply
+from archioptrx.data.hitgraph import subgraph
+from archioptrx.data.options import HelixOptions
+from archioptrx.data.sources.helix import write_csv
+from archioptrx.data.sources.hitgraphs import write as write_hitgraphs
+from archioptrx.data.sources.pickle_writing import write as write_pickle
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = {"budget.trials": 2, "training.epochs": 1, "retrain": {"top": 1, "seeds": 1}, "track": "none", "keep.weights": 1}
@@ -92,6 +101,35 @@ def test_a_full_and_a_read_only_disk(tmp_path):
     assert complaints[1].startswith("run/lock: can't be written: read-only file system; ")
 
 
+@contextlib.contextmanager
+def files_of_at_most(size):
+    """A disk on which files can't grow beyond a size."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_no_part_of_a_data_set_is_left_where_the_disk_is_full(tmp_path):
+    """A part of the files, without their metadata, would be read: fewer events, other scales."""
+    graphs = toy(2)
+    small = replace(graphs, graphs=(subgraph(graphs.graphs[0], torch.arange(110) < 5), graphs.graphs[1]))
+    few = HelixOptions(events=2, particles=10)
+    for write, place in (
+        (lambda place: write_hitgraphs(small, place), tmp_path / "npz"),
+        (lambda place: write_pickle(small, place), tmp_path / "events.pickle"),
+        (lambda place: write_csv(few, place), tmp_path / "csv"),
+    ):
+        with files_of_at_most(4000), pytest.raises(WriteError, match="can't be written: file too large"):
+            write(place)
+        assert list(tmp_path.iterdir()) == []
+        write(place)
+        assert place.exists()
+        shutil.rmtree(place) if place.is_dir() else place.unlink()
+
+
 def test_output_that_takes_nothing():
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with open("/dev/full", "w") as full:
@@ -105,13 +143,8 @@ def test_output_that_takes_nothing():
 def test_a_journal_whose_line_does_not_fit(tmp_path):
     journal = Journal(tmp_path / "rows.jsonl")
     journal.append({"a": 1})
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (12, hard))  # as on a full disk: a part of the line is written
-    try:
-        with pytest.raises(WriteError, match=r"rows\.jsonl: can't be written: "):
-            journal.append({"a": 2})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with files_of_at_most(12), pytest.raises(WriteError, match=r"rows\.jsonl: can't be written: "):
+        journal.append({"a": 2})  # as on a full disk: a part of the line is written
     journal.close()
     assert journal.read() == [{"a": 1}]
     journal.append({"a": 3})

@@ -68,9 +68,9 @@ def run(args: argparse.Namespace) -> int:
     from archioptrx.training.fit import evaluate_model
 
     model = load_model(args.model)
-    graphs, whole = events_for(model, args.data)
+    graphs, whole, metadata = events_for(model, args.data)
     known = len(graphs) and graphs[0].get("particles") is not None
-    signal = Selection.of_signal(model.metadata.options if known else {})
+    signal = Selection.of_signal(metadata.options if known else {})
     limits = {"pt_min": args.pt_min, "min_hits": args.min_hits}
     selection = replace(signal, **{name: value for name, value in limits.items() if value is not None})
     cut = chosen_cut(model, args.cut, args.efficiency)

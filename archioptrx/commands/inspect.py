@@ -266,7 +266,8 @@ def best_text(folder: RunFolder, objective: Objective) -> str:
     tests = {name: metrics["test"][name] for name in names}
     seeds = metrics["seeds"]
     text = ", ".join(f"{name} {spread_text(test['mean'], test['deviation'], seeds)}" for name, test in tests.items())
-    winner = f"\nwinner: trial {metrics['proposal']:04d}, trained under {seeds_text(seeds)}; on test events {text}"
+    under = seeds_text(seeds, metrics.get("failed_seeds", 0))
+    winner = f"\nwinner: trial {metrics['proposal']:04d}, trained under {under}; on test events {text}"
     if not objective.several:
         return winner
     again = retrained_text(folder, objective, metrics["proposal"])

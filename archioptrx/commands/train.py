@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument("--data", metavar="PATH", help="events to train on (default: the run's, else toy events)")
     new.add_argument("--test", metavar="PATH", help="test events (default: a share of the data)")
     new.add_argument("--epochs", type=int, metavar="N", help="epochs")
+    new.add_argument("--time", metavar="T", help="stop after this time (4h, 90m), with the best weights so far")
     new.add_argument("--seed", type=int, metavar="N", help="of the weights and the order of events")
     new.add_argument("--output", type=Path, metavar="DIR", help="the model folder (default: models/NAME-n)")
     new.add_argument("--track", action="append", metavar="NAME", help="tensorboard or wandb; may be repeated")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import torch
@@ -20,10 +20,9 @@ from archioptrx.data.copies import KnownGraphs
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.guard import INDICES, WHOLE, guarded
-from archioptrx.data.hitgraph import HitGraph, graph_faults, sorted_graph, subgraph
+from archioptrx.data.hitgraph import HitGraph, sorted_graph, subgraph
 from archioptrx.data.repairs import note
-from archioptrx.data.same_fields import fault_of
-from archioptrx.data.storage.graph_views import Graphs, changed, digests_of, facts_of, taken
+from archioptrx.data.storage.graph_views import changed, digests_of, facts_of, taken
 
 MOST_SECTORS = 10**9
 """Upper limit of numbers of sectors: names of hits that a source doesn't name count on from sector to sector."""
@@ -37,6 +36,7 @@ EVENTS, SECTORS = "events", "sectors"
 NAMED = 2
 """Events of a part that the rule of a split names at most; of more, it names the first."""
 _PHI = PARTICLE_COLUMNS.index("φ")
+_GUARDED: WeakValueDictionary[int, HitGraph] = WeakValueDictionary()  # by id: graphs have no hash
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,9 @@ class Metadata:
         Events on which an embedding in the graphs was fitted: a split makes them training events.
     options
         Options of the source, and its notes.
+    own_units
+        True: lengths are in units of the source's own, so that no bound in mm holds for hits (`bounds`), and `pos` may
+        be in others than `x`. Only a source of your own sets it.
     """
 
     source: str
@@ -76,6 +79,7 @@ class Metadata:
     embedding: int = 0
     fitted_on: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+    own_units: bool = False
 
     def __post_init__(self) -> None:
         if self.node_features[:3] != ("r", "φ", "z"):
@@ -86,6 +90,8 @@ class Metadata:
                 raise ValueError(f"{kind}_scale is {scales}; allowed: one positive number for each of {names}")
         if not (isinstance(self.sectors, int) and self.sectors >= 1):
             raise ValueError(f"sectors is {self.sectors!r}; allowed: 1 or more")
+        if not isinstance(self.own_units, bool):
+            raise ValueError(f"own_units is {self.own_units!r}; allowed: true or false")
 
     @property
     def widths(self) -> dict[str, int]:
@@ -110,7 +116,8 @@ class Splits:
     """Graphs for training, for choosing (validation) and for the final scores (test), and the rule that made them.
 
     `whole_validation` and `whole_test` say whether an event is in one part with all of its sectors; `caution`: a
-    warning where the parts are too small for reliable scores, else empty.
+    warning where the parts are too small for reliable scores, else empty; `test_metadata`: metadata of test events of
+    another data set, before they were scaled, else None.
     """
 
     train: Sequence[HitGraph]
@@ -120,6 +127,7 @@ class Splits:
     whole_validation: bool = True
     whole_test: bool = True
     caution: str = ""
+    test_metadata: Metadata | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +229,8 @@ class Dataset:
         whole = unit_kind == "events"
         rule = f"by {unit_kind}, seed {seed}: {counts}{where}"
         caution = _caution(parts, whole)
-        return Splits(parts[0], parts[1], parts[2], rule, whole, whole or isinstance(test, Dataset), caution)
+        others = test.metadata if isinstance(test, Dataset) else None
+        return Splits(parts[0], parts[1], parts[2], rule, whole, whole or others is not None, caution, others)
 
     def _fitted_first(self, order: NDArray[np.int64], most: int, events: bool) -> tuple[NDArray[np.int64], str]:
         """Order of units, first those on which an embedding was fitted, and the remark on it in the split's rule."""
@@ -342,20 +351,39 @@ def make_graph(
     if not 0 <= sector < MOST_SECTORS:
         raise InputError(f"{place}: sector is {sector}; allowed: 0 … {MOST_SECTORS - 1:,}")
     with faults_at(place):
-        content, repairs = guarded(arrays, metadata.node_scale, metadata.sectors, directed)
+        content, repairs = guarded(arrays, metadata.node_scale, metadata.sectors, directed, metadata.own_units)
     note(place, repairs)
-    x = np.ascontiguousarray(content["x"], dtype=np.float32)
-    nodes = x.astype(np.float64) * np.asarray(metadata.node_scale)
-    edges = content["edge_index"]
-    names, columns = metadata.edge_features, metadata.node_features
-    features = edge_features(names, nodes, columns, edges, content.get("baseline")) / np.asarray(metadata.edge_scale)
+    content["x"] = np.ascontiguousarray(content["x"], dtype=np.float32)
+    nodes = content["x"].astype(np.float64) * np.asarray(metadata.node_scale)
+    content["edge_attr"] = scaled_edge_features(content, nodes, metadata)
+    return completed(content, nodes, event, sector)
+
+
+def scaled_edge_features(content: Mapping[str, Any], nodes: NDArray[np.float64], metadata: Metadata) -> Any:
+    """Features of edges as a graph has them. Raises ValueError where one has a name that isn't known."""
+    names, edges = metadata.edge_features, content["edge_index"]
+    features = edge_features(names, nodes, metadata.node_features, edges, content.get("baseline"))
+    return features / np.asarray(metadata.edge_scale)
+
+
+def completed(content: dict[str, Any], nodes: NDArray[np.float64], event: str, sector: int) -> HitGraph:
+    """Make a graph of guarded arrays with edge features: positions where they are missing, types, order of edges.
+
+    Shapes: nodes [N, 3 or more], r, φ, z in mm, rad, mm.
+    """
     if content.get("pos") is None:
         r, phi, z = nodes[:, :3].T
         content["pos"] = np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
-    content.update(x=x, edge_attr=features)
     kinds = dict.fromkeys((*WHOLE, *INDICES, "pid"), np.int64) | dict.fromkeys(("edge_mask", "triplet_mask"), np.bool_)
     typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items()}
-    return sorted_graph(typed, event, sector)
+    graph = sorted_graph(typed, event, sector)
+    _GUARDED[id(graph)] = graph
+    return graph
+
+
+def is_guarded(graph: HitGraph) -> bool:
+    """Whether this very graph, not a copy, was made of guarded arrays in this process."""
+    return _GUARDED.get(id(graph)) is graph
 
 
 def cut_sectors(graph: HitGraph, metadata: Metadata, parts: int) -> list[HitGraph]:
@@ -416,20 +444,3 @@ def summary(dataset: Dataset) -> dict[str, Any]:
 def _spread(values: Sequence[float]) -> dict[str, float]:
     levels = np.percentile(values, [0, 50, 100]) if len(values) else [0.0] * 3
     return dict(zip(("minimum", "median", "maximum"), map(float, levels), strict=True))
-
-
-def check_own(source: str, dataset: Dataset) -> None:
-    """Raise InputError where graphs of a user's source break the contract: they need not come from `make_graph`."""
-    place, names = f"data source {source}", Counter((facts.event, facts.sector) for facts in facts_of(dataset.graphs))
-    if not names:
-        raise InputError(f"{place}: gave no graph; allowed: one or more")
-    (event, sector), often = names.most_common(1)[0]
-    if often > 1:
-        raise InputError(f"{place}: {often} graphs are called {event} sector {sector}; allowed: names of their own")
-    if isinstance(dataset.graphs, Graphs):  # made by `stream`, which looked at them
-        return
-    for graph in dataset.graphs:
-        if faults := graph_faults(graph):
-            raise InputError(*(f"{place}: {graph.event} sector {graph.sector}: {fault}" for fault in faults))
-    if (fault := fault_of(dataset.graphs)) is not None:
-        raise InputError(f"{place}: {fault}")

@@ -48,7 +48,9 @@ SHARES = ("y", "y_triplet", "y_loss", "edge_mask", "triplet_mask")
 PROBABILITIES = ("baseline", "triplet_baseline")
 
 
-def guarded(arrays: Mapping[str, Any], scale: tuple[float, ...], sectors: int, directed: bool) -> tuple[Arrays, Arrays]:
+def guarded(
+    arrays: Mapping[str, Any], scale: tuple[float, ...], sectors: int, directed: bool, own_units: bool = False
+) -> tuple[Arrays, dict[str, int]]:
     """Check a graph's arrays, and bring edges and particles into the form of the contract.
 
     Parameters
@@ -62,6 +64,8 @@ def guarded(arrays: Mapping[str, Any], scale: tuple[float, ...], sectors: int, d
     directed
         The source knows which hit of an edge is the inner one, e.g. by layers. Otherwise r decides, and edges that lead
         inwards are turned. For a pair that stands in both directions r decides in any case.
+    own_units
+        Lengths aren't mm: places of hits have no bounds, and positions may be in another unit than `x`.
 
     Returns
     -------
@@ -75,15 +79,18 @@ def guarded(arrays: Mapping[str, Any], scale: tuple[float, ...], sectors: int, d
     content: Arrays = {name: _array(name, values) for name, values in arrays.items() if values is not None}
     repairs: dict[str, int] = {}
     _check_rows(content)
+    if "pos" in content and content["pos"].shape[1] != 3:
+        raise InputError(f"pos has the shape {list(content['pos'].shape)}; allowed: [hits, 3]")
     if content["x"].shape[1] != len(scale):
         raise InputError(f"x has {content['x'].shape[1]} columns; allowed: {len(scale)}, as node_features says")
     _name_particles(content, repairs)
     _check_numbers(content)
     _check_table(content)
     nodes = content["x"].astype(np.float64) * np.asarray(scale)
-    if (fault := coordinate_fault(nodes, scale, sectors)) is not None:
-        raise InputError(fault)
-    _check_positions(content, nodes)
+    if not own_units:
+        if (fault := coordinate_fault(nodes, scale, sectors)) is not None:
+            raise InputError(fault)
+        _check_positions(content, nodes)
     rank = outward_rank(nodes[:, 0], nodes[:, 2])
     _join_edges(content, rank, directed, repairs)
     _join_pairs(content, len(nodes), repairs)
@@ -202,8 +209,6 @@ def _check_positions(content: Arrays, nodes: NDArray[np.float64]) -> None:
     """Check that positions in mm agree with r and z."""
     if "pos" not in content:
         return
-    if content["pos"].shape[1] != 3:
-        raise InputError(f"pos has the shape {list(content['pos'].shape)}; allowed: [hits, 3]")
     x, y, z = content["pos"].astype(np.float64).T
     for name, from_pos, known in (("r", np.hypot(x, y), nodes[:, 0]), ("z", z, nodes[:, 2])):
         wrong = np.abs(from_pos - known) > POSITION_SLACK * (1 + np.hypot(nodes[:, 0], nodes[:, 2]))

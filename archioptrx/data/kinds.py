@@ -22,7 +22,8 @@ BARE = "hitgraphs"
 def kind_of_data(metadata: Metadata) -> dict[str, Any]:
     """Values that tell one kind of data from another, by name."""
     source = {} if metadata.source == BARE else {"source": metadata.source}
-    return {**source, "φ sectors": metadata.sectors, **_options(metadata.options)}
+    units = "own" if metadata.own_units else "mm, rad"
+    return {**source, "φ sectors": metadata.sectors, "units": units, **_options(metadata.options)}
 
 
 def _options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,8 +37,8 @@ def _options(options: Mapping[str, Any]) -> dict[str, Any]:
     return kind
 
 
-def other_kind(training: Metadata, data: Metadata) -> str:
-    """Values of some data that differ from those of a training; empty where none is known to.
+def other_kind(training: Metadata, data: Metadata, name: str = "training") -> str:
+    """Values of some data that differ from those of a training, or what else has a name; empty where none is known to.
 
     >>> barrel = Metadata("helix", options={"slope_max": 0.0006, "events": 3})
     >>> other_kind(barrel, Metadata("helix", sectors=4, options={"slope_max": 0.001, "events": 9}))
@@ -45,9 +46,9 @@ def other_kind(training: Metadata, data: Metadata) -> str:
     """
     expected, actual = kind_of_data(training), kind_of_data(data)
     differences = [
-        f"{name} {_text(actual[name])} (training: {_text(expected[name])})"
-        for name in expected
-        if name in actual and actual[name] != expected[name]
+        f"{key} {_text(actual[key])} ({name}: {_text(expected[key])})"
+        for key in expected
+        if key in actual and actual[key] != expected[key]
     ]
     return ", ".join(differences)
 

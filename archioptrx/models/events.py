@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import EVENTS, Dataset, Metadata, Splits
@@ -45,13 +45,28 @@ def warn_of_kind(place: str, training: Metadata, data: Metadata, warn: Callable[
         warn(f"{place}: is of another kind than the training data: {differences}")
 
 
-def events_for(
-    model: TrainedModel, path: str | None, warn: Callable[[str], None] = on_stderr
-) -> tuple[Sequence[HitGraph], bool]:
-    """All events of a path, in the model's scales; without one the test events that the model never saw.
+class ModelData(NamedTuple):
+    """Events for a model.
 
-    Also whether the events are whole, or sectors of events whose others the model was trained on. `warn` gets a line
-    where events have no truth, are of another kind than those of the training, or are too few.
+    Attributes
+    ----------
+    graphs
+        In the model's scales.
+    whole
+        Whether the events are whole, or sectors of events whose others the model was trained on.
+    metadata
+        Metadata of the events themselves: their signal may be another than that of the training.
+    """
+
+    graphs: Sequence[HitGraph]
+    whole: bool
+    metadata: Metadata
+
+
+def events_for(model: TrainedModel, path: str | None, warn: Callable[[str], None] = on_stderr) -> ModelData:
+    """All events of a path; without one the test events that the model never saw.
+
+    `warn` gets a line where events have no truth, are of another kind than those of the training, or are too few.
 
     Raises
     ------
@@ -68,11 +83,11 @@ def events_for(
         if fault := model.task.truth_fault(graphs):
             lack = fault.partition(";")[0]
             warn(f"{path}: {lack}: loss, accuracy and purity have no meaning for the model")
-        return graphs, True
+        return ModelData(graphs, True, dataset.metadata)
     splits = own_splits(model)
     if splits.caution:
         warn(f"split: {splits.caution}")
-    return splits.test, splits.whole_test
+    return ModelData(splits.test, splits.whole_test, splits.test_metadata or model.metadata)
 
 
 def own_splits(model: TrainedModel) -> Splits:

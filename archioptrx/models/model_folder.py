@@ -190,7 +190,8 @@ def _read_model(folder: Path) -> TrainedModel:
     place = str(folder / "metadata.json")
     fields = Fields(facts, place, faults)
     imports = read_imports(fields)
-    metadata = {key: fields.take(key, object) for key in Metadata.__dataclass_fields__}
+    metadata = {key: fields.take(key, object) for key in Metadata.__dataclass_fields__ if key != "own_units"}
+    metadata["own_units"] = fields.take("own_units", bool, False)  # older models lack it
     origin = {key: fields.take(key, object) for key in Provenance.__dataclass_fields__ if key != "imports"}
     finish(faults)
     data, task = DataDescription(origin["data"]), describe_task(origin["task"])

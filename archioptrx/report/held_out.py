@@ -157,7 +157,7 @@ def evaluate_held_out(model: TrainedModel, most: int = MOST_NUMBERS) -> HeldOut:
     TrialError
         An output isn't a finite number.
     """
-    graphs, _ = events_for(model, None)
+    graphs = events_for(model, None).graphs
     if not len(graphs):
         raise InputError("data: hold no test events; allowed: a share of the split for them, or --test PATH")
     batches = batched(graphs, graphs_for(graphs, EDGES_PER_EVALUATION))

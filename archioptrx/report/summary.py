@@ -63,9 +63,9 @@ def _winner(content: Content, winner: Mapping[str, Any]) -> dict[str, Any]:
     name = metric if metric in test else next(iter(test), None)
     if name is None:
         return {}
-    spread, seeds = test[name], winner["seeds"]
+    spread, seeds, failed = test[name], winner["seeds"], winner.get("failed_seeds", 0)
     value = f"{spread['mean']:.5f}" + (f" ± {spread['deviation']:.5f}" if seeds > 1 else "")
-    return {f"winner, test {name}": _fact(value, f"trial {winner['proposal']:04d}, {seeds_text(seeds)}")}
+    return {f"winner, test {name}": _fact(value, f"trial {winner['proposal']:04d}, {seeds_text(seeds, failed)}")}
 
 
 def _fact(text: str, small: str) -> Any:

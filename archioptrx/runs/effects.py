@@ -46,8 +46,9 @@ class Effect:
     difference
         Difference to the mean of the others, -1 to 1; above 0: those that made it were better.
     low, high
-        Ends of the 95 % interval of the difference (Student's t with the pooled variance: standings have much the same
-        spread in all groups, and a group of three has too few for a variance of its own). None: too few trials.
+        Ends of the 95 % interval of the difference, cut at -1 and 1 (Student's t with the pooled variance: standings
+        have much the same spread in all groups, and a group of three has too few for a variance of its own). None: too
+        few trials.
     p
         Two-sided p-value of no difference; None: too few trials.
     firm
@@ -204,7 +205,7 @@ def effect_of(choice: TrialChoice, standing: Floats, also: tuple[str, ...] = ())
     error = float(np.sqrt(squares / free * (1 / len(with_choice) + 1 / len(left))))
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, free)) * error
     p = 2 * float(stats.t.sf(abs(difference) / error, free)) if error > 0 else float(difference == 0)
-    return replace(effect, low=difference - reach, high=difference + reach, p=p)
+    return replace(effect, low=max(-1.0, difference - reach), high=min(1.0, difference + reach), p=p)
 
 
 def _joined(choices: Sequence[TrialChoice]) -> list[tuple[TrialChoice, tuple[str, ...]]]:

@@ -45,10 +45,12 @@ def with_latency(row: Mapping[str, Any], objective: Objective, milliseconds: flo
     if before is None or after is None or before == after:
         return {**row, "metrics": metrics}
     moved = [new - old for new, old in zip(after, before, strict=True)]
-    changed = {**row, "metrics": metrics, "score": after[0], "curve": [value + moved[0] for value in row["curve"]]}
+    curve = [None if value is None else value + moved[0] for value in row["curve"]]  # None: an epoch without a score
+    changed = {**row, "metrics": metrics, "score": after[0], "curve": curve}
     if row.get("scores"):
         changed["scores"] = list(after)
         changed["curves"] = [
-            [value + step for value, step in zip(scores, moved, strict=True)] for scores in row["curves"]
+            None if scores is None else [value + step for value, step in zip(scores, moved, strict=True)]
+            for scores in row["curves"]
         ]
     return changed

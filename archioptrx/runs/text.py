@@ -213,10 +213,10 @@ def table_text(
 
 
 def plain_text(table: Table) -> str:
-    """Table as text, in colour on a terminal."""
-    console = Console(highlight=False)
+    """Table as text, in colour on a terminal; brackets and colons of a cell are no commands to rich."""
+    console = Console(highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=WIDTH)
+        console = Console(highlight=False, markup=False, emoji=False, width=WIDTH)
     with console.capture() as capture:
         console.print(table)
     return "\n".join(line.rstrip() for line in capture.get().rstrip().splitlines())
@@ -227,12 +227,14 @@ def metric_of(experiment: Experiment) -> str:
     return experiment.objective.first.label
 
 
-def seeds_text(seeds: int) -> str:
-    """Number of seeds in words.
+def seeds_text(seeds: int, failed: int = 0) -> str:
+    """Number of seeds in words, and of further ones whose training failed.
 
-    >>> seeds_text(1), seeds_text(3)
-    ('one seed', '3 seeds')
+    >>> seeds_text(1), seeds_text(3), seeds_text(1, 2)
+    ('one seed', '3 seeds', '1 of 3 seeds, the others failed')
     """
+    if failed:
+        return f"{seeds} of {seeds + failed} seeds, the others failed"
     return "one seed" if seeds == 1 else f"{seeds} seeds"
 
 

@@ -42,7 +42,7 @@ def final_text(result: SearchResult, experiment: Experiment) -> str:
         gain_text(EarlierRuns.of(experiment, True, folder.path), rows),
         "",
         f"best: trial {winner.proposal:04d}, fingerprint {line['fingerprint'][:12]}, "
-        f"validation {metric_of(experiment)} {score}, {seeds_text(seeds)}",
+        f"validation {metric_of(experiment)} {score}, {seeds_text(seeds, winner.failed)}",
         str(graphs[winner.proposal]),
         f"hyperparameters: {hyperparameters_text(line['hyperparameters'])}",
         "",
@@ -103,6 +103,7 @@ def final_json(result: SearchResult, experiment: Experiment) -> str:
             "hyperparameters": line["hyperparameters"],
             "text": str(graphs_of(result.folder)[winner.proposal]),
             "seeds": winner.seeds,
+            "failed_seeds": winner.failed,
             "validation": {"mean": winner.score.mean, "deviation": winner.score.deviation},
             "test": {k: {"mean": v.mean, "deviation": v.deviation} for k, v in winner.test.items()},
         },

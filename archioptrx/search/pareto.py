@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -66,16 +67,17 @@ def retrained_text(folder: RunFolder, objective: Objective, winner: int) -> str:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("front", "trial", *(header(metric) for metric in objective.metrics), ""):
         table.add_column(name, justify="right", no_wrap=True)
+    finished = Counter(row["proposal"] for row in folder.retrainings() if row["status"] == "finished")
     for number, goals in spreads(folder, objective).items():
-        cells = [_cell(name, goals.get(name)) for name in objective.metrics]
+        cells = [_cell(name, goals.get(name), finished[number]) for name in objective.metrics]
         table.add_row(str(fronts[number]), f"{number:04d}", *cells, "best" if number == winner else "")
     return plain_text(table)
 
 
-def _cell(metric: str, spread: Spread | None) -> str:
-    """Mean and spread of a metric; only the mean for costs that are the same under every seed."""
+def _cell(metric: str, spread: Spread | None, seeds: int) -> str:
+    """Mean of a metric, with its spread where there are several seeds; costs that are the same under each have none."""
     if spread is None:
         return value_text(metric, None)
     mean = value_text(metric, spread.mean)
     same = metric == "parameters" or (metric == "latency" and spread.deviation == 0)
-    return mean if same else f"{mean} ± {value_text(metric, spread.deviation)}"
+    return mean if same or seeds == 1 else f"{mean} ± {value_text(metric, spread.deviation)}"

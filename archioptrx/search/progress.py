@@ -192,6 +192,6 @@ class LiveProgress(Progress):
 
 def make_progress(trials: int, workers: int, metric: str, deadline: float | None = None) -> Progress:
     """Make the live view on a terminal, and plain lines elsewhere."""
-    console = Console(file=raw_stream(sys.stderr), highlight=False)
+    console = Console(file=raw_stream(sys.stderr), highlight=False, markup=False, emoji=False)
     kind = LiveProgress if console.is_terminal else Progress
     return kind(console, trials, workers, metric, deadline)

@@ -361,12 +361,23 @@ def _ray(resources: Resources, data: TrialData, address: str | None) -> Iterator
     own = not ray.is_initialized()
     try:
         if own:
-            _start(resources, data, address, folder)
+            with contextlib.chdir(_start_folder(folder)):
+                _start(resources, data, address, folder)
         yield folder, own
     finally:
         if own:
             ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_folder(folder: Path) -> Path:
+    """Folder in which Ray is started: workers search it for modules before all others, so it has to be an empty one.
+
+    In the working folder a file called numpy.py would be taken for a library. (Workers compute in folders of Tune
+    anyway.) An exception is a working folder that holds this very package: workers may find it nowhere else.
+    """
+    here = Path.cwd()
+    return here if Path(__file__).resolve().parents[2] == here.resolve() else folder
 
 
 def _start(resources: Resources, data: TrialData, address: str | None, folder: Path) -> None:

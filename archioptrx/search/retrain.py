@@ -2,7 +2,8 @@
 
 The best of N trials by one validation score is in part the luckiest one: its score is biased upwards. So the winner is
 the candidate with the highest mean validation score over new seeds, and its reported result is mean and spread on test
-events, which were used for nothing before. With several goals the first one decides.
+events, which were used for nothing before. With several goals the first one decides. A candidate of which trainings
+failed comes after those with a score of more seeds: a mean over the lucky seeds alone is biased, too.
 
 Where no retraining of the best candidates has a score, the next best one follows, and so on. If all fail, the best
 trial is repeated with its own seed, on CPU to the same weights: a search with a scored trial has a winner.
@@ -95,6 +96,8 @@ class Winner:
         `OWN_SEED`: it repeats the trial.
     score, seeds
         Validation score over the seeds, and their number.
+    failed
+        Number of its further seeds whose training failed.
     test
         Spread of each metric on test events over the seeds.
     """
@@ -103,6 +106,7 @@ class Winner:
     repeat: int
     score: Spread
     seeds: int
+    failed: int
     test: dict[str, Spread]
 
 
@@ -276,7 +280,21 @@ class Retraining:
         """Choose the winner. Raises InputError if every retraining failed."""
         objective = self.folder.experiment().objective
         rows = [with_latency(row, objective, self._latencies.get(row["proposal"])) for row in self.rows.values()]
-        return choose_winner(rows, self.chosen)
+        return choose_winner(rows, self.chosen, self.plan.seeds)
+
+    def unfinished_text(self) -> str:
+        """Line on candidates with a score of some seeds only; empty where there are none."""
+        counts = {
+            number: [row["status"] == "finished" for row in self.rows.values() if row["proposal"] == number]
+            for number in self.chosen
+        }
+        parts = [
+            f"trial {number}: {sum(ended)} of {len(ended)}"
+            for number, ended in counts.items()
+            if 0 < sum(ended) < len(ended)
+        ]
+        rule = "candidates with more come first"
+        return f"retrainings with a score: {'; '.join(parts)} ({rule})" if parts else ""
 
     def weights(self, winner: Winner) -> bytes:
         """Weights of the winner, as bytes of a file."""
@@ -312,10 +330,11 @@ def trials_to_retrain(folder: RunFolder) -> list[int]:
     return [*good, *(number for number in scored if number not in good)]
 
 
-def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> Winner:
+def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int], seeds: int) -> Winner:
     """Choose the winner among the retrained candidates; in a tie the earlier one of `numbers`.
 
-    A trial that was repeated with its own seed counts only where no other retraining does: its score is biased upwards.
+    More trainings with a score, up to `seeds`, come before a higher mean. A trial that was repeated with its own seed
+    counts only where no other retraining does: its score is biased upwards.
     """
     scored = [row for row in rows if row["status"] == "finished" and row["proposal"] in numbers]
     usable = [row for row in scored if row["repeat"] != OWN_SEED] or scored
@@ -325,9 +344,13 @@ def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -> 
     }
     if not scores:
         raise InputError(f"retrain: all trainings failed; the last one: {rows[-1]['error'] if rows else 'none ran'}")
-    number = max(scores, key=lambda n: scores[n].mean)
+    number = max(scores, key=lambda n: (min(len(finished[n]), seeds), scores[n].mean))
     finished_rows = finished[number]
+    failed = sum(row["proposal"] == number and row["status"] == "failed" for row in rows)
     best = max(finished_rows, key=lambda r: r["score"])
-    metrics = [name for name in best["test"] if all(isinstance(r["test"][name], int | float) for r in finished_rows)]
+    metrics = [
+        name for name in best["test"] if all(isinstance(r["test"].get(name), int | float) for r in finished_rows)
+    ]
     test = {name: Spread.of([float(r["test"][name]) for r in finished_rows]) for name in metrics}
-    return Winner(number, best["repeat"], scores[number], len(finished_rows), test)
+    failed = 0 if best["repeat"] == OWN_SEED else failed
+    return Winner(number, best["repeat"], scores[number], len(finished_rows), failed, test)

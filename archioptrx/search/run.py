@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.files import plain
+from archioptrx.core.reading import reading
 from archioptrx.data.dataset import Metadata
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
@@ -172,8 +173,10 @@ def run_search(
     experiment = setup.experiment
     task = check_events(setup, events)
     specs = Specs(experiment, "cuda" if experiment.resources.gpus_per_trial else "cpu")
-    for row in folder.trials.read():
-        progress.count(row)
+    replaying = partial(_replaying, folder, bool(folder.proposals.read()))
+    with replaying():
+        for row in folder.trials.read():
+            progress.count(row)
     trials: list[Trials] = []
     ends: list[Retraining] = []
 
@@ -184,18 +187,17 @@ def run_search(
             screening = make_screening(folder.screened, experiment, specs, events.data, task, deadline)
             make = partial(setup.sampler, screening, rules.refuse)
             rules = replace(rules, screened=screening.known)
-        trials.append(trials_of(setup, folder, rules, make, progress, records))
+        with replaying():
+            trials.append(trials_of(setup, folder, rules, make, progress, records))
         return trials[0]
 
     def second() -> Measuring:
-        return Measuring(folder, specs.trial, progress, records)
+        with replaying():
+            return Measuring(folder, specs.trial, progress, records)
 
     def third() -> Retraining:
-        retrain, workers = experiment.retrain, experiment.resources.workers
-        limit = experiment.budget.trial_time
-        again = partial(repeated, folder, specs)
-        plan = RetrainingPlan(specs.retraining, again, retrain.top, retrain.seeds, workers, experiment.seed, limit)
-        ends.append(Retraining(folder, plan, progress, records))
+        with replaying():
+            ends.append(Retraining(folder, _retraining_plan(experiment, folder, specs), progress, records))
         return ends[0]
 
     with closing(Tracking(experiment.track, folder.path, progress.note)) as tracking:
@@ -203,11 +205,24 @@ def run_search(
         work = Phases([first, second, third])
         if not work.done:
             backend(work, events.data)
-    winner = ends[0].winner()
+    winner, unfinished = ends[0].winner(), ends[0].unfinished_text()
+    if unfinished:
+        progress.note(unfinished)
     if not ends[0].in_place(winner):
         _save_best(folder, setup, events, specs, winner, ends[0].weights(winner))
     ends[0].clean()
     return SearchResult(folder, winner, trials[0].refusals, trials[0].no_more_draws)
+
+
+def _retraining_plan(experiment: Experiment, folder: RunFolder, specs: Specs) -> RetrainingPlan:
+    retrain, workers = experiment.retrain, experiment.resources.workers
+    again, limit = partial(repeated, folder, specs), experiment.budget.trial_time
+    return RetrainingPlan(specs.retraining, again, retrain.top, retrain.seeds, workers, experiment.seed, limit)
+
+
+def _replaying(folder: RunFolder, resumed: bool) -> AbstractContextManager[None]:
+    """Context in which a resumed search replays its journals: whatever is wrong in them is one line."""
+    return reading(str(folder.path)) if resumed else nullcontext()
 
 
 def trials_of(
@@ -260,6 +275,7 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
         "proposal": winner.proposal,
         "repeat": winner.repeat,
         "seeds": winner.seeds,
+        "failed_seeds": winner.failed,
         "validation": asdict(winner.score),
         "test": {name: asdict(spread) for name, spread in winner.test.items()},
         "bins": row["bins"],

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, TrialError
@@ -20,8 +22,10 @@ from archioptrx.core.processors import threads
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.runs.experiment import Experiment, parse_experiment
+from archioptrx.runs.experiment_sections import Budget
 from archioptrx.runs.loggers import Tracking, numbers_of
 from archioptrx.runs.run_folder import RunFolder
+from archioptrx.search.alarm import TimeIsUp, call_until
 from archioptrx.search.records import OF_EPOCH
 from archioptrx.search.repetition import Repetition
 from archioptrx.search.setup import Specs
@@ -32,9 +36,12 @@ from archioptrx.training.trial_spec import TrialSpec
 if TYPE_CHECKING:
     from archioptrx.search.run import Events
 
+T = TypeVar("T")
 
-KEYS = {"data": "data.path", "test": "test", "epochs": "training.epochs"}
+KEYS = {"data": "data.path", "test": "test", "epochs": "training.epochs", "time": "budget.time"}
 """Key of the experiment for each option."""
+OF_SEARCH = dict.fromkeys(("retrain.epochs", "budget.time", "budget.trial_time"))
+"""Keys of a search that don't hold for a training after it."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ def choose(args: argparse.Namespace) -> SingleTraining:
     if args.seed is not None and args.seed < 0:
         faults.append(f"--seed: is {args.seed}; allowed: 0 or more")
     finish(faults)
-    as_it_was = not overrides and args.seed is None
+    as_it_was = not overrides.keys() - {KEYS["time"]} and args.seed is None
     overrides["track"] = args.track or "none"
     trial = of_run(args.architecture)
     if trial is None:
@@ -74,7 +81,7 @@ def choose(args: argparse.Namespace) -> SingleTraining:
         loaded = load_architecture(args.architecture)
         return SingleTraining(loaded, Path(args.architecture).stem, experiment, args.seed or 0, track=experiment.track)
     folder, line = trial
-    overrides = {"retrain.epochs": None, **overrides}
+    overrides = {**OF_SEARCH, **overrides}
     overrides.setdefault("training.epochs", line["epochs"])
     experiment = parse_experiment(folder.document(), folder.place, options, overrides)
     architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
@@ -150,7 +157,7 @@ def train(choice: SingleTraining, events: Events, folder: Path, threads_option: 
         print(text, file=sys.stderr)
     course = follow(choice, spec, events, folder)
     facts = environment(experiment=experiment.to_dict(), seed=choice.seed, weights_digest=course.end["weights_digest"])
-    verdict = again and again.verdict(course.scores, facts["weights_digest"], facts["versions"])
+    verdict = again and not course.stopped and again.verdict(course.scores, facts["weights_digest"], facts["versions"])
     if verdict:
         print(verdict[1], file=sys.stderr)
     test = course.end["test"]
@@ -191,12 +198,16 @@ def spec_of(choice: SingleTraining, again: Repetition | None) -> TrialSpec:
 
 @dataclass
 class TrainingRecord:
-    """Results of a training: rows as in `epochs.jsonl`, the message of the best epoch, the last one, its log."""
+    """Results of a training: rows as in `epochs.jsonl`, the message of the best epoch, the last one, its log.
+
+    `stopped`: its time was up before its last epoch.
+    """
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
     best: Mapping[str, Any] = field(default_factory=dict)
     end: Mapping[str, Any] = field(default_factory=dict)
     log: str = ""
+    stopped: bool = False
 
     @property
     def scores(self) -> list[float | None]:
@@ -204,16 +215,37 @@ class TrainingRecord:
         return [row["score"] for row in self.epochs]
 
 
+@dataclass
+class TimeLimit:
+    """Time limit of a training. Called with an epoch, it gives None, and is `over`, where the time is up."""
+
+    end: float
+    over: bool = False
+
+    @classmethod
+    def of(cls, budget: Budget) -> TimeLimit:
+        """The limit of an experiment; `trial_time` is one of this training, too."""
+        limits = [limit for limit in (budget.time, budget.trial_time) if limit is not None]
+        return cls(time.monotonic() + min(limits, default=math.inf))
+
+    def __call__(self, epoch: Callable[[], T]) -> T | None:
+        try:
+            return call_until(epoch, self.end)
+        except TimeIsUp:
+            self.over = True
+            return None
+
+
 def follow(choice: SingleTraining, spec: TrialSpec, events: Events, folder: Path) -> TrainingRecord:
     """Train, show each epoch on stderr, and pass it to the trackers. Raises TrialError if the training fails."""
     from archioptrx.runs.text import duration_text, score_text
     from archioptrx.training.trial import messages
 
-    course = TrainingRecord()
+    course, limit = TrainingRecord(), TimeLimit.of(choice.experiment.budget)
     with closing(Tracking(choice.track, folder.parent, partial(print, file=sys.stderr))) as tracking:
         config = {"hyperparameters": spec.hyperparameters, **spec.to_dict(), "data": events.fingerprint}
         tracking.started(folder.name, config, str(choice.architecture.graph))
-        for message in messages(spec, events.data):
+        for message in messages(spec, events.data, limit):
             course.log += as_lines(message["log"])
             if message["kind"] == "error":
                 tracking.ended(folder.name, "failed", {"error": message["error"]})
@@ -226,6 +258,11 @@ def follow(choice: SingleTraining, spec: TrialSpec, events: Events, folder: Path
                 score = score_text(message["score"])
                 print(f"epoch {message['epoch']}: validation score {score}; {tail}", file=sys.stderr)
             course.end = message
+        course.stopped = limit.over
+        if limit.over:
+            ended, planned = len(course.epochs), spec.training.epochs
+            kept = f"the model has the weights of epoch {course.best['epoch']}"
+            print(f"{choice.name}: its time is up after {ended} of {planned} epochs; {kept}", file=sys.stderr)
         summary = {"score": course.best["score"], "weights_digest": course.end["weights_digest"]}
         tracking.ended(folder.name, "finished", summary)
     return course

@@ -26,7 +26,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -58,6 +58,10 @@ DIGITS = 16
 """Length of the digest of weights."""
 NORMS = ("loss", "learning_rate", "gradient_norm", "weight_norm")
 """Fields of a report that the message of an epoch has as they are."""
+
+
+LimitedEpoch = Callable[[Callable[[], Report]], Report | None]
+"""Function that calls an epoch, and gives None where its time is up."""
 
 
 @dataclass(frozen=True)
@@ -116,14 +120,23 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()[:DIGITS]
 
 
-def messages(spec: TrialSpec, data: TrialData) -> Generator[dict[str, Any], None, None]:
-    """Run a trial; any error in it becomes its last message, so that the search goes on."""
+def messages(
+    spec: TrialSpec, data: TrialData, limited: LimitedEpoch | None = None
+) -> Generator[dict[str, Any], None, None]:
+    """Run a trial; any error in it becomes its last message, so that the search goes on.
+
+    Parameters
+    ----------
+    limited
+        Function that calls each epoch, and gives None where the time is up: then the best weights so far are the final
+        ones.
+    """
     start, threads, log = time.perf_counter(), torch.get_num_threads(), TrialLog()
     try:
         # Sums depend on the number of threads: the same everywhere in a trial makes scores the same everywhere.
         torch.set_num_threads(spec.training.threads or threads)
         log.begin(spec.device, torch.get_num_threads())
-        with closing(_Trial(spec, data, start, log).messages()) as stream:
+        with closing(_Trial(spec, data, start, log).messages(limited)) as stream:
             while True:
                 with log.hearing():
                     message = next(stream, None)
@@ -168,14 +181,15 @@ class _Trial:
         self.parameters = sum(p.numel() for p in self.model.parameters() if p.requires_grad)
         log.note(f"{self.parameters:,} parameters")
 
-    def messages(self) -> Generator[dict[str, Any], None, None]:
-        """Train, epoch by epoch."""
+    def messages(self, limited: LimitedEpoch | None) -> Generator[dict[str, Any], None, None]:
+        """Train, epoch by epoch; `limited`: see the function of this name."""
         spec, data = self.spec, self.data
         if spec.measure:
             yield self._measured()
             return
         ready = data.prepared(self.task, spec.training, spec.device)
-        further = self._tracks(data.splits.whole_validation) if _names_tracks(spec.objective) else None
+        named = _names_tracks(spec.objective)
+        further = self._tracks(data.metadata, data.splits.whole_validation) if named else None
         train, validation = data.splits.train, data.splits.validation
         fitting = Fitting(self.model, self.task, train, validation, spec.training, spec.device, ready, further)
         train_seconds = 0.0
@@ -185,11 +199,15 @@ class _Trial:
                 return
             costs, scored = self._costs(), False
             while not fitting.done and (spec.stop is None or fitting.epochs < spec.stop):
-                report = fitting.epoch()
+                report = limited(fitting.epoch) if limited else fitting.epoch()
+                if report is None:
+                    break
                 train_seconds += report.seconds
                 message = self._epoch(report, costs, train_seconds)
                 scored = scored or message["score"] is not None
                 yield message
+            if not fitting.epochs:
+                raise TrialError("no epoch has ended within the time limit")
             if not scored:
                 raise TrialError(spec.objective.missing(message["metrics"], fitting.epochs))
         finally:
@@ -197,9 +215,9 @@ class _Trial:
         seconds = {"train_seconds": train_seconds, "seconds": time.perf_counter() - self.start}
         yield {"kind": "end", **(self._final() if spec.final else {}), **seconds}
 
-    def _tracks(self, whole: bool) -> Further:
-        """Metrics of tracks; `whole` as of `track_numbers`."""
-        return partial(track_numbers, self.task, selection=Selection.of_signal(self.data.metadata.options), whole=whole)
+    def _tracks(self, metadata: Metadata, whole: bool) -> Further:
+        """Metrics of tracks of events with this metadata; `whole` as of `track_numbers`."""
+        return partial(track_numbers, self.task, selection=Selection.of_signal(metadata.options), whole=whole)
 
     def _measured(self) -> dict[str, Any]:
         """The only message of a network that is measured, not trained."""
@@ -233,7 +251,8 @@ class _Trial:
 
     def _final(self) -> dict[str, Any]:
         """Content of the last message of a final training: metrics on test events, and the weights."""
-        splits, further = self.data.splits, self._tracks(self.data.splits.whole_test)
+        splits = self.data.splits
+        further = self._tracks(splits.test_metadata or self.data.metadata, splits.whole_test)
         test = evaluate_model(self.model, self.task, splits.test, device=self.spec.device, further=further)
         weights = {"weights": weights_of(self.model), "weights_digest": weights_digest(self.model.state_dict())}
         return {"test": test, **weights}

@@ -174,13 +174,12 @@ def load_from(options: Options, like: Metadata | None = None) -> Dataset:
 
 def _loaded(options: Options) -> Dataset:
     """Call the source's own function."""
-    from archioptrx.data.dataset import Dataset, check_own
+    from archioptrx.data.dataset import Dataset
+    from archioptrx.data.own_graphs import checked
 
     load = SOURCES.get(options.source)
     with SOURCES.guarded(options.source):
         dataset = load(options)
     if not isinstance(dataset, Dataset):
         raise InputError(f"data source {options.source}: gave {type(dataset).__name__}; allowed: a Dataset")
-    if options.source in SOURCES.own():
-        check_own(options.source, dataset)
-    return dataset
+    return checked(options.source, dataset) if options.source in SOURCES.own() else dataset

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from archioptrx.core.files import new_folder
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.graph_construction import build, building_metadata
@@ -44,7 +45,7 @@ def make(job: Job, options: HelixOptions, metadata: Metadata) -> BuiltEvent:
 
 
 def write_csv(options: HelixOptions, folder: Path) -> None:
-    """Write all events as TrackML CSV, whatever the cuts are; one is in memory at a time.
+    """Write all events as TrackML CSV, whatever the cuts are; one is in memory at a time. See `new_folder`.
 
     Raises
     ------
@@ -52,5 +53,6 @@ def write_csv(options: HelixOptions, folder: Path) -> None:
         The folder already holds something.
     """
     check_empty(folder)
-    for number in range(options.events):
-        write_event(simulate(options, number), folder)
+    with new_folder(folder) as fresh:
+        for number in range(options.events):
+            write_event(simulate(options, number), fresh)

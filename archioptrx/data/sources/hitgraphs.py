@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from archioptrx.core.errors import InputError, faults_at
-from archioptrx.core.files import writing
+from archioptrx.core.files import new_folder
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
@@ -260,6 +260,8 @@ def to_graph(file: Path, arrays: Arrays, metadata: Metadata, directed: bool = Fa
 def write(dataset: Dataset, folder: Path) -> None:
     """Write a data set: one file per graph and `metadata.json`, so that it is read again without options.
 
+    The folder appears when it is whole: a part of it, without `metadata.json`, would be read with other scales.
+
     Raises
     ------
     InputError
@@ -271,11 +273,10 @@ def write(dataset: Dataset, folder: Path) -> None:
     if twice:
         raise InputError(f"{folder}: two graphs are called {twice[0]}; allowed: names of their own")
     text = json.dumps(dataset.metadata.to_dict(), indent=1, ensure_ascii=False)
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    with new_folder(folder) as fresh:
         for graph in dataset.graphs:
-            np.savez_compressed(folder / f"{graph.event}_g{graph.sector:03d}.npz", **to_arrays(graph))
-        (folder / METADATA).write_text(text + "\n", encoding="utf-8")
+            np.savez_compressed(fresh / f"{graph.event}_g{graph.sector:03d}.npz", **to_arrays(graph))
+        (fresh / METADATA).write_text(text + "\n", encoding="utf-8")
 
 
 def check_empty(folder: Path) -> None:

@@ -17,6 +17,7 @@ together, and the hinge loss of the notebook is one on pairs of one particle. A 
 pairs, and would push the others apart.
 
 Samples that ArchiOpTrX wrote have `event`, `sector` and `sectors` (φ sectors of an event) besides; others are numbered.
+What decides what a sample is, these three and `emb`, stands in all samples or in none.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from archioptrx.data.identifiers import particle_ids
 from archioptrx.data.options import SOURCES, PickleOptions
 from archioptrx.data.options.pickle import FILES
 from archioptrx.data.pairs import Edges, pair_keys, undirected
+from archioptrx.data.same_fields import difference
 from archioptrx.data.sources import safe_pickle
 from archioptrx.data.sources.files import file_fault, files_in, stamp
 from archioptrx.data.sources.safe_pickle import filled
@@ -52,6 +54,8 @@ SHARED = 4
 """Neighbours that a file may describe, per byte. An honest one needs a byte or more for each, but graphs may share."""
 MOST_SECTORS = 10_000
 GRAPHS = ("pred", "loss", "true")
+NAMING = ("event", "sector", "sectors")
+EMBEDDING = "hits.emb"
 _NAME = re.compile(r"[\w.+-]+")
 
 
@@ -117,7 +121,7 @@ def samples_of(options: PickleOptions, files: Sequence[Path]) -> list[Sample]:
     for file in files:
         if options.events is None or len(samples) < options.events:
             samples += read_samples(file, options.path)
-    return without_twins(samples[: options.events])
+    return without_twins(alike(samples[: options.events]))
 
 
 def read_samples(file: Path, folder: Path) -> list[Sample]:
@@ -137,6 +141,26 @@ def read_samples(file: Path, folder: Path) -> list[Sample]:
         held = "an empty list" if isinstance(samples, list | tuple) else type(samples).__name__
         return [Sample(str(file), None, file.stem, faults=(f"holds {held}; allowed: {ALLOWED}",))]
     return [_sample(file, number, sample, SHARED * len(content)) for number, sample in enumerate(samples)]
+
+
+def alike(samples: Sequence[Sample]) -> list[Sample]:
+    """The same samples, where one is a fault that has other keys of `NAMING`, or `emb`, than the first good one."""
+    first = next((sample for sample in samples if not sample.faults), None)
+    checked = []
+    for sample in samples:
+        if first is not None and not sample.faults:
+            fault = difference(_shared_keys(sample), _shared_keys(first), first.place)
+            sample = sample if fault is None else replace(sample, content=None, faults=(fault,))
+        checked.append(sample)
+    return checked
+
+
+def _shared_keys(sample: Sample) -> frozenset[str]:
+    """Keys of `NAMING` that a sample has, and `EMBEDDING`."""
+    content = sample.content if isinstance(sample.content, dict) else {}
+    hits = content.get("hits")
+    keys = {name for name in NAMING if name in content}
+    return frozenset(keys | ({EMBEDDING} if isinstance(hits, dict) and "emb" in hits else set()))
 
 
 def without_twins(samples: Sequence[Sample]) -> list[Sample]:
@@ -161,6 +185,9 @@ def _sample(file: Path, number: int, content: Any, most: int) -> Sample:
         faults.append(f"event is {name!r:.60}; allowed: letters, digits, _ . + -")
     if not (isinstance(sector, int) and isinstance(sectors, int) and sector >= 0 and 1 <= sectors <= MOST_SECTORS):
         faults.append(f"sector {sector!r:.20} of {sectors!r:.20}; allowed: 0 or more, of 1 … {MOST_SECTORS:,}")
+    if not faults and "sector" in keys and not {"event", "sectors"} <= keys.keys():
+        missing = " and ".join(sorted({"event", "sectors"} - keys.keys()))
+        faults.append(f"has sector without {missing}; allowed: event, sector and sectors, or no sector")
     if faults:
         return Sample(place, None, usual, faults=tuple(faults))
     return Sample(place, content, name, sector, sectors, most)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.files import writing
+from archioptrx.core.files import write_atomically, writing
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.pairs import Edges, pair_keys
@@ -35,8 +35,7 @@ def write(dataset: Dataset, file: Path) -> None:
     samples = [to_sample(graph, dataset.metadata.sectors) for graph in dataset.graphs]
     with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("xb") as stream:
-            pickle.dump(samples, stream, protocol=4)
+    write_atomically(file, pickle.dumps(samples, protocol=4))
 
 
 def to_sample(graph: HitGraph, sectors: int) -> dict[str, Any]:

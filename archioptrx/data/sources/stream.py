@@ -20,13 +20,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from archioptrx.core.errors import RAISED, InputError
-from archioptrx.core.printing import raw_stream
+from archioptrx.core.printing import printable, raw_stream
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.options import SOURCES
+from archioptrx.data.own_graphs import guarded_graphs
 from archioptrx.data.repairs import KEY, collected, say
 from archioptrx.data.same_fields import Fields, difference, fault_of, fields_of
 from archioptrx.data.storage import cache
@@ -173,7 +176,8 @@ def stream(
             return known
     start = time.monotonic()
     with _Draft(metadata.source, key, keep) as draft:
-        outcomes = _outcomes(jobs, make, draft, limits)
+        own = metadata if metadata.source in SOURCES.own() else None
+        outcomes = _outcomes(jobs, partial(_built, make=make, own=own), draft, limits)
         try:
             for outcome in progress(outcomes, len(jobs), f"{metadata.source} events"):
                 draft.add(outcome)
@@ -217,10 +221,10 @@ def with_counts(
 
 
 def progress(items: Iterable[Item], number: int, label: str) -> Iterator[Item]:
-    """Show a bar on stderr, where that is a terminal."""
+    """Show a bar on stderr, where that is a terminal; the label may come from a file."""
     console = Console(file=raw_stream(sys.stderr))
     quiet = not console.is_terminal
-    return iter(track(items, label, number, console=console, transient=True, disable=quiet))
+    return iter(track(items, escape(printable(label)), number, console=console, transient=True, disable=quiet))
 
 
 def each(near: Callable[[Item], Result], far: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
@@ -303,26 +307,29 @@ class _Draft:
 
 
 def _outcomes(
-    jobs: Sequence[Job], make: Make, draft: _Draft, limits: StreamLimits
+    jobs: Sequence[Job], built: Callable[[Job], JobOutcome], draft: _Draft, limits: StreamLimits
 ) -> Generator[JobOutcome, None, None]:
     """Build events here and in memory; once they are too large or take too long, on disk and in worker processes."""
     start, done = time.monotonic(), 0
     for job in jobs:
-        yield _built(job, make)
+        yield built(job)
         done += 1
         if draft.bytes > limits.memory or limits.workers_for(time.monotonic() - start, len(jobs), done) > 1:
             break
     if done == len(jobs):
         return
     workers = limits.workers_for(time.monotonic() - start, len(jobs), done)
-    build = partial(_written, folder=draft.leave_memory(), make=make)
+    build = partial(_written, folder=draft.leave_memory(), built=built)
     yield from spread(build, enumerate(jobs[done:], done), workers)
 
 
-def _built(job: Job, make: Make) -> JobOutcome:
+def _built(job: Job, make: Make, own: Metadata | None) -> JobOutcome:
+    """Build an event; `own`: metadata of a user's source, whose graphs need not come from `make_graph`."""
     try:
         with collected() as repairs:
             built = make(job)
+            if own is not None:
+                built = replace(built, graphs=guarded_graphs(built.graphs, own, f"data source {own.source}"))
         fault = fault_of(built.graphs)
         if fault is not None:
             raise InputError(fault)
@@ -335,8 +342,8 @@ def _built(job: Job, make: Make) -> JobOutcome:
     return JobOutcome(job.name, built.graphs, counts=built.counts, repairs=repairs, fields=fields)
 
 
-def _written(item: tuple[int, Job], folder: Path, make: Make) -> JobOutcome:
+def _written(item: tuple[int, Job], folder: Path, built: Callable[[Job], JobOutcome]) -> JobOutcome:
     """Build an event in a worker; its graphs go to a file, and only what the index says of them comes back."""
     number, job = item
-    outcome = _built(job, make)
+    outcome = built(job)
     return replace(outcome, graphs=(), files=tuple(write_graphs(folder, f"{number:07d}", outcome.graphs)))

@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
-from archioptrx.core.errors import ArchiOpTrXError, InputError
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError
 from archioptrx.core.own_modules import FINDER
 from archioptrx.core.processors import processors
 
@@ -206,11 +206,11 @@ def _answer(task: bytes) -> tuple[bool, Any]:
     try:
         function, item = pickle.loads(task)
         return True, function(item)
-    except Exception as error:
+    except RAISED as error:  # a user's source may call sys.exit
         return False, (_portable(error), traceback.format_exc())
 
 
-def _portable(error: Exception) -> Exception:
+def _portable(error: BaseException) -> BaseException:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # an exception may hold anything

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import torch
 
-from archioptrx.core.files import write_atomically
+from archioptrx.core.files import write_atomically, writing
 from archioptrx.models.export import EXPORTERS
 from archioptrx.models.export.check import difference, raw, tensors
 from archioptrx.models.export.own_source import faults_of
@@ -45,10 +45,12 @@ def write_python(take: Take, path: Path) -> float:
 
 def written(take: Take, path: Path) -> ModuleType:
     """Write code and weights to a path, and import the code."""
-    path.write_text(source(take.program, about_file(take, path.stem)), encoding="utf-8")
+    text = source(take.program, about_file(take, path.stem))
     buffer = io.BytesIO()
     torch.save(renamed(take.trained.model.state_dict(), take.program.keys), buffer)
-    path.with_suffix(".pt").write_bytes(buffer.getvalue())
+    with writing(path):
+        path.write_text(text, encoding="utf-8")
+        path.with_suffix(".pt").write_bytes(buffer.getvalue())
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from archioptrx.report.comparison.intervals import PLAIN, Spread, bca_interval, spread_of, student_interval
+from archioptrx.report.comparison.intervals import (
+    DIFFERENCE,
+    LOG_ODDS,
+    PLAIN,
+    Spread,
+    bca_interval,
+    spread_of,
+    student_interval,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -78,7 +86,8 @@ class Replicates:
         if self.drawn.shape != other.drawn.shape or self.without.shape != other.without.shape:
             return Replicates(value, np.zeros(0), np.zeros(0))
         seeds = (*self.seeds, *(-apart for apart in other.seeds))
-        return Replicates(value, self.drawn - other.drawn, self.without - other.without, seeds=seeds)
+        scale = DIFFERENCE if self.scale == other.scale == LOG_ODDS else PLAIN
+        return Replicates(value, self.drawn - other.drawn, self.without - other.without, scale, seeds)
 
     @property
     def apart(self) -> Floats:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from scipy.stats import binom
 
+from archioptrx.runs.statistics import holm
 from archioptrx.tasks.classification_metrics import Bools
 
 
@@ -28,6 +30,8 @@ class Pair:
         which the two disagree is as likely fixed as worsened, so that fixes ~ Binomial(fixes + worsens, 1/2). The test
         assumes independent rows, which those of one event aren't quite: the bootstrap interval of the difference in
         accuracy is the more careful answer.
+    firm
+        Whether fixes and worsens differ for all pairs of a comparison together (Holm's correction, `marked`).
     """
 
     first: str
@@ -38,6 +42,7 @@ class Pair:
     both_right: int
     both_wrong: int
     p: float
+    firm: bool = False
 
     @property
     def net(self) -> int:
@@ -76,6 +81,19 @@ def compare_decisions(first: str, second: str, first_accepts: Bools, second_acce
         int((~before & ~after).sum()),
         mcnemar(fixes, worsens),
     )
+
+
+def marked(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
+    """Mark the pairs that differ for all of them together; a pair and its mirror are one test.
+
+    >>> tests = (("a", "b", 0.03), ("b", "a", 0.03), ("a", "c", 0.9))
+    >>> pairs = [Pair(first, second, 100, 10, 0, 90, 0, p) for first, second, p in tests]
+    >>> [pair.firm for pair in marked(pairs[:2])], [pair.firm for pair in marked(pairs)]
+    ([True, True], [False, False, False])
+    """
+    tests = {frozenset((pair.first, pair.second)): pair.p for pair in pairs}
+    firm = dict(zip(tests, holm(list(tests.values())), strict=True))
+    return tuple(replace(pair, firm=firm[frozenset((pair.first, pair.second))]) for pair in pairs)
 
 
 def mcnemar(fixes: int, worsens: int) -> float:

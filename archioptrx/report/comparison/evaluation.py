@@ -16,7 +16,7 @@ from archioptrx.data.dataset import Dataset
 from archioptrx.data.hitgraph import batch_graphs
 from archioptrx.models.model_folder import TrainedModel
 from archioptrx.report.comparison.bootstrap import Ints, Replicates, over_seeds, replicate, resamples
-from archioptrx.report.comparison.decisions import Pair, compare_decisions
+from archioptrx.report.comparison.decisions import Pair, compare_decisions, marked
 from archioptrx.report.comparison.events import ModelEvents, row_order
 from archioptrx.report.comparison.intervals import LOG, LOG_ODDS
 from archioptrx.report.comparison.memory import peak_memory
@@ -235,7 +235,7 @@ def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
     if not events:
         return {}
     has_particles = graphs[0].get("particles") is not None
-    selection = Selection.of_signal(run.model.metadata.options if has_particles else {})
+    selection = Selection.of_signal(run.view.metadata.options if has_particles else {})
     statistic = TrackStatistic(events, selection, task.name)
     return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64), _scales(run))
 
@@ -316,11 +316,13 @@ def _pairs(runs: Sequence[ModelAnswers]) -> tuple[Pair, ...]:
     for run in runs[1:]:
         if (order := _order(run, runs[0])) is not None:
             alike.append((run.contestant.name, run.decided[0][order][counted]))
-    return tuple(
-        compare_decisions(name, second, accepted_first, accepted_second, truth[counted])
-        for name, accepted_first in alike
-        for second, accepted_second in alike
-        if name != second
+    return marked(
+        [
+            compare_decisions(name, second, accepted_first, accepted_second, truth[counted])
+            for name, accepted_first in alike
+            for second, accepted_second in alike
+            if name != second
+        ]
     )
 
 

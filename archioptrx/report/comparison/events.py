@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.copies import KnownGraphs
-from archioptrx.data.dataset import EVENTS, Dataset
+from archioptrx.data.dataset import EVENTS, Dataset, Metadata
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.kinds import other_kind
 from archioptrx.data.options import OF, description
 from archioptrx.data.options.building import Cuts
 from archioptrx.data.sources import check_spec, load_dataset, with_path
 from archioptrx.data.storage.graph_views import facts_of, taken
-from archioptrx.models.events import events_for, own_splits, warn_of_kind
+from archioptrx.models.events import ModelData, events_for, own_splits, warn_of_kind
 from archioptrx.models.model_folder import Provenance, TrainedModel
 from archioptrx.report.comparison.models import LoadedModel
 from archioptrx.report.comparison.units import events_of
@@ -33,12 +34,15 @@ class ModelEvents:
         Graphs in the scales of this model.
     whole
         True: the events are whole; see `events_for`.
+    metadata
+        Metadata of the events, whose signal says which particles count.
     same
         True: the graphs have the hits and edges of the first model's graphs, in the same order.
     """
 
     graphs: Sequence[HitGraph]
     whole: bool
+    metadata: Metadata
     same: bool
 
 
@@ -58,12 +62,12 @@ def views_of(
         There are no events that all models can read, or a model was trained on some of them.
     """
     notes: list[str] = []
-    graphs, whole = events_for(host.model, path, notes.append)
+    data = events_for(host.model, path, notes.append)
     faults: list[str] = []
     views = []
     for loaded in contestants:
         try:
-            notes += _unseen(loaded, host, graphs, path)
+            notes += _unseen(loaded, host, data.graphs, path)
             if _fits(loaded.model, host.model):  # others get graphs of their own kind
                 warn_of_kind(
                     f"{loaded.name}: training data of {host.name}",
@@ -71,9 +75,10 @@ def views_of(
                     host.model.metadata,
                     notes.append,
                 )
-            views.append(
-                ModelEvents(graphs, whole, same=True) if loaded is host else _view(loaded, host, graphs, whole, path)
-            )
+            view = ModelEvents(*data, same=True) if loaded is host else _view(loaded, host, data, path)
+            if differences := other_kind(data.metadata, view.metadata, host.name):
+                notes.append(f"{loaded.name}: its graphs are of another kind than those of {host.name}: {differences}")
+            views.append(view)
         except InputError as error:
             faults += error.faults
     if faults:
@@ -122,16 +127,14 @@ def _origin(data: Mapping[str, Any]) -> tuple[Any, ...]:
     return (data.get("source"), data.get("path"), data.get("seed", 0))
 
 
-def _view(
-    loaded: LoadedModel, host: LoadedModel, graphs: Sequence[HitGraph], whole: bool, path: str | None
-) -> ModelEvents:
+def _view(loaded: LoadedModel, host: LoadedModel, data: ModelData, path: str | None) -> ModelEvents:
     """Graphs of the host in a model's scales, or graphs of the same events where it needs another kind."""
+    graphs = data.graphs
     if fits := _fits(loaded.model, host.model):
         if fault := loaded.model.task.data_fault(graphs[0]):
             raise InputError(f"{loaded.name}: {fault}")
-        return ModelEvents(
-            Dataset(graphs, host.model.metadata).scaled_like(loaded.model.metadata).graphs, whole, same=True
-        )
+        scaled = Dataset(graphs, host.model.metadata).scaled_like(loaded.model.metadata).graphs
+        return ModelEvents(scaled, data.whole, data.metadata, same=True)
     own = _built(loaded, host, path)
     event_rank = {name: rank for rank, name in enumerate(events_of(graphs))}
     names = [facts.event for facts in facts_of(own.graphs)]
@@ -146,7 +149,7 @@ def _view(
             f"{loaded.name}: {len(lacking)} of the {len(event_rank)} events give no graph for it, "
             f"e.g. {sorted(lacking)[0]}"
         )
-    return ModelEvents(taken(own.graphs, places), True, fits)
+    return ModelEvents(taken(own.graphs, places), True, own.metadata, fits)
 
 
 def _fits(model: TrainedModel, host: TrainedModel) -> bool:

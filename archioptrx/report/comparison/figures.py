@@ -128,7 +128,9 @@ def change_figure(pairs: Sequence[Pair], rows_name: str) -> go.Figure:
             "text": [f"{number:,}" for number in numbers],
             "textposition": "auto",
             "marker": {"color": ink},
-            "hovertext": [f"net {pair.net:+,}, McNemar p {hover_text(p_text(pair.p))}" for pair in pairs],
+            "hovertext": [
+                f"net {pair.net:+,}, McNemar p {hover_text(p_text(pair.p))}{'*' * pair.firm}" for pair in pairs
+            ],
         }
         for name, ink, numbers, sign in bars
     ]

@@ -17,7 +17,8 @@ distribution of estimates of variance components"):
 
 - *Student's t*: t ± q σ (Tukey's jackknife; Miller 1974, Biometrika 61, 1, "The jackknife – a review"). A share
   between 0 and 1 gets it on the scale log(t / (1 − t)), a loss on the scale log t; there σ is multiplied by the slope,
-  1 / (t (1 − t)) or 1 / t. So the ends stay within the bounds, and are skewed near a bound.
+  1 / (t (1 − t)) or 1 / t. So the ends stay within the bounds, and are skewed near a bound. The ends of a difference of
+  two shares are cut at −1 and 1: no true difference lies beyond, so the interval covers as often.
 - *Bootstrap*: the bias-corrected and accelerated interval (BCa; Efron 1987, J. Am. Stat. Assoc. 82, 171, "Better
   bootstrap confidence intervals"), whose ends are the quantiles of the resampled values t* at the shares
 
@@ -45,8 +46,10 @@ Floats = NDArray[np.float64]
 
 LEVEL = 0.95
 """Coverage of all intervals."""
-PLAIN, LOG, LOG_ODDS = SCALES = ("plain", "log", "log_odds")
-"""Scales of the interval by Student's t."""
+PLAIN, LOG, LOG_ODDS, DIFFERENCE = SCALES = ("plain", "log", "log_odds", "difference")
+"""Scales of the interval by Student's t; `DIFFERENCE`: of two shares."""
+BOUNDS = {PLAIN: (-np.inf, np.inf), LOG: (0.0, np.inf), LOG_ODDS: (0.0, 1.0), DIFFERENCE: (-1.0, 1.0)}
+"""Least and largest value on each scale, where the value itself keeps them."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,9 @@ def student_interval(value: float, spread: Spread, scale: str) -> tuple[float, f
     if scale == LOG and value > 0:
         factor = float(np.exp(min(700.0, reach / value)))
         return value / factor, value * factor
-    return value - reach, value + reach
+    least, largest = BOUNDS[scale]
+    low, high = value - reach, value + reach
+    return (max(least, low), min(largest, high)) if least <= value <= largest else (low, high)
 
 
 def bca_interval(value: float, drawn: Floats, apart: Floats, z: float) -> tuple[float, float]:

@@ -12,6 +12,7 @@ from archioptrx.report.comparison import figures
 from archioptrx.report.comparison.result import Comparison, Number, names_of
 from archioptrx.report.comparison.text import (
     COSTS,
+    change_lines,
     change_text,
     comparison_head,
     difference_text,
@@ -129,7 +130,7 @@ def changes_section(comparison: Comparison) -> Section | None:
         "; ".join(change_text(p, comparison.what) for p in pairs),
         130 + 60 * len(pairs),
     )
-    body = fragment("changes.html", chart=chart, lines=[change_text(pair, comparison.what) for pair in pairs])
+    body = fragment("changes.html", chart=chart, lines=change_lines(comparison))
     cuts = sorted({entry.cut for entry in comparison.entries})
     own = ", ".join(f"{entry.name} {cut_text(entry.cut)}" for entry in comparison.entries)
     at = f"at a probability of {cut_text(cuts[0])}" if len(cuts) == 1 else f"each at its own cut ({own})"

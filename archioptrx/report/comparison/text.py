@@ -27,7 +27,7 @@ def comparison_text(comparison: Comparison, width: int = WIDTH) -> str:
     lines += [two_models_text(comparison)] if len(comparison.entries) == 2 else several_models_text(comparison, width)
     lines += ["", *legend(comparison)]
     if comparison.pairs:
-        lines += ["", *(change_text(pair, comparison.what) for pair in shown_pairs(comparison))]
+        lines += ["", *change_lines(comparison)]
     lines += [f"note: {note}" for note in comparison.notes]
     return "\n".join(lines)
 
@@ -163,6 +163,16 @@ def legend(comparison: Comparison) -> list[str]:
     ]
 
 
+def change_lines(comparison: Comparison) -> list[str]:
+    """Sentences on the rows that changed sides between each two models, and how many of their p values hold."""
+    pairs = shown_pairs(comparison)
+    lines = [change_text(pair, comparison.what) for pair in pairs]
+    if len(pairs) > 1:
+        firm = sum(pair.firm for pair in pairs)
+        lines.append(f"McNemar p with *: holds for all {len(pairs)} pairs together (Holm's correction): {firm}")
+    return lines
+
+
 def shown_pairs(comparison: Comparison) -> list[Pair]:
     """Each two models once, the earlier one first."""
     order = [entry.name for entry in comparison.entries]
@@ -174,7 +184,7 @@ def change_text(pair: Pair, rows_name: str) -> str:
     wrong = pair.fixes + pair.both_wrong
     return (
         f"{pair.second} fixes {pair.fixes:,} of the {wrong:,} {rows_name} that {pair.first} has wrong and worsens "
-        f"{pair.worsens:,}: net {pair.net:+,} of {pair.rows:,} (McNemar p {p_text(pair.p)})"
+        f"{pair.worsens:,}: net {pair.net:+,} of {pair.rows:,} (McNemar p {p_text(pair.p)}{'*' * pair.firm})"
     )
 
 
