@@ -26,7 +26,9 @@ SPACES = {
 
 
 def space_of(name: str) -> WalkSpace:
-    return WalkSpace(FunctionGraph.load(SPACES[name]), SearchSpace.load("small" if name.startswith("found") else "full"))
+    return WalkSpace(
+        FunctionGraph.load(SPACES[name]), SearchSpace.load("small" if name.startswith("found") else "full")
+    )
 
 
 def test_all_are_here():

@@ -181,12 +181,7 @@ def run_search(
     ends: list[Retraining] = []
 
     def first() -> Trials:
-        rules = rules_of(setup, events, specs, task, deadline)
-        make = setup.sampler
-        if experiment.screen.proposals > 1:
-            screening = make_screening(folder.screened, experiment, specs, events.data, task, deadline)
-            make = partial(setup.sampler, screening, rules.refuse)
-            rules = replace(rules, screened=screening.known)
+        make, rules = _proposing(setup, events, folder, specs, task, deadline)
         with replaying():
             trials.append(trials_of(setup, folder, rules, make, progress, records))
         return trials[0]
@@ -212,6 +207,17 @@ def run_search(
         _save_best(folder, setup, events, specs, winner, ends[0].weights(winner))
     ends[0].clean()
     return SearchResult(folder, winner, trials[0].refusals, trials[0].no_more_draws)
+
+
+def _proposing(
+    setup: Setup, events: Events, folder: RunFolder, specs: Specs, task: Task, deadline: float | None
+) -> tuple[Callable[[], Sampler], Rules]:
+    """Function that makes the sampler, with the screen where there is one, and the settings of the loop."""
+    rules = rules_of(setup, events, specs, task, deadline)
+    if setup.experiment.screen.proposals == 1:
+        return setup.sampler, rules
+    screening = make_screening(folder.screened, setup.experiment, specs, events.data, task, deadline)
+    return partial(setup.sampler, screening, rules.refuse), replace(rules, screened=screening.known)
 
 
 def _retraining_plan(experiment: Experiment, folder: RunFolder, specs: Specs) -> RetrainingPlan:
