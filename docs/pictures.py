@@ -30,7 +30,20 @@ def pictures() -> dict[str, Picture]:
     walk = draw_walk(graph, architecture.trace, "2. A walk on it: the sample")
     network = picture_of(architecture.graph, {"hits": 3, "target": 1}, architecture.hyperparameters, "3. The network")
     whole = beside([alone, walk, network], "A function graph, a walk on it, and the network that the walk gives")
-    return {"function_graph": alone, "walk": whole, "network": network, **examples()}
+    return {"function_graph": alone, "walk": whole, "network": network, "found": found(), **examples()}
+
+
+def found() -> Picture:
+    """The best network drawn by hand beside one that a search found; docs/search_value.md has the figures."""
+    networks = []
+    for name, title in (
+        ("interaction", "Drawn by hand: 20,801 parameters"),
+        ("found_small", "Found: 2,881 parameters"),
+    ):
+        architecture = Architecture.load(name)
+        widths = {"hits": 3, "doublet": 5, "target": 1}
+        networks.append(picture_of(architecture.graph, widths, architecture.hyperparameters, title))
+    return beside(networks, "The interaction network, and a network that a search found")
 
 
 def examples() -> dict[str, Picture]:

@@ -23,7 +23,7 @@ from archioptrx.training.trial import TrialData, messages
 SMALL: dict[str, Any] = {
     "name": "small",
     "data": {"source": "toy", "num_samples": 16},
-    "search_space": "small",
+    "search_space": str(Path(__file__).with_name("quick.yaml")),
     "sampler": {"name": "random"},
     "scheduler": {"name": "fifo"},
     "budget": {"trials": 5},

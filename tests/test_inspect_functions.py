@@ -12,6 +12,7 @@ from small_search import PROPOSAL, small
 from test_search_commands import faults
 
 from archioptrx.commands import inspect
+from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.runs.function_statistics import probability_changes, windows_of
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.samplers.random import random_choices
@@ -72,7 +73,7 @@ def test_a_table_for_any_sampler(folder: RunFolder, capsys: pytest.CaptureFixtur
     printed = capsys.readouterr().out
     assert printed.startswith("share of the proposals that have each function, by number of the proposal\nfunction ")
     assert "probability" not in printed and "edge_update" in printed
-    assert len(printed.splitlines()) == 2 + 14
+    assert len(printed.splitlines()) == 2 + len(FunctionGraph.load("tracking").functions)
 
 
 def test_a_table_of_what_was_learned(folder: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,6 +97,7 @@ def test_bundled_metrics_keep_their_tasks_and_their_sign() -> None:
     spread.__module__ = "archioptrx.tasks.classification_metrics"
     event = load_dataset({"source": "toy", "num_samples": 1}).graphs[0]
     with restored(METRICS):
+        METRICS._modules["spread"] = spread.__module__  # a line of the table
         metric("spread", of=("edges", "triplets"), better=LARGE, tasks=["triplet_classification"])(spread)
         assert METRICS.own() == []
         assert objective_metrics(TripletOptions()).larges == ("spread",)
@@ -104,6 +105,7 @@ def test_bundled_metrics_keep_their_tasks_and_their_sign() -> None:
         assert "spread" in [known.name for known in make_task("triplet_classification").judging]
         task = make_task("edge_classification")
         assert "spread" not in task.scores([task.perfect(event)], [event])
+        METRICS._modules["width"] = spread.__module__
         metric("width", of="edges", better=LARGE, tasks=["edge_classification"])(spread)
         scores = make_task("edge_classification").metrics([task.perfect(event)], [event], bins=True)
         assert scores["width"] == 20 and all("width" in row for row in scores["pt"])

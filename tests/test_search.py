@@ -235,7 +235,7 @@ def test_other_hyperparameters_than_those_that_were_proposed_are_found_out(tmp_p
 
 def test_constraints_that_nothing_meets(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"constraints: 1000 draws in a row were refused: parameters \(\d+\)"):
-        searched(tmp_path / "run", small(constraints__parameters=1))
+        searched(tmp_path / "run", small(constraints={"parameters": 1}))
 
 
 def test_a_step_that_takes_too_long_is_refused_by_the_worker(tmp_path: Path) -> None:
@@ -289,7 +289,7 @@ def test_a_time_in_which_no_trial_ends(tmp_path: Path) -> None:
 
 
 def test_a_changed_search_space_file_does_not_change_a_run(tmp_path: Path, whole: Path) -> None:
-    space = Path(__file__).parents[1] / "search_spaces" / "small.yaml"
+    space = Path(__file__).with_name("quick.yaml")
     own = tmp_path / "own.yaml"
     own.write_text(space.read_text())
     experiment = small(search_space=str(own))

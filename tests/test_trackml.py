@@ -179,8 +179,8 @@ def test_events_with_and_without_truth_are_not_mixed(folder):
     ("name", "fault"),
     [
         ("nowhere", "no such file or folder; allowed: a folder or .zip of event*-hits.csv files"),
-        ("other.csv", "is no file of an event; allowed: event000001000-hits.csv"),
-        ("empty", "holds no event; allowed: files called event000001000-hits.csv"),
+        ("other.csv", "is no file of an event; allowed: e.g. event000001000-hits.csv, or"),
+        ("empty", "holds no event; allowed: files called e.g. event000001000-hits.csv, or"),
         ("bad.zip", "can't be read (File is not a zip file); allowed: a .zip of event files"),
     ],
 )
