@@ -1,6 +1,7 @@
 """The zero-cost screen: which candidate it takes, and a search with it."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
