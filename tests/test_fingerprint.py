@@ -13,7 +13,7 @@ from itertools import combinations
 import networkx as nx
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rewriting import FREE, SAME, any_order, mutations, renamed, shared_weights, shuffled, turned
 from strategies import TYPES, computation_graph, even_choices, walk_space
@@ -181,6 +181,7 @@ def assert_as_isomorphism(rng: random.Random) -> int:
 
 
 @given(SEEDS)
+@example(158223125)  # two equal concat, of which the order of channels matters for one
 def test_rewriting_keeps_the_fingerprint(seed: int) -> None:
     assert_same(random.Random(seed))
 

@@ -162,8 +162,14 @@ def _reduce(graph: StepGraph) -> _Reduced:
     total, back = len(graph.sources) + len(graph.steps), _changing(graph)
     names = [step.weights for step in graph.steps if step.weights]
     shared = {name for name, number in Counter(names).items() if number > 1} if len(set(names)) < len(names) else set()
+    leaders: dict[int, tuple[int, ...]] = {}
     while True:
-        rows, alias = _rows(graph, back, shared)
+        rows, alias = _rows(graph, back, shared, leaders)
+        # A step whose order is free takes that of a step with the same inputs whose order isn't: then both are one.
+        # Each value gets a leader once, so this ends.
+        if new := {value: order for value, order in _ordered_twins(rows).items() if value not in leaders}:
+            leaders.update(new)
+            continue
         still = Counter(row.weights for row in rows.values()) if shared else Counter()
         # Steps that were duplicates are one now, and may have their weights for themselves. Their order of inputs is
         # free then, which may make others duplicates. Names only leave the set, so this ends.
@@ -174,7 +180,30 @@ def _reduce(graph: StepGraph) -> _Reduced:
         return _number(rows, carried, [alias[target] for target in graph.targets], total)
 
 
-def _rows(graph: StepGraph, back: Mapping[int, tuple[int, int]], shared: Set[str]) -> tuple[dict[int, _Row], list[int]]:
+def _ordered_twins(rows: Mapping[int, _Row]) -> dict[int, tuple[int, ...]]:
+    """Inputs, in order, of a step with a fixed order, by each step of the same inputs whose order is free.
+
+    Only steps without weights (`concat`): others belong together by their weights. Where two of them have these inputs
+    in different orders, none leads: which one it is would depend on the numbers of the values.
+    """
+    fixed: dict[tuple[Any, ...], set[tuple[int, ...]]] = {}
+    for row in rows.values():
+        if row.order is ORDERED and len(row.inputs) > 1 and not row.weights:
+            fixed.setdefault((row.text, tuple(sorted(row.inputs))), set()).add(row.inputs)
+    twins = dict[int, tuple[int, ...]]()
+    for value, row in rows.items():
+        orders = fixed.get((row.text, row.inputs), ()) if row.order is FREE and not row.weights else ()
+        if len(orders) == 1:
+            (twins[value],) = orders
+    return twins
+
+
+def _rows(
+    graph: StepGraph,
+    back: Mapping[int, tuple[int, int]],
+    shared: Set[str],
+    leaders: Mapping[int, tuple[int, ...]],
+) -> tuple[dict[int, _Row], list[int]]:
     """Rows by number, and the row that stands for each value.
 
     A head changes from pass to pass. It is a row of its own, without an operation, that reads its first value; the step
@@ -184,6 +213,8 @@ def _rows(graph: StepGraph, back: Mapping[int, tuple[int, int]], shared: Set[str
     ----------
     shared
         Weights that several steps have in common.
+    leaders
+        Order of the inputs of rows whose order would be free; see `_ordered_twins`.
     """
     count, total = len(graph.sources), len(graph.sources) + len(graph.steps)
     passes = graph.passes if any(step.per_pass for step in graph.steps) else {}
@@ -208,6 +239,8 @@ def _rows(graph: StepGraph, back: Mapping[int, tuple[int, int]], shared: Set[str
         order = _order_of(signature, weights in shared, value in unseen)
         if order is FREE:
             inputs.sort()
+            if row in leaders and inputs == sorted(leaders[row]):
+                order, inputs = ORDERED, list(leaders[row])
         if signature.neutral and len(inputs) == 1:
             row = inputs[0]
         else:
