@@ -47,7 +47,7 @@ class WandbRuns:
             x_disable_meta=True,
             x_save_requirements=False,
         )
-        self._runs[trial] = wandb.init(
+        run = self._runs[trial] = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             group=self.group,
             name=f"{self.group}-{trial}",
@@ -57,6 +57,9 @@ class WandbRuns:
             reinit="create_new",
             settings=settings,
         )
+        # Else wandb writes those of the last epoch over those of the trial, whose score is the best of all epochs.
+        for name in ("score", "seconds"):
+            run.define_metric(name, summary="none")
 
     def epoch(self, trial: str, epoch: int, numbers: Mapping[str, float]) -> None:
         """Metrics, the epoch as their step."""
