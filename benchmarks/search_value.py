@@ -173,7 +173,11 @@ def run(args: argparse.Namespace) -> int:
     winners = {"found": max(found, key=validation), plan.reference: max(tuned, key=validation)}
     print("\n".join(lines(compared(plan, winners, args.seeds))))
     print(f"\n| 1 - best score after | {' | '.join(f'{share:.0%}' for share in SHARES)} | s |\n|---|{'---|' * 5}")
-    for name, folder in [*(("gp", one) for one in found), *others, *((plan.reference, one) for one in tuned)]:
+    for name, folder in [
+        *(("gp", search) for search in found),
+        *others,
+        *((plan.reference, search) for search in tuned),
+    ]:
         print(curve_row(name, anytime(folder)))
     return 0
 

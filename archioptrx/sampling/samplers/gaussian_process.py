@@ -166,13 +166,17 @@ def kernel(parts: Sequence[Array], theta: Array) -> Array:
     return np.asarray(sum(math.exp(t) * part for t, part in zip(theta, parts, strict=False)))
 
 
+def _prior(levels: int) -> tuple[Array, Array]:
+    """Mean and standard deviation of the logarithms of the weights of so many levels, then of the noise."""
+    return np.array([PRIOR_WEIGHT] * levels + [PRIOR_NOISE]), np.array([WIDTH] * levels + [NOISE_WIDTH])
+
+
 def fit(parts: Sequence[Array], targets: Array, theta: Array | None = None) -> Array:
     """Logarithms of weights and noise at the maximum of the posterior, from the start `theta`.
 
     Shapes: parts [n, n] each; targets [n]; result [len(parts) + 1].
     """
-    mean = np.array([PRIOR_WEIGHT] * len(parts) + [PRIOR_NOISE])
-    width = np.array([WIDTH] * len(parts) + [NOISE_WIDTH])
+    mean, width = _prior(len(parts))
     theta = mean.copy() if theta is None else theta.copy()
     step, before = np.full(len(theta), 0.3), np.zeros(len(theta))
     for _ in range(STEPS):
@@ -190,8 +194,7 @@ def fit(parts: Sequence[Array], targets: Array, theta: Array | None = None) -> A
 
 def evidence(parts: Sequence[Array], targets: Array, theta: Array) -> float:
     """Logarithm of the posterior of weights and noise, up to a constant: what `fit` climbs."""
-    mean = np.array([PRIOR_WEIGHT] * len(parts) + [PRIOR_NOISE])
-    width = np.array([WIDTH] * len(parts) + [NOISE_WIDTH])
+    mean, width = _prior(len(parts))
     root = np.linalg.cholesky(kernel(parts, theta) + math.exp(theta[-1]) * np.eye(len(targets)))
     white = np.linalg.solve(root, targets)
     likelihood = -0.5 * float(white @ white) - float(np.log(np.diag(root)).sum())
