@@ -283,6 +283,15 @@ def test_time_stops_trials_with_the_score_they_have(tmp_path: Path) -> None:
     assert [(row["status"], row["epochs"]) for row in rows] == [("pruned", 1)]
 
 
+def test_the_last_line_goes_on_with_a_search(tmp_path: Path) -> None:
+    """More trials where their number ended it; as it is where the time did, which a resume has again."""
+    experiment = small(budget__trials=2, training__epochs=1)
+    result = searched(tmp_path / "run", experiment)
+    assert final_text(result, experiment).endswith(f"search --resume {tmp_path / 'run'} --trials 4")
+    ended_by_time = small(budget={"trials": 500, "time": 1.0}, training__epochs=1)
+    assert final_text(result, ended_by_time).endswith(f"search --resume {tmp_path / 'run'}")
+
+
 def test_a_time_in_which_no_trial_ends(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no trial has ended; allowed: more --time"):
         searched(tmp_path / "run", small(), deadline=time.monotonic())

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 from archioptrx.core.files import plain
 from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.experiment_sections import Budget
 from archioptrx.runs.text import graphs_of, hyperparameters_text, metric_of, seeds_text, spread_text, table_text
 from archioptrx.search.earlier import EarlierRuns, gain_text
 from archioptrx.search.pareto import front_json, front_line, retrained_text, spreads, spreads_json
@@ -55,9 +56,17 @@ def final_text(result: SearchResult, experiment: Experiment) -> str:
         *([f"train      archioptrx train {run}/TRIAL"] if objective.several else []),
         "nothing new can be drawn: for more trials, begin a search with a larger space or wider constraints"
         if result.exhausted
-        else f"continue   archioptrx search --resume {run} --trials {2 * experiment.budget.trials}",
+        else f"continue   archioptrx search --resume {run}{_more(len(rows), experiment.budget)}",
     ]
     return "\n".join(part for index, part in enumerate(parts) if part or index > 5)
+
+
+def _more(ended: int, budget: Budget) -> str:
+    """Option of a resume that lets a search go on: more trials, if it was their number that ended it.
+
+    A search that its time ended goes on by itself: a resume has the same time again.
+    """
+    return f" --trials {2 * budget.trials}" if ended >= budget.trials else ""
 
 
 def screen_text(result: SearchResult, experiment: Experiment) -> str:

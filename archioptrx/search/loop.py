@@ -30,7 +30,7 @@ from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers import Sampler
 from archioptrx.sampling.samplers.ranking import REFUSED
 from archioptrx.search.jobs import TrialJob
-from archioptrx.search.records import Records
+from archioptrx.search.records import Records, trial_name
 from archioptrx.search.rules import Draw, Reference, Rules, Running, SearchListener, make_row, trial_seed
 from archioptrx.search.sampler_state import Keeper, SnapshotError
 from archioptrx.search.schedule import Fifo
@@ -112,7 +112,7 @@ class Trials:
         graph = self.candidates[line["proposal"]].graph
         spec = replace(self.rules.spec(line, graph), **self.records.retention.wanted())
         self.running[line["proposal"]] = Running(line, spec, time.time())
-        self.records.started(_name(line), line, spec)
+        self.records.started(trial_name(line), line, spec)
         self.listener.started(line)
         return TrialJob(str(line["proposal"]), spec, self.rules.trial_time, self.rules.deadline)
 
@@ -121,7 +121,7 @@ class Trials:
         number = int(key)
         running = self.running[number]
         running.weights = message.pop("weights", running.weights)
-        self.records.heard(_name(running.line), running.line, message)
+        self.records.heard(trial_name(running.line), running.line, message)
         if message["kind"] == "epoch":
             running.reports.append(message)
             self.listener.epoch(number, message)
@@ -286,7 +286,7 @@ class Trials:
         elif limit is None or self._late():
             line = self.running.pop(number).line
             text = "is stopped by the end of the time before it has a score; a resume runs it again"
-            self.records.note(_name(line), text)
+            self.records.note(trial_name(line), text)
             self.listener.dropped(number, f"trial {number} {text}")
         else:
             error = f"no score within {duration_text(limit)} (budget.trial_time)"

@@ -63,7 +63,7 @@ class Records:
         self._write(name, message.pop("log", ()))
         if message["kind"] == "epoch":
             row = {"proposal": line["proposal"], **{key: message[key] for key in OF_EPOCH if key in message}}
-            if name == _name(line):
+            if name == trial_name(line):
                 self.folder.epochs.append({**row, "time": time.time()}, sync=False)
             self._say(name, _epoch(message))
             self.tracking.epoch(name, message["epoch"], numbers_of(row))
@@ -96,8 +96,12 @@ class Records:
                 log.write(as_lines(notes))
 
 
-def _name(line: Mapping[str, Any]) -> str:
-    """Name of a trial itself, not of a retraining."""
+def trial_name(line: Mapping[str, Any]) -> str:
+    """Name of a trial itself, not of a retraining, by its line or row.
+
+    >>> trial_name({"proposal": 7})
+    '0007'
+    """
     return f"{line['proposal']:04d}"
 
 
