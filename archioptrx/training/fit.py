@@ -192,11 +192,9 @@ class Fitting:
         self._dropout = _seeded_state(training.seed, self.device)
         self.epochs, self.waited, self.best_value = 0, 0, (False, -math.inf)
         self._order: list[int] = []  # the graphs in the order of the present pass
-        if training.epochs_per_pass > len(self._starts):
-            raise InputError(
-                f"training: epochs_per_pass is {training.epochs_per_pass}; allowed: up to {len(self._starts)}, the steps "
-                "of a pass over the training graphs"
-            )
+        if training.epochs_per_pass > (steps := len(self._starts)):
+            rule = f"allowed: up to {steps}, the steps of a pass over the training graphs"
+            raise InputError(f"training: epochs_per_pass is {training.epochs_per_pass}; {rule}")
         self.best_weights = copy.deepcopy(model.state_dict())
 
     @property
@@ -295,8 +293,9 @@ class Fitting:
     def _step(self, batch: HitGraph, number: int) -> tuple[Tensor, Tensor]:
         """Take one step: loss, gradient, clipping, new weights."""
         training = self.training
+        steps_per_epoch = len(self._starts) / training.epochs_per_pass
         for group in self.optimizer.param_groups:
-            group["lr"] = training.learning_rate * rate_factor(training, number, len(self._starts) / training.epochs_per_pass)
+            group["lr"] = training.learning_rate * rate_factor(training, number, steps_per_epoch)
         self.optimizer.zero_grad(set_to_none=True)
         with _autocast(self.device, training.precision):
             output = self.model(batch)
