@@ -107,11 +107,11 @@ class _Walk:
         self.decisions.append(Decision(kind, place, labels[index]))
         return index
 
-    def pick_value(self, kind: str, place: str, values: int, latest: float = 0.0, earliest: float = 0.0) -> int:
-        """Choose one of a set of values; `latest` as in `WalkLimits`, `earliest` the same from the other end."""
+    def pick_value(self, kind: str, place: str, values: int, latest: float = 0.0) -> int:
+        """Choose one of a set of values; `latest` as in `WalkLimits`."""
         members = bits(values)
         labels = self.partial.labels
-        weights = _ageing(len(members), earliest)[::-1] if earliest else _ageing(len(members), latest)
+        weights = _ageing(len(members), latest)
         return members[self.pick(kind, place, [labels[v] for v in members], weights)]
 
     def candidate(self) -> Candidate:
@@ -255,11 +255,8 @@ class _Walk:
         share = {"recurrence": 1 - self.limits.branch, "branch": self.limits.branch}
         kind = kinds[self.pick("walk", place, kinds, [share[kind] for kind in kinds])]
         pairs = recurrences if kind == "recurrence" else branches
-        # A recurrence rather goes from the latest values to the earliest: a loop around most of the network.
-        latest = self.limits.latest if kind == "recurrence" else 0.0
-        start = self.pick_value("from", kind, _union(pairs.values()), latest)
-        targets = sum(1 << t for t, starts in pairs.items() if starts >> start & 1)
-        target = self.pick_value("to", kind, targets, earliest=latest)
+        start = self.pick_value("from", kind, _union(pairs.values()))
+        target = self.pick_value("to", kind, sum(1 << t for t, starts in pairs.items() if starts >> start & 1))
         self.events["walks"] += 1
         if kind == "recurrence":
             self.recur(start, target, room)
