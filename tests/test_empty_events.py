@@ -21,6 +21,8 @@ from archioptrx.data.sources.hitgraphs import write as write_npz
 from archioptrx.data.sources.pickle_writing import write as write_samples
 from archioptrx.data.sources.trackml import write_event
 from archioptrx.models.predictions.pickle_predictions import sample_of
+from archioptrx.report.comparison.statistics import RowStatistic
+from archioptrx.report.comparison.units import units_of
 from archioptrx.tasks import make_task
 from archioptrx.tasks.tracks.scores import track_scores
 from archioptrx.training.fit import Fitting
@@ -100,6 +102,13 @@ def test_tasks_of_hits_score_events_that_are_all_empty(task, width):
         scores = scored.scores([output], [graph], bins=True)
         assert scores["loss"] == 0
         assert scored.loss(output, graph) == 0
+
+
+def test_models_are_compared_on_events_without_any_edge():
+    graph = empty(toy(1).metadata, 3)
+    units = units_of([graph], divisible=True)
+    statistic = RowStatistic(make_task({"name": "edge_classification"}), [torch.zeros(0)], [graph], units, 0.5)
+    assert set(statistic(np.ones(units.number, dtype=np.int64)).values()) == {None}
 
 
 def test_particles_of_an_event_without_a_graph_s_hit_are_lost(tmp_path):

@@ -263,7 +263,7 @@ class Dataset:
         pieces: list[HitGraph] = []
         for graphs in (taken(self.graphs, places) for places in events.values()):
             pieces += graphs if len(graphs) > 1 else cut_sectors(graphs[0], self.metadata, CUT_SECTORS)
-        return pieces, [[i] for i in range(len(pieces))], f"φ sectors without crossing edges{few}"
+        return pieces, _with_edges(pieces), f"φ sectors without crossing edges{few}"
 
     def _strangers(self, test: Dataset) -> Sequence[HitGraph]:
         """The graphs of another data set, in these scales; copies of the own ones, renamed ones too, are refused."""
@@ -273,6 +273,23 @@ class Dataset:
             names = ", ".join(list(dict.fromkeys(copies))[:5])
             raise InputError(f"test: holds events of the training data: {names}; allowed: other events")
         return test.scaled_like(self.metadata).graphs
+
+
+def _with_edges(pieces: Sequence[HitGraph]) -> list[list[int]]:
+    """Places of pieces that stay together: one with edges, and those without that follow it.
+
+    By itself a piece without edges would be a part that nothing can be scored on; left out, its particles would never
+    count as lost. Before the first one with edges, they stand with that one; where none has edges, there is no unit.
+    """
+    units: list[list[int]] = []
+    waiting: list[int] = []
+    for place, piece in enumerate(pieces):
+        if piece.num_edges:
+            units.append([*waiting, place])
+            waiting = []
+        else:
+            (units[-1] if units else waiting).append(place)
+    return units
 
 
 def _names(part: Sequence[HitGraph], events: bool) -> str:
@@ -389,6 +406,8 @@ def is_guarded(graph: HitGraph) -> bool:
 def cut_sectors(graph: HitGraph, metadata: Metadata, parts: int) -> list[HitGraph]:
     """Cut a graph into φ sectors, without the edges that cross; φ then counts from the middle of each new sector.
 
+    Sectors without hits are left out.
+
     φ of hits, of positions and of particles is turned: a network trained on one sector then fits the others.
     """
     half = math.pi / metadata.sectors / metadata.node_scale[1]
@@ -399,7 +418,7 @@ def cut_sectors(graph: HitGraph, metadata: Metadata, parts: int) -> list[HitGrap
         _turn(piece, math.pi / metadata.sectors * (2 * k + 1 - parts) / parts, metadata.node_scale[1])
         piece.sector = graph.sector * parts + k
         pieces.append(piece)
-    return [p for p in pieces if p.num_edges]
+    return [piece for piece in pieces if len(piece.x)]
 
 
 def _turn(graph: HitGraph, middle: float, scale: float) -> None:

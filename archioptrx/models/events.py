@@ -97,7 +97,7 @@ def cautions(task: Task, splits: Splits, metadata: Metadata) -> list[str]:
     """Warnings of scores that mean less than they seem to: by the split, and by validation and test events."""
     parts = (("validation", splits.validation, metadata), ("test", splits.test, splits.test_metadata or metadata))
     of_split = [f"split: {splits.caution}"] if splits.caution else []
-    return of_split + [f"{name} events: {text}" for name, *part in parts for text in remarks(task, *part)]
+    return of_split + [f"{name} events: {text}" for name, part, of in parts for text in remarks(task, part, of)]
 
 
 def remarks(task: Task, graphs: Sequence[HitGraph], metadata: Metadata) -> list[str]:
