@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archioptrx.core.errors import InputError, faults_at
-from archioptrx.data.copies import KnownGraphs
+from archioptrx.data.copies import copied, shared_events
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.guard import INDICES, WHOLE, guarded
@@ -35,6 +35,8 @@ SHARED = "shared_hits"
 EVENTS, SECTORS = "events", "sectors"
 NAMED = 2
 """Events of a part that the rule of a split names at most; of more, it names the first."""
+MOST_NAMED = 5
+"""Events that are copies, named in a message."""
 _PHI = PARTICLE_COLUMNS.index("φ")
 _GUARDED: WeakValueDictionary[int, HitGraph] = WeakValueDictionary()  # by id: graphs have no hash
 
@@ -116,7 +118,8 @@ class Splits:
     """Graphs for training, for choosing (validation) and for the final scores (test), and the rule that made them.
 
     `whole_validation` and `whole_test` say whether an event is in one part with all of its sectors; `caution`: a
-    warning where the parts are too small for reliable scores, else empty; `test_metadata`: metadata of test events of
+    warning where the parts are too small for reliable scores or hold copies of each other's events, else empty;
+    `test_metadata`: metadata of test events of
     another data set, before they were scaled, else None.
     """
 
@@ -228,7 +231,7 @@ class Dataset:
         where = " (test: events of its own, counted as graphs)" if isinstance(test, Dataset) else ""
         whole = unit_kind == "events"
         rule = f"by {unit_kind}, seed {seed}: {counts}{where}"
-        caution = _caution(parts, whole)
+        caution = "; ".join(filter(None, (_caution(parts, whole), _repeated(parts))))
         others = test.metadata if isinstance(test, Dataset) else None
         return Splits(parts[0], parts[1], parts[2], rule, whole, whole or others is not None, caution, others)
 
@@ -266,11 +269,12 @@ class Dataset:
         return pieces, _with_edges(pieces), f"φ sectors without crossing edges{few}"
 
     def _strangers(self, test: Dataset) -> Sequence[HitGraph]:
-        """The graphs of another data set, in these scales; copies of the own ones, renamed ones too, are refused."""
-        known = KnownGraphs(self.graphs)
-        copies = [graph.event for graph in test.graphs if known.holds(graph)]
-        if copies:
-            names = ", ".join(list(dict.fromkeys(copies))[:5])
+        """The graphs of another data set, in these scales.
+
+        Refused are copies of the own ones, renamed ones too, and own events that are divided in another way.
+        """
+        if copies := copied(test.graphs, self.graphs) or shared_events(test.graphs, self.graphs):
+            names = ", ".join(copies[:MOST_NAMED])
             raise InputError(f"test: holds events of the training data: {names}; allowed: other events")
         return test.scaled_like(self.metadata).graphs
 
@@ -317,6 +321,15 @@ def _caution(parts: Sequence[Sequence[HitGraph]], whole: bool) -> str:
         f"{' and '.join((', '.join(single[:-1]), single[-1]) if single[1:] else single)} {have} one event: {chance} on "
         "which event that is; allowed: more events, larger shares in split, or split.by: sectors"
     )
+
+
+def _repeated(parts: Sequence[Sequence[HitGraph]]) -> str:
+    """Warning for validation and test events that are copies of events of a part before them."""
+    train, validation, test = parts
+    of_test = dict.fromkeys((*copied(test, train), *copied(test, validation)))
+    copies = {"validation": copied(validation, train), "test": list(of_test)}
+    texts = [f"{part} holds copies of other events: {', '.join(n[:MOST_NAMED])}" for part, n in copies.items() if n]
+    return f"{'; '.join(texts)}; allowed: each event once" if texts else ""
 
 
 def shares_hits(options: Mapping[str, Any]) -> bool:
