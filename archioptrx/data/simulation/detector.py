@@ -1,7 +1,7 @@
 """Layers of a detector, and the pairs of them that a track meets one after the other; those of the TrackML challenge.
 
-TrackML: 48 layers in nine volumes, named as in the files: the pixel detector (8 barrel, 7 and 9 endcaps), the short strips
-(13; 12, 14) and the long strips (17; 16, 18). Amrouche et al., arXiv:1904.06778; the numbers are those of its
+TrackML: 48 layers in nine volumes, named as in the files: the pixel detector (8 barrel, 7 and 9 endcaps), the short
+strips (13; 12, 14) and the long strips (17; 16, 18). Amrouche et al., arXiv:1904.06778; the numbers are those of its
 `detectors.csv` and of the hits.
 """
 

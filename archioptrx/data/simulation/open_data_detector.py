@@ -26,7 +26,7 @@ OPEN_DATA = detector_of(
 )
 """Pixels (16 to 18), short strips (23 to 25), long strips (28 to 30)."""
 BARREL_DEPTH, DISK_DEPTH = 30.0, 60.0
-"""Farthest that a hit lies from the radius or the z of its layer, mm: modules are tilted, and long strips are double."""
+"""Farthest that a hit lies from the radius or the z of its layer, mm: modules are tilted, long strips are double."""
 
 
 def layers_at(volume: Ints, pos: Floats) -> Ints:
