@@ -279,8 +279,8 @@ def test_what_networks_say_of_hits_and_graphs(trackml, tmp_path):
 def test_graphs_made_of_others_are_written_as_submissions_alone():
     inner = {"source": "hitgraphs", "path": "a"}
     derived, toy = DataDescription({"source": "line_graph", "of": inner}), DataDescription({"source": "toy"})
-    with pytest.raises(InputError, match="no prediction writer that writes for graphs of line_graph; allowed: trackml"):
+    with pytest.raises(InputError, match="that writes for graphs of line_graph; allowed: colliderml, trackml"):
         predict.writer_of(derived)
     assert predict.writer_of(DataDescription(inner))[0] == "hitgraphs"
-    with pytest.raises(InputError, match="the source toy has no prediction writer; allowed: acorn, hitgraphs"):
+    with pytest.raises(InputError, match="the source toy has no prediction writer; allowed: acorn, colliderml"):
         predict.writer_of(toy)

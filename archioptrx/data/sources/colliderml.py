@@ -71,8 +71,7 @@ def parts_of(options: ColliderMLOptions) -> set[str]:
     known = {"particles"} if tables["particles"] else set()
     for file in tables[HITS]:
         try:
-            inside = options.path if options.path.is_dir() else file.path
-            known |= {"truth"} if PARTICLE in column_names(file.path, inside) else set()
+            known |= {"truth"} if PARTICLE in column_names(file.path, file.folder) else set()
         except InputError:  # reading its events says so
             continue
     return known

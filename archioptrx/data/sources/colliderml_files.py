@@ -37,11 +37,14 @@ class TableFile:
         `HITS` or `PARTICLES`.
     dataset
         Channel and pile-up, or empty where no name says it.
+    folder
+        Folder in which it was found, out of which no link may lead.
     """
 
     path: Path
     table: str
     dataset: str
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -77,16 +80,16 @@ class EventRows:
         return " ".join(f"{stamp(row.file)} {row.group} {row.number}" for row in rows) or " ".join(self.faults)
 
 
-def table_of(file: Path) -> TableFile | None:
+def table_of(file: Path, folder: Path) -> TableFile | None:
     """Table and data set of a file, by the name of its folder, else by its own; None: it is of another table.
 
-    >>> table_of(Path("data/higgs_portal_pu10_particles/train-00000-of-00001.parquet")).dataset
+    >>> table_of(Path("data/higgs_portal_pu10_particles/train-00000-of-00001.parquet"), Path("data")).dataset
     'higgs_portal_pu10'
-    >>> table_of(Path("tracker_hits_000000-001000.parquet")).table
+    >>> table_of(Path("tracker_hits_000000-001000.parquet"), Path()).table
     'tracker_hits'
     """
     match = _FOLDER.fullmatch(file.parent.name) or _FILE.fullmatch(file.name)
-    return TableFile(file, match["table"], match["dataset"] or "") if match else None
+    return TableFile(file, match["table"], match["dataset"] or "", folder) if match else None
 
 
 def find_tables(options: ColliderMLOptions) -> dict[str, list[TableFile]]:
@@ -98,12 +101,13 @@ def find_tables(options: ColliderMLOptions) -> dict[str, list[TableFile]]:
         There are no hits, or several data sets and none is chosen.
     """
     path = options.path
-    named = [table_of(file) for file in files_in(path, ("*.parquet",), ALLOWED)]
+    place = path.expanduser().absolute()
+    named = [table_of(file, place) for file in files_in(place, ("*.parquet",), ALLOWED)]
     tables = [file for file in named if file is not None]
-    if path.is_file():
-        if not tables or tables[0].table != HITS:
-            raise InputError(f"{path}: is no file of the table {HITS}; allowed: {ALLOWED}, or one of its files")
-        tables += [file for file in _beside(tables[0]) if file.table == PARTICLES]
+    if place.is_file() and (not tables or tables[0].table != HITS):
+        raise InputError(f"{path}: is no file of the table {HITS}; allowed: {ALLOWED}, or one of its files")
+    if tables and not any(file.table == PARTICLES for file in tables):
+        tables += {file.path: file for hits in tables for file in _beside(hits)}.values()
     known = sorted({file.dataset for file in tables if file.table == HITS})
     if not known:
         raise InputError(f"{path}: holds no table {HITS}; allowed: {ALLOWED}")
@@ -119,15 +123,15 @@ def find_tables(options: ColliderMLOptions) -> dict[str, list[TableFile]]:
 
 
 def _beside(hits: TableFile) -> Iterable[TableFile]:
-    """Files of the other tables that belong to a file of hits, in each layout."""
+    """Files of particles that belong to a file of hits, in each layout."""
     folder, other = hits.path.parent, f"{hits.dataset}_{PARTICLES}"
     places = [folder, folder.parent / other]
     if folder.parent.name == "data":
         places.append(folder.parent.parent.parent / other / "data" / other)
     for place in places:
         for file in sorted(place.glob("*.parquet")):
-            table = table_of(file)
-            if table is not None and table.dataset == hits.dataset:
+            table = table_of(file, place)
+            if table is not None and (table.table, table.dataset) == (PARTICLES, hits.dataset):
                 yield table
 
 
@@ -141,7 +145,7 @@ def find_events(options: ColliderMLOptions) -> list[EventRows]:
     """
     tables = find_tables(options)
     faults: list[str] = []
-    rows = {table: _rows_of(tables[table], options, faults) for table in (HITS, PARTICLES)}
+    rows = {table: _rows_of(tables[table], faults) for table in (HITS, PARTICLES)}
     below = options.below_event
     numbers = [n for n in sorted(rows[HITS]) if n >= options.from_event and (below is None or n < below)]
     if not numbers and not faults:
@@ -158,14 +162,12 @@ def find_events(options: ColliderMLOptions) -> list[EventRows]:
     return events
 
 
-def _rows_of(files: list[TableFile], options: ColliderMLOptions, faults: list[str]) -> dict[int, Row]:
+def _rows_of(files: list[TableFile], faults: list[str]) -> dict[int, Row]:
     """Row of each event of a table; faults are added to the list."""
-    folder = options.path
     rows: dict[int, Row] = {}
     for file in files:
-        inside = folder if folder.is_dir() else file.path
         try:
-            for number, row in event_numbers(file.path, inside):
+            for number, row in event_numbers(file.path, file.folder):
                 if number < 0:
                     raise InputError(f"{file.path}: event_id is {number}; allowed: 0 or more")
                 if number in rows:
