@@ -7,8 +7,11 @@ import random
 import warnings
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from colliderml_tables import rows_of, write_tables
 from events import barrel_event
 from fuzzing import fuzzed, mutated_bytes
 from graphs import graph_faults
@@ -186,7 +189,44 @@ def csv(random, folder):
     return {"source": "trackml", "slope_max": 0.01, "z0_max": 1e4, "layers": random.choice(("barrel", "all"))}
 
 
-READERS = {"npz": npz, "pyg": pyg, "pickle": samples, "csv": csv}
+def parquet(random, folder):
+    """Two events of ColliderML, with rows, columns and types of a table changed."""
+    events = [rows_of(barrel_event(seed, tracks=3, noise=2), 7 + seed) for seed in (0, 1)]
+    files = write_tables(folder, events, groups=random.choice((1, 2)))
+    for _ in range(random.randrange(1, 3)):
+        file = random.choice(files)
+        try:
+            changed = changed_table(pq.read_table(file), random)
+            pq.write_table(changed, file, row_group_size=random.choice((1, 2)))
+        except (pa.ArrowException, OverflowError, TypeError, ValueError):  # what can't be written isn't a file
+            continue
+    if random.random() < 0.3:
+        file = random.choice(files)
+        file.write_bytes(mutated_bytes(file.read_bytes(), random))
+    return {"source": "colliderml", "slope_max": 0.01, "z0_max": 1e4, "layers": random.choice(("barrel", "all"))}
+
+
+def changed_table(table, random):
+    """One change of a table: a number, a list, a column's type, its rows, or another column."""
+    place = random.randrange(table.num_columns)
+    name, column = table.column_names[place], table.column(place).to_pylist()
+    change, row = random.randrange(6), random.randrange(max(1, len(column)))
+    if change == 0:
+        return table.drop_columns(name)
+    if change == 1 or not column:
+        return table.take(random.choice(([], [0], [0, 0], [1, 0, 1]))) if table.num_rows > 1 else table.slice(1)
+    if isinstance(column[row], list) and column[row] and change < 5:
+        values = column[row]
+        values[random.randrange(len(values))] = random.choice((*NUMBERS, None, True, "x", [1.0]))
+        if change == 4:
+            del values[random.randrange(len(values)) :]
+    else:
+        column[row] = random.choice((None, [], 1, [[1]], "x", 2**40, [math.nan]))
+    kinds = (table.field(place).type, None, pa.list_(pa.float64()), pa.large_list(pa.int64()), pa.list_(pa.float16()))
+    return table.set_column(place, name, pa.array(column, random.choice(kinds)))
+
+
+READERS = {"npz": npz, "pyg": pyg, "pickle": samples, "csv": csv, "parquet": parquet}
 
 
 def fuzz_files(reader, examples):
