@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -85,8 +86,13 @@ def with_cut(task: Task, cut: float) -> Task:
 
 
 def description(model: TrainedModel, path: str, skip_bad: bool) -> DataDescription:
-    """Description of the training data with another path, and without options that need missing files."""
+    """Description of the training data with another path, and without options that need missing files.
+
+    Rules of acorn say what is learned, and hard cuts leave out edges: without them every edge of a file has a score.
+    """
     data = model.provenance.data.at(str(Path(path).expanduser()))
+    if data.source == "acorn" and "acorn_config" in data.content:
+        data = data.but(acorn_config=None)
     names = [field.name for field in fields(options_of(data.source))]  # type: ignore[arg-type]
     return without_truth(data.but(skip_bad=True) if skip_bad and "skip_bad" in names else data)
 
@@ -180,7 +186,10 @@ def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> 
     types = [model.architecture.graph.type_of(value) for value in model.architecture.graph.targets]
     parameters = trained_numbers(model)
     for graph in graphs:
+        start = time.perf_counter()
         (output,) = predict(model.model, [graph])
+        tracks = task.tracks(output, graph)
+        seconds = time.perf_counter() - start
         parts = output if isinstance(output, tuple) else (output,)
         answers = [rows.sigmoid() if part.logits else rows for part, rows in zip(tasks, parts, strict=True)]
         outputs = list(zip(types, answers, strict=True))
@@ -188,7 +197,7 @@ def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> 
             next((rows for kind, rows in outputs if kind.domain == domain), None) for domain in ("edge", "triplet")
         )
         others = {kind.name: rows for kind, rows in outputs if kind.domain in ("node", "graph")}
-        yield Prediction(graph, edges, task.tracks(output, graph), others, triplets, parameters)
+        yield Prediction(graph, edges, tracks, others, triplets, parameters, seconds)
 
 
 def counted(results: Iterator[Prediction], counts: Counter[str]) -> Iterator[Prediction]:

@@ -44,7 +44,7 @@ from archioptrx.data.options.building import Cuts
 if TYPE_CHECKING:
     from archioptrx.data.dataset import Dataset, Metadata
 
-FILES = ("path", "model")
+FILES = ("path", "model", "acorn_config")
 """Keys of a description whose values are paths."""
 CHOICE = ("events", "from_event", "below_event", "dataset")
 """Keys of a description that choose some of the events at its path."""
