@@ -138,5 +138,5 @@ def test_rules_that_cannot_be_understood_are_named(tmp_path, text):
 
 
 def test_a_column_that_no_file_has_is_named(tmp_path):
-    with pytest.raises(InputError, match="event1.pyg: lacks charge, which a rule of acorn names; allowed: files with"):
+    with pytest.raises(InputError, match=r"event1.pyg: lacks charge, which a rule of acorn names; allowed: files with"):
         graph_of(tmp_path, "target_tracks: {charge: 1}", columns())

@@ -31,7 +31,7 @@ from archioptrx.data.dataset import Metadata, make_graph
 from archioptrx.data.doublets import wrapped
 from archioptrx.data.edge_search import candidate_edges, expanded
 from archioptrx.data.event import PARTICLE_COLUMNS, PRIMARY, Event
-from archioptrx.data.options.building import Cuts
+from archioptrx.data.options.building import CLUSTER_SCALES, CLUSTERS, Cuts
 from archioptrx.data.signal import Signal
 from archioptrx.data.simulation.detector import TRACKML, DetectorLayers, layer_numbers, layer_pairs
 
@@ -41,8 +41,12 @@ Bools = NDArray[np.bool_]
 
 WIDEST_ETA = 5.0
 """Sectors in η divide ± this where no cut says less."""
-FEATURE_SCALES = {"eta": ("η", 2.0), "cells": ("cells", 10.0), "charge": ("charge", 1.0)}
+FEATURE_SCALES = {
+    **{"eta": ("η", 2.0), "cells": ("cells", 10.0), "charge": ("charge", 1.0)},
+    **{name: (name, CLUSTER_SCALES[kind]) for name, kind in CLUSTERS.items()},
+}
 """Name and scale of the hit features beside r, φ and z."""
+NODES = ("r", "phi", "z")
 _PT, _PHI, _VR, _HITS = (PARTICLE_COLUMNS.index(name) for name in ("pt", "φ", "vr", "hits"))
 
 
@@ -65,7 +69,7 @@ def building_metadata(source: str, cuts: Cuts, options: Mapping[str, Any]) -> Me
         node_scale=(1000.0, math.pi / cuts.phi_sectors, 1000.0, *scales),
         sectors=cuts.phi_sectors,
         options=dict(options),
-    )
+    ).with_edge_features(cuts.edge_features)
 
 
 @dataclass(frozen=True)
@@ -263,6 +267,9 @@ def _turned(x: Floats, table: Mapping[str, Any], middle: float, metadata: Metada
 
 def _feature(name: str, event: Event, hits: _Hits) -> Floats:
     """A hit feature beside r, φ, z, not scaled. Shapes: -> [N]."""
+    name = CLUSTERS.get(name, name)
+    if name in NODES:
+        return hits.nodes[:, NODES.index(name)]
     if name == "eta":
         return np.arcsinh(hits.nodes[:, 2] / np.maximum(hits.nodes[:, 0], 1e-6))
     if event.cells is None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import InputError
 from archioptrx.data.options.acorn_rules import read_rules
-from archioptrx.data.options.base import HERE, option, read_files
+from archioptrx.data.options.base import HERE, edge_features_option, option, read_files, take_edge_features
 
 NAMES = r"(?P<event>.+?)_s(?P<sector>\d+)"
 """Names of files that hold a sector of an event: gnn_tracking's data21000_s3.pt is sector 3 of data21000."""
@@ -31,7 +31,8 @@ class AcornOptions:
         testset).
     columns
         Further features of the hits, beside r, φ and z: names of columns [N], with or without `hit_`, or `x3`, `x4` …
-        for columns of the matrix `x`. They are taken as they are.
+        for columns of the matrix `x`. They are taken as they are, but for those of clusters: `cluster_r_1` … are
+        divided by acorn's scales, see `archioptrx.data.options.building.CLUSTER_SCALES`.
     scales
         Factors that turn the file's r, φ and z into mm, rad and mm. None: 1, 1, 1 for named columns (acorn keeps
         mm and rad on disk and scales at load), 1000, π, 1000 for columns of the matrix `x` (gnn_tracking's default).
@@ -43,6 +44,8 @@ class AcornOptions:
         Leave out files that break the contract (and count them) instead of refusing the whole data set.
     events
         Read the first so many events, by name, and no more. None: all.
+    edge_features
+        Edge features instead of those that `Metadata` has, by their names in `data.doublets`. Empty: the usual ones.
     acorn_config
         A YAML file of acorn, whose rules say which edges are learned, and with which weight; see
         `archioptrx.data.options.acorn_rules`.
@@ -60,6 +63,7 @@ class AcornOptions:
     weights: bool = option(False, "take the files' edge weights for the loss")
     skip_bad: bool = option(False, "leave out bad files and count them")
     events: int | None = option(None, "read the first so many events", int)
+    edge_features: tuple[str, ...] = edge_features_option()
     acorn_config: Path | None = option(None, "YAML file of acorn with weighting, hard_cuts, target_tracks", str)
     names: str = option(NAMES, "regular expression of sector files, with groups event and sector")
 
@@ -75,6 +79,7 @@ class AcornOptions:
             scales=_scales(fields),
             pt_unit=fields.take("pt_unit", str, "GeV", choices=PT_UNITS),
             weights=fields.take("weights", bool, False),
+            edge_features=take_edge_features(fields),
             acorn_config=_config(fields),
             names=_names(fields),
         )

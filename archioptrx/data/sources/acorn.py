@@ -49,6 +49,7 @@ from archioptrx.data.identifiers import whole_numbers
 from archioptrx.data.options import SOURCES, AcornOptions
 from archioptrx.data.options.acorn import NAMES, PT_UNITS
 from archioptrx.data.options.acorn_rules import AcornRules, read_rules
+from archioptrx.data.options.building import CLUSTER_SCALES, CLUSTERS
 from archioptrx.data.pairs import Edges, pair_keys, per_pair
 from archioptrx.data.sources.acorn_rules import edge_targets
 from archioptrx.data.sources.files import files_in, stamp
@@ -73,19 +74,29 @@ def load(options: AcornOptions) -> Dataset:
         Files are missing or break the contract: one line per fault.
     """
     files = event_files(options)
+    further = [name.removeprefix("hit_") for name in options.columns]
     config = None if options.acorn_config is None else str(options.acorn_config)
     rules = None if options.acorn_config is None else read_rules(options.acorn_config)
     metadata = Metadata(
         "acorn",
-        node_features=("r", "φ", "z", *(name.removeprefix("hit_") for name in options.columns)),
-        node_scale=NODE_SCALE + (1.0,) * len(options.columns),
+        node_features=("r", "φ", "z", *further),
+        node_scale=NODE_SCALE + tuple(scale_of(name) for name in further),
         options={**asdict(options), "path": str(options.path), "acorn_config": config},
-    )
+    ).with_edge_features(options.edge_features)
     jobs = [
         Job(name, parts, " ".join([repr(rules), *(stamp(part.path) for part in parts.values())]))
         for name, parts in files.items()
     ]
     return stream(jobs, partial(make, options=options, metadata=metadata, rules=rules), metadata, options.skip_bad)
+
+
+def scale_of(name: str) -> float:
+    """Divisor of a further feature of the hits.
+
+    >>> scale_of("cluster_z_2"), scale_of("eta")
+    (1000.0, 1.0)
+    """
+    return CLUSTER_SCALES[CLUSTERS[name]] if name in CLUSTERS else 1.0
 
 
 class SectorFile(NamedTuple):
@@ -197,7 +208,10 @@ def arrays_of(content: Content, options: AcornOptions, rules: AcornRules | None 
     """
     nodes, kind = coordinates(content, options)
     count = len(nodes)
-    further = [feature(content, name, count) for name in options.columns]
+    names = [name.removeprefix("hit_") for name in options.columns]
+    further = [
+        feature(content, name, count) / scale_of(bare) for name, bare in zip(options.columns, names, strict=True)
+    ]
     for name, values in zip(("r", "φ", "z", *options.columns), (*nodes.T, *further), strict=True):
         _finite(values, name, "hit")
     edges, truth = _edges(content, count)
