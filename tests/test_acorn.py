@@ -158,7 +158,10 @@ WRONG = [
     ({"hit_id": torch.tensor([5, 6, 7, 6, 9])}, "hit_id 6 stands 2 times, first at hit 1; allowed: once"),
     ({"hit_id": torch.tensor([5, 6, 7.5, 8, 9])}, "hit_id is 7.5 at hit 2; allowed: whole numbers below 16,777,216"),
     ({"z": torch.zeros(5, dtype=torch.bfloat16)}, "z holds bfloat16; allowed: numbers that numpy has"),
-    ({"edge_index": None}, "lacks edge_index; allowed: whole numbers [2, edges]"),
+    (
+        {"edge_index": None},
+        "lacks edge_index; allowed: whole numbers [2, edges], or the source trackml for the CSV files of a feature store",
+    ),
     ({"edge_index": torch.zeros(2, 4)}, "edge_index is float32 [2, 4]; allowed: whole numbers [2, edges]"),
     (
         {"edge_index": torch.tensor([[0, 1, 5, 1]] * 2)},

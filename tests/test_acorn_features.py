@@ -68,7 +68,7 @@ def test_every_source_gives_the_six_features(tmp_path, name):
 
 def test_all_sources_of_hits_have_the_option():
     made_of_others = {"learned", "line_graph", "triplets"}
-    have = {name for name in SOURCES if "edge_features" in {f for f in options_of(name).__dataclass_fields__}}
+    have = {name for name in SOURCES if "edge_features" in options_of(name).__dataclass_fields__}
     assert have == {name for name in SOURCES if name not in SOURCES.own()} - made_of_others
 
 
@@ -76,7 +76,7 @@ def test_learned_graphs_have_the_features_of_their_source_and_line_graphs_need_t
     inner = {"source": "toy", "num_samples": 6, "edge_features": list(ACORN_FEATURES)}
     learned = load_dataset({"source": "learned", "of": inner, "epochs": 1, "train_events": 2})
     assert learned.metadata.edge_features == ACORN_FEATURES
-    with pytest.raises(InputError, match="data.of: its edges lack Δφ/Δr, z0; allowed: edge_features with Δφ/Δr, "):
+    with pytest.raises(InputError, match=r"data.of: its edges lack Δφ/Δr, z0; allowed: edge_features with Δφ/Δr, "):
         load_dataset({"source": "line_graph", "of": inner})
 
 

@@ -9,12 +9,22 @@ import io
 import subprocess
 import sys
 import types
+from dataclasses import replace
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from events import barrel_event
 from test_acorn import columns, fault_of, prefixed, read, saved
+from test_predict import model
 from torch_geometric.data import Batch, Data
 from torch_geometric.loader import DataLoader
+
+from archioptrx.commands import predict
+from archioptrx.core.errors import InputError
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.trackml import write_event
 
 
 class AttributeDict(dict):
@@ -112,3 +122,29 @@ def test_settings_of_lightning_itself_are_read(tmp_path, request):
     tests = str(request.path.parent)
     subprocess.run([sys.executable, "-c", MAKE, str(folder), str(file), tests], check=True)
     assert read(file).events == ("event1",)
+
+
+def test_our_graph_building_runs_on_a_feature_store(tmp_path, capsys):
+    """acorn keeps all columns of the hits in the file of the truth, with hits from 0, beside a graph without edges."""
+    event = replace(barrel_event(cells=False), hit_id=np.random.default_rng(1).permutation(len(barrel_event().pid)))
+    write_event(event, tmp_path / "csv")
+    store = tmp_path / "feature_store" / "trainset"
+    store.mkdir(parents=True)
+    parts = ("hits", "truth", "particles")
+    hits, truth, particles = (pd.read_csv(tmp_path / "csv" / f"{event.name}-{part}.csv") for part in parts)
+    whole = truth.merge(hits, on="hit_id").assign(region=1, module_index=2)
+    whole.to_csv(store / f"{event.name}-truth.csv", index=False)
+    particles.assign(pt=1.0, radius=0.0).to_csv(store / f"{event.name}-particles.csv", index=False)
+    saved(store / f"{event.name}-graph.pyg", columns(edge_index=None, y=None))
+    data = {"source": "trackml", "slope_max": 0.002, "phi_sectors": 2}
+    stored = load_dataset({**data, "path": str(store.parent)})
+    assert stored.fingerprint == load_dataset({**data, "path": str(tmp_path / "csv")}).fingerprint
+    model(tmp_path / "m", {**data, "path": str(store.parent)})
+    assert predict.main([str(tmp_path / "m"), "--data", str(store), "--output", str(tmp_path / "out")]) == 2
+    assert "or the source trackml for the CSV files of a feature store" in capsys.readouterr().err
+    file = str(store / f"{event.name}-truth.csv")
+    assert predict.main([str(tmp_path / "m"), "--data", file, "--output", str(tmp_path / "out")]) == 0
+    assert pd.read_csv(tmp_path / "out" / "submission.csv").hit_id.tolist() == whole.hit_id.tolist()
+    truth.to_csv(store / f"{event.name}-truth.csv", index=False)
+    with pytest.raises(InputError, match=r"-hits.csv is missing beside it; allowed: hits with it"):
+        load_dataset({**data, "path": str(store.parent)})

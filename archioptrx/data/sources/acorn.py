@@ -299,7 +299,8 @@ def _edges(content: Content, hits: int) -> tuple[Edges, NDArray[np.bool_]]:
     """Edges [2, E] and their truth [E], in the file's order."""
     edges, tracks = _pairs(content, "edge_index", hits), _pairs(content, "track_edges", hits)
     if edges is None:
-        raise InputError("lacks edge_index; allowed: whole numbers [2, edges]")
+        allowed = "whole numbers [2, edges], or the source trackml for the CSV files of a feature store"
+        raise InputError(f"lacks edge_index; allowed: {allowed}")
     name, truth = first(content, "edge_y", "y")
     if truth is None and tracks is None:  # no edge is known to be true
         return edges, np.zeros(edges.shape[1], np.bool_)
