@@ -43,7 +43,8 @@ def lightning(monkeypatch):
 
 def loaded(*contents):
     """The batch that a DataLoader makes of events."""
-    return next(iter(DataLoader([Data.from_dict(content) for content in contents], batch_size=len(contents))))
+    events = [Data.from_dict({**content, "num_nodes": 5}) for content in contents]
+    return next(iter(DataLoader(events, batch_size=len(contents))))
 
 
 @pytest.mark.parametrize("form", [columns, prefixed])

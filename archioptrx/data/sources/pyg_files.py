@@ -81,7 +81,9 @@ def _content(loaded: Any) -> dict[str, Any]:
     if isinstance(loaded, Fields):
         fields = loaded.fields
         store = fields.get("_store")
-        loaded = store.fields.get("_mapping") if isinstance(store, Fields) else fields
+        if isinstance(store, Fields):
+            fields = store.fields
+        loaded = fields.get("_mapping") if isinstance(store, Fields) else fields
         graphs = fields.get("_num_graphs", 1)
         if graphs != 1:
             raise InputError(f"holds a batch of {graphs!r:.20} graphs; allowed: one event in a file")

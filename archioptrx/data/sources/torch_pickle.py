@@ -124,6 +124,8 @@ class _Unpickler(pickle.Unpickler):
             return Fields
         if (module, name) in DICTS:
             return dict
+        if (module, name) == ("torch", "Size"):
+            return tuple
         if module == "torch" and name in STORAGES:
             return ("storage", name)
         if module == "torch._utils" and name in _REBUILD:
