@@ -160,8 +160,7 @@ WRONG = [
     ({"z": torch.zeros(5, dtype=torch.bfloat16)}, "z holds bfloat16; allowed: numbers that numpy has"),
     (
         {"edge_index": None},
-        "lacks edge_index; allowed: whole numbers [2, edges], or the source trackml for the CSV files of a "
-        "feature store",
+        "lacks edge_index; allowed: whole numbers [2, edges], or without_edges for a feature store",
     ),
     ({"edge_index": torch.zeros(2, 4)}, "edge_index is float32 [2, 4]; allowed: whole numbers [2, edges]"),
     (

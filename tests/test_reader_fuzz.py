@@ -1,6 +1,8 @@
 """Damaged files of each reader: what comes out is a data set or one of our errors, and nothing else."""
 
 import copy
+import gzip
+import io
 import math
 import pickle
 import random
@@ -17,7 +19,7 @@ from fuzzing import fuzzed, mutated_bytes
 from graphs import graph_faults
 from test_acorn import columns, matrix, prefixed
 from test_sources import arrays
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.options import SOURCES, has_option
@@ -97,14 +99,25 @@ def pyg(random, folder):
     for _ in range(random.randrange(1, 3)):
         name = random.choice(list(content))
         content[name] = mutated_tensor(content[name], random)
-    file = folder / random.choice(("e_s1.pt", "e.pyg"))
+    file = folder / random.choice(("e_s1.pt", "e.pyg", "e.pyg.gz"))
+    stream = io.BytesIO()
     try:
-        torch.save(Data.from_dict(content), file)
+        graph = Data.from_dict(content)
+        torch.save(Batch.from_data_list([graph]) if random.random() < 0.3 else graph, stream)
     except Exception:  # what can't be saved isn't a file
-        torch.save(Data.from_dict({}), file)
-    if random.random() < 0.2:
-        file.write_bytes(mutated_bytes(file.read_bytes(), random))
+        torch.save(Data.from_dict({}), stream)
+    saved = gzip.compress(stream.getvalue()) if file.suffix == ".gz" else stream.getvalue()
+    file.write_bytes(mutated_bytes(saved, random) if random.random() < 0.2 else saved)
+    if random.random() < 0.3:
+        (folder / "rules.yaml").write_text(random.choice(RULES))
+        return {"source": "acorn", "acorn_config": str(folder / "rules.yaml")}
     return {"source": "acorn", "weights": random.random() < 0.3}
+
+
+RULES = (
+    "weighting: [{weight: 1, conditions: {y: true, pt: [1, .inf]}}, {weight: -1, conditions: {r: [60, 80]}}]",
+    "{hard_cuts: {pt: [1, .inf]}, target_tracks: {particle_id: [in, [77]]}}",
+)
 
 
 def mutated_tensor(value, random):
@@ -204,7 +217,8 @@ def parquet(random, folder):
     if random.random() < 0.3:
         file = random.choice(files)
         file.write_bytes(mutated_bytes(file.read_bytes(), random))
-    return {"source": "colliderml", "slope_max": 0.01, "z0_max": 1e4, "layers": random.choice(("barrel", "all"))}
+    options = {"layers": random.choice(("barrel", "all")), "skip_bad": random.random() < 0.3}
+    return {"source": "colliderml", "slope_max": 0.01, "z0_max": 1e4, **options}
 
 
 def changed_table(table, random):

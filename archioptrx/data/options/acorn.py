@@ -46,6 +46,9 @@ class AcornOptions:
         Read the first so many events, by name, and no more. None: all.
     edge_features
         Edge features instead of those that `Metadata` has, by their names in `data.doublets`. Empty: the usual ones.
+    without_edges
+        Read graphs that have no edges yet, as acorn's feature store has them: for learned edges, see the source
+        `learned`. Edges that a file has are left aside.
     acorn_config
         A YAML file of acorn, whose rules say which edges are learned, and with which weight; see
         `archioptrx.data.options.acorn_rules`.
@@ -64,6 +67,7 @@ class AcornOptions:
     skip_bad: bool = option(False, "leave out bad files and count them")
     events: int | None = option(None, "read the first so many events", int)
     edge_features: tuple[str, ...] = edge_features_option()
+    without_edges: bool = option(False, "read graphs without edges, for learned edges")
     acorn_config: Path | None = option(None, "YAML file of acorn with weighting, hard_cuts, target_tracks", str)
     names: str = option(NAMES, "regular expression of sector files, with groups event and sector")
 
@@ -80,6 +84,7 @@ class AcornOptions:
             pt_unit=fields.take("pt_unit", str, "GeV", choices=PT_UNITS),
             weights=fields.take("weights", bool, False),
             edge_features=take_edge_features(fields),
+            without_edges=fields.take("without_edges", bool, False),
             acorn_config=_config(fields),
             names=_names(fields),
         )
@@ -95,6 +100,8 @@ def _config(fields: Fields) -> Path | None:
     except InputError as error:
         for fault in error.faults:
             fields.fault("acorn_config", fault)
+    if fields.content.get("without_edges"):
+        fields.fault("acorn_config", "stands beside without_edges; allowed: one of the two")
     if fields.content.get("weights"):
         fields.fault("acorn_config", "stands beside weights; allowed: the files' weights, or those of its rules")
     return Path(written)

@@ -62,6 +62,7 @@ PATTERNS = ("*.pyg", "*.pyg.gz", "*.pt")
 TRUTH = ("edge_y", "y", "track_edges")
 """Names of columns, each of which gives the truth of edges."""
 NODE_SCALE = (1000.0, math.pi, 1000.0)
+NO_EDGES, NO_TRUTH = np.zeros((2, 0), np.int64), np.zeros(0, np.bool_)
 
 
 @SOURCES.registering("acorn")
@@ -214,7 +215,7 @@ def arrays_of(content: Content, options: AcornOptions, rules: AcornRules | None 
     ]
     for name, values in zip(("r", "φ", "z", *options.columns), (*nodes.T, *further), strict=True):
         _finite(values, name, "hit")
-    edges, truth = _edges(content, count)
+    edges, truth = (NO_EDGES, NO_TRUTH) if options.without_edges else _edges(content, count)
     arrays = {
         "x": np.stack([*(nodes / NODE_SCALE).T, *further], axis=1),
         "edge_index": edges,
@@ -222,7 +223,7 @@ def arrays_of(content: Content, options: AcornOptions, rules: AcornRules | None 
         "hit_id": _hit_ids(content, count),
         **_particles(content, count, kind, PT_UNITS[options.pt_unit]),
     }
-    if options.weights:
+    if options.weights and not options.without_edges:
         name, weights = first(content, "edge_weights", "weights")
         weights = _column(weights, name, edges.shape[1], "edge")
         _finite(weights, name, "edge", minimum=0)
@@ -299,7 +300,7 @@ def _edges(content: Content, hits: int) -> tuple[Edges, NDArray[np.bool_]]:
     """Edges [2, E] and their truth [E], in the file's order."""
     edges, tracks = _pairs(content, "edge_index", hits), _pairs(content, "track_edges", hits)
     if edges is None:
-        allowed = "whole numbers [2, edges], or the source trackml for the CSV files of a feature store"
+        allowed = "whole numbers [2, edges], or without_edges for a feature store"
         raise InputError(f"lacks edge_index; allowed: {allowed}")
     name, truth = first(content, "edge_y", "y")
     if truth is None and tracks is None:  # no edge is known to be true
