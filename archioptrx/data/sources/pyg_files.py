@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -21,6 +22,11 @@ from archioptrx.data.sources.torch_pickle import Fields, load
 ALLOWED = "event graphs of acorn or gnn_tracking, .pyg, .pyg.gz or .pt"
 LARGEST = 8 * 2**30
 """Most bytes of a file with one event."""
+BROKEN = (
+    *(OSError, EOFError, MemoryError, ValueError, RuntimeError, LookupError, OverflowError),
+    *(zlib.error, struct.error, zipfile.BadZipFile),
+)
+"""Exceptions that gzip and zipfile raise about damaged files."""
 RATIO, MOST_RATIO, USUAL = 1.5, 50, 16 * 2**20
 """Times of its own size to which a file may unpack: torch.save doesn't compress, gzip does; and bytes for any file."""
 OF_BATCHES = ("batch", "ptr")
@@ -48,7 +54,7 @@ def read_content(file: Path, folder: Path) -> dict[str, Any]:
         return _content(load(_whole_archive(_bytes(file))))
     except InputError as error:
         raise InputError(f"{file}: {error.faults[0]}; allowed: {ALLOWED}") from error
-    except (OSError, EOFError, MemoryError, zlib.error) as error:
+    except BROKEN as error:
         raise InputError(f"{file}: can't be read ({reason_of(error, 160)}); allowed: {ALLOWED}") from error
 
 
