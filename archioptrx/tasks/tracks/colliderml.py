@@ -37,12 +37,12 @@ def benchmark_counts(labels: Ints, particle: Ints, hits: Ints) -> dict[str, tupl
     (2.0, 5.0)
     """
     count = len(hits)
-    owner = np.where(particle < 0, count, particle)
+    owner = np.where(particle < 0, count, particle).astype(np.int64)
     total = np.append(hits, (particle < 0).sum())
     seen = np.bincount(owner, minlength=count + 1)
     lost = np.flatnonzero(total - seen > 0)
     # One number for each pair of track and particle; track 0 is none.
-    pairs = np.concatenate([(labels + 1) * (count + 1) + owner, lost])
+    pairs = np.concatenate([(labels.astype(np.int64) + 1) * (count + 1) + owner, lost])
     weight = np.concatenate([np.ones(len(owner), np.int64), (total - seen)[lost]])
     names, first, place = np.unique(pairs, return_index=True, return_inverse=True)
     shared = np.bincount(place, weight, len(names)).astype(np.int64)
