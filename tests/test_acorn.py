@@ -176,7 +176,7 @@ WRONG = [
         {"z": torch.zeros(1).expand(10**12)},
         "z claims 1,000,000,000,000 numbers, more than the file holds; allowed: stored numbers",
     ),
-    ({"z": torch.zeros(5).to_sparse()}, "z is Tensor; allowed: a dense tensor of numbers"),
+    ({"z": torch.zeros(5).to_sparse()}, "z is SparseTensor; allowed: a dense tensor of numbers"),
 ]
 
 

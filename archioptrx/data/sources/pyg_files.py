@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError, reason_of
 from archioptrx.data.sources.files import file_fault
-from archioptrx.data.sources.torch_pickle import Fields, load
+from archioptrx.data.sources.torch_pickle import GraphObject, load
 
 ALLOWED = "event graphs of acorn or gnn_tracking, .pyg, .pyg.gz or .pt"
 LARGEST = 8 * 2**30
@@ -84,12 +84,12 @@ def _whole_archive(content: bytes) -> bytes:
 
 def _content(loaded: Any) -> dict[str, Any]:
     """The fields of a PyG object of any version, of a batch of one, or of a dict."""
-    if isinstance(loaded, Fields):
+    if isinstance(loaded, GraphObject):
         fields = loaded.fields
         store = fields.get("_store")
-        if isinstance(store, Fields):
+        if isinstance(store, GraphObject):
             fields = store.fields
-        loaded = fields.get("_mapping") if isinstance(store, Fields) else fields
+        loaded = fields.get("_mapping") if isinstance(store, GraphObject) else fields
         graphs = fields.get("_num_graphs", 1)
         if graphs != 1:
             raise InputError(f"holds a batch of {graphs!r:.20} graphs; allowed: one event in a file")

@@ -50,21 +50,21 @@ DICTS = (
 )
 
 
-class Fields:
+class GraphObject:
     """Object of one of `OBJECTS`: its fields, and nothing that it could do."""
 
     __slots__ = ("fields",)
     fields: dict[str, Any]
 
-    def __new__(cls, *_: Any) -> Fields:
+    def __new__(cls, *_: Any) -> GraphObject:
         """An object without fields."""
         new = object.__new__(cls)
         new.fields = {}
         return new
 
-    def __call__(self, *_: Any) -> Fields:
+    def __call__(self, *_: Any) -> GraphObject:
         """What PyG calls to make the class of a batch: here an object again."""
-        return Fields()
+        return GraphObject()
 
     def __setstate__(self, state: Any) -> None:
         if not isinstance(state, dict):
@@ -72,12 +72,12 @@ class Fields:
         self.fields = state
 
 
-class Tensor:
-    """Tensor of another layout than rows of numbers, such as a sparse one: it is known by its name alone."""
+class SparseTensor:
+    """A sparse tensor, which no event needs: it is known by its name alone."""
 
     __slots__ = ()
 
-    def __new__(cls, *_: Any) -> Tensor:
+    def __new__(cls, *_: Any) -> SparseTensor:
         """Forget what it is made of."""
         return object.__new__(cls)
 
@@ -89,7 +89,7 @@ def load(content: bytes) -> Any:
 
     Returns
     -------
-    Tensors, plain data, and `Fields`.
+    Tensors, plain data, and `GraphObject`.
 
     Raises
     ------
@@ -121,7 +121,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in OBJECTS:
-            return Fields
+            return GraphObject
         if (module, name) in DICTS:
             return dict
         if (module, name) == ("torch", "Size"):
@@ -174,5 +174,5 @@ def _tensor(numbers: Any, offset: Any, size: Any, stride: Any, *_: Any) -> torch
 _REBUILD: dict[str, Callable[..., Any]] = {
     "_rebuild_tensor_v2": _tensor,
     "_rebuild_parameter": lambda tensor, *_: tensor,
-    "_rebuild_sparse_tensor": lambda *_: Tensor(),
+    "_rebuild_sparse_tensor": lambda *_: SparseTensor(),
 }
