@@ -110,6 +110,8 @@ def edge_features(
     ValueError
         A feature has another name.
     """
+    if not names:
+        raise ValueError(f"edge_features is empty; allowed: {', '.join(EDGE_FEATURES)} …")
     usual = dict(zip(EDGE_FEATURES, doublet_features(nodes, edge_index).T, strict=True))
     if not usual.keys() >= set(names):
         usual |= dict(zip(ACORN_FEATURES, acorn_features(nodes, edge_index).T, strict=True))
