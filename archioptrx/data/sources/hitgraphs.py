@@ -23,6 +23,7 @@ import numpy as np
 
 from archioptrx.core.errors import InputError, faults_at
 from archioptrx.core.files import new_folder
+from archioptrx.core.reading import parse_json, reading
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
@@ -113,7 +114,8 @@ def complete(metadata: Metadata | None, good: Mapping[Path, Scan], options: Hitg
         )
     if any(scan.zero for scan in good.values()):
         facts["pid"] = "one added: 0 was a particle, and means noise here"
-    return replace(metadata, options={**metadata.options, **facts})
+    metadata = replace(metadata, options={**metadata.options, **facts})
+    return metadata.with_edge_features(options.edge_features)
 
 
 def scan_all(files: Sequence[Path], widths: Mapping[str, int]) -> dict[Path, Scan]:
@@ -201,10 +203,12 @@ def read_metadata(folder: Path) -> Metadata | None:
     file = folder / METADATA
     if not file.is_file():
         return None
-    try:
-        return Metadata.from_dict(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{file}: isn't a file of the command `data`: {error}") from error
+    with reading(str(file)):
+        content = parse_json(file.read_bytes(), str(file))
+        try:
+            return Metadata.from_dict(content)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"{file}: isn't a file of the command `data`: {error}") from error
 
 
 def name_of(file: Path) -> tuple[str, int]:

@@ -27,6 +27,10 @@ class Prediction:
         Output for each other target, by its name: one row per hit, or one for the graph.
     triplet_scores : float32 [T] or None
         Probability of each triplet; None: it has none.
+    seconds
+        Time that the network and finding the tracks took.
+    parameters
+        Trained numbers of the network and of all before it that made these predictions.
     domains
         Domain of each of the `outputs`, `node` (rows of hits) or `graph`: an event with one hit has one row of both.
     """
@@ -36,6 +40,8 @@ class Prediction:
     tracks: Tensor | None
     outputs: dict[str, Tensor]
     triplet_scores: Tensor | None = None
+    parameters: int = 0
+    seconds: float = 0.0
     domains: Mapping[str, str] = field(kw_only=True, default_factory=dict)
 
     def __post_init__(self) -> None:
