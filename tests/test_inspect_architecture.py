@@ -70,4 +70,4 @@ def test_a_class_that_does_not_fit_is_said_in_a_line(tmp_path, capsys):
     path = tmp_path / "han.yaml"
     path.write_text(EXAMPLE.read_text().replace("{attention: edgenet}, mlp: true", "HANConv"))
     (line,) = faults(capsys, str(path), main=inspect.main)
-    assert line.startswith("pyg: HANConv(") and "missing 1 required positional argument: 'metadata'" in line
+    assert line.startswith(f"{path}: ") and "conv: HANConv needs types of hits and edges, which no event has" in line

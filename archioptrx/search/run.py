@@ -106,8 +106,14 @@ def check_events(setup: Setup, events: Events) -> Task:
     experiment = setup.experiment
     task = task_of(experiment.task.options, experiment.objective)
     check_fit(task, setup.ends, events.data)
+    targets = target_symbols(task.target_width)
+    setup.space.check_fits({**targets, **widths_of(setup.ends, events.data.metadata)})
     for reference in setup.references:
-        check_fit(task, SpaceEnds.of_network(reference.candidate.graph, reference.name), events.data)
+        graph, values = reference.candidate.graph, reference.candidate.hyperparameters
+        ends = SpaceEnds.of_network(graph, reference.name)
+        check_fit(task, ends, events.data)
+        numbers = {**values, **targets, **widths_of(ends, events.data.metadata)}
+        finish([f"references: {reference.name}: {fault}" for fault in value_faults(graph, numbers)])
     proxies = experiment.screen.proxies if experiment.screen.proposals > 1 else ()
     finish([fault for proxy in proxies if (fault := unfit(proxy, task))])
     return task
