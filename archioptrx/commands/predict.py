@@ -86,7 +86,7 @@ def with_cut(task: Task, cut: float) -> Task:
 
 def description(model: TrainedModel, path: str, skip_bad: bool) -> DataDescription:
     """Description of the training data with another path, and without options that need missing files."""
-    data = model.provenance.data.at(str(Path(path).expanduser()))
+    data = model.provenance.data.made_by(model.metadata).at(str(Path(path).expanduser()))
     names = [field.name for field in fields(options_of(data.source))]  # type: ignore[arg-type]
     return without_truth(data.but(skip_bad=True) if skip_bad and "skip_bad" in names else data)
 

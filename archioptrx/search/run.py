@@ -16,7 +16,7 @@ from archioptrx.core.reading import reading
 from archioptrx.data.dataset import Metadata
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.shapes import target_symbols
+from archioptrx.graphs.shapes import target_symbols, value_faults
 from archioptrx.models.events import load_splits
 from archioptrx.models.model_folder import provenance_of, save_model
 from archioptrx.runs.environment import environment

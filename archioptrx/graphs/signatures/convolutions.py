@@ -1,8 +1,8 @@
 """The convolutions of torch_geometric.nn as facts: arguments, inputs and widths of each class, without torch.
 
 A test compares all of it with the classes themselves. Sizes and modules that a class wants follow from the widths of
-inputs and output: they are no arguments of the user. A module is a small perceptron; the argument of its name is the list
-of its hidden widths.
+inputs and output: they are no arguments of the user. A module is a small perceptron; the argument of its name is the
+list of its hidden widths.
 """
 
 from __future__ import annotations
