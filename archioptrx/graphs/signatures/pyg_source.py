@@ -65,4 +65,4 @@ def _feature(step: SourceStep, name: str) -> str:
     """The edge input as the class takes it."""
     if CONVOLUTIONS[step.parameters["conv"]].edges != WEIGHT:
         return name
-    return f"{name}[:, 0]" + ".sigmoid()" * (step.parameters["edge_activation"] == "sigmoid")
+    return f"{name}[:, 0].sigmoid()" if step.parameters["edge_activation"] == "sigmoid" else f"{name}[:, 0]"

@@ -132,9 +132,9 @@ def _library(layer: SketchLayer, role: Role, state: State, features: list[Held])
     hits = [held.value for held in features if state.kind(held.value)[0] != "edge"]
     own = _joined(layer, state, (state.read(layer.name, "node").value, *hits))
     beside = (_joined(layer, state, tuple(edges), "edge"),) if edges else ()
-    own = {p.name for p in SIGNATURES["pyg"].parameters} - {"conv", "arguments"}
-    arguments = tuple(pair for pair in layer.arguments if pair[0] not in own)
-    params = {"conv": layer.convolution, **{key: value for key, value in layer.arguments if key in own}}
+    keys = {p.name for p in SIGNATURES["pyg"].parameters} - {"conv", "arguments"}
+    arguments = tuple(pair for pair in layer.arguments if pair[0] not in keys)
+    params = {"conv": layer.convolution, **{key: value for key, value in layer.arguments if key in keys}}
     params |= {"arguments": arguments} if arguments else {}
     part = "convolution" if _parts(layer) > 1 else ""
     return state.step(layer.name, "pyg", (own, *beside), (_domain(layer, state), role.width), params, part)
