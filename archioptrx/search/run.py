@@ -106,17 +106,29 @@ def check_events(setup: Setup, events: Events) -> Task:
     experiment = setup.experiment
     task = task_of(experiment.task.options, experiment.objective)
     check_fit(task, setup.ends, events.data)
-    targets = target_symbols(task.target_width)
-    setup.space.check_fits({**targets, **widths_of(setup.ends, events.data.metadata)})
+    widths = widths_of(setup.ends, events.data.metadata)
+    setup.space.check_fits({**target_symbols(task.target_width), **widths})
     for reference in setup.references:
-        graph, values = reference.candidate.graph, reference.candidate.hyperparameters
-        ends = SpaceEnds.of_network(graph, reference.name)
-        check_fit(task, ends, events.data)
-        numbers = {**values, **targets, **widths_of(ends, events.data.metadata)}
-        finish([f"references: {reference.name}: {fault}" for fault in value_faults(graph, numbers)])
+        check_network(task, reference.name, reference.candidate.graph, reference.candidate.hyperparameters, events.data)
     proxies = experiment.screen.proxies if experiment.screen.proposals > 1 else ()
     finish([fault for proxy in proxies if (fault := unfit(proxy, task))])
     return task
+
+
+def check_network(
+    task: Task, name: str, graph: ComputationGraph, hyperparameters: Mapping[str, Any], data: TrialData
+) -> None:
+    """Check that one network, task and data suit each other; see `check_fit`.
+
+    Raises
+    ------
+    InputError
+        Also where a step doesn't allow the widths that it gets.
+    """
+    ends = SpaceEnds.of_network(graph, name)
+    check_fit(task, ends, data)
+    numbers = {**hyperparameters, **target_symbols(task.target_width), **widths_of(ends, data.metadata)}
+    finish([f"{name}: {fault}" for fault in value_faults(graph, numbers)])
 
 
 def check_fit(task: Task, ends: SpaceEnds, data: TrialData) -> None:
