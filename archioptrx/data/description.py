@@ -99,11 +99,12 @@ class DataDescription:
 
     def made_by(self, metadata: Metadata) -> DataDescription:
         """The description by which a folder of built graphs was made: other events are built in the same way."""
-        if self.source != READER or metadata.source not in SOURCES:
+        made = options_of(metadata.source) if metadata.source in SOURCES else None
+        if self.source != READER or made is None or not issubclass(made, Cuts):
             return self
-        names = {item.name for item in fields(options_of(metadata.source)) if item.name in Cuts.__dataclass_fields__}
+        names = {item.name for item in fields(Cuts)}
         options = {name: value for name, value in metadata.options.items() if name in names}
-        return DataDescription({"source": metadata.source, **options}, self.place) if options else self
+        return DataDescription({"source": metadata.source, **options}, self.place)
 
     def load(self, like: Metadata | None = None) -> Dataset:
         """Read or make the data set; see `archioptrx.data.sources.load_dataset`."""

@@ -22,7 +22,7 @@ Application = tuple[str, Signature, tuple[Kind, ...], tuple[Mapping[str, Any], .
 
 def applications(graph: FunctionGraph) -> list[Application]:
     """Functions of a function graph with their widths and parameters."""
-    rows = []
+    rows: list[Application] = []
     for function in graph.functions:
         names = (*function.inputs, function.output)
         kinds = tuple(Kind(graph.node[name].domain, graph.width[name]) for name in names)
@@ -32,7 +32,7 @@ def applications(graph: FunctionGraph) -> list[Application]:
 
 def steps_of(graph: ComputationGraph) -> list[Application]:
     """Steps of one network with their widths and parameters."""
-    rows = []
+    rows: list[Application] = []
     for step, name in zip(graph.steps, graph.values[len(graph.sources) :], strict=True):
         rows.append((f"{name} = {step.function}", step.signature, step_kinds(graph, step), (dict(step.params),)))
     return rows
