@@ -95,7 +95,6 @@ def test_each_convolution_is_exported(tmp_path: Path, conv: str, edges: bool) ->
     second = {"": (), START: (2,)}.get(facts.second, (0,))
     inputs = (2, *second, *((1 if facts.edges == FEATURE else 3,) if edges else ()))
     assert worst(take(convolved(conv, *inputs, direction="out", **own), {}), tmp_path / "code.py") <= LIMIT
-    assert formatted(tmp_path) == ""
 
 
 def test_arguments_imports_and_passes_of_convolutions(tmp_path: Path) -> None:
