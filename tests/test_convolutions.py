@@ -20,7 +20,7 @@ from archioptrx.core.errors import GraphError, InputError
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
-from archioptrx.graphs.literals import frozen
+from archioptrx.graphs.literals import frozen, thawed
 from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.graphs.signatures import Shape, Width
 from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, EDGE_KEYWORDS, REQUIRED, Perceptron
@@ -265,6 +265,13 @@ def test_a_choice_takes_class_and_arguments_together() -> None:
     assert "conv=GATv2Conv, arguments={aggr: max, heads: 4}, direction=in" in printed
     candidate = next(c for c in candidates if "GATv2Conv" in str(c.graph))
     assert ComputationGraph.from_dict(candidate.graph.to_dict()) == candidate.graph
+
+
+def test_lists_and_mappings_differ() -> None:
+    values = [{"a": 1}, [["a", 1]], {}, [], [1, 2]]
+    assert len({frozen(value) for value in values}) == 5
+    assert [thawed(frozen(value)) for value in values] == values
+    assert one(conv={"SAGEConv": {"aggr": ["mean"]}}) != one(conv={"SAGEConv": {"aggr": "mean"}})
 
 
 def one(**params: Any) -> ComputationGraph:

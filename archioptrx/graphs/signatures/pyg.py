@@ -49,7 +49,7 @@ def _named(conv: Any) -> tuple[Any, dict[str, Any]]:
 def _normal(parameters: dict[str, Any]) -> dict[str, Any]:
     """The class as a name and all its arguments in `arguments`, without those that have their default.
 
-    An argument that stands in both keeps a mark of it, and is a fault.
+    Those beside the class come before those for all classes.
     """
     name, own = _named(parameters["conv"])
     common = thawed(parameters["arguments"])
