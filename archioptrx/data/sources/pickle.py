@@ -109,7 +109,7 @@ def load(options: PickleOptions) -> Dataset:
         sectors=max(sectors, default=1),
         embedding=embedding_width(good[0]) if good else 0,
         options={**asdict(options), "path": str(options.path)},
-    )
+    ).with_edge_features(options.edge_features)
     stamps = hashlib.sha256("\n".join(map(stamp, files)).encode()).hexdigest()
     jobs = [Job(sample.name, sample, f"{stamps} {sample.place}") for sample in samples]
     return stream(jobs, partial(make, metadata=metadata), metadata, options.skip_bad)
