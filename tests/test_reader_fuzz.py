@@ -106,7 +106,7 @@ def pyg(random, folder):
         torch.save(Batch.from_data_list([graph]) if random.random() < 0.3 else graph, stream)
     except Exception:  # what can't be saved isn't a file
         torch.save(Data.from_dict({}), stream)
-    saved = gzip.compress(stream.getvalue()) if file.suffix == ".gz" else stream.getvalue()
+    saved = gzip.compress(stream.getvalue(), mtime=0) if file.suffix == ".gz" else stream.getvalue()
     file.write_bytes(mutated_bytes(saved, random) if random.random() < 0.2 else saved)
     if random.random() < 0.3:
         (folder / "rules.yaml").write_text(random.choice(RULES))

@@ -183,7 +183,8 @@ def _sample(file: Path, number: int, content: Any, most: int) -> Sample:
     faults: list[str] = []
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         faults.append(f"event is {name!r:.60}; allowed: letters, digits, _ . + -")
-    if not (isinstance(sector, int) and isinstance(sectors, int) and sector >= 0 and 1 <= sectors <= MOST_SECTORS):
+    numbers = all(isinstance(number, int) and not isinstance(number, bool) for number in (sector, sectors))
+    if not (numbers and sector >= 0 and 1 <= sectors <= MOST_SECTORS):
         faults.append(f"sector {sector!r:.20} of {sectors!r:.20}; allowed: 0 or more, of 1 … {MOST_SECTORS:,}")
     if not faults and "sector" in keys and not {"event", "sectors"} <= keys.keys():
         missing = " and ".join(sorted({"event", "sectors"} - keys.keys()))
