@@ -19,9 +19,11 @@ from torch.overrides import TorchFunctionMode
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import write_atomically
+from archioptrx.graphs.source.helpers import FLAT
 from archioptrx.models.export import EXPORTERS
 from archioptrx.models.export.check import Arrays, difference, random_event, raw, tensors
 from archioptrx.models.export.files import written
+from archioptrx.models.export.onnx_graph import make_faster
 from archioptrx.models.export.own_source import faults_of
 from archioptrx.models.export.trained import Take
 
@@ -55,12 +57,13 @@ def write_onnx(take: Take, path: Path) -> float:
     names = onnx_outputs(take)
     with tempfile.TemporaryDirectory() as folder:
         with faults_of(take.program):
-            code = written(take, Path(folder) / "network.py").load()
+            code = written(take.with_helpers(FLAT), Path(folder) / "network.py").load()
             if take.program.own:  # what is wrong with a user's code is clearer in Python than from torch's exporter
                 difference(take, lambda hits, edges: tensors(raw(code)(torch.tensor(hits), torch.tensor(edges))))
             network = _Both(code, take).eval()
         with _refused(take, torch.onnx.OnnxExporterError):
             proto = _exported(network, take, names)
+    make_faster(proto)
     onnx.helper.set_model_props(proto, {key: _text(value) for key, value in take.facts.items()})
     content = proto.SerializeToString()
     options = onnxruntime.SessionOptions()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,17 @@ class Take:
         assert isinstance(model, Model)
         links = probabilities(self.trained.task, len(model.graph.targets))
         return plan(model, self.trained.metadata, links)
+
+    def with_helpers(self, helpers: Mapping[str, str]) -> Take:
+        """The same export, whose code has other functions in place of those of these names."""
+        own = {name: helpers.get(name, text) for name, text in self.program.helpers.items()}
+        return self.with_program(replace(self.program, helpers=own))
+
+    def with_program(self, program: Program) -> Take:
+        """The same export with another program."""
+        other = replace(self)
+        vars(other)["program"] = program  # in place of the cached one
+        return other
 
     def summary(self, files: str, difference: float, needs: str = "") -> str:
         """Text that the command prints: files, inputs and outputs, packages that the code needs, accuracy."""
