@@ -32,7 +32,9 @@ class ExporterDescription:
     Attributes
     ----------
     suffix
-        Ending of the name of the file that it writes, with its dot.
+        Ending of the name of the file that it writes, with its dot; "": it writes a folder.
+    others
+        Endings that the file may have instead.
     beside
         Endings of further files that it writes, of the same name otherwise.
     importable
@@ -42,16 +44,27 @@ class ExporterDescription:
     suffix: str
     beside: tuple[str, ...] = ()
     importable: bool = False
+    others: tuple[str, ...] = ()
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Endings that the file may have, the usual one first."""
+        return (self.suffix, *self.others)
 
 
 EXPORTERS: DescribedRegistry[Write, ExporterDescription] = DescribedRegistry(
     "exporter",
     {
-        "onnx": ("archioptrx.models.export.onnx_file", ExporterDescription(".onnx")),
         "python": ("archioptrx.models.export.files", ExporterDescription(".py", (".pt",), importable=True)),
+        "onnx": ("archioptrx.models.export.onnx_file", ExporterDescription(".onnx")),
+        "torchscript": ("archioptrx.models.export.script_file", ExporterDescription(".pt")),
+        "pt2": ("archioptrx.models.export.compiled_file", ExporterDescription(".pt2")),
+        "acts": ("archioptrx.models.export.acts", ExporterDescription(".onnx", (".json", ".py"), others=(".pt",))),
+        "triton": ("archioptrx.models.export.triton", ExporterDescription("")),
+        "triton_torchscript": ("archioptrx.models.export.triton", ExporterDescription("")),
     },
 )
-"""Every exporter, by the name of its format."""
+"""Every exporter, by the name of its format; without one, the first with the ending of a file's name writes it."""
 
 
 def exporter(name: str, suffix: str, beside: Sequence[str] = (), importable: bool = False) -> Callable[[Write], Write]:

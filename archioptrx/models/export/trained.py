@@ -11,6 +11,7 @@ from typing import Any
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.version import __version__
+from archioptrx.models.export.form import Scaled
 from archioptrx.models.export.geometry import MIDDLE, about_hits, about_sectors
 from archioptrx.models.export.plan import plan
 from archioptrx.models.export.program import Program
@@ -58,6 +59,13 @@ class Take:
         assert isinstance(model, Model)
         links = probabilities(self.trained.task, len(model.graph.targets))
         return plan(model, self.trained.metadata, links)
+
+    def in_form(self, form: Scaled) -> Take:
+        """The same export with inputs that the caller has scaled. Raises as `program` does."""
+        model = self.trained.model
+        assert isinstance(model, Model)
+        links = probabilities(self.trained.task, len(model.graph.targets))
+        return self.with_program(plan(model, self.trained.metadata, links, form))
 
     def with_helpers(self, helpers: Mapping[str, str]) -> Take:
         """The same export, whose code has other functions in place of those of these names."""
