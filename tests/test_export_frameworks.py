@@ -150,7 +150,9 @@ def test_settings_for_acts(exports: tuple[Take, Path]) -> None:
     assert [item.attr for item in values["nodeFeatures"].elts] == settings["nodeFeatures"]
     assert ast.literal_eval(values["featureScales"]) == settings["featureScales"]
     assert ast.literal_eval(values["cut"]) == settings["cut"] == 0.5
-    classifier = dict(zip((key.value for key in values["edgeClassifier"].keys), values["edgeClassifier"].values))
+    classifier = dict(
+        zip((key.value for key in values["edgeClassifier"].keys), values["edgeClassifier"].values, strict=True)
+    )
     assert "script.pt" in ast.unparse(classifier["modelPath"]) and classifier["useEdgeFeatures"].value is True
     onnx = (folder / "acts.py").read_text()
     assert "OnnxEdgeClassifier" in onnx and "useEdgeFeatures" not in onnx
@@ -208,7 +210,7 @@ def test_triton_finds_what_its_configuration_says(exports: tuple[Take, Path]) ->
     assert 'name: "onnx"' in text and 'platform: "onnxruntime_onnx"' in text and "max_batch_size: 0" in text
     tensors = re.findall(r'\{ name: "(\w+)" data_type: TYPE_(\w+) dims: \[ ([^\]]+) \] \}', text)
     assert tensors == [
-        ("INPUT__0", "FP32", "-1, 4 "[:-1]),
+        ("INPUT__0", "FP32", "-1, 4"),
         ("INPUT__1", "INT64", "2, -1"),
         ("OUTPUT__0", "FP32", "-1"),
     ]

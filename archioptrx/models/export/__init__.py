@@ -22,7 +22,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import DescribedRegistry
 
 Write = Callable[..., Any]
-"""Function that writes a model to a new file; it returns a text that the command prints, or None."""
+"""Function that writes a model to a new file or folder; it returns a text that the command prints, or None."""
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,16 @@ EXPORTERS: DescribedRegistry[Write, ExporterDescription] = DescribedRegistry(
 """Every exporter, by the name of its format; without one, the first with the ending of a file's name writes it."""
 
 
-def exporter(name: str, suffix: str, beside: Sequence[str] = (), importable: bool = False) -> Callable[[Write], Write]:
+def exporter(
+    name: str, suffix: str, beside: Sequence[str] = (), importable: bool = False, others: Sequence[str] = ()
+) -> Callable[[Write], Write]:
     """Make a decorator that registers a function `write(export, path) -> text or None` as the exporter of a format.
 
     Parameters
     ----------
     name
         Name of the format, as `archioptrx export --format` gives it.
-    suffix, beside, importable
+    suffix, beside, importable, others
         See `ExporterDescription`.
 
     Raises
@@ -82,7 +84,7 @@ def exporter(name: str, suffix: str, beside: Sequence[str] = (), importable: boo
     InputError
         An ending has no dot at its start.
     """
-    for ending in (suffix, *beside):
+    for ending in (*([suffix] if suffix or others else []), *beside, *others):
         if not isinstance(ending, str) or not ending.startswith(".") or len(ending) < 2:
             raise InputError(f"exporter {name}: the ending {ending!r} of its file; allowed: a dot and letters")
-    return EXPORTERS.describing(name, ExporterDescription(suffix, tuple(beside), importable))
+    return EXPORTERS.describing(name, ExporterDescription(suffix, tuple(beside), importable, tuple(others)))
