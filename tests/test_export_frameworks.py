@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -24,6 +25,7 @@ from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.models.export import EXPORTERS
 from archioptrx.models.export.check import random_event
+from archioptrx.models.export.script_file import loaded
 from archioptrx.models.export.trained import Take
 from archioptrx.models.inference import transform
 
@@ -123,6 +125,9 @@ def test_onnx_as_acts_runs_it(exports: tuple[Take, Path], threads: int) -> None:
     assert [(item.name, item.type, item.shape) for item in run.get_outputs()] == [
         ("output", "tensor(float)", ["edges", 1])
     ]
+    constants = onnx.load(folder / "acts.onnx").graph.initializer
+    digits = {float(onnx.numpy_helper.to_array(one)) for one in constants if one.data_type == 11 and not one.dims}
+    assert {math.pi, 2 * math.pi, float(np.float32(math.pi)) * 2**20} <= digits
     for hits, edges in events():
         x = acts_features(settings, hits)
         given = x, edges, acts_edge_features(x, edges)
@@ -154,8 +159,8 @@ def test_settings_for_acts(exports: tuple[Take, Path]) -> None:
         zip((key.value for key in values["edgeClassifier"].keys), values["edgeClassifier"].values, strict=True)
     )
     assert "script.pt" in ast.unparse(classifier["modelPath"]) and classifier["useEdgeFeatures"].value is True
-    onnx = (folder / "acts.py").read_text()
-    assert "OnnxEdgeClassifier" in onnx and "useEdgeFeatures" not in onnx
+    other = (folder / "acts.py").read_text()
+    assert "OnnxEdgeClassifier" in other and "useEdgeFeatures" not in other
 
 
 def test_torchscript_in_a_process_without_this_package(exports: tuple[Take, Path], tmp_path: Path) -> None:
@@ -233,7 +238,7 @@ def test_a_network_without_features_of_edges_has_two_inputs(tmp_path: Path) -> N
     assert settings["edgeFeatures"] == [] and [item["name"] for item in settings["inputs"]] == ["x", "edge_index"]
     hits, edges = random_event(np.random.default_rng(0), 3, 30, 90)
     x = torch.tensor(hits / settings["featureScales"][:3], dtype=torch.float32)
-    output = torch.jit.load(tmp_path / "model.pt")(x, torch.tensor(edges)).detach().numpy()
+    output = loaded((tmp_path / "model.pt").read_bytes())(x, torch.tensor(edges)).detach().numpy()
     assert_close(output[:, 0], logits_of(plan, x.double().numpy() * settings["featureScales"][:3], edges))
 
 

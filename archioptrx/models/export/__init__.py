@@ -84,7 +84,7 @@ def exporter(
     InputError
         An ending has no dot at its start.
     """
-    for ending in (*([suffix] if suffix or others else []), *beside, *others):
+    for ending in (*([] if suffix == "" and not others else [suffix]), *beside, *others):
         if not isinstance(ending, str) or not ending.startswith(".") or len(ending) < 2:
             raise InputError(f"exporter {name}: the ending {ending!r} of its file; allowed: a dot and letters")
     return EXPORTERS.describing(name, ExporterDescription(suffix, tuple(beside), importable, tuple(others)))

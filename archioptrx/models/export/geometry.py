@@ -80,10 +80,19 @@ def _given(form: Scaled | None) -> tuple[str, ...]:
 
 
 def _physical(form: Scaled) -> str:
-    columns = [f"x[:, {place}].double() * {scale!r}" for place, scale in zip(form.places, form.scales, strict=True)]
+    columns = [f"x[:, {place}].double() {_times(scale)}" for place, scale in zip(form.places, form.scales, strict=True)]
     stack = call("torch.stack", listed(*columns), "dim=1")
     description = f'"""Columns of single precision [N, columns] to [N, {len(columns)}] in physical units."""'
     return "\n".join([f"def {PHYSICAL}(x):", f"    {description}", *lines(stack, "    ", "return ")])
+
+
+def _times(scale: float) -> str:
+    """Code that multiplies by a scale in single precision.
+
+    torch's exporter to ONNX rounds numbers, and `onnx_file.with_exact_numbers` finds their digits again. π in single
+    precision and π would be one number there; with a power of two, which changes no digit, they are two.
+    """
+    return f"* {scale!r}" if scale.is_integer() else f"* {scale * 2**20!r} / {2**20}.0"
 
 
 def _steps(form: Scaled | None) -> tuple[tuple[str, str], ...]:
@@ -91,7 +100,7 @@ def _steps(form: Scaled | None) -> tuple[tuple[str, str], ...]:
     if form is None or not form.edges:
         return GEOMETRY
     given = {
-        f"step[:, {place}]": f"edge_attr[:, {place}].double() * {scale!r}"
+        f"step[:, {place}]": f"edge_attr[:, {place}].double() {_times(scale)}"
         for place, scale in enumerate(form.scales[:3])
     }
     return tuple((name, given.get(code, code)) for name, code in GEOMETRY)
