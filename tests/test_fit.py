@@ -224,6 +224,33 @@ def test_threads_are_set_for_the_training_only():
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.parametrize("parts", [2, 3])
+def test_parts_of_passes_are_the_same_training(parts):
+    """Same steps, rates and scores as in whole passes, but scores more often. Without warm-up, which counts epochs."""
+    settings = {"warmup": 0.0, "batch_size": 2, "learning_rate": 0.01}
+    _, passes = run(epochs=2, **settings)
+    _, reports = run(epochs=2 * parts, epochs_per_pass=parts, **settings)
+    assert sum(report.steps for report in reports) == sum(report.steps for report in passes)
+    assert [report.metrics for report in reports[parts - 1 :: parts]] == [report.metrics for report in passes]
+    assert reports[parts - 1].learning_rate == passes[0].learning_rate
+
+
+def test_a_part_goes_on_where_it_was_left():
+    settings = Training(epochs=4, epochs_per_pass=2, batch_size=2)
+    fitting = Fitting(SmallNetwork(), TASK, DATA.train, DATA.validation, settings)
+    fitting.epoch()
+    state = fitting.state_dict()
+    rest = [fitting.epoch() for _ in range(3)]
+    again = Fitting(SmallNetwork(seed=3), TASK, DATA.train, DATA.validation, settings)
+    again.load_state_dict(state)
+    assert numbers([again.epoch() for _ in range(3)]) == numbers(rest)
+
+
+def test_parts_without_a_step_are_refused():
+    with pytest.raises(InputError, match=r"epochs_per_pass is 9; allowed: up to 8, the steps of a pass"):
+        Fitting(SmallNetwork(), TASK, DATA.train[:8], (), Training(epochs_per_pass=9, batch_size=1))
+
+
 def test_large_graphs_are_cut_into_sectors_that_share_no_hit():
     graph = random_graph(1, hits=300, edges=4000)
     pieces = pieces_of(graph, 1000)

@@ -225,6 +225,7 @@ WRONG = [
     ({"y": np.ones((3, 1))}, "y has the shape [3, 1]; allowed: one number per edge"),
     ({"edge_weight": np.ones((3, 2))}, "edge_weight has the shape [3, 2]; allowed: one number per edge"),
     ({"pt": np.ones((4, 1))}, "pt has the shape [4, 1]; allowed: one number per hit"),
+    ({"x": np.ones((4, 3), bool)}, "x is bool [4, 3]; allowed: numbers [hits, 3 or more]"),
     ({"x": np.full((4, 4), 0.3)}, "x has 4 columns; allowed: 3, as node_features says"),
     ({"x": [[1, 2], [3]]}, "x is no array of numbers ("),
     (

@@ -110,7 +110,8 @@ def mutated_tensor(value, random):
     if change == 0 or not isinstance(value, torch.Tensor):
         return random.choice((None, "x", [1], {"a": torch.ones(2)}, 3, math.nan))
     if change == 1:
-        return value.to(random.choice((torch.bfloat16, torch.float16, torch.complex64, torch.bool, torch.uint8)))
+        kind = random.choice((torch.bfloat16, torch.float16, torch.complex64, torch.bool, torch.uint8))
+        return (value.real if value.is_complex() else value).to(kind)
     if change == 2:
         return value.to("meta")
     if change == 3:

@@ -85,6 +85,8 @@ WRONG = [
     ({"X": np.zeros((4, 2))}, "X has the shape [4, 2]; allowed: [hits, 3]"),
     ({"X": np.full((4, 3), np.nan)}, "X holds 12 NaN or infinite numbers; allowed: finite ones"),
     ({"X": np.full((4, 3), "a")}, "X holds <U1; allowed: numbers"),
+    ({"X": np.ones((4, 3), bool)}, "X holds bool; allowed: numbers"),
+    ({"Ri_rows": np.ones(5, bool)}, "Ri_rows holds bool; allowed: whole numbers"),
     ({"Ri_rows": np.array([1, 2])}, "Ri_rows has the shape [2]; allowed: [5], one number per edge of y"),
     ({"Ri_rows": np.array([1.0, 2, 3, 2, 2])}, "Ri_rows holds float64; allowed: whole numbers"),
     ({"Ri_rows": np.array([1, 2, 3, 2, 4])}, "Ri_rows points outside the 4 hits (4); allowed: 0 … 3"),
@@ -222,6 +224,18 @@ def test_the_number_of_sectors_is_inferred(tmp_path, names, change, sectors):
     assert metadata.sectors == sectors
     assert metadata.node_scale[1] == pytest.approx(math.pi / sectors)
     assert metadata.options["sectors"].startswith("inferred: ")
+
+
+def test_whole_coordinates_are_read_as_any_others(tmp_path):
+    """Unsigned numbers wrap where one is taken from a larger one: a step in φ would look like one across ±π."""
+    whole = np.array([[1, 1, 0], [1, 0, 1], [2, 1, 1], [2, 0, 0]])
+    names = [f"event1_g{number:03d}" for number in range(4)]
+    first, second = (
+        read(folder_of(tmp_path / kind, {"X": whole.astype(kind)}, names, everywhere=True))
+        for kind in ("float64", "uint8")
+    )
+    assert first.metadata.sectors == second.metadata.sectors == 4
+    assert torch.equal(first.graphs[0].edge_attr, second.graphs[0].edge_attr)
 
 
 def test_halves_of_z_are_no_phi_sectors(tmp_path):

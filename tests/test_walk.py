@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -337,6 +338,43 @@ def test_recurrences_do_not_join_loops_through_back_edges() -> None:
             return labels.index(answer) if answer in labels else even(point, labels, weights)
 
         assert_loops(space(loops_only))
+
+
+@pytest.mark.parametrize(("latest", "ratio"), [(0.0, 1.0), (0.6, 0.4), (1.0, 0.0)])
+def test_later_values_are_likelier_to_be_read(latest: float, ratio: float) -> None:
+    """Each value has the weight of the next one times 1 - latest."""
+    limits = SearchSpace.load("small")
+    limits = replace(limits, walk=replace(limits.walk, latest=latest))
+    seen: list[Sequence[float]] = []
+    for seed in range(30):
+        even = even_choices(random.Random(seed))
+
+        def watched(point: Point, labels: Sequence[str], weights: Sequence[float], even: Choose = even) -> int:
+            if point.kind == "value":
+                seen.append(weights)
+            return even(point, labels, weights)
+
+        WalkSpace(FunctionGraph.load("tracking"), limits)(watched)
+    assert max(map(len, seen)) > 3
+    for weights in seen:
+        assert weights[-1] == 1.0
+        pairs = [(weight, later) for weight, later in itertools.pairwise(weights) if later]
+        assert [weight / later for weight, later in pairs] == pytest.approx([ratio] * len(pairs))
+
+
+def test_long_loops_are_likelier() -> None:
+    seen = []
+    for seed in range(30):
+        even = even_choices(random.Random(seed))
+
+        def watched(point: Point, labels: Sequence[str], weights: Sequence[float], even: Choose = even) -> int:
+            if point.kind == "iterations":
+                seen.append((labels, weights))
+            return even(point, labels, weights)
+
+        WalkSpace(FunctionGraph.load("tracking"), SearchSpace.load("small"))(watched)
+    assert max(len(labels) for labels, _ in seen) == 5
+    assert all(list(weights) == [float(label) for label in labels] for labels, weights in seen)
 
 
 @pytest.mark.parametrize("seed", [0, 1])

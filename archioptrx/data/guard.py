@@ -112,7 +112,7 @@ def _check_rows(content: Arrays) -> None:
     for name in ("x", "edge_index"):
         if name not in content:
             raise InputError(f"lacks {name}; allowed: x [hits, features] and edge_index [2, edges]")
-    if content["x"].ndim != 2 or content["x"].shape[1] < 3 or content["x"].dtype.kind not in "iufb":
+    if content["x"].ndim != 2 or content["x"].shape[1] < 3 or content["x"].dtype.kind not in "iuf":
         shape = f"{content['x'].dtype} {list(content['x'].shape)}"
         raise InputError(f"x is {shape}; allowed: numbers [hits, 3 or more]")
     for name in INDICES:

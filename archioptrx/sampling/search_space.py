@@ -56,6 +56,9 @@ class WalkLimits:
         Probability of a further walk, each time that one is possible.
     reuse
         Probability of using an existing value where a new one could be made as well.
+    latest
+        Probability that, of the existing values, the latest is used; else it is the one before it with this
+        probability, and so on. 0: all alike.
     branch
         Probability of a branch where both a branch and a recurrence are possible.
     iterations
@@ -69,6 +72,7 @@ class WalkLimits:
     extra: tuple[int, ...] = (16, 8)
     recurrence: float = 0.8
     reuse: float = 0.7
+    latest: float = 0.6
     branch: float = 0.5
     iterations: tuple[int, ...] = (1, 2, 3, 4, 6, 8)
     max_executed: int = 64

@@ -35,6 +35,19 @@ def _even(number: int) -> tuple[float, ...]:
 
 
 @cache
+def _ageing(number: int, latest: float) -> tuple[float, ...]:
+    """Weights of so many values in the order in which they were made.
+
+    A step that reads what was made last goes on with all that is known by then. Networks whose later steps read early
+    values are mostly worse, and equal weights would give little else: there are many early values, and one latest.
+
+    >>> _ageing(3, 0.5)
+    (0.25, 0.5, 1.0)
+    """
+    return tuple((1 - latest) ** age for age in reversed(range(number)))
+
+
+@cache
 def _falling(number: int) -> tuple[float, ...]:
     """Weights number, number - 1 … 1."""
     return tuple(map(float, range(number, 0, -1)))
@@ -94,11 +107,12 @@ class _Walk:
         self.decisions.append(Decision(kind, place, labels[index]))
         return index
 
-    def pick_value(self, kind: str, place: str, values: int) -> int:
-        """Choose one of a set of values."""
+    def pick_value(self, kind: str, place: str, values: int, latest: float = 0.0) -> int:
+        """Choose one of a set of values; `latest` as in `WalkLimits`."""
         members = bits(values)
         labels = self.partial.labels
-        return members[self.pick(kind, place, [labels[v] for v in members])]
+        weights = _ageing(len(members), latest)
+        return members[self.pick(kind, place, [labels[v] for v in members], weights)]
 
     def candidate(self) -> Candidate:
         """Decide all walks, then iterations, then hyperparameters."""
@@ -203,7 +217,7 @@ class _Walk:
         renew = fresh or bool(partial.of_type(name) & avoid)
         menu = partial.plan().makers(name, renew, f.idempotent, budget)
         if usable and (not menu.labels or self.pick("reuse", place, ("use", "make"), self.reuse) == 0):
-            return self.pick_value("value", place, usable)
+            return self.pick_value("value", place, usable, self.limits.latest)
         maker = menu.functions[self.pick("maker", place, menu.labels, menu.weights)]
         self.events["reverse walks"] += 1
         # A function without weights of its own gives a new value only from a new input.
@@ -371,7 +385,8 @@ class _Walk:
         chosen = []
         for number, size in enumerate(sizes):
             allowed = [n for n in self.limits.iterations if (n - least) * size <= spare]
-            chosen.append(allowed[self.pick("iterations", str(number), [str(n) for n in allowed])])
+            labels, weights = [str(n) for n in allowed], [float(n) for n in allowed]  # long loops are likelier
+            chosen.append(allowed[self.pick("iterations", str(number), labels, weights)])
             spare -= (chosen[-1] - least) * size
         if chosen:
             edges = tuple(

@@ -191,6 +191,10 @@ class Fitting:
         self.shuffler = torch.Generator().manual_seed(training.seed)
         self._dropout = _seeded_state(training.seed, self.device)
         self.epochs, self.waited, self.best_value = 0, 0, (False, -math.inf)
+        self._order: list[int] = []  # the graphs in the order of the present pass
+        if training.epochs_per_pass > (steps := len(self._starts)):
+            rule = f"allowed: up to {steps}, the steps of a pass over the training graphs"
+            raise InputError(f"training: epochs_per_pass is {training.epochs_per_pass}; {rule}")
         self.best_weights = copy.deepcopy(model.state_dict())
 
     @property
@@ -201,12 +205,12 @@ class Fitting:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps that one epoch takes."""
-        return len(self._starts)
+        """Steps that one epoch takes; of the epochs of a pass the one with most."""
+        return math.ceil(len(self._starts) / self.training.epochs_per_pass)
 
     @property
     def _starts(self) -> range:
-        """First place of each step of an epoch in the shuffled graphs."""
+        """First place of each step of a pass in the shuffled graphs."""
         count = len(self.graphs)
         if self.training.drop_last and count >= self.batch_size:
             count -= count % self.batch_size
@@ -249,6 +253,7 @@ class Fitting:
                 "dropout": self._dropout,
                 "best": (self.best_value, self.best_weights),
                 "epochs": (self.epochs, self.waited),
+                "order": self._order,
             }
         )
 
@@ -261,17 +266,23 @@ class Fitting:
         self._dropout = state["dropout"]
         self.best_value, self.best_weights = copy.deepcopy(state["best"])
         self.epochs, self.waited = state["epochs"]
+        self._order = list(state["order"])
 
     def _train(self) -> tuple[Tensor, Tensor]:
         """Take the steps of one epoch. Shapes: losses [steps], gradient norms [steps]."""
         self.model.train()
         losses: list[Tensor] = []
         norms: list[Tensor] = []
-        order = torch.randperm(len(self.graphs), generator=self.shuffler).tolist()
+        starts, parts = self._starts, self.training.epochs_per_pass
+        passes, part = divmod(self.epochs, parts)
+        if part == 0:
+            self._order = torch.randperm(len(self.graphs), generator=self.shuffler).tolist()
+        begin, end = (len(starts) * place // parts for place in (part, part + 1))
         with self._own_randomness():
-            for first in self._starts:
-                batch = batch_graphs([self.graphs[i] for i in order[first : first + self.batch_size]])
-                loss, norm = self._step(batch, self.epochs * self.steps_per_epoch + len(losses))
+            for number in range(begin, end):
+                graphs = self._order[starts[number] : starts[number] + self.batch_size]
+                batch = batch_graphs([self.graphs[i] for i in graphs])
+                loss, norm = self._step(batch, passes * len(starts) + number)
                 losses.append(loss)
                 norms.append(norm)
                 if self.device.type == "cpu" or len(losses) % CHECK_EVERY == 0:
@@ -282,8 +293,9 @@ class Fitting:
     def _step(self, batch: HitGraph, number: int) -> tuple[Tensor, Tensor]:
         """Take one step: loss, gradient, clipping, new weights."""
         training = self.training
+        steps_per_epoch = len(self._starts) / training.epochs_per_pass
         for group in self.optimizer.param_groups:
-            group["lr"] = training.learning_rate * rate_factor(training, number, self.steps_per_epoch)
+            group["lr"] = training.learning_rate * rate_factor(training, number, steps_per_epoch)
         self.optimizer.zero_grad(set_to_none=True)
         with _autocast(self.device, training.precision):
             output = self.model(batch)

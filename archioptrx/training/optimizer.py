@@ -14,8 +14,11 @@ LAST_RATE = 0.01
 """Learning rate after the last epoch, as a share of the highest."""
 
 
-def rate_factor(training: Training, step: int, steps_per_epoch: int) -> float:
-    """Learning rate at a step, as a share of the highest: a linear rise, then a cosine down to 1 %."""
+def rate_factor(training: Training, step: int, steps_per_epoch: float) -> float:
+    """Learning rate at a step, as a share of the highest: a linear rise, then a cosine down to 1 %.
+
+    `steps_per_epoch` is a mean where the epochs of a pass have different numbers of steps.
+    """
     warmup = training.warmup * steps_per_epoch
     if step + 1 < warmup:
         return (step + 1) / warmup

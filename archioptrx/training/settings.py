@@ -20,7 +20,10 @@ class Training:
     Attributes
     ----------
     epochs
-        Passes over the training graphs.
+        Passes over the training graphs, or parts of them, each with a validation.
+    epochs_per_pass
+        Number of epochs in which all training graphs are passed once. With 4, an epoch takes a quarter of them, so that
+        a search can compare and prune trials after a quarter of a pass. At most the steps of a pass.
     learning_rate
         Highest learning rate, after the warm-up.
     weight_decay
@@ -53,6 +56,7 @@ class Training:
     """
 
     epochs: int = 10
+    epochs_per_pass: int = 1
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     optimizer: str = "adamw"
@@ -100,6 +104,7 @@ def _checked(fields: Fields) -> dict[str, Any]:
 
     return {
         "epochs": take("epochs", int, minimum=1),
+        "epochs_per_pass": take("epochs_per_pass", int, minimum=1),
         "learning_rate": take("learning_rate", float, minimum=1e-9, maximum=10.0),
         "weight_decay": take("weight_decay", float, minimum=0.0, maximum=1e3),
         "optimizer": take("optimizer", str, choices=OPTIMIZERS),

@@ -78,9 +78,15 @@ def read_arrays(file: Path, widths: Mapping[str, int]) -> tuple[Arrays, list[str
 
 def array_faults(arrays: Arrays, widths: Mapping[str, int]) -> list[str]:
     """Check kinds, shapes and values of the arrays one by one."""
-    faults = [f"{k} holds {v.dtype}; allowed: numbers" for k, v in arrays.items() if v.dtype.kind not in "fiub"]
+    faults = [
+        f"{k} holds {v.dtype}; allowed: numbers"
+        for k, v in arrays.items()
+        if v.dtype.kind not in ("fiu" if k == "X" else "fiub")  # a truth may be yes or no, a coordinate not
+    ]
     faults += [
-        f"{k} holds {v.dtype}; allowed: whole numbers" for k, v in arrays.items() if k[0] == "R" and v.dtype.kind == "f"
+        f"{k} holds {v.dtype}; allowed: whole numbers"
+        for k, v in arrays.items()
+        if k[0] == "R" and v.dtype.kind in "fb"
     ]
     edges = arrays["y"]
     tables = {"X": (widths["x"], "hits"), "embedding": (widths.get("embedding"), "hits"), "loss_pairs": (2, "pairs")}

@@ -134,7 +134,8 @@ def scan(file: Path, widths: Mapping[str, int]) -> Scan:
     if faults:
         return Scan(tuple(faults))
     start, end = edges = edge_index_of(arrays)
-    wraps = bool((np.abs(arrays["X"][end, 1] - arrays["X"][start, 1]) > 1).any())
+    phi = arrays["X"][:, 1].astype(np.float64)  # differences of unsigned numbers would not be negative
+    wraps = bool((np.abs(phi[end] - phi[start]) > 1).any())
     upper = float(np.mean(arrays["X"][:, 2] > 0)) if len(arrays["X"]) else 0.0
     true = arrays["y"] > 0.5
     zero = "pid" in arrays and bool(((arrays["pid"][edges] == 0).all(axis=0) & true).any())

@@ -231,6 +231,7 @@ def quiet() -> Iterator[None]:
         with redirect_stderr(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.filterwarnings("ignore", "# The axis name", UserWarning)  # that two inputs have a size in common
             yield
     finally:
         log.setLevel(level)
