@@ -238,7 +238,11 @@ def test_a_network_without_features_of_edges_has_two_inputs(tmp_path: Path) -> N
     assert settings["edgeFeatures"] == [] and [item["name"] for item in settings["inputs"]] == ["x", "edge_index"]
     hits, edges = random_event(np.random.default_rng(0), 3, 30, 90)
     x = torch.tensor(hits / settings["featureScales"][:3], dtype=torch.float32)
-    output = loaded((tmp_path / "model.pt").read_bytes())(x, torch.tensor(edges)).detach().numpy()
+    network = loaded((tmp_path / "model.pt").read_bytes())
+    output = network(x, torch.tensor(edges)).detach().numpy()
+    for wrong in (-1, 30):
+        with pytest.raises((RuntimeError, IndexError), match="out of bounds"):
+            network(x, torch.tensor([[0, wrong], [1, 2]]))
     assert_close(output[:, 0], logits_of(plan, x.double().numpy() * settings["featureScales"][:3], edges))
 
 

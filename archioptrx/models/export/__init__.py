@@ -2,8 +2,10 @@
 
 For the bundled ones the network becomes a small program first (`program`: classes of layers, statements of the forward
 pass), made by `plan` from the steps and loops of its computation graph: block by block (the `source` of each
-signature), with smaller graphs as variables (`pooled`) and the scales of the data (`geometry`). `python` writes the
-program as source code; `onnx_file` hands that code to torch's exporter.
+signature), with smaller graphs as variables (`pooled`) and the scales of the data (`geometry`), for hits in physical
+units or scaled by the caller (`form`). `python` writes the program as source code. The other formats begin with that:
+`onnx_file` hands it to torch's exporter (`onnx_graph` makes the result faster), `script_file` traces it,
+`compiled_file` compiles it; `acts` and `triton` use these for scaled hits (`edge_scores`).
 
 A user's own exporter is one decorated function, in a module that the experiment names under `imports`::
 
