@@ -1,6 +1,7 @@
 """The reference architectures: each a trace that the walk really produces."""
 
 import pytest
+import yaml
 
 from archioptrx.core.config import bundled_names
 from archioptrx.core.errors import ReplayError
@@ -72,3 +73,12 @@ def test_replay_names_the_first_decision_that_is_no_longer_legal():
         replay(space, Trace((*trace.decisions, Decision("extra", "x", "1"))))
     with pytest.raises(ReplayError, match="decision 0: is slot at x, but the walk asks for source at score"):
         replay(space, Trace((Decision("slot", "x", "0"),)))
+
+
+def test_a_printed_network_is_a_comment_whatever_names_hold(tmp_path):
+    """Control characters may stand in names, as YAML writes them; in a comment YAML refuses them."""
+    text = Architecture.load("interaction").to_yaml().replace("function: encode\n", 'function: "en\\ecode"\n')
+    odd = Architecture.from_dict(yaml.safe_load(text))
+    assert odd.graph.steps[0].function == "en\x1bcode"
+    odd.save(tmp_path / "odd.yaml")
+    assert Architecture.load(tmp_path / "odd.yaml") == odd

@@ -254,6 +254,42 @@ def test_what_only_a_resume_reads_is_refused_in_one_line(finished, tmp_path, cap
     assert "Traceback" not in error and (code == 0 or str(run) in error.splitlines()[-1])
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"options": []},
+        {"options": None},
+        {"options": {"signal_pt": "x"}},
+        {"options": {"of": {"options": 5}}},
+        {"options": {"building": []}},
+        {"split": {}},
+        {"split": None},
+        {"split": {"validation": 0.1, "test": 0.1, "seed": -1}},
+        {"test": 5},
+        {"data": 5},
+        {"data": {}},
+        {"fingerprint": 5},
+        {"task": {}},
+        {"source": "../x"},
+        {"fitted_on": 3},
+        {"embedding": "3"},
+        {"sectors": True},
+        {"node_features": ["r", "φ", 3]},
+    ],
+)
+def test_facts_of_a_model_have_their_types(finished, tmp_path, changes):
+    model = Path(shutil.copytree(finished / "best", tmp_path / "model"))
+    facts = json.loads((model / "metadata.json").read_text())
+    (model / "metadata.json").write_text(json.dumps(facts | changes))
+    if changes == {"split": {}}:  # the usual one
+        assert load_model(model).provenance.split["seed"] == 0
+        return
+    with pytest.raises(InputError) as caught:
+        load_model(model)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(str(model)) and next(iter(changes)) in line, line
+
+
 def test_boundary():
     for action, message in (
         (lambda: {}["x"], "here: can't be read: KeyError: 'x'; --debug prints more"),

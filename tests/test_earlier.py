@@ -9,6 +9,7 @@ from small_search import lines, searched, small
 from spaces import Words
 
 from archioptrx.core.errors import InputError
+from archioptrx.graphs.architecture import Architecture
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.samplers import make_sampler
 from archioptrx.sampling.samplers.base import Earlier
@@ -25,8 +26,10 @@ from archioptrx.sampling.samplers.gaussian_process import (
     point_of,
 )
 from archioptrx.sampling.samplers.random import random_choices
+from archioptrx.sampling.samplers.replay import replay
 from archioptrx.sampling.samplers.variation import Start
 from archioptrx.search.earlier import EarlierRuns, gain_text
+from archioptrx.search.setup import prepare
 
 WORDS = Words(alphabet="abcdefgh")
 ONE = {"budget__trials": 6, "training__epochs": 1, "retrain__seeds": 1, "data__num_samples": 9}
@@ -99,11 +102,8 @@ def test_the_fit_climbs_the_evidence():
 @pytest.mark.parametrize("name", ["evolution", "gp"])
 def test_the_best_of_each_search_are_tried_again_first(name):
     known = earlier(20) + earlier(20, search=2)
-    best = [
-        trial.candidate
-        for search in (1, 2)
-        for trial in sorted((t for t in known if t.search == search), key=lambda t: -t.score)[:3]
-    ]
+    order = [sorted((t for t in known if t.search == search), key=lambda t: -t.score)[:3] for search in (1, 2)]
+    best = [trial.candidate for pair in zip(*order, strict=True) for trial in pair]
     sampler = make_sampler(name, WORDS, 0, initial=20)
     sampler.begin([], known)
     assert [sampler.propose().letters for _ in range(12)][::2] == [word.letters for word in best]
@@ -192,6 +192,78 @@ def test_the_gain_is_said(second):
     assert text.startswith("from 1 earlier search: 6 trials; ")
     assert "of their networks tried again, the best of them at place" in text
     assert gain_text(EarlierRuns(), result.folder.rows()) == ""
+
+
+def test_the_gain_of_hyperparameters_knows_them_apart():
+    """Of one architecture all trials have its fingerprint; equal ranks give no correlation."""
+    trace, graph = {"decisions": [], "function_graph": "", "search_space": ""}, Architecture.load("interaction").graph
+    base = {"search": 1, "run": "r", "id": "0", "epochs": 1, "trace": trace, "graph": graph.to_dict(), "scores": None}
+    rows = [{**base, "score": k / 10, "hyperparameters": {"width": k}} for k in range(6)]
+    now = [{"fingerprint": graph.fingerprint, "score": 1.0, "hyperparameters": {"width": k}} for k in (5, 9)]
+    text = gain_text(EarlierRuns(tuple(rows)), now, architectures=False)
+    assert text.endswith("6 trials; 1 of their networks tried again, the best of them at place 1 of 2")
+    now = [{"fingerprint": graph.fingerprint, "score": 1.0, "hyperparameters": {"width": k}} for k in range(6)]
+    text = gain_text(EarlierRuns(tuple(rows)), now, architectures=False)
+    assert text.endswith("rank correlation of the 6, then and now: -1.00")
+    alike = [{**row, "score": 0.5} for row in rows]
+    assert "correlation" not in gain_text(EarlierRuns(tuple(alike)), now, architectures=False)
+
+
+def test_the_best_of_all_searches_come_first_and_none_of_them_twice():
+    known = [*earlier(6), *earlier(6, search=2), *earlier(6, search=3)]
+    best = {n: max((t for t in known if t.search == n), key=lambda trial: trial.score) for n in (1, 2, 3)}
+    twin = Earlier(4, best[1].candidate, 1.0, 1)
+    start = Start.of(WORDS, [best[2].candidate], [*known, twin])
+    names = [replay(WORDS, trace).fingerprint for trace in start.again]
+    assert names[0] == best[1].candidate.fingerprint and len(set(names)) == len(names) == 8
+    assert best[2].candidate.fingerprint not in names  # it is a reference
+    assert names.index(best[3].candidate.fingerprint) < 3
+    assert start.length(4) == 16 and start.length(40) == 40
+    # What is refused, as a constraint may, isn't proposed again and again.
+    assert start.candidate(WORDS, 0, 1, attempt=1).fingerprint != names[0]
+
+
+@pytest.mark.parametrize("name", ["gp", "evolution"])
+def test_all_of_them_are_tried_whatever_initial_is(name):
+    known = [*earlier(6), *earlier(6, search=2)]
+    sampler = make_sampler(name, WORDS, 0, initial=2)
+    sampler.begin([], known)
+    wanted = {replay(WORDS, trace).fingerprint for trace in Start.of(WORDS, [], known).again}
+    proposed = set()
+    for _ in range(12):
+        word = sampler.propose()
+        proposed.add(word.fingerprint)
+        sampler.observe(word, value(word), 1)
+    assert len(wanted) == 6 and wanted <= proposed
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "message"),
+    [
+        ("proposals.jsonl", lambda lines: lines[:2], r"earlier_runs: .*: can't be read: KeyError: "),
+        ("trials.jsonl", lambda lines: [lines[0].replace('"decisions"', '"other"')], r"earlier_runs: .*: trial 0"),
+        (
+            "proposals.jsonl",
+            lambda lines: [line.replace('"types"', '"t"') for line in lines],
+            r"earlier_runs: .*: trial 0",
+        ),
+    ],
+)
+def test_a_damaged_run_is_named(run, tmp_path, file, change, message):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    lines = (copy / file).read_text().splitlines(keepends=True)
+    (copy / file).write_text("".join(change(lines)))
+    with pytest.raises(InputError, match=message):
+        EarlierRuns.of(small(earlier_runs=[str(copy)]), True)
+
+
+def test_the_winner_of_a_run_is_a_reference_that_can_be_varied(run, tmp_path):
+    setup = prepare(small(references=[str(run / "best")]))
+    assert [reference.name for reference in setup.references] == [f"{run.name}/best"] and setup.warnings == ()
+    best = Architecture.load(run / "best" / "architecture.yaml")
+    Architecture(best.graph, best.hyperparameters).save(tmp_path / "bare.yaml")
+    (warning,) = prepare(small(references=[str(tmp_path / "bare.yaml")])).warnings
+    assert warning.endswith("bare is tried, but samplers can't vary it, as its file has no decisions (trace)")
 
 
 def test_a_copy_that_is_gone_is_a_fault(second, tmp_path):

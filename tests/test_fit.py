@@ -251,6 +251,13 @@ def test_parts_without_a_step_are_refused():
         Fitting(SmallNetwork(), TASK, DATA.train[:8], (), Training(epochs_per_pass=9, batch_size=1))
 
 
+def test_a_training_passes_all_graphs_once():
+    with pytest.raises(
+        InputError, match=r"epochs_per_pass: is 4; allowed: up to the epochs, 3, or some graphs are nev"
+    ):
+        Training(epochs=3, epochs_per_pass=4)
+
+
 def test_large_graphs_are_cut_into_sectors_that_share_no_hit():
     graph = random_graph(1, hits=300, edges=4000)
     pieces = pieces_of(graph, 1000)

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 import yaml
+from graphs import toy
 
 from archioptrx.commands import inspect, search
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import clean_name, hold, new_folder, remove_files
+from archioptrx.core.own_modules import keep_modules
+from archioptrx.core.plugins import import_modules
+from archioptrx.data.dataset import Metadata, make_graph
+from archioptrx.data.storage.cache import draft, locked, place
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.runs.run_folder import RunFolder
 
@@ -42,6 +47,53 @@ def test_a_study_and_its_runs_too(tmp_path):
     (tmp_path / "study" / "random-0").symlink_to(tmp_path)
     with pytest.raises(InputError, match=r"study/random-0: is a link; allowed: "), hold(tmp_path / "study"):
         raise AssertionError
+
+
+def test_drawings_replace_links_and_leave_alone_what_they_lead_to(tmp_path):
+    (tmp_path / "precious").write_text("mine")
+    drawings = tmp_path / "drawings"
+    drawings.mkdir()
+    for kind in ("svg", "png"):
+        (drawings / f"interaction.{kind}").symlink_to(tmp_path / "precious")
+    assert inspect.main(["interaction", "--draw", str(drawings)]) == 0
+    assert (tmp_path / "precious").read_text() == "mine"
+    assert (drawings / "interaction.svg").read_text().startswith("<svg")
+    assert (drawings / "interaction.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_sources_of_own_modules_stay_in_their_folder(tmp_path, monkeypatch):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "own_package_of_a_test").mkdir()
+    (tmp_path / "mine" / "own_package_of_a_test" / "__init__.py").write_text("X = 1\n")
+    monkeypatch.syspath_prepend(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    import_modules(("own_package_of_a_test",))
+    (tmp_path / "precious.py").write_text("mine")
+    run = tmp_path / "run"
+    inner = run / "modules" / "own_package_of_a_test"
+    inner.mkdir(parents=True)
+    (inner / "__init__.py").symlink_to(tmp_path / "precious.py")
+    keep_modules(run, ("own_package_of_a_test",))
+    assert (tmp_path / "precious.py").read_text() == "mine" and (inner / "__init__.py").read_text() == "X = 1\n"
+    shutil.rmtree(inner)
+    inner.symlink_to(tmp_path)
+    with pytest.raises(InputError, match=r"modules/own_package_of_a_test: is a link; allowed: a folder of the run"):
+        keep_modules(run, ("own_package_of_a_test",))
+
+
+def test_a_name_of_data_leads_nowhere(tmp_path, monkeypatch):
+    assert place("./../../evil", "0") is None
+    monkeypatch.setenv("ARCHIOPTRX_CACHE", str(tmp_path / "cache"))
+    for path in (place("./../../evil", "0"), draft("./../../evil", "0", True)):
+        assert path.resolve().parent == tmp_path / "cache"
+    with locked("./../../evil", "0"):
+        assert not list(tmp_path.glob("*evil*"))
+    with pytest.raises(ValueError, match=r"source is './../../evil'; allowed: a name without /"):
+        Metadata("./../../evil")
+    graph = toy(3).graphs[0]
+    arrays = {name: graph[name].numpy() for name in ("x", "edge_index", "y")}
+    with pytest.raises(InputError, match=r"event is '\.\./evil'; allowed: a name without /"):
+        make_graph(arrays, Metadata("mine"), "../evil", 0)
 
 
 def test_only_names_of_our_own_making_are_deleted(run):

@@ -41,6 +41,18 @@ def test_random_draws_follow_the_prior(prior, share):
     assert shares(lambda number: alone.draw(number, 0)) == pytest.approx(share, abs=0.09)
 
 
+@pytest.mark.parametrize("name", ["random", "evolution", "gp", "controller"])
+def test_what_has_no_weight_is_never_drawn(name):
+    """Mutations too: 40 proposals, each with a score."""
+    options = {"initial": 4} if name in ("evolution", "gp") else {}
+    space = WalkSpace(FunctionGraph.load("interaction"), few([1, 0]))
+    sampler = make_sampler(name, space, dedup="hyperparameters", **options).inner
+    for number in range(40):
+        candidate = sampler.draw(number, 0)
+        assert candidate.hyperparameters["hidden"] == 8
+        sampler.observe(candidate, float(len(candidate.graph.steps)) + number / 100, 1)
+
+
 @pytest.mark.parametrize("name", ["evolution", "gp", "controller", "optuna:TPESampler"])
 def test_every_sampler_begins_with_the_prior(name):
     """Ten first candidates of each of 20 searches, of which none has a score."""

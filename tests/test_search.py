@@ -283,6 +283,13 @@ def test_time_stops_trials_with_the_score_they_have(tmp_path: Path) -> None:
     assert [(row["status"], row["epochs"]) for row in rows] == [("pruned", 1)]
 
 
+def test_epochs_without_a_step_are_refused_before_the_search(tmp_path: Path) -> None:
+    experiment = small(training={"epochs": 60, "epochs_per_pass": 60})
+    with pytest.raises(InputError, match=r"training: epochs_per_pass is 60; allowed: up to \d+, the steps of a pass"):
+        searched(tmp_path / "run", experiment)
+    assert not lines(tmp_path / "run" / "trials.jsonl")
+
+
 def test_the_last_line_goes_on_with_a_search(tmp_path: Path) -> None:
     """More trials where their number ended it; as it is where the time did, which a resume has again."""
     experiment = small(budget__trials=2, training__epochs=1)

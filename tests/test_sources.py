@@ -226,6 +226,34 @@ def test_the_number_of_sectors_is_inferred(tmp_path, names, change, sectors):
     assert metadata.options["sectors"].startswith("inferred: ")
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"options": []}, "isn't a file of the command `data`: options is (); allowed: options of the source by name"),
+        ({"options": {"building": [1]}}, "isn't a file of the command `data`: options.building is [1]; allowed: count"),
+        ({"source": "../../evil"}, "isn't a file of the command `data`: source is '../../evil'; allowed: a name with"),
+        ("[" * 20_000, "is nested too deeply"),
+    ],
+)
+def test_a_description_of_data_has_its_types(tmp_path, changes, message):
+    dataset = read(folder_of(tmp_path / "raw"))
+    write(dataset, tmp_path / "built")
+    file = tmp_path / "built" / "metadata.json"
+    text = changes if isinstance(changes, str) else json.dumps(json.loads(file.read_text()) | changes)
+    file.write_text(text)
+    (fault,) = faults_of(tmp_path / "built")
+    assert fault.startswith(f"metadata.json: {message}")
+
+
+@pytest.mark.parametrize("names", [["Δq"], []])
+def test_edge_features_that_nobody_knows_are_named(tmp_path, names):
+    write(read(folder_of(tmp_path / "raw")), tmp_path / "built")
+    file = tmp_path / "built" / "metadata.json"
+    facts = json.loads(file.read_text()) | {"edge_features": names, "edge_scale": [1.0] * len(names)}
+    file.write_text(json.dumps(facts))
+    assert "; allowed: Δr, " in faults_of(tmp_path / "built")[0]
+
+
 def test_whole_coordinates_are_read_as_any_others(tmp_path):
     """Unsigned numbers wrap where one is taken from a larger one: a step in φ would look like one across ±π."""
     whole = np.array([[1, 1, 0], [1, 0, 1], [2, 1, 1], [2, 0, 0]])
@@ -370,7 +398,7 @@ def test_metadata_that_aren_t_ours_or_contradict_are_named(tmp_path):
         '{"source": "x", "sectors": 0}',
     ):
         (tmp_path / "toy" / "metadata.json").write_text(text)
-        with pytest.raises(InputError, match=r"metadata.json: isn't a file of the command `data`"):
+        with pytest.raises(InputError, match=r"metadata.json: is(n't a file of the command `data`| not JSON)"):
             read(tmp_path / "toy")
 
 

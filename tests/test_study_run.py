@@ -175,6 +175,24 @@ def test_what_wants_one_search_refuses_a_study(main: Any, own: Path, capsys: pyt
     ]
 
 
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("searches.jsonl", '{"search": "random-0"}\n', "searches.jsonl: line 1: budget is missing; the file has been"),
+        ("searches.jsonl", '{"search": 3, "budget": {}, "seconds": 1}\n', "searches.jsonl: line 1: search is 3; the"),
+        ("experiment.yaml", "name: x\n", "experiment.yaml: lacks vary; the file has been changed"),
+        ("experiment.yaml", "[1]\n", "experiment.yaml: lacks vary; the file has been changed"),
+    ],
+)
+def test_a_damaged_study_is_refused_in_one_line(
+    own: Path, capsys: pytest.CaptureFixture[str], file: str, text: str, message: str
+) -> None:
+    (own / file).write_text(text)
+    assert search(["--resume", str(own), "--backend", "local"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"{own}/{message}") or f"{own}/{message}" in last, last
+
+
 def test_one_process_writes_to_a_study(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with hold(own):
         complaints = faults(capsys, "--resume", str(own))

@@ -167,7 +167,7 @@ class Journal:
         The file; a missing one is an empty journal. A last line without a newline was cut off by a crash: readers skip
         it, and `repair`, with which every writer begins, removes it.
     keys
-        Types of the keys that every line has, but for the lines with a key `refused`.
+        Types of the keys that every line has, but for the lines with a key `refused`, which have `proposal` alone.
     """
 
     def __init__(self, path: Path, keys: Mapping[str, Types] | None = None) -> None:
@@ -192,7 +192,8 @@ class Journal:
         row: dict[str, Any] = parse_json(line, place)
         if not isinstance(row, dict):
             raise InputError(f"{place}: is {shown(row)}; the file has been changed")
-        for key, types in ({} if "refused" in row else self.keys).items():
+        keys = {key: self.keys[key] for key in self.keys if key == "proposal"} if "refused" in row else self.keys
+        for key, types in keys.items():
             value = row.get(key)
             wrong = key not in row or not isinstance(value, types) or (isinstance(value, bool) and types is not bool)
             least = -1 if key == "repeat" else 0  # of a trial that is repeated with its own seed

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.files import writing
+from archioptrx.core.files import write_atomically, writing
 
 KEPT = "modules"
 """Folder in a run folder and in a model folder with the source of own modules."""
@@ -284,5 +284,8 @@ def keep_modules(folder: Path, names: Sequence[str]) -> None:
         for source in own_sources(names):
             for name, content in source.files.items():
                 path = folder / KEPT / name
+                for parent in reversed(path.relative_to(folder).parents[:-1]):
+                    if (folder / parent).is_symlink():
+                        raise InputError(f"{folder / parent}: is a link; allowed: a folder of the run itself")
                 path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+                write_atomically(path, content)  # a link of this name is replaced

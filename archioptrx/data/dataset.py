@@ -82,16 +82,16 @@ class Metadata:
     own_units: bool = False
 
     def __post_init__(self) -> None:
+        if fault := _kind_fault(self) or _options_fault(self.options):
+            raise ValueError(fault)
         if self.node_features[:3] != ("r", "φ", "z"):
             raise ValueError(f"node_features begins with {self.node_features[:3]}; allowed: r, φ, z, …")
         for kind in ("node", "edge", "triplet"):
             names, scales = getattr(self, f"{kind}_features"), getattr(self, f"{kind}_scale")
             if len(names) != len(scales) or not all(0 < scale < math.inf for scale in scales):
                 raise ValueError(f"{kind}_scale is {scales}; allowed: one positive number for each of {names}")
-        if not (isinstance(self.sectors, int) and self.sectors >= 1):
+        if self.sectors < 1:
             raise ValueError(f"sectors is {self.sectors!r}; allowed: 1 or more")
-        if not isinstance(self.own_units, bool):
-            raise ValueError(f"own_units is {self.own_units!r}; allowed: true or false")
 
     @property
     def widths(self) -> dict[str, int]:
@@ -302,6 +302,47 @@ def _caution(parts: Sequence[Sequence[HitGraph]], whole: bool) -> str:
     )
 
 
+def _kind_fault(metadata: Metadata) -> str:
+    """A field of a wrong type, as in a file that somebody has changed; empty if there is none."""
+    kinds: tuple[tuple[str, type | tuple[type, ...], str], ...] = (
+        ("source", str, "a name"),
+        *((f"{kind}_features", str, "names") for kind in ("node", "edge", "triplet")),
+        *((f"{kind}_scale", (int, float), "numbers") for kind in ("node", "edge", "triplet")),
+        ("fitted_on", str, "names of events"),
+        ("embedding", int, "a whole number"),
+        ("sectors", int, "1 or more"),
+        ("own_units", bool, "true or false"),
+        ("options", Mapping, "options of the source by name"),
+    )
+    for name, kind, allowed in kinds:
+        value = getattr(metadata, name)
+        several = name.endswith(("_features", "_scale", "_on"))
+        items = value if several and isinstance(value, tuple) else (value,)
+        whole = isinstance(value, tuple) == several and all(isinstance(item, kind) for item in items)
+        if not whole or (kind is not bool and any(isinstance(item, bool) for item in items)):
+            return f"{name} is {value!r:.100}; allowed: {allowed}"
+    if not metadata.source or any(sign in "/\\" or not sign.isprintable() for sign in metadata.source):
+        return f"source is {metadata.source!r:.100}; allowed: a name without /"
+    return ""
+
+
+def _options_fault(options: Mapping[str, Any]) -> str:
+    """An option of a wrong type, of those that are read again; empty if there is none."""
+    nothing = type(None)
+    kinds: dict[str, tuple[tuple[type, ...], str]] = {
+        "signal_pt": ((int, float, nothing), "a number"),
+        "signal_hits": ((int, nothing), "a whole number"),
+        "building": ((Mapping,), "counts by name"),
+        "of": ((Mapping,), "another data set"),
+        "options": ((Mapping,), "options of the source by name"),
+    }
+    for name, (types, allowed) in kinds.items():
+        if name in options and (not isinstance(options[name], types) or isinstance(options[name], bool)):
+            return f"options.{name} is {options[name]!r:.100}; allowed: {allowed}"
+    inner = options.get("of", {})
+    return _options_fault(inner) or _options_fault(inner.get("options", {})) if inner else ""
+
+
 def shares_hits(options: Mapping[str, Any]) -> bool:
     """Whether sectors of an event overlap, in a data set of these options or in the one that it was made of."""
     inner = options.get("of")
@@ -348,6 +389,8 @@ def make_graph(
         The arrays break a rule of the guard, see `archioptrx.data.guard`.
     """
     place = f"{event} sector {sector}" if place is None else place
+    if any(sign in "/\\" or not sign.isprintable() for sign in event):  # the name of a file, in `data --output`
+        raise InputError(f"{place}: event is {event!r:.100}; allowed: a name without /")
     if not 0 <= sector < MOST_SECTORS:
         raise InputError(f"{place}: sector is {sector}; allowed: 0 … {MOST_SECTORS - 1:,}")
     with faults_at(place):
@@ -355,7 +398,10 @@ def make_graph(
     note(place, repairs)
     content["x"] = np.ascontiguousarray(content["x"], dtype=np.float32)
     nodes = content["x"].astype(np.float64) * np.asarray(metadata.node_scale)
-    content["edge_attr"] = scaled_edge_features(content, nodes, metadata)
+    try:
+        content["edge_attr"] = scaled_edge_features(content, nodes, metadata)
+    except ValueError as error:
+        raise InputError(f"{place}: {error}") from error
     return completed(content, nodes, event, sector)
 
 

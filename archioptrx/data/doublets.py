@@ -84,6 +84,8 @@ def edge_features(
     ValueError
         A feature has another name.
     """
+    if not names:
+        raise ValueError(f"edge_features is empty; allowed: {', '.join(EDGE_FEATURES)} …")
     usual = dict(zip(EDGE_FEATURES, doublet_features(nodes, edge_index).T, strict=True))
     places = {difference(name): place for place, name in enumerate(node_names)}
     columns = []

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from archioptrx.core.config import Fields, bundled, finish, read_yaml
+from archioptrx.core.printing import printable
 from archioptrx.core.reading import reading, shown
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
@@ -48,7 +49,7 @@ class Architecture:
 
     def to_yaml(self) -> str:
         """The YAML form as text, with the printed network as a comment."""
-        text = "".join(f"# {line}\n" for line in str(self.graph).splitlines())
+        text = "".join(f"# {printable(line)}\n" for line in str(self.graph).splitlines())
         return f"{text}# fingerprint {self.graph.fingerprint}\n" + yaml.dump(
             self.to_dict(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120
         )

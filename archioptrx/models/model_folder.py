@@ -22,13 +22,14 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.files import new_folder, plain, write_atomically
 from archioptrx.core.own_modules import keep_modules
 from archioptrx.core.plugins import read_imports
-from archioptrx.core.reading import read_json, reading
+from archioptrx.core.reading import read_json, reading, shown
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.description import DataDescription
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.networks.compile import compile_model, source_widths
 from archioptrx.runs.experiment import Experiment
+from archioptrx.runs.experiment_sections import Split
 from archioptrx.runs.run_folder import RunFolder, trial_of
 from archioptrx.tasks import TaskDescription, describe_task, task_from
 from archioptrx.tasks.task import Task
@@ -192,10 +193,17 @@ def _read_model(folder: Path) -> TrainedModel:
     imports = read_imports(fields)
     metadata = {key: fields.take(key, object) for key in Metadata.__dataclass_fields__ if key != "own_units"}
     metadata["own_units"] = fields.take("own_units", bool, False)  # older models lack it
-    origin = {key: fields.take(key, object) for key in Provenance.__dataclass_fields__ if key != "imports"}
+    data, task = fields.take("data", dict), fields.take("task", dict)
+    split = asdict(Split.read(fields.inside("split")))
+    test, fingerprint = fields.take("test", (str, type(None))), fields.take("fingerprint", str)
+    training = fields.take("training", dict)
+    for section, key in ((data, "data.source"), (task, "task.name")):
+        if section is not None and not isinstance(named := section.get(key.partition(".")[2]), str):
+            fields.fault(key, f"is {shown(named)}; allowed: a name")
     finish(faults)
-    data, task = DataDescription(origin["data"]), describe_task(origin["task"])
-    provenance = Provenance(**{**origin, "data": data, "task": task, "imports": imports})
+    provenance = Provenance(
+        DataDescription(data), split, test, fingerprint, describe_task(task, f"{place}: task"), training, imports
+    )
     architecture = Architecture.load(folder / "architecture.yaml")
     metrics = read_json(folder / "metrics.json")
     return _with_weights(folder / "weights.pt", architecture, Metadata.from_dict(metadata), provenance, metrics)

@@ -76,6 +76,8 @@ TRIAL: dict[str, Types] = {
     "seed": int,
 }
 EPOCH: dict[str, Types] = {"proposal": int, "epoch": int, "score": Number | None}
+LEARNED: dict[str, Types] = {"proposal": int, "functions": dict}
+SCREENED: dict[str, Types] = {"key": str, "values": dict, "seconds": Number}
 LATENCY: dict[str, Types] = {"proposal": int, "latency": Number | None}
 RETRAINING: dict[str, Types] = {
     "proposal": int,
@@ -116,8 +118,8 @@ class RunFolder:
         self.epochs = Journal(self.path / "epochs.jsonl", EPOCH)
         self.measured = Journal(self.path / "latencies.jsonl", LATENCY)
         self.retrained = Journal(self.path / "retrain.jsonl", RETRAINING)
-        self.learned = Journal(self.path / "learned.jsonl")
-        self.screened = Journal(self.path / "screen.jsonl")
+        self.learned = Journal(self.path / "learned.jsonl", LEARNED)
+        self.screened = Journal(self.path / "screen.jsonl", SCREENED)
 
     @classmethod
     def create(

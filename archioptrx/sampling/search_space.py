@@ -57,8 +57,8 @@ class WalkLimits:
     reuse
         Probability of using an existing value where a new one could be made as well.
     latest
-        Probability that, of the existing values, the latest is used; else it is the one before it with this
-        probability, and so on. 0: all alike.
+        Preference for the latest of the existing values: each has the weight of the one after it times 1 - `latest`.
+        0: all alike; 1: always the latest.
     branch
         Probability of a branch where both a branch and a recurrence are possible.
     iterations

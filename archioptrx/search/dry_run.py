@@ -77,8 +77,9 @@ def estimate_search(setup: Setup, events: Events) -> dict[str, Any]:
     step = statistics.median(seconds) if seconds else None
     retrain = experiment.retrain.top * experiment.retrain.seeds
     trainings = experiment.budget.trials + retrain
-    # Validation and what else an epoch needs come to about a fifth of its steps.
-    total = None if step is None else 1.2 * step * steps * experiment.training.epochs * trainings
+    # Validation and what else an epoch needs come to about a fifth of the steps of a pass, a half of it each time.
+    further = 0.1 + 0.1 * experiment.training.epochs_per_pass
+    total = None if step is None else (1 + further) * step * steps * experiment.training.epochs * trainings
     size = (
         {"candidates": setup.space.size}
         if isinstance(setup.space, FixedSpace)

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from archioptrx.core.errors import InputError
+from archioptrx.core.errors import InputError, faults_at
 from archioptrx.core.files import Journal, Types, plain
+from archioptrx.core.reading import reading
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
 from archioptrx.runs.experiment import Experiment
@@ -96,8 +97,20 @@ def _check(folder: RunFolder, experiment: Experiment, architectures: bool) -> No
 
 def _rows(folder: RunFolder, number: int) -> list[dict[str, Any]]:
     """The trials of a run that have a score, in the order of their ends."""
+    place = f"earlier_runs: {folder.path}"
+    with reading(place):
+        rows = _rows_of(folder, number)
+        for row in rows:
+            with faults_at(f"{place}: trial {row['id']}"):
+                _candidate(row)
+    if not rows:
+        raise InputError(f"{place}: has no trial with a score; allowed: a search that has some")
+    return rows
+
+
+def _rows_of(folder: RunFolder, number: int) -> list[dict[str, Any]]:
     lines = {line["proposal"]: line for line in folder.proposals.read() if "refused" not in line}
-    rows = [
+    return [
         {
             "search": number,
             "run": str(folder.path.resolve()),
@@ -112,9 +125,6 @@ def _rows(folder: RunFolder, number: int) -> list[dict[str, Any]]:
         for row in folder.ended()
         if row["score"] is not None
     ]
-    if not rows:
-        raise InputError(f"earlier_runs: {folder.path}: has no trial with a score; allowed: a search that has some")
-    return rows
 
 
 def _candidate(row: Mapping[str, Any]) -> Candidate:
@@ -122,19 +132,22 @@ def _candidate(row: Mapping[str, Any]) -> Candidate:
     return Candidate(Trace.from_json(row["trace"]), graph, row["hyperparameters"])
 
 
-def gain_text(earlier: EarlierRuns, rows: Sequence[Mapping[str, Any]]) -> str:
+def gain_text(earlier: EarlierRuns, rows: Sequence[Mapping[str, Any]], architectures: bool = True) -> str:
     """Line on what earlier searches brought; "" without any.
 
     Parameters
     ----------
     rows
         Ended trials of the new search, best first.
+    architectures
+        True: a network is known again by its fingerprint; False, in a search of hyperparameters: by these too.
     """
     if not earlier.rows:
         return ""
-    levels = _levels(earlier)
+    levels = _levels(earlier, architectures)
     scored = [row for row in rows if row["score"] is not None]
-    again = [place for place, row in enumerate(scored, 1) if row["fingerprint"] in levels]
+    names = [_name(row["fingerprint"], row, architectures) for row in scored]
+    again = [place for place, name in enumerate(names, 1) if name in levels]
     count = len({row["search"] for row in earlier.rows})
     text = f"from {count} earlier {'search' if count == 1 else 'searches'}: {len(earlier.rows)} trials"
     if not again:
@@ -142,23 +155,30 @@ def gain_text(earlier: EarlierRuns, rows: Sequence[Mapping[str, Any]]) -> str:
     text += f"; {len(again)} of their networks tried again, the best of them at place {again[0]} of {len(scored)}"
     if len(again) < FEWEST:
         return text
-    before = [levels[scored[place - 1]["fingerprint"]] for place in again]
+    before = [levels[names[place - 1]] for place in again]
+    if len(set(before)) == 1:
+        return text
     return f"{text}; rank correlation of the {len(again)}, then and now: {_spearman(before):.2f}"
 
 
-def _levels(earlier: EarlierRuns) -> dict[str, float]:
-    """Best normal quantile of each network in its search, by fingerprint."""
+def _name(fingerprint: str, row: Mapping[str, Any], architectures: bool) -> str:
+    return fingerprint if architectures else f"{fingerprint} {sorted(row['hyperparameters'].items())}"
+
+
+def _levels(earlier: EarlierRuns, architectures: bool) -> dict[str, float]:
+    """Best normal quantile of each network in its search, by its name."""
     levels: dict[str, float] = {}
     for number in {row["search"] for row in earlier.rows}:
         trials = [row for row in earlier.rows if row["search"] == number]
         ranks = quantiles([(score_of(row), row["epochs"]) for row in trials])
         for row, rank in zip(trials, ranks, strict=True):
-            name = _candidate(row).fingerprint
+            name = _name(_candidate(row).fingerprint, row, architectures)
             levels[name] = max(rank, levels.get(name, rank))
     return levels
 
 
 def _spearman(levels: Sequence[float]) -> float:
     """Rank correlation of levels, in the order from the best of now to the worst, with that order."""
-    ranks = np.argsort(np.argsort(levels))
+    values = np.array(levels)
+    ranks = [(values < value).sum() + ((values == value).sum() - 1) / 2 for value in values]  # equal ones: their mean
     return float(np.corrcoef(ranks, -np.arange(len(ranks)))[0, 1])

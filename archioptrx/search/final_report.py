@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import asdict
 
 from archioptrx.core.files import plain
@@ -33,14 +34,14 @@ def final_text(result: SearchResult, experiment: Experiment) -> str:
         for name in names
         if (spread := winner.test.get(name)) is not None
     ]
-    run = folder.path
+    run = shlex.quote(str(folder.path))
     parts = [
         table_text(rows, SHOWN, objective, graphs),
         f"... and {len(rows) - SHOWN} more" if len(rows) > SHOWN else "",
         front_line(rows, objective) if objective.several else "",
         f"refused before training: {refused}" if refused else "",
         screen_text(result, experiment),
-        gain_text(EarlierRuns.of(experiment, True, folder.path), rows),
+        gain_text(EarlierRuns.of(experiment, True, folder.path), rows, experiment.architecture is None),
         "",
         f"best: trial {winner.proposal:04d}, fingerprint {line['fingerprint'][:12]}, "
         f"validation {metric_of(experiment)} {score}, {seeds_text(seeds, winner.failed)}",

@@ -16,6 +16,7 @@ from archioptrx.core.reading import reading
 from archioptrx.data.dataset import Metadata
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.decisions import Trace
 from archioptrx.graphs.shapes import target_symbols
 from archioptrx.models.events import load_splits
 from archioptrx.models.model_folder import provenance_of, save_model
@@ -39,7 +40,9 @@ from archioptrx.search.screening import make_screening
 from archioptrx.search.setup import ConstraintCheck, Setup, Specs
 from archioptrx.search.space import SpaceEnds
 from archioptrx.tasks.task import Task
+from archioptrx.training.fit import check_parts, prepare, step_starts
 from archioptrx.training.proxies import unfit
+from archioptrx.training.settings import Training
 from archioptrx.training.trial import TrialData, task_of
 
 
@@ -108,9 +111,17 @@ def check_events(setup: Setup, events: Events) -> Task:
     check_fit(task, setup.ends, events.data)
     for reference in setup.references:
         check_fit(task, SpaceEnds.of_network(reference.candidate.graph, reference.name), events.data)
+    _check_parts(experiment.training, task, events)
     proxies = experiment.screen.proxies if experiment.screen.proposals > 1 else ()
     finish([fault for proxy in proxies if (fault := unfit(proxy, task))])
     return task
+
+
+def _check_parts(training: Training, task: Task, events: Events) -> None:
+    """Refuse epochs that would have no step, before trials fail by them."""
+    if training.epochs_per_pass > 1:
+        ready = prepare(task, events.data.splits.train, (), training)
+        check_parts(training, len(step_starts(len(ready.graphs), ready.batch_size, training)))
 
 
 def check_fit(task: Task, ends: SpaceEnds, data: TrialData) -> None:
@@ -286,7 +297,9 @@ def _save_best(folder: RunFolder, setup: Setup, events: Events, specs: Specs, wi
         "test": {name: asdict(spread) for name, spread in winner.test.items()},
         "bins": row["bins"],
     }
-    architecture = Architecture(ComputationGraph.from_dict(line["graph"]), line["hyperparameters"])
+    trace = Trace.from_json(line["trace"])
+    graph = ComputationGraph.from_dict(line["graph"])
+    architecture = Architecture(graph, line["hyperparameters"], trace=trace if trace.decisions else None)
     training = row.get("training") or specs.retraining(line, architecture.graph, row["seed"]).training.to_dict()
     provenance = provenance_of(setup.experiment, events.fingerprint, training)
     record = {**folder.environment(), "run": str(folder.path.resolve()), "experiment": setup.experiment.to_dict()}

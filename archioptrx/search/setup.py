@@ -154,8 +154,9 @@ def _strange(space: WalkSpace | FixedSpace, references: Sequence[Reference]) -> 
         try:
             trace_in(space, reference.candidate)
         except ReplayError as error:
-            why = f"samplers can't vary it, as the space lacks it (gp learns from it): {error}"
-            warnings.append(f"references: {reference.name} is tried, but {why}")
+            known = bool(reference.candidate.trace.decisions)
+            cause = f"the space lacks it (gp learns from it): {error}" if known else "its file has no decisions (trace)"
+            warnings.append(f"references: {reference.name} is tried, but samplers can't vary it, as {cause}")
     return warnings
 
 
@@ -178,7 +179,8 @@ def _reference(name: str) -> Reference:
     path = bundled("experiments/architectures", name)
     architecture = load_architecture(path)
     trace = getattr(architecture, "trace", None) or Trace(())
-    return Reference(path.stem, Candidate(trace, architecture.graph, architecture.hyperparameters))
+    name = path.stem if path.stem != "architecture" else "/".join(path.parts[-3:-1])  # of a run's best
+    return Reference(name, Candidate(trace, architecture.graph, architecture.hyperparameters))
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from archioptrx.sampling.search_space import SearchSpace
 from archioptrx.sampling.walk import WalkSpace
 from archioptrx.training.settings import Training
 
-TRAINING_FIELDS = frozenset(field.name for field in fields(Training)) - {"seed", "threads"}
-"""Hyperparameters that are settings of the training."""
+TRAINING_FIELDS = frozenset(field.name for field in fields(Training)) - {"seed", "threads", "epochs_per_pass"}
+"""Hyperparameters that are settings of the training. Scores are compared by epochs, which are as long in all trials."""
 FOLDERS = {
     "architecture": "experiments/architectures",
     "function_graph": "function_graphs",

@@ -18,17 +18,18 @@ import yaml
 
 from archioptrx.core.config import read_yaml
 from archioptrx.core.errors import InputError, WriteError
-from archioptrx.core.files import Journal, hold, new_folder, plain, refuse_used, write_atomically
+from archioptrx.core.files import Journal, Types, hold, new_folder, plain, refuse_used, write_atomically
 from archioptrx.runs.experiment import Experiment, parse_experiment
-from archioptrx.runs.experiment_sections import Budget
 from archioptrx.runs.overrides import override
-from archioptrx.runs.run_folder import SEARCHES, RunFolder
+from archioptrx.runs.run_folder import SEARCHES, Number, RunFolder
 from archioptrx.search.setup import Setup, prepare
 from archioptrx.search.study import VARY, Combination, Study, combinations, for_each, read_vary, varied_faults
 
 if TYPE_CHECKING:
     from archioptrx.search.run import Events, SearchResult
 
+ENDED: dict[str, Types] = {"search": str, "budget": dict, "seconds": Number}
+"""Keys of a line of `searches.jsonl`."""
 Search = Callable[[Setup, "Events", RunFolder], "SearchResult"]
 """Function that runs one search, or the remaining part of it, in its folder."""
 
@@ -50,12 +51,14 @@ class StudyFolder:
         self.path = path
         place = str(path / "experiment.yaml")
         self.document: dict[str, Any] = read_yaml(place)
+        if not isinstance(self.document, dict) or VARY not in self.document:
+            raise InputError(f"{place}: lacks {VARY}; the file has been changed")
         faults: list[str] = []
         self.vary = read_vary(self.document[VARY], place, faults)
         if faults:
             raise InputError(*faults)
         self.combinations = combinations(self.vary)
-        self.searches = Journal(path / SEARCHES)
+        self.searches = Journal(path / SEARCHES, ENDED)
 
     def run(self, combination: Combination) -> RunFolder:
         """Folder of a search."""
@@ -161,7 +164,7 @@ def run_study(folder: StudyFolder, setups: Sequence[Setup], events: EventsOf, se
 
 def _has_ended(line: Mapping[str, Any] | None, experiment: Experiment) -> bool:
     """Whether a search has ended with the budget that it has now."""
-    return line is not None and Budget(**line["budget"]) == experiment.budget
+    return line is not None and line["budget"] == asdict(experiment.budget)
 
 
 def _seconds(run: RunFolder, experiment: Experiment) -> float:

@@ -67,6 +67,20 @@ def prepare(
     return Prepared(on_device(train, device), size, batches)
 
 
+def step_starts(count: int, size: int, training: Training) -> range:
+    """First place of each step of a pass over so many graphs, `size` a step."""
+    if training.drop_last and count >= size:
+        count -= count % size
+    return range(0, count, size)
+
+
+def check_parts(training: Training, steps: int) -> None:
+    """Raise InputError where an epoch of a pass would have no step."""
+    if training.epochs_per_pass > steps:
+        rule = f"allowed: up to {steps}, the steps of a pass over the training graphs"
+        raise InputError(f"training: epochs_per_pass is {training.epochs_per_pass}; {rule}")
+
+
 @dataclass(frozen=True)
 class Report:
     """Results of one epoch.
@@ -180,21 +194,19 @@ class Fitting:
             raise InputError("training: has no graphs; allowed: at least one")
         if training.precision != "float32" and self.device.type != "cuda":
             raise InputError(f"training: precision {training.precision} needs CUDA; allowed here: float32")
+        ready = prepared or prepare(task, train, validation, training, self.device)
+        self.graphs, self.batch_size, self.batches = ready.graphs, ready.batch_size, ready.batches
+        check_parts(training, len(self._starts))
         self._threads = torch.get_num_threads()
         if training.threads:
             torch.set_num_threads(training.threads)
         model.to(self.device)
-        ready = prepared or prepare(task, train, validation, training, self.device)
-        self.graphs, self.batch_size, self.batches = ready.graphs, ready.batch_size, ready.batches
         self.optimizer = make_optimizer(model, training)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=training.precision == "float16")
         self.shuffler = torch.Generator().manual_seed(training.seed)
         self._dropout = _seeded_state(training.seed, self.device)
         self.epochs, self.waited, self.best_value = 0, 0, (False, -math.inf)
         self._order: list[int] = []  # the graphs in the order of the present pass
-        if training.epochs_per_pass > (steps := len(self._starts)):
-            rule = f"allowed: up to {steps}, the steps of a pass over the training graphs"
-            raise InputError(f"training: epochs_per_pass is {training.epochs_per_pass}; {rule}")
         self.best_weights = copy.deepcopy(model.state_dict())
 
     @property
@@ -211,10 +223,7 @@ class Fitting:
     @property
     def _starts(self) -> range:
         """First place of each step of a pass in the shuffled graphs."""
-        count = len(self.graphs)
-        if self.training.drop_last and count >= self.batch_size:
-            count -= count % self.batch_size
-        return range(0, count, self.batch_size)
+        return step_starts(len(self.graphs), self.batch_size, self.training)
 
     def epoch(self) -> Report:
         """Train for one epoch and validate."""

@@ -102,9 +102,14 @@ def _checked(fields: Fields) -> dict[str, Any]:
     def take(name: str, types: Any, **ranges: Any) -> Any:
         return fields.take(name, types, usual[name], **ranges)
 
+    epochs, parts = take("epochs", int, minimum=1), take("epochs_per_pass", int, minimum=1)
+    if parts > epochs:
+        fields.fault(
+            "epochs_per_pass", f"is {parts}; allowed: up to the epochs, {epochs}, or some graphs are never used"
+        )
     return {
-        "epochs": take("epochs", int, minimum=1),
-        "epochs_per_pass": take("epochs_per_pass", int, minimum=1),
+        "epochs": epochs,
+        "epochs_per_pass": parts,
         "learning_rate": take("learning_rate", float, minimum=1e-9, maximum=10.0),
         "weight_decay": take("weight_decay", float, minimum=0.0, maximum=1e3),
         "optimizer": take("optimizer", str, choices=OPTIMIZERS),

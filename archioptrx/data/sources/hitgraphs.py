@@ -23,6 +23,7 @@ import numpy as np
 
 from archioptrx.core.errors import InputError, faults_at
 from archioptrx.core.files import new_folder
+from archioptrx.core.reading import parse_json, reading
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
@@ -201,10 +202,12 @@ def read_metadata(folder: Path) -> Metadata | None:
     file = folder / METADATA
     if not file.is_file():
         return None
-    try:
-        return Metadata.from_dict(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{file}: isn't a file of the command `data`: {error}") from error
+    with reading(str(file)):
+        content = parse_json(file.read_bytes(), str(file))
+        try:
+            return Metadata.from_dict(content)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise InputError(f"{file}: isn't a file of the command `data`: {error}") from error
 
 
 def name_of(file: Path) -> tuple[str, int]:

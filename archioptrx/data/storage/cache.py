@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from archioptrx.core.config import PACKAGE
+from archioptrx.core.files import clean_name
 from archioptrx.core.version import __version__
 
 FOLDER = "ARCHIOPTRX_CACHE"
@@ -99,13 +100,13 @@ def draft(source: str, key: str, keep: bool) -> Path:
     if base is None:
         return Path(tempfile.mkdtemp(prefix=f"archioptrx-{os.getpid()}-"))
     tidy(base)
-    return Path(tempfile.mkdtemp(prefix=f".{source}-{key}-", dir=base))
+    return Path(tempfile.mkdtemp(prefix=f".{clean_name(source)}-{key}-", dir=base))
 
 
 def place(source: str, key: str) -> Path | None:
     """Path that a data set has in the cache, whether it exists or not; None without a cache."""
     base = root()
-    return None if base is None else base / f"{source}-{key}"
+    return None if base is None else base / f"{clean_name(source)}-{key}"
 
 
 def replace(folder: Path, target: Path) -> None:
@@ -176,6 +177,6 @@ def locked(source: str, key: str) -> Iterator[None]:
     if base is None:
         yield
         return
-    with (base / f".{source}-{key}.lock").open("w") as file:
+    with (base / f".{clean_name(source)}-{key}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -6,6 +6,7 @@ The SVG has no ids, no style sheet, no prolog, and texts as texts: many of them 
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from xml.sax.saxutils import escape, quoteattr
 
 from archioptrx.core.errors import InputError
-from archioptrx.core.files import clean_name, writing
+from archioptrx.core.files import clean_name, write_atomically, writing
 from archioptrx.core.printing import printable
 
 if TYPE_CHECKING:
@@ -173,8 +174,9 @@ class Picture:
         paths = [folder / f"{clean_name(name)}.{kind}" for kind in FORMATS]
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            paths[0].write_text(self.svg() + "\n", encoding="utf-8")
-            _save_png(self, paths[1])
+            # A link of this name is replaced: what it leads to is not ours.
+            write_atomically(paths[0], self.svg() + "\n")
+            write_atomically(paths[1], _png(self))
         return paths
 
 
@@ -364,8 +366,8 @@ def _pair(point: Point) -> str:
     return f"{_number(point[0])},{_number(point[1])}"
 
 
-def _save_png(picture: Picture, path: Path) -> None:
-    """Write a PNG by matplotlib's own renderer: it touches neither a screen nor matplotlib's global state."""
+def _png(picture: Picture) -> bytes:
+    """Content of a PNG, by matplotlib's own renderer: it touches neither a screen nor matplotlib's global state."""
     # Loaded here: it takes half a second, which no command that draws nothing shall wait for.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -377,7 +379,9 @@ def _save_png(picture: Picture, path: Path) -> None:
     axes.set_axis_off()
     for number, stroke in enumerate(picture.strokes):
         _paint(axes, stroke, number)
-    figure.savefig(path, dpi=144)
+    content = io.BytesIO()
+    figure.savefig(content, dpi=144, format="png")
+    return content.getvalue()
 
 
 def _paint(axes: Axes, stroke: Stroke, number: int) -> None:

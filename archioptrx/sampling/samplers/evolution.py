@@ -91,8 +91,8 @@ class EvolutionSampler:
         self.parent = None
         if self._ranked is None:
             self._ranked = self._members()
-        if number < self.initial or not self._ranked:
-            return self.start.candidate(self.space, number, draw.getrandbits(64))
+        if number < self.start.length(self.initial) or not self._ranked:
+            return self.start.candidate(self.space, number, draw.getrandbits(64), attempt)
         if self.mode == "local_search":
             return self._neighbour(answer)
         if draw.random() < self.crossover:

@@ -107,7 +107,7 @@ class GaussianProcessSampler:
         """The first new candidate of the ranked pool; after a refusal the next."""
         answer = random_choices(seed_of(self.seed, number, attempt))
         if self._opens(number):
-            return self.start.candidate(self.space, number, seed_of(self.seed, number, attempt))
+            return self.start.candidate(self.space, number, seed_of(self.seed, number, attempt), attempt)
         if self._preferred[0] != number:
             self._preferred = (number, self._rank(number))
         known, new = {observation.key for observation in self.memory.observations}, set[str]()
@@ -121,7 +121,7 @@ class GaussianProcessSampler:
     def _opens(self, number: int) -> bool:
         """Whether a proposal is made without the model; with earlier searches, every other one has it at once."""
         if self._earlier.points:
-            return number < self.initial and number % 2 == 0
+            return number < self.start.length(self.initial) and number % 2 == 0
         return number < self.initial or len(self.memory.observations) < 2
 
     def begin(self, candidates: Sequence[Any], earlier: Sequence[Earlier] = ()) -> None:

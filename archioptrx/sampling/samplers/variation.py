@@ -11,6 +11,7 @@ import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any
 
@@ -47,13 +48,14 @@ class Heritage:
 
 
 def options_of(space: Space, trace: Trace) -> list[tuple[str, ...]]:
-    """The allowed labels at each decision of a trace."""
+    """The allowed labels at each decision of a trace, without those of weight 0 that it doesn't have."""
     options: list[tuple[str, ...]] = []
     entries = iter(trace.decisions)
 
     def choose(point: Point, labels: Sequence[str], weights: Sequence[float]) -> int:
-        options.append(tuple(labels))
-        return labels.index(next(entries).label)
+        own = next(entries).label
+        options.append(tuple(label for label, w in zip(labels, weights, strict=True) if w > 0 or label == own))
+        return labels.index(own)
 
     space(choose)
     return options
@@ -120,6 +122,7 @@ def mutate(space: Space, trace: Trace, position: int, answer: Choose, label: str
 
 def _other(answer: Choose, point: Point, labels: Sequence[str], weights: Sequence[float], old: str) -> int:
     others = [i for i, label in enumerate(labels) if label != old]
+    others = [i for i in others if weights[i] > 0] or others
     return others[answer(point, [labels[i] for i in others], [weights[i] for i in others])]
 
 
@@ -163,23 +166,37 @@ class Start:
     traces
         References, then the best of earlier searches: candidates are varied from them.
     again
-        The best of earlier searches: they are proposed as they are.
+        The best of earlier searches, each architecture once and no reference: they are proposed as they are, first the
+        best of each search.
     """
 
     traces: tuple[Trace, ...] = ()
     again: tuple[Trace, ...] = ()
 
+    def length(self, initial: int) -> int:
+        """Number of proposals by which all of `again` have been made, at least `initial`."""
+        return max(initial, 2 * len(self.again))
+
     @classmethod
     def of(cls, space: Space, candidates: Sequence[Any], earlier: Sequence[Earlier]) -> Start:
         """The references, and the best of each earlier search, as far as the space has them."""
-        best: list[Trace] = []
+        # Of one architecture, hyperparameters tell candidates apart; else no architecture is trained twice.
+        several = len({known.fingerprint for known in (*candidates, *(trial.candidate for trial in earlier))}) > 1
+        seen = {known.fingerprint if several else known.key for known in candidates}
+        best: list[list[Trace]] = []
         for search in sorted({trial.search for trial in earlier}):
             trials = [trial for trial in earlier if trial.search == search and trial.score is not None]
             ranking = order([(trial.score, trial.epochs) for trial in trials])
-            best += known_in(space, [trials[i].candidate for i in ranking[:BEST]])
-        return cls((*known_in(space, candidates), *best), tuple(dict.fromkeys(best)))
+            best.append([])
+            for candidate in [trials[i].candidate for i in ranking[:BEST]]:
+                identity = candidate.fingerprint if several else candidate.key
+                if identity not in seen:
+                    seen.add(identity)
+                    best[-1] += known_in(space, [candidate])
+        again = [trace for traces in zip_longest(*best) for trace in traces if trace is not None]
+        return cls((*known_in(space, candidates), *again), tuple(dict.fromkeys(again)))
 
-    def candidate(self, space: Space, number: int, seed: int) -> Any:
+    def candidate(self, space: Space, number: int, seed: int, attempt: int = 0) -> Any:
         """Candidate `number` of a search without scores: random, or every other one from what is known to be good.
 
         The even ones are first the best of earlier searches, then varied: a quarter of these by a crossing where there
@@ -189,7 +206,7 @@ class Start:
         answer = random_choices(draw.getrandbits(64))
         if not self.traces or number % 2:
             return space(answer)
-        if number // 2 < len(self.again):
+        if number // 2 < len(self.again) and not attempt:
             return replay(space, self.again[number // 2])
         if len(self.traces) > 1 and draw.random() < CROSSED:
             first, second = draw.sample(self.traces, 2)
