@@ -158,7 +158,10 @@ WRONG = [
     ({"hit_id": torch.tensor([5, 6, 7, 6, 9])}, "hit_id 6 stands 2 times, first at hit 1; allowed: once"),
     ({"hit_id": torch.tensor([5, 6, 7.5, 8, 9])}, "hit_id is 7.5 at hit 2; allowed: whole numbers below 16,777,216"),
     ({"z": torch.zeros(5, dtype=torch.bfloat16)}, "z holds bfloat16; allowed: numbers that numpy has"),
-    ({"edge_index": None}, "lacks edge_index; allowed: whole numbers [2, edges]"),
+    (
+        {"edge_index": None},
+        "lacks edge_index; allowed: whole numbers [2, edges], or without_edges for a feature store",
+    ),
     ({"edge_index": torch.zeros(2, 4)}, "edge_index is float32 [2, 4]; allowed: whole numbers [2, edges]"),
     (
         {"edge_index": torch.tensor([[0, 1, 5, 1]] * 2)},
@@ -173,7 +176,7 @@ WRONG = [
         {"z": torch.zeros(1).expand(10**12)},
         "z claims 1,000,000,000,000 numbers, more than the file holds; allowed: stored numbers",
     ),
-    ({"z": torch.zeros(5).to_sparse()}, "z is Tensor; allowed: a dense tensor of numbers"),
+    ({"z": torch.zeros(5).to_sparse()}, "z is SparseTensor; allowed: a dense tensor of numbers"),
 ]
 
 
@@ -255,20 +258,21 @@ def test_a_link_out_of_the_folder_is_not_followed(tmp_path):
 
 def test_predictions_stand_beside_the_files_own_content(tmp_path):
     for form, scores, labels in (
-        (columns, "scores", "labels"),
-        (prefixed, "edge_scores", "hit_track_labels"),
-        (matrix, "scores", "labels"),
+        (columns, "scores", ("labels", "hit_track_labels")),
+        (prefixed, "edge_scores", ("labels", "hit_track_labels")),
+        (matrix, "scores", ("labels",)),
     ):
         file = saved(tmp_path / f"{form.__name__}.pyg", form())
         graph = read(file).graphs[0]
         probabilities = torch.tensor([0.9, 0.8, 0.1, 0.2])[graph.edge_order]
         target = tmp_path / "out" / file.name
-        write_predictions(file, target, graph, probabilities, torch.tensor([0, 0, 0, -1, -1]))
+        named = write_predictions(file, target, graph, probabilities, torch.tensor([0, 0, 0, -1, -1]), 0.25)
+        assert named is (form is not matrix)
         written = torch.load(target, weights_only=False).to_dict()
         expected = np.repeat([0.9, 0.8, 0.1, 0.2], 2 if form is matrix else 1)
         assert written[scores].tolist() == pytest.approx(expected)
-        assert written[labels].tolist() == [0, 0, 0, -1, -1]
-        assert set(written) == {*form(), scores, labels}
+        assert all(written[name].tolist() == [0, 0, 0, -1, -1] for name in labels)
+        assert set(written) == {*form(), scores, *labels, *(("time_taken",) if named else ())}
         assert torch.equal(written["edge_index"], form()["edge_index"])
         with pytest.raises(InputError, match="exists already; allowed: a new file"):
             write_predictions(file, target, graph, probabilities, None)

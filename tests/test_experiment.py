@@ -44,7 +44,7 @@ def test_a_name_is_enough() -> None:
 @pytest.mark.parametrize("name", bundled_names("experiments"))
 def test_bundled_experiments_are_legal_and_round_trip(name: str, tmp_path: Path) -> None:
     source = yaml.safe_load(bundled("experiments", name).read_text(encoding="utf-8"))["data"]["source"]
-    overrides = {"data.path": str(tmp_path)} if source in ("hitgraphs", "trackml") else {}
+    overrides = {"data.path": str(tmp_path)} if source in ("hitgraphs", "trackml", "colliderml") else {}
     study = load_study(name, overrides)
     if study is not None:
         assert parse_study(study.document, "again") == study

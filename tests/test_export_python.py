@@ -21,6 +21,7 @@ from torch import nn
 
 from archioptrx.core.errors import InputError, TrialError
 from archioptrx.data.dataset import Metadata
+from archioptrx.data.doublets import ACORN_FEATURES
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.signatures import ACTIVATIONS, BUNDLED, Signature, Width
@@ -218,7 +219,9 @@ def test_further_columns_of_hits(tmp_path: Path) -> None:
     assert "cells" in text_of(plan) and "hits[:, 4] / 0.5" in text_of(plan)
 
 
-@pytest.mark.parametrize("names", [("Δφ",), ("Δz", "Δcells"), ("z0",), ("Δφ/Δr", "Δr"), ("Δ(Δ)", "Δcells", "z0", "Δφ")])
+@pytest.mark.parametrize(
+    "names", [("Δφ",), ("Δz", "Δcells"), ("z0",), ("Δφ/Δr", "Δr"), ("Δ(Δ)", "Δcells", "z0", "Δφ"), ACORN_FEATURES]
+)
 def test_other_edge_features(tmp_path: Path, names: tuple[str, ...]) -> None:
     scale = tuple(0.5 + place for place in range(len(names)))
     metadata = Metadata("test", ("r", "φ", "z", "cells", "Δ"), (1000.0, np.pi, 1000.0, 8.0, 0.5), names, scale)

@@ -361,7 +361,8 @@ def test_wrong_options_are_one_line_each():
         "data: phi_sectors: is 0; allowed: 1 or more",
         "data: features: has 'eta' twice; allowed: each once",
         "data: features: has 'eta' twice; allowed: each once",
-        "data: features: has 'phi'; allowed: cells, charge, eta",
+        "data: features: has 'phi'; allowed: cells, charge, cluster_eta_1, cluster_eta_2, cluster_phi_1, "
+        "cluster_phi_2, cluster_r_1, cluster_r_2, cluster_z_1, cluster_z_2, eta",
     ]
 
 

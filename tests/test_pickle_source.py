@@ -172,6 +172,7 @@ def test_every_fault_of_a_sample_is_named(tmp_path, changes, message):
         ([{"hits": {}, "graphs": []}], "sample 0: lacks graphs, or it is no dict; allowed: "),
         ([sample() | {"event": "../a"}], "sample 0: event is '../a'; allowed: letters, digits, _ . + -"),
         ([sample() | {"sector": -1}], "sample 0: sector -1 of 1; allowed: 0 or more, of 1 … 10,000"),
+        ([sample() | {"sectors": True}], "sample 0: sector 0 of True; allowed: 0 or more, of 1 … 10,000"),
         (
             [sample() | {"event": str(sectors), "sector": 0, "sectors": sectors} for sectors in (1, 4)],
             "samples have [1, 4] sectors an event; allowed: one number for all",

@@ -1,5 +1,6 @@
 """The command `predict`: untrained models on small files of every form; what is written is what the model says."""
 
+import gzip
 import json
 import pickle
 from pathlib import Path
@@ -198,13 +199,24 @@ def test_hit_graphs_keep_all_that_they_have(trackml, tmp_path):
 
 
 def test_files_of_acorn(tmp_path):
-    saved(tmp_path / "data" / "event1.pyg", columns())
+    file = saved(tmp_path / "data" / "event1.pyg", columns())
+    packed = tmp_path / "data" / "testset" / "event2.pyg.gz"
+    packed.parent.mkdir()
+    packed.write_bytes(gzip.compress(file.read_bytes()))
     data = {"source": "acorn", "path": str(tmp_path / "data")}
     trained = model(tmp_path / "m", data)
     assert predict.main([str(tmp_path / "m"), "--data", data["path"], "--output", str(tmp_path / "out")]) == 0
     written = torch.load(tmp_path / "out" / "event1.pyg", weights_only=False)
     scores, tracks = answers(trained, load_dataset(data).graphs[0])
-    assert written.labels.tolist() == tracks.tolist()
+    assert written.labels.tolist() == written.hit_track_labels.tolist() == tracks.tolist()
+    assert written.time_taken > 0
+    again = load_dataset({"source": "acorn", "path": str(tmp_path / "out" / "testset" / "event2.pyg.gz")})
+    assert again.graphs[0].edge_index.tolist() == load_dataset(data).graphs[0].edge_index.tolist()
+    for folder, event in (("tracks", "event1"), ("testset_tracks", "event2")):
+        lines = (tmp_path / "out" / folder / f"{event}.txt").read_text().splitlines()
+        assert {frozenset(map(int, line.split())) for line in lines} == parts(tracks, np.arange(5, 10)) - parts(
+            tracks[tracks < 0], np.arange(5, 10)[tracks < 0]
+        )
     assert written.scores.tolist() == pytest.approx(scores.tolist(), rel=1e-5)
 
 
@@ -279,8 +291,8 @@ def test_what_networks_say_of_hits_and_graphs(trackml, tmp_path):
 def test_graphs_made_of_others_are_written_as_submissions_alone():
     inner = {"source": "hitgraphs", "path": "a"}
     derived, toy = DataDescription({"source": "line_graph", "of": inner}), DataDescription({"source": "toy"})
-    with pytest.raises(InputError, match="no prediction writer that writes for graphs of line_graph; allowed: trackml"):
+    with pytest.raises(InputError, match="that writes for graphs of line_graph; allowed: colliderml, trackml"):
         predict.writer_of(derived)
     assert predict.writer_of(DataDescription(inner))[0] == "hitgraphs"
-    with pytest.raises(InputError, match="the source toy has no prediction writer; allowed: acorn, hitgraphs"):
+    with pytest.raises(InputError, match="the source toy has no prediction writer; allowed: acorn, colliderml"):
         predict.writer_of(toy)

@@ -1,20 +1,25 @@
 """Damaged files of each reader: what comes out is a data set or one of our errors, and nothing else."""
 
 import copy
+import gzip
+import io
 import math
 import pickle
 import random
 import warnings
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
+from colliderml_tables import rows_of, write_tables
 from events import barrel_event
 from fuzzing import fuzzed, mutated_bytes
 from graphs import graph_faults
 from test_acorn import columns, matrix, prefixed
 from test_sources import arrays
-from torch_geometric.data import Data
+from torch_geometric.data import Batch, Data
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.options import SOURCES, has_option
@@ -94,14 +99,25 @@ def pyg(random, folder):
     for _ in range(random.randrange(1, 3)):
         name = random.choice(list(content))
         content[name] = mutated_tensor(content[name], random)
-    file = folder / random.choice(("e_s1.pt", "e.pyg"))
+    file = folder / random.choice(("e_s1.pt", "e.pyg", "e.pyg.gz"))
+    stream = io.BytesIO()
     try:
-        torch.save(Data.from_dict(content), file)
+        graph = Data.from_dict(content)
+        torch.save(Batch.from_data_list([graph]) if random.random() < 0.3 else graph, stream)
     except Exception:  # what can't be saved isn't a file
-        torch.save(Data.from_dict({}), file)
-    if random.random() < 0.2:
-        file.write_bytes(mutated_bytes(file.read_bytes(), random))
+        torch.save(Data.from_dict({}), stream)
+    saved = gzip.compress(stream.getvalue(), mtime=0) if file.suffix == ".gz" else stream.getvalue()
+    file.write_bytes(mutated_bytes(saved, random) if random.random() < 0.2 else saved)
+    if random.random() < 0.3:
+        (folder / "rules.yaml").write_text(random.choice(RULES))
+        return {"source": "acorn", "acorn_config": str(folder / "rules.yaml")}
     return {"source": "acorn", "weights": random.random() < 0.3}
+
+
+RULES = (
+    "weighting: [{weight: 1, conditions: {y: true, pt: [1, .inf]}}, {weight: -1, conditions: {r: [60, 80]}}]",
+    "{hard_cuts: {pt: [1, .inf]}, target_tracks: {particle_id: [in, [77]]}}",
+)
 
 
 def mutated_tensor(value, random):
@@ -187,7 +203,45 @@ def csv(random, folder):
     return {"source": "trackml", "slope_max": 0.01, "z0_max": 1e4, "layers": random.choice(("barrel", "all"))}
 
 
-READERS = {"npz": npz, "pyg": pyg, "pickle": samples, "csv": csv}
+def parquet(random, folder):
+    """Two events of ColliderML, with rows, columns and types of a table changed."""
+    events = [rows_of(barrel_event(seed, tracks=3, noise=2), 7 + seed) for seed in (0, 1)]
+    files = write_tables(folder, events, groups=random.choice((1, 2)))
+    for _ in range(random.randrange(1, 3)):
+        file = random.choice(files)
+        try:
+            changed = changed_table(pq.read_table(file), random)
+            pq.write_table(changed, file, row_group_size=random.choice((1, 2)))
+        except (pa.ArrowException, OverflowError, TypeError, ValueError):  # what can't be written isn't a file
+            continue
+    if random.random() < 0.3:
+        file = random.choice(files)
+        file.write_bytes(mutated_bytes(file.read_bytes(), random))
+    options = {"layers": random.choice(("barrel", "all")), "skip_bad": random.random() < 0.3}
+    return {"source": "colliderml", "slope_max": 0.01, "z0_max": 1e4, **options}
+
+
+def changed_table(table, random):
+    """One change of a table: a number, a list, a column's type, its rows, or another column."""
+    place = random.randrange(table.num_columns)
+    name, column = table.column_names[place], table.column(place).to_pylist()
+    change, row = random.randrange(6), random.randrange(max(1, len(column)))
+    if change == 0:
+        return table.drop_columns(name)
+    if change == 1 or not column:
+        return table.take(random.choice(([], [0], [0, 0], [1, 0, 1]))) if table.num_rows > 1 else table.slice(1)
+    if isinstance(column[row], list) and column[row] and change < 5:
+        values = column[row]
+        values[random.randrange(len(values))] = random.choice((*NUMBERS, None, True, "x", [1.0]))
+        if change == 4:
+            del values[random.randrange(len(values)) :]
+    else:
+        column[row] = random.choice((None, [], 1, [[1]], "x", 2**40, [math.nan]))
+    kinds = (table.field(place).type, None, pa.list_(pa.float64()), pa.large_list(pa.int64()), pa.list_(pa.float16()))
+    return table.set_column(place, name, pa.array(column, random.choice(kinds)))
+
+
+READERS = {"npz": npz, "pyg": pyg, "pickle": samples, "csv": csv, "parquet": parquet}
 
 
 def fuzz_files(reader, examples):

@@ -108,7 +108,7 @@ def check_sizes(name, sizes, capsys):
     [
         (["trakcing"], f"trakcing: no such function graph; allowed: {', '.join(bundled_names('function_graphs'))} "
          "(did you mean tracking?), or a path"),
-        (["tracking", "--search-space", "fulll"], "fulll: no such search space; allowed: full, hyperparameters, small (did you mean full?), or a path"),
+        (["tracking", "--search-space", "fulll"], "fulll: no such search space; allowed: full, hyperparameters, small, wide (did you mean full?), or a path"),
         (["tracking", "--count", "-1"], "--count: is -1; allowed: 1 or more"),
         (["tracking", "--seed", "-1"], "--seed: is -1; allowed: 0 or more"),
         (["tracking", "--sampler", "gp"], "--sampler: is 'gp', for searches alone; allowed: distinct, exhaustive, random, or one of your own"),

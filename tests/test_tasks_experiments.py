@@ -41,7 +41,7 @@ def bundled_experiments():
 def test_references_can_be_varied_within_the_constraints(name):
     """A reference that the space lacks, or that a constraint refuses, can't be improved by a search."""
     document = read_yaml(Path(bundled("experiments", name)))
-    if document["data"]["source"] in ("hitgraphs", "trackml"):
+    if document["data"]["source"] in ("hitgraphs", "trackml", "colliderml"):
         document["data"]["path"] = "."
     document.pop("vary", None)
     experiment = parse_experiment(document, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -85,26 +86,36 @@ def with_cut(task: Task, cut: float) -> Task:
 
 
 def description(model: TrainedModel, path: str, skip_bad: bool) -> DataDescription:
-    """Description of the training data with another path, and without options that need missing files."""
+    """Description of the training data with another path, and without options that need missing files.
+
+    Rules of acorn say what is learned, and hard cuts leave out edges: without them every edge of a file has a score.
+    """
     data = model.provenance.data.at(str(Path(path).expanduser()))
+    if data.source == "acorn" and "acorn_config" in data.content:
+        data = data.but(acorn_config=None)
     names = [field.name for field in fields(options_of(data.source))]  # type: ignore[arg-type]
     return without_truth(data.but(skip_bad=True) if skip_bad and "skip_bad" in names else data)
 
 
 def without_truth(data: DataDescription) -> DataDescription:
-    """Data description without the options that need truth or particles, where TrackML events lack these.
+    """Data description without the options that need truth or particles, where the events lack these.
 
     The change is reported on stderr.
     """
     if (inner := data.inner) is not None:
         changed = without_truth(inner)
         return data if changed is inner else data.but(**{OF: changed.content})
-    if data.source != "trackml":
-        return data
-    from archioptrx.data.sources.event_files import find_events
-
     options: Any = data.options
-    known = {part for event in find_events(options.path) for part in event.parts}
+    if data.source == "trackml":
+        from archioptrx.data.sources.event_files import find_events
+
+        known = {part for event in find_events(options.path) for part in event.parts}
+    elif data.source == "colliderml":
+        from archioptrx.data.sources.colliderml import parts_of
+
+        known = parts_of(options)
+    else:
+        return data
     changes: dict[str, Any] = {} if "truth" in known else options.without_truth
     changes |= {} if "particles" in known else options.without_particles
     if not changes:
@@ -164,6 +175,7 @@ def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> 
         The task has several numbers for each edge or triplet, for which no file has a place.
     """
     from archioptrx.models.predictions.prediction import Prediction
+    from archioptrx.models.trained_numbers import trained_numbers
     from archioptrx.tasks.several import parts_of
     from archioptrx.training.fit import predict
 
@@ -172,8 +184,12 @@ def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> 
         if part.domain in ("edge", "triplet") and part.target_width != 1:
             raise InputError(f"predict: {part.name} has {part.target_width} numbers for each {part.domain}; allowed: 1")
     types = [model.architecture.graph.type_of(value) for value in model.architecture.graph.targets]
+    parameters = trained_numbers(model)
     for graph in graphs:
+        start = time.perf_counter()
         (output,) = predict(model.model, [graph])
+        tracks = task.tracks(output, graph)
+        seconds = time.perf_counter() - start
         parts = output if isinstance(output, tuple) else (output,)
         answers = [rows.sigmoid() if part.logits else rows for part, rows in zip(tasks, parts, strict=True)]
         outputs = list(zip(types, answers, strict=True))
@@ -181,7 +197,7 @@ def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> 
             next((rows for kind, rows in outputs if kind.domain == domain), None) for domain in ("edge", "triplet")
         )
         others = {kind.name: rows for kind, rows in outputs if kind.domain in ("node", "graph")}
-        yield Prediction(graph, edges, task.tracks(output, graph), others, triplets)
+        yield Prediction(graph, edges, tracks, others, triplets, parameters, seconds)
 
 
 def counted(results: Iterator[Prediction], counts: Counter[str]) -> Iterator[Prediction]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from archioptrx.core.errors import InputError, faults_at
 from archioptrx.data.copies import KnownGraphs
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
+from archioptrx.data.doublets import SCALES as EDGE_SCALES
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.guard import INDICES, WHOLE, guarded
 from archioptrx.data.hitgraph import HitGraph, sorted_graph, subgraph
@@ -35,6 +36,8 @@ SHARED = "shared_hits"
 EVENTS, SECTORS = "events", "sectors"
 NAMED = 2
 """Events of a part that the rule of a split names at most; of more, it names the first."""
+AZIMUTHS = ("cluster_phi_1", "cluster_phi_2")
+"""Names of further features of hits that are azimuths."""
 _PHI = PARTICLE_COLUMNS.index("φ")
 _GUARDED: WeakValueDictionary[int, HitGraph] = WeakValueDictionary()  # by id: graphs have no hash
 
@@ -103,6 +106,12 @@ class Metadata:
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON or YAML."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    def with_edge_features(self, names: Sequence[str]) -> Metadata:
+        """The same with other edge features, of those that every source can give; without names the same."""
+        if not names:
+            return self
+        return replace(self, edge_features=tuple(names), edge_scale=tuple(EDGE_SCALES[name] for name in names))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Metadata:
@@ -442,15 +451,19 @@ def cut_sectors(graph: HitGraph, metadata: Metadata, parts: int) -> list[HitGrap
     pieces = []
     for k in range(parts):
         piece = subgraph(graph, place == k)
-        _turn(piece, math.pi / metadata.sectors * (2 * k + 1 - parts) / parts, metadata.node_scale[1])
+        _turn(piece, math.pi / metadata.sectors * (2 * k + 1 - parts) / parts, metadata)
         piece.sector = graph.sector * parts + k
         pieces.append(piece)
     return [p for p in pieces if p.num_edges]
 
 
-def _turn(graph: HitGraph, middle: float, scale: float) -> None:
-    """Let φ count from another middle (rad); `scale` is that of the φ in `x`."""
-    graph.x[:, 1] -= middle / scale
+def _turn(graph: HitGraph, middle: float, metadata: Metadata) -> None:
+    """Let φ, also that of clusters, count from another middle (rad)."""
+    graph.x[:, 1] -= middle / metadata.node_scale[1]
+    for place, (name, scale) in enumerate(zip(metadata.node_features, metadata.node_scale, strict=True)):
+        if name in AZIMUTHS:
+            angle = graph.x[:, place].double().numpy() * scale - middle
+            graph.x[:, place] = torch.tensor(wrapped(angle, 2 * math.pi) / scale, dtype=torch.float32)
     if graph.get("pos") is not None:
         x, y, z = graph.pos.double().T
         cosine, sine = math.cos(middle), math.sin(middle)

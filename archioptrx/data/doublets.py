@@ -11,6 +11,12 @@ EDGE_FEATURES = ("Δr", "Δφ", "Δz", "Δφ/Δr", "z0")
 EDGE_SCALE = (50.0, 0.03, 100.0, 3e-4, 20.0)
 """Fixed divisors in mm, rad, mm, rad/mm, mm: about one standard deviation in a silicon barrel. They are the same for
 every data set: they need no training events, and a model reads the same numbers wherever it is used."""
+ACORN_FEATURES = ("dr", "dphi", "dz", "deta", "phislope", "rphislope")
+"""Edge features of acorn and of Acts' GNN plugin, of nodes in their scales: r and z in m, φ in units of π."""
+STEEPEST = 100.0
+"""Largest |phislope|; that of an edge within one radius, but for equal φ."""
+SCALES = {**dict(zip(EDGE_FEATURES, EDGE_SCALE, strict=True)), **dict.fromkeys(ACORN_FEATURES, 1.0)}
+"""Edge features that every source can give, and the divisor of each."""
 SCORE = "score"
 """Name of the edge feature that an earlier classifier gave: its probability, kept as `baseline`."""
 
@@ -43,6 +49,25 @@ def doublet_features(nodes: NDArray[np.float64], edge_index: NDArray[np.int64]) 
     return np.stack([dr, dphi, dz, dphi / safe, z0], axis=1)
 
 
+def acorn_features(nodes: NDArray[np.float64], edge_index: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The six edge features of acorn (`acorn.utils.loading_utils.handle_edge_features`), see `ACORN_FEATURES`.
+
+    phislope is dphi / dr, at most ±100, and rphislope its product with the mean r. For dr = 0 phislope is ±100 by the
+    sign of dphi, and 0 for equal hits; Acts takes 0 in both cases.
+
+    Shapes: nodes [N, 3 or more] in mm, rad, mm; edge_index [2, E] -> [E, 6].
+    """
+    scaled = nodes[:, :3] / (1000.0, np.pi, 1000.0)
+    eta = np.arcsinh(nodes[:, 2] / np.maximum(nodes[:, 0], 1e-6))
+    start, end = edge_index
+    dr, dphi, dz = (scaled[end] - scaled[start]).T
+    dphi = wrapped(dphi, 2.0)
+    level = dr == 0
+    phislope = np.where(level, STEEPEST * np.sign(dphi), dphi / np.where(level, 1.0, dr)).clip(-STEEPEST, STEEPEST)
+    rphislope = (scaled[start, 0] + scaled[end, 0]) / 2 * phislope
+    return np.stack([dr, dphi, dz, eta[end] - eta[start], phislope, rphislope], axis=1)
+
+
 def difference(name: str) -> str:
     """Name of the edge feature that is the difference of a feature of the two nodes.
 
@@ -64,7 +89,8 @@ def edge_features(
     Parameters
     ----------
     names
-        `EDGE_FEATURES`, see `doublet_features`; `difference(name)` of any node feature, outer node minus inner one;
+        `EDGE_FEATURES`, see `doublet_features`; `ACORN_FEATURES`, see `acorn_features`; `difference(name)` of any node
+        feature, outer node minus inner one;
         `SCORE`.
     nodes : [N, F]
         Features of the nodes in physical units, the first three r, φ, z in mm, rad, mm.
@@ -87,6 +113,8 @@ def edge_features(
     if not names:
         raise ValueError(f"edge_features is empty; allowed: {', '.join(EDGE_FEATURES)} …")
     usual = dict(zip(EDGE_FEATURES, doublet_features(nodes, edge_index).T, strict=True))
+    if not usual.keys() >= set(names):
+        usual |= dict(zip(ACORN_FEATURES, acorn_features(nodes, edge_index).T, strict=True))
     places = {difference(name): place for place, name in enumerate(node_names)}
     columns = []
     for name in names:

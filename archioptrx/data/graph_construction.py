@@ -31,9 +31,9 @@ from archioptrx.data.dataset import Metadata, make_graph
 from archioptrx.data.doublets import wrapped
 from archioptrx.data.edge_search import candidate_edges, expanded
 from archioptrx.data.event import PARTICLE_COLUMNS, PRIMARY, Event
-from archioptrx.data.options.building import Cuts
+from archioptrx.data.options.building import CLUSTER_SCALES, CLUSTERS, Cuts
 from archioptrx.data.signal import Signal
-from archioptrx.data.simulation.detector import layer_numbers, layer_pairs
+from archioptrx.data.simulation.detector import TRACKML, DetectorLayers, layer_numbers, layer_pairs
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -41,8 +41,12 @@ Bools = NDArray[np.bool_]
 
 WIDEST_ETA = 5.0
 """Sectors in η divide ± this where no cut says less."""
-FEATURE_SCALES = {"eta": ("η", 2.0), "cells": ("cells", 10.0), "charge": ("charge", 1.0)}
+FEATURE_SCALES = {
+    **{"eta": ("η", 2.0), "cells": ("cells", 10.0), "charge": ("charge", 1.0)},
+    **{name: (name, CLUSTER_SCALES[kind]) for name, kind in CLUSTERS.items()},
+}
 """Name and scale of the hit features beside r, φ and z."""
+NODES = ("r", "phi", "z")
 _PT, _PHI, _VR, _HITS = (PARTICLE_COLUMNS.index(name) for name in ("pt", "φ", "vr", "hits"))
 
 
@@ -65,7 +69,7 @@ def building_metadata(source: str, cuts: Cuts, options: Mapping[str, Any]) -> Me
         node_scale=(1000.0, math.pi / cuts.phi_sectors, 1000.0, *scales),
         sectors=cuts.phi_sectors,
         options=dict(options),
-    )
+    ).with_edge_features(cuts.edge_features)
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class _Hits:
     index : [N]
         Row of each in the event.
     layer : [N]
-        Place in `detector.SURFACES`.
+        Place in the detector's `surfaces`.
     nodes : [N, 3]
         r, φ, z in mm, rad, mm.
     particle : [N]
@@ -97,10 +101,11 @@ class _Hits:
         return _Hits(*(getattr(self, field.name)[keep] for field in fields(self)))
 
 
-def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
+def build(event: Event, cuts: Cuts, metadata: Metadata, detector: DetectorLayers = TRACKML) -> BuiltEvent:
     """Build the graphs of one event: one, or one of each sector that has an edge; where none has, of each with hits.
 
-    Sectors are numbered φ first: number in φ times `eta_sectors` plus number in η.
+    Sectors are numbered φ first: number in φ times `eta_sectors` plus number in η. The event's volumes and layers are
+    those of the `detector`.
 
     Raises
     ------
@@ -108,10 +113,10 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
         The event lacks what the cuts need, or a hit is in a layer that the detector doesn't have.
     """
     table = event.particle_fields()
-    hits = _selected(event, table, cuts)
+    pairs = layer_pairs(cuts.layers, cuts.skip_layers, detector)
+    hits = _selected(event, table, cuts, detector)
     truth, overlaps = true_pairs(hits.particle, hits.layer, hits.distance, cuts.overlaps == "every")
     sector = _sectors(hits.nodes, cuts)
-    pairs = layer_pairs(cuts.layers, cuts.skip_layers)
     edges = candidate_edges(hits.nodes, np.where(sector < 0, -1, hits.layer), pairs, cuts.slope_max, cuts.z0_max)
     y = _among(edges, truth, len(sector))
     inside = sector[edges[0]] == sector[edges[1]]
@@ -144,21 +149,21 @@ def build(event: Event, cuts: Cuts, metadata: Metadata) -> BuiltEvent:
     return BuiltEvent(tuple(graphs), counts)
 
 
-def _selected(event: Event, table: Mapping[str, Any], cuts: Cuts) -> _Hits:
+def _selected(event: Event, table: Mapping[str, Any], cuts: Cuts, detector: DetectorLayers) -> _Hits:
     """Hits of the chosen layers, without those of low pT, noise and overlaps where the cuts exclude these."""
-    layer = layer_numbers(event.volume, event.layer)
+    layer = layer_numbers(event.volume, event.layer, detector)
     if (layer < 0).any():
         row = int(np.argmax(layer < 0))
         raise InputError(
             f"{event.name}: hit {event.hit_id[row]} is in volume {event.volume[row]}, layer {event.layer[row]}; "
-            "allowed: the layers of the TrackML detector, volumes 7 8 9 12 13 14 16 17 18"
+            f"allowed: the layers of the {detector.name} detector, volumes {' '.join(map(str, detector.volumes))}"
         )
     row = table["particle_index"]
     vertex = np.vstack([np.zeros(3), event.vertex])[row]
     nodes = np.stack([event.r, event.phi, event.pos[:, 2]], axis=1)
     hits = _Hits(np.arange(len(layer)), layer, nodes, row, np.linalg.norm(event.pos - vertex, axis=1))
     low = (row > 0) & (table["particles"][row, _PT] < cuts.pt_min)
-    keep = np.isin(layer, np.unique(layer_pairs(cuts.layers, cuts.skip_layers))) & ~low
+    keep = np.isin(layer, np.unique(layer_pairs(cuts.layers, cuts.skip_layers, detector))) & ~low
     if cuts.noise == "drop":
         keep &= row > 0
     hits = hits.only(keep)
@@ -262,6 +267,9 @@ def _turned(x: Floats, table: Mapping[str, Any], middle: float, metadata: Metada
 
 def _feature(name: str, event: Event, hits: _Hits) -> Floats:
     """A hit feature beside r, φ, z, not scaled. Shapes: -> [N]."""
+    name = CLUSTERS.get(name, name)
+    if name in NODES:
+        return hits.nodes[:, NODES.index(name)]
     if name == "eta":
         return np.arcsinh(hits.nodes[:, 2] / np.maximum(hits.nodes[:, 0], 1e-6))
     if event.cells is None:

@@ -123,6 +123,10 @@ def line_metadata(inner: Metadata, scored: bool) -> Metadata:
     """
     columns = dict(zip(inner.edge_features, inner.edge_scale, strict=True))
     columns.setdefault(DIP, DIP_SCALE)
+    if lacking := [name for name in KINKS if name not in columns]:
+        raise InputError(
+            f"data.of: its edges lack {', '.join(lacking)}; allowed: edge_features with {', '.join(KINKS)}"
+        )
     columns.pop(SCORE, None)
     if scored:
         columns[SCORE] = 1.0

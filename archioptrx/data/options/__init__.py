@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archioptrx.data.options.acorn import AcornOptions
 from archioptrx.data.options.base import HERE, OF, Options, PlainOptions, description, option
+from archioptrx.data.options.colliderml import ColliderMLOptions
 from archioptrx.data.options.helix import HelixOptions
 from archioptrx.data.options.hitgraphs import HitgraphsOptions
 from archioptrx.data.options.learned import LearnedOptions
@@ -18,6 +19,7 @@ __all__ = [
     "OF",
     "SOURCES",
     "AcornOptions",
+    "ColliderMLOptions",
     "HelixOptions",
     "HitgraphsOptions",
     "LearnedOptions",

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
 
 from archioptrx.core.config import Fields, parse_yaml, read_yaml
+from archioptrx.core.errors import did_you_mean
+from archioptrx.data.doublets import SCALES
 
 HERE = Path()
 OF = "of"
@@ -110,6 +112,22 @@ def read_files(fields: Fields, what: str) -> dict[str, Any]:
         "skip_bad": skip_bad,
         "events": fields.take("events", (int, type(None)), None, minimum=1),
     }
+
+
+def edge_features_option() -> Any:
+    """A field for the names of edge features; empty: those of the source, usually `doublets.EDGE_FEATURES`."""
+    return option((), f"edge features instead of the usual ones: {', '.join(SCALES)}", list)
+
+
+def take_edge_features(fields: Fields) -> tuple[str, ...]:
+    """Take and check the names of edge features."""
+    names = fields.take("edge_features", (list, tuple), ())
+    for name in names:
+        if name not in SCALES:
+            fields.fault("edge_features", f"has {name!r}; {did_you_mean(name, SCALES)}")
+        elif list(names).count(name) > 1:
+            fields.fault("edge_features", f"has {name!r} twice; allowed: each once")
+    return tuple(map(str, names))
 
 
 def of_option(text: str) -> Any:

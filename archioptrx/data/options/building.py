@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import did_you_mean
-from archioptrx.data.options.base import option
+from archioptrx.data.options.base import edge_features_option, option, take_edge_features
 
 _HEPTRKX = {"layers": "barrel", "noise": "drop", "overlaps": "drop"}
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -20,7 +21,12 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 """Cuts of HEP.TrkX (heptrkx-gnn-tracking, `configs/prep_*.yaml`): it builds graphs of the first hits of particles in
 each layer, without noise."""
 
-FEATURES = ("eta", "cells", "charge")
+CLUSTERS = {f"cluster_{name}_{number}": name for number in (1, 2) for name in ("r", "phi", "z", "eta")}
+"""Features of the two clusters of a hit, of which acorn has twelve with its own four. A hit of one measurement has them
+from itself, as pixels have in acorn."""
+CLUSTER_SCALES = {"r": 1000.0, "phi": math.pi, "z": 1000.0, "eta": 1.0}
+"""Divisor of each, in mm, rad, mm, 1, as acorn's."""
+FEATURES = ("eta", "cells", "charge", *CLUSTERS)
 """Hit features beside r, φ and z."""
 _CHOICES = {
     "preset": tuple(PRESETS),
@@ -73,7 +79,10 @@ class Cuts:
     skip_layers
         Number of layers that a candidate edge may miss.
     features
-        Hit features beside r, φ, z: `eta`, `cells` (number of channels), `charge` (sum of their signals).
+        Hit features beside r, φ, z: `eta`, `cells` (number of channels), `charge` (sum of their signals), and
+        `cluster_r_1` … `cluster_eta_2`, see `CLUSTERS`; azimuths of clusters only in whole events.
+    edge_features
+        Edge features instead of those that `Metadata` has, by their names in `data.doublets`. Empty: the usual ones.
     signal_pt, signal_hits, signal_primary
         Target definition: true edges of particles below that pT (GeV), with fewer hits in the whole event, or (where
         asked for) that weren't made within 2 mm of the beam line are masked: they count neither in loss nor in metrics.
@@ -92,7 +101,8 @@ class Cuts:
     noise: str = option("keep", "keep or drop hits of no particle")
     overlaps: str = option("consecutive", "hits of a particle twice in a layer: consecutive, every or drop")
     skip_layers: int = option(0, "layers that an edge may miss")
-    features: tuple[str, ...] = option((), "hit features beside r, φ, z: eta, cells, charge", list)
+    features: tuple[str, ...] = option((), "hit features beside r, φ, z: eta, cells, charge, cluster_r_1 …", list)
+    edge_features: tuple[str, ...] = edge_features_option()
     signal_pt: float = option(0.0, "true edges of particles below are masked, GeV")
     signal_hits: int = option(0, "true edges of particles with fewer hits are masked")
     signal_primary: bool = option(False, "true edges of particles made away from the beam line are masked")
@@ -113,6 +123,9 @@ class Cuts:
             values[name] = fields.take(name, kind, usual.get(name, getattr(Cuts, name)), minimum=least)
         values["signal_primary"] = fields.take("signal_primary", bool, False)
         values["features"] = _features(fields)
+        values["edge_features"] = take_edge_features(fields)
+        if values["phi_sectors"] != 1 and any(CLUSTERS.get(name) == "phi" for name in values["features"]):
+            fields.fault("features", "has the azimuth of a cluster; allowed with phi_sectors 1")
         return values
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
-from archioptrx.data.options.base import HERE, option, read_files
+from archioptrx.data.options.base import HERE, edge_features_option, option, read_files, take_edge_features
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class HitgraphsOptions:
         Leave out files that break the contract (and count them) instead of refusing the whole data set.
     events
         Read the first so many events, by name, and no more; all where there are fewer. None: all.
+    edge_features
+        Edge features instead of those that `Metadata` has, by their names in `data.doublets`. Empty: the usual ones.
     usual_sectors
         Number of φ sectors where it stands nowhere else: that of a model's training data. No key of experiment files.
     """
@@ -35,6 +37,7 @@ class HitgraphsOptions:
     sectors: int | None = option(None, "φ sectors of an event (default: inferred)", int)
     skip_bad: bool = option(False, "leave out bad files and count them")
     events: int | None = option(None, "read the first so many events", int)
+    edge_features: tuple[str, ...] = edge_features_option()
     usual_sectors: int | None = None
 
     @classmethod
@@ -42,4 +45,5 @@ class HitgraphsOptions:
         """Take and check the options."""
         given = read_files(fields, "a folder of .npz files or one of them")
         sectors = fields.take("sectors", (int, str), "auto", choices=["auto"], minimum=1)
-        return cls(**given, sectors=None if sectors == "auto" else sectors)
+        features = take_edge_features(fields)
+        return cls(**given, sectors=None if sectors == "auto" else sectors, edge_features=features)

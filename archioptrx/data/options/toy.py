@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from archioptrx.core.config import Fields
-from archioptrx.data.options.base import option
+from archioptrx.data.options.base import edge_features_option, option, take_edge_features
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class ToyOptions:
         Number of tracks of an event, drawn uniformly, both included.
     max_angle
         Opening angle of the cone that the tracks start into, rad.
+    edge_features
+        Edge features instead of those that `Metadata` has, by their names in `data.doublets`. Empty: the usual ones.
     seed
         The same seed gives the same data.
     """
@@ -40,6 +42,7 @@ class ToyOptions:
     event_size_min: int = option(4, "fewest tracks of an event")
     event_size_max: int = option(12, "most tracks of an event")
     max_angle: float = option(0.7 * math.pi, "opening angle of the cone of tracks, rad")
+    edge_features: tuple[str, ...] = edge_features_option()
     seed: int = option(0, "seed")
 
     @classmethod
@@ -49,7 +52,7 @@ class ToyOptions:
         values = {k: fields.take(k, int, getattr(cls, k), minimum=low) for k, low in counts.items()}
         for key in ("height", "curve_min", "curve_max", "max_angle"):
             values[key] = fields.take(key, float, getattr(cls, key), minimum=1e-6)
-        options = cls(**values)
+        options = cls(**values, edge_features=take_edge_features(fields))
         for low, high in (("curve_min", "curve_max"), ("event_size_min", "event_size_max")):
             if getattr(options, low) > getattr(options, high):
                 fields.fault(low, f"is {getattr(options, low)}; allowed: {high} or less, {getattr(options, high)}")

@@ -1,7 +1,7 @@
-"""The detector of the TrackML challenge: its layers, and the pairs that a track meets one after the other.
+"""Layers of a detector, and the pairs of them that a track meets one after the other; those of the TrackML challenge.
 
-48 layers in nine volumes, named as in the files: the pixel detector (8 barrel, 7 and 9 endcaps), the short strips
-(13; 12, 14) and the long strips (17; 16, 18). Amrouche et al., arXiv:1904.06778; the numbers are those of its
+TrackML: 48 layers in nine volumes, named as in the files: the pixel detector (8 barrel, 7 and 9 endcaps), the short
+strips (13; 12, 14) and the long strips (17; 16, 18). Amrouche et al., arXiv:1904.06778; the numbers are those of its
 `detectors.csv` and of the hits.
 """
 
@@ -24,7 +24,7 @@ class Surface:
     Attributes
     ----------
     volume, layer
-        TrackML's numbers.
+        The numbers of the detector's files.
     barrel
         Cylinder or disk.
     place
@@ -41,61 +41,93 @@ class Surface:
     high: float
 
 
-_BARRELS = (
-    (8, 491.0, (32.0, 72.0, 116.0, 172.0)),
-    (13, 1083.0, (260.0, 360.0, 500.0, 660.0)),
-    (17, 1083.0, (820.0, 1020.0)),
-)
+@dataclass(frozen=True)
+class DetectorLayers:
+    """All layers of a detector.
+
+    Attributes
+    ----------
+    name
+        Name in messages.
+    surfaces
+        The layers; the barrel comes first, from the inside to the outside.
+    """
+
+    name: str
+    surfaces: tuple[Surface, ...]
+
+    @property
+    def barrel(self) -> int:
+        """Number of barrel layers."""
+        return sum(surface.barrel for surface in self.surfaces)
+
+    @property
+    def volumes(self) -> tuple[int, ...]:
+        """Numbers of the volumes, sorted."""
+        return tuple(sorted({surface.volume for surface in self.surfaces}))
+
+
+Barrels = tuple[tuple[int, float, tuple[float, ...]], ...]
 """Volume, half of its length, radii of its layers 2, 4, …; mm."""
-_ENDCAPS = (
-    (7, 9, 30.0, 176.0, (600.0, 700.0, 820.0, 960.0, 1100.0, 1300.0, 1500.0)),
-    (12, 14, 240.0, 702.0, (1220.0, 1500.0, 1800.0, 2150.0, 2550.0, 2950.0)),
-    (16, 18, 755.0, 1020.0, (1220.0, 1500.0, 1800.0, 2150.0, 2550.0, 2950.0)),
-)
+Endcaps = tuple[tuple[int, int, float, float, tuple[float, ...]], ...]
 """Volumes at negative and positive z, inner and outer radius, |z| of the disks; layers count up along z. mm."""
 
 
-def _surfaces() -> tuple[Surface, ...]:
-    barrels = [
+def detector_of(name: str, barrels: Barrels, endcaps: Endcaps) -> DetectorLayers:
+    """Layers of a detector whose layers have even numbers, from the inside to the outside or along z."""
+    cylinders = [
         Surface(volume, 2 * k + 2, True, radius, -half, half)
-        for volume, half, radii in _BARRELS
+        for volume, half, radii in barrels
         for k, radius in enumerate(radii)
     ]
     disks = []
-    for negative, positive, low, high, places in _ENDCAPS:
+    for negative, positive, low, high, places in endcaps:
         for k, z in enumerate(places):
             disks.append(Surface(negative, 2 * (len(places) - k), False, -z, low, high))
             disks.append(Surface(positive, 2 * k + 2, False, z, low, high))
-    return tuple(barrels + disks)
+    return DetectorLayers(name, tuple(cylinders + disks))
 
 
-SURFACES = _surfaces()
-"""All layers; the barrel comes first, from the inside to the outside."""
-BARREL = sum(surface.barrel for surface in SURFACES)
-"""Number of barrel layers: 10."""
+TRACKML = detector_of(
+    "TrackML",
+    (
+        (8, 491.0, (32.0, 72.0, 116.0, 172.0)),
+        (13, 1083.0, (260.0, 360.0, 500.0, 660.0)),
+        (17, 1083.0, (820.0, 1020.0)),
+    ),
+    (
+        (7, 9, 30.0, 176.0, (600.0, 700.0, 820.0, 960.0, 1100.0, 1300.0, 1500.0)),
+        (12, 14, 240.0, 702.0, (1220.0, 1500.0, 1800.0, 2150.0, 2550.0, 2950.0)),
+        (16, 18, 755.0, 1020.0, (1220.0, 1500.0, 1800.0, 2150.0, 2550.0, 2950.0)),
+    ),
+)
+"""The detector of the TrackML challenge."""
+SURFACES = TRACKML.surfaces
+BARREL = TRACKML.barrel
+"""Number of its barrel layers: 10."""
 LINES_Z0 = 200.0
 """Largest |z0| of the straight lines that give the order of the layers, mm."""
 LINES_ETA = 4.5
 """Pseudorapidity of those lines, on both sides."""
 
 
-def layer_numbers(volume: Ints, layer: Ints) -> Ints:
-    """Place of each hit's layer in `SURFACES`; -1 for one that the detector doesn't have. Shapes: [N], [N] -> [N]."""
+def layer_numbers(volume: Ints, layer: Ints, detector: DetectorLayers = TRACKML) -> Ints:
+    """Place of each hit's layer in `surfaces`; -1 for one that the detector doesn't have. Shapes: [N], [N] -> [N]."""
     table = np.full((32, 32), -1, dtype=np.int64)
-    for number, surface in enumerate(SURFACES):
+    for number, surface in enumerate(detector.surfaces):
         table[surface.volume, surface.layer] = number
     known = (volume >= 0) & (volume < 32) & (layer >= 0) & (layer < 32)
     return np.where(known, table[np.where(known, volume, 0), np.where(known, layer, 0)], -1)
 
 
 @cache
-def layer_pairs(layers: str, skip: int = 0) -> tuple[tuple[int, int], ...]:
+def layer_pairs(layers: str, skip: int = 0, detector: DetectorLayers = TRACKML) -> tuple[tuple[int, int], ...]:
     """Pairs of layers (inner, outer) between which edges are looked for.
 
     Barrel: neighbours, and with `skip` those that have up to so many layers between them. Barrel and endcaps: layers
     that a straight line from the beam (|z0| ≤ 200 mm, |η| ≤ 4.5) meets one after the other, or with up to `skip`
-    between. That gives 114 pairs, and 98.9 % of the consecutive hits of the challenge's event 1 lie in them (where they
-    lie in two layers); with one layer missed, 189 pairs and 99.7 %.
+    between. In the TrackML detector that gives 114 pairs, and 98.9 % of the consecutive hits of the challenge's event 1
+    lie in them (where they lie in two layers); with one layer missed, 189 pairs and 99.7 %.
 
     Parameters
     ----------
@@ -103,15 +135,14 @@ def layer_pairs(layers: str, skip: int = 0) -> tuple[tuple[int, int], ...]:
         `barrel` or `all`.
     skip
         Number of layers that a track may miss on the way.
+    detector
+        The detector.
 
     Returns
     -------
-    Places in `SURFACES`, sorted.
+    Places in `surfaces`, sorted.
     """
-    if layers == "barrel":
-        met: Ints = np.arange(BARREL)[None]
-    else:
-        met = _layers_on_lines()
+    met: Ints = np.arange(detector.barrel)[None] if layers == "barrel" else _layers_on_lines(detector.surfaces)
     pairs: set[tuple[int, int]] = set()
     for step in range(1, skip + 2):
         both = np.stack([met[:, :-step].ravel(), met[:, step:].ravel()])
@@ -119,12 +150,12 @@ def layer_pairs(layers: str, skip: int = 0) -> tuple[tuple[int, int], ...]:
     return tuple(sorted(pairs))
 
 
-def _layers_on_lines() -> Ints:
+def _layers_on_lines(surfaces: tuple[Surface, ...]) -> Ints:
     """Layers that straight lines from the beam line meet, in order, then -1. Shapes: -> [lines, layers]."""
     z0, eta = np.meshgrid(np.linspace(-LINES_Z0, LINES_Z0, 21), np.linspace(-LINES_ETA, LINES_ETA, 1801))
     z0, rise = z0.reshape(-1, 1), np.sinh(eta).reshape(-1, 1)
-    place, low, high = (np.array([getattr(s, name) for s in SURFACES]) for name in ("place", "low", "high"))
-    barrel = np.array([s.barrel for s in SURFACES])
+    place, low, high = (np.array([getattr(s, name) for s in surfaces]) for name in ("place", "low", "high"))
+    barrel = np.array([s.barrel for s in surfaces])
     with np.errstate(divide="ignore", invalid="ignore"):
         r = np.where(barrel, place, (place - z0) / rise)
     along = np.where(barrel, z0 + place * rise, r)

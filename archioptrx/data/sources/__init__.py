@@ -44,8 +44,10 @@ from archioptrx.data.options.building import Cuts
 if TYPE_CHECKING:
     from archioptrx.data.dataset import Dataset, Metadata
 
-FILES = ("path", "model")
+FILES = ("path", "model", "acorn_config")
 """Keys of a description whose values are paths."""
+CHOICE = ("events", "from_event", "below_event", "dataset")
+"""Keys of a description that choose some of the events at its path."""
 
 __all__ = ["SOURCES", "check_spec", "load_dataset", "resolved", "source", "with_path"]
 
@@ -130,7 +132,7 @@ def with_path(content: Mapping[str, Any], path: str) -> dict[str, Any]:
         return {**content, OF: with_path(description(content[OF]), path)}
     source = source_at(Path(path))
     if content.get("source") == source:
-        return {**{key: value for key, value in content.items() if key != "events"}, "path": path}
+        return {**{key: value for key, value in content.items() if key not in CHOICE}, "path": path}
     both = [name for name in (content.get("source", ""), source) if name in SOURCES]
     builders = [issubclass(options_of(name), Cuts) for name in both]
     cuts = {field.name for field in fields(Cuts)} if builders == [True, True] else set()

@@ -1,5 +1,7 @@
 """Event graphs as acorn (gnn4itk) and gnn_tracking store them: one PyG `Data` object per file, `.pyg` or `.pt`.
 
+`.pyg` may be packed (`.pyg.gz`). Learned stages of acorn leave batches of one event, as their `DataLoader` made them.
+
 Two forms are known, and recognised by the content of a file.
 
 *Named columns* (acorn): one tensor per feature, with or without the prefix that newer versions give it, here in
@@ -18,20 +20,21 @@ An edge goes from the hit nearer to the beam line to the other one (of equal hit
 first). Edges keep the order of the file. A true edge is what the file says it is; gnn_tracking's joins any two
 layers' hits of one particle that its cuts let through.
 
-A stranger's pickle runs a stranger's code: files are read with `weights_only=True`, and of PyG's classes only those are
-admitted that such a file consists of. Names: acorn.stages.data_reading and acorn.utils.loading_utils;
+A stranger's pickle runs a stranger's code: no class or function of a file is used here, see `torch_pickle`.
+Names: acorn.stages.data_reading and acorn.utils.loading_utils;
 gnn_tracking.graph_construction.graph_builder.
 """
 
 from __future__ import annotations
 
+import gzip
 import math
 import re
 from collections import Counter
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -45,17 +48,21 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.identifiers import whole_numbers
 from archioptrx.data.options import SOURCES, AcornOptions
 from archioptrx.data.options.acorn import NAMES, PT_UNITS
+from archioptrx.data.options.acorn_rules import AcornRules, read_rules
+from archioptrx.data.options.building import CLUSTER_SCALES, CLUSTERS
 from archioptrx.data.pairs import Edges, pair_keys, per_pair
+from archioptrx.data.sources.acorn_rules import edge_targets
 from archioptrx.data.sources.files import files_in, stamp
 from archioptrx.data.sources.pyg_files import ALLOWED, Array, Content, array, first, read_content
 from archioptrx.data.sources.stream import Job, stream
 
 __all__ = ["NAMES", "SectorFile", "event_files", "load", "write_predictions"]
 
-PATTERNS = ("*.pyg", "*.pt")
+PATTERNS = ("*.pyg", "*.pyg.gz", "*.pt")
 TRUTH = ("edge_y", "y", "track_edges")
 """Names of columns, each of which gives the truth of edges."""
 NODE_SCALE = (1000.0, math.pi, 1000.0)
+NO_EDGES, NO_TRUTH = np.zeros((2, 0), np.int64), np.zeros(0, np.bool_)
 
 
 @SOURCES.registering("acorn")
@@ -68,14 +75,29 @@ def load(options: AcornOptions) -> Dataset:
         Files are missing or break the contract: one line per fault.
     """
     files = event_files(options)
+    further = [name.removeprefix("hit_") for name in options.columns]
+    config = None if options.acorn_config is None else str(options.acorn_config)
+    rules = None if options.acorn_config is None else read_rules(options.acorn_config)
     metadata = Metadata(
         "acorn",
-        node_features=("r", "φ", "z", *(name.removeprefix("hit_") for name in options.columns)),
-        node_scale=NODE_SCALE + (1.0,) * len(options.columns),
-        options={**asdict(options), "path": str(options.path)},
-    )
-    jobs = [Job(name, parts, " ".join(stamp(part.path) for part in parts.values())) for name, parts in files.items()]
-    return stream(jobs, partial(make, options=options, metadata=metadata), metadata, options.skip_bad)
+        node_features=("r", "φ", "z", *further),
+        node_scale=NODE_SCALE + tuple(scale_of(name) for name in further),
+        options={**asdict(options), "path": str(options.path), "acorn_config": config},
+    ).with_edge_features(options.edge_features)
+    jobs = [
+        Job(name, parts, " ".join([repr(rules), *(stamp(part.path) for part in parts.values())]))
+        for name, parts in files.items()
+    ]
+    return stream(jobs, partial(make, options=options, metadata=metadata, rules=rules), metadata, options.skip_bad)
+
+
+def scale_of(name: str) -> float:
+    """Divisor of a further feature of the hits.
+
+    >>> scale_of("cluster_z_2"), scale_of("eta")
+    (1000.0, 1.0)
+    """
+    return CLUSTER_SCALES[CLUSTERS[name]] if name in CLUSTERS else 1.0
 
 
 class SectorFile(NamedTuple):
@@ -102,8 +124,17 @@ def event_files(options: AcornOptions) -> dict[str, dict[int, SectorFile]]:
         parts = named.setdefault(name, {})
         if sector in parts:
             raise InputError(f"{file}: is called {name}, as is {parts[sector].path}; allowed: names of their own")
-        parts[sector] = SectorFile(file, "_".join((*folders, file.stem)))
+        parts[sector] = SectorFile(file, "_".join((*folders, bare_name(file))))
     return {name: dict(sorted(parts.items())) for name, parts in named.items()}
+
+
+def bare_name(file: Path) -> str:
+    """Name of a file without its endings.
+
+    >>> bare_name(Path("trainset/event7.pyg.gz")), bare_name(Path("a.b.pt"))
+    ('event7', 'a.b')
+    """
+    return Path(file.stem).stem if file.suffix == ".gz" else file.stem
 
 
 def event_and_sector(file: Path, names: str) -> tuple[str, int]:
@@ -117,16 +148,16 @@ def event_and_sector(file: Path, names: str) -> tuple[str, int]:
     >>> event_and_sector(Path("data21000_s3.pt"), NAMES), event_and_sector(Path("event7.pyg"), NAMES)
     (('data21000', 3), ('event7', 0))
     """
-    match = re.fullmatch(names, file.stem)
+    match = re.fullmatch(names, bare_name(file))
     if match is None:
-        return file.stem, 0
+        return bare_name(file), 0
     event, sector = match["event"], match["sector"]
     if not event or not (sector or "").isdecimal() or len(sector) > 9:
         raise InputError(f"{file}: sector is {sector!r} and event {event!r}; allowed: names that the pattern divides")
     return event, int(sector)
 
 
-def make(job: Job, options: AcornOptions, metadata: Metadata) -> BuiltEvent:
+def make(job: Job, options: AcornOptions, metadata: Metadata, rules: AcornRules | None = None) -> BuiltEvent:
     """Read the files of one event; a hit that is in several sectors has one name in all of them."""
     files: dict[int, SectorFile] = job.content
     parts, truth = [], True
@@ -134,7 +165,7 @@ def make(job: Job, options: AcornOptions, metadata: Metadata) -> BuiltEvent:
         content = read_content(file, options.path)
         truth &= any(name in content for name in TRUTH)
         with faults_at(str(file)):
-            parts.append(arrays_of(content, options))
+            parts.append(arrays_of(content, options, rules))
     shared = name_shared_hits(parts) if len(parts) > 1 else 0
     graphs = [
         make_graph(arrays, metadata, job.name, sector, place=str(file.path))
@@ -168,7 +199,7 @@ def _with_repeats(place: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.stack([place, repeat], axis=1)
 
 
-def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
+def arrays_of(content: Content, options: AcornOptions, rules: AcornRules | None = None) -> dict[str, Any]:
     """Make a graph's arrays of a file's, whose form is checked on the way; edges stay as the file has them.
 
     Raises
@@ -178,10 +209,13 @@ def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
     """
     nodes, kind = coordinates(content, options)
     count = len(nodes)
-    further = [feature(content, name, count) for name in options.columns]
+    names = [name.removeprefix("hit_") for name in options.columns]
+    further = [
+        feature(content, name, count) / scale_of(bare) for name, bare in zip(options.columns, names, strict=True)
+    ]
     for name, values in zip(("r", "φ", "z", *options.columns), (*nodes.T, *further), strict=True):
         _finite(values, name, "hit")
-    edges, truth = _edges(content, count)
+    edges, truth = (NO_EDGES, NO_TRUTH) if options.without_edges else _edges(content, count)
     arrays = {
         "x": np.stack([*(nodes / NODE_SCALE).T, *further], axis=1),
         "edge_index": edges,
@@ -189,11 +223,13 @@ def arrays_of(content: Content, options: AcornOptions) -> dict[str, Any]:
         "hit_id": _hit_ids(content, count),
         **_particles(content, count, kind, PT_UNITS[options.pt_unit]),
     }
-    if options.weights:
+    if options.weights and not options.without_edges:
         name, weights = first(content, "edge_weights", "weights")
         weights = _column(weights, name, edges.shape[1], "edge")
         _finite(weights, name, "edge", minimum=0)
         arrays["edge_weight"] = weights
+    if rules is not None:
+        arrays |= edge_targets(content, edges, truth, count, rules)
     return arrays
 
 
@@ -264,7 +300,8 @@ def _edges(content: Content, hits: int) -> tuple[Edges, NDArray[np.bool_]]:
     """Edges [2, E] and their truth [E], in the file's order."""
     edges, tracks = _pairs(content, "edge_index", hits), _pairs(content, "track_edges", hits)
     if edges is None:
-        raise InputError("lacks edge_index; allowed: whole numbers [2, edges]")
+        allowed = "whole numbers [2, edges], or without_edges for a feature store"
+        raise InputError(f"lacks edge_index; allowed: {allowed}")
     name, truth = first(content, "edge_y", "y")
     if truth is None and tracks is None:  # no edge is known to be true
         return edges, np.zeros(edges.shape[1], np.bool_)
@@ -312,8 +349,13 @@ def _particles(content: Content, hits: int, kind: str, unit: float) -> dict[str,
 
 
 def write_predictions(
-    file: Path, target: Path, graph: HitGraph, scores: torch.Tensor | None, tracks: torch.Tensor | None
-) -> None:
+    file: Path,
+    target: Path,
+    graph: HitGraph,
+    scores: torch.Tensor | None,
+    tracks: torch.Tensor | None,
+    seconds: float | None = None,
+) -> bool:
     """Write an event's file again with the scores and tracks of a network, under the names of acorn.
 
     Parameters
@@ -329,7 +371,13 @@ def write_predictions(
         directions of an edge have its score, an edge from a hit to itself has 0. `edge_scores` or, where the file has
         names without prefix, `scores`.
     tracks : int64 [N] or None
-        Track of each hit, -1 for none. `hit_track_labels` or `labels`.
+        Track of each hit, -1 for none. `hit_track_labels` and `labels`: acorn's versions read one or the other.
+    seconds
+        Time that the event took, `time_taken`; None: unknown.
+
+    Returns
+    -------
+    Whether it is an event of acorn, whose features have names.
 
     Raises
     ------
@@ -345,7 +393,13 @@ def write_predictions(
         with faults_at(str(file)):
             values = per_pair(edges, graph.edge_index.numpy(), scores.detach().numpy(), hits)
         content["edge_scores" if prefixed else "scores"] = torch.tensor(values, dtype=torch.float32)
+    named = not (isinstance(matrix := content.get("x"), torch.Tensor) and matrix.ndim == 2)
     if tracks is not None:
-        content["hit_track_labels" if prefixed else "labels"] = tracks.to(torch.int64)
+        names = ("labels", "hit_track_labels") if named else ("labels",)
+        content |= dict.fromkeys(names, tracks.to(torch.int64))
+    if seconds is not None and named:
+        content["time_taken"] = seconds
     target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(Data.from_dict(content), target)
+    with gzip.open(target, "wb") if target.suffix == ".gz" else target.open("wb") as stream:
+        torch.save(Data.from_dict(content), cast(IO[bytes], stream))
+    return named

@@ -7,7 +7,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -123,6 +123,22 @@ class EventFiles:
     parts: Mapping[str, EventFile] = field(default_factory=dict)
     faults: tuple[str, ...] = ()
 
+    def hits(self, names: Sequence[str]) -> EventFile:
+        """The file with these columns of the hits: `-hits.csv`, in acorn's feature store `-truth.csv`.
+
+        Raises
+        ------
+        InputError
+            There is none.
+        """
+        if "hits" in self.parts:
+            return self.parts["hits"]
+        columns = self.parts["truth"].read().partition(b"\n")[0].decode("utf-8", "replace")
+        if set(names) <= {name.strip().strip('"') for name in columns.split(",")}:
+            return self.parts["truth"]
+        first = next(iter(self.parts.values()))
+        raise InputError(f"{first}: {self.name}-hits.csv is missing beside it; allowed: hits with it")
+
     @property
     def key(self) -> str:
         """Text of paths, sizes and times of the files; it changes when their content does."""
@@ -167,7 +183,7 @@ def _by_event(files: list[EventFile]) -> list[EventFiles]:
                 f"{file}: is there twice, also as {twin}; allowed: one of the two"
             )
     for event, parts in sorted_files.items():
-        if "hits" not in parts:
+        if not {"hits", "truth"} & set(parts):
             first = next(iter(parts.values()))
             faults.setdefault(event, []).append(
                 f"{first}: {event}-hits.csv is missing beside it; allowed: hits with it"

@@ -114,7 +114,8 @@ def complete(metadata: Metadata | None, good: Mapping[Path, Scan], options: Hitg
         )
     if any(scan.zero for scan in good.values()):
         facts["pid"] = "one added: 0 was a particle, and means noise here"
-    return replace(metadata, options={**metadata.options, **facts})
+    metadata = replace(metadata, options={**metadata.options, **facts})
+    return metadata.with_edge_features(options.edge_features)
 
 
 def scan_all(files: Sequence[Path], widths: Mapping[str, int]) -> dict[Path, Scan]:

@@ -109,7 +109,7 @@ def load(options: PickleOptions) -> Dataset:
         sectors=max(sectors, default=1),
         embedding=embedding_width(good[0]) if good else 0,
         options={**asdict(options), "path": str(options.path)},
-    )
+    ).with_edge_features(options.edge_features)
     stamps = hashlib.sha256("\n".join(map(stamp, files)).encode()).hexdigest()
     jobs = [Job(sample.name, sample, f"{stamps} {sample.place}") for sample in samples]
     return stream(jobs, partial(make, metadata=metadata), metadata, options.skip_bad)
@@ -183,7 +183,8 @@ def _sample(file: Path, number: int, content: Any, most: int) -> Sample:
     faults: list[str] = []
     if not (isinstance(name, str) and _NAME.fullmatch(name)):
         faults.append(f"event is {name!r:.60}; allowed: letters, digits, _ . + -")
-    if not (isinstance(sector, int) and isinstance(sectors, int) and sector >= 0 and 1 <= sectors <= MOST_SECTORS):
+    numbers = all(isinstance(number, int) and not isinstance(number, bool) for number in (sector, sectors))
+    if not (numbers and sector >= 0 and 1 <= sectors <= MOST_SECTORS):
         faults.append(f"sector {sector!r:.20} of {sectors!r:.20}; allowed: 0 or more, of 1 … {MOST_SECTORS:,}")
     if not faults and "sector" in keys and not {"event", "sectors"} <= keys.keys():
         missing = " and ".join(sorted({"event", "sectors"} - keys.keys()))

@@ -1,10 +1,12 @@
-"""Reading PyG's files of strangers: with `weights_only=True`, and no class but those that a graph consists of."""
+"""Reading PyG's files of strangers: no class of theirs is made, and nothing in them is run; see `torch_pickle`."""
 
 from __future__ import annotations
 
-import pickle
-import warnings
+import gzip
+import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch_geometric.data.data import Data, DataEdgeAttr, DataTensorAttr
-from torch_geometric.data.storage import EdgeStorage, GlobalStorage, NodeStorage
 
-from archioptrx.core.errors import InputError
-from archioptrx.data.sources.files import file_fault, unpacked_fault
+from archioptrx.core.errors import InputError, reason_of
+from archioptrx.data.sources.files import file_fault
+from archioptrx.data.sources.torch_pickle import GraphObject, load
 
-ALLOWED = "event graphs of acorn or gnn_tracking, .pyg or .pt"
+ALLOWED = "event graphs of acorn or gnn_tracking, .pyg, .pyg.gz or .pt"
 LARGEST = 8 * 2**30
 """Most bytes of a file with one event."""
-CLASSES = [Data, DataEdgeAttr, DataTensorAttr, EdgeStorage, GlobalStorage, NodeStorage]
+BROKEN = (
+    *(OSError, EOFError, MemoryError, ValueError, RuntimeError, LookupError, OverflowError),
+    *(zlib.error, struct.error, zipfile.BadZipFile),
+)
+"""Exceptions that gzip and zipfile raise about damaged files."""
+RATIO, MOST_RATIO, USUAL = 1.5, 50, 16 * 2**20
+"""Times of its own size to which a file may unpack: torch.save doesn't compress, gzip does; and bytes for any file."""
+OF_BATCHES = ("batch", "ptr")
+"""Fields that a `DataLoader` adds."""
 Array = NDArray[Any]
 Content = Mapping[str, Any]
 
@@ -39,41 +48,54 @@ def read_content(file: Path, folder: Path) -> dict[str, Any]:
     InputError
         The file isn't a graph as `torch.save` writes it, or holds more than that.
     """
-    fault = file_fault(file, folder, LARGEST)
+    if (fault := file_fault(file, folder, LARGEST)) is not None:
+        raise InputError(f"{file}: {fault}; allowed: {ALLOWED}")
     try:
-        if fault is None and not zipfile.is_zipfile(file):
-            fault = "is cut short or no file of torch.save"
-        # torch.save doesn't compress.
-        fault = fault or unpacked_fault(file, 1.5)
-        if fault is None:
-            with torch.serialization.safe_globals(CLASSES), warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # e.g. of other protocols: the file can be read or can't
-                return _content(torch.load(file, map_location="cpu", weights_only=True))
-    except pickle.UnpicklingError as error:
-        fault = f"holds more than a graph needs ({_reason(error)})"
-    except (OSError, RuntimeError, ValueError, TypeError, AttributeError, LookupError, EOFError, MemoryError) as error:
-        fault = f"can't be read ({_reason(error)})"
-    except zipfile.BadZipFile as error:
-        fault = f"is damaged ({_reason(error)})"
-    raise InputError(f"{file}: {fault}; allowed: {ALLOWED}")
+        return _content(load(_whole_archive(_bytes(file))))
+    except InputError as error:
+        raise InputError(f"{file}: {error.faults[0]}; allowed: {ALLOWED}") from error
+    except BROKEN as error:
+        raise InputError(f"{file}: can't be read ({reason_of(error, 160)}); allowed: {ALLOWED}") from error
 
 
-def _reason(error: Exception) -> str:
-    """The line of torch's message with the reason."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    telling = [line for line in lines if "Unsupported" in line or "GLOBAL" in line]
-    return (telling or lines or [type(error).__name__])[0][:160]
+def _bytes(file: Path) -> bytes:
+    """Content of a file, of a `.gz` unpacked as far as it may be."""
+    if file.suffix != ".gz":
+        return file.read_bytes()
+    most = min(LARGEST, max(USUAL, MOST_RATIO * file.stat().st_size))
+    with gzip.open(file) as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise InputError(f"unpacks to more than {most:,} bytes, as a bomb does")
+    return content
+
+
+def _whole_archive(content: bytes) -> bytes:
+    """The same bytes, of a zip archive that isn't larger inside."""
+    if not zipfile.is_zipfile(io.BytesIO(content)):
+        raise InputError("is cut short or no file of torch.save")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > RATIO * len(content):
+        times = size / len(content)
+        raise InputError(f"would unpack to {size:,} bytes, {times:.0f} times its size; allowed: {RATIO:g} times")
+    return content
 
 
 def _content(loaded: Any) -> dict[str, Any]:
-    """The fields of a PyG object of any version, or of a dict."""
-    if isinstance(loaded, Data):
-        fields = vars(loaded)
+    """The fields of a PyG object of any version, of a batch of one, or of a dict."""
+    if isinstance(loaded, GraphObject):
+        fields = loaded.fields
         store = fields.get("_store")
-        loaded = fields if store is None else vars(store).get("_mapping")
+        if isinstance(store, GraphObject):
+            fields = store.fields
+        loaded = fields.get("_mapping") if isinstance(store, GraphObject) else fields
+        graphs = fields.get("_num_graphs", 1)
+        if graphs != 1:
+            raise InputError(f"holds a batch of {graphs!r:.20} graphs; allowed: one event in a file")
     if not isinstance(loaded, dict):
-        raise TypeError(f"holds {type(loaded).__name__}, no graph")
-    return {str(name): value for name, value in loaded.items() if value is not None}
+        raise InputError(f"can't be read (holds {type(loaded).__name__}, no graph)")
+    return {str(name): value for name, value in loaded.items() if value is not None and name not in OF_BATCHES}
 
 
 def array(content: Content, name: str) -> Array | None:

@@ -42,7 +42,7 @@ def load(content: bytes) -> Any:
     InputError
         It asks for anything but plain data and arrays, or is damaged; one line.
     """
-    _check_instructions(content)
+    check_instructions(content)
     # Objects of extension codes that this process has read before would come without being asked for.
     copyreg.clear_extension_cache()
     try:
@@ -54,11 +54,18 @@ def load(content: bytes) -> Any:
         raise InputError(f"is no sound pickle ({reason_of(error)}); allowed: {ALLOWED}") from error
 
 
-def _check_instructions(content: bytes) -> None:
+def check_instructions(content: bytes, refused: frozenset[str] = REFUSED) -> None:
+    """Go through the instructions of a pickle without carrying them out.
+
+    Raises
+    ------
+    InputError
+        There is one that is refused, or one that reserves memory for nothing; or it is no pickle.
+    """
     number = 0
     try:
         for number, (code, argument, _) in enumerate(pickletools.genops(content)):
-            if code.name in REFUSED:
+            if code.name in refused:
                 raise InputError(f"asks for {code.name}, which arrays don't need; allowed: {ALLOWED}")
             # The memo is a list in memory as long as its largest number: an honest one counts.
             if code.name in MEMO and int(argument or 0) > number:
@@ -69,7 +76,7 @@ def _check_instructions(content: bytes) -> None:
         ) from error
 
 
-class _Allowed:
+class Allowed:
     """A function that a pickle may call. Without a state that the pickle could change."""
 
     __slots__ = ("_function",)
@@ -166,24 +173,24 @@ def _empty() -> bytes:
     return b""
 
 
-_NDARRAY = _Allowed(lambda *_: _refuse("ndarray"))
+_NDARRAY = Allowed(lambda *_: _refuse("ndarray"))
 
 
 def _refuse(name: str) -> None:
     raise pickle.UnpicklingError(f"calls {name}")
 
 
-_ALLOWED: dict[tuple[str, str], _Allowed] = {
+_ALLOWED: dict[tuple[str, str], Allowed] = {
     ("numpy", "ndarray"): _NDARRAY,
-    ("numpy", "dtype"): _Allowed(_dtype),
+    ("numpy", "dtype"): Allowed(_dtype),
     # Python's protocols below 3 have no bytes.
-    ("_codecs", "encode"): _Allowed(_encode),
-    ("__builtin__", "bytes"): _Allowed(_empty),
+    ("_codecs", "encode"): Allowed(_encode),
+    ("__builtin__", "bytes"): Allowed(_empty),
 }
 for _core in ("numpy.core", "numpy._core"):
-    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _Allowed(_reconstruct)
-    _ALLOWED[f"{_core}.multiarray", "scalar"] = _Allowed(_scalar)
-    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = _Allowed(_array)
+    _ALLOWED[f"{_core}.multiarray", "_reconstruct"] = Allowed(_reconstruct)
+    _ALLOWED[f"{_core}.multiarray", "scalar"] = Allowed(_scalar)
+    _ALLOWED[f"{_core}.numeric", "_frombuffer"] = Allowed(_array)
 
 
 class _Unpickler(pickle.Unpickler):

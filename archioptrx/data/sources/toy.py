@@ -48,7 +48,7 @@ def load(options: ToyOptions) -> Dataset:
         "toy",
         node_scale=(UNIT * options.height, math.pi, UNIT * options.height),
         options=asdict(options),
-    )
+    ).with_edge_features(options.edge_features)
     seeds = np.random.SeedSequence(options.seed).spawn(options.num_samples)
     jobs = [Job(f"toy{i:06d}", (i, seed), f"{options.seed} {i}") for i, seed in enumerate(seeds)]
     return stream(jobs, partial(make, options=options, metadata=metadata), metadata)

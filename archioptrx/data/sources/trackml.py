@@ -3,7 +3,7 @@
 Amrouche et al., arXiv:1904.06778. Units: mm, GeV, e. `detectors.csv` may lie beside them and isn't needed. Content of
 each file, and the rule without it:
 
-    hits        always there
+    hits        always there; in acorn's feature store the file of the truth has their columns, and takes its place
     truth       particle and weight of each hit. Without it all hits count as noise and no edge is true: good for
                 predictions. Either all events of a data set have truth or none
     particles   momentum at the vertex, vertex, charge. Without it they are 0, and nothing may ask for pT. Hits of a
@@ -91,7 +91,7 @@ def read_event(files: EventFiles) -> tuple[Event, int]:
     """
     if files.faults:
         raise InputError(*files.faults)
-    hits = read_table(files.parts["hits"], HITS)
+    hits = read_table(files.hits(HITS), HITS)
     hit_id = hits["hit_id"]
     _unique(hits, "hit_id")
     _near(hits, ("x", "y", "z"), FARTHEST, "mm")
@@ -184,7 +184,7 @@ def _particles(files: EventFiles, pid: Array) -> Table:
         return Table(table.file, {name: column[real] for name, column in table.columns.items()})
     ids = np.unique(pid[pid != 0])
     blank = {name: np.zeros(len(ids)) for name in PARTICLES}
-    return Table(files.parts["hits"], blank | {"particle_id": ids})
+    return Table(next(iter(files.parts.values())), blank | {"particle_id": ids})
 
 
 def _cells(files: EventFiles, hits: Table) -> Array | None:

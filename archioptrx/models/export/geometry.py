@@ -13,9 +13,14 @@ from typing import Any
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Metadata
+<<<<<<< HEAD
 from archioptrx.data.doublets import EDGE_FEATURES, difference
 from archioptrx.graphs.source.text import Code, call, docstring, lines, listed
 from archioptrx.models.export.form import Scaled
+=======
+from archioptrx.data.doublets import ACORN_FEATURES, EDGE_FEATURES, difference
+from archioptrx.graphs.source.text import call, docstring, lines, listed
+>>>>>>> main
 
 FIELDS = ("x", "edge_attr")
 HITS, DOUBLETS, PHYSICAL = "scaled_hits", "scaled_doublets", "physical_hits"
@@ -32,8 +37,14 @@ GEOMETRY = (
     ("one", "torch.where(dr < 0, -1.0, 1.0).to(dr.dtype)"),
     ("safe", "torch.where(dr.abs() < 1.0, one, dr)"),
     ("z0", "hits[start, 2] - hits[start, 0] * dz / safe"),
+    ("eta", "torch.asinh(hits[:, 2] / hits[:, 0].clamp(min=1e-6))"),
+    ("level", "dr == 0"),
+    ("slope", "dphi / math.pi * 1000 / torch.where(level, 1.0, dr)"),
+    ("phislope", "torch.where(level, 100 * dphi.sign(), slope).clamp(-100, 100)"),
+    ("rphislope", "(hits[start, 0] + hits[end, 0]) / 2000 * phislope"),
 )
-"""Statements that compute `doublets.doublet_features`."""
+"""Statements that compute `doublets.doublet_features` and `doublets.acorn_features`."""
+ACORN = ("dr / 1000", "dphi / math.pi", "dz / 1000", "(eta[end] - eta[start])", "phislope", "rphislope")
 
 
 def check_fields(fields: Mapping[str, str | None], metadata: Metadata) -> None:
@@ -139,7 +150,7 @@ def _edge_columns(metadata: Metadata) -> dict[str, str]:
     """Code of each edge feature that hits give: the geometry of doublets, differences of further columns."""
     usual = dict(zip(EDGE_FEATURES, ("dr", "dphi", "dz", "dphi / safe", "z0"), strict=True))
     differences = {difference(name): f"step[:, {place}]" for place, name in enumerate(metadata.node_features)}
-    return differences | usual
+    return differences | usual | dict(zip(ACORN_FEATURES, ACORN, strict=True))
 
 
 def _doublets(metadata: Metadata, form: Scaled | None) -> str:

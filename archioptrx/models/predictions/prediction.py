@@ -26,6 +26,10 @@ class Prediction:
         Output for each other target, by its name: one row per hit or graph.
     triplet_scores : float32 [T] or None
         Probability of each triplet; None: it has none.
+    seconds
+        Time that the network and finding the tracks took.
+    parameters
+        Trained numbers of the network and of all before it that made these predictions.
     """
 
     graph: HitGraph
@@ -33,3 +37,5 @@ class Prediction:
     tracks: Tensor | None
     outputs: dict[str, Tensor]
     triplet_scores: Tensor | None = None
+    parameters: int = 0
+    seconds: float = 0.0

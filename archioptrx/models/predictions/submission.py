@@ -58,7 +58,7 @@ def submit(event: EventFiles, parts: list[Prediction], file: Path) -> None:
     hit_ids, labels = hit_labels(
         [part.graph for part in parts], [part.tracks for part in parts if part.tracks is not None]
     )
-    every = read_table(event.parts["hits"], ("hit_id",))["hit_id"]
+    every = read_table(event.hits(("hit_id",)), ("hit_id",))["hit_id"]
     order = np.argsort(every)
     track = np.zeros(len(every), dtype=np.int64)
     track[order[np.searchsorted(every, hit_ids, sorter=order)]] = numbered(labels) + 1

@@ -223,12 +223,17 @@ class TrackStatistic:
         single = [FoundTracks([event], selection) for event in events]
         self.counts = np.array(
             [
-                [*(pair for rates in tracks.counts.values() for pair in rates.values()), tracks.score]
+                [
+                    *(pair for rates in tracks.counts.values() for pair in rates.values()),
+                    *tracks.benchmark.values(),
+                    tracks.score,
+                ]
                 for tracks in single
             ],
             dtype=np.float64,
         )
         self.names = [(name, rate) for name, rates in single[0].counts.items() for rate in rates]
+        self.names += [("", rate) for rate in single[0].benchmark]
         self._metrics = metrics_of(task, TRACKS)
 
     def __call__(self, weights: Ints) -> Numbers:
@@ -272,12 +277,22 @@ class DrawnTracks(FoundTracks):
         return sums
 
     @cached_property
-    def counts(self) -> dict[str, Counts]:
-        """Numerator and denominator of each rate under each matching."""
+    def _rates(self) -> dict[str, Counts]:
+        """Numerator and denominator of each rate by the name of its matching; "": those of the benchmark."""
         counts: dict[str, Counts] = {}
         for (name, rate), (part, whole) in zip(self._statistic.names, self._sums[:-1].tolist(), strict=True):
             counts.setdefault(name, {})[rate] = (part, whole)
         return counts
+
+    @cached_property
+    def counts(self) -> dict[str, Counts]:
+        """Numerator and denominator of each rate under each matching."""
+        return {name: rates for name, rates in self._rates.items() if name}
+
+    @cached_property
+    def benchmark(self) -> Counts:
+        """Numerator and denominator of each rate of ColliderML's benchmark."""
+        return self._rates[""]
 
     @cached_property
     def score(self) -> tuple[float, int]:

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from archioptrx.core.errors import InputError
 from archioptrx.data.signal import Signal
 from archioptrx.tasks.metrics import SMALL, TRACKS, metric, metrics_of
+from archioptrx.tasks.tracks.colliderml import benchmark_counts
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -39,6 +40,8 @@ Counts = dict[str, tuple[float, float]]
 """Numerator and denominator of each rate, by its name."""
 
 MATCHINGS = ("double", "single", "lhc")
+BENCHMARK = ("efficiency", "fake_rate", "duplicate_rate")
+"""Rates of ColliderML's benchmark, see `archioptrx.tasks.tracks.colliderml`."""
 PT_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, math.inf)
 """Transverse momentum of the particle, GeV; of a row of hits, that of the innermost."""
 ETA_BINS = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, math.inf)
@@ -299,6 +302,12 @@ class FoundTracks:
         scores = [score for event in self.events if (score := Matched.of(event).score) is not None]
         return sum(scores), len(scores)
 
+    @cached_property
+    def benchmark(self) -> Counts:
+        """Numerator and denominator of each rate of ColliderML's benchmark; those of several events add up."""
+        counts = [benchmark_counts(event.labels, event.particle, event.hits) for event in self.events]
+        return {rate: (sum(c[rate][0] for c in counts), sum(c[rate][1] for c in counts)) for rate in BENCHMARK}
+
 
 @metric("track_efficiency", of=TRACKS)
 def _efficiency(tracks: FoundTracks) -> float | None:
@@ -329,6 +338,24 @@ def _trackml_score(tracks: FoundTracks) -> float | None:
     """Weight of the hits in the right tracks, of all weight."""
     mean = ratio(*tracks.score)
     return None if mean is None else min(1.0, mean)  # a sum of weights, rounded, may exceed their total
+
+
+@metric("colliderml_efficiency", of=TRACKS, headline=False)
+def _colliderml_efficiency(tracks: FoundTracks) -> float | None:
+    """ColliderML's `trackml_eff`: hits in the right tracks, of all hits."""
+    return ratio(*tracks.benchmark["efficiency"])
+
+
+@metric("colliderml_fake_rate", of=TRACKS, better=SMALL, headline=False)
+def _colliderml_fake_rate(tracks: FoundTracks) -> float | None:
+    """ColliderML's `fake_rate`: tracks of which no particle has a half."""
+    return ratio(*tracks.benchmark["fake_rate"])
+
+
+@metric("colliderml_duplicate_rate", of=TRACKS, better=SMALL, headline=False)
+def _colliderml_duplicate_rate(tracks: FoundTracks) -> float | None:
+    """ColliderML's `dup_rate`: particles whose hits are in several tracks, or in a track and in none."""
+    return ratio(*tracks.benchmark["duplicate_rate"])
 
 
 def joined(events: Sequence[EventTracks]) -> EventTracks:
