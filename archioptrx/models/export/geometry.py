@@ -13,14 +13,9 @@ from typing import Any
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Metadata
-<<<<<<< HEAD
-from archioptrx.data.doublets import EDGE_FEATURES, difference
+from archioptrx.data.doublets import ACORN_FEATURES, EDGE_FEATURES, difference
 from archioptrx.graphs.source.text import Code, call, docstring, lines, listed
 from archioptrx.models.export.form import Scaled
-=======
-from archioptrx.data.doublets import ACORN_FEATURES, EDGE_FEATURES, difference
-from archioptrx.graphs.source.text import call, docstring, lines, listed
->>>>>>> main
 
 FIELDS = ("x", "edge_attr")
 HITS, DOUBLETS, PHYSICAL = "scaled_hits", "scaled_doublets", "physical_hits"
