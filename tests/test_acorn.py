@@ -302,3 +302,18 @@ def test_what_one_file_knows_all_know(lacking, label, tmp_path):
     saved(tmp_path / "a" / "e1.pt", matrix())
     path = saved(tmp_path / "a" / "e2.pt", matrix(**{lacking: None})).parent
     assert fault_of(path) == f"e2: lacks {label}, which e1 has; allowed: the same arrays for all events"
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 2, 0]])
+def test_a_hit_of_two_particles_has_one_of_them_in_any_order_and_is_counted(order, tmp_path, capsys):
+    tracks = {
+        "track_edges": torch.tensor([[0, 1, 3], [1, 2, 2]])[:, order],
+        "track_particle_id": torch.tensor([77, 77, 78])[order],
+        "track_particle_pt": torch.tensor([1.5, 1.5, 2.5])[order],
+    }
+    dataset = load_dataset({"source": "acorn", "path": str(saved(tmp_path / "e.pt", prefixed(**tracks)))})
+    (graph,) = dataset.graphs
+    assert graph.pid.tolist() == [77, 77, 77, 78, 0]
+    assert graph.pt.tolist() == [1.5, 1.5, 1.5, 2.5, 0]
+    assert dataset.metadata.options["repaired"]["shared_particles"] == 1
+    assert "1 hits of several particles count for the one with the smallest id" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from graphs import random_dataset, toy
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.copies import KnownGraphs
-from archioptrx.data.dataset import Dataset, make_graph
+from archioptrx.data.dataset import Dataset, cut_sectors, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.sources import load_dataset
 
@@ -76,3 +76,36 @@ def test_a_test_set_with_its_hits_in_another_order_is_refused():
     with pytest.raises(InputError, match=r"^test: holds events of the training data: other; allowed: other events$"):
         dataset.split(test=copies)
     assert torch.is_tensor(dataset.split(test=events("helix", seed=7, number=3)).test[0].x)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_event_that_is_divided_in_another_way_is_refused(turned):
+    dataset = events("helix", number=4)
+    pieces = tuple(piece for graph in dataset.graphs[:2] for piece in cut_sectors(graph, dataset.metadata, 2))
+    sectors = Dataset(pieces, replace(dataset.metadata, sectors=2))
+    known, test = (sectors, Dataset(dataset.graphs[:1], dataset.metadata)) if turned else (dataset, sectors)
+    with pytest.raises(InputError, match=r"^test: holds events of the training data: event000000000"):
+        known.split(test=test, by="sectors")
+
+
+@pytest.mark.parametrize("source", ["toy", "helix"])
+def test_other_events_of_the_same_names_are_allowed(source):
+    known, others = events(source, number=30), events(source, seed=5, number=30)
+    assert known.events == others.events
+    splits = known.split(test=others)
+    assert len(splits.test) == len(others.graphs) and splits.caution == ""
+
+
+def test_copies_in_other_parts_of_a_split_are_named():
+    dataset = events("helix", number=4)
+    copies = [disguised(graph, dataset) for graph in dataset.graphs]
+    for number, graph in enumerate(copies):
+        graph.event = f"copy{number}"
+    both = Dataset((*dataset.graphs, *copies), dataset.metadata)
+    seeds = [both.split(0.3, 0.3, seed) for seed in range(3)]
+    for splits in seeds:
+        known = KnownGraphs(splits.train)
+        held = [graph.event for graph in (*splits.validation, *splits.test) if known.holds(graph)]
+        assert all(name in splits.caution for name in held)
+        assert ("holds copies of other events" in splits.caution) or not held
+    assert any("holds copies of other events" in splits.caution for splits in seeds)

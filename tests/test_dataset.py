@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset, Metadata, cut_sectors
+from archioptrx.data.hitgraph import HitGraph
 
 
 @given(st.integers(3, 12), st.integers(1, 3), st.integers(0, 5))
@@ -48,6 +49,25 @@ def test_one_whole_event_is_cut_into_sectors_without_crossing_edges():
     assert not parts[0] & parts[1] | parts[0] & parts[2] | parts[1] & parts[2]
     assert "φ sectors without crossing edges (fewer than 3 events)" in splits.rule
     assert [len(p) for p in (splits.train, splits.validation, splits.test)] == [6, 1, 1]
+
+
+def without_edges_at(graph, kept):
+    """A graph with only those edges whose hits are all at angles that are `kept`, a function of the scaled φ."""
+    start, end = graph.x[graph.edge_index, 1]
+    mask = kept(start) & kept(end)
+    fields = {name: graph[name][mask] for name in ("edge_attr", "y")} | {"edge_index": graph.edge_index[:, mask]}
+    return HitGraph(**{**graph.to_dict(), **fields, "edge_order": torch.arange(int(mask.sum()))})
+
+
+@pytest.mark.parametrize("kept", [lambda phi: phi < 0, lambda phi: phi > 0.2, lambda phi: phi.abs() < 0.5])
+def test_sectors_without_edges_stay_with_others_and_keep_their_hits(kept):
+    graph = without_edges_at(random_graph(1, hits=400, edges=3000), kept)
+    splits = Dataset((graph,), Metadata("test")).split(0.3, 0.3)
+    parts = (splits.train, splits.validation, splits.test)
+    assert sorted(torch.cat([piece.hit_id for part in parts for piece in part]).tolist()) == sorted(
+        graph.hit_id.tolist()
+    )
+    assert all(any(piece.num_edges for piece in part) for part in parts)
 
 
 def test_sectors_are_recentred_and_keep_their_edge_features():

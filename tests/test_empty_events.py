@@ -17,7 +17,12 @@ import archioptrx
 from archioptrx.commands import data, evaluate, predict, train
 from archioptrx.data.dataset import make_graph
 from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.hitgraphs import write as write_npz
+from archioptrx.data.sources.pickle_writing import write as write_samples
 from archioptrx.data.sources.trackml import write_event
+from archioptrx.models.predictions.pickle_predictions import sample_of
+from archioptrx.report.comparison.statistics import RowStatistic
+from archioptrx.report.comparison.units import units_of
 from archioptrx.tasks import make_task
 from archioptrx.tasks.tracks.scores import track_scores
 from archioptrx.training.fit import Fitting
@@ -54,6 +59,56 @@ def test_events_without_edges_are_read_scored_and_answered(events, tmp_path, cap
     table = pd.read_csv(tmp_path / "out" / "submission.csv")
     assert (table.event_id == 7).sum() == 1
     assert table[table.event_id == 7].track_id.tolist() == [0]
+
+
+def test_a_number_of_an_event_with_one_hit_is_no_number_of_the_hit(events, tmp_path, capsys):
+    trained = model(tmp_path / "m", events, "event", name="track_count")
+    (target,) = trained.architecture.graph.targets
+    name = trained.architecture.graph.type_of(target).name
+    assert predict.main([str(tmp_path / "m"), "--data", events["path"], "--output", str(tmp_path / "out")]) == 0
+    for number in (6, 7, 8):
+        table = pd.read_csv(tmp_path / "out" / "outputs" / f"event00000000{number}-{name}.csv")
+        assert list(table.columns) == ["sector", f"{name}_0"] and table.sector.tolist() == [0]
+    samples = [
+        sample_of(prediction, 1)
+        for prediction in predict.predictions(trained, trained.task, load_dataset(events).graphs)
+    ]
+    assert [name in sample and name not in sample["hits"] for sample in samples] == [True] * 3
+
+
+@pytest.mark.parametrize("kind", ["npz", "pickle", "trackml"])
+def test_tasks_of_hits_answer_for_events_without_hits(kind, events, tmp_path, capsys):
+    whole = load_dataset(events)
+    folder = {"npz": "hitgraphs", "pickle": "pickle"}.get(kind)
+    path = {"npz": tmp_path / "npz", "pickle": tmp_path / "samples.pickle", "trackml": tmp_path / "events"}[kind]
+    if kind != "trackml":
+        (write_npz if kind == "npz" else write_samples)(whole, path)
+    spec = {"source": folder, "path": str(path)} if folder else events
+    assert [len(graph.x) for graph in load_dataset(spec).graphs][1:] == [1, 0]
+    model(tmp_path / "m", spec, "hits", name="node_embedding")
+    out = tmp_path / "out"
+    assert predict.main([str(tmp_path / "m"), "--data", str(path), "--output", str(out)]) == 0
+    again = out if kind == "npz" else out / "samples.pickle" if kind == "pickle" else tmp_path / "events"
+    assert load_dataset({**spec, "path": str(again)}).fingerprint == load_dataset(spec).fingerprint
+
+
+@pytest.mark.parametrize("task", ["node_embedding", "node_regression"])
+@pytest.mark.parametrize("width", [1, 6])
+def test_tasks_of_hits_score_events_that_are_all_empty(task, width):
+    graph = empty(toy(1).metadata, 0)
+    options = {"dimension": width} if task == "node_embedding" else {}
+    scored = make_task({"name": task, **options})
+    for output in (scored.perfect(graph), scored.constant(graph)):
+        scores = scored.scores([output], [graph], bins=True)
+        assert scores["loss"] == 0
+        assert scored.loss(output, graph) == 0
+
+
+def test_models_are_compared_on_events_without_any_edge():
+    graph = empty(toy(1).metadata, 3)
+    units = units_of([graph], divisible=True)
+    statistic = RowStatistic(make_task({"name": "edge_classification"}), [torch.zeros(0)], [graph], units, 0.5)
+    assert set(statistic(np.ones(units.number, dtype=np.int64)).values()) == {None}
 
 
 def test_particles_of_an_event_without_a_graph_s_hit_are_lost(tmp_path):

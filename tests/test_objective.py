@@ -182,6 +182,14 @@ def test_one_goal_is_ranked_by_score_and_the_earlier_first() -> None:
     assert proposals(worth_training_again(several)) == [2, 0, 3]
 
 
+def test_a_value_that_no_cost_can_be_set_against_is_named() -> None:
+    priced = Objective((Goal("adjusted_rand", "max", Price("latency")), Goal("auc")))
+    reason = "no score after 3 epochs: adjusted_rand is -0.01; allowed with a cost: a share, 0 to 1"
+    assert priced.missing({"adjusted_rand": -0.01, "latency": 1.0, "auc": 0.5}, 3) == reason
+    both = priced.missing({"adjusted_rand": -0.01, "latency": 1.0, "auc": None}, 1)
+    assert both.startswith("no score after 1 epoch: the validation auc is undefined, adjusted_rand is -0.01;")
+
+
 def test_a_cheap_network_that_can_do_nothing_is_not_trained_again() -> None:
     trials = rows((0.50, -10.0), (0.99, -9000.0), (0.98, -4000.0), (0.97, -4500.0), (0.51, -11.0))
     assert proposals(ranked(trials))[:3] == [1, 0, 2]

@@ -247,14 +247,22 @@ def test_several_targets_have_the_metrics_of_each(lab):
     assert not {"loss", "score.edges", "score.accuracy", "answer.loss", "track_duplicate_rate"} & set(shown)
 
 
+SLOW_PURITY = "return edges.truth[chosen].mean() if chosen.any() else None"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("return found.matched.size.max(initial=0)", "return 'long'", "metric longest: gave 'long'; allowed: a finite"),
         ("return found.matched.size.max(initial=0)", "return found.size", "metric longest: raised AttributeError: "),
-        ("edges.truth[chosen].mean() if", "2 if", "metric slow_purity: gave 2, and is a share; allowed: 0 to 1"),
-        ("edges.truth[chosen].mean() if", "float('nan') if", "metric slow_purity: gave nan; allowed: a finite number"),
-        ("edges.truth[chosen].mean() if", "edges.truth if", "metric slow_purity: gave ndarray; allowed: a finite"),
+        (SLOW_PURITY, "return 2", "metric slow_purity: gave 2, and is a share; allowed: 0 to 1"),
+        (
+            "return found.matched.size.max(initial=0)",
+            "return 10**400",
+            "metric longest: gave a whole number that no float",
+        ),
+        (SLOW_PURITY, "return float('nan')", "metric slow_purity: gave nan; allowed: a finite number"),
+        (SLOW_PURITY, "return edges.truth", "metric slow_purity: gave ndarray; allowed: a finite"),
     ],
 )
 def test_a_faulty_metric_is_named_in_one_line(lab, capsys, old, new, message):

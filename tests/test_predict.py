@@ -75,9 +75,9 @@ def test_only_logits_become_probabilities(tmp_path):
         list(predict.predictions(trained, trained.task, graphs))
 
 
-def model(folder, data, **task):
+def model(folder, data, architecture="message_passing", **task):
     """An untrained model for a data set, in a folder."""
-    architecture, dataset = Architecture.load("message_passing"), load_dataset(data)
+    architecture, dataset = Architecture.load(architecture), load_dataset(data)
     task = {"name": "edge_classification", **task}
     network = build(architecture.graph, architecture.hyperparameters, dataset.metadata, make_task(task), seed=1)
     split = {"validation": 0.2, "test": 0.2, "seed": 0}
@@ -277,7 +277,9 @@ def test_events_that_have_gone_are_named(trackml, tmp_path):
 def test_what_networks_say_of_hits_and_graphs(trackml, tmp_path):
     graphs = [graph for graph in load_dataset(trackml).graphs if graph.event == "event000000007"]
     outputs = [{"point": graph.x[:, :2], "number": torch.tensor([2.0 + graph.sector])} for graph in graphs]
-    predictions = [Prediction(graph, None, None, output) for graph, output in zip(graphs, outputs, strict=True)]
+    domains = {"point": "node", "number": "graph"}
+    pairs = zip(graphs, outputs, strict=True)
+    predictions = [Prediction(graph, None, None, output, domains=domains) for graph, output in pairs]
     (tmp_path / "out").mkdir()
     write_predictions(predictions, check_spec(trackml, "data", []), tmp_path / "out")
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["outputs"]
@@ -286,6 +288,12 @@ def test_what_networks_say_of_hits_and_graphs(trackml, tmp_path):
     assert points.point_1.tolist() == pytest.approx(torch.cat([graph.x[:, 1] for graph in graphs]).tolist(), abs=1e-5)
     numbers = pd.read_csv(tmp_path / "out" / "outputs" / "event000000007-number.csv")
     assert numbers.to_numpy().tolist() == [[graph.sector, 2.0 + graph.sector] for graph in graphs]
+
+
+def test_an_output_without_its_domain_is_refused():
+    (toy,) = load_dataset({"source": "toy", "num_samples": 1}).graphs
+    with pytest.raises(ValueError, match="domains: number; allowed: one domain for each of the outputs"):
+        Prediction(toy, None, None, {"number": torch.zeros(1)})
 
 
 def test_graphs_made_of_others_are_written_as_submissions_alone():

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from events import barrel_event
 
 from archioptrx.commands import data, evaluate, train
+from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Dataset
 from archioptrx.data.graph_construction import build, building_metadata
 from archioptrx.data.options.building import Cuts
@@ -16,6 +18,9 @@ from archioptrx.data.signal import Signal
 from archioptrx.data.sources import load_dataset
 from archioptrx.data.sources.hitgraphs import write
 from archioptrx.report.comparison.compare import compare_models
+from archioptrx.runs.experiment import parse_experiment
+from archioptrx.search.run import cautions_of, check_events, load_events
+from archioptrx.search.setup import prepare
 from archioptrx.tasks import make_task
 from archioptrx.tasks.tracks.metrics import Selection
 from archioptrx.tasks.tracks.scores import event_tracks, track_scores
@@ -117,3 +122,62 @@ def test_models_of_two_signals_are_compared_on_one(models):
 def test_a_model_that_builds_its_own_graphs_of_another_signal_is_named(models):
     found = compare_models([str(models / "all"), str(models / "fast")], resamples=100)
     assert "fast: its graphs are of another kind than those of all: signal_pt 1 (all: 0)" in found.notes
+
+
+def without(folder, new, *lacking):
+    """A copy of a folder of graphs whose files lack these arrays."""
+    shutil.copytree(folder, new)
+    for file in new.glob("*.npz"):
+        with np.load(file) as content:
+            arrays = {key: content[key] for key in content.files if key not in lacking}
+        np.savez(file, **arrays)
+    return new
+
+
+@pytest.fixture(scope="module")
+def unjudged(tmp_path_factory):
+    """Events with a signal that have no particles, and test events that have no truth either."""
+    folder = tmp_path_factory.mktemp("unjudged")
+    options = ["--particles", "20", "--detector", "barrel", "--signal-pt", "0.7", "--signal-primary"]
+    for name, seed in (("all", "0"), ("other", "5")):
+        made = ["helix", "--events", "4", "--seed", seed, *options, "--output", str(folder / name)]
+        assert data.main(made) == 0
+    lacking = ("particles", "particle_id", "particle_index", "pt")
+    without(folder / "all", folder / "poor", *lacking)
+    without(folder / "other", folder / "blind", "y", *lacking)
+    return folder / "poor", folder / "blind"
+
+
+SIGNALLESS = "lack what the signal needs of particles (pT, vertex): tracks are judged by all particles"
+BLIND = "no edge that counts is true (files without truth?): loss, accuracy and purity have no meaning for the model"
+
+
+def test_a_signal_that_the_data_can_not_decide_is_named_before_the_training(unjudged, tmp_path, capsys):
+    poor, blind = map(str, unjudged)
+    model = str(tmp_path / "m")
+    arguments = ["--data", poor, "--set", f"test={blind}", "--epochs", "1", "--output", model]
+    assert train.main(["message_passing", *arguments]) == 0
+    said = capsys.readouterr().err.splitlines()
+    expected = [f"validation events: {SIGNALLESS}", f"test events: {BLIND}", f"test events: {SIGNALLESS}"]
+    texts = [line.partition(": ")[2] for line in said]
+    assert [text for text in texts if text.startswith(("validation events: ", "test events: "))] == expected
+    assert texts.index(expected[-1]) < min(place for place, line in enumerate(said) if line.startswith("epoch 1"))
+    assert evaluate.main([model, "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert err.splitlines()[-2:] == expected[1:]
+    stored = json.loads((tmp_path / "m" / "metrics.json").read_text())["test"]
+    assert stored["track_efficiency"]["mean"] == json.loads(out)["tracks"]["track_efficiency"]
+
+
+def test_a_search_names_test_events_without_truth_and_refuses_those_that_lack_what_the_task_needs(unjudged):
+    poor, blind = map(str, unjudged)
+    document = {"name": "s", "data": {"source": "hitgraphs", "path": poor}, "test": blind}
+    setup = prepare(parse_experiment(document, "s"))
+    events = load_events(setup.experiment)
+    check_events(setup, events)
+    assert cautions_of(setup, events)[-2:] == [f"test events: {BLIND}", f"test events: {SIGNALLESS}"]
+    rich = {**document, "data": {"source": "hitgraphs", "path": str(unjudged[0].parent / "all")}}
+    regression = {**rich, "task": "node_regression", "function_graph": "hits"}
+    setup = prepare(parse_experiment(regression, "s"))
+    with pytest.raises(InputError, match=r"^test: the events have no particles; allowed"):
+        check_events(setup, load_events(setup.experiment))

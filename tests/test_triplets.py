@@ -249,6 +249,18 @@ def test_a_model_scores_the_doublets(doublet_model):
     assert other.metadata.options["model"]["same_data"] is False
 
 
+@pytest.mark.parametrize("source", ["triplets", "line_graph"])
+def test_doublets_of_another_kind_than_those_of_the_model_are_named(source, doublet_model, capsys):
+    spec = {"source": source, "model": str(doublet_model), "cut": 0.5}
+    load_dataset({**spec, "of": {"source": "toy", "num_samples": 3}})
+    assert "of another kind" not in capsys.readouterr().err
+    load_dataset({**spec, "of": {"source": "helix", "events": 1, "particles": 10, "detector": "barrel"}})
+    kind = (
+        f"data.model: {doublet_model}: data.of: is of another kind than the training data: source helix (training: toy)"
+    )
+    assert kind in capsys.readouterr().err
+
+
 def test_the_cut_may_be_a_logit(doublet_model):
     model = load_model(doublet_model)
     events = toy(12).scaled_like(model.metadata).graphs

@@ -64,13 +64,12 @@ def run(args: argparse.Namespace) -> int:
     from archioptrx.models.events import events_for
     from archioptrx.models.model_folder import load_model
     from archioptrx.models.working_point import chosen_cut
-    from archioptrx.tasks.tracks.metrics import Selection
+    from archioptrx.tasks.tracks.scores import signal_selection
     from archioptrx.training.fit import evaluate_model
 
     model = load_model(args.model)
     graphs, whole, metadata = events_for(model, args.data)
-    known = len(graphs) and graphs[0].get("particles") is not None
-    signal = Selection.of_signal(metadata.options if known else {})
+    signal = signal_selection(graphs, metadata.options)
     limits = {"pt_min": args.pt_min, "min_hits": args.min_hits}
     selection = replace(signal, **{name: value for name, value in limits.items() if value is not None})
     cut = chosen_cut(model, args.cut, args.efficiency)

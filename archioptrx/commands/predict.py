@@ -197,7 +197,8 @@ def predictions(model: TrainedModel, task: Task, graphs: Sequence[HitGraph]) -> 
             next((rows for kind, rows in outputs if kind.domain == domain), None) for domain in ("edge", "triplet")
         )
         others = {kind.name: rows for kind, rows in outputs if kind.domain in ("node", "graph")}
-        yield Prediction(graph, edges, tracks, others, triplets, parameters, seconds)
+        domains = {kind.name: kind.domain for kind, _ in outputs if kind.name in others}
+        yield Prediction(graph, edges, tracks, others, triplets, parameters, seconds, domains=domains)
 
 
 def counted(results: Iterator[Prediction], counts: Counter[str]) -> Iterator[Prediction]:

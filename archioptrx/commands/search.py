@@ -235,14 +235,14 @@ def _stopped() -> int:
 def _search(args: argparse.Namespace, setup: Setup, events: Events, folder: RunFolder) -> SearchResult:
     from archioptrx.runs.text import metric_of
     from archioptrx.search.progress import make_progress
-    from archioptrx.search.run import run_search
+    from archioptrx.search.run import cautions_of, run_search
 
     experiment = setup.experiment
     limit = experiment.budget.time
     deadline = None if limit is None else time.monotonic() + limit
     print(f"searching in {folder.path}: {events.data.splits.rule}", file=sys.stderr)
-    if events.data.splits.caution:
-        print(f"split: {events.data.splits.caution}", file=sys.stderr)
+    for text in cautions_of(setup, events):
+        print(text, file=sys.stderr)
     workers = experiment.resources.workers
     with make_progress(experiment.budget.trials, workers, metric_of(experiment), deadline) as progress:
         return run_search(setup, events, folder, _backend(args, experiment), progress, deadline)

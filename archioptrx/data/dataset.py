@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from archioptrx.core.errors import InputError, faults_at
-from archioptrx.data.copies import KnownGraphs
+from archioptrx.data.copies import copied, shared_events
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
 from archioptrx.data.doublets import SCALES as EDGE_SCALES
 from archioptrx.data.event import PARTICLE_COLUMNS
@@ -36,6 +36,8 @@ SHARED = "shared_hits"
 EVENTS, SECTORS = "events", "sectors"
 NAMED = 2
 """Events of a part that the rule of a split names at most; of more, it names the first."""
+MOST_NAMED = 5
+"""Events that are copies, named in a message."""
 AZIMUTHS = ("cluster_phi_1", "cluster_phi_2")
 """Names of further features of hits that are azimuths."""
 _PHI = PARTICLE_COLUMNS.index("φ")
@@ -125,7 +127,8 @@ class Splits:
     """Graphs for training, for choosing (validation) and for the final scores (test), and the rule that made them.
 
     `whole_validation` and `whole_test` say whether an event is in one part with all of its sectors; `caution`: a
-    warning where the parts are too small for reliable scores, else empty; `test_metadata`: metadata of test events of
+    warning where the parts are too small for reliable scores or hold copies of each other's events, else empty;
+    `test_metadata`: metadata of test events of
     another data set, before they were scaled, else None.
     """
 
@@ -237,7 +240,7 @@ class Dataset:
         where = " (test: events of its own, counted as graphs)" if isinstance(test, Dataset) else ""
         whole = unit_kind == "events"
         rule = f"by {unit_kind}, seed {seed}: {counts}{where}"
-        caution = _caution(parts, whole)
+        caution = "; ".join(filter(None, (_caution(parts, whole), _repeated(parts))))
         others = test.metadata if isinstance(test, Dataset) else None
         return Splits(parts[0], parts[1], parts[2], rule, whole, whole or others is not None, caution, others)
 
@@ -272,16 +275,34 @@ class Dataset:
         pieces: list[HitGraph] = []
         for graphs in (taken(self.graphs, places) for places in events.values()):
             pieces += graphs if len(graphs) > 1 else cut_sectors(graphs[0], self.metadata, CUT_SECTORS)
-        return pieces, [[i] for i in range(len(pieces))], f"φ sectors without crossing edges{few}"
+        return pieces, _with_edges(pieces), f"φ sectors without crossing edges{few}"
 
     def _strangers(self, test: Dataset) -> Sequence[HitGraph]:
-        """The graphs of another data set, in these scales; copies of the own ones, renamed ones too, are refused."""
-        known = KnownGraphs(self.graphs)
-        copies = [graph.event for graph in test.graphs if known.holds(graph)]
-        if copies:
-            names = ", ".join(list(dict.fromkeys(copies))[:5])
+        """The graphs of another data set, in these scales.
+
+        Refused are copies of the own ones, renamed ones too, and own events that are divided in another way.
+        """
+        if copies := copied(test.graphs, self.graphs) or shared_events(test.graphs, self.graphs):
+            names = ", ".join(copies[:MOST_NAMED])
             raise InputError(f"test: holds events of the training data: {names}; allowed: other events")
         return test.scaled_like(self.metadata).graphs
+
+
+def _with_edges(pieces: Sequence[HitGraph]) -> list[list[int]]:
+    """Places of pieces that stay together: one with edges, and those without that follow it.
+
+    By itself a piece without edges would be a part that nothing can be scored on; left out, its particles would never
+    count as lost. Before the first one with edges, they stand with that one; where none has edges, there is no unit.
+    """
+    units: list[list[int]] = []
+    waiting: list[int] = []
+    for place, piece in enumerate(pieces):
+        if piece.num_edges:
+            units.append([*waiting, place])
+            waiting = []
+        else:
+            (units[-1] if units else waiting).append(place)
+    return units
 
 
 def _names(part: Sequence[HitGraph], events: bool) -> str:
@@ -309,6 +330,15 @@ def _caution(parts: Sequence[Sequence[HitGraph]], whole: bool) -> str:
         f"{' and '.join((', '.join(single[:-1]), single[-1]) if single[1:] else single)} {have} one event: {chance} on "
         "which event that is; allowed: more events, larger shares in split, or split.by: sectors"
     )
+
+
+def _repeated(parts: Sequence[Sequence[HitGraph]]) -> str:
+    """Warning for validation and test events that are copies of events of a part before them."""
+    train, validation, test = parts
+    of_test = dict.fromkeys((*copied(test, train), *copied(test, validation)))
+    copies = {"validation": copied(validation, train), "test": list(of_test)}
+    texts = [f"{part} holds copies of other events: {', '.join(n[:MOST_NAMED])}" for part, n in copies.items() if n]
+    return f"{'; '.join(texts)}; allowed: each event once" if texts else ""
 
 
 def _kind_fault(metadata: Metadata) -> str:
@@ -444,6 +474,8 @@ def is_guarded(graph: HitGraph) -> bool:
 def cut_sectors(graph: HitGraph, metadata: Metadata, parts: int) -> list[HitGraph]:
     """Cut a graph into φ sectors, without the edges that cross; φ then counts from the middle of each new sector.
 
+    Sectors without hits are left out.
+
     φ of hits, of positions and of particles is turned: a network trained on one sector then fits the others.
     """
     half = math.pi / metadata.sectors / metadata.node_scale[1]
@@ -454,7 +486,7 @@ def cut_sectors(graph: HitGraph, metadata: Metadata, parts: int) -> list[HitGrap
         _turn(piece, math.pi / metadata.sectors * (2 * k + 1 - parts) / parts, metadata)
         piece.sector = graph.sector * parts + k
         pieces.append(piece)
-    return [p for p in pieces if p.num_edges]
+    return [piece for piece in pieces if len(piece.x)]
 
 
 def _turn(graph: HitGraph, middle: float, metadata: Metadata) -> None:

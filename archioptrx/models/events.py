@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ from archioptrx.data.description import DataDescription
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.kinds import other_kind
 from archioptrx.models.model_folder import TrainedModel
+from archioptrx.tasks.task import Task
+from archioptrx.tasks.tracks.scores import lacking_signal, makes_tracks
 
 
 def load_splits(data: DataDescription, split: Mapping[str, Any], test: str | None) -> tuple[Metadata, Splits, str]:
@@ -66,7 +69,8 @@ class ModelData(NamedTuple):
 def events_for(model: TrainedModel, path: str | None, warn: Callable[[str], None] = on_stderr) -> ModelData:
     """All events of a path; without one the test events that the model never saw.
 
-    `warn` gets a line where events have no truth, are of another kind than those of the training, or are too few.
+    `warn` gets a line where events have no truth, lack what their signal needs, are of another kind than those of the
+    training, or are too few.
 
     Raises
     ------
@@ -81,14 +85,32 @@ def events_for(model: TrainedModel, path: str | None, warn: Callable[[str], None
         graphs = dataset.graphs
         if fault := model.task.data_fault(graphs[0]):
             raise InputError(f"--data: {fault}")
-        if fault := model.task.truth_fault(graphs):
-            lack = fault.partition(";")[0]
-            warn(f"{path}: {lack}: loss, accuracy and purity have no meaning for the model")
+        for text in remarks(model.task, graphs, dataset.metadata):
+            warn(f"{path}: {text}")
         return ModelData(graphs, True, dataset.metadata)
     splits = own_splits(model)
-    if splits.caution:
-        warn(f"split: {splits.caution}")
+    for text in cautions(model.task, replace(splits, validation=()), model.metadata):
+        warn(text)
     return ModelData(splits.test, splits.whole_test, splits.test_metadata or model.metadata)
+
+
+def cautions(task: Task, splits: Splits, metadata: Metadata) -> list[str]:
+    """Warnings of scores that mean less than they seem to: by the split, and by validation and test events."""
+    parts = (("validation", splits.validation, metadata), ("test", splits.test, splits.test_metadata or metadata))
+    of_split = [f"split: {splits.caution}"] if splits.caution else []
+    return of_split + [f"{name} events: {text}" for name, part, of in parts for text in remarks(task, part, of)]
+
+
+def remarks(task: Task, graphs: Sequence[HitGraph], metadata: Metadata) -> list[str]:
+    """Reasons why some scores of these events have no meaning, or another one: no truth, a signal that isn't known."""
+    texts = []
+    if len(graphs) and (fault := task.truth_fault(graphs)):
+        lack = fault.partition(";")[0]
+        texts.append(f"{lack}: loss, accuracy and purity have no meaning for the model")
+    tracks = makes_tracks(task) and len(graphs) and graphs[0].get("pid") is not None
+    if tracks and (lack := lacking_signal(graphs, metadata.options)):
+        texts.append(f"lack what the signal needs of particles ({lack}): tracks are judged by all particles")
+    return texts
 
 
 def own_splits(model: TrainedModel) -> Splits:

@@ -35,6 +35,7 @@ from archioptrx.data.triplets import (
     triplet_metadata,
     with_triplets,
 )
+from archioptrx.models.events import warn_of_kind
 from archioptrx.models.model_folder import TrainedModel, load_model, weights_file
 from archioptrx.tasks.classification_metrics import Bools, Cut
 from archioptrx.training.fit import predict
@@ -73,6 +74,8 @@ def load(options: TripletsOptions) -> Dataset:
     model = None if options.model is None else (options.model, digest_of(options.model))
     trained = None if model is None else doublet_model(*model)
     inner = load_dataset(options.of, "data.of", like=None if trained is None else trained.metadata)
+    if trained is not None:
+        warn_of_kind(f"data.model: {options.model}: data.of", trained.metadata, inner.metadata)
     scored = trained is not None or inner.graphs[0].get("baseline") is not None
     make = line_metadata if isinstance(options, LineGraphOptions) else triplet_metadata
     # Triplets of edges that are masked are masked: tracks are judged by the same signal.

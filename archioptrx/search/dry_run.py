@@ -15,7 +15,7 @@ from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.fixed_architecture import FixedSpace
 from archioptrx.sampling.samplers import RandomSampler
 from archioptrx.search.rules import trial_seed
-from archioptrx.search.run import Events, check_events, rules_of
+from archioptrx.search.run import Events, cautions_of, check_events, rules_of
 from archioptrx.search.setup import Setup, Specs
 from archioptrx.search.study_run import EventsOf
 from archioptrx.training.fit import Fitting
@@ -90,7 +90,7 @@ def estimate_search(setup: Setup, events: Events) -> dict[str, Any]:
         "distinct": sample.distinct / DRAWN,
         "within_constraints": len(sample.allowed) / sample.distinct,
         "split": events.data.splits.rule,
-        "caution": events.data.splits.caution or None,
+        "caution": "; ".join(cautions_of(setup, events)).removeprefix("split: ") or None,
         "steps_per_epoch": steps,
         "seconds_per_step": step,
         "trainings": trainings,

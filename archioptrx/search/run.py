@@ -19,7 +19,7 @@ from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
 from archioptrx.graphs.shapes import target_symbols, value_faults
-from archioptrx.models.events import load_splits
+from archioptrx.models.events import cautions, load_splits
 from archioptrx.models.model_folder import provenance_of, save_model
 from archioptrx.runs.environment import environment
 from archioptrx.runs.experiment import Experiment
@@ -155,11 +155,23 @@ def check_fit(task: Task, ends: SpaceEnds, data: TrialData) -> None:
     if allowed := task.misfit(ends.targets):
         names = ", ".join(f"{name} ({domain})" for name, domain in ends.targets)
         raise InputError(f"{ends.name}: targets: {names}; allowed for {task.name}: {allowed}")
-    if fault := task.data_fault(data.splits.train[0]):
-        raise InputError(f"data: {fault}")
+    splits = data.splits
+    places = (
+        ("data", splits.train),
+        ("data", splits.validation),
+        ("test" if splits.test_metadata else "data", splits.test),
+    )
+    lacks = ((place, task.data_fault(graphs[0])) for place, graphs in places if len(graphs))
+    finish(list(dict.fromkeys(f"{place}: {fault}" for place, fault in lacks if fault)))
     parts = (("training", data.splits.train), ("validation", data.splits.validation))
     faults = ((name, task.truth_fault(graphs)) for name, graphs in parts if len(graphs))
     finish([f"data: {name} events: {fault}" for name, fault in faults if fault])
+
+
+def cautions_of(setup: Setup, events: Events) -> list[str]:
+    """Warnings of scores of a search that mean less than they seem to; see `archioptrx.models.events.cautions`."""
+    task = task_of(setup.experiment.task.options, setup.experiment.objective)
+    return cautions(task, events.data.splits, events.data.metadata)
 
 
 def new_run(path: Path, setup: Setup, events: Events) -> RunFolder:

@@ -35,6 +35,7 @@ from archioptrx.training.trial_spec import TrialSpec
 
 if TYPE_CHECKING:
     from archioptrx.search.run import Events
+    from archioptrx.tasks.task import Task
 
 T = TypeVar("T")
 
@@ -116,11 +117,13 @@ def usual() -> dict[str, Any]:
     return {"name": "train", "resources": {"cpus_per_trial": threads()}}
 
 
-def _announce(name: str, events: Events, number: int | None, threads_option: str) -> None:
-    """Print split and number of threads."""
+def _announce(name: str, task: Task, events: Events, number: int | None, threads_option: str) -> None:
+    """Print split, warnings, and number of threads."""
+    from archioptrx.models.events import cautions
+
     print(f"{name}: {events.data.splits.rule}", file=sys.stderr)
-    if events.data.splits.caution:
-        print(f"{name}: split: {events.data.splits.caution}", file=sys.stderr)
+    for text in cautions(task, events.data.splits, events.data.metadata):
+        print(f"{name}: {text}", file=sys.stderr)
     if number:
         hint = f" ({threads_option} changes that)" if threads_option else ""
         print(f"{name}: {number} thread{'s' * (number > 1)}{hint}", file=sys.stderr)
@@ -151,7 +154,7 @@ def train(choice: SingleTraining, events: Events, folder: Path, threads_option: 
     check_network(task, choice.name, architecture.graph, architecture.hyperparameters, events.data)
     again = None if choice.trial is None else Repetition.of(*choice.trial)
     spec = spec_of(choice, again)
-    _announce(choice.name, events, spec.training.threads, threads_option)
+    _announce(choice.name, task, events, spec.training.threads, threads_option)
     for text in again.obstacles(spec, events.fingerprint) if again else ():
         print(text, file=sys.stderr)
     course = follow(choice, spec, events, folder)

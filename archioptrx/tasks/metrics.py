@@ -113,6 +113,10 @@ class Metric:
         allowed = "a finite number, or None where there is none"
         try:
             value = math.nan if isinstance(number, str | bool) else float(number)
+        except OverflowError as error:
+            raise TrialError(
+                f"metric {self.name}: gave a whole number that no float holds; allowed: {allowed}"
+            ) from error
         except (TypeError, ValueError, RuntimeError) as error:  # an array of several numbers, for example
             raise TrialError(f"metric {self.name}: gave {kind_of(number)}; allowed: {allowed}") from error
         if not math.isfinite(value):
@@ -192,10 +196,13 @@ def metrics_of(task: str, *subjects: str) -> list[Metric]:
 def defined(value: Any) -> float | None:
     """The value of a metric as a number; None where it is undefined: missing, None, or not finite.
 
-    >>> defined(0.5), defined(None), defined(math.nan)
-    (0.5, None, None)
+    >>> defined(0.5), defined(None), defined(math.nan), defined(10**400)
+    (0.5, None, None, None)
     """
-    return float(value) if value is not None and math.isfinite(value) else None
+    try:
+        return float(value) if value is not None and math.isfinite(value) else None
+    except OverflowError:  # a whole number that no float holds
+        return None
 
 
 def names_of(metrics: Sequence[Metric], better: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from archioptrx.data.hitgraph import HitGraph
 from archioptrx.tasks.classification_metrics import Ranking
 from archioptrx.tasks.options.node_embedding import EmbeddingOptions
 from archioptrx.tasks.options.registry import task
-from archioptrx.tasks.task import Task, TaskObjective, finite, lacks_pid, mean_loss
+from archioptrx.tasks.task import Task, TaskObjective, as_columns, finite, lacks_pid, mean_loss
 from archioptrx.tasks.tracks.clusters import cluster, cluster_scores
 from archioptrx.tasks.tracks.finding import apart
 
@@ -121,7 +121,7 @@ class NodeEmbedding(Task):
 
     def distance(self, output: Tensor, index: Tensor) -> Tensor:
         """Distance of the points of each pair. Shapes: output [N, D], or [N]; index [2, L] -> [L]."""
-        points = output.reshape(len(output), -1)
+        points = as_columns(output)
         first, second = points[index[0]], points[index[1]]
         if self.options.distance == "squared":
             return (first - second).square().sum(dim=1)
@@ -129,7 +129,7 @@ class NodeEmbedding(Task):
         return pairwise_distance(first, second)
 
     def _clusters(self, output: Tensor, graph: HitGraph) -> list[Any]:
-        points = output.detach().reshape(len(output), -1).double()
+        points = as_columns(output.detach()).double()
         return [cluster(rows, self.options.eps, self.options.min_samples) for rows in by_graph(points, graph)]
 
 

@@ -14,7 +14,7 @@ from archioptrx.tasks.options.node_regression import RegressionOptions
 from archioptrx.tasks.options.parameters import channels_of
 from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.parameters import Floats, lacks_particles, scaled, scores
-from archioptrx.tasks.task import Task, TaskObjective, finite, mean_loss
+from archioptrx.tasks.task import Task, TaskObjective, as_columns, finite, mean_loss
 
 
 @task(RegressionOptions)
@@ -41,7 +41,7 @@ class NodeRegression(Task):
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean Huber loss. Shapes: output [N, C], or [N] with one channel -> []."""
         counted = batch.pid != 0
-        predicted = output.reshape(len(counted), -1)[counted]
+        predicted = as_columns(output)[counted]
         total = huber_loss(predicted, self.truth(batch)[counted], reduction="sum", delta=self.options.delta)
         return total / max(1, predicted.numel())
 
@@ -61,7 +61,7 @@ class NodeRegression(Task):
     def of_particles(self, outputs: Sequence[Tensor], graphs: Sequence[HitGraph]) -> tuple[Floats, Floats]:
         """Predicted and true parameters of the hits that a particle made, scaled. Shapes: -> [R, C] each."""
         kept = [graph.pid != 0 for graph in graphs]
-        rows = [output.reshape(len(keep), -1)[keep] for output, keep in zip(outputs, kept, strict=True)]
+        rows = [as_columns(output)[keep] for output, keep in zip(outputs, kept, strict=True)]
         truth = [self.truth(graph)[keep] for graph, keep in zip(graphs, kept, strict=True)]
         none = torch.zeros(0, self.target_width)
         given, true = (torch.cat([none, *(part.detach().cpu() for part in parts)]) for parts in (rows, truth))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
@@ -24,6 +25,15 @@ Output = Tensor | tuple[Tensor, ...]
 def apply_to(output: Output, act: Callable[[Tensor], Tensor]) -> Output:
     """Apply a function to the tensor of each target."""
     return act(output) if isinstance(output, Tensor) else tuple(act(part) for part in output)
+
+
+def as_columns(output: Tensor) -> Tensor:
+    """An output as rows and columns, also one without rows: [rows] -> [rows, 1], [rows, C] stays.
+
+    >>> as_columns(torch.zeros(0, 6)).shape, as_columns(torch.zeros(4)).shape
+    (torch.Size([0, 6]), torch.Size([4, 1]))
+    """
+    return output.reshape(len(output), math.prod(output.shape[1:]))  # without rows, -1 could be any number
 
 
 def finite(outputs: Sequence[Tensor]) -> None:

@@ -132,11 +132,17 @@ class Objective:
 
     def missing(self, metrics: Mapping[str, Any], epochs: int) -> str:
         """Reason why a training has no score: in none of so many epochs it had one; `metrics` are those of the last."""
-        undefined = (name for goal in self.goals if goal.value(metrics) is None for name in goal.metrics)
+        without = [goal for goal in self.goals if goal.value(metrics) is None]
+        undefined = (name for goal in without for name in goal.metrics)
         names = [name for name in dict.fromkeys(undefined) if defined(metrics.get(name)) is None]
-        count = "1 epoch" if epochs == 1 else f"{epochs} epochs"
         verb = "is" if len(names) == 1 else "are"
-        return f"no score after {count}: the validation {' and '.join(names)} {verb} undefined"
+        reasons = [f"the validation {' and '.join(names)} {verb} undefined"] if names else []
+        for goal in without:
+            value = defined(metrics.get(goal.metric))
+            if goal.price is not None and value is not None and not 0 <= value <= 1:
+                reasons.append(f"{goal.metric} is {value:g}; allowed with a cost: a share, 0 to 1")
+        count = "1 epoch" if epochs == 1 else f"{epochs} epochs"
+        return f"no score after {count}: {', '.join(reasons)}"
 
     def __str__(self) -> str:
         return ", ".join(map(str, self.goals))

@@ -30,7 +30,7 @@ from archioptrx.networks.blocks import Topology
 from archioptrx.networks.blocks.matmul import BLOCK
 from archioptrx.networks.blocks.topology import BELOW
 from archioptrx.networks.compile import Model
-from archioptrx.tasks.task import Task
+from archioptrx.tasks.task import Task, as_columns
 
 EDGES = 4000
 """Approximate number of edges of a batch."""
@@ -102,7 +102,7 @@ def parameters(model: Model, batch: HitGraph, task: Task) -> float:
 def joined(outputs: Any) -> Tensor:
     """The targets of a network side by side: [rows, channels]."""
     parts = outputs if isinstance(outputs, tuple) else (outputs,)
-    return torch.cat([part.reshape(len(part), -1) for part in parts], dim=1)
+    return torch.cat([as_columns(part) for part in parts], dim=1)
 
 
 def inputs_of(batch: HitGraph) -> list[str]:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import hashlib
 import io
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -44,8 +44,7 @@ from archioptrx.tasks import task_from
 from archioptrx.tasks.metrics import METRICS, TRACKS
 from archioptrx.tasks.options import TaskOptions
 from archioptrx.tasks.task import Task, TaskObjective
-from archioptrx.tasks.tracks.metrics import Selection
-from archioptrx.tasks.tracks.scores import track_numbers
+from archioptrx.tasks.tracks.scores import signal_selection, track_numbers
 from archioptrx.training import peak_memory
 from archioptrx.training.fit import Fitting, Further, Prepared, Report, evaluate_model, prepare
 from archioptrx.training.measure import FEW, PASSES, latency, step_seconds
@@ -190,7 +189,8 @@ class _Trial:
             return
         ready = data.prepared(self.task, spec.training, spec.device)
         named = _names_tracks(spec.objective)
-        further = self._tracks(data.metadata, data.splits.whole_validation) if named else None
+        validated = data.splits.validation, data.metadata, data.splits.whole_validation
+        further = self._tracks(*validated) if named else None
         train, validation = data.splits.train, data.splits.validation
         fitting = Fitting(self.model, self.task, train, validation, spec.training, spec.device, ready, further)
         train_seconds = 0.0
@@ -216,9 +216,10 @@ class _Trial:
         seconds = {"train_seconds": train_seconds, "seconds": time.perf_counter() - self.start}
         yield {"kind": "end", **(self._final() if spec.final else {}), **seconds}
 
-    def _tracks(self, metadata: Metadata, whole: bool) -> Further:
-        """Metrics of tracks of events with this metadata; `whole` as of `track_numbers`."""
-        return partial(track_numbers, self.task, selection=Selection.of_signal(metadata.options), whole=whole)
+    def _tracks(self, graphs: Sequence[HitGraph], metadata: Metadata, whole: bool) -> Further:
+        """Metrics of tracks of these events with their own metadata; `whole` as of `track_numbers`."""
+        selection = signal_selection(graphs, metadata.options)
+        return partial(track_numbers, self.task, selection=selection, whole=whole)
 
     def _measured(self) -> dict[str, Any]:
         """The only message of a network that is measured, not trained."""
@@ -253,7 +254,7 @@ class _Trial:
     def _final(self) -> dict[str, Any]:
         """Content of the last message of a final training: metrics on test events, and the weights."""
         splits = self.data.splits
-        further = self._tracks(splits.test_metadata or self.data.metadata, splits.whole_test)
+        further = self._tracks(splits.test, splits.test_metadata or self.data.metadata, splits.whole_test)
         test = evaluate_model(self.model, self.task, splits.test, device=self.spec.device, further=further)
         weights = {"weights": weights_of(self.model), "weights_digest": weights_digest(self.model.state_dict())}
         return {"test": test, **weights}

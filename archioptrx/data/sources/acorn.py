@@ -51,6 +51,7 @@ from archioptrx.data.options.acorn import NAMES, PT_UNITS
 from archioptrx.data.options.acorn_rules import AcornRules, read_rules
 from archioptrx.data.options.building import CLUSTER_SCALES, CLUSTERS
 from archioptrx.data.pairs import Edges, pair_keys, per_pair
+from archioptrx.data.repairs import note
 from archioptrx.data.sources.acorn_rules import edge_targets
 from archioptrx.data.sources.files import files_in, stamp
 from archioptrx.data.sources.pyg_files import ALLOWED, Array, Content, array, first, read_content
@@ -332,7 +333,7 @@ def _hit_ids(content: Content, hits: int) -> Array | None:
 
 def _particles(content: Content, hits: int, kind: str, unit: float) -> dict[str, Array]:
     """`pid` and `pt` of the hits [N], as far as the file has them. pt comes in units of `unit` GeV."""
-    columns = {}
+    columns, owners = {}, None
     names = {"pid": ("hit_particle_id", "track_particle_id", "particle_id"), "pt": ("track_particle_pt", "pt")}
     tracks = None if kind == "matrix" else _pairs(content, "track_edges", hits)
     for field, candidates in names.items():
@@ -342,10 +343,26 @@ def _particles(content: Content, hits: int, kind: str, unit: float) -> dict[str,
         if tracks is not None and not name.startswith("hit_"):
             of_track = _column(values, name, tracks.shape[1], "track edge")
             values = np.zeros(hits, of_track.dtype)
-            values[tracks] = of_track
+            owners = _owners(tracks, of_track) if owners is None else owners
+            values[owners[0]] = of_track[owners[1]]
         values = _column(values, name, hits, "hit")
         columns[field] = values * unit if field == "pt" else values
     return columns
+
+
+def _owners(tracks: Edges, ids: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Hits of the true doublets, and the doublet by which each gets its particle.
+
+    Of several particles a hit has the one with the smallest id, whatever the order of the doublets, and is counted.
+    """
+    number = np.tile(np.arange(tracks.shape[1]), 2)
+    order = np.lexsort((ids[number], ~(ids[number] > 0), tracks.ravel()))  # noise, also NaN, comes last
+    hit, number = tracks.ravel()[order], number[order]
+    new = np.diff(hit, prepend=-1) > 0
+    of = ids[number]
+    further = ~new[1:] & (of[1:] > 0) & (of[1:] != of[:-1])
+    note("track_edges", {"shared_particles": len(np.unique(hit[1:][further]))})
+    return hit[new], number[new]
 
 
 def write_predictions(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pickle
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,10 @@ def neighbour_lists(pairs: Edges, hits: int) -> list[NDArray[np.int64]]:
 
     >>> [one.tolist() for one in neighbour_lists(np.array([[0, 2], [1, 1]]), 3)]
     [[1], [0, 2], [1]]
+    >>> neighbour_lists(np.zeros((2, 0), dtype=np.int64), 0)
+    []
     """
     both = np.concatenate([pairs, pairs[::-1]], axis=1)
     both = both[:, np.lexsort(both[::-1])]
-    return [near.copy() for near in np.split(both[1], np.searchsorted(both[0], np.arange(1, hits)))]
+    ends = np.searchsorted(both[0], np.arange(hits + 1))
+    return [both[1, start:end].copy() for start, end in itertools.pairwise(ends)]

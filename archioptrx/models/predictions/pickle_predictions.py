@@ -39,11 +39,10 @@ def write_predictions(predictions: Iterable[Prediction], options: PickleOptions,
 def sample_of(prediction: Prediction, sectors: int) -> dict[str, Any]:
     """A sample of the notebook with the predictions."""
     sample = to_sample(prediction.graph, sectors)
-    hits = len(prediction.graph.x)
     if prediction.tracks is not None:
         sample["hits"]["track"] = prediction.tracks.numpy()
     for name, values in prediction.outputs.items():
-        (sample["hits"] if len(values) == hits else sample)[name] = values.numpy()
+        (sample["hits"] if prediction.domains[name] == "node" else sample)[name] = values.numpy()
     if prediction.scores is not None:
         start, end = prediction.graph.edge_index.tolist()
         known = dict(zip(zip(start, end, strict=True), prediction.scores.tolist(), strict=True))

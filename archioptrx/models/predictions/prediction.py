@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
@@ -23,13 +24,15 @@ class Prediction:
     tracks : int64 [N] or None
         Track of each hit, -1 for none; numbers are the graph's own. None: the task makes no tracks.
     outputs
-        Output for each other target, by its name: one row per hit or graph.
+        Output for each other target, by its name: one row per hit, or one for the graph.
     triplet_scores : float32 [T] or None
         Probability of each triplet; None: it has none.
     seconds
         Time that the network and finding the tracks took.
     parameters
         Trained numbers of the network and of all before it that made these predictions.
+    domains
+        Domain of each of the `outputs`, `node` (rows of hits) or `graph`: an event with one hit has one row of both.
     """
 
     graph: HitGraph
@@ -39,3 +42,8 @@ class Prediction:
     triplet_scores: Tensor | None = None
     parameters: int = 0
     seconds: float = 0.0
+    domains: Mapping[str, str] = field(kw_only=True, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if lacking := sorted(self.outputs.keys() ^ self.domains.keys()):
+            raise ValueError(f"domains: {', '.join(lacking)}; allowed: one domain for each of the outputs")

@@ -26,6 +26,7 @@ from archioptrx.data.sources.event_files import EventFiles, find_events
 from archioptrx.data.sources.event_tables import read_table
 from archioptrx.models.predictions import PREDICTION_WRITERS
 from archioptrx.models.predictions.prediction import Prediction
+from archioptrx.tasks.task import as_columns
 from archioptrx.tasks.tracks.finding import numbered
 from archioptrx.tasks.tracks.scores import hit_labels
 
@@ -94,9 +95,8 @@ def write_outputs(name: str, parts: list[Prediction], folder: Path) -> None:
     for target in parts[0].outputs:
         tables = []
         for part in parts:
-            values = part.outputs[target].numpy()
-            values = values.reshape(len(values), -1)
-            of_hits = len(values) == len(part.graph.hit_id)
+            values = as_columns(part.outputs[target]).numpy()
+            of_hits = part.domains[target] == "node"
             table = pd.DataFrame(values, columns=[f"{target}_{column}" for column in range(values.shape[1])])
             first = part.graph.hit_id.numpy() if of_hits else part.graph.sector
             table.insert(0, "hit_id" if of_hits else "sector", first)

@@ -37,8 +37,7 @@ from archioptrx.tasks.classification_metrics import Bools, logit
 from archioptrx.tasks.options.registry import objective_metrics
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import apply_to
-from archioptrx.tasks.tracks.metrics import Selection
-from archioptrx.tasks.tracks.scores import events_of_task
+from archioptrx.tasks.tracks.scores import events_of_task, signal_selection
 from archioptrx.training.fit import predict
 from archioptrx.training.measure import latencies
 
@@ -234,9 +233,7 @@ def _tracks(run: ModelAnswers, draws: Ints) -> dict[str, Replicates]:
     events = events_of_task(task, run.outputs, graphs, run.view.whole)
     if not events:
         return {}
-    has_particles = graphs[0].get("particles") is not None
-    selection = Selection.of_signal(run.view.metadata.options if has_particles else {})
-    statistic = TrackStatistic(events, selection, task.name)
+    statistic = TrackStatistic(events, signal_selection(graphs, run.view.metadata.options), task.name)
     return replicate(statistic, draws if draws.size else np.zeros((0, len(events)), np.int64), _scales(run))
 
 

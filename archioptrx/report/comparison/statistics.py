@@ -67,7 +67,7 @@ class RowStatistic:
         order = np.argsort(-logits, kind="stable")
         ranked = logits[order]
         self.falling, self.unit_falling = truth[order], self.unit[order]
-        self.ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+        self.ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)[: len(ranked)])
         self.thresholds = ranked[self.ends]
         levels = (cut, FIXED_CUT)
         self.counts = {level: _counts(logits >= logit(level), truth, self.unit, units.number) for level in levels}

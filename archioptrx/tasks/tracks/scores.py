@@ -7,7 +7,8 @@ of the two tracks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from torch import Tensor
 
 from archioptrx.data.event import PARTICLE_COLUMNS
 from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.signal import Signal
+from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import Task
 from archioptrx.tasks.tracks.finding import apart
 from archioptrx.tasks.tracks.metrics import EventTracks, Floats, Ints, Selection, track_metrics
@@ -71,6 +74,35 @@ def track_numbers(
     """The numbers of `track_scores`, without its lists and tables."""
     scores = track_scores(task, outputs, graphs, selection, whole=whole)
     return {name: value for name, value in scores.items() if not isinstance(value, list | dict)}
+
+
+def signal_selection(graphs: Sequence[HitGraph], options: Mapping[str, Any]) -> Selection:
+    """The signal by which the tracks of events are judged; all particles where `lacking_signal` names a quantity.
+
+    Parameters
+    ----------
+    graphs, options
+        The events, and the options of their own data set.
+    """
+    return Selection.of_signal({} if lacking_signal(graphs, options) else options)
+
+
+def lacking_signal(graphs: Sequence[HitGraph], options: Mapping[str, Any]) -> str:
+    """Names of the quantities that the signal limits and the events lack; empty where they lack none."""
+    if not len(graphs) or graphs[0].get("particles") is not None:
+        return ""
+    signal = Signal.of_options(options)
+    needs = {
+        "pT": signal.pt > 0 and graphs[0].get("pt") is None,
+        "number of hits": signal.hits > 0,
+        "vertex": signal.vr_max < math.inf,
+    }
+    return ", ".join(name for name, lacks in needs.items() if lacks)
+
+
+def makes_tracks(task: Task) -> bool:
+    """Whether one of a task's targets may make tracks."""
+    return any(type(part).tracks is not Task.tracks for part in parts_of(task))
 
 
 def event_tracks(graphs: Sequence[HitGraph], labels: Sequence[Tensor], whole: bool = True) -> list[EventTracks]:
