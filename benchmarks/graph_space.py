@@ -110,7 +110,8 @@ def graph_of(encoding: Encoding) -> ComputationGraph:
 def _step(operation: str, value: int) -> Step:
     if operation == "fc":
         return Step(operation, "mlp", (value,), "x", (("layers", 1),))
-    return Step(operation, "pyg", (value,), "x", (("conv", CONVOLUTIONS[operation]),))
+    # The benchmark's graphs have each edge in both directions.
+    return Step(operation, "pyg", (value,), "x", (("conv", CONVOLUTIONS[operation]), ("direction", "in")))
 
 
 def key_of(encoding: Encoding) -> int:

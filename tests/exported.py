@@ -29,7 +29,7 @@ from archioptrx.training.trial import weights_of
 WHOLE = Metadata("test")
 SECTORS = Metadata("test", node_scale=(1000.0, math.pi / 4, 1000.0), sectors=4)
 EDGES = {"name": "edge_classification"}
-PROVENANCE = Provenance(DataDescription({}), {}, None, "abc", describe_task(EDGES), {})
+PROVENANCE = Provenance(DataDescription({"source": "toy"}), {}, None, "abc", describe_task(EDGES), {})
 NODE = DataType("x", "node", Width.of(4))
 EDGE = DataType("e", "edge", Width.of(4))
 TYPES = (

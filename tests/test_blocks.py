@@ -284,7 +284,7 @@ def test_pyg_is_the_convolution_itself(data):
     from torch_geometric.nn import GCNConv
 
     x = rows("node", 3)
-    module = build("pyg", [Shape("node", 3)], Shape("node", 4), {"conv": "GCNConv"}).double()
+    module = build("pyg", [Shape("node", 3)], Shape("node", 4), {"conv": "GCNConv", "direction": "in"}).double()
     plain = GCNConv(3, 4).double()
     plain.load_state_dict(module.conv.state_dict())
     agree(call(module, [x], data), plain(x, data.edge_index), x)
@@ -294,12 +294,13 @@ def test_pyg_takes_edge_features_heads_and_arguments(data):
     from torch_geometric.nn import GATv2Conv
 
     x, edges = rows("node", 3), rows("edge", 2)
-    params = {"conv": "GATv2Conv", "arguments": {"heads": 2, "add_self_loops": False}}
+    params = {"conv": "GATv2Conv", "arguments": {"heads": 2, "add_self_loops": False}, "direction": "in"}
     module = build("pyg", [Shape("node", 3), Shape("edge", 2)], Shape("node", 4), params).double()
     plain = GATv2Conv(3, 2, heads=2, edge_dim=2, add_self_loops=False).double()
     plain.load_state_dict(module.conv.state_dict())
     agree(call(module, [x, edges], data), plain(x, data.edge_index, edges), x, edges)
-    weighted = build("pyg", [Shape("node", 3), Shape("edge", 1)], Shape("node", 4), {"conv": "GraphConv"}).double()
+    params = {"conv": "GraphConv", "direction": "in", "edge_activation": "none"}
+    weighted = build("pyg", [Shape("node", 3), Shape("edge", 1)], Shape("node", 4), params).double()
     edge = rows("edge", 1)
     agree(call(weighted, [x, edge], data), weighted.conv(x, data.edge_index, edge[:, 0]), x, edge)
 
@@ -308,11 +309,11 @@ def test_pyg_takes_edge_features_heads_and_arguments(data):
     ("conv", "arguments", "edges", "message"),
     [
         ("GATConvv", {}, 0, r"no convolution of torch_geometric.nn; allowed: .*did you mean GATConv\?"),
-        ("SAGEConv", {}, 2, "SAGEConv has 2 channels of edges; allowed: no edge features"),
-        ("GCNConv", {}, 2, "GCNConv has 2 channels of edges; allowed: edge features of width 1"),
-        ("GATConv", {"heads": 3}, 0, "gives width 3; allowed: 4"),
-        ("GCNConv", {"colour": 1}, 0, "fails: TypeError"),
-        ("GATConv", {"heads": "two"}, 0, "fails: TypeError"),
+        ("SAGEConv", {}, 2, "SAGEConv takes no edge input; allowed: hits alone"),
+        ("GCNConv", {}, 2, "GCNConv takes a weight of width 1 for each edge, not 2; allowed: an edge input"),
+        ("GATConv", {"heads": 3}, 0, "can't divide its width 4 into 3 equal parts"),
+        ("GCNConv", {"colour": 1}, 0, "colour: is no argument; allowed: add_self_loops"),
+        ("GATConv", {"heads": "two"}, 0, "heads: is 'two'; allowed: a whole number from 1"),
     ],
 )
 def test_pyg_says_what_is_wrong(conv, arguments, edges, message):

@@ -10,12 +10,16 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from convolutions import arguments, cases
 from exported import chain, step, take, worst
 from test_export_onnx import compared
 from test_export_python import text_of
 
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.computation_graph import ComputationGraph
+from archioptrx.graphs.literals import frozen
+from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS as LIBRARY
+from archioptrx.graphs.signatures.convolutions import FEATURE, START
 from archioptrx.graphs.source.text import WIDTH
 from archioptrx.graphs.steps import BackEdge, Step
 from archioptrx.models.export.check import Arrays, random_event
@@ -38,12 +42,13 @@ def formatted(folder: Path) -> str:
     return findings
 
 
-def convolved(conv: str, *inputs: int, **arguments: Any) -> ComputationGraph:
+def convolved(conv: str, *inputs: int, direction: str = "both", **arguments: Any) -> ComputationGraph:
     """A network with weights of edges, a convolution and a classifier."""
+    params = {"conv": conv, "arguments": frozen(arguments), "direction": direction}
     return chain(
         step("mlp", (0,), "x", "encode"),  # 2
         step("mlp", (1,), "score", "weigh", output_activation="sigmoid"),  # 3
-        step("pyg", inputs or (2,), "x", "conv", conv=conv, arguments=tuple(sorted(arguments.items()))),  # 4
+        step("pyg", inputs or (2,), "x", "conv", **params),  # 4
         step("mlp", (4, 1), "score", "classify"),
     )
 
@@ -58,13 +63,38 @@ def test_convolutions(tmp_path: Path, conv: str) -> None:
     [
         ("GATConv", (2, 1), "x1 = self.conv(x0, edge_index, edge_attr=doublet)  # [N, 4]"),
         ("CGConv", (2, 1), "self.conv = CGConv(4, dim=5)"),
-        ("GCNConv", (2, 3), "x1 = self.conv(x0, edge_index, edge_weight=score0[:, 0])  # [N, 4]"),
+        ("GCNConv", (2, 3), "x1 = self.conv(x0, edge_index, edge_weight=score0[:, 0].sigmoid())  # [N, 4]"),
     ],
 )
 def test_edge_features_of_convolutions(tmp_path: Path, conv: str, inputs: tuple[int, ...], expected: str) -> None:
-    plan = take(convolved(conv, *inputs), {})
+    plan = take(convolved(conv, *inputs, direction="in"), {})
     assert worst(plan, tmp_path / "code.py") <= LIMIT
     assert expected in [line.strip() for line in text_of(plan).splitlines()]
+
+
+def test_convolutions_in_both_directions(tmp_path: Path) -> None:
+    plan = take(convolved("GATConv", 2, 1, heads=2), {})
+    assert worst(plan, tmp_path / "code.py") <= LIMIT
+    lines = [line.strip() for line in text_of(plan).splitlines()]
+    for line in (
+        "self.back = GATConv(4, 2, edge_dim=5, heads=2)",
+        "against = self.back(x, edge_index.flip(0), edge_attr=doublet)",
+        "return along + against",
+        "x1 = self.conv(x0, doublet, edge_index)  # [N, 4]",
+    ):
+        assert line in lines
+    plan = take(convolved("GATConv", 2, 1, direction="together"), {})
+    assert worst(plan, tmp_path / "together.py") <= LIMIT
+    assert formatted(tmp_path) == ""
+
+
+@pytest.mark.parametrize(("conv", "edges"), cases())
+def test_each_convolution_is_exported(tmp_path: Path, conv: str, edges: bool) -> None:
+    facts = LIBRARY[conv]
+    own = arguments(conv, edges) | {"EGConv": {"num_heads": 4}, "MixHopConv": {"powers": [0, 2]}}.get(conv, {})
+    second = {"": (), START: (2,)}.get(facts.second, (0,))
+    inputs = (2, *second, *((1 if facts.edges == FEATURE else 3,) if edges else ()))
+    assert worst(take(convolved(conv, *inputs, direction="out", **own), {}), tmp_path / "code.py") <= LIMIT
 
 
 def test_arguments_imports_and_passes_of_convolutions(tmp_path: Path) -> None:
@@ -73,13 +103,13 @@ def test_arguments_imports_and_passes_of_convolutions(tmp_path: Path) -> None:
         "heads": 2,
         "concat": False,
         "negative_slope": 0.1,
-        "aggr": "add",
+        "aggr": "max",
         "add_self_loops": False,
-        "bias": True,
+        "bias": False,
     }
     graph = chain(
         step("mlp", (0,), "x", "GCNConv"),
-        step("pyg", (2,), "x", "attend", True, conv="GATConv", arguments=tuple(sorted(arguments.items()))),
+        step("pyg", (2,), "x", "attend", True, conv="GATConv", arguments=frozen(arguments), direction="in"),
         step("pyg", (3,), "x", "spread", conv="GCNConv"),
         step("mlp", (4, 1), "score", "classify"),
         back=(BackEdge(4, 2, 2),),
@@ -88,7 +118,7 @@ def test_arguments_imports_and_passes_of_convolutions(tmp_path: Path) -> None:
     text = text_of(plan)
     assert worst(plan, tmp_path / "code.py") <= LIMIT
     assert "from torch_geometric.nn import GATConv, GCNConv\n" in text and "class GCNConv_2(nn.Module)" in text
-    assert "Needs torch and torch_geometric." in text and text.count('aggr="add"') == 3
+    assert "Needs torch and torch_geometric." in text and text.count('aggr="max"') == 3
     code = text.split('"""', 2)[2]
     assert max(map(len, code.splitlines())) <= WIDTH
     assert formatted(tmp_path) == ""
@@ -130,7 +160,7 @@ def around(method: str, *within: Step, back: tuple[BackEdge, ...] = (), **params
     return chain(*first, *within, step("mlp", (len(within) + 3, 2, 1), "score", "classify"), back=back)
 
 
-THERE = step("pyg", (3,), "c", "conv", conv="GraphConv"), step("unpool", (4,), "x")
+THERE = step("pyg", (3,), "c", "conv", conv="GraphConv", direction="in"), step("unpool", (4,), "x")
 METHODS = {"topk": {"ratio": 0.6}, "edge": {}, "diff": {"clusters": 3}}
 
 

@@ -193,7 +193,7 @@ def test_faults_are_one_line_each(
         "--output: is a.onnx; allowed: a name that ends in .py"
     ]
     assert refused(capsys, name, "--output", "old.txt") == [
-        "--output: is old.txt; allowed: a name that ends in .py or .onnx"
+        "--output: is old.txt; allowed: a name that ends in .py, .onnx, .pt or .pt2"
     ]
     assert refused(capsys, name, "--output", "my-model.py") == [
         "--output: 'my-model' can't be imported; allowed: letters, digits and _"
@@ -201,7 +201,9 @@ def test_faults_are_one_line_each(
     assert refused(capsys, name, "--output", "no/a.py") == ["--output: there is no folder no"]
     assert refused(capsys, name, "--output", "old.py") == ["--output: old.pt is already there; allowed: a new file"]
     assert refused(capsys, "nothing")[0].startswith("nothing: no such folder; allowed: a folder that")
-    assert refused(capsys, name, "--format", "java")[0].startswith("--format: is 'java'; allowed: onnx, python")
+    assert refused(capsys, name, "--format", "java")[0].startswith(
+        "--format: is 'java'; allowed: acts, onnx, pt2, python, "
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["old.pt"]
 
 

@@ -26,6 +26,7 @@ from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.nodes import DataNode, FunctionNode
 from archioptrx.graphs.signatures import Hyperparameter, Width
+from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, WEIGHT
 from archioptrx.graphs.steps import BackEdge, DataType, Step
 from archioptrx.networks.compile import compile_model
 
@@ -53,6 +54,8 @@ def relevant(step: Step) -> dict[str, object]:
             del parameters["hidden"], parameters["activation"], parameters["dropout"]
         if parameters.get("activation", "none") == "none" == parameters["output_activation"]:
             del parameters["norm"]
+    if step.block == "pyg" and CONVOLUTIONS[str(parameters["conv"])].edges != WEIGHT:
+        parameters.pop("edge_activation", None)
     if step.block == "pool":
         used = {"topk": "ratio", "diff": "clusters"}.get(str(parameters["method"]), "")
         parameters = {key: value for key, value in parameters.items() if key in ("method", used)}

@@ -39,7 +39,7 @@ def test_blocks_of_torch_geometric_are_counted_by_building_them(tmp_path, capsys
     assert inspect.main([str(path), "--json"]) == 0
     # input; edgenet of 4 layers on 2 · 67; GATConv: a matrix of 67 · 64, a bias, two vectors for each head.
     edgenet = (134 * 64 + 64) + 2 * (64 * 64 + 64) + (64 + 1) + 3 * 128
-    assert json.loads(capsys.readouterr().out)["parameters"] == (4 * 64 + 128) + edgenet + 67 * 64 + 3 * 64
+    assert json.loads(capsys.readouterr().out)["parameters"] == (4 * 64 + 128) + edgenet + 2 * (67 * 64 + 3 * 64)
 
 
 def test_a_source_of_unknown_width_is_named(capsys):
@@ -70,4 +70,4 @@ def test_a_class_that_does_not_fit_is_said_in_a_line(tmp_path, capsys):
     path = tmp_path / "han.yaml"
     path.write_text(EXAMPLE.read_text().replace("{attention: edgenet}, mlp: true", "HANConv"))
     (line,) = faults(capsys, str(path), main=inspect.main)
-    assert line.startswith("pyg: HANConv(") and "missing 1 required positional argument: 'metadata'" in line
+    assert line.startswith(f"{path}: ") and "conv: HANConv needs types of hits and edges, which no event has" in line

@@ -17,7 +17,7 @@ from torch_geometric.data import Data
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.sketches.layer import SketchLayer
-from archioptrx.graphs.sketches.methods import CONVOLUTIONS, POOLINGS, SOURCES, library_convolutions
+from archioptrx.graphs.sketches.methods import BUILDABLE, CONVOLUTIONS, POOLINGS, SOURCES
 from archioptrx.graphs.sketches.sketch import Sketch
 from archioptrx.networks.compile import compile_model
 
@@ -350,11 +350,13 @@ def test_an_unknown_class_of_torch_geometric_names_the_known_ones():
 
 
 def test_the_convolutions_of_torch_geometric_are_those_that_the_block_takes():
-    from archioptrx.networks.blocks.pyg import convolutions
-
-    named = {name for name in convolutions() if name in library_convolutions()}
-    assert {"GCNConv", "GATv2Conv", "GINEConv"} <= named
-    assert len(named) > 40
+    assert {"GCNConv", "GATv2Conv", "GINEConv"} <= set(BUILDABLE)
+    layer = {"type": "node", "convolution": {"GATConv": {"heads": 2, "direction": "in"}}}
+    (step,) = (step for step in network(["input", "tell"], tell=layer).steps if step.block == "pyg")
+    assert dict(step.params) == {"conv": "GATConv", "arguments": (("heads", 2),), "direction": "in"}
+    assert fault(node(convolution="HANConv")).startswith("mine.yaml: x1 = ")
+    text = fault(node(convolution={"GATConv": {"heads": "two"}}))
+    assert "GATConv: heads: is 'two'; allowed: a whole number from 1" in text
 
 
 def test_the_documentation_names_every_key_and_method():

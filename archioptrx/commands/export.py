@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from archioptrx.commands.cli import command, new_parser
@@ -20,10 +21,10 @@ def parser() -> argparse.ArgumentParser:
     new.add_argument(
         "--format",
         metavar="NAME",
-        help="python: readable PyTorch and a file of weights; onnx; or one of your own "
-        "(default: by the name of --output, else python)",
+        help="python: readable PyTorch and a file of weights; onnx; torchscript; pt2; acts: for Acts' GNN plugin; "
+        "triton, triton_torchscript: a model folder; or one of your own (default: by --output, or python)",
     )
-    new.add_argument("--output", metavar="FILE", type=Path, help="the new file (default: model.py, model.onnx …)")
+    new.add_argument("--output", metavar="FILE", type=Path, help="new file or folder (default: model.py, model.onnx …)")
     new.add_argument(
         "--cut", type=float, default=0.5, metavar="F", help="probability that accepts, for the record (default: 0.5)"
     )
@@ -48,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     write = EXPORTERS.get(kind)
     with EXPORTERS.guarded(kind):
         message = write(take, path)
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"exporter {kind}: wrote no {path}; allowed: a file of that name")
     if message is not None and not isinstance(message, str):
         raise InputError(f"exporter {kind}: gave {type(message).__name__}; allowed: a text that is printed, or None")
@@ -63,11 +64,11 @@ def target(kind: str | None, path: Path | None) -> tuple[str, Path]:
     (('onnx', PosixPath('a.onnx')), ('python', PosixPath('model.py')))
     """
     form = EXPORTERS.description(_format_of(path) if kind is None else kind, "--format")
-    ends = _endings() if kind is None else [form.suffix]
+    ends = _endings() if kind is None else form.endings
     kind = _format_of(path) if kind is None else kind
     path = Path(f"model{form.suffix}") if path is None else path
-    if path.suffix != form.suffix:
-        raise InputError(f"--output: is {path}; allowed: a name that ends in {' or '.join(ends)}")
+    if form.suffix and path.suffix not in form.endings:
+        raise InputError(f"--output: is {path}; allowed: a name that ends in {listed(ends)}")
     faults = []
     if form.importable and not path.stem.isidentifier():
         faults.append(f"--output: {path.stem!r} can't be imported; allowed: letters, digits and _")
@@ -79,19 +80,25 @@ def target(kind: str | None, path: Path | None) -> tuple[str, Path]:
     return kind, path
 
 
-def _names() -> list[str]:
-    """Names of all formats, the usual one first: it wins where several have the same ending."""
-    return sorted(EXPORTERS, key=lambda name: name != USUAL)
+def listed(names: Sequence[str]) -> str:
+    """Names as a text.
+
+    >>> listed([".py"]), listed([".py", ".onnx", ".pt"])
+    ('.py', '.py, .onnx or .pt')
+    """
+    return " or ".join([", ".join(names[:-1])] * bool(names[1:]) + [names[-1]])
 
 
 def _endings() -> list[str]:
     """Endings of the files of all formats, each once."""
-    return list(dict.fromkeys(EXPORTERS.description(name).suffix for name in _names()))
+    endings = (ending for name in EXPORTERS.in_order() for ending in EXPORTERS.description(name).endings)
+    return [ending for ending in dict.fromkeys(endings) if ending]
 
 
 def _format_of(path: Path | None) -> str:
     """Format with the ending of the file's name, else the usual one."""
-    fitting = (name for name in _names() if path is not None and EXPORTERS.description(name).suffix == path.suffix)
+    endings = {name: EXPORTERS.description(name).suffix for name in EXPORTERS.in_order()}
+    fitting = (name for name, ending in endings.items() if path is not None and ending and ending == path.suffix)
     return next(fitting, USUAL)
 
 

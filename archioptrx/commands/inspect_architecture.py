@@ -119,5 +119,5 @@ def parameters_of(architecture: Architecture) -> int | None:
     try:
         model = compile_model(graph, hyperparameters, widths)
     except GraphError as error:
-        raise InputError(error.faults[0].splitlines()[0]) from error
+        raise InputError(*(fault.splitlines()[0] for fault in error.faults)) from error
     return sum(parameter.numel() for parameter in model.parameters())

@@ -90,7 +90,7 @@ def description(model: TrainedModel, path: str, skip_bad: bool) -> DataDescripti
 
     Rules of acorn say what is learned, and hard cuts leave out edges: without them every edge of a file has a score.
     """
-    data = model.provenance.data.at(str(Path(path).expanduser()))
+    data = model.provenance.data.made_by(model.metadata).at(str(Path(path).expanduser()))
     if data.source == "acorn" and "acorn_config" in data.content:
         data = data.but(acorn_config=None)
     names = [field.name for field in fields(options_of(data.source))]  # type: ignore[arg-type]

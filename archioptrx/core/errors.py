@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -60,6 +61,17 @@ def faults_at(place: str) -> Iterator[None]:
 def reason_of(error: Exception, most: int = 100) -> str:
     """First line of another library's error for a message, at most so many letters; its type where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:most]
+
+
+def error_text(error: BaseException) -> str:
+    """Type and text of another's error on one line; where it has no text, the code that raised it.
+
+    >>> error_text(ValueError("no such\n  value"))
+    'ValueError: no such value'
+    """
+    text = " ".join(str(error).split())
+    code = "" if text else next((frame.line for frame in reversed(traceback.extract_tb(error.__traceback__))), "")
+    return f"{type(error).__name__}: {text}" if text else f"{type(error).__name__}" + f" at {code!r}" * bool(code)
 
 
 def did_you_mean(wrong: object, allowed: Iterable[str]) -> str:

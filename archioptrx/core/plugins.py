@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.docstrings import first_line, summary
-from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, did_you_mean, faults_at
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, did_you_mean, error_text, faults_at
 from archioptrx.core.own_modules import FINDER, KEPT, ModuleSource, find
 from archioptrx.core.trust import is_trusted, remember
 
@@ -147,7 +147,7 @@ class Registry(Generic[Part]):
             if self._is_bundled(name):
                 raise
             place = "".join(f"{note}: " for note in getattr(error, "__notes__", ()))
-            reason = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}".removesuffix(": ")
+            reason = error_text(error)[:220]
             raise InputError(f"{self.kind} {name}: {place}raised {reason}; --debug prints the traceback") from error
 
     def __contains__(self, name: object) -> bool:
@@ -376,5 +376,4 @@ def _import(name: str) -> None:
         except InputError:  # a part of it can't be registered
             raise
         except RAISED as error:  # a module may do anything while it is imported
-            text = " ".join(str(error).split())
-            raise InputError(f"can't be imported: {type(error).__name__}: {text}") from error
+            raise InputError(f"can't be imported: {error_text(error)}") from error

@@ -47,7 +47,7 @@ def reading(place: str) -> Iterator[None]:
     except InputError:
         raise
     except (GraphError, ReplayError) as error:
-        raise InputError(f"{place}: {error.faults[0].splitlines()[0]}") from error
+        raise InputError(*(f"{place}: {fault.splitlines()[0]}" for fault in error.faults)) from error
     except RecursionError as error:
         raise InputError(f"{place}: is nested too deeply") from error
     except (MemoryError, OverflowError) as error:

@@ -6,13 +6,15 @@ An experiment and a model folder hold one. Readers of data get their options fro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError
-from archioptrx.data.options import OF, Options
+from archioptrx.data.built_set import READER, as_built
+from archioptrx.data.options import OF, SOURCES, Options, options_of
+from archioptrx.data.options.building import Cuts
 from archioptrx.data.sources import check_spec, load_from, resolved, with_path
 
 if TYPE_CHECKING:
@@ -30,16 +32,19 @@ class DataDescription:
         that are given.
     place
         Place where it stands, the start of messages about it.
+    notes
+        Options that have no effect, as the data were built with others.
     """
 
     content: Mapping[str, Any]
     place: str = field(default="data", compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @classmethod
     def read(cls, content: Mapping[str, Any], place: str, faults: list[str]) -> DataDescription:
         """Check a description; faults are added to the list. See `check_spec`."""
         try:
-            description = cls(resolved(content), place)
+            description = cls(resolved(content), place, as_built(content)[1])
         except InputError as error:
             faults += error.faults
             return cls(content, place)
@@ -91,6 +96,15 @@ class DataDescription:
     def at(self, path: str, place: str = "data") -> DataDescription:
         """The same description of other files; see `with_path`."""
         return DataDescription(with_path(self.content, path), place)
+
+    def made_by(self, metadata: Metadata) -> DataDescription:
+        """The description by which a folder of built graphs was made: other events are built in the same way."""
+        made = options_of(metadata.source) if metadata.source in SOURCES else None
+        if self.source != READER or made is None or not issubclass(made, Cuts):
+            return self
+        names = {item.name for item in fields(Cuts)}
+        options = {name: value for name, value in metadata.options.items() if name in names}
+        return DataDescription({"source": metadata.source, **options}, self.place)
 
     def load(self, like: Metadata | None = None) -> Dataset:
         """Read or make the data set; see `archioptrx.data.sources.load_dataset`."""

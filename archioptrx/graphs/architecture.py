@@ -14,6 +14,7 @@ from archioptrx.core.printing import printable
 from archioptrx.core.reading import reading, shown
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
+from archioptrx.graphs.shapes import value_faults
 from archioptrx.graphs.sketches.network import network_of
 from archioptrx.graphs.sketches.sketch import Sketch, is_sketch
 
@@ -82,6 +83,7 @@ class Architecture:
         network = ComputationGraph.from_dict(graph, f"{place}: graph")
         missing = sorted(network.symbols - set(hyperparameters))
         finish([f"{place}: hyperparameters.{key}: is missing, the graph refers to it" for key in missing])
+        finish([f"{place}: {fault}" for fault in value_faults(network, hyperparameters)])
         decisions = Trace.from_json(trace, f"{place}: trace") if trace else None
         return Architecture(network, hyperparameters, name, about, decisions)
 
@@ -91,6 +93,7 @@ class Architecture:
         network, hyperparameters = network_of(sketch)
         missing = sorted(network.symbols - set(hyperparameters))
         finish([f"{sketch.place}: hyperparameters.{key}: is missing, a layer refers to it" for key in missing])
+        finish([f"{sketch.place}: {fault}" for fault in value_faults(network, hyperparameters)])
         return Architecture(network, hyperparameters, sketch.name, sketch.about)
 
     @staticmethod

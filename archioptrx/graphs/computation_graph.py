@@ -6,7 +6,7 @@ made by one step (static single assignment). A back edge carries a value to an e
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
@@ -16,9 +16,10 @@ import networkx as nx
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import GraphError, InputError, did_you_mean
 from archioptrx.graphs.fingerprint import fingerprint
+from archioptrx.graphs.literals import frozen, thawed, value_text
 from archioptrx.graphs.loops import Components, components, live_values
-from archioptrx.graphs.nodes import frozen, parse_symbol, symbol_form
-from archioptrx.graphs.signatures import DOMAINS, SIGNATURES, Hyperparameter, Width
+from archioptrx.graphs.nodes import parse_symbol, symbol_form
+from archioptrx.graphs.signatures import DOMAINS, SIGNATURES, Hyperparameter, Kind, Width
 from archioptrx.graphs.steps import BackEdge, DataType, Loop, Step
 
 
@@ -119,27 +120,18 @@ class ComputationGraph:
                 )
 
     def check_types(self) -> None:
-        """Raise GraphError where a block doesn't allow the parameters, domains or widths. For graphs from a file."""
-        for step, name in zip(self.steps, self.values[len(self.sources) :], strict=True):
-            known = {parameter.name: parameter for parameter in step.signature.parameters}
-            for key, value in step.params:
-                if key not in known:
-                    raise GraphError(
-                        f"{name} = {step.function}: {step.block} has no parameter {key}; {did_you_mean(key, known)}"
-                    )
-                plain = dict(value) if isinstance(value, tuple) else value
-                if not isinstance(value, Hyperparameter) and (fault := known[key].fault(plain)):
-                    raise GraphError(f"{name} = {step.function}: {key} {fault}")
-            inputs = [self.type_of(value) for value in step.inputs]
-            result = self.type[step.type]
-            if fault := step.signature.type_fault(tuple(t.domain for t in inputs), result.domain):
-                raise GraphError(f"{name} = {step.function}: {step.block} {fault}\n{self}")
-            try:
-                width = step.signature.result_width(tuple(t.width for t in inputs), step.all_params)
-            except InputError as error:
-                raise GraphError(f"{name} = {step.function}: {error}\n{self}") from error
-            if width is not None and width != result.width:
-                raise GraphError(f"{name} = {step.function}: gives width {width}; allowed: {result.width}\n{self}")
+        """Raise GraphError with all faults where a block doesn't allow the parameters, domains or widths.
+
+        For graphs from a file.
+        """
+        names = self.values[len(self.sources) :]
+        rows = [
+            f"{name} = {step.function}: {fault}"
+            for step, name in zip(self.steps, names, strict=True)
+            for fault in _step_faults(self, step)
+        ]
+        if rows:
+            raise GraphError(*rows[:-1], f"{rows[-1]}\n{self}")
 
     @cached_property
     def _components(self) -> Components:
@@ -291,6 +283,32 @@ def name_stems(sources: Iterable[str], types: Iterable[str]) -> dict[str, str]:
     return stems
 
 
+def _step_faults(graph: ComputationGraph, step: Step) -> Iterator[str]:
+    """Faults of a step's parameters; if there are none, of its domains; then of its widths and all of them together."""
+    known = {parameter.name: parameter for parameter in step.signature.parameters}
+    faults = []
+    for key, value in step.params:
+        if key not in known:
+            faults.append(f"{step.block} has no parameter {key}; {did_you_mean(key, known)}")
+        elif not isinstance(value, Hyperparameter) and (fault := known[key].fault(thawed(value))):
+            faults.append(f"{key} {fault}")
+    inputs, result = [graph.type_of(value) for value in step.inputs], graph.type[step.type]
+    if fault := step.signature.type_fault(tuple(t.domain for t in inputs), result.domain):
+        faults.append(f"{step.block} {fault}")
+    yield from faults
+    if faults:
+        return
+    try:
+        width = step.signature.result_width(tuple(t.width for t in inputs), step.all_params)
+    except InputError as error:
+        yield str(error)
+        return
+    kinds = [Kind(t.domain, t.width) for t in (*inputs, result)]
+    yield from step.signature.faults_of(kinds[:-1], kinds[-1], dict(step.params))
+    if width is not None and width != result.width:
+        yield f"gives width {width}; allowed: {result.width}"
+
+
 @lru_cache(maxsize=65536)
 def _symbols(block: str, params: tuple[tuple[str, Any], ...]) -> frozenset[str]:
     """Names of the hyperparameters among the parameters that have an effect."""
@@ -365,9 +383,8 @@ def _text(graph: ComputationGraph) -> str:
 def _line(graph: ComputationGraph, index: int) -> tuple[str, str, str]:
     step, names = graph.steps[index], graph.values
     inputs = ", ".join(names[value] for value in step.inputs)
-    kind, defaults = graph.type[step.type], step.signature.complete({})
-    literals = [(k, v) for k, v in step.params if not isinstance(v, Hyperparameter) and v != defaults.get(k)]
-    note = "".join(f", {key}={symbol_form(value)}" for key, value in literals)
+    kind, printed = graph.type[step.type], step.signature.printed(dict(step.params))
+    note = "".join(f", {key}={value_text(v)}" for key, v in printed.items() if not isinstance(v, Hyperparameter))
     note += f", weights {step.weights}" if _shared(graph, step) else ""
     return names[len(graph.sources) + index], f"{step.function}({inputs})", f"{kind.domain} [{kind.width}]{note}"
 
@@ -434,7 +451,7 @@ def _from_dict(content: Mapping[str, Any], place: str) -> ComputationGraph:
         graph = ComputationGraph(tuple(types), tuple(sources), tuple(steps), tuple(edges), targets)
         graph.check_types()
     except GraphError as error:
-        raise InputError(f"{place}: {error.faults[0].splitlines()[0]}") from error
+        raise InputError(*(f"{place}: {fault.splitlines()[0]}" for fault in error.faults)) from error
     return graph
 
 

@@ -18,6 +18,7 @@ import yaml
 from archioptrx.core.config import Fields, bundled, finish, read_yaml
 from archioptrx.core.errors import InputError, did_you_mean
 from archioptrx.core.reading import reading
+from archioptrx.graphs.literals import thawed, value_text
 from archioptrx.graphs.nodes import (
     DataNode,
     FunctionNode,
@@ -27,7 +28,7 @@ from archioptrx.graphs.nodes import (
     parse_names,
     parse_nodes,
 )
-from archioptrx.graphs.signatures import POOLED, SIGNATURES, Choice, Hyperparameter, Width
+from archioptrx.graphs.signatures import POOLED, SIGNATURES, Choice, Hyperparameter, Kind, Width
 
 
 @dataclass(frozen=True)
@@ -201,12 +202,21 @@ class FunctionGraph:
 def faults(graph: FunctionGraph) -> list[str]:
     """All faults of a function graph, each as `path: what is wrong; allowed: …`.
 
-    There are three stages: names, types, reachable data nodes. Each needs a graph without faults of the stages before.
+    There are three stages: names, types, reachable data nodes. Each needs a graph without faults of the stages before;
+    functions whose own names are right are checked in any case.
     """
-    for stage in (_name_faults, _type_faults, _reach_faults):
+    if name_faults := list(_name_faults(graph)):
+        return name_faults + [fault for function in graph.functions for fault in _own_faults(graph, function)]
+    for stage in (_type_faults, _reach_faults):
         if stage_faults := list(stage(graph)):
             return stage_faults
     return []
+
+
+def _own_faults(graph: FunctionGraph, function: FunctionNode) -> Iterator[str]:
+    """Faults of a function that can be judged although another node has a wrong name."""
+    if function.block in SIGNATURES and {*function.inputs, function.output} <= set(graph.node):
+        yield from _function_faults(graph, function)
 
 
 def _name_faults(graph: FunctionGraph) -> Iterator[str]:
@@ -294,30 +304,36 @@ def _function_faults(graph: FunctionGraph, function: FunctionNode) -> Iterator[s
         if key not in known:
             yield f"{where}.params.{key}: {function.block} has no such parameter; {did_you_mean(key, known)}"
             continue
-        labels = [str(option) for option in value.options] if isinstance(value, Choice) else []
+        labels = [value_text(option) for option in value.options] if isinstance(value, Choice) else []
         if len(set(labels)) < len(labels):
             yield f"{where}.params.{key}.choice: has {', '.join(labels)}; allowed: each value once"
         for option in value.options if isinstance(value, Choice) else (value,):
-            plain = dict(option) if isinstance(option, tuple) else option
-            if not isinstance(option, Hyperparameter) and (fault := known[key].fault(plain)):
+            if not isinstance(option, Hyperparameter) and (fault := known[key].fault(thawed(option))):
                 yield f"{where}.params.{key}: {fault}"
 
 
 def _width_faults(graph: FunctionGraph, function: FunctionNode, widths: dict[str, Width]) -> Iterator[str]:
-    where = f"functions.{function.name}"
-    if not all(name in widths for name in (*function.inputs, function.output)):
+    if all(name in widths for name in (*function.inputs, function.output)):
+        variants = function.variants()
+        faults = (fault for parameters in variants for fault in _variant_faults(graph, function, widths, parameters))
+        yield from dict.fromkeys(f"functions.{function.name}: {fault}" for fault in faults)
+
+
+def _variant_faults(
+    graph: FunctionGraph, function: FunctionNode, widths: dict[str, Width], parameters: dict[str, Any]
+) -> Iterator[str]:
+    """Faults of a function with one set of parameters."""
+    try:
+        width = function.signature.result_width(tuple(widths[name] for name in function.inputs), parameters)
+    except InputError as error:
+        yield str(error)
         return
-    for parameters in function.variants():
-        try:
-            width = function.signature.result_width(tuple(widths[name] for name in function.inputs), parameters)
-        except InputError as error:
-            yield f"{where}: {error}"
-            return
-        if width is not None and width != widths[function.output]:
-            others = [f.name for f in graph.producers[function.output] if f is not function]
-            also = f" (as {', '.join(others)} gives)" if others and graph.node[function.output].width is None else ""
-            yield f"{where}: gives width {width}, but data node {function.output} has {widths[function.output]}{also}"
-            return
+    kinds = [Kind(graph.node[name].domain, widths[name]) for name in (*function.inputs, function.output)]
+    yield from function.signature.faults_of(kinds[:-1], kinds[-1], parameters)
+    if width is not None and width != widths[function.output]:
+        others = [f.name for f in graph.producers[function.output] if f is not function]
+        also = f" (as {', '.join(others)} gives)" if others and graph.node[function.output].width is None else ""
+        yield f"gives width {width}, but data node {function.output} has {widths[function.output]}{also}"
 
 
 def _reach_faults(graph: FunctionGraph) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import did_you_mean
+from archioptrx.graphs.literals import frozen, thawed
 from archioptrx.graphs.signatures import DOMAINS, SIGNATURES, Choice, Hyperparameter, Signature
 
 MERGES = ("add", "concat")
@@ -91,22 +92,13 @@ class FunctionNode:
             yield dict(zip(complete, values, strict=True))
 
 
-def frozen(value: Any) -> Any:
-    """A hashable form of a parameter's value: mappings become sorted pairs, lists tuples."""
-    if isinstance(value, Mapping):
-        return tuple(sorted((str(key), frozen(inner)) for key, inner in value.items()))
-    return tuple(frozen(inner) for inner in value) if isinstance(value, list) else value
-
-
 def symbol_form(value: Any) -> Any:
     """A parameter's value as YAML has it; `parse_symbol` inverts it."""
     if isinstance(value, Hyperparameter):
         return {"hyperparameter": value.name}
     if isinstance(value, Choice):
         return {"choice": [symbol_form(option) for option in value.options]}
-    if isinstance(value, tuple):  # a mapping in its frozen form
-        return {key: symbol_form(inner) for key, inner in value}
-    return value
+    return thawed(value)
 
 
 def width_form(width: int | str | Hyperparameter) -> Any:

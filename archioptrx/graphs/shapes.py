@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archioptrx.core.errors import GraphError, InputError, did_you_mean
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.signatures import Hyperparameter, Shape
+from archioptrx.graphs.literals import thawed
+from archioptrx.graphs.signatures import Hyperparameter, Kind, Shape, Signature
 from archioptrx.graphs.steps import Step
 
 Shapes = list[Shape]
@@ -94,18 +95,59 @@ def bound_parameters(step: Step, hyperparameters: Mapping[str, Any]) -> dict[str
     return bound
 
 
+def faults_at(
+    signature: Signature,
+    inputs: Sequence[Kind],
+    output: Kind,
+    parameters: Mapping[str, Any],
+    values: Mapping[str, Any],
+) -> list[str]:
+    """Faults of a step that show when some symbols have values: of hyperparameters, then of widths and parameters.
+
+    Parameters
+    ----------
+    inputs, output
+        Domains and symbolic widths.
+    parameters
+        Parameters that are given.
+    values
+        Values of symbols, not necessarily of all.
+    """
+    complete = signature.complete(parameters)
+    idle = set(signature.irrelevant(_bound(complete, values)))
+    faults = []
+    for parameter in signature.parameters:
+        given = complete[parameter.name]
+        if isinstance(given, Hyperparameter) and given.name in values and parameter.name not in idle:
+            fault = parameter.fault(values[given.name])
+            faults += [f"{parameter.name} {fault}"] if fault else []
+    numbers = {name: value for name, value in values.items() if type(value) is int}
+    kinds = [Kind(kind.domain, kind.width.known(numbers)) for kind in (*inputs, output)]
+    return faults or signature.faults_of(kinds[:-1], kinds[-1], _bound(complete, values))
+
+
+def step_kinds(graph: ComputationGraph, step: Step) -> tuple[Kind, ...]:
+    """Domains and symbolic widths of a step's inputs, then those of its output."""
+    types = [*(graph.type_of(value) for value in step.inputs), graph.type[step.type]]
+    return tuple(Kind(kind.domain, kind.width) for kind in types)
+
+
+def value_faults(graph: ComputationGraph, values: Mapping[str, Any]) -> list[str]:
+    """Faults of a network's steps that show when some symbols have these values."""
+    names, faults = graph.values[len(graph.sources) :], []
+    for step, name in zip(graph.steps, names, strict=True):
+        kinds = step_kinds(graph, step)
+        own = faults_at(step.signature, kinds[:-1], kinds[-1], dict(step.params), values)
+        faults += [f"{name} = {step.function}: {fault}" for fault in own]
+    return faults
+
+
 def _bound(parameters: Mapping[str, Any], hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _plain(_value(value, hyperparameters)) for name, value in parameters.items()}
+    return {name: thawed(_value(value, hyperparameters)) for name, value in parameters.items()}
 
 
 def _value(value: Any, hyperparameters: Mapping[str, Any]) -> Any:
     return hyperparameters.get(value.name, value) if isinstance(value, Hyperparameter) else value
-
-
-def _plain(value: Any) -> Any:
-    """A frozen mapping (sorted pairs) as a dict again."""
-    pairs = isinstance(value, tuple) and all(isinstance(v, tuple) and len(v) == 2 for v in value)
-    return {k: _plain(v) for k, v in value} if pairs else value
 
 
 def weight_names(graph: ComputationGraph) -> list[tuple[str, ...]]:

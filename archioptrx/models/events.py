@@ -30,7 +30,7 @@ def load_splits(data: DataDescription, split: Mapping[str, Any], test: str | Non
     fingerprint = dataset.fingerprint
     last: float | Dataset = split["test"]
     if test is not None:
-        last = data.at(test, "test").load(like=dataset.metadata)
+        last = data.made_by(dataset.metadata).at(test, "test").load(like=dataset.metadata)
         fingerprint += f"+{last.fingerprint}"
         warn_of_kind(f"test: {test}", dataset.metadata, last.metadata)
     by = split.get("by", EVENTS)  # older folders don't have it
@@ -79,7 +79,8 @@ def events_for(model: TrainedModel, path: str | None, warn: Callable[[str], None
     """
     provenance = model.provenance
     if path is not None:
-        dataset = provenance.data.at(str(Path(path).expanduser())).load(like=model.metadata)
+        data = provenance.data.made_by(model.metadata)
+        dataset = data.at(str(Path(path).expanduser())).load(like=model.metadata)
         warn_of_kind(path, model.metadata, dataset.metadata, warn)
         graphs = dataset.graphs
         if fault := model.task.data_fault(graphs[0]):

@@ -18,7 +18,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archioptrx.core.errors import RAISED, ArchiOpTrXError, GraphError, InputError, TrialError
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, GraphError, InputError, TrialError, error_text
 from archioptrx.data.dataset import Metadata
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.linear_fusion import pending_steps
@@ -159,11 +159,9 @@ class Model(nn.Module):
         step, names = self.graph.steps[call.step], self.graph.values
         text = f"{names[call.output]} = {step.function}({', '.join(names[v] for v in call.inputs)})"
         shapes = ", ".join(f"{names[v]} {self._shapes[v].domain} [{self._shapes[v].width}]" for v in call.inputs)
-        message = " ".join(str(error).split())
         out = self._shapes[call.output]
         return (
-            f"step {text}, block {step.block}: {type(error).__name__}: {message}; "
-            f"inputs {shapes}; output {out.domain} [{out.width}]"
+            f"step {text}, block {step.block}: {error_text(error)}; inputs {shapes}; output {out.domain} [{out.width}]"
         )
 
     def _loop(
@@ -269,7 +267,7 @@ def _built(model: Model, index: int, recipe: Recipe) -> nn.Module:
     except ArchiOpTrXError:
         raise
     except RAISED as error:  # a user's block may do anything
-        fault = f"{step.function}: block {step.block} can't be made: {type(error).__name__}: {error}"
+        fault = f"{step.function}: block {step.block} can't be made: {error_text(error)}"
         raise GraphError(" ".join(fault.split())) from error
     counted = block_parameters(step.signature, *recipe[1:])
     if counted is None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from archioptrx.core.errors import InputError
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.decisions import Choose, Decision, Point, Trace
 from archioptrx.sampling.candidate import Candidate
+from archioptrx.sampling.fit import check_fits, steps_of
 from archioptrx.sampling.search_space import Grid, SearchSpace
 
 
@@ -34,7 +37,8 @@ class FixedSpace:
     Raises
     ------
     InputError
-        No hyperparameter with several values is one of this architecture or of its training.
+        No hyperparameter with several values is one of this architecture or of its training, or a step doesn't allow a
+        value.
     """
 
     def __init__(self, architecture: Architecture, search_space: SearchSpace, training: frozenset[str]) -> None:
@@ -48,6 +52,19 @@ class FixedSpace:
                 f"search space {search_space.name}: hyperparameters: none with several values is one of "
                 f"{architecture.name or 'this architecture'} or of its training; allowed: {names}"
             )
+
+        self.check_fits({})
+
+    def check_fits(self, numbers: Mapping[str, int]) -> None:
+        """Raise InputError where a value of a hyperparameter doesn't suit a step.
+
+        Parameters
+        ----------
+        numbers
+            Widths of sources and targets, where the data are known.
+        """
+        values = {**self.architecture.hyperparameters, **numbers}
+        check_fits(steps_of(self.architecture.graph), replace(self.search_space, hyperparameters=self.grids), values)
 
     @property
     def size(self) -> int:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archioptrx.graphs.function_graph import FunctionGraph
+from archioptrx.graphs.literals import value_text
 from archioptrx.graphs.nodes import FunctionNode
 from archioptrx.graphs.signatures import Choice
 
@@ -74,7 +75,7 @@ def functions_of(graph: FunctionGraph) -> tuple[Function, ...]:
                 idempotent=signature.idempotent,
                 symmetric=signature.symmetric,
                 renews=signature.has_weights and node.weights == "own",
-                choices=tuple((k, tuple(map(str, options)), options) for k, options in choices),
+                choices=tuple((k, tuple(map(value_text, options)), options) for k, options in choices),
                 fixed=tuple((k, v) for k, v in node.params if not isinstance(v, Choice)),
             )
         )

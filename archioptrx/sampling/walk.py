@@ -8,7 +8,7 @@ walk, as a walk only adds values that it may read; so a plan that fits goes on t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -19,6 +19,7 @@ from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.loops import Components, bits, components
 from archioptrx.sampling.budget import check_budget
 from archioptrx.sampling.candidate import DROPPED, Candidate
+from archioptrx.sampling.fit import applications, check_fits
 from archioptrx.sampling.partial_graph import PartialGraph
 from archioptrx.sampling.search_space import SearchSpace, check_covers
 from archioptrx.sampling.shortest_plans import Function
@@ -64,7 +65,8 @@ class WalkSpace:
     Raises
     ------
     InputError
-        A hyperparameter is missing, or `max_steps` is too small for any walk; the needed functions are named.
+        A hyperparameter is missing or has a value that a block doesn't allow, or `max_steps` is too small for any walk;
+        the needed functions are named.
     """
 
     def __init__(self, function_graph: FunctionGraph, search_space: SearchSpace) -> None:
@@ -72,7 +74,18 @@ class WalkSpace:
         check_covers(search_space, function_graph.hyperparameters, f"function graph {function_graph.name}")
         self.tables = WalkTables.of(function_graph, search_space)
         self.graph_names = set(function_graph.hyperparameters)
+        self.check_fits({})
         check_budget(self.tables)
+
+    def check_fits(self, numbers: Mapping[str, int]) -> None:
+        """Raise InputError where a value of a hyperparameter doesn't suit a function.
+
+        Parameters
+        ----------
+        numbers
+            Widths of sources and targets, where the data are known.
+        """
+        check_fits(applications(self.function_graph), self.search_space, numbers)
 
     def __call__(self, choose: Choose) -> Candidate:
         """Sample one candidate; `choose` answers all decisions."""

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from archioptrx.core.config import finish
 from archioptrx.core.errors import InputError, did_you_mean
@@ -17,7 +18,7 @@ from archioptrx.data.dataset import Metadata
 from archioptrx.graphs.architecture import Architecture
 from archioptrx.graphs.computation_graph import ComputationGraph
 from archioptrx.graphs.decisions import Trace
-from archioptrx.graphs.shapes import target_symbols
+from archioptrx.graphs.shapes import target_symbols, value_faults
 from archioptrx.models.events import cautions, load_splits
 from archioptrx.models.model_folder import provenance_of, save_model
 from archioptrx.runs.environment import environment
@@ -109,12 +110,30 @@ def check_events(setup: Setup, events: Events) -> Task:
     experiment = setup.experiment
     task = task_of(experiment.task.options, experiment.objective)
     check_fit(task, setup.ends, events.data)
+    widths = widths_of(setup.ends, events.data.metadata)
+    setup.space.check_fits({**target_symbols(task.target_width), **widths})
     for reference in setup.references:
-        check_fit(task, SpaceEnds.of_network(reference.candidate.graph, reference.name), events.data)
+        check_network(task, reference.name, reference.candidate.graph, reference.candidate.hyperparameters, events.data)
     _check_parts(experiment.training, task, events)
     proxies = experiment.screen.proxies if experiment.screen.proposals > 1 else ()
     finish([fault for proxy in proxies if (fault := unfit(proxy, task))])
     return task
+
+
+def check_network(
+    task: Task, name: str, graph: ComputationGraph, hyperparameters: Mapping[str, Any], data: TrialData
+) -> None:
+    """Check that one network, task and data suit each other; see `check_fit`.
+
+    Raises
+    ------
+    InputError
+        Also where a step doesn't allow the widths that it gets.
+    """
+    ends = SpaceEnds.of_network(graph, name)
+    check_fit(task, ends, data)
+    numbers = {**hyperparameters, **target_symbols(task.target_width), **widths_of(ends, data.metadata)}
+    finish([f"{name}: {fault}" for fault in value_faults(graph, numbers)])
 
 
 def _check_parts(training: Training, task: Task, events: Events) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from archioptrx.core.errors import ArchiOpTrXError
+from archioptrx.core.errors import ArchiOpTrXError, error_text
 from archioptrx.core.files import plain, write_atomically
 from archioptrx.core.version import __version__
 from archioptrx.runs.run_folder import RunFolder
@@ -113,7 +113,7 @@ class Keeper:
         try:
             sampler.load_state_dict(content["state"])
         except (ArchiOpTrXError, ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
-            raise SnapshotError(f"{self.path}: can't be loaded: {type(error).__name__}: {error}") from error
+            raise SnapshotError(f"{self.path}: can't be loaded: {error_text(error)}") from error
         self._snapshot_at = count
         return int(count)
 

@@ -135,7 +135,7 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
     own = () if space.own is None else (Reference(space.ends.name, space.own),)
     tried(faults, partial(check_trackers, experiment.track))
     known = (*own, *(reference for reference in references if reference is not None))
-    warnings = [*space.warnings, *_strange(space.space, known[len(own) :])]
+    warnings = [*experiment.data.notes, *space.warnings, *_strange(space.space, known[len(own) :])]
     name = experiment.sampler["name"]
     if experiment.earlier_runs and not (name in SAMPLERS and hasattr(SAMPLERS.get(name), "begin")):
         warnings.append(f"earlier_runs: the sampler {name} learns nothing from them; gp and evolution do")

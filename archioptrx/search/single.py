@@ -146,13 +146,12 @@ def train(choice: SingleTraining, events: Events, folder: Path, threads_option: 
     """
     from archioptrx.models.model_folder import provenance_of, save_model
     from archioptrx.runs.environment import environment
-    from archioptrx.search.run import check_fit
-    from archioptrx.search.space import SpaceEnds
+    from archioptrx.search.run import check_network
     from archioptrx.training.trial import task_of
 
     architecture, experiment = choice.architecture, choice.experiment
     task = task_of(experiment.task.options, experiment.objective)
-    check_fit(task, SpaceEnds.of_network(architecture.graph, choice.name), events.data)
+    check_network(task, choice.name, architecture.graph, architecture.hyperparameters, events.data)
     again = None if choice.trial is None else Repetition.of(*choice.trial)
     spec = spec_of(choice, again)
     _announce(choice.name, task, events, spec.training.threads, threads_option)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from archioptrx.core.config import kind_of
-from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, TrialError, did_you_mean
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, TrialError, did_you_mean, error_text
 from archioptrx.core.plugins import Registry
 
 EDGES, TRIPLETS, HITS, EVENTS, TRACKS = SUBJECTS = ("edges", "triplets", "hits", "events", "tracks")
@@ -107,8 +107,7 @@ class Metric:
         except ArchiOpTrXError:
             raise
         except RAISED as error:  # a user's function may raise anything
-            text = " ".join(str(error).split())
-            raise TrialError(f"metric {self.name}: raised {type(error).__name__}: {text}") from error
+            raise TrialError(f"metric {self.name}: raised {error_text(error)}") from error
         if number is None:
             return None
         allowed = "a finite number, or None where there is none"

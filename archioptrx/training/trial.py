@@ -35,7 +35,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archioptrx.core.errors import RAISED, TrialError
+from archioptrx.core.errors import RAISED, TrialError, error_text
 from archioptrx.data.dataset import Metadata, Splits
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.graphs.computation_graph import ComputationGraph
@@ -156,10 +156,11 @@ def failure(error: BaseException, start: float, log: TrialLog) -> dict[str, Any]
 
 
 def one_line(error: BaseException) -> str:
-    """An error as one line: its kind and the first line of its text that isn't empty."""
+    """An error as one line: its kind and the first line of its text that isn't empty, or the code that raised it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else "no message"
-    return text if isinstance(error, TrialError) else f"{type(error).__name__}: {text}"
+    if not lines:
+        return error_text(error)
+    return lines[0] if isinstance(error, TrialError) else f"{type(error).__name__}: {lines[0]}"
 
 
 class _Trial:

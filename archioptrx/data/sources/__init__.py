@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.errors import InputError
+from archioptrx.data.built_set import as_built
 from archioptrx.data.options import (
     OF,
     SOURCES,
@@ -69,7 +70,10 @@ def check_spec(content: Mapping[str, Any], place: str, faults: list[str]) -> Opt
     The options of the source, or None where anything was wrong.
     """
     before = len(faults)
-    fields = Fields(_described(content, faults), place, faults)
+    described = _described(content, faults)
+    if isinstance(described, Mapping) and len(faults) == before:
+        described, _ = as_built(described)
+    fields = Fields(described, place, faults)
     name = fields.take("source", str, usual_source(fields.content), choices=SOURCES)
     if len(faults) > before:
         return None
@@ -101,7 +105,11 @@ def usual_source(content: Mapping[str, Any]) -> str:
 
 
 def resolved(content: Mapping[str, Any]) -> dict[str, Any]:
-    """A description that means the same in any folder: with its source, and absolute paths; those inside it too."""
+    """A description that means the same in any folder: with its source, and absolute paths; those inside it too.
+
+    A folder of built graphs is read by its own reader: see `as_built`.
+    """
+    content, _ = as_built(content)
     absolute = dict(content)
     if OF in absolute:
         inner = description(absolute[OF])

@@ -25,6 +25,7 @@ from archioptrx.core.errors import InputError, faults_at
 from archioptrx.core.files import new_folder
 from archioptrx.core.reading import parse_json, reading
 from archioptrx.data.built_event import BuiltEvent
+from archioptrx.data.built_set import METADATA
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.identifiers import particle_ids
@@ -42,7 +43,6 @@ from archioptrx.data.sources.hitgraph_arrays import (
 )
 from archioptrx.data.sources.stream import Job, bounded, cached, each, key_of, progress, stream
 
-METADATA = "metadata.json"
 _NAME = re.compile(r"^(?P<event>.*?)_?g(?P<sector>\d+)$")
 
 

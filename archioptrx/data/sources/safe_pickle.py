@@ -16,6 +16,7 @@ import io
 import math
 import pickle
 import pickletools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -64,12 +65,14 @@ def check_instructions(content: bytes, refused: frozenset[str] = REFUSED) -> Non
     """
     number = 0
     try:
-        for number, (code, argument, _) in enumerate(pickletools.genops(content)):
-            if code.name in refused:
-                raise InputError(f"asks for {code.name}, which arrays don't need; allowed: {ALLOWED}")
-            # The memo is a list in memory as long as its largest number: an honest one counts.
-            if code.name in MEMO and int(argument or 0) > number:
-                raise InputError(f"reserves {argument:,} places at instruction {number}; allowed: {ALLOWED}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in texts, which are read or can't be
+            for number, (code, argument, _) in enumerate(pickletools.genops(content)):
+                if code.name in refused:
+                    raise InputError(f"asks for {code.name}, which arrays don't need; allowed: {ALLOWED}")
+                # The memo is a list in memory as long as its largest number: an honest one counts.
+                if code.name in MEMO and int(argument or 0) > number:
+                    raise InputError(f"reserves {argument:,} places at instruction {number}; allowed: {ALLOWED}")
     except (ValueError, IndexError, OverflowError, UnicodeDecodeError) as error:
         raise InputError(
             f"is cut short or no pickle, at instruction {number} ({reason_of(error)}); allowed: {ALLOWED}"

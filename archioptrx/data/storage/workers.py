@@ -20,7 +20,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
-from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError
+from archioptrx.core.errors import RAISED, ArchiOpTrXError, InputError, error_text
 from archioptrx.core.own_modules import FINDER
 from archioptrx.core.processors import processors
 
@@ -214,5 +214,5 @@ def _portable(error: BaseException) -> BaseException:
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:  # an exception may hold anything
-        return RuntimeError(f"{type(error).__name__}: {error}")
+        return RuntimeError(error_text(error))
     return error

@@ -26,6 +26,7 @@ from archioptrx.graphs.drawing.svg import (
     rounded,
     text_width,
 )
+from archioptrx.graphs.literals import value_text
 from archioptrx.graphs.signatures import Hyperparameter, Width
 from archioptrx.graphs.steps import Loop
 
@@ -145,9 +146,11 @@ class _NetworkDrawing:
         """The small lines of a step: its block and its parameters."""
         step = self.graph.steps[index]
         texts = [] if step.block == step.function else [step.block]
-        usual = step.signature.complete({})
-        values = {key: _value(value, self.hyperparameters) for key, value in step.params}
-        texts += [f"{k}={v}" for k, v in values.items() if v not in (k, _value(usual.get(k), {}))]
+        printed, usual = step.signature.printed(dict(step.params)), step.signature.complete({})
+        for parameter in step.signature.parameters:
+            usual |= {parameter.name: None} if parameter.shown else {}
+        values = {key: _value(value, self.hyperparameters) for key, value in printed.items()}
+        texts += [f"{k}={v}" for k, v in values.items() if v not in (k, _value(usual[k], {}))]
         texts += [f"{self.graph.values[v]} twice" for v in dict.fromkeys(step.inputs) if step.inputs.count(v) > 1]
         texts += ["own weights each pass"] * (step.per_pass and self.graph.passes[index] > 1)
         texts += ["first pass only"] * (index in self.once)
@@ -269,9 +272,7 @@ def _loop_texts(loop: Loop) -> list[tuple[str, float]]:
 def _value(value: Any, hyperparameters: Mapping[str, Any]) -> str:
     if isinstance(value, Hyperparameter):
         return str(hyperparameters.get(value.name, value.name))
-    if isinstance(value, tuple):
-        return " ".join(f"{key}:{_value(inner, hyperparameters)}" for key, inner in value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else value_text(value)
 
 
 def _wire(wire: Wire) -> Way:

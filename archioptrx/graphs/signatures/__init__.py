@@ -14,7 +14,7 @@ from typing import Any
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import DescribedRegistry
 from archioptrx.graphs.signatures import joining, networks, pooling, pyg, reducing, single
-from archioptrx.graphs.signatures.domains import DOMAINS, LADDER, POOLED, Shape
+from archioptrx.graphs.signatures.domains import DOMAINS, LADDER, POOLED, Kind, Shape
 from archioptrx.graphs.signatures.networks import ACTIVATIONS
 from archioptrx.graphs.signatures.parameter import Parameter
 from archioptrx.graphs.signatures.signature import KEEPS, MEETS, MIXES, Signature, keeps, meets, mixes
@@ -22,7 +22,7 @@ from archioptrx.graphs.signatures.width import Choice, Hyperparameter, Width
 
 __all__ = [
     "ACTIVATIONS", "BLOCKS", "DOMAINS", "KEEPS", "LADDER", "MEETS", "MIXES", "POOLED", "SIGNATURES", "Choice",
-    "Hyperparameter", "Parameter", "Shape", "Signature", "Width", "check_signature", "keeps", "meets", "mixes",
+    "Hyperparameter", "Kind", "Parameter", "Shape", "Signature", "Width", "check_signature", "keeps", "meets", "mixes",
     "register",
 ]  # fmt: skip
 
@@ -63,8 +63,9 @@ def check_signature(signature: Signature) -> None:
     place = f"block {signature.name}"
     if BUNDLED.get(signature.name, signature) is not signature:
         raise InputError(f"{place}: is the name of a bundled block; allowed: another name")
-    for name in ("accepts", "width", "irrelevant", "reads", "count", "leaves", "passes_on", "multiplies", "source"):
-        rule, needed = getattr(signature, name), name in ("accepts", "width", "irrelevant", "reads")
+    always = ("accepts", "width", "irrelevant", "reads", "normal", "faults")
+    for name in (*always, "count", "leaves", "passes_on", "multiplies", "source"):
+        rule, needed = getattr(signature, name), name in always
         if not callable(rule) and (needed or rule is not None):
             raise InputError(f"{place}: {name} is {rule!r}; allowed: a function{'' if needed else ', or None'}")
     if not all(isinstance(parameter, Parameter) for parameter in signature.parameters):

@@ -24,6 +24,13 @@ class Shape(NamedTuple):
     width: int
 
 
+class Kind(NamedTuple):
+    """A value before its widths are numbers: the domain of its rows and its symbolic number of channels."""
+
+    domain: str
+    width: Width
+
+
 def copies(source: str, output: str) -> int:
     """Number of parts of a value that is lifted from one domain to another: 2 for each rung of the ladder.
 

@@ -5,7 +5,6 @@ As plain torch they are classes of torch's own layers, in the plain form: gather
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -15,8 +14,18 @@ from archioptrx.graphs.signatures.domains import LADDER, Domains, Shape, any_wid
 from archioptrx.graphs.signatures.parameter import Parameter
 from archioptrx.graphs.signatures.signature import MEETS, MIXES, Signature, mixes
 from archioptrx.graphs.signatures.width import Hyperparameter, Width
-from archioptrx.graphs.source.step import ENDS, RESERVED, Assign, LayerClass, LayerSource, Operand, SourceStep
-from archioptrx.graphs.source.text import Call, Code, Names, call, identifier, joined
+from archioptrx.graphs.source.step import (
+    ENDS,
+    RESERVED,
+    Assign,
+    LayerClass,
+    LayerSource,
+    Operand,
+    SourceStep,
+    about,
+    argument_names,
+)
+from archioptrx.graphs.source.text import Call, Code, Names, call, joined
 
 MODULES = {
     "relu": "nn.ReLU()",
@@ -153,13 +162,13 @@ def _mlp_source(step: SourceStep) -> LayerSource:
     names, parts, width = _side_by_side(step)
     members, keys = _sequence(width, output.width, step.parameters)
     indices = _indices(step.inputs, output)
-    layer_class = LayerClass(_about(step), members, (*names, *indices), (), call("self.layers", joined(parts)))
+    layer_class = LayerClass(about(step), members, (*names, *indices), (), call("self.layers", joined(parts)))
     return LayerSource(layer_class, (*step.codes, *indices), keys)
 
 
 def _attention_source(step: SourceStep) -> LayerSource:
     """Source of `attention`: flows in and out, weighted by the logits' sigmoid, beside the value itself."""
-    x, logits = _arguments(step.inputs)
+    x, logits = argument_names(step.inputs)
     local = Names([x, logits, *RESERVED])
     weight, arriving, leaving = (local.new(name) for name in ("weight", "arriving", "leaving"))
     body = (
@@ -171,7 +180,7 @@ def _attention_source(step: SourceStep) -> LayerSource:
     parts = (f"{arriving} + {leaving}", x) if together else (arriving, leaving, x)
     members, keys = _sequence(len(parts) * step.inputs[0].width, step.output.width, step.parameters)
     result = call("self.layers", joined(parts))
-    layer_class = LayerClass(_about(step), members, (x, logits, *ENDS), body, result)
+    layer_class = LayerClass(about(step), members, (x, logits, *ENDS), body, result)
     return LayerSource(layer_class, (*step.codes, *ENDS), keys)
 
 
@@ -183,23 +192,18 @@ def _gate_source(step: SourceStep) -> LayerSource:
     indices = _indices(step.inputs, output)
     weight = Names([*names, *RESERVED]).new("weight")
     body = (Assign(weight, call("self.weigh", joined(parts))),)
-    layer_class = LayerClass(_about(step), members, (*names, *indices), body, f"{names[0]} * {weight}.sigmoid()")
+    layer_class = LayerClass(about(step), members, (*names, *indices), body, f"{names[0]} * {weight}.sigmoid()")
     return LayerSource(layer_class, (*step.codes, *indices))
 
 
 def _side_by_side(step: SourceStep) -> tuple[tuple[str, ...], list[str], int]:
     """Names of the inputs, their code with the rows of the output, and the width of all side by side."""
     inputs, output = step.inputs, step.output
-    names = _arguments(inputs)
+    names = argument_names(inputs)
     parts = [
         part for own, kind in zip(names, inputs, strict=True) for part in _lifted(own, kind, names, inputs, output)
     ]
     return names, parts, sum(kind.width * (2 if _gathered(kind, output) else 1) for kind in inputs)
-
-
-def _arguments(inputs: Sequence[Operand]) -> tuple[str, ...]:
-    names = Names(RESERVED)
-    return tuple(names.new(identifier(operand.name)) for operand in inputs)
 
 
 def _gathered(kind: Operand, output: Operand) -> bool:
@@ -246,10 +250,6 @@ def _sequence(first: int, last: int, params: Mapping[str, Any]) -> tuple[tuple[t
     if len(parts) == 1:
         return (("layers", parts[0]),), {"layers.0.": "layers."}
     return (("layers", Call("nn.Sequential", tuple(parts))),), keys
-
-
-def _about(step: SourceStep) -> str:
-    return textwrap.fill(f"{', '.join(map(str, step.inputs))} -> {step.output}.", 80)
 
 
 BLOCKS = {

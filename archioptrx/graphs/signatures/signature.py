@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from archioptrx.core.errors import RAISED, GraphError, InputError
-from archioptrx.graphs.signatures.domains import POOLED, Accepts, Domains, Shape
+from archioptrx.core.errors import RAISED, GraphError, InputError, error_text
+from archioptrx.graphs.signatures.domains import POOLED, Accepts, Domains, Kind, Shape
 from archioptrx.graphs.signatures.parameter import Parameter
 from archioptrx.graphs.signatures.width import Width
 from archioptrx.graphs.source.step import Source, SourceStep
@@ -18,6 +18,8 @@ Count = Callable[[Sequence[Shape], Shape, Mapping[str, Any]], int | None]
 """`(input shapes, output shape, parameters) -> number`."""
 Products = Callable[[int, Sequence[Shape], Shape, Mapping[str, Any]], int]
 """`(slot, input shapes, output shape, parameters) -> number`."""
+Faults = Callable[[Sequence[Kind], Kind, Mapping[str, Any]], Iterable[str]]
+"""`(input kinds, output kind, parameters) -> faults`."""
 
 MIXES, KEEPS, MEETS = "mixes", "keeps", "meets"
 Reads = Callable[[int, Sequence[Width], Mapping[str, Any]], str]
@@ -25,6 +27,14 @@ Reads = Callable[[int, Sequence[Width], Mapping[str, Any]], str]
 
 
 def _nothing(parameters: Mapping[str, Any]) -> Iterable[str]:
+    return ()
+
+
+def _as_given(parameters: dict[str, Any]) -> dict[str, Any]:
+    return parameters
+
+
+def _no_faults(inputs: Sequence[Kind], output: Kind, parameters: Mapping[str, Any]) -> Iterable[str]:
     return ()
 
 
@@ -101,6 +111,12 @@ class Signature:
     source
         A step written as plain torch, for exports: `SourceStep -> Expression`, or `LayerSource` for a step with
         weights.
+    normal
+        `parameters -> parameters` in one form, where several forms mean the same; both are complete.
+    faults
+        Faults that domains, widths and single parameters don't show: `(input kinds, output kind, parameters) -> texts`.
+        Widths are symbols where they aren't known yet, and a parameter may be a `Hyperparameter`; the rule is applied
+        again when more is known, at last with numbers alone.
     """
 
     name: str
@@ -122,6 +138,8 @@ class Signature:
     multiplies: Products | None = None
     reads: Reads = meets
     source: Callable[[SourceStep], Source] | None = None
+    normal: Callable[[dict[str, Any]], dict[str, Any]] = _as_given
+    faults: Faults = _no_faults
 
     def type_fault(self, inputs: Domains, output: str) -> str | None:
         """Fault of the domains; None: they are allowed."""
@@ -136,7 +154,7 @@ class Signature:
         try:
             return self.accepts(inputs, output)
         except RAISED as error:  # a user's rule may do anything
-            return f"fails in its rule accepts: {type(error).__name__}: {error}; allowed: a fault as text, or None"
+            return f"fails in its rule accepts: {error_text(error)}; allowed: a fault as text, or None"
 
     def result_width(self, inputs: tuple[Width, ...], parameters: Mapping[str, Any]) -> Width | None:
         """Width of the result; None where any is possible.
@@ -151,7 +169,7 @@ class Signature:
         except InputError:
             raise
         except RAISED as error:  # a user's rule may do anything
-            raise InputError(f"{self.name} fails in its rule width: {type(error).__name__}: {error}") from error
+            raise InputError(f"{self.name} fails in its rule width: {error_text(error)}") from error
         if width is not None and not isinstance(width, Width):
             raise InputError(f"{self.name}: its rule width gives {width!r}; allowed: a Width, or None")
         return width
@@ -172,11 +190,33 @@ class Signature:
         try:
             return None if function is None else function(*arguments)
         except RAISED as error:  # a user's rule may do anything
-            raise GraphError(f"block {self.name}: its {rule} fails: {type(error).__name__}: {error}") from error
+            raise GraphError(f"block {self.name}: its {rule} fails: {error_text(error)}") from error
 
     def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All parameters, those not given at their defaults."""
-        return {p.name: given.get(p.name, p.default) for p in self.parameters}
+        """All parameters, those not given at their defaults, in their normal form.
+
+        Raises
+        ------
+        GraphError
+            The rule `normal` of a user's block fails.
+        """
+        try:
+            return self.normal({p.name: given.get(p.name, p.default) for p in self.parameters})
+        except RAISED as error:  # a user's rule may do anything
+            raise GraphError(f"block {self.name}: its normal fails: {error_text(error)}") from error
+
+    def printed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters that a printed network names: the `shown` ones, then, sorted, others without their default."""
+        complete, usual = self.complete(given), self.complete({})
+        first = {p.name: complete[p.name] for p in self.parameters if p.shown}
+        return first | {k: v for k, v in sorted(complete.items()) if k not in first and v != usual[k]}
+
+    def faults_of(self, inputs: Sequence[Kind], output: Kind, parameters: Mapping[str, Any]) -> list[str]:
+        """Faults by the rule `faults`; its own failure, as a user's rule may do anything, is one."""
+        try:
+            return list(self.faults(inputs, output, self.complete(parameters)))
+        except RAISED as error:
+            return [f"{self.name} fails in its rule faults: {error_text(error)}"]
 
     def relevant(self, given: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
         """The parameters that have an effect, sorted; identity depends on these."""

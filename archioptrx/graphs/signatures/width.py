@@ -55,6 +55,16 @@ class Width:
     def __mul__(self, factor: int) -> Width:
         return Width(tuple((symbol, count * factor) for symbol, count in self.terms), self.constant * factor)
 
+    @property
+    def number(self) -> int | None:
+        """The number of channels; None while it has symbols."""
+        return None if self.terms else self.constant
+
+    def known(self, values: Mapping[str, int]) -> Width:
+        """The same width with numbers for those symbols that have a value."""
+        constant = self.constant + sum(n * values[symbol] for symbol, n in self.terms if symbol in values)
+        return Width(tuple(term for term in self.terms if term[0] not in values), constant)
+
     def bind(self, values: Mapping[str, int]) -> int:
         """Number of channels under these values of the symbols.
 

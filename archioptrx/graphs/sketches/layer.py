@@ -8,7 +8,7 @@ from typing import Any
 
 from archioptrx.core.config import Fields
 from archioptrx.core.errors import did_you_mean
-from archioptrx.graphs.nodes import frozen
+from archioptrx.graphs.literals import frozen
 from archioptrx.graphs.signatures import SIGNATURES, Hyperparameter
 from archioptrx.graphs.sketches.methods import (
     SHORTCUTS,
@@ -141,7 +141,7 @@ def _convolution(fields: Fields, kind: str) -> tuple[str | None, str | None, tup
                 "convolution", f"{method} has {rest!r}; allowed: its arguments as a mapping, such as {{heads: 4}}"
             )
             return method, None, ()
-        return method, None, tuple(frozen(rest or {}))
+        return method, None, frozen(rest or {})
     if method == "attention" and rest is None:
         fields.fault(
             "convolution", "is an attention to nothing; allowed: {attention: NAME} with the name of an edge layer"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archioptrx.core.errors import InputError
-from archioptrx.graphs.signatures import Hyperparameter, Width
+from archioptrx.graphs.signatures import SIGNATURES, Hyperparameter, Width
 from archioptrx.graphs.sketches.layer import Perceptron, SketchLayer
 from archioptrx.graphs.sketches.methods import ABOVE, AGGREGATIONS, INPUT, SHORTCUTS, SMALLER, is_of_library
 from archioptrx.graphs.sketches.state import Held, State
@@ -124,12 +124,18 @@ def _aggregation(layer: SketchLayer, method: str, state: State) -> list[int]:
 
 
 def _library(layer: SketchLayer, role: Role, state: State, features: list[Held]) -> int:
-    """A convolution of torch_geometric.nn on the present hits; edge features go to its edges."""
+    """A convolution of torch_geometric.nn on the present hits; edge features go to its edges.
+
+    Parameters of the block `pyg`, such as `direction`, stand among the arguments of the class, which has none of them.
+    """
     edges = [held.value for held in features if state.kind(held.value)[0] == "edge"]
     hits = [held.value for held in features if state.kind(held.value)[0] != "edge"]
     own = _joined(layer, state, (state.read(layer.name, "node").value, *hits))
     beside = (_joined(layer, state, tuple(edges), "edge"),) if edges else ()
-    params = {"conv": layer.convolution} | ({"arguments": layer.arguments} if layer.arguments else {})
+    keys = {p.name for p in SIGNATURES["pyg"].parameters} - {"conv", "arguments"}
+    arguments = tuple(pair for pair in layer.arguments if pair[0] not in keys)
+    params = {"conv": layer.convolution, **{key: value for key, value in layer.arguments if key in keys}}
+    params |= {"arguments": arguments} if arguments else {}
     part = "convolution" if _parts(layer) > 1 else ""
     return state.step(layer.name, "pyg", (own, *beside), (_domain(layer, state), role.width), params, part)
 

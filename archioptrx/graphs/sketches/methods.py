@@ -1,13 +1,9 @@
-"""The methods that a sketch's layers may name, without torch: those of torch_geometric are read from its source."""
+"""The methods that a sketch's layers may name."""
 
 from __future__ import annotations
 
-import ast
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
-
 from archioptrx.core.errors import did_you_mean
+from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS as LIBRARY
 
 TYPES = ("node", "edge", "graph")
 SOURCES = {
@@ -35,23 +31,13 @@ SMALLER = {"topk": ("ratio",), "edge": (), "diff": ("clusters",)}
 POOLINGS = {"node": (*AGGREGATIONS["graph"], *SMALLER), "edge": AGGREGATIONS["node"], "graph": ()}
 
 
-@cache
-def library_convolutions() -> tuple[str, ...]:
-    """Names of the convolutions of the installed torch_geometric, without the seconds that its import takes."""
-    spec = find_spec("torch_geometric")
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    path = Path(folders[0]) / "nn" / "conv" / "__init__.py" if folders else None
-    if path is None or not path.is_file():
-        return ()
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
-            return tuple(sorted(name for name in ast.literal_eval(node.value) if name.endswith("Conv")))
-    return ()
+BUILDABLE = tuple(name for name, facts in LIBRARY.items() if not facts.reason)
+"""Convolutions of torch_geometric.nn that a node layer may have."""
 
 
 def is_of_library(method: str) -> bool:
     """Whether a method is a convolution of torch_geometric.nn."""
-    return method in library_convolutions()
+    return method in LIBRARY
 
 
 def convolution_fault(kind: str, method: str) -> str | None:
@@ -61,10 +47,10 @@ def convolution_fault(kind: str, method: str) -> str | None:
         return None
     if kind != "node":
         return f"is {method!r}; {did_you_mean(method, own)}"
-    meant = did_you_mean(method, [*own, *library_convolutions()]).partition(" (did you mean")[1:]
+    meant = did_you_mean(method, [*own, *BUILDABLE]).partition(" (did you mean")[1:]
     # Whoever writes a class name wants to see those; anybody else the short list.
     if method[:1].isupper():
-        return f"is {method!r}, no convolution of torch_geometric.nn; {did_you_mean(method, library_convolutions())}"
+        return f"is {method!r}, no convolution of torch_geometric.nn; {did_you_mean(method, BUILDABLE)}"
     few = (
         f"allowed: {', '.join(sorted(own))}, or a convolution of torch_geometric.nn by its class name, such as GATConv"
     )

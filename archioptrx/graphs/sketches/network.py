@@ -43,7 +43,7 @@ def network_of(sketch: Sketch) -> tuple[ComputationGraph, dict[str, Any]]:
         graph = _graph(program, target, live).pruned()
         graph.check_types()
     except GraphError as error:
-        raise InputError(f"{sketch.place}: {error.faults[0].splitlines()[0]}") from error
+        raise InputError(*(f"{sketch.place}: {fault.splitlines()[0]}" for fault in error.faults)) from error
     usual = {name: value for name, value in DEFAULTS.items() if name in graph.symbols}
     return graph, usual | dict(sketch.hyperparameters)
 

@@ -11,7 +11,7 @@ import yaml
 
 from archioptrx.core.config import Fields, finish
 from archioptrx.core.errors import did_you_mean
-from archioptrx.graphs.nodes import frozen
+from archioptrx.graphs.literals import frozen
 from archioptrx.graphs.sketches.layer import SketchLayer, parse_layer, reference_faults
 from archioptrx.graphs.sketches.methods import SOURCES, TYPES
 

@@ -17,7 +17,7 @@ def total(rows, index, size):
     "mean": '''
 def mean(rows, index, size):
     """Mean of the rows of each group, 0 for an empty one: [M, w] -> [size, w]."""
-    counts = total(torch.ones_like(rows), index, size)
+    counts = total(torch.ones_like(rows[:, :1]), index, size)
     return total(rows, index, size) / counts.clamp(min=1)
 ''',
     "largest": '''
@@ -60,6 +60,31 @@ class GraphNorm(nn.Module):
 ''',
 }
 """Text of each function, in the order in which they are written."""
+FLAT = {
+    "total": '''
+def total(rows, index, size):
+    """Sum of the rows of each group: [M, w] -> [size, w]. index [M]: the group of each row."""
+    width = rows.shape[1]
+    places = index.unsqueeze(1) * width + torch.arange(width)
+    zeros = rows.new_zeros(size * width)
+    return zeros.scatter_add(0, places.flatten(), rows.flatten()).view(size, width)
+''',
+    "largest": '''
+def largest(rows, index, size):
+    """Largest value of each group and channel, 0 for an empty one: [M, w] -> [size, w]."""
+    width = rows.shape[1]
+    places = index.unsqueeze(1) * width + torch.arange(width)
+    low = rows.new_full((size * width,), -torch.inf)
+    top = low.scatter_reduce(0, places.flatten(), rows.flatten(), "amax").view(size, width)
+    return torch.where(top > -torch.inf, top, 0.0)
+''',
+}
+"""Functions of the same names and values, with all numbers in one row: the form in which ONNX scatters quickly.
+
+onnxruntime goes from number to number, at a cost that grows with the number of dimensions: along the rows of a matrix
+it takes three times as long. ScatterND, which takes whole rows, loses messages where several threads add up
+(`findings/scatter_nd_threads.sh`).
+"""
 REDUCE = {"sum": "total", "mean": "mean", "max": "largest", "std": "deviation", "softmax": "softmax_sum"}
 """The function for each `reduce` of a block."""
 

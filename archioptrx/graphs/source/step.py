@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from archioptrx.graphs.source.helpers import HELPERS
-from archioptrx.graphs.source.text import Code, identifier
+from archioptrx.graphs.source.text import Code, Names, identifier
 
 ROWS = {"node": "N", "edge": "E", "graph": "1", "pooled": "P"}
 """The number of rows of each domain, as comments and docstrings write it."""
@@ -155,3 +156,14 @@ class LayerSource:
 
 
 Source = Expression | LayerSource
+
+
+def argument_names(inputs: Sequence[Operand]) -> tuple[str, ...]:
+    """Names of the arguments for these inputs, all different."""
+    names = Names(RESERVED)
+    return tuple(names.new(identifier(operand.name)) for operand in inputs)
+
+
+def about(step: SourceStep) -> str:
+    """Docstring of the class of a step: shapes in and out."""
+    return textwrap.fill(f"{', '.join(map(str, step.inputs))} -> {step.output}.", 80)

@@ -2,8 +2,10 @@
 
 For the bundled ones the network becomes a small program first (`program`: classes of layers, statements of the forward
 pass), made by `plan` from the steps and loops of its computation graph: block by block (the `source` of each
-signature), with smaller graphs as variables (`pooled`) and the scales of the data (`geometry`). `python` writes the
-program as source code; `onnx_file` hands that code to torch's exporter.
+signature), with smaller graphs as variables (`pooled`) and the scales of the data (`geometry`), for hits in physical
+units or scaled by the caller (`form`). `python` writes the program as source code. The other formats begin with that:
+`onnx_file` hands it to torch's exporter (`onnx_graph` makes the result faster), `script_file` traces it,
+`compiled_file` compiles it; `acts` and `triton` use these for scaled hits (`edge_scores`).
 
 A user's own exporter is one decorated function, in a module that the experiment names under `imports`::
 
@@ -22,7 +24,7 @@ from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import DescribedRegistry
 
 Write = Callable[..., Any]
-"""Function that writes a model to a new file; it returns a text that the command prints, or None."""
+"""Function that writes a model to a new file or folder; it returns a text that the command prints, or None."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,9 @@ class ExporterDescription:
     Attributes
     ----------
     suffix
-        Ending of the name of the file that it writes, with its dot.
+        Ending of the name of the file that it writes, with its dot; "": it writes a folder.
+    others
+        Endings that the file may have instead.
     beside
         Endings of further files that it writes, of the same name otherwise.
     importable
@@ -42,26 +46,39 @@ class ExporterDescription:
     suffix: str
     beside: tuple[str, ...] = ()
     importable: bool = False
+    others: tuple[str, ...] = ()
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Endings that the file may have, the usual one first."""
+        return (self.suffix, *self.others)
 
 
 EXPORTERS: DescribedRegistry[Write, ExporterDescription] = DescribedRegistry(
     "exporter",
     {
-        "onnx": ("archioptrx.models.export.onnx_file", ExporterDescription(".onnx")),
         "python": ("archioptrx.models.export.files", ExporterDescription(".py", (".pt",), importable=True)),
+        "onnx": ("archioptrx.models.export.onnx_file", ExporterDescription(".onnx")),
+        "torchscript": ("archioptrx.models.export.script_file", ExporterDescription(".pt")),
+        "pt2": ("archioptrx.models.export.compiled_file", ExporterDescription(".pt2")),
+        "acts": ("archioptrx.models.export.acts", ExporterDescription(".onnx", (".json", ".py"), others=(".pt",))),
+        "triton": ("archioptrx.models.export.triton", ExporterDescription("")),
+        "triton_torchscript": ("archioptrx.models.export.triton", ExporterDescription("")),
     },
 )
-"""Every exporter, by the name of its format."""
+"""Every exporter, by the name of its format; without one, the first with the ending of a file's name writes it."""
 
 
-def exporter(name: str, suffix: str, beside: Sequence[str] = (), importable: bool = False) -> Callable[[Write], Write]:
+def exporter(
+    name: str, suffix: str, beside: Sequence[str] = (), importable: bool = False, others: Sequence[str] = ()
+) -> Callable[[Write], Write]:
     """Make a decorator that registers a function `write(export, path) -> text or None` as the exporter of a format.
 
     Parameters
     ----------
     name
         Name of the format, as `archioptrx export --format` gives it.
-    suffix, beside, importable
+    suffix, beside, importable, others
         See `ExporterDescription`.
 
     Raises
@@ -69,7 +86,7 @@ def exporter(name: str, suffix: str, beside: Sequence[str] = (), importable: boo
     InputError
         An ending has no dot at its start.
     """
-    for ending in (suffix, *beside):
+    for ending in (*([] if suffix == "" and not others else [suffix]), *beside, *others):
         if not isinstance(ending, str) or not ending.startswith(".") or len(ending) < 2:
             raise InputError(f"exporter {name}: the ending {ending!r} of its file; allowed: a dot and letters")
-    return EXPORTERS.describing(name, ExporterDescription(suffix, tuple(beside), importable))
+    return EXPORTERS.describing(name, ExporterDescription(suffix, tuple(beside), importable, tuple(others)))

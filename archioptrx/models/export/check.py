@@ -14,14 +14,27 @@ from archioptrx.core.errors import TrialError
 from archioptrx.models.export.trained import Take
 from archioptrx.models.inference import transform
 
-SIZES = ((60, 300), (7, 40), (1, 0))
+SIZES = ((60, 300), (7, 40), (2, 1), (1, 0))
 """Hits and edges of the random graphs on which an export is compared with its model."""
+EXAMPLE = (12, 30)
+"""Hits and edges of the graph with which code is traced: no size of it may stand in a file."""
 TOLERANCE = 1e-5
 Arrays = NDArray[Any]
 
 
-def difference(take: Take, export: Callable[[Arrays, Arrays], tuple[Tensor, ...]]) -> float:
+def difference(
+    take: Take,
+    export: Callable[[Arrays, Arrays], tuple[Tensor, ...]],
+    seen: Callable[[Arrays], Arrays] = np.asarray,
+) -> float:
     """The largest difference between an export and its model on random graphs.
+
+    Parameters
+    ----------
+    export
+        Gives the raw outputs for hits and edges.
+    seen
+        Gives the hits that it sees, which may have fewer digits.
 
     Raises
     ------
@@ -31,7 +44,8 @@ def difference(take: Take, export: Callable[[Arrays, Arrays], tuple[Tensor, ...]
     random = np.random.default_rng(0)
     differences: list[float] = []
     for hits, edges in SIZES:
-        event = random_event(random, len(take.trained.metadata.node_features), hits, edges)
+        nodes, index = random_event(random, len(take.trained.metadata.node_features), hits, edges)
+        event = seen(nodes), index
         with torch.no_grad():
             expected = tensors(take.trained.model(transform(*event, take.trained.metadata)))
             outputs = export(*event)

@@ -14,10 +14,11 @@ from typing import Any
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Metadata
 from archioptrx.data.doublets import ACORN_FEATURES, EDGE_FEATURES, difference
-from archioptrx.graphs.source.text import call, docstring, lines, listed
+from archioptrx.graphs.source.text import Code, call, docstring, lines, listed
+from archioptrx.models.export.form import Scaled
 
 FIELDS = ("x", "edge_attr")
-HITS, DOUBLETS = "scaled_hits", "scaled_doublets"
+HITS, DOUBLETS, PHYSICAL = "scaled_hits", "scaled_doublets", "physical_hits"
 """Names of the functions."""
 
 
@@ -67,11 +68,48 @@ def check_fields(fields: Mapping[str, str | None], metadata: Metadata) -> None:
         )
 
 
-def geometry(fields: Mapping[str, str | None], metadata: Metadata) -> tuple[str, ...]:
+def geometry(fields: Mapping[str, str | None], metadata: Metadata, form: Scaled | None) -> tuple[str, ...]:
     """The functions that make the sources."""
     read = set(fields.values())
+    physical = () if form is None else (_physical(form),)
     hits = (_hits(metadata),) if "x" in read else ()
-    return (*hits, *((_doublets(metadata),) if "edge_attr" in read else ()))
+    return (*physical, *hits, *((_doublets(metadata, form),) if "edge_attr" in read else ()))
+
+
+def doublets_call(hits: str, form: Scaled | None) -> Code:
+    """The call that makes the features of edges."""
+    return call(DOUBLETS, hits, "start", "end", *_given(form))
+
+
+def _given(form: Scaled | None) -> tuple[str, ...]:
+    return ("edge_attr",) if form is not None and form.edges else ()
+
+
+def _physical(form: Scaled) -> str:
+    columns = [f"x[:, {place}].double() {_times(scale)}" for place, scale in zip(form.places, form.scales, strict=True)]
+    stack = call("torch.stack", listed(*columns), "dim=1")
+    description = f'"""Columns of single precision [N, columns] to [N, {len(columns)}] in physical units."""'
+    return "\n".join([f"def {PHYSICAL}(x):", f"    {description}", *lines(stack, "    ", "return ")])
+
+
+def _times(scale: float) -> str:
+    """Code that multiplies by a scale in single precision.
+
+    torch's exporter to ONNX rounds numbers, and `onnx_file.with_exact_numbers` finds their digits again. π in single
+    precision and π would be one number there; with a power of two, which changes no digit, they are two.
+    """
+    return f"* {scale!r}" if scale.is_integer() else f"* {scale * 2**20!r} / {2**20}.0"
+
+
+def _steps(form: Scaled | None) -> tuple[tuple[str, str], ...]:
+    """The statements of `GEOMETRY`, where the caller gives Δr, Δφ and Δz: by these."""
+    if form is None or not form.edges:
+        return GEOMETRY
+    given = {
+        f"step[:, {place}]": f"edge_attr[:, {place}].double() {_times(scale)}"
+        for place, scale in enumerate(form.scales[:3])
+    }
+    return tuple((name, given.get(code, code)) for name, code in GEOMETRY)
 
 
 def _hits(metadata: Metadata) -> str:
@@ -110,23 +148,24 @@ def _edge_columns(metadata: Metadata) -> dict[str, str]:
     return differences | usual | dict(zip(ACORN_FEATURES, ACORN, strict=True))
 
 
-def _doublets(metadata: Metadata) -> str:
+def _doublets(metadata: Metadata, form: Scaled | None) -> str:
     known, names = _edge_columns(metadata), metadata.edge_features
     columns = [f"{known[name]} / {scale!r}" for name, scale in zip(names, metadata.edge_scale, strict=True)]
-    body = _needed(columns)
+    body = _needed(columns, _steps(form))
     description = f"{', '.join(names)} of each edge in the network's scale: [E, {len(names)}]."
     if any(name == "safe" for name, _ in body):
         description += "\n\nz0 is where its line meets the beam. Below 1 mm, Δr counts as 1 mm in a divisor."
-    rows = [f"def {DOUBLETS}(hits, start, end):", *docstring(description, "    ")]
+    arguments = ", ".join(["hits", "start", "end", *_given(form)])
+    rows = [f"def {DOUBLETS}({arguments}):", *docstring(description, "    ")]
     rows += [f"    {name} = {code}" for name, code in body]
     stack = call("torch.stack", listed(*columns), "dim=1")
     return "\n".join([*rows, *lines(stack, "    ", "columns = "), "    return columns.float()"])
 
 
-def _needed(columns: Sequence[str]) -> list[tuple[str, str]]:
+def _needed(columns: Sequence[str], steps: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     """The statements of the geometry that these columns read."""
     words, statements = _words(columns), list[tuple[str, str]]()
-    for name, code in reversed(GEOMETRY):
+    for name, code in reversed(steps):
         if name in words:
             words |= _words([code])
             statements.insert(0, (name, code))

@@ -7,7 +7,7 @@ import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,18 @@ from torch.overrides import TorchFunctionMode
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.files import write_atomically
+from archioptrx.graphs.source.helpers import FLAT
 from archioptrx.models.export import EXPORTERS
-from archioptrx.models.export.check import Arrays, difference, random_event, raw, tensors
+from archioptrx.models.export.check import EXAMPLE, Arrays, difference, random_event, raw, tensors
 from archioptrx.models.export.files import written
+from archioptrx.models.export.onnx_graph import make_faster
 from archioptrx.models.export.own_source import faults_of
 from archioptrx.models.export.trained import Take
 
 OPSET = 18
 """First version of the operators with all reductions of scatter, so that repeated indices add up."""
+SIZES: Mapping[str, Mapping[int, str]] = {"hits": {0: "hits"}, "edge_index": {1: "edges"}}
+"""Inputs, and their sizes that change from event to event."""
 
 
 @EXPORTERS.registering("onnx")
@@ -46,36 +50,82 @@ def write_onnx(take: Take, path: Path) -> float:
     TrialError
         The results of the file differ from those of the model: nothing is written.
     """
+    names = onnx_outputs(take)
+    content = onnx_content(take, lambda code: Both(code, take), _example(take), SIZES, names)
+    run = runner(take, content, [name for name in names if f"{name}_logit" not in names])
+    largest_error = difference(take, lambda hits, edges: run(hits, edges))
+    write_atomically(path, content)
+    return largest_error
+
+
+def onnx_content(
+    take: Take,
+    network_of: Callable[[nn.Module], nn.Module],
+    event: Sequence[Tensor],
+    sizes: Mapping[str, Mapping[int, str]],
+    outputs: Sequence[str],
+    kind: str = "onnx",
+) -> bytes:
+    """An ONNX file of an export's code, not yet compared with the model.
+
+    Parameters
+    ----------
+    network_of
+        Makes the network that is written of the exported one.
+    event
+        Inputs of an example.
+    sizes
+        Names of the inputs, and of the sizes in them that change from event to event, by their place.
+    outputs
+        Names of the outputs.
+    kind
+        Name of the format, for messages.
+
+    Raises
+    ------
+    InputError
+        A package is missing, or torch's exporter can't write a step of the network.
+    """
     try:
         import onnx
-        import onnxruntime
+        import onnxruntime  # noqa: F401 - what is written is run by it
         import onnxscript  # noqa: F401 - torch.onnx needs it
     except ImportError as error:
-        raise InputError(f'--format onnx: {error}; allowed: pip install "archioptrx[onnx]"') from error
-    names = onnx_outputs(take)
+        raise InputError(f'--format {kind}: {error}; allowed: pip install "archioptrx[onnx]"') from error
     with tempfile.TemporaryDirectory() as folder:
         with faults_of(take.program):
-            code = written(take, Path(folder) / "network.py").load()
-            if take.program.own:  # what is wrong with a user's code is clearer in Python than from torch's exporter
-                difference(take, lambda hits, edges: tensors(raw(code)(torch.tensor(hits), torch.tensor(edges))))
-            network = _Both(code, take).eval()
-        with _refused(take, torch.onnx.OnnxExporterError):
-            proto = _exported(network, take, names)
+            code = written(take.with_helpers(FLAT), Path(folder) / "network.py").load()
+            with torch.no_grad():  # what is wrong with a user's code is clearer in Python than from torch's exporter
+                raw(code)(*event)
+            network = network_of(code).eval()
+        with refused(take, kind, torch.onnx.OnnxExporterError):
+            proto = _exported(network, tuple(event), sizes, outputs)
+    make_faster(proto)
     onnx.helper.set_model_props(proto, {key: _text(value) for key, value in take.facts.items()})
-    content = proto.SerializeToString()
+    content: bytes = proto.SerializeToString()
+    return content
+
+
+def runner(take: Take, content: bytes, outputs: Sequence[str], kind: str = "onnx") -> Callable[..., tuple[Tensor, ...]]:
+    """Make a function that runs a file in onnxruntime: inputs in order to outputs."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # what goes wrong is raised, too
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    plain = [name for name in names if f"{name}_logit" not in names]
+    names = [item.name for item in session.get_inputs()]
 
-    def run(hits: Arrays, edges: Arrays) -> tuple[Tensor, ...]:
-        with _refused(take, Exception):  # onnxruntime's have no common class of their own
-            outputs = session.run(plain, {"hits": hits, "edge_index": edges})
-        return tuple(torch.as_tensor(output) for output in outputs)
+    def run(*inputs: Arrays) -> tuple[Tensor, ...]:
+        with refused(take, kind, Exception):  # onnxruntime's have no common class of their own
+            results = session.run(outputs, dict(zip(names, inputs, strict=True)))
+        return tuple(torch.as_tensor(result) for result in results)
 
-    largest_error = difference(take, run)
-    write_atomically(path, content)
-    return largest_error
+    return run
+
+
+def _example(take: Take) -> tuple[Tensor, ...]:
+    event = random_event(np.random.default_rng(0), len(take.trained.metadata.node_features), *EXAMPLE)
+    return tuple(map(torch.tensor, event))
 
 
 def onnx_outputs(take: Take) -> list[str]:
@@ -84,7 +134,7 @@ def onnx_outputs(take: Take) -> list[str]:
     return [name for output in outputs for name in (output.name, f"{output.name}_logit")[: 1 + output.probability]]
 
 
-class _Both(nn.Module):
+class Both(nn.Module):
     """Each output, and beside a probability its logit."""
 
     def __init__(self, network: nn.Module, take: Take) -> None:
@@ -99,20 +149,22 @@ class _Both(nn.Module):
         return tuple(outputs)
 
 
-def _exported(network: nn.Module, take: Take, names: list[str]) -> Any:
+def _exported(
+    network: nn.Module, event: tuple[Tensor, ...], sizes: Mapping[str, Mapping[int, str]], outputs: Sequence[str]
+) -> Any:
     """The model as an ONNX message. Hits are double: Δφ is a small difference of two angles."""
-    hits, edges = random_event(np.random.default_rng(0), len(take.trained.metadata.node_features), 12, 30)
-    event = torch.tensor(hits), torch.tensor(edges)
-    sizes = {"hits": {0: torch.export.Dim("hits")}, "edge_index": {1: torch.export.Dim("edges")}}
-    with _quiet():
+    names = {name for places in sizes.values() for name in places.values()}
+    known = {name: torch.export.Dim(name) for name in sorted(names)}
+    shapes = tuple({place: known[name] for place, name in places.items()} for places in sizes.values())
+    with quiet():
         program = torch.onnx.export(
             network,
             event,
             dynamo=True,
             opset_version=OPSET,
-            input_names=["hits", "edge_index"],
-            output_names=names,
-            dynamic_shapes=sizes,
+            input_names=list(sizes),
+            output_names=list(outputs),
+            dynamic_shapes=shapes,
             verbose=False,
         )
     assert program is not None
@@ -158,19 +210,19 @@ def with_exact_numbers(proto: Any, numbers: set[float]) -> Any:
 
 
 @contextmanager
-def _refused(take: Take, *kinds: type[Exception]) -> Iterator[None]:
+def refused(take: Take, kind: str, *errors: type[Exception]) -> Iterator[None]:
     """Turn such errors into one line where the network has steps that may be their cause."""
     try:
         yield
-    except kinds as error:
+    except errors as error:
         if not take.program.doubtful:
             raise
         steps = ", or ".join(take.program.doubtful)
-        raise InputError(f"--format onnx: can't hold {steps}; allowed: --format python") from error
+        raise InputError(f"--format {kind}: can't hold {steps}; allowed: --format python") from error
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence remarks of torch's exporter on itself: deprecations, missing torchvision, code where it fails."""
     log = logging.getLogger("torch.onnx")
     level = log.level
@@ -179,6 +231,7 @@ def _quiet() -> Iterator[None]:
         with redirect_stderr(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.filterwarnings("ignore", "# The axis name", UserWarning)  # that two inputs have a size in common
             yield
     finally:
         log.setLevel(level)

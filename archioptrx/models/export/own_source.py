@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from archioptrx.core.errors import ArchiOpTrXError, InputError
+from archioptrx.core.errors import ArchiOpTrXError, InputError, error_text
 from archioptrx.graphs.source.helpers import HELPERS
 from archioptrx.graphs.source.step import Expression, LayerClass, LayerSource, Source
 from archioptrx.graphs.source.text import flat
@@ -30,12 +30,12 @@ def check_source(source: object, step: Step, title: str) -> None:
         for code in _codes(source):
             compile(code, "<source>", "eval")
     except Exception as error:  # also what isn't text
-        raise InputError(f"{place}: isn't Python: {type(error).__name__}: {error}; allowed: one expression") from error
+        raise InputError(f"{place}: isn't Python: {error_text(error)}; allowed: one expression") from error
     for name, text in source.helpers.items():
         try:
             compile(text, "<source>", "exec")
         except Exception as error:
-            raise InputError(f"{place}: helper {name} isn't Python: {type(error).__name__}: {error}") from error
+            raise InputError(f"{place}: helper {name} isn't Python: {error_text(error)}") from error
 
 
 def _codes(source: Source) -> Iterator[str]:
@@ -78,5 +78,5 @@ def faults_of(program: Program) -> Iterator[None]:
     except Exception as error:
         if not program.own:
             raise
-        message = " ".join(f"{type(error).__name__}: {error}".split())
+        message = error_text(error)
         raise InputError(f"export: the code fails, which has {'; '.join(program.own)}: {message}") from error

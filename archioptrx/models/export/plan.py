@@ -29,15 +29,16 @@ from archioptrx.graphs.source.step import (
 from archioptrx.graphs.source.text import Call, Code, Names, call, class_name, flat, identifier
 from archioptrx.graphs.steps import Loop
 from archioptrx.models.export import geometry
+from archioptrx.models.export.form import Scaled
 from archioptrx.models.export.own_source import check_helpers, check_source
 from archioptrx.models.export.pooled import Poolings, unnamed
-from archioptrx.models.export.program import Guard, Member, NamedClass, Output, Program, Repeat, Statement
+from archioptrx.models.export.program import PLAIN, Guard, Member, NamedClass, Output, Program, Repeat, Statement
 from archioptrx.networks.compile import Model
 
 HITS = "hits"
 
 
-def plan(model: Model, metadata: Metadata, probabilities: Sequence[bool]) -> Program:
+def plan(model: Model, metadata: Metadata, probabilities: Sequence[bool], form: Scaled | None = None) -> Program:
     """Write down a network as a program.
 
     Parameters
@@ -48,6 +49,8 @@ def plan(model: Model, metadata: Metadata, probabilities: Sequence[bool]) -> Pro
         Meaning and scale of its inputs.
     probabilities
         Flag of each target: it is a logit, which the code turns into a probability.
+    form
+        Inputs that the caller has scaled. None: hits in physical units.
 
     Raises
     ------
@@ -58,7 +61,9 @@ def plan(model: Model, metadata: Metadata, probabilities: Sequence[bool]) -> Pro
     check_steps(graph)
     fields = {graph.sources[v]: graph.type_of(v).field for v in sorted(read_sources(graph) & live(graph))}
     geometry.check_fields(fields, metadata)
-    planner = _Planner(model)
+    if form is not None and "edge_attr" not in fields.values():
+        form = form.without_edges()
+    planner = _Planner(model, form)
     body = planner.body()
     start = _beginning(planner, body, metadata)
     outputs = _outputs(planner, probabilities)
@@ -67,7 +72,7 @@ def plan(model: Model, metadata: Metadata, probabilities: Sequence[bool]) -> Pro
     return Program(
         helpers | planner.own_helpers,
         tuple(sorted(planner.convolutions)),
-        geometry.geometry(fields, metadata),
+        geometry.geometry(fields, metadata, form),
         tuple(planner.classes.values()),
         tuple(planner.members.values()),
         (*start, *body),
@@ -76,6 +81,7 @@ def plan(model: Model, metadata: Metadata, probabilities: Sequence[bool]) -> Pro
         planner.doubtful,
         planner.own,
         planner.keys,
+        PLAIN if form is None else form.arguments,
     )
 
 
@@ -114,6 +120,7 @@ class _Planner:
     """State of one export: names, sources and members, collected step by step."""
 
     model: Model
+    form: Scaled | None
     classes: dict[Any, NamedClass] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
@@ -125,10 +132,11 @@ class _Planner:
         self.shapes = shapes(self.graph, model.hyperparameters, model.source_widths, model.target_width)
         self.weights = weight_names(self.graph)
         self._modules = dict(model.named_modules())
-        self._write(())
+        inputs = () if self.form is None else (*self.form.arguments, geometry.PHYSICAL)
+        self._write(inputs)
         self.own_helpers = check_helpers(self.sources.values())
         if self.own_helpers:  # which names these have is known only after all steps are written
-            self._write(self.own_helpers)
+            self._write((*inputs, *self.own_helpers))
         layers = [source for source in self.sources.values() if isinstance(source, LayerSource)]
         self.convolutions = {name for layer in layers for name in layer.convolutions}
         self._class_names = Names(["Model", *HELPERS, *self.own_helpers, *self.convolutions])
@@ -322,6 +330,8 @@ def _beginning(planner: _Planner, body: Sequence[Statement], metadata: Metadata)
     if {"start", "end", "edge_index"} & words:
         # Torch and ONNX take a negative index for one from the end; one beyond the hits is an error in both.
         first.insert(0, Assign("edge_index", "torch.where(edge_index < 0, hits.shape[0], edge_index)", "refused"))
+    if planner.form is not None:
+        return (Assign("hits", f"{geometry.PHYSICAL}(x)"), *first, *sources)
     return (*first, Assign("hits", "hits.double()", "for small differences"), *sources) if sources else tuple(first)
 
 
@@ -330,7 +340,7 @@ def _source(planner: _Planner, value: int, metadata: Metadata) -> Assign:
     if planner.graph.type_of(value).field == "x":
         arguments = [HITS, *(["middle"] if metadata.sectors > 1 else [])]
         return Assign(planner.names[value], call(geometry.HITS, *arguments), comment)
-    return Assign(planner.names[value], call(geometry.DOUBLETS, HITS, "start", "end"), comment)
+    return Assign(planner.names[value], geometry.doublets_call(HITS, planner.form), comment)
 
 
 def _outputs(planner: _Planner, probabilities: Sequence[bool]) -> tuple[Output, ...]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from archioptrx.graphs.source.step import Assign, LayerClass
 from archioptrx.graphs.source.text import Code
 
+PLAIN = ("hits", "edge_index")
+"""Inputs of an export that takes hits in physical units."""
+
 
 @dataclass(frozen=True, slots=True)
 class NamedClass:
@@ -78,6 +81,8 @@ class Program:
         The steps of a user's blocks, whose code may be faulty, for messages.
     middle
         True: the caller may give the middle of the φ sector.
+    arguments
+        The inputs, in order.
     """
 
     helpers: Mapping[str, str]
@@ -91,6 +96,7 @@ class Program:
     doubtful: tuple[str, ...]
     own: tuple[str, ...]
     keys: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = PLAIN
 
     @property
     def needs(self) -> str:

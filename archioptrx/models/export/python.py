@@ -19,6 +19,8 @@ def load(weights=WEIGHTS):
     model.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
     return model.eval()
 '''
+SHAPES = {"hits": "[N, columns]", "x": "[N, columns]", "edge_index": "[2, E]", "edge_attr": "[E, 6]"}
+"""Shape of each input."""
 
 
 def source(program: Program, description: str) -> str:
@@ -75,8 +77,8 @@ def _head(name: str, arguments: Sequence[str]) -> list[str]:
 
 def _model(program: Program) -> str:
     outputs = program.outputs
-    arguments = ("hits", "edge_index", *(["middle=None"] if program.middle else []))
-    rows = ["class Model(nn.Module):", *docstring(_about(outputs), TAB), "", f"{TAB}def __init__(self):"]
+    arguments = (*program.arguments, *(["middle=None"] if program.middle else []))
+    rows = ["class Model(nn.Module):", *docstring(_about(program), TAB), "", f"{TAB}def __init__(self):"]
     rows += [f"{TAB * 2}super().__init__()", *(line for item in program.members for line in _member(item)), ""]
     body = [line for item in program.body for line in _statement(item, TAB * 2)]
     body += _return([output.code for output in outputs])
@@ -95,9 +97,10 @@ def _return(results: Sequence[str]) -> list[str]:
     return [whole] if len(whole) <= WIDTH else lines(Call("", tuple(results)), TAB * 2, "return ")
 
 
-def _about(outputs: Sequence[Output]) -> str:
-    results = "; ".join(f"{'probability' if output.probability else output.name} {output.shape}" for output in outputs)
-    return textwrap.fill(f"hits [N, columns], edge_index [2, E] -> {results}.", 80)
+def _about(program: Program) -> str:
+    inputs = ", ".join(f"{name} {SHAPES[name]}" for name in program.arguments)
+    names = (f"{'probability' if output.probability else output.name} {output.shape}" for output in program.outputs)
+    return textwrap.fill(f"{inputs} -> {'; '.join(names)}.", 80)
 
 
 def _member(member: Member) -> list[str]:

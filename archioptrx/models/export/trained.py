@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.version import __version__
+from archioptrx.models.export.form import Scaled
 from archioptrx.models.export.geometry import MIDDLE, about_hits, about_sectors
 from archioptrx.models.export.plan import plan
 from archioptrx.models.export.program import Program
@@ -57,6 +59,24 @@ class Take:
         assert isinstance(model, Model)
         links = probabilities(self.trained.task, len(model.graph.targets))
         return plan(model, self.trained.metadata, links)
+
+    def in_form(self, form: Scaled) -> Take:
+        """The same export with inputs that the caller has scaled. Raises as `program` does."""
+        model = self.trained.model
+        assert isinstance(model, Model)
+        links = probabilities(self.trained.task, len(model.graph.targets))
+        return self.with_program(plan(model, self.trained.metadata, links, form))
+
+    def with_helpers(self, helpers: Mapping[str, str]) -> Take:
+        """The same export, whose code has other functions in place of those of these names."""
+        own = {name: helpers.get(name, text) for name, text in self.program.helpers.items()}
+        return self.with_program(replace(self.program, helpers=own))
+
+    def with_program(self, program: Program) -> Take:
+        """The same export with another program."""
+        other = replace(self)
+        vars(other)["program"] = program  # in place of the cached one
+        return other
 
     def summary(self, files: str, difference: float, needs: str = "") -> str:
         """Text that the command prints: files, inputs and outputs, packages that the code needs, accuracy."""

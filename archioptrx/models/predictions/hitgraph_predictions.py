@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from archioptrx.core.errors import InputError, faults_at
+from archioptrx.data.built_set import METADATA
 from archioptrx.data.options import HitgraphsOptions
 from archioptrx.data.pairs import per_pair
 from archioptrx.data.sources.hitgraph_arrays import edge_index_of
-from archioptrx.data.sources.hitgraphs import METADATA, find_files, name_of
+from archioptrx.data.sources.hitgraphs import find_files, name_of
 from archioptrx.models.predictions import PREDICTION_WRITERS
 from archioptrx.models.predictions.prediction import Prediction
 

@@ -39,7 +39,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from archioptrx.graphs.signatures import BLOCKS, POOLED, SIGNATURES, Shape
+from archioptrx.core.errors import GraphError
+from archioptrx.graphs.signatures import BLOCKS, POOLED, SIGNATURES, Kind, Shape, Width
 from archioptrx.networks.blocks.registry import block
 from archioptrx.networks.blocks.topology import Topology
 from archioptrx.networks.blocks.value import ForwardPass, Value
@@ -51,9 +52,17 @@ def build(name: str, inputs: Sequence[Shape], output: Shape, parameters: Mapping
     """Make a block's module; its weights are drawn from torch's global generator.
 
     On a pooled graph a block is the same as on hits: its shapes there are those of nodes.
+
+    Raises
+    ------
+    GraphError
+        Shapes and parameters don't fit together.
     """
     if not SIGNATURES[name].changes_nodes:
         inputs, output = [_on_graph(shape) for shape in inputs], _on_graph(output)
+    kinds = [Kind(domain, Width.of(width)) for domain, width in (*inputs, output)]
+    if faults := SIGNATURES[name].faults_of(kinds[:-1], kinds[-1], parameters):
+        raise GraphError(*(f"{name}: {fault}" for fault in faults))
     module: nn.Module = BLOCKS.get(name)(tuple(inputs), output, **parameters)
     return module
 

@@ -1,53 +1,51 @@
-"""The building block `pyg`: any convolution of torch_geometric.nn by the name of its class."""
+"""The building block `pyg`: the convolutions of torch_geometric.nn by the name of their class."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from archioptrx.core.errors import GraphError, did_you_mean
+from archioptrx.core.errors import RAISED, GraphError, error_text
 from archioptrx.graphs.signatures import SIGNATURES, Shape
+from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, EDGE_KEYWORDS, WEIGHT, Perceptron
+from archioptrx.graphs.signatures.pyg import constructor_arguments
 from archioptrx.networks.blocks.registry import block
 from archioptrx.networks.blocks.value import ForwardPass, Value
 
 
-def convolutions() -> dict[str, Any]:
-    """The convolution classes of torch_geometric.nn by name."""
-    import torch_geometric.nn as pyg_nn  # here, because it takes seconds and few networks want it
-
-    classes = {name: getattr(pyg_nn, name) for name in dir(pyg_nn) if name.endswith("Conv")}
-    return {k: v for k, v in classes.items() if isinstance(v, type) and issubclass(v, pyg_nn.MessagePassing)}
-
-
 @block(SIGNATURES["pyg"])
 class Convolution(nn.Module):
-    """A convolution on the edges as given, with edge features if there is a second input.
-
-    Edge features go to `edge_attr` where the class takes it (its `edge_dim` or `dim` is set), else, when they are
-    one number per edge, to `edge_weight`. With several concatenated `heads` each gets its share of the width.
+    """A convolution on the edges in one direction or both.
 
     Parameters
     ----------
+    inputs
+        Hits; with some classes a second node input; last the features or weights of the edges.
     conv
         Name of the class.
     arguments
-        Further keyword arguments of the class.
+        Keyword arguments of the class, without sizes and modules.
+    direction
+        in: messages along the edges, from the inner hit to the outer one. out: against them. both: one convolution for
+        each way, with weights of its own; the results are added. together: one convolution on all edges there and back.
+    edge_activation
+        sigmoid: an edge weight is the sigmoid of the input. none: it is the input itself.
 
     Attributes
     ----------
     arguments
-        All keyword arguments with which `conv` was made.
-    keyword
-        The argument that takes the edge features; None without them.
+        All keyword arguments with which the convolutions were made; a module is a `Perceptron`.
+    conv, back
+        The convolution; that against the edges, for both directions.
 
     Raises
     ------
     GraphError
-        No such class, arguments it doesn't take, or a result of another width.
+        The class can't be made or run, or its result has another width.
     """
 
     def __init__(
@@ -56,71 +54,72 @@ class Convolution(nn.Module):
         output: Shape,
         conv: str = "GCNConv",
         arguments: Mapping[str, Any] | None = None,
+        direction: str = "both",
+        edge_activation: str = "sigmoid",
     ) -> None:
         super().__init__()
-        known = convolutions()
-        if conv not in known:
-            raise GraphError(f"pyg: {conv} is no convolution of torch_geometric.nn; {did_you_mean(conv, known)}")
-        self.name = conv
-        accepted = inspect.signature(known[conv].__init__).parameters
-        fed = inspect.signature(known[conv].forward).parameters
-        self.keyword = self._keyword(inputs, fed)
-        options = _sizes(inputs, output, accepted, self.keyword) | dict(arguments or {})
-        heads = options.get("heads", 1)
-        if isinstance(heads, int) and heads > 1 and options.get("concat", True) and "out_channels" in options:
-            options["out_channels"] = output.width // heads
-        self.arguments = options
+        self.name, self.direction, self.squashes = conv, direction, edge_activation == "sigmoid"
+        self.use = CONVOLUTIONS[conv].edges
+        self.nodes, self.width = sum(shape.domain != "edge" for shape in inputs), output.width
+        self.arguments = constructor_arguments(conv, inputs, output, arguments or {})
+        self.conv = self._made(inputs)
+        self.back = self._made(inputs) if direction == "both" else None
+
+    def _made(self, inputs: Sequence[Shape]) -> Any:
+        """One convolution, tried on two hits with an edge there and back."""
+        import torch_geometric.nn as pyg_nn  # here, because it takes seconds and few networks want it
+
         try:
-            self.conv = known[conv](**options)
-            width = self._dry_run(inputs)
-        except Exception as error:
-            raise GraphError(f"pyg: {conv}({_text(options)}) fails: {type(error).__name__}: {error}") from error
-        if width != output.width:
-            raise GraphError(f"pyg: {conv}({_text(options)}) gives width {width}; allowed: {output.width}")
+            made = getattr(pyg_nn, self.name)(**{name: _value(name, v) for name, v in self.arguments.items()})
+            made.eval()
+            with torch.no_grad():
+                rows = [torch.ones(2, shape.width) for shape in inputs]
+                edges = torch.tensor([[0, 1], [1, 0]])
+                result = made(*rows[: self.nodes], edges, **self._features(rows[self.nodes :]))
+            made.train()
+        except RAISED as error:
+            raise GraphError(f"pyg: {self._title} fails: {error_text(error)}") from error
+        if not isinstance(result, Tensor) or list(result.shape) != [2, self.width]:
+            shape = list(result.shape) if isinstance(result, Tensor) else type(result).__name__
+            raise GraphError(f"pyg: {self._title} gives {shape} for 2 hits; allowed: [2, {self.width}]")
+        return made
 
-    def _keyword(self, inputs: Sequence[Shape], fed: Mapping[str, Any]) -> str | None:
-        if len(inputs) < 2:
-            return None
-        if "edge_attr" in fed:
-            return "edge_attr"
-        if "edge_weight" in fed and inputs[1].width == 1:
-            return "edge_weight"
-        need = "edge features of width 1" if "edge_weight" in fed else "no edge features"
-        raise GraphError(f"pyg: {self.name} has {inputs[1].width} channels of edges; allowed: {need}")
+    @property
+    def _title(self) -> str:
+        arguments = ", ".join(
+            f"{name}={list(value.widths) if isinstance(value, Perceptron) else value!r}"
+            for name, value in self.arguments.items()
+        )
+        return f"{self.name}({arguments})"
 
-    def _dry_run(self, inputs: Sequence[Shape]) -> int:
-        """Width of the result on two nodes and one edge; this also makes parameters that wait for an input."""
-        self.conv.eval()
-        with torch.no_grad():
-            edges = torch.ones(2, inputs[1].width) if len(inputs) > 1 else None
-            result = self._call(torch.ones(2, inputs[0].width), torch.tensor([[0, 1], [1, 0]]), edges)
-        self.conv.train()
-        return int(result.shape[1])
-
-    def _call(self, x: Tensor, edge_index: Tensor, edges: Tensor | None) -> Tensor:
-        features = {}
-        if edges is not None and self.keyword is not None:
-            features[self.keyword] = edges[:, 0] if self.keyword == "edge_weight" else edges
-        result: Tensor = self.conv(x, edge_index, **features)
-        return result
+    def _features(self, edges: Sequence[Tensor]) -> dict[str, Tensor]:
+        """The edge input as the class takes it, by keyword: features [E, e], or weights [E]."""
+        if not edges:
+            return {}
+        rows = edges[0]
+        if self.use == WEIGHT:
+            rows = rows[:, 0].sigmoid() if self.squashes else rows[:, 0]
+        return {EDGE_KEYWORDS[self.use]: rows}
 
     def forward(self, values: Sequence[Value], run: ForwardPass) -> Tensor:
-        """Convolve: [N, i], optionally [E, e] -> [N, o]."""
-        edges = values[1].tensor() if len(values) > 1 else None
-        return self._call(values[0].tensor(), run.topology.edges.index, edges)
+        """Convolve: [N, i], with some classes [N, j], optionally [E, e] -> [N, o]."""
+        rows = [value.tensor() for value in values]
+        nodes, features = rows[: self.nodes], self._features(rows[self.nodes :])
+        if not len(nodes[0]):  # some classes can't count up to the highest of no hits
+            return nodes[0].new_zeros(0, self.width)
+        along = run.topology.edges.index
+        against = along.flip(0)
+        if self.direction == "together":
+            twice = {name: torch.cat([edges, edges]) for name, edges in features.items()}
+            result: Tensor = self.conv(*nodes, torch.cat([along, against], dim=1), **twice)
+        else:
+            result = self.conv(*nodes, against if self.direction == "out" else along, **features)
+        return result if self.back is None else result + self.back(*nodes, against, **features)
 
 
-def _sizes(inputs: Sequence[Shape], output: Shape, accepted: Mapping[str, Any], keyword: str | None) -> dict[str, Any]:
-    """Keyword arguments for widths, those that the class accepts."""
-    sizes: dict[str, Any] = {
-        "in_channels": inputs[0].width,
-        "channels": inputs[0].width,
-        "out_channels": output.width,
-    }
-    if keyword == "edge_attr":
-        sizes |= {"edge_dim": inputs[1].width, "dim": inputs[1].width, "in_edge_channels": inputs[1].width}
-    return {name: size for name, size in sizes.items() if name in accepted}
-
-
-def _text(arguments: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+def _value(name: str, value: Any) -> Any:
+    """The value of an argument as the class takes it."""
+    if isinstance(value, Perceptron):
+        layers = [nn.Linear(first, last) for first, last in pairwise(value.widths)]
+        return nn.Sequential(*[part for layer in layers for part in (layer, nn.ReLU())][:-1])
+    return torch.tensor(value) if name == "deg" else value

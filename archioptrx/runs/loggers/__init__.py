@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from archioptrx.core.errors import RAISED, InputError
+from archioptrx.core.errors import RAISED, InputError, error_text
 from archioptrx.core.plugins import Decorated, DescribedRegistry
 
 METHODS = ("started", "epoch", "ended", "close")
@@ -146,8 +146,7 @@ class Tracking:
             call()
         except RAISED as error:  # other people's code, the disk, the network: a search doesn't depend on them
             self._open.pop(name, None)
-            reason = " ".join(str(error).split())[:200]
-            self.note(f"--track {name}: is off from here on: {type(error).__name__}: {reason}")
+            self.note(f"--track {name}: is off from here on: {error_text(error)[:220]}")
 
 
 def numbers_of(epoch: Mapping[str, Any]) -> dict[str, float]:

@@ -1,0 +1,90 @@
+"""Folders that `data --output` wrote, as the data of any experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archioptrx.core.config import bundled_names
+from archioptrx.data.built_set import as_built
+from archioptrx.data.description import DataDescription
+from archioptrx.data.sources import load_dataset
+from archioptrx.data.sources.hitgraphs import write
+from archioptrx.runs.experiment import load_experiment
+from archioptrx.search.setup import prepare
+
+HELIX = {"source": "helix", "events": 3, "particles": 20, "slope_max": 8e-4, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Folders of built graphs by the source that made them."""
+    top = tmp_path_factory.mktemp("built")
+    events = top / "events"
+    specs: dict[str, dict[str, Any]] = {
+        "helix": {**HELIX, "csv": str(events)},
+        "trackml": {"source": "trackml", "path": str(events), "slope_max": 8e-4},
+        "triplets": {"source": "triplets", "of": {"source": "toy", "num_samples": 3}},
+    }
+    for name, spec in specs.items():
+        write(load_dataset(spec), top / name)
+    return {name: str(top / name) for name in specs} | {"events": str(events)}
+
+
+@pytest.mark.parametrize("source", ["trackml", "helix"])
+def test_a_source_of_other_files_reads_the_graphs_that_were_built(folders: dict[str, str], source: str) -> None:
+    folder = folders[source]
+    expected = load_dataset({"source": "hitgraphs", "path": folder})
+    loaded = load_dataset({"source": "trackml", "path": folder, "slope_max": 8e-4, "phi_sectors": 8})
+    assert loaded.fingerprint == expected.fingerprint and loaded.metadata == expected.metadata
+    assert loaded.metadata.source == source and loaded.metadata.options["slope_max"] == 8e-4
+
+
+def test_options_of_building_that_differ_are_named(folders: dict[str, str]) -> None:
+    folder = folders["trackml"]
+    content, notes = as_built({"source": "trackml", "path": folder, "phi_sectors": 8, "slope_max": 8e-4, "events": 2})
+    assert content == {"source": "hitgraphs", "path": folder, "events": 2}
+    assert notes == (f"{folder}: was built with phi_sectors 1, so that phi_sectors 8 has no effect",)
+
+
+def test_a_source_of_another_one(folders: dict[str, str]) -> None:
+    read = {"source": "hitgraphs", "path": folders["trackml"]}
+    content, _ = as_built({"source": "triplets", "of": {"source": "trackml", "path": folders["trackml"]}})
+    assert content == {"source": "triplets", "of": read}
+    content, _ = as_built({"source": "triplets", "of": {"path": folders["triplets"]}})
+    assert content == {"source": "hitgraphs", "path": folders["triplets"]}
+    for other in ({"source": "trackml", "path": folders["events"]}, {"source": "toy"}, read):
+        assert as_built(other) == (other, ())
+
+
+@pytest.mark.parametrize("experiment", sorted({*bundled_names("experiments")} - {"samplers"}))  # a study of several
+def test_every_bundled_experiment_takes_a_built_folder(folders: dict[str, str], experiment: str) -> None:
+    data = load_experiment(experiment, {"data.path": folders["trackml"]}).data
+    while data.inner is not None:
+        data = data.inner
+    assert data.content["source"] == "hitgraphs" and data.content["path"] == folders["trackml"]
+
+
+def test_a_search_says_what_has_no_effect(folders: dict[str, str]) -> None:
+    experiment = load_experiment("trackml", {"data.path": folders["trackml"]})
+    warnings = "\n".join(prepare(experiment).warnings)
+    assert "was built with phi_sectors 1, so that phi_sectors 8 has no effect" in warnings
+    assert "was built with z0_max 200.0, so that z0_max 100 has no effect" in warnings
+
+
+def test_events_for_a_model_of_built_graphs_are_built_in_the_same_way(folders: dict[str, str]) -> None:
+    data = DataDescription({"source": "hitgraphs", "path": folders["trackml"]})
+    made = data.made_by(data.load().metadata).at(folders["events"])
+    assert made.source == "trackml" and made.content["slope_max"] == 8e-4
+    assert made.load().fingerprint == data.load().fingerprint
+    other = data.made_by(data.load().metadata).at(folders["helix"])
+    assert other.content == {"source": "hitgraphs", "path": folders["helix"]}
+
+
+def test_a_damaged_record_is_the_readers_fault(tmp_path: Path) -> None:
+    (tmp_path / "metadata.json").write_text("[]")
+    (tmp_path / "a_g000.npz").write_bytes(b"")
+    spec = {"source": "trackml", "path": str(tmp_path)}
+    assert as_built(spec) == (spec, ())
