@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from archioptrx.core.errors import InputError
+from archioptrx.core.reading import read_json
 from archioptrx.data.options import OF, description
 
 METADATA = "metadata.json"
@@ -40,9 +41,9 @@ class BuiltSet:
         if not isinstance(path, str) or not file.is_file() or next(file.parent.glob("*.npz"), None) is None:
             return None
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            content = read_json(file)
             return cls(str(content["source"]), dict(content["options"]))
-        except (OSError, ValueError, KeyError, TypeError):  # the reader says what is wrong with it
+        except (InputError, ValueError, KeyError, TypeError):  # the reader says what is wrong with it
             return None
 
 
