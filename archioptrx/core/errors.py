@@ -66,7 +66,7 @@ def reason_of(error: Exception, most: int = 100) -> str:
 def error_text(error: BaseException) -> str:
     """Type and text of another's error on one line; where it has no text, the code that raised it.
 
-    >>> error_text(ValueError("no such\n  value"))
+    >>> error_text(ValueError("no such   value"))
     'ValueError: no such value'
     """
     text = " ".join(str(error).split())
