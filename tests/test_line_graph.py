@@ -253,7 +253,7 @@ def test_scales_of_triplets_follow_a_model():
 
 
 def test_an_edge_feature_that_nothing_gives_is_named():
-    with pytest.raises(ValueError, match=r"^edge feature score can't be computed; allowed: Δr, .*z0, dr, .*, Δr, Δφ, Δz$"):
+    with pytest.raises(ValueError, match=r"^edge feature score can't be computed; allowed: Δr, .*z0, .*, Δr, Δφ, Δz$"):
         edge_features(("Δr", "score"), np.zeros((2, 3)), ("r", "φ", "z"), np.array([[0], [1]]))
 
 
