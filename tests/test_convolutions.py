@@ -23,7 +23,7 @@ from archioptrx.graphs.function_graph import FunctionGraph
 from archioptrx.graphs.literals import frozen, thawed
 from archioptrx.graphs.parameter_count import count_parameters
 from archioptrx.graphs.signatures import Shape, Width
-from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, EDGE_KEYWORDS, REQUIRED, Perceptron
+from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, EDGE_KEYWORDS, REQUIRED, PerceptronWidths
 from archioptrx.graphs.steps import DataType, Step
 from archioptrx.networks.blocks import ForwardPass, Topology, Value, build
 from archioptrx.sampling.samplers import RandomSampler
@@ -137,9 +137,9 @@ def test_a_signed_score_as_a_weight_is_squashed() -> None:
         ("MixHopConv", {}, {"out_channels": 8}),
         ("MixHopConv", {"powers": [0, 3]}, {"out_channels": 12, "powers": [0, 3]}),
         ("SAGEConv", {"aggr": ["mean", "max"]}, {"out_channels": 24, "aggr": ["mean", "max"]}),
-        ("EdgeConv", {}, {"nn": Perceptron((8, 24, 24))}),
-        ("GINConv", {"nn": [16, 8]}, {"nn": Perceptron((4, 16, 8, 24))}),
-        ("GINConv", {"nn": [16]}, {"nn": Perceptron((4, 16, 24))}),
+        ("EdgeConv", {}, {"nn": PerceptronWidths((8, 24, 24))}),
+        ("GINConv", {"nn": [16, 8]}, {"nn": PerceptronWidths((4, 16, 8, 24))}),
+        ("GINConv", {"nn": [16]}, {"nn": PerceptronWidths((4, 16, 24))}),
     ],
 )
 def test_widths_heads_lists_and_modules(name: str, given: dict[str, Any], made: dict[str, Any]) -> None:

@@ -21,7 +21,7 @@ from archioptrx.search.final_report import final_json, final_text
 from archioptrx.search.jobs import TrialJob, Work
 from archioptrx.search.local_backend import run_locally
 from archioptrx.search.loop import Trials
-from archioptrx.search.retrain import Spread, choose_winner
+from archioptrx.search.retrain import SeedSpread, choose_winner
 from archioptrx.search.rules import trial_seed
 from archioptrx.search.run import check_events, load_events, new_run, rules_of
 from archioptrx.search.schedule import Asha, Fifo
@@ -365,7 +365,7 @@ def test_the_winner_has_the_best_mean_and_gives_the_weights_of_its_best_seed() -
     rows = [row(3, 0, 0.99, 0.7), row(3, 1, 0.80, 0.9), row(5, 0, 0.91, 0.6), row(5, 1, 0.93, 0.8)]
     winner = choose_winner(rows, [3, 5], 2)
     assert (winner.proposal, winner.repeat) == (5, 1)
-    assert winner.test["auc"] == Spread.of([0.6, 0.8])
+    assert winner.test["auc"] == SeedSpread.of([0.6, 0.8])
     assert (winner.test["auc"].mean, winner.test["auc"].deviation) == pytest.approx((0.7, 0.02**0.5))
 
 

@@ -187,7 +187,7 @@ def _imported(content: bytes) -> Iterator[str]:
             yield node.module.partition(".")[0]
 
 
-class _Loader(importlib.abc.SourceLoader):
+class _SourceLoader(importlib.abc.SourceLoader):
     """Loader of a module from source in memory. It gives no file dates, so Python neither reads nor writes bytecode."""
 
     def __init__(self, path: str, content: bytes) -> None:
@@ -250,7 +250,7 @@ class _Finder(importlib.abc.MetaPathFinder):
         place = str(folder / file)
         package: list[str] | None = [] if file.endswith("__init__.py") else None
         return importlib.util.spec_from_file_location(
-            fullname, place, loader=_Loader(place, content), submodule_search_locations=package
+            fullname, place, loader=_SourceLoader(place, content), submodule_search_locations=package
         )
 
 

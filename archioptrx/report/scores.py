@@ -12,7 +12,7 @@ from archioptrx.report.axes import name_and_sign, score_views, time_unit
 from archioptrx.report.content import Content
 from archioptrx.report.page import Section, View, figure
 from archioptrx.report.trials import SCRIPTS
-from archioptrx.search.retrain import Spread
+from archioptrx.search.retrain import SeedSpread
 
 Row = Mapping[str, Any]
 MANY = 1000
@@ -96,10 +96,10 @@ def wall_times(rows: Sequence[Row]) -> tuple[list[float], str]:
     return [round(elapsed / size, 4) for elapsed in seconds], unit
 
 
-def spreads_of(content: Content) -> dict[int, Spread]:
+def spreads_of(content: Content) -> dict[int, SeedSpread]:
     """Validation score over the seeds of the retraining, by proposal."""
     scores_by_proposal: dict[int, list[float]] = {}
     for row in content.folder.retrainings():
         if row["status"] == "finished" and row["score"] is not None:
             scores_by_proposal.setdefault(row["proposal"], []).append(row["score"])
-    return {number: Spread.of(scores) for number, scores in scores_by_proposal.items()}
+    return {number: SeedSpread.of(scores) for number, scores in scores_by_proposal.items()}

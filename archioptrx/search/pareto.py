@@ -11,7 +11,7 @@ from rich.table import Table
 from archioptrx.runs.leaderboard import front_numbers, pareto_front
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.runs.text import plain_text
-from archioptrx.search.retrain import Spread
+from archioptrx.search.retrain import SeedSpread
 from archioptrx.training.objective import Objective, header, value_text
 
 
@@ -34,7 +34,7 @@ def front_json(rows: Sequence[Mapping[str, Any]], objective: Objective) -> list[
     ]
 
 
-def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, Spread]]:
+def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, SeedSpread]]:
     """Metrics of the goals over the seeds of the retraining, by proposal: on test events, or costs.
 
     A metric that is undefined for one of them (purity without any accepted edge) is left out.
@@ -45,7 +45,7 @@ def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, Spre
             metrics_by_proposal.setdefault(row["proposal"], []).append({**row["metrics"], **row["test"]})
     return {
         number: {
-            name: Spread.of([metrics[name] for metrics in several])
+            name: SeedSpread.of([metrics[name] for metrics in several])
             for name in objective.metrics
             if all(metrics.get(name) is not None for metrics in several)
         }
@@ -53,7 +53,7 @@ def spreads(folder: RunFolder, objective: Objective) -> dict[int, dict[str, Spre
     }
 
 
-def spreads_json(spreads_of: Mapping[int, Mapping[str, Spread]]) -> dict[str, Any]:
+def spreads_json(spreads_of: Mapping[int, Mapping[str, SeedSpread]]) -> dict[str, Any]:
     """Spreads as plain data, by the id of the trial."""
     return {
         f"{number:04d}": {name: {"mean": spread.mean, "deviation": spread.deviation} for name, spread in goals.items()}
@@ -74,7 +74,7 @@ def retrained_text(folder: RunFolder, objective: Objective, winner: int) -> str:
     return plain_text(table)
 
 
-def _cell(metric: str, spread: Spread | None, seeds: int) -> str:
+def _cell(metric: str, spread: SeedSpread | None, seeds: int) -> str:
     """Mean of a metric, with its spread where there are several seeds; costs that are the same under each have none."""
     if spread is None:
         return value_text(metric, None)

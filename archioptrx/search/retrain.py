@@ -73,14 +73,14 @@ class RetrainingPlan:
 
 
 @dataclass(frozen=True)
-class Spread:
+class SeedSpread:
     """Mean and sample standard deviation of a score over seeds; the deviation is 0 for one seed."""
 
     mean: float
     deviation: float
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
+    def of(cls, values: Sequence[float]) -> SeedSpread:
         """Compute mean and standard deviation of one or more values."""
         return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0)
 
@@ -104,10 +104,10 @@ class Winner:
 
     proposal: int
     repeat: int
-    score: Spread
+    score: SeedSpread
     seeds: int
     failed: int
-    test: dict[str, Spread]
+    test: dict[str, SeedSpread]
 
 
 class Retraining:
@@ -340,7 +340,7 @@ def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int], see
     usable = [row for row in scored if row["repeat"] != OWN_SEED] or scored
     finished = {n: [row for row in usable if row["proposal"] == n] for n in numbers}
     scores = {
-        n: Spread.of([r["score"] for r in rows_of_trial]) for n, rows_of_trial in finished.items() if rows_of_trial
+        n: SeedSpread.of([r["score"] for r in rows_of_trial]) for n, rows_of_trial in finished.items() if rows_of_trial
     }
     if not scores:
         raise InputError(f"retrain: all trainings failed; the last one: {rows[-1]['error'] if rows else 'none ran'}")
@@ -351,6 +351,6 @@ def choose_winner(rows: Sequence[Mapping[str, Any]], numbers: Sequence[int], see
     metrics = [
         name for name in best["test"] if all(isinstance(r["test"].get(name), int | float) for r in finished_rows)
     ]
-    test = {name: Spread.of([float(r["test"][name]) for r in finished_rows]) for name in metrics}
+    test = {name: SeedSpread.of([float(r["test"][name]) for r in finished_rows]) for name in metrics}
     failed = 0 if best["repeat"] == OWN_SEED else failed
     return Winner(number, best["repeat"], scores[number], len(finished_rows), failed, test)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, field
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self
@@ -121,12 +121,17 @@ def edge_features_option() -> Any:
 
 def take_edge_features(fields: Fields) -> tuple[str, ...]:
     """Take and check the names of edge features."""
-    names = fields.take("edge_features", (list, tuple), ())
+    return take_names(fields, "edge_features", SCALES)
+
+
+def take_names(fields: Fields, key: str, allowed: Iterable[str]) -> tuple[str, ...]:
+    """Take and check a list of names, each of them once."""
+    names, known = fields.take(key, (list, tuple), ()), list(allowed)
     for name in names:
-        if name not in SCALES:
-            fields.fault("edge_features", f"has {name!r}; {did_you_mean(name, SCALES)}")
+        if name not in known:
+            fields.fault(key, f"has {name!r}; {did_you_mean(name, known)}")
         elif list(names).count(name) > 1:
-            fields.fault("edge_features", f"has {name!r} twice; allowed: each once")
+            fields.fault(key, f"has {name!r} twice; allowed: each once")
     return tuple(map(str, names))
 
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archioptrx.core.config import Fields
-from archioptrx.core.errors import did_you_mean
-from archioptrx.data.options.base import edge_features_option, option, take_edge_features
+from archioptrx.data.options.base import edge_features_option, option, take_edge_features, take_names
 
 _HEPTRKX = {"layers": "barrel", "noise": "drop", "overlaps": "drop"}
 PRESETS: Mapping[str, Mapping[str, Any]] = {
@@ -122,7 +121,7 @@ class Cuts:
         for name, (kind, least) in _LEAST.items():
             values[name] = fields.take(name, kind, usual.get(name, getattr(Cuts, name)), minimum=least)
         values["signal_primary"] = fields.take("signal_primary", bool, False)
-        values["features"] = _features(fields)
+        values["features"] = take_names(fields, "features", FEATURES)
         values["edge_features"] = take_edge_features(fields)
         if values["phi_sectors"] != 1 and any(CLUSTERS.get(name) == "phi" for name in values["features"]):
             fields.fault("features", "has the azimuth of a cluster; allowed with phi_sectors 1")
@@ -174,13 +173,3 @@ def options_text(values: Mapping[str, Any]) -> str:
         name: str(value).lower() if isinstance(value, bool | str) else f"{value:g}" for name, value in values.items()
     }
     return ", ".join(f"{name} {text}" for name, text in texts.items())
-
-
-def _features(fields: Fields) -> tuple[str, ...]:
-    names = fields.take("features", (list, tuple), ())
-    for name in names:
-        if name not in FEATURES:
-            fields.fault("features", f"has {name!r}; {did_you_mean(name, FEATURES)}")
-        elif list(names).count(name) > 1:
-            fields.fault("features", f"has {name!r} twice; allowed: each once")
-    return tuple(names)

@@ -103,7 +103,7 @@ def load(content: bytes) -> Any:
             if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
                 raise InputError("comes from a machine with another order of bytes")
             check_instructions(program, REFUSED - NEEDED)
-            return _Unpickler(program, archive, f"{folder}data/").load()
+            return _TensorUnpickler(program, archive, f"{folder}data/").load()
     except InputError:
         raise
     except zipfile.BadZipFile as error:
@@ -113,7 +113,7 @@ def load(content: bytes) -> Any:
         raise InputError(f"can't be read ({reason_of(error, 160)})") from error
 
 
-class _Unpickler(pickle.Unpickler):
+class _TensorUnpickler(pickle.Unpickler):
     def __init__(self, program: bytes, archive: zipfile.ZipFile, folder: str) -> None:
         super().__init__(io.BytesIO(program))
         self._archive, self._folder = archive, folder

@@ -47,7 +47,7 @@ class Channels:
 
 
 @dataclass(frozen=True)
-class Perceptron:
+class PerceptronWidths:
     """A module that a class wants: linear layers of these widths, with a ReLU between."""
 
     widths: tuple[int, ...]

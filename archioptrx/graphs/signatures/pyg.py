@@ -14,7 +14,7 @@ from archioptrx.graphs.signatures.convolutions import (
     WEIGHT,
     Channels,
     ConvolutionFacts,
-    Perceptron,
+    PerceptronWidths,
     Sizes,
 )
 from archioptrx.graphs.signatures.domains import Domains, Kind, Shape
@@ -170,7 +170,7 @@ def _part_faults(
 def constructor_arguments(
     conv: str, inputs: Sequence[Shape], output: Shape, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Keyword arguments that make the class; a module is a `Perceptron`."""
+    """Keyword arguments that make the class; a module is a `PerceptronWidths`."""
     facts = CONVOLUTIONS[conv]
     given = {**given}
     sizes = sizes_of([Kind(shape.domain, Width.of(shape.width)) for shape in inputs], Kind("node", Width()))
@@ -184,7 +184,7 @@ def constructor_arguments(
         arguments["hidden_channels"] = output.width
     for name, ends in (facts.perceptrons or {}).items():
         first, last = ends(Channels(own, second, edges, result))
-        arguments[name] = Perceptron((first, *given.pop(name, [output.width]), last))
+        arguments[name] = PerceptronWidths((first, *given.pop(name, [output.width]), last))
     return arguments | given
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, EDGE_KEYWORDS, WEIGHT, Perceptron
+from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, EDGE_KEYWORDS, WEIGHT, PerceptronWidths
 from archioptrx.graphs.source.step import Assign, LayerClass, LayerSource, SourceStep, about, argument_names
 from archioptrx.graphs.source.text import Call, Code, call, flat, literal
 
@@ -43,7 +43,7 @@ def _keyword(name: str, value: Code) -> Code:
 
 def _code(name: str, value: Any) -> Code:
     """The value of an argument as code."""
-    if not isinstance(value, Perceptron):
+    if not isinstance(value, PerceptronWidths):
         return f"torch.tensor({literal(value)})" if name == "deg" else literal(value)
     layers = [f"nn.Linear({first}, {last})" for first, last in pairwise(value.widths)]
     return call("nn.Sequential", *[part for layer in layers for part in (layer, "nn.ReLU()")][:-1])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from archioptrx.core.errors import RAISED, GraphError, error_text
 from archioptrx.graphs.signatures import SIGNATURES, Shape
-from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, EDGE_KEYWORDS, WEIGHT, Perceptron
+from archioptrx.graphs.signatures.convolutions import CONVOLUTIONS, EDGE_KEYWORDS, WEIGHT, PerceptronWidths
 from archioptrx.graphs.signatures.pyg import constructor_arguments
 from archioptrx.networks.blocks.registry import block
 from archioptrx.networks.blocks.value import ForwardPass, Value
@@ -38,7 +38,7 @@ class Convolution(nn.Module):
     Attributes
     ----------
     arguments
-        All keyword arguments with which the convolutions were made; a module is a `Perceptron`.
+        All keyword arguments with which the convolutions were made; a module is a `PerceptronWidths`.
     conv, back
         The convolution; that against the edges, for both directions.
 
@@ -87,7 +87,7 @@ class Convolution(nn.Module):
     @property
     def _title(self) -> str:
         arguments = ", ".join(
-            f"{name}={list(value.widths) if isinstance(value, Perceptron) else value!r}"
+            f"{name}={list(value.widths) if isinstance(value, PerceptronWidths) else value!r}"
             for name, value in self.arguments.items()
         )
         return f"{self.name}({arguments})"
@@ -119,7 +119,7 @@ class Convolution(nn.Module):
 
 def _value(name: str, value: Any) -> Any:
     """The value of an argument as the class takes it."""
-    if isinstance(value, Perceptron):
+    if isinstance(value, PerceptronWidths):
         layers = [nn.Linear(first, last) for first, last in pairwise(value.widths)]
         return nn.Sequential(*[part for layer in layers for part in (layer, nn.ReLU())][:-1])
     return torch.tensor(value) if name == "deg" else value

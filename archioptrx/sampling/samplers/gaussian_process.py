@@ -28,7 +28,7 @@ PRIOR_WEIGHT, PRIOR_NOISE, WIDTH, NOISE_WIDTH = -1.5, -2.0, 1.5, 1.0
 
 
 @dataclass(frozen=True)
-class Point:
+class FeaturePoint:
     """Counts of labels of one candidate.
 
     Attributes
@@ -46,12 +46,12 @@ class Point:
     norms: Array
 
 
-def point_of(levels: Sequence[Mapping[str, int]]) -> Point:
+def point_of(levels: Sequence[Mapping[str, int]]) -> FeaturePoint:
     """A point from the counts of labels by level."""
     labels = tuple(np.array([_number(label) for label in level], dtype=np.uint64) for level in levels)
     counts = tuple(np.array(list(level.values()), dtype=np.float32) for level in levels)
     squares = [sum(count * count for count in level.values()) for level in levels]
-    return Point(labels, counts, np.sqrt(np.array(squares, dtype=np.float64)))
+    return FeaturePoint(labels, counts, np.sqrt(np.array(squares, dtype=np.float64)))
 
 
 @lru_cache(maxsize=65536)
@@ -69,7 +69,7 @@ class Level:
     labels, counts, rows
         [labels of all points]: number of the label, number of its occurrences, and position of its point.
     norms
-        [points]: as in Point.
+        [points]: as in FeaturePoint.
     """
 
     labels: npt.NDArray[np.uint64]
@@ -78,7 +78,7 @@ class Level:
     norms: Array
 
 
-def levels_of(points: Sequence[Point]) -> list[Level]:
+def levels_of(points: Sequence[FeaturePoint]) -> list[Level]:
     """Several points by level."""
     result = []
     for level in range(len(points[0].labels)):
@@ -268,7 +268,7 @@ class Regression:
     """
 
     def __init__(
-        self, points: Sequence[Point], theta: Array, searches: Sequence[int] | None = None, kinship: float = 1.0
+        self, points: Sequence[FeaturePoint], theta: Array, searches: Sequence[int] | None = None, kinship: float = 1.0
     ) -> None:
         self.points, self.theta, self.kinship = levels_of(points), theta, kinship
         self.searches = np.array([0] * len(points) if searches is None else searches, dtype=np.int64)
@@ -282,7 +282,7 @@ class Regression:
         count = len(self.points[0].norms)
         return self._rows[:count, :count]
 
-    def append(self, point: Point) -> None:
+    def append(self, point: FeaturePoint) -> None:
         """Add a known point."""
         new, inverse = levels_of([point]), self.inverse
         across, count = inverse @ self._across(new)[0], len(inverse)
@@ -299,7 +299,7 @@ class Regression:
         own = np.zeros(len(new[0].norms), dtype=np.int64)
         return kernel(cosines(new, self.points), self.theta) * likeness(own, self.searches, self.kinship)
 
-    def posterior(self, targets: Array, new: Sequence[Point]) -> Posterior:
+    def posterior(self, targets: Array, new: Sequence[FeaturePoint]) -> Posterior:
         """Posterior at new points, given the targets [n] of the known ones."""
         levels = levels_of(new)
         across = self._across(levels) @ self.inverse.T

@@ -18,7 +18,7 @@ from archioptrx.sampling.samplers.base import Earlier, seed_of
 from archioptrx.sampling.samplers.features import features
 from archioptrx.sampling.samplers.gaussian_process import (
     Array,
-    Point,
+    FeaturePoint,
     Regression,
     cosines_among,
     fit,
@@ -93,13 +93,13 @@ class GaussianProcessSampler:
         self.pool, self.best, self.acquisition = pool, best, acquisition
         self.memory = Memory(space, elsewhere=True)
         self.start, self._earlier = Start(), Lessons()
-        self._points: list[Point] = []  # of the observations
+        self._points: list[FeaturePoint] = []  # of the observations
         self._theta: list[float] = []
         self._kinship = 1.0
         self._fitted = 0  # number of observations when the weights were fitted
         self._regression: Regression | None = None
         self._modelled: list[int] = []  # the observations of the regression
-        self._parts: dict[int, Part] = {}  # by number of the proposal that made it
+        self._parts: dict[int, PoolPart] = {}  # by number of the proposal that made it
         self._free: dict[Trace, list[int]] = {}  # of the parents: positions of decisions with several options
         self._preferred: tuple[int, list[Any]] = (-1, [])  # number of a proposal, its pool in order
 
@@ -143,13 +143,13 @@ class GaussianProcessSampler:
 
     def _make_parts(self, number: int) -> None:
         """Keep the parts of this proposal and those before it; make those that are missing."""
-        parts = dict[int, Part]()
+        parts = dict[int, PoolPart]()
         for other in range(max(0, number + 1 - PARTS), number + 1):
-            part = self._parts.get(other) or Part(len(self.memory.observations))
-            parts[other] = part if part.pool else Part(part.observed, self._make_pool(other, part.observed))
+            part = self._parts.get(other) or PoolPart(len(self.memory.observations))
+            parts[other] = part if part.pool else PoolPart(part.observed, self._make_pool(other, part.observed))
         self._parts = parts
 
-    def _make_pool(self, number: int, observed: int) -> list[tuple[Any, Point]]:
+    def _make_pool(self, number: int, observed: int) -> list[tuple[Any, FeaturePoint]]:
         """One part of a pool, from the first `observed` observations: half mutated, a quarter crossed, one random."""
         draw = random.Random(seed_of(self.seed, number, 0, 0))
         answer = random_choices(draw.getrandbits(64))
@@ -228,12 +228,12 @@ class GaussianProcessSampler:
         self._points = [point_of(features(self._candidate(seen))) for seen in self.memory.observations]
         self._theta, self._fitted = list(state["theta"]), int(state["fitted"])
         self._kinship = float(state["kinship"])
-        self._parts = {int(number): Part(int(observed)) for number, observed in state["parts"].items()}
+        self._parts = {int(number): PoolPart(int(observed)) for number, observed in state["parts"].items()}
         self._regression, self._modelled, self._preferred = None, [], (-1, [])
 
 
 @dataclass(frozen=True)
-class Part:
+class PoolPart:
     """A part of a pool.
 
     Attributes
@@ -245,7 +245,7 @@ class Part:
     """
 
     observed: int
-    pool: Sequence[tuple[Any, Point]] = ()
+    pool: Sequence[tuple[Any, FeaturePoint]] = ()
 
 
 @dataclass(frozen=True)
@@ -258,7 +258,7 @@ class Lessons:
         Of each trial: its point, the normal quantile of its rank in its search, the number of the search.
     """
 
-    points: tuple[Point, ...] = ()
+    points: tuple[FeaturePoint, ...] = ()
     targets: tuple[float, ...] = ()
     searches: tuple[int, ...] = ()
 
@@ -266,7 +266,7 @@ class Lessons:
     def of(cls, earlier: Sequence[Earlier]) -> Lessons:
         """At most `EARLIER` trials of all searches together: of each the best half and the latest."""
         numbers = sorted({trial.search for trial in earlier})
-        points, targets, searches = list[Point](), list[float](), list[int]()
+        points, targets, searches = list[FeaturePoint](), list[float](), list[int]()
         for number in numbers:
             trials = [trial for trial in earlier if trial.search == number]
             outcomes = [(trial.score, trial.epochs) for trial in trials]
