@@ -66,7 +66,7 @@ def load(options: ColliderMLOptions) -> Dataset:
 
 
 def parts_of(options: ColliderMLOptions) -> set[str]:
-    """What is known of the events: `truth`, `particles`."""
+    """Facts that are known of the events: `truth`, `particles`."""
     tables = find_tables(options)
     known = {"particles"} if tables["particles"] else set()
     for file in tables[HITS]:

@@ -63,7 +63,7 @@ class GraphObject:
         return new
 
     def __call__(self, *_: Any) -> GraphObject:
-        """What PyG calls to make the class of a batch: here an object again."""
+        """Answer PyG, which calls it for the class of a batch: an object again."""
         return GraphObject()
 
     def __setstate__(self, state: Any) -> None:

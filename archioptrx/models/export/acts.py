@@ -113,7 +113,7 @@ def _scales(take: Take, names: Sequence[str]) -> list[float]:
 
 
 def _settings(take: Take, path: Path, names: list[str], scales: list[float]) -> dict[str, Any]:
-    """What a configuration of Acts has to say, and facts of the model."""
+    """Settings that a configuration of Acts holds, and facts of the model."""
     shapes = {"x": ("float32", f"[N, {len(names)}]"), "edge_index": ("int64", "[2, E]")}
     shapes["edge_attr"] = ("float32", f"[E, {len(EDGE_FEATURES)}]")
     reads_edges = "edge_attr" in take.program.arguments
