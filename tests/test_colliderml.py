@@ -1,6 +1,7 @@
 """The source `colliderml`: tables by its schema, in each layout; the same graphs as from TrackML; what is refused."""
 
 import json
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from archioptrx.commands.data import main
 from archioptrx.core.errors import InputError
 from archioptrx.data.simulation.detector import layer_pairs
 from archioptrx.data.simulation.open_data_detector import OPEN_DATA, layers_at
-from archioptrx.data.sources import load_dataset, source_at, with_path
+from archioptrx.data.sources import load_dataset, parquet_rows, source_at, with_path
 from archioptrx.data.sources.colliderml import parts_of
 from archioptrx.data.sources.parquet_rows import Row, event_numbers, read_row
 from archioptrx.data.sources.trackml import write_event
@@ -226,6 +227,22 @@ def test_bad_files_and_tables_are_one_line_each(tmp_path):
     assert read(tmp_path, skip_bad=True).events == ("event000000006", "event000000007")
     (hits.parent / "train-00001-of-00002.parquet").write_bytes(good)
     assert "event 5 stands twice, also in" in fault_of(tmp_path, from_event=6)
+
+
+def test_a_file_that_ends_its_reader_is_one_line(tmp_path, monkeypatch):
+    """No such file is kept here: a reader that ends in the same way stands in for it."""
+    write_tables(tmp_path, rows())
+    monkeypatch.setattr(parquet_rows, "_event_numbers", ending)
+    with pytest.raises(InputError) as error:
+        read(tmp_path)
+    ended = "/train-00000-of-00001.parquet: ends the process that reads it (killed by signal 6); allowed: tables of C"
+    assert len(error.value.faults) == 2 and all(ended in fault for fault in error.value.faults)
+    monkeypatch.undo()
+    assert len(read(tmp_path).events) == 3
+
+
+def ending(file):
+    os.abort()
 
 
 def test_a_file_that_claims_too_much_is_not_read(tmp_path):

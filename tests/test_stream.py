@@ -23,7 +23,7 @@ from archioptrx.data.sources.hitgraphs import write
 from archioptrx.data.sources.stream import StreamLimits, key_of, stream
 from archioptrx.data.storage.cache import code_files
 from archioptrx.data.storage.stored import StoredGraphs, cache
-from archioptrx.data.storage.workers import _answer, number_of_workers, spread
+from archioptrx.data.storage.workers import Ended, OwnProcess, _answer, number_of_workers, spread
 
 METADATA = Metadata("test")
 
@@ -213,6 +213,19 @@ def test_a_worker_that_dies_is_one_line(folder):
     with pytest.raises(InputError, match=r"^a worker process that built an event ended \(killed by signal 9; out of"):
         stream(jobs(3), streams.make_and_die, METADATA, limits=IN_WORKERS)
     assert not list(folder.iterdir())
+
+
+def test_a_call_that_ends_its_process_ends_no_other():
+    apart = OwnProcess()
+    assert apart.call(abs, -2) == 2
+    with pytest.raises(Ended, match=r"^killed by signal 11$"):
+        apart.call(signal.raise_signal, signal.SIGSEGV)
+    with pytest.raises(Ended, match=r"^exit code 3$"):
+        apart.call(os._exit, 3)
+    with pytest.raises(TypeError):
+        apart.call(abs, "x")
+    assert apart.call(abs, -3) == 3, "a new process answers"
+    apart.close()
 
 
 def alive(process: int) -> bool:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from archioptrx.core.errors import InputError, reason_of
 from archioptrx.data.sources.files import file_fault, stamp
+from archioptrx.data.storage.workers import Ended, OwnProcess
 
 Array = NDArray[Any]
 
@@ -44,9 +45,33 @@ def event_numbers(file: Path, folder: Path) -> list[tuple[int, Row]]:
     Raises
     ------
     InputError
-        The file can't be read, or has no column of numbers of events.
+        The file can't be read, leads out of its folder, claims more than it can hold, or has no column of numbers of
+        events.
     """
-    parquet = opened(file, folder)
+    if (fault := file_fault(file, folder, LARGEST)) is not None:
+        raise InputError(f"{file}: {fault}")
+    # pyarrow 26.0.1 ends the process where it is asked for a column's claims in some damaged footers.
+    try:
+        return _FOOTERS.call(_event_numbers, file)
+    except Ended as error:
+        raise InputError(f"{file}: ends the process that reads it ({error}); allowed: tables of ColliderML") from error
+
+
+_FOOTERS = OwnProcess()
+
+
+def _event_numbers(file: Path) -> list[tuple[int, Row]]:
+    try:
+        parquet = pq.ParquetFile(file)
+        groups = [parquet.metadata.row_group(number) for number in range(parquet.num_row_groups)]
+        claimed = max((g.column(k).num_values for g in groups for k in range(g.num_columns)), default=0)
+    except BROKEN as error:
+        raise _damaged(file, error) from error
+    if claimed > max(USUAL_NUMBERS, file.stat().st_size):
+        raise InputError(
+            f"{file}: claims {claimed:,} numbers in {file.stat().st_size:,} bytes, as a bomb does; "
+            f"allowed: one for each byte, or {USUAL_NUMBERS:,}"
+        )
     if EVENT not in parquet.schema_arrow.names or not pa.types.is_integer(parquet.schema_arrow.field(EVENT).type):
         raise InputError(f"{file}: has no column {EVENT} of whole numbers; allowed: tables of ColliderML")
     found = []
@@ -62,32 +87,19 @@ def event_numbers(file: Path, folder: Path) -> list[tuple[int, Row]]:
 
 
 def column_names(file: Path, folder: Path) -> tuple[str, ...]:
-    """Names of a file's columns."""
-    return tuple(opened(file, folder).schema_arrow.names)
-
-
-def opened(file: Path, folder: Path) -> pq.ParquetFile:
-    """Open a file of a folder, and check what it claims to hold.
+    """Names of a file's columns.
 
     Raises
     ------
     InputError
-        It can't be read, leads out of its folder, or claims more than it can hold.
+        The file can't be read, or leads out of its folder.
     """
     if (fault := file_fault(file, folder, LARGEST)) is not None:
         raise InputError(f"{file}: {fault}")
     try:
-        parquet = pq.ParquetFile(file)
-        groups = [parquet.metadata.row_group(number) for number in range(parquet.num_row_groups)]
-        claimed = max((g.column(k).num_values for g in groups for k in range(g.num_columns)), default=0)
+        return tuple(pq.ParquetFile(file).schema_arrow.names)
     except BROKEN as error:
         raise _damaged(file, error) from error
-    if claimed > max(USUAL_NUMBERS, file.stat().st_size):
-        raise InputError(
-            f"{file}: claims {claimed:,} numbers in {file.stat().st_size:,} bytes, as a bomb does; "
-            f"allowed: one for each byte, or {USUAL_NUMBERS:,}"
-        )
-    return parquet
 
 
 def _damaged(file: Path, error: Exception) -> InputError:

@@ -8,10 +8,13 @@ at the latest when the process that started it ends, in whatever way.
 
 from __future__ import annotations
 
+import atexit
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -105,42 +108,98 @@ class _Workers:
             process.kill()  # a thread that waits for its answer reads the end of the file
         self._threads.shutdown(wait=True)
         for process in self._processes:
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                assert pipe is not None
-                try:
-                    pipe.close()
-                except BrokenPipeError:
-                    continue  # the process ended before it had read all of its task
+            _close(process)
 
     def submit(self, function: Callable[[Item], Result], item: Item) -> Future[Result]:
         """Hand out a task; a new process is started while there are fewer than allowed."""
         if len(self._processes) < self._most:
             self._processes.append(_start())
-            _send(self._processes[-1], pickle.dumps(list(FINDER.sources.values())))
             self._idle.put(self._processes[-1])
-        task = pickle.dumps((function, item), pickle.HIGHEST_PROTOCOL)
-        return self._threads.submit(self._serve, task)
+        return self._threads.submit(self._serve, _task(function, item))
 
     def _serve(self, task: bytes) -> Any:
         process = self._idle.get()
         try:
             return _ask(process, task)
+        except Ended as error:
+            text = f"a worker process that built an event ended ({error}); allowed: fewer of them, {WORKERS}=1"
+            raise InputError(text) from error
         finally:
             self._idle.put(process)
 
 
-def _start() -> subprocess.Popen[bytes]:
+class Ended(Exception):
+    """A process ended before it had answered; the text says how."""
+
+
+class OwnProcess:
+    """Calls of functions that may end their process, in one that isn't this one.
+
+    It starts with the first call, again after a call that ended it, and ends with this process. What it prints is lost.
+    """
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+        atexit.register(self.close)
+
+    def call(self, function: Callable[[Item], Result], item: Item) -> Result:
+        """Call a module's function there.
+
+        Raises
+        ------
+        Exception
+            Error that the function raised, with the traceback as a note.
+        Ended
+            The function ended the process.
+        """
+        with self._lock:
+            if self._process is None:
+                self._process = _start(errors=subprocess.DEVNULL)
+            try:
+                answer: Result = _ask(self._process, _task(function, item))
+            except Ended:
+                self.close()
+                raise
+            return answer
+
+    def close(self) -> None:
+        """End the process, if it runs."""
+        if self._process is not None:
+            _close(self._process)
+            self._process = None
+
+
+def _task(function: Callable[[Item], Result], item: Item) -> bytes:
+    return pickle.dumps((function, item), pickle.HIGHEST_PROTOCOL)
+
+
+def _start(errors: int | None = None) -> subprocess.Popen[bytes]:
+    """Start a process and tell it where the user's own modules lie; `errors` is where its errors are printed."""
     path = os.pathsep.join(entry for entry in sys.path if entry)
     one_thread = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return subprocess.Popen(
+    process = subprocess.Popen(
         # -P: a file called random.py in the folder of the user must not become the module random.
         [sys.executable, "-P", "-c", "from archioptrx.data.storage.workers import serve; serve()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=errors,
         env={**os.environ, **one_thread, "PYTHONPATH": path, WORKERS: "1"},
         start_new_session=True,  # Ctrl-C is for the process that started it, which ends its workers
     )
+    _send(process, pickle.dumps(list(FINDER.sources.values())))
+    return process
+
+
+def _close(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        assert pipe is not None
+        try:
+            pipe.close()
+        except BrokenPipeError:
+            continue  # the process ended before it had read all of its task
 
 
 def _ask(process: subprocess.Popen[bytes], task: bytes) -> Any:
@@ -150,10 +209,8 @@ def _ask(process: subprocess.Popen[bytes], task: bytes) -> Any:
         good, answer = pickle.loads(_received(process.stdout))
     except (EOFError, BrokenPipeError) as error:
         code = process.wait()
-        ending = f"killed by signal {-code}; out of memory?" if code < 0 else f"exit code {code}"
-        raise InputError(
-            f"a worker process that built an event ended ({ending}); allowed: fewer of them, {WORKERS}=1"
-        ) from error
+        memory = "; out of memory?" if code == -signal.SIGKILL else ""
+        raise Ended(f"killed by signal {-code}{memory}" if code < 0 else f"exit code {code}") from error
     if good:
         return answer
     raised, text = answer
