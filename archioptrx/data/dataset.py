@@ -280,7 +280,7 @@ class Dataset:
     def _strangers(self, test: Dataset) -> Sequence[HitGraph]:
         """The graphs of another data set, in these scales.
 
-        Refused are copies of the own ones, renamed ones too, and own events that are divided in another way.
+        Refused are copies of the own ones and own events that are divided in another way, renamed ones too.
         """
         if copies := copied(test.graphs, self.graphs) or shared_events(test.graphs, self.graphs):
             names = ", ".join(copies[:MOST_NAMED])
