@@ -41,7 +41,7 @@ GROWTH, MOST_NEW = 1.15, 150
 FIT, WINDOW = 256, 1000
 """Most observations for the fit of the weights, and for the posterior (see `window`)."""
 
-PARTS = 4
+PARTS = 10
 """Number of parts of a pool: a proposal makes one part anew, and keeps those of the proposals just before it."""
 
 EARLIER = 128
