@@ -78,6 +78,7 @@ def test_networks_keep_most_of_their_decisions(tracking):
         space = noting_options(tracking, options)
         child = mutate(space, parent, draw.choice(free(tracking, parent)), random_choices(seed)).trace
         assert child != parent and options == options_of(tracking, child)
+        assert all(decision.label in labels for decision, labels in zip(child.decisions, options, strict=True))
         shares.append(shared(parent, child))
     # Measured on 400: 0.88.
     assert sum(shares) / len(shares) > 0.8
