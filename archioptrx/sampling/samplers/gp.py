@@ -42,7 +42,9 @@ FIT, WINDOW = 256, 1000
 """Most observations for the fit of the weights, and for the posterior (see `window`)."""
 
 PARTS = 10
-"""Number of parts of a pool: a proposal makes one part anew, and keeps those of the proposals just before it."""
+"""Number of parts of a pool: a proposal makes one part anew, and keeps those of the proposals just before it.
+
+Walks and features take most of the time of a proposal, and a candidate that was not chosen is as good as it was."""
 
 EARLIER = 128
 """Trials of earlier searches that the model is given, at most."""
