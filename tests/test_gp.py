@@ -231,15 +231,15 @@ def kept_pool(sampler):
 
 
 def test_a_proposal_makes_one_part_of_its_pool_anew(monkeypatch):
-    monkeypatch.setattr("archioptrx.sampling.samplers.gp.PARTS", 3)
-    sampler, pools = make_sampler("gp", WORDS, 2, initial=6, pool=12), []
-    for _ in range(9):
+    monkeypatch.setattr("archioptrx.sampling.samplers.gp.PARTS", 4)
+    sampler, pools = make_sampler("gp", WORDS, 2, initial=2, pool=16), []
+    for _ in range(5):
         word = sampler.propose()
         sampler.observe(word, value(word), 1)
         pools.append(kept_pool(sampler.inner))
-    assert [list(pool) for pool in pools[6:]] == [[4, 5, 6], [5, 6, 7], [6, 7, 8]]
-    assert pools[8][6] == pools[7][6] == pools[6][6]
-    assert [len(part) for part in pools[8].values()] == [4] * 3
+    assert [list(pool) for pool in pools[2:]] == [[-1, 0, 1, 2], [0, 1, 2, 3], [1, 2, 3, 4]]
+    assert pools[2][2] == pools[3][2] == pools[4][2]
+    assert [len(part) for part in pools[2].values()] == [len(part) for part in pools[4].values()] == [4] * 4
 
 
 def test_a_loaded_state_goes_on_the_same_beyond_the_window(monkeypatch):
