@@ -324,6 +324,13 @@ def test_a_metric_that_raises_fails_its_trial_in_one_line(lab, capsys):
     assert len(errors) == 1 and errors.pop().startswith("epoch 1, validation: metric slow_purity: raised Attribute")
 
 
+def test_a_number_of_an_own_task_that_no_float_holds_fails_its_trial_in_one_line(lab, capsys):
+    write_module(FILE.replace('return {"loss": loss,', 'return {"loss": loss, "hits": 10**400,'))
+    assert search.main(f"{radii('bad')} --backend local --output run".split()) == 2
+    errors = {row["error"] for row in RunFolder("run").trials.read()}
+    assert errors == {"epoch 1, validation: task radius: metric hits: is a whole number that no float holds"}
+
+
 def test_arguments_of_a_metric():
     for options, message in (
         ({"of": ("edges", "tracks")}, "metric m: of: is edges, tracks; allowed: tracks alone"),

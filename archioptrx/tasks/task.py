@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
@@ -177,6 +178,9 @@ class Task(ABC):
             scores = self.metrics(outputs, graphs, cut=cut, bins=bins)
         if not isinstance(scores, dict):
             raise InputError(f"task {self.name}: its metrics are {kind_of(scores)}; allowed: numbers by name, a dict")
+        for name, value in scores.items():
+            if isinstance(value, int) and abs(value) > sys.float_info.max:
+                raise TrialError(f"task {self.name}: metric {name}: is a whole number that no float holds")
         further = [metric for metric in self.judging if TRACKS not in metric.of and metric.name not in scores]
         if not further:
             return scores
