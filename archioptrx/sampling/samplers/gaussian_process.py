@@ -293,8 +293,7 @@ class Regression:
         self.searches = np.array([0] * len(points) if searches is None else searches, dtype=np.int64)
         related = kernel(cosines_among(self.points), theta) * likeness(self.searches, self.searches, kinship)
         noisy = related + math.exp(theta[-1]) * np.eye(len(points))
-        root: Array = np.linalg.cholesky(noisy)
-        self._rows = inverted(root)
+        self._rows = inverted(np.asarray(np.linalg.cholesky(noisy), dtype=np.float64))
         self._across: dict[FeaturePoint, Array] = {}  # by new point: its kernel to the points that were known then
 
     @property
