@@ -181,7 +181,9 @@ def changed_inside(content, random):
         if isinstance(inside, np.ndarray) and random.random() < 0.8:
             content[key] = mutated_array(inside, random)
         else:
-            content[key] = random.choice((*PLAIN, *NUMBERS, np.ones((2, 2)), np.array(["a"], object)))
+            # A copy: the next change may go down into it, and the examples after this one want it as it was.
+            chosen = random.choice((*PLAIN, *NUMBERS, np.ones((2, 2)), np.array(["a"], object)))
+            content[key] = copy.deepcopy(chosen)
         return
 
 
