@@ -299,8 +299,8 @@ def test_an_output_without_its_domain_is_refused():
 def test_graphs_made_of_others_are_written_as_submissions_alone():
     inner = {"source": "hitgraphs", "path": "a"}
     derived, toy = DataDescription({"source": "line_graph", "of": inner}), DataDescription({"source": "toy"})
-    with pytest.raises(InputError, match="that writes for graphs of line_graph; allowed: colliderml, trackml"):
+    with pytest.raises(InputError, match="that writes for graphs of line_graph; allowed: acts, colliderml, trackml"):
         predict.writer_of(derived)
     assert predict.writer_of(DataDescription(inner))[0] == "hitgraphs"
-    with pytest.raises(InputError, match="the source toy has no prediction writer; allowed: acorn, colliderml"):
+    with pytest.raises(InputError, match="the source toy has no prediction writer; allowed: acorn, acts, colliderml"):
         predict.writer_of(toy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archioptrx.data.options.acorn import AcornOptions
+from archioptrx.data.options.acts import ActsOptions
 from archioptrx.data.options.base import HERE, OF, Options, PlainOptions, description, option
 from archioptrx.data.options.colliderml import ColliderMLOptions
 from archioptrx.data.options.helix import HelixOptions
@@ -19,6 +20,7 @@ __all__ = [
     "OF",
     "SOURCES",
     "AcornOptions",
+    "ActsOptions",
     "ColliderMLOptions",
     "HelixOptions",
     "HitgraphsOptions",
