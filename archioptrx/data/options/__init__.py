@@ -6,6 +6,7 @@ from archioptrx.data.options.acorn import AcornOptions
 from archioptrx.data.options.acts import ActsOptions
 from archioptrx.data.options.base import HERE, OF, Options, PlainOptions, description, option
 from archioptrx.data.options.colliderml import ColliderMLOptions
+from archioptrx.data.options.fatras import FatrasOptions
 from archioptrx.data.options.helix import HelixOptions
 from archioptrx.data.options.hitgraphs import HitgraphsOptions
 from archioptrx.data.options.learned import LearnedOptions
@@ -22,6 +23,7 @@ __all__ = [
     "AcornOptions",
     "ActsOptions",
     "ColliderMLOptions",
+    "FatrasOptions",
     "HelixOptions",
     "HitgraphsOptions",
     "LearnedOptions",
