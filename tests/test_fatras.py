@@ -10,6 +10,8 @@ import pytest
 from acts_files import PARTS
 
 from archioptrx.commands.data import main
+from archioptrx.core.errors import InputError
+from archioptrx.data.options import FatrasOptions, source_at
 from archioptrx.data.simulation import fatras
 from archioptrx.data.simulation.detector import TRACKML
 from archioptrx.data.sources import load_dataset
@@ -81,6 +83,37 @@ def test_an_event_depends_on_seed_and_number_alone(written, tmp_path):
     assert [(a.x == b.x).all() and (a.y == b.y).all() for a, b in zip(read.graphs, dataset.graphs, strict=True)]
     (graph,) = load_dataset({"source": "trackml", "path": str(tmp_path / "trackml"), **cuts}).graphs
     assert len(graph.x) == len(first.x) and graph.pid.unique().tolist() == first.pid.unique().tolist()
+
+
+def test_the_tables_of_acts_are_the_same_events(tmp_path):
+    """Acts writes one event as CSV and as Parquet; `acts` reads the first, `colliderml` the second."""
+    acts = pytest.importorskip("acts")
+    examples, level = pytest.importorskip("acts.examples"), acts.logging.ERROR
+    arrow, schemas = pytest.importorskip("acts.examples.arrow"), pytest.importorskip("acts.arrow")
+    options, random = FatrasOptions(particles=20), examples.RandomNumbers(seed=7)
+    sequencer = examples.Sequencer(events=1, numThreads=1, logLevel=level, trackFpes=False, outputTimingFile="")
+    fatras._particles(sequencer, options, random)
+    fatras._detector_response(sequencer, options, random)
+    of_hits = {"inputSimHits": "hits", "inputClusters": "clusters", "inputSimHitMeasurementsMap": "hit_measurements"}
+    common = {"level": level, "inputParticles": "particles_simulated"}
+    sequencer.addAlgorithm(arrow.ArrowParticleOutputConverter(outputTable="a", **common))
+    detectors = arrow.makeVolumeIdDetectorResolver({})
+    hits = arrow.ArrowSimHitOutputConverter(outputTable="b", detectorResolver=detectors, **common, **of_hits)
+    sequencer.addAlgorithm(hits)
+    (tmp_path / "csv").mkdir()
+    tables = {"a": "particles", "b": "tracker_hits"}
+    expected = {"a": schemas.particleSchema(), "b": schemas.simHitSchema()}
+    folder = str(tmp_path / "parquet")
+    writer = arrow.ParquetWriter(level=level, outputDir=folder, collections=tables, expectedSchemas=expected)
+    sequencer.addWriter(writer)
+    fatras._writers(sequencer, str(tmp_path / "csv"))
+    sequencer.run()
+    assert [source_at(tmp_path / name) for name in ("csv", "parquet")] == ["acts", "colliderml"]
+    ours, theirs = (load_dataset({"path": str(tmp_path / name), "layers": "all"}) for name in ("csv", "parquet"))
+    assert ours.metadata.options["building"] == theirs.metadata.options["building"]
+    assert sorted(ours.graphs[0].pt.tolist()) == pytest.approx(sorted(theirs.graphs[0].pt.tolist()))
+    with pytest.raises(InputError, match="or for these files the source colliderml"):
+        load_dataset({"source": "acts", "path": folder})
 
 
 @pytest.mark.parametrize(
