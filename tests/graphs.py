@@ -4,7 +4,15 @@ import numpy as np
 import torch
 
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
-from archioptrx.data.hitgraph import EDGE_FIELDS, NODE_FIELDS, PAIR_FIELDS, PARTICLE_FIELDS, TRIPLET_FIELDS, HitGraph
+from archioptrx.data.hitgraph import (
+    CHAIN_HIT_FIELDS,
+    EDGE_FIELDS,
+    NODE_FIELDS,
+    PAIR_FIELDS,
+    PARTICLE_FIELDS,
+    TRIPLET_FIELDS,
+    HitGraph,
+)
 from archioptrx.data.sources import load_dataset
 
 
@@ -66,12 +74,14 @@ def graph_faults(graph: HitGraph) -> list[str]:
     triplets = 0 if graph.get("triplet_index") is None else graph.triplet_index.shape[1]
     particles = 0 if graph.get("particles") is None else graph["particles"].shape[0]
     pairs = 0 if graph.get("loss_index") is None else graph.loss_index.shape[1]
+    chain_hits = 0 if graph.get("chain_hit_id") is None else len(graph.chain_hit_id)
     kinds = (
         ("hit", NODE_FIELDS, hits),
         ("edge", EDGE_FIELDS, edges),
         ("triplet", TRIPLET_FIELDS, triplets),
         ("particle", PARTICLE_FIELDS, particles),
         ("pair of the loss", PAIR_FIELDS, pairs),
+        ("hit of the chains", CHAIN_HIT_FIELDS, chain_hits),
     )
     for kind, fields, rows in kinds:
         for key in fields:

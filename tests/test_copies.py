@@ -1,6 +1,7 @@
 """Copies of a graph are recognised by what they hold, and no other graph is taken for one."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -8,12 +9,13 @@ import torch
 from graphs import random_dataset, toy
 
 from archioptrx.core.errors import InputError
-from archioptrx.data.copies import KnownGraphs
-from archioptrx.data.dataset import Dataset, cut_sectors, make_graph
+from archioptrx.data.copies import KnownGraphs, shared_events
+from archioptrx.data.dataset import Dataset, Metadata, cut_sectors, make_graph
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.sources import load_dataset
 
 
+@cache
 def events(source: str, seed: int = 0, number: int = 12) -> Dataset:
     """Events of a source."""
     if source == "random":
@@ -88,9 +90,67 @@ def test_an_event_that_is_divided_in_another_way_is_refused(turned):
         known.split(test=test, by="sectors")
 
 
+def divided(dataset: Dataset, parts: int, prefix: str, each: bool = False) -> Dataset:
+    """φ sectors of renamed events, counted from their middles; with `each` every sector is an event of its own."""
+    if parts == 1:
+        pieces = [graph.clone() for graph in dataset.graphs]
+    else:
+        pieces = [piece for graph in dataset.graphs for piece in cut_sectors(graph, dataset.metadata, parts)]
+    for piece in pieces:
+        piece.event = f"{prefix}{piece.event[-1]}" + (f"_{piece.sector}" if each else "")
+    return Dataset(tuple(pieces), replace(dataset.metadata, sectors=parts))
+
+
+def part_of(dataset: Dataset, *places: int) -> Dataset:
+    return Dataset(tuple(dataset.graphs[place] for place in places), dataset.metadata)
+
+
+@pytest.mark.parametrize("each", [False, True])
+@pytest.mark.parametrize(("known", "test"), [(1, 4), (4, 1), (2, 5), (5, 2), (3, 3)])
+def test_renamed_sectors_of_training_events_are_no_test_events(known, test, each):
+    dataset = events("helix", number=5)
+    training = divided(part_of(dataset, 0, 1, 2, 3), known, "a", each)
+    pieces = divided(part_of(dataset, 4, 2), test, "b", each)
+    with pytest.raises(InputError, match=r"^test: holds events of the training data: b2") as error:
+        training.split(test=pieces)
+    assert "b4" not in str(error.value)
+
+
+def test_renamed_sectors_of_other_events_are_test_events():
+    """All are of one detector: the layers are the same, and no event is another one's."""
+    training, others = events("helix"), events("helix", seed=5)
+    for parts, each in ((1, False), (4, False), (4, True)):
+        pieces = divided(others, parts, "b", each)
+        assert len(training.split(test=pieces).test) == len(pieces.graphs)
+
+
+def clouds(seed: int, hits: int, strip: float, event: str) -> HitGraph:
+    """Hits without edges on ten barrel layers, at z that are whole multiples of a strip's length (mm)."""
+    random = np.random.default_rng(seed)
+    z = np.round(random.uniform(-1000, 1000, hits) / strip) * strip if strip else random.uniform(-1000, 1000, hits)
+    r = random.integers(1, 11, hits) * 100.0
+    x = np.stack([r / 1000, random.uniform(-1, 1, hits), z / 1000], axis=1)
+    return make_graph({"x": x, "edge_index": np.zeros((2, 0), int), "y": np.zeros(0)}, Metadata("test"), event, 0)
+
+
+@pytest.mark.parametrize(("hits", "strip"), [(100_000, 0.0), (20_000, 0.05), (3_000, 5.0), (3_000, 50.0)])
+def test_places_that_hits_share_by_chance_make_no_event_another(hits, strip):
+    known = [clouds(seed, hits, strip, f"a{seed}") for seed in (0, 1)]
+    others = [clouds(seed, hits, strip, f"b{seed}") for seed in (2, 3)]
+    assert shared_events(others, known) == []
+    if strip < 1:
+        pieces = cut_sectors(known[1], Metadata("test"), 4)
+        assert shared_events(pieces[2:3], known) == ["a1"]
+
+
+def test_planes_tell_no_events_apart():
+    assert shared_events(events("toy", seed=1).graphs, events("toy").graphs) == []
+    assert shared_events([clouds(1, 0, 0.0, "b")], [clouds(1, 0, 0.0, "a")]) == []
+
+
 @pytest.mark.parametrize("source", ["toy", "helix"])
 def test_other_events_of_the_same_names_are_allowed(source):
-    known, others = events(source, number=30), events(source, seed=5, number=30)
+    known, others = events(source), events(source, seed=5)
     assert known.events == others.events
     splits = known.split(test=others)
     assert len(splits.test) == len(others.graphs) and splits.caution == ""

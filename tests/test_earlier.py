@@ -291,6 +291,17 @@ def test_what_cannot_be_compared_is_refused(run, keys, message):
     assert str(error.value).startswith(f"earlier_runs: {run}: ")
 
 
+def test_a_search_with_another_metric_or_space_is_warned_of(run):
+    known = {"earlier_runs": [str(run)], "sampler": {"name": "gp"}}
+    assert prepare(small(**known)).warnings == ()
+    (warning,) = prepare(small(**known, objective="purity_0.7")).warnings
+    assert warning == f"earlier_runs: {run}: its trials are ranked by auc, this one by purity_0.7"
+    other = small(**known, function_graph="pooling")
+    *_, warning = prepare(other).warnings
+    count = len(EarlierRuns.of(other, True).rows)
+    assert warning.startswith(f"earlier_runs: {run}: the space lacks all of its {count} networks: gp learns from them")
+
+
 def test_a_run_without_scores_is_refused(run, tmp_path):
     empty = tmp_path / "empty"
     shutil.copytree(run, empty)

@@ -245,7 +245,7 @@ def test_an_embedding_that_is_made_again_is_known_to_the_cache():
     assert key_of([], again[0]) != key_of([], other)
 
 
-def test_a_job_for_a_worker_carries_one_graph():
+def test_a_job_for_a_worker_carries_one_event():
     graphs = toy(20).graphs
     jobs = jobs_of(graphs)
     assert [graph.event for job in jobs for graph in job.content] == [graph.event for graph in graphs]

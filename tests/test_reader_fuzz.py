@@ -83,6 +83,8 @@ def npz(random, folder):
         "particles": np.zeros((2, 8)),
         "particle_index": np.array([1, 1, 1, 0]),
     }
+    content |= {"chain": np.array([[0, 1], [1, 2], [2, 3], [3, 4]]), "chain_hit_id": np.arange(6)}
+    content |= {"chain_hit_pid": np.array([7, 7, 7, 0, 0, 7]), "chain_hit_pt": np.ones(6), "chain_hit_z": np.ones(6)}
     for _ in range(random.randrange(1, 3)):
         name = random.choice(list(content))
         content[name] = mutated_array(content[name], random)

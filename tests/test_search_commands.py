@@ -42,6 +42,17 @@ def faults(capsys: pytest.CaptureFixture[str], *arguments: str, main: Any = sear
     return printed.err.splitlines()
 
 
+@pytest.mark.skipif(torch.cuda.device_count() > 7, reason="there are eight GPUs")
+@pytest.mark.parametrize("further", [("--backend", "local"), ("--dry-run",), ("--backend", "ray")])
+def test_gpus_that_are_not_there_are_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], further: tuple[str, ...]
+) -> None:
+    output = () if further == ("--dry-run",) else ("--output", str(tmp_path / "run"))
+    (fault,) = faults(capsys, "quickstart", "--gpus-per-trial", "8", *further, *output)
+    assert fault.startswith("resources: a trial needs 8 GPU; ")
+    assert not (tmp_path / "run").exists()
+
+
 def test_another_sampler_has_none_of_the_files_options(tmp_path: Path) -> None:
     file = tmp_path / "small.yaml"
     file.write_text(yaml.safe_dump({**SMALL, "sampler": {"name": "gp", "initial": 3}}))

@@ -1,5 +1,6 @@
 """Sector files of gnn_tracking: one event in several files whose hits overlap."""
 
+import itertools
 import math
 
 import numpy as np
@@ -119,6 +120,40 @@ def test_graphs_made_of_sectors_that_share_hits_are_not_divided_by_sector(source
     dataset = load_dataset({"source": source, "of": of, **({"epochs": 1} if source == "learned" else {})})
     with pytest.raises(InputError, match=r"^data: sectors of an event share hits, so that 2 events can't be divided"):
         dataset.split()
+
+
+def counted(graphs, radius_of):
+    """Construction counts of learned graphs by sets of named hits: each edge of an event once."""
+    sums = dict.fromkeys(("true_edges", "kept_edges", "edges", "particle_edges"), 0)
+    for event in sorted({graph.event for graph in graphs}):
+        edges, particle, radius = set(), {}, {}
+        for graph in (graph for graph in graphs if graph.event == event):
+            edges |= {frozenset(pair) for pair in graph.hit_id[graph.edge_index].T.tolist()}
+            particle |= dict(zip(graph.hit_id.tolist(), graph.pid.tolist(), strict=True))
+            radius |= dict(zip(graph.hit_id.tolist(), radius_of(graph), strict=True))
+        true = set()
+        for pid in set(particle.values()) - {0}:
+            hits = sorted((hit for hit in particle if particle[hit] == pid), key=radius.__getitem__)
+            true |= {frozenset(pair) for pair in itertools.pairwise(hits)}
+        same = sum(len({particle[hit] for hit in edge}) == 1 and 0 not in map(particle.get, edge) for edge in edges)
+        event_counts = {"true_edges": len(true), "kept_edges": len(true & edges), "edges": len(edges)}
+        sums = {name: sums[name] + count for name, count in (event_counts | {"particle_edges": same}).items()}
+    return sums
+
+
+@pytest.mark.parametrize("source", ["acorn", "helix"])
+def test_learned_edges_that_stand_in_several_sectors_count_once(source, tmp_path):
+    """And true edges that cross from one sector to another are true, as in all other construction."""
+    of = {"source": "helix", "events": 2, "particles": 20, "phi_sectors": 3}
+    if source == "acorn":
+        of = {"source": "acorn", "path": str(write_events(tmp_path / "a", events=2))}
+    dataset = load_dataset({"source": "learned", "of": of, "epochs": 3})
+    standing = sum(graph.num_edges for graph in dataset.graphs)
+    counts = dataset.metadata.options["building"]
+    assert counts == counted(dataset.graphs, lambda graph: graph.x[:, 0].tolist())
+    assert (counts["edges"] < standing) == (source == "acorn")
+    if source == "acorn":
+        assert counts["true_edges"] == 2 * 3 * TRACKS
 
 
 @pytest.mark.parametrize("source", ["hitgraphs", "line_graph"])

@@ -110,18 +110,22 @@ def run(args: argparse.Namespace) -> int:
         raise InputError("--address: is for --backend ray only")
     if args.resume:
         if is_study(args.resume):
-            return studied(args, *reopened(args.resume, overrides, options), EventsOf())
+            reopened_study = reopened(args.resume, overrides, options)
+            _check_gpus(args, reopened_study[1])
+            return studied(args, *reopened_study, EventsOf())
         folder = RunFolder(args.resume)
         ended = len(folder.trials.read())
         if args.trials is not None and 0 < args.trials < ended:
             raise InputError(f"--trials: is {args.trials}, but {ended} trials have ended; allowed: {ended} or more")
         experiment = parse_experiment(folder.document(), folder.place, options, overrides)
         setup = prepare(experiment, folder.path)
+        _check_gpus(args, [setup])
         _warn([setup])
         return searched(args, setup, folder)
     name = args.experiment or "quickstart"
     study = load_study(name, overrides, options)
     setups = [prepare(load_experiment(name, overrides, options))] if study is None else prepared(study)
+    _check_gpus(args, setups)
     _warn(setups)
     if args.dry_run:
         from archioptrx.search.dry_run import dry_run
@@ -133,6 +137,18 @@ def run(args: argparse.Namespace) -> int:
         return searched(args, setups[0], None)
     events = EventsOf()
     return studied(args, new_study(args.output or next_folder(study.name), study, setups, events), setups, events)
+
+
+def _check_gpus(args: argparse.Namespace, setups: Sequence[Setup]) -> None:
+    """Raise InputError if a trial needs more GPUs than there are; those of a cluster are checked when it is joined."""
+    needed = max(setup.experiment.resources.gpus_per_trial for setup in setups)
+    if needed and not args.address:
+        from torch.cuda import device_count
+
+        most = device_count()
+        if needed > most:
+            allowed = f"allowed here: {most} or less" if most else "there is none here; allowed: 0"
+            raise InputError(f"resources: a trial needs {needed:g} GPU; {allowed}")
 
 
 def _warn(setups: Sequence[Setup]) -> None:

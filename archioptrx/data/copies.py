@@ -1,6 +1,9 @@
 """Recognition of copies of a graph by its content: under other names, in other scales, with hits in another order.
 
-Of an event that is divided in another way, the hits are compared, among events of one name.
+An event that is divided in another way (whole, in φ sectors, in other sectors) is recognised by the places of its hits
+in r and z, which no turn around the beam changes. Events of one detector share many such places: all radii of barrel
+layers, all z of discs, and both where strips give coarse coordinates. Coincidences are counted by the mirror image: as
+many hits of one event as are at places of another by chance are at places of it with the opposite z.
 """
 
 from __future__ import annotations
@@ -10,19 +13,25 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.storage.graph_views import facts_of, taken
+
+Keys = NDArray[np.uint64]
 
 TOLERANCE = 1e-4
 """Relative difference of moments that rounding may make. Single precision has 6e-8 of a coordinate, but angles between
 neighbours are small differences of such."""
 
-SAME_PLACE = 2e-6
-"""Largest distance of a hit and its copy in the plane of r and z, per largest coordinate: rounding of a turned hit."""
-FEWEST = 5
-"""Least number of places by which two events are compared."""
+SAMPLE = 4096
+"""Places of an event that are compared at most."""
+DROPPED = 7
+"""Bits of the 24 of single precision by which r and z are rounded: places within 1e-5 of a coordinate are one; of
+a place that rounding has changed in the last bit one in 50 becomes another."""
+FEWEST = 8
+"""Least number of places that two events share, beyond coincidences."""
+SHARE = 0.3
+"""Least share of the places of the smaller one. Of two divisions of an event in φ, some parts share a half or more."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +103,16 @@ def copied(graphs: Sequence[HitGraph], known: Sequence[HitGraph]) -> list[str]:
 
 
 def shared_events(graphs: Sequence[HitGraph], known: Sequence[HitGraph]) -> list[str]:
-    """Events that both have under one name, with more than half of the hits of the smaller one, however divided."""
+    """Events of which so many hits are those of a known one, however both are divided and named.
+
+    Only hits off z = 0 count: a plane, with hits on a few layers, doesn't tell events apart once they are turned.
+
+    All positions are read once. An event of 100,000 hits takes about 15 ms, and 32 kB for its sample of places: 1,000
+    such events 15 s and 32 MB. The comparison of an event with 1,000 known ones takes 5 ms.
+    """
     ours, theirs = _by_event(graphs), _by_event(known)
-    names = [name for name in ours if name in theirs]
-    return [name for name in names if _same_hits(taken(graphs, ours[name]), taken(known, theirs[name]))]
+    samples = KnownPlaces([PlaceSample.of(taken(known, places)) for places in theirs.values()])
+    return [name for name, places in ours.items() if samples.holds(PlaceSample.of(taken(graphs, places)))]
 
 
 def _by_event(graphs: Sequence[HitGraph]) -> dict[str, list[int]]:
@@ -108,18 +123,82 @@ def _by_event(graphs: Sequence[HitGraph]) -> dict[str, list[int]]:
     return events
 
 
-def _same_hits(first: Sequence[HitGraph], second: Sequence[HitGraph]) -> bool:
-    """Whether two events share more than half of the places of the smaller one in r and z, which no turn changes.
+@dataclass(frozen=True, eq=False)
+class PlaceSample:
+    """Places of an event's hits: those with the smallest hashes, so that any two events are sampled alike.
 
-    Where most hits share their r and z with others, as in a plane, places don't tell events apart.
+    A sample of k smallest hashes (Broder 1997, "On the resemblance and containment of documents") holds of any part of
+    the event all places with a hash up to its largest one.
+
+    Attributes
+    ----------
+    keys : uint64 [K]
+        Hash of r and the size of z of each place, with the sign of z as the last bit; sorted, each once.
+    end
+        Largest key up to which all places of the event are in the sample.
     """
-    if any(graph.get("pos") is None for graph in (*first, *second)):
+
+    keys: Keys
+    end: np.uint64
+
+    @classmethod
+    def of(cls, graphs: Sequence[HitGraph]) -> PlaceSample:
+        """Sample of an event's graphs; it is empty where they have no positions."""
+        parts = [_keys(graph.pos.numpy()) for graph in graphs if graph.get("pos") is not None]
+        keys = np.concatenate([np.zeros(0, np.uint64), *parts])
+        if len(keys) > (enough := 4 * SAMPLE):
+            # Sorting all of them would take longer than all else. A place may stand there several times.
+            smallest = np.unique(np.partition(keys, enough)[:enough])
+            keys = smallest if len(smallest) > SAMPLE else keys
+        keys = np.unique(keys)
+        return cls(keys[:SAMPLE], keys[SAMPLE - 1] if len(keys) > SAMPLE else np.uint64(2**64 - 1))
+
+    def up_to(self, end: np.uint64) -> int:
+        """Number of places with keys up to a limit."""
+        return int(np.searchsorted(self.keys, end, side="right"))
+
+
+def _keys(pos: NDArray[np.float32]) -> Keys:
+    """Keys of `PlaceSample` for all hits off z = 0. Shapes: pos [N, 3] -> [K]."""
+    x, y, z = pos[pos[:, 2] != 0].T
+    r = np.hypot(x.astype(np.float64), y.astype(np.float64)).astype(np.float32)
+    half = np.uint32(1 << (DROPPED - 1))
+    cells = [
+        ((np.ascontiguousarray(values).view(np.uint32) + half) >> np.uint32(DROPPED)).astype(np.uint64)
+        for values in (r, np.abs(z))
+    ]
+    mixed = (cells[0] << np.uint64(32)) | cells[1]
+    # The mixing function of SplitMix64 (Steele et al. 2014): every bit of the places reaches every bit of the hash.
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    mixed ^= mixed >> np.uint64(31)
+    keys: Keys = (mixed & ~np.uint64(1)) | (z < 0).astype(np.uint64)
+    return keys
+
+
+class KnownPlaces:
+    """Samples of events that others are compared with."""
+
+    def __init__(self, samples: Sequence[PlaceSample]) -> None:
+        self._samples = samples
+        keys = np.concatenate([np.zeros(0, np.uint64), *(sample.keys for sample in samples)])
+        order = np.argsort(keys, kind="stable")
+        self._keys = keys[order]
+        self._event = np.repeat(np.arange(len(samples)), [len(sample.keys) for sample in samples])[order]
+
+    def holds(self, sample: PlaceSample) -> bool:
+        """Whether one of the events has so many places of this one."""
+        beyond_chance = self._shared(sample.keys) - self._shared(sample.keys ^ np.uint64(1))
+        for event in np.flatnonzero(beyond_chance >= FEWEST).tolist():
+            known = self._samples[event]
+            end = min(sample.end, known.end)
+            if beyond_chance[event] >= SHARE * min(sample.up_to(end), known.up_to(end)):
+                return True
         return False
-    events = [np.concatenate([graph.pos.double().numpy() for graph in graphs]) for graphs in (first, second)]
-    small, large = sorted((np.column_stack([np.hypot(x, y), z]) for x, y, z in (e.T for e in events)), key=len)
-    near = SAME_PLACE * max(1e-9, float(np.abs(large).max(initial=0)))
-    distinct = len(np.unique(np.round(small / near), axis=0))
-    if distinct < FEWEST or 2 * distinct < len(small):
-        return False
-    distance, _ = cKDTree(large).query(small, distance_upper_bound=near)
-    return 2 * int(np.isfinite(distance).sum()) > len(small)
+
+    def _shared(self, keys: Keys) -> NDArray[np.int64]:
+        """Number of these keys that each event has. Shapes: keys [K] -> [events]."""
+        low, high = (np.searchsorted(self._keys, keys, side=side) for side in ("left", "right"))
+        count = high - low
+        rows = np.arange(count.sum()) + np.repeat(low - np.cumsum(count) + count, count)
+        return np.bincount(self._event[rows], minlength=len(self._samples))

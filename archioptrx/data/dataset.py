@@ -20,7 +20,7 @@ from archioptrx.data.copies import copied, shared_events
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, edge_features, wrapped
 from archioptrx.data.doublets import SCALES as EDGE_SCALES
 from archioptrx.data.event import PARTICLE_COLUMNS
-from archioptrx.data.guard import INDICES, WHOLE, guarded
+from archioptrx.data.guard import INDICES, PARTICLE_OF, WHOLE, guarded
 from archioptrx.data.hitgraph import HitGraph, sorted_graph, subgraph
 from archioptrx.data.repairs import note
 from archioptrx.data.storage.graph_views import changed, digests_of, facts_of, taken
@@ -280,7 +280,7 @@ class Dataset:
     def _strangers(self, test: Dataset) -> Sequence[HitGraph]:
         """The graphs of another data set, in these scales.
 
-        Refused are copies of the own ones, renamed ones too, and own events that are divided in another way.
+        Refused are copies of the own ones and own events that are divided in another way, renamed ones too.
         """
         if copies := copied(test.graphs, self.graphs) or shared_events(test.graphs, self.graphs):
             names = ", ".join(copies[:MOST_NAMED])
@@ -459,7 +459,8 @@ def completed(content: dict[str, Any], nodes: NDArray[np.float64], event: str, s
     if content.get("pos") is None:
         r, phi, z = nodes[:, :3].T
         content["pos"] = np.stack([r * np.cos(phi), r * np.sin(phi), z], axis=1)
-    kinds = dict.fromkeys((*WHOLE, *INDICES, "pid"), np.int64) | dict.fromkeys(("edge_mask", "triplet_mask"), np.bool_)
+    numbers = dict.fromkeys((*WHOLE, *INDICES, *PARTICLE_OF), np.int64)
+    kinds = numbers | dict.fromkeys(("edge_mask", "triplet_mask"), np.bool_)
     typed = {k: np.ascontiguousarray(v, kinds.get(k, np.float32)) for k, v in content.items()}
     graph = sorted_graph(typed, event, sector)
     _GUARDED[id(graph)] = graph

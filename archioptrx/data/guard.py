@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from archioptrx.core.errors import InputError, reason_of
 from archioptrx.data.bounds import coordinate_fault
 from archioptrx.data.event import PARTICLE_COLUMNS
-from archioptrx.data.hitgraph import EDGE_FIELDS, NODE_FIELDS, PAIR_FIELDS, PARTICLE_FIELDS, TRIPLET_FIELDS
+from archioptrx.data.hitgraph import (
+    CHAIN_HIT_FIELDS,
+    EDGE_FIELDS,
+    NODE_FIELDS,
+    PAIR_FIELDS,
+    PARTICLE_FIELDS,
+    TRIPLET_FIELDS,
+)
 from archioptrx.data.identifiers import particle_ids, whole_numbers
 from archioptrx.data.pairs import Edges, outward_rank, pair_keys
 
@@ -33,16 +40,19 @@ ROWS = {
     **dict.fromkeys(TRIPLET_FIELDS, "triplet"),
     **dict.fromkeys(PARTICLE_FIELDS, "particle"),
     **dict.fromkeys(PAIR_FIELDS, "pair of the loss"),
+    **dict.fromkeys(CHAIN_HIT_FIELDS, "hit of the chains"),
 }
 """Kind of the rows of each field."""
 TABLES = ("x", "pos", "embedding", "chain", "edge_attr", "triplet_attr", "particles")
 """Fields with several columns. Another field with two columns would pair each edge with each, without an error."""
-WHOLE = ("hit_id", "particle_id", "chain", "edge_order")
+WHOLE = ("hit_id", "particle_id", "chain", "edge_order", "chain_hit_id")
+PARTICLE_OF = {"pid": "pt", "chain_hit_pid": "chain_hit_pt"}
+"""Fields with the particle of each hit, 0 for noise, and those with its pT."""
 POSITION_SLACK = 1e-3
 """Share of a hit's distance, and mm, by which two forms of its place may differ: digits of files, and of float32."""
 LARGEST = float(np.finfo(np.float32).max)
 """Largest number in float32, in which graphs keep their numbers."""
-NOT_NEGATIVE = ("pt", "hit_weight", "edge_weight", "triplet_weight")
+NOT_NEGATIVE = ("pt", "hit_weight", "edge_weight", "triplet_weight", "chain_hit_pt", "chain_hit_weight")
 SHARES = ("y", "y_triplet", "y_loss", "edge_mask", "triplet_mask")
 """Truth and masks: 0 or 1."""
 PROBABILITIES = ("baseline", "triplet_baseline")
@@ -83,9 +93,10 @@ def guarded(
         raise InputError(f"pos has the shape {list(content['pos'].shape)}; allowed: [hits, 3]")
     if content["x"].shape[1] != len(scale):
         raise InputError(f"x has {content['x'].shape[1]} columns; allowed: {len(scale)}, as node_features says")
-    _name_particles(content, repairs)
+    repairs["noise_ids"] = sum(_name_particles(content, pid, pt) for pid, pt in PARTICLE_OF.items())
     _check_numbers(content)
     _check_table(content)
+    _check_chain_hits(content)
     nodes = content["x"].astype(np.float64) * np.asarray(scale)
     if not own_units:
         if (fault := coordinate_fault(nodes, scale, sectors)) is not None:
@@ -121,6 +132,9 @@ def _check_rows(content: Arrays) -> None:
     counts = {"hit": len(content["x"]), "edge": content["edge_index"].shape[1]}
     counts["particle"] = len(np.atleast_1d(content.get("particles", ())))
     counts["triplet"] = content["triplet_index"].shape[1] if "triplet_index" in content else 0
+    counts["hit of the chains"] = next(
+        (len(np.atleast_1d(content[name])) for name in CHAIN_HIT_FIELDS if name in content), 0
+    )
     counts["pair of the loss"] = content["loss_index"].shape[1] if "loss_index" in content else 0
     for name, kind in INDICES.items():
         values, limit = content.get(name), counts[kind]
@@ -148,7 +162,7 @@ def _index(name: str, values: NDArray[Any]) -> Ints:
 def _check_numbers(content: Arrays) -> None:
     """Check that numbers are finite and in the range of their field."""
     for name, values in content.items():
-        if name == "pid" or name not in ROWS:
+        if name in PARTICLE_OF or name not in ROWS:
             continue
         if values.dtype.kind not in "iufb":
             raise InputError(f"{name} holds {values.dtype}; allowed: numbers")
@@ -170,23 +184,31 @@ def _check_numbers(content: Arrays) -> None:
             raise InputError(f"{name} is {values[row]:g} at {ROWS[name]} {row}; allowed: a probability, 0 … 1")
 
 
-def _name_particles(content: Arrays, repairs: dict[str, int]) -> None:
-    """Make particle ids exact, with 0 for noise, whose pT becomes 0 (in files it is often NaN)."""
-    if "pid" not in content:
-        return
-    if content["pid"].ndim != 1:
-        raise InputError(f"pid has the shape {list(content['pid'].shape)}; allowed: [hits]")
-    content["pid"], repairs["noise_ids"] = particle_ids(content["pid"])
-    if "pt" in content and content["pt"].shape == content["pid"].shape:
-        content["pt"] = np.where(content["pid"] == 0, 0, content["pt"])
+def _name_particles(content: Arrays, pid: str, pt: str) -> int:
+    """Make particle ids exact, with 0 for noise, whose pT becomes 0 (in files it is often NaN); number of other marks.
+
+    Parameters
+    ----------
+    pid, pt
+        Names of the two fields.
+    """
+    if pid not in content:
+        return 0
+    if content[pid].ndim != 1:
+        raise InputError(f"{pid} has the shape {list(content[pid].shape)}; allowed: [hits]")
+    content[pid], marked = particle_ids(content[pid], name=pid)
+    if pt in content and content[pt].shape == content[pid].shape:
+        content[pt] = np.where(content[pid] == 0, 0, content[pt])
+    return marked
 
 
 def _check_table(content: Arrays) -> None:
     """Check that hits are named once, and that the table of particles is sorted and agrees with the hits."""
-    names, counts = np.unique(content.get("hit_id", np.zeros(0, np.int64)), return_counts=True)
-    if (counts > 1).any():
-        worst = int(np.argmax(counts))
-        raise InputError(f"hit_id {names[worst]} stands {counts[worst]} times; allowed: each once")
+    for name in ("hit_id", "chain_hit_id"):
+        names, counts = np.unique(content.get(name, np.zeros(0, np.int64)), return_counts=True)
+        if (counts > 1).any():
+            worst = int(np.argmax(counts))
+            raise InputError(f"{name} {names[worst]} stands {counts[worst]} times; allowed: each once")
     order = content.get("edge_order")
     if order is not None and not np.array_equal(np.sort(order), np.arange(len(order))):
         raise InputError(f"edge_order doesn't name every edge once; allowed: each of 0 … {len(order) - 1} once")
@@ -203,6 +225,23 @@ def _check_table(content: Arrays) -> None:
         raise InputError("particle_id isn't in order; allowed: 0 for noise, then increasing ids")
     if "pid" in content and (ids[content["particle_index"]] != content["pid"]).any():
         raise InputError("pid isn't particle_id[particle_index]; allowed: the same particle by both")
+
+
+def _check_chain_hits(content: Arrays) -> None:
+    """Check that a table of the hits of chains names these hits, and particles that there are."""
+    if not any(name in content for name in CHAIN_HIT_FIELDS):
+        return
+    needed = ["chain", "chain_hit_id"]
+    if "pid" in content or "chain_hit_pid" in content:
+        needed += ["pid", "chain_hit_pid"]
+    if missing := [name for name in needed if name not in content]:
+        allowed = "chain, chain_hit_id, and particles of both nodes and hits or of none (pid, chain_hit_pid)"
+        raise InputError(f"the table of the hits of chains lacks {', '.join(missing)}; allowed: {allowed}")
+    for name, table in (("chain", "chain_hit_id"), ("chain_hit_pid", "particle_id")):
+        if name in content and table in content:
+            unknown = content[name][~np.isin(content[name], content[table])]
+            if len(unknown):
+                raise InputError(f"{name} holds {unknown[0]}, which {table} lacks; allowed: numbers of {table}")
 
 
 def _check_positions(content: Arrays, nodes: NDArray[np.float64]) -> None:

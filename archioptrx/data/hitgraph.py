@@ -17,6 +17,7 @@ EDGE_FIELDS = ("edge_attr", "y", "edge_order", "edge_weight", "edge_mask", "base
 TRIPLET_FIELDS = ("triplet_attr", "y_triplet", "triplet_weight", "triplet_mask", "triplet_baseline")
 PARTICLE_FIELDS = ("particle_id", "particles")
 PAIR_FIELDS = ("y_loss",)
+CHAIN_HIT_FIELDS = ("chain_hit_id", "chain_hit_pid", "chain_hit_pt", "chain_hit_weight", "chain_hit_z")
 SECTOR_IDS = 2**32
 """Numbers that are reserved for the hits of one sector, where a source doesn't name hits."""
 
@@ -57,6 +58,11 @@ class HitGraph(Data):
     chain : int64 [N, K]
         Hit ids of each node, inner to outer, where a node is a chain of hits, as in a line graph. K is 2 for
         doublets, 3 for triplets.
+    chain_hit_id : int64 [H]
+        Names of all hits of the graph that a line graph was made of, in its order: the table by which tracks of chains
+        are scored. Also of hits that are in no chain; where nodes were taken away, the hits of the kept chains alone.
+    chain_hit_pid, chain_hit_pt, chain_hit_weight, chain_hit_z : int64, float32, float32, float32 [H]
+        `pid`, `pt`, `hit_weight` and z in mm of each hit of the table, as far as that graph had them.
     particle_index : int64 [N]
         Row of each hit's particle in `particles`: pid is particle_id[particle_index].
     particle_id, particles : int64 [P], float32 [P, 8]
@@ -83,6 +89,8 @@ class HitGraph(Data):
         Graph of each hit, and place where the hits of each graph begin; in a batch only.
     particle_batch : int64 [P]
         Graph of each particle; in a batch only, where the graphs have particles.
+    chain_hit_batch : int64 [H]
+        Graph of each hit of the table; in a batch only, where the graphs have one.
     """
 
     def __inc__(self, key: str, value: Any, *args: Any, **kwargs: Any) -> Any:
@@ -171,7 +179,6 @@ def batch_graphs(graphs: Sequence[HitGraph]) -> HitGraph:
     """
     sizes = torch.tensor([0] + [len(g.x) for g in graphs])
     edges = torch.tensor([0] + [g.num_edges for g in graphs])
-    device = graphs[0].x.device
     nodes_before, edges_before = sizes.cumsum(0), edges.cumsum(0)
     joined: dict[str, Any] = {}
     before = {"edge_index": nodes_before.tolist(), "triplet_index": edges_before.tolist()}
@@ -179,7 +186,9 @@ def batch_graphs(graphs: Sequence[HitGraph]) -> HitGraph:
     if graphs[0].get("particles") is not None:
         counts = [g["particles"].shape[0] for g in graphs]
         before["particle_index"] = [0, *itertools.accumulate(counts)]
-        joined["particle_batch"] = torch.repeat_interleave(torch.arange(len(graphs)), torch.tensor(counts)).to(device)
+        joined["particle_batch"] = _owners(graphs, counts)
+    if graphs[0].get("chain_hit_id") is not None:
+        joined["chain_hit_batch"] = _owners(graphs, [len(g.chain_hit_id) for g in graphs])
     for key, first in graphs[0].to_dict().items():
         values = [g[key] for g in graphs]
         if not isinstance(first, Tensor):
@@ -188,9 +197,14 @@ def batch_graphs(graphs: Sequence[HitGraph]) -> HitGraph:
             joined[key] = torch.cat([v + n for v, n in zip(values, before[key], strict=False)], dim=first.dim() - 1)
         else:
             joined[key] = torch.cat(values)
-    joined["batch"] = torch.repeat_interleave(torch.arange(len(graphs)), sizes[1:]).to(device)
-    joined["ptr"] = nodes_before.to(device)
+    joined["batch"] = _owners(graphs, sizes[1:].tolist())
+    joined["ptr"] = nodes_before.to(graphs[0].x.device)
     return HitGraph(**joined)
+
+
+def _owners(graphs: Sequence[HitGraph], counts: Sequence[int]) -> Tensor:
+    """Graph of each row, where each graph has so many rows: int64 [rows]."""
+    return torch.repeat_interleave(torch.arange(len(graphs)), torch.tensor(counts)).to(graphs[0].x.device)
 
 
 def graph_digest(graph: HitGraph) -> bytes:
@@ -206,6 +220,8 @@ def graph_digest(graph: HitGraph) -> bytes:
 
 def subgraph(graph: HitGraph, keep: Tensor) -> HitGraph:
     """Keep some hits, the edges and pairs between them, the triplets of those; only the table of particles is shared.
+
+    Of the table of the hits of chains, those of the kept chains stay: a part of an event knows the hits it was given.
 
     Shapes: keep bool [N].
     """
@@ -224,6 +240,9 @@ def subgraph(graph: HitGraph, keep: Tensor) -> HitGraph:
         pairs = keep[graph.loss_index].all(dim=0)
         content["loss_index"] = _renumbered(keep)[graph.loss_index[:, pairs]]
         content |= {k: graph[k][pairs] for k in PAIR_FIELDS if graph.get(k) is not None}
+    if graph.get("chain_hit_id") is not None:
+        given = torch.isin(graph.chain_hit_id, content["chain"])
+        content |= {k: graph[k][given] for k in CHAIN_HIT_FIELDS if graph.get(k) is not None}
     return HitGraph(**content)
 
 

@@ -119,7 +119,8 @@ def count_tracks(graphs: Sequence[HitGraph]) -> int:
     edges, and the one of two hits is the edge whose hits have no other.
     """
     if all(g.get("pid") is not None for g in graphs):
-        pid = np.concatenate([g.pid.numpy() for g in graphs])
+        field = "pid" if graphs[0].get("chain_hit_pid") is None else "chain_hit_pid"
+        pid = np.concatenate([g[field].numpy() for g in graphs])
         return int((np.unique(pid[pid != 0], return_counts=True)[1] >= FEWEST_HITS).sum())
     tracks = 0
     for graph in graphs:

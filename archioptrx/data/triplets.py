@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from archioptrx.core.errors import InputError
 from archioptrx.data.dataset import Metadata, make_graph
 from archioptrx.data.doublets import EDGE_FEATURES, EDGE_SCALE, SCORE, difference, wrapped
-from archioptrx.data.hitgraph import EDGE_FIELDS, TRIPLET_FIELDS, HitGraph
+from archioptrx.data.hitgraph import CHAIN_HIT_FIELDS, EDGE_FIELDS, TRIPLET_FIELDS, HitGraph
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -171,10 +171,10 @@ def line_graph(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitG
 
     Returns
     -------
-    `hit_id` is the place of each doublet in its graph's caller order; `chain` its hits; `pid` the particle of a true
-    doublet, 0 for a false one; `y` is 1 for two true doublets of one particle. `baseline` is the smaller of the two
-    doublets' probabilities: it reaches a cut if and only if the doublet classifier alone accepts both.
-    Weights: the smaller of the two; mask: both count.
+    `hit_id` is the place of each doublet in its graph's caller order; `chain` its hits; `chain_hit_id` … the hits of
+    the graph, in a doublet or not; `pid` the particle of a true doublet, 0 for a false one; `y` is 1 for two true
+    doublets of one particle. `baseline` is the smaller of the two doublets' probabilities: it reaches a cut if and only
+    if the doublet classifier alone accepts both. Weights: the smaller of the two; mask: both count.
 
     Raises
     ------
@@ -186,6 +186,7 @@ def line_graph(doublets: Doublets, metadata: Metadata, most: int = MOST) -> HitG
     content: dict[str, Any] = {"x": node_columns(doublets, metadata) / np.asarray(metadata.node_scale)}
     content |= {"edge_index": pairs, "y": truth(doublets, pairs)}
     content |= {"hit_id": doublets.edge_rows("edge_order"), "chain": chains(doublets), **particles(doublets)}
+    content |= chain_hits(graph)
     for field, join in (("edge_weight", np.minimum), ("edge_mask", np.logical_and)):
         if (values := doublets.optional(field)) is not None:
             content[field] = join(values[pairs[0]], values[pairs[1]])
@@ -256,6 +257,18 @@ def chains(doublets: Doublets) -> Ints:
     hits = (doublets.graph.hit_id.unsqueeze(1) if hits is None else hits).numpy()
     start, end = doublets.index
     return np.concatenate([hits[start], hits[end][:, -1:]], axis=1)
+
+
+def chain_hits(graph: HitGraph) -> Mapping[str, Any]:
+    """Table of the hits of a graph, under the names that it has in a line graph; a line graph passes its own one on.
+
+    It is empty for a line graph without such a table.
+    """
+    if graph.get("chain") is not None:
+        return {name: graph[name] for name in CHAIN_HIT_FIELDS if graph.get(name) is not None}
+    fields = dict(zip(CHAIN_HIT_FIELDS, ("hit_id", "pid", "pt", "hit_weight"), strict=False))
+    table = {name: graph[field] for name, field in fields.items() if graph.get(field) is not None}
+    return table | {"chain_hit_z": graph.pos[:, 2]}
 
 
 def particles(doublets: Doublets) -> Mapping[str, Any]:

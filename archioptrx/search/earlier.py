@@ -13,17 +13,18 @@ from typing import Any
 
 import numpy as np
 
-from archioptrx.core.errors import InputError, faults_at
+from archioptrx.core.errors import InputError, ReplayError, faults_at
 from archioptrx.core.files import Journal, Types, plain
 from archioptrx.core.reading import reading
 from archioptrx.graphs.computation_graph import ComputationGraph
-from archioptrx.graphs.decisions import Trace
+from archioptrx.graphs.decisions import Space, Trace
 from archioptrx.runs.experiment import Experiment
 from archioptrx.runs.leaderboard import score_of
 from archioptrx.runs.run_folder import RunFolder
 from archioptrx.sampling.candidate import Candidate
 from archioptrx.sampling.samplers.base import Earlier
 from archioptrx.sampling.samplers.ranking import quantiles
+from archioptrx.sampling.samplers.variation import trace_in
 
 FILE = "earlier.jsonl"
 ROW: dict[str, Types] = {"search": int, "run": str, "id": str, "epochs": int, "trace": dict, "graph": dict}
@@ -93,6 +94,39 @@ def _check(folder: RunFolder, experiment: Experiment, architectures: bool) -> No
     ours, theirs = (len(search.objective.goals) for search in (experiment, other))
     if ours != theirs:
         raise InputError(f"{place}: has {theirs} goals; allowed: {ours}, as this search")
+
+
+def earlier_warnings(earlier: EarlierRuns, experiment: Experiment, space: Space, run: Path | None = None) -> list[str]:
+    """A warning for each earlier search with other metrics, and for each whose networks this space lacks.
+
+    Parameters
+    ----------
+    run
+        Run folder of a search that has begun; the other folders may be gone then, and nothing is said of their metrics.
+    """
+    warnings = []
+    ours = [goal.metric for goal in experiment.objective.goals]
+    for name in () if run is not None else experiment.earlier_runs:
+        theirs = [goal.metric for goal in RunFolder(name).experiment().objective.goals]
+        if theirs != ours:
+            metrics = f"{', '.join(theirs)}, this one by {', '.join(ours)}"
+            warnings.append(f"earlier_runs: {name}: its trials are ranked by {metrics}")
+    for number in dict.fromkeys(row["search"] for row in earlier.rows):
+        rows = [row for row in earlier.rows if row["search"] == number]
+        if not any(_in(space, row) for row in rows):
+            warnings.append(
+                f"earlier_runs: {rows[0]['run']}: the space lacks all of its {len(rows)} networks: gp learns from "
+                "them, but none can be tried again or varied"
+            )
+    return warnings
+
+
+def _in(space: Space, row: Mapping[str, Any]) -> bool:
+    try:
+        trace_in(space, _candidate(row))
+    except ReplayError:
+        return False
+    return True
 
 
 def _rows(folder: RunFolder, number: int) -> list[dict[str, Any]]:

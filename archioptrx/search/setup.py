@@ -25,7 +25,7 @@ from archioptrx.sampling.samplers import SAMPLERS, Proposer, Sampler, Screen, ma
 from archioptrx.sampling.samplers.screen import Values, check_screened
 from archioptrx.sampling.samplers.variation import trace_in
 from archioptrx.sampling.walk import WalkSpace
-from archioptrx.search.earlier import EarlierRuns
+from archioptrx.search.earlier import EarlierRuns, earlier_warnings
 from archioptrx.search.rules import Reference
 from archioptrx.search.space import TRAINING_FIELDS, SpaceEnds, load_architecture, make_space, tried
 from archioptrx.training.settings import Training
@@ -140,6 +140,8 @@ def prepare(experiment: Experiment, run: Path | None = None) -> Setup:
     if experiment.earlier_runs and not (name in SAMPLERS and hasattr(SAMPLERS.get(name), "begin")):
         warnings.append(f"earlier_runs: the sampler {name} learns nothing from them; gp and evolution do")
     earlier = tried(faults, partial(EarlierRuns.of, experiment, space.own is None, run)) or EarlierRuns()
+    if not faults:
+        warnings += earlier_warnings(earlier, experiment, space.space, run)
     setup = Setup(experiment, space.files, space.space, space.ends, known, earlier, tuple(warnings))
     if not faults:
         tried(faults, setup.sampler)

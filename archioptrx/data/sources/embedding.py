@@ -117,8 +117,12 @@ def true_pairs(graph: HitGraph, metadata: Metadata, truth: str = "consecutive") 
         `consecutive`: hits that follow each other on the way out from the beam line. `all`: any two.
     """
     nodes = graph.x[:, :3].double().numpy() * metadata.node_scale[:3]
-    pid = graph.pid.numpy()
-    order = np.lexsort((outward_rank(nodes[:, 0], nodes[:, 2]), pid))
+    return pairs_of_particles(graph.pid.numpy(), nodes[:, 0], nodes[:, 2], truth)
+
+
+def pairs_of_particles(pid: NDArray[np.int64], r: Floats, z: Floats, truth: str) -> Edges:
+    """`true_pairs` of hits with these particles and places. Shapes: [N] each -> [2, T]."""
+    order = np.lexsort((outward_rank(r, z), pid))
     most = int(np.unique(pid[pid != 0], return_counts=True)[1].max(initial=2)) if truth == "all" else 2
     pairs = []
     for step in range(1, most):

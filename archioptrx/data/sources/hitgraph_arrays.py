@@ -14,21 +14,22 @@ from typing import Any
 import numpy as np
 
 from archioptrx.core.errors import reason_of
-from archioptrx.data.hitgraph import TRIPLET_FIELDS
+from archioptrx.data.hitgraph import CHAIN_HIT_FIELDS, TRIPLET_FIELDS
 from archioptrx.data.sources.files import unpacked_fault
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 EDGE_KEYS = ("Ri_rows", "Ri_cols", "Ro_rows", "Ro_cols")
-HIT, EDGE, PARTICLE, PAIR, TRIPLET = ("X", "y", "particle_id", "y_loss", "triplets")
+HIT, EDGE, PARTICLE, PAIR, TRIPLET, CHAIN_HIT = ("X", "y", "particle_id", "y_loss", "triplets", "chain_hit_id")
 OPTIONAL = {
     **dict.fromkeys(("pid", "hit_id", "pt", "pos", "hit_weight", "particle_index", "embedding", "chain"), HIT),
     **dict.fromkeys(("edge_weight", "edge_mask", "baseline"), EDGE),
     **dict.fromkeys(("particle_id", "particles"), PARTICLE),
     **dict.fromkeys(("y_loss", "loss_pairs"), PAIR),
     **dict.fromkeys(("triplets", *TRIPLET_FIELDS), TRIPLET),
+    **dict.fromkeys(CHAIN_HIT_FIELDS, CHAIN_HIT),
 }
 """Further arrays, and the array that each has as many rows as."""
-MAY_BE_NAN = ("pid", "pt")
+MAY_BE_NAN = ("pid", "pt", "chain_hit_pid", "chain_hit_pt")
 """Arrays in which NaN may stand for noise; the guard of hit graphs looks at them."""
 NO_TRUTH = "no truth"
 """Key that marks arrays whose `y` isn't the file's."""

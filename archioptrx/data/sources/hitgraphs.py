@@ -27,6 +27,7 @@ from archioptrx.core.reading import parse_json, reading
 from archioptrx.data.built_event import BuiltEvent
 from archioptrx.data.built_set import METADATA
 from archioptrx.data.dataset import Dataset, Metadata, make_graph
+from archioptrx.data.guard import PARTICLE_OF
 from archioptrx.data.hitgraph import HitGraph
 from archioptrx.data.identifiers import particle_ids
 from archioptrx.data.options import SOURCES, HitgraphsOptions
@@ -166,9 +167,9 @@ def make(job: Job, widths: Mapping[str, int], from_zero: bool, directed: bool, m
             raise InputError(*(f"{file}: {fault}" for fault in faults))
     if from_zero and "pid" in arrays:
         with faults_at(str(file)):
-            ids, marked = particle_ids(arrays["pid"], from_zero)
-        note(str(file), {"noise_ids": marked})
-        arrays = {**arrays, "pid": ids}
+            ids = {name: particle_ids(arrays[name], from_zero, name) for name in PARTICLE_OF if name in arrays}
+        note(str(file), {"noise_ids": sum(marked for _, marked in ids.values())})
+        arrays = {**arrays, **{name: numbers for name, (numbers, _) in ids.items()}}
     return BuiltEvent((to_graph(file, arrays, metadata, directed),), truth=NO_TRUTH not in arrays)
 
 

@@ -17,9 +17,12 @@ left aside: they are about other edges.
 names stay with the data (`Metadata.fitted_on`), and `Dataset.split` makes them training events whatever its own seed
 says: no validation or test event was seen. (With fewer than three events the data are split by sector, and that can't
 be: the split says so.) The weights stay with the data too, and with every model that is trained on them: `evaluate` and
-`predict` embed new events as the training events were. Counts are those of `archioptrx.data.graph_construction`, and
-`particle_edges`: edges between any two hits of one particle. Their share is what the embedding strives for; that of the
-true edges stays low, for of n (n - 1) / 2 edges among n hits of a particle, n - 1 are true.
+`predict` embed new events as the training events were.
+
+*Counts* are those of `archioptrx.data.graph_construction`, and `particle_edges`: edges between any two hits of one
+particle. Their share is what the embedding strives for; that of the true edges stays low, for of n (n - 1) / 2 edges
+among n hits of a particle, n - 1 are true. They are those of whole events: where an event is divided into sectors, an
+edge that stands in several of them counts once, and true edges that cross from one to another are true and not kept.
 """
 
 from __future__ import annotations
@@ -42,7 +45,15 @@ from archioptrx.data.hitgraph import PARTICLE_FIELDS, HitGraph
 from archioptrx.data.options import SOURCES, LearnedOptions
 from archioptrx.data.pairs import pair_keys, undirected
 from archioptrx.data.sources import load_dataset
-from archioptrx.data.sources.embedding import Embedding, fit, inputs_of, near_pairs, one_thread, true_pairs
+from archioptrx.data.sources.embedding import (
+    Embedding,
+    fit,
+    inputs_of,
+    near_pairs,
+    one_thread,
+    pairs_of_particles,
+    true_pairs,
+)
 from archioptrx.data.sources.stream import Job, stream
 from archioptrx.data.storage.graph_views import digests_of, facts_of, taken
 
@@ -106,8 +117,12 @@ def load(options: LearnedOptions) -> Dataset:
 
 
 def jobs_of(graphs: Sequence[HitGraph]) -> list[Job]:
-    """One job for each graph, with that graph alone: shared content would go to the workers with every job."""
-    return [Job(f"{k:06d}", taken(graphs, [k]), digest.hex()) for k, digest in enumerate(digests_of(graphs))]
+    """One job for each event, with its graphs alone: shared content would go to the workers with every job."""
+    places: dict[str, list[int]] = {}
+    for place, facts in enumerate(facts_of(graphs)):
+        places.setdefault(facts.event, []).append(place)
+    digests = [digest.hex() for digest in digests_of(graphs)]
+    return [Job(name, taken(graphs, of), " ".join(digests[k] for k in of)) for name, of in places.items()]
 
 
 def _embedding_of(like: Metadata) -> Embedding:
@@ -134,15 +149,19 @@ def _fitted(graphs: Sequence[HitGraph], metadata: Metadata, options: LearnedOpti
 
 
 def make(job: Job, plan: EmbeddingPlan) -> BuiltEvent:
+    """Make the graphs of one event, sector by sector."""
+    graphs = tuple(learned_graph(graph, plan) for graph in job.content)
+    return BuiltEvent(graphs, counts(graphs, plan))
+
+
+def learned_graph(graph: HitGraph, plan: EmbeddingPlan) -> HitGraph:
     """Make one graph of another one."""
-    (graph,) = job.content
     with one_thread():
         places = plan.embedding(inputs_of(graph, plan.inner)).numpy()
     nodes = graph.x[:, :3].double().numpy() * plan.inner.node_scale[:3]
     near = near_pairs(places, plan.embedding.radius, plan.neighbours)
     edges = undirected(near, nodes[:, 0], nodes[:, 2]).edge_index
     truth, count, pid = true_pairs(graph, plan.inner, plan.truth), len(nodes), graph.pid.numpy()
-    is_edge = np.isin(pair_keys(truth, count), pair_keys(edges, count))
     compared = (
         [edges, truth]
         if plan.loss_radius is None
@@ -158,6 +177,28 @@ def make(job: Job, plan: EmbeddingPlan) -> BuiltEvent:
         "loss_index": pairs,
         "y_loss": (pid[pairs[0]] == pid[pairs[1]]) & (pid[pairs[0]] != 0),
     }
-    graph_near = make_graph(content, plan.metadata, graph.event, graph.sector)
-    counts = {"true_edges": truth.shape[1], "kept_edges": int(is_edge.sum()), "edges": edges.shape[1]}
-    return BuiltEvent((graph_near,), counts | {"particle_edges": int(content["y_loss"][: edges.shape[1]].sum())})
+    return make_graph(content, plan.metadata, graph.event, graph.sector)
+
+
+def counts(graphs: Sequence[HitGraph], plan: EmbeddingPlan) -> dict[str, int]:
+    """Counts of an event, each edge once; see the head of this file.
+
+    A hit that is in several sectors is known by its name and z there, as where tracks are joined (`event_tracks`).
+    """
+    z = np.concatenate([graph.pos[:, 2].numpy() for graph in graphs]) + np.float32(0)  # -0.0 is 0.0
+    names = np.stack([np.concatenate([graph.hit_id.numpy() for graph in graphs]), z.view(np.int32)], axis=1)
+    _, first, of = np.unique(names, axis=0, return_index=True, return_inverse=True)
+    first, hit = np.sort(first), np.argsort(np.argsort(first))[of.ravel()]  # in the order in which they came
+    pid = np.concatenate([graph.pid.numpy() for graph in graphs])[first]
+    r = np.concatenate([graph.x[:, 0].double().numpy() for graph in graphs])[first] * plan.metadata.node_scale[0]
+    truth = pair_keys(pairs_of_particles(pid, r, z[first].astype(np.float64), plan.truth), len(pid))
+    before = np.cumsum([0, *(len(graph.x) for graph in graphs)])
+    edges = [hit[graph.edge_index.numpy() + start] for graph, start in zip(graphs, before, strict=False)]
+    keys = np.unique(pair_keys(np.concatenate(edges, axis=1), len(pid)))
+    inner, outer = np.divmod(keys, max(1, len(pid)))
+    return {
+        "true_edges": len(truth),
+        "kept_edges": int(np.isin(keys, truth).sum()),
+        "edges": len(keys),
+        "particle_edges": int(((pid[inner] == pid[outer]) & (pid[inner] != 0)).sum()),
+    }

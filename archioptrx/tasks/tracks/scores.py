@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from archioptrx.data.event import PARTICLE_COLUMNS
-from archioptrx.data.hitgraph import HitGraph
+from archioptrx.data.hitgraph import CHAIN_HIT_FIELDS, PARTICLE_FIELDS, HitGraph
 from archioptrx.data.signal import Signal
 from archioptrx.tasks.several import parts_of
 from archioptrx.tasks.task import Task
@@ -24,6 +24,9 @@ from archioptrx.tasks.tracks.finding import apart
 from archioptrx.tasks.tracks.metrics import EventTracks, Floats, Ints, Selection, track_metrics
 
 _PT, _ETA, _VR, _HITS, _WEIGHT = (PARTICLE_COLUMNS.index(name) for name in ("pt", "η", "vr", "hits", "weight"))
+
+_OF_HIT = dict(zip(CHAIN_HIT_FIELDS, ("hit_id", "pid", "pt", "hit_weight", "z"), strict=True))
+"""Fields of the table of a line graph's hits, under the names that they have for the nodes of a plain graph."""
 
 
 def track_scores(
@@ -112,8 +115,9 @@ def event_tracks(graphs: Sequence[HitGraph], labels: Sequence[Tensor], whole: bo
     ----------
     graphs, labels
         Graphs or batches with `pid`, and the track of each hit, -1 for none. In a line graph a node is a chain of
-        hits, and its label that of all of them: a hit of several goes with the longest track, and is noise unless one
-        of its true chains says otherwise.
+        hits, and its label that of all of them: a hit of several goes with the longest track. Particles, weights and
+        the hits of no chain come from its table of hits (`chain_hit_id` …). Without one, only the hits of chains
+        count, and each is noise unless one of its true chains says otherwise.
     whole
         True: the graphs hold their events whole (whatever was cut away from them), so that `particles` gives the number
         of hits of a particle. If not, as where an event is divided into training and test sectors, or where there is no
@@ -173,29 +177,68 @@ def _parts(graph: HitGraph, labels: Ints) -> Iterator[_Part]:
     """The graphs of a batch, or the one."""
     single = graph.get("ptr") is None
     ends = [0, len(graph.x)] if single else graph.ptr.tolist()
-    fields = ("hit_id", "pid", "pt", "hit_weight", "chain", "pos")
-    hits = {key: graph[key].cpu().numpy() for key in fields if graph.get(key) is not None} | {"labels": labels}
-    ids, rows, owner = None, None, np.zeros(0)
-    if graph.get("particles") is not None:
-        ids, rows = graph["particle_id"].cpu().numpy(), graph["particles"].cpu().double().numpy()
-        owner = np.zeros(len(ids)) if single else graph["particle_batch"].cpu().numpy()
+    nodes = _arrays(graph, ("hit_id", "pid", "pt", "hit_weight", "chain", "pos")) | {"labels": labels}
+    particles, chain_hits = _arrays(graph, PARTICLE_FIELDS), _arrays(graph, CHAIN_HIT_FIELDS)
     for number in range(len(ends) - 1):
-        mine = {key: values[ends[number] : ends[number + 1]] for key, values in hits.items()}
-        mine = _hits_of_chains(mine) if "chain" in mine else mine
+        mine = {key: values[ends[number] : ends[number + 1]] for key, values in nodes.items()}
+        if "pos" in mine:
+            mine["z"] = mine.pop("pos")[:, 2]
+        if "chain" in mine:
+            mine = _hits_of_chains(mine, _of_graph(chain_hits, graph, "chain_hit_batch", number))
+        table = _of_graph(particles, graph, "particle_batch", number)
         yield _Part(
             event=graph.event if single else graph.event[number],
             hit_id=mine["hit_id"],
-            z=mine["pos"][:, 2] if "pos" in mine else np.zeros(len(mine["hit_id"])),
+            z=mine["z"] if "z" in mine else np.zeros(len(mine["hit_id"])),
             labels=mine["labels"],
             pid=mine.get("pid", np.zeros(len(mine["labels"]), dtype=np.int64)),
             weight=mine["hit_weight"].astype(np.float64) if "hit_weight" in mine else None,
             pt=mine["pt"].astype(np.float64) if "pt" in mine else None,
-            table=None if ids is None or rows is None else (ids[owner == number], rows[owner == number]),
+            table=(table["particle_id"], table["particles"].astype(np.float64)) if len(table) == 2 else None,
         )
 
 
-def _hits_of_chains(nodes: dict[str, Any]) -> dict[str, Any]:
-    """Fields of the hits of chains: label of the longest track, particle and pT of the true chains."""
+def _arrays(graph: HitGraph, fields: Sequence[str]) -> dict[str, Any]:
+    """The fields that a graph has, as arrays."""
+    return {key: graph[key].cpu().numpy() for key in fields if graph.get(key) is not None}
+
+
+def _of_graph(table: dict[str, Any], batch: HitGraph, owner: str, number: int) -> dict[str, Any]:
+    """Rows of a table that belong to one graph of a batch; all of them where the batch is one graph.
+
+    Parameters
+    ----------
+    owner
+        Field with the graph of each row.
+    """
+    if not table or batch.get("ptr") is None:
+        return table
+    mine = batch[owner].cpu().numpy() == number
+    return {key: values[mine] for key, values in table.items()}
+
+
+def _hits_of_chains(nodes: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+    """Fields of the hits of a line graph: label of the longest track, and what the table says of the hits.
+
+    Parameters
+    ----------
+    nodes
+        Fields of the nodes of one graph.
+    table
+        Its `CHAIN_HIT_FIELDS`. Where it is empty, particle and pT of a hit are those of its true chains.
+    """
+    of_chains = _hits_of_true_chains(nodes)
+    if not table:
+        return of_chains
+    order = np.argsort(table["chain_hit_id"])
+    row = order[np.searchsorted(table["chain_hit_id"], of_chains["hit_id"], sorter=order)]
+    labels = np.full(len(order), -1, dtype=np.int64)
+    labels[row] = of_chains["labels"]
+    return {_OF_HIT[key]: values for key, values in table.items()} | {"labels": labels}
+
+
+def _hits_of_true_chains(nodes: dict[str, Any]) -> dict[str, Any]:
+    """Fields of the hits of chains, each once: label of the longest track, particle and pT of the true chains."""
     chain = nodes["chain"]
     names, place = np.unique(chain, return_inverse=True)
     hit, node = place.ravel(), np.repeat(np.arange(len(chain)), chain.shape[1])
