@@ -6,6 +6,9 @@ and radiate; photons convert. Measurements are true positions with Gaussian erro
 Each event is a run of its own with a seed of its own, drawn from the user's seed and the event's number. In a run of
 several events, Acts draws the seeds of a stage from the event's number and from the stage's place in the sequence, so
 that an added writer changes the events. Here the sequence is always the same, and always writes.
+
+Acts logs to the standard output, where results of commands stand. Only fatal errors are logged here: not the particles
+that it gives up after too many steps, about one in a thousand electrons.
 """
 
 from __future__ import annotations
@@ -80,7 +83,7 @@ def setup() -> Setup:
     import acts.examples
     import acts.examples.json
 
-    config = acts.examples.GenericDetector.Config(logLevel=acts.logging.ERROR)
+    config = acts.examples.GenericDetector.Config(logLevel=acts.logging.FATAL)
     detector = acts.examples.GenericDetector(config)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "digitization.json"
@@ -123,7 +126,7 @@ def simulate(options: FatrasOptions, number: int, folder: Path) -> None:
         sequencer = acts.examples.Sequencer(
             events=1,
             numThreads=1,
-            logLevel=acts.logging.ERROR,
+            logLevel=acts.logging.FATAL,
             trackFpes=False,
             outputDir=output,
             outputTimingFile="",
@@ -146,7 +149,7 @@ def _particles(sequencer: Any, options: FatrasOptions, random: Any) -> None:
     import acts.examples
     import acts.examples.hepmc3
 
-    examples, level = acts.examples, acts.logging.ERROR
+    examples, level = acts.examples, acts.logging.FATAL
     spread = (options.beam_spot, options.beam_spot, options.beam_length)
     vertex = examples.GaussianVertexGenerator(
         mean=acts.Vector4(0, 0, 0, 0), stddev=acts.Vector4(*(size * acts.UnitConstants.mm for size in spread), 0)
@@ -188,7 +191,7 @@ def _detector_response(sequencer: Any, options: FatrasOptions, random: Any) -> N
     import acts
     import acts.examples
 
-    shared, examples, level = setup(), acts.examples, acts.logging.ERROR
+    shared, examples, level = setup(), acts.examples, acts.logging.FATAL
     fatras = examples.FatrasSimulation(
         level=level,
         inputParticles="particles",
@@ -225,7 +228,7 @@ def _writers(sequencer: Any, output: str) -> None:
     import acts
     import acts.examples
 
-    examples, common = acts.examples, {"level": acts.logging.ERROR, "outputDir": output}
+    examples, common = acts.examples, {"level": acts.logging.FATAL, "outputDir": output}
     for name in ("particles", "particles_simulated"):
         sequencer.addWriter(examples.CsvParticleWriter(inputParticles=name, outputStem=name, **common))
     sequencer.addWriter(examples.CsvSimHitWriter(inputSimHits="hits", outputStem="hits", **common))
