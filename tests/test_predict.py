@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from acts_files import write_acts
 from test_acorn import columns, saved
 
 from archioptrx.commands import predict
@@ -133,6 +134,27 @@ def test_a_submission_names_every_hit_in_the_order_of_the_file(trackml, tmp_path
             known |= dict(zip(zip(inner, outer, strict=True), answers(trained, graph)[0].tolist(), strict=True))
         assert list(zip(edges.inner_hit_id, edges.outer_hit_id, strict=True)) == list(known)
         assert edges.score.tolist() == pytest.approx(list(known.values()), rel=1e-4)
+
+
+def test_a_submission_for_acts_names_measurements(tmp_path, capsys):
+    folder = tmp_path / "events"
+    for number in (7, 8):
+        write_acts(event(f"event00000000{number}", seed=number), folder)
+    spec = {"source": "acts", "path": str(folder), "noise": "drop"}
+    model(tmp_path / "m", spec)
+    for part in ("measurement-simhit-map", "hits", "particles_simulated"):
+        for file in folder.glob(f"*-{part}.csv"):
+            file.unlink()
+    assert predict.main([str(tmp_path / "m"), "--data", str(folder), "--output", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().err.startswith("the events have no truth and no particles: built with noise keep\n")
+    table = pd.read_csv(tmp_path / "out" / "submission.csv")
+    assert list(table.columns) == ["event_id", "measurement_id", "track_id"]
+    for number in (7, 8):
+        name, mine = f"event00000000{number}", table[table.event_id == number]
+        measurements = pd.read_csv(folder / f"{name}-measurements.csv")
+        assert mine.measurement_id.tolist() == measurements.measurement_id.tolist() and mine.track_id.max() > 0
+        edges = pd.read_csv(tmp_path / "out" / "scores" / f"{name}.csv")
+        assert list(edges.columns) == ["inner_measurement_id", "outer_measurement_id", "score"]
 
 
 def test_events_without_truth(trackml, tmp_path, capsys):
@@ -299,8 +321,8 @@ def test_an_output_without_its_domain_is_refused():
 def test_graphs_made_of_others_are_written_as_submissions_alone():
     inner = {"source": "hitgraphs", "path": "a"}
     derived, toy = DataDescription({"source": "line_graph", "of": inner}), DataDescription({"source": "toy"})
-    with pytest.raises(InputError, match="that writes for graphs of line_graph; allowed: colliderml, trackml"):
+    with pytest.raises(InputError, match="that writes for graphs of line_graph; allowed: acts, colliderml, trackml"):
         predict.writer_of(derived)
     assert predict.writer_of(DataDescription(inner))[0] == "hitgraphs"
-    with pytest.raises(InputError, match="the source toy has no prediction writer; allowed: acorn, colliderml"):
+    with pytest.raises(InputError, match="the source toy has no prediction writer; allowed: acorn, acts, colliderml"):
         predict.writer_of(toy)

@@ -9,10 +9,12 @@ import random
 import warnings
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from acts_files import modules_of, write_acts
 from colliderml_tables import rows_of, write_tables
 from events import barrel_event
 from fuzzing import fuzzed, mutated_bytes
@@ -190,6 +192,24 @@ def changed_inside(content, random):
 def csv(random, folder):
     """An event of TrackML, with fields and lines of a file changed."""
     write_event(barrel_event(1, tracks=3, noise=2), folder)
+    spoil_tables(folder, random)
+    return {"source": "trackml", "slope_max": 0.01, "z0_max": 1e4, "layers": random.choice(("barrel", "all"))}
+
+
+def acts_csv(random, folder):
+    """An event of Acts, some without positions, with fields and lines of a file changed."""
+    event = barrel_event(1, tracks=3, noise=2)
+    if random.random() < 0.3:
+        write_acts(event, folder, measurements=lambda table: table.drop(columns="global_y"))
+        pd.DataFrame(modules_of(event)).to_csv(folder / "detectors.csv", index=False)
+    else:
+        write_acts(event, folder)
+    spoil_tables(folder, random)
+    return {"source": "acts", "slope_max": 0.01, "z0_max": 1e4, "layers": random.choice(("barrel", "all"))}
+
+
+def spoil_tables(folder, random):
+    """Change fields and lines of the CSV files."""
     files = sorted(folder.glob("*.csv"))
     for _ in range(random.randrange(1, 4)):
         file = random.choice(files)
@@ -209,7 +229,6 @@ def csv(random, folder):
     if random.random() < 0.15:
         file = random.choice(files)
         file.write_bytes(mutated_bytes(file.read_bytes() or b"\n", random))
-    return {"source": "trackml", "slope_max": 0.01, "z0_max": 1e4, "layers": random.choice(("barrel", "all"))}
 
 
 def parquet(random, folder):
@@ -250,7 +269,7 @@ def changed_table(table, random):
     return table.set_column(place, name, pa.array(column, random.choice(kinds)))
 
 
-READERS = {"npz": npz, "pyg": pyg, "pickle": samples, "csv": csv, "parquet": parquet}
+READERS = {"npz": npz, "pyg": pyg, "pickle": samples, "csv": csv, "acts": acts_csv, "parquet": parquet}
 
 
 def fuzz_files(reader, examples):

@@ -110,6 +110,10 @@ def without_truth(data: DataDescription) -> DataDescription:
         from archioptrx.data.sources.event_files import find_events
 
         known = {part for event in find_events(options.path) for part in event.parts}
+    elif data.source == "acts":
+        from archioptrx.data.sources.acts import parts_of as parts_of_acts
+
+        known = parts_of_acts(options)
     elif data.source == "colliderml":
         from archioptrx.data.sources.colliderml import parts_of
 

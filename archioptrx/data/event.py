@@ -47,6 +47,9 @@ class Event:
         Origin of each particle, mm.
     charge : float64 [P]
         Charge of each particle in units of e.
+    order : int64 [N] or None
+        Place of each hit among those of its particle: the true steps along the track. None: unknown, and hits are
+        sorted by their distance from the vertex.
     """
 
     name: str
@@ -62,6 +65,7 @@ class Event:
     vertex: Floats
     charge: Floats
     cells: Floats | None = None
+    order: Ints | None = None
 
     @property
     def r(self) -> Floats:

@@ -1,9 +1,10 @@
 """Graph construction: selection of hits, candidate edges, truth, sectors. For every source that has events.
 
-What is true: the hits of a particle, sorted by their distance from its vertex, are joined one after the other. The list
-is made after low pT, noise and other layers are removed (a barrel graph joins a particle's barrel hits) and before all
-other cuts, and both directions of a pair count. Two hits that follow each other in *one* layer, where modules overlap,
-are no edge between layers: `overlap_pairs` counts them, `Cuts.overlaps` says what becomes of such hits.
+What is true: the hits of a particle, sorted by their distance from its vertex (or, where the event knows them, by the
+true steps along its track), are joined one after the other. The list is made after low pT, noise and other layers are
+removed (a barrel graph joins a particle's barrel hits) and before all other cuts, and both directions of a pair count.
+Two hits that follow each other in *one* layer, where modules overlap, are no edge between layers: `overlap_pairs`
+counts them, `Cuts.overlaps` says what becomes of such hits.
 
 Counts of each event, added up over a data set:
 
@@ -87,7 +88,7 @@ class _Hits:
     particle : [N]
         Row in the table of particles, 0 for noise.
     distance : [N]
-        Distance from the vertex of its particle, mm.
+        Distance from the vertex of its particle, mm; or the number of the step, where the event has these.
     """
 
     index: Ints
@@ -161,7 +162,8 @@ def _selected(event: Event, table: Mapping[str, Any], cuts: Cuts, detector: Dete
     row = table["particle_index"]
     vertex = np.vstack([np.zeros(3), event.vertex])[row]
     nodes = np.stack([event.r, event.phi, event.pos[:, 2]], axis=1)
-    hits = _Hits(np.arange(len(layer)), layer, nodes, row, np.linalg.norm(event.pos - vertex, axis=1))
+    distance = np.linalg.norm(event.pos - vertex, axis=1) if event.order is None else event.order.astype(np.float64)
+    hits = _Hits(np.arange(len(layer)), layer, nodes, row, distance)
     low = (row > 0) & (table["particles"][row, _PT] < cuts.pt_min)
     keep = np.isin(layer, np.unique(layer_pairs(cuts.layers, cuts.skip_layers, detector))) & ~low
     if cuts.noise == "drop":

@@ -16,6 +16,7 @@ TEXTS = {
     "own_edges": "edges from a hit to itself were left out",
     "joined_pairs": "pairs of the loss stood twice and are one each",
     "noise_ids": "hits of particle -1 or NaN are noise (0)",
+    "shared_measurements": "measurements of several particles count for the one with most of their hits",
     "shared_particles": "hits of several particles count for the one with the smallest id",
 }
 """Meaning of each count, printed after its number."""

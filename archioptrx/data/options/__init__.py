@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from archioptrx.data.options.acorn import AcornOptions
+from archioptrx.data.options.acts import ActsOptions
 from archioptrx.data.options.base import HERE, OF, Options, PlainOptions, description, option
 from archioptrx.data.options.colliderml import ColliderMLOptions
+from archioptrx.data.options.fatras import FatrasOptions
 from archioptrx.data.options.helix import HelixOptions
 from archioptrx.data.options.hitgraphs import HitgraphsOptions
 from archioptrx.data.options.learned import LearnedOptions
@@ -19,7 +21,9 @@ __all__ = [
     "OF",
     "SOURCES",
     "AcornOptions",
+    "ActsOptions",
     "ColliderMLOptions",
+    "FatrasOptions",
     "HelixOptions",
     "HitgraphsOptions",
     "LearnedOptions",

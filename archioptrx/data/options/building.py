@@ -162,6 +162,12 @@ class Cuts:
         """Options to change where events have no cells, as texts."""
         return [f"features without {name}" for name in self.features if name in ("cells", "charge")]
 
+    @property
+    def without(self) -> dict[str, str]:
+        """Options to change where events lack a part, by the part: `truth`, `particles`, `cells`. Empty: none."""
+        changes = options_text(self.without_truth), options_text(self.without_particles), ", ".join(self.needs_cells)
+        return dict(zip(("truth", "particles", "cells"), changes, strict=True))
+
 
 def options_text(values: Mapping[str, Any]) -> str:
     """Options and their values in a message.

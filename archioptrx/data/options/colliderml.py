@@ -13,6 +13,7 @@ from archioptrx.data.options.building import Cuts
 FILES = (
     "*.parquet",
     "*_tracker_hits/*.parquet",
+    "tracker_hits/*.parquet",
     "data/*_tracker_hits/*.parquet",
     "*/data/*_tracker_hits/*.parquet",
     "*/*/data/*_tracker_hits/*.parquet",

@@ -9,10 +9,12 @@ from typing import Any
 
 from archioptrx.core.errors import InputError
 from archioptrx.core.plugins import DescribedRegistry
-from archioptrx.data.options import acorn, colliderml, pickle, trackml
+from archioptrx.data.options import acorn, acts, colliderml, pickle, trackml
 from archioptrx.data.options.acorn import AcornOptions
+from archioptrx.data.options.acts import ActsOptions
 from archioptrx.data.options.base import Options
 from archioptrx.data.options.colliderml import ColliderMLOptions
+from archioptrx.data.options.fatras import FatrasOptions
 from archioptrx.data.options.helix import HelixOptions
 from archioptrx.data.options.hitgraphs import HitgraphsOptions
 from archioptrx.data.options.learned import LearnedOptions
@@ -53,7 +55,9 @@ SOURCES: DescribedRegistry[Load, SourceDescription] = DescribedRegistry(
     "data source",
     {
         "acorn": (f"{_SOURCES}.acorn", SourceDescription(AcornOptions, acorn.FILES)),
+        "acts": (f"{_SOURCES}.acts", SourceDescription(ActsOptions, acts.FILES)),
         "colliderml": (f"{_SOURCES}.colliderml", SourceDescription(ColliderMLOptions, colliderml.FILES)),
+        "fatras": (f"{_SOURCES}.fatras", SourceDescription(FatrasOptions)),
         "helix": (f"{_SOURCES}.helix", SourceDescription(HelixOptions)),
         "hitgraphs": (f"{_SOURCES}.hitgraphs", SourceDescription(HitgraphsOptions)),
         "learned": (f"{_SOURCES}.learned", SourceDescription(LearnedOptions)),

@@ -34,7 +34,6 @@ from archioptrx.data.event import Event
 from archioptrx.data.graph_construction import build, building_metadata
 from archioptrx.data.identifiers import LARGEST, whole_numbers
 from archioptrx.data.options import SOURCES, ColliderMLOptions
-from archioptrx.data.options.building import options_text
 from archioptrx.data.simulation.detector import TRACKML, DetectorLayers
 from archioptrx.data.simulation.open_data_detector import OPEN_DATA, layers_at
 from archioptrx.data.sources.colliderml_files import HITS, EventRows, find_events, find_tables
@@ -84,11 +83,7 @@ def make(job: Job, options: ColliderMLOptions, metadata: Metadata, truth: bool) 
         raise InputError(*rows.faults)
     event, detector, unlisted = read_event(rows, truth)
     lacking = {"truth": not truth, "particles": rows.particles is None, "cells": True}
-    for part, allowed in (
-        ("truth", options_text(options.without_truth)),
-        ("particles", options_text(options.without_particles)),
-        ("cells", ", ".join(options.needs_cells)),
-    ):
+    for part, allowed in options.without.items():
         if lacking[part] and allowed:
             raise InputError(f"{event.name}: has no {part}; allowed: {allowed}")
     built = build(event, options, metadata, detector)

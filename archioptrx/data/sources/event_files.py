@@ -1,4 +1,4 @@
-"""Finding the files of TrackML events, and reading them without trusting them: no link out, no zip bomb."""
+"""Finding the CSV files of events, and reading them without trusting them: no link out, no zip bomb."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
 from archioptrx.core.errors import InputError, reason_of
 from archioptrx.data.sources.files import stamp
 
-PARTS = ("hits", "cells", "particles", "truth")
-_NAME = re.compile(r"^(?P<event>event\d+)-(?P<part>hits|cells|particles|truth)\.csv(\.gz|\.zip)?$")
-ALLOWED = "e.g. event000001000-hits.csv, or .csv.gz, .csv.zip"
 _CHUNK = 1 << 20
 USUAL_BYTES = 16 << 20
 """Bytes to which a file may always unpack."""
@@ -29,6 +27,39 @@ MOST_BYTES = 2 << 30
 
 class _Stream(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class FileNames:
+    """Names of the files of a format: `eventNNNNNNNNN-PART.csv`, or `.csv.gz`, `.csv.zip`.
+
+    Attributes
+    ----------
+    parts
+        Parts that an event may have.
+    needed
+        Parts of which an event has one at least; the first stands in messages.
+    """
+
+    parts: tuple[str, ...]
+    needed: tuple[str, ...]
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        return re.compile(rf"^(?P<event>event\d+)-(?P<part>{'|'.join(self.parts)})\.csv(\.gz|\.zip)?$")
+
+    def match(self, name: str) -> re.Match[str] | None:
+        """Match of a file's name, with the groups `event` and `part`; None: it is no such file."""
+        return self._pattern.match(name)
+
+    @property
+    def example(self) -> str:
+        """Names that are allowed, in a message."""
+        return f"e.g. event000001000-{self.needed[0]}.csv, or .csv.gz, .csv.zip"
+
+
+TRACKML_FILES = FileNames(("hits", "cells", "particles", "truth"), needed=("hits", "truth"))
+PACKED = "a .csv, .csv.gz or .csv.zip file that is whole"
 
 
 @dataclass(frozen=True)
@@ -70,11 +101,11 @@ class EventFile:
         try:
             return self._unpacked()
         except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
-            raise InputError(f"{self}: can't be read ({reason_of(error, 80)}); allowed: {ALLOWED}") from error
+            raise InputError(f"{self}: can't be read ({reason_of(error, 80)}); allowed: {PACKED}") from error
 
     def _unpacked(self) -> bytes:
         if not self.path.is_file():
-            raise InputError(f"{self}: is no file; allowed: {ALLOWED}")
+            raise InputError(f"{self}: is no file; allowed: {PACKED}")
         size = self.path.stat().st_size
         if self.member is None and self.path.suffix == ".gz":
             with gzip.open(self.path) as stream:
@@ -114,7 +145,7 @@ class EventFiles:
     name
         Name of the event, e.g. `event000001000`.
     parts
-        File of each part that the event has: `hits`, `cells`, `particles`, `truth`.
+        File of each part that the event has, such as `hits`, `cells`, `particles`, `truth`.
     faults
         Fault of the set of files.
     """
@@ -146,7 +177,7 @@ class EventFiles:
         return "".join(stamps) + " ".join(str(file.member) for _, file in sorted(self.parts.items()))
 
 
-def find_events(path: Path) -> list[EventFiles]:
+def find_events(path: Path, names: FileNames = TRACKML_FILES) -> list[EventFiles]:
     """Find the events of a folder, of a .zip, or the one event that a file belongs to; by name.
 
     Raises
@@ -155,26 +186,27 @@ def find_events(path: Path) -> list[EventFiles]:
         There are none, or a folder is a link that leads out.
     """
     if path.is_dir():
-        files = list(_in_folder(path))
-    elif path.is_file() and (match := _NAME.match(path.name)):
-        files = [file for file in _beside(path) if file.name.startswith(match["event"] + "-")]
+        files = list(_in_folder(path, names))
+    elif path.is_file() and (match := names.match(path.name)):
+        files = [file for file in _beside(path, names) if file.name.startswith(match["event"] + "-")]
     elif path.is_file() and path.suffix == ".zip":
-        files = list(_in_archive(path))
+        files = list(_in_archive(path, names))
     elif path.is_file():
-        raise InputError(f"{path}: is no file of an event; allowed: {ALLOWED}, or a .zip or a folder of them")
+        raise InputError(f"{path}: is no file of an event; allowed: {names.example}, or a .zip or a folder of them")
     else:
-        raise InputError(f"{path}: no such file or folder; allowed: a folder or .zip of event*-hits.csv files")
-    events = _by_event(files)
+        what = f"a folder or .zip of event*-{names.needed[0]}.csv files"
+        raise InputError(f"{path}: no such file or folder; allowed: {what}")
+    events = _by_event(files, names)
     if not events:
-        raise InputError(f"{path}: holds no event; allowed: files called {ALLOWED}")
+        raise InputError(f"{path}: holds no event; allowed: files called {names.example}")
     return events
 
 
-def _by_event(files: list[EventFile]) -> list[EventFiles]:
+def _by_event(files: list[EventFile], names: FileNames) -> list[EventFiles]:
     sorted_files: dict[str, dict[str, EventFile]] = {}
     faults: dict[str, list[str]] = {}
     for file in sorted(files, key=str):
-        match = _NAME.match(file.name)
+        match = names.match(file.name)
         assert match is not None
         parts = sorted_files.setdefault(match["event"], {})
         twin = parts.setdefault(match["part"], file)
@@ -183,58 +215,58 @@ def _by_event(files: list[EventFile]) -> list[EventFiles]:
                 f"{file}: is there twice, also as {twin}; allowed: one of the two"
             )
     for event, parts in sorted_files.items():
-        if not {"hits", "truth"} & set(parts):
+        if not set(names.needed) & set(parts):
             first = next(iter(parts.values()))
             faults.setdefault(event, []).append(
-                f"{first}: {event}-hits.csv is missing beside it; allowed: hits with it"
+                f"{first}: {event}-{names.needed[0]}.csv is missing beside it; allowed: {names.needed[0]} with it"
             )
     return [EventFiles(name, parts, tuple(faults.get(name, ()))) for name, parts in sorted(sorted_files.items())]
 
 
-def _in_folder(folder: Path) -> Iterator[EventFile]:
+def _in_folder(folder: Path, names: FileNames) -> Iterator[EventFile]:
     """Event files of a folder and of all in it, archives too. Nothing that links lead out to is opened."""
     root = folder.resolve()
-    for place, folders, names in os.walk(folder):
+    for place, folders, files in os.walk(folder):
         for name in sorted(folders):
             inside = Path(place, name)
             if inside.is_symlink() and not inside.resolve().is_relative_to(root):
-                raise InputError(f"{inside}: {_link_fault(inside, root)}")
-        for name in sorted(names):
+                raise InputError(f"{inside}: {link_fault(inside, root)}")
+        for name in sorted(files):
             path = Path(place, name)
-            if not (_NAME.match(name) or (path.suffix == ".zip" and "event" in name)):
+            if not (names.match(name) or (path.suffix == ".zip" and "event" in name)):
                 continue
-            fault = _link_fault(path, root)
-            if _NAME.match(name):
+            fault = link_fault(path, root)
+            if names.match(name):
                 yield EventFile(path, None, fault)
             elif fault:
                 raise InputError(f"{path}: {fault}")
             else:
-                yield from _in_archive(path)
+                yield from _in_archive(path, names)
 
 
-def _link_fault(path: Path, root: Path) -> str:
+def link_fault(path: Path, root: Path) -> str:
     """Fault of a path that is a link; "": none."""
     if not path.resolve().is_relative_to(root):
         return "is a link out of its folder; allowed: files inside of it"
     return "" if path.exists() else "is a link to nothing; allowed: a file"
 
 
-def _beside(path: Path) -> Iterator[EventFile]:
+def _beside(path: Path, names: FileNames) -> Iterator[EventFile]:
     """The event files in the folder of one of them."""
     root = path.parent.resolve()
     for neighbour in sorted(path.parent.iterdir()):
-        if _NAME.match(neighbour.name):
-            yield EventFile(neighbour, None, _link_fault(neighbour, root))
+        if names.match(neighbour.name):
+            yield EventFile(neighbour, None, link_fault(neighbour, root))
 
 
-def _in_archive(path: Path) -> Iterator[EventFile]:
+def _in_archive(path: Path, names: FileNames) -> Iterator[EventFile]:
     try:
         with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
+            members = archive.namelist()
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: can't be read ({error}); allowed: a .zip of event files") from error
-    for name in names:
-        match = _NAME.match(Path(name).name)
+    for name in members:
+        match = names.match(Path(name).name)
         if match and not name.endswith((".zip", "/")) and "__MACOSX" not in name:
             yield EventFile(path, name)
 

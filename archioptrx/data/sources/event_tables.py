@@ -18,7 +18,10 @@ from archioptrx.data.sources.event_files import EventFile
 
 Array = NDArray[Any]
 
-WHOLE = ("hit_id", "particle_id", "volume_id", "layer_id", "module_id", "q")
+PARTICLE_PARTS = tuple(f"particle_id_{part}" for part in ("pv", "sv", "part", "gen", "subpart"))
+"""Columns that name a particle in Acts, see `archioptrx.data.sources.acts_numbers`."""
+OF_ACTS = ("measurement_id", "geometry_id", "index", *PARTICLE_PARTS)
+WHOLE = ("hit_id", "particle_id", "volume_id", "layer_id", "module_id", "q", *OF_ACTS)
 """Columns of whole numbers."""
 PARTICLE = "particle_id"
 """The column in which a missing number stands for noise, as -1 does; see `archioptrx.data.identifiers`."""
@@ -68,9 +71,39 @@ class Table:
             row = int(np.argmax(wrong))
             raise self.fault(row, f"{name} is {self.columns[name][row]}{rest}")
 
+    def bounded(self, names: Sequence[str], limit: float, unit: str) -> None:
+        """Refuse numbers beyond a limit."""
+        for name in names:
+            self.refuse(np.abs(self[name]) > limit, name, f"; allowed: {-limit:g} … {limit:g} {unit}")
 
-def read_table(file: EventFile, names: Sequence[str]) -> Table:
-    """Read some columns of a file; the others are left aside.
+    def unique(self, name: str, allowed: str = "each once") -> None:
+        """Refuse an id that stands twice."""
+        values = self[name]
+        _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+        again = first[inverse] != np.arange(len(values))
+        if again.any():
+            row = int(np.argmax(again))
+            earlier = int(first[inverse[row]]) + 2
+            raise self.fault(row, f"{name} {values[row]} is there twice, also in line {earlier}; allowed: {allowed}")
+
+    def rows_in(self, other: Table, name: str, what: str = "hits") -> Array:
+        """Row in another table of each row of this one, by an id of both; an unknown one is refused.
+
+        Shapes: -> [rows].
+        """
+        unknown = f", unknown; allowed: {what} of {other.file.name}"
+        if not len(other):
+            self.refuse(np.ones(len(self), np.bool_), name, unknown)
+            return np.zeros(0, np.int64)
+        order = np.argsort(other[name])
+        place = np.searchsorted(other[name], self[name], sorter=order)
+        rows: Array = order[place.clip(0, len(order) - 1)]
+        self.refuse(other[name][rows] != self[name], name, unknown)
+        return rows
+
+
+def read_table(file: EventFile, names: Sequence[str], optional: Sequence[str] = ()) -> Table:
+    """Read some columns of a file, and those of the optional ones that it has; the others are left aside.
 
     Raises
     ------
@@ -84,7 +117,17 @@ def read_table(file: EventFile, names: Sequence[str]) -> Table:
     missing = [name for name in names if name not in frame.columns]
     if missing:
         raise InputError(f"{file}: line 1: lacks {', '.join(missing)}; allowed: the columns {', '.join(names)}")
-    return Table(file, {name: _column(file, name, frame[name]) for name in names})
+    read = [*names, *(name for name in optional if name in frame.columns)]
+    return Table(file, {name: _column(file, name, frame[name]) for name in read})
+
+
+def column_names(file: EventFile) -> set[str]:
+    """Names in the first line of a file; none where it can't be read."""
+    try:
+        line = file.read().partition(b"\n")[0].decode("utf-8", "replace")
+    except InputError:  # reading its event says so
+        return set()
+    return {name.strip().strip('"') for name in line.split(",")}
 
 
 def _parsed(file: EventFile, content: bytes) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from archioptrx.core.errors import InputError
+from archioptrx.data.options.registry import SOURCES, USUAL, source_at
 
 
 def stamp(file: Path) -> str:
@@ -40,8 +41,21 @@ def files_in(path: Path, patterns: Sequence[str], allowed: str, deep: bool = Tru
         raise InputError(f"{path}: no such file or folder; allowed: {allowed}")
     files = sorted({file for pattern in patterns for file in (path.rglob if deep else path.glob)(pattern)})
     if not files:
-        raise InputError(f"{path}: holds no {' or '.join(patterns)}; allowed: {allowed}")
+        own = [name for name in SOURCES if set(patterns) & set(SOURCES.description(name).files)]
+        hint = other_source(path, *own)
+        raise InputError(f"{path}: holds no {' or '.join(patterns)}; allowed: {allowed}{hint}")
     return files
+
+
+def other_source(path: Path, *own: str) -> str:
+    """End of a message about a path whose files are known by their names to be of another source; "": they aren't."""
+    name = source_at(path)
+    return "" if name in (*own, USUAL) else source_hint(name, path)
+
+
+def source_hint(name: str, path: Path) -> str:
+    """End of a message that names the source of files."""
+    return f", or for these files the source {name} (archioptrx data {name} {path})"
 
 
 def file_fault(file: Path, folder: Path, largest: int) -> str | None:

@@ -13,7 +13,6 @@ each file, and the rule without it:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -31,15 +30,16 @@ from archioptrx.data.event import Event
 from archioptrx.data.graph_construction import build, building_metadata
 from archioptrx.data.identifiers import NOISE
 from archioptrx.data.options import SOURCES, TrackmlOptions
-from archioptrx.data.options.building import options_text
 from archioptrx.data.repairs import note
 from archioptrx.data.sources.event_files import EventFiles, find_events
-from archioptrx.data.sources.event_tables import Table, read_table
+from archioptrx.data.sources.event_tables import PARTICLE, Table, column_names, read_table
+from archioptrx.data.sources.files import source_hint
 from archioptrx.data.sources.stream import Job, stream
 
 HITS = ("hit_id", "x", "y", "z", "volume_id", "layer_id", "module_id")
 TRUTH = ("hit_id", "particle_id", "weight")
-PARTICLES = ("particle_id", "vx", "vy", "vz", "px", "py", "pz", "q")
+OF_PARTICLES = ("vx", "vy", "vz", "px", "py", "pz", "q")
+PARTICLES = (PARTICLE, *OF_PARTICLES)
 CELLS = ("hit_id", "value")
 MOST_GEV = 1e5
 """Momenta beyond this are refused: no beam has so much, and squares of larger numbers lose digits."""
@@ -56,11 +56,27 @@ def load(options: TrackmlOptions) -> Dataset:
         Files are missing or break the contract, or some events have truth and others not.
     """
     events = find_events(options.path)[: options.events]
+    refuse_acts(events[0], options.path)
     truth = any("truth" in event.parts for event in events)
     settings = {k: v for k, v in asdict(options).items() if k not in ("path", "skip_bad")}
     metadata = building_metadata(options.source, options, {k: v for k, v in settings.items() if v not in (None, ())})
     jobs = [Job(event.name, event, event.key) for event in events]
     return stream(jobs, partial(make, options=options, metadata=metadata, truth=truth), metadata, options.skip_bad)
+
+
+def refuse_acts(event: EventFiles, path: Path) -> None:
+    """Name the source of events whose hits are those of Acts: of the same file names, with other columns.
+
+    Raises
+    ------
+    InputError
+        They are.
+    """
+    if "hits" in event.parts and not event.faults:
+        columns = column_names(event.parts["hits"])
+        if "geometry_id" in columns and not {"hit_id", "x"} & columns:
+            hint = source_hint("acts", path)
+            raise InputError(f"{event.parts['hits']}: holds simulated hits of Acts; allowed: events of TrackML{hint}")
 
 
 def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> BuiltEvent:
@@ -70,11 +86,7 @@ def make(job: Job, options: TrackmlOptions, metadata: Metadata, truth: bool) -> 
         lacks = f"{file}: {job.name}-truth.csv is missing, and other events have it"
         raise InputError(f"{lacks}; allowed: truth for all events, or for none")
     event, unlisted = read_event(job.content)
-    for part, allowed in (
-        ("truth", options_text(options.without_truth)),
-        ("particles", options_text(options.without_particles)),
-        ("cells", ", ".join(options.needs_cells)),
-    ):
+    for part, allowed in options.without.items():
         if part not in job.content.parts and allowed:
             raise InputError(f"{event.name}: has no {part}.csv; allowed: {allowed}")
     built = build(event, options, metadata)
@@ -93,18 +105,12 @@ def read_event(files: EventFiles) -> tuple[Event, int]:
         raise InputError(*files.faults)
     hits = read_table(files.hits(HITS), HITS)
     hit_id = hits["hit_id"]
-    _unique(hits, "hit_id")
-    _near(hits, ("x", "y", "z"), FARTHEST, "mm")
+    hits.unique("hit_id")
+    hits.bounded(("x", "y", "z"), FARTHEST, "mm")
     pid, weight = _truth(files, hits)
     particles = _particles(files, pid)
     order = np.argsort(particles["particle_id"])
-    listed = np.isin(pid, particles["particle_id"])
-    unlisted = int((~listed & (pid != 0)).sum())
-    if 2 * unlisted > (pid != 0).sum():
-        raise InputError(
-            f"{particles.file}: lacks the particles of {unlisted:,} hits, more than half; allowed: the event's own"
-        )
-    pid = np.where(listed, pid, 0)
+    pid, unlisted = listed_only(pid, particles)
     event = Event(
         name=files.name,
         hit_id=hit_id,
@@ -123,34 +129,21 @@ def read_event(files: EventFiles) -> tuple[Event, int]:
     return event, unlisted
 
 
-def _near(table: Table, names: Sequence[str], limit: float, unit: str) -> None:
-    """Refuse numbers beyond a limit."""
-    for name in names:
-        table.refuse(np.abs(table[name]) > limit, name, f"; allowed: {-limit:g} … {limit:g} {unit}")
+def listed_only(pid: Array, particles: Table) -> tuple[Array, int]:
+    """Particle of each hit, 0 for one that isn't listed, and the number of hits that lost theirs. Shapes: [N] -> [N].
 
-
-def _unique(table: Table, name: str) -> None:
-    """Refuse an id that stands twice."""
-    values = table[name]
-    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    again = first[inverse] != np.arange(len(values))
-    if again.any():
-        row = int(np.argmax(again))
-        earlier = int(first[inverse[row]]) + 2
-        raise table.fault(row, f"{name} {values[row]} is there twice, also in line {earlier}; allowed: each once")
-
-
-def _rows(table: Table, hits: Table) -> Array:
-    """Row in `hits` of each row of another table; an unknown hit is refused. Shapes: -> [rows]."""
-    unknown = f", unknown; allowed: hits of {hits.file.name}"
-    if not len(hits):
-        table.refuse(np.ones(len(table), np.bool_), "hit_id", unknown)
-        return np.zeros(0, np.int64)
-    order = np.argsort(hits["hit_id"])
-    place = np.searchsorted(hits["hit_id"], table["hit_id"], sorter=order)
-    rows: Array = order[place.clip(0, len(order) - 1)]
-    table.refuse(hits["hit_id"][rows] != table["hit_id"], "hit_id", unknown)
-    return rows
+    Raises
+    ------
+    InputError
+        More than half of the hits would lose it: the particles are those of another event.
+    """
+    listed = np.isin(pid, particles[PARTICLE])
+    unlisted = int((~listed & (pid != 0)).sum())
+    if 2 * unlisted > (pid != 0).sum():
+        raise InputError(
+            f"{particles.file}: lacks the particles of {unlisted:,} hits, more than half; allowed: the event's own"
+        )
+    return np.where(listed, pid, 0), unlisted
 
 
 def _truth(files: EventFiles, hits: Table) -> tuple[Array, Array]:
@@ -159,8 +152,8 @@ def _truth(files: EventFiles, hits: Table) -> tuple[Array, Array]:
     if "truth" not in files.parts:
         return pid, weight
     truth = read_table(files.parts["truth"], TRUTH)
-    _unique(truth, "hit_id")
-    rows = _rows(truth, hits)
+    truth.unique("hit_id")
+    rows = truth.rows_in(hits, "hit_id")
     known = np.zeros(len(hits), dtype=np.bool_)
     known[rows] = True
     hits.refuse(~known, "hit_id", f", not in {truth.file.name}; allowed: truth for each hit")
@@ -175,13 +168,22 @@ def _truth(files: EventFiles, hits: Table) -> tuple[Array, Array]:
 def _particles(files: EventFiles, pid: Array) -> Table:
     """The table of particles; without a file all that have hits, with zeros."""
     if "particles" in files.parts:
-        table = read_table(files.parts["particles"], PARTICLES)
-        _unique(table, "particle_id")
-        table.refuse(table["particle_id"] < 0, "particle_id", "; allowed: 0 or more")
-        _near(table, ("vx", "vy", "vz"), FARTHEST, "mm")
-        _near(table, ("px", "py", "pz"), MOST_GEV, "GeV")
-        real = table["particle_id"] != 0
-        return Table(table.file, {name: column[real] for name, column in table.columns.items()})
+        return check_particles(read_table(files.parts["particles"], PARTICLES))
+    return blank_particles(files, pid)
+
+
+def check_particles(table: Table) -> Table:
+    """The table of particles without the one of noise, after its checks."""
+    table.unique(PARTICLE)
+    table.refuse(table[PARTICLE] < 0, PARTICLE, "; allowed: 0 or more")
+    table.bounded(("vx", "vy", "vz"), FARTHEST, "mm")
+    table.bounded(("px", "py", "pz"), MOST_GEV, "GeV")
+    real = table[PARTICLE] != 0
+    return Table(table.file, {name: column[real] for name, column in table.columns.items()})
+
+
+def blank_particles(files: EventFiles, pid: Array) -> Table:
+    """Table of all particles that have hits, with zeros: for events without a file of them."""
     ids = np.unique(pid[pid != 0])
     blank = {name: np.zeros(len(ids)) for name in PARTICLES}
     return Table(next(iter(files.parts.values())), blank | {"particle_id": ids})
@@ -192,7 +194,7 @@ def _cells(files: EventFiles, hits: Table) -> Array | None:
     if "cells" not in files.parts:
         return None
     cells = read_table(files.parts["cells"], CELLS)
-    rows = _rows(cells, hits)
+    rows = cells.rows_in(hits, "hit_id")
     return np.stack([np.bincount(rows, weights, len(hits)) for weights in (None, cells["value"])], axis=1).astype(float)
 
 

@@ -44,6 +44,7 @@ PREDICTION_WRITERS: DescribedRegistry[Write, WriterDescription] = DescribedRegis
     "prediction writer",
     {
         "acorn": (f"{_HERE}.acorn_predictions", WriterDescription()),
+        "acts": (f"{_HERE}.submission", WriterDescription(other_edges=True)),
         "colliderml": (f"{_HERE}.colliderml_submission", WriterDescription(other_edges=True)),
         "hitgraphs": (f"{_HERE}.hitgraph_predictions", WriterDescription()),
         "pickle": (f"{_HERE}.pickle_predictions", WriterDescription()),
