@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from archioptrx.tasks.options.node_regression import RegressionOptions
 from archioptrx.tasks.options.parameters import channels_of
 from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.parameters import Floats, lacks_particles, scaled, scores
-from archioptrx.tasks.task import Task, TaskObjective, as_columns, finite, mean_loss
+from archioptrx.tasks.task import Task, TaskObjective, as_columns, finite, mean_loss, no_particles
 
 
 @task(RegressionOptions)
@@ -37,6 +37,10 @@ class NodeRegression(Task):
     def data_fault(self, graph: HitGraph) -> str | None:
         """Fault of events without particles."""
         return lacks_particles(graph)
+
+    def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
+        """Fault of graphs without hits of particles."""
+        return no_particles(graphs)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean Huber loss. Shapes: output [N, C], or [N] with one channel -> []."""

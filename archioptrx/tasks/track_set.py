@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from archioptrx.tasks.options.parameters import channels_of
 from archioptrx.tasks.options.registry import task
 from archioptrx.tasks.options.track_set import SetOptions
 from archioptrx.tasks.parameters import lacks_particles, scaled, scores
-from archioptrx.tasks.task import Task, TaskObjective, finite, mean_loss
+from archioptrx.tasks.task import Task, TaskObjective, finite, mean_loss, no_particles
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ class TrackSet(Task):
     def data_fault(self, graph: HitGraph) -> str | None:
         """Fault of events without particles."""
         return lacks_particles(graph)
+
+    def truth_fault(self, graphs: Iterable[HitGraph]) -> str | None:
+        """Fault of graphs without hits of particles."""
+        return no_particles(graphs)
 
     def loss(self, output: Tensor, batch: HitGraph) -> Tensor:
         """Mean loss per graph after matching. Shapes: output [graphs, slots · (1 + C)] -> []."""
